@@ -5,14 +5,14 @@
 
 pub mod error;
 pub mod geo;
-mod parse;
+pub mod parse;
 pub mod pattern;
 pub mod raw;
 pub mod units;
 
 use std::time::Duration;
 
-pub use error::{Complaint, Complaints};
+pub use error::{Complaint, Complaints, KeyPath, Severity};
 pub use geo::{Location, UnitVector};
 pub use parse::parse;
 pub use pattern::RoutePattern;

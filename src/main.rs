@@ -1,0 +1,2 @@
+//! The native command `homing`.
+fn main() {}

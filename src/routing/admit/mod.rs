@@ -1,0 +1,223 @@
+//! Admission: facts become an intent, or are refused before any I/O.
+
+mod forward;
+
+use std::rc::Rc;
+
+use super::{
+    cache::{Coding, Directives},
+    clock::Clock,
+    facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
+    headers::Headers,
+    intent::{CacheUse, Carrier, Intent, Lookup, Promise},
+    near,
+    problem::Problem,
+    reason::Reason,
+    session::{self, Opened},
+    subject::SubjectId,
+    topology::{
+        Access, DatasetId, IdentitySource, ReadAfterWrite, RegionId, Route, Rule, SubjectKind, Topology,
+    },
+    view::Settings,
+};
+
+/// The longest URL that is admitted, in bytes.
+pub const LONGEST_URL: usize = 8 * 1024;
+/// The most header fields that are admitted.
+pub const MOST_HEADERS: usize = 128;
+/// The most bytes of header fields that are admitted, names and values.
+pub const MOST_HEADER_BYTES: usize = 32 * 1024;
+/// How often one request may pass through this router; a region that points back at it is found out here (RFC 8586).
+pub const MOST_HOPS: usize = 2;
+/// The router's name in `CDN-Loop` and `Via`.
+pub const ROUTER: &str = "homing";
+
+/// Admits a request.
+///
+/// # Errors
+/// With the problem that refuses it.
+pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Result<Intent, Problem> {
+    let url = guard(facts)?;
+    let topology = &settings.topology;
+    let path = normal_path(url.path);
+    let route = topology.routes().iter().find(|route| route.pattern.matches(facts.method, url.host(), &path));
+    let dataset = route.and_then(|route| route.dataset);
+    let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+    let access = access(facts.method, upgrade, route);
+    let (session, carrier) = open_session(facts, settings);
+    let claim = Claim { facts, url: &url, path: &path, session: &session };
+    let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
+    let near = near_order(facts, settings);
+    let promise = promise(route, dataset, access, topology);
+    let cache = cache_use(facts, route, dataset, access, upgrade, subject.is_some(), topology);
+    let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
+    let repeatable = route.is_some_and(|route| route.idempotent) && facts.headers.has("idempotency-key");
+    let replay = replay(facts.content, access == Access::Read || dataset.is_some() || repeatable);
+    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache));
+    let path_length = path.len();
+    let mut target = path;
+    if let Some(query) = url.query {
+        target.push('?');
+        target.push_str(query);
+    }
+    Ok(Intent {
+        came: facts.now,
+        method: facts.method.to_owned(),
+        scheme: url.scheme.to_owned(),
+        authority: url.authority.to_owned(),
+        target,
+        path_length,
+        dataset,
+        access,
+        upgrade,
+        promise,
+        subject,
+        session,
+        carrier,
+        replay,
+        near,
+        edits,
+        cache,
+        repeatable,
+        clock: (multi_writer && access == Access::Write).then(|| clock.tick(facts.now).to_string()),
+        entropy: facts.entropy,
+    })
+}
+
+/// What is refused before anything else: loops, bombs, bodies that no cache key could hold.
+fn guard<'a>(facts: &Facts<'a>) -> Result<Url<'a>, Problem> {
+    if facts.headers.list("cdn-loop").filter(|hop| is_this_router(hop)).count() >= MOST_HOPS {
+        return Err(Problem::of(Reason::Loop));
+    }
+    if facts.url.len() > LONGEST_URL {
+        return Err(Problem::of(Reason::UrlTooLong));
+    }
+    let bytes: usize = facts.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if facts.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+        return Err(Problem::of(Reason::HeadersTooLarge));
+    }
+    if matches!(facts.method, "GET" | "HEAD") && facts.content != Content::Empty {
+        return Err(Problem::of(Reason::BodyOnGet));
+    }
+    Url::parse(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))
+}
+
+fn is_this_router(hop: &str) -> bool {
+    hop.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(ROUTER))
+}
+
+/// GET, HEAD and QUERY (RFC 10008) read, everything else writes, an unknown method too; a route may say otherwise.
+/// An upgraded connection can carry anything, so it counts as a write whatever the route says.
+fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
+    let by_method = if matches!(method, "GET" | "HEAD" | "QUERY") { Access::Read } else { Access::Write };
+    if upgrade { Access::Write } else { route.and_then(|route| route.access).unwrap_or(by_method) }
+}
+
+fn open_session(facts: &Facts<'_>, settings: &Settings) -> (Opened, Carrier) {
+    let (text, carrier) = match facts.headers.get("homing-session") {
+        Some(text) => (Some(text), Carrier::Header),
+        None => (facts.headers.cookie(session::COOKIE), Carrier::Cookie),
+    };
+    let opened = text.map_or_else(
+        || Opened::nothing(Reason::SessionAbsent),
+        |text| session::open(text, &settings.session_keys, facts.now),
+    );
+    (opened, carrier)
+}
+
+/// Where a request may say whose it is.
+struct Claim<'a> {
+    facts: &'a Facts<'a>,
+    url: &'a Url<'a>,
+    path: &'a str,
+    session: &'a Opened,
+}
+
+impl Claim<'_> {
+    /// Whose part of the dataset the request concerns; none if the dataset is not split, or nobody has said so.
+    fn subject(&self, dataset: DatasetId, topology: &Topology) -> Option<SubjectId> {
+        match topology.dataset(dataset)?.rule {
+            Rule::GeoPartitioned { subject, .. } => self.named(subject, topology),
+            Rule::SingleWriter { .. } | Rule::MultiWriter { .. } => None,
+        }
+    }
+
+    fn named(&self, kind: SubjectKind, topology: &Topology) -> Option<SubjectId> {
+        let name = match topology.identity().source(kind)? {
+            IdentitySource::ResponseHeader(_) => return self.session.session.subject.clone(),
+            IdentitySource::Header(name) => self.facts.headers.get(name),
+            IdentitySource::Cookie(name) => self.facts.headers.cookie(name),
+            IdentitySource::Path(pattern) => pattern.capture(self.path, kind.token()),
+            IdentitySource::Host { prefix, suffix } => {
+                self.url.host().strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_suffix(suffix.as_str()))
+            }
+        };
+        name.filter(|name| !name.is_empty()).map(|name| SubjectId::of(kind, name))
+    }
+}
+
+fn near_order(facts: &Facts<'_>, settings: &Settings) -> Vec<RegionId> {
+    let topology = &settings.topology;
+    let beside = settings.dev.then(|| facts.headers.get("homing-dev-near")).flatten();
+    match beside.and_then(|name| topology.region_named(name)) {
+        Some(region) => near::order_beside(region, topology),
+        None => near::order(&facts.client, topology),
+    }
+}
+
+fn promise(route: Option<&Route>, dataset: Option<DatasetId>, access: Access, topology: &Topology) -> Promise {
+    let Some(route) = route else { return Promise::default() };
+    let session = |route: &Route| route.read_after_write == ReadAfterWrite::Session;
+    // A write's own route often says nothing of reads: any route of the dataset that promises them makes it leave a pin.
+    let pins = session(route)
+        || (access == Access::Write
+            && dataset.is_some()
+            && topology.routes().iter().any(|other| other.dataset == dataset && session(other)));
+    Promise {
+        read_after_write: route.read_after_write,
+        on_home_down: route.on_home_down,
+        deadline: route.deadline,
+        pins,
+    }
+}
+
+fn replay(content: Content, could_be_needed: bool) -> Replay {
+    match content {
+        Content::Empty | Content::Length(0) => Replay::Empty,
+        Content::Length(bytes) if could_be_needed && bytes <= MOST_BUFFERED => Replay::Buffered,
+        Content::Length(_) | Content::Unknown => Replay::Stream,
+    }
+}
+
+fn cache_use(
+    facts: &Facts<'_>,
+    route: Option<&Route>,
+    dataset: Option<DatasetId>,
+    access: Access,
+    upgrade: bool,
+    identified: bool,
+    topology: &Topology,
+) -> CacheUse {
+    let headers: &Headers<'_> = &facts.headers;
+    let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    let personal = matches!(rule, Some(Rule::GeoPartitioned { .. }));
+    let allowed = route.and_then(|route| route.cache).unwrap_or(!personal) && (identified || !personal);
+    let home_only = route.is_some_and(|route| route.read_after_write == ReadAfterWrite::Home);
+    let plain_get = facts.method == "GET" && access == Access::Read && !upgrade && !headers.has("range");
+    let asked = Directives::of(headers);
+    if !allowed || home_only || !plain_get || (asked.no_store && !asked.only_if_cached) {
+        return CacheUse::Bypass(Reason::CacheBypass);
+    }
+    // RFC 9111 section 5.4: `Pragma: no-cache` counts where there is no Cache-Control.
+    let pragma = !headers.has("cache-control") && headers.list("pragma").any(|say| say == "no-cache");
+    CacheUse::Use(Lookup {
+        coding: Coding::accepted(headers),
+        read: !asked.no_cache && !pragma,
+        store: !asked.no_store,
+        only_if_cached: asked.only_if_cached,
+        authorized: headers.has("authorization"),
+        if_none_match: headers.get("if-none-match").map(str::to_owned),
+        personal,
+    })
+}

@@ -1,0 +1,145 @@
+//! What the edge knows of a request before anything is decided.
+
+use super::{headers::Headers, time::Timestamp, topology::Location};
+
+/// The facts of one request.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// When it came.
+    pub now: Timestamp,
+    /// The raw method; unknown ones stay what they are.
+    pub method: &'a str,
+    /// The whole URL.
+    pub url: &'a str,
+    /// Its header fields.
+    pub headers: Headers<'a>,
+    /// Whether it has content.
+    pub content: Content,
+    /// Where the client is.
+    pub client: Client<'a>,
+    /// A number nobody can guess, for what needs one (trace ids, jitter).
+    pub entropy: u64,
+    /// This isolate's name in clock stamps.
+    pub node: u32,
+}
+
+/// Whether a request has content, and how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// None.
+    Empty,
+    /// So many bytes.
+    Length(u64),
+    /// Some, of unknown length.
+    Unknown,
+}
+
+/// Where the client is, as far as the platform says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Client<'a> {
+    /// Coordinates.
+    pub location: Option<Location>,
+    /// Two-letter continent code.
+    pub continent: Option<&'a str>,
+}
+
+/// How often a request's body can be sent. Only a small body that a second attempt could need is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// There is none: as often as need be.
+    Empty,
+    /// It is held: as often as need be.
+    Buffered,
+    /// It streams through: once.
+    Stream,
+}
+
+/// The largest body that is held for a second attempt.
+pub const MOST_BUFFERED: u64 = 64 * 1024;
+
+/// A URL taken apart. The platform has parsed it already (WHATWG URL: dot segments resolved, no fragment sent), so this
+/// only finds the borders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Url<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Host and port.
+    pub authority: &'a str,
+    /// Path, beginning with a slash.
+    pub path: &'a str,
+    /// Query without its question mark.
+    pub query: Option<&'a str>,
+}
+
+impl<'a> Url<'a> {
+    /// Finds the parts of an absolute http(s) URL.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        if scheme != "http" && scheme != "https" {
+            return None;
+        }
+        let (rest, _) = rest.split_once('#').unwrap_or((rest, ""));
+        let (before, query) = match rest.split_once('?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (rest, None),
+        };
+        let (authority, path) = before.find('/').map_or((before, "/"), |at| before.split_at(at));
+        (!authority.is_empty()).then_some(Self { scheme, authority, path, query })
+    }
+
+    /// The host without its port.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        let end = self.authority.rfind(':').filter(|at| !self.authority.split_at(*at).1.contains(']'));
+        end.map_or(self.authority, |at| self.authority.split_at(at).0)
+    }
+}
+
+/// A path in the normal form of RFC 3986 section 6.2.2: percent-encodings of unreserved characters decoded, the others in
+/// upper case. Both the route and the origin see this form, so that they cannot disagree. `%2F` stays what it is: it is data, not a border.
+#[must_use]
+pub fn normal_path(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        normal.push_str(before);
+        let code = after.get(..2).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let decoded = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (code, decoded) {
+            (Some(_), Some(byte)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normal.push(char::from(byte));
+            }
+            (Some(hex), _) => {
+                normal.push('%');
+                normal.push_str(&hex.to_ascii_uppercase());
+            }
+            (None, _) => normal.push_str("%25"),
+        }
+        rest = if code.is_some() { after.get(2..).unwrap_or("") } else { after };
+    }
+    normal.push_str(rest);
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_falls_apart() {
+        let url = Url::parse("https://example.com:8443/a/b?c=d").unwrap();
+        assert_eq!((url.scheme, url.authority, url.path, url.query), ("https", "example.com:8443", "/a/b", Some("c=d")));
+        assert_eq!(url.host(), "example.com");
+        assert_eq!(Url::parse("http://[::1]:80").unwrap().host(), "[::1]");
+        assert_eq!(Url::parse("http://[::1]/").unwrap().host(), "[::1]");
+        assert_eq!(Url::parse("ftp://x/"), None);
+        assert_eq!(Url::parse("/x"), None);
+    }
+
+    #[test]
+    fn paths_have_one_form() {
+        assert_eq!(normal_path("/%61pi/%7eada/%2f/%zz/%"), "/api/~ada/%2F/%25zz/%25");
+        assert_eq!(normal_path("/é%c3%a9"), "/é%C3%A9");
+    }
+}

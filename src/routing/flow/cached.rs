@@ -1,0 +1,108 @@
+//! The edge cache in the life of a request: may the copy answer, or be kept for worse times?
+
+use super::{Answer, Flow, Step};
+use crate::routing::{
+    cache::{CacheKey, Coding, Copy, Judged, Place, STORED},
+    intent::{CacheUse, Intent},
+    plan::{Freshness, Standing, standing},
+    reason::Reason,
+    settle::CacheState,
+    time::Timestamp,
+    topology::{OnHomeDown, RegionId},
+    view::View,
+};
+
+/// The key of the request's copy.
+#[must_use]
+pub fn key(intent: &Intent, view: &View, coding: Coding) -> CacheKey {
+    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+    let ownership = intent.dataset.and_then(|id| view.dataset_ownership(id));
+    let personal = matches!(&intent.cache, CacheUse::Use(lookup) if lookup.personal);
+    let place = Place {
+        scheme: &intent.scheme,
+        authority: &intent.authority,
+        target: &intent.target,
+        dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
+        epoch: ownership.map_or(0, |ownership| ownership.epoch.0),
+        subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
+    };
+    CacheKey::new(&place, coding)
+}
+
+/// A copy in the driver's hands.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    copy: Copy,
+    status: u16,
+    fields: Vec<(String, String)>,
+}
+
+impl Flow {
+    pub(super) fn on_cache(&mut self, stored: Option<Answer<'_>>, now: Timestamp) -> Step {
+        let copy = stored.as_ref().and_then(|answer| answer.headers.get(STORED)).and_then(Copy::read);
+        if let (Some(stored), Some(copy)) = (stored, copy) {
+            let judged = copy.judge(now);
+            if judged == Judged::Fresh && self.satisfies(&copy, now) {
+                return self.hit(&copy, &stored, now);
+            }
+            self.cache = if judged == Judged::Fresh { CacheState::TooOld } else { CacheState::Expired };
+            self.trace.note(self.cache.reason(), None);
+            if judged != Judged::Dead {
+                let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+                let fields = stored.headers.0.iter().map(owned).collect();
+                self.held = Some(Held { copy, status: stored.status, fields });
+            }
+        } else {
+            self.trace.note(Reason::CacheMiss, None);
+        }
+        if matches!(&self.intent.cache, CacheUse::Use(lookup) if lookup.only_if_cached) {
+            return self.refuse(Reason::OnlyIfCached, now);
+        }
+        self.resolve(now)
+    }
+
+    /// Whether the copy is as new as the reader may demand. A pinned reader gets only what its home made after its write.
+    fn satisfies(&self, copy: &Copy, now: Timestamp) -> bool {
+        match &self.freshness {
+            Freshness::Any => true,
+            Freshness::Within(bound) => now.since(copy.made) <= *bound,
+            Freshness::Pinned(pin) => {
+                let home = self.pinned_home(pin).map(|home| self.view.topology().region(home).name.as_str());
+                copy.made >= pin.since && home == Some(copy.region.as_str())
+            }
+            Freshness::Home => false,
+        }
+    }
+
+    /// Where a pinned read finds the session's write, as far as that is known without asking anybody.
+    pub(super) fn pinned_home(&self, pin: &crate::routing::session::Pin) -> Option<RegionId> {
+        match standing(&self.intent, &self.view) {
+            Standing::Owned(_, Reason::NearestOwner) => self.view.topology().region_named(&pin.region),
+            Standing::Owned(owner, _) => Some(owner.region()),
+            Standing::BySubject => self.known_home().map(|(ownership, _)| ownership.home),
+        }
+    }
+
+    fn hit(&mut self, copy: &Copy, stored: &Answer<'_>, now: Timestamp) -> Step {
+        self.cache = CacheState::Hit;
+        self.trace.note(Reason::CacheHit, None);
+        let region = self.view.topology().region_named(&copy.region);
+        let ending = self.ending(region, Reason::CacheHit, now);
+        Step::Finish(Box::new(ending.from_copy(copy, stored)))
+    }
+
+    /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
+    pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
+        if self.freshness.needs_home() && self.intent.promise.on_home_down == OnHomeDown::Refuse {
+            return None;
+        }
+        let held = self.held.take().filter(|held| held.copy.judge(now) != Judged::Dead)?;
+        self.cache = CacheState::Stale;
+        self.trace.note(Reason::CacheStale, None);
+        let fields = held.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let stored = Answer { status: held.status, headers: crate::routing::headers::Headers(fields) };
+        let region = self.view.topology().region_named(&held.copy.region);
+        let ending = self.ending(region, Reason::CacheStale, now);
+        Some(Step::Finish(Box::new(ending.from_copy(&held.copy, &stored))))
+    }
+}

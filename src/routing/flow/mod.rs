@@ -1,0 +1,298 @@
+//! The life of one admitted request as a state machine. Whoever drives it (the edge, the simulator, `explain`) does what a
+//! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
+
+mod cached;
+mod home;
+mod read;
+mod write;
+
+use std::rc::Rc;
+
+pub use cached::key as cache_key;
+
+use super::{
+    attempt::{self, Attempt},
+    cache::CacheKey,
+    facts::Replay,
+    headers::Headers,
+    intent::{CacheUse, Intent},
+    memory::{Lesson, Memory},
+    ownership::{Owner, Ownership},
+    plan::Freshness,
+    problem::Problem,
+    reason::Reason,
+    settle::{CacheState, Ending, Settlement, SignIn},
+    subject::SubjectId,
+    time::Timestamp,
+    topology::{Access, RegionId},
+    trace::Trace,
+    view::View,
+};
+
+/// At most this many sends, so at most two regions see one request.
+pub const MOST_ATTEMPTS: u8 = 2;
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Look whether the edge holds a copy.
+    ProbeCache(CacheKey),
+    /// Ask the home store where the subject lives.
+    LookUpHome(SubjectId),
+    /// Send to a region.
+    Send(Box<Attempt>),
+    /// Answer the client; the flow is over.
+    Finish(Box<Settlement>),
+}
+
+/// What came of a step.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Of a probe: the stored response, if there is one.
+    Cache(Option<Answer<'a>>),
+    /// Of a look-up.
+    Home(Found<'a>),
+    /// Of a send.
+    Origin(Outcome<'a>),
+}
+
+/// What the home store said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// This text.
+    Value(&'a str),
+    /// Nothing is stored.
+    Absent,
+    /// It failed, or took longer than a look-up may.
+    Failed,
+}
+
+/// A response's head.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields.
+    pub headers: Headers<'a>,
+}
+
+/// What came of a send.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    /// An answer.
+    Answered(Answer<'a>),
+    /// No headers in time.
+    TimedOut,
+    /// No connection: nothing was sent.
+    Refused,
+    /// The connection broke after something may have been sent, or before a small answer was whole.
+    Broken,
+}
+
+/// An admitted request on its way.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    view: Rc<View>,
+    intent: Intent,
+    freshness: Freshness,
+    ends: Timestamp,
+    /// What the isolate remembers of the subject's home: lately, and ever.
+    remembered: Option<Ownership>,
+    last_known: Option<Ownership>,
+    stage: Stage,
+    trace: Trace,
+    cache: CacheState,
+    /// A copy in the driver's hands that may be shown if every region fails.
+    held: Option<cached::Held>,
+    attempts: u8,
+    /// When the last send began.
+    asked: Timestamp,
+    lessons: Vec<Lesson>,
+    /// An ownership that the home store should learn.
+    publish: Option<(SubjectId, Ownership)>,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    Probing,
+    Finding,
+    Reading(read::Reading),
+    Writing(write::Writing),
+    SigningIn(Box<Settlement>, Box<SignIn>),
+    Over,
+}
+
+impl Flow {
+    /// Begins: one view is captured, and what the isolate remembers is read once.
+    #[must_use]
+    pub fn start(intent: Intent, view: Rc<View>, memory: &Memory, now: Timestamp) -> (Self, Step) {
+        let freshness = Freshness::of(&intent, &view);
+        let subject = intent.subject.as_ref();
+        let mut flow = Self {
+            freshness,
+            ends: attempt::total_deadline(&intent),
+            remembered: subject.and_then(|subject| memory.home(subject, now)),
+            last_known: subject.and_then(|subject| memory.last_known_home(subject)),
+            stage: Stage::Over,
+            trace: Trace::default(),
+            cache: CacheState::Bypass,
+            held: None,
+            attempts: 0,
+            asked: now,
+            lessons: Vec::new(),
+            publish: None,
+            view,
+            intent,
+        };
+        flow.trace.note(flow.intent.session.verdict, None);
+        if flow.intent.session.disbelieved > 0 {
+            flow.trace.note(Reason::PinNotBelieved, None);
+        }
+        let step = flow.first_step(memory, now);
+        (flow, step)
+    }
+
+    fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
+        let CacheUse::Use(lookup) = &self.intent.cache else {
+            return self.resolve(now);
+        };
+        self.cache = CacheState::Miss;
+        let key = cached::key(&self.intent, &self.view, lookup.coding);
+        if lookup.only_if_cached && !lookup.read {
+            return self.refuse(Reason::OnlyIfCached, now);
+        }
+        if !lookup.read || (memory.is_uncacheable(key.hash(), now) && !lookup.only_if_cached) {
+            return self.resolve(now);
+        }
+        self.stage = Stage::Probing;
+        Step::ProbeCache(key)
+    }
+
+    /// Goes on after a step. An event that fits no step that was asked for ends the request with 500: the driver is wrong.
+    pub fn on(&mut self, event: Event<'_>, now: Timestamp) -> Step {
+        match (std::mem::replace(&mut self.stage, Stage::Over), event) {
+            (Stage::Probing, Event::Cache(copy)) => self.on_cache(copy, now),
+            (Stage::Finding, Event::Home(found)) => self.on_home(found, now),
+            (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome, now),
+            (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome, now),
+            (Stage::SigningIn(settlement, sign_in), Event::Home(found)) => {
+                self.signed_in(*settlement, *sign_in, found, now)
+            }
+            _ => self.refuse(Reason::Internal, now),
+        }
+    }
+
+    /// The settings and topology by which this request is decided.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// When the request must have ended.
+    #[must_use]
+    pub fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    /// The rules that decided so far.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    fn can_repeat(&self) -> bool {
+        self.attempts < MOST_ATTEMPTS && self.intent.replay != Replay::Stream
+    }
+
+    fn has_time(&self, now: Timestamp) -> bool {
+        self.ends.since(now) >= attempt::SHORTEST
+    }
+
+    /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
+    fn send(&mut self, region: RegionId, owner: Option<Owner>, delay: std::time::Duration, now: Timestamp) -> Step {
+        self.attempts += 1;
+        self.asked = now;
+        let left = self.ends.since(now).saturating_sub(delay);
+        let intent = &self.intent;
+        Step::Send(Box::new(Attempt {
+            region,
+            origin: self.view.topology().region(region).origin.clone(),
+            method: intent.method.clone(),
+            target: intent.target.clone(),
+            timeout: attempt::attempt_deadline(intent, region, &self.view).min(left),
+            delay,
+            replay: intent.replay,
+            upgrade: intent.upgrade,
+            common: Rc::clone(&intent.edits),
+            own: attempt::contract(intent, &self.view, region, owner, now),
+        }))
+    }
+
+    /// Ends with a problem of the router's own.
+    fn refuse(&mut self, reason: Reason, now: Timestamp) -> Step {
+        self.trace.note(reason, None);
+        let ending = self.ending(None, reason, now);
+        Step::Finish(Box::new(ending.problem(&Problem::of(reason))))
+    }
+
+    /// What every settlement is made from.
+    fn ending(&mut self, region: Option<RegionId>, reason: Reason, now: Timestamp) -> Ending<'_> {
+        Ending {
+            intent: &self.intent,
+            view: &self.view,
+            region,
+            reason,
+            cache: self.cache,
+            attempts: self.attempts,
+            asked: self.asked,
+            now,
+            trace: std::mem::take(&mut self.trace),
+            lessons: std::mem::take(&mut self.lessons),
+            publish: self.publish.take(),
+        }
+    }
+
+    /// Ends with an origin's answer, or goes on to find the home of a subject whom it names.
+    fn settle(&mut self, ended: Ended, answer: &Answer<'_>, now: Timestamp) -> Step {
+        let owned = ended.owner.map(|owner| Ownership { home: owner.region(), epoch: owner.epoch() });
+        let ending = self.ending(Some(ended.region), ended.reason, now);
+        let (mut settlement, sign_in) = ending.answered(answer, owned, ended.stale);
+        match sign_in {
+            Some(sign_in) if sign_in.needs_home => {
+                let subject = sign_in.subject.clone();
+                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in));
+                Step::LookUpHome(subject)
+            }
+            Some(sign_in) => {
+                settlement.issue(&sign_in, &self.intent, &self.view, now);
+                Step::Finish(Box::new(settlement))
+            }
+            None => Step::Finish(Box::new(settlement)),
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        self.intent.access == Access::Read
+    }
+}
+
+/// How a send ended that is answered to the client.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    region: RegionId,
+    reason: Reason,
+    owner: Option<Owner>,
+    stale: bool,
+}
+
+/// Statuses that say that a gateway failed, rather than the application: 521 to 526 are the platform's own.
+#[must_use]
+pub fn is_gateway_failure(status: u16) -> bool {
+    matches!(status, 502..=504 | 521..=526)
+}

@@ -1,0 +1,125 @@
+//! Writes: one owner. A write is repeated only if the origin refused it before acting and named a later owner, or if the
+//! client and the route both say that repeating it is harmless; it is never sent to a region that does not own the data.
+
+use std::time::Duration;
+
+use super::{Answer, Ended, Flow, Outcome, Stage, Step, is_gateway_failure};
+use crate::routing::{
+    headers::Headers,
+    memory::Lesson,
+    ownership::{Epoch, Owner, Ownership},
+    problem::Problem,
+    reason::Reason,
+    settle::WriteOutcome,
+    time::Timestamp,
+    topology::{RegionSet, Topology},
+};
+
+/// A write that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    owner: Owner,
+    reason: Reason,
+}
+
+/// Least and most backoff before a write is repeated.
+const BACKOFF: (u64, u64) = (25, 250);
+
+impl Flow {
+    pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+        self.write_to(Writing { owner, reason }, Duration::ZERO, now)
+    }
+
+    fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
+        let region = writing.owner.region();
+        self.trace.note(writing.reason, region);
+        self.stage = Stage::Writing(writing);
+        self.send(region, Some(writing.owner), delay, now)
+    }
+
+    pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
+        let region = writing.owner.region();
+        let (failure, outcome) = match outcome {
+            Outcome::Answered(answer) => match connect_failure(answer.status) {
+                Some(outcome) => (Reason::FailoverStatus, outcome),
+                None => return self.write_answered(writing, &answer, now),
+            },
+            Outcome::TimedOut => (Reason::FailoverTimeout, WriteOutcome::Unknown),
+            Outcome::Refused => (Reason::FailoverConnect, WriteOutcome::NotSent),
+            Outcome::Broken => (Reason::FailoverBroken, WriteOutcome::Unknown),
+        };
+        self.lessons.push(Lesson::Failed(region));
+        self.trace.note(failure, region);
+        let backoff = self.backoff();
+        if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) {
+            return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
+        }
+        let reason = match outcome {
+            WriteOutcome::NotSent => Reason::WriteNotSent,
+            _ => Reason::WriteUnknown,
+        };
+        self.trace.note(reason, region);
+        let owned = Ownership { home: region, epoch: writing.owner.epoch() };
+        let ending = self.ending(None, reason, now);
+        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, Some(owned))))
+    }
+
+    fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
+        let Writing { owner, reason } = writing;
+        let region = owner.region();
+        self.lessons.push(if is_gateway_failure(answer.status) {
+            Lesson::Failed(region)
+        } else {
+            Lesson::Answered(region)
+        });
+        // A 421 without a name is the application's own business.
+        if answer.status != 421 || !answer.headers.has("homing-home") {
+            return self.settle(Ended { region, reason, owner: Some(owner), stale: false }, answer, now);
+        }
+        let named = named_owner(answer, self.view.topology(), self.residency());
+        if let Some(named) = named
+            && let Some(later) = owner.succeeded_by(named)
+        {
+            self.learn_owner(named);
+            if self.can_repeat() && self.has_time(now) {
+                let writing = Writing { owner: later, reason: Reason::Misdirected };
+                return self.write_to(writing, Duration::ZERO, now);
+            }
+        }
+        self.refuse_write(Reason::MisdirectedInVain, now)
+    }
+
+    /// Ends a write that certainly changed nothing.
+    pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
+        self.trace.note(reason, None);
+        let outcome = if self.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused };
+        let ending = self.ending(None, reason, now);
+        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, None)))
+    }
+
+    /// Jittered, so that those who failed together do not come back together.
+    fn backoff(&self) -> Duration {
+        let (least, most) = BACKOFF;
+        Duration::from_millis(least + self.intent.entropy % (most - least + 1))
+    }
+}
+
+/// The platform's own statuses for origins that it could not speak with: what they say about a write.
+fn connect_failure(status: u16) -> Option<WriteOutcome> {
+    match status {
+        // Refused, unreachable, no TLS: nothing was sent.
+        521 | 523 | 525 | 526 => Some(WriteOutcome::NotSent),
+        522 | 524 => Some(WriteOutcome::Unknown),
+        _ => None,
+    }
+}
+
+/// The owner that a 421 names, if it is a region that may own this.
+pub(super) fn named_owner(answer: &Answer<'_>, topology: &Topology, allowed: RegionSet) -> Option<Ownership> {
+    let read = |headers: &Headers<'_>| {
+        let home = topology.region_named(headers.get("homing-home")?.trim())?;
+        let epoch = Epoch(headers.get("homing-epoch")?.trim().parse().ok()?);
+        Some(Ownership { home, epoch })
+    };
+    read(&answer.headers).filter(|named| allowed.contains(named.home))
+}

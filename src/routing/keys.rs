@@ -1,0 +1,135 @@
+//! Secrets and what is signed with them.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+/// Shortest secret that is accepted, in bytes.
+pub const MIN_SECRET: usize = 32;
+
+/// A secret key, kept as a keyed hash that is cloned per use. It never shows in logs: its `Debug` says only its id.
+#[derive(Clone)]
+pub struct Key {
+    id: String,
+    keyed: Hmac<Sha256>,
+}
+
+/// A secret is shorter than [`MIN_SECRET`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretTooShort {
+    /// The bytes that were found.
+    pub length: usize,
+}
+
+impl Key {
+    /// The key of that secret.
+    ///
+    /// # Errors
+    /// If it is shorter than 32 bytes.
+    pub fn new(secret: &str) -> Result<Self, SecretTooShort> {
+        let too_short = SecretTooShort { length: secret.len() };
+        if secret.len() < MIN_SECRET {
+            return Err(too_short);
+        }
+        let keyed = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| too_short)?;
+        let mut hash = Sha256::new();
+        hash.update("homing-key-id:");
+        hash.update(secret);
+        let mut id = URL_SAFE_NO_PAD.encode(hash.finalize());
+        id.truncate(4);
+        Ok(Self { id, keyed })
+    }
+
+    /// A short public name of the key, so that a reader knows which of two live keys signed.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// base64url of HMAC-SHA256 over the message.
+    #[must_use]
+    pub fn sign(&self, message: &str) -> String {
+        let mut mac = self.keyed.clone();
+        mac.update(message.as_bytes());
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+
+    /// Whether the signature is this key's over the message; compared in constant time.
+    #[must_use]
+    pub fn verify(&self, message: &str, signature: &str) -> bool {
+        let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        let mut mac = self.keyed.clone();
+        mac.update(message.as_bytes());
+        mac.verify_slice(&given).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}, redacted)", self.id)
+    }
+}
+
+/// The keys that sessions are signed with: the current one signs, both are believed.
+#[derive(Clone, Debug)]
+pub struct SessionKeys {
+    current: Key,
+    previous: Option<Key>,
+}
+
+impl SessionKeys {
+    /// A current key, and during a rotation the one before it.
+    #[must_use]
+    pub fn new(current: Key, previous: Option<Key>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn current(&self) -> &Key {
+        &self.current
+    }
+
+    /// The live key of that id.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<&Key> {
+        std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id)
+    }
+}
+
+/// Whether two secrets are equal, in time that does not depend on where they differ: both are hashed first.
+#[must_use]
+pub fn same_secret(given: &str, expected: &str) -> bool {
+    let (a, b) = (Sha256::digest(given), Sha256::digest(expected));
+    a.iter().zip(b.iter()).fold(0u8, |differ, (x, y)| differ | (x ^ y)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_key_knows_its_own_signature_and_no_other() {
+        let key = Key::new(SECRET).unwrap();
+        let signature = key.sign("hello");
+        assert!(key.verify("hello", &signature));
+        assert!(!key.verify("hellp", &signature));
+        assert!(!key.verify("hello", "not base64!"));
+        assert!(!key.verify("hello", ""));
+    }
+
+    #[test]
+    fn a_secret_never_shows() {
+        assert!(!format!("{:?}", Key::new(SECRET).unwrap()).contains(SECRET));
+        assert_eq!(Key::new("short").unwrap_err(), SecretTooShort { length: 5 });
+    }
+
+    #[test]
+    fn secrets_compare() {
+        assert!(same_secret("a", "a"));
+        assert!(!same_secret("a", "b"));
+        assert!(!same_secret("", "b"));
+    }
+}

@@ -1,0 +1,195 @@
+//! What one isolate remembers between requests: homes, failures, lag, and what is not worth looking for in the cache.
+//! Losing it costs look-ups and never correctness.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    ownership::Ownership,
+    subject::SubjectId,
+    time::Timestamp,
+    topology::{DatasetId, RegionId},
+};
+
+/// A remembered home is used without asking again for this long; after that only when the home store fails.
+const HOME_FRESH: Duration = Duration::from_secs(60);
+/// The most homes remembered; past it the whole memory starts anew, which costs look-ups only.
+const MOST_HOMES: usize = 10_000;
+/// Gateway failures in a row that make a region suspect.
+const SUSPECT_AFTER: u32 = 5;
+/// How long a suspect region is tried last.
+const SUSPECT_FOR: Duration = Duration::from_secs(30);
+/// How long a measured lag counts.
+const LAG_FRESH: Duration = Duration::from_secs(60);
+/// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
+const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
+const MOST_UNCACHEABLE: usize = 10_000;
+
+/// Something that a settled request teaches the isolate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    /// Where a subject lives.
+    Home(SubjectId, Ownership),
+    /// A dataset has a later owner than the topology says.
+    Moved(DatasetId, Ownership),
+    /// A region answered.
+    Answered(RegionId),
+    /// A region failed to.
+    Failed(RegionId),
+    /// A region's lag behind its furthest peer, in milliseconds.
+    Lag(RegionId, u64),
+    /// The response under this cache key could not be stored.
+    Uncacheable(u64),
+    /// It could, after all.
+    Cacheable(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Remembered<T> {
+    what: T,
+    at: Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    failures: u32,
+    suspect_until: Timestamp,
+    lag: Option<Remembered<u64>>,
+}
+
+/// The isolate's memory.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    homes: HashMap<SubjectId, Remembered<Ownership>>,
+    moved: Vec<(DatasetId, Ownership)>,
+    regions: Vec<Seen>,
+    uncacheable: HashMap<u64, Timestamp>,
+}
+
+impl Memory {
+    /// A subject's home, if it was learned lately.
+    #[must_use]
+    pub fn home(&self, subject: &SubjectId, now: Timestamp) -> Option<Ownership> {
+        self.homes.get(subject).filter(|held| now.since(held.at) < HOME_FRESH).map(|held| held.what)
+    }
+
+    /// A subject's home, however long ago it was learned.
+    #[must_use]
+    pub fn last_known_home(&self, subject: &SubjectId) -> Option<Ownership> {
+        self.homes.get(subject).map(|held| held.what)
+    }
+
+    /// Whether the region failed several times in a row a moment ago.
+    #[must_use]
+    pub fn is_suspect(&self, region: RegionId, now: Timestamp) -> bool {
+        self.regions.get(region.index()).is_some_and(|seen| seen.suspect_until > now)
+    }
+
+    /// The region's lag in milliseconds, if it was measured lately.
+    #[must_use]
+    pub fn lag(&self, region: RegionId, now: Timestamp) -> Option<u64> {
+        let held = self.regions.get(region.index())?.lag?;
+        (now.since(held.at) < LAG_FRESH).then_some(held.what)
+    }
+
+    /// Datasets that have a later owner than the topology says.
+    #[must_use]
+    pub fn moved_datasets(&self) -> &[(DatasetId, Ownership)] {
+        &self.moved
+    }
+
+    /// Whether the cache need not be asked for that key.
+    #[must_use]
+    pub fn is_uncacheable(&self, key: u64, now: Timestamp) -> bool {
+        self.uncacheable.get(&key).is_some_and(|until| *until > now)
+    }
+
+    /// Takes in what a request taught.
+    pub fn learn(&mut self, lesson: Lesson, now: Timestamp) {
+        match lesson {
+            Lesson::Home(subject, ownership) => self.learn_home(subject, ownership, now),
+            Lesson::Moved(dataset, ownership) => self.learn_moved(dataset, ownership),
+            Lesson::Answered(region) => self.seen(region).failures = 0,
+            Lesson::Failed(region) => {
+                let seen = self.seen(region);
+                seen.failures = seen.failures.saturating_add(1);
+                if seen.failures >= SUSPECT_AFTER {
+                    seen.suspect_until = now.after(SUSPECT_FOR);
+                }
+            }
+            Lesson::Lag(region, lag) => self.seen(region).lag = Some(Remembered { what: lag, at: now }),
+            Lesson::Uncacheable(key) => {
+                if self.uncacheable.len() >= MOST_UNCACHEABLE {
+                    self.uncacheable.clear();
+                }
+                self.uncacheable.insert(key, now.after(UNCACHEABLE_FOR));
+            }
+            Lesson::Cacheable(key) => {
+                self.uncacheable.remove(&key);
+            }
+        }
+    }
+
+    fn learn_home(&mut self, subject: SubjectId, ownership: Ownership, now: Timestamp) {
+        // A slow request may teach what a quicker one has already unlearned.
+        if self.homes.get(&subject).is_some_and(|held| held.what.epoch > ownership.epoch) {
+            return;
+        }
+        if self.homes.len() >= MOST_HOMES {
+            self.homes.clear();
+        }
+        self.homes.insert(subject, Remembered { what: ownership, at: now });
+    }
+
+    fn learn_moved(&mut self, dataset: DatasetId, ownership: Ownership) {
+        match self.moved.iter_mut().find(|(id, _)| *id == dataset) {
+            Some((_, held)) if held.epoch >= ownership.epoch => {}
+            Some((_, held)) => *held = ownership,
+            None => self.moved.push((dataset, ownership)),
+        }
+    }
+
+    fn seen(&mut self, region: RegionId) -> &mut Seen {
+        if self.regions.len() <= region.index() {
+            self.regions.resize_with(region.index() + 1, Seen::default);
+        }
+        // The line above made room, so the fallback is never taken.
+        let last = self.regions.len() - 1;
+        #[allow(clippy::indexing_slicing, reason = "the index is at most the last one")]
+        &mut self.regions[region.index().min(last)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{ownership::Epoch, topology::SubjectKind};
+
+    #[test]
+    fn a_home_ages_but_is_not_forgotten() {
+        let mut memory = Memory::default();
+        let ada = SubjectId::of(SubjectKind::User, "ada");
+        let eu = Ownership { home: RegionId(1), epoch: Epoch(2) };
+        memory.learn(Lesson::Home(ada.clone(), eu), Timestamp(0));
+        memory.learn(Lesson::Home(ada.clone(), Ownership { home: RegionId(0), epoch: Epoch(1) }), Timestamp(5));
+        assert_eq!(memory.home(&ada, Timestamp(59_999)), Some(eu));
+        assert_eq!(memory.home(&ada, Timestamp(60_000)), None);
+        assert_eq!(memory.last_known_home(&ada), Some(eu));
+    }
+
+    #[test]
+    fn five_failures_in_a_row_make_a_suspect_for_half_a_minute() {
+        let mut memory = Memory::default();
+        let region = RegionId(2);
+        for _ in 0..4 {
+            memory.learn(Lesson::Failed(region), Timestamp(0));
+        }
+        memory.learn(Lesson::Answered(region), Timestamp(0));
+        for _ in 0..4 {
+            memory.learn(Lesson::Failed(region), Timestamp(0));
+        }
+        assert!(!memory.is_suspect(region, Timestamp(0)));
+        memory.learn(Lesson::Failed(region), Timestamp(10));
+        assert!(memory.is_suspect(region, Timestamp(30_009)));
+        assert!(!memory.is_suspect(region, Timestamp(30_010)));
+    }
+}

@@ -1,0 +1,77 @@
+//! The router's own errors: problem details (RFC 9457), one mapping from reason to status and words.
+
+use std::time::Duration;
+
+use super::reason::Reason;
+
+/// An error of the router's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+    /// When to try again, if trying again can help.
+    pub retry_after: Option<Duration>,
+}
+
+/// What `Retry-After` says where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Problem {
+    /// The problem that this reason is.
+    #[must_use]
+    pub fn of(reason: Reason) -> Self {
+        let status = match reason {
+            Reason::BodyOnGet | Reason::BadRequest => 400,
+            Reason::UrlTooLong => 414,
+            Reason::HeadersTooLarge => 431,
+            Reason::Internal => 500,
+            Reason::OnlyIfCached => 504,
+            Reason::Loop => 508,
+            _ => 503,
+        };
+        Self { status, reason, retry_after: (status == 503).then_some(RETRY_AFTER) }
+    }
+
+    /// What happened and what to do, for the person who reads it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self.reason {
+            Reason::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
+            Reason::BadRequest => "Send an absolute http or https URL.",
+            Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
+            Reason::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
+            Reason::Loop => "An origin of the topology points back at this router; correct its `origin`.",
+            Reason::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a copy is stored.",
+            Reason::Internal => "Try again; the operator finds the cause in the log under this reason.",
+            Reason::WriteUnknown => "Look whether the change is there before you repeat it.",
+            _ => "Try again after the time in Retry-After.",
+        }
+    }
+
+    /// The body, as `application/problem+json`.
+    #[must_use]
+    pub fn body(&self) -> String {
+        serde_json::json!({
+            "type": "about:blank",
+            "title": title(self.status),
+            "status": self.status,
+            "detail": format!("{} {}", self.reason.sentence().trim(), self.remedy()),
+            "reason": self.reason.token(),
+        })
+        .to_string()
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        504 => "Gateway Timeout",
+        508 => "Loop Detected",
+        _ => "Service Unavailable",
+    }
+}

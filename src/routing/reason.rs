@@ -1,0 +1,148 @@
+//! Why: every decision carries one of these. The tokens are stable and stand in headers, logs, `explain` and the dashboard.
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $token:literal),+ $(,)?) => {
+        /// The reason of a decision.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name),+ }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The stable token.
+            #[must_use]
+            pub fn token(self) -> &'static str {
+                match self { $(Self::$name => $token),+ }
+            }
+
+            /// One sentence for people.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Where a request goes.
+    /// The region nearest to the edge that received the request.
+    Nearest = "nearest",
+    /// The home of the data.
+    Home = "home",
+    /// The nearest region that owns the multi-writer dataset.
+    NearestOwner = "nearest-owner",
+    /// The session wrote a moment ago, so the read goes home.
+    PinnedHome = "pinned-home",
+    /// The route sends every read home.
+    RouteHome = "route-home",
+    /// No dataset claims the request, so it goes to the default home.
+    DefaultHome = "default-home",
+    /// Nobody has said whose request this is, so it goes to the home of the unidentified.
+    Unidentified = "unidentified",
+    /// The home could not be found out, so a read goes to the nearest region.
+    HomeUnknownNearest = "home-unknown-nearest",
+    /// The home could not be found out, so a write is refused.
+    HomeUnknown = "home-unknown",
+    /// The origin does not own this and named the owner, at a higher epoch.
+    Misdirected = "misdirected",
+    /// The origin does not own this, and what it named cannot be followed.
+    MisdirectedInVain = "misdirected-in-vain",
+
+    // What went wrong on the way.
+    /// The region refused the connection.
+    FailoverConnect = "failover-connect",
+    /// The region did not answer in time.
+    FailoverTimeout = "failover-timeout",
+    /// The connection broke before the answer was whole.
+    FailoverBroken = "failover-broken",
+    /// The region answered with a gateway failure.
+    FailoverStatus = "failover-status",
+    /// The idempotent write was repeated at the same region.
+    Retried = "retried",
+    /// Every region that may answer failed.
+    AllRegionsFailed = "all-regions-failed",
+    /// The home is down and the route refuses stale reads.
+    HomeDown = "home-down",
+    /// The home is down and the route allows a stale read from elsewhere.
+    HomeDownStale = "home-down-stale",
+    /// The write was not answered; it may or may not have happened.
+    WriteUnknown = "write-unknown",
+    /// The write never reached its home.
+    WriteNotSent = "write-not-sent",
+    /// The time for the whole request is used up.
+    DeadlineExceeded = "deadline-exceeded",
+    /// The region failed several times in a row and is tried last.
+    RegionSuspect = "region-suspect",
+    /// The region lags more than the dataset's bound.
+    LagOverBound = "lag-over-bound",
+
+    // How the home was found.
+    /// One region owns the dataset.
+    HomeOfDataset = "home-of-dataset",
+    /// The session says it.
+    HomeFromSession = "home-from-session",
+    /// This isolate remembers it.
+    HomeFromMemory = "home-from-memory",
+    /// The home store (KV) says it.
+    HomeFromStore = "home-from-store",
+    /// The subject had none; the nearest permitted region was assigned.
+    HomeAssigned = "home-assigned",
+    /// The home store failed or was too slow.
+    HomeLookupFailed = "home-lookup-failed",
+    /// The home store holds something that is no permitted ownership.
+    HomeInvalid = "home-invalid",
+    /// An older memory was used because the home store failed.
+    HomeLastKnown = "home-last-known",
+
+    // What the session said.
+    /// No session came along.
+    SessionAbsent = "session-absent",
+    /// The session is ours and current.
+    SessionValid = "session-valid",
+    /// The session's signature is not ours.
+    SessionForged = "session-forged",
+    /// The session has expired.
+    SessionExpired = "session-expired",
+    /// The session cannot be read.
+    SessionMalformed = "session-malformed",
+    /// A pin reaches further ahead than any pin may, and is not believed.
+    PinNotBelieved = "pin-not-believed",
+
+    // The edge cache.
+    /// A fresh copy at the edge satisfies the reader.
+    CacheHit = "cache-hit",
+    /// No region answered; an expired copy at the edge may still be shown.
+    CacheStale = "cache-stale",
+    /// The edge holds no copy.
+    CacheMiss = "cache-miss",
+    /// The copy at the edge has expired.
+    CacheExpired = "cache-expired",
+    /// The copy predates the session's own write.
+    CacheTooOld = "cache-too-old",
+    /// The edge cache takes no part in this request.
+    CacheBypass = "cache-bypass",
+
+    // Refusals.
+    /// The request passed through this router too often.
+    Loop = "loop",
+    /// The URL is too long.
+    UrlTooLong = "url-too-long",
+    /// There are too many or too large headers.
+    HeadersTooLarge = "headers-too-large",
+    /// A GET or HEAD came with a body.
+    BodyOnGet = "body-on-get",
+    /// The request's URL cannot be read.
+    BadRequest = "bad-request",
+    /// The reader wanted a cached copy or nothing.
+    OnlyIfCached = "only-if-cached",
+    /// The router itself is at fault; the log has the rest.
+    Internal = "internal",
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.token())
+    }
+}

@@ -1,0 +1,183 @@
+//! How a session is written: readable text and a signature over all of it.
+//!
+//! `1.KEY.SUBJECT.HOME.EPOCH.ISSUED.EXPIRES.PINS.SIGNATURE`, times in Unix milliseconds, `-` for what is absent, pins as
+//! `DATASET:w:REGION:SINCE:UNTIL` (w for window) joined by `~`. Only characters that RFC 6265 section 4.1.1 allows in a cookie.
+
+use std::fmt::Write;
+
+use super::{LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session};
+use crate::routing::{keys::SessionKeys, ownership::Epoch, reason::Reason, subject::SubjectId, time::Timestamp};
+
+/// The session cookie's name; the prefix binds it to this host over a secure connection.
+pub const COOKIE: &str = "__Host-homing";
+
+const VERSION: &str = "1";
+
+/// Writes and signs a session.
+#[must_use]
+pub fn seal(session: &Session, keys: &SessionKeys) -> String {
+    let mut text = format!(
+        "{VERSION}.{}.{}.",
+        keys.current().id(),
+        session.subject.as_ref().map_or("-", SubjectId::as_str)
+    );
+    let (home, epoch) = session.home.as_ref().map_or(("-", 0), |(home, epoch)| (home.as_str(), epoch.0));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{home}.{epoch}.{}.{}.", session.issued.0, session.expires.0);
+    for (at, pin) in session.pins.iter().enumerate() {
+        let gap = if at == 0 { "" } else { "~" };
+        let _ = write!(text, "{gap}{}:w:{}:{}:{}", pin.dataset, pin.region, pin.since.0, pin.until.0);
+    }
+    let signature = keys.current().sign(&text);
+    text.push('.');
+    text.push_str(&signature);
+    text
+}
+
+/// Reads a session back: believed only if it is whole, ours and current. Whatever is not believed routes like no session.
+#[must_use]
+pub fn open(text: &str, keys: &SessionKeys, now: Timestamp) -> Opened {
+    if text.len() > MOST_BYTES {
+        return Opened::nothing(Reason::SessionMalformed);
+    }
+    let Some((signed, signature)) = text.rsplit_once('.') else {
+        return Opened::nothing(Reason::SessionMalformed);
+    };
+    let mut fields = signed.split('.');
+    if fields.next() != Some(VERSION) {
+        return Opened::nothing(Reason::SessionMalformed);
+    }
+    let ours = fields.next().and_then(|id| keys.by_id(id)).is_some_and(|key| key.verify(signed, signature));
+    if !ours {
+        return Opened::nothing(Reason::SessionForged);
+    }
+    match read(fields) {
+        None => Opened::nothing(Reason::SessionMalformed),
+        Some(session) if session.expires <= now => Opened::nothing(Reason::SessionExpired),
+        Some(session) => believe(session, now),
+    }
+}
+
+fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
+    let subject = match fields.next()? {
+        "-" => None,
+        id => Some(SubjectId::parse(id)?),
+    };
+    let home = fields.next()?;
+    let epoch = Epoch(fields.next()?.parse().ok()?);
+    let issued = Timestamp(fields.next()?.parse().ok()?);
+    let expires = Timestamp(fields.next()?.parse().ok()?);
+    let pins = fields.next()?;
+    let pins = if pins.is_empty() { Vec::new() } else { pins.split('~').map(read_pin).collect::<Option<_>>()? };
+    let home = (home != "-").then(|| (home.to_owned(), epoch));
+    fields.next().is_none().then_some(Session { subject, home, issued, expires, pins })
+}
+
+fn read_pin(text: &str) -> Option<Pin> {
+    let mut fields = text.split(':');
+    let dataset = fields.next()?.to_owned();
+    if fields.next()? != "w" {
+        return None;
+    }
+    let region = fields.next()?.to_owned();
+    let since = Timestamp(fields.next()?.parse().ok()?);
+    let until = Timestamp(fields.next()?.parse().ok()?);
+    fields.next().is_none().then_some(Pin { dataset, region, since, until })
+}
+
+/// Drops the pins that no honest edge can have made: those that reach further ahead than any pin may.
+fn believe(mut session: Session, now: Timestamp) -> Opened {
+    let furthest = now.after(LONGEST_PIN);
+    let before = session.pins.len();
+    session.pins.retain(|pin| pin.until <= furthest && pin.since <= furthest);
+    session.pins.truncate(MOST_PINS);
+    let disbelieved = before - session.pins.len();
+    Opened { session, verdict: Reason::SessionValid, disbelieved }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::routing::{keys::Key, topology::SubjectKind};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn keys(current: &str, previous: Option<&str>) -> SessionKeys {
+        let key = |name: &str| Key::new(&format!("{name:-<32}")).unwrap();
+        SessionKeys::new(key(current), previous.map(key))
+    }
+
+    fn session() -> Session {
+        Session {
+            subject: Some(SubjectId::of(SubjectKind::User, "ada")),
+            home: Some(("eu".to_owned(), Epoch(3))),
+            issued: NOW,
+            expires: NOW.after(super::super::LIFETIME),
+            pins: vec![Pin { dataset: "cart".to_owned(), region: "eu".to_owned(), since: NOW, until: NOW.after(LONGEST_PIN) }],
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_opens() {
+        let sealed = seal(&session(), &keys("a", None));
+        let opened = open(&sealed, &keys("a", None), NOW);
+        assert_eq!(opened, Opened { session: session(), verdict: Reason::SessionValid, disbelieved: 0 });
+    }
+
+    #[test]
+    fn a_rotated_key_is_still_believed_and_a_retired_one_is_not() {
+        let sealed = seal(&session(), &keys("a", None));
+        assert_eq!(open(&sealed, &keys("b", Some("a")), NOW).verdict, Reason::SessionValid);
+        assert_eq!(open(&sealed, &keys("c", Some("b")), NOW).verdict, Reason::SessionForged);
+    }
+
+    #[test]
+    fn an_expired_one_is_nothing() {
+        let sealed = seal(&session(), &keys("a", None));
+        let late = NOW.after(super::super::LIFETIME);
+        assert_eq!(open(&sealed, &keys("a", None), late), Opened::nothing(Reason::SessionExpired));
+    }
+
+    #[test]
+    fn a_pin_too_far_ahead_is_not_believed_even_when_signed() {
+        let mut far = session();
+        far.pins.push(Pin { dataset: "notes".to_owned(), region: "eu".to_owned(), since: NOW, until: Timestamp(u64::MAX) });
+        let opened = open(&seal(&far, &keys("a", None)), &keys("a", None), NOW);
+        assert_eq!((opened.session, opened.disbelieved), (session(), 1));
+    }
+
+    #[test]
+    fn flipping_any_bit_makes_it_nothing() {
+        let sealed = seal(&session(), &keys("a", None)).into_bytes();
+        for at in 0..sealed.len() * 8 {
+            let mut forged = sealed.clone();
+            forged[at / 8] ^= 1 << (at % 8);
+            let Ok(forged) = String::from_utf8(forged) else { continue };
+            let opened = open(&forged, &keys("a", None), NOW);
+            assert_eq!(opened.session, Session::default(), "{forged}");
+        }
+    }
+
+    #[test]
+    fn the_largest_session_fits() {
+        let mut large = session();
+        large.home = Some(("r".repeat(32), Epoch(u64::MAX)));
+        large.pins.clear();
+        for at in 0..MOST_PINS {
+            let dataset = format!("{at}{}", "d".repeat(31));
+            large.add_pin(Pin { dataset, region: "r".repeat(32), since: NOW, until: NOW.after(LONGEST_PIN) }, NOW);
+        }
+        let sealed = seal(&large, &keys("a", None));
+        assert!(sealed.len() <= MOST_BYTES, "{} bytes", sealed.len());
+        assert_eq!(open(&sealed, &keys("a", None), NOW).session, large);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_harms(text in "\\PC{0,200}") {
+            prop_assert_eq!(open(&text, &keys("a", None), NOW).session, Session::default());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Settling an answer: an origin's, or a stored copy's.
+
+use std::fmt::Write;
+
+use super::{
+    CacheState, Ending, SignIn, Settlement, Source, Store, WriteOutcome,
+    session::{self, Change},
+};
+use crate::routing::{
+    cache::{CacheKey, Coding, Copy, NoStore, Place, STORED_CONTROL, Storing, store},
+    flow::{Answer, is_gateway_failure},
+    headers::{Edit, Edits, strip_response},
+    intent::{CacheUse, Intent, Lookup},
+    memory::Lesson,
+    ownership::{Epoch, Ownership},
+    reason::Reason,
+    topology::{Access, ReadAfterWrite, Route, Rule},
+    view::View,
+};
+
+impl Ending<'_> {
+    /// An origin's answer for the client, and the sign-in that it may ask for.
+    pub(in crate::routing) fn answered(
+        mut self,
+        answer: &Answer<'_>,
+        owned: Option<Ownership>,
+        stale: bool,
+    ) -> (Settlement, Option<SignIn>) {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let written = Written::of(intent.access, answer);
+        let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
+        let mut edits = strip_response(&answer.headers);
+        edits.extend(self.signature());
+        if stale {
+            edits.push(Edit::Set("homing-consistency", "stale".to_owned()));
+        }
+        if intent.access == Access::Write && answer.status >= 500 {
+            edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
+        }
+        self.lessons.extend(lag(answer).zip(self.region).map(|(lag, region)| Lesson::Lag(region, lag)));
+        let stored = self.keep(answer, owned, stale);
+        let mut status = format!("{}; fwd-status={}", self.cache.forwarded(), answer.status);
+        if matches!(stored, Some(Ok(_))) {
+            status.push_str("; stored");
+        } else if let Some(Err(why)) = stored {
+            // Writing to a String cannot fail.
+            let _ = write!(status, "; detail={}", why.token());
+        }
+        edits.push(Edit::Append("cache-status", status));
+        let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
+        let invalidate = if changes_target { invalidated(intent, view) } else { Vec::new() };
+        let change = session::change(intent, view, answer, wrote, owned, now);
+        let mut settlement = self.settlement(answer.status, Source::Origin, edits);
+        settlement.store = stored.and_then(Result::ok);
+        settlement.invalidate = invalidate;
+        let sign_in = match change {
+            Change::None => None,
+            Change::Issue(session) => {
+                settlement.carry(&session, intent, view, now);
+                None
+            }
+            Change::SignIn(sign_in) => Some(sign_in),
+        };
+        (settlement, sign_in)
+    }
+
+    /// What the edge cache keeps of an answer; learned either way, so that it is not asked in vain next time.
+    fn keep(
+        &mut self,
+        answer: &Answer<'_>,
+        owned: Option<Ownership>,
+        stale: bool,
+    ) -> Option<Result<Store, NoStore>> {
+        let CacheUse::Use(Lookup { coding, store: true, authorized, .. }) = &self.intent.cache else { return None };
+        let region = self.region.filter(|_| !stale)?;
+        let key = crate::routing::flow::cache_key(self.intent, self.view, *coding);
+        let storing = Storing {
+            status: answer.status,
+            headers: &answer.headers,
+            asked: self.asked,
+            now: self.now,
+            region: &self.view.topology().region(region).name,
+            epoch: owned.map_or(Epoch::NONE, |owned| owned.epoch),
+            authorized: *authorized,
+        };
+        let kept = store(&storing);
+        match kept {
+            Ok(_) => self.lessons.push(Lesson::Cacheable(key.hash())),
+            // These say something of the resource; the others only of this answer.
+            Err(NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness) => {
+                self.lessons.push(Lesson::Uncacheable(key.hash()));
+            }
+            Err(NoStore::Status | NoStore::Authorization | NoStore::Stale) => {}
+        }
+        Some(kept.map(|edits| Store { key, edits: strip_response(&answer.headers).into_iter().chain(edits).collect() }))
+    }
+}
+
+/// What is known of whether something was written.
+#[derive(Clone, Copy)]
+enum Written {
+    /// The origin says yes.
+    Yes,
+    /// The origin says no.
+    No,
+    /// It is a write, and the origin says nothing.
+    Perhaps,
+    /// It is a read, and the origin says nothing.
+    Hardly,
+}
+
+impl Written {
+    fn of(access: Access, answer: &Answer<'_>) -> Self {
+        match (answer.headers.get("homing-wrote").map(str::trim), access) {
+            (Some("1"), _) => Self::Yes,
+            (Some("0"), _) => Self::No,
+            (_, Access::Write) => Self::Perhaps,
+            (_, Access::Read) => Self::Hardly,
+        }
+    }
+
+    /// Whether later reads of the session could see a write: it was done, or nobody can say.
+    fn may_be_seen(self, status: u16) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::No | Self::Hardly => false,
+            Self::Perhaps => (200..400).contains(&status) || is_gateway_failure(status),
+        }
+    }
+
+    fn outcome(self) -> WriteOutcome {
+        match self {
+            Self::Yes => WriteOutcome::Committed,
+            Self::No => WriteOutcome::Refused,
+            Self::Perhaps | Self::Hardly => WriteOutcome::Unknown,
+        }
+    }
+}
+
+/// `Homing-Lag: us=12, ap=30`: how far the region is behind the peer that it is furthest behind.
+fn lag(answer: &Answer<'_>) -> Option<u64> {
+    let lags = answer.headers.list("homing-lag").filter_map(|pair| pair.split_once('=')?.1.trim().parse().ok());
+    lags.max()
+}
+
+/// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target as a GET would be stored.
+fn invalidated(intent: &Intent, view: &View) -> Vec<CacheKey> {
+    let topology = view.topology();
+    let host = intent.authority.as_str();
+    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let read: Option<&Route> = topology.routes().iter().find(|route| route.pattern.matches("GET", host, intent.path()));
+    let id = read.and_then(|route| route.dataset);
+    let dataset = id.and_then(|id| topology.dataset(id));
+    let personal = dataset.is_some_and(|dataset| matches!(dataset.rule, Rule::GeoPartitioned { .. }));
+    let cached = read.and_then(|route| route.cache).unwrap_or(!personal)
+        && read.is_none_or(|route| route.read_after_write != ReadAfterWrite::Home);
+    if !cached {
+        return Vec::new();
+    }
+    let place = Place {
+        scheme: &intent.scheme,
+        authority: &intent.authority,
+        target: &intent.target,
+        dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
+        epoch: id.and_then(|id| view.dataset_ownership(id)).map_or(0, |ownership| ownership.epoch.0),
+        subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
+    };
+    Coding::ALL.into_iter().map(|coding| CacheKey::new(&place, coding)).collect()
+}
+
+/// A stored copy for the client.
+pub(super) fn from_copy(ending: Ending<'_>, copy: &Copy, stored: &Answer<'_>) -> Settlement {
+    let age = copy.current_age(ending.now);
+    let left = i128::from(copy.fresh.as_secs()) - i128::from(age.as_secs());
+    let stale = ending.cache == CacheState::Stale;
+    let mut edits: Edits = strip_response(&stored.headers);
+    edits.push(match stored.headers.get(STORED_CONTROL) {
+        Some(control) => Edit::Set("cache-control", control.to_owned()),
+        None => Edit::Remove("cache-control".to_owned()),
+    });
+    edits.push(Edit::Set("age", age.as_secs().to_string()));
+    edits.extend(ending.signature());
+    let detail = if stale { "; detail=stale-if-error" } else { "" };
+    edits.push(Edit::Set("cache-status", format!("homing; hit; ttl={left}{detail}")));
+    if stale {
+        edits.push(Edit::Set("homing-consistency", "stale".to_owned()));
+    }
+    let unchanged = stored.status == 200 && client_has(ending.intent, stored);
+    let (status, source) = if unchanged { (304, Source::CopyHead) } else { (stored.status, Source::Copy) };
+    let (intent, view, now) = (ending.intent, ending.view, ending.now);
+    let renewal = intent.session.verdict == Reason::SessionValid && intent.session.session.wants_renewal(now);
+    let mut settlement = ending.settlement(status, source, edits);
+    if renewal {
+        settlement.carry(&intent.session.session, intent, view, now);
+    }
+    settlement
+}
+
+/// Whether `If-None-Match` names the copy (RFC 9110 section 13.1.2: weak comparison).
+fn client_has(intent: &Intent, stored: &Answer<'_>) -> bool {
+    let CacheUse::Use(lookup) = &intent.cache else { return false };
+    let (Some(asked), Some(tag)) = (&lookup.if_none_match, stored.headers.get("etag")) else { return false };
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    asked.trim() == "*" || asked.split(',').any(|candidate| strong(candidate) == strong(tag))
+}

@@ -1,0 +1,152 @@
+//! `DATASETS`.
+
+use super::{Names, Table, check_name};
+use crate::routing::topology::{
+    ConflictRule, Conflicts, Dataset, Identity, RegionId, RegionSet, Rule, SubjectKind,
+    error::{Complaints, KeyPath},
+    raw::Raw,
+};
+
+const KEYS: [&str; 6] = ["ownership", "home", "subject", "regions", "staleness", "conflicts"];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    SingleWriter,
+    GeoPartitioned,
+    MultiWriter,
+}
+
+const OWNERSHIPS: [(&str, Kind); 3] = [
+    ("single-writer", Kind::SingleWriter),
+    ("geo-partitioned", Kind::GeoPartitioned),
+    ("multi-writer", Kind::MultiWriter),
+];
+
+pub(super) fn read(
+    raw: Option<&Raw>,
+    path: &KeyPath,
+    regions: &Names,
+    identity: &Identity,
+    log: &mut Complaints,
+) -> Vec<Dataset> {
+    let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Vec::new() };
+    let mut datasets = Vec::new();
+    for (name, raw) in table.entries() {
+        let path = path.key(name);
+        check_name(name, "dataset", &path, log);
+        let Some(table) = Table::of(raw, &path, log) else { continue };
+        table.only(&KEYS, log);
+        let Some(rule) = rule(&table, regions, identity, log) else { continue };
+        datasets.push(Dataset { name: name.to_owned(), rule, staleness: table.duration("staleness", log) });
+    }
+    for kind in [SubjectKind::User, SubjectKind::Tenant] {
+        residency(&datasets, kind, path, regions, log);
+    }
+    datasets
+}
+
+fn rule(table: &Table<'_>, regions: &Names, identity: &Identity, log: &mut Complaints) -> Option<Rule> {
+    if !table.has("ownership") {
+        let expected = "\"single-writer\", \"geo-partitioned\" or \"multi-writer\"";
+        table.missing("ownership", expected, "say who may write this data", log);
+    }
+    match table.choice("ownership", &OWNERSHIPS, log)? {
+        Kind::SingleWriter => single_writer(table, regions, log),
+        Kind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
+        Kind::MultiWriter => multi_writer(table, regions, log),
+    }
+}
+
+fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+    for key in ["subject", "regions", "conflicts"] {
+        table.out_of_place(key, "nothing of the kind: a single-writer dataset has one home and no conflicts", log);
+    }
+    if !table.has("home") {
+        table.missing("home", "the region that takes every write", "add home = \"REGION\"", log);
+    }
+    let home = regions.region(table.text("home", log)?, &table.path.key("home"), log)?;
+    Some(Rule::SingleWriter { home })
+}
+
+fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: &Identity, log: &mut Complaints) -> Option<Rule> {
+    table.out_of_place("home", "no one home: each subject has its own", log);
+    table.out_of_place("conflicts", "no conflicts: each subject's part has one home", log);
+    for (key, expected, remedy) in [
+        ("subject", "what it is split by: \"user\" or \"tenant\"", "add subject = \"user\""),
+        ("regions", "the regions where a subject may live", "add regions = [\"REGION\", …]"),
+    ] {
+        if !table.has(key) {
+            table.missing(key, expected, remedy, log);
+        }
+    }
+    let kinds = [("user", SubjectKind::User), ("tenant", SubjectKind::Tenant)];
+    let subject = table.choice("subject", &kinds, log);
+    let set = region_set(table, regions, log);
+    let subject = subject?;
+    if identity.source(subject).is_none() {
+        let kind = subject.token();
+        let remedy = format!("add {kind} = {{ … }} to [vars.IDENTITY]");
+        let expected = format!("a place where the router learns who the {kind} is");
+        log.error(&table.path.key("subject"), format!("{kind:?}"), expected, remedy);
+    }
+    Some(Rule::GeoPartitioned { subject, regions: set? })
+}
+
+fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+    table.out_of_place("home", "no one home: every owner takes writes", log);
+    table.out_of_place("subject", "no subject: every owner holds all of it", log);
+    let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
+    let Some(raw) = table.get("conflicts") else {
+        let expected = "a rule and an explanation of how conflicts end";
+        let remedy = "add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted";
+        table.missing("conflicts", expected, remedy, log);
+        return None;
+    };
+    let conflicts = Table::of(raw, &table.path.key("conflicts"), log)?;
+    conflicts.only(&["rule", "explain"], log);
+    let rules = [
+        ("last-write-wins", ConflictRule::LastWriteWins),
+        ("merge", ConflictRule::Merge),
+        ("application", ConflictRule::Application),
+    ];
+    if !conflicts.has("rule") {
+        conflicts.missing("rule", "\"last-write-wins\", \"merge\" or \"application\"", "say how conflicts end", log);
+    }
+    let rule = conflicts.choice("rule", &rules, log);
+    let explain = conflicts.text("explain", log).unwrap_or_default().trim();
+    if explain.is_empty() {
+        let remedy = "write what a user sees when two changes meet";
+        conflicts.missing("explain", "a sentence that explains the rule to users", remedy, log);
+    }
+    Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain.to_owned() } })
+}
+
+fn region_set(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {
+    let names = table.texts("regions", log)?;
+    if names.is_empty() {
+        log.error(&table.path.key("regions"), "an empty list", "at least one region", "name one");
+        return None;
+    }
+    let found: Vec<Option<RegionId>> = names.iter().map(|(name, path)| regions.region(name, path, log)).collect();
+    found.into_iter().collect::<Option<Vec<_>>>().map(|ids| ids.into_iter().fold(RegionSet::EMPTY, RegionSet::with))
+}
+
+/// A subject has one home for all datasets that are split by it, so these must have a region in common.
+fn residency(datasets: &[Dataset], kind: SubjectKind, path: &KeyPath, regions: &Names, log: &mut Complaints) {
+    let split: Vec<(&Dataset, RegionSet)> = datasets
+        .iter()
+        .filter_map(|dataset| match dataset.rule {
+            Rule::GeoPartitioned { subject, regions } if subject == kind => Some((dataset, regions)),
+            _ => None,
+        })
+        .collect();
+    let common = split.iter().fold(regions.all(), |set, (_, regions)| set.and(*regions));
+    if common.is_empty()
+        && let Some((last, _)) = split.last()
+    {
+        let kind = kind.token();
+        let expected = format!("a region that all datasets split by {kind:?} have in common");
+        let remedy = format!("a {kind} has one home: give these datasets a common region");
+        log.error(&path.key(&last.name).key("regions"), "no common region", expected, remedy);
+    }
+}

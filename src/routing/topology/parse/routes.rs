@@ -1,0 +1,104 @@
+//! `ROUTES`, `ROUTES_2` and on.
+
+use super::{Names, Table, name_of};
+use crate::routing::topology::{
+    Access, Dataset, DatasetId, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
+    error::{Complaints, KeyPath},
+    raw::Raw,
+};
+
+const KEYS: [&str; 8] =
+    ["match", "dataset", "read_after_write", "on_home_down", "access", "idempotent", "cache", "deadline"];
+
+pub(super) fn read(
+    vars: &Raw,
+    at: &KeyPath,
+    datasets: &[Dataset],
+    names: &Names,
+    log: &mut Complaints,
+) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for name in list_names(vars, at, log) {
+        let path = at.key(&name);
+        let Some(raw) = vars.get(&name) else { continue };
+        let Raw::List(members) = raw else {
+            log.error(&path, raw.describe(), "a list of routes", format!("write each as [[vars.{name}]]"));
+            continue;
+        };
+        for (place, raw) in members.iter().enumerate() {
+            let path = path.at(place);
+            let Some(table) = Table::of(raw, &path, log) else { continue };
+            if let Some(route) = route(&table, datasets, names, log) {
+                if let Some(shadow) = routes.iter().position(|earlier| earlier.pattern.covers(&route.pattern)) {
+                    let expected = "a route that some request can reach";
+                    let found = format!("a route that route {shadow} already takes whole");
+                    log.warn(&path.key("match"), found, expected, "move it up, or remove it");
+                }
+                routes.push(route);
+            }
+        }
+    }
+    routes
+}
+
+/// `ROUTES`, then `ROUTES_2`, `ROUTES_3`…; a gap would cut off what is behind it.
+fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
+    let Raw::Table(entries) = vars else { return Vec::new() };
+    let number = |name: &str| name.strip_prefix("ROUTES_").and_then(|digits| digits.parse::<usize>().ok());
+    let mut more: Vec<usize> = entries.iter().filter_map(|(name, _)| number(name)).collect();
+    more.sort_unstable();
+    for (expected, found) in (2..).zip(&more) {
+        if expected != *found {
+            let path = at.key(&format!("ROUTES_{found}"));
+            log.error(&path, format!("ROUTES_{found}"), format!("ROUTES_{expected} next"), "number them without gaps from 2");
+            break;
+        }
+    }
+    std::iter::once("ROUTES".to_owned()).chain(more.into_iter().map(|n| format!("ROUTES_{n}"))).collect()
+}
+
+fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Option<Route> {
+    table.only(&KEYS, log);
+    if !table.has("match") {
+        table.missing("match", "which requests it takes", "add match = \"GET /api/*\"", log);
+    }
+    let dataset = table.text("dataset", log).and_then(|name| dataset(name, table, names, log));
+    let promises =
+        [("none", ReadAfterWrite::None), ("session", ReadAfterWrite::Session), ("home", ReadAfterWrite::Home)];
+    let read_after_write = table.choice("read_after_write", &promises, log).unwrap_or_default();
+    let on_home_down =
+        table.choice("on_home_down", &[("stale", OnHomeDown::Stale), ("refuse", OnHomeDown::Refuse)], log);
+    let access = table.choice("access", &[("read", Access::Read), ("write", Access::Write)], log);
+    let rule = dataset.and_then(|id| datasets.get(id.index())).map(|dataset| &dataset.rule);
+    if let (ReadAfterWrite::Home, Some(Rule::MultiWriter { .. }), Some(id)) = (read_after_write, rule, dataset) {
+        let found = format!("\"home\" for the multi-writer dataset {:?}", name_of(datasets, id.index()));
+        let expected = "\"none\" or \"session\": a multi-writer dataset has no one home";
+        log.error(&table.path.key("read_after_write"), found, expected, "use \"session\"");
+    }
+    let cache = table.flag("cache", log);
+    if cache == Some(true) && read_after_write == ReadAfterWrite::Home {
+        let expected = "no cache: with read_after_write = \"home\" every read goes home";
+        log.error(&table.path.key("cache"), "true", expected, "remove one of the two");
+    }
+    let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
+    let text = table.text("match", log)?;
+    let pattern = match RoutePattern::parse(text) {
+        Ok(pattern) => pattern,
+        Err(expected) => {
+            log.error(&table.path.key("match"), format!("{text:?}"), expected, "correct the pattern");
+            return None;
+        }
+    };
+    let on_home_down = on_home_down.unwrap_or_default();
+    Some(Route { pattern, dataset, read_after_write, on_home_down, access, idempotent, cache, deadline })
+}
+
+fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
+    let place = names.place(name).and_then(|at| u16::try_from(at).ok());
+    if place.is_none() {
+        let expected = format!("a dataset: {}", names.quoted());
+        let remedy = "name one of them, or add the dataset to [vars.DATASETS]";
+        log.error(&table.path.key("dataset"), format!("{name:?}"), expected, remedy);
+    }
+    place.map(DatasetId)
+}

@@ -1,0 +1,244 @@
+//! Route patterns: `[METHODS] [host]/path`, matched without allocating.
+
+/// Which requests a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePattern {
+    /// Upper-case methods; empty for any.
+    methods: Vec<String>,
+    host: Option<HostPattern>,
+    path: PathPattern,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum HostPattern {
+    Exact(String),
+    /// `*.example.com`: what stands after the star.
+    Below(String),
+}
+
+/// A path of segments: literal, or `{name}` for any one; at the end `/*` takes the path before it and all below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+    below: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Any(String),
+}
+
+/// What is wrong with a pattern: a clause that follows "expected".
+pub type Wrong = &'static str;
+
+impl RoutePattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// With what was expected instead.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let (methods, place) = match text.trim().split_once(char::is_whitespace) {
+            Some((methods, place)) => (methods, place.trim()),
+            None => ("*", text.trim()),
+        };
+        let methods = if methods == "*" { Vec::new() } else { read_methods(methods)? };
+        let slash = place.find('/').ok_or("a path that begins with a slash, such as \"GET /api/*\"")?;
+        let (host, path) = place.split_at(slash);
+        let host = if host.is_empty() { None } else { Some(read_host(host)?) };
+        Ok(Self { methods, host, path: PathPattern::parse(path)? })
+    }
+
+    /// Whether the pattern takes a request: raw method, host without port, normal path.
+    #[must_use]
+    pub fn matches(&self, method: &str, host: &str, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
+            && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
+            && self.path.matches(path)
+    }
+
+    /// Whether every request that `other` takes is taken by this pattern too, so that `other` behind it is never reached.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let methods = self.methods.is_empty()
+            || (!other.methods.is_empty() && other.methods.iter().all(|method| self.methods.contains(method)));
+        methods && (self.host.is_none() || self.host == other.host) && self.path.covers(&other.path)
+    }
+
+    /// The names in the path.
+    #[must_use]
+    pub fn path(&self) -> &PathPattern {
+        &self.path
+    }
+}
+
+fn read_methods(text: &str) -> Result<Vec<String>, Wrong> {
+    let legal = |method: &str| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    let methods: Vec<_> = text.split(',').map(str::to_owned).collect();
+    let all = methods.iter().all(|method| legal(method));
+    all.then_some(methods).ok_or("methods in upper case joined by commas, such as \"GET,HEAD\", or \"*\"")
+}
+
+fn read_host(text: &str) -> Result<HostPattern, Wrong> {
+    let host = text.to_ascii_lowercase();
+    let (below, name) = host.strip_prefix("*.").map_or((false, host.as_str()), |name| (true, name));
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    if name.is_empty() || !name.bytes().all(legal) {
+        return Err("a host such as \"example.com\" or \"*.example.com\", without a port");
+    }
+    Ok(if below { HostPattern::Below(format!(".{name}")) } else { HostPattern::Exact(host) })
+}
+
+impl HostPattern {
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => host.eq_ignore_ascii_case(name),
+            Self::Below(tail) => {
+                let at = host.len().checked_sub(tail.len()).filter(|at| *at > 0);
+                at.and_then(|at| host.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(tail))
+            }
+        }
+    }
+}
+
+impl PathPattern {
+    /// Reads a path pattern.
+    ///
+    /// # Errors
+    /// With what was expected instead.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let path = text.strip_prefix('/').ok_or("a path that begins with a slash")?;
+        if path.contains(['?', '#']) {
+            return Err("a path without query or fragment");
+        }
+        let (path, below) = match path.strip_suffix('*') {
+            Some("") => ("", true),
+            Some(before) => (before.strip_suffix('/').ok_or("\"*\" only as the whole last segment, as in \"/api/*\"")?, true),
+            None => (path, false),
+        };
+        let segments = if below && path.is_empty() {
+            Vec::new()
+        } else {
+            path.split('/').map(Segment::parse).collect::<Result<_, _>>()?
+        };
+        Ok(Self { segments, below })
+    }
+
+    /// Whether the path is one of the pattern's.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        self.walk(path, |_, _| {})
+    }
+
+    /// What stands in the place of that name.
+    #[must_use]
+    pub fn capture<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
+        let mut found = None;
+        let matches = self.walk(path, |known, text| {
+            if known == name {
+                found = Some(text);
+            }
+        });
+        found.filter(|_| matches)
+    }
+
+    /// Whether the pattern has a place of that name.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Any(known) if known == name))
+    }
+
+    fn walk<'p>(&self, path: &'p str, mut named: impl FnMut(&str, &'p str)) -> bool {
+        let Some(path) = path.strip_prefix('/') else { return false };
+        let mut parts = path.split('/');
+        for segment in &self.segments {
+            let Some(part) = parts.next() else { return false };
+            match segment {
+                Segment::Literal(text) if text != part => return false,
+                Segment::Any(_) if part.is_empty() => return false,
+                Segment::Literal(_) => {}
+                Segment::Any(name) => named(name, part),
+            }
+        }
+        self.below || parts.next().is_none()
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let same = self.segments.iter().zip(&other.segments).all(|(mine, theirs)| match (mine, theirs) {
+            (Segment::Any(_), Segment::Any(_)) => true,
+            (Segment::Any(_), Segment::Literal(text)) => !text.is_empty(),
+            (mine, theirs) => mine == theirs,
+        });
+        same && if self.below {
+            self.segments.len() <= other.segments.len()
+        } else {
+            self.segments.len() == other.segments.len() && !other.below
+        }
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let legal = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            return legal.then(|| Self::Any(name.to_owned())).ok_or("a name of lower-case letters in braces, such as \"{id}\"");
+        }
+        if text.contains(['{', '}', '*', ' ']) {
+            return Err("segments that are literal or one \"{name}\", and \"/*\" only at the end");
+        }
+        // Requests are matched in their normal form, so the pattern is brought into it too.
+        Ok(Self::Literal(crate::routing::facts::normal_path(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(pattern: &str, method: &str, host: &str, path: &str) -> bool {
+        RoutePattern::parse(pattern).unwrap().matches(method, host, path)
+    }
+
+    #[test]
+    fn patterns_take_methods_hosts_and_paths() {
+        assert!(takes("GET /api/catalog/*", "GET", "x", "/api/catalog"));
+        assert!(takes("GET /api/catalog/*", "GET", "x", "/api/catalog/1/2"));
+        assert!(!takes("GET /api/catalog/*", "GET", "x", "/api/catalogue"));
+        assert!(!takes("GET /api/catalog/*", "POST", "x", "/api/catalog/1"));
+        assert!(!takes("GET,HEAD /a", "get", "x", "/a"));
+        assert!(takes("/*", "PURGE", "x", "/"));
+        assert!(takes("* /t/{tenant}/notes", "POST", "x", "/t/acme/notes"));
+        assert!(!takes("/t/{tenant}/notes", "POST", "x", "/t//notes"));
+        assert!(takes("GET *.example.com/", "GET", "A.Example.com", "/"));
+        assert!(!takes("GET *.example.com/", "GET", "example.com", "/"));
+        assert!(takes("GET example.com/", "GET", "EXAMPLE.com", "/"));
+        assert!(!takes("GET /a", "GET", "x", "/a/"));
+    }
+
+    #[test]
+    fn names_are_captured() {
+        let pattern = PathPattern::parse("/t/{tenant}/*").unwrap();
+        assert_eq!(pattern.capture("/t/acme/notes/1", "tenant"), Some("acme"));
+        assert_eq!(pattern.capture("/t/acme", "tenant"), Some("acme"));
+        assert_eq!(pattern.capture("/x/acme", "tenant"), None);
+    }
+
+    #[test]
+    fn what_is_no_pattern() {
+        for wrong in ["", "GET", "get /a", "GET a*", "/a*", "/*/a", "/{A}", "/a{b}", "/a?b", "GET ex ample/", "G=T /a"] {
+            assert!(RoutePattern::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_takes() {
+        let covers = |a: &str, b: &str| RoutePattern::parse(a).unwrap().covers(&RoutePattern::parse(b).unwrap());
+        assert!(covers("/*", "GET /a"));
+        assert!(covers("GET,POST /a/*", "GET /a/{id}"));
+        assert!(covers("/a/{x}", "/a/b"));
+        assert!(!covers("GET /a", "/a"));
+        assert!(!covers("/a/b", "/a/{x}"));
+        assert!(!covers("/a/{x}", "/a/*"));
+        assert!(!covers("h.com/a", "/a"));
+    }
+}

@@ -1,0 +1,82 @@
+//! The view: the versioned snapshot by which a request is decided. One is captured per request.
+
+use std::rc::Rc;
+
+use super::{
+    keys::{Key, SessionKeys},
+    memory::Memory,
+    ownership::{Epoch, Ownership},
+    time::Timestamp,
+    topology::{DatasetId, RegionId, RegionSet, Rule, Topology},
+};
+
+/// What is set once per isolate: the topology and the secrets.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What `wrangler.toml` says.
+    pub topology: Topology,
+    /// What sessions are signed with.
+    pub session_keys: SessionKeys,
+    /// What requests to origins are signed with, if they are.
+    pub origin_key: Option<Key>,
+    /// Whether this is a development set-up: `Homing-Dev-Near` is obeyed.
+    pub dev: bool,
+}
+
+/// The snapshot: settings, and what this isolate has seen of the regions when the request came.
+#[derive(Clone, Debug)]
+pub struct View {
+    settings: Rc<Settings>,
+    suspects: RegionSet,
+    lags: Vec<Option<u64>>,
+    moved: Vec<(DatasetId, Ownership)>,
+}
+
+impl View {
+    /// The view at this moment.
+    #[must_use]
+    pub fn capture(settings: &Rc<Settings>, memory: &Memory, now: Timestamp) -> Self {
+        let suspects = settings.topology.regions().map(|(id, _)| id).filter(|id| memory.is_suspect(*id, now));
+        Self {
+            suspects: suspects.fold(RegionSet::EMPTY, RegionSet::with),
+            lags: settings.topology.regions().map(|(id, _)| memory.lag(id, now)).collect(),
+            moved: memory.moved_datasets().to_vec(),
+            settings: Rc::clone(settings),
+        }
+    }
+
+    /// The topology.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.settings.topology
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the region failed several times in a row a moment ago: it is tried last.
+    #[must_use]
+    pub fn is_suspect(&self, region: RegionId) -> bool {
+        self.suspects.contains(region)
+    }
+
+    /// The most that the region lags behind any peer, in milliseconds, where measured.
+    #[must_use]
+    pub fn lag(&self, region: RegionId) -> Option<u64> {
+        self.lags.get(region.index()).copied().flatten()
+    }
+
+    /// Who owns a single-writer dataset now: what an origin has said at a higher epoch, else what the topology says.
+    #[must_use]
+    pub fn dataset_ownership(&self, dataset: DatasetId) -> Option<Ownership> {
+        let configured = match self.topology().dataset(dataset)?.rule {
+            Rule::SingleWriter { home } => Ownership { home, epoch: Epoch::FIRST },
+            Rule::GeoPartitioned { .. } | Rule::MultiWriter { .. } => return None,
+        };
+        let moved = self.moved.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership);
+        Some(moved.filter(|moved| moved.epoch > configured.epoch).unwrap_or(configured))
+    }
+}
