@@ -34,6 +34,8 @@ pub struct Attempt {
     pub target: String,
     /// Time to headers; the edge arms a real timer and reports `TimedOut`.
     pub timeout: Duration,
+    /// How long the body may stand still before it is cut: a region may be silent no longer in it than before it.
+    pub idle: Duration,
     /// How long to wait before sending.
     pub delay: Duration,
     /// How often the body can be sent.

@@ -1,6 +1,7 @@
 //! The pure core: every decision, with its reason. In the order of a request: [`facts`], [`admit`], [`view`], [`flow`],
 //! [`settle`]; beside them what they are made of.
 
+pub mod admin;
 pub mod admit;
 pub mod attempt;
 pub mod cache;
@@ -16,6 +17,7 @@ pub mod ownership;
 pub mod plan;
 pub mod problem;
 pub mod reason;
+pub mod report;
 pub mod session;
 pub mod settle;
 pub mod subject;

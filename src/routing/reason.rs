@@ -141,6 +141,14 @@ reasons! {
     Internal = "internal",
 }
 
+impl Reason {
+    /// Whether it tells of a send that failed.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::FailoverConnect | Self::FailoverTimeout | Self::FailoverBroken | Self::FailoverStatus)
+    }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.token())

@@ -220,12 +220,14 @@ impl Flow {
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
         let intent = &self.intent;
+        let deadline = attempt::attempt_deadline(intent, region, &self.view);
         Step::Send(Box::new(Attempt {
             region,
             origin: self.view.topology().region(region).origin.clone(),
             method: intent.method.clone(),
             target: intent.target.clone(),
-            timeout: attempt::attempt_deadline(intent, region, &self.view).min(left),
+            timeout: deadline.min(left),
+            idle: deadline,
             delay,
             replay: intent.replay,
             upgrade: intent.upgrade,

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs what is missing, and nothing twice: the wasm32 target, wasm-bindgen, the npm packages (with their own Node).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
+
+command -v cargo >/dev/null || die "cargo was not found. Install Rust 1.91 or newer from https://rustup.rs and run this again."
+command -v npm >/dev/null || die "npm was not found. Install Node.js 20 or newer (Debian: apt-get install nodejs npm) and run this again."
+command -v cc >/dev/null || die "no C compiler was found (SQLite of the demo regions needs one). Debian: apt-get install gcc."
+
+. scripts/toolchain.sh
+
+# Debian's security suite carries a newer compiler with the source of its standard library: built once, it is the target.
+target_from_debian() {
+  say "no wasm32 target and no rustup downloads: using Debian's rustc-web (about 3 minutes, once)"
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends rustc-web rust-web-src rust-web-llvm rust-web-clippy lld-22 >/dev/null ||
+    die "apt-get could not install rustc-web, rust-web-src, rust-web-llvm, rust-web-clippy and lld-22. Install them, or a Rust with the wasm32-unknown-unknown target."
+  scratch=$(mktemp -d)
+  mkdir "$scratch/src"
+  printf '[package]\nname = "emptycrate"\nversion = "0.0.0"\nedition = "2021"\n' > "$scratch/Cargo.toml"
+  printf '#![no_std]\n' > "$scratch/src/lib.rs"
+  (cd "$scratch" && RUSTFLAGS=-Cembed-bitcode=yes RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$scratch/target \
+    cargo build --quiet -Z build-std=std,panic_abort,proc_macro --target wasm32-unknown-unknown --release) ||
+    die "the standard library did not build for wasm32. Install a Rust with the target: rustup target add wasm32-unknown-unknown."
+  lib=/usr/lib/rustlib/wasm32-unknown-unknown/lib
+  mkdir -p "$lib"
+  find "$scratch/target/wasm32-unknown-unknown/release/deps" -name '*.rlib' ! -name '*emptycrate*' -exec cp {} "$lib/" \;
+  rm -rf "$scratch"
+}
+
+if [ -z "$WASM_RUSTC" ]; then
+  if [ "${RUSTUP_AUTO_INSTALL:-1}" != 0 ] && command -v rustup >/dev/null && rustup target add wasm32-unknown-unknown; then
+    say "added the wasm32 target with rustup"
+  elif [ -f /etc/debian_version ] && [ "$(id -u)" = 0 ]; then
+    target_from_debian
+  else
+    die "the wasm32-unknown-unknown target is missing. Run: rustup target add wasm32-unknown-unknown"
+  fi
+  . scripts/toolchain.sh
+  [ -n "$WASM_RUSTC" ] || die "the wasm32-unknown-unknown target is still missing. Run: rustup target add wasm32-unknown-unknown"
+fi
+
+if [ ! -x "$WASM_BINDGEN" ]; then
+  say "installing wasm-bindgen $WASM_BINDGEN_VERSION (about 3 minutes, once)"
+  # Without --locked: the command's own lock file may name crates newer than a registry serves.
+  cargo install --quiet "wasm-bindgen-cli@$WASM_BINDGEN_VERSION" --root "$WASM_BINDGEN_ROOT" ||
+    die "wasm-bindgen $WASM_BINDGEN_VERSION did not install. Run: cargo install wasm-bindgen-cli@$WASM_BINDGEN_VERSION"
+fi
+
+if ! cmp -s package-lock.json node_modules/.homing-lock; then
+  say "installing the npm packages"
+  # Not `npm ci`: it insists on lock entries for optional binaries of other platforms, which not every registry serves.
+  npm install --no-save --no-audit --no-fund --loglevel=error || die "npm install failed; its words stand above. Run it again by hand."
+  cp package-lock.json node_modules/.homing-lock
+fi

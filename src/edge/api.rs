@@ -1,0 +1,99 @@
+//! `/_homing/*`: the operators' side. Rare, so it is async Rust.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{AbortSignal, Date, Env, Fetch, Method, Request, Response, Result};
+
+use super::isolate;
+use crate::routing::{
+    Timestamp, admin,
+    facts::Url,
+    topology::{Origin, Region},
+};
+
+/// How long a health address may take.
+const HEALTH_TIMEOUT_MS: u32 = 1000;
+
+/// Answers a request to `/_homing/*`.
+///
+/// # Errors
+/// If the platform fails.
+#[wasm_bindgen]
+pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web_sys::Response, wasm_bindgen::JsValue> {
+    // Not `Request::url`: it brings a second URL parser into the Wasm, a third of its size.
+    let url = request.url();
+    let path = Url::parse(&url).map_or("", |url| url.path);
+    let request = Request::from(request);
+    let response = match path {
+        "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
+        path if path.starts_with("/_homing/api/") => match permitted(&request, &env) {
+            Err(turned_away) => problem(turned_away.status(), &turned_away.body()),
+            Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, &env).await,
+            Ok(()) => problem(404, &unknown(path)),
+        },
+        _ => match env.assets("ASSETS") {
+            Ok(assets) => assets.fetch_request(request).await,
+            Err(_) => problem(404, &unknown("the dashboard: no [assets] binding ASSETS")),
+        },
+    };
+    Ok(response?.into())
+}
+
+fn permitted(request: &Request, env: &Env) -> std::result::Result<(), admin::TurnedAway> {
+    let authorization = request.headers().get("authorization").ok().flatten();
+    let token = env.secret("ADMIN_TOKEN").ok().map(|token| token.to_string()).filter(|token| !token.is_empty());
+    let dev = isolate::settings().is_some_and(|settings| settings.dev);
+    admin::permit(authorization.as_deref(), token.as_deref(), dev)
+}
+
+/// The snapshot; with an `ETag` over all but the time, so that a page that polls an idle router gets 304.
+async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
+    let Some(settings) = isolate::settings() else { return Response::error("not configured", 500) };
+    let health = join_all(settings.topology.regions().map(|(_, region)| health(region, env))).await;
+    let now = Date::now().as_millis();
+    let Some(mut snapshot) = isolate::snapshot(Timestamp(now), &health) else {
+        return Response::error("not configured", 500);
+    };
+    let mut hasher = DefaultHasher::new();
+    snapshot.to_string().hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
+    if let Value::Object(fields) = &mut snapshot {
+        fields.insert("now".to_owned(), json!(now));
+        fields.insert("isolate".to_owned(), json!(isolate::name()));
+        fields.insert("in_flight".to_owned(), json!(isolate::in_flight()));
+        fields.insert("memory_bytes".to_owned(), json!(core::arch::wasm32::memory_size(0) * 65536));
+    }
+    let response =
+        if known { Response::empty()?.with_status(304) } else { Response::from_json(&snapshot)? };
+    response.headers().set("etag", &tag)?;
+    response.headers().set("cache-control", "no-store")?;
+    Ok(response)
+}
+
+/// What a region's health address says; nothing if it says nothing in time.
+async fn health(region: &Region, env: &Env) -> Option<Value> {
+    let path = &region.health;
+    let mut response = match &region.origin {
+        Origin::Url(url) => {
+            let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
+            let request = Request::new(&format!("{url}{path}"), Method::Get).ok()?;
+            Fetch::Request(request).send_with_signal(&signal).await.ok()?
+        }
+        Origin::Service(name) => env.service(name).ok()?.fetch(format!("https://{name}{path}"), None).await.ok()?,
+    };
+    if response.status_code() == 200 { response.json().await.ok() } else { None }
+}
+
+fn unknown(what: &str) -> String {
+    json!({ "type": "about:blank", "title": "Not Found", "status": 404, "detail": format!("There is no {what}.") }).to_string()
+}
+
+fn problem(status: u16, body: &str) -> Result<Response> {
+    let response = Response::from_bytes(body.as_bytes().to_vec())?.with_status(status);
+    response.headers().set("content-type", "application/problem+json")?;
+    Ok(response)
+}

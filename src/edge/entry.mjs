@@ -1,0 +1,230 @@
+// Drives the router: hands facts to the core, does what its steps say, reports back. No decision lives here.
+// The format of facts, steps and events is described in wire.rs.
+import module from "./homing_bg.wasm";
+import { abandon, api, begin, configure, initSync, resume } from "homing-wasm";
+
+const wasm = initSync({ module });
+// A trap leaves the stack pointer where it was; at rest it always has this value.
+const stackAtRest = wasm.__stack_pointer.value;
+// Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
+const SMALL_BODY = 64 * 1024;
+const LOOKUP_MS = 250;
+// The platform's own cache must not answer for an origin: it knows nothing of pins.
+const UNCACHED = { cacheTtl: -1 };
+
+let configured; // undefined until tried, then "" or what is wrong
+
+function setUp(env) {
+  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
+  const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
+  configured = configure(JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`);
+  if (configured) console.error(JSON.stringify({ level: "error", message: "the configuration is not served", complaints: configured }));
+}
+
+const problem = (status, title, detail) =>
+  new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {
+    status,
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store", "homing-reason": "internal", "cache-status": "homing; fwd=bypass" },
+  });
+
+/** Calls into Wasm. A panic there ends this request with 500 and nobody else's. */
+function call(work) {
+  try {
+    return work();
+  } catch (error) {
+    wasm.__stack_pointer.value = stackAtRest;
+    console.error(JSON.stringify({ level: "error", message: "the router panicked", error: String(error) }));
+    throw new Panic();
+  }
+}
+class Panic extends Error {}
+
+export default {
+  async fetch(request, env, ctx) {
+    try {
+      if (configured === undefined) call(() => setUp(env));
+      if (configured) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+      const url = request.url;
+      if (url.startsWith("/_homing/", url.indexOf("/", 8))) return await api(request, env);
+      return await new Drive(request, env, ctx).run();
+    } catch (error) {
+      if (!(error instanceof Panic)) console.error(JSON.stringify({ level: "error", message: "the edge failed", error: String(error?.stack ?? error) }));
+      return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
+    }
+  },
+};
+
+function facts(request) {
+  const { cf } = request;
+  let text = `${request.method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${request.body ? 1 : 0}`;
+  for (const [name, value] of request.headers) text += `\n${name}\n${value}`;
+  return text;
+}
+
+function head(response) {
+  let text = String(response.status);
+  for (const [name, value] of response.headers) text += `\n${name}\n${value}`;
+  return text;
+}
+
+/** Applies edits from line `at` on; returns the place after the empty line that ends them. */
+function edit(headers, lines, at) {
+  for (; lines[at]; at++) {
+    const line = lines[at];
+    const tab = line.indexOf("\t");
+    if (line[0] === "-") headers.delete(line.slice(1));
+    else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
+    else headers.append(line.slice(1, tab), line.slice(tab + 1));
+  }
+  return at + 1;
+}
+
+/** One request on its way through the steps. */
+class Drive {
+  constructor(request, env, ctx) {
+    this.request = request;
+    this.env = env;
+    this.ctx = ctx;
+    this.held = undefined; // the request's body, where it may be needed twice
+    this.copy = undefined; // the cache's response
+    this.response = undefined; // the last origin's response
+    this.body = undefined; // its body: bytes if small, else a stream
+    this.id = undefined;
+  }
+
+  async run() {
+    let step = call(() => begin(Date.now(), facts(this.request)));
+    for (;;) {
+      if (step[0] === "F") return this.finish(step);
+      const lines = step.split("\n");
+      if (this.id === undefined) {
+        this.id = Number(lines[1]);
+        this.request.signal?.addEventListener("abort", () => abandon(this.id), { once: true });
+      }
+      const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2]) : this.lookUp(lines[2]));
+      step = call(() => resume(this.id, Date.now(), event));
+    }
+  }
+
+  async probe(key) {
+    try {
+      this.copy = await caches.default.match(key);
+    } catch {
+      this.copy = undefined;
+    }
+    return this.copy ? `C\n${head(this.copy)}` : "C";
+  }
+
+  async lookUp(key) {
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, LOOKUP_MS, "HF")));
+    const asked = (async () => {
+      const value = await this.env.HOMES.get(key);
+      return value === null ? "HA" : `HV\n${value}`;
+    })().catch(() => "HF");
+    const event = await Promise.race([asked, late]);
+    clearTimeout(timer);
+    return event;
+  }
+
+  async send(lines) {
+    const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
+    this.drop();
+    if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
+    const headers = new Headers(this.request.headers);
+    edit(headers, lines, 10);
+    const body = replay === "e" ? null : replay === "s" ? this.request.body : (this.held ??= await this.request.arrayBuffer());
+    const abort = new AbortController();
+    let late = false;
+    const watch = (ms) => setTimeout(() => ((late = true), abort.abort()), Number(ms));
+    let timer = watch(timeout);
+    try {
+      const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
+      const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      clearTimeout(timer);
+      this.response = response;
+      if (upgrade === "0" && response.body) {
+        const length = response.headers.get("content-length");
+        if (length !== null && Number(length) <= SMALL_BODY) {
+          timer = watch(idle);
+          this.body = await response.arrayBuffer();
+        } else {
+          this.body = watched(response.body, Number(idle), abort, length === null ? undefined : Number(length), this.ctx);
+        }
+      }
+      return `A\n${head(response)}`;
+    } catch (error) {
+      this.response = this.body = undefined;
+      return late ? "T" : /refused|connect/i.test(String(error?.message)) ? "R" : "B";
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets go of a response that is not answered, so that its connection is free. */
+  drop() {
+    if (this.body instanceof ReadableStream) this.body.cancel().catch(() => {});
+    this.response = this.body = undefined;
+  }
+
+  finish(step) {
+    const lines = step.split("\n");
+    const status = Number(lines[1]);
+    const source = lines[2];
+    const from = source === "o" ? this.response : source === "t" ? undefined : this.copy;
+    const headers = new Headers(from?.headers);
+    let at = edit(headers, lines, 3);
+    let body = source === "o" ? this.body : source === "c" ? this.copy.body : null;
+    if (source !== "o") this.drop();
+    if (lines[at]) {
+      const key = lines[at];
+      const kept = new Headers(from.headers);
+      at = edit(kept, lines, at + 1);
+      if (body instanceof ReadableStream) [body, this.body] = body.tee();
+      const copy = new Response(this.body, { status, headers: kept, encodeBody: "manual" });
+      this.ctx.waitUntil(caches.default.put(key, copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
+    } else at++;
+    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
+    if (source === "t") return new Response(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), { status, headers });
+    const init = { status, headers };
+    if (source === "o") {
+      init.encodeBody = "manual";
+      if (this.response.webSocket) init.webSocket = this.response.webSocket;
+    }
+    return new Response(body ?? null, init);
+  }
+
+  effect(kind, text) {
+    if (kind === "l") return console.log(text);
+    const tab = text.indexOf("\t");
+    const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
+    this.ctx.waitUntil(Promise.resolve(work).catch((error) => console.error(JSON.stringify({ level: "error", message: "an effect failed", kind, error: String(error) }))));
+  }
+}
+
+/** A body that is cut when it stands still for too long, or when its reader goes. */
+function watched(body, idle, abort, length, ctx) {
+  const reader = body.getReader();
+  const stream = new ReadableStream({
+    async pull(controller) {
+      const timer = setTimeout(() => abort.abort(new Error("the body stood still")), idle);
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.error(error);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    cancel(reason) {
+      abort.abort(reason);
+    },
+  });
+  if (length === undefined) return stream;
+  // Keeps Content-Length for the client.
+  const { readable, writable } = new FixedLengthStream(length);
+  ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
+  return readable;
+}

@@ -1,0 +1,231 @@
+//! The state of one isolate: settings, memory, the flows in flight, the report.
+//!
+//! A flow is taken out of the table while it is stepped and no borrow is held meanwhile, so a panic in it loses that flow
+//! alone.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use super::wire;
+use crate::routing::{
+    Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
+    clock::Clock,
+    keys::{Key, SessionKeys},
+    problem::Problem,
+    reason::Reason,
+    report::{Report, record_json},
+    topology::{self, KeyPath, raw},
+};
+
+/// The secrets as the platform has them; empty where not set.
+pub(super) struct Secrets<'a> {
+    pub(super) session_key: &'a str,
+    pub(super) session_key_old: &'a str,
+    pub(super) origin_key: &'a str,
+}
+
+/// Which requests are logged.
+#[derive(Clone, Copy, PartialEq)]
+enum Log {
+    All,
+    Problems,
+    Off,
+}
+
+/// What an isolate holds.
+struct Isolate {
+    settings: Rc<Settings>,
+    log: Log,
+    node: u32,
+}
+
+/// Flows are forgotten this long after they must have ended, in case nobody said that their client has gone.
+const LINGER: Duration = Duration::from_secs(5);
+/// The table of flows is swept when it has grown to this, or to twice what the last sweep left.
+const SWEEP: usize = 64;
+
+thread_local! {
+    static ISOLATE: RefCell<Option<Rc<Isolate>>> = const { RefCell::new(None) };
+    static MEMORY: RefCell<Memory> = RefCell::default();
+    static REPORT: RefCell<Report> = RefCell::default();
+    static CLOCK: RefCell<Clock> = RefCell::new(Clock::new(0));
+    static FLOWS: RefCell<HashMap<u32, Flow>> = RefCell::default();
+    static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
+    static NEXT_ID: Cell<u32> = const { Cell::new(1) };
+    static ENTROPY: Cell<u64> = const { Cell::new(0) };
+}
+
+pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
+    let vars = raw::from_json(vars).map_err(|error| format!("the vars cannot be read: {error}"))?;
+    let (topology, _warnings) = topology::parse::parse(&vars, &KeyPath::default().key("vars")).map_err(|all| all.to_string())?;
+    let dev = flags.split(',').any(|flag| flag == "dev");
+    let log = match flags.split(',').next_back() {
+        Some("off") => Log::Off,
+        Some("problems") => Log::Problems,
+        _ => Log::All,
+    };
+    let seed = getrandom::u64().map_err(|error| format!("no randomness: {error}"))?;
+    let settings = Settings {
+        topology,
+        session_keys: SessionKeys::new(
+            session_key(secrets.session_key, dev)?,
+            optional_key("SESSION_KEY_OLD", secrets.session_key_old)?,
+        ),
+        origin_key: optional_key("ORIGIN_KEY", secrets.origin_key)?,
+        dev,
+    };
+    #[allow(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
+    let node = seed as u32;
+    ENTROPY.set(seed);
+    CLOCK.replace(Clock::new(node));
+    ISOLATE.replace(Some(Rc::new(Isolate { settings: Rc::new(settings), log, node })));
+    Ok(())
+}
+
+fn session_key(secret: &str, dev: bool) -> Result<Key, String> {
+    if secret.is_empty() && dev {
+        // In development a key that lives as long as the isolate will do.
+        let halves = (getrandom::u64(), getrandom::u64());
+        let (Ok(a), Ok(b)) = halves else { return Err("no randomness".to_owned()) };
+        return key("SESSION_KEY", &format!("{a:016x}{b:016x}"));
+    }
+    if secret.is_empty() {
+        let remedy = "set it: `openssl rand -base64 32 | npx wrangler secret put SESSION_KEY`";
+        return Err(format!("SESSION_KEY: found nothing, expected a secret of at least 32 characters; {remedy}"));
+    }
+    key("SESSION_KEY", secret)
+}
+
+fn optional_key(name: &str, secret: &str) -> Result<Option<Key>, String> {
+    if secret.is_empty() { Ok(None) } else { key(name, secret).map(Some) }
+}
+
+fn key(name: &str, secret: &str) -> Result<Key, String> {
+    Key::new(secret).map_err(|short| {
+        let found = short.length;
+        format!("{name}: found {found} characters, expected at least 32; make one with `openssl rand -base64 32`")
+    })
+}
+
+/// A number nobody can guess: SplitMix64 from a random seed, so that one crossing into JavaScript serves for all.
+fn entropy() -> u64 {
+    let next = ENTROPY.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    ENTROPY.set(next);
+    let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn isolate() -> Option<Rc<Isolate>> {
+    ISOLATE.with_borrow(Clone::clone)
+}
+
+pub(super) fn begin(now: Timestamp, text: &str) -> String {
+    let Some(isolate) = isolate() else { return internal() };
+    let Some(facts) = wire::facts(text, now, entropy(), isolate.node) else { return internal() };
+    #[cfg(feature = "planted-panic")]
+    if facts.headers.has("planted-panic") {
+        planted();
+    }
+    match CLOCK.with_borrow_mut(|clock| admit(&facts, &isolate.settings, clock)) {
+        Err(problem) => {
+            REPORT.with_borrow_mut(Report::refused);
+            wire::refusal(&problem)
+        }
+        Ok(intent) => {
+            let id = NEXT_ID.get();
+            NEXT_ID.set(id.wrapping_add(1));
+            let (flow, step) = MEMORY.with_borrow(|memory| {
+                let view = Rc::new(View::capture(&isolate.settings, memory, now));
+                Flow::start(intent, view, memory, now)
+            });
+            advance(&isolate, id, flow, step, now)
+        }
+    }
+}
+
+pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
+    let Some(isolate) = isolate() else { return internal() };
+    let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
+        return wire::refusal(&Problem::of(Reason::DeadlineExceeded));
+    };
+    let Some(event) = wire::event(text) else { return internal() };
+    let step = flow.on(event, now);
+    advance(&isolate, id, flow, step, now)
+}
+
+fn advance(isolate: &Isolate, id: u32, flow: Flow, step: Step, now: Timestamp) -> String {
+    match step {
+        Step::Finish(settlement) => finish(isolate, *settlement, now),
+        step => {
+            let text = wire::step(id, &step, flow.intent());
+            keep(id, flow, now);
+            text
+        }
+    }
+}
+
+fn finish(isolate: &Isolate, mut settlement: Settlement, now: Timestamp) -> String {
+    let lessons = std::mem::take(&mut settlement.lessons);
+    MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
+    let logged = match isolate.log {
+        Log::All => true,
+        Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
+        Log::Off => false,
+    };
+    let line = logged.then(|| record_json(&settlement.record, &isolate.settings.topology).to_string());
+    let text = wire::finish(&settlement, line.as_deref());
+    REPORT.with_borrow_mut(|report| report.add(settlement.record));
+    text
+}
+
+fn keep(id: u32, flow: Flow, now: Timestamp) {
+    FLOWS.with_borrow_mut(|flows| {
+        if flows.len() >= NEXT_SWEEP.get() {
+            flows.retain(|_, flow| flow.ends().after(LINGER) > now);
+            NEXT_SWEEP.set((flows.len() * 2).max(SWEEP));
+        }
+        flows.insert(id, flow);
+    });
+}
+
+pub(super) fn abandon(id: u32) {
+    // Dropped outside of the borrow.
+    let _gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
+}
+
+pub(super) fn in_flight() -> usize {
+    FLOWS.with_borrow(HashMap::len)
+}
+
+fn internal() -> String {
+    wire::refusal(&Problem::of(Reason::Internal))
+}
+
+
+/// The settings, for `/_homing/*`.
+pub(super) fn settings() -> Option<Rc<Settings>> {
+    isolate().map(|isolate| Rc::clone(&isolate.settings))
+}
+
+/// The isolate's name.
+pub(super) fn name() -> String {
+    isolate().map_or_else(String::new, |isolate| format!("{:08x}", isolate.node))
+}
+
+/// The snapshot for the dashboard.
+pub(super) fn snapshot(now: Timestamp, health: &[Option<serde_json::Value>]) -> Option<serde_json::Value> {
+    let settings = settings()?;
+    let view = MEMORY.with_borrow(|memory| View::capture(&settings, memory, now));
+    Some(REPORT.with_borrow(|report| report.snapshot(&view, health)))
+}
+
+#[cfg(feature = "planted-panic")]
+#[allow(clippy::panic, reason = "a test build plants this to show that a panic harms nobody else")]
+fn planted() {
+    panic!("planted");
+}
