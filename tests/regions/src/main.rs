@@ -1,2 +1,105 @@
-//! demo
-fn main(){}
+//! A region of the demo: a small application with its own database, replicated asynchronously to its peers, that keeps the
+//! whole contract between Homing and an origin. It is the example to copy; `README.md` beside it says what each part shows.
+
+mod app;
+mod contract;
+mod control;
+mod replicate;
+mod store;
+mod tools;
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::Parser;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::net::TcpListener;
+
+use control::{Faults, Mode};
+use store::Store;
+
+/// One region of the demo.
+#[derive(Parser)]
+struct Args {
+    /// This region's name.
+    #[arg(long)]
+    name: String,
+    /// Where it listens; the control address listens 1000 ports higher too, and stays when the region refuses connections.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// A peer, as NAME=URL.
+    #[arg(long)]
+    peer: Vec<String>,
+    /// The folder of its database; without one it is kept in memory.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The secret with which the router signs; with it, unsigned writes are refused.
+    #[arg(long)]
+    origin_key: Option<String>,
+}
+
+/// What every handler shares.
+pub(crate) struct Region {
+    pub(crate) name: String,
+    pub(crate) peers: Vec<(String, String)>,
+    pub(crate) store: Store,
+    pub(crate) faults: Faults,
+    pub(crate) origin_key: Option<String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    let peers: HashMap<_, _> = args
+        .peer
+        .iter()
+        .filter_map(|peer| peer.split_once('='))
+        .map(|(name, url)| (name.to_owned(), url.trim_end_matches('/').to_owned()))
+        .collect();
+    let region = Arc::new(Region {
+        store: Store::open(&args.name, args.data.as_deref())?,
+        faults: Faults::default(),
+        peers: peers.into_iter().collect(),
+        name: args.name,
+        origin_key: args.origin_key,
+    });
+    for (peer, url) in region.peers.clone() {
+        tokio::spawn(replicate::follow(Arc::clone(&region), peer, url));
+    }
+    let control = SocketAddr::new(args.listen.ip(), args.listen.port() + 1000);
+    tokio::spawn(serve(Arc::clone(&region), TcpListener::bind(control).await?));
+    let mut listener = Some(TcpListener::bind(args.listen).await?);
+    println!("region {} listens on http://{}", region.name, args.listen);
+    loop {
+        // A region that refuses has no socket at all, so that connecting fails at once.
+        if region.faults.mode() == Mode::Refuse {
+            listener = None;
+            region.faults.changed().await;
+        } else if let Some(open) = &listener {
+            tokio::select! {
+                accepted = open.accept() => if let Ok((stream, _)) = accepted { connection(Arc::clone(&region), stream) },
+                () = region.faults.changed() => {}
+            }
+        } else {
+            listener = Some(TcpListener::bind(args.listen).await?);
+        }
+    }
+}
+
+async fn serve(region: Arc<Region>, listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        connection(Arc::clone(&region), stream);
+    }
+}
+
+fn connection(region: Arc<Region>, stream: tokio::net::TcpStream) {
+    let service = TowerToHyperService::new(app::routes(Arc::clone(&region)));
+    tokio::spawn(async move {
+        let io = TokioIo::new(stream);
+        let served = hyper::server::conn::http1::Builder::new().serve_connection(io, service).with_upgrades();
+        // A region that begins to refuse drops the connections that it has.
+        tokio::select! {
+            _ = served => {}
+            () = region.faults.refusing() => {}
+        }
+    });
+}

@@ -1,0 +1,198 @@
+//! Faults on demand, for people who want to see what happens and for tests: `POST /control`.
+
+use std::{
+    collections::HashMap,
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse, response::Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::{
+    Region,
+    store::{Owner, now},
+};
+
+/// What a region does to requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Answers.
+    #[default]
+    Ok,
+    /// Has no socket: connections are refused, open ones dropped. The control port, 1000 higher, stays.
+    Refuse,
+    /// Accepts and never answers.
+    Hang,
+    /// Answers late.
+    Slow,
+    /// Answers 503.
+    Error,
+    /// Breaks the connection in the middle of the body.
+    Reset,
+}
+
+#[derive(Default)]
+struct Inner {
+    mode: Mode,
+    paths: Vec<String>,
+    slow_ms: u64,
+    lag_ms: i64,
+    cut: Vec<String>,
+    caught_up: HashMap<String, i64>,
+    unreachable: Vec<String>,
+    seen: VecDeque<Value>,
+    count: u64,
+}
+
+/// The faults in force, and what was seen.
+#[derive(Default)]
+pub(crate) struct Faults {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+/// The body of `POST /control`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Command {
+    mode: Option<Mode>,
+    /// Paths that the mode concerns, by their beginnings; all if none.
+    paths: Option<Vec<String>>,
+    slow_ms: Option<u64>,
+    lag_ms: Option<i64>,
+    cut: Option<Vec<String>>,
+    die: Option<bool>,
+    reset: Option<bool>,
+    own: Option<Own>,
+}
+
+/// Sets an ownership, as a directory would.
+#[derive(Deserialize)]
+struct Own {
+    dataset: String,
+    #[serde(default)]
+    subject: String,
+    home: String,
+    epoch: i64,
+}
+
+impl Faults {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.inner().mode
+    }
+
+    /// The mode for that path.
+    pub(crate) fn mode_for(&self, path: &str) -> (Mode, u64) {
+        let inner = self.inner();
+        let concerned = inner.paths.is_empty() || inner.paths.iter().any(|start| path.starts_with(start.as_str()));
+        (if concerned { inner.mode } else { Mode::Ok }, inner.slow_ms)
+    }
+
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub(crate) async fn refusing(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.mode() == Mode::Refuse {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn lag_ms(&self) -> i64 {
+        self.inner().lag_ms
+    }
+
+    pub(crate) fn is_cut(&self, peer: &str) -> bool {
+        self.inner().cut.iter().any(|name| name == peer)
+    }
+
+    pub(crate) fn caught_up(&self, peer: &str, at: i64) {
+        let mut inner = self.inner();
+        inner.caught_up.insert(peer.to_owned(), at);
+        inner.unreachable.retain(|name| name != peer);
+    }
+
+    pub(crate) fn unreachable(&self, peer: &str) {
+        let mut inner = self.inner();
+        if !inner.unreachable.iter().any(|name| name == peer) {
+            inner.unreachable.push(peer.to_owned());
+        }
+    }
+
+    pub(crate) fn reachable(&self, peer: &str) -> bool {
+        !self.inner().unreachable.iter().any(|name| name == peer)
+    }
+
+    /// Milliseconds behind a peer, once it has been reached.
+    pub(crate) fn lag(&self, peer: &str) -> Option<i64> {
+        self.inner().caught_up.get(peer).map(|at| (now() - at).max(0))
+    }
+
+    /// Notes a request; returns its number.
+    pub(crate) fn note(&self, request: Value) -> u64 {
+        let mut inner = self.inner();
+        inner.count += 1;
+        inner.seen.truncate(499);
+        inner.seen.push_front(request);
+        inner.count
+    }
+
+    pub(crate) fn seen(&self, path: &str) -> Vec<Value> {
+        let concerns = |seen: &&Value| seen["target"].as_str().is_some_and(|target| target.starts_with(path));
+        self.inner().seen.iter().filter(concerns).cloned().collect()
+    }
+
+    fn state(&self) -> Value {
+        let inner = self.inner();
+        json!({
+            "mode": format!("{:?}", inner.mode).to_lowercase(), "paths": inner.paths, "slow_ms": inner.slow_ms,
+            "lag_ms": inner.lag_ms, "cut": inner.cut,
+        })
+    }
+}
+
+/// Carries out a command.
+pub(crate) async fn command(State(region): State<Arc<Region>>, Json(command): Json<Command>) -> Response {
+    if command.die == Some(true) {
+        std::process::exit(1);
+    }
+    if let Some(own) = command.own {
+        let owner = Owner { home: own.home, epoch: own.epoch };
+        if let Err(error) = region.store.own(&own.dataset, &own.subject, &owner) {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+        }
+    }
+    if command.reset == Some(true) {
+        if let Err(error) = region.store.reset() {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+        }
+        *region.faults.inner() = Inner { count: region.faults.inner().count, ..Inner::default() };
+    }
+    {
+        let mut inner = region.faults.inner();
+        inner.slow_ms = command.slow_ms.unwrap_or(if inner.slow_ms == 0 { 2000 } else { inner.slow_ms });
+        inner.lag_ms = command.lag_ms.unwrap_or(inner.lag_ms);
+        inner.paths = command.paths.unwrap_or_else(|| std::mem::take(&mut inner.paths));
+        inner.cut = command.cut.unwrap_or_else(|| std::mem::take(&mut inner.cut));
+        inner.mode = command.mode.unwrap_or(inner.mode);
+    }
+    region.faults.changed.notify_waiters();
+    Json(region.faults.state()).into_response()
+}
+
+/// Shows the faults in force.
+pub(crate) async fn show(State(region): State<Arc<Region>>) -> Json<Value> {
+    Json(region.faults.state())
+}
