@@ -1,0 +1,32 @@
+# Two commands do everything: `make dev` and `make test`.
+SHELL := bash
+NODE := node_modules/.bin/node
+PORT ?= 8787
+CARGO_QUIET := cargo --quiet
+
+.PHONY: help setup worker build dev test lint bench clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:           ## install what is missing
+	@scripts/setup.sh
+
+worker: setup    ## check wrangler.toml, then build the Worker (what wrangler's [build] runs)
+	@$(CARGO_QUIET) run --bin homing -- check wrangler.toml
+	@scripts/build.sh
+
+build: worker    ## build the Worker and the demo regions
+	@$(CARGO_QUIET) build -p demo-region
+
+dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
+	@PORT=$(PORT) exec $(NODE) tests/dev.mjs
+
+test: setup      ## set up, lint, every test
+	@scripts/test.sh
+
+bench: build     ## the router against hand-written JavaScript, in plain workerd
+	@$(NODE) benches/run.mjs
+
+clean:           ## remove what was built
+	rm -rf build target node_modules

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Lints and runs every test; the last line counts them. Set-up is done by then (`make test` does both).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+bad=0
+
+step() { # a name, then a command whose failure is counted and does not hide the rest
+  printf '==> %s\n' "$1"; shift
+  "$@" 2>&1 | tee -a "$log"
+  if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*"; bad=$((bad + 1)); fi
+}
+
+# Clippy of the compiler that has the wasm32 target, where it brings its own.
+clippy_wasm() {
+  local driver; driver=$(dirname "$WASM_RUSTC")/clippy-driver
+  if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; scripts/build.sh; return; fi
+  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
+    cargo check --quiet --lib --target wasm32-unknown-unknown
+}
+
+step "format" cargo fmt --all --check
+step "clippy, host" cargo clippy --quiet --workspace --all-targets -- -D warnings
+step "clippy, wasm32" clippy_wasm
+step "homing check" cargo run --quiet --bin homing -- check wrangler.toml
+step "cargo test" cargo test --quiet --workspace
+step "build" scripts/build.sh
+step "build with a planted panic" scripts/build.sh test
+step "demo regions" cargo build --quiet -p demo-region
+step "end to end" node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 'tests/e2e/*.test.mjs'
+step "wrangler deploy --dry-run" env HOMING_BUILT=1 CI=1 WRANGLER_SEND_METRICS=false \
+  node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run
+
+sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }
+passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))
+failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
+[ "$failed" -ge "$bad" ] || failed=$bad
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$bad" = 0 ]

@@ -1,0 +1,58 @@
+// `make dev`: three regions, the router and the dashboard on this machine, until Ctrl-C.
+import net from "node:net";
+import { startRegions, startRouter, topology, wrangler } from "./e2e/harness.mjs";
+
+const port = Number(process.env.PORT || 8787);
+const ports = Object.values(wrangler.vars.REGIONS).map((region) => Number(new URL(region.origin).port));
+
+const taken = (wanted) =>
+  new Promise((resolve) => {
+    const server = net.createServer().once("error", () => resolve(true));
+    server.listen(wanted, "127.0.0.1", () => server.close(() => resolve(false)));
+  });
+
+for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) {
+  if (await taken(wanted)) {
+    const remedy = wanted === port ? "choose another: make dev PORT=8790" : "stop what holds it (another `make dev`?), or change the origins in wrangler.toml";
+    console.error(`port ${wanted} on 127.0.0.1 is taken; ${remedy}`);
+    process.exit(1);
+  }
+}
+
+const regions = await startRegions({ ports });
+const router = await startRouter({ vars: topology(), port, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
+
+let stopping = false;
+async function stop() {
+  if (stopping) return;
+  stopping = true;
+  await Promise.allSettled([regions.stop(), router.stop()]);
+  process.exit(0);
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+
+const base = `http://localhost:${port}`;
+console.log(`
+The router:     ${base}
+The dashboard:  ${base}/_homing/
+The regions:    ${Object.values(regions).map((region) => `${region.name} ${region.url}`).join("   ")}
+
+Try (Homing-Dev-Near puts you beside a region):
+  1. a read, answered nearby, then from the edge:
+     curl -si ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu'        # twice: Cache-Status says hit
+  2. a write goes home, and leaves a pin:
+     curl -si -c jar -X PUT ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu' -H 'Content-Type: application/json' -d '{"name":"lamp"}'
+  3. the read after it is pinned home, everybody else's stays near:
+     curl -si -b jar ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu'
+  4. a region dies, nobody sees an error:
+     curl -s -X POST ${regions.eu.controlUrl}/control -H 'Content-Type: application/json' -d '{"mode":"refuse"}'
+     curl -si ${base}/api/likes/1 -H 'Homing-Dev-Near: eu'
+  5. a write whose home is down is refused honestly:
+     curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"mode":"refuse"}'
+     curl -si -X PUT ${base}/api/catalog/1 -H 'Content-Type: application/json' -d '{"name":"lamp"}'
+
+Faults: POST to a region's /control (port + 1000 always answers): {"mode":"ok|refuse|hang|slow|error|reset"}, {"lag_ms":3000},
+{"cut":["us"]}, {"reset":true}, {"die":true}. Ctrl-C stops everything. A region that died is started again with:`);
+for (const region of Object.values(regions)) {
+  console.log(`  target/debug/demo-region --name ${region.name} --listen 127.0.0.1:${region.port} --data ${region.data} ${region.args.join(" ")}`);
+}

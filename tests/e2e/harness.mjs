@@ -1,0 +1,201 @@
+// What the end-to-end tests and `make dev` stand on: region processes and the router in workerd, over real sockets.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Miniflare } from "miniflare";
+import { parse } from "smol-toml";
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+export const wrangler = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+const binary = join(root, "target/debug/demo-region");
+
+/** Waits until `condition` returns something true; never sleeps for its own sake. */
+export async function waitUntil(condition, what = String(condition), patience = 15_000) {
+  const end = Date.now() + patience;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value) return value;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+    if (Date.now() > end) throw new Error(`still not so after ${patience} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
+
+/** Two free ports, 1000 apart, for a region and its control address. */
+async function freePort() {
+  const listens = (port) =>
+    new Promise((resolve) => {
+      const server = net.createServer().once("error", () => resolve(0));
+      server.listen(port, "127.0.0.1", () => {
+        const { port: got } = server.address();
+        server.close(() => resolve(got));
+      });
+    });
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    if ((await listens(port)) && (await listens(port + 1000))) return port;
+  }
+}
+
+export class Region {
+  constructor(name, port, data, args = []) {
+    Object.assign(this, { name, port, data, args, url: `http://127.0.0.1:${port}`, controlUrl: `http://127.0.0.1:${port + 1000}` });
+  }
+
+  async start(stdio = "ignore") {
+    this.child = spawn(binary, ["--name", this.name, "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...this.args], { stdio });
+    this.exited = new Promise((resolve) => this.child.once("exit", resolve));
+    let gone = false;
+    this.exited.then(() => (gone = true));
+    await waitUntil(async () => {
+      if (gone) throw new Error(`region ${this.name} ended at once; is port ${this.port} or ${this.port + 1000} taken?`);
+      return (await fetch(`${this.url}/.well-known/homing`)).ok;
+    }, `region ${this.name} answers`);
+    return this;
+  }
+
+  /** Sets faults: `{ mode: "hang" }`, `{ lag_ms: 3000 }`, … */
+  async control(command) {
+    const response = await fetch(`${this.controlUrl}/control`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(command) });
+    if (!response.ok) throw new Error(`control of ${this.name}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  /** The requests that reached it, newest first. */
+  async seen(path = "/") {
+    return (await fetch(`${this.controlUrl}/control/seen?path=${encodeURIComponent(path)}`)).json();
+  }
+
+  async kill() {
+    this.child.kill("SIGKILL");
+    await this.exited;
+  }
+}
+
+/** Starts the regions us, eu and ap. */
+export async function startRegions({ ports, args = [], stdio } = {}) {
+  const data = mkdtempSync(join(tmpdir(), "homing-"));
+  const names = Object.keys(wrangler.vars.REGIONS);
+  const places = {};
+  for (const [at, name] of names.entries()) places[name] = ports?.[at] ?? (await freePort());
+  const regions = names.map((name) => {
+    const peers = names.filter((peer) => peer !== name).flatMap((peer) => ["--peer", `${peer}=http://127.0.0.1:${places[peer]}`]);
+    return new Region(name, places[name], data, [...peers, ...args]);
+  });
+  await Promise.all(regions.map((region) => region.start(stdio)));
+  const all = Object.fromEntries(regions.map((region) => [region.name, region]));
+  Object.defineProperty(all, "stop", {
+    value: async () => {
+      await Promise.all(regions.map((region) => region.kill()));
+      rmSync(data, { recursive: true, force: true });
+    },
+  });
+  Object.defineProperty(all, "heal", { value: () => Promise.all(regions.map((region) => region.control({ mode: "ok", paths: [], lag_ms: 0, cut: [] }))) });
+  return all;
+}
+
+/** The shipped topology, with these regions for the demo's. */
+export function topology(regions, change = (vars) => vars) {
+  const vars = structuredClone(wrangler.vars);
+  for (const [name, region] of Object.entries(vars.REGIONS)) region.origin = regions?.[name]?.url ?? region.origin;
+  return change(vars) ?? vars;
+}
+
+/** Starts the router; `build` is `build` or `build/test` (with the planted panic). */
+export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, handleLog } = {}) {
+  const options = {
+    host: "127.0.0.1",
+    port,
+    modules: [
+      { type: "ESModule", path: join(root, build, "worker.mjs") },
+      { type: "CompiledWasm", path: join(root, build, "homing_bg.wasm") },
+    ],
+    modulesRoot: join(root, build),
+    compatibilityDate: wrangler.compatibility_date,
+    compatibilityFlags: wrangler.compatibility_flags,
+    bindings: { ...vars, ...bindings },
+    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: kv } } : {}),
+    assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
+    handleRuntimeStdio: handleLog ?? ((out, err) => (out.resume(), err.resume())),
+    cf: { latitude: "50.1", longitude: "8.7", continent: "EU" },
+  };
+  const miniflare = new Miniflare(options);
+  const url = await miniflare.ready;
+  return { url, miniflare, home: async () => miniflare.getKVNamespace("HOMES"), stop: () => miniflare.dispose() };
+}
+
+/** A client with a cookie jar and a place; every request is a fresh look at raw status, headers and body. */
+export class Client {
+  constructor(url, near, headers = {}) {
+    this.url = url;
+    this.headers = { ...(near ? { "homing-dev-near": near } : {}), ...headers };
+    this.cookies = new Map();
+  }
+
+  request(method, path, { headers = {}, body, raw = false } = {}) {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);
+    const payload = isJson ? JSON.stringify(body) : body;
+    const options = {
+      method,
+      agent: false,
+      headers: {
+        ...this.headers,
+        ...(cookie ? { cookie } : {}),
+        ...(isJson ? { "content-type": "application/json" } : {}),
+        ...(payload !== undefined ? { "content-length": Buffer.byteLength(payload) } : {}),
+        ...headers,
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const request = http.request(new URL(path, this.url), options, (response) => {
+        for (const line of response.headers["set-cookie"] ?? []) this.take(line);
+        if (raw) return resolve(response);
+        const chunks = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString();
+          let json;
+          try {
+            json = JSON.parse(text);
+          } catch {}
+          resolve({ status: response.statusCode, headers: response.headers, raw: response.rawHeaders, text, json });
+        });
+      });
+      request.on("error", reject);
+      request.end(payload);
+    });
+  }
+
+  take(line) {
+    const [pair] = line.split(";");
+    const at = pair.indexOf("=");
+    if (/max-age=0/i.test(line)) this.cookies.delete(pair.slice(0, at));
+    else this.cookies.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+
+  get(path, options) {
+    return this.request("GET", path, options);
+  }
+
+  post(path, body, options) {
+    return this.request("POST", path, { body, ...options });
+  }
+
+  put(path, body, options) {
+    return this.request("PUT", path, { body, ...options });
+  }
+
+  /** The session's claims, unsigned part only: [version, key, subject, home, epoch, issued, expires, pins]. */
+  session() {
+    return this.cookies.get("__Host-homing")?.split(".");
+  }
+}
