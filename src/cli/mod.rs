@@ -1,1 +1,54 @@
-//! The native command.
+//! The native command `homing`, on the same core as the edge.
+
+mod check;
+mod diagnose;
+mod document;
+mod expectations;
+mod explain;
+mod platform;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Homing: an active-active edge router for Cloudflare Workers.
+#[derive(Parser)]
+#[command(name = "homing", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong.
+    Check {
+        /// The configuration.
+        #[arg(default_value = "wrangler.toml")]
+        file: PathBuf,
+        /// Only this environment, not all of them.
+        #[arg(long)]
+        env: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
+    Explain(explain::Args),
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Command::parse().what {
+        What::Check { file, env, json } => check::run(&file, env.as_deref(), json),
+        What::Explain(args) => explain::run(&args),
+    }
+}
+
+/// Says what is wrong with how the command was called; exit status 2.
+fn usage(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,143 @@
+//! `homing check`.
+
+use std::{path::Path, process::ExitCode};
+
+use serde_json::json;
+
+use super::{
+    diagnose::{Diagnosis, syntax},
+    document::{Source, Unreadable},
+    expectations, platform,
+};
+use crate::routing::topology::{
+    Complaint, Complaints, KeyPath, Severity, Topology,
+    parse::parse,
+    raw::Raw,
+};
+
+/// One environment of the file: the top level, or an `[env.NAME]`.
+struct Environment {
+    name: String,
+    complaints: Vec<Complaint>,
+    topology: Option<Topology>,
+    fill: Vec<(String, usize)>,
+}
+
+pub(super) fn run(file: &Path, only: Option<&str>, as_json: bool) -> ExitCode {
+    let source = match Source::read(file) {
+        Ok(source) => source,
+        Err(unreadable) => return complain(unreadable),
+    };
+    let raw = source.raw();
+    let environments: Vec<Environment> =
+        list(&raw).into_iter().filter(|(name, ..)| only.is_none_or(|only| only == name)).map(|(name, table, at)| check(name, table, &at)).collect();
+    if environments.is_empty() {
+        return super::usage(&format!("{} has no environment {:?}", source.name, only.unwrap_or_default()));
+    }
+    let tests = expectations::beside(file);
+    let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
+        (Some(Ok(tests)), Some(topology)) => Some(Ok(expectations::run(&tests, topology))),
+        (Some(Err(unreadable)), _) => Some(Err(unreadable)),
+        _ => None,
+    };
+    if as_json { report_json(&source, &environments, tests) } else { report(&source, &environments, tests) }
+}
+
+fn complain(unreadable: Unreadable) -> ExitCode {
+    match unreadable {
+        Unreadable::Missing(message) => super::usage(&message),
+        Unreadable::Syntax { name, text, message, span } => {
+            eprint!("{}", syntax(&name, &text, &message, &span));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top level and every environment. Environments do not inherit vars, so each must stand on its own.
+fn list(raw: &Raw) -> Vec<(String, &Raw, KeyPath)> {
+    let mut found = vec![("top level".to_owned(), raw, KeyPath::default())];
+    if let Some(Raw::Table(environments)) = raw.get("env") {
+        let at = KeyPath::default().key("env");
+        found.extend(environments.iter().map(|(name, table)| (name.clone(), table, at.key(name))));
+    }
+    found
+}
+
+fn check(name: String, table: &Raw, at: &KeyPath) -> Environment {
+    let mut log = Complaints::default();
+    platform::lint(table, at, &mut log);
+    let Some(vars) = table.get("vars") else {
+        let expected = "[vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none";
+        log.error(&at.key("vars"), "nothing", expected, "write the topology out for this environment");
+        return Environment { name, complaints: log.0, topology: None, fill: Vec::new() };
+    };
+    let fill = match vars {
+        Raw::Table(entries) => entries.iter().filter(|(_, value)| matches!(value, Raw::Table(_) | Raw::List(_))).map(|(name, value)| (name.clone(), platform::size(value))).collect(),
+        _ => Vec::new(),
+    };
+    let (topology, complaints) = match parse(vars, &at.key("vars")) {
+        Ok((topology, warnings)) => (Some(topology), warnings),
+        Err(errors) => (None, errors),
+    };
+    log.0.extend(complaints.0);
+    Environment { name, complaints: log.0, topology, fill }
+}
+
+type Tests = Option<Result<Vec<expectations::Verdict>, Unreadable>>;
+
+fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCode {
+    let mut errors = 0;
+    for environment in environments {
+        for complaint in &environment.complaints {
+            errors += usize::from(complaint.severity == Severity::Error);
+            eprintln!("{}", Diagnosis::of(complaint, source).text());
+        }
+        if let Some(topology) = &environment.topology {
+            let fill: Vec<_> = environment.fill.iter().map(|(name, bytes)| format!("{name} {}", filled(*bytes))).collect();
+            let (regions, datasets, routes) = (topology.regions().count(), topology.datasets().count(), topology.routes().len());
+            let name = &environment.name;
+            println!("{} ({name}): {regions} regions, {datasets} datasets, {routes} routes; {}", source.name, fill.join(", "));
+        }
+    }
+    match tests {
+        None => {}
+        Some(Err(unreadable)) => return complain(unreadable),
+        Some(Ok(verdicts)) => {
+            let failed: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.failure.as_ref().map(|why| (&verdict.request, why))).collect();
+            for (request, why) in &failed {
+                eprintln!("error: expectation {request:?}: {why}");
+            }
+            println!("wrangler.tests.toml: {} of {} expectations hold", verdicts.len() - failed.len(), verdicts.len());
+            errors += failed.len();
+        }
+    }
+    if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("{errors} error{}; nothing ships", if errors == 1 { "" } else { "s" });
+        ExitCode::FAILURE
+    }
+}
+
+fn filled(bytes: usize) -> String {
+    let tenths = bytes * 10 / 1024;
+    format!("{}.{} KB of 5", tenths / 10, tenths % 10)
+}
+
+fn report_json(source: &Source, environments: &[Environment], tests: Tests) -> ExitCode {
+    let complaints: Vec<_> = environments
+        .iter()
+        .flat_map(|environment| &environment.complaints)
+        .map(|complaint| Diagnosis::of(complaint, source).json())
+        .collect();
+    let verdicts = match tests {
+        Some(Err(unreadable)) => return complain(unreadable),
+        Some(Ok(verdicts)) => verdicts,
+        None => Vec::new(),
+    };
+    let wrong = environments.iter().flat_map(|environment| &environment.complaints).any(|complaint| complaint.severity == Severity::Error)
+        || verdicts.iter().any(|verdict| verdict.failure.is_some());
+    let verdicts: Vec<_> = verdicts.iter().map(|verdict| json!({ "request": verdict.request, "failure": verdict.failure })).collect();
+    println!("{}", json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts }));
+    if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,110 @@
+//! `homing explain`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use serde_json::json;
+
+use super::{
+    document::Source,
+    world::{Story, World},
+};
+use crate::routing::{
+    headers::Edit,
+    report::record_json,
+    topology::{KeyPath, Topology, parse::parse},
+};
+
+/// Which request, in which world.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The method.
+    method: String,
+    /// The path, with a host before it if routes ask for one.
+    path: String,
+    /// The region beside which the client is.
+    #[arg(long)]
+    near: Option<String>,
+    /// Where the home store says that the subject lives; without it the store knows nothing.
+    #[arg(long)]
+    home: Option<String>,
+    /// A region that refuses connections; may be repeated.
+    #[arg(long)]
+    down: Vec<String>,
+    /// The session: claims such as `user=ada,home=eu,pin=cart`, or a real one (with `SESSION_KEY` in the environment).
+    #[arg(long)]
+    session: Option<String>,
+    /// A header field, as `Name: value`; may be repeated.
+    #[arg(long)]
+    header: Vec<String>,
+    /// The configuration.
+    #[arg(long, default_value = "wrangler.toml")]
+    config: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let Ok(source) = Source::read(&args.config) else {
+        return super::usage(&format!("{} cannot be read; `homing check` says why", args.config.display()));
+    };
+    let raw = source.raw();
+    let topology = raw.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
+    let Some((topology, _)) = topology else {
+        return super::usage(&format!("{} has errors; `homing check` lists them", source.name));
+    };
+    let header = |line: &String| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        (name.trim().to_ascii_lowercase(), value.trim().to_owned())
+    };
+    let world = World {
+        request: format!("{} {}", args.method, args.path),
+        near: args.near.clone(),
+        home: args.home.clone(),
+        down: args.down.clone(),
+        session: args.session.clone(),
+        headers: args.header.iter().map(header).collect(),
+    };
+    match world.play(&topology) {
+        Err(message) => super::usage(&message),
+        Ok(story) => {
+            if args.json { print_json(&story, &topology) } else { print(&world.request, &story, &topology) }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn print(request: &str, story: &Story, topology: &Topology) {
+    println!("{request}");
+    let settlement = match &story.end {
+        Err(problem) => {
+            println!("refused: {} {}: {}", problem.status, problem.reason, problem.reason.sentence().trim());
+            return;
+        }
+        Ok(settlement) => settlement,
+    };
+    println!("\nRules, in the order in which they decided:");
+    for rule in settlement.record.trace.rules() {
+        let region = rule.region.map_or("", |region| topology.region(region).name.as_str());
+        println!("  {:<22} {region:<8} {}", rule.reason.token(), rule.reason.sentence().trim());
+    }
+    println!("\nSteps:");
+    for (at, step) in story.steps.iter().enumerate() {
+        println!("  {}. {step}", at + 1);
+    }
+    let region = settlement.record.region.map_or("the router itself", |region| topology.region(region).name.as_str());
+    println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.reason);
+    for edit in &settlement.edits {
+        if let Edit::Set(name, value) | Edit::Append(name, value) = edit {
+            println!("  {name}: {value}");
+        }
+    }
+}
+
+fn print_json(story: &Story, topology: &Topology) {
+    let end = match &story.end {
+        Ok(settlement) => record_json(&settlement.record, topology),
+        Err(problem) => json!({ "status": problem.status, "reason": problem.reason.token(), "region": null }),
+    };
+    println!("{}", json!({ "steps": story.steps, "answer": end }));
+}

@@ -1,0 +1,99 @@
+//! What the rest of wrangler.toml must say, so that the platform does not undo what the router promises.
+
+use crate::routing::topology::{
+    Complaints, KeyPath,
+    raw::Raw,
+};
+
+/// The most bytes that one var may hold on the platform.
+const MOST_VAR_BYTES: usize = 5 * 1024;
+
+/// Checks one environment: the settings that stand in `table`, whose path is `at`.
+pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
+    if table.get("cache").and_then(|cache| cache.get("enabled")) == Some(&Raw::Bool(true)) {
+        let expected = "no cache before the Worker: it answers without the router and knows no pins";
+        log.error(&at.key("cache").key("enabled"), "true", expected, "remove it; the router has a cache of its own");
+    }
+    if table.get("placement").and_then(|placement| placement.get("mode")).is_some_and(|mode| *mode != Raw::Text("off".to_owned())) {
+        let expected = "no placement: it moves the Worker away from its users, and \"nearest\" with it";
+        log.error(&at.key("placement").key("mode"), "a placement mode", expected, "remove it");
+    }
+    homes(table, at, log);
+    assets(table, at, log);
+    if let Some(vars) = table.get("vars") {
+        let path = at.key("vars");
+        services(table, vars, &path, log);
+        sizes(vars, &path, log);
+    }
+}
+
+fn members<'a>(table: &'a Raw, key: &str) -> &'a [Raw] {
+    match table.get(key) {
+        Some(Raw::List(members)) => members,
+        _ => &[],
+    }
+}
+
+fn binds(member: &Raw, name: &str) -> bool {
+    member.get("binding") == Some(&Raw::Text(name.to_owned()))
+}
+
+fn homes(table: &Raw, at: &KeyPath, log: &mut Complaints) {
+    if !members(table, "kv_namespaces").iter().any(|member| binds(member, "HOMES")) {
+        let expected = "a KV namespace bound as HOMES, where subjects' homes are kept";
+        log.error(&at.key("kv_namespaces"), "no binding \"HOMES\"", expected, "add [[kv_namespaces]] with binding = \"HOMES\"");
+    }
+}
+
+fn assets(table: &Raw, at: &KeyPath, log: &mut Complaints) {
+    let Some(assets) = table.get("assets") else { return };
+    if assets.get("run_worker_first") != Some(&Raw::Bool(true)) {
+        let found = "assets that are served before the Worker";
+        let expected = "run_worker_first = true: else a file shadows a path of the application";
+        log.error(&at.key("assets"), found, expected, "add run_worker_first = true");
+    }
+}
+
+/// A region may name a service binding; it must exist.
+fn services(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let Some(Raw::Table(regions)) = vars.get("REGIONS") else { return };
+    for (name, region) in regions {
+        let Some(Raw::Text(service)) = region.get("service") else { continue };
+        if !members(table, "services").iter().any(|member| binds(member, service)) {
+            let expected = format!("a binding {service:?} in [[services]]");
+            log.error(&path.key("REGIONS").key(name).key("service"), format!("{service:?}"), expected, "add it, with the service's name");
+        }
+    }
+}
+
+fn sizes(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let Raw::Table(entries) = vars else { return };
+    for (name, value) in entries {
+        let bytes = size(value);
+        if bytes > MOST_VAR_BYTES {
+            let remedy = "move the last routes to ROUTES_2, ROUTES_3 and so on; they are one list";
+            let remedy = if name.starts_with("ROUTES") { remedy } else { "shorten names and explanations" };
+            log.error(&path.key(name), format!("{bytes} bytes"), format!("at most {MOST_VAR_BYTES} bytes, which is what a var holds"), remedy);
+        }
+    }
+}
+
+/// The bytes of a value as the platform keeps it: JSON, or bare text.
+pub(super) fn size(value: &Raw) -> usize {
+    match value {
+        Raw::Text(text) => text.len(),
+        other => json(other).to_string().len(),
+    }
+}
+
+/// A raw value as JSON.
+pub(super) fn json(value: &Raw) -> serde_json::Value {
+    match value {
+        Raw::Null => serde_json::Value::Null,
+        Raw::Bool(flag) => (*flag).into(),
+        Raw::Number(number) => serde_json::json!(number),
+        Raw::Text(text) => text.as_str().into(),
+        Raw::List(members) => members.iter().map(json).collect(),
+        Raw::Table(entries) => entries.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+    }
+}
