@@ -9,11 +9,7 @@ use super::{
     document::{Source, Unreadable},
     expectations, platform,
 };
-use crate::routing::topology::{
-    Complaint, Complaints, KeyPath, Severity, Topology,
-    parse::parse,
-    raw::Raw,
-};
+use crate::routing::topology::{Complaint, Complaints, KeyPath, Severity, Topology, parse::parse, raw::Raw};
 
 /// One environment of the file: the top level, or an `[env.NAME]`.
 struct Environment {
@@ -29,8 +25,11 @@ pub(super) fn run(file: &Path, only: Option<&str>, as_json: bool) -> ExitCode {
         Err(unreadable) => return complain(unreadable),
     };
     let raw = source.raw();
-    let environments: Vec<Environment> =
-        list(&raw).into_iter().filter(|(name, ..)| only.is_none_or(|only| only == name)).map(|(name, table, at)| check(name, table, &at)).collect();
+    let environments: Vec<Environment> = list(&raw)
+        .into_iter()
+        .filter(|(name, ..)| only.is_none_or(|only| only == name))
+        .map(|(name, table, at)| check(name, table, &at))
+        .collect();
     if environments.is_empty() {
         return super::usage(&format!("{} has no environment {:?}", source.name, only.unwrap_or_default()));
     }
@@ -72,7 +71,11 @@ fn check(name: String, table: &Raw, at: &KeyPath) -> Environment {
         return Environment { name, complaints: log.0, topology: None, fill: Vec::new() };
     };
     let fill = match vars {
-        Raw::Table(entries) => entries.iter().filter(|(_, value)| matches!(value, Raw::Table(_) | Raw::List(_))).map(|(name, value)| (name.clone(), platform::size(value))).collect(),
+        Raw::Table(entries) => entries
+            .iter()
+            .filter(|(_, value)| matches!(value, Raw::Table(_) | Raw::List(_)))
+            .map(|(name, value)| (name.clone(), platform::size(value)))
+            .collect(),
         _ => Vec::new(),
     };
     let (topology, complaints) = match parse(vars, &at.key("vars")) {
@@ -93,17 +96,26 @@ fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCo
             eprintln!("{}", Diagnosis::of(complaint, source).text());
         }
         if let Some(topology) = &environment.topology {
-            let fill: Vec<_> = environment.fill.iter().map(|(name, bytes)| format!("{name} {}", filled(*bytes))).collect();
-            let (regions, datasets, routes) = (topology.regions().count(), topology.datasets().count(), topology.routes().len());
+            let fill: Vec<_> =
+                environment.fill.iter().map(|(name, bytes)| format!("{name} {}", filled(*bytes))).collect();
+            let (regions, datasets, routes) =
+                (topology.regions().count(), topology.datasets().count(), topology.routes().len());
             let name = &environment.name;
-            println!("{} ({name}): {regions} regions, {datasets} datasets, {routes} routes; {}", source.name, fill.join(", "));
+            println!(
+                "{} ({name}): {regions} regions, {datasets} datasets, {routes} routes; {}",
+                source.name,
+                fill.join(", ")
+            );
         }
     }
     match tests {
         None => {}
         Some(Err(unreadable)) => return complain(unreadable),
         Some(Ok(verdicts)) => {
-            let failed: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.failure.as_ref().map(|why| (&verdict.request, why))).collect();
+            let failed: Vec<_> = verdicts
+                .iter()
+                .filter_map(|verdict| verdict.failure.as_ref().map(|why| (&verdict.request, why)))
+                .collect();
             for (request, why) in &failed {
                 eprintln!("error: expectation {request:?}: {why}");
             }
@@ -135,9 +147,13 @@ fn report_json(source: &Source, environments: &[Environment], tests: Tests) -> E
         Some(Ok(verdicts)) => verdicts,
         None => Vec::new(),
     };
-    let wrong = environments.iter().flat_map(|environment| &environment.complaints).any(|complaint| complaint.severity == Severity::Error)
+    let wrong = environments
+        .iter()
+        .flat_map(|environment| &environment.complaints)
+        .any(|complaint| complaint.severity == Severity::Error)
         || verdicts.iter().any(|verdict| verdict.failure.is_some());
-    let verdicts: Vec<_> = verdicts.iter().map(|verdict| json!({ "request": verdict.request, "failure": verdict.failure })).collect();
+    let verdicts: Vec<_> =
+        verdicts.iter().map(|verdict| json!({ "request": verdict.request, "failure": verdict.failure })).collect();
     println!("{}", json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts }));
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

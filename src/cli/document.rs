@@ -4,11 +4,7 @@ use std::{ops::Range, path::Path};
 
 use toml_edit::{Document, Item, Value};
 
-use crate::routing::topology::{
-    KeyPath,
-    error::Key,
-    raw::Raw,
-};
+use crate::routing::topology::{KeyPath, error::Key, raw::Raw};
 
 /// A file that was read.
 pub(super) struct Source {
@@ -28,8 +24,9 @@ pub(super) enum Unreadable {
 impl Source {
     pub(super) fn read(path: &Path) -> Result<Self, Unreadable> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Unreadable::Missing(format!("{name} cannot be read: {error}; name the file, or run this beside it")))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Unreadable::Missing(format!("{name} cannot be read: {error}; name the file, or run this beside it"))
+        })?;
         Self::parse(name, text)
     }
 
@@ -59,7 +56,9 @@ impl Source {
             };
             let Some(next) = next else { break };
             let named = match key {
-                Key::Name(name) => here.as_table_like().and_then(|table| table.get_key_value(name)).and_then(|(key, _)| key.span()),
+                Key::Name(name) => {
+                    here.as_table_like().and_then(|table| table.get_key_value(name)).and_then(|(key, _)| key.span())
+                }
                 Key::At(_) => None,
             };
             // A value is pointed at itself, a table by its name.

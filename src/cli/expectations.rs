@@ -61,7 +61,9 @@ fn judge(test: &Raw, request: &str, topology: &Topology) -> Result<(), String> {
     only(expect, &EXPECTED)?;
     let down = match test.get("down") {
         Some(Raw::Text(one)) => vec![one.clone()],
-        Some(Raw::List(names)) => names.iter().filter_map(|name| if let Raw::Text(name) = name { Some(name.clone()) } else { None }).collect(),
+        Some(Raw::List(names)) => {
+            names.iter().filter_map(|name| if let Raw::Text(name) = name { Some(name.clone()) } else { None }).collect()
+        }
         _ => Vec::new(),
     };
     let world = World {

@@ -68,7 +68,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match world.play(&topology) {
         Err(message) => super::usage(&message),
         Ok(story) => {
-            if args.json { print_json(&story, &topology) } else { print(&world.request, &story, &topology) }
+            if args.json {
+                print_json(&story, &topology)
+            } else {
+                print(&world.request, &story, &topology)
+            }
             ExitCode::SUCCESS
         }
     }

@@ -1,9 +1,6 @@
 //! What the rest of wrangler.toml must say, so that the platform does not undo what the router promises.
 
-use crate::routing::topology::{
-    Complaints, KeyPath,
-    raw::Raw,
-};
+use crate::routing::topology::{Complaints, KeyPath, raw::Raw};
 
 /// The most bytes that one var may hold on the platform.
 const MOST_VAR_BYTES: usize = 5 * 1024;
@@ -14,7 +11,11 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
         let expected = "no cache before the Worker: it answers without the router and knows no pins";
         log.error(&at.key("cache").key("enabled"), "true", expected, "remove it; the router has a cache of its own");
     }
-    if table.get("placement").and_then(|placement| placement.get("mode")).is_some_and(|mode| *mode != Raw::Text("off".to_owned())) {
+    if table
+        .get("placement")
+        .and_then(|placement| placement.get("mode"))
+        .is_some_and(|mode| *mode != Raw::Text("off".to_owned()))
+    {
         let expected = "no placement: it moves the Worker away from its users, and \"nearest\" with it";
         log.error(&at.key("placement").key("mode"), "a placement mode", expected, "remove it");
     }
@@ -41,7 +42,12 @@ fn binds(member: &Raw, name: &str) -> bool {
 fn homes(table: &Raw, at: &KeyPath, log: &mut Complaints) {
     if !members(table, "kv_namespaces").iter().any(|member| binds(member, "HOMES")) {
         let expected = "a KV namespace bound as HOMES, where subjects' homes are kept";
-        log.error(&at.key("kv_namespaces"), "no binding \"HOMES\"", expected, "add [[kv_namespaces]] with binding = \"HOMES\"");
+        log.error(
+            &at.key("kv_namespaces"),
+            "no binding \"HOMES\"",
+            expected,
+            "add [[kv_namespaces]] with binding = \"HOMES\"",
+        );
     }
 }
 
@@ -61,7 +67,12 @@ fn services(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
         let Some(Raw::Text(service)) = region.get("service") else { continue };
         if !members(table, "services").iter().any(|member| binds(member, service)) {
             let expected = format!("a binding {service:?} in [[services]]");
-            log.error(&path.key("REGIONS").key(name).key("service"), format!("{service:?}"), expected, "add it, with the service's name");
+            log.error(
+                &path.key("REGIONS").key(name).key("service"),
+                format!("{service:?}"),
+                expected,
+                "add it, with the service's name",
+            );
         }
     }
 }
@@ -73,7 +84,12 @@ fn sizes(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
         if bytes > MOST_VAR_BYTES {
             let remedy = "move the last routes to ROUTES_2, ROUTES_3 and so on; they are one list";
             let remedy = if name.starts_with("ROUTES") { remedy } else { "shorten names and explanations" };
-            log.error(&path.key(name), format!("{bytes} bytes"), format!("at most {MOST_VAR_BYTES} bytes, which is what a var holds"), remedy);
+            log.error(
+                &path.key(name),
+                format!("{bytes} bytes"),
+                format!("at most {MOST_VAR_BYTES} bytes, which is what a var holds"),
+                remedy,
+            );
         }
     }
 }

@@ -125,8 +125,14 @@ impl World {
             _ if real => return Err("a real session needs SESSION_KEY in the environment to be believed".to_owned()),
             _ => "a key for a world that is made up".to_owned(),
         };
-        let key = Key::new(&secret).map_err(|short| format!("SESSION_KEY has {} characters, expected 32 or more", short.length))?;
-        Ok(Settings { topology: topology.clone(), session_keys: SessionKeys::new(key, None), origin_key: None, dev: true })
+        let key = Key::new(&secret)
+            .map_err(|short| format!("SESSION_KEY has {} characters, expected 32 or more", short.length))?;
+        Ok(Settings {
+            topology: topology.clone(),
+            session_keys: SessionKeys::new(key, None),
+            origin_key: None,
+            dev: true,
+        })
     }
 
     /// The session that the request carries. Where a home is given but nobody to have it, somebody is signed in.

@@ -67,8 +67,7 @@ async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
         fields.insert("in_flight".to_owned(), json!(isolate::in_flight()));
         fields.insert("memory_bytes".to_owned(), json!(core::arch::wasm32::memory_size(0) * 65536));
     }
-    let response =
-        if known { Response::empty()?.with_status(304) } else { Response::from_json(&snapshot)? };
+    let response = if known { Response::empty()?.with_status(304) } else { Response::from_json(&snapshot)? };
     response.headers().set("etag", &tag)?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
@@ -89,7 +88,8 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
 }
 
 fn unknown(what: &str) -> String {
-    json!({ "type": "about:blank", "title": "Not Found", "status": 404, "detail": format!("There is no {what}.") }).to_string()
+    json!({ "type": "about:blank", "title": "Not Found", "status": 404, "detail": format!("There is no {what}.") })
+        .to_string()
 }
 
 fn problem(status: u16, body: &str) -> Result<Response> {

@@ -61,7 +61,8 @@ thread_local! {
 
 pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
     let vars = raw::from_json(vars).map_err(|error| format!("the vars cannot be read: {error}"))?;
-    let (topology, _warnings) = topology::parse::parse(&vars, &KeyPath::default().key("vars")).map_err(|all| all.to_string())?;
+    let (topology, _warnings) =
+        topology::parse::parse(&vars, &KeyPath::default().key("vars")).map_err(|all| all.to_string())?;
     let dev = flags.split(',').any(|flag| flag == "dev");
     let log = match flags.split(',').next_back() {
         Some("off") => Log::Off,
@@ -205,7 +206,6 @@ pub(super) fn in_flight() -> usize {
 fn internal() -> String {
     wire::refusal(&Problem::of(Reason::Internal))
 }
-
 
 /// The settings, for `/_homing/*`.
 pub(super) fn settings() -> Option<Rc<Settings>> {

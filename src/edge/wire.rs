@@ -91,7 +91,10 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
             };
             let (timeout, delay, idle) = (millis(attempt.timeout), millis(attempt.delay), millis(attempt.idle));
             let (method, target, upgrade) = (&attempt.method, &attempt.target, u8::from(attempt.upgrade));
-            let _ = write!(text, "S\n{id}\n{method}\n{service}\n{base}{target}\n{timeout}\n{delay}\n{idle}\n{replay}\n{upgrade}\n");
+            let _ = write!(
+                text,
+                "S\n{id}\n{method}\n{service}\n{base}{target}\n{timeout}\n{delay}\n{idle}\n{replay}\n{upgrade}\n"
+            );
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
         }
         Step::Finish(_) => {}

@@ -26,9 +26,12 @@ impl TurnedAway {
     pub fn body(self) -> String {
         let (title, detail) = match self {
             Self::Closed => ("Forbidden", "No ADMIN_TOKEN is set. Set one: `npx wrangler secret put ADMIN_TOKEN`."),
-            Self::Unauthorized => ("Unauthorized", "Send `Authorization: Bearer` with the ADMIN_TOKEN of this deployment."),
+            Self::Unauthorized => {
+                ("Unauthorized", "Send `Authorization: Bearer` with the ADMIN_TOKEN of this deployment.")
+            }
         };
-        serde_json::json!({ "type": "about:blank", "title": title, "status": self.status(), "detail": detail }).to_string()
+        serde_json::json!({ "type": "about:blank", "title": title, "status": self.status(), "detail": detail })
+            .to_string()
     }
 }
 
@@ -42,7 +45,8 @@ pub fn permit(authorization: Option<&str>, token: Option<&str>, dev: bool) -> Re
         None => Err(TurnedAway::Closed),
         Some(token) => {
             let given = authorization.and_then(|line| line.split_once(' '));
-            let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, given)| given.trim());
+            let given =
+                given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, given)| given.trim());
             if given.is_some_and(|given| same_secret(given, token)) { Ok(()) } else { Err(TurnedAway::Unauthorized) }
         }
     }
@@ -56,7 +60,9 @@ mod tests {
     fn only_the_token_opens() {
         assert_eq!(permit(Some("Bearer secret"), Some("secret"), false), Ok(()));
         assert_eq!(permit(Some("bearer  secret"), Some("secret"), true), Ok(()));
-        for wrong in [None, Some(""), Some("secret"), Some("Basic secret"), Some("Bearer secre"), Some("Bearer secret2")] {
+        for wrong in
+            [None, Some(""), Some("secret"), Some("Basic secret"), Some("Bearer secre"), Some("Bearer secret2")]
+        {
             assert_eq!(permit(wrong, Some("secret"), true), Err(TurnedAway::Unauthorized));
         }
         assert_eq!(permit(None, None, true), Ok(()));

@@ -74,10 +74,8 @@ pub fn total_deadline(intent: &Intent) -> Timestamp {
 pub fn contract(intent: &Intent, view: &View, region: RegionId, owner: Option<Owner>, now: Timestamp) -> Edits {
     let topology = view.topology();
     let name = |id| topology.region(id).name.clone();
-    let mut edits: Edits = vec![
-        Edit::Set("homing-region", name(region)),
-        Edit::Set("homing-intent", intent.access.token().to_owned()),
-    ];
+    let mut edits: Edits =
+        vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", intent.access.token().to_owned())];
     // A read from the nearest region is sent by no ownership, and a request without a dataset has none.
     let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
     if let Some(owner) = claimed {

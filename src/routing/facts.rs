@@ -129,7 +129,10 @@ mod tests {
     #[test]
     fn a_url_falls_apart() {
         let url = Url::parse("https://example.com:8443/a/b?c=d").unwrap();
-        assert_eq!((url.scheme, url.authority, url.path, url.query), ("https", "example.com:8443", "/a/b", Some("c=d")));
+        assert_eq!(
+            (url.scheme, url.authority, url.path, url.query),
+            ("https", "example.com:8443", "/a/b", Some("c=d"))
+        );
         assert_eq!(url.host(), "example.com");
         assert_eq!(Url::parse("http://[::1]:80").unwrap().host(), "[::1]");
         assert_eq!(Url::parse("http://[::1]/").unwrap().host(), "[::1]");

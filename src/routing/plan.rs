@@ -118,7 +118,9 @@ fn candidates(
     for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
         // The home of a single-writer dataset is where its data comes from: it cannot lag.
         let over = match freshness {
-            Freshness::Within(bound) if Some(region) != source => view.lag(region).is_some_and(|lag| lag > millis(*bound)),
+            Freshness::Within(bound) if Some(region) != source => {
+                view.lag(region).is_some_and(|lag| lag > millis(*bound))
+            }
             _ => false,
         };
         if over {

@@ -110,7 +110,10 @@ impl Report {
 fn datasets(view: &View) -> Vec<Value> {
     let topology = view.topology();
     let names = |set: super::topology::RegionSet| -> Vec<&str> {
-        set.iter().filter(|id| topology.all_regions().contains(*id)).map(|id| topology.region(id).name.as_str()).collect()
+        set.iter()
+            .filter(|id| topology.all_regions().contains(*id))
+            .map(|id| topology.region(id).name.as_str())
+            .collect()
     };
     let describe = |(id, dataset): (_, &super::topology::Dataset)| {
         let owned = view.dataset_ownership(id);

@@ -57,11 +57,7 @@ fn without_session_cookie(headers: &Headers<'_>) -> Option<Edit> {
     let pairs = headers.all("cookie").flat_map(|line| line.split(';')).map(str::trim);
     let others: Vec<_> =
         pairs.filter(|pair| pair.split_once('=').is_none_or(|(name, _)| name != session::COOKIE)).collect();
-    Some(if others.is_empty() {
-        Edit::Remove("cookie".to_owned())
-    } else {
-        Edit::Set("cookie", others.join("; "))
-    })
+    Some(if others.is_empty() { Edit::Remove("cookie".to_owned()) } else { Edit::Set("cookie", others.join("; ")) })
 }
 
 /// W3C Trace Context: a trace begins here if nobody before began one.

@@ -15,9 +15,7 @@ use super::{
     reason::Reason,
     session::{self, Opened},
     subject::SubjectId,
-    topology::{
-        Access, DatasetId, IdentitySource, ReadAfterWrite, RegionId, Route, Rule, SubjectKind, Topology,
-    },
+    topology::{Access, DatasetId, IdentitySource, ReadAfterWrite, RegionId, Route, Rule, SubjectKind, Topology},
     view::Settings,
 };
 

@@ -86,14 +86,8 @@ pub fn store(response: &Storing<'_>) -> Result<Edits, NoStore> {
         None if !control.forbids_stale() => GRACE,
         _ => Duration::ZERO,
     };
-    let copy = Copy {
-        made: response.asked,
-        age,
-        fresh,
-        grace,
-        region: response.region.to_owned(),
-        epoch: response.epoch,
-    };
+    let copy =
+        Copy { made: response.asked, age, fresh, grace, region: response.region.to_owned(), epoch: response.epoch };
     // The store drops an entry when its own max-age ends, so it is given the whole of the copy's use.
     let kept = fresh.saturating_sub(age).saturating_add(grace).as_secs().max(1);
     let mut edits = vec![
@@ -160,8 +154,7 @@ mod tests {
     fn stored(status: u16, authorized: bool, fields: &[(&str, &str)]) -> Result<Copy, NoStore> {
         let headers = Headers(fields.to_vec());
         let (asked, now) = (Timestamp(784_111_777_000), Timestamp(784_111_777_500));
-        let storing =
-            Storing { status, headers: &headers, asked, now, region: "eu", epoch: Epoch::FIRST, authorized };
+        let storing = Storing { status, headers: &headers, asked, now, region: "eu", epoch: Epoch::FIRST, authorized };
         let edits = store(&storing)?;
         let text = edits.iter().find_map(|edit| match edit {
             Edit::Set(STORED, text) => Some(text.clone()),
@@ -177,7 +170,10 @@ mod tests {
         assert_eq!(stored(500, false, &[FRESH]), Err(NoStore::Status));
         assert_eq!(stored(206, false, &[FRESH]), Err(NoStore::Status));
         assert_eq!(stored(200, false, &[("cache-control", "max-age=10, private")]), Err(NoStore::Control));
-        assert_eq!(stored(200, false, &[("cache-control", "max-age=10"), ("cache-control", "no-store")]), Err(NoStore::Control));
+        assert_eq!(
+            stored(200, false, &[("cache-control", "max-age=10"), ("cache-control", "no-store")]),
+            Err(NoStore::Control)
+        );
         assert_eq!(stored(200, false, &[FRESH, ("set-cookie", "a=b")]), Err(NoStore::SetCookie));
         assert_eq!(stored(200, false, &[FRESH, ("vary", "accept-encoding, cookie")]), Err(NoStore::Vary));
         assert_eq!(stored(200, false, &[FRESH, ("vary", "*")]), Err(NoStore::Vary));
@@ -191,7 +187,10 @@ mod tests {
     fn what_it_may_and_for_how_long() {
         let seconds = Duration::from_secs;
         assert_eq!(stored(200, false, &[FRESH]).map(|copy| copy.grace), Ok(GRACE));
-        assert_eq!(stored(200, true, &[("cache-control", "public, max-age=10")]).map(|copy| copy.fresh), Ok(seconds(10)));
+        assert_eq!(
+            stored(200, true, &[("cache-control", "public, max-age=10")]).map(|copy| copy.fresh),
+            Ok(seconds(10))
+        );
         assert_eq!(stored(200, false, &[FRESH, ("age", "4")]).map(|copy| copy.age), Ok(seconds(4)));
         let expires = [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("expires", "Sun, 06 Nov 1994 08:50:37 GMT")];
         assert_eq!(stored(200, false, &expires).map(|copy| copy.fresh), Ok(seconds(60)));

@@ -166,8 +166,7 @@ impl Flow {
     ) -> Step {
         let allowed = self.view.topology().residency(sign_in.kind);
         let home = self.found(found, sign_in.subject.clone(), allowed);
-        sign_in.session.home =
-            home.map(|owned| (self.view.topology().region(owned.home).name.clone(), owned.epoch));
+        sign_in.session.home = home.map(|owned| (self.view.topology().region(owned.home).name.clone(), owned.epoch));
         settlement.record.trace.append(std::mem::take(&mut self.trace));
         settlement.lessons.append(&mut self.lessons);
         if let Some((subject, owned)) = self.publish.take() {

@@ -16,11 +16,8 @@ const VERSION: &str = "1";
 /// Writes and signs a session.
 #[must_use]
 pub fn seal(session: &Session, keys: &SessionKeys) -> String {
-    let mut text = format!(
-        "{VERSION}.{}.{}.",
-        keys.current().id(),
-        session.subject.as_ref().map_or("-", SubjectId::as_str)
-    );
+    let mut text =
+        format!("{VERSION}.{}.{}.", keys.current().id(), session.subject.as_ref().map_or("-", SubjectId::as_str));
     let (home, epoch) = session.home.as_ref().map_or(("-", 0), |(home, epoch)| (home.as_str(), epoch.0));
     // Writing to a String cannot fail.
     let _ = write!(text, "{home}.{epoch}.{}.{}.", session.issued.0, session.expires.0);
@@ -115,7 +112,12 @@ mod tests {
             home: Some(("eu".to_owned(), Epoch(3))),
             issued: NOW,
             expires: NOW.after(super::super::LIFETIME),
-            pins: vec![Pin { dataset: "cart".to_owned(), region: "eu".to_owned(), since: NOW, until: NOW.after(LONGEST_PIN) }],
+            pins: vec![Pin {
+                dataset: "cart".to_owned(),
+                region: "eu".to_owned(),
+                since: NOW,
+                until: NOW.after(LONGEST_PIN),
+            }],
         }
     }
 
@@ -143,7 +145,12 @@ mod tests {
     #[test]
     fn a_pin_too_far_ahead_is_not_believed_even_when_signed() {
         let mut far = session();
-        far.pins.push(Pin { dataset: "notes".to_owned(), region: "eu".to_owned(), since: NOW, until: Timestamp(u64::MAX) });
+        far.pins.push(Pin {
+            dataset: "notes".to_owned(),
+            region: "eu".to_owned(),
+            since: NOW,
+            until: Timestamp(u64::MAX),
+        });
         let opened = open(&seal(&far, &keys("a", None)), &keys("a", None), NOW);
         assert_eq!((opened.session, opened.disbelieved), (session(), 1));
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    CacheState, Ending, SignIn, Settlement, Source, Store, WriteOutcome,
+    CacheState, Ending, Settlement, SignIn, Source, Store, WriteOutcome,
     session::{self, Change},
 };
 use crate::routing::{
@@ -65,12 +65,7 @@ impl Ending<'_> {
     }
 
     /// What the edge cache keeps of an answer; learned either way, so that it is not asked in vain next time.
-    fn keep(
-        &mut self,
-        answer: &Answer<'_>,
-        owned: Option<Ownership>,
-        stale: bool,
-    ) -> Option<Result<Store, NoStore>> {
+    fn keep(&mut self, answer: &Answer<'_>, owned: Option<Ownership>, stale: bool) -> Option<Result<Store, NoStore>> {
         let CacheUse::Use(Lookup { coding, store: true, authorized, .. }) = &self.intent.cache else { return None };
         let region = self.region.filter(|_| !stale)?;
         let key = crate::routing::flow::cache_key(self.intent, self.view, *coding);
@@ -147,7 +142,10 @@ fn lag(answer: &Answer<'_>) -> Option<u64> {
 fn invalidated(intent: &Intent, view: &View) -> Vec<CacheKey> {
     let topology = view.topology();
     let host = intent.authority.as_str();
-    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
     let read: Option<&Route> = topology.routes().iter().find(|route| route.pattern.matches("GET", host, intent.path()));
     let id = read.and_then(|route| route.dataset);
     let dataset = id.and_then(|id| topology.dataset(id));

@@ -286,7 +286,10 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         Edit::Set("cache-control", "no-store".to_owned()),
     ];
     if let Some(after) = problem.retry_after {
-        edits.push(Edit::Set("retry-after", after.max(std::time::Duration::from_secs(1)).min(SLACK).as_secs().to_string()));
+        edits.push(Edit::Set(
+            "retry-after",
+            after.max(std::time::Duration::from_secs(1)).min(SLACK).as_secs().to_string(),
+        ));
     }
     // RFC 9209 section 2.3.
     let error = match problem.reason {

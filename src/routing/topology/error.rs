@@ -83,12 +83,24 @@ pub struct Complaints(pub Vec<Complaint>);
 
 impl Complaints {
     /// Adds an error.
-    pub fn error(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>, remedy: impl Into<String>) {
+    pub fn error(
+        &mut self,
+        path: &KeyPath,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.add(Severity::Error, path, found.into(), expected.into(), remedy.into());
     }
 
     /// Adds a warning.
-    pub fn warn(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>, remedy: impl Into<String>) {
+    pub fn warn(
+        &mut self,
+        path: &KeyPath,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.add(Severity::Warning, path, found.into(), expected.into(), remedy.into());
     }
 

@@ -84,4 +84,3 @@ fn check_name(name: &str, what: &str, path: &KeyPath, log: &mut Complaints) {
 fn name_of(datasets: &[Dataset], at: usize) -> &str {
     datasets.get(at).map_or("", |dataset| dataset.name.as_str())
 }
-

@@ -73,7 +73,8 @@ impl RoutePattern {
 }
 
 fn read_methods(text: &str) -> Result<Vec<String>, Wrong> {
-    let legal = |method: &str| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    let legal =
+        |method: &str| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
     let methods: Vec<_> = text.split(',').map(str::to_owned).collect();
     let all = methods.iter().all(|method| legal(method));
     all.then_some(methods).ok_or("methods in upper case joined by commas, such as \"GET,HEAD\", or \"*\"")
@@ -113,7 +114,9 @@ impl PathPattern {
         }
         let (path, below) = match path.strip_suffix('*') {
             Some("") => ("", true),
-            Some(before) => (before.strip_suffix('/').ok_or("\"*\" only as the whole last segment, as in \"/api/*\"")?, true),
+            Some(before) => {
+                (before.strip_suffix('/').ok_or("\"*\" only as the whole last segment, as in \"/api/*\"")?, true)
+            }
             None => (path, false),
         };
         let segments = if below && path.is_empty() {
@@ -181,7 +184,9 @@ impl Segment {
     fn parse(text: &str) -> Result<Self, Wrong> {
         if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             let legal = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            return legal.then(|| Self::Any(name.to_owned())).ok_or("a name of lower-case letters in braces, such as \"{id}\"");
+            return legal
+                .then(|| Self::Any(name.to_owned()))
+                .ok_or("a name of lower-case letters in braces, such as \"{id}\"");
         }
         if text.contains(['{', '}', '*', ' ']) {
             return Err("segments that are literal or one \"{name}\", and \"/*\" only at the end");
@@ -225,7 +230,8 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern() {
-        for wrong in ["", "GET", "get /a", "GET a*", "/a*", "/*/a", "/{A}", "/a{b}", "/a?b", "GET ex ample/", "G=T /a"] {
+        for wrong in ["", "GET", "get /a", "GET a*", "/a*", "/*/a", "/{A}", "/a{b}", "/a?b", "GET ex ample/", "G=T /a"]
+        {
             assert!(RoutePattern::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -79,7 +79,10 @@ fn write(
     let repeat_key = asked.repeat_key.as_ref().map(|key| format!("{}/{}/{key}", part.dataset, part.key));
     let before = repeat_key.as_deref().map(|key| region.store.repeated(key)).transpose()?.flatten();
     if let Some(answer) = before.and_then(|text| serde_json::from_str(&text).ok()) {
-        return Ok(Answer::new(region, answer).at(region, part.dataset, part.subject)?.with("homing-wrote", "0").into_response());
+        return Ok(Answer::new(region, answer)
+            .at(region, part.dataset, part.subject)?
+            .with("homing-wrote", "0")
+            .into_response());
     }
     let (op, conflicted) = region.store.write(part.dataset, part.key, asked.clock.as_deref(), |held| {
         decide(held.and_then(|text| serde_json::from_str(text).ok())).to_string()
@@ -94,9 +97,12 @@ fn write(
 }
 
 async fn catalog(State(region): Shared, asked: Asked) -> Reply {
-    let items: Vec<Value> = region.store.list("catalog")?.into_iter().map(|(id, value)| {
-        json!({ "id": id, "item": serde_json::from_str::<Value>(&value).unwrap_or(Value::Null) })
-    }).collect();
+    let items: Vec<Value> = region
+        .store
+        .list("catalog")?
+        .into_iter()
+        .map(|(id, value)| json!({ "id": id, "item": serde_json::from_str::<Value>(&value).unwrap_or(Value::Null) }))
+        .collect();
     let part = Part { dataset: "catalog", subject: "", key: "" };
     let mut response = read(&region, &asked, &part, |_, _| json!({ "items": items, "version": items.len() }))?;
     cacheable(&mut response, &items.len().to_string());
@@ -225,7 +231,8 @@ async fn add_note(State(region): Shared, asked: Asked, Path(tenant): Path<String
 async fn health(State(region): Shared) -> Reply {
     let peers = || region.peers.iter().map(|(peer, _)| peer);
     let lag: serde_json::Map<_, _> = peers().map(|peer| (peer.clone(), json!(region.faults.lag(peer)))).collect();
-    let reachable: serde_json::Map<_, _> = peers().map(|peer| (peer.clone(), json!(region.faults.reachable(peer)))).collect();
+    let reachable: serde_json::Map<_, _> =
+        peers().map(|peer| (peer.clone(), json!(region.faults.reachable(peer)))).collect();
     let (epoch, place) = contract::position(&region, "catalog", "")?;
     let body = json!({
         "epochs": { "catalog": epoch }, "position": { "catalog": format!("{epoch}.{place}") },

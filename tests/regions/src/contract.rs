@@ -42,9 +42,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let epoch = text("homing-epoch").and_then(|epoch| epoch.parse().ok());
-        let user = text("cookie").and_then(|line| {
-            line.split(';').find_map(|pair| pair.trim().strip_prefix("app_user=").map(str::to_owned))
-        });
+        let user = text("cookie")
+            .and_then(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix("app_user=").map(str::to_owned)));
         Ok(Self {
             claim: text("homing-home").zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             min_position: text("homing-min-position"),
@@ -80,7 +79,12 @@ impl IntoResponse for Broken {
 
 /// The fence: a write is accepted only where this region owns what it writes, by the latest epoch that anybody has told it.
 /// A claim with a later epoch is believed (that is how a first assignment gets here), an earlier one is refused with 421.
-pub(crate) fn fence(region: &Region, asked: &Asked, dataset: &str, subject: &str) -> Result<Result<(), Response>, Broken> {
+pub(crate) fn fence(
+    region: &Region,
+    asked: &Asked,
+    dataset: &str,
+    subject: &str,
+) -> Result<Result<(), Response>, Broken> {
     let known = region.store.owner(dataset, subject)?;
     let owner = match (&asked.claim, known) {
         (Some(claim), Some(known)) if claim.epoch <= known.epoch => known,
@@ -99,8 +103,13 @@ pub(crate) fn fence(region: &Region, asked: &Asked, dataset: &str, subject: &str
 }
 
 fn misdirected(region: &Region, owner: &Owner) -> Response {
-    let body = Json(json!({ "region": region.name, "error": "not the owner", "home": owner.home, "epoch": owner.epoch }));
-    let headers = [("homing-home", owner.home.clone()), ("homing-epoch", owner.epoch.to_string()), ("homing-wrote", "0".to_owned())];
+    let body =
+        Json(json!({ "region": region.name, "error": "not the owner", "home": owner.home, "epoch": owner.epoch }));
+    let headers = [
+        ("homing-home", owner.home.clone()),
+        ("homing-epoch", owner.epoch.to_string()),
+        ("homing-wrote", "0".to_owned()),
+    ];
     (StatusCode::MISDIRECTED_REQUEST, headers, body).into_response()
 }
 
@@ -188,7 +197,8 @@ pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, 
         return (StatusCode::FORBIDDEN, Json(json!({ "region": region.name, "error": why }))).into_response();
     }
     let mut response = next.run(request).await;
-    let lags: Vec<_> = region.peers.iter().filter_map(|(peer, _)| Some(format!("{peer}={}", region.faults.lag(peer)?))).collect();
+    let lags: Vec<_> =
+        region.peers.iter().filter_map(|(peer, _)| Some(format!("{peer}={}", region.faults.lag(peer)?))).collect();
     if let Ok(value) = HeaderValue::from_str(&lags.join(", ")) {
         response.headers_mut().insert("homing-lag", value);
     }

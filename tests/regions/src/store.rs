@@ -190,7 +190,9 @@ impl Store {
 
     pub(crate) fn reset(&self) -> Result<()> {
         let connection = self.connection();
-        connection.execute_batch("delete from ops; delete from held; delete from owners; delete from repeats; delete from counts;")?;
+        connection.execute_batch(
+            "delete from ops; delete from held; delete from owners; delete from repeats; delete from counts;",
+        )?;
         set_owner(&connection, "catalog", "", &Owner { home: "us".to_owned(), epoch: 1 })
     }
 }
@@ -234,7 +236,8 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     // The later stamp wins; equal stamps are the same operation. This is the whole of last-write-wins.
     let loses = before.is_some_and(|before| before.stamp >= op.stamp);
     if loses {
-        connection.execute("insert into counts values ('conflicts', 1) on conflict (name) do update set n = n + 1", [])?;
+        connection
+            .execute("insert into counts values ('conflicts', 1) on conflict (name) do update set n = n + 1", [])?;
     } else {
         connection.execute(
             "insert into held values (?1, ?2, ?3, ?4) on conflict (dataset, key) do update set value = ?3, stamp = ?4",

@@ -5,7 +5,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{Query, Request, State, WebSocketUpgrade, ws::{Message, WebSocket}},
+    extract::{
+        Query, Request, State, WebSocketUpgrade,
+        ws::{Message, WebSocket},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -89,10 +92,13 @@ pub(crate) async fn echo(State(region): State<Arc<Region>>, request: Request) ->
 
 /// `/respond?status=&header=Name:Value&body=`: any answer, with the number of requests that this region has had.
 pub(crate) async fn respond(State(region): State<Arc<Region>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
-    let values = |wanted: &'static str| asked.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let values =
+        |wanted: &'static str| asked.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let count = region.faults.note(json!({ "target": "/count" }));
     let status = values("status").next().and_then(|status| status.parse::<StatusCode>().ok()).unwrap_or(StatusCode::OK);
-    let body = values("body").next().map_or_else(|| json!({ "region": region.name, "count": count, "version": count }).to_string(), str::to_owned);
+    let body = values("body")
+        .next()
+        .map_or_else(|| json!({ "region": region.name, "count": count, "version": count }).to_string(), str::to_owned);
     let mut response = (status, body).into_response();
     for (name, value) in values("header").filter_map(|field| field.split_once(':')) {
         let pair = (name.trim().parse::<axum::http::HeaderName>(), value.trim().parse());

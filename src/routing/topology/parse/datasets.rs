@@ -98,7 +98,8 @@ fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Opt
     let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
     let Some(raw) = table.get("conflicts") else {
         let expected = "a rule and an explanation of how conflicts end";
-        let remedy = "add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted";
+        let remedy =
+            "add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted";
         table.missing("conflicts", expected, remedy, log);
         return None;
     };

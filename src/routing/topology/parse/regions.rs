@@ -53,7 +53,12 @@ fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
     table.only(&KEYS, log);
     let health = table.text("health", log).unwrap_or(HEALTH);
     if !health.starts_with('/') || health.contains([' ', '#']) {
-        log.error(&table.path.key("health"), format!("{health:?}"), "a path that begins with a slash", "write only the path");
+        log.error(
+            &table.path.key("health"),
+            format!("{health:?}"),
+            "a path that begins with a slash",
+            "write only the path",
+        );
     }
     Region {
         name: name.to_owned(),
@@ -75,7 +80,12 @@ fn origin(table: &Table<'_>, log: &mut Complaints) -> Origin {
             });
             if !plain {
                 let expected = "an http or https URL without path, query or user";
-                log.error(&table.path.key("origin"), format!("{url:?}"), expected, "write it like \"https://eu.example.com\"");
+                log.error(
+                    &table.path.key("origin"),
+                    format!("{url:?}"),
+                    expected,
+                    "write it like \"https://eu.example.com\"",
+                );
             }
             Origin::Url(url.to_owned())
         }

@@ -10,13 +10,7 @@ use crate::routing::topology::{
 const KEYS: [&str; 8] =
     ["match", "dataset", "read_after_write", "on_home_down", "access", "idempotent", "cache", "deadline"];
 
-pub(super) fn read(
-    vars: &Raw,
-    at: &KeyPath,
-    datasets: &[Dataset],
-    names: &Names,
-    log: &mut Complaints,
-) -> Vec<Route> {
+pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for name in list_names(vars, at, log) {
         let path = at.key(&name);
@@ -50,7 +44,12 @@ fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
     for (expected, found) in (2..).zip(&more) {
         if expected != *found {
             let path = at.key(&format!("ROUTES_{found}"));
-            log.error(&path, format!("ROUTES_{found}"), format!("ROUTES_{expected} next"), "number them without gaps from 2");
+            log.error(
+                &path,
+                format!("ROUTES_{found}"),
+                format!("ROUTES_{expected} next"),
+                "number them without gaps from 2",
+            );
             break;
         }
     }
