@@ -38,6 +38,7 @@ function call(work) {
   }
 }
 class Panic extends Error {}
+class Unsent extends Error {}
 
 export default {
   async fetch(request, env, ctx) {
@@ -133,12 +134,14 @@ class Drive {
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
     const headers = new Headers(this.request.headers);
     edit(headers, lines, 10);
-    const body = replay === "e" ? null : replay === "s" ? this.request.body : (this.held ??= await this.request.arrayBuffer());
     const abort = new AbortController();
     let late = false;
     const watch = (ms) => setTimeout(() => ((late = true), abort.abort()), Number(ms));
-    let timer = watch(timeout);
+    let timer;
+    let upload;
     try {
+      const body = replay === "e" ? null : replay === "b" ? await this.whole(Number(idle)) : (upload = this.upload(Number(idle), abort, () => (clearTimeout(timer), (timer = watch(timeout))))).body;
+      timer = watch(timeout);
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       clearTimeout(timer);
@@ -149,16 +152,40 @@ class Drive {
           timer = watch(idle);
           this.body = await response.arrayBuffer();
         } else {
-          this.body = watched(response.body, Number(idle), abort, length === null ? undefined : Number(length), this.ctx);
+          this.body = watched(response.body, Number(idle), () => abort.abort(), length === null ? undefined : Number(length), this.ctx);
         }
       }
       return `A\n${head(response)}`;
     } catch (error) {
       this.response = this.body = undefined;
-      return late ? "T" : /refused|connect/i.test(String(error?.message)) ? "R" : "B";
+      // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
+      return upload?.broken || error instanceof Unsent ? "U" : late ? "T" : "B";
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The client's small body, held for a second attempt. */
+  async whole(idle) {
+    if (this.held) return this.held;
+    let timer;
+    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Unsent()), idle)));
+    try {
+      return (this.held = await Promise.race([this.request.arrayBuffer(), late]));
+    } catch {
+      throw new Unsent();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The client's body as it streams: it may stand still for so long, and the time to headers counts from its last piece. */
+  upload(idle, abort, moved) {
+    const state = { broken: false };
+    const length = this.request.headers.get("content-length");
+    const stalled = () => ((state.broken = true), abort.abort());
+    state.body = watched(this.request.body, idle, stalled, length === null ? undefined : Number(length), this.ctx, moved, () => {});
+    return state;
   }
 
   /** Lets go of a response that is not answered, so that its connection is free. */
@@ -202,25 +229,25 @@ class Drive {
   }
 }
 
-/** A body that is cut when it stands still for too long, or when its reader goes. */
-function watched(body, idle, abort, length, ctx) {
+/** A body that is cut when it stands still for too long or breaks off, or when its reader goes; `moved` hears of each piece. */
+function watched(body, idle, cut, length, ctx, moved, dropped = cut) {
   const reader = body.getReader();
   const stream = new ReadableStream({
     async pull(controller) {
-      const timer = setTimeout(() => abort.abort(new Error("the body stood still")), idle);
+      const timer = setTimeout(cut, idle);
       try {
         const { done, value } = await reader.read();
         if (done) controller.close();
         else controller.enqueue(value);
+        moved?.();
       } catch (error) {
+        cut();
         controller.error(error);
       } finally {
         clearTimeout(timer);
       }
     },
-    cancel(reason) {
-      abort.abort(reason);
-    },
+    cancel: dropped,
   });
   if (length === undefined) return stream;
   // Keeps Content-Length for the client.

@@ -1,7 +1,7 @@
 //! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
 //!
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
-//! Events: `C` or `C` status fields… (cache), `HV` value, `HA`, `HF` (home), `A` status fields…, `T`, `R`, `B` (origin).
+//! Events: `C` or `C` status fields… (cache), `HV` value, `HA`, `HF` (home), `A` status fields…, `T`, `B`, `U` (origin).
 //! Steps: `P` id key; `H` id key; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key and edits, then effects, then a body of our own, each part ended by an empty line.
 //! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `lLINE` log.
@@ -56,8 +56,8 @@ pub(super) fn event(text: &str) -> Option<Event<'_>> {
         "HF" => Event::Home(Found::Failed),
         "A" => Event::Origin(Outcome::Answered(answer(rest)?)),
         "T" => Event::Origin(Outcome::TimedOut),
-        "R" => Event::Origin(Outcome::Refused),
         "B" => Event::Origin(Outcome::Broken),
+        "U" => Event::Origin(Outcome::Unsent),
         _ => return None,
     })
 }

@@ -24,6 +24,7 @@ impl Problem {
     pub fn of(reason: Reason) -> Self {
         let status = match reason {
             Reason::BodyOnGet | Reason::BadRequest => 400,
+            Reason::RequestIncomplete => 408,
             Reason::UrlTooLong => 414,
             Reason::HeadersTooLarge => 431,
             Reason::Internal => 500,
@@ -40,6 +41,7 @@ impl Problem {
         match self.reason {
             Reason::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
             Reason::BadRequest => "Send an absolute http or https URL.",
+            Reason::RequestIncomplete => "Send the whole of the content without long pauses.",
             Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
             Reason::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
             Reason::Loop => "An origin of the topology points back at this router; correct its `origin`.",
@@ -67,6 +69,7 @@ impl Problem {
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        408 => "Request Timeout",
         414 => "URI Too Long",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

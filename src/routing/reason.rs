@@ -51,11 +51,11 @@ reasons! {
     MisdirectedInVain = "misdirected-in-vain",
 
     // What went wrong on the way.
-    /// The region refused the connection.
+    /// No connection to the region came about, so nothing was sent.
     FailoverConnect = "failover-connect",
     /// The region did not answer in time.
     FailoverTimeout = "failover-timeout",
-    /// The connection broke before the answer was whole.
+    /// The connection was refused, or broke before the answer was whole.
     FailoverBroken = "failover-broken",
     /// The region answered with a gateway failure.
     FailoverStatus = "failover-status",
@@ -133,6 +133,8 @@ reasons! {
     HeadersTooLarge = "headers-too-large",
     /// A GET or HEAD came with a body.
     BodyOnGet = "body-on-get",
+    /// The client's body stood still or broke off.
+    RequestIncomplete = "request-incomplete",
     /// The request's URL cannot be read.
     BadRequest = "bad-request",
     /// The reader wanted a cached copy or nothing.

@@ -1,5 +1,6 @@
 // What the end-to-end tests and `make dev` stand on: region processes and the router in workerd, over real sockets.
 import { spawn } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
@@ -108,11 +109,31 @@ export function topology(regions, change = (vars) => vars) {
   return change(vars) ?? vars;
 }
 
-/** Starts the router; `build` is `build` or `build/test` (with the planted panic). */
+/** A home store that can be slow or fail, as the platform's cannot be made to. */
+const moodyStore = `
+  import { WorkerEntrypoint } from "cloudflare:workers";
+  let mood = "ok";
+  const held = new Map();
+  export default class extends WorkerEntrypoint {
+    async get(key) {
+      if (mood === "fails") throw new Error("the store is down");
+      if (mood === "slow") await new Promise((resolve) => setTimeout(resolve, 60_000));
+      return held.get(key) ?? null;
+    }
+    async put(key, value) {
+      if (mood === "fails") throw new Error("the store is down");
+      held.set(key, value);
+    }
+    async fetch(request) {
+      mood = await request.text();
+      return new Response(mood);
+    }
+  }`;
+
+/** Starts the router; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods. */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, handleLog } = {}) {
-  const options = {
-    host: "127.0.0.1",
-    port,
+  const router = {
+    name: "router",
     modules: [
       { type: "ESModule", path: join(root, build, "worker.mjs") },
       { type: "CompiledWasm", path: join(root, build, "homing_bg.wasm") },
@@ -121,14 +142,40 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     compatibilityDate: wrangler.compatibility_date,
     compatibilityFlags: wrangler.compatibility_flags,
     bindings: { ...vars, ...bindings },
-    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: kv } } : {}),
+    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
     assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
+  };
+  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date };
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port,
     handleRuntimeStdio: handleLog ?? ((out, err) => (out.resume(), err.resume())),
     cf: { latitude: "50.1", longitude: "8.7", continent: "EU" },
-  };
-  const miniflare = new Miniflare(options);
+    workers: kv === "moody" ? [router, store] : [router],
+  });
   const url = await miniflare.ready;
-  return { url, miniflare, home: async () => miniflare.getKVNamespace("HOMES"), stop: () => miniflare.dispose() };
+  return {
+    url,
+    stop: () => miniflare.dispose(),
+    homes: () => miniflare.getKVNamespace("HOMES", "router"),
+    /** The mood of a moody store: ok, slow or fails. */
+    mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: mood }),
+    snapshot: async () => (await fetch(new URL("/_homing/api/snapshot", url))).json(),
+    /** The latest decision about that path. */
+    decision: async function (path) {
+      return waitUntil(async () => (await this.snapshot()).decisions.find((decision) => decision.path === path), `a decision about ${path}`);
+    },
+  };
+}
+
+/** The id by which the router knows a subject. */
+export const subjectId = (kind, name) => createHash("sha256").update(`${kind}:${name}`).digest("base64url").slice(0, 22);
+
+/** Seals a session with any claims, as only a holder of the key can. */
+export function seal(secret, { subject = "-", home = "-", epoch = 0, issued = Date.now(), expires = Date.now() + 86_400_000, pins = [] } = {}) {
+  const key = createHash("sha256").update(`homing-key-id:${secret}`).digest("base64url").slice(0, 4);
+  const text = ["1", key, subject, home, epoch, issued, expires, pins.join("~")].join(".");
+  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
 }
 
 /** A client with a cookie jar and a place; every request is a fresh look at raw status, headers and body. */
@@ -139,7 +186,7 @@ export class Client {
     this.cookies = new Map();
   }
 
-  request(method, path, { headers = {}, body, raw = false } = {}) {
+  request(method, path, { headers = {}, body, raw = false, patience = 20_000 } = {}) {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);
     const payload = isJson ? JSON.stringify(body) : body;
@@ -171,6 +218,7 @@ export class Client {
         });
       });
       request.on("error", reject);
+      request.setTimeout(patience, () => request.destroy(new Error(`no answer to ${method} ${path} within ${patience} ms`)));
       request.end(payload);
     });
   }

@@ -21,7 +21,7 @@ use super::{
     plan::Freshness,
     problem::Problem,
     reason::Reason,
-    settle::{CacheState, Ending, Settlement, SignIn},
+    settle::{CacheState, Ending, Settlement, SignIn, WriteOutcome},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, RegionId},
@@ -83,10 +83,13 @@ pub enum Outcome<'a> {
     Answered(Answer<'a>),
     /// No headers in time.
     TimedOut,
-    /// No connection: nothing was sent.
+    /// No connection came about, and the driver knows that nothing was sent. workerd never knows: it reports a refused
+    /// connection like a broken one. Cloudflare's network answers 521 in its place.
     Refused,
     /// The connection broke after something may have been sent, or before a small answer was whole.
     Broken,
+    /// The client's own body stood still or broke off.
+    Unsent,
 }
 
 /// An admitted request on its way.
@@ -291,6 +294,16 @@ struct Ended {
     reason: Reason,
     owner: Option<Owner>,
     stale: bool,
+}
+
+/// What the platform's own statuses for origins that it could not speak with say: why, and what became of a write.
+fn platform_failure(status: u16) -> Option<(Reason, WriteOutcome)> {
+    match status {
+        // Refused, unreachable, no TLS: nothing was sent.
+        521 | 523 | 525 | 526 => Some((Reason::FailoverConnect, WriteOutcome::NotSent)),
+        522 | 524 => Some((Reason::FailoverTimeout, WriteOutcome::Unknown)),
+        _ => None,
+    }
 }
 
 /// Statuses that say that a gateway failed, rather than the application: 521 to 526 are the platform's own.

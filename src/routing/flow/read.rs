@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Ended, Flow, Outcome, Step, is_gateway_failure, write::named_owner};
+use super::{Answer, Ended, Flow, Outcome, Step, is_gateway_failure, platform_failure, write::named_owner};
 use crate::routing::{
     memory::Lesson,
     ownership::{Owner, Ownership},
@@ -39,7 +39,9 @@ impl Flow {
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = reading.target.region;
         let (failure, answer) = match outcome {
-            Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
+            Outcome::Answered(answer) if is_gateway_failure(answer.status) => {
+                (platform_failure(answer.status).map_or(Reason::FailoverStatus, |(why, _)| why), Some(answer))
+            }
             Outcome::Answered(answer) => {
                 self.lessons.push(Lesson::Answered(region));
                 return self.read_answered(&reading, &answer, now);
@@ -47,6 +49,8 @@ impl Flow {
             Outcome::TimedOut => (Reason::FailoverTimeout, None),
             Outcome::Refused => (Reason::FailoverConnect, None),
             Outcome::Broken => (Reason::FailoverBroken, None),
+            // Not the region's fault, and no other region could do better.
+            Outcome::Unsent => return self.refuse(Reason::RequestIncomplete, now),
         };
         self.lessons.push(Lesson::Failed(region));
         self.trace.note(failure, region);

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Ended, Flow, Outcome, Stage, Step, is_gateway_failure};
+use super::{Answer, Ended, Flow, Outcome, Stage, Step, is_gateway_failure, platform_failure};
 use crate::routing::{
+    facts::Replay,
     headers::Headers,
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
@@ -12,7 +13,7 @@ use crate::routing::{
     reason::Reason,
     settle::WriteOutcome,
     time::Timestamp,
-    topology::{RegionSet, Topology},
+    topology::{RegionId, RegionSet, Topology},
 };
 
 /// A write that was sent.
@@ -40,13 +41,14 @@ impl Flow {
     pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = writing.owner.region();
         let (failure, outcome) = match outcome {
-            Outcome::Answered(answer) => match connect_failure(answer.status) {
-                Some(outcome) => (Reason::FailoverStatus, outcome),
+            Outcome::Answered(answer) => match platform_failure(answer.status) {
+                Some(failure) => failure,
                 None => return self.write_answered(writing, &answer, now),
             },
             Outcome::TimedOut => (Reason::FailoverTimeout, WriteOutcome::Unknown),
             Outcome::Refused => (Reason::FailoverConnect, WriteOutcome::NotSent),
             Outcome::Broken => (Reason::FailoverBroken, WriteOutcome::Unknown),
+            Outcome::Unsent => return self.cut_short(region, now),
         };
         self.lessons.push(Lesson::Failed(region));
         self.trace.note(failure, region);
@@ -97,20 +99,20 @@ impl Flow {
         Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, None)))
     }
 
+    /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
+    fn cut_short(&mut self, region: RegionId, now: Timestamp) -> Step {
+        let reason = Reason::RequestIncomplete;
+        self.trace.note(reason, region);
+        let streamed = self.intent.replay == Replay::Stream;
+        let outcome = if streamed { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+        let ending = self.ending(None, reason, now);
+        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, None)))
+    }
+
     /// Jittered, so that those who failed together do not come back together.
     fn backoff(&self) -> Duration {
         let (least, most) = BACKOFF;
         Duration::from_millis(least + self.intent.entropy % (most - least + 1))
-    }
-}
-
-/// The platform's own statuses for origins that it could not speak with: what they say about a write.
-fn connect_failure(status: u16) -> Option<WriteOutcome> {
-    match status {
-        // Refused, unreachable, no TLS: nothing was sent.
-        521 | 523 | 525 | 526 => Some(WriteOutcome::NotSent),
-        522 | 524 => Some(WriteOutcome::Unknown),
-        _ => None,
     }
 }
 

@@ -298,7 +298,7 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         Reason::DeadlineExceeded => Some("http_response_timeout"),
         Reason::Loop => Some("proxy_loop_detected"),
         Reason::Internal => Some("proxy_internal_error"),
-        Reason::BodyOnGet | Reason::BadRequest | Reason::UrlTooLong | Reason::HeadersTooLarge => {
+        Reason::BodyOnGet | Reason::BadRequest | Reason::RequestIncomplete | Reason::UrlTooLong | Reason::HeadersTooLarge => {
             Some("http_request_error")
         }
         _ => None,

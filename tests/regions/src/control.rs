@@ -178,7 +178,8 @@ pub(crate) async fn command(State(region): State<Arc<Region>>, Json(command): Js
         if let Err(error) = region.store.reset() {
             return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
         }
-        *region.faults.inner() = Inner { count: region.faults.inner().count, ..Inner::default() };
+        let mut inner = region.faults.inner();
+        *inner = Inner { count: inner.count, ..Inner::default() };
     }
     {
         let mut inner = region.faults.inner();
