@@ -57,9 +57,11 @@ export default {
 
 function facts(request) {
   const { cf } = request;
+  // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
+  const accepts = cf?.clientAcceptEncoding;
   let text = `${request.method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${request.body ? 1 : 0}`;
-  for (const [name, value] of request.headers) text += `\n${name}\n${value}`;
-  return text;
+  for (const [name, value] of request.headers) if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;
+  return accepts ? `${text}\naccept-encoding\n${accepts}` : text;
 }
 
 function head(response) {
@@ -136,23 +138,27 @@ class Drive {
     edit(headers, lines, 10);
     const abort = new AbortController();
     let late = false;
-    const watch = (ms) => setTimeout(() => ((late = true), abort.abort()), Number(ms));
     let timer;
+    const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
+    // The time to headers; an upload may go on after they came, and then touches it no more.
+    const clock = { over: false, stop: () => clock.over || clearTimeout(timer), start: () => clock.over || (clearTimeout(timer), watch(timeout)) };
     let upload;
     try {
-      const body = replay === "e" ? null : replay === "b" ? await this.whole(Number(idle)) : (upload = this.upload(Number(idle), abort, () => (clearTimeout(timer), (timer = watch(timeout))))).body;
-      timer = watch(timeout);
+      if (replay === "s") upload = this.upload(Number(idle), abort, clock);
+      const body = replay === "b" ? await this.whole(Number(idle)) : (upload?.body ?? null);
+      clock.start();
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      clearTimeout(timer);
+      clock.stop();
+      clock.over = true;
       this.response = response;
       if (upgrade === "0" && response.body) {
         const length = response.headers.get("content-length");
         if (length !== null && Number(length) <= SMALL_BODY) {
-          timer = watch(idle);
+          watch(idle);
           this.body = await response.arrayBuffer();
         } else {
-          this.body = watched(response.body, Number(idle), () => abort.abort(), length === null ? undefined : Number(length), this.ctx);
+          this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
         }
       }
       return `A\n${head(response)}`;
@@ -179,12 +185,18 @@ class Drive {
     }
   }
 
-  /** The client's body as it streams: it may stand still for so long, and the time to headers counts from its last piece. */
-  upload(idle, abort, moved) {
+  /** The client's body as it streams: while it is waited for it may stand still for so long, and no other clock runs. */
+  upload(idle, abort, clock) {
     const state = { broken: false };
-    const length = this.request.headers.get("content-length");
-    const stalled = () => ((state.broken = true), abort.abort());
-    state.body = watched(this.request.body, idle, stalled, length === null ? undefined : Number(length), this.ctx, moved, () => {});
+    state.body = watched(this.request.body, {
+      idle,
+      length: this.request.headers.get("content-length"),
+      ctx: this.ctx,
+      cut: () => ((state.broken = true), abort.abort()),
+      waits: clock.stop,
+      moves: clock.start,
+      dropped: () => {}, // the origin has answered without reading all of it
+    });
     return state;
   }
 
@@ -213,11 +225,9 @@ class Drive {
     } else at++;
     for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
     if (source === "t") return new Response(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), { status, headers });
-    const init = { status, headers };
-    if (source === "o") {
-      init.encodeBody = "manual";
-      if (this.response.webSocket) init.webSocket = this.response.webSocket;
-    }
+    // Bodies stay coded as they are: origins are asked for what clients take, and the cache hands them out as stored.
+    const init = { status, headers, encodeBody: "manual" };
+    if (source === "o" && this.response.webSocket) init.webSocket = this.response.webSocket;
     return new Response(body ?? null, init);
   }
 
@@ -229,17 +239,21 @@ class Drive {
   }
 }
 
-/** A body that is cut when it stands still for too long or breaks off, or when its reader goes; `moved` hears of each piece. */
-function watched(body, idle, cut, length, ctx, moved, dropped = cut) {
+/**
+ * A body that is cut when its source stands still for too long or breaks off. The hooks: `cut` does the cutting, `waits` and
+ * `moves` hear when the source is waited for and when a piece came, `dropped` hears that nobody reads on.
+ */
+function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) {
   const reader = body.getReader();
   const stream = new ReadableStream({
     async pull(controller) {
+      waits?.();
       const timer = setTimeout(cut, idle);
       try {
         const { done, value } = await reader.read();
         if (done) controller.close();
         else controller.enqueue(value);
-        moved?.();
+        moves?.();
       } catch (error) {
         cut();
         controller.error(error);
@@ -249,9 +263,9 @@ function watched(body, idle, cut, length, ctx, moved, dropped = cut) {
     },
     cancel: dropped,
   });
-  if (length === undefined) return stream;
-  // Keeps Content-Length for the client.
-  const { readable, writable } = new FixedLengthStream(length);
+  if (length === null) return stream;
+  // Keeps Content-Length.
+  const { readable, writable } = new FixedLengthStream(Number(length));
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
   return readable;
 }

@@ -14,6 +14,11 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const wrangler = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
 const binary = join(root, "target/debug/demo-region");
 
+const started = new Set();
+
+/** Stops all that was started here and still runs; every file of tests ends with it, so that a failed test leaves nothing behind. */
+export const stopAll = () => Promise.allSettled([...started].map((stop) => stop()));
+
 /** Waits until `condition` returns something true; never sleeps for its own sake. */
 export async function waitUntil(condition, what = String(condition), patience = 15_000) {
   const end = Date.now() + patience;
@@ -92,14 +97,23 @@ export async function startRegions({ ports, args = [], stdio } = {}) {
   });
   await Promise.all(regions.map((region) => region.start(stdio)));
   const all = Object.fromEntries(regions.map((region) => [region.name, region]));
-  Object.defineProperty(all, "stop", {
-    value: async () => {
-      await Promise.all(regions.map((region) => region.kill()));
-      rmSync(data, { recursive: true, force: true });
-    },
-  });
+  const stop = async () => {
+    started.delete(stop);
+    await Promise.all(regions.map((region) => region.kill()));
+    rmSync(data, { recursive: true, force: true });
+  };
+  started.add(stop);
+  Object.defineProperty(all, "stop", { value: stop });
   Object.defineProperty(all, "heal", { value: () => Promise.all(regions.map((region) => region.control({ mode: "ok", paths: [], lag_ms: 0, cut: [] }))) });
   return all;
+}
+
+/** An origin of the test's own, for what a demo region does not do. */
+export async function startOrigin(answer) {
+  const server = http.createServer(answer);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  started.add(() => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))));
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
 /** The shipped topology, with these regions for the demo's. */
@@ -153,10 +167,15 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     cf: { latitude: "50.1", longitude: "8.7", continent: "EU" },
     workers: kv === "moody" ? [router, store] : [router],
   });
+  const stop = async () => {
+    started.delete(stop);
+    await miniflare.dispose();
+  };
+  started.add(stop);
   const url = await miniflare.ready;
   return {
     url,
-    stop: () => miniflare.dispose(),
+    stop,
     homes: () => miniflare.getKVNamespace("HOMES", "router"),
     /** The mood of a moody store: ok, slow or fails. */
     mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: mood }),
@@ -209,12 +228,13 @@ export class Client {
         response.on("data", (chunk) => chunks.push(chunk));
         response.on("error", reject);
         response.on("end", () => {
-          const text = Buffer.concat(chunks).toString();
+          const bytes = Buffer.concat(chunks);
+          const text = bytes.toString();
           let json;
           try {
             json = JSON.parse(text);
           } catch {}
-          resolve({ status: response.statusCode, headers: response.headers, raw: response.rawHeaders, text, json });
+          resolve({ status: response.statusCode, headers: response.headers, raw: response.rawHeaders, bytes, text, json });
         });
       });
       request.on("error", reject);

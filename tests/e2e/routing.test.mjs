@@ -1,17 +1,14 @@
 // Where a request goes: the three ownerships, the home of a subject, the nearest region.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, startRegions, startRouter, subjectId, topology } from "./harness.mjs";
+import { Client, startRegions, startRouter, stopAll, subjectId, topology } from "./harness.mjs";
 
 let regions, router;
 before(async () => {
   regions = await startRegions();
   router = await startRouter({ vars: topology(regions) });
 });
-after(async () => {
-  await router?.stop();
-  await regions?.stop();
-});
+after(stopAll);
 
 const went = (answer, region, reason) => {
   assert.equal(answer.headers["homing-reason"], reason, answer.text);

@@ -1,7 +1,7 @@
 // The session: how it starts, what is believed of it, and the promise of read-after-write that it carries.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, seal, startRegions, startRouter, subjectId, topology, waitUntil } from "./harness.mjs";
+import { Client, seal, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const SECRET = "the key with which these tests sign";
 const OLD_SECRET = "the key with which they signed before";
@@ -17,10 +17,7 @@ before(async () => {
   });
   router = await startRouter({ vars, bindings: { SESSION_KEY: SECRET, SESSION_KEY_OLD: OLD_SECRET } });
 });
-after(async () => {
-  await router?.stop();
-  await regions?.stop();
-});
+after(stopAll);
 
 const reason = (answer) => answer.headers["homing-reason"];
 const cookie = (session) => ({ cookie: `__Host-homing=${session}` });

@@ -172,6 +172,8 @@ pub(super) fn from_copy(ending: Ending<'_>, copy: &Copy, stored: &Answer<'_>) ->
     let left = i128::from(copy.fresh.as_secs()) - i128::from(age.as_secs());
     let stale = ending.cache == CacheState::Stale;
     let mut edits: Edits = strip_response(&stored.headers);
+    // The store's own word on its hit; ours is Cache-Status.
+    edits.push(Edit::Remove("cf-cache-status".to_owned()));
     edits.push(match stored.headers.get(STORED_CONTROL) {
         Some(control) => Edit::Set("cache-control", control.to_owned()),
         None => Edit::Remove("cache-control".to_owned()),

@@ -298,9 +298,11 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         Reason::DeadlineExceeded => Some("http_response_timeout"),
         Reason::Loop => Some("proxy_loop_detected"),
         Reason::Internal => Some("proxy_internal_error"),
-        Reason::BodyOnGet | Reason::BadRequest | Reason::RequestIncomplete | Reason::UrlTooLong | Reason::HeadersTooLarge => {
-            Some("http_request_error")
-        }
+        Reason::BodyOnGet
+        | Reason::BadRequest
+        | Reason::RequestIncomplete
+        | Reason::UrlTooLong
+        | Reason::HeadersTooLarge => Some("http_request_error"),
         _ => None,
     };
     edits.extend(error.map(|error| Edit::Set("proxy-status", format!("homing; error={error}"))));

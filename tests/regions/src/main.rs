@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             region.faults.changed().await;
         } else if let Some(open) = &listener {
             tokio::select! {
-                accepted = open.accept() => if let Ok((stream, _)) = accepted { connection(Arc::clone(&region), stream) },
+                accepted = open.accept() => if let Ok((stream, _)) = accepted { connection(Arc::clone(&region), stream, Port::Application) },
                 () = region.faults.changed() => {}
             }
         } else {
@@ -87,11 +87,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn serve(region: Arc<Region>, listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
-        connection(Arc::clone(&region), stream);
+        connection(Arc::clone(&region), stream, Port::Control);
     }
 }
 
-fn connection(region: Arc<Region>, stream: tokio::net::TcpStream) {
+/// Which of the two ports a connection came to.
+#[derive(PartialEq)]
+enum Port {
+    Application,
+    Control,
+}
+
+fn connection(region: Arc<Region>, stream: tokio::net::TcpStream, port: Port) {
     let service = TowerToHyperService::new(app::routes(Arc::clone(&region)));
     tokio::spawn(async move {
         let io = TokioIo::new(stream);
@@ -99,7 +106,7 @@ fn connection(region: Arc<Region>, stream: tokio::net::TcpStream) {
         // A region that begins to refuse drops the connections that it has.
         tokio::select! {
             _ = served => {}
-            () = region.faults.refusing() => {}
+            () = region.faults.refusing(), if port == Port::Application => {}
         }
     });
 }

@@ -1,0 +1,187 @@
+// What happens when regions fail, each in its own way: reads go elsewhere once, writes never do and say what became of them.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { Client, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+
+let regions, router;
+before(async () => {
+  regions = await startRegions();
+  // Short deadlines, so that a black hole is found out soon.
+  const vars = topology(regions, (vars) => {
+    for (const route of vars.ROUTES) route.deadline = "1s";
+  });
+  router = await startRouter({ vars });
+});
+after(stopAll);
+beforeEach(async () => {
+  await regions.heal();
+  // An answer in between, so that the failures of several tests do not add up.
+  for (const near of Object.keys(regions)) await waitUntil(async () => (await new Client(router.url, near).get("/echo")).json?.region === near, `${near} answers again`, 40_000);
+});
+
+const reason = (answer) => answer.headers["homing-reason"];
+const requestsTo = async (path) => (await Promise.all(Object.values(regions).map((region) => region.seen(path)))).map((seen) => seen.length);
+
+const FAULTS = [
+  // What the region does, why a read fails over, what may be said of a write.
+  [{ mode: "refuse" }, "failover-broken", "unknown"], // workerd cannot tell a refused connection from a broken one
+  [{ mode: "hang" }, "failover-timeout", "unknown"],
+  [{ mode: "slow", slow_ms: 60_000 }, "failover-timeout", "unknown"],
+  [{ mode: "reset" }, "failover-broken", "unknown"],
+  [{ mode: "error" }, "failover-status", "unknown"],
+];
+
+for (const [fault, why, outcome] of FAULTS) {
+  test(`${fault.mode}: a read fails over to one other region`, async () => {
+    await regions.eu.control(fault);
+    const path = `/api/likes/${fault.mode}`;
+    const read = await new Client(router.url, "eu").get(path);
+    assert.deepEqual([read.status, reason(read), read.json.region], [200, why, "us"]);
+    const decision = await router.decision(path);
+    assert.deepEqual(decision.trace.slice(-3), ["nearest eu", `${why} eu`, `${why} us`]);
+    assert.equal(decision.attempts, 2);
+    assert.equal(decision.crossed, true);
+  });
+
+  test(`${fault.mode}: a write goes nowhere else and says what became of it`, async () => {
+    await regions.us.control(fault);
+    const path = `/api/catalog/${fault.mode}`;
+    const write = await new Client(router.url, "eu").put(path, { name: "lamp" });
+    assert.deepEqual([write.status, write.headers["homing-write-outcome"]], [503, outcome]);
+    assert.ok(fault.mode === "error" || Number(write.headers["retry-after"]) > 0, "says when to try again");
+    await regions.heal();
+    assert.deepEqual((await requestsTo(path)).slice(1), [0, 0], "no other region saw it");
+  });
+}
+
+test("a region that dies and comes back", async () => {
+  const client = new Client(router.url, "ap");
+  await regions.ap.kill();
+  assert.equal((await client.get("/api/likes/dead")).status, 200);
+  await regions.ap.start();
+  await waitUntil(async () => (await client.get("/api/likes/dead")).json.region === "ap", "reads are near again");
+});
+
+test("an answer of the application is not a failure: 500 and 404 pass, 503 of the last region too", async () => {
+  const client = new Client(router.url, "eu");
+  for (const status of [500, 501, 404, 429]) {
+    const answer = await client.get(`/respond?status=${status}`);
+    assert.deepEqual([answer.status, reason(answer), answer.json.region], [status, "nearest", "eu"]);
+  }
+  const unavailable = await client.get("/respond?status=503");
+  assert.deepEqual([unavailable.status, reason(unavailable)], [503, "all-regions-failed"]);
+  assert.equal(unavailable.json.region, "us", "in its own words");
+});
+
+test("at most two regions see one request", async () => {
+  for (const region of [regions.us, regions.eu, regions.ap]) await region.control({ mode: "reset", paths: ["/api/likes/two"] });
+  const answer = await new Client(router.url, "eu").get("/api/likes/two");
+  assert.deepEqual([answer.status, reason(answer), answer.json.reason], [503, "all-regions-failed", "all-regions-failed"]);
+  assert.match(answer.headers["content-type"], /^application\/problem\+json/);
+  assert.match(answer.headers["proxy-status"], /^homing; error=destination_unavailable/);
+  assert.ok(Number(answer.headers["retry-after"]) > 0);
+  assert.equal((await requestsTo("/api/likes/two")).reduce((sum, n) => sum + n), 2);
+});
+
+test("a pinned read while home is down: stale where the route allows it, and it says so", async () => {
+  const client = new Client(router.url, "eu");
+  await client.put("/api/catalog/down", { name: "lamp" });
+  await regions.us.control({ mode: "error" });
+  const read = await client.get("/api/catalog/down");
+  assert.deepEqual([read.status, reason(read), read.json.region, read.headers["homing-consistency"]], [200, "home-down-stale", "eu", "stale"]);
+});
+
+test("a pinned read while home is down: refused where the route says so", async () => {
+  const client = new Client(router.url, "eu");
+  await client.post("/login", { user: "refused" });
+  await client.post("/api/cart", { item: "tea" });
+  client.headers["homing-dev-near"] = "us";
+  await regions.eu.control({ mode: "reset" });
+  const read = await client.get("/api/cart");
+  assert.deepEqual([read.status, reason(read)], [503, "home-down"]);
+  assert.ok(Number(read.headers["retry-after"]) > 0);
+  assert.equal((await regions.us.seen("/api/cart")).length, 0);
+});
+
+test("a write with an Idempotency-Key is repeated once, at its home, and done once", async () => {
+  const client = new Client(router.url, "eu");
+  const key = { "idempotency-key": "order-1" };
+  await regions.us.control({ mode: "reset", paths: ["/api/catalog/repeated"] });
+  const failed = await client.put("/api/catalog/repeated", { name: "lamp" }, { headers: key });
+  assert.equal(failed.headers["homing-write-outcome"], "unknown");
+  assert.deepEqual((await router.decision("/api/catalog/repeated")).trace.slice(-5), ["home us", "failover-broken us", "retried us", "failover-broken us", "write-unknown us"]);
+  assert.deepEqual(await requestsTo("/api/catalog/repeated"), [2, 0, 0]);
+  await regions.heal();
+  const first = await client.put("/api/catalog/repeated", { name: "lamp" }, { headers: key });
+  const second = await client.put("/api/catalog/repeated", { name: "lamp" }, { headers: key });
+  assert.equal(second.json.version, first.json.version);
+});
+
+test("a write without the key is not repeated, nor one that streams", async () => {
+  await regions.us.control({ mode: "reset", paths: ["/api/catalog/once", "/api/catalog/streams"] });
+  const client = new Client(router.url, "eu");
+  await client.put("/api/catalog/once", { name: "lamp" });
+  assert.deepEqual(await requestsTo("/api/catalog/once"), [1, 0, 0]);
+  const large = JSON.stringify({ name: "x".repeat(80_000) });
+  await client.put("/api/catalog/streams", large, { headers: { "idempotency-key": "order-2", "content-type": "application/json" } });
+  assert.deepEqual(await requestsTo("/api/catalog/streams"), [1, 0, 0]);
+});
+
+test("a body that breaks off after it began ends broken, never short", async () => {
+  const origin = await startOrigin((_, response) => {
+    response.writeHead(200, { "content-length": 1_000_000 });
+    response.write("x".repeat(100_000), () => response.destroy());
+  });
+  const breaking = await startRouter({ vars: topology(regions, (vars) => void (vars.REGIONS.eu.origin = origin)) });
+  const response = await new Client(breaking.url, "eu").get("/large", { raw: true });
+  await assert.rejects(async () => {
+    for await (const chunk of response) void chunk;
+  });
+  assert.equal(response.complete, false);
+});
+
+test("a body that stands still is cut at its idle limit, towards both sides", async () => {
+  let cut = false;
+  const origin = await startOrigin((_, response) => {
+    response.on("close", () => (cut = true));
+    response.writeHead(200, { "content-type": "text/plain" });
+    response.write("the beginning");
+  });
+  const vars = topology(regions, (vars) => {
+    vars.REGIONS.eu.origin = origin;
+    vars.ROUTES.push({ match: "/endless", deadline: "1s" });
+  });
+  const endless = await startRouter({ vars });
+  const response = await new Client(endless.url, "eu").get("/endless", { raw: true });
+  let text = "";
+  // workerd ends a chunked body the same way whether it is whole or cut; only a Content-Length tells them apart.
+  for await (const chunk of response) text += chunk;
+  assert.equal(text, "the beginning");
+  await waitUntil(() => cut, "the origin's connection is closed");
+  assert.equal((await endless.snapshot()).in_flight, 0);
+});
+
+test("a request whose body stands still is ended at its idle limit, and is no fault of the region", async () => {
+  const { default: net } = await import("node:net");
+  for (const length of [1000, 1_000_000]) {
+    const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+    socket.write(`PUT /api/catalog/stalled${length} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{"name":`);
+    const head = await new Promise((resolve) => socket.once("data", (data) => resolve(String(data))));
+    assert.match(head, /^HTTP\/1.1 408 /);
+    assert.match(head, /homing-reason: request-incomplete/i);
+    assert.match(head, length > 65_536 ? /homing-write-outcome: unknown/i : /homing-write-outcome: not-sent/i);
+    socket.destroy();
+  }
+  assert.equal((await router.snapshot()).regions.find((region) => region.name === "us").suspect, false);
+});
+
+test("a region that failed five times in a row is tried last", async () => {
+  await regions.ap.control({ mode: "reset" });
+  const client = new Client(router.url, "ap");
+  const suspect = async () => (await router.snapshot()).regions.find((region) => region.name === "ap").suspect;
+  for (let n = 0; n < 5; n++) await client.get(`/api/likes/suspect${n}`);
+  assert.equal(await suspect(), true);
+  const read = await client.get("/api/likes/suspect");
+  assert.deepEqual([read.status, reason(read), read.json.region], [200, "nearest", "eu"]);
+  assert.deepEqual((await requestsTo("/api/likes/suspect")).at(2), 5, "it is not asked in vain");
+});
