@@ -245,23 +245,29 @@ class Drive {
  */
 function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) {
   const reader = body.getReader();
+  let wanted = true;
   const stream = new ReadableStream({
     async pull(controller) {
       waits?.();
       const timer = setTimeout(cut, idle);
       try {
         const { done, value } = await reader.read();
+        if (!wanted) return;
         if (done) controller.close();
         else controller.enqueue(value);
         moves?.();
       } catch (error) {
+        if (!wanted) return;
         cut();
         controller.error(error);
       } finally {
         clearTimeout(timer);
       }
     },
-    cancel: dropped,
+    cancel() {
+      wanted = false;
+      dropped();
+    },
   });
   if (length === null) return stream;
   // Keeps Content-Length.

@@ -154,6 +154,10 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
         return wire::refusal(&Problem::of(Reason::DeadlineExceeded));
     };
+    #[cfg(feature = "planted-panic")]
+    if text.contains("\nplanted-panic\n") {
+        planted();
+    }
     let Some(event) = wire::event(text) else { return internal() };
     let step = flow.on(event, now);
     advance(&isolate, id, flow, step, now)

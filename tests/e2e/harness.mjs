@@ -74,6 +74,11 @@ export class Region {
     return response.json();
   }
 
+  /** The faults in force, and how many requests have reached it. */
+  async state() {
+    return (await fetch(`${this.controlUrl}/control`)).json();
+  }
+
   /** The requests that reached it, newest first. */
   async seen(path = "/") {
     return (await fetch(`${this.controlUrl}/control/seen?path=${encodeURIComponent(path)}`)).json();

@@ -158,7 +158,7 @@ impl Faults {
         let inner = self.inner();
         json!({
             "mode": format!("{:?}", inner.mode).to_lowercase(), "paths": inner.paths, "slow_ms": inner.slow_ms,
-            "lag_ms": inner.lag_ms, "cut": inner.cut,
+            "lag_ms": inner.lag_ms, "cut": inner.cut, "requests": inner.count,
         })
     }
 }
