@@ -9,7 +9,9 @@ use super::{
     document::{Source, Unreadable},
     expectations, platform,
 };
-use crate::routing::topology::{Complaint, Complaints, KeyPath, Severity, Topology, parse::parse, raw::Raw};
+use crate::routing::topology::{
+    Complaint, Complaints, KeyPath, Severity, Topology, error::quoted, parse::parse, raw::Raw,
+};
 
 /// One environment of the file: the top level, or an `[env.NAME]`.
 struct Environment {
@@ -25,17 +27,20 @@ pub(super) fn run(file: &Path, only: Option<&str>, as_json: bool) -> ExitCode {
         Err(unreadable) => return complain(unreadable),
     };
     let raw = source.raw();
-    let environments: Vec<Environment> = list(&raw)
-        .into_iter()
+    let known = list(&raw);
+    let environments: Vec<Environment> = known
+        .iter()
         .filter(|(name, ..)| only.is_none_or(|only| only == name))
-        .map(|(name, table, at)| check(name, table, &at))
+        .map(|(name, table, at)| check(name.clone(), table, at))
         .collect();
     if environments.is_empty() {
-        return super::usage(&format!("{} has no environment {:?}", source.name, only.unwrap_or_default()));
+        let known = quoted(known.iter().map(|(name, ..)| name.as_str()));
+        let wanted = only.unwrap_or_default();
+        return super::usage(&format!("{} has no environment {wanted:?}; it has {known}", source.name));
     }
     let tests = expectations::beside(file);
     let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
-        (Some(Ok(tests)), Some(topology)) => Some(Ok(expectations::run(&tests, topology))),
+        (Some(Ok(tests)), Some(topology)) => Some(Ok((expectations::run(&tests, topology), tests.name))),
         (Some(Err(unreadable)), _) => Some(Err(unreadable)),
         _ => None,
     };
@@ -86,7 +91,8 @@ fn check(name: String, table: &Raw, at: &KeyPath) -> Environment {
     Environment { name, complaints: log.0, topology, fill }
 }
 
-type Tests = Option<Result<Vec<expectations::Verdict>, Unreadable>>;
+/// What came of the expectations, and the file that holds them.
+type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 
 fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCode {
     let mut errors = 0;
@@ -102,8 +108,11 @@ fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCo
                 (topology.regions().count(), topology.datasets().count(), topology.routes().len());
             let name = &environment.name;
             println!(
-                "{} ({name}): {regions} regions, {datasets} datasets, {routes} routes; {}",
+                "{} ({name}): {}, {}, {}; {}",
                 source.name,
+                counted(regions, "region"),
+                counted(datasets, "dataset"),
+                counted(routes, "route"),
                 fill.join(", ")
             );
         }
@@ -111,7 +120,7 @@ fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCo
     match tests {
         None => {}
         Some(Err(unreadable)) => return complain(unreadable),
-        Some(Ok(verdicts)) => {
+        Some(Ok((verdicts, name))) => {
             let failed: Vec<_> = verdicts
                 .iter()
                 .filter_map(|verdict| verdict.failure.as_ref().map(|why| (&verdict.request, why)))
@@ -119,16 +128,20 @@ fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCo
             for (request, why) in &failed {
                 eprintln!("error: expectation {request:?}: {why}");
             }
-            println!("wrangler.tests.toml: {} of {} expectations hold", verdicts.len() - failed.len(), verdicts.len());
+            println!("{name}: {} of {} expectations hold", verdicts.len() - failed.len(), verdicts.len());
             errors += failed.len();
         }
     }
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
-        eprintln!("{errors} error{}; nothing ships", if errors == 1 { "" } else { "s" });
+        eprintln!("{}; nothing ships", counted(errors, "error"));
         ExitCode::FAILURE
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn filled(bytes: usize) -> String {
@@ -144,7 +157,7 @@ fn report_json(source: &Source, environments: &[Environment], tests: Tests) -> E
         .collect();
     let verdicts = match tests {
         Some(Err(unreadable)) => return complain(unreadable),
-        Some(Ok(verdicts)) => verdicts,
+        Some(Ok((verdicts, _))) => verdicts,
         None => Vec::new(),
     };
     let wrong = environments

@@ -23,12 +23,13 @@ struct Place {
 
 impl<'a> Diagnosis<'a> {
     pub(super) fn of(complaint: &'a Complaint, source: &Source) -> Self {
-        let place = source.span(&complaint.path).map(|span| place(&source.name, &source.text, &span));
+        let place =
+            source.span(&complaint.path, complaint.of_name).map(|span| place(&source.name, &source.text, &span));
         Self { complaint, place }
     }
 
     pub(super) fn json(&self) -> Value {
-        let Complaint { path, found, expected, remedy, severity } = self.complaint;
+        let Complaint { path, found, expected, remedy, severity, .. } = self.complaint;
         json!({
             "severity": if *severity == Severity::Error { "error" } else { "warning" },
             "path": path.to_string(), "found": found, "expected": expected, "remedy": remedy,
@@ -39,7 +40,7 @@ impl<'a> Diagnosis<'a> {
     }
 
     pub(super) fn text(&self) -> String {
-        let Complaint { path, found, expected, remedy, severity } = self.complaint;
+        let Complaint { path, found, expected, remedy, severity, .. } = self.complaint;
         let word = if *severity == Severity::Error { "error" } else { "warning" };
         let mut text = format!("{word}: {path}: found {found}, expected {expected}\n");
         if let Some(place) = &self.place {

@@ -45,8 +45,8 @@ impl Source {
         item(self.document.as_item())
     }
 
-    /// Where the value of that path stands, or the nearest thing above it that does.
-    pub(super) fn span(&self, path: &KeyPath) -> Option<Range<usize>> {
+    /// Where the value of that path stands (or the name before it), or the nearest thing above it that does.
+    pub(super) fn span(&self, path: &KeyPath, of_name: bool) -> Option<Range<usize>> {
         let mut here = self.document.as_item();
         let mut found = None;
         for key in &path.0 {
@@ -63,7 +63,9 @@ impl Source {
             };
             // A value is pointed at itself, a table by its name.
             found = match next {
-                Item::Value(value) if !value.is_inline_table() && !value.is_array() => value.span().or(named),
+                Item::Value(value) if !of_name && !value.is_inline_table() && !value.is_array() => {
+                    value.span().or(named)
+                }
                 other => named.or_else(|| other.span()),
             }
             .or(found);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     document::{Source, Unreadable},
-    world::World,
+    world::{Story, World},
 };
 use crate::routing::topology::{Topology, raw::Raw};
 
@@ -24,23 +24,47 @@ pub(super) fn beside(file: &Path) -> Option<Result<Source, Unreadable>> {
 /// Runs them all.
 pub(super) fn run(source: &Source, topology: &Topology) -> Vec<Verdict> {
     let raw = source.raw();
-    let Some(Raw::List(tests)) = raw.get("test") else {
+    let tests = match raw.get("test") {
+        Some(Raw::List(tests)) => tests.as_slice(),
+        _ => &[],
+    };
+    if tests.is_empty() {
         let failure = Some("found no [[test]], expected at least one".to_owned());
         return vec![Verdict { request: source.name.clone(), failure }];
-    };
+    }
     tests.iter().map(|test| verdict(test, topology)).collect()
 }
 
 fn verdict(test: &Raw, topology: &Topology) -> Verdict {
-    let request = text(test, "request").unwrap_or_default();
-    let failure = judge(test, &request, topology).err();
-    Verdict { request, failure }
+    let request = text(test, "request").map(Option::unwrap_or_default);
+    let failure = request.clone().and_then(|request| judge(test, &request, topology)).err();
+    Verdict { request: request.unwrap_or_default(), failure }
 }
 
-fn text(table: &Raw, key: &str) -> Option<String> {
-    match table.get(key)? {
-        Raw::Text(text) => Some(text.clone()),
-        _ => None,
+/// The text of that key. What is of another kind is an error, else the expectation would hold without having asked.
+fn text(table: &Raw, key: &str) -> Result<Option<String>, String> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(Raw::Text(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(format!("{key:?} is {}, expected text in quotes", other.describe())),
+    }
+}
+
+/// The text of that key, or the texts of its list.
+fn texts(table: &Raw, key: &str) -> Result<Vec<String>, String> {
+    let Some(Raw::List(members)) = table.get(key) else { return Ok(text(table, key)?.into_iter().collect()) };
+    let read = |member: &Raw| match member {
+        Raw::Text(text) => Ok(text.clone()),
+        other => Err(format!("{key:?} has {} in its list, expected text in quotes", other.describe())),
+    };
+    members.iter().map(read).collect()
+}
+
+fn status(table: &Raw) -> Result<Option<String>, String> {
+    match table.get("status") {
+        None => Ok(None),
+        Some(Raw::Number(status)) => Ok(Some(status.to_string())),
+        Some(other) => Err(format!("\"status\" is {}, expected a number", other.describe())),
     }
 }
 
@@ -59,44 +83,49 @@ fn judge(test: &Raw, request: &str, topology: &Topology) -> Result<(), String> {
     only(test, &KEYS)?;
     let expect = test.get("expect").ok_or("found no \"expect\", expected { to, reason, status }")?;
     only(expect, &EXPECTED)?;
-    let down = match test.get("down") {
-        Some(Raw::Text(one)) => vec![one.clone()],
-        Some(Raw::List(names)) => {
-            names.iter().filter_map(|name| if let Raw::Text(name) = name { Some(name.clone()) } else { None }).collect()
-        }
-        _ => Vec::new(),
-    };
+    let (to, reason, status) = (text(expect, "to")?, text(expect, "reason")?, status(expect)?);
+    if to.is_none() && reason.is_none() && status.is_none() {
+        return Err("\"expect\" is empty, expected { to, reason, status } or some of them".to_owned());
+    }
     let world = World {
         request: request.to_owned(),
-        near: text(test, "near"),
-        home: text(test, "home"),
-        session: text(test, "session"),
-        down,
+        near: text(test, "near")?,
+        home: text(test, "home")?,
+        session: text(test, "session")?,
+        down: texts(test, "down")?,
         headers: Vec::new(),
     };
-    let story = world.play(topology)?;
-    let (region, reason, status) = match &story.end {
+    hold(&world.play(topology)?, topology, to, reason, status)
+}
+
+fn hold(
+    story: &Story,
+    topology: &Topology,
+    to: Option<String>,
+    reason: Option<String>,
+    status: Option<String>,
+) -> Result<(), String> {
+    let (region, because, answered) = match &story.end {
         Ok(settlement) => (settlement.record.region, settlement.record.reason, settlement.status),
         Err(problem) => (None, problem.reason, problem.status),
     };
     let region = region.map_or("nobody", |id| topology.region(id).name.as_str());
     let mut wrong = Vec::new();
-    let mut hold = |what: &str, found: &str, expected: Option<String>| {
+    let mut compare = |what: &str, found: &str, expected: Option<String>| {
         if let Some(expected) = expected.filter(|expected| expected != found) {
             wrong.push(format!("{what} is {found:?}, expected {expected:?}"));
         }
     };
-    hold("to", region, text(expect, "to"));
-    hold("reason", reason.token(), text(expect, "reason"));
-    let expected_status = match expect.get("status") {
-        Some(Raw::Number(status)) => Some(status.to_string()),
-        _ => None,
-    };
-    hold("status", &status.to_string(), expected_status);
+    compare("to", region, to);
+    compare("reason", because.token(), reason);
+    compare("status", &answered.to_string(), status);
     if wrong.is_empty() {
         Ok(())
     } else {
-        let rule = story.end.map(|settlement| settlement.record.trace.lines(topology).collect::<Vec<_>>().join(", "));
-        Err(format!("{}; the rules were: {}", wrong.join("; "), rule.unwrap_or_default()))
+        let rules = match &story.end {
+            Ok(settlement) => settlement.record.trace.lines(topology).collect::<Vec<_>>().join(", "),
+            Err(_) => "none, for it was refused at the door".to_owned(),
+        };
+        Err(format!("{}; the rules were: {rules}", wrong.join("; ")))
     }
 }

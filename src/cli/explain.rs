@@ -46,12 +46,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let Ok(source) = Source::read(&args.config) else {
-        return super::usage(&format!("{} cannot be read; `homing check` says why", args.config.display()));
+        let name = args.config.display();
+        return super::usage(&format!("{name} cannot be read; `homing check {name}` says why"));
     };
     let raw = source.raw();
     let topology = raw.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
     let Some((topology, _)) = topology else {
-        return super::usage(&format!("{} has errors; `homing check` lists them", source.name));
+        return super::usage(&format!("{0} has errors; `homing check {0}` lists them", source.name));
     };
     let header = |line: &String| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));

@@ -11,13 +11,9 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
         let expected = "no cache before the Worker: it answers without the router and knows no pins";
         log.error(&at.key("cache").key("enabled"), "true", expected, "remove it; the router has a cache of its own");
     }
-    if table
-        .get("placement")
-        .and_then(|placement| placement.get("mode"))
-        .is_some_and(|mode| *mode != Raw::Text("off".to_owned()))
-    {
-        let expected = "no placement: it moves the Worker away from its users, and \"nearest\" with it";
-        log.error(&at.key("placement").key("mode"), "a placement mode", expected, "remove it");
+    if table.get("placement").is_some_and(|placement| placement.get("mode") != Some(&Raw::Text("off".to_owned()))) {
+        let expected = "none: it moves the Worker away from its users, and \"nearest\" with it";
+        log.error(&at.key("placement"), "a placement", expected, "remove it, or write mode = \"off\"");
     }
     homes(table, at, log);
     assets(table, at, log);

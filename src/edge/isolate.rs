@@ -7,7 +7,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
-    time::Duration,
 };
 
 use super::wire;
@@ -43,8 +42,6 @@ struct Isolate {
     node: u32,
 }
 
-/// Flows are forgotten this long after they must have ended, in case nobody said that their client has gone.
-const LINGER: Duration = Duration::from_secs(5);
 /// The table of flows is swept when it has grown to this, or to twice what the last sweep left.
 const SWEEP: usize = 64;
 
@@ -191,7 +188,7 @@ fn finish(isolate: &Isolate, mut settlement: Settlement, now: Timestamp) -> Stri
 fn keep(id: u32, flow: Flow, now: Timestamp) {
     FLOWS.with_borrow_mut(|flows| {
         if flows.len() >= NEXT_SWEEP.get() {
-            flows.retain(|_, flow| flow.ends().after(LINGER) > now);
+            flows.retain(|_, flow| flow.forgettable() > now);
             NEXT_SWEEP.set((flows.len() * 2).max(SWEEP));
         }
         flows.insert(id, flow);

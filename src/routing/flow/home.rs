@@ -152,6 +152,7 @@ impl Flow {
             Freshness::Pinned(pin) => (self.pinned_home(pin).unwrap_or(owner.region()), Reason::PinnedHome),
             _ => (owner.region(), Reason::RouteHome),
         };
+        let owner = Owner::of(Ownership { home, epoch: owner.epoch() });
         let plan = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
         self.begin_read(plan, Some(owner), now)
     }

@@ -6,7 +6,7 @@ mod home;
 mod read;
 mod write;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 pub use cached::key as cache_key;
 
@@ -31,6 +31,10 @@ use super::{
 
 /// At most this many sends, so at most two regions see one request.
 pub const MOST_ATTEMPTS: u8 = 2;
+/// How long after its deadline a request is held, in case nobody says that its client has gone.
+const LINGER: Duration = Duration::from_secs(5);
+/// The same for one whose body streams in.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(3600);
 
 /// What to do next.
 #[derive(Clone, Debug)]
@@ -164,7 +168,11 @@ impl Flow {
         if lookup.only_if_cached && !lookup.read {
             return self.refuse(Reason::OnlyIfCached, now);
         }
-        if !lookup.read || (memory.is_uncacheable(key.hash(), now) && !lookup.only_if_cached) {
+        if !lookup.read {
+            self.cache = CacheState::NotWanted;
+            return self.resolve(now);
+        }
+        if memory.is_uncacheable(key.hash(), now) && !lookup.only_if_cached {
             return self.resolve(now);
         }
         self.stage = Stage::Probing;
@@ -191,10 +199,12 @@ impl Flow {
         &self.view
     }
 
-    /// When the request must have ended.
+    /// When a driver that has heard no more of the request may forget it.
     #[must_use]
-    pub fn ends(&self) -> Timestamp {
-        self.ends
+    pub fn forgettable(&self) -> Timestamp {
+        // The deadlines do not run while a client uploads.
+        let longest = if self.intent.replay == Replay::Stream { LONGEST_UPLOAD } else { LINGER };
+        self.ends.after(longest)
     }
 
     /// The request.
@@ -218,7 +228,7 @@ impl Flow {
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
-    fn send(&mut self, region: RegionId, owner: Option<Owner>, delay: std::time::Duration, now: Timestamp) -> Step {
+    fn send(&mut self, region: RegionId, owner: Option<Owner>, delay: Duration, now: Timestamp) -> Step {
         self.attempts += 1;
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);

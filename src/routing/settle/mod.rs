@@ -96,6 +96,8 @@ pub enum CacheState {
     Expired,
     /// Held something that predates the session's write or the dataset's bound.
     TooOld,
+    /// Was not asked, since the client wanted a new answer.
+    NotWanted,
     /// Took no part.
     Bypass,
 }
@@ -110,7 +112,7 @@ impl CacheState {
             Self::Miss => Reason::CacheMiss,
             Self::Expired => Reason::CacheExpired,
             Self::TooOld => Reason::CacheTooOld,
-            Self::Bypass => Reason::CacheBypass,
+            Self::NotWanted | Self::Bypass => Reason::CacheBypass,
         }
     }
 
@@ -120,7 +122,7 @@ impl CacheState {
         match self {
             Self::Hit => "hit",
             Self::Stale => "stale",
-            Self::Miss | Self::Expired | Self::TooOld => "miss",
+            Self::Miss | Self::Expired | Self::TooOld | Self::NotWanted => "miss",
             Self::Bypass => "bypass",
         }
     }
@@ -130,7 +132,7 @@ impl CacheState {
         match self {
             Self::Miss => "homing; fwd=uri-miss",
             Self::Expired => "homing; fwd=stale",
-            Self::TooOld => "homing; fwd=stale; detail=too-old-for-reader",
+            Self::TooOld | Self::NotWanted => "homing; fwd=request",
             Self::Bypass | Self::Hit | Self::Stale => "homing; fwd=bypass",
         }
     }

@@ -37,13 +37,20 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, key) in self.0.iter().enumerate() {
             match key {
-                Key::Name(name) if place == 0 => f.write_str(name)?,
-                Key::Name(name) => write!(f, ".{name}")?,
                 Key::At(index) => write!(f, "[{index}]")?,
+                Key::Name(name) => {
+                    f.write_str(if place == 0 { "" } else { "." })?;
+                    if is_bare(name) { f.write_str(name)? } else { write!(f, "{name:?}")? }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether TOML lets a key stand without quotes.
+fn is_bare(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// Whether a topology with this may ship.
@@ -68,6 +75,8 @@ pub struct Complaint {
     pub remedy: String,
     /// How bad it is.
     pub severity: Severity,
+    /// Whether the name at the end of the path is wrong, and not what stands there.
+    pub of_name: bool,
 }
 
 impl fmt::Display for Complaint {
@@ -105,7 +114,14 @@ impl Complaints {
     }
 
     fn add(&mut self, severity: Severity, path: &KeyPath, found: String, expected: String, remedy: String) {
-        self.0.push(Complaint { path: path.clone(), found, expected, remedy, severity });
+        self.0.push(Complaint { path: path.clone(), found, expected, remedy, severity, of_name: false });
+    }
+
+    /// The last complaint is about the name at the end of its path, and not about what stands there.
+    pub fn of_name(&mut self) {
+        if let Some(last) = self.0.last_mut() {
+            last.of_name = true;
+        }
     }
 
     /// Whether any of them forbids shipping.

@@ -3,84 +3,27 @@
 //! Every type here is the parsed twin of something in [`raw`]; holding one is proof that the rules of [`parse`] hold.
 //! Regions and datasets are named by small indices, so that a decision copies bytes and never strings.
 
+pub mod dataset;
 pub mod error;
 pub mod geo;
+pub mod identity;
+pub mod ids;
 pub mod parse;
 pub mod pattern;
 pub mod raw;
+pub mod route;
 pub mod units;
 
 use std::time::Duration;
 
+pub use dataset::{ConflictRule, Conflicts, Dataset, Rule, SubjectKind};
 pub use error::{Complaint, Complaints, KeyPath, Severity};
 pub use geo::{Location, UnitVector};
+pub use identity::{Identity, IdentitySource};
+pub use ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
 pub use parse::parse;
 pub use pattern::RoutePattern;
-
-/// The most regions a topology may name; [`RegionSet`] is one machine word.
-pub const MAX_REGIONS: usize = 32;
-
-/// A region's place in the configured order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RegionId(pub(crate) u8);
-
-impl RegionId {
-    /// The region's place in the configured order, from 0.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// A dataset's place in the configured order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DatasetId(pub(crate) u16);
-
-impl DatasetId {
-    /// The dataset's place in the configured order, from 0.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// A set of regions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RegionSet(u32);
-
-impl RegionSet {
-    /// No region.
-    pub const EMPTY: Self = Self(0);
-
-    /// This set and one region more.
-    #[must_use]
-    pub fn with(self, region: RegionId) -> Self {
-        Self(self.0 | (1 << u32::from(region.0).min(31)))
-    }
-
-    /// Whether the region is in the set.
-    #[must_use]
-    pub fn contains(self, region: RegionId) -> bool {
-        self.0 & (1 << u32::from(region.0).min(31)) != 0
-    }
-
-    /// The regions of both sets.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// Whether no region is in the set.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The regions of the set, in configured order.
-    pub fn iter(self) -> impl Iterator<Item = RegionId> {
-        (0..32u8).map(RegionId).filter(move |region| self.contains(*region))
-    }
-}
+pub use route::{Access, OnHomeDown, ReadAfterWrite, Route};
 
 /// A validated topology: at least one region, every name resolved.
 #[derive(Clone, Debug)]
@@ -170,7 +113,7 @@ impl Topology {
 /// A named failure domain with a full application stack.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// Lower-case letters, digits and hyphens, at most 32.
+    /// A lower-case letter, then lower-case letters, digits and hyphens; at most 32 in all.
     pub name: String,
     /// Where its requests go.
     pub origin: Origin,
@@ -189,206 +132,4 @@ pub enum Origin {
     Url(String),
     /// The name of a service binding.
     Service(String),
-}
-
-/// A class of data with one ownership rule.
-#[derive(Clone, Debug)]
-pub struct Dataset {
-    /// Lower-case letters, digits and hyphens, at most 32.
-    pub name: String,
-    /// Who owns its parts.
-    pub rule: Rule,
-    /// The most that a nearest read may lag, if bounded.
-    pub staleness: Option<Duration>,
-}
-
-/// The ownership rule of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// One region takes every write.
-    SingleWriter {
-        /// That region.
-        home: RegionId,
-    },
-    /// Each subject's part has a home of its own.
-    GeoPartitioned {
-        /// What it is split by.
-        subject: SubjectKind,
-        /// Where a subject may live.
-        regions: RegionSet,
-    },
-    /// Several regions take writes; conflicts are resolved by a rule that users can be told.
-    MultiWriter {
-        /// The owners.
-        regions: RegionSet,
-        /// How conflicts end.
-        conflicts: Conflicts,
-    },
-}
-
-impl Rule {
-    /// The rule's name in the configuration.
-    #[must_use]
-    pub fn token(&self) -> &'static str {
-        match self {
-            Self::SingleWriter { .. } => "single-writer",
-            Self::GeoPartitioned { .. } => "geo-partitioned",
-            Self::MultiWriter { .. } => "multi-writer",
-        }
-    }
-}
-
-/// What a geo-partitioned dataset is split by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SubjectKind {
-    /// The person.
-    User,
-    /// The customer organisation.
-    Tenant,
-}
-
-impl SubjectKind {
-    /// The kind's name in the configuration.
-    #[must_use]
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Tenant => "tenant",
-        }
-    }
-}
-
-/// How conflicting writes of a multi-writer dataset are resolved, and how that is told to users.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflicts {
-    /// The rule.
-    pub rule: ConflictRule,
-    /// A sentence for users; never empty.
-    pub explain: String,
-}
-
-/// The rules there are for conflicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConflictRule {
-    /// The greater `Homing-Clock` wins.
-    LastWriteWins,
-    /// Values merge without loss.
-    Merge,
-    /// The application decides.
-    Application,
-}
-
-impl ConflictRule {
-    /// The rule's name in the configuration.
-    #[must_use]
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::LastWriteWins => "last-write-wins",
-            Self::Merge => "merge",
-            Self::Application => "application",
-        }
-    }
-}
-
-/// A line of `ROUTES`.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Which requests it takes.
-    pub pattern: RoutePattern,
-    /// What they concern; none for requests that no dataset claims.
-    pub dataset: Option<DatasetId>,
-    /// What a read sees of the reader's own writes.
-    pub read_after_write: ReadAfterWrite,
-    /// What a read gets that should go home while home is down.
-    pub on_home_down: OnHomeDown,
-    /// Overrides what the method says about reading and writing.
-    pub access: Option<Access>,
-    /// Writes may be repeated when they carry an `Idempotency-Key`.
-    pub idempotent: bool,
-    /// Whether the edge cache may hold its responses; where it is not said, ownership decides.
-    pub cache: Option<bool>,
-    /// Time to headers for one attempt.
-    pub deadline: Option<Duration>,
-}
-
-/// What a read must see of the session's own writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReadAfterWrite {
-    /// Nothing is promised.
-    #[default]
-    None,
-    /// A session reads its own writes.
-    Session,
-    /// Every read goes home.
-    Home,
-}
-
-/// What happens to a read that should go home while home is down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnHomeDown {
-    /// It is answered from elsewhere and says so.
-    Stale,
-    /// It is refused with 503.
-    #[default]
-    Refuse,
-}
-
-/// Whether a request changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// It does not.
-    Read,
-    /// It may.
-    Write,
-}
-
-impl Access {
-    /// The word used in headers and logs.
-    #[must_use]
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-}
-
-/// Where subjects are read from.
-#[derive(Clone, Debug, Default)]
-pub struct Identity {
-    /// The person.
-    pub user: Option<IdentitySource>,
-    /// The customer organisation.
-    pub tenant: Option<IdentitySource>,
-}
-
-impl Identity {
-    /// The source of that kind of subject.
-    #[must_use]
-    pub fn source(&self, kind: SubjectKind) -> Option<&IdentitySource> {
-        match kind {
-            SubjectKind::User => self.user.as_ref(),
-            SubjectKind::Tenant => self.tenant.as_ref(),
-        }
-    }
-}
-
-/// One place a subject may be read from.
-#[derive(Clone, Debug)]
-pub enum IdentitySource {
-    /// The application names the subject in this response header (lower case), at login; the session carries it on.
-    ResponseHeader(String),
-    /// A request header (lower case) that a trusted hop before the router sets.
-    Header(String),
-    /// A cookie of that name.
-    Cookie(String),
-    /// `{user}` or `{tenant}` in a path pattern.
-    Path(pattern::PathPattern),
-    /// The host with `{tenant}` (or `{user}`) for one label: text before it, text after it.
-    Host {
-        /// What stands before the subject.
-        prefix: String,
-        /// What stands after it.
-        suffix: String,
-    },
 }

@@ -11,7 +11,7 @@ use super::{
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
 };
-use table::Table;
+use table::{Table, nearest};
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
 pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
@@ -23,16 +23,21 @@ pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
 /// With all complaints, if any of them is an error.
 pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complaints> {
     let mut log = Complaints::default();
-    let names = regions::read(vars.get("REGIONS"), &at.key("REGIONS"), &mut log);
-    let identity = identity::read(vars.get("IDENTITY"), &at.key("IDENTITY"), &mut log);
-    let regions = Names::of(names.regions.iter().map(|region| region.name.clone()));
-    let datasets = datasets::read(vars.get("DATASETS"), &at.key("DATASETS"), &regions, &identity, &mut log);
-    let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()));
+    if Table::of(vars, at, &mut log).is_none() {
+        return Err(log);
+    }
+    let (raw_regions, raw_datasets, raw_identity) = (vars.get("REGIONS"), vars.get("DATASETS"), vars.get("IDENTITY"));
+    let found = regions::read(raw_regions, &at.key("REGIONS"), &mut log);
+    let identity = identity::read(raw_identity, &at.key("IDENTITY"), &mut log);
+    let regions = Names::of(found.regions.iter().map(|region| region.name.clone()), raw_regions);
+    let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, &mut log);
+    let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
     let routes = routes::read(vars, at, &datasets, &dataset_names, &mut log);
-    let mut all = names.regions.into_iter();
+    misnamed(vars, at, &mut log);
+    let mut all = found.regions.into_iter();
     match all.next() {
         Some(first) if !log.has_errors() => {
-            let default_home = names.default_home.unwrap_or(RegionId(0));
+            let default_home = found.default_home.unwrap_or(RegionId(0));
             let topology = Topology { first, rest: all.collect(), datasets, routes, identity, default_home };
             Ok((topology, log))
         }
@@ -40,42 +45,65 @@ pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complai
     }
 }
 
-/// Known names, by place.
-struct Names(Vec<String>);
+/// A table or list whose name is almost one of ours is a typing error, and would be passed over in silence.
+fn misnamed(vars: &Raw, at: &KeyPath, log: &mut Complaints) {
+    let Raw::Table(entries) = vars else { return };
+    for (name, value) in entries {
+        let ours = VARS.contains(&name.as_str()) || name.starts_with("ROUTES_");
+        let shaped = matches!(value, Raw::Table(_) | Raw::List(_));
+        if let (false, true, Some(near)) = (ours, shaped, nearest(&name.to_ascii_uppercase(), &VARS)) {
+            let expected = format!("one of {}", quoted(VARS));
+            log.warn(&at.key(name), format!("the unknown var {name:?}"), expected, format!("did you mean {near:?}?"));
+        }
+    }
+}
+
+/// The names of a table: those whose entries could be read, by place, and all that stand there.
+struct Names {
+    read: Vec<String>,
+    standing: Vec<String>,
+}
 
 impl Names {
-    fn of(names: impl Iterator<Item = String>) -> Self {
-        Self(names.collect())
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|known| known == name)
-    }
-
-    fn quoted(&self) -> String {
-        quoted(self.0.iter().map(String::as_str))
+    fn of(read: impl Iterator<Item = String>, raw: Option<&Raw>) -> Self {
+        let standing = match raw {
+            Some(Raw::Table(entries)) => entries.iter().map(|(name, _)| name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        Self { read: read.collect(), standing }
     }
 
     fn all(&self) -> RegionSet {
-        (0u8..).zip(&self.0).fold(RegionSet::EMPTY, |set, (at, _)| set.with(RegionId(at)))
+        (0u8..).zip(&self.read).fold(RegionSet::EMPTY, |set, (at, _)| set.with(RegionId(at)))
+    }
+
+    /// The place of that name; a complaint if it stands nowhere. One whose entry is broken has had its complaint.
+    fn place(&self, name: &str, what: &str, path: &KeyPath, log: &mut Complaints) -> Option<usize> {
+        if !self.standing.iter().any(|known| known == name) {
+            let known = quoted(self.standing.iter().map(String::as_str));
+            let var = format!("{}S", what.to_ascii_uppercase());
+            let (expected, remedy) = if known.is_empty() {
+                (format!("a {what}, but there is none"), format!("add the {what} to {var}"))
+            } else {
+                (format!("a {what}: {known}"), format!("name one of them, or add the {what} to {var}"))
+            };
+            log.error(path, format!("{name:?}"), expected, remedy);
+        }
+        self.read.iter().position(|known| known == name)
     }
 
     /// The region of that name, or a complaint.
     fn region(&self, name: &str, path: &KeyPath, log: &mut Complaints) -> Option<RegionId> {
-        let place = self.place(name).and_then(|at| u8::try_from(at).ok());
-        if place.is_none() {
-            let remedy = "name one of them, or add the region to [vars.REGIONS]";
-            log.error(path, format!("{name:?}"), format!("a region: {}", self.quoted()), remedy);
-        }
-        place.map(RegionId)
+        self.place(name, "region", path, log).and_then(|at| u8::try_from(at).ok()).map(RegionId)
     }
 }
 
-/// Whether a name may stand in headers, cookies and log lines as it is.
+/// Whether a name may stand in headers, cookies and log lines as it is. A letter comes first, for JavaScript sorts keys
+/// that are numbers before all others, and the order counts.
 fn check_name(name: &str, what: &str, path: &KeyPath, log: &mut Complaints) {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.is_empty() || name.len() > 32 || !name.bytes().all(legal) {
-        let expected = "1 to 32 lower-case letters, digits or hyphens";
+    if name.len() > 32 || !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.bytes().all(legal) {
+        let expected = "a lower-case letter, then at most 31 lower-case letters, digits or hyphens";
         log.error(path, format!("the name {name:?}"), expected, format!("rename the {what}"));
     }
 }

@@ -191,8 +191,15 @@ impl Segment {
         if text.contains(['{', '}', '*', ' ']) {
             return Err("segments that are literal or one \"{name}\", and \"/*\" only at the end");
         }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>^`\\".contains(&byte)) {
+            return Err("a path as it stands in a URL, so \"caf%C3%A9\" for \"café\"");
+        }
         // Requests are matched in their normal form, so the pattern is brought into it too.
-        Ok(Self::Literal(crate::routing::facts::normal_path(text)))
+        let text = crate::routing::facts::normal_path(text);
+        if text == "." || text == ".." {
+            return Err("a path without \".\" and \"..\", which no request has");
+        }
+        Ok(Self::Literal(text))
     }
 }
 
@@ -230,8 +237,22 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern() {
-        for wrong in ["", "GET", "get /a", "GET a*", "/a*", "/*/a", "/{A}", "/a{b}", "/a?b", "GET ex ample/", "G=T /a"]
-        {
+        for wrong in [
+            "",
+            "GET",
+            "get /a",
+            "GET a*",
+            "/a*",
+            "/*/a",
+            "/{A}",
+            "/a{b}",
+            "/a?b",
+            "GET ex ample/",
+            "G=T /a",
+            "/é",
+            "/a/%2e%2E",
+            "/a\\b",
+        ] {
             assert!(RoutePattern::parse(wrong).is_err(), "{wrong}");
         }
     }

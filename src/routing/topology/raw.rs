@@ -1,10 +1,10 @@
 //! The raw twin: whatever stands in the configuration, with its order kept and nothing believed.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
 /// A value of TOML or JSON.
@@ -30,6 +30,15 @@ impl Raw {
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Table(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The value, if it is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -101,9 +110,13 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+        let mut entries: Vec<(String, Raw)> = Vec::new();
+        let mut names = BTreeSet::new();
+        while let Some((name, value)) = map.next_entry::<String, Raw>()? {
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(format!("the key {name:?} stands twice")));
+            }
+            entries.push((name, value));
         }
         Ok(Raw::Table(entries))
     }

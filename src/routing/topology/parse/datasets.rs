@@ -2,7 +2,7 @@
 
 use super::{Names, Table, check_name};
 use crate::routing::topology::{
-    ConflictRule, Conflicts, Dataset, Identity, RegionId, RegionSet, Rule, SubjectKind,
+    ConflictRule, Conflicts, Dataset, RegionId, RegionSet, Rule, SubjectKind,
     error::{Complaints, KeyPath},
     raw::Raw,
 };
@@ -26,7 +26,7 @@ pub(super) fn read(
     raw: Option<&Raw>,
     path: &KeyPath,
     regions: &Names,
-    identity: &Identity,
+    identity: Option<&Raw>,
     log: &mut Complaints,
 ) -> Vec<Dataset> {
     let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Vec::new() };
@@ -36,8 +36,9 @@ pub(super) fn read(
         check_name(name, "dataset", &path, log);
         let Some(table) = Table::of(raw, &path, log) else { continue };
         table.only(&KEYS, log);
-        let Some(rule) = rule(&table, regions, identity, log) else { continue };
-        datasets.push(Dataset { name: name.to_owned(), rule, staleness: table.duration("staleness", log) });
+        let rule = rule(&table, regions, identity, log);
+        let staleness = table.duration("staleness", log);
+        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness }));
     }
     for kind in [SubjectKind::User, SubjectKind::Tenant] {
         residency(&datasets, kind, path, regions, log);
@@ -45,7 +46,7 @@ pub(super) fn read(
     datasets
 }
 
-fn rule(table: &Table<'_>, regions: &Names, identity: &Identity, log: &mut Complaints) -> Option<Rule> {
+fn rule(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
     if !table.has("ownership") {
         let expected = "\"single-writer\", \"geo-partitioned\" or \"multi-writer\"";
         table.missing("ownership", expected, "say who may write this data", log);
@@ -59,7 +60,7 @@ fn rule(table: &Table<'_>, regions: &Names, identity: &Identity, log: &mut Compl
 
 fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
     for key in ["subject", "regions", "conflicts"] {
-        table.out_of_place(key, "nothing of the kind: a single-writer dataset has one home and no conflicts", log);
+        table.out_of_place(key, "a single-writer dataset has one home and no conflicts", log);
     }
     if !table.has("home") {
         table.missing("home", "the region that takes every write", "add home = \"REGION\"", log);
@@ -68,9 +69,9 @@ fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Op
     Some(Rule::SingleWriter { home })
 }
 
-fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: &Identity, log: &mut Complaints) -> Option<Rule> {
-    table.out_of_place("home", "no one home: each subject has its own", log);
-    table.out_of_place("conflicts", "no conflicts: each subject's part has one home", log);
+fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+    table.out_of_place("home", "each subject has a home of its own", log);
+    table.out_of_place("conflicts", "each subject's part has one home, where nothing conflicts", log);
     for (key, expected, remedy) in [
         ("subject", "what it is split by: \"user\" or \"tenant\"", "add subject = \"user\""),
         ("regions", "the regions where a subject may live", "add regions = [\"REGION\", …]"),
@@ -83,9 +84,10 @@ fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: &Identity, log:
     let subject = table.choice("subject", &kinds, log);
     let set = region_set(table, regions, log);
     let subject = subject?;
-    if identity.source(subject).is_none() {
-        let kind = subject.token();
-        let remedy = format!("add {kind} = {{ … }} to [vars.IDENTITY]");
+    let kind = subject.token();
+    // One that stands there but is broken has had its complaint.
+    if identity.and_then(|identity| identity.get(kind)).is_none() {
+        let remedy = format!("add {kind} = {{ … }} to IDENTITY");
         let expected = format!("a place where the router learns who the {kind} is");
         log.error(&table.path.key("subject"), format!("{kind:?}"), expected, remedy);
     }
@@ -93,8 +95,8 @@ fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: &Identity, log:
 }
 
 fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
-    table.out_of_place("home", "no one home: every owner takes writes", log);
-    table.out_of_place("subject", "no subject: every owner holds all of it", log);
+    table.out_of_place("home", "every owner takes writes", log);
+    table.out_of_place("subject", "every owner holds all of it", log);
     let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
     let Some(raw) = table.get("conflicts") else {
         let expected = "a rule and an explanation of how conflicts end";
@@ -114,12 +116,21 @@ fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Opt
         conflicts.missing("rule", "\"last-write-wins\", \"merge\" or \"application\"", "say how conflicts end", log);
     }
     let rule = conflicts.choice("rule", &rules, log);
-    let explain = conflicts.text("explain", log).unwrap_or_default().trim();
-    if explain.is_empty() {
-        let remedy = "write what a user sees when two changes meet";
-        conflicts.missing("explain", "a sentence that explains the rule to users", remedy, log);
+    let explain = explanation(&conflicts, log);
+    Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain? } })
+}
+
+fn explanation(conflicts: &Table<'_>, log: &mut Complaints) -> Option<String> {
+    let (expected, remedy) =
+        ("a sentence that explains the rule to users", "write what a user sees when two changes meet");
+    if !conflicts.has("explain") {
+        conflicts.missing("explain", expected, remedy, log);
     }
-    Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain.to_owned() } })
+    let text = conflicts.text("explain", log)?.trim();
+    if text.is_empty() {
+        log.error(&conflicts.path.key("explain"), "an empty text", expected, remedy);
+    }
+    Some(text.to_owned())
 }
 
 fn region_set(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {

@@ -27,9 +27,13 @@ fn source(kind: SubjectKind, table: &Table<'_>, log: &mut Complaints) -> Option<
     table.only(&SOURCES, log);
     let mut given = SOURCES.into_iter().filter(|key| table.has(key));
     let (Some(key), None) = (given.next(), given.next()) else {
-        let found = table.entries().map(|(name, _)| name).collect::<Vec<_>>();
-        let found = if found.is_empty() { "nothing".to_owned() } else { quoted(found) };
-        log.error(&table.path, found, format!("exactly one of {}", quoted(SOURCES)), "say one place to read it from");
+        let found = quoted(SOURCES.into_iter().filter(|key| table.has(key)));
+        let found = if found.is_empty() { "nothing".to_owned() } else { found };
+        // A slip in the one key has had its complaint.
+        if found != "nothing" || table.entries().next().is_none() {
+            let expected = format!("exactly one of {}", quoted(SOURCES));
+            log.error(&table.path, found, expected, "say one place to read it from");
+        }
         return None;
     };
     let text = table.text(key, log)?;
@@ -37,27 +41,32 @@ fn source(kind: SubjectKind, table: &Table<'_>, log: &mut Complaints) -> Option<
     let place = format!("{{{}}}", kind.token());
     let token = |text: &str| !text.is_empty() && text.bytes().all(is_token);
     let read = match key {
-        "response_header" | "header" if token(text) => {
-            let name = text.to_ascii_lowercase();
-            Some(if key == "header" { IdentitySource::Header(name) } else { IdentitySource::ResponseHeader(name) })
-        }
-        "cookie" if token(text) => Some(IdentitySource::Cookie(text.to_owned())),
-        "path" => PathPattern::parse(text).ok().filter(|path| path.names(kind.token())).map(IdentitySource::Path),
-        "host" => text.split_once(&place).filter(|(before, after)| !(before.is_empty() && after.is_empty())).map(
-            |(prefix, suffix)| IdentitySource::Host {
-                prefix: prefix.to_ascii_lowercase(),
-                suffix: suffix.to_ascii_lowercase(),
-            },
-        ),
-        _ => None,
+        "path" => match PathPattern::parse(text) {
+            Ok(path) if path.names(kind.token()) => Ok(IdentitySource::Path(path)),
+            Ok(_) => Err(format!("a path with {place}")),
+            Err(wrong) => Err(wrong.to_owned()),
+        },
+        "host" => host(text, &place).ok_or_else(|| format!("a host of which {place} is a part, without a port")),
+        _ if !token(text) => Err(format!("the name of a {}", key.replace('_', " "))),
+        "response_header" => Ok(IdentitySource::ResponseHeader(text.to_ascii_lowercase())),
+        "header" => Ok(IdentitySource::Header(text.to_ascii_lowercase())),
+        _ => Ok(IdentitySource::Cookie(text.to_owned())),
     };
-    if read.is_none() {
-        let (expected, remedy) = match key {
-            "path" => (format!("a path with {place}"), format!("write it like \"/t/{place}/*\"")),
-            "host" => (format!("a host with {place}"), format!("write it like \"{place}.example.com\"")),
-            _ => (format!("the name of a {}", key.replace('_', " ")), "use letters, digits and hyphens".to_owned()),
+    let complain = |expected: String| {
+        let remedy = match key {
+            "path" => format!("write it like \"/t/{place}/*\""),
+            "host" => format!("write it like \"{place}.example.com\""),
+            _ => "use letters, digits and hyphens".to_owned(),
         };
         log.error(&path, format!("{text:?}"), expected, remedy);
-    }
-    read
+    };
+    read.map_err(complain).ok()
+}
+
+/// A host with the subject for one part of it.
+fn host(text: &str, place: &str) -> Option<IdentitySource> {
+    let legal = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let (prefix, suffix) = text.split_once(place)?;
+    let whole = prefix.len() + suffix.len() > 0 && legal(prefix) && legal(suffix);
+    whole.then(|| IdentitySource::Host { prefix: prefix.to_ascii_lowercase(), suffix: suffix.to_ascii_lowercase() })
 }

@@ -24,14 +24,16 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> R
     let mut read = Regions { regions: Vec::new(), default_home: None };
     let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else {
         if raw.is_none() {
-            log.error(path, "nothing", "a table of regions", "add [vars.REGIONS.NAME] with an origin");
+            log.error(path, "nothing", "a table of regions", format!("add [{path}.NAME] with an origin"));
         }
         return read;
     };
     let count = table.entries().count();
     if count == 0 || count > MAX_REGIONS {
         let expected = format!("1 to {MAX_REGIONS} regions");
-        log.error(path, format!("{count} regions"), expected, "add a region, or join some");
+        let add = format!("add [{path}.NAME] with an origin");
+        let remedy = if count == 0 { add } else { "join regions that fail together".to_owned() };
+        log.error(path, format!("{count} regions"), expected, remedy);
     }
     for (at, (name, raw)) in (0u8..).zip(table.entries().take(MAX_REGIONS)) {
         let path = path.key(name);
@@ -52,13 +54,9 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> R
 fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
     table.only(&KEYS, log);
     let health = table.text("health", log).unwrap_or(HEALTH);
-    if !health.starts_with('/') || health.contains([' ', '#']) {
-        log.error(
-            &table.path.key("health"),
-            format!("{health:?}"),
-            "a path that begins with a slash",
-            "write only the path",
-        );
+    if !health.starts_with('/') || !health.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        let expected = "a path that begins with a slash, as it stands in a URL, without \"#\"";
+        log.error(&table.path.key("health"), format!("{health:?}"), expected, "write it like \"/healthz\"");
     }
     Region {
         name: name.to_owned(),
@@ -72,22 +70,13 @@ fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
 fn origin(table: &Table<'_>, log: &mut Complaints) -> Origin {
     match (table.text("origin", log), table.text("service", log)) {
         (Some(url), None) => {
-            let url = url.strip_suffix('/').unwrap_or(url);
-            let parsed = Url::parse(url);
-            let plain = parsed.is_some_and(|parsed| {
-                let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
-                parsed.authority.bytes().all(legal) && url.len() == parsed.scheme.len() + 3 + parsed.authority.len()
-            });
-            if !plain {
+            let bare = url.strip_suffix('/').unwrap_or(url);
+            if !is_bare(bare) {
                 let expected = "an http or https URL without path, query or user";
-                log.error(
-                    &table.path.key("origin"),
-                    format!("{url:?}"),
-                    expected,
-                    "write it like \"https://eu.example.com\"",
-                );
+                let remedy = "write it like \"https://eu.example.com\"";
+                log.error(&table.path.key("origin"), format!("{url:?}"), expected, remedy);
             }
-            Origin::Url(url.to_owned())
+            Origin::Url(bare.to_owned())
         }
         (None, Some(service)) => {
             let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -106,6 +95,23 @@ fn origin(table: &Table<'_>, log: &mut Complaints) -> Origin {
             Origin::Url(String::new())
         }
     }
+}
+
+/// Whether the text is `scheme://host` or `scheme://host:port` and nothing else.
+fn is_bare(text: &str) -> bool {
+    Url::parse(text).is_some_and(|url| {
+        let (host, port) = url.authority.split_at(url.host().len());
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+                !host.is_empty() && host.bytes().all(legal)
+            }
+        };
+        let port = port.strip_prefix(':').unwrap_or("80");
+        let port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        host && port && text.len() == url.scheme.len() + 3 + url.authority.len()
+    })
 }
 
 fn location(table: &Table<'_>, log: &mut Complaints) -> Option<Location> {

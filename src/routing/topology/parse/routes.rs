@@ -12,23 +12,26 @@ const KEYS: [&str; 8] =
 
 pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut places: Vec<KeyPath> = Vec::new();
     for name in list_names(vars, at, log) {
         let path = at.key(&name);
         let Some(raw) = vars.get(&name) else { continue };
         let Raw::List(members) = raw else {
-            log.error(&path, raw.describe(), "a list of routes", format!("write each as [[vars.{name}]]"));
+            log.error(&path, raw.describe(), "a list of routes", format!("write each as [[{path}]]"));
             continue;
         };
         for (place, raw) in members.iter().enumerate() {
             let path = path.at(place);
             let Some(table) = Table::of(raw, &path, log) else { continue };
             if let Some(route) = route(&table, datasets, names, log) {
-                if let Some(shadow) = routes.iter().position(|earlier| earlier.pattern.covers(&route.pattern)) {
+                let mut earlier = routes.iter().zip(&places);
+                if let Some((_, shadow)) = earlier.find(|(earlier, _)| earlier.pattern.covers(&route.pattern)) {
                     let expected = "a route that some request can reach";
-                    let found = format!("a route that route {shadow} already takes whole");
+                    let found = format!("a route whose requests {shadow} takes, all of them");
                     log.warn(&path.key("match"), found, expected, "move it up, or remove it");
                 }
                 routes.push(route);
+                places.push(path);
             }
         }
     }
@@ -38,9 +41,26 @@ pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names
 /// `ROUTES`, then `ROUTES_2`, `ROUTES_3`…; a gap would cut off what is behind it.
 fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
     let Raw::Table(entries) = vars else { return Vec::new() };
-    let number = |name: &str| name.strip_prefix("ROUTES_").and_then(|digits| digits.parse::<usize>().ok());
-    let mut more: Vec<usize> = entries.iter().filter_map(|(name, _)| number(name)).collect();
+    let mut more: Vec<usize> = Vec::new();
+    for (name, digits) in entries.iter().filter_map(|(name, _)| Some((name, name.strip_prefix("ROUTES_")?))) {
+        match digits.parse::<usize>() {
+            Ok(number) if number.to_string() == digits => more.push(number),
+            _ => {
+                let expected = "ROUTES_2, ROUTES_3 and so on";
+                log.error(
+                    &at.key(name),
+                    format!("the var {name:?}"),
+                    expected,
+                    "rename it: the router would not read it",
+                );
+            }
+        }
+    }
     more.sort_unstable();
+    if let (Some(first), None) = (more.first(), vars.get("ROUTES")) {
+        let remedy = format!("rename ROUTES_{first} to ROUTES");
+        log.error(&at.key("ROUTES"), "nothing", "the routes that the others continue", remedy);
+    }
     for (expected, found) in (2..).zip(&more) {
         if expected != *found {
             let path = at.key(&format!("ROUTES_{found}"));
@@ -93,11 +113,6 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
 }
 
 fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
-    let place = names.place(name).and_then(|at| u16::try_from(at).ok());
-    if place.is_none() {
-        let expected = format!("a dataset: {}", names.quoted());
-        let remedy = "name one of them, or add the dataset to [vars.DATASETS]";
-        log.error(&table.path.key("dataset"), format!("{name:?}"), expected, remedy);
-    }
-    place.map(DatasetId)
+    let place = names.place(name, "dataset", &table.path.key("dataset"), log);
+    place.and_then(|at| u16::try_from(at).ok()).map(DatasetId)
 }

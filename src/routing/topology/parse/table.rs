@@ -34,10 +34,11 @@ impl<'a> Table<'a> {
     /// Complains of every key that is not known here.
     pub(super) fn only(&self, known: &[&str], log: &mut Complaints) {
         for (name, _) in self.entries().filter(|(name, _)| !known.contains(name)) {
-            let near = known.iter().min_by_key(|key| distance(key, name)).filter(|key| distance(key, name) <= 2);
-            let remedy = near.map_or_else(|| "remove it".to_owned(), |key| format!("did you mean {key:?}?"));
+            let remedy =
+                nearest(name, known).map_or_else(|| "remove it".to_owned(), |key| format!("did you mean {key:?}?"));
             let expected = format!("one of {}", quoted(known.iter().copied()));
             log.error(&self.path.key(name), format!("the unknown key {name:?}"), expected, remedy);
+            log.of_name();
         }
     }
 
@@ -53,7 +54,7 @@ impl<'a> Table<'a> {
         match self.get(key)? {
             Raw::Text(text) => Some(text),
             other => {
-                log.error(&self.path.key(key), other.describe(), "text in quotes", "put it in quotes");
+                not_text(other, &self.path.key(key), log);
                 None
             }
         }
@@ -63,7 +64,12 @@ impl<'a> Table<'a> {
         match self.get(key)? {
             Raw::Bool(flag) => Some(*flag),
             other => {
-                log.error(&self.path.key(key), other.describe(), "true or false", "write it without quotes");
+                log.error(
+                    &self.path.key(key),
+                    other.describe(),
+                    "true or false",
+                    "write one of the two, without quotes",
+                );
                 None
             }
         }
@@ -73,18 +79,18 @@ impl<'a> Table<'a> {
         match self.get(key)? {
             Raw::Number(number) => Some(*number),
             other => {
-                log.error(&self.path.key(key), other.describe(), "a number", "write it without quotes");
+                log.error(&self.path.key(key), other.describe(), "a number", "write one, without quotes");
                 None
             }
         }
     }
 
     pub(super) fn duration(&self, key: &str, log: &mut Complaints) -> Option<Duration> {
-        let text = self.text(key, log)?;
-        let span = units::duration(text);
+        let raw = self.get(key)?;
+        let span = raw.text().and_then(units::duration);
         if span.is_none() {
             let expected = "a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\", at most 72h";
-            log.error(&self.path.key(key), format!("{text:?}"), expected, "write a whole number and a unit");
+            log.error(&self.path.key(key), raw.describe(), expected, "write a whole number and a unit, in quotes");
         }
         span
     }
@@ -101,7 +107,7 @@ impl<'a> Table<'a> {
         for (at, member) in members.iter().enumerate() {
             match member {
                 Raw::Text(text) => texts.push((text.as_str(), path.at(at))),
-                other => log.error(&path.at(at), other.describe(), "text in quotes", "put it in quotes"),
+                other => not_text(other, &path.at(at), log),
             }
         }
         Some(texts)
@@ -109,11 +115,11 @@ impl<'a> Table<'a> {
 
     /// One of the named choices, or a complaint.
     pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)], log: &mut Complaints) -> Option<T> {
-        let text = self.text(key, log)?;
-        let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+        let raw = self.get(key)?;
+        let chosen = choices.iter().find(|(name, _)| raw.text() == Some(name)).map(|(_, choice)| *choice);
         if chosen.is_none() {
             let expected = format!("one of {}", quoted(choices.iter().map(|(name, _)| *name)));
-            log.error(&self.path.key(key), format!("{text:?}"), expected, "choose one of them");
+            log.error(&self.path.key(key), raw.describe(), expected, "choose one of them");
         }
         chosen
     }
@@ -126,9 +132,25 @@ impl<'a> Table<'a> {
     /// Complains of a key that has no meaning here.
     pub(super) fn out_of_place(&self, key: &str, why: &str, log: &mut Complaints) {
         if self.has(key) {
-            log.error(&self.path.key(key), format!("{key:?}"), why, "remove it");
+            log.error(&self.path.key(key), format!("the key {key:?}"), format!("none: {why}"), "remove it");
+            log.of_name();
         }
     }
+}
+
+/// The known word that was probably meant.
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    // Of three letters, two that differ make another word.
+    let most = if name.chars().count() <= 3 { 1 } else { 2 };
+    known.iter().copied().min_by_key(|key| distance(key, name)).filter(|key| distance(key, name) <= most)
+}
+
+fn not_text(raw: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let remedy = match raw {
+        Raw::Bool(_) | Raw::Number(_) => "put it in quotes",
+        _ => "write one text",
+    };
+    log.error(path, raw.describe(), "text in quotes", remedy);
 }
 
 /// How many letters must change to make one word of the other (Levenshtein).

@@ -1,0 +1,43 @@
+//! Identity: where the router learns who a request is about.
+
+use super::{SubjectKind, pattern::PathPattern};
+
+/// Where subjects are read from.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The person.
+    pub user: Option<IdentitySource>,
+    /// The customer organisation.
+    pub tenant: Option<IdentitySource>,
+}
+
+impl Identity {
+    /// The source of that kind of subject.
+    #[must_use]
+    pub fn source(&self, kind: SubjectKind) -> Option<&IdentitySource> {
+        match kind {
+            SubjectKind::User => self.user.as_ref(),
+            SubjectKind::Tenant => self.tenant.as_ref(),
+        }
+    }
+}
+
+/// One place a subject may be read from.
+#[derive(Clone, Debug)]
+pub enum IdentitySource {
+    /// The application names the subject in this response header (lower case), at login; the session carries it on.
+    ResponseHeader(String),
+    /// A request header (lower case) that a trusted hop before the router sets.
+    Header(String),
+    /// A cookie of that name.
+    Cookie(String),
+    /// `{user}` or `{tenant}` in a path pattern.
+    Path(PathPattern),
+    /// The host with `{tenant}` (or `{user}`) for one label: text before it, text after it.
+    Host {
+        /// What stands before the subject.
+        prefix: String,
+        /// What stands after it.
+        suffix: String,
+    },
+}

@@ -1,0 +1,68 @@
+//! Routes: which requests concern what, and what is promised to them.
+
+use std::time::Duration;
+
+use super::{DatasetId, RoutePattern};
+
+/// A line of `ROUTES`.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Which requests it takes.
+    pub pattern: RoutePattern,
+    /// What they concern; none for requests that no dataset claims.
+    pub dataset: Option<DatasetId>,
+    /// What a read sees of the reader's own writes.
+    pub read_after_write: ReadAfterWrite,
+    /// What a read gets that should go home while home is down.
+    pub on_home_down: OnHomeDown,
+    /// Overrides what the method says about reading and writing.
+    pub access: Option<Access>,
+    /// Writes may be repeated when they carry an `Idempotency-Key`.
+    pub idempotent: bool,
+    /// Whether the edge cache may hold its responses; where it is not said, ownership decides.
+    pub cache: Option<bool>,
+    /// Time to headers for one attempt.
+    pub deadline: Option<Duration>,
+}
+
+/// What a read must see of the session's own writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadAfterWrite {
+    /// Nothing is promised.
+    #[default]
+    None,
+    /// A session reads its own writes.
+    Session,
+    /// Every read goes home.
+    Home,
+}
+
+/// What happens to a read that should go home while home is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnHomeDown {
+    /// It is answered from elsewhere and says so.
+    Stale,
+    /// It is refused with 503.
+    #[default]
+    Refuse,
+}
+
+/// Whether a request changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It does not.
+    Read,
+    /// It may.
+    Write,
+}
+
+impl Access {
+    /// The word used in headers and logs.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}

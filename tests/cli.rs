@@ -1,0 +1,465 @@
+//! The command `homing`, run as it is built: what it prints, and its exit status.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test cli` writes down what `homing explain` says now.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use serde_json::Value;
+
+/// What a run of the command came to.
+struct Run {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn homing(directory: &Path, arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    let output = command.args(arguments).current_dir(directory).env_remove("SESSION_KEY").output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What is left behind lies in target/ and does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl std::ops::Deref for Directory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// A new directory with these files in it.
+fn directory(files: &[(&str, &str)]) -> Directory {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&directory).unwrap();
+    for (name, text) in files {
+        fs::write(directory.join(name), text).unwrap();
+    }
+    Directory(directory)
+}
+
+/// `homing check` beside a `wrangler.toml` of that text.
+fn check(text: &str) -> Run {
+    homing(&directory(&[("wrangler.toml", text)]), &["check"])
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cli").join(name)
+}
+
+/// The sound configuration, with one text in it replaced.
+fn small(old: &str, new: &str) -> String {
+    let text = fs::read_to_string(golden("wrangler.toml")).unwrap();
+    assert_eq!(text.matches(old).count(), 1, "{old:?} stands once in wrangler.toml");
+    text.replace(old, new)
+}
+
+fn sound() -> String {
+    small("name = \"small\"", "name = \"small\"")
+}
+
+#[test]
+fn a_sound_configuration_passes_and_says_how_full_its_vars_are() {
+    let run = check(&sound());
+    let expected = "wrangler.toml (top level): 2 regions, 2 datasets, 2 routes; \
+                    REGIONS 0.1 KB of 5, DATASETS 0.1 KB of 5, ROUTES 0.1 KB of 5, IDENTITY 0.0 KB of 5\n";
+    assert_eq!((run.status, run.out.as_str(), run.err.as_str()), (0, expected, ""));
+}
+
+#[test]
+fn the_configuration_that_ships_passes_with_all_its_expectations() {
+    let run = homing(Path::new(env!("CARGO_MANIFEST_DIR")), &["check"]);
+    assert_eq!((run.status, run.err.as_str()), (0, ""));
+    let held = run.out.lines().find_map(|line| line.strip_prefix("wrangler.tests.toml: ")).unwrap();
+    let (hold, all) = held.strip_suffix(" expectations hold").unwrap().split_once(" of ").unwrap();
+    assert!(hold == all && hold != "0", "{held}");
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at_and_the_right_one_is_guessed() {
+    let run = check(&small("default_home = true", "defualt_home = true"));
+    assert_eq!(run.status, 1);
+    let expected = r#"error: vars.REGIONS.us.defualt_home: found the unknown key "defualt_home", expected one of "origin", "service", "location", "health", "deadline", "default_home"
+  --> wrangler.toml:10:1
+   |
+10 | defualt_home = true
+   | ^^^^^^^^^^^^
+  = help: did you mean "default_home"?
+
+1 error; nothing ships
+"#;
+    assert_eq!(run.err, expected);
+}
+
+#[test]
+fn a_multi_writer_dataset_without_conflicts_is_pointed_at_by_its_name() {
+    let run = check(&small("conflicts = { rule = \"last-write-wins\", explain = \"The later click counts.\" }\n", ""));
+    assert_eq!(run.status, 1);
+    let expected = r#"error: vars.DATASETS.likes: found no "conflicts", expected a rule and an explanation of how conflicts end
+  --> wrangler.toml:20:16
+   |
+20 | [vars.DATASETS.likes]
+   |                ^^^^^
+  = help: add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted
+
+1 error; nothing ships
+"#;
+    assert_eq!(run.err, expected);
+}
+
+#[test]
+fn a_member_of_a_list_and_a_key_of_an_inline_table_have_their_own_carets() {
+    let text = small("[\"us\", \"eu\"]", "[\"us\", \"mars\"]")
+        .replace("explain = \"The later click counts.\"", "explain = ''");
+    let run = check(&text);
+    let expected = r#"error: vars.DATASETS.cart.regions[1]: found "mars", expected a region: "us", "eu"
+  --> wrangler.toml:18:18
+   |
+18 | regions = ["us", "mars"]
+   |                  ^^^^^^
+  = help: name one of them, or add the region to REGIONS
+
+error: vars.DATASETS.likes.conflicts.explain: found an empty text, expected a sentence that explains the rule to users
+  --> wrangler.toml:22:51
+   |
+22 | conflicts = { rule = "last-write-wins", explain = '' }
+   |                                                   ^^
+  = help: write what a user sees when two changes meet
+
+2 errors; nothing ships
+"#;
+    assert_eq!((run.status, run.err.as_str()), (1, expected));
+}
+
+#[test]
+fn a_warning_is_shown_and_ships() {
+    let run = check(&small("/api/likes/*", "GET /api/cart/old"));
+    let expected = r#"warning: vars.ROUTES[1].match: found a route whose requests vars.ROUTES[0] takes, all of them, expected a route that some request can reach
+  --> wrangler.toml:30:9
+   |
+30 | match = "GET /api/cart/old"
+   |         ^^^^^^^^^^^^^^^^^^^
+  = help: move it up, or remove it
+
+"#;
+    assert_eq!((run.status, run.err.as_str()), (0, expected));
+    assert!(run.out.contains("2 routes"), "{}", run.out);
+}
+
+#[test]
+fn what_is_no_toml_is_pointed_at() {
+    let run = check("name = \"small\"\nmain = build\n");
+    let expected = r#"error: wrangler.toml is no TOML: string values must be quoted, expected literal string
+ --> wrangler.toml:2:8
+  |
+2 | main = build
+  |        ^^^^^
+"#;
+    assert_eq!((run.status, run.err.as_str(), run.out.as_str()), (1, expected, ""));
+}
+
+#[test]
+fn json_names_path_line_and_column() {
+    let text = small("default_home = true", "defualt_home = true");
+    let run = homing(&directory(&[("wrangler.toml", &text)]), &["check", "--json"]);
+    assert_eq!((run.status, run.err.as_str()), (1, ""));
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(said["ok"], false);
+    let expected = serde_json::json!([{
+        "severity": "error", "path": "vars.REGIONS.us.defualt_home",
+        "found": "the unknown key \"defualt_home\"",
+        "expected": "one of \"origin\", \"service\", \"location\", \"health\", \"deadline\", \"default_home\"",
+        "remedy": "did you mean \"default_home\"?",
+        "file": "wrangler.toml", "line": 10, "column": 1,
+    }]);
+    assert_eq!(said["complaints"], expected);
+}
+
+#[test]
+fn json_of_a_sound_configuration_is_ok_and_has_the_expectations() {
+    let tests = "[[test]]\nrequest = \"GET /\"\nnear = \"eu\"\nexpect = { to = \"eu\" }\n";
+    let files = [("wrangler.toml", sound()), ("wrangler.tests.toml", tests.to_owned())];
+    let run = homing(&directory(&files.each_ref().map(|(name, text)| (*name, text.as_str()))), &["check", "--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    let expectations = [serde_json::json!({ "request": "GET /", "failure": null })];
+    assert_eq!(said, serde_json::json!({ "ok": true, "complaints": [], "expectations": expectations }));
+    assert_eq!(run.status, 0);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_mistake_of_the_caller() {
+    let run = homing(&directory(&[]), &["check"]);
+    let expected = "error: wrangler.toml cannot be read: No such file or directory (os error 2); \
+                    name the file, or run this beside it\n";
+    assert_eq!((run.status, run.err.as_str()), (2, expected));
+    assert_eq!(homing(&directory(&[]), &["check", "elsewhere/router.toml"]).status, 2);
+}
+
+#[test]
+fn an_environment_inherits_nothing_and_must_stand_on_its_own() {
+    let run = check(&(sound() + "\n[env.prod]\nname = \"small-prod\"\n"));
+    let expected = r#"error: env.prod.kv_namespaces: found no binding "HOMES", expected a KV namespace bound as HOMES, where subjects' homes are kept
+  --> wrangler.toml:36:6
+   |
+36 | [env.prod]
+   |      ^^^^
+  = help: add [[kv_namespaces]] with binding = "HOMES"
+
+error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
+  --> wrangler.toml:36:6
+   |
+36 | [env.prod]
+   |      ^^^^
+  = help: write the topology out for this environment
+
+2 errors; nothing ships
+"#;
+    assert_eq!((run.status, run.err.as_str()), (1, expected));
+}
+
+#[test]
+fn one_environment_may_be_checked_alone() {
+    let sound_one = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
+                     vars.REGIONS.us = { origin = \"https://us.example.com\" }\n";
+    let broken = small("home = true", "home = 1") + sound_one;
+    let here = directory(&[("wrangler.toml", &broken)]);
+    let run = homing(&here, &["check", "--env", "prod"]);
+    let expected = "wrangler.toml (prod): 1 region, 0 datasets, 0 routes; REGIONS 0.0 KB of 5\n";
+    assert_eq!((run.status, run.out.as_str(), run.err.as_str()), (0, expected, ""));
+    assert_eq!(homing(&here, &["check"]).status, 1);
+    let run = homing(&here, &["check", "--env", "production"]);
+    let expected = "error: wrangler.toml has no environment \"production\"; it has \"top level\", \"prod\"\n";
+    assert_eq!((run.status, run.err.as_str()), (2, expected));
+}
+
+/// The complaints without the lines that point at them: `error: …` and its help.
+fn sentences(run: &Run) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for line in run.err.lines() {
+        if let Some(help) = line.strip_prefix("  = help: ") {
+            let last = said.last_mut().unwrap();
+            *last = format!("{last}; {help}");
+        } else if line.starts_with("error: ") || line.starts_with("warning: ") {
+            said.push(line.to_owned());
+        }
+    }
+    said
+}
+
+#[test]
+fn settings_that_undo_what_the_router_promises_are_errors() {
+    let kv = "[[kv_namespaces]]\nbinding = \"HOMES\"\n";
+    let top = "name = \"small\"\n";
+    let placement = "error: placement: found a placement, expected none: it moves the Worker away from its users, \
+                     and \"nearest\" with it; remove it, or write mode = \"off\"";
+    let assets = "error: assets: found assets that are served before the Worker, expected run_worker_first = true: \
+                  else a file shadows a path of the application; add run_worker_first = true";
+    let cases = [
+        (
+            small(kv, &format!("{kv}[cache]\nenabled = true\n")),
+            "error: cache.enabled: found true, expected no cache before the Worker: it answers without the router \
+             and knows no pins; remove it; the router has a cache of its own",
+        ),
+        (small(kv, &format!("{kv}[placement]\nmode = \"smart\"\n")), placement),
+        (small(top, &format!("{top}placement = {{ region = \"aws:us-east-1\" }}\n")), placement),
+        (
+            small(kv, ""),
+            "error: kv_namespaces: found no binding \"HOMES\", expected a KV namespace bound as HOMES, where \
+             subjects' homes are kept; add [[kv_namespaces]] with binding = \"HOMES\"",
+        ),
+        (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\n")), assets),
+        // Only some paths through the Worker are not enough: the others are the application's too.
+        (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
+        (
+            small("origin = \"https://eu.example.com\"", "service = \"REGION_EU\""),
+            "error: vars.REGIONS.eu.service: found \"REGION_EU\", expected a binding \"REGION_EU\" in [[services]]; \
+             add it, with the service's name",
+        ),
+        (
+            small("The later click counts.", &"The later click counts. ".repeat(220)),
+            "error: vars.DATASETS: found 5448 bytes, expected at most 5120 bytes, which is what a var holds; \
+             shorten names and explanations",
+        ),
+        (
+            small("[vars.IDENTITY]", &format!("{}[vars.IDENTITY]", many_routes(220))),
+            "error: vars.ROUTES: found 5174 bytes, expected at most 5120 bytes, which is what a var holds; \
+             move the last routes to ROUTES_2, ROUTES_3 and so on; they are one list",
+        ),
+        (
+            small("[vars.IDENTITY]", &format!("[vars]\nNOTE = \"{}\"\n[vars.IDENTITY]", "x".repeat(5121))),
+            "error: vars.NOTE: found 5121 bytes, expected at most 5120 bytes, which is what a var holds; \
+             shorten names and explanations",
+        ),
+    ];
+    for (text, expected) in cases {
+        let run = check(&text);
+        assert_eq!(sentences(&run), [expected], "{}", run.err);
+        assert_eq!(run.status, 1, "{expected}");
+    }
+}
+
+fn many_routes(count: usize) -> String {
+    (100..100 + count).map(|n| format!("[[vars.ROUTES]]\nmatch = \"/route/{n}\"\n")).collect()
+}
+
+#[test]
+fn settings_that_leave_the_promises_alone_pass() {
+    let kv = "[[kv_namespaces]]\nbinding = \"HOMES\"\n";
+    for (old, new) in [
+        (kv, format!("{kv}[cache]\nenabled = false\n")),
+        (kv, format!("{kv}[placement]\nmode = \"off\"\n")),
+        (kv, format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = true\n")),
+        (kv, format!("{kv}id = \"00000000000000000000000000000000\"\n")),
+        (
+            "origin = \"https://eu.example.com\"\n",
+            "service = \"EU\"\n[[services]]\nbinding = \"EU\"\nservice = \"shop-eu\"\n".to_owned(),
+        ),
+        ("[vars.IDENTITY]", format!("{}[vars.IDENTITY]", many_routes(150))),
+        ("name = \"small\"\n", format!("name = \"small\"\nvars.NOTE = \"{}\"\n", "x".repeat(5120))),
+    ] {
+        let run = check(&small(old, &new));
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{new}");
+    }
+}
+
+/// What is said of these expectations.
+fn expect(tests: &str) -> Run {
+    homing(&directory(&[("wrangler.toml", &sound()), ("wrangler.tests.toml", tests)]), &["check"])
+}
+
+#[test]
+fn expectations_that_fail_are_reported_with_the_rules_that_decided() {
+    let run = expect(
+        "[[test]]\nrequest = \"POST /api/cart\"\nnear = \"us\"\nhome = \"eu\"\n\
+         expect = { to = \"us\", reason = \"nearest\", status = 201 }\n\
+         [[test]]\nrequest = \"GET /\"\nnear = \"us\"\nexpect = { to = \"us\" }\n",
+    );
+    let expected = "error: expectation \"POST /api/cart\": to is \"eu\", expected \"us\"; \
+                    reason is \"home\", expected \"nearest\"; status is \"200\", expected \"201\"; \
+                    the rules were: session-valid, home-from-store eu, home eu\n1 error; nothing ships\n";
+    assert_eq!((run.status, run.err.as_str()), (1, expected));
+    assert!(run.out.ends_with("\nwrangler.tests.toml: 1 of 2 expectations hold\n"), "{}", run.out);
+}
+
+#[test]
+fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
+    let head = "[[test]]\nrequest = \"GET /\"\nnear = \"us\"\n";
+    for (tests, expected) in [
+        (
+            format!("{head}expects = {{ to = \"us\" }}\n"),
+            "\"GET /\": found the unknown key \"expects\", expected one of request, near, home, down, session, expect",
+        ),
+        (head.to_owned(), "\"GET /\": found no \"expect\", expected { to, reason, status }"),
+        (
+            format!("{head}expect = {{}}\n"),
+            "\"GET /\": \"expect\" is empty, expected { to, reason, status } or some of them",
+        ),
+        (
+            format!("{head}expect = {{ region = \"us\" }}\n"),
+            "\"GET /\": found the unknown key \"region\", expected one of to, reason, status",
+        ),
+        (format!("{head}expect = \"us\"\n"), "\"GET /\": found \"us\", expected a table"),
+        (format!("{head}expect = {{ to = 1 }}\n"), "\"GET /\": \"to\" is 1, expected text in quotes"),
+        (format!("{head}expect = {{ status = \"200\" }}\n"), "\"GET /\": \"status\" is \"200\", expected a number"),
+        (
+            format!("{head}down = [\"eu\", 2]\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": \"down\" has 2 in its list, expected text in quotes",
+        ),
+        (
+            format!("{head}down = \"mars\"\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": there is no region \"mars\"; the topology has us, eu",
+        ),
+        (
+            "[[test]]\nrequest = \"/\"\nexpect = { to = \"us\" }\n".to_owned(),
+            "\"/\": the request is \"/\", expected a method and a path, such as \"GET /api/cart\"",
+        ),
+        (
+            format!("{head}session = \"name=ada\"\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": the session says \"name=ada\", expected user=NAME, home=REGION or pin=DATASET",
+        ),
+        ("# nothing\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
+        ("test = []\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
+    ] {
+        let run = expect(&tests);
+        let expected = format!("error: expectation {expected}\n1 error; nothing ships\n");
+        assert_eq!((run.status, run.err), (1, expected), "{tests}");
+    }
+}
+
+#[test]
+fn expectations_that_are_no_toml_are_pointed_at_in_their_own_file() {
+    let run = expect("[[test]\n");
+    assert_eq!(run.status, 1);
+    assert!(run.err.starts_with("error: wrangler.tests.toml is no TOML: "), "{}", run.err);
+    assert!(run.err.contains(" --> wrangler.tests.toml:1:"), "{}", run.err);
+}
+
+#[test]
+fn explain_prints_the_rules_and_the_steps() {
+    let here = golden("");
+    for (name, arguments) in [
+        ("explain-read.txt", "explain GET /api/cart --near us --home eu"),
+        ("explain-write-while-home-is-down.txt", "explain POST /api/cart --near us --home eu --down eu"),
+    ] {
+        let run = homing(&here, &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{arguments}");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(golden(name), &run.out).unwrap();
+        }
+        assert_eq!(run.out, fs::read_to_string(golden(name)).unwrap(), "{arguments}: see tests/golden/cli/{name}");
+    }
+}
+
+#[test]
+fn explain_as_json_has_the_steps_and_the_answer() {
+    let arguments = ["explain", "POST", "/api/cart", "--near", "us", "--home", "eu", "--json"];
+    let run = homing(&golden(""), &arguments);
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(said["steps"].as_array().unwrap().len(), 2, "{said}");
+    assert_eq!((said["answer"]["region"].as_str(), said["answer"]["reason"].as_str()), (Some("eu"), Some("home")));
+}
+
+#[test]
+fn explain_says_what_it_cannot_explain() {
+    for (arguments, expected) in [
+        ("GET /api/cart --near mars", "there is no region \"mars\"; the topology has us, eu"),
+        ("GET /api/cart --home mars", "there is no region \"mars\"; the topology has us, eu"),
+        ("GET / --config gone.toml", "gone.toml cannot be read; `homing check gone.toml` says why"),
+        ("GET / --config broken.toml", "broken.toml has errors; `homing check broken.toml` lists them"),
+        ("GET / --session 1.a.b", "a real session needs SESSION_KEY in the environment to be believed"),
+    ] {
+        let here = directory(&[("wrangler.toml", &sound()), ("broken.toml", "[vars]\n")]);
+        let run = homing(&here, &[&["explain"][..], &arguments.split(' ').collect::<Vec<_>>()].concat());
+        assert_eq!((run.status, run.err), (2, format!("error: {expected}\n")), "{arguments}");
+    }
+}
+
+#[test]
+fn help_lists_check_and_explain() {
+    let run = homing(&golden(""), &["--help"]);
+    assert_eq!(run.status, 0);
+    assert!(run.out.contains("\n  check    Check wrangler.toml"), "{}", run.out);
+    assert!(run.out.contains("\n  explain  Say what the router would do"), "{}", run.out);
+    // Called with nothing it says the same, but as a mistake.
+    let run = homing(&golden(""), &[]);
+    assert_eq!(run.status, 2);
+    assert!(run.err.contains("\n  explain  Say"), "{}", run.err);
+}

@@ -1,0 +1,236 @@
+//! Golden cases: a world and a request in, the rules, sends and answer out, as text that people read.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes what the core does now; the diff is then the reviewer's to judge.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::{fmt::Write, fs, path::Path};
+
+use homing::routing::{
+    Timestamp,
+    facts::Content,
+    headers::Edit,
+    memory::Lesson,
+    ownership::{Epoch, Ownership},
+    session::{self, Pin, Session},
+    subject::SubjectId,
+    topology::SubjectKind,
+};
+use support::{Deed, Fields, NOW, Story, World, keys, region, settings, told, topology};
+
+#[test]
+fn every_golden_case_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/routing");
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut wrong = String::new();
+    let mut cases = 0;
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let played = replay(&text, &mut cases);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &played).unwrap();
+        } else if played != text {
+            let _ = write!(wrong, "{}:\n{}", path.display(), difference(&text, &played));
+        }
+    }
+    assert!(cases > 30, "only {cases} cases were found");
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A file is cases: `## title`, lines of the world, the request, then indented lines of what came of it.
+fn replay(text: &str, cases: &mut usize) -> String {
+    let mut out = String::new();
+    for block in text.split_inclusive("\n\n") {
+        let kept: String = block
+            .lines()
+            .filter(|line| !line.starts_with("    "))
+            .fold(String::new(), |all, line| if line.is_empty() { all } else { all + line + "\n" });
+        out.push_str(&kept);
+        if kept.starts_with("## ") {
+            *cases += 1;
+            out.push_str(&outcome(&kept));
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn outcome(case: &str) -> String {
+    let mut world = None;
+    let mut setup: Vec<(&str, &str)> = Vec::new();
+    for line in case.lines().filter(|line| !line.starts_with('#')) {
+        match line.split_once(": ") {
+            Some((key, value)) if world.is_none() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-') => {
+                setup.push((key, value));
+            }
+            _ => world = Some(World::new(line)),
+        }
+    }
+    let mut world = world.unwrap_or_else(|| panic!("no request in:\n{case}"));
+    for (key, value) in setup {
+        prepare(&mut world, key, value);
+    }
+    match world.play(&settings()) {
+        Ok(story) => tell(&story),
+        Err(problem) => format!("    refused {} {}\n", problem.status, problem.reason),
+    }
+}
+
+fn prepare(world: &mut World, key: &str, value: &str) {
+    let words: Vec<&str> = value.split(' ').collect();
+    match key {
+        "near" => world.near = Some(value.to_owned()),
+        "store" if value == "fails" => world.store = None,
+        "store" => world.store = Some(Some(value.to_owned())),
+        "content" if value == "streams" => world.content = Content::Unknown,
+        "content" => world.content = Content::Length(value.parse().unwrap()),
+        "session" => {
+            let sealed = seal(&words);
+            world.fields.push(("cookie".to_owned(), format!("a=b; {}={sealed}", session::COOKIE)));
+        }
+        "cookie" => world.fields.push(("cookie".to_owned(), value.to_owned())),
+        "header" => {
+            let (name, value) = value.split_once(": ").unwrap();
+            world.fields.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        "cache" => world.cache = Some((200, copy(&words))),
+        "suspect" => (0..5).for_each(|_| world.memory.learn(Lesson::Failed(region(value)), NOW)),
+        "lag" => world.memory.learn(Lesson::Lag(region(words[0]), words[1].parse().unwrap()), NOW),
+        "remembers" => world.memory.learn(Lesson::Home(subject(words[0]), owned(words[1])), NOW),
+        "moved" => {
+            let dataset = topology().dataset_named(words[0]).unwrap();
+            world.memory.learn(Lesson::Moved(dataset, owned(words[1])), NOW);
+        }
+        "sends" => world.deeds = value.split(" | ").map(deed).collect(),
+        other => panic!("unknown key {other:?}"),
+    }
+}
+
+/// `user:ada`.
+fn subject(text: &str) -> SubjectId {
+    let (kind, name) = text.split_once(':').unwrap();
+    SubjectId::of(if kind == "user" { SubjectKind::User } else { SubjectKind::Tenant }, name)
+}
+
+/// `eu@3`.
+fn owned(text: &str) -> Ownership {
+    let (home, epoch) = text.split_once('@').unwrap();
+    Ownership { home: region(home), epoch: Epoch(epoch.parse().unwrap()) }
+}
+
+/// `user:ada home=eu@3 pin=catalog@us+5000 pin=cart@eu+5000`; pins since now.
+fn seal(words: &[&str]) -> String {
+    let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
+    for word in words {
+        if let Some(home) = word.strip_prefix("home=") {
+            let owned = owned(home);
+            claims.home = Some((topology().region(owned.home).name.clone(), owned.epoch));
+        } else if let Some(pin) = word.strip_prefix("pin=") {
+            let (dataset, rest) = pin.split_once('@').unwrap();
+            let (place, ahead) = rest.split_once('+').unwrap();
+            let until = NOW.after(std::time::Duration::from_millis(ahead.parse().unwrap()));
+            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since: NOW, until });
+        } else {
+            claims.subject = Some(subject(word));
+        }
+    }
+    session::seal(&claims, &keys())
+}
+
+/// `us made=-3000 fresh=10000 grace=60000`: milliseconds, `made` from now.
+fn copy(words: &[&str]) -> Fields {
+    let value = |name: &str| -> i64 {
+        words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map_or(0, |text| text.parse().unwrap())
+    };
+    let made = NOW.0.checked_add_signed(value("made")).unwrap();
+    let line = format!("{made} 0 {} {} {} 1", value("fresh"), value("grace"), words[0]);
+    vec![("homing-stored".to_owned(), line), ("etag".to_owned(), "\"v1\"".to_owned())]
+}
+
+/// `200 homing-wrote: 1; homing-lag: us=5`, `hangs`, `refuses`, `breaks`, `unsent`.
+fn deed(text: &str) -> Deed {
+    match text {
+        "hangs" => Deed::Hangs,
+        "refuses" => Deed::Refuses,
+        "breaks" => Deed::Breaks,
+        "unsent" => Deed::Unsent,
+        answer => {
+            let (status, fields) = answer.split_once(' ').unwrap_or((answer, ""));
+            let fields = fields.split("; ").filter_map(|field| field.split_once(": "));
+            Deed::Answers(
+                status.parse().unwrap(),
+                fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            )
+        }
+    }
+}
+
+fn tell(story: &Story) -> String {
+    let topology = topology();
+    let mut out = String::new();
+    for line in story.end().record.trace.lines(&topology) {
+        let _ = writeln!(out, "    {line}");
+    }
+    for attempt in &story.sent {
+        let name = &topology.region(attempt.region).name;
+        let ownership = told(attempt, "homing-home").zip(told(attempt, "homing-epoch"));
+        let by = ownership.map_or(String::new(), |(home, epoch)| format!(" by {home}@{epoch}"));
+        let _ = writeln!(out, "    -> {name}{by}, {} ms", attempt.timeout.as_millis());
+    }
+    let end = story.end();
+    let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
+    let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.reason);
+    const SHOWN: [&str; 6] =
+        ["cache-status", "homing-consistency", "homing-write-outcome", "retry-after", "proxy-status", "age"];
+    for name in SHOWN {
+        if let Some(value) = story.says(name) {
+            let _ = writeln!(out, "    {name}: {value}");
+        }
+    }
+    for edit in &end.edits {
+        if let Edit::Append("set-cookie", line) | Edit::Set("homing-session", line) = edit {
+            let _ = writeln!(out, "    session: {}", opened(line, NOW.after(story.took)));
+        }
+    }
+    for publish in &end.publish {
+        let _ = writeln!(out, "    publishes {}", publish.value);
+    }
+    if let Some(store) = &end.store {
+        let _ = writeln!(out, "    stores {}", store.key.as_str());
+    }
+    for key in &end.invalidate {
+        let _ = writeln!(out, "    forgets {}", key.as_str());
+    }
+    out
+}
+
+/// A session without what changes from run to run.
+fn opened(line: &str, then: Timestamp) -> String {
+    let sealed = line.split(';').next().unwrap().rsplit('=').next().unwrap();
+    let session = session::open(sealed, &keys(), then).session;
+    let mut text = session.subject.map_or("nobody".to_owned(), |subject| subject.as_str().to_owned());
+    if let Some((home, epoch)) = session.home {
+        let _ = write!(text, " home {home}@{}", epoch.0);
+    }
+    for pin in session.pins {
+        let (dataset, since) = (&pin.dataset, pin.since.since(NOW).as_millis());
+        let _ = write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, pin.until.since(NOW).as_millis());
+    }
+    text
+}
+
+fn difference(expected: &str, found: &str) -> String {
+    let mut out = String::new();
+    let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
+    for at in 0..expected.len().max(found.len()) {
+        let (was, is) = (expected.get(at), found.get(at));
+        if was != is {
+            let _ = writeln!(out, "{:>4} - {}\n     + {}", at + 1, was.unwrap_or(&""), is.unwrap_or(&""));
+        }
+    }
+    out
+}

@@ -1,0 +1,368 @@
+//! Laws of the core, held against worlds made at random: whatever the regions, the store, the cache and the clients do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::{rc::Rc, time::Duration};
+
+use homing::routing::{
+    Settings,
+    facts::{Content, Replay},
+    headers::Edit,
+    memory::{Lesson, Memory},
+    ownership::{Epoch, Ownership},
+    session::{self, Pin, Session},
+    settle::Source,
+    subject::SubjectId,
+    topology::{Access, RegionId, SubjectKind},
+};
+use proptest::prelude::*;
+use support::{Deed, Fields, NOW, Story, World, keys, region, settings, told, topology};
+
+const REGIONS: [&str; 3] = ["us", "eu", "ap"];
+const PATHS: [&str; 18] = [
+    "/about",
+    "/catalog/1",
+    "/catalog/none/1",
+    "/catalog/home/1",
+    "/catalog/home-stale/1",
+    "/catalog/stale/1",
+    "/cart/1",
+    "/cart/none/1",
+    "/cart/home/1",
+    "/cart/home-stale/1",
+    "/cart/stale/1",
+    "/cart/cached/1",
+    "/likes/1",
+    "/likes/none/1",
+    "/t/acme/notes",
+    "/session/1",
+    "/search",
+    "/quick/1?x=1",
+];
+
+fn a_region() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&REGIONS[..])
+}
+
+fn a_field() -> impl Strategy<Value = (String, String)> {
+    let fixed = |name: &'static str, value: &'static str| Just((name.to_owned(), value.to_owned()));
+    prop_oneof![
+        fixed("homing-wrote", "0"),
+        fixed("homing-wrote", "1"),
+        fixed("homing-subject", "ada"),
+        fixed("homing-subject", "grace"),
+        fixed("homing-subject", ""),
+        fixed("cache-control", "max-age=10"),
+        fixed("cache-control", "private"),
+        fixed("set-cookie", "a=b"),
+        fixed("connection", "x-own"),
+        (0..90_000u32).prop_map(|lag| ("homing-lag".to_owned(), format!("us={lag}, eu=x"))),
+        "[a-z]{1,9}".prop_map(|value| ("x-own".to_owned(), value)),
+    ]
+}
+
+fn a_deed() -> impl Strategy<Value = Deed> {
+    let status =
+        prop::sample::select(vec![200u16, 204, 301, 304, 404, 409, 421, 422, 500, 502, 503, 504, 521, 522, 524]);
+    let owner = (prop_oneof![3 => a_region(), 1 => Just("mars")], 0u64..6).prop_map(|(home, epoch)| {
+        let fields = vec![("homing-home".to_owned(), home.to_owned()), ("homing-epoch".to_owned(), epoch.to_string())];
+        Deed::Answers(421, fields)
+    });
+    prop_oneof![
+        4 => (status, prop::collection::vec(a_field(), 0..3)).prop_map(|(status, fields)| Deed::Answers(status, fields)),
+        2 => owner,
+        1 => Just(Deed::Hangs),
+        1 => Just(Deed::Refuses),
+        1 => Just(Deed::Breaks),
+        1 => Just(Deed::Unsent),
+    ]
+}
+
+fn a_session() -> impl Strategy<Value = Option<String>> {
+    let pin = (prop::sample::select(vec!["catalog", "cart", "likes", "notes", ""]), a_region(), -5_000i64..60_000);
+    let claims = (
+        prop::option::of(prop::sample::select(vec!["ada", "grace"])),
+        prop::option::of((prop_oneof![4 => a_region(), 1 => Just("mars")], 1u64..5)),
+        prop::collection::vec(pin, 0..4),
+    );
+    prop::option::of(claims.prop_map(|(name, home, pins)| {
+        let pin = |(dataset, place, ahead): (&str, &str, i64)| Pin {
+            dataset: dataset.to_owned(),
+            region: place.to_owned(),
+            since: NOW,
+            until: homing::routing::Timestamp(NOW.0.checked_add_signed(ahead).unwrap()),
+        };
+        let session = Session {
+            subject: name.map(|name| SubjectId::of(SubjectKind::User, name)),
+            home: home.map(|(home, epoch)| (home.to_owned(), Epoch(epoch))),
+            issued: NOW,
+            expires: NOW.after(session::LIFETIME),
+            pins: pins.into_iter().map(pin).collect(),
+        };
+        session::seal(&session, &keys())
+    }))
+}
+
+fn a_memory() -> impl Strategy<Value = Memory> {
+    let lessons = prop_oneof![
+        a_region().prop_map(|name| vec![Lesson::Failed(region(name)); 5]),
+        (a_region(), 0u64..90_000).prop_map(|(name, lag)| vec![Lesson::Lag(region(name), lag)]),
+        (a_region(), 1u64..5).prop_map(|(name, epoch)| {
+            let owned = Ownership { home: region(name), epoch: Epoch(epoch) };
+            vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned)]
+        }),
+        (a_region(), 1u64..5).prop_map(|(name, epoch)| {
+            let dataset = topology().dataset_named("catalog").unwrap();
+            vec![Lesson::Moved(dataset, Ownership { home: region(name), epoch: Epoch(epoch) })]
+        }),
+    ];
+    prop::collection::vec(lessons, 0..4).prop_map(|lessons| {
+        let mut memory = Memory::default();
+        lessons.into_iter().flatten().for_each(|lesson| memory.learn(lesson, NOW));
+        memory
+    })
+}
+
+fn a_copy() -> impl Strategy<Value = Option<(u16, Fields)>> {
+    let copy = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, a_region()).prop_map(|(made, fresh, grace, name)| {
+        let made = NOW.0.checked_add_signed(made).unwrap();
+        (200, vec![("homing-stored".to_owned(), format!("{made} 0 {fresh} {grace} {name} 1"))])
+    });
+    prop::option::of(copy)
+}
+
+prop_compose! {
+    fn a_world()(
+        method in prop::sample::select(vec!["GET", "GET", "HEAD", "QUERY", "POST", "PUT", "DELETE", "PURGE"]),
+        path in prop::sample::select(&PATHS[..]),
+        content in prop::sample::select(vec![Content::Empty, Content::Length(10), Content::Length(100_000), Content::Unknown]),
+        near in prop::option::of(a_region()),
+        session in a_session(),
+        repeats in any::<bool>(),
+        deeds in prop::collection::vec(a_deed(), 1..3),
+        store in prop_oneof![
+            Just(None), Just(Some(None)), Just(Some(Some("garbage".to_owned()))),
+            (a_region(), 1u64..5).prop_map(|(home, epoch)| Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#)))),
+        ],
+        cache in a_copy(),
+        takes in prop::sample::select(vec![0u64, 20, 4_000, 12_000, 40_000]),
+        memory in a_memory(),
+    ) -> World {
+        let mut world = World::new(&format!("{method} {path}"));
+        let reads = matches!(method, "GET" | "HEAD");
+        world.content = if reads { Content::Empty } else { content };
+        world.near = near.map(str::to_owned);
+        world.fields.extend(session.map(|sealed| ("cookie".to_owned(), format!("{}={sealed}", session::COOKIE))));
+        world.fields.extend(repeats.then(|| ("idempotency-key".to_owned(), "1".to_owned())));
+        World { deeds, store, cache, takes, memory, ..world }
+    }
+}
+
+/// The same worlds under a write whose body can be sent again, so that what a second send may be is tried often.
+fn a_write() -> impl Strategy<Value = World> {
+    a_world().prop_map(|world| World { method: "PUT".to_owned(), content: Content::Length(10), ..world })
+}
+
+/// The same under the routes of a user's own data.
+fn a_cart_request() -> impl Strategy<Value = World> {
+    let path = prop::sample::select(PATHS.iter().copied().filter(|path| path.starts_with("/cart")).collect::<Vec<_>>());
+    (a_world(), path).prop_map(|(world, path)| World { path: path.to_owned(), ..world })
+}
+
+fn play(world: &World, settings: &Rc<Settings>) -> Story {
+    world.play(settings).unwrap()
+}
+
+fn is_write(story: &Story) -> bool {
+    story.end().record.access == Access::Write
+}
+
+/// The owner that the deed names, if it does.
+fn named(deed: Option<&Deed>) -> Option<(RegionId, u64)> {
+    let Some(Deed::Answers(421, fields)) = deed else { return None };
+    let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    Some((topology().region_named(value("homing-home")?)?, value("homing-epoch")?.parse().ok()?))
+}
+
+/// Where a subject of the request's kind may live.
+fn residency(world: &World) -> Vec<RegionId> {
+    let names = if world.path.starts_with("/cart") { &REGIONS[..2] } else { &REGIONS[..] };
+    names.iter().map(|name| region(name)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_write_is_sent_to_its_owner_and_then_at_most_to_one_of_a_strictly_higher_epoch(world in a_write()) {
+        let story = play(&world, &settings());
+        if !is_write(&story) || story.sent.len() < 2 {
+            return Ok(());
+        }
+        let (first, second) = (&story.sent[0], &story.sent[1]);
+        let epoch = |at: usize| told(&story.sent[at], "homing-epoch").map_or(0, |epoch| epoch.parse().unwrap());
+        if first.region == second.region && epoch(0) == epoch(1) {
+            let repeatable = world.path == "/catalog/1" && world.fields.iter().any(|(name, _)| name == "idempotency-key");
+            prop_assert!(repeatable, "only what is declared idempotent is repeated");
+        } else {
+            prop_assert_eq!(named(world.deeds.first()), Some((second.region, epoch(1))), "only where a 421 points");
+            prop_assert!(epoch(1) > epoch(0));
+            prop_assert!(residency(&world).contains(&second.region));
+        }
+    }
+
+    #[test]
+    fn a_single_writer_dataset_is_written_at_its_home_whatever_else_is_known(world in a_write()) {
+        let story = play(&world, &settings());
+        if !world.path.starts_with("/catalog") {
+            return Ok(());
+        }
+        let moved = world.memory.moved_datasets().iter().map(|(_, owned)| *owned).find(|owned| owned.epoch > Epoch::FIRST);
+        let home = moved.map_or(region("us"), |owned| owned.home);
+        prop_assert_eq!(story.sent[0].region, home);
+    }
+
+    #[test]
+    fn at_most_two_regions_see_one_request_and_a_body_that_streams_is_sent_once(world in a_world()) {
+        let story = play(&world, &settings());
+        prop_assert!(story.sent.len() <= 2);
+        if world.content == Content::Unknown || world.content == Content::Length(100_000) {
+            prop_assert!(story.sent.len() <= 1);
+            prop_assert!(story.sent.iter().all(|attempt| attempt.replay == Replay::Stream));
+        }
+    }
+
+    #[test]
+    fn every_flow_ends_within_its_deadline_and_its_steps(world in a_world()) {
+        let story = play(&world, &settings());
+        let total = match (world.path.starts_with("/quick"), is_write(&story)) {
+            (true, _) => 3_000,
+            (_, true) => 35_000,
+            (_, false) => 15_000,
+        };
+        // The look-up of a sign-in comes after the answer, and lasts 250 ms at most.
+        prop_assert!(story.took <= Duration::from_millis(total + 250), "{:?}", story.took);
+        prop_assert!(story.steps <= 6, "{}", story.steps);
+    }
+
+    #[test]
+    fn a_forged_session_routes_like_none(world in a_world(), at in 0usize..1000, with in "[A-Za-z0-9._~:-]") {
+        let mut forged = world.clone();
+        let mut without = world;
+        without.fields.retain(|(name, _)| name != "cookie");
+        for (_, value) in forged.fields.iter_mut().filter(|(name, _)| name == "cookie") {
+            let start = session::COOKIE.len() + 1;
+            let at = start + at % (value.len() - start);
+            // The last letter of base64url holds bits that mean nothing.
+            prop_assume!(at + 1 < value.len() && value[at..=at] != with);
+            value.replace_range(at..=at, &with);
+        }
+        let (forged, without) = (play(&forged, &settings()), play(&without, &settings()));
+        prop_assert_eq!(forged.regions(), without.regions());
+        let own = |story: &Story| story.sent.iter().map(|attempt| attempt.own.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(own(&forged), own(&without));
+        prop_assert_eq!(&forged.end().source, &without.end().source);
+        prop_assert_eq!(forged.end().record.reason, without.end().record.reason);
+        prop_assert_eq!(&forged.end().edits, &without.end().edits);
+        prop_assert_eq!(&forged.end().publish, &without.end().publish);
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_trace_and_answer(world in a_world()) {
+        let tell = |story: &Story| format!("{:?} {:?} {:?}", story.sent, story.took, story.end);
+        prop_assert_eq!(tell(&play(&world, &settings())), tell(&play(&world, &settings())));
+    }
+
+    #[test]
+    fn every_answer_says_why_and_every_refusal_when_to_come_back(world in a_world()) {
+        let story = play(&world, &settings());
+        let end = story.end();
+        prop_assert_eq!(story.says("homing-reason"), Some(end.record.reason.token()));
+        prop_assert!(story.says("cache-status").is_some());
+        prop_assert!(end.record.trace.rules().len() >= 2);
+        if let Source::Own(body) = &end.source {
+            prop_assert!(end.status >= 400 && story.says("content-type") == Some("application/problem+json"));
+            prop_assert!(end.status != 503 || story.says("retry-after").is_some());
+            let read: serde_json::Value = serde_json::from_str(body).unwrap();
+            prop_assert_eq!(read["reason"].as_str(), Some(end.record.reason.token()));
+        }
+        if is_write(&story) && end.status >= 500 {
+            prop_assert!(story.says("homing-write-outcome").is_some(), "a failed write says what became of it");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_failed_write_is_true(world in a_write()) {
+        let story = play(&world, &settings());
+        let never_left = story.sent.is_empty();
+        match story.says("homing-write-outcome") {
+            Some("not-sent") => {
+                let unsent = |deed: &Deed| matches!(deed, Deed::Refuses | Deed::Unsent | Deed::Answers(521 | 523 | 525 | 526, _));
+                let last = world.deeds.get(story.sent.len().saturating_sub(1)).or(world.deeds.last());
+                prop_assert!(never_left || last.is_some_and(unsent), "{:?}", world.deeds);
+            }
+            Some("committed") => prop_assert!(!never_left),
+            _ => prop_assert!(!never_left || story.end().status < 500),
+        }
+    }
+
+    #[test]
+    fn a_pinned_reader_never_silently_gets_what_predates_its_write(world in a_world()) {
+        let story = play(&world, &settings());
+        let end = story.end();
+        let pinned = end.record.trace.rules().iter().any(|rule| rule.reason.token() == "pinned-home");
+        let silent = story.says("homing-consistency").is_none();
+        if end.source == Source::Copy && silent && world.path == "/catalog/1" {
+            let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
+            let sealed = cookie.and_then(|value| value.split_once('=')).map_or("", |(_, sealed)| sealed);
+            let opened = session::open(sealed, &keys(), NOW);
+            if let Some(pin) = opened.session.pin("catalog", NOW) {
+                let copy = homing::routing::cache::Copy::read(&world.cache.as_ref().unwrap().1[0].1).unwrap();
+                prop_assert!(copy.made >= pin.since);
+            }
+        }
+        if pinned && silent && end.source == Source::Origin {
+            let first = story.sent[0].region;
+            let followed = named(world.deeds.first()).map(|(region, _)| region);
+            prop_assert!(end.record.region == Some(first) || end.record.region == followed);
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_issued_is_whole_small_and_within_its_bounds(world in a_world()) {
+        let story = play(&world, &settings());
+        let then = NOW.after(story.took);
+        for edit in &story.end().edits {
+            let Edit::Append("set-cookie", line) = edit else { continue };
+            let sealed = line.split(';').next().unwrap().strip_prefix("__Host-homing=").unwrap();
+            prop_assert!(sealed.len() <= session::MOST_BYTES);
+            let opened = session::open(sealed, &keys(), then);
+            prop_assert_eq!(opened.verdict.token(), "session-valid");
+            prop_assert_eq!(opened.disbelieved, 0);
+            prop_assert!(opened.session.pins.len() <= session::MOST_PINS);
+        }
+    }
+
+    #[test]
+    fn a_subjects_data_stays_where_it_may_live_and_out_of_other_peoples_cache(world in a_cart_request()) {
+        let story = play(&world, &settings());
+        prop_assert!(story.regions().iter().all(|asked| residency(&world).contains(asked)));
+        let end = story.end();
+        if let Some(store) = &end.store {
+            prop_assert!(!store.key.as_str().contains("/_/"), "{}", store.key.as_str());
+        }
+        prop_assert!(story.probed.as_ref().is_none_or(|key| !key.as_str().contains("/_/")));
+    }
+
+    #[test]
+    fn nothing_that_sets_a_cookie_or_is_stale_is_stored(world in a_world()) {
+        let story = play(&world, &settings());
+        if story.end().store.is_some() {
+            prop_assert!(story.says("homing-consistency").is_none());
+            let last = world.deeds.get(story.sent.len() - 1).or(world.deeds.last());
+            let Some(Deed::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
+            prop_assert!(!fields.iter().any(|(name, value)| name == "set-cookie" || value == "private"));
+        }
+    }
+}

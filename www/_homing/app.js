@@ -1,0 +1,205 @@
+// The dashboard: asks the router for its snapshot every two seconds and shows it.
+import { age, clock, el, find, show, tick, word } from "./dom.js";
+import { decisions } from "./decisions.js";
+import { world } from "./map.js";
+import { cards } from "./regions.js";
+import { datasets, totals } from "./tables.js";
+
+const EVERY = 2000;
+const EVERY_WHILE_LOCKED = 10_000;
+const PATIENCE = 8000;
+const KEY = "homing-admin-token";
+
+let snapshot = null;
+let tag = null;
+let answered = null; // when the router last answered, by this machine's steady clock
+let asking = null; // aborts the question under way
+let timer = 0;
+let paused = false;
+let token = kept();
+
+function kept() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function keep(value) {
+  token = value;
+  tag = null;
+  try {
+    if (value) sessionStorage.setItem(KEY, value);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // Storage is off: the token lasts as long as the page.
+  }
+}
+
+const STATES = { live: "Live", paused: "Paused", lost: "No answer", locked: "Locked" };
+
+function state(name) {
+  find("status").dataset.state = name;
+  const said = find("status").firstElementChild;
+  if (said.textContent !== STATES[name]) said.textContent = STATES[name];
+}
+
+function grow() {
+  find("age").textContent = answered === null ? "" : `last update ${age(performance.now() - answered)}`;
+  tick();
+}
+
+function banner(title, detail) {
+  find("banner").hidden = !title;
+  if (title) show(find("banner"), el("b", null, title), ` ${detail}`);
+}
+
+/** What a problem+json says, if it is one. */
+async function detailOf(response) {
+  try {
+    const problem = await response.json();
+    return word(problem.detail ?? problem.title);
+  } catch {
+    return "";
+  }
+}
+
+function drawMap() {
+  const figure = find("map");
+  const { paddingLeft, paddingRight } = getComputedStyle(figure);
+  if (snapshot) show(figure, world(snapshot, Math.floor(figure.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight))));
+}
+
+class Undrawable extends Error {}
+
+function draw() {
+  try {
+    drawAll();
+  } catch (cause) {
+    console.error(cause);
+    throw new Undrawable(String(cause));
+  }
+}
+
+function drawAll() {
+  find("main").hidden = false;
+  show(find("about"), snapshot.version ? `active-active edge router ${snapshot.version}` : "");
+  show(find("scope"), snapshot.isolate ? ["of isolate ", el("code", null, word(snapshot.isolate)), "; every isolate counts for itself"] : "");
+  show(find("totals"), totals(snapshot));
+  show(find("regions"), cards(snapshot));
+  drawMap();
+  show(find("datasets"), datasets(snapshot));
+  decisions(snapshot);
+}
+
+async function take(response) {
+  if (response.status !== 304) {
+    const body = await response.json();
+    if (!Array.isArray(body?.regions)) throw new SyntaxError("no regions");
+    snapshot = body;
+    tag = null;
+    if (Number.isFinite(body.now)) clock.ahead = body.now - Date.now();
+    draw();
+    tag = response.headers.get("etag");
+  }
+  answered = performance.now();
+  find("main").classList.remove("stale");
+  find("lock").hidden = true;
+  banner("");
+  state("live");
+}
+
+async function locked(response) {
+  const detail = await detailOf(response);
+  const again = token && response.status === 401 ? "The token given is not accepted. " : "";
+  find("lock-detail").textContent = `${again}${detail}`;
+  banner("");
+  if (find("lock").hidden) {
+    find("lock").hidden = false;
+    find("token").focus();
+  }
+  find("main").classList.add("stale");
+  state("locked");
+}
+
+function lost(title, detail) {
+  find("main").classList.add("stale");
+  const rest = snapshot ? "What stands below is the last that it said. " : "";
+  banner(title, `${detail ? `${detail} ` : ""}${rest}Asking again every ${EVERY / 1000} s.`);
+  state("lost");
+}
+
+function reasonOf(error) {
+  if (error instanceof Undrawable) return ["The dashboard cannot show this snapshot.", `${error.message}.`];
+  if (error instanceof SyntaxError) return ["What answers here is not the router.", "Its answer is no snapshot."];
+  if (error.name === "TimeoutError") return ["The router does not answer.", `Nothing came within ${PATIENCE / 1000} s.`];
+  return ["The router does not answer.", "The connection was refused or broke."];
+}
+
+async function ask() {
+  clearTimeout(timer);
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  const headers = { accept: "application/json" };
+  if (tag && snapshot) headers["if-none-match"] = tag;
+  if (token) headers.authorization = `Bearer ${token}`;
+  let wait = EVERY;
+  try {
+    const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]);
+    const response = await fetch("api/snapshot", { headers, signal, cache: "no-store", credentials: "same-origin" });
+    if (mine.signal.aborted) return;
+    if (response.status === 401 || response.status === 403) {
+      await locked(response);
+      wait = EVERY_WHILE_LOCKED;
+    } else if (response.ok || response.status === 304) await take(response);
+    else lost(`The router answers ${response.status}.`, await detailOf(response));
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    lost(...reasonOf(error));
+  }
+  grow();
+  if (!mine.signal.aborted && !resting()) timer = setTimeout(ask, wait);
+}
+
+const resting = () => paused || document.hidden;
+
+/** Stops asking while nobody looks, or asks at once. */
+function settle() {
+  if (!resting()) return ask();
+  clearTimeout(timer);
+  asking?.abort();
+  if (paused) state("paused");
+}
+
+document.addEventListener("visibilitychange", settle);
+new ResizeObserver(drawMap).observe(find("map"));
+setInterval(grow, 1000);
+
+find("pause").addEventListener("click", () => {
+  paused = !paused;
+  find("pause").setAttribute("aria-pressed", paused);
+  find("pause").textContent = paused ? "Resume" : "Pause";
+  settle();
+});
+
+find("lock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const value = find("token").value.trim();
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    find("lock-detail").textContent = "A token has only visible ASCII characters, without spaces.";
+    return;
+  }
+  find("token").value = "";
+  keep(value);
+  find("forget").hidden = false;
+  ask();
+});
+
+find("forget").hidden = !token;
+find("forget").addEventListener("click", () => {
+  keep("");
+  location.reload();
+});
+
+settle();

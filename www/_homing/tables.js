@@ -1,0 +1,47 @@
+// The totals of the isolate, and the datasets.
+import { NONE, bytes, el, list, number, share, word } from "./dom.js";
+
+const total = (name, value, note) => el("div", { class: "panel" }, el("dt", null, name), el("dd", null, el("b", null, value), el("small", { class: "muted" }, note)));
+
+/** What the isolate has counted. */
+export function totals(snapshot) {
+  const { requests, cross_region: crossed, cache_hits: hits, refused } = snapshot.totals ?? {};
+  return [
+    total("Requests", number(requests), "since the isolate started"),
+    total("Locality", share(requests - crossed, requests), `${number(crossed)} crossed a region`),
+    total("Cache hits", share(hits, requests), `${number(hits)} answered at the edge`),
+    total("Refused", number(refused), "no region answered"),
+    total("In flight", number(snapshot.in_flight), "requests"),
+    total("Wasm memory", bytes(snapshot.memory_bytes), "of the isolate"),
+  ];
+}
+
+// What stands for the home, where the ownership says that there is not one for all.
+const HOMES = { "geo-partitioned": "one for each subject", "multi-writer": "every region listed" };
+
+const COLUMNS = ["Dataset", "Ownership", "Home", "Epoch", "Regions", "Conflicts"];
+
+function conflicts(dataset) {
+  if (dataset.conflicts) return [el("code", null, word(dataset.conflicts.rule)), " ", dataset.conflicts.explain ? el("q", null, dataset.conflicts.explain) : ""];
+  return el("span", { class: "muted" }, dataset.ownership === "multi-writer" ? NONE : "none: one home takes each write");
+}
+
+function row(dataset) {
+  const cells = [
+    el("b", null, word(dataset.name)),
+    word(dataset.ownership),
+    dataset.home ? el("b", null, dataset.home) : el("span", { class: "muted" }, HOMES[dataset.ownership] ?? NONE),
+    number(dataset.epoch),
+    list(dataset.regions).join(", ") || NONE,
+    conflicts(dataset),
+  ];
+  return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+}
+
+/** The table of the datasets. */
+export function datasets(snapshot) {
+  const rows = list(snapshot.datasets).map(row);
+  if (!rows.length) return el("p", { class: "muted empty" }, "No dataset is declared: reads go to the nearest region, writes to the default home.");
+  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
+  return el("table", { class: "stack", role: "table", "aria-labelledby": "datasets-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+}
