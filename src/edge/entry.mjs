@@ -55,31 +55,63 @@ export default {
   },
 };
 
-function facts(request) {
-  const { cf } = request;
+// Header fields cross into the platform's own objects one by one and dearly, so they are read once, changed here as plain
+// properties, and handed over whole.
+
+/** The facts as text; the header fields also go into `fields`. */
+function facts(request, fields) {
+  const { method, cf } = request;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
   const accepts = cf?.clientAcceptEncoding;
-  let text = `${request.method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${request.body ? 1 : 0}`;
-  for (const [name, value] of request.headers) if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;
-  return accepts ? `${text}\naccept-encoding\n${accepts}` : text;
+  let headers = "";
+  for (const [name, value] of request.headers) {
+    fields[name] = value;
+    if (accepts === undefined || name !== "accept-encoding") headers += `\n${name}\n${value}`;
+  }
+  if (accepts) headers += `\naccept-encoding\n${accepts}`;
+  // The body of a GET is never sent on, so only its length could be of interest.
+  const body = method === "GET" || method === "HEAD" ? "content-length" in fields || "transfer-encoding" in fields : request.body !== null;
+  return `${method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${body ? 1 : 0}${headers}`;
 }
 
-function head(response) {
+/** A response's head as text; its header fields also go into `fields`, cookies apart since they do not fold into one line. */
+function head(response, fields) {
   let text = String(response.status);
-  for (const [name, value] of response.headers) text += `\n${name}\n${value}`;
+  for (const [name, value] of response.headers) {
+    text += `\n${name}\n${value}`;
+    put(fields, name, value);
+  }
   return text;
 }
 
+const COOKIES = Symbol("set-cookie");
+
+function put(fields, name, value) {
+  if (name === "set-cookie") (fields[COOKIES] ??= []).push(value);
+  else fields[name] = name in fields ? `${fields[name]}, ${value}` : value;
+}
+
 /** Applies edits from line `at` on; returns the place after the empty line that ends them. */
-function edit(headers, lines, at) {
+function edit(fields, lines, at) {
   for (; lines[at]; at++) {
     const line = lines[at];
     const tab = line.indexOf("\t");
-    if (line[0] === "-") headers.delete(line.slice(1));
-    else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
-    else headers.append(line.slice(1, tab), line.slice(tab + 1));
+    if (line[0] === "-") remove(fields, line.slice(1));
+    else if (line[0] === "=") fields[line.slice(1, tab)] = line.slice(tab + 1);
+    else put(fields, line.slice(1, tab), line.slice(tab + 1));
   }
   return at + 1;
+}
+
+function remove(fields, name) {
+  delete fields[name === "set-cookie" ? COOKIES : name];
+}
+
+/** A response of these fields. */
+function respond(body, fields, init) {
+  const response = new Response(body, { ...init, headers: fields });
+  if (fields[COOKIES]) for (const cookie of fields[COOKIES]) response.headers.append("set-cookie", cookie);
+  return response;
 }
 
 /** One request on its way through the steps. */
@@ -88,15 +120,18 @@ class Drive {
     this.request = request;
     this.env = env;
     this.ctx = ctx;
+    this.fields = { __proto__: null }; // the request's header fields
     this.held = undefined; // the request's body, where it may be needed twice
     this.copy = undefined; // the cache's response
+    this.copyFields = { __proto__: null };
     this.response = undefined; // the last origin's response
+    this.responseFields = undefined;
     this.body = undefined; // its body: bytes if small, else a stream
     this.id = undefined;
   }
 
   async run() {
-    let step = call(() => begin(Date.now(), facts(this.request)));
+    let step = call(() => begin(Date.now(), facts(this.request, this.fields)));
     for (;;) {
       if (step[0] === "F") return this.finish(step);
       const lines = step.split("\n");
@@ -115,7 +150,7 @@ class Drive {
     } catch {
       this.copy = undefined;
     }
-    return this.copy ? `C\n${head(this.copy)}` : "C";
+    return this.copy ? `C\n${head(this.copy, this.copyFields)}` : "C";
   }
 
   async lookUp(key) {
@@ -134,13 +169,13 @@ class Drive {
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
-    const headers = new Headers(this.request.headers);
+    const headers = { __proto__: null, ...this.fields };
     edit(headers, lines, 10);
     const abort = new AbortController();
     let late = false;
     let timer;
     const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
-    // The time to headers; an upload may go on after they came, and then touches it no more.
+    // The time to headers, or to the end of a small body. An upload may go on after they came, and then touches it no more.
     const clock = { over: false, stop: () => clock.over || clearTimeout(timer), start: () => clock.over || (clearTimeout(timer), watch(timeout)) };
     let upload;
     try {
@@ -149,19 +184,15 @@ class Drive {
       clock.start();
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      clock.stop();
-      clock.over = true;
+      clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
-      if (upgrade === "0" && response.body) {
-        const length = response.headers.get("content-length");
-        if (length !== null && Number(length) <= SMALL_BODY) {
-          watch(idle);
-          this.body = await response.arrayBuffer();
-        } else {
-          this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
-        }
-      }
-      return `A\n${head(response)}`;
+      this.responseFields = { __proto__: null };
+      const said = head(response, this.responseFields);
+      const length = this.responseFields["content-length"];
+      if (upgrade === "1") this.socket = response.webSocket;
+      else if (Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
+      else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
+      return `A\n${said}`;
     } catch (error) {
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
@@ -190,7 +221,7 @@ class Drive {
     const state = { broken: false };
     state.body = watched(this.request.body, {
       idle,
-      length: this.request.headers.get("content-length"),
+      length: this.fields["content-length"],
       ctx: this.ctx,
       cut: () => ((state.broken = true), abort.abort()),
       waits: clock.stop,
@@ -210,25 +241,25 @@ class Drive {
     const lines = step.split("\n");
     const status = Number(lines[1]);
     const source = lines[2];
-    const from = source === "o" ? this.response : source === "t" ? undefined : this.copy;
-    const headers = new Headers(from?.headers);
-    let at = edit(headers, lines, 3);
+    const from = source === "o" ? this.responseFields : source === "t" ? {} : this.copyFields;
+    const fields = { __proto__: null, ...from };
+    let at = edit(fields, lines, 3);
     let body = source === "o" ? this.body : source === "c" ? this.copy.body : null;
     if (source !== "o") this.drop();
     if (lines[at]) {
       const key = lines[at];
-      const kept = new Headers(from.headers);
+      const kept = { __proto__: null, ...from };
       at = edit(kept, lines, at + 1);
       if (body instanceof ReadableStream) [body, this.body] = body.tee();
-      const copy = new Response(this.body, { status, headers: kept, encodeBody: "manual" });
+      const copy = respond(this.body, kept, { status, encodeBody: "manual" });
       this.ctx.waitUntil(caches.default.put(key, copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
     } else at++;
     for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
-    if (source === "t") return new Response(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), { status, headers });
+    if (source === "t") return respond(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), fields, { status });
     // Bodies stay coded as they are: origins are asked for what clients take, and the cache hands them out as stored.
-    const init = { status, headers, encodeBody: "manual" };
-    if (source === "o" && this.response.webSocket) init.webSocket = this.response.webSocket;
-    return new Response(body ?? null, init);
+    const init = { status, encodeBody: "manual" };
+    if (source === "o" && this.socket) init.webSocket = this.socket;
+    return respond(body ?? null, fields, init);
   }
 
   effect(kind, text) {
@@ -269,7 +300,7 @@ function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) 
       dropped();
     },
   });
-  if (length === null) return stream;
+  if (length === undefined) return stream;
   // Keeps Content-Length.
   const { readable, writable } = new FixedLengthStream(Number(length));
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));

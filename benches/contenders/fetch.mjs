@@ -1,0 +1,7 @@
+// (a) The least that a Worker can do: pass the request on.
+export default {
+  fetch(request, env) {
+    const { pathname, search } = new URL(request.url);
+    return fetch(env.ORIGIN + pathname + search, request);
+  },
+};
