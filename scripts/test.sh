@@ -30,7 +30,7 @@ step "build" scripts/build.sh
 step "build with a planted panic" scripts/build.sh test
 step "demo regions" cargo build --quiet -p demo-region
 step "end to end" node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 'tests/e2e/*.test.mjs'
-step "wrangler deploy --dry-run" env HOMING_BUILT=1 CI=1 WRANGLER_SEND_METRICS=false \
+step "wrangler deploy --dry-run" env CI=1 WRANGLER_SEND_METRICS=false \
   node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run
 
 sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }

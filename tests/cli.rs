@@ -289,6 +289,12 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         // Only some paths through the Worker are not enough: the others are the application's too.
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
         (
+            small("name = \"small\"\n", "name = \"small\"\nvars.DEV = true\n"),
+            "error: vars.DEV: found true, though the region \"us\" is not on this machine, expected no DEV in \
+             production: it opens the API, lets clients choose their region and makes up a SESSION_KEY; remove it; \
+             for `wrangler dev` write DEV=true into .dev.vars",
+        ),
+        (
             small("origin = \"https://eu.example.com\"", "service = \"REGION_EU\""),
             "error: vars.REGIONS.eu.service: found \"REGION_EU\", expected a binding \"REGION_EU\" in [[services]]; \
              add it, with the service's name",

@@ -1,6 +1,9 @@
 //! What the rest of wrangler.toml must say, so that the platform does not undo what the router promises.
 
-use crate::routing::topology::{Complaints, KeyPath, raw::Raw};
+use crate::routing::{
+    facts::Url,
+    topology::{Complaints, KeyPath, raw::Raw},
+};
 
 /// The most bytes that one var may hold on the platform.
 const MOST_VAR_BYTES: usize = 5 * 1024;
@@ -20,6 +23,7 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
     if let Some(vars) = table.get("vars") {
         let path = at.key("vars");
         services(table, vars, &path, log);
+        development(vars, &path, log);
         sizes(vars, &path, log);
     }
 }
@@ -70,6 +74,26 @@ fn services(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
                 "add it, with the service's name",
             );
         }
+    }
+}
+
+/// `DEV` opens what production must not have open, so it may stand only beside regions of this very machine.
+fn development(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let on = matches!(vars.get("DEV"), Some(Raw::Bool(true))) || vars.get("DEV") == Some(&Raw::Text("true".to_owned()));
+    let Some(Raw::Table(regions)) = vars.get("REGIONS") else { return };
+    let here = |origin: &str| {
+        let host = Url::parse(origin).map_or("", |url| url.host());
+        host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    };
+    let elsewhere = regions.iter().find_map(|(name, region)| match region.get("origin") {
+        Some(Raw::Text(origin)) if !here(origin) => Some(name),
+        _ => None,
+    });
+    if let (true, Some(name)) = (on, elsewhere) {
+        let found = format!("true, though the region {name:?} is not on this machine");
+        let expected =
+            "no DEV in production: it opens the API, lets clients choose their region and makes up a SESSION_KEY";
+        log.error(&path.key("DEV"), found, expected, "remove it; for `wrangler dev` write DEV=true into .dev.vars");
     }
 }
 

@@ -1,21 +1,26 @@
 //! `/_homing/*`: the operators' side. Rare, so it is async Rust.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{AbortSignal, Date, Env, Fetch, Method, Request, Response, Result};
+use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, Response, Result};
 
 use super::isolate;
 use crate::routing::{
     Timestamp, admin,
     facts::Url,
+    report,
     topology::{Origin, Region},
 };
 
 /// How long a health address may take.
 const HEALTH_TIMEOUT_MS: u32 = 1000;
+const HEALTH_TIMEOUT: Duration = Duration::from_millis(HEALTH_TIMEOUT_MS as u64);
 
 /// Answers a request to `/_homing/*`.
 ///
@@ -28,6 +33,7 @@ pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web
     let path = Url::parse(&url).map_or("", |url| url.path);
     let request = Request::from(request);
     let response = match path {
+        "/_homing" => redirect("/_homing/"),
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
         path if path.starts_with("/_homing/api/") => match permitted(&request, &env) {
             Err(turned_away) => problem(turned_away.status(), &turned_away.body()),
@@ -58,7 +64,7 @@ async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
         return Response::error("not configured", 500);
     };
     let mut hasher = DefaultHasher::new();
-    snapshot.to_string().hash(&mut hasher);
+    report::fingerprint(&snapshot).hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
     if let Value::Object(fields) = &mut snapshot {
@@ -76,15 +82,29 @@ async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
 /// What a region's health address says; nothing if it says nothing in time.
 async fn health(region: &Region, env: &Env) -> Option<Value> {
     let path = &region.health;
+    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
     let mut response = match &region.origin {
         Origin::Url(url) => {
-            let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
             let request = Request::new(&format!("{url}{path}"), Method::Get).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
-        Origin::Service(name) => env.service(name).ok()?.fetch(format!("https://{name}{path}"), None).await.ok()?,
+        Origin::Service(name) => {
+            let service = env.service(name).ok()?;
+            let answer = std::pin::pin!(service.fetch(format!("https://{name}{path}"), None));
+            // A binding takes no signal.
+            match select(answer, Delay::from(HEALTH_TIMEOUT)).await {
+                Either::Left((answer, _)) => answer.ok()?,
+                Either::Right(_) => return None,
+            }
+        }
     };
     if response.status_code() == 200 { response.json().await.ok() } else { None }
+}
+
+fn redirect(to: &str) -> Result<Response> {
+    let response = Response::empty()?.with_status(308);
+    response.headers().set("location", to)?;
+    Ok(response)
 }
 
 fn unknown(what: &str) -> String {

@@ -46,7 +46,8 @@ export default {
       if (configured === undefined) call(() => setUp(env));
       if (configured) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
       const url = request.url;
-      if (url.startsWith("/_homing/", url.indexOf("/", 8))) return await api(request, env);
+      const path = url.indexOf("/", 8);
+      if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);
       return await new Drive(request, env, ctx).run();
     } catch (error) {
       if (!(error instanceof Panic)) console.error(JSON.stringify({ level: "error", message: "the edge failed", error: String(error?.stack ?? error) }));

@@ -12,12 +12,13 @@ use std::{
 use super::wire;
 use crate::routing::{
     Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
+    admit::access_of,
     clock::Clock,
     keys::{Key, SessionKeys},
     problem::Problem,
     reason::Reason,
-    report::{Report, record_json},
-    topology::{self, KeyPath, raw},
+    report::{Report, record_json, refusal_json},
+    topology::{self, Access, KeyPath, raw},
 };
 
 /// The secrets as the platform has them; empty where not set.
@@ -132,7 +133,8 @@ pub(super) fn begin(now: Timestamp, text: &str) -> String {
     match CLOCK.with_borrow_mut(|clock| admit(&facts, &isolate.settings, clock)) {
         Err(problem) => {
             REPORT.with_borrow_mut(Report::refused);
-            wire::refusal(&problem)
+            let line = (isolate.log != Log::Off).then(|| refusal_json(&problem, facts.method, now).to_string());
+            wire::refusal(&problem, access_of(facts.method), line.as_deref())
         }
         Ok(intent) => {
             let id = NEXT_ID.get();
@@ -149,7 +151,7 @@ pub(super) fn begin(now: Timestamp, text: &str) -> String {
 pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal() };
     let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
-        return wire::refusal(&Problem::of(Reason::DeadlineExceeded));
+        return wire::refusal(&Problem::of(Reason::DeadlineExceeded), Access::Read, None);
     };
     #[cfg(feature = "planted-panic")]
     if text.contains("\nplanted-panic\n") {
@@ -205,7 +207,7 @@ pub(super) fn in_flight() -> usize {
 }
 
 fn internal() -> String {
-    wire::refusal(&Problem::of(Reason::Internal))
+    wire::refusal(&Problem::of(Reason::Internal), Access::Read, None)
 }
 
 /// The settings, for `/_homing/*`.

@@ -16,7 +16,7 @@ use crate::routing::{
     problem::Problem,
     settle::{Source, refusal as refusal_parts},
     time::millis,
-    topology::{Location, Origin},
+    topology::{Access, Location, Origin},
 };
 
 /// Reads facts.
@@ -136,11 +136,15 @@ pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
 }
 
 /// Writes the refusal of a request that never became a flow.
-pub(super) fn refusal(problem: &Problem) -> String {
-    let (status, changes, body) = refusal_parts(problem);
+pub(super) fn refusal(problem: &Problem, access: Access, log: Option<&str>) -> String {
+    let (status, changes, body) = refusal_parts(problem, access);
     let mut text = format!("F\n{status}\nt\n");
     edits(&mut text, changes.iter());
-    text.push_str("\n\n");
+    text.push('\n');
+    if let Some(line) = log {
+        let _ = writeln!(text, "l{line}");
+    }
+    text.push('\n');
     text.push_str(&body);
     text
 }

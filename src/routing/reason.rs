@@ -43,7 +43,7 @@ reasons! {
     Unidentified = "unidentified",
     /// The home could not be found out, so a read goes to the nearest region.
     HomeUnknownNearest = "home-unknown-nearest",
-    /// The home could not be found out, so a write is refused.
+    /// The home could not be found out, and nothing else will do.
     HomeUnknown = "home-unknown",
     /// The origin does not own this and named the owner, at a higher epoch.
     Misdirected = "misdirected",
@@ -75,12 +75,10 @@ reasons! {
     DeadlineExceeded = "deadline-exceeded",
     /// The region failed several times in a row and is tried last.
     RegionSuspect = "region-suspect",
-    /// The region lags more than the dataset's bound.
+    /// It lags more than the dataset's bound allows.
     LagOverBound = "lag-over-bound",
 
     // How the home was found.
-    /// One region owns the dataset.
-    HomeOfDataset = "home-of-dataset",
     /// The session says it.
     HomeFromSession = "home-from-session",
     /// This isolate remembers it.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{
+    problem::Problem,
     settle::Record,
     time::Timestamp,
     topology::{Origin, RegionId, Rule, Topology},
@@ -134,6 +135,28 @@ fn datasets(view: &View) -> Vec<Value> {
         })
     };
     topology.datasets().map(describe).collect()
+}
+
+/// How much a lag must change before a page that polls is told, in milliseconds.
+const LAG_STEP: f64 = 250.0;
+
+/// The snapshot as text, but for what changes while nothing happens: small differences of lag.
+#[must_use]
+pub fn fingerprint(snapshot: &Value) -> String {
+    let mut calm = snapshot.clone();
+    let regions = calm.get_mut("regions").and_then(Value::as_array_mut);
+    let lags = regions.into_iter().flatten().filter_map(|region| region.pointer_mut("/health/lag_ms")?.as_object_mut());
+    for lag in lags.flat_map(serde_json::Map::values_mut) {
+        *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    }
+    calm.to_string()
+}
+
+/// A request that was refused at the door, as one line of the log: nothing of it but the method is worth trusting.
+#[must_use]
+pub fn refusal_json(problem: &Problem, method: &str, now: Timestamp) -> Value {
+    let method: String = method.chars().take(16).collect();
+    json!({ "at": now.0, "method": method, "reason": problem.reason.token(), "status": problem.status })
 }
 
 /// One request as one line of the log or one row of the dashboard. Every field is on this list; none holds a header or a query.

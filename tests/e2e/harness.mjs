@@ -108,6 +108,11 @@ export async function startRegions({ ports, args = [], stdio } = {}) {
     rmSync(data, { recursive: true, force: true });
   };
   started.add(stop);
+  // Miniflare ends the process itself on a signal, so the regions must go with the process and not only by `stop`.
+  process.once("exit", () => {
+    for (const region of regions) region.child?.kill("SIGKILL");
+    rmSync(data, { recursive: true, force: true });
+  });
   Object.defineProperty(all, "stop", { value: stop });
   Object.defineProperty(all, "heal", { value: () => Promise.all(regions.map((region) => region.control({ mode: "ok", paths: [], lag_ms: 0, cut: [] }))) });
   return all;

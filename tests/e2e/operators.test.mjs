@@ -40,6 +40,31 @@ test("the snapshot tells of regions, datasets and the last decisions with their 
   assert.deepEqual([last.method, last.path, last.region, last.reason, last.status, last.trace.at(-1)], ["GET", "/echo", "ap", "nearest", 200, "nearest ap"]);
 });
 
+test("/_homing leads to the dashboard", async () => {
+  const answer = await new Client(router.url).get("/_homing");
+  assert.deepEqual([answer.status, answer.headers.location], [308, "/_homing/"]);
+});
+
+test("a page that polls an idle router gets 304", async () => {
+  const client = new Client(router.url);
+  const unchanged = await waitUntil(async () => {
+    const { headers } = await client.get("/_homing/api/snapshot");
+    const again = await client.get("/_homing/api/snapshot", { headers: { "if-none-match": headers.etag } });
+    return again.status === 304 && again;
+  }, "nothing has changed");
+  assert.equal(unchanged.text, "");
+});
+
+test("a request that is refused at the door is logged too", async () => {
+  await new Client(router.url).request("POST", `/${"x".repeat(9000)}`).then((answer) => assert.equal(answer.headers["homing-write-outcome"], "not-sent"));
+  const line = await waitUntil(() => log.split("\n").find((line) => line.includes('"url-too-long"')), "the line is logged");
+  assert.deepEqual([JSON.parse(line).method, JSON.parse(line).status], ["POST", 414]);
+});
+
+test("what the demo keeps for its peers does not answer through the router", async () => {
+  for (const path of ["/control", "/control/seen?path=/", "/replicate?from=us&after=0"]) assert.equal((await new Client(router.url, "eu").get(path)).status, 404, path);
+});
+
 test("a region that does not answer is shown as unreachable", async () => {
   await regions.ap.control({ mode: "refuse" });
   await waitUntil(async () => (await router.snapshot()).regions[2].reachable === false, "ap is unreachable");

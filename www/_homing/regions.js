@@ -1,7 +1,7 @@
 // The regions: what state each is in, how each pair replicates, and a card for each region.
 import { NONE, ago, el, list, number, own, span, word } from "./dom.js";
 
-// Past these, a region that lags is left out of session reads, then of all reads.
+// Past these, a lag is worth a look, then worth getting up for.
 const LAG_SESSIONS = 10_000;
 const LAG_ALL = 60_000;
 
@@ -30,7 +30,7 @@ function peerLine(health, peer) {
   const reaches = own(health.reachable, peer);
   const lag = own(health.lag_ms, peer);
   const level = lag >= LAG_ALL ? "bad" : lag >= LAG_SESSIONS ? "warn" : "";
-  const means = level && (level === "bad" ? "lags too far for any read" : "lags too far for session reads");
+  const means = level && (level === "bad" ? "more than a minute behind" : "more than ten seconds behind");
   return el(
     "tr",
     null,

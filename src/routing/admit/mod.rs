@@ -108,8 +108,13 @@ fn is_this_router(hop: &str) -> bool {
 /// GET, HEAD and QUERY (RFC 10008) read, everything else writes, an unknown method too; a route may say otherwise.
 /// An upgraded connection can carry anything, so it counts as a write whatever the route says.
 fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
-    let by_method = if matches!(method, "GET" | "HEAD" | "QUERY") { Access::Read } else { Access::Write };
-    if upgrade { Access::Write } else { route.and_then(|route| route.access).unwrap_or(by_method) }
+    if upgrade { Access::Write } else { route.and_then(|route| route.access).unwrap_or(access_of(method)) }
+}
+
+/// What a method does where no route says otherwise.
+#[must_use]
+pub fn access_of(method: &str) -> Access {
+    if matches!(method, "GET" | "HEAD" | "QUERY") { Access::Read } else { Access::Write }
 }
 
 fn open_session(facts: &Facts<'_>, settings: &Settings) -> (Opened, Carrier) {

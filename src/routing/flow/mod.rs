@@ -112,6 +112,8 @@ pub struct Flow {
     /// A copy in the driver's hands that may be shown if every region fails.
     held: Option<cached::Held>,
     attempts: u8,
+    /// Whether a region other than the nearest was asked.
+    crossed: bool,
     /// When the last send began.
     asked: Timestamp,
     lessons: Vec<Lesson>,
@@ -145,6 +147,7 @@ impl Flow {
             cache: CacheState::Bypass,
             held: None,
             attempts: 0,
+            crossed: false,
             asked: now,
             lessons: Vec::new(),
             publish: None,
@@ -230,6 +233,7 @@ impl Flow {
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
     fn send(&mut self, region: RegionId, owner: Option<Owner>, delay: Duration, now: Timestamp) -> Step {
         self.attempts += 1;
+        self.crossed |= self.intent.near.first() != Some(&region);
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
         let intent = &self.intent;
@@ -265,6 +269,7 @@ impl Flow {
             reason,
             cache: self.cache,
             attempts: self.attempts,
+            crossed: self.crossed,
             asked: self.asked,
             now,
             trace: std::mem::take(&mut self.trace),

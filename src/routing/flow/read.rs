@@ -108,7 +108,8 @@ impl Flow {
             return self.settle(ended, &answer, now);
         }
         let reason = match (self.attempts, self.freshness.needs_home()) {
-            (0, _) => Reason::HomeUnknown,
+            (0, true) => Reason::HomeUnknown,
+            (0, false) => Reason::LagOverBound,
             (1, true) => Reason::HomeDown,
             _ if !self.has_time(now) => Reason::DeadlineExceeded,
             _ => Reason::AllRegionsFailed,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::routing::{
     cache::{CacheKey, Coding, Copy, NoStore, Place, STORED_CONTROL, Storing, store},
-    flow::{Answer, is_gateway_failure},
+    flow::Answer,
     headers::{Edit, Edits, strip_response},
     intent::{CacheUse, Intent, Lookup},
     memory::Lesson,
@@ -119,7 +119,7 @@ impl Written {
         match self {
             Self::Yes => true,
             Self::No | Self::Hardly => false,
-            Self::Perhaps => (200..400).contains(&status) || is_gateway_failure(status),
+            Self::Perhaps => (200..400).contains(&status) || status >= 500,
         }
     }
 

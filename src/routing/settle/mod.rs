@@ -203,6 +203,7 @@ pub struct Ending<'f> {
     pub(super) reason: Reason,
     pub(super) cache: CacheState,
     pub(super) attempts: u8,
+    pub(super) crossed: bool,
     pub(super) asked: Timestamp,
     pub(super) now: Timestamp,
     pub(super) trace: Trace,
@@ -213,7 +214,6 @@ pub struct Ending<'f> {
 impl Ending<'_> {
     fn settlement(self, status: u16, source: Source, edits: Edits) -> Settlement {
         let publish = self.publish.map(|(subject, owned)| Publish::new(subject, owned, self.view));
-        let nearest = self.intent.near.first().copied();
         Settlement {
             status,
             source,
@@ -229,7 +229,7 @@ impl Ending<'_> {
                 dataset: self.intent.dataset,
                 access: self.intent.access,
                 region: self.region,
-                crossed: self.attempts > 1 || (self.attempts == 1 && self.region != nearest),
+                crossed: self.crossed,
                 reason: self.reason,
                 status,
                 attempts: self.attempts,
@@ -311,13 +311,16 @@ pub fn problem_fields(problem: &Problem) -> Edits {
     edits
 }
 
-/// A request that was refused before it became a flow.
+/// A request that was refused before it became a flow. A write among them was certainly not sent.
 #[must_use]
-pub fn refusal(problem: &Problem) -> (u16, Edits, String) {
+pub fn refusal(problem: &Problem, access: Access) -> (u16, Edits, String) {
     let mut edits = vec![
         Edit::Set("homing-reason", problem.reason.token().to_owned()),
         Edit::Set("cache-status", CacheState::Bypass.forwarded().to_owned()),
     ];
+    if access == Access::Write {
+        edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
+    }
     edits.extend(problem_fields(problem));
     (problem.status, edits, problem.body())
 }

@@ -176,6 +176,11 @@ impl IntoResponse for Answer {
 /// Around every request: noted, checked, hurt if a fault is in force, and told how far behind the peers this region is.
 pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    // What is for peers and for people at this machine does not answer whom the router brings.
+    let inside = path.starts_with("/control") || path == "/replicate";
+    if inside && request.headers().contains_key("cdn-loop") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if path.starts_with("/control") {
         return next.run(request).await;
     }
