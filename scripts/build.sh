@@ -15,7 +15,7 @@ env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --lib --crate-type
 wasm=$target_dir/wasm32-unknown-unknown/release/homing.wasm
 
 # Only what changed is made again: optimising takes longer than all the rest.
-stamp=$(cat "$wasm" src/edge/entry.mjs scripts/build.sh package-lock.json | sha256sum)
+stamp=$(cat "$wasm" src/edge/*.mjs scripts/build.sh package-lock.json | sha256sum)
 if [ "$(cat "$out/.stamp" 2>/dev/null || true)" = "$stamp" ]; then exit 0; fi
 
 "$WASM_BINDGEN" --target web --no-typescript --out-dir "$out" --out-name homing "$wasm"

@@ -5,14 +5,12 @@
 //! is said now; look at the difference before you keep it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    fmt::Write,
-    fs,
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+#[path = "support/config.rs"]
+mod config;
 
+use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, rc::Rc};
+
+use config::*;
 use homing::routing::{
     Facts, Settings, Timestamp, admit,
     clock::Clock,
@@ -20,27 +18,10 @@ use homing::routing::{
     headers::Headers,
     keys::{Key, SessionKeys},
     topology::{
-        Complaints, KeyPath, MAX_REGIONS, RegionId, RegionSet, Rule, Severity, SubjectKind, Topology, parse,
+        MAX_REGIONS, Severity, SubjectKind, Topology,
         raw::{self, Raw},
     },
 };
-use proptest::{prelude::*, strategy::ValueTree};
-
-fn at(place: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(place)
-}
-
-fn base() -> Raw {
-    raw::from_json(&fs::read_to_string(at("tests/golden/topology/base.json")).unwrap()).unwrap()
-}
-
-fn check(vars: &Raw) -> Result<(Topology, Complaints), Complaints> {
-    parse(vars, &KeyPath::default().key("vars"))
-}
-
-fn accept(vars: &Raw) -> Topology {
-    check(vars).map(|(topology, _)| topology).unwrap_or_else(|complaints| panic!("{complaints}"))
-}
 
 /// What is said of the vars, a line each.
 fn sentences(vars: &Raw) -> String {
@@ -291,174 +272,4 @@ fn a_key_that_stands_twice_is_no_json_of_a_topology() {
 fn json_that_is_nested_without_end_is_refused() {
     let error = raw::from_json(&"[".repeat(100_000)).unwrap_err();
     assert_eq!(error, "recursion limit exceeded at line 1 column 128");
-}
-
-/// Words that the parser knows, so that what is made up gets past its first questions.
-const KEYS: &str = "REGIONS DATASETS ROUTES ROUTES_2 ROUTES_3 IDENTITY us eu cart likes origin service location lat lon \
-    health deadline default_home ownership home subject regions staleness conflicts rule explain match dataset \
-    read_after_write on_home_down access idempotent cache user tenant response_header header cookie path host";
-const TEXTS: &str = "us|eu|cart|likes|user|tenant|single-writer|geo-partitioned|multi-writer|merge|session|home|stale|read|\
-    write|30s|https://eu.example.com|REGION_EU|GET /api/*|*.example.com/{id}|/t/{tenant}/*|{user}.example.com|\
-    Homing-Subject| ";
-
-fn key() -> impl Strategy<Value = String> {
-    prop_oneof![8 => prop::sample::select(KEYS.split(' ').map(str::to_owned).collect::<Vec<_>>()), 1 => ".{0,12}", 1 => "ROUTES_[0-9]{0,22}"]
-}
-
-fn tree() -> impl Strategy<Value = Raw> {
-    let leaf = prop_oneof![
-        1 => Just(Raw::Null),
-        2 => any::<bool>().prop_map(Raw::Bool),
-        2 => any::<f64>().prop_map(Raw::Number),
-        8 => prop::sample::select(TEXTS.split('|').collect::<Vec<_>>()).prop_map(|text| Raw::Text(text.to_owned())),
-        2 => "\\PC{0,80}".prop_map(Raw::Text),
-        1 => "[/{}a-zé%.*? ]{0,12}".prop_map(Raw::Text),
-    ];
-    leaf.prop_recursive(5, 64, 6, |inner| {
-        prop_oneof![
-            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Raw::List),
-            3 => prop::collection::vec((key(), inner), 0..6).prop_map(Raw::Table),
-        ]
-    })
-}
-
-/// What is done to a sound topology: the place is a walk of choices, each taken modulo what there is to choose from.
-#[derive(Clone, Debug)]
-enum Blow {
-    Replace(Raw),
-    Remove,
-    Add(String, Raw),
-}
-
-fn blow() -> impl Strategy<Value = (Vec<usize>, Blow)> {
-    let kind = prop_oneof![
-        tree().prop_map(Blow::Replace),
-        Just(Blow::Remove),
-        (key(), tree()).prop_map(|(key, value)| Blow::Add(key, value)),
-    ];
-    (prop::collection::vec(any::<usize>(), 1..5), kind)
-}
-
-fn strike(here: &mut Raw, place: &[usize], blow: Blow) {
-    let Some((choice, further)) = place.split_first() else { return };
-    let next = match here {
-        Raw::Table(entries) if !entries.is_empty() => choice % entries.len(),
-        Raw::List(members) if !members.is_empty() => choice % members.len(),
-        _ => return,
-    };
-    if !further.is_empty() {
-        match here {
-            Raw::Table(entries) => strike(&mut entries[next].1, further, blow),
-            Raw::List(members) => strike(&mut members[next], further, blow),
-            _ => {}
-        }
-        return;
-    }
-    match (here, blow) {
-        (Raw::Table(entries), Blow::Replace(value)) => entries[next].1 = value,
-        (Raw::Table(entries), Blow::Add(key, value)) => entries.insert(next, (key, value)),
-        (Raw::List(members), Blow::Replace(value)) => members[next] = value,
-        (Raw::List(members), Blow::Add(_, value)) => members.insert(next, value),
-        (Raw::Table(entries), Blow::Remove) => drop(entries.remove(next)),
-        (Raw::List(members), Blow::Remove) => drop(members.remove(next)),
-        _ => {}
-    }
-}
-
-/// What the core relies on for every topology that was accepted.
-fn hold_invariants(topology: &Topology) {
-    let all: HashSet<RegionId> = topology.regions().map(|(id, _)| id).collect();
-    assert!((1..=MAX_REGIONS).contains(&all.len()), "one region at least, and no more than a word holds");
-    assert!(all.contains(&topology.default_home()));
-    for (_, region) in topology.regions() {
-        assert!(!region.name.is_empty() && region.name.len() <= 32 && region.health.starts_with('/'));
-    }
-    let known = |set: RegionSet| !set.is_empty() && set.iter().all(|id| all.contains(&id));
-    for (_, dataset) in topology.datasets() {
-        match &dataset.rule {
-            Rule::SingleWriter { home } => assert!(all.contains(home)),
-            Rule::GeoPartitioned { subject, regions } => {
-                assert!(known(*regions));
-                assert!(known(topology.residency(*subject)), "a subject must be able to live somewhere");
-                assert!(topology.identity().source(*subject).is_some(), "somebody must say who the subject is");
-            }
-            Rule::MultiWriter { regions, conflicts } => {
-                assert!(known(*regions));
-                assert!(!conflicts.explain.trim().is_empty(), "conflicts must be explained to users");
-            }
-        }
-    }
-    for route in topology.routes() {
-        assert!(route.dataset.is_none_or(|id| topology.dataset(id).is_some()), "a route's dataset exists");
-    }
-}
-
-/// Complaints come from anything; each must be a whole sentence, and the topology ships only if none is an error.
-fn survive(vars: &Raw) -> bool {
-    match check(vars) {
-        Ok((topology, warnings)) => {
-            assert!(!warnings.has_errors());
-            hold_invariants(&topology);
-            true
-        }
-        Err(complaints) => {
-            assert!(complaints.has_errors());
-            for complaint in &complaints.0 {
-                let parts = [&complaint.found, &complaint.expected, &complaint.remedy];
-                assert!(parts.iter().all(|part| !part.is_empty()), "{complaint}");
-            }
-            false
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_parser_survives_whatever_stands_in_the_vars(vars in tree()) {
-        survive(&vars);
-    }
-
-    #[test]
-    fn the_parser_survives_whatever_stands_under_the_names_it_knows(
-        regions in tree(), datasets in tree(), routes in prop::collection::vec(tree(), 0..4), identity in tree(),
-    ) {
-        let vars = [("REGIONS", regions), ("DATASETS", datasets), ("ROUTES", Raw::List(routes)), ("IDENTITY", identity)];
-        survive(&Raw::Table(vars.map(|(name, value)| (name.to_owned(), value)).into()));
-    }
-
-    #[test]
-    fn what_is_accepted_keeps_its_promises(blows in prop::collection::vec(blow(), 0..4)) {
-        let mut vars = base();
-        blows.into_iter().for_each(|(place, blow)| strike(&mut vars, &place, blow));
-        survive(&vars);
-    }
-
-    #[test]
-    fn reading_json_survives_any_text(text in "\\PC*") {
-        let _ = raw::from_json(&text);
-    }
-
-    #[test]
-    fn reading_json_survives_what_is_almost_json(text in r#"[\[\]{}:,"a1e.\\ u-]{0,40}"#) {
-        if let Ok(vars) = raw::from_json(&text) {
-            survive(&vars);
-        }
-    }
-}
-
-#[test]
-fn some_of_what_is_made_up_is_accepted_and_some_is_not() {
-    // Else the test above would hold without having seen anything.
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let strategy = prop::collection::vec(blow(), 0..4);
-    let accepted = (0..256).filter(|_| {
-        let mut vars = base();
-        let blows = strategy.new_tree(&mut runner).unwrap().current();
-        blows.into_iter().for_each(|(place, blow)| strike(&mut vars, &place, blow));
-        survive(&vars)
-    });
-    let accepted = accepted.count();
-    assert!((32..224).contains(&accepted), "{accepted} of 256 were accepted");
 }

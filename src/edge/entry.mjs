@@ -1,6 +1,8 @@
 // Drives the router: hands facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
 import module from "./homing_bg.wasm";
+import { watched } from "./body.mjs";
+import { edit, facts, head, respond } from "./fields.mjs";
 import { abandon, api, begin, configure, initSync, resume } from "homing-wasm";
 
 const wasm = initSync({ module });
@@ -55,65 +57,6 @@ export default {
     }
   },
 };
-
-// Header fields cross into the platform's own objects one by one and dearly, so they are read once, changed here as plain
-// properties, and handed over whole.
-
-/** The facts as text; the header fields also go into `fields`. */
-function facts(request, fields) {
-  const { method, cf } = request;
-  // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
-  const accepts = cf?.clientAcceptEncoding;
-  let headers = "";
-  for (const [name, value] of request.headers) {
-    fields[name] = value;
-    if (accepts === undefined || name !== "accept-encoding") headers += `\n${name}\n${value}`;
-  }
-  if (accepts) headers += `\naccept-encoding\n${accepts}`;
-  // The body of a GET is never sent on, so only its length could be of interest.
-  const body = method === "GET" || method === "HEAD" ? "content-length" in fields || "transfer-encoding" in fields : request.body !== null;
-  return `${method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${body ? 1 : 0}${headers}`;
-}
-
-/** A response's head as text; its header fields also go into `fields`, cookies apart since they do not fold into one line. */
-function head(response, fields) {
-  let text = String(response.status);
-  for (const [name, value] of response.headers) {
-    text += `\n${name}\n${value}`;
-    put(fields, name, value);
-  }
-  return text;
-}
-
-const COOKIES = Symbol("set-cookie");
-
-function put(fields, name, value) {
-  if (name === "set-cookie") (fields[COOKIES] ??= []).push(value);
-  else fields[name] = name in fields ? `${fields[name]}, ${value}` : value;
-}
-
-/** Applies edits from line `at` on; returns the place after the empty line that ends them. */
-function edit(fields, lines, at) {
-  for (; lines[at]; at++) {
-    const line = lines[at];
-    const tab = line.indexOf("\t");
-    if (line[0] === "-") remove(fields, line.slice(1));
-    else if (line[0] === "=") fields[line.slice(1, tab)] = line.slice(tab + 1);
-    else put(fields, line.slice(1, tab), line.slice(tab + 1));
-  }
-  return at + 1;
-}
-
-function remove(fields, name) {
-  delete fields[name === "set-cookie" ? COOKIES : name];
-}
-
-/** A response of these fields. */
-function respond(body, fields, init) {
-  const response = new Response(body, { ...init, headers: fields });
-  if (fields[COOKIES]) for (const cookie of fields[COOKIES]) response.headers.append("set-cookie", cookie);
-  return response;
-}
 
 /** One request on its way through the steps. */
 class Drive {
@@ -269,41 +212,4 @@ class Drive {
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     this.ctx.waitUntil(Promise.resolve(work).catch((error) => console.error(JSON.stringify({ level: "error", message: "an effect failed", kind, error: String(error) }))));
   }
-}
-
-/**
- * A body that is cut when its source stands still for too long or breaks off. The hooks: `cut` does the cutting, `waits` and
- * `moves` hear when the source is waited for and when a piece came, `dropped` hears that nobody reads on.
- */
-function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) {
-  const reader = body.getReader();
-  let wanted = true;
-  const stream = new ReadableStream({
-    async pull(controller) {
-      waits?.();
-      const timer = setTimeout(cut, idle);
-      try {
-        const { done, value } = await reader.read();
-        if (!wanted) return;
-        if (done) controller.close();
-        else controller.enqueue(value);
-        moves?.();
-      } catch (error) {
-        if (!wanted) return;
-        cut();
-        controller.error(error);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-    cancel() {
-      wanted = false;
-      dropped();
-    },
-  });
-  if (length === undefined) return stream;
-  // Keeps Content-Length.
-  const { readable, writable } = new FixedLengthStream(Number(length));
-  ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
-  return readable;
 }

@@ -4,17 +4,17 @@
 mod cached;
 mod home;
 mod read;
+mod step;
 mod write;
 
 use std::{rc::Rc, time::Duration};
 
 pub use cached::key as cache_key;
+pub use step::{Answer, Event, Found, Outcome, Step};
 
 use super::{
     attempt::{self, Attempt},
-    cache::CacheKey,
     facts::Replay,
-    headers::Headers,
     intent::{CacheUse, Intent},
     memory::{Lesson, Memory},
     ownership::{Owner, Ownership},
@@ -35,66 +35,6 @@ pub const MOST_ATTEMPTS: u8 = 2;
 const LINGER: Duration = Duration::from_secs(5);
 /// The same for one whose body streams in.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(3600);
-
-/// What to do next.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Look whether the edge holds a copy.
-    ProbeCache(CacheKey),
-    /// Ask the home store where the subject lives.
-    LookUpHome(SubjectId),
-    /// Send to a region.
-    Send(Box<Attempt>),
-    /// Answer the client; the flow is over.
-    Finish(Box<Settlement>),
-}
-
-/// What came of a step.
-#[derive(Clone, Debug)]
-pub enum Event<'a> {
-    /// Of a probe: the stored response, if there is one.
-    Cache(Option<Answer<'a>>),
-    /// Of a look-up.
-    Home(Found<'a>),
-    /// Of a send.
-    Origin(Outcome<'a>),
-}
-
-/// What the home store said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// This text.
-    Value(&'a str),
-    /// Nothing is stored.
-    Absent,
-    /// It failed, or took longer than a look-up may.
-    Failed,
-}
-
-/// A response's head.
-#[derive(Clone, Debug)]
-pub struct Answer<'a> {
-    /// Its status.
-    pub status: u16,
-    /// Its header fields.
-    pub headers: Headers<'a>,
-}
-
-/// What came of a send.
-#[derive(Clone, Debug)]
-pub enum Outcome<'a> {
-    /// An answer.
-    Answered(Answer<'a>),
-    /// No headers in time.
-    TimedOut,
-    /// No connection came about, and the driver knows that nothing was sent. workerd never knows: it reports a refused
-    /// connection like a broken one. Cloudflare's network answers 521 in its place.
-    Refused,
-    /// The connection broke after something may have been sent, or before a small answer was whole.
-    Broken,
-    /// The client's own body stood still or broke off.
-    Unsent,
-}
 
 /// An admitted request on its way.
 #[derive(Clone, Debug)]

@@ -1,0 +1,120 @@
+//! What is told about a request: of the cache, of a write, of the whole.
+
+use crate::routing::{
+    reason::Reason,
+    time::Timestamp,
+    topology::{Access, DatasetId, RegionId},
+    trace::Trace,
+};
+
+/// What the edge cache did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheState {
+    /// Answered.
+    Hit,
+    /// Answered with an expired copy, since every region failed.
+    Stale,
+    /// Held nothing.
+    Miss,
+    /// Held something expired.
+    Expired,
+    /// Held something that predates the session's write or the dataset's bound.
+    TooOld,
+    /// Was not asked, since the client wanted a new answer.
+    NotWanted,
+    /// Took no part.
+    Bypass,
+}
+
+impl CacheState {
+    /// The reason that stands for it.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Hit => Reason::CacheHit,
+            Self::Stale => Reason::CacheStale,
+            Self::Miss => Reason::CacheMiss,
+            Self::Expired => Reason::CacheExpired,
+            Self::TooOld => Reason::CacheTooOld,
+            Self::NotWanted | Self::Bypass => Reason::CacheBypass,
+        }
+    }
+
+    /// The word in records: `hit`, `stale`, `miss` or `bypass`.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Miss | Self::Expired | Self::TooOld | Self::NotWanted => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+
+    /// `Cache-Status` for a request that was forwarded (RFC 9211 section 2.2).
+    pub(super) fn forwarded(self) -> &'static str {
+        match self {
+            Self::Miss => "homing; fwd=uri-miss",
+            Self::Expired => "homing; fwd=stale",
+            Self::TooOld | Self::NotWanted => "homing; fwd=request",
+            Self::Bypass | Self::Hit | Self::Stale => "homing; fwd=bypass",
+        }
+    }
+}
+
+/// What became of a write that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It never left.
+    NotSent,
+    /// It was refused before anything was done.
+    Refused,
+    /// Nobody can say.
+    Unknown,
+    /// It was done.
+    Committed,
+}
+
+impl WriteOutcome {
+    /// The word in `Homing-Write-Outcome`.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::NotSent => "not-sent",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Committed => "committed",
+        }
+    }
+}
+
+/// What is told about a request: one log line, one row of the dashboard.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When it came.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: String,
+    /// Its path; never the query, which may hold secrets.
+    pub path: String,
+    /// What it concerned.
+    pub dataset: Option<DatasetId>,
+    /// Whether it could change anything.
+    pub access: Access,
+    /// Who answered.
+    pub region: Option<RegionId>,
+    /// Whether a region other than the nearest was asked.
+    pub crossed: bool,
+    /// Why.
+    pub reason: Reason,
+    /// The status.
+    pub status: u16,
+    /// How often it was sent.
+    pub attempts: u8,
+    /// What the edge cache did.
+    pub cache: CacheState,
+    /// How long it took to the head of the answer, in milliseconds.
+    pub took: u64,
+    /// The rules that decided.
+    pub trace: Trace,
+}

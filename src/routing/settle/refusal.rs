@@ -1,0 +1,54 @@
+//! The router's own answers: the fields of a problem, and a refusal at the door.
+
+use std::time::Duration;
+
+use super::{CacheState, WriteOutcome};
+use crate::routing::{
+    attempt::SLACK,
+    headers::{Edit, Edits},
+    problem::Problem,
+    reason::Reason,
+    topology::Access,
+};
+
+/// The header fields of a problem; the same for those that are found before a flow exists.
+#[must_use]
+pub fn problem_fields(problem: &Problem) -> Edits {
+    let mut edits = vec![
+        Edit::Set("content-type", "application/problem+json".to_owned()),
+        Edit::Set("cache-control", "no-store".to_owned()),
+    ];
+    if let Some(after) = problem.retry_after {
+        edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(SLACK).as_secs().to_string()));
+    }
+    // RFC 9209 section 2.3.
+    let error = match problem.reason {
+        Reason::WriteNotSent => Some("connection_refused"),
+        Reason::WriteUnknown | Reason::HomeDown | Reason::AllRegionsFailed => Some("destination_unavailable"),
+        Reason::DeadlineExceeded => Some("http_response_timeout"),
+        Reason::Loop => Some("proxy_loop_detected"),
+        Reason::Internal => Some("proxy_internal_error"),
+        Reason::BodyOnGet
+        | Reason::BadRequest
+        | Reason::RequestIncomplete
+        | Reason::UrlTooLong
+        | Reason::HeadersTooLarge => Some("http_request_error"),
+        _ => None,
+    };
+    edits.extend(error.map(|error| Edit::Set("proxy-status", format!("homing; error={error}"))));
+    edits
+}
+
+/// A request that was refused before it became a flow. A write among them was certainly not sent.
+#[must_use]
+pub fn refusal(problem: &Problem, access: Access) -> (u16, Edits, String) {
+    let mut edits = vec![
+        Edit::Set("homing-reason", problem.reason.token().to_owned()),
+        Edit::Set("cache-status", CacheState::Bypass.forwarded().to_owned()),
+    ];
+    if access == Access::Write {
+        edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
+    }
+    edits.extend(problem_fields(problem));
+    (problem.status, edits, problem.body())
+}

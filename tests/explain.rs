@@ -1,0 +1,136 @@
+//! Expectations and `homing explain`, run as they are built.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test explain` writes down what `homing explain` says now.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "support/command.rs"]
+mod command;
+
+use std::fs;
+
+use command::*;
+use serde_json::Value;
+
+/// What is said of these expectations.
+fn expect(tests: &str) -> Run {
+    homing(&directory(&[("wrangler.toml", &sound()), ("wrangler.tests.toml", tests)]), &["check"])
+}
+
+#[test]
+fn expectations_that_fail_are_reported_with_the_rules_that_decided() {
+    let run = expect(
+        "[[test]]\nrequest = \"POST /api/cart\"\nnear = \"us\"\nhome = \"eu\"\n\
+         expect = { to = \"us\", reason = \"nearest\", status = 201 }\n\
+         [[test]]\nrequest = \"GET /\"\nnear = \"us\"\nexpect = { to = \"us\" }\n",
+    );
+    let expected = "error: expectation \"POST /api/cart\": to is \"eu\", expected \"us\"; \
+                    reason is \"home\", expected \"nearest\"; status is \"200\", expected \"201\"; \
+                    the rules were: session-valid, home-from-store eu, home eu\n1 error; nothing ships\n";
+    assert_eq!((run.status, run.err.as_str()), (1, expected));
+    assert!(run.out.ends_with("\nwrangler.tests.toml: 1 of 2 expectations hold\n"), "{}", run.out);
+}
+
+#[test]
+fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
+    let head = "[[test]]\nrequest = \"GET /\"\nnear = \"us\"\n";
+    for (tests, expected) in [
+        (
+            format!("{head}expects = {{ to = \"us\" }}\n"),
+            "\"GET /\": found the unknown key \"expects\", expected one of request, near, home, down, session, expect",
+        ),
+        (head.to_owned(), "\"GET /\": found no \"expect\", expected { to, reason, status }"),
+        (
+            format!("{head}expect = {{}}\n"),
+            "\"GET /\": \"expect\" is empty, expected { to, reason, status } or some of them",
+        ),
+        (
+            format!("{head}expect = {{ region = \"us\" }}\n"),
+            "\"GET /\": found the unknown key \"region\", expected one of to, reason, status",
+        ),
+        (format!("{head}expect = \"us\"\n"), "\"GET /\": found \"us\", expected a table"),
+        (format!("{head}expect = {{ to = 1 }}\n"), "\"GET /\": \"to\" is 1, expected text in quotes"),
+        (format!("{head}expect = {{ status = \"200\" }}\n"), "\"GET /\": \"status\" is \"200\", expected a number"),
+        (
+            format!("{head}down = [\"eu\", 2]\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": \"down\" has 2 in its list, expected text in quotes",
+        ),
+        (
+            format!("{head}down = \"mars\"\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": there is no region \"mars\"; the topology has us, eu",
+        ),
+        (
+            "[[test]]\nrequest = \"/\"\nexpect = { to = \"us\" }\n".to_owned(),
+            "\"/\": the request is \"/\", expected a method and a path, such as \"GET /api/cart\"",
+        ),
+        (
+            format!("{head}session = \"name=ada\"\nexpect = {{ to = \"us\" }}\n"),
+            "\"GET /\": the session says \"name=ada\", expected user=NAME, home=REGION or pin=DATASET",
+        ),
+        ("# nothing\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
+        ("test = []\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
+    ] {
+        let run = expect(&tests);
+        let expected = format!("error: expectation {expected}\n1 error; nothing ships\n");
+        assert_eq!((run.status, run.err), (1, expected), "{tests}");
+    }
+}
+
+#[test]
+fn expectations_that_are_no_toml_are_pointed_at_in_their_own_file() {
+    let run = expect("[[test]\n");
+    assert_eq!(run.status, 1);
+    assert!(run.err.starts_with("error: wrangler.tests.toml is no TOML: "), "{}", run.err);
+    assert!(run.err.contains(" --> wrangler.tests.toml:1:"), "{}", run.err);
+}
+
+#[test]
+fn explain_prints_the_rules_and_the_steps() {
+    let here = golden("");
+    for (name, arguments) in [
+        ("explain-read.txt", "explain GET /api/cart --near us --home eu"),
+        ("explain-write-while-home-is-down.txt", "explain POST /api/cart --near us --home eu --down eu"),
+    ] {
+        let run = homing(&here, &arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{arguments}");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(golden(name), &run.out).unwrap();
+        }
+        assert_eq!(run.out, fs::read_to_string(golden(name)).unwrap(), "{arguments}: see tests/golden/cli/{name}");
+    }
+}
+
+#[test]
+fn explain_as_json_has_the_steps_and_the_answer() {
+    let arguments = ["explain", "POST", "/api/cart", "--near", "us", "--home", "eu", "--json"];
+    let run = homing(&golden(""), &arguments);
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(said["steps"].as_array().unwrap().len(), 2, "{said}");
+    assert_eq!((said["answer"]["region"].as_str(), said["answer"]["reason"].as_str()), (Some("eu"), Some("home")));
+}
+
+#[test]
+fn explain_says_what_it_cannot_explain() {
+    for (arguments, expected) in [
+        ("GET /api/cart --near mars", "there is no region \"mars\"; the topology has us, eu"),
+        ("GET /api/cart --home mars", "there is no region \"mars\"; the topology has us, eu"),
+        ("GET / --config gone.toml", "gone.toml cannot be read; `homing check gone.toml` says why"),
+        ("GET / --config broken.toml", "broken.toml has errors; `homing check broken.toml` lists them"),
+        ("GET / --session 1.a.b", "a real session needs SESSION_KEY in the environment to be believed"),
+    ] {
+        let here = directory(&[("wrangler.toml", &sound()), ("broken.toml", "[vars]\n")]);
+        let run = homing(&here, &[&["explain"][..], &arguments.split(' ').collect::<Vec<_>>()].concat());
+        assert_eq!((run.status, run.err), (2, format!("error: {expected}\n")), "{arguments}");
+    }
+}
+
+#[test]
+fn help_lists_check_and_explain() {
+    let run = homing(&golden(""), &["--help"]);
+    assert_eq!(run.status, 0);
+    assert!(run.out.contains("\n  check    Check wrangler.toml"), "{}", run.out);
+    assert!(run.out.contains("\n  explain  Say what the router would do"), "{}", run.out);
+    // Called with nothing it says the same, but as a mistake.
+    let run = homing(&golden(""), &[]);
+    assert_eq!(run.status, 2);
+    assert!(run.err.contains("\n  explain  Say"), "{}", run.err);
+}

@@ -1,0 +1,154 @@
+//! Worlds made at random.
+
+use homing::routing::{
+    Timestamp,
+    facts::Content,
+    memory::{Lesson, Memory},
+    ownership::{Epoch, Ownership},
+    session::{self, Pin, Session},
+    subject::SubjectId,
+    topology::SubjectKind,
+};
+use proptest::prelude::*;
+
+use crate::support::{Deed, Fields, NOW, World, keys, region, topology};
+
+pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
+pub const PATHS: [&str; 18] = [
+    "/about",
+    "/catalog/1",
+    "/catalog/none/1",
+    "/catalog/home/1",
+    "/catalog/home-stale/1",
+    "/catalog/stale/1",
+    "/cart/1",
+    "/cart/none/1",
+    "/cart/home/1",
+    "/cart/home-stale/1",
+    "/cart/stale/1",
+    "/cart/cached/1",
+    "/likes/1",
+    "/likes/none/1",
+    "/t/acme/notes",
+    "/session/1",
+    "/search",
+    "/quick/1?x=1",
+];
+
+pub fn a_region() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&REGIONS[..])
+}
+
+pub fn a_field() -> impl Strategy<Value = (String, String)> {
+    let fixed = |name: &'static str, value: &'static str| Just((name.to_owned(), value.to_owned()));
+    prop_oneof![
+        fixed("homing-wrote", "0"),
+        fixed("homing-wrote", "1"),
+        fixed("homing-subject", "ada"),
+        fixed("homing-subject", "grace"),
+        fixed("homing-subject", ""),
+        fixed("cache-control", "max-age=10"),
+        fixed("cache-control", "private"),
+        fixed("set-cookie", "a=b"),
+        fixed("connection", "x-own"),
+        (0..90_000u32).prop_map(|lag| ("homing-lag".to_owned(), format!("us={lag}, eu=x"))),
+        "[a-z]{1,9}".prop_map(|value| ("x-own".to_owned(), value)),
+    ]
+}
+
+pub fn a_deed() -> impl Strategy<Value = Deed> {
+    let status =
+        prop::sample::select(vec![200u16, 204, 301, 304, 404, 409, 421, 422, 500, 502, 503, 504, 521, 522, 524]);
+    let owner = (prop_oneof![3 => a_region(), 1 => Just("mars")], 0u64..6).prop_map(|(home, epoch)| {
+        let fields = vec![("homing-home".to_owned(), home.to_owned()), ("homing-epoch".to_owned(), epoch.to_string())];
+        Deed::Answers(421, fields)
+    });
+    prop_oneof![
+        4 => (status, prop::collection::vec(a_field(), 0..3)).prop_map(|(status, fields)| Deed::Answers(status, fields)),
+        2 => owner,
+        1 => Just(Deed::Hangs),
+        1 => Just(Deed::Refuses),
+        1 => Just(Deed::Breaks),
+        1 => Just(Deed::Unsent),
+    ]
+}
+
+pub fn a_session() -> impl Strategy<Value = Option<String>> {
+    let pin = (prop::sample::select(vec!["catalog", "cart", "likes", "notes", ""]), a_region(), -5_000i64..60_000);
+    let claims = (
+        prop::option::of(prop::sample::select(vec!["ada", "grace"])),
+        prop::option::of((prop_oneof![4 => a_region(), 1 => Just("mars")], 1u64..5)),
+        prop::collection::vec(pin, 0..4),
+    );
+    prop::option::of(claims.prop_map(|(name, home, pins)| {
+        let pin = |(dataset, place, ahead): (&str, &str, i64)| Pin {
+            dataset: dataset.to_owned(),
+            region: place.to_owned(),
+            since: NOW,
+            until: Timestamp(NOW.0.checked_add_signed(ahead).unwrap()),
+        };
+        let session = Session {
+            subject: name.map(|name| SubjectId::of(SubjectKind::User, name)),
+            home: home.map(|(home, epoch)| (home.to_owned(), Epoch(epoch))),
+            issued: NOW,
+            expires: NOW.after(session::LIFETIME),
+            pins: pins.into_iter().map(pin).collect(),
+        };
+        session::seal(&session, &keys())
+    }))
+}
+
+pub fn a_memory() -> impl Strategy<Value = Memory> {
+    let lessons = prop_oneof![
+        a_region().prop_map(|name| vec![Lesson::Failed(region(name)); 5]),
+        (a_region(), 0u64..90_000).prop_map(|(name, lag)| vec![Lesson::Lag(region(name), lag)]),
+        (a_region(), 1u64..5).prop_map(|(name, epoch)| {
+            let owned = Ownership { home: region(name), epoch: Epoch(epoch) };
+            vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned)]
+        }),
+        (a_region(), 1u64..5).prop_map(|(name, epoch)| {
+            let dataset = topology().dataset_named("catalog").unwrap();
+            vec![Lesson::Moved(dataset, Ownership { home: region(name), epoch: Epoch(epoch) })]
+        }),
+    ];
+    prop::collection::vec(lessons, 0..4).prop_map(|lessons| {
+        let mut memory = Memory::default();
+        lessons.into_iter().flatten().for_each(|lesson| memory.learn(lesson, NOW));
+        memory
+    })
+}
+
+pub fn a_copy() -> impl Strategy<Value = Option<(u16, Fields)>> {
+    let copy = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, a_region()).prop_map(|(made, fresh, grace, name)| {
+        let made = NOW.0.checked_add_signed(made).unwrap();
+        (200, vec![("homing-stored".to_owned(), format!("{made} 0 {fresh} {grace} {name} 1"))])
+    });
+    prop::option::of(copy)
+}
+
+prop_compose! {
+    pub fn a_world()(
+        method in prop::sample::select(vec!["GET", "GET", "HEAD", "QUERY", "POST", "PUT", "DELETE", "PURGE"]),
+        path in prop::sample::select(&PATHS[..]),
+        content in prop::sample::select(vec![Content::Empty, Content::Length(10), Content::Length(100_000), Content::Unknown]),
+        near in prop::option::of(a_region()),
+        session in a_session(),
+        repeats in any::<bool>(),
+        deeds in prop::collection::vec(a_deed(), 1..3),
+        store in prop_oneof![
+            Just(None), Just(Some(None)), Just(Some(Some("garbage".to_owned()))),
+            (a_region(), 1u64..5).prop_map(|(home, epoch)| Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#)))),
+        ],
+        cache in a_copy(),
+        takes in prop::sample::select(vec![0u64, 20, 4_000, 12_000, 40_000]),
+        memory in a_memory(),
+    ) -> World {
+        let mut world = World::new(&format!("{method} {path}"));
+        let reads = matches!(method, "GET" | "HEAD");
+        world.content = if reads { Content::Empty } else { content };
+        world.near = near.map(str::to_owned);
+        world.fields.extend(session.map(|sealed| ("cookie".to_owned(), format!("{}={sealed}", session::COOKIE))));
+        world.fields.extend(repeats.then(|| ("idempotency-key".to_owned(), "1".to_owned())));
+        World { deeds, store, cache, takes, memory, ..world }
+    }
+}
