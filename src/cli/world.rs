@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use crate::routing::{
     Event, Facts, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
+    answer::Answer,
     clock::Clock,
     facts::{Client, Content},
-    flow::{Answer, Found, Outcome},
+    flow::{Found, Outcome},
     headers::Headers,
     keys::{Key, SessionKeys},
     problem::Problem,

@@ -10,8 +10,9 @@ use std::fmt::Write;
 
 use crate::routing::{
     Event, Facts, Intent, Settlement, Step, Timestamp,
+    answer::Answer,
     facts::{Client, Content, Replay},
-    flow::{Answer, Found, Outcome},
+    flow::{Found, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
     settle::{Source, refusal as refusal_parts},

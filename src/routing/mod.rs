@@ -3,9 +3,11 @@
 
 pub mod admin;
 pub mod admit;
+pub mod answer;
 pub mod attempt;
 pub mod cache;
 pub mod clock;
+pub mod copies;
 pub mod facts;
 pub mod flow;
 pub mod headers;

@@ -5,11 +5,12 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use homing::routing::{
     Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
+    answer::Answer,
     attempt::Attempt,
     cache::CacheKey,
     clock::Clock,
     facts::{Client, Content},
-    flow::{Answer, Found, Outcome},
+    flow::{Found, Outcome},
     headers::{Edit, Headers},
     keys::{Key, SessionKeys},
     topology::{KeyPath, RegionId, Topology, parse::parse, raw},

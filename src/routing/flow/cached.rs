@@ -1,33 +1,16 @@
 //! The edge cache in the life of a request: may the copy answer, or be kept for worse times?
 
-use super::{Answer, Flow, Step};
+use super::{Flow, Step};
 use crate::routing::{
-    cache::{CacheKey, Coding, Copy, Judged, Place, STORED},
-    intent::{CacheUse, Intent},
+    answer::Answer,
+    cache::{Copy, Judged, STORED},
+    intent::CacheUse,
     plan::{Freshness, Standing, standing},
     reason::Reason,
     settle::CacheState,
     time::Timestamp,
     topology::{OnHomeDown, RegionId},
-    view::View,
 };
-
-/// The key of the request's copy.
-#[must_use]
-pub fn key(intent: &Intent, view: &View, coding: Coding) -> CacheKey {
-    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
-    let ownership = intent.dataset.and_then(|id| view.dataset_ownership(id));
-    let personal = matches!(&intent.cache, CacheUse::Use(lookup) if lookup.personal);
-    let place = Place {
-        scheme: &intent.scheme,
-        authority: &intent.authority,
-        target: &intent.target,
-        dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
-        epoch: ownership.map_or(0, |ownership| ownership.epoch.0),
-        subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
-    };
-    CacheKey::new(&place, coding)
-}
 
 /// A copy in the driver's hands.
 #[derive(Clone, Debug)]

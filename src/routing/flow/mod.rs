@@ -9,11 +9,12 @@ mod write;
 
 use std::{rc::Rc, time::Duration};
 
-pub use cached::key as cache_key;
-pub use step::{Answer, Event, Found, Outcome, Step};
+pub use step::{Event, Found, Outcome, Step};
 
 use super::{
+    answer::Answer,
     attempt::{self, Attempt},
+    copies,
     facts::Replay,
     intent::{CacheUse, Intent},
     memory::{Lesson, Memory},
@@ -107,7 +108,7 @@ impl Flow {
             return self.resolve(now);
         };
         self.cache = CacheState::Miss;
-        let key = cached::key(&self.intent, &self.view, lookup.coding);
+        let key = copies::key(&self.intent, &self.view, lookup.coding);
         if lookup.only_if_cached && !lookup.read {
             return self.refuse(Reason::OnlyIfCached, now);
         }
@@ -259,10 +260,4 @@ fn platform_failure(status: u16) -> Option<(Reason, WriteOutcome)> {
         522 | 524 => Some((Reason::FailoverTimeout, WriteOutcome::Unknown)),
         _ => None,
     }
-}
-
-/// Statuses that say that a gateway failed, rather than the application: 521 to 526 are the platform's own.
-#[must_use]
-pub fn is_gateway_failure(status: u16) -> bool {
-    matches!(status, 502..=504 | 521..=526)
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Ended, Flow, Outcome, Step, is_gateway_failure, platform_failure, write::named_owner};
+use super::{Ended, Flow, Outcome, Step, platform_failure, write::named_owner};
 use crate::routing::{
+    answer::{Answer, is_gateway_failure},
     memory::Lesson,
     ownership::{Owner, Ownership},
     plan::{ReadPlan, Target},

@@ -1,6 +1,6 @@
 //! What a flow asks of whoever drives it, and what comes back.
 
-use crate::routing::{attempt::Attempt, cache::CacheKey, headers::Headers, settle::Settlement, subject::SubjectId};
+use crate::routing::{answer::Answer, attempt::Attempt, cache::CacheKey, settle::Settlement, subject::SubjectId};
 
 /// What to do next.
 #[derive(Clone, Debug)]
@@ -35,15 +35,6 @@ pub enum Found<'a> {
     Absent,
     /// It failed, or took longer than a look-up may.
     Failed,
-}
-
-/// A response's head.
-#[derive(Clone, Debug)]
-pub struct Answer<'a> {
-    /// Its status.
-    pub status: u16,
-    /// Its header fields.
-    pub headers: Headers<'a>,
 }
 
 /// What came of a send.

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Ended, Flow, Outcome, Stage, Step, is_gateway_failure, platform_failure};
+use super::{Ended, Flow, Outcome, Stage, Step, platform_failure};
 use crate::routing::{
+    answer::{Answer, is_gateway_failure},
     facts::Replay,
     headers::Headers,
     memory::Lesson,

@@ -7,15 +7,15 @@ use super::{
     session::{self, Change},
 };
 use crate::routing::{
-    cache::{CacheKey, Coding, Copy, NoStore, Place, STORED_CONTROL, Storing, store},
-    flow::Answer,
+    answer::Answer,
+    cache::{Copy, NoStore, STORED_CONTROL, Storing, store},
+    copies,
     headers::{Edit, Edits, strip_response},
     intent::{CacheUse, Intent, Lookup},
     memory::Lesson,
     ownership::{Epoch, Ownership},
     reason::Reason,
-    topology::{Access, ReadAfterWrite, Route, Rule},
-    view::View,
+    topology::Access,
 };
 
 impl Ending<'_> {
@@ -48,7 +48,7 @@ impl Ending<'_> {
         }
         edits.push(Edit::Append("cache-status", status));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
-        let invalidate = if changes_target { invalidated(intent, view) } else { Vec::new() };
+        let invalidate = if changes_target { copies::made_useless(intent, view) } else { Vec::new() };
         let change = session::change(intent, view, answer, wrote, owned, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
         settlement.store = stored.and_then(Result::ok);
@@ -68,7 +68,7 @@ impl Ending<'_> {
     fn keep(&mut self, answer: &Answer<'_>, owned: Option<Ownership>, stale: bool) -> Option<Result<Store, NoStore>> {
         let CacheUse::Use(Lookup { coding, store: true, authorized, .. }) = &self.intent.cache else { return None };
         let region = self.region.filter(|_| !stale)?;
-        let key = crate::routing::flow::cache_key(self.intent, self.view, *coding);
+        let key = copies::key(self.intent, self.view, *coding);
         let storing = Storing {
             status: answer.status,
             headers: &answer.headers,
@@ -136,34 +136,6 @@ impl Written {
 fn lag(answer: &Answer<'_>) -> Option<u64> {
     let lags = answer.headers.list("homing-lag").filter_map(|pair| pair.split_once('=')?.1.trim().parse().ok());
     lags.max()
-}
-
-/// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target as a GET would be stored.
-fn invalidated(intent: &Intent, view: &View) -> Vec<CacheKey> {
-    let topology = view.topology();
-    let host = intent.authority.as_str();
-    let host = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(host, _)| host);
-    let read: Option<&Route> = topology.routes().iter().find(|route| route.pattern.matches("GET", host, intent.path()));
-    let id = read.and_then(|route| route.dataset);
-    let dataset = id.and_then(|id| topology.dataset(id));
-    let personal = dataset.is_some_and(|dataset| matches!(dataset.rule, Rule::GeoPartitioned { .. }));
-    let cached = read.and_then(|route| route.cache).unwrap_or(!personal)
-        && read.is_none_or(|route| route.read_after_write != ReadAfterWrite::Home);
-    if !cached {
-        return Vec::new();
-    }
-    let place = Place {
-        scheme: &intent.scheme,
-        authority: &intent.authority,
-        target: &intent.target,
-        dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
-        epoch: id.and_then(|id| view.dataset_ownership(id)).map_or(0, |ownership| ownership.epoch.0),
-        subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
-    };
-    Coding::ALL.into_iter().map(|coding| CacheKey::new(&place, coding)).collect()
 }
 
 /// A stored copy for the client.

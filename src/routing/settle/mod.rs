@@ -6,8 +6,8 @@ mod refusal;
 mod session;
 
 use super::{
+    answer::Answer,
     cache::{CacheKey, Copy},
-    flow::Answer,
     headers::{Edit, Edits},
     intent::Intent,
     memory::Lesson,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settlement;
 use crate::routing::{
-    flow::Answer,
+    answer::Answer,
     headers::Edit,
     intent::{Carrier, Intent},
     ownership::Ownership,
