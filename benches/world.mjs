@@ -11,7 +11,7 @@ import workerd from "workerd";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { compatibility_date, compatibility_flags } = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
-const scratch = mkdtempSync(join(tmpdir(), "homing-bench-"));
+export const scratch = mkdtempSync(join(tmpdir(), "homing-bench-"));
 const children = new Set();
 
 process.on("exit", () => {
@@ -26,6 +26,7 @@ export function install() {
   if (!missing.length) return;
   if (process.getuid() !== 0 || spawnSync("sh", ["-c", "command -v apt-get"]).status !== 0) throw new Error(`the benchmark needs ${missing.join(" and ")}; install them (Debian: apt-get install ${missing.join(" ")})`);
   console.log(`installing ${missing.join(", ")}`);
+  execFileSync("apt-get", ["update", "-qq"], { stdio: ["ignore", "ignore", "inherit"] });
   execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
@@ -45,13 +46,15 @@ function start(command, args, options = {}) {
   return child;
 }
 
-/** Until something answers on the port; as often as it can be asked. */
-export async function answers(port, child) {
+/** Until something answers on the port, with that status where it matters; as often as it can be asked. */
+async function answers(port, child, status) {
   for (const end = Date.now() + 20_000; ; ) {
     try {
-      return await get(port, "/plain/1");
+      const answer = await get(port, "/plain/1");
+      if (status && answer.status !== status) throw new Error(`port ${port} answers ${answer.status}: ${answer.text}`);
+      return answer;
     } catch (error) {
-      if (Date.now() > end || child?.exitCode != null) throw error;
+      if (Date.now() > end || child.exitCode !== null) throw error;
     }
   }
 }
@@ -66,22 +69,24 @@ export function get(port, path, { method = "GET", headers = {}, body } = {}) {
   });
 }
 
-/** One nginx on three ports: three regions that answer at once. */
-export async function origin() {
-  const ports = [await freePort(), await freePort(), await freePort()];
-  const answer = (port) => `return 200 '{"region":"${port}","item":{"name":"lamp","price":12,"text":"${"x".repeat(200)}"}}';`;
-  const servers = ports.map((port) => `server {
+/** One nginx on several ports: regions that answer at once. Returns their ports by name. */
+export async function origin(names) {
+  const ports = {};
+  for (const name of names) ports[name] = await freePort();
+  const answer = (name) => `return 200 '{"region":"${name}","item":{"name":"lamp","price":12,"text":"${"x".repeat(200)}"}}';`;
+  const servers = Object.entries(ports).map(([name, port]) => `server {
       listen 127.0.0.1:${port}; default_type application/json; keepalive_requests 1000000000;
-      location /catalog/ { add_header Homing-Wrote $wrote; add_header Homing-Lag "us=0"; ${answer(port)} }
-      location /cached/ { add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(port)} }
-      location / { ${answer(port)} }
+      location /catalog/ { add_header Homing-Wrote $wrote; add_header Homing-Lag "us=0"; ${answer(name)} }
+      location /cached/ { add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
+      location / { ${answer(name)} }
     }`);
-  const map = "map $request_method $wrote { default 1; GET 0; }";
+  // nginx leaves out a header field without a value.
+  const map = "map $request_method $wrote { default 1; GET ''; }";
   const config = `daemon off; master_process off; pid ${scratch}/nginx.pid; error_log stderr crit; events { worker_connections 4096; }
     http { access_log off; client_body_temp_path ${scratch}/body; ${map} ${servers.join("\n")} }`;
   writeFileSync(join(scratch, "nginx.conf"), config);
   const child = start("nginx", ["-p", scratch, "-c", join(scratch, "nginx.conf")]);
-  for (const port of ports) await answers(port, child);
+  for (const port of Object.values(ports)) await answers(port, child);
   return ports;
 }
 
@@ -113,9 +118,10 @@ export function contender(name, modules, vars, cache, port) {
   return {
     name,
     port,
+    folder,
     async start() {
       this.child = start(workerd.default, ["serve", join(folder, "config.capnp")]);
-      await answers(port, this.child);
+      await answers(port, this.child, 200);
       return this;
     },
     async stop() {

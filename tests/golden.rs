@@ -202,7 +202,7 @@ fn tell(story: &Story) -> String {
     if let Some(store) = &end.store {
         let _ = writeln!(out, "    stores {}", store.key.as_str());
     }
-    for key in &end.invalidate {
+    if let Some(key) = &end.invalidate {
         let _ = writeln!(out, "    forgets {}", key.as_str());
     }
     out

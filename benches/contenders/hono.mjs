@@ -1,13 +1,18 @@
 // (c) Homing's job as one would write it with Hono: session, routes, home or nearest, cache, failover, honest headers.
-// Every request does what the router does for it; what the router can do besides is left out.
+// Every request does what the router does for it; what the router can do besides is left out. One copy is kept for each URL,
+// where the router keeps one for each coding.
 import { Hono } from "hono";
-import { getCookie, setCookie } from "hono/cookie";
+import { generateCookie, getCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 
 const COOKIE = "__Host-homing";
 const PIN_MS = 5000;
+const MISS_MS = 60_000;
+const MOST_MISSES = 1000;
 const DROPPED = new Set(["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"]);
 const encoder = new TextEncoder();
+// URLs whose answers could not be stored a moment ago: the cache need not be asked for them.
+const misses = new Map();
 let key;
 
 const hmacKey = (secret) => (key ??= crypto.subtle.importKey("raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]));
@@ -31,6 +36,17 @@ async function sealSession(session, secret) {
   return `${body}.${text(await crypto.subtle.sign("HMAC", await hmacKey(secret), encoder.encode(body)))}`;
 }
 
+/** One line for each request, where the router would write one. */
+const log = createMiddleware(async (c, next) => {
+  if (c.env.LOG === "off") return next();
+  const at = Date.now();
+  await next();
+  const { dataset, write } = c.get("plan");
+  const said = (name) => c.res.headers.get(name);
+  if (c.env.LOG === "problems" && c.res.status < 500 && said("homing-reason") !== "failover") return;
+  console.log(JSON.stringify({ at, method: c.req.method, path: c.req.path, dataset, access: write ? "write" : "read", region: said("homing-region"), reason: said("homing-reason"), status: c.res.status, cache: said("cache-status"), ms: Date.now() - at }));
+});
+
 const session = createMiddleware(async (c, next) => {
   c.set("session", await openSession(getCookie(c, COOKIE), c.env.SESSION_KEY));
   await next();
@@ -53,7 +69,7 @@ const plan = createMiddleware(async (c, next) => {
 const cache = createMiddleware(async (c, next) => {
   const { write, pinned, pin } = c.get("plan");
   const name = c.req.url;
-  if (c.req.method === "GET" && !write) {
+  if (c.req.method === "GET" && !(misses.get(name) > Date.now())) {
     const stored = await caches.default.match(name);
     if (stored && !(pinned && Number(stored.headers.get("x-made")) < pin.since)) {
       c.res = new Response(stored.body, stored);
@@ -70,12 +86,25 @@ const cache = createMiddleware(async (c, next) => {
     kept.headers.set("x-made", String(made));
     c.executionCtx.waitUntil(caches.default.put(name, kept));
   } else if (write && c.res.ok) c.executionCtx.waitUntil(caches.default.delete(name));
+  else if (c.req.method === "GET" && c.res.ok) {
+    if (misses.size >= MOST_MISSES) misses.clear();
+    misses.set(name, made + MISS_MS);
+  }
 });
 
 function forwarded(c, region) {
   const { dataset, home, write } = c.get("plan");
   const headers = new Headers();
-  for (const [name, value] of c.req.raw.headers) if (!DROPPED.has(name) && !name.startsWith("homing-")) headers.append(name, value);
+  const named = c.req.header("connection")?.toLowerCase().split(/\s*,\s*/);
+  for (const [name, value] of c.req.raw.headers) if (!DROPPED.has(name) && !name.startsWith("homing-") && !named?.includes(name)) headers.append(name, value);
+  const cookies = headers.get("cookie");
+  // The session is the router's own and no business of an origin.
+  if (cookies?.includes(COOKIE)) {
+    const others = cookies.split("; ").filter((pair) => !pair.startsWith(`${COOKIE}=`));
+    if (others.length) headers.set("cookie", others.join("; "));
+    else headers.delete("cookie");
+  }
+  if (!headers.has("accept-encoding")) headers.set("accept-encoding", "identity");
   const url = new URL(c.req.url);
   headers.set("homing-region", region);
   headers.set("homing-intent", write ? "write" : "read");
@@ -105,7 +134,7 @@ async function attempt(c, region, body) {
 }
 
 const app = new Hono();
-app.use(session, plan, cache);
+app.use(log, session, plan, cache);
 app.all("*", async (c) => {
   const { targets, reason, write, dataset } = c.get("plan");
   const body = write ? await c.req.arrayBuffer() : undefined;
@@ -113,17 +142,17 @@ app.all("*", async (c) => {
     const response = await attempt(c, region, body);
     if (!response || (!write && [502, 503, 504].includes(response.status) && at + 1 < targets.length)) continue;
     const answer = new Response(response.body, response);
-    for (const name of [...answer.headers.keys()]) if (name.startsWith("homing-")) answer.headers.delete(name);
+    for (const name of [...answer.headers.keys()]) if (name.startsWith("homing-") || DROPPED.has(name)) answer.headers.delete(name);
     answer.headers.set("homing-region", region);
     answer.headers.set("homing-reason", at ? "failover" : reason);
-    answer.headers.set("cache-status", `bench; fwd=miss; fwd-status=${response.status}`);
-    c.res = answer;
+    answer.headers.set("cache-status", `bench; fwd=${write ? "bypass" : "miss"}; fwd-status=${response.status}`);
     if (write && response.ok && dataset) {
       const now = Date.now();
       const next = { ...c.get("session"), expires: now + 2_592_000_000, pins: { ...c.get("session").pins, [dataset]: { since: now, until: now + PIN_MS } } };
-      setCookie(c, COOKIE, await sealSession(next, c.env.SESSION_KEY), { path: "/", secure: true, httpOnly: true, sameSite: "Lax", maxAge: 2_592_000 });
+      const cookie = generateCookie(COOKIE, await sealSession(next, c.env.SESSION_KEY), { path: "/", secure: true, httpOnly: true, sameSite: "Lax", maxAge: 2_592_000 });
+      answer.headers.append("set-cookie", cookie);
     }
-    return c.res;
+    return answer;
   }
   return c.json({ title: "Service Unavailable", status: 503 }, 503, { "retry-after": "5", "content-type": "application/problem+json" });
 });

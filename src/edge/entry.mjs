@@ -2,7 +2,7 @@
 // The format of facts, steps and events is described in wire.rs.
 import module from "./homing_bg.wasm";
 import { watched } from "./body.mjs";
-import { edit, facts, head, respond } from "./fields.mjs";
+import { copyHead, edit, editHeaders, facts, head, respond } from "./fields.mjs";
 import { abandon, api, begin, configure, initSync, resume } from "homing-wasm";
 
 const wasm = initSync({ module });
@@ -67,7 +67,6 @@ class Drive {
     this.fields = { __proto__: null }; // the request's header fields
     this.held = undefined; // the request's body, where it may be needed twice
     this.copy = undefined; // the cache's response
-    this.copyFields = { __proto__: null };
     this.response = undefined; // the last origin's response
     this.responseFields = undefined;
     this.body = undefined; // its body: bytes if small, else a stream
@@ -79,10 +78,7 @@ class Drive {
     for (;;) {
       if (step[0] === "F") return this.finish(step);
       const lines = step.split("\n");
-      if (this.id === undefined) {
-        this.id = Number(lines[1]);
-        this.request.signal?.addEventListener("abort", () => abandon(this.id), { once: true });
-      }
+      this.id ??= Number(lines[1]);
       const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2]) : this.lookUp(lines[2]));
       step = call(() => resume(this.id, Date.now(), event));
     }
@@ -94,10 +90,11 @@ class Drive {
     } catch {
       this.copy = undefined;
     }
-    return this.copy ? `C\n${head(this.copy, this.copyFields)}` : "C";
+    return this.copy ? `C\n${copyHead(this.copy)}` : "C";
   }
 
   async lookUp(key) {
+    this.listen();
     let timer;
     const late = new Promise((resolve) => (timer = setTimeout(resolve, LOOKUP_MS, "HF")));
     const asked = (async () => {
@@ -109,7 +106,15 @@ class Drive {
     return event;
   }
 
+  /** Hears from now on whether the client goes; what takes no time is over sooner than anybody could. */
+  listen() {
+    if (this.listening) return;
+    this.listening = true;
+    this.request.signal?.addEventListener("abort", () => abandon(this.id), { once: true });
+  }
+
   async send(lines) {
+    this.listen();
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
@@ -185,25 +190,36 @@ class Drive {
     const lines = step.split("\n");
     const status = Number(lines[1]);
     const source = lines[2];
-    const from = source === "o" ? this.responseFields : source === "t" ? {} : this.copyFields;
-    const fields = { __proto__: null, ...from };
-    let at = edit(fields, lines, 3);
-    let body = source === "o" ? this.body : source === "c" ? this.copy.body : null;
-    if (source !== "o") this.drop();
-    if (lines[at]) {
-      const key = lines[at];
-      const kept = { __proto__: null, ...from };
-      at = edit(kept, lines, at + 1);
-      if (body instanceof ReadableStream) [body, this.body] = body.tee();
-      const copy = respond(this.body, kept, { status, encodeBody: "manual" });
-      this.ctx.waitUntil(caches.default.put(key, copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
-    } else at++;
-    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
-    if (source === "t") return respond(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), fields, { status });
     // Bodies stay coded as they are: origins are asked for what clients take, and the cache hands them out as stored.
     const init = { status, encodeBody: "manual" };
-    if (source === "o" && this.socket) init.webSocket = this.socket;
+    if (source === "c" || source === "h") {
+      this.drop();
+      const answer = new Response(source === "c" ? this.copy.body : null, { ...init, headers: this.copy.headers });
+      this.effects(lines, editHeaders(answer.headers, lines, 3) + 1);
+      return answer;
+    }
+    const fields = { __proto__: null, ...(source === "o" ? this.responseFields : undefined) };
+    let at = edit(fields, lines, 3);
+    let body = source === "o" ? this.body : null;
+    if (source === "t") this.drop();
+    if (lines[at]) {
+      const key = lines[at];
+      const kept = { __proto__: null, ...this.responseFields };
+      at = edit(kept, lines, at + 1);
+      if (body instanceof ReadableStream) [body, this.body] = body.tee();
+      const copy = respond(this.body, kept, init);
+      this.ctx.waitUntil(caches.default.put(key, copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
+    } else at++;
+    at = this.effects(lines, at);
+    if (source === "t") return respond(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), fields, { status });
+    if (this.socket) init.webSocket = this.socket;
     return respond(body ?? null, fields, init);
+  }
+
+  /** Carries out the effects from line `at` on; returns the place of the empty line that ends them. */
+  effects(lines, at) {
+    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
+    return at;
   }
 
   effect(kind, text) {

@@ -47,6 +47,31 @@ export function edit(fields, lines, at) {
   return at + 1;
 }
 
+// What the core asks of a stored copy; the rest of its fields stays where it is.
+const ASKED_OF_COPIES = ["homing-stored", "homing-stored-control", "content-encoding", "etag"];
+
+/** The head of a stored copy as text. */
+export function copyHead(copy) {
+  let text = String(copy.status);
+  for (const name of ASKED_OF_COPIES) {
+    const value = copy.headers.get(name);
+    if (value !== null) text += `\n${name}\n${value}`;
+  }
+  return text;
+}
+
+/** Applies edits to the platform's own headers: cheaper where there are few. */
+export function editHeaders(headers, lines, at) {
+  for (; lines[at]; at++) {
+    const line = lines[at];
+    const tab = line.indexOf("\t");
+    if (line[0] === "-") headers.delete(line.slice(1));
+    else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
+    else headers.append(line.slice(1, tab), line.slice(tab + 1));
+  }
+  return at + 1;
+}
+
 function remove(fields, name) {
   delete fields[name === "set-cookie" ? COOKIES : name];
 }

@@ -122,7 +122,7 @@ pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
             edits(&mut text, store.edits.iter());
         }
     }
-    for key in &settlement.invalidate {
+    if let Some(key) = &settlement.invalidate {
         let _ = writeln!(text, "x{}", key.as_str());
     }
     for publish in &settlement.publish {

@@ -1,7 +1,7 @@
-//! Which copies at the edge a request is about: the one that may answer it, and those that it makes useless.
+//! Which copies at the edge a request is about: the one that may answer it, and the one that it makes useless.
 
 use super::{
-    cache::{CacheKey, Coding, Place},
+    cache::{CacheKey, Place},
     intent::{CacheUse, Intent},
     topology::{ReadAfterWrite, Route, Rule},
     view::View,
@@ -9,7 +9,7 @@ use super::{
 
 /// The key of the request's copy.
 #[must_use]
-pub fn key(intent: &Intent, view: &View, coding: Coding) -> CacheKey {
+pub fn key(intent: &Intent, view: &View) -> CacheKey {
     let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
     let ownership = intent.dataset.and_then(|id| view.dataset_ownership(id));
     let personal = matches!(&intent.cache, CacheUse::Use(lookup) if lookup.personal);
@@ -21,12 +21,12 @@ pub fn key(intent: &Intent, view: &View, coding: Coding) -> CacheKey {
         epoch: ownership.map_or(0, |ownership| ownership.epoch.0),
         subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
     };
-    CacheKey::new(&place, coding)
+    CacheKey::new(&place)
 }
 
-/// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target as a GET would be stored.
+/// The copy that a successful unsafe request makes useless (RFC 9111 section 4.4): its target as a GET would be stored.
 #[must_use]
-pub fn made_useless(intent: &Intent, view: &View) -> Vec<CacheKey> {
+pub fn made_useless(intent: &Intent, view: &View) -> Option<CacheKey> {
     let topology = view.topology();
     let host = intent.authority.as_str();
     let host = host
@@ -40,7 +40,7 @@ pub fn made_useless(intent: &Intent, view: &View) -> Vec<CacheKey> {
     let cached = read.and_then(|route| route.cache).unwrap_or(!personal)
         && read.is_none_or(|route| route.read_after_write != ReadAfterWrite::Home);
     if !cached {
-        return Vec::new();
+        return None;
     }
     let place = Place {
         scheme: &intent.scheme,
@@ -50,5 +50,5 @@ pub fn made_useless(intent: &Intent, view: &View) -> Vec<CacheKey> {
         epoch: id.and_then(|id| view.dataset_ownership(id)).map_or(0, |ownership| ownership.epoch.0),
         subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
     };
-    Coding::ALL.into_iter().map(|coding| CacheKey::new(&place, coding)).collect()
+    Some(CacheKey::new(&place))
 }

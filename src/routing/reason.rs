@@ -119,6 +119,8 @@ reasons! {
     CacheExpired = "cache-expired",
     /// The copy predates the session's own write.
     CacheTooOld = "cache-too-old",
+    /// The copy is coded in a way that the client cannot decode.
+    CacheUndecodable = "cache-undecodable",
     /// The edge cache takes no part in this request.
     CacheBypass = "cache-bypass",
 

@@ -185,6 +185,7 @@ test("codings pass through as the origin made them, from the copy too", async ()
     if (round === "miss") await waitUntil(async () => reason(await gzip()) === "cache-hit", "the coded copy is stored");
   }
   const identity = await client.get("/zip");
+  assert.match(status(identity), /fwd=vary-miss/, "who cannot decode the copy gets an answer of their own");
   assert.deepEqual([identity.headers["content-encoding"], identity.text], [undefined, words]);
   await plain.stop();
 });

@@ -42,6 +42,7 @@ export const sentences = {
   "cache-miss": "The edge holds no copy.",
   "cache-expired": "The copy at the edge has expired.",
   "cache-too-old": "The copy predates the session's own write.",
+  "cache-undecodable": "The copy is coded in a way that the client cannot decode.",
   "cache-bypass": "The edge cache takes no part in this request.",
   "loop": "The request passed through this router too often.",
   "url-too-long": "The URL is too long.",

@@ -17,13 +17,12 @@ use super::headers::Headers;
 pub struct CacheKey(String);
 
 impl CacheKey {
-    /// The key of a GET: scheme, host, normal path, query, coding, ownership generation, and for personal data whose it is.
+    /// The key of a GET: scheme, host, normal path, query, ownership generation, and for personal data whose it is.
     #[must_use]
-    pub fn new(place: &Place<'_>, coding: Coding) -> Self {
+    pub fn new(place: &Place<'_>) -> Self {
         let Place { scheme, authority, target, dataset, epoch, subject } = place;
         let subject = subject.unwrap_or("_");
-        let coding = coding.token();
-        Self(format!("{scheme}://{authority}/_homing/cache/{dataset}/{epoch}/{subject}/{coding}{target}"))
+        Self(format!("{scheme}://{authority}/_homing/cache/{dataset}/{epoch}/{subject}{target}"))
     }
 
     /// The key as the URL that the edge's store wants.
@@ -41,7 +40,7 @@ impl CacheKey {
     }
 }
 
-/// What tells two cached responses apart, codings aside.
+/// What tells two cached responses apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// `http` or `https`.
@@ -58,7 +57,8 @@ pub struct Place<'a> {
     pub subject: Option<&'a str>,
 }
 
-/// What the client can decode, in three classes. The origin is asked for just this class, so that a copy fits all of it.
+/// What the client can decode, in three classes. The origin is asked for just what the class can decode; a copy that is
+/// coded in a way that a later client cannot decode is a miss for it, and gives way to one that everybody can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// Nothing but identity.
@@ -70,9 +70,6 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// Every class.
-    pub const ALL: [Self; 3] = [Self::Identity, Self::Gzip, Self::Brotli];
-
     /// The class of a request (RFC 9110 section 12.5.3; a weight of zero is a no).
     #[must_use]
     pub fn accepted(headers: &Headers<'_>) -> Self {
@@ -93,11 +90,14 @@ impl Coding {
         }
     }
 
-    fn token(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Gzip => "gzip",
-            Self::Brotli => "br",
+    /// Whether a client of this class can decode a response with that `Content-Encoding`.
+    #[must_use]
+    pub fn decodes(self, content_encoding: Option<&str>) -> bool {
+        match content_encoding.map(str::trim) {
+            None | Some("identity") => true,
+            Some(coding) if coding.eq_ignore_ascii_case("gzip") => self != Self::Identity,
+            Some(coding) if coding.eq_ignore_ascii_case("br") => self == Self::Brotli,
+            Some(_) => false,
         }
     }
 
@@ -126,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn a_client_gets_only_what_it_decodes() {
+        for (coding, gzip, br) in
+            [(Coding::Identity, false, false), (Coding::Gzip, true, false), (Coding::Brotli, true, true)]
+        {
+            assert!(coding.decodes(None) && coding.decodes(Some("identity")) && !coding.decodes(Some("zstd")));
+            assert_eq!((coding.decodes(Some("gzip")), coding.decodes(Some("br"))), (gzip, br));
+        }
+    }
+
+    #[test]
     fn whatever_tells_responses_apart_is_in_the_key() {
         let place = Place {
             scheme: "https",
@@ -136,13 +146,13 @@ mod tests {
             subject: None,
         };
         let keys = [
-            CacheKey::new(&place, Coding::Gzip),
-            CacheKey::new(&place, Coding::Brotli),
-            CacheKey::new(&Place { scheme: "http", ..place }, Coding::Gzip),
-            CacheKey::new(&Place { authority: "example.org", ..place }, Coding::Gzip),
-            CacheKey::new(&Place { target: "/a?b=d", ..place }, Coding::Gzip),
-            CacheKey::new(&Place { epoch: 2, ..place }, Coding::Gzip),
-            CacheKey::new(&Place { subject: Some("ada"), ..place }, Coding::Gzip),
+            CacheKey::new(&place),
+            CacheKey::new(&Place { scheme: "http", ..place }),
+            CacheKey::new(&Place { authority: "example.org", ..place }),
+            CacheKey::new(&Place { target: "/a?b=d", ..place }),
+            CacheKey::new(&Place { epoch: 2, ..place }),
+            CacheKey::new(&Place { dataset: "cart", ..place }),
+            CacheKey::new(&Place { subject: Some("ada"), ..place }),
         ];
         for (at, one) in keys.iter().enumerate() {
             assert!(keys.iter().skip(at + 1).all(|other| other != one && other.hash() != one.hash()));

@@ -23,7 +23,12 @@ pub(super) struct Held {
 impl Flow {
     pub(super) fn on_cache(&mut self, stored: Option<Answer<'_>>, now: Timestamp) -> Step {
         let copy = stored.as_ref().and_then(|answer| answer.headers.get(STORED)).and_then(Copy::read);
-        if let (Some(stored), Some(copy)) = (stored, copy) {
+        if let (Some(stored), Some(_)) = (&stored, &copy)
+            && !self.decodes(stored)
+        {
+            self.cache = CacheState::Undecodable;
+            self.trace.note(self.cache.reason(), None);
+        } else if let (Some(stored), Some(copy)) = (stored, copy) {
             let judged = copy.judge(now);
             if judged == Judged::Fresh && self.satisfies(&copy, now) {
                 return self.hit(&copy, &stored, now);
@@ -42,6 +47,11 @@ impl Flow {
             return self.refuse(Reason::OnlyIfCached, now);
         }
         self.resolve(now)
+    }
+
+    fn decodes(&self, stored: &Answer<'_>) -> bool {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return false };
+        lookup.coding.decodes(stored.headers.get("content-encoding"))
     }
 
     /// Whether the copy is as new as the reader may demand. A pinned reader gets only what its home made after its write.

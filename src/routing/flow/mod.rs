@@ -108,7 +108,7 @@ impl Flow {
             return self.resolve(now);
         };
         self.cache = CacheState::Miss;
-        let key = copies::key(&self.intent, &self.view, lookup.coding);
+        let key = copies::key(&self.intent, &self.view);
         if lookup.only_if_cached && !lookup.read {
             return self.refuse(Reason::OnlyIfCached, now);
         }

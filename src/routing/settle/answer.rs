@@ -48,7 +48,7 @@ impl Ending<'_> {
         }
         edits.push(Edit::Append("cache-status", status));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
-        let invalidate = if changes_target { copies::made_useless(intent, view) } else { Vec::new() };
+        let invalidate = if changes_target { copies::made_useless(intent, view) } else { None };
         let change = session::change(intent, view, answer, wrote, owned, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
         settlement.store = stored.and_then(Result::ok);
@@ -66,9 +66,9 @@ impl Ending<'_> {
 
     /// What the edge cache keeps of an answer; learned either way, so that it is not asked in vain next time.
     fn keep(&mut self, answer: &Answer<'_>, owned: Option<Ownership>, stale: bool) -> Option<Result<Store, NoStore>> {
-        let CacheUse::Use(Lookup { coding, store: true, authorized, .. }) = &self.intent.cache else { return None };
+        let CacheUse::Use(Lookup { store: true, authorized, .. }) = &self.intent.cache else { return None };
         let region = self.region.filter(|_| !stale)?;
-        let key = copies::key(self.intent, self.view, *coding);
+        let key = copies::key(self.intent, self.view);
         let storing = Storing {
             status: answer.status,
             headers: &answer.headers,

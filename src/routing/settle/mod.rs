@@ -36,7 +36,7 @@ pub struct Settlement {
     /// What the edge cache should keep.
     pub store: Option<Store>,
     /// What it should forget (RFC 9111 section 4.4).
-    pub invalidate: Vec<CacheKey>,
+    pub invalidate: Option<CacheKey>,
     /// What the home store should learn.
     pub publish: Vec<Publish>,
     /// What the isolate should learn.
@@ -110,7 +110,7 @@ impl Ending<'_> {
             source,
             edits,
             store: None,
-            invalidate: Vec::new(),
+            invalidate: None,
             publish: publish.into_iter().collect(),
             lessons: self.lessons,
             record: Record {

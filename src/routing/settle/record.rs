@@ -20,6 +20,8 @@ pub enum CacheState {
     Expired,
     /// Held something that predates the session's write or the dataset's bound.
     TooOld,
+    /// Held something coded in a way that the client cannot decode.
+    Undecodable,
     /// Was not asked, since the client wanted a new answer.
     NotWanted,
     /// Took no part.
@@ -36,6 +38,7 @@ impl CacheState {
             Self::Miss => Reason::CacheMiss,
             Self::Expired => Reason::CacheExpired,
             Self::TooOld => Reason::CacheTooOld,
+            Self::Undecodable => Reason::CacheUndecodable,
             Self::NotWanted | Self::Bypass => Reason::CacheBypass,
         }
     }
@@ -46,7 +49,7 @@ impl CacheState {
         match self {
             Self::Hit => "hit",
             Self::Stale => "stale",
-            Self::Miss | Self::Expired | Self::TooOld | Self::NotWanted => "miss",
+            Self::Miss | Self::Expired | Self::TooOld | Self::Undecodable | Self::NotWanted => "miss",
             Self::Bypass => "bypass",
         }
     }
@@ -57,6 +60,7 @@ impl CacheState {
             Self::Miss => "homing; fwd=uri-miss",
             Self::Expired => "homing; fwd=stale",
             Self::TooOld | Self::NotWanted => "homing; fwd=request",
+            Self::Undecodable => "homing; fwd=vary-miss",
             Self::Bypass | Self::Hit | Self::Stale => "homing; fwd=bypass",
         }
     }
