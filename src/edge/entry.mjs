@@ -69,8 +69,10 @@ class Drive {
     this.copy = undefined; // the cache's response
     this.response = undefined; // the last origin's response
     this.responseFields = undefined;
+    this.socket = undefined; // its WebSocket
     this.body = undefined; // its body: bytes if small, else a stream
     this.id = undefined;
+    this.listening = false;
   }
 
   async run() {
