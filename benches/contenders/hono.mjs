@@ -1,6 +1,5 @@
 // (c) Homing's job as one would write it with Hono: session, routes, home or nearest, cache, failover, honest headers.
-// Every request does what the router does for it; what the router can do besides is left out. One copy is kept for each URL,
-// where the router keeps one for each coding.
+// Every request does what the router does for it; what the router can do besides is left out.
 import { Hono } from "hono";
 import { generateCookie, getCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
