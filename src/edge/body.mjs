@@ -28,7 +28,7 @@ export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = 
       dropped();
     },
   });
-  if (length === undefined) return stream;
+  if (length === null) return stream;
   // Keeps Content-Length.
   const { readable, writable } = new FixedLengthStream(Number(length));
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));

@@ -2,7 +2,7 @@
 // The format of facts, steps and events is described in wire.rs.
 import module from "./homing_bg.wasm";
 import { watched } from "./body.mjs";
-import { copyHead, edit, editHeaders, facts, head, respond } from "./fields.mjs";
+import { copyHead, edit, facts, head } from "./fields.mjs";
 import { abandon, api, begin, configure, initSync, resume } from "homing-wasm";
 
 const wasm = initSync({ module });
@@ -64,19 +64,16 @@ class Drive {
     this.request = request;
     this.env = env;
     this.ctx = ctx;
-    this.fields = { __proto__: null }; // the request's header fields
     this.held = undefined; // the request's body, where it may be needed twice
     this.copy = undefined; // the cache's response
     this.response = undefined; // the last origin's response
-    this.responseFields = undefined;
-    this.socket = undefined; // its WebSocket
     this.body = undefined; // its body: bytes if small, else a stream
     this.id = undefined;
     this.listening = false;
   }
 
   async run() {
-    let step = call(() => begin(Date.now(), facts(this.request, this.fields)));
+    let step = call(() => begin(Date.now(), facts(this.request)));
     for (;;) {
       if (step[0] === "F") return this.finish(step);
       const lines = step.split("\n");
@@ -120,7 +117,7 @@ class Drive {
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
-    const headers = { __proto__: null, ...this.fields };
+    const headers = new Headers(this.request.headers);
     edit(headers, lines, 10);
     const abort = new AbortController();
     let late = false;
@@ -137,11 +134,10 @@ class Drive {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
-      this.responseFields = { __proto__: null };
-      const said = head(response, this.responseFields);
-      const length = this.responseFields["content-length"];
-      if (upgrade === "1") this.socket = response.webSocket;
-      else if (Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
+      const said = head(response);
+      const length = response.headers.get("content-length");
+      if (upgrade === "1") this.body = null;
+      else if (length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
       return `A\n${said}`;
     } catch (error) {
@@ -172,7 +168,7 @@ class Drive {
     const state = { broken: false };
     state.body = watched(this.request.body, {
       idle,
-      length: this.fields["content-length"],
+      length: this.request.headers.get("content-length"),
       ctx: this.ctx,
       cut: () => ((state.broken = true), abort.abort()),
       waits: clock.stop,
@@ -194,28 +190,34 @@ class Drive {
     const source = lines[2];
     // Bodies stay coded as they are: origins are asked for what clients take, and the cache hands them out as stored.
     const init = { status, encodeBody: "manual" };
-    if (source === "c" || source === "h") {
+    if (source === "t") {
+      this.drop();
+      const headers = new Headers();
+      const at = this.effects(lines, edit(headers, lines, 3) + 1);
+      return new Response(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), { status, headers });
+    }
+    if (source !== "o") {
       this.drop();
       const answer = new Response(source === "c" ? this.copy.body : null, { ...init, headers: this.copy.headers });
-      this.effects(lines, editHeaders(answer.headers, lines, 3) + 1);
+      this.effects(lines, edit(answer.headers, lines, 3) + 1);
       return answer;
     }
-    const fields = { __proto__: null, ...(source === "o" ? this.responseFields : undefined) };
-    let at = edit(fields, lines, 3);
-    let body = source === "o" ? this.body : null;
-    if (source === "t") this.drop();
-    if (lines[at]) {
-      const key = lines[at];
-      const kept = { __proto__: null, ...this.responseFields };
-      at = edit(kept, lines, at + 1);
-      if (body instanceof ReadableStream) [body, this.body] = body.tee();
-      const copy = respond(this.body, kept, init);
-      this.ctx.waitUntil(caches.default.put(key, copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
-    } else at++;
-    at = this.effects(lines, at);
-    if (source === "t") return respond(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), fields, { status });
-    if (this.socket) init.webSocket = this.socket;
-    return respond(body ?? null, fields, init);
+    const at = lines.indexOf("", 3) + 1;
+    if (lines[at]) this.keep(lines, at, init);
+    // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
+    const answer = new Response(this.body, this.response);
+    edit(answer.headers, lines, 3);
+    this.effects(lines, lines[at] ? lines.indexOf("", at) + 1 : at + 1);
+    return answer;
+  }
+
+  /** Stores the origin's answer under the key of line `at`, with the edits that follow it. */
+  keep(lines, at, init) {
+    let body = this.body;
+    if (body instanceof ReadableStream) [body, this.body] = body.tee();
+    const copy = new Response(body, { ...init, headers: this.response.headers });
+    edit(copy.headers, lines, at + 1);
+    this.ctx.waitUntil(caches.default.put(lines[at], copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
   }
 
   /** Carries out the effects from line `at` on; returns the place of the empty line that ends them. */
