@@ -54,6 +54,18 @@ test("large bodies pass whole, both ways, with their length", async () => {
   assert.equal(Number(answer.headers["content-length"]), answer.bytes.length);
 });
 
+test("answers that have no body pass, even with a Content-Length", async () => {
+  const origin = await startOrigin((request, response) => {
+    const status = Number(request.url.slice(1));
+    response.socket.end(`HTTP/1.1 ${status} X\r\nContent-Length: ${status === 200 || status === 304 ? 5 : 0}\r\nETag: "v1"\r\nConnection: close\r\n\r\n`);
+  });
+  const own = await startRouter({ vars: topology(regions, (vars) => void (vars.REGIONS.eu.origin = origin)) });
+  for (const [method, status] of [["GET", 204], ["GET", 304], ["GET", 205], ["HEAD", 200], ["HEAD", 304]]) {
+    const answer = await new Client(own.url, "eu").request(method, `/${status}`);
+    assert.deepEqual([answer.status, answer.text, answer.headers.etag], [status, "", '"v1"'], `${method} ${status}`);
+  }
+});
+
 test("a WebSocket passes to the home and back", async () => {
   const socket = new WebSocket(`${router.url.href.replace("http", "ws")}ws`);
   const messages = [];
