@@ -1,6 +1,6 @@
 // `make dev`: three regions, the router and the dashboard on this machine, until Ctrl-C.
 import net from "node:net";
-import { startRegions, startRouter, topology, wrangler } from "./e2e/harness.mjs";
+import { startRegions, startRouter, stopAll, topology, wrangler } from "./e2e/harness.mjs";
 
 const port = Number(process.env.PORT || 8787);
 const ports = Object.values(wrangler.vars.REGIONS).map((region) => Number(new URL(region.origin).port));
@@ -20,13 +20,13 @@ for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) 
 }
 
 const regions = await startRegions({ ports });
-const router = await startRouter({ vars: topology(), port, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
+await startRouter({ vars: topology(), port, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
 
 let stopping = false;
 async function stop() {
   if (stopping) return;
   stopping = true;
-  await Promise.allSettled([regions.stop(), router.stop()]);
+  await stopAll();
   process.exit(0);
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);

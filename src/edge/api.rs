@@ -20,7 +20,6 @@ use crate::routing::{
 
 /// How long a health address may take.
 const HEALTH_TIMEOUT_MS: u32 = 1000;
-const HEALTH_TIMEOUT: Duration = Duration::from_millis(HEALTH_TIMEOUT_MS as u64);
 
 /// Answers a request to `/_homing/*`.
 ///
@@ -82,9 +81,9 @@ async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
 /// What a region's health address says; nothing if it says nothing in time.
 async fn health(region: &Region, env: &Env) -> Option<Value> {
     let path = &region.health;
-    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
     let mut response = match &region.origin {
         Origin::Url(url) => {
+            let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
             let request = Request::new(&format!("{url}{path}"), Method::Get).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
@@ -92,7 +91,7 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
             let service = env.service(name).ok()?;
             let answer = std::pin::pin!(service.fetch(format!("https://{name}{path}"), None));
             // A binding takes no signal.
-            match select(answer, Delay::from(HEALTH_TIMEOUT)).await {
+            match select(answer, Delay::from(Duration::from_millis(HEALTH_TIMEOUT_MS.into()))).await {
                 Either::Left((answer, _)) => answer.ok()?,
                 Either::Right(_) => return None,
             }

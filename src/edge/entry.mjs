@@ -20,8 +20,10 @@ function setUp(env) {
   const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
   const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
   configured = configure(JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`);
-  if (configured) console.error(JSON.stringify({ level: "error", message: "the configuration is not served", complaints: configured }));
+  if (configured) complain("the configuration is not served", { complaints: configured });
 }
+
+const complain = (message, more) => console.error(JSON.stringify({ level: "error", message, ...more }));
 
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {
@@ -35,12 +37,23 @@ function call(work) {
     return work();
   } catch (error) {
     wasm.__stack_pointer.value = stackAtRest;
-    console.error(JSON.stringify({ level: "error", message: "the router panicked", error: String(error) }));
+    complain("the router panicked", { error: String(error) });
     throw new Panic();
   }
 }
 class Panic extends Error {}
 class Unsent extends Error {}
+
+/** What `work` comes to, or an error if that takes longer than so many milliseconds. */
+async function within(ms, work) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("too late")), ms)));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 export default {
   async fetch(request, env, ctx) {
@@ -52,7 +65,7 @@ export default {
       if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);
       return await new Drive(request, env, ctx).run();
     } catch (error) {
-      if (!(error instanceof Panic)) console.error(JSON.stringify({ level: "error", message: "the edge failed", error: String(error?.stack ?? error) }));
+      if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
       return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
     }
   },
@@ -94,15 +107,12 @@ class Drive {
 
   async lookUp(key) {
     this.listen();
-    let timer;
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, LOOKUP_MS, "HF")));
-    const asked = (async () => {
-      const value = await this.env.HOMES.get(key);
+    try {
+      const value = await within(LOOKUP_MS, this.env.HOMES.get(key));
       return value === null ? "HA" : `HV\n${value}`;
-    })().catch(() => "HF");
-    const event = await Promise.race([asked, late]);
-    clearTimeout(timer);
-    return event;
+    } catch {
+      return "HF";
+    }
   }
 
   /** Hears from now on whether the client goes; what takes no time is over sooner than anybody could. */
@@ -151,15 +161,10 @@ class Drive {
 
   /** The client's small body, held for a second attempt. */
   async whole(idle) {
-    if (this.held) return this.held;
-    let timer;
-    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Unsent()), idle)));
     try {
-      return (this.held = await Promise.race([this.request.arrayBuffer(), late]));
+      return (this.held ??= await within(idle, this.request.arrayBuffer()));
     } catch {
       throw new Unsent();
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -188,8 +193,6 @@ class Drive {
     const lines = step.split("\n");
     const status = Number(lines[1]);
     const source = lines[2];
-    // Bodies stay coded as they are: origins are asked for what clients take, and the cache hands them out as stored.
-    const init = { status, encodeBody: "manual" };
     if (source === "t") {
       this.drop();
       const headers = new Headers();
@@ -198,12 +201,13 @@ class Drive {
     }
     if (source !== "o") {
       this.drop();
-      const answer = new Response(source === "c" ? this.copy.body : null, { ...init, headers: this.copy.headers });
+      // The cache hands bodies out coded as they were stored.
+      const answer = new Response(source === "c" ? this.copy.body : null, { status, headers: this.copy.headers, encodeBody: "manual" });
       this.effects(lines, edit(answer.headers, lines, 3) + 1);
       return answer;
     }
     const at = lines.indexOf("", 3) + 1;
-    if (lines[at]) this.keep(lines, at, init);
+    if (lines[at]) this.keep(lines, at);
     // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
     const answer = new Response(this.body, this.response);
     edit(answer.headers, lines, 3);
@@ -212,12 +216,12 @@ class Drive {
   }
 
   /** Stores the origin's answer under the key of line `at`, with the edits that follow it. */
-  keep(lines, at, init) {
+  keep(lines, at) {
     let body = this.body;
     if (body instanceof ReadableStream) [body, this.body] = body.tee();
-    const copy = new Response(body, { ...init, headers: this.response.headers });
+    const copy = new Response(body, this.response);
     edit(copy.headers, lines, at + 1);
-    this.ctx.waitUntil(caches.default.put(lines[at], copy).catch((error) => console.error(JSON.stringify({ level: "error", message: "not stored", error: String(error) }))));
+    this.ctx.waitUntil(caches.default.put(lines[at], copy).catch((error) => complain("not stored", { error: String(error) })));
   }
 
   /** Carries out the effects from line `at` on; returns the place of the empty line that ends them. */
@@ -230,6 +234,6 @@ class Drive {
     if (kind === "l") return console.log(text);
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
-    this.ctx.waitUntil(Promise.resolve(work).catch((error) => console.error(JSON.stringify({ level: "error", message: "an effect failed", kind, error: String(error) }))));
+    this.ctx.waitUntil(Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) })));
   }
 }

@@ -11,8 +11,8 @@ pub struct Answer<'a> {
     pub headers: Headers<'a>,
 }
 
-/// Statuses that say that a gateway failed, rather than the application: 521 to 526 are the platform's own.
+/// Statuses that say that a gateway failed, rather than the application.
 #[must_use]
 pub fn is_gateway_failure(status: u16) -> bool {
-    matches!(status, 502..=504 | 521..=526)
+    matches!(status, 502..=504)
 }

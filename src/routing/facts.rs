@@ -91,9 +91,15 @@ impl<'a> Url<'a> {
     /// The host without its port.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        let end = self.authority.rfind(':').filter(|at| !self.authority.split_at(*at).1.contains(']'));
-        end.map_or(self.authority, |at| self.authority.split_at(at).0)
+        host(self.authority)
     }
+}
+
+/// The host of an authority, without its port.
+#[must_use]
+pub fn host(authority: &str) -> &str {
+    let end = authority.rfind(':').filter(|at| !authority.split_at(*at).1.contains(']'));
+    end.map_or(authority, |at| authority.split_at(at).0)
 }
 
 /// A path in the normal form of RFC 3986 section 6.2.2: percent-encodings of unreserved characters decoded, the others in

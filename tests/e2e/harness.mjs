@@ -19,6 +19,9 @@ const started = new Set();
 /** Stops all that was started here and still runs; every file of tests ends with it, so that a failed test leaves nothing behind. */
 export const stopAll = () => Promise.allSettled([...started].map((stop) => stop()));
 
+/** Hears all that a router writes to its log. */
+export const hear = (take) => (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => take(String(data))));
+
 /** Waits until `condition` returns something true; never sleeps for its own sake. */
 export async function waitUntil(condition, what = String(condition), patience = 15_000) {
   const end = Date.now() + patience;

@@ -1,14 +1,13 @@
 // What operators see: health, the dashboard and its API, logs, and a configuration that is not served.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, hear, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
 let log = "";
 before(async () => {
   regions = await startRegions();
-  const handleLog = (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => (log += data)));
-  router = await startRouter({ vars: topology(regions), handleLog });
+  router = await startRouter({ vars: topology(regions), handleLog: hear((text) => (log += text)) });
 });
 after(stopAll);
 
@@ -106,7 +105,7 @@ test("a topology with errors is not served: 500 for all, and the log lists every
     vars.DATASETS.catalog.home = "mars";
     delete vars.DATASETS.likes.conflicts;
   });
-  const broken = await startRouter({ vars, handleLog: (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => (complaints += data))) });
+  const broken = await startRouter({ vars, handleLog: hear((text) => (complaints += text)) });
   for (const path of ["/", "/api/catalog/1"]) {
     const answer = await new Client(broken.url).get(path);
     assert.deepEqual([answer.status, answer.json.reason], [500, "internal"]);
@@ -119,7 +118,7 @@ test("a missing or short SESSION_KEY is said outside of development", async () =
   for (const [bindings, found] of [[{}, /SESSION_KEY: found nothing/], [{ SESSION_KEY: "short" }, /SESSION_KEY: found 5 characters/]]) {
     let said = "";
     const vars = topology(regions, (vars) => void delete vars.DEV);
-    const closed = await startRouter({ vars, bindings, handleLog: (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => (said += data))) });
+    const closed = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });
     assert.equal((await new Client(closed.url).get("/")).status, 500);
     await waitUntil(() => found.test(said), String(found));
   }

@@ -38,7 +38,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let url = guard(facts)?;
     let topology = &settings.topology;
     let path = normal_path(url.path);
-    let route = topology.routes().iter().find(|route| route.pattern.matches(facts.method, url.host(), &path));
+    let route = topology.route(facts.method, url.host(), &path);
     let dataset = route.and_then(|route| route.dataset);
     let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
     let access = access(facts.method, upgrade, route);
@@ -204,12 +204,11 @@ fn cache_use(
 ) -> CacheUse {
     let headers: &Headers<'_> = &facts.headers;
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
-    let personal = matches!(rule, Some(Rule::GeoPartitioned { .. }));
-    let allowed = route.and_then(|route| route.cache).unwrap_or(!personal) && (identified || !personal);
-    let home_only = route.is_some_and(|route| route.read_after_write == ReadAfterWrite::Home);
+    let personal = rule.is_some_and(Rule::is_personal);
+    let allowed = Route::is_cached(route, personal) && (identified || !personal);
     let plain_get = facts.method == "GET" && access == Access::Read && !upgrade && !headers.has("range");
     let asked = Directives::of(headers);
-    if !allowed || home_only || !plain_get || (asked.no_store && !asked.only_if_cached) {
+    if !allowed || !plain_get || (asked.no_store && !asked.only_if_cached) {
         return CacheUse::Bypass(Reason::CacheBypass);
     }
     // RFC 9111 section 5.4: `Pragma: no-cache` counts where there is no Cache-Control.

@@ -22,31 +22,30 @@ pub(super) struct Held {
 
 impl Flow {
     pub(super) fn on_cache(&mut self, stored: Option<Answer<'_>>, now: Timestamp) -> Step {
-        let copy = stored.as_ref().and_then(|answer| answer.headers.get(STORED)).and_then(Copy::read);
-        if let (Some(stored), Some(_)) = (&stored, &copy)
-            && !self.decodes(stored)
-        {
-            self.cache = CacheState::Undecodable;
-            self.trace.note(self.cache.reason(), None);
-        } else if let (Some(stored), Some(copy)) = (stored, copy) {
-            let judged = copy.judge(now);
-            if judged == Judged::Fresh && self.satisfies(&copy, now) {
-                return self.hit(&copy, &stored, now);
-            }
-            self.cache = if judged == Judged::Fresh { CacheState::TooOld } else { CacheState::Expired };
-            self.trace.note(self.cache.reason(), None);
-            if judged != Judged::Dead {
-                let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-                let fields = stored.headers.0.iter().map(owned).collect();
-                self.held = Some(Held { copy, status: stored.status, fields });
-            }
-        } else {
-            self.trace.note(Reason::CacheMiss, None);
-        }
+        let stored = stored.and_then(|stored| Some((Copy::read(stored.headers.get(STORED)?)?, stored)));
+        self.cache = match stored {
+            None => CacheState::Miss,
+            Some((_, stored)) if !self.decodes(&stored) => CacheState::Undecodable,
+            Some((copy, stored)) => match copy.judge(now) {
+                Judged::Fresh if self.satisfies(&copy, now) => return self.hit(&copy, &stored, now),
+                Judged::Fresh => self.hold(CacheState::TooOld, copy, &stored),
+                Judged::Grace => self.hold(CacheState::Expired, copy, &stored),
+                Judged::Dead => CacheState::Expired,
+            },
+        };
+        self.trace.note(self.cache.reason(), None);
         if matches!(&self.intent.cache, CacheUse::Use(lookup) if lookup.only_if_cached) {
             return self.refuse(Reason::OnlyIfCached, now);
         }
         self.resolve(now)
+    }
+
+    /// Keeps a copy that will not do for the case that every region fails.
+    fn hold(&mut self, state: CacheState, copy: Copy, stored: &Answer<'_>) -> CacheState {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let fields = stored.headers.0.iter().map(owned).collect();
+        self.held = Some(Held { copy, status: stored.status, fields });
+        state
     }
 
     fn decodes(&self, stored: &Answer<'_>) -> bool {

@@ -22,7 +22,7 @@ use super::{
     plan::Freshness,
     problem::Problem,
     reason::Reason,
-    settle::{CacheState, Ending, Settlement, SignIn, WriteOutcome},
+    settle::{CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, RegionId},
@@ -128,8 +128,8 @@ impl Flow {
         match (std::mem::replace(&mut self.stage, Stage::Over), event) {
             (Stage::Probing, Event::Cache(copy)) => self.on_cache(copy, now),
             (Stage::Finding, Event::Home(found)) => self.on_home(found, now),
-            (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome, now),
-            (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome, now),
+            (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome.unmasked(), now),
+            (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome.unmasked(), now),
             (Stage::SigningIn(settlement, sign_in), Event::Home(found)) => {
                 self.signed_in(*settlement, *sign_in, found, now)
             }
@@ -250,14 +250,4 @@ struct Ended {
     reason: Reason,
     owner: Option<Owner>,
     stale: bool,
-}
-
-/// What the platform's own statuses for origins that it could not speak with say: why, and what became of a write.
-fn platform_failure(status: u16) -> Option<(Reason, WriteOutcome)> {
-    match status {
-        // Refused, unreachable, no TLS: nothing was sent.
-        521 | 523 | 525 | 526 => Some((Reason::FailoverConnect, WriteOutcome::NotSent)),
-        522 | 524 => Some((Reason::FailoverTimeout, WriteOutcome::Unknown)),
-        _ => None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Flow, Outcome, Step, platform_failure, write::named_owner};
+use super::{Ended, Flow, Outcome, Step, write::named_owner};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
     memory::Lesson,
@@ -40,9 +40,7 @@ impl Flow {
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = reading.target.region;
         let (failure, answer) = match outcome {
-            Outcome::Answered(answer) if is_gateway_failure(answer.status) => {
-                (platform_failure(answer.status).map_or(Reason::FailoverStatus, |(why, _)| why), Some(answer))
-            }
+            Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
             Outcome::Answered(answer) => {
                 self.lessons.push(Lesson::Answered(region));
                 return self.read_answered(&reading, &answer, now);
@@ -100,10 +98,8 @@ impl Flow {
         if let Some(step) = self.stale_copy(now) {
             return step;
         }
-        // 502 to 504 may be the application's own words; the platform's 52x pages are of no use to a client.
-        if let Some((reading, answer)) = last
-            && answer.status < 520
-        {
+        // 502 to 504 may be the application's own words.
+        if let Some((reading, answer)) = last {
             let Target { region, stale, .. } = reading.target;
             let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, stale };
             return self.settle(ended, &answer, now);

@@ -52,3 +52,16 @@ pub enum Outcome<'a> {
     /// The client's own body stood still or broke off.
     Unsent,
 }
+
+impl Outcome<'_> {
+    /// The same, where the platform answers in the place of an origin that it could not speak with: its statuses say what
+    /// came of the send, and its pages are of no use to a client.
+    pub(super) fn unmasked(self) -> Self {
+        match self {
+            // Refused, unreachable, no TLS: nothing was sent.
+            Self::Answered(Answer { status: 521 | 523 | 525 | 526, .. }) => Self::Refused,
+            Self::Answered(Answer { status: 522 | 524, .. }) => Self::TimedOut,
+            other => other,
+        }
+    }
+}

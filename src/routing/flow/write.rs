@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Flow, Outcome, Stage, Step, platform_failure};
+use super::{Ended, Flow, Outcome, Stage, Step};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
     facts::Replay,
@@ -42,10 +42,7 @@ impl Flow {
     pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = writing.owner.region();
         let (failure, outcome) = match outcome {
-            Outcome::Answered(answer) => match platform_failure(answer.status) {
-                Some(failure) => failure,
-                None => return self.write_answered(writing, &answer, now),
-            },
+            Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, WriteOutcome::Unknown),
             Outcome::Refused => (Reason::FailoverConnect, WriteOutcome::NotSent),
             Outcome::Broken => (Reason::FailoverBroken, WriteOutcome::Unknown),

@@ -40,6 +40,12 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Whether the data is of one subject each, and nobody else's to see.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Self::GeoPartitioned { .. })
+    }
+
     /// The rule's name in the configuration.
     #[must_use]
     pub fn token(&self) -> &'static str {

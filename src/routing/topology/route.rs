@@ -25,6 +25,15 @@ pub struct Route {
     pub deadline: Option<Duration>,
 }
 
+impl Route {
+    /// Whether the edge cache takes part in its reads; what no route claims is like a route that says nothing.
+    #[must_use]
+    pub fn is_cached(route: Option<&Self>, personal: bool) -> bool {
+        let home_only = route.is_some_and(|route| route.read_after_write == ReadAfterWrite::Home);
+        route.and_then(|route| route.cache).unwrap_or(!personal) && !home_only
+    }
+}
+
 /// What a read must see of the session's own writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadAfterWrite {
