@@ -113,21 +113,41 @@ fn misdirected(region: &Region, owner: &Owner) -> Response {
     (StatusCode::MISDIRECTED_REQUEST, headers, body).into_response()
 }
 
-/// How far this copy is: (epoch, place in the owner's log). Lengths alone would be unsafe across a change of owner.
-pub(crate) fn position(region: &Region, dataset: &str, subject: &str) -> Result<(i64, i64), Broken> {
-    let owner = region.store.owner(dataset, subject)?.unwrap_or(Owner { home: region.name.clone(), epoch: 0 });
-    Ok((owner.epoch, region.store.applied(&owner.home)?))
+/// How far this copy is: whose log it follows, since which epoch, and how much of it is applied. Lengths alone would be
+/// unsafe across a change of owner. None while this copy has not heard of an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    owner: Owner,
+    pub(crate) place: i64,
 }
 
-/// Whether this copy may answer; asked before the read's snapshot is taken, so that the snapshot can only be newer.
-pub(crate) fn reaches(region: &Region, asked: &Asked, dataset: &str, subject: &str) -> Result<bool, Broken> {
-    let Some(wanted) = asked.min_position.as_deref().and_then(read_position) else { return Ok(true) };
-    Ok(position(region, dataset, subject)? >= wanted)
+pub(crate) fn position(region: &Region, dataset: &str, subject: &str) -> Result<Option<Position>, Broken> {
+    let Some(owner) = region.store.owner(dataset, subject)? else { return Ok(None) };
+    let place = region.store.applied(&owner.home)?;
+    Ok(Some(Position { owner, place }))
 }
 
-fn read_position(text: &str) -> Option<(i64, i64)> {
-    let (epoch, place) = text.split_once('.')?;
-    Some((epoch.parse().ok()?, place.parse().ok()?))
+/// How far this copy is before a read, and whether that will do; asked before the read's snapshot is taken, so that the
+/// snapshot can only be newer.
+pub(crate) fn reaches(
+    region: &Region,
+    asked: &Asked,
+    dataset: &str,
+    subject: &str,
+) -> Result<(Option<Position>, bool), Broken> {
+    let at = position(region, dataset, subject)?;
+    let wanted = asked.min_position.as_deref().and_then(|text| read_position(text, dataset));
+    let will_do = match (wanted, &at, &asked.claim) {
+        (None, ..) => true,
+        (Some(wanted), Some(at), Some(claim)) => at.owner == *claim && at.place >= wanted,
+        (Some(_), ..) => false,
+    };
+    Ok((at, will_do))
+}
+
+/// `catalog=42`.
+fn read_position(text: &str, dataset: &str) -> Option<i64> {
+    text.split_once('=').filter(|(of, _)| *of == dataset)?.1.parse().ok()
 }
 
 /// What a handler answers: JSON, and what the router is told beside it.
@@ -152,10 +172,19 @@ impl Answer {
         self
     }
 
-    /// Says how far this copy is: taken after the commit of a write, and after a read.
-    pub(crate) fn at(self, region: &Region, dataset: &str, subject: &str) -> Result<Self, Broken> {
-        let (epoch, place) = position(region, dataset, subject)?;
-        Ok(self.with("homing-position", &format!("{dataset}={epoch}.{place}")))
+    /// Says how far this copy is: taken after the commit of a write, and after a read; and for a read how far it was before,
+    /// which is what the answer shows at least.
+    pub(crate) fn at(
+        mut self,
+        region: &Region,
+        dataset: &str,
+        subject: &str,
+        before: Option<&Position>,
+    ) -> Result<Self, Broken> {
+        let Some(Position { owner, place }) = position(region, dataset, subject)? else { return Ok(self) };
+        let least = before.filter(|before| before.owner == owner).map(|before| format!("; least={}", before.place));
+        self = self.with("homing-position", &format!("{dataset}={place}{}", least.unwrap_or_default()));
+        Ok(self.with("homing-home", &owner.home).with("homing-epoch", &owner.epoch.to_string()))
     }
 
     /// Heals a session that was lost: the router asked without a subject, and the application knows the user.
@@ -189,6 +218,7 @@ pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, 
         region.faults.note(json!({
             "method": request.method().as_str(), "target": request.uri().to_string(), "at": now(),
             "home": header("homing-home"), "epoch": header("homing-epoch"), "intent": header("homing-intent"),
+            "min_position": header("homing-min-position"),
         }));
     }
     match region.faults.mode_for(&path) {
@@ -268,12 +298,21 @@ mod tests {
     }
 
     #[test]
-    fn positions_compare_by_epoch_first() {
+    fn a_copy_will_do_only_by_the_same_owner_and_epoch() {
         let region = region();
+        let asks = |claim, least: &str| Asked { min_position: Some(least.to_owned()), ..asked(claim) };
+        let will_do = |asked: &Asked| reaches(&region, asked, "cart", "ada").ok().unwrap().1;
+        assert!(!will_do(&asks(Some(("eu", 1)), "cart=0")), "nobody has told this copy of an owner");
         assert_eq!(verdict(&region, Some(("eu", 2))), Ok(()));
-        let min = |text: &str| Asked { min_position: Some(text.to_owned()), ..asked(None) };
-        for (wanted, reached) in [("1.999", true), ("2.1", true), ("2.2", false), ("3.0", false), ("nonsense", true)] {
-            assert_eq!(reaches(&region, &min(wanted), "cart", "ada").ok().unwrap(), reached, "{wanted}");
+        for (claim, least, expected) in [
+            (("eu", 2), "cart=1", true),
+            (("eu", 2), "cart=2", false),
+            (("eu", 1), "cart=1", false),
+            (("us", 2), "cart=1", false),
+            (("eu", 2), "notes=9", true),
+            (("eu", 2), "nonsense", true),
+        ] {
+            assert_eq!(will_do(&asks(Some(claim), least)), expected, "{claim:?} {least}");
         }
     }
 
