@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     Region,
-    contract::{self, Answer, Asked, Broken, fence, reaches, subject_id},
-    control, tools,
+    contract::{self, Answer, Asked, Broken, fence, subject_id},
+    control,
+    position::{position, reaches},
+    tools,
 };
 
 type Shared = State<Arc<Region>>;
@@ -235,7 +237,7 @@ async fn health(State(region): Shared) -> Reply {
     let lag: serde_json::Map<_, _> = peers().map(|peer| (peer.clone(), json!(region.faults.lag(peer)))).collect();
     let reachable: serde_json::Map<_, _> =
         peers().map(|peer| (peer.clone(), json!(region.faults.reachable(peer)))).collect();
-    let at = contract::position(&region, "catalog", "")?;
+    let at = position(&region, "catalog", "")?;
     let epoch = region.store.owner("catalog", "")?.map(|owner| owner.epoch);
     let body = json!({
         "epochs": { "catalog": epoch }, "position": { "catalog": at.map(|at| at.place) },

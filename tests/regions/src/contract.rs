@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Region,
     control::Mode,
+    position::{Position, position},
     store::{Owner, now},
 };
 
@@ -25,15 +26,16 @@ use crate::{
 const SIGNATURE_AGE: i64 = 60_000;
 
 /// What the router said, and who the user is by the application's own cookie.
+#[derive(Default)]
 pub(crate) struct Asked {
     /// The ownership by which the request was sent: the fencing token of a write.
-    claim: Option<Owner>,
-    min_position: Option<String>,
+    pub(crate) claim: Option<Owner>,
+    pub(crate) min_position: Option<String>,
     pub(crate) clock: Option<String>,
     pub(crate) repeat_key: Option<String>,
     pub(crate) user: Option<String>,
     /// The router does not know whose request this is, so it is told.
-    unknown_subject: bool,
+    pub(crate) unknown_subject: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
@@ -111,43 +113,6 @@ fn misdirected(region: &Region, owner: &Owner) -> Response {
         ("homing-wrote", "0".to_owned()),
     ];
     (StatusCode::MISDIRECTED_REQUEST, headers, body).into_response()
-}
-
-/// How far this copy is: whose log it follows, since which epoch, and how much of it is applied. Lengths alone would be
-/// unsafe across a change of owner. None while this copy has not heard of an owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    owner: Owner,
-    pub(crate) place: i64,
-}
-
-pub(crate) fn position(region: &Region, dataset: &str, subject: &str) -> Result<Option<Position>, Broken> {
-    let Some(owner) = region.store.owner(dataset, subject)? else { return Ok(None) };
-    let place = region.store.applied(&owner.home)?;
-    Ok(Some(Position { owner, place }))
-}
-
-/// How far this copy is before a read, and whether that will do; asked before the read's snapshot is taken, so that the
-/// snapshot can only be newer.
-pub(crate) fn reaches(
-    region: &Region,
-    asked: &Asked,
-    dataset: &str,
-    subject: &str,
-) -> Result<(Option<Position>, bool), Broken> {
-    let at = position(region, dataset, subject)?;
-    let wanted = asked.min_position.as_deref().and_then(|text| read_position(text, dataset));
-    let will_do = match (wanted, &at, &asked.claim) {
-        (None, ..) => true,
-        (Some(wanted), Some(at), Some(claim)) => at.owner == *claim && at.place >= wanted,
-        (Some(_), ..) => false,
-    };
-    Ok((at, will_do))
-}
-
-/// `catalog=42`.
-fn read_position(text: &str, dataset: &str) -> Option<i64> {
-    text.split_once('=').filter(|(of, _)| *of == dataset)?.1.parse().ok()
 }
 
 /// What a handler answers: JSON, and what the router is told beside it.
@@ -268,16 +233,14 @@ fn check_signature(region: &Region, request: &Request<Body>) -> Result<(), &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control::Faults, store::Store};
 
     fn region() -> Region {
-        let store = Store::open("eu", None).unwrap();
-        Region { name: "eu".to_owned(), peers: Vec::new(), store, faults: Faults::default(), origin_key: None }
+        Region::alone("eu")
     }
 
     fn asked(claim: Option<(&str, i64)>) -> Asked {
         let claim = claim.map(|(home, epoch)| Owner { home: home.to_owned(), epoch });
-        Asked { claim, min_position: None, clock: None, repeat_key: None, user: None, unknown_subject: true }
+        Asked { claim, unknown_subject: true, ..Asked::default() }
     }
 
     fn verdict(region: &Region, claim: Option<(&str, i64)>) -> Result<(), String> {
@@ -295,25 +258,6 @@ mod tests {
         assert_eq!(verdict(&region, Some(("eu", 1))), Err("us".to_owned()));
         assert_eq!(verdict(&region, None), Err("us".to_owned()));
         assert_eq!(verdict(&region, Some(("eu", 3))), Ok(()));
-    }
-
-    #[test]
-    fn a_copy_will_do_only_by_the_same_owner_and_epoch() {
-        let region = region();
-        let asks = |claim, least: &str| Asked { min_position: Some(least.to_owned()), ..asked(claim) };
-        let will_do = |asked: &Asked| reaches(&region, asked, "cart", "ada").ok().unwrap().1;
-        assert!(!will_do(&asks(Some(("eu", 1)), "cart=0")), "nobody has told this copy of an owner");
-        assert_eq!(verdict(&region, Some(("eu", 2))), Ok(()));
-        for (claim, least, expected) in [
-            (("eu", 2), "cart=1", true),
-            (("eu", 2), "cart=2", false),
-            (("eu", 1), "cart=1", false),
-            (("us", 2), "cart=1", false),
-            (("eu", 2), "notes=9", true),
-            (("eu", 2), "nonsense", true),
-        ] {
-            assert_eq!(will_do(&asks(Some(claim), least)), expected, "{claim:?} {least}");
-        }
     }
 
     #[test]
