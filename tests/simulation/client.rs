@@ -1,0 +1,160 @@
+//! The clients: each carries its session from edge to edge, and does one thing after another.
+
+use homing::routing::session::{self, Session};
+
+use crate::{
+    data::{Id, KEYS},
+    edge::{EDGES, Response, keys},
+    random::Random,
+};
+
+pub const USERS: [&str; 2] = ["ada", "grace"];
+pub const TENANTS: [&str; 2] = ["acme", "bolt"];
+
+/// One key of one subject of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub dataset: usize,
+    pub subject: usize,
+    pub key: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    Read,
+    Write(Id),
+    SignIn,
+}
+
+/// What a client does next.
+#[derive(Clone, Copy, Debug)]
+pub struct Action {
+    pub deed: Deed,
+    pub place: Place,
+    /// By the route that would rather be stale than silent.
+    pub stale: bool,
+    pub edge: usize,
+    /// The client says that repeating is harmless.
+    pub repeatable: bool,
+}
+
+pub struct Client {
+    pub name: String,
+    pub user: usize,
+    /// Carries its session in a header of its own.
+    pub headers: bool,
+    pub signed_in: bool,
+    pub sealed: Option<String>,
+    edge: usize,
+    /// Keys that it likes to come back to.
+    favourites: [Place; 3],
+    pub left: u32,
+    pub sequence: u64,
+}
+
+/// Dataset by number, as the world has them: whole, whole, by user, by tenant, and the same without positions.
+fn a_place(user: usize, random: &mut Random) -> Place {
+    let dataset = random.index(6);
+    let subject = match dataset {
+        2 | 5 => user,
+        3 => random.index(TENANTS.len()),
+        _ => 0,
+    };
+    Place { dataset, subject, key: random.index(KEYS) }
+}
+
+impl Client {
+    pub fn new(at: usize, random: &mut Random) -> Self {
+        let user = random.index(USERS.len());
+        Self {
+            name: format!("s{at}"),
+            user,
+            headers: random.chance(250),
+            signed_in: false,
+            sealed: None,
+            edge: random.index(EDGES),
+            favourites: std::array::from_fn(|_| a_place(user, random)),
+            left: 0,
+            sequence: 0,
+        }
+    }
+
+    /// Whether the data is of users; only who is signed in has such.
+    fn is_personal(place: Place) -> bool {
+        matches!(place.dataset, 2 | 5)
+    }
+
+    /// Whether it may ask for that: what is of a user is for that user alone.
+    pub fn may_read(&self, place: Place) -> bool {
+        !Self::is_personal(place) || (self.signed_in && self.user == place.subject)
+    }
+
+    pub fn next(&mut self, id: Id, random: &mut Random) -> Action {
+        if random.chance(450) {
+            self.edge = random.index(EDGES);
+        }
+        let mut place = if random.chance(800) { self.favourites[random.index(3)] } else { a_place(self.user, random) };
+        let deed = if !self.signed_in && (self.sequence == 0 || random.chance(200)) {
+            Deed::SignIn
+        } else if random.chance(350) {
+            Deed::Write(id)
+        } else {
+            Deed::Read
+        };
+        if !self.signed_in && Self::is_personal(place) {
+            place = Place { dataset: 0, subject: 0, key: place.key };
+        }
+        Action { deed, place, stale: random.chance(200), edge: self.edge, repeatable: random.chance(500) }
+    }
+
+    /// How long it thinks before it goes on.
+    pub fn pause(random: &mut Random) -> u64 {
+        match random.below(10) {
+            0..=5 => random.below(40),
+            6..=8 => random.below(1500),
+            _ => random.below(9000),
+        }
+    }
+
+    /// The session that an answer brings.
+    pub fn session_in(answer: &Response) -> Option<String> {
+        let cookie = answer.fields.iter().filter(|(name, _)| name == "set-cookie").find_map(|(_, line)| {
+            line.split(';').next()?.strip_prefix(session::COOKIE)?.strip_prefix('=').map(str::to_owned)
+        });
+        cookie.or_else(|| answer.get("homing-session").map(str::to_owned))
+    }
+
+    /// What a sealed session says.
+    pub fn open(sealed: &str, now: homing::routing::Timestamp) -> Session {
+        session::open(sealed, &keys(), now).session
+    }
+}
+
+impl Action {
+    pub fn path(&self, datasets: &[crate::data::Dataset]) -> String {
+        let Place { dataset, subject, key } = self.place;
+        let stale = if self.stale { "stale/" } else { "" };
+        match (self.deed, dataset) {
+            (Deed::SignIn, _) => "/login".to_owned(),
+            (_, 3) => format!("/t/{}/notes/{stale}{key}", TENANTS[subject]),
+            _ => format!("/{}/{stale}{key}", datasets[dataset].name),
+        }
+    }
+
+    pub fn method(&self) -> &'static str {
+        if self.deed == Deed::Read { "GET" } else { "POST" }
+    }
+}
+
+impl Place {
+    /// The key in the history.
+    pub fn name(self, datasets: &[crate::data::Dataset]) -> String {
+        let Self { dataset, subject, key } = self;
+        let whose = match dataset {
+            2 | 5 => USERS[subject],
+            3 => TENANTS[subject],
+            _ => "all",
+        };
+        format!("{}/{whose}/{key}", datasets[dataset].name)
+    }
+}
