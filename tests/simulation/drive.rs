@@ -218,9 +218,10 @@ impl World {
     pub fn visit(&mut self, at: usize, attempt: u32, visit: Visit) {
         let region = visit.region;
         if self.network.dead[region] {
-            // A dead region is silent, or its machines refuse in its place.
+            // A dead region is silent, or its machines refuse in its place; what was under way breaks off.
+            let back = if visit.arrives_only_now() { Back::Refused } else { Back::Broken };
             if self.random.chance(500) {
-                self.after(5, Event::Back(at, attempt, Back::Refused));
+                self.after(5, Event::Back(at, attempt, back));
             }
             return;
         }

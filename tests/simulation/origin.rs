@@ -60,6 +60,11 @@ pub enum Next {
 }
 
 impl Visit {
+    /// Whether nothing was done yet.
+    pub fn arrives_only_now(&self) -> bool {
+        self.stage == Stage::Arrives
+    }
+
     pub fn new(attempt: &Attempt, deed: Deed, place: crate::client::Place, repeatable: bool, user: usize) -> Self {
         let told = |name: &str| {
             attempt.own.iter().find_map(|edit| match edit {
