@@ -34,7 +34,9 @@ export class Lists {
   constructor(region, database) {
     this.region = region;
     // A region that is cut off or down must not keep its callers waiting.
-    this.pool = new pg.Pool({ ...database, max: 10, connectionTimeoutMillis: 2000, query_timeout: 5000 }).on("error", () => {});
+    this.pool = new pg.Pool({ ...database, max: 10, connectionTimeoutMillis: 2000, query_timeout: 5000 });
+    // A connection that breaks is heard of by whoever uses it next; unheard, the event would end the process.
+    this.pool.on("error", () => {}).on("connect", (client) => client.on("error", () => {}));
   }
 
   /** A read: may this copy answer, then the data, then how far the copy is by now. */
@@ -59,24 +61,25 @@ export class Lists {
 
   /** A write: only where this region owns the data. */
   async append(key, id, asked) {
-    return this.connected(async (client) => {
-      let committing = false;
-      try {
-        this.fence(await this.ownership(client), asked);
-        await client.query("begin");
-        // With a shared lock: a change of the ownership waits for the writers that still go by the old one.
-        const owned = await this.ownership(client, "for share");
-        this.fence(owned, asked);
-        await client.query("insert into lists values ($1, array[$2]) on conflict (key) do update set items = lists.items || excluded.items", [key, id]);
-        committing = true;
-        const lsn = await this.commit(client);
-        return { body: { key, id }, headers: { ...(lsn ? handOut({ ...owned, lsn }) : {}), "homing-wrote": "1" } };
-      } catch (error) {
-        if (error instanceof Refusal) await client.query("rollback").catch(() => {});
-        // Before the commit was sent nothing can have been written; from then on nobody can say.
-        throw committing ? error : nothingWritten(error);
-      }
-    });
+    let committing = false;
+    const write = async (client) => {
+      this.fence(await this.ownership(client), asked);
+      await client.query("begin");
+      // With a shared lock: a change of the ownership waits for the writers that still go by the old one.
+      const owned = await this.ownership(client, "for share");
+      this.fence(owned, asked);
+      await client.query("insert into lists values ($1, array[$2]) on conflict (key) do update set items = lists.items || excluded.items", [key, id]);
+      committing = true;
+      const lsn = await this.commit(client);
+      return { body: { key, id }, headers: { ...(lsn ? handOut({ ...owned, lsn }) : {}), "homing-wrote": "1" } };
+    };
+    try {
+      return await this.connected(write);
+    } catch (error) {
+      // Before the commit was sent nothing can have been written; from then on nobody can say.
+      if (!committing) error.headers = { ...error.headers, "homing-wrote": "0" };
+      throw error;
+    }
   }
 
   /** Commits, and says how far the log is then. Before the commit it would be too low: the commit stands in the log too. */
@@ -134,7 +137,8 @@ export class Lists {
     try {
       return await work(client);
     } catch (error) {
-      broken = !(error instanceof Refusal);
+      // After anything else than a refusal nobody knows what state the connection is in.
+      broken = !(error instanceof Refusal && (await client.query("rollback").then(() => true, () => false)));
       throw error;
     } finally {
       client.release(broken);
@@ -153,8 +157,6 @@ export class Lists {
 export const handOut = ({ epoch, lsn }) => ({ "homing-epoch": String(epoch), "homing-position": `lists=${lsn}` });
 
 const misdirected = ({ home, epoch }) => new Refusal(421, { "homing-home": home, "homing-epoch": String(epoch), "homing-wrote": "0" });
-
-const nothingWritten = (error) => (error instanceof Refusal ? error : Object.assign(error, { headers: { "homing-wrote": "0" } }));
 
 /** A place in the log, `0/16B3748`: two halves of 32 bits in hexadecimal. */
 export function place(lsn) {

@@ -1,5 +1,5 @@
 // A real PostgreSQL for the tests: one primary and two streaming standbys on loopback, in scratch folders, made new each time.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { appendFileSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -13,9 +13,9 @@ const running = new Set();
 /** Stops every cluster that was started here and still runs, and removes its folders; each file of tests ends with it. */
 export const stopAll = () => Promise.all([...running].map((cluster) => cluster.stop()));
 
-// A test run that is interrupted must not leave a database behind. Miniflare, too, ends the process on a signal.
+// A test run that is interrupted must not leave a database behind; and Miniflare ends the process on a signal without waiting.
 process.once("exit", () => running.forEach((cluster) => cluster.abandon()));
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => stopAll().finally(() => process.exit(1)));
 
 /** Where PostgreSQL's programs are: `PG_BIN`, Debian's newest, or wherever `pg_config` says. */
 function programs() {
@@ -79,7 +79,7 @@ export class Node {
   }
 
   async query(sql, values) {
-    this.pool ??= new pg.Pool({ ...this.address, max: 4 }).on("error", () => {});
+    this.pool ??= new pg.Pool({ ...this.address, max: 4 }).on("error", () => {}).on("connect", (client) => client.on("error", () => {}));
     return (await this.pool.query(sql, values)).rows;
   }
 
@@ -131,6 +131,13 @@ export class Node {
   /** The machine dies. `start` brings it back with what it had. */
   kill() {
     return this.end("SIGKILL");
+  }
+
+  /** What a killed postmaster could not free: a few bytes of shared memory, whose id stands in the last but one line of its file. */
+  sweep() {
+    const file = join(this.folder, "postmaster.pid");
+    const [, id] = existsSync(file) ? /^ *\d+ +(\d+)$/m.exec(readFileSync(file, "utf8")) ?? [] : [];
+    if (id) spawnSync("ipcrm", ["-m", id]);
   }
 
   configure(settings) {
@@ -235,15 +242,18 @@ class Cluster {
   }
 
   async stop() {
-    running.delete(this);
     await Promise.all(this.nodes.map((node) => node.end("SIGQUIT")));
+    this.nodes.forEach((node) => node.sweep());
     rmSync(this.scratch, { recursive: true, force: true });
+    running.delete(this);
   }
 
-  /** The process is ending and cannot wait: each postmaster ends its own children. */
+  /** As `stop`, for when the process is ending and cannot wait for what takes its turn: it sleeps between looks instead. */
   abandon() {
+    const left = () => this.nodes.some((node) => existsSync(join(node.folder, "postmaster.pid")));
     for (const node of this.nodes) node.process?.kill("SIGQUIT");
-    rmSync(this.scratch, { recursive: true, force: true, maxRetries: 3 });
+    for (let looks = 0; left() && looks < 200; looks++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    rmSync(this.scratch, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

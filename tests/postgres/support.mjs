@@ -59,3 +59,17 @@ export async function ask(app, key, { token, id, home, epoch } = {}) {
     owner: [header("homing-home"), header("homing-epoch")],
   };
 }
+
+/** The router's configuration for these applications. */
+export const topology = (apps, route = {}) => ({
+  DEV: true,
+  LOG: "off",
+  REGIONS: {
+    us: { origin: apps.us.url, location: { lat: 39.0, lon: -77.5 }, default_home: true },
+    eu: { origin: apps.eu.url, location: { lat: 50.1, lon: 8.7 } },
+    ap: { origin: apps.ap.url, location: { lat: 1.35, lon: 103.8 } },
+  },
+  DATASETS: { lists: { ownership: "single-writer", home: "us", position: "lsn" } },
+  ROUTES: [{ match: "/lists/*", dataset: "lists", read_after_write: "session", ...route }],
+  IDENTITY: {},
+});
