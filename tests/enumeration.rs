@@ -7,7 +7,7 @@ mod support;
 use homing::routing::{
     facts::Content,
     ownership::Epoch,
-    session::{self, Pin, Session},
+    session::{self, Claim, Pin, Session},
     subject::SubjectId,
     topology::SubjectKind,
 };
@@ -234,8 +234,8 @@ fn world(case: &Case, path: &str) -> World {
     claims.home = (case.known == Known::Session).then(|| ("eu".to_owned(), Epoch::FIRST));
     if case.pinned {
         for dataset in ["catalog", "cart", "likes", ""] {
-            let until = NOW.after(std::time::Duration::from_secs(5));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, until });
+            let claim = Claim::Until(NOW.after(std::time::Duration::from_secs(5)));
+            claims.pins.push(Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, claim });
         }
     }
     world.store = match case.known {

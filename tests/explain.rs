@@ -36,7 +36,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
     for (tests, expected) in [
         (
             format!("{head}expects = {{ to = \"us\" }}\n"),
-            "\"GET /\": found the unknown key \"expects\", expected one of request, near, home, down, session, expect",
+            "\"GET /\": found the unknown key \"expects\", expected one of request, near, home, down, lag, reached, session, expect",
         ),
         (head.to_owned(), "\"GET /\": found no \"expect\", expected { to, reason, status }"),
         (
@@ -64,7 +64,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
         ),
         (
             format!("{head}session = \"name=ada\"\nexpect = {{ to = \"us\" }}\n"),
-            "\"GET /\": the session says \"name=ada\", expected user=NAME, home=REGION or pin=DATASET",
+            "\"GET /\": the session says \"name=ada\", expected user=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION",
         ),
         ("# nothing\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
         ("test = []\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),

@@ -5,17 +5,18 @@
 
 mod support;
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use homing::routing::{
     Timestamp,
     facts::Content,
     headers::Edit,
-    memory::Lesson,
+    memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
-    session::{self, Pin, Session},
+    position::{Mark, Position},
+    session::{self, Claim, Pin, Session},
     subject::SubjectId,
-    topology::SubjectKind,
+    topology::{RegionId, SubjectKind},
 };
 use support::{Deed, Fields, NOW, Story, World, keys, region, settings, told, topology};
 
@@ -99,7 +100,12 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         }
         "cache" => world.cache = Some((200, copy(&words))),
         "suspect" => (0..5).for_each(|_| world.memory.learn(Lesson::Failed(region(value)), NOW)),
-        "lag" => world.memory.learn(Lesson::Lag(region(words[0]), words[1].parse().unwrap()), NOW),
+        "lag" => {
+            lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
+        }
+        "reached" => {
+            world.memory.learn(Lesson::Reached(copy_of(&words), mark(words[3])), Timestamp(NOW.0 - ago(&words)))
+        }
         "remembers" => world.memory.learn(Lesson::Home(subject(words[0]), owned(words[1])), NOW),
         "moved" => {
             let dataset = topology().dataset_named(words[0]).unwrap();
@@ -108,6 +114,32 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "sends" => world.deeds = value.split(" | ").map(deed).collect(),
         other => panic!("unknown key {other:?}"),
     }
+}
+
+/// So many measurements of a region against every other.
+fn lag(world: &mut World, region: RegionId, millis: u64, times: u64) {
+    let lag = Duration::from_millis(millis);
+    let others = topology().regions().map(|(id, _)| id).filter(|id| *id != region).collect::<Vec<_>>();
+    for source in others {
+        (0..times).for_each(|_| world.memory.learn(Lesson::Lag { region, source, lag }, NOW));
+    }
+}
+
+/// `eu orders us`: the copy at eu of what us wrote.
+fn copy_of(words: &[&str]) -> CopyOf {
+    let dataset = topology().dataset_named(words[1]).unwrap();
+    CopyOf { region: region(words[0]), dataset, home: region(words[2]) }
+}
+
+/// The fifth word, in milliseconds.
+fn ago(words: &[&str]) -> u64 {
+    words.get(4).map_or(0, |ago| ago.parse().unwrap())
+}
+
+/// `1#42`: epoch and position.
+fn mark(text: &str) -> Mark {
+    let (epoch, position) = text.split_once('#').unwrap();
+    Mark { epoch: Epoch(epoch.parse().unwrap()), position: Position::new(position.parse().unwrap()) }
 }
 
 /// `user:ada`.
@@ -122,7 +154,7 @@ fn owned(text: &str) -> Ownership {
     Ownership { home: region(home), epoch: Epoch(epoch.parse().unwrap()) }
 }
 
-/// `user:ada home=eu@3 pin=catalog@us+5000 pin=cart@eu+5000`; pins since now.
+/// `user:ada home=eu@3 pin=catalog@us+5000 mark=orders@us=1#42-3000`: pins since now, marks since so long.
 fn seal(words: &[&str]) -> String {
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
     for word in words {
@@ -132,8 +164,15 @@ fn seal(words: &[&str]) -> String {
         } else if let Some(pin) = word.strip_prefix("pin=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
             let (place, ahead) = rest.split_once('+').unwrap();
-            let until = NOW.after(std::time::Duration::from_millis(ahead.parse().unwrap()));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since: NOW, until });
+            let claim = Claim::Until(NOW.after(Duration::from_millis(ahead.parse().unwrap())));
+            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since: NOW, claim });
+        } else if let Some(pin) = word.strip_prefix("mark=") {
+            let (dataset, rest) = pin.split_once('@').unwrap();
+            let (place, rest) = rest.split_once('=').unwrap();
+            let (at, ago) = rest.split_once('-').unwrap_or((rest, "0"));
+            let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
+            let claim = Claim::AtLeast(mark(at));
+            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since, claim });
         } else {
             claims.subject = Some(subject(word));
         }
@@ -141,13 +180,14 @@ fn seal(words: &[&str]) -> String {
     session::seal(&claims, &keys())
 }
 
-/// `us made=-3000 fresh=10000 grace=60000`: milliseconds, `made` from now.
+/// `us made=-3000 fresh=10000 grace=60000 shows=us:1:2a:2a`: milliseconds, `made` from now; what it shows in hexadecimal.
 fn copy(words: &[&str]) -> Fields {
     let value = |name: &str| -> i64 {
         words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map_or(0, |text| text.parse().unwrap())
     };
     let made = NOW.0.checked_add_signed(value("made")).unwrap();
-    let line = format!("{made} 0 {} {} {} 1", value("fresh"), value("grace"), words[0]);
+    let shows = words.iter().find_map(|word| word.strip_prefix("shows=")).unwrap_or("-");
+    let line = format!("{made} 0 {} {} {} 1 {shows}", value("fresh"), value("grace"), words[0]);
     vec![("homing-stored".to_owned(), line), ("etag".to_owned(), "\"v1\"".to_owned())]
 }
 
@@ -179,7 +219,8 @@ fn tell(story: &Story) -> String {
         let name = &topology.region(attempt.region).name;
         let ownership = told(attempt, "homing-home").zip(told(attempt, "homing-epoch"));
         let by = ownership.map_or(String::new(), |(home, epoch)| format!(" by {home}@{epoch}"));
-        let _ = writeln!(out, "    -> {name}{by}, {} ms", attempt.timeout.as_millis());
+        let least = told(attempt, "homing-min-position").map_or(String::new(), |least| format!(" at least {least}"));
+        let _ = writeln!(out, "    -> {name}{by}{least}, {} ms", attempt.timeout.as_millis());
     }
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
@@ -218,7 +259,14 @@ fn opened(line: &str, then: Timestamp) -> String {
     }
     for pin in session.pins {
         let (dataset, since) = (&pin.dataset, pin.since.since(NOW).as_millis());
-        let _ = write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, pin.until.since(NOW).as_millis());
+        let _ = match pin.claim {
+            Claim::Until(until) => {
+                write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, until.since(NOW).as_millis())
+            }
+            Claim::AtLeast(Mark { epoch, position }) => {
+                write!(text, " mark {dataset:?} of {} {}#{position:x} (hex)", pin.region, epoch.0)
+            }
+        };
     }
     text
 }

@@ -12,7 +12,7 @@ use homing::routing::{
     facts::{Content, Replay},
     headers::Edit,
     ownership::Epoch,
-    session,
+    session::{self, Session},
     settle::Source,
     topology::{Access, RegionId},
 };
@@ -178,7 +178,7 @@ proptest! {
             let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
             let sealed = cookie.and_then(|value| value.split_once('=')).map_or("", |(_, sealed)| sealed);
             let opened = session::open(sealed, &keys(), NOW);
-            if let Some(pin) = opened.session.pin("catalog", NOW) {
+            if let Some(pin) = opened.session.window("catalog", NOW) {
                 let copy = homing::routing::cache::Copy::read(&world.cache.as_ref().unwrap().1[0].1).unwrap();
                 prop_assert!(copy.made >= pin.since);
             }
@@ -187,6 +187,54 @@ proptest! {
             let first = story.sent[0].region;
             let followed = named(world.deeds.first()).map(|(region, _)| region);
             prop_assert!(end.record.region == Some(first) || end.record.region == followed);
+        }
+    }
+
+    #[test]
+    fn a_session_never_silently_reads_less_than_it_has_seen(world in a_world()) {
+        let story = play(&world, &settings());
+        let (end, held) = (story.end(), carried(&world));
+        let read = end.record.access == Access::Read && world.path.starts_with("/orders/");
+        let Some((pin, mark)) = held.mark("orders").filter(|_| read) else { return Ok(()) };
+        let silent = story.says("homing-consistency").is_none() && end.status < 500;
+        if end.source == Source::Copy && silent {
+            let copy = homing::routing::cache::Copy::read(&world.cache.as_ref().unwrap().1[0].1).unwrap();
+            let shows = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(&mark));
+            prop_assert!(shows || copy.made >= pin.since);
+        }
+        if end.source == Source::Origin && silent {
+            let last = story.sent.last().unwrap();
+            let told_least = told(last, "homing-min-position") == Some(&format!("orders={}", u128::from_str_radix(&format!("{:x}", mark.position), 16).unwrap()));
+            let owner = told(last, "homing-home").zip(told(last, "homing-epoch"));
+            let at_home = owner.is_some_and(|(home, _)| region(home) == last.region);
+            let same = owner.is_some_and(|(home, epoch)| home == pin.region && epoch == mark.epoch.0.to_string());
+            prop_assert!(if same { told_least } else { at_home }, "{owner:?} {told_least} {pin:?}");
+            let behind = [world.deeds.get(story.sent.len() - 1).or(world.deeds.last())]
+                .into_iter()
+                .flatten()
+                .any(|deed| matches!(deed, Deed::Answers(_, fields) if fields.iter().any(|(name, _)| name == "homing-behind")));
+            prop_assert!(!(told_least && behind));
+        }
+    }
+
+    #[test]
+    fn a_mark_never_goes_back(world in a_world()) {
+        let story = play(&world, &settings());
+        let then = NOW.after(story.took);
+        let held = carried(&world);
+        for edit in &story.end().edits {
+            let Edit::Append("set-cookie", line) = edit else { continue };
+            let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
+            let issued = session::open(sealed, &keys(), then).session;
+            if issued.subject != held.subject {
+                continue;
+            }
+            for dataset in ["orders", "mail", "tags", "catalog"] {
+                if let Some((_, before)) = held.mark(dataset) {
+                    let after = issued.mark(dataset).map(|(_, mark)| mark);
+                    prop_assert!(after.is_some_and(|after| !before.is_after(&after)), "{dataset}: {before:?} {after:?}");
+                }
+            }
         }
     }
 
@@ -226,4 +274,11 @@ proptest! {
             prop_assert!(!fields.iter().any(|(name, value)| name == "set-cookie" || value == "private"));
         }
     }
+}
+
+/// The session that the request carries, as far as it is believed.
+fn carried(world: &World) -> Session {
+    let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
+    let sealed = cookie.and_then(|value| value.split_once('=')).map_or("", |(_, sealed)| sealed);
+    session::open(sealed, &keys(), NOW).session
 }

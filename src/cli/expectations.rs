@@ -68,7 +68,7 @@ fn status(table: &Raw) -> Result<Option<String>, String> {
     }
 }
 
-const KEYS: [&str; 6] = ["request", "near", "home", "down", "session", "expect"];
+const KEYS: [&str; 8] = ["request", "near", "home", "down", "lag", "reached", "session", "expect"];
 const EXPECTED: [&str; 3] = ["to", "reason", "status"];
 
 fn only(table: &Raw, known: &[&str]) -> Result<(), String> {
@@ -93,6 +93,8 @@ fn judge(test: &Raw, request: &str, topology: &Topology) -> Result<(), String> {
         home: text(test, "home")?,
         session: text(test, "session")?,
         down: texts(test, "down")?,
+        lag: texts(test, "lag")?,
+        reached: texts(test, "reached")?,
         headers: Vec::new(),
     };
     hold(&world.play(topology)?, topology, to, reason, status)

@@ -30,7 +30,14 @@ pub(super) struct Args {
     /// A region that refuses connections; may be repeated.
     #[arg(long)]
     down: Vec<String>,
-    /// The session: claims such as `user=ada,home=eu,pin=cart`, or a real one (with `SESSION_KEY` in the environment).
+    /// How far a region is behind the others, such as `eu=800ms`; may be repeated.
+    #[arg(long)]
+    lag: Vec<String>,
+    /// How far a region's copy of the dataset is known to be, such as `eu=42`; may be repeated.
+    #[arg(long)]
+    reached: Vec<String>,
+    /// The session: claims such as `user=ada,home=eu,pin=cart,pin=catalog@42`, or a real one (with `SESSION_KEY` in the
+    /// environment).
     #[arg(long)]
     session: Option<String>,
     /// A header field, as `Name: value`; may be repeated.
@@ -63,6 +70,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         near: args.near.clone(),
         home: args.home.clone(),
         down: args.down.clone(),
+        lag: args.lag.clone(),
+        reached: args.reached.clone(),
         session: args.session.clone(),
         headers: args.header.iter().map(header).collect(),
     };
@@ -99,6 +108,9 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     }
     let region = settlement.record.region.map_or("the router itself", |region| topology.region(region).name.as_str());
     println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.reason);
+    if let Some(pinned) = &settlement.record.pinned {
+        println!("The session is promised {pinned}");
+    }
     for edit in &settlement.edits {
         if let Edit::Set(name, value) | Edit::Append(name, value) = edit {
             println!("  {name}: {value}");

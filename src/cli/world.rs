@@ -9,12 +9,16 @@ use crate::routing::{
     facts::{Client, Content},
     flow::{Found, Outcome},
     headers::Headers,
+    intent::Intent,
     keys::{Key, SessionKeys},
+    memory::{CopyOf, Lesson, UNMEASURED},
+    ownership::Epoch,
+    position::Mark,
     problem::Problem,
-    session::{self, LIFETIME, Pin, Session},
+    session::{self, Claim, LIFETIME, Pin, Session},
     subject::SubjectId,
     time::millis,
-    topology::{RegionSet, SubjectKind, Topology},
+    topology::{Dataset, RegionSet, Rule, SubjectKind, Topology, units},
 };
 
 /// A moment; the world stands still but for what a step takes.
@@ -31,7 +35,11 @@ pub(super) struct World {
     pub(super) home: Option<String>,
     /// Regions that refuse connections.
     pub(super) down: Vec<String>,
-    /// The session: `user=ada,home=eu,pin=cart`, or a real one.
+    /// How far regions are behind the others: `eu=800ms`.
+    pub(super) lag: Vec<String>,
+    /// How far regions' copies are known to be: `eu=42`.
+    pub(super) reached: Vec<String>,
+    /// The session: `user=ada,home=eu,pin=cart,pin=catalog@42`, or a real one.
     pub(super) session: Option<String>,
     /// More header fields.
     pub(super) headers: Vec<(String, String)>,
@@ -78,7 +86,8 @@ impl World {
         Ok(match admit(&facts, &settings, &mut Clock::new(1)) {
             Err(problem) => Story { steps: Vec::new(), end: Err(problem) },
             Ok(intent) => {
-                let memory = Memory::default();
+                let mut memory = Memory::default();
+                self.teach(&mut memory, &intent, topology)?;
                 let view = Rc::new(View::capture(&settings, &memory, NOW));
                 let (flow, step) = Flow::start(intent, view, &memory, NOW);
                 self.drive(flow, step, topology, down)
@@ -113,6 +122,39 @@ impl World {
             };
             step = flow.on(event, NOW);
         }
+    }
+
+    /// What the isolate would have learned by now.
+    fn teach(&self, memory: &mut Memory, intent: &Intent, topology: &Topology) -> Result<(), String> {
+        for lag in &self.lag {
+            let (region, span) = pair(lag, "--lag", "eu=800ms")?;
+            let region = named(topology, region)?;
+            let span = units::duration(span).ok_or_else(|| format!("--lag is {lag:?}, expected such as eu=800ms"))?;
+            let sources = topology.regions().map(|(id, _)| id).filter(|id| *id != region);
+            for source in sources {
+                // Often enough to count as measured.
+                (0..100).for_each(|_| memory.learn(Lesson::Lag { region, source, lag: span }, NOW));
+            }
+        }
+        for reached in &self.reached {
+            let (region, position) = pair(reached, "--reached", "eu=42")?;
+            let region = named(topology, region)?;
+            let dataset = intent.dataset.and_then(|id| Some((id, topology.dataset(id)?)));
+            let Some((id, Dataset { position: Some(kind), rule, .. })) = dataset else {
+                return Err("--reached needs a route whose dataset has a `position`".to_owned());
+            };
+            let position = kind.read(position).ok_or_else(|| {
+                format!("--reached is {reached:?}, expected REGION=POSITION with a position as the dataset says it")
+            })?;
+            let home = match (rule, &self.home) {
+                (Rule::SingleWriter { home }, _) => *home,
+                (Rule::GeoPartitioned { .. }, Some(home)) => named(topology, home)?,
+                _ => topology.default_home(),
+            };
+            let mark = Mark { epoch: Epoch::FIRST, position };
+            memory.learn(Lesson::Reached(CopyOf { region, dataset: id, home }, mark), NOW);
+        }
+        Ok(())
     }
 
     fn down(&self, topology: &Topology) -> Result<RegionSet, String> {
@@ -154,18 +196,43 @@ impl World {
                 "user" => session.subject = Some(SubjectId::of(SubjectKind::User, value)),
                 "home" => {
                     named(topology, value)?;
-                    session.home = Some((value.to_owned(), crate::routing::ownership::Epoch::FIRST));
+                    session.home = Some((value.to_owned(), Epoch::FIRST));
                 }
-                "pin" => {
-                    let region = self.home.clone().or_else(|| self.near.clone()).unwrap_or_default();
-                    let until = NOW.after(std::time::Duration::from_secs(5));
-                    session.add_pin(Pin { dataset: value.to_owned(), region, since: NOW, until }, NOW);
+                "pin" => session.add_pin(self.pin(value, topology)?, NOW),
+                _ => {
+                    return Err(format!(
+                        "the session says {claim:?}, expected user=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION"
+                    ));
                 }
-                _ => return Err(format!("the session says {claim:?}, expected user=NAME, home=REGION or pin=DATASET")),
             }
         }
         Ok(Some(session::seal(&session, &settings.session_keys)))
     }
+
+    /// A pin on a dataset that was written just now: `cart`, or `cart@42` where its position was reported.
+    fn pin(&self, text: &str, topology: &Topology) -> Result<Pin, String> {
+        let (name, position) = text.split_once('@').map_or((text, None), |(name, position)| (name, Some(position)));
+        let dataset = topology.datasets().map(|(_, dataset)| dataset).find(|dataset| dataset.name == name);
+        let home = match dataset.map(|dataset| &dataset.rule) {
+            Some(Rule::SingleWriter { home }) => Some(topology.region(*home).name.clone()),
+            _ => self.home.clone().or_else(|| self.near.clone()),
+        };
+        let claim = match (position, dataset.and_then(|dataset| dataset.position)) {
+            (None, _) => Claim::Until(NOW.after(UNMEASURED)),
+            (Some(_), None) => return Err(format!("the session pins {text:?}, but {name:?} has no `position`")),
+            (Some(position), Some(kind)) => {
+                let read = kind.read(position);
+                let position = read.ok_or_else(|| format!("the session pins {text:?}, which {name:?} cannot have"))?;
+                Claim::AtLeast(Mark { epoch: Epoch::FIRST, position })
+            }
+        };
+        Ok(Pin { dataset: name.to_owned(), region: home.unwrap_or_default(), since: NOW, claim })
+    }
+}
+
+/// What stands before and after the equals sign.
+fn pair<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), String> {
+    text.split_once('=').ok_or_else(|| format!("{option} is {text:?}, expected such as {example}"))
 }
 
 /// The region of that name, or what there is instead.

@@ -7,6 +7,7 @@ use super::{
     headers::{Edit, Edits},
     intent::Intent,
     ownership::{Epoch, Owner},
+    position::Mark,
     time::Timestamp,
     topology::{Access, Origin, RegionId, Rule},
     view::View,
@@ -71,12 +72,19 @@ pub fn total_deadline(intent: &Intent) -> Timestamp {
 
 /// The headers by which an origin knows what it is asked and by which ownership, and that it was the router who asked.
 #[must_use]
-pub fn contract(intent: &Intent, view: &View, region: RegionId, owner: Option<Owner>, now: Timestamp) -> Edits {
+pub fn contract(
+    intent: &Intent,
+    view: &View,
+    region: RegionId,
+    owner: Option<Owner>,
+    least: Option<Mark>,
+    now: Timestamp,
+) -> Edits {
     let topology = view.topology();
     let name = |id| topology.region(id).name.clone();
     let mut edits: Edits =
         vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", intent.access.token().to_owned())];
-    // A read from the nearest region is sent by no ownership, and a request without a dataset has none.
+    // A read that any copy may answer is sent by no ownership, and a request without a dataset has none.
     let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
     if let Some(owner) = claimed {
         edits.push(Edit::Set("homing-home", name(owner.region())));
@@ -87,6 +95,10 @@ pub fn contract(intent: &Intent, view: &View, region: RegionId, owner: Option<Ow
         edits.push(Edit::Set("homing-dataset", dataset.name.clone()));
         if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &intent.subject) {
             edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
+        }
+        if let (Some(kind), Some(least)) = (dataset.position, least) {
+            let position = kind.write(least.position);
+            edits.push(Edit::Set("homing-min-position", format!("{}={position}", dataset.name)));
         }
     }
     if let Some(clock) = &intent.clock {

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod near;
 pub mod ownership;
 pub mod plan;
+pub mod position;
 pub mod problem;
 pub mod reason;
 pub mod report;

@@ -34,6 +34,12 @@ impl Owner {
         Self(ownership)
     }
 
+    /// The ownership that it is made from.
+    #[must_use]
+    pub fn ownership(self) -> Ownership {
+        self.0
+    }
+
     /// Where the write goes.
     #[must_use]
     pub fn region(self) -> RegionId {

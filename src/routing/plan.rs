@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::{
     intent::Intent,
+    memory::CopyOf,
     ownership::{Epoch, Owner, Ownership},
+    position::Mark,
     reason::Reason,
     session::Pin,
-    time::millis,
+    time::Timestamp,
     topology::{DatasetId, OnHomeDown, ReadAfterWrite, RegionId, Rule},
     trace::Trace,
     view::View,
@@ -22,6 +24,8 @@ pub enum Freshness {
     Within(Duration),
     /// The home's own, because the session wrote: a cached copy counts if it was made there after the write.
     Pinned(Pin),
+    /// A copy that has reached the session's mark.
+    AtLeast(Pin, Mark),
     /// The home's own, because the route says so.
     Home,
 }
@@ -32,12 +36,17 @@ impl Freshness {
     pub fn of(intent: &Intent, view: &View) -> Self {
         let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
-        let pin = || intent.session.session.pin(name, intent.came).cloned();
+        let session = &intent.session.session;
         match intent.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
             ReadAfterWrite::Session => {
-                if let Some(pin) = pin() {
-                    return Self::Pinned(pin);
+                if let Some(pin) = session.window(name, intent.came) {
+                    return Self::Pinned(pin.clone());
+                }
+                if dataset.is_some_and(|dataset| dataset.position.is_some())
+                    && let Some((pin, mark)) = session.mark(name)
+                {
+                    return Self::AtLeast(pin.clone(), mark);
                 }
             }
             ReadAfterWrite::None => {}
@@ -49,6 +58,12 @@ impl Freshness {
     #[must_use]
     pub fn needs_home(&self) -> bool {
         matches!(self, Self::Pinned(_) | Self::Home)
+    }
+
+    /// Whether something was promised that an older copy would break.
+    #[must_use]
+    pub fn is_promised(&self) -> bool {
+        self.needs_home() || matches!(self, Self::AtLeast(..))
     }
 }
 
@@ -76,9 +91,37 @@ impl ReadPlan {
     /// Plans a read that any near enough copy may answer.
     #[must_use]
     pub fn near(intent: &Intent, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
-        let mut targets = candidates(intent, view, freshness, trace);
+        let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
+        let mut targets = candidates(intent, view, bound, trace);
         let first = targets.next().map(|region| Target { region, reason: Reason::Nearest, stale: false });
         let fallback = targets.next().map(|region| Target { region, reason: Reason::Nearest, stale: false });
+        Self { first, fallback }
+    }
+
+    /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that home: the nearest that is
+    /// known or expected to be so far, and home, which always is.
+    #[must_use]
+    pub fn at_least(intent: &Intent, view: &View, home: RegionId, demand: (&Pin, Mark), trace: &mut Trace) -> Self {
+        let bound = intent.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
+        let mut targets: Vec<Target> = Vec::new();
+        for region in candidates(intent, view, bound, trace) {
+            match reaches(intent, view, home, region, demand) {
+                Ok(Reason::PinnedHome) if targets.is_empty() && intent.near.first() == Some(&region) => {
+                    targets.push(Target { region, reason: Reason::Nearest, stale: false });
+                }
+                Ok(reason) => targets.push(Target { region, reason, stale: false }),
+                Err(why) if targets.is_empty() => trace.note(why, region),
+                Err(_) => {}
+            }
+        }
+        let first = targets.first().copied();
+        let of_home = targets.iter().find(|target| target.region == home).copied();
+        let fallback = match first {
+            Some(target) if target.region == home => {
+                targets.get(1).copied().or_else(|| stale_elsewhere(intent, view, home, trace))
+            }
+            _ => of_home,
+        };
         Self { first, fallback }
     }
 
@@ -86,11 +129,7 @@ impl ReadPlan {
     #[must_use]
     pub fn home(intent: &Intent, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
         let first = Some(Target { region: home, reason, stale: false });
-        let fallback = (intent.promise.on_home_down == OnHomeDown::Stale)
-            .then(|| candidates(intent, view, &Freshness::Any, trace).find(|region| *region != home))
-            .flatten()
-            .map(|region| Target { region, reason: Reason::HomeDownStale, stale: true });
-        Self { first, fallback }
+        Self { first, fallback: stale_elsewhere(intent, view, home, trace) }
     }
 
     /// Plans a read whose home nobody could find out.
@@ -100,16 +139,56 @@ impl ReadPlan {
             return Self { first: None, fallback: None };
         }
         let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
-        let mut targets = candidates(intent, view, &Freshness::Any, trace);
+        let mut targets = candidates(intent, view, None, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale) }
     }
+}
+
+/// Where a read goes when home is down, if its route allows it.
+fn stale_elsewhere(intent: &Intent, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
+    let mut others = (intent.promise.on_home_down == OnHomeDown::Stale)
+        .then(|| candidates(intent, view, None, trace).filter(|region| *region != home))?;
+    others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
+}
+
+/// How long a copy that was seen short of a mark is not tried again for one.
+const SHORT_FOR: Duration = Duration::from_secs(1);
+
+/// Whether a region's copy has reached the mark: home always; another if it has said so; and if it was not asked lately, once
+/// as much time has gone by as a write takes to get there. The origin checks it in any case.
+fn reaches(
+    intent: &Intent,
+    view: &View,
+    home: RegionId,
+    region: RegionId,
+    (pin, mark): (&Pin, Mark),
+) -> Result<Reason, Reason> {
+    if region == home {
+        return Ok(Reason::PinnedHome);
+    }
+    let known = intent.dataset.and_then(|dataset| view.known(copy_of(dataset, region, home, view)));
+    if known.is_some_and(|known| known.mark.reaches(&mark)) {
+        return Ok(Reason::PositionReached);
+    }
+    let now: Timestamp = intent.came;
+    let there_by_now = now.since(pin.since) >= view.window(region, home).length;
+    let short_lately = known.is_some_and(|known| now.since(known.at) < SHORT_FOR);
+    if there_by_now && !short_lately { Ok(Reason::PositionExpected) } else { Err(Reason::PositionNotReached) }
+}
+
+/// By what a copy's marks are known: those of a multi-writer dataset count by a clock that all owners share.
+#[must_use]
+pub fn copy_of(dataset: DatasetId, region: RegionId, home: RegionId, view: &View) -> CopyOf {
+    let shared =
+        matches!(view.topology().dataset(dataset).map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }));
+    CopyOf { region, dataset, home: if shared { view.topology().default_home() } else { home } }
 }
 
 /// The regions that hold the data and lag within the bound, nearest first, suspect ones last.
 fn candidates(
     intent: &Intent,
     view: &View,
-    freshness: &Freshness,
+    bound: Option<Duration>,
     trace: &mut Trace,
 ) -> impl Iterator<Item = RegionId> + use<> {
     let source = intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home);
@@ -117,12 +196,8 @@ fn candidates(
     let mut suspect = Vec::new();
     for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
         // The home of a single-writer dataset is where its data comes from: it cannot lag.
-        let over = match freshness {
-            Freshness::Within(bound) if Some(region) != source => {
-                view.lag(region).is_some_and(|lag| lag > millis(*bound))
-            }
-            _ => false,
-        };
+        let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
+        let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
         if over {
             trace.note(Reason::LagOverBound, region);
         } else if view.is_suspect(region) {
@@ -137,7 +212,8 @@ fn candidates(
 }
 
 /// Whether the region may hold the dataset at all: a geo-partitioned one lives only where its residency says.
-fn holds(dataset: Option<DatasetId>, view: &View, region: RegionId) -> bool {
+#[must_use]
+pub fn holds(dataset: Option<DatasetId>, view: &View, region: RegionId) -> bool {
     match dataset.and_then(|id| view.topology().dataset(id)).map(|dataset| &dataset.rule) {
         Some(Rule::GeoPartitioned { regions, .. }) => regions.contains(region),
         _ => true,

@@ -35,6 +35,18 @@ reasons! {
     NearestOwner = "nearest-owner",
     /// The session wrote a moment ago, so the read goes home.
     PinnedHome = "pinned-home",
+    /// The copy is known to have reached what the session has seen, and nearer ones are not.
+    PositionReached = "position-reached",
+    /// The copy should have reached what the session has seen by now; its origin checks it.
+    PositionExpected = "position-expected",
+    /// The copy has not reached what the session has seen.
+    PositionNotReached = "position-not-reached",
+    /// What the session has seen was written under an earlier owner, so the read goes home for a new position.
+    PositionOfOldEpoch = "position-of-old-epoch",
+    /// The origin's position cannot be read; a window does in its place.
+    PositionMalformed = "position-malformed",
+    /// The origin's position does not say by which epoch it counts, so it is not used.
+    PositionUnowned = "position-unowned",
     /// The route sends every read home.
     RouteHome = "route-home",
     /// No dataset claims the request, so it goes to the default home.
@@ -117,7 +129,7 @@ reasons! {
     CacheMiss = "cache-miss",
     /// The copy at the edge has expired.
     CacheExpired = "cache-expired",
-    /// The copy predates the session's own write.
+    /// The copy may lack what the session has written or seen, or is older than the dataset's bound.
     CacheTooOld = "cache-too-old",
     /// The copy is coded in a way that the client cannot decode.
     CacheUndecodable = "cache-undecodable",

@@ -1,10 +1,10 @@
 //! The view: the versioned snapshot by which a request is decided. One is captured per request.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use super::{
     keys::{Key, SessionKeys},
-    memory::Memory,
+    memory::{CopyOf, Known, Lags, Memory, Reached, Window},
     ownership::{Epoch, Ownership},
     time::Timestamp,
     topology::{DatasetId, RegionId, RegionSet, Rule, Topology},
@@ -28,7 +28,9 @@ pub struct Settings {
 pub struct View {
     settings: Rc<Settings>,
     suspects: RegionSet,
-    lags: Vec<Option<u64>>,
+    taken: Timestamp,
+    lags: Rc<Lags>,
+    reached: Rc<Reached>,
     moved: Vec<(DatasetId, Ownership)>,
 }
 
@@ -39,7 +41,9 @@ impl View {
         let suspects = settings.topology.regions().map(|(id, _)| id).filter(|id| memory.is_suspect(*id, now));
         Self {
             suspects: suspects.fold(RegionSet::EMPTY, RegionSet::with),
-            lags: settings.topology.regions().map(|(id, _)| memory.lag(id, now)).collect(),
+            taken: now,
+            lags: Rc::clone(memory.lags()),
+            reached: Rc::clone(memory.reached()),
             moved: memory.moved_datasets().to_vec(),
             settings: Rc::clone(settings),
         }
@@ -63,10 +67,25 @@ impl View {
         self.suspects.contains(region)
     }
 
-    /// The most that the region lags behind any peer, in milliseconds, where measured.
+    /// How far the region's copy is behind that source, or behind the one that it is furthest behind, where measured.
     #[must_use]
-    pub fn lag(&self, region: RegionId) -> Option<u64> {
-        self.lags.get(region.index()).copied().flatten()
+    pub fn lag(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
+        match source {
+            Some(source) => self.lags.latest(region, source, self.taken),
+            None => self.lags.worst(region, self.taken),
+        }
+    }
+
+    /// How long a write at the source may be missing from the region's copy.
+    #[must_use]
+    pub fn window(&self, region: RegionId, source: RegionId) -> Window {
+        self.lags.window(region, source)
+    }
+
+    /// How far a copy is known to be.
+    #[must_use]
+    pub fn known(&self, copy: CopyOf) -> Option<Known> {
+        self.reached.of(copy)
     }
 
     /// Who owns a single-writer dataset now: what an origin has said at a higher epoch, else what the topology says.

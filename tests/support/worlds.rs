@@ -1,11 +1,14 @@
 //! Worlds made at random.
 
+use std::time::Duration;
+
 use homing::routing::{
     Timestamp,
     facts::Content,
-    memory::{Lesson, Memory},
+    memory::{CopyOf, Lesson, Memory},
     ownership::{Epoch, Ownership},
-    session::{self, Pin, Session},
+    position::{Mark, Position},
+    session::{self, Claim, Pin, Session},
     subject::SubjectId,
     topology::SubjectKind,
 };
@@ -14,7 +17,7 @@ use proptest::prelude::*;
 use crate::support::{Deed, Fields, NOW, World, keys, region, topology};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
-pub const PATHS: [&str; 18] = [
+pub const PATHS: [&str; 22] = [
     "/about",
     "/catalog/1",
     "/catalog/none/1",
@@ -31,6 +34,10 @@ pub const PATHS: [&str; 18] = [
     "/likes/none/1",
     "/t/acme/notes",
     "/session/1",
+    "/orders/1",
+    "/orders/stale/1",
+    "/mail/1",
+    "/tags/1",
     "/search",
     "/quick/1?x=1",
 ];
@@ -51,6 +58,16 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
         fixed("cache-control", "private"),
         fixed("set-cookie", "a=b"),
         fixed("connection", "x-own"),
+        fixed("homing-behind", "1"),
+        fixed("homing-home", "us"),
+        fixed("homing-epoch", "1"),
+        fixed("homing-epoch", "2"),
+        fixed("homing-position", "orders=x"),
+        (0..9u32, 0..4u32).prop_map(|(at, gap)| {
+            let least = at.saturating_sub(gap);
+            let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}"));
+            ("homing-position".to_owned(), positions.join(", "))
+        }),
         (0..90_000u32).prop_map(|lag| ("homing-lag".to_owned(), format!("us={lag}, eu=x"))),
         "[a-z]{1,9}".prop_map(|value| ("x-own".to_owned(), value)),
     ]
@@ -74,25 +91,35 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
 }
 
 pub fn a_session() -> impl Strategy<Value = Option<String>> {
-    let pin = (prop::sample::select(vec!["catalog", "cart", "likes", "notes", ""]), a_region(), -5_000i64..60_000);
+    let pin =
+        (prop::sample::select(vec!["catalog", "cart", "likes", "notes", "orders", ""]), a_region(), -5_000i64..60_000);
+    let mark =
+        (prop::sample::select(vec!["orders", "mail", "tags", "catalog"]), a_region(), 1u64..4, 0u64..8, 0u64..9_000);
     let claims = (
         prop::option::of(prop::sample::select(vec!["ada", "grace"])),
         prop::option::of((prop_oneof![4 => a_region(), 1 => Just("mars")], 1u64..5)),
-        prop::collection::vec(pin, 0..4),
+        prop::collection::vec(pin, 0..3),
+        prop::collection::vec(mark, 0..3),
     );
-    prop::option::of(claims.prop_map(|(name, home, pins)| {
+    prop::option::of(claims.prop_map(|(name, home, pins, marks)| {
         let pin = |(dataset, place, ahead): (&str, &str, i64)| Pin {
             dataset: dataset.to_owned(),
             region: place.to_owned(),
             since: NOW,
-            until: Timestamp(NOW.0.checked_add_signed(ahead).unwrap()),
+            claim: Claim::Until(Timestamp(NOW.0.checked_add_signed(ahead).unwrap())),
+        };
+        let mark = |(dataset, place, epoch, value, ago): (&str, &str, u64, u64, u64)| Pin {
+            dataset: dataset.to_owned(),
+            region: place.to_owned(),
+            since: Timestamp(NOW.0 - ago),
+            claim: Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(value.into()) }),
         };
         let session = Session {
             subject: name.map(|name| SubjectId::of(SubjectKind::User, name)),
             home: home.map(|(home, epoch)| (home.to_owned(), Epoch(epoch))),
             issued: NOW,
             expires: NOW.after(session::LIFETIME),
-            pins: pins.into_iter().map(pin).collect(),
+            pins: pins.into_iter().map(pin).chain(marks.into_iter().map(mark)).collect(),
         };
         session::seal(&session, &keys())
     }))
@@ -101,7 +128,20 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
 pub fn a_memory() -> impl Strategy<Value = Memory> {
     let lessons = prop_oneof![
         a_region().prop_map(|name| vec![Lesson::Failed(region(name)); 5]),
-        (a_region(), 0u64..90_000).prop_map(|(name, lag)| vec![Lesson::Lag(region(name), lag)]),
+        (a_region(), a_region(), 0u64..90_000).prop_map(|(name, source, lag)| {
+            vec![Lesson::Lag { region: region(name), source: region(source), lag: Duration::from_millis(lag) }]
+        }),
+        (a_region(), a_region(), prop::sample::select(vec!["orders", "mail", "tags"]), 1u64..4, 0u64..8).prop_map(
+            |(name, home, dataset, epoch, value)| {
+                let copy = CopyOf {
+                    region: region(name),
+                    dataset: topology().dataset_named(dataset).unwrap(),
+                    home: region(home),
+                };
+                let mark = Mark { epoch: Epoch(epoch), position: Position::new(value.into()) };
+                vec![Lesson::Reached(copy, mark)]
+            },
+        ),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {
             let owned = Ownership { home: region(name), epoch: Epoch(epoch) };
             vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned)]
@@ -119,9 +159,15 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
 }
 
 pub fn a_copy() -> impl Strategy<Value = Option<(u16, Fields)>> {
-    let copy = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, a_region()).prop_map(|(made, fresh, grace, name)| {
+    let shows = prop_oneof![
+        Just("-".to_owned()),
+        (a_region(), 1u32..3, 0u32..9, 0u32..4)
+            .prop_map(|(home, epoch, most, gap)| format!("{home}:{epoch}:{most:x}:{:x}", most.saturating_sub(gap))),
+    ];
+    let copy = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, a_region(), shows);
+    let copy = copy.prop_map(|(made, fresh, grace, name, shows)| {
         let made = NOW.0.checked_add_signed(made).unwrap();
-        (200, vec![("homing-stored".to_owned(), format!("{made} 0 {fresh} {grace} {name} 1"))])
+        (200, vec![("homing-stored".to_owned(), format!("{made} 0 {fresh} {grace} {name} 1 {shows}"))])
     });
     prop::option::of(copy)
 }

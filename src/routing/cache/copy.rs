@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::routing::{
     ownership::Epoch,
+    position::Shows,
     time::{Timestamp, millis},
 };
 
@@ -27,6 +28,8 @@ pub struct Copy {
     pub region: String,
     /// The generation of the ownership under which it was made.
     pub epoch: Epoch,
+    /// What it shows, where its origin says that.
+    pub shows: Option<Shows>,
 }
 
 /// What may be done with a copy.
@@ -41,11 +44,12 @@ pub enum Judged {
 }
 
 impl Copy {
-    /// One line: made, age, fresh, grace (milliseconds), region, epoch.
+    /// One line: made, age, fresh, grace (milliseconds), region, epoch, what it shows.
     #[must_use]
     pub fn write(&self) -> String {
-        let Self { made, age, fresh, grace, region, epoch } = self;
-        format!("{} {} {} {} {region} {}", made.0, millis(*age), millis(*fresh), millis(*grace), epoch.0)
+        let Self { made, age, fresh, grace, region, epoch, shows } = self;
+        let shows = shows.as_ref().map_or_else(|| "-".to_owned(), Shows::write);
+        format!("{} {} {} {} {region} {} {shows}", made.0, millis(*age), millis(*fresh), millis(*grace), epoch.0)
     }
 
     /// Reads the line back.
@@ -57,7 +61,11 @@ impl Copy {
         let (age, fresh, grace) = (span()?, span()?, span()?);
         let region = fields.next()?.to_owned();
         let epoch = Epoch(fields.next()?.parse().ok()?);
-        Some(Self { made, age, fresh, grace, region, epoch })
+        let shows = match fields.next()? {
+            "-" => None,
+            shows => Some(Shows::read(shows)?),
+        };
+        Some(Self { made, age, fresh, grace, region, epoch, shows })
     }
 
     /// Its age now (RFC 9111 section 4.2.3).
@@ -94,6 +102,7 @@ mod tests {
             grace: span(1000),
             region: "eu".to_owned(),
             epoch: Epoch(7),
+            shows: None,
         };
         assert_eq!(Copy::read(&copy.write()), Some(copy.clone()));
         assert_eq!(copy.judge(Timestamp(1999)), Judged::Fresh);

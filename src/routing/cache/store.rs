@@ -9,6 +9,7 @@ use super::{
 use crate::routing::{
     headers::{Edit, Edits, Headers},
     ownership::Epoch,
+    position::Shows,
     time::{Timestamp, millis},
 };
 
@@ -65,6 +66,8 @@ pub struct Storing<'a> {
     pub region: &'a str,
     /// The generation of the ownership under which it was made.
     pub epoch: Epoch,
+    /// What it shows, where its origin says that.
+    pub shows: Option<Shows>,
     /// Whether the request carried `Authorization`.
     pub authorized: bool,
 }
@@ -86,8 +89,15 @@ pub fn store(response: &Storing<'_>) -> Result<Edits, NoStore> {
         None if !control.forbids_stale() => GRACE,
         _ => Duration::ZERO,
     };
-    let copy =
-        Copy { made: response.asked, age, fresh, grace, region: response.region.to_owned(), epoch: response.epoch };
+    let copy = Copy {
+        made: response.asked,
+        age,
+        fresh,
+        grace,
+        region: response.region.to_owned(),
+        epoch: response.epoch,
+        shows: response.shows.clone(),
+    };
     // The store drops an entry when its own max-age ends, so it is given the whole of the copy's use.
     let kept = fresh.saturating_sub(age).saturating_add(grace).as_secs().max(1);
     let mut edits = vec![
@@ -154,7 +164,16 @@ mod tests {
     fn stored(status: u16, authorized: bool, fields: &[(&str, &str)]) -> Result<Copy, NoStore> {
         let headers = Headers(fields.to_vec());
         let (asked, now) = (Timestamp(784_111_777_000), Timestamp(784_111_777_500));
-        let storing = Storing { status, headers: &headers, asked, now, region: "eu", epoch: Epoch::FIRST, authorized };
+        let storing = Storing {
+            status,
+            headers: &headers,
+            asked,
+            now,
+            region: "eu",
+            epoch: Epoch::FIRST,
+            shows: None,
+            authorized,
+        };
         let edits = store(&storing)?;
         let text = edits.iter().find_map(|edit| match edit {
             Edit::Set(STORED, text) => Some(text.clone()),

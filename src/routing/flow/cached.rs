@@ -5,11 +5,10 @@ use crate::routing::{
     answer::Answer,
     cache::{Copy, Judged, STORED},
     intent::CacheUse,
-    plan::{Freshness, Standing, standing},
     reason::Reason,
     settle::CacheState,
     time::Timestamp,
-    topology::{OnHomeDown, RegionId},
+    topology::OnHomeDown,
 };
 
 /// A copy in the driver's hands.
@@ -53,28 +52,6 @@ impl Flow {
         lookup.coding.decodes(stored.headers.get("content-encoding"))
     }
 
-    /// Whether the copy is as new as the reader may demand. A pinned reader gets only what its home made after its write.
-    fn satisfies(&self, copy: &Copy, now: Timestamp) -> bool {
-        match &self.freshness {
-            Freshness::Any => true,
-            Freshness::Within(bound) => now.since(copy.made) <= *bound,
-            Freshness::Pinned(pin) => {
-                let home = self.pinned_home(pin).map(|home| self.view.topology().region(home).name.as_str());
-                copy.made >= pin.since && home == Some(copy.region.as_str())
-            }
-            Freshness::Home => false,
-        }
-    }
-
-    /// Where a pinned read finds the session's write, as far as that is known without asking anybody.
-    pub(super) fn pinned_home(&self, pin: &crate::routing::session::Pin) -> Option<RegionId> {
-        match standing(&self.intent, &self.view) {
-            Standing::Owned(_, Reason::NearestOwner) => self.view.topology().region_named(&pin.region),
-            Standing::Owned(owner, _) => Some(owner.region()),
-            Standing::BySubject => self.known_home().map(|(ownership, _)| ownership.home),
-        }
-    }
-
     fn hit(&mut self, copy: &Copy, stored: &Answer<'_>, now: Timestamp) -> Step {
         self.cache = CacheState::Hit;
         self.trace.note(Reason::CacheHit, None);
@@ -85,7 +62,7 @@ impl Flow {
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
     pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
-        if self.freshness.needs_home() && self.intent.promise.on_home_down == OnHomeDown::Refuse {
+        if self.freshness.is_promised() && self.intent.promise.on_home_down == OnHomeDown::Refuse {
             return None;
         }
         let held = self.held.take().filter(|held| held.copy.judge(now) != Judged::Dead)?;

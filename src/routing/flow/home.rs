@@ -7,7 +7,9 @@ use crate::routing::{
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
     plan::{Freshness, ReadPlan, Standing, standing},
+    position::Mark,
     reason::Reason,
+    session::Pin,
     settle::{Publish, Settlement, SignIn},
     time::Timestamp,
     topology::{RegionId, RegionSet, Rule, Topology},
@@ -30,9 +32,13 @@ fn read_stored(text: &str, topology: &Topology, allowed: RegionSet) -> Option<Ow
 impl Flow {
     /// After the cache: a read that any near copy may answer needs no home, everything else does.
     pub(super) fn resolve(&mut self, now: Timestamp) -> Step {
-        if self.is_read() && !self.freshness.needs_home() {
+        if self.is_read() && !self.freshness.is_promised() {
             let plan = ReadPlan::near(&self.intent, &self.view, &self.freshness, &mut self.trace);
-            return self.begin_read(plan, None, now);
+            return self.begin_read(plan, None, None, now);
+        }
+        if let (true, Freshness::AtLeast(pin, mark)) = (self.is_read(), &self.freshness) {
+            let demand = (pin.clone(), *mark);
+            return self.read_at_least(&demand.0, demand.1, now);
         }
         match standing(&self.intent, &self.view) {
             Standing::Owned(owner, reason) => self.go(owner, reason, now),
@@ -44,6 +50,40 @@ impl Flow {
                 None => self.look_up(now),
             },
         }
+    }
+
+    /// A read that a copy at the session's mark or further may answer, or home.
+    fn read_at_least(&mut self, pin: &Pin, mark: Mark, now: Timestamp) -> Step {
+        let topology = self.view.topology();
+        let marked = topology.region_named(&pin.region).map(|home| Ownership { home, epoch: mark.epoch });
+        let known = match standing(&self.intent, &self.view) {
+            // Nobody else owns a multi-writer dataset: the write is where the session made it.
+            Standing::Owned(owner, Reason::NearestOwner) => marked.unwrap_or(owner.ownership()),
+            Standing::Owned(owner, _) => owner.ownership(),
+            Standing::BySubject => match self.known_home().map(|(ownership, _)| ownership).or(marked) {
+                Some(ownership) => ownership,
+                None => return self.look_up(now),
+            },
+        };
+        // A session may have heard of a later owner than this isolate.
+        let owned = marked.filter(|marked| marked.epoch > known.epoch).unwrap_or(known);
+        if marked == Some(owned) {
+            let plan = ReadPlan::at_least(&self.intent, &self.view, owned.home, (pin, mark), &mut self.trace);
+            return self.begin_read(plan, Some(Owner::of(owned)), Some(mark), now);
+        }
+        let reason = Reason::PositionOfOldEpoch;
+        let plan = ReadPlan::home(&self.intent, &self.view, owned.home, reason, &mut self.trace);
+        self.begin_read(plan, Some(Owner::of(owned)), None, now)
+    }
+
+    /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
+    fn mark_of(&self, owned: Ownership) -> Option<Mark> {
+        let topology = self.view.topology();
+        let dataset = topology.dataset(self.intent.dataset?)?;
+        // The watermark of one of several owners may lie before its own last write.
+        let counts = dataset.position.is_some() && !matches!(dataset.rule, Rule::MultiWriter { .. });
+        let (pin, mark) = self.intent.session.session.mark(&dataset.name).filter(|_| counts)?;
+        (mark.epoch == owned.epoch && topology.region_named(&pin.region) == Some(owned.home)).then_some(mark)
     }
 
     fn look_up(&mut self, now: Timestamp) -> Step {
@@ -140,7 +180,7 @@ impl Flow {
             return self.refuse_write(Reason::HomeUnknown, now);
         }
         let plan = ReadPlan::homeless(&self.intent, &self.view, &mut self.trace);
-        self.begin_read(plan, None, now)
+        self.begin_read(plan, None, None, now)
     }
 
     fn go(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
@@ -154,7 +194,8 @@ impl Flow {
         };
         let owner = Owner::of(Ownership { home, epoch: owner.epoch() });
         let plan = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
-        self.begin_read(plan, Some(owner), now)
+        let least = self.mark_of(owner.ownership());
+        self.begin_read(plan, Some(owner), least, now)
     }
 
     /// After a sign-in: the session starts with the subject's home, or without one if nobody could say.

@@ -4,6 +4,7 @@
 mod cached;
 mod home;
 mod read;
+mod satisfies;
 mod step;
 mod write;
 
@@ -20,9 +21,10 @@ use super::{
     memory::{Lesson, Memory},
     ownership::{Owner, Ownership},
     plan::Freshness,
+    position::Mark,
     problem::Problem,
     reason::Reason,
-    settle::{CacheState, Ending, Settlement, SignIn},
+    settle::{CacheState, Ending, Settlement, Shown, SignIn},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, RegionId},
@@ -172,7 +174,14 @@ impl Flow {
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
-    fn send(&mut self, region: RegionId, owner: Option<Owner>, delay: Duration, now: Timestamp) -> Step {
+    fn send(
+        &mut self,
+        region: RegionId,
+        owner: Option<Owner>,
+        least: Option<Mark>,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Step {
         self.attempts += 1;
         self.crossed |= self.intent.near.first() != Some(&region);
         self.asked = now;
@@ -190,7 +199,7 @@ impl Flow {
             replay: intent.replay,
             upgrade: intent.upgrade,
             common: Rc::clone(&intent.edits),
-            own: attempt::contract(intent, &self.view, region, owner, now),
+            own: attempt::contract(intent, &self.view, region, owner, least, now),
         }))
     }
 
@@ -222,8 +231,9 @@ impl Flow {
     /// Ends with an origin's answer, or goes on to find the home of a subject whom it names.
     fn settle(&mut self, ended: Ended, answer: &Answer<'_>, now: Timestamp) -> Step {
         let owned = ended.owner.map(|owner| Ownership { home: owner.region(), epoch: owner.epoch() });
+        let shown = Shown { owned, least: ended.least, stale: ended.stale };
         let ending = self.ending(Some(ended.region), ended.reason, now);
-        let (mut settlement, sign_in) = ending.answered(answer, owned, ended.stale);
+        let (mut settlement, sign_in) = ending.answered(answer, &shown);
         match sign_in {
             Some(sign_in) if sign_in.needs_home => {
                 let subject = sign_in.subject.clone();
@@ -249,5 +259,7 @@ struct Ended {
     region: RegionId,
     reason: Reason,
     owner: Option<Owner>,
+    /// What the region was told that its answer must show at least.
+    least: Option<Mark>,
     stale: bool,
 }

@@ -6,11 +6,13 @@ use super::{Ended, Flow, Outcome, Step, write::named_owner};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
     memory::Lesson,
-    ownership::{Owner, Ownership},
-    plan::{ReadPlan, Target},
+    ownership::{Epoch, Owner, Ownership},
+    plan::{ReadPlan, Target, copy_of},
+    position::{Mark, Position, stated},
     problem::Problem,
     reason::Reason,
     time::Timestamp,
+    topology::Rule,
 };
 
 /// A read that was sent.
@@ -19,12 +21,27 @@ pub(super) struct Reading {
     target: Target,
     fallback: Option<Target>,
     owner: Option<Owner>,
+    /// What the answer must show at least.
+    least: Option<Mark>,
+}
+
+impl Reading {
+    /// The same read at another region. What may be stale need not show anything.
+    fn at(&self, target: Target, fallback: Option<Target>) -> Self {
+        Self { target, fallback, owner: self.owner, least: self.least.filter(|_| !target.stale) }
+    }
 }
 
 impl Flow {
-    pub(super) fn begin_read(&mut self, plan: ReadPlan, owner: Option<Owner>, now: Timestamp) -> Step {
+    pub(super) fn begin_read(
+        &mut self,
+        plan: ReadPlan,
+        owner: Option<Owner>,
+        least: Option<Mark>,
+        now: Timestamp,
+    ) -> Step {
         match plan.first {
-            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner }, now),
+            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least }, now),
             None => self.exhausted(None, now),
         }
     }
@@ -32,13 +49,26 @@ impl Flow {
     fn ask(&mut self, reading: Reading, now: Timestamp) -> Step {
         let Target { region, reason, .. } = reading.target;
         self.trace.note(reason, region);
-        let owner = reading.owner;
-        self.reading(reading);
-        self.send(region, owner, Duration::ZERO, now)
+        let (owner, least) = (reading.owner, self.least_of(&reading));
+        self.reading(Reading { least, ..reading });
+        self.send(region, owner, least, Duration::ZERO, now)
+    }
+
+    /// What this region is told that its answer must show at least. The watermark of one of several owners may lie before its own
+    /// last write, so the one where the session wrote is told nothing.
+    fn least_of(&self, reading: &Reading) -> Option<Mark> {
+        let at_home = reading.owner.is_some_and(|owner| owner.region() == reading.target.region);
+        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
+        reading.least.filter(|_| !(at_home && matches!(dataset.rule, Rule::MultiWriter { .. })))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = reading.target.region;
+        if let Outcome::Answered(answer) = &outcome
+            && let Some(known) = self.falls_short(&reading, answer)
+        {
+            return self.behind(&reading, known, now);
+        }
         let (failure, answer) = match outcome {
             Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
             Outcome::Answered(answer) => {
@@ -57,8 +87,7 @@ impl Flow {
             Some(fallback) if self.can_repeat() && self.has_time(now) => {
                 // The reason that the client sees is why the first region did not answer, unless the answer may be stale.
                 let reason = if fallback.stale { fallback.reason } else { failure };
-                let target = Target { reason, ..fallback };
-                self.ask(Reading { target, fallback: None, owner: reading.owner }, now)
+                self.ask(reading.at(Target { reason, ..fallback }, None), now)
             }
             _ => self.exhausted(answer.map(|answer| (reading, answer)), now),
         }
@@ -76,9 +105,45 @@ impl Flow {
         {
             self.learn_owner(named);
             let target = Target { region: later.region(), reason: Reason::Misdirected, stale: false };
-            return self.ask(Reading { target, fallback: None, owner: Some(later) }, now);
+            // The later owner's log counts anew.
+            return self.ask(Reading { owner: Some(later), least: None, ..reading.at(target, None) }, now);
         }
-        self.settle(Ended { region, reason, owner: sent_by, stale }, answer, now)
+        self.settle(Ended { region, reason, owner: sent_by, least: reading.least, stale }, answer, now)
+    }
+
+    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is.
+    fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Mark> {
+        let (least, owner) = (reading.least?, reading.owner?);
+        let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
+        let topology = self.view.topology();
+        let dataset = self.intent.dataset.and_then(|id| topology.dataset(id));
+        let stated = dataset
+            .and_then(|dataset| Some((dataset.name.as_str(), dataset.position?)))
+            .and_then(|dataset| stated(answer, dataset, Some(owner.ownership()), topology).ok());
+        let mark = stated.map(|stated| stated.mark());
+        let short = mark.is_some_and(|mark| least.is_after(&mark));
+        (said || short).then(|| mark.unwrap_or(Mark { epoch: Epoch::NONE, position: Position::default() }))
+    }
+
+    /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done.
+    fn behind(&mut self, reading: &Reading, known: Mark, now: Timestamp) -> Step {
+        let Target { region, .. } = reading.target;
+        self.lessons.push(Lesson::Answered(region));
+        if let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.owner) {
+            self.lessons.push(Lesson::Behind(copy_of(dataset, region, owner.region(), &self.view), known));
+        }
+        self.trace.note(Reason::PositionNotReached, region);
+        let reason = Reason::PositionNotReached;
+        let at_home = reading.owner.is_some_and(|owner| owner.region() == region);
+        let next = match reading.fallback {
+            // Nobody is further than home, so its own word is the best of the old ones.
+            Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
+            fallback => fallback.map(|fallback| Target { reason, ..fallback }),
+        };
+        match next {
+            Some(target) if self.can_repeat() && self.has_time(now) => self.ask(reading.at(target, None), now),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now)),
+        }
     }
 
     /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
@@ -101,10 +166,10 @@ impl Flow {
         // 502 to 504 may be the application's own words.
         if let Some((reading, answer)) = last {
             let Target { region, stale, .. } = reading.target;
-            let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, stale };
+            let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }
-        let reason = match (self.attempts, self.freshness.needs_home()) {
+        let reason = match (self.attempts, self.freshness.is_promised()) {
             (0, true) => Reason::HomeUnknown,
             (0, false) => Reason::LagOverBound,
             (1, true) => Reason::HomeDown,

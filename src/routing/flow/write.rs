@@ -36,7 +36,7 @@ impl Flow {
         let region = writing.owner.region();
         self.trace.note(writing.reason, region);
         self.stage = Stage::Writing(writing);
-        self.send(region, Some(writing.owner), delay, now)
+        self.send(region, Some(writing.owner), None, delay, now)
     }
 
     pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
@@ -74,7 +74,7 @@ impl Flow {
         });
         // A 421 without a name is the application's own business.
         if answer.status != 421 || !answer.headers.has("homing-home") {
-            return self.settle(Ended { region, reason, owner: Some(owner), stale: false }, answer, now);
+            return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
         }
         let named = named_owner(answer, self.view.topology(), self.residency());
         if let Some(named) = named

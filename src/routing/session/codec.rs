@@ -1,33 +1,62 @@
 //! How a session is written: readable text and a signature over all of it.
 //!
 //! `1.KEY.SUBJECT.HOME.EPOCH.ISSUED.EXPIRES.PINS.SIGNATURE`, times in Unix milliseconds, `-` for what is absent, pins as
-//! `DATASET:w:REGION:SINCE:UNTIL` (w for window) joined by `~`. Only characters that RFC 6265 section 4.1.1 allows in a cookie.
+//! `DATASET:w:REGION:SINCE:UNTIL` (a window) or `DATASET:p:REGION:SINCE:EPOCH:POSITION` (a position, in hexadecimal digits),
+//! joined by `~`. Only characters that RFC 6265 section 4.1.1 allows in a cookie.
 
 use std::fmt::Write;
 
-use super::{LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session};
-use crate::routing::{keys::SessionKeys, ownership::Epoch, reason::Reason, subject::SubjectId, time::Timestamp};
+use super::{Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session};
+use crate::routing::{
+    keys::SessionKeys,
+    ownership::Epoch,
+    position::{Mark, Position},
+    reason::Reason,
+    subject::SubjectId,
+    time::Timestamp,
+};
 
 /// The session cookie's name; the prefix binds it to this host over a secure connection.
 pub const COOKIE: &str = "__Host-homing";
 
 const VERSION: &str = "1";
 
-/// Writes and signs a session.
+/// What a signature adds to the text that it signs: a dot and 32 bytes in base64url.
+const SIGNATURE: usize = 44;
+
+/// Writes and signs a session. What does not fit any more is the oldest of its pins.
 #[must_use]
 pub fn seal(session: &Session, keys: &SessionKeys) -> String {
+    let mut text = write(session, keys);
+    let mut smaller = None;
+    while text.len() + SIGNATURE > MOST_BYTES {
+        let smaller = smaller.get_or_insert_with(|| session.clone());
+        if !smaller.drop_oldest() {
+            break;
+        }
+        text = write(smaller, keys);
+    }
+    let signature = keys.current().sign(&text);
+    text.push('.');
+    text.push_str(&signature);
+    text
+}
+
+fn write(session: &Session, keys: &SessionKeys) -> String {
     let mut text =
         format!("{VERSION}.{}.{}.", keys.current().id(), session.subject.as_ref().map_or("-", SubjectId::as_str));
     let (home, epoch) = session.home.as_ref().map_or(("-", 0), |(home, epoch)| (home.as_str(), epoch.0));
     // Writing to a String cannot fail.
     let _ = write!(text, "{home}.{epoch}.{}.{}.", session.issued.0, session.expires.0);
-    for (at, pin) in session.pins.iter().enumerate() {
+    for (at, Pin { dataset, region, since, claim }) in session.pins.iter().enumerate() {
         let gap = if at == 0 { "" } else { "~" };
-        let _ = write!(text, "{gap}{}:w:{}:{}:{}", pin.dataset, pin.region, pin.since.0, pin.until.0);
+        let _ = match claim {
+            Claim::Until(until) => write!(text, "{gap}{dataset}:w:{region}:{}:{}", since.0, until.0),
+            Claim::AtLeast(Mark { epoch, position }) => {
+                write!(text, "{gap}{dataset}:p:{region}:{}:{}:{position:x}", since.0, epoch.0)
+            }
+        };
     }
-    let signature = keys.current().sign(&text);
-    text.push('.');
-    text.push_str(&signature);
     text
 }
 
@@ -73,20 +102,26 @@ fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
 fn read_pin(text: &str) -> Option<Pin> {
     let mut fields = text.split(':');
     let dataset = fields.next()?.to_owned();
-    if fields.next()? != "w" {
-        return None;
-    }
+    let sort = fields.next()?;
     let region = fields.next()?.to_owned();
     let since = Timestamp(fields.next()?.parse().ok()?);
-    let until = Timestamp(fields.next()?.parse().ok()?);
-    fields.next().is_none().then_some(Pin { dataset, region, since, until })
+    let claim = match sort {
+        "w" => Claim::Until(Timestamp(fields.next()?.parse().ok()?)),
+        "p" => {
+            let epoch = Epoch(fields.next()?.parse().ok()?);
+            let position = Position::new(u128::from_str_radix(fields.next()?, 16).ok()?);
+            Claim::AtLeast(Mark { epoch, position })
+        }
+        _ => return None,
+    };
+    fields.next().is_none().then_some(Pin { dataset, region, since, claim })
 }
 
 /// Drops the pins that no honest edge can have made: those that reach further ahead than any pin may.
 fn believe(mut session: Session, now: Timestamp) -> Opened {
     let furthest = now.after(LONGEST_PIN);
     let before = session.pins.len();
-    session.pins.retain(|pin| pin.until <= furthest && pin.since <= furthest);
+    session.pins.retain(|pin| pin.since <= furthest && !matches!(pin.claim, Claim::Until(until) if until > furthest));
     session.pins.truncate(MOST_PINS);
     let disbelieved = before - session.pins.len();
     Opened { session, verdict: Reason::SessionValid, disbelieved }
@@ -112,13 +147,15 @@ mod tests {
             home: Some(("eu".to_owned(), Epoch(3))),
             issued: NOW,
             expires: NOW.after(super::super::LIFETIME),
-            pins: vec![Pin {
-                dataset: "cart".to_owned(),
-                region: "eu".to_owned(),
-                since: NOW,
-                until: NOW.after(LONGEST_PIN),
-            }],
+            pins: vec![
+                pin("cart", Claim::Until(NOW.after(LONGEST_PIN))),
+                pin("cart", Claim::AtLeast(Mark { epoch: Epoch(3), position: Position::new(0x16_b374) })),
+            ],
         }
+    }
+
+    fn pin(dataset: &str, claim: Claim) -> Pin {
+        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, claim }
     }
 
     #[test]
@@ -145,12 +182,7 @@ mod tests {
     #[test]
     fn a_pin_too_far_ahead_is_not_believed_even_when_signed() {
         let mut far = session();
-        far.pins.push(Pin {
-            dataset: "notes".to_owned(),
-            region: "eu".to_owned(),
-            since: NOW,
-            until: Timestamp(u64::MAX),
-        });
+        far.pins.push(pin("notes", Claim::Until(Timestamp(u64::MAX))));
         let opened = open(&seal(&far, &keys("a", None)), &keys("a", None), NOW);
         assert_eq!((opened.session, opened.disbelieved), (session(), 1));
     }
@@ -168,17 +200,29 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_session_fits() {
+    fn the_largest_session_fits_with_all_its_newest_pins() {
         let mut large = session();
         large.home = Some(("r".repeat(32), Epoch(u64::MAX)));
         large.pins.clear();
+        let mark = Mark { epoch: Epoch(u64::MAX), position: Position::new(u128::from(u64::MAX)) };
         for at in 0..MOST_PINS {
             let dataset = format!("{at}{}", "d".repeat(31));
-            large.add_pin(Pin { dataset, region: "r".repeat(32), since: NOW, until: NOW.after(LONGEST_PIN) }, NOW);
+            let since = Timestamp(NOW.0 + at as u64);
+            large.add_pin(Pin { region: "r".repeat(32), since, ..pin(&dataset, Claim::AtLeast(mark)) }, NOW);
         }
         let sealed = seal(&large, &keys("a", None));
         assert!(sealed.len() <= MOST_BYTES, "{} bytes", sealed.len());
-        assert_eq!(open(&sealed, &keys("a", None), NOW).session, large);
+        let opened = open(&sealed, &keys("a", None), NOW).session;
+        assert!(opened.pins.len() >= 5, "{} pins", opened.pins.len());
+        assert_eq!(opened.pins, large.pins[MOST_PINS - opened.pins.len()..]);
+    }
+
+    #[test]
+    fn eight_pins_of_ordinary_names_fit() {
+        let mut session = session();
+        let mark = Mark { epoch: Epoch(12), position: Position::new(0x019b_0e5a_8000_0001_0000_000a) };
+        session.pins = (0..MOST_PINS).map(|at| pin(&format!("dataset-{at}"), Claim::AtLeast(mark))).collect();
+        assert_eq!(open(&seal(&session, &keys("a", None)), &keys("a", None), NOW).session, session);
     }
 
     proptest! {

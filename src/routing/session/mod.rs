@@ -6,13 +6,13 @@ use std::time::Duration;
 
 pub use codec::{COOKIE, open, seal};
 
-use super::{ownership::Epoch, reason::Reason, subject::SubjectId, time::Timestamp};
+use super::{ownership::Epoch, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp};
 
 /// How long a session lives. It is renewed once less than half of it is left.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The furthest ahead that a pin may reach. A pin further ahead is not believed, even when signed.
+/// The furthest ahead that a window may reach. One further ahead is not believed, even when signed.
 pub const LONGEST_PIN: Duration = Duration::from_secs(30);
-/// The most pins that a session holds; the one that ends first gives way.
+/// The most pins that a session holds; the oldest gives way.
 pub const MOST_PINS: usize = 8;
 /// The most bytes of a sealed session.
 pub const MOST_BYTES: usize = 1024;
@@ -32,17 +32,37 @@ pub struct Session {
     pub pins: Vec<Pin>,
 }
 
-/// A claim: after a write, read this dataset at its home until a time.
+/// A claim: what a read of this dataset must show the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// The dataset's name; empty for requests that no dataset claims.
     pub dataset: String,
-    /// The region that took the write, by name; where nobody else owns the dataset, this is where it can be read.
+    /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read.
     pub region: String,
-    /// When the write was answered: a copy made at home after this shows it.
+    /// When the write, or what the session has read, was answered: a copy made at home after this shows it.
     pub since: Timestamp,
-    /// When every region has the write, as far as is known.
-    pub until: Timestamp,
+    /// What is claimed.
+    pub claim: Claim,
+}
+
+/// What a pin claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Home answers until then, for nobody says when the other copies have the write.
+    Until(Timestamp),
+    /// Only a copy that has reached this answers. It holds as long as the session: that one copy has reached it says nothing
+    /// of the next.
+    AtLeast(Mark),
+}
+
+impl Claim {
+    fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Until(until) if *until <= now)
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Until(_), Self::Until(_)) | (Self::AtLeast(_), Self::AtLeast(_)))
+    }
 }
 
 /// A session as it came in: what is believed of it, and why no more.
@@ -65,21 +85,45 @@ impl Opened {
 }
 
 impl Session {
-    /// The pin on that dataset that is in force.
+    /// The window on that dataset that is in force.
     #[must_use]
-    pub fn pin(&self, dataset: &str, now: Timestamp) -> Option<&Pin> {
-        self.pins.iter().find(|pin| pin.dataset == dataset && pin.until > now)
+    pub fn window(&self, dataset: &str, now: Timestamp) -> Option<&Pin> {
+        self.on(dataset).find(|pin| matches!(pin.claim, Claim::Until(until) if until > now))
     }
 
-    /// Adds a pin, in place of an older one on the same dataset; ended ones go.
+    /// The mark on that dataset, and the pin that holds it.
+    #[must_use]
+    pub fn mark(&self, dataset: &str) -> Option<(&Pin, Mark)> {
+        self.on(dataset).find_map(|pin| match pin.claim {
+            Claim::AtLeast(mark) => Some((pin, mark)),
+            Claim::Until(_) => None,
+        })
+    }
+
+    fn on(&self, dataset: &str) -> impl Iterator<Item = &Pin> {
+        self.pins.iter().filter(move |pin| pin.dataset == dataset)
+    }
+
+    /// Adds a pin, in place of an older one of the same sort on the same dataset; ended ones go, and the oldest if there are
+    /// too many.
     pub fn add_pin(&mut self, pin: Pin, now: Timestamp) {
-        self.pins.retain(|held| held.until > now && held.dataset != pin.dataset);
-        if self.pins.len() >= MOST_PINS
-            && let Some(first_to_end) = (0..self.pins.len()).min_by_key(|at| self.pins.get(*at).map(|pin| pin.until))
-        {
-            self.pins.remove(first_to_end);
+        self.pins.retain(|held| {
+            let replaced = held.dataset == pin.dataset && held.claim.is_like(&pin.claim);
+            !replaced && !held.claim.is_over(now)
+        });
+        if self.pins.len() >= MOST_PINS {
+            self.drop_oldest();
         }
         self.pins.push(pin);
+    }
+
+    /// Lets the oldest pin go; false if there is none.
+    pub(super) fn drop_oldest(&mut self) -> bool {
+        let oldest = (0..self.pins.len()).min_by_key(|at| self.pins.get(*at).map(|pin| pin.since));
+        oldest.is_some_and(|at| {
+            self.pins.remove(at);
+            true
+        })
     }
 
     /// Whether so little of its life is left that it should be issued anew.
@@ -92,29 +136,43 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::position::Position;
 
-    fn pin(dataset: &str, until: u64) -> Pin {
-        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: Timestamp(1), until: Timestamp(until) }
+    fn pin(dataset: &str, since: u64, until: u64) -> Pin {
+        let claim = Claim::Until(Timestamp(until));
+        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: Timestamp(since), claim }
     }
 
     #[test]
     fn a_later_pin_replaces_an_earlier_one_and_ended_ones_go() {
         let mut session = Session::default();
-        session.add_pin(pin("cart", 10), Timestamp(1));
-        session.add_pin(pin("notes", 50), Timestamp(1));
-        session.add_pin(pin("cart", 40), Timestamp(20));
-        assert_eq!(session.pins, [pin("notes", 50), pin("cart", 40)]);
-        assert!(session.pin("cart", Timestamp(39)).is_some());
-        assert!(session.pin("cart", Timestamp(40)).is_none());
+        session.add_pin(pin("cart", 1, 10), Timestamp(1));
+        session.add_pin(pin("notes", 1, 50), Timestamp(1));
+        session.add_pin(pin("cart", 20, 40), Timestamp(20));
+        assert_eq!(session.pins, [pin("notes", 1, 50), pin("cart", 20, 40)]);
+        assert!(session.window("cart", Timestamp(39)).is_some());
+        assert!(session.window("cart", Timestamp(40)).is_none());
     }
 
     #[test]
-    fn the_pin_that_ends_first_gives_way() {
+    fn a_mark_outlives_every_window_beside_it() {
+        let mut session = Session::default();
+        let mark = Mark { epoch: Epoch(1), position: Position::new(7) };
+        session.add_pin(Pin { claim: Claim::AtLeast(mark), ..pin("cart", 1, 0) }, Timestamp(1));
+        session.add_pin(pin("cart", 2, 10), Timestamp(2));
+        session.add_pin(pin("notes", 50, 90), Timestamp(50));
+        assert_eq!(session.pins.len(), 2);
+        assert_eq!(session.mark("cart").map(|(_, mark)| mark), Some(mark));
+        assert!(session.window("cart", Timestamp(50)).is_none());
+    }
+
+    #[test]
+    fn the_oldest_pin_gives_way() {
         let mut session = Session::default();
         for at in 0..9u64 {
-            session.add_pin(pin(&format!("d{at}"), 100 + (at + 5) % 9), Timestamp(1));
+            session.add_pin(pin(&format!("d{at}"), 10 + (at + 5) % 9, 100), Timestamp(1));
         }
         assert_eq!(session.pins.len(), MOST_PINS);
-        assert!(session.pin("d4", Timestamp(1)).is_none());
+        assert!(session.window("d4", Timestamp(1)).is_none());
     }
 }

@@ -1,10 +1,10 @@
 //! Settling an answer: an origin's, or a stored copy's.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use super::{
-    CacheState, Ending, Settlement, SignIn, Source, Store, WriteOutcome,
-    session::{self, Change},
+    CacheState, Ending, Settlement, Shown, SignIn, Source, Store, WriteOutcome,
+    session::{self, Change, Seen},
 };
 use crate::routing::{
     answer::Answer,
@@ -13,32 +13,30 @@ use crate::routing::{
     headers::{Edit, Edits, strip_response},
     intent::{CacheUse, Intent, Lookup},
     memory::Lesson,
-    ownership::{Epoch, Ownership},
-    reason::Reason,
+    ownership::Epoch,
+    position::{Shows, Stated},
+    time::millis,
     topology::Access,
 };
 
 impl Ending<'_> {
     /// An origin's answer for the client, and the sign-in that it may ask for.
-    pub(in crate::routing) fn answered(
-        mut self,
-        answer: &Answer<'_>,
-        owned: Option<Ownership>,
-        stale: bool,
-    ) -> (Settlement, Option<SignIn>) {
+    pub(in crate::routing) fn answered(mut self, answer: &Answer<'_>, shown: &Shown) -> (Settlement, Option<SignIn>) {
         let (intent, view, now) = (self.intent, self.view, self.now);
+        let stated = self.learn_position(answer, shown.owned);
         let written = Written::of(intent.access, answer);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let mut edits = strip_response(&answer.headers);
         edits.extend(self.signature());
-        if stale {
-            edits.push(Edit::Set("homing-consistency", "stale".to_owned()));
+        if shown.stale {
+            let behind = self.region.and_then(|region| view.lag(region, shown.owned.map(|owned| owned.home)));
+            edits.push(Edit::Set("homing-consistency", stale(behind)));
         }
         if intent.access == Access::Write && answer.status >= 500 {
             edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
         }
-        self.lessons.extend(lag(answer).zip(self.region).map(|(lag, region)| Lesson::Lag(region, lag)));
-        let stored = self.keep(answer, owned, stale);
+        self.learn_lags(answer);
+        let stored = self.keep(answer, shown, stated);
         let mut status = format!("{}; fwd-status={}", self.cache.forwarded(), answer.status);
         if matches!(stored, Some(Ok(_))) {
             status.push_str("; stored");
@@ -49,8 +47,10 @@ impl Ending<'_> {
         edits.push(Edit::Append("cache-status", status));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
         let invalidate = if changes_target { copies::made_useless(intent, view) } else { None };
-        let change = session::change(intent, view, answer, wrote, owned, now);
+        let seen = Seen { wrote, owned: shown.owned, stated: stated.filter(|_| !shown.stale) };
+        let (change, pinned) = session::change(intent, view, answer, &seen, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
+        settlement.record.pinned = pinned;
         settlement.store = stored.and_then(Result::ok);
         settlement.invalidate = invalidate;
         let sign_in = match change {
@@ -65,9 +65,9 @@ impl Ending<'_> {
     }
 
     /// What the edge cache keeps of an answer; learned either way, so that it is not asked in vain next time.
-    fn keep(&mut self, answer: &Answer<'_>, owned: Option<Ownership>, stale: bool) -> Option<Result<Store, NoStore>> {
+    fn keep(&mut self, answer: &Answer<'_>, shown: &Shown, stated: Option<Stated>) -> Option<Result<Store, NoStore>> {
         let CacheUse::Use(Lookup { store: true, authorized, .. }) = &self.intent.cache else { return None };
-        let region = self.region.filter(|_| !stale)?;
+        let region = self.region.filter(|_| !shown.stale)?;
         let key = copies::key(self.intent, self.view);
         let storing = Storing {
             status: answer.status,
@@ -75,7 +75,8 @@ impl Ending<'_> {
             asked: self.asked,
             now: self.now,
             region: &self.view.topology().region(region).name,
-            epoch: owned.map_or(Epoch::NONE, |owned| owned.epoch),
+            epoch: shown.owned.map_or(Epoch::NONE, |owned| owned.epoch),
+            shows: stated.map(|stated| Shows::of(&stated, shown.least, self.view.topology())),
             authorized: *authorized,
         };
         let kept = store(&storing);
@@ -132,17 +133,16 @@ impl Written {
     }
 }
 
-/// `Homing-Lag: us=12, ap=30`: how far the region is behind the peer that it is furthest behind.
-fn lag(answer: &Answer<'_>) -> Option<u64> {
-    let lags = answer.headers.list("homing-lag").filter_map(|pair| pair.split_once('=')?.1.trim().parse().ok());
-    lags.max()
+/// `Homing-Consistency` of an answer that may be older than what was promised: by how many seconds, where that is known.
+fn stale(behind: Option<Duration>) -> String {
+    behind.map_or_else(|| "stale".to_owned(), |behind| format!("stale; age={}", millis(behind).div_ceil(1000)))
 }
 
 /// A stored copy for the client.
 pub(super) fn from_copy(ending: Ending<'_>, copy: &Copy, stored: &Answer<'_>) -> Settlement {
     let age = copy.current_age(ending.now);
     let left = i128::from(copy.fresh.as_secs()) - i128::from(age.as_secs());
-    let stale = ending.cache == CacheState::Stale;
+    let is_stale = ending.cache == CacheState::Stale;
     let mut edits: Edits = strip_response(&stored.headers);
     // The store's own word on its hit; ours is Cache-Status.
     edits.push(Edit::Remove("cf-cache-status".to_owned()));
@@ -152,18 +152,18 @@ pub(super) fn from_copy(ending: Ending<'_>, copy: &Copy, stored: &Answer<'_>) ->
     });
     edits.push(Edit::Set("age", age.as_secs().to_string()));
     edits.extend(ending.signature());
-    let detail = if stale { "; detail=stale-if-error" } else { "" };
+    let detail = if is_stale { "; detail=stale-if-error" } else { "" };
     edits.push(Edit::Set("cache-status", format!("homing; hit; ttl={left}{detail}")));
-    if stale {
-        edits.push(Edit::Set("homing-consistency", "stale".to_owned()));
+    if is_stale {
+        edits.push(Edit::Set("homing-consistency", stale(Some(age))));
     }
     let unchanged = stored.status == 200 && client_has(ending.intent, stored);
     let (status, source) = if unchanged { (304, Source::CopyHead) } else { (stored.status, Source::Copy) };
     let (intent, view, now) = (ending.intent, ending.view, ending.now);
-    let renewal = intent.session.verdict == Reason::SessionValid && intent.session.session.wants_renewal(now);
+    let changed = session::after_copy(intent, view, copy.shows.as_ref().filter(|_| !is_stale), now);
     let mut settlement = ending.settlement(status, source, edits);
-    if renewal {
-        settlement.carry(&intent.session.session, intent, view, now);
+    if let Some(session) = changed {
+        settlement.carry(&session, intent, view, now);
     }
     settlement
 }

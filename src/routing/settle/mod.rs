@@ -1,6 +1,7 @@
 //! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
 
 mod answer;
+mod lessons;
 mod record;
 mod refusal;
 mod session;
@@ -12,6 +13,7 @@ use super::{
     intent::Intent,
     memory::Lesson,
     ownership::Ownership,
+    position::Mark,
     problem::Problem,
     reason::Reason,
     subject::SubjectId,
@@ -20,7 +22,7 @@ use super::{
     trace::Trace,
     view::View,
 };
-pub use record::{CacheState, Record, WriteOutcome};
+pub use record::{CacheState, Pinned, Record, WriteOutcome};
 pub use refusal::{problem_fields, refusal};
 pub use session::SignIn;
 
@@ -102,6 +104,17 @@ pub struct Ending<'f> {
     pub(super) publish: Option<(SubjectId, Ownership)>,
 }
 
+/// What an origin's answer stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// The ownership by which the region was asked, if it was asked as the owner.
+    pub(super) owned: Option<Ownership>,
+    /// What the region was told that its answer must show at least.
+    pub(super) least: Option<Mark>,
+    /// It may be older than what was promised.
+    pub(super) stale: bool,
+}
+
 impl Ending<'_> {
     fn settlement(self, status: u16, source: Source, edits: Edits) -> Settlement {
         let publish = self.publish.map(|(subject, owned)| Publish::new(subject, owned, self.view));
@@ -125,6 +138,7 @@ impl Ending<'_> {
                 status,
                 attempts: self.attempts,
                 cache: self.cache,
+                pinned: None,
                 took: millis(self.now.since(self.intent.came)),
                 trace: self.trace,
             },
@@ -158,7 +172,8 @@ impl Ending<'_> {
         };
         let mut settlement = self.problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
-        if let Some(session) = pinned {
+        if let Some((session, pinned)) = pinned {
+            settlement.record.pinned = Some(pinned);
             settlement.carry(&session, intent, view, now);
         }
         settlement

@@ -1,8 +1,11 @@
 //! What is told about a request: of the cache, of a write, of the whole.
 
+use std::fmt;
+
 use crate::routing::{
+    memory::Window,
     reason::Reason,
-    time::Timestamp,
+    time::{Timestamp, millis},
     topology::{Access, DatasetId, RegionId},
     trace::Trace,
 };
@@ -92,6 +95,35 @@ impl WriteOutcome {
     }
 }
 
+/// What a session is promised because of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pinned {
+    /// Reads at home, for so long.
+    Window(Window),
+    /// Reads of copies that have reached this position of the owner's log.
+    Position(String),
+}
+
+impl fmt::Display for Pinned {
+    /// The promise and why it is what it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position(position) => write!(f, "reads of a copy at {position} or further"),
+            Self::Window(Window { length, p99: Some(p99), .. }) => {
+                write!(
+                    f,
+                    "reads at home for {} ms: twice the 99th percentile of the lag, {} ms",
+                    millis(*length),
+                    millis(*p99)
+                )
+            }
+            Self::Window(Window { length, p99: None, .. }) => {
+                write!(f, "reads at home for {} ms: too little lag was measured to say less", millis(*length))
+            }
+        }
+    }
+}
+
 /// What is told about a request: one log line, one row of the dashboard.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -117,6 +149,8 @@ pub struct Record {
     pub attempts: u8,
     /// What the edge cache did.
     pub cache: CacheState,
+    /// What the session was promised because of it.
+    pub pinned: Option<Pinned>,
     /// How long it took to the head of the answer, in milliseconds.
     pub took: u64,
     /// The rules that decided.

@@ -1,22 +1,21 @@
 //! The session after a request: signed in, pinned, renewed; issued only when it changed.
 
-use std::time::Duration;
-
-use super::Settlement;
+use super::{Pinned, Settlement};
 use crate::routing::{
     answer::Answer,
     headers::Edit,
     intent::{Carrier, Intent},
+    memory::{UNMEASURED, Window},
     ownership::Ownership,
-    session::{COOKIE, LIFETIME, LONGEST_PIN, Pin, Session, seal},
+    plan::holds,
+    position::{Mark, Shows, Stated},
+    reason::Reason,
+    session::{COOKIE, Claim, LIFETIME, Pin, Session, seal},
     subject::SubjectId,
     time::Timestamp,
-    topology::{IdentitySource, RegionId, Rule, SubjectKind, Topology},
+    topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, Rule, SubjectKind, Topology},
     view::View,
 };
-
-/// How long a pin holds while no lag is measured.
-const WINDOW: Duration = Duration::from_secs(5);
 
 /// A session that starts because the application said who the user is.
 #[derive(Clone, Debug)]
@@ -41,40 +40,113 @@ pub(super) enum Change {
     SignIn(SignIn),
 }
 
-/// The session with a pin on what the request wrote at that region, if some read is promised to see it.
-pub(super) fn pinned(intent: &Intent, view: &View, region: RegionId, now: Timestamp) -> Option<Session> {
+/// What an answer shows of a write or a read.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// The region where something may have been written.
+    pub(super) wrote: Option<RegionId>,
+    /// The ownership by which the region was asked, if it was asked as the owner.
+    pub(super) owned: Option<Ownership>,
+    /// How far its copy is.
+    pub(super) stated: Option<Stated>,
+}
+
+/// The session with a pin on what the request may have written at that region, if some read is promised to see it.
+pub(super) fn pinned(intent: &Intent, view: &View, region: RegionId, now: Timestamp) -> Option<(Session, Pinned)> {
     let mut session = intent.session.session.clone();
-    add_pin(&mut session, intent, view, region, now).then_some(session)
+    let pinned = pin_write(&mut session, intent, view, region, None, now)?;
+    Some((session, pinned))
 }
 
-fn add_pin(session: &mut Session, intent: &Intent, view: &View, region: RegionId, now: Timestamp) -> bool {
-    if !intent.promise.pins {
-        return false;
-    }
+/// Pins a write: by its position where its origin reported one, else by a window.
+fn pin_write(
+    session: &mut Session,
+    intent: &Intent,
+    view: &View,
+    region: RegionId,
+    stated: Option<Stated>,
+    now: Timestamp,
+) -> Option<Pinned> {
     let topology = view.topology();
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id)).map_or("", |dataset| dataset.name.as_str());
-    let region = topology.region(region).name.clone();
-    let pin = Pin { dataset: dataset.to_owned(), region, since: now, until: now.after(window(view)) };
-    session.add_pin(pin, now);
-    true
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    if !intent.promise.pins {
+        return None;
+    }
+    if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
+        raise(session, name, &topology.region(stated.owned.home).name, stated.mark(), now);
+        return Some(Pinned::Position(kind.write(stated.position)));
+    }
+    let window = longest_window(intent, view, region);
+    session.add_pin(
+        Pin {
+            dataset: dataset.map_or("", |dataset| dataset.name.as_str()).to_owned(),
+            region: topology.region(region).name.clone(),
+            since: now,
+            claim: Claim::Until(now.after(window.length)),
+        },
+        now,
+    );
+    Some(Pinned::Window(window))
 }
 
-/// How long until every region has a write: twice the worst lag that is measured, at least what is assumed unmeasured.
-fn window(view: &View) -> Duration {
-    let lags = view.topology().regions().filter_map(|(id, _)| view.lag(id));
-    let worst = lags.max().map_or(Duration::ZERO, Duration::from_millis);
-    worst.saturating_mul(2).clamp(WINDOW, LONGEST_PIN)
+/// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
+fn longest_window(intent: &Intent, view: &View, source: RegionId) -> Window {
+    let others = view.topology().regions().map(|(id, _)| id);
+    let others = others.filter(|id| *id != source && holds(intent.dataset, view, *id));
+    let longest = others.map(|id| view.window(id, source)).max_by_key(|window| window.length);
+    longest.unwrap_or(Window { region: source, length: UNMEASURED, p99: None })
 }
 
-/// What the answer does to the session. `wrote` is the region where something may have been written.
+/// Raises the session's mark on a dataset; a mark never goes back. True if that changed it.
+fn raise(session: &mut Session, dataset: &str, home: &str, mark: Mark, now: Timestamp) -> bool {
+    let held = session.mark(dataset);
+    // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
+    let further = held.is_none_or(|(_, held)| mark.is_after(&held));
+    if further {
+        let claim = Claim::AtLeast(mark);
+        session.add_pin(Pin { dataset: dataset.to_owned(), region: home.to_owned(), since: now, claim }, now);
+    }
+    further
+}
+
+/// A read moves the mark of a session that there is, so that what it has seen never goes back; it starts none.
+fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
+    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+    let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
+    match dataset.filter(|dataset| promised && dataset.position.is_some()) {
+        Some(dataset) if session.expires > Timestamp::default() => raise(session, &dataset.name, home, mark, now),
+        _ => false,
+    }
+}
+
+/// The session after a stored copy was shown, if that changes it.
+pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
+    let held = &intent.session.session;
+    let renewal = intent.session.verdict == Reason::SessionValid && held.wants_renewal(now);
+    let stays = shows.is_none_or(|shows| held.expires == Timestamp::default() || !moves(intent, view, shows));
+    if stays && !renewal {
+        return None;
+    }
+    let mut session = held.clone();
+    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
+    (raised || renewal).then_some(session)
+}
+
+/// Whether what a copy shows lies after what the session has seen.
+fn moves(intent: &Intent, view: &View, shows: &Shows) -> bool {
+    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+    let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name));
+    held.is_none_or(|(_, held)| shows.most.is_after(&held))
+}
+
+/// What the answer does to the session, and what was promised because of a write.
 pub(super) fn change(
     intent: &Intent,
     view: &View,
     answer: &Answer<'_>,
-    wrote: Option<RegionId>,
-    owned: Option<Ownership>,
+    seen: &Seen,
     now: Timestamp,
-) -> Change {
+) -> (Change, Option<Pinned>) {
     let topology = view.topology();
     let mut session = intent.session.session.clone();
     let mut changed = session.wants_renewal(now);
@@ -90,17 +162,21 @@ pub(super) fn change(
         }
         _ => {}
     }
-    if let Some(region) = wrote {
-        changed |= add_pin(&mut session, intent, view, region, now);
+    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
+    changed |= pinned.is_some();
+    if let Some(stated) = &seen.stated {
+        let home = &topology.region(stated.owned.home).name;
+        changed |= raise_by_read(&mut session, intent, home, stated.mark(), view, now);
     }
-    changed |= moved(&mut session, intent, view, owned);
-    match named {
+    changed |= moved(&mut session, intent, view, seen.owned);
+    let change = match named {
         Some((kind, Some(subject))) if session.home.is_none() && (changed || splits(topology, kind)) => {
             Change::SignIn(SignIn { subject, kind, session, needs_home: splits(topology, kind) })
         }
         _ if changed => Change::Issue(session),
         _ => Change::None,
-    }
+    };
+    (change, pinned)
 }
 
 /// Takes over a later home of the session's own subject.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{RegionId, RegionSet};
+use crate::routing::position::PositionKind;
 
 /// A class of data with one ownership rule.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Dataset {
     pub rule: Rule,
     /// The most that a nearest read may lag, if bounded.
     pub staleness: Option<Duration>,
+    /// How its origins write positions, if they report any.
+    pub position: Option<PositionKind>,
 }
 
 /// The ownership rule of a dataset.

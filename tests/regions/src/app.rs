@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     Region,
-    contract::{self, Answer, Asked, Broken, fence, reaches, subject_id},
-    control, tools,
+    contract::{self, Answer, Asked, Broken, fence, subject_id},
+    control,
+    position::{position, reaches},
+    tools,
 };
 
 type Shared = State<Arc<Region>>;
@@ -53,8 +55,10 @@ struct Part<'a> {
 
 /// A read: may this copy answer, then the data, then how far the copy is by now.
 fn read(region: &Region, asked: &Asked, part: &Part<'_>, show: impl FnOnce(Value, &str) -> Value) -> Reply {
-    if !reaches(region, asked, part.dataset, part.subject)? {
+    let (before, will_do) = reaches(region, asked, part.dataset, part.subject)?;
+    if !will_do {
         let behind = Answer::new(region, json!({ "error": "this copy is behind" })).with("homing-behind", "1");
+        let behind = behind.at(region, part.dataset, part.subject, None)?;
         return Ok(Answer { status: StatusCode::SERVICE_UNAVAILABLE, ..behind }.into_response());
     }
     let held = region.store.read(part.dataset, part.key)?;
@@ -62,7 +66,7 @@ fn read(region: &Region, asked: &Asked, part: &Part<'_>, show: impl FnOnce(Value
         (serde_json::from_str(&held.value).unwrap_or(Value::Null), held.stamp)
     });
     let answer = Answer::new(region, show(value, &version)).naming(asked);
-    Ok(answer.at(region, part.dataset, part.subject)?.with("homing-wrote", "0").into_response())
+    Ok(answer.at(region, part.dataset, part.subject, before.as_ref())?.with("homing-wrote", "0").into_response())
 }
 
 /// A write: fenced, done once for each Idempotency-Key, and said where it committed.
@@ -80,7 +84,7 @@ fn write(
     let before = repeat_key.as_deref().map(|key| region.store.repeated(key)).transpose()?.flatten();
     if let Some(answer) = before.and_then(|text| serde_json::from_str(&text).ok()) {
         return Ok(Answer::new(region, answer)
-            .at(region, part.dataset, part.subject)?
+            .at(region, part.dataset, part.subject, None)?
             .with("homing-wrote", "0")
             .into_response());
     }
@@ -93,7 +97,7 @@ fn write(
         region.store.remember(&key, &answer.body.to_string())?;
     }
     let answer = if conflicted { answer.with("homing-conflict", "last-write-wins") } else { answer };
-    Ok(answer.at(region, part.dataset, part.subject)?.with("homing-wrote", "1").into_response())
+    Ok(answer.at(region, part.dataset, part.subject, None)?.with("homing-wrote", "1").into_response())
 }
 
 async fn catalog(State(region): Shared, asked: Asked) -> Reply {
@@ -233,9 +237,10 @@ async fn health(State(region): Shared) -> Reply {
     let lag: serde_json::Map<_, _> = peers().map(|peer| (peer.clone(), json!(region.faults.lag(peer)))).collect();
     let reachable: serde_json::Map<_, _> =
         peers().map(|peer| (peer.clone(), json!(region.faults.reachable(peer)))).collect();
-    let (epoch, place) = contract::position(&region, "catalog", "")?;
+    let at = position(&region, "catalog", "")?;
+    let epoch = region.store.owner("catalog", "")?.map(|owner| owner.epoch);
     let body = json!({
-        "epochs": { "catalog": epoch }, "position": { "catalog": format!("{epoch}.{place}") },
+        "epochs": { "catalog": epoch }, "position": { "catalog": at.map(|at| at.place) },
         "lag_ms": lag, "reachable": reachable, "conflicts": region.store.count("conflicts")?,
     });
     Ok(Answer::new(&region, body).into_response())

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Region,
     control::Mode,
+    position::{Position, position},
     store::{Owner, now},
 };
 
@@ -25,15 +26,16 @@ use crate::{
 const SIGNATURE_AGE: i64 = 60_000;
 
 /// What the router said, and who the user is by the application's own cookie.
+#[derive(Default)]
 pub(crate) struct Asked {
     /// The ownership by which the request was sent: the fencing token of a write.
-    claim: Option<Owner>,
-    min_position: Option<String>,
+    pub(crate) claim: Option<Owner>,
+    pub(crate) min_position: Option<String>,
     pub(crate) clock: Option<String>,
     pub(crate) repeat_key: Option<String>,
     pub(crate) user: Option<String>,
     /// The router does not know whose request this is, so it is told.
-    unknown_subject: bool,
+    pub(crate) unknown_subject: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
@@ -113,23 +115,6 @@ fn misdirected(region: &Region, owner: &Owner) -> Response {
     (StatusCode::MISDIRECTED_REQUEST, headers, body).into_response()
 }
 
-/// How far this copy is: (epoch, place in the owner's log). Lengths alone would be unsafe across a change of owner.
-pub(crate) fn position(region: &Region, dataset: &str, subject: &str) -> Result<(i64, i64), Broken> {
-    let owner = region.store.owner(dataset, subject)?.unwrap_or(Owner { home: region.name.clone(), epoch: 0 });
-    Ok((owner.epoch, region.store.applied(&owner.home)?))
-}
-
-/// Whether this copy may answer; asked before the read's snapshot is taken, so that the snapshot can only be newer.
-pub(crate) fn reaches(region: &Region, asked: &Asked, dataset: &str, subject: &str) -> Result<bool, Broken> {
-    let Some(wanted) = asked.min_position.as_deref().and_then(read_position) else { return Ok(true) };
-    Ok(position(region, dataset, subject)? >= wanted)
-}
-
-fn read_position(text: &str) -> Option<(i64, i64)> {
-    let (epoch, place) = text.split_once('.')?;
-    Some((epoch.parse().ok()?, place.parse().ok()?))
-}
-
 /// What a handler answers: JSON, and what the router is told beside it.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -152,10 +137,19 @@ impl Answer {
         self
     }
 
-    /// Says how far this copy is: taken after the commit of a write, and after a read.
-    pub(crate) fn at(self, region: &Region, dataset: &str, subject: &str) -> Result<Self, Broken> {
-        let (epoch, place) = position(region, dataset, subject)?;
-        Ok(self.with("homing-position", &format!("{dataset}={epoch}.{place}")))
+    /// Says how far this copy is: taken after the commit of a write, and after a read; and for a read how far it was before,
+    /// which is what the answer shows at least.
+    pub(crate) fn at(
+        mut self,
+        region: &Region,
+        dataset: &str,
+        subject: &str,
+        before: Option<&Position>,
+    ) -> Result<Self, Broken> {
+        let Some(Position { owner, place }) = position(region, dataset, subject)? else { return Ok(self) };
+        let least = before.filter(|before| before.owner == owner).map(|before| format!("; least={}", before.place));
+        self = self.with("homing-position", &format!("{dataset}={place}{}", least.unwrap_or_default()));
+        Ok(self.with("homing-home", &owner.home).with("homing-epoch", &owner.epoch.to_string()))
     }
 
     /// Heals a session that was lost: the router asked without a subject, and the application knows the user.
@@ -189,6 +183,7 @@ pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, 
         region.faults.note(json!({
             "method": request.method().as_str(), "target": request.uri().to_string(), "at": now(),
             "home": header("homing-home"), "epoch": header("homing-epoch"), "intent": header("homing-intent"),
+            "min_position": header("homing-min-position"),
         }));
     }
     match region.faults.mode_for(&path) {
@@ -238,16 +233,14 @@ fn check_signature(region: &Region, request: &Request<Body>) -> Result<(), &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control::Faults, store::Store};
 
     fn region() -> Region {
-        let store = Store::open("eu", None).unwrap();
-        Region { name: "eu".to_owned(), peers: Vec::new(), store, faults: Faults::default(), origin_key: None }
+        Region::alone("eu")
     }
 
     fn asked(claim: Option<(&str, i64)>) -> Asked {
         let claim = claim.map(|(home, epoch)| Owner { home: home.to_owned(), epoch });
-        Asked { claim, min_position: None, clock: None, repeat_key: None, user: None, unknown_subject: true }
+        Asked { claim, unknown_subject: true, ..Asked::default() }
     }
 
     fn verdict(region: &Region, claim: Option<(&str, i64)>) -> Result<(), String> {
@@ -265,16 +258,6 @@ mod tests {
         assert_eq!(verdict(&region, Some(("eu", 1))), Err("us".to_owned()));
         assert_eq!(verdict(&region, None), Err("us".to_owned()));
         assert_eq!(verdict(&region, Some(("eu", 3))), Ok(()));
-    }
-
-    #[test]
-    fn positions_compare_by_epoch_first() {
-        let region = region();
-        assert_eq!(verdict(&region, Some(("eu", 2))), Ok(()));
-        let min = |text: &str| Asked { min_position: Some(text.to_owned()), ..asked(None) };
-        for (wanted, reached) in [("1.999", true), ("2.1", true), ("2.2", false), ("3.0", false), ("nonsense", true)] {
-            assert_eq!(reaches(&region, &min(wanted), "cart", "ada").ok().unwrap(), reached, "{wanted}");
-        }
     }
 
     #[test]

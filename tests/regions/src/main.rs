@@ -4,6 +4,7 @@
 mod app;
 mod contract;
 mod control;
+mod position;
 mod replicate;
 mod store;
 mod tools;
@@ -44,6 +45,15 @@ pub(crate) struct Region {
     pub(crate) store: Store,
     pub(crate) faults: Faults,
     pub(crate) origin_key: Option<String>,
+}
+
+#[cfg(test)]
+impl Region {
+    /// A region without peers, its database in memory.
+    pub(crate) fn alone(name: &str) -> Self {
+        let store = Store::open(name, None).unwrap();
+        Self { name: name.to_owned(), peers: Vec::new(), store, faults: Faults::default(), origin_key: None }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,13 +1,16 @@
 //! `DATASETS`.
 
 use super::{Names, Table, check_name};
-use crate::routing::topology::{
-    ConflictRule, Conflicts, Dataset, RegionId, RegionSet, Rule, SubjectKind,
-    error::{Complaints, KeyPath},
-    raw::Raw,
+use crate::routing::{
+    position::PositionKind,
+    topology::{
+        ConflictRule, Conflicts, Dataset, RegionId, RegionSet, Rule, SubjectKind,
+        error::{Complaints, KeyPath},
+        raw::Raw,
+    },
 };
 
-const KEYS: [&str; 6] = ["ownership", "home", "subject", "regions", "staleness", "conflicts"];
+const KEYS: [&str; 7] = ["ownership", "home", "subject", "regions", "staleness", "position", "conflicts"];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -38,7 +41,8 @@ pub(super) fn read(
         table.only(&KEYS, log);
         let rule = rule(&table, regions, identity, log);
         let staleness = table.duration("staleness", log);
-        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness }));
+        let position = rule.as_ref().and_then(|rule| position(&table, rule, log));
+        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness, position }));
     }
     for kind in [SubjectKind::User, SubjectKind::Tenant] {
         residency(&datasets, kind, path, regions, log);
@@ -56,6 +60,19 @@ fn rule(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Co
         Kind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
         Kind::MultiWriter => multi_writer(table, regions, log),
     }
+}
+
+/// How positions are written. Logs of several owners have no common length: only clocks order their writes.
+fn position(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<PositionKind> {
+    let kind = table.choice("position", &PositionKind::ALL, log)?;
+    if matches!(rule, Rule::MultiWriter { .. }) && matches!(kind, PositionKind::Lsn | PositionKind::Counter) {
+        let found = PositionKind::ALL.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| *name);
+        let expected = "\"hlc\" or \"timestamp\" for a multi-writer dataset, whose owners have a log each";
+        let remedy = "report the time up to which all owners' writes are applied, or remove it";
+        log.error(&table.path.key("position"), format!("{found:?}"), expected, remedy);
+        return None;
+    }
+    Some(kind)
 }
 
 fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {

@@ -1,10 +1,17 @@
 //! What one isolate remembers between requests: homes, failures, lag, and what is not worth looking for in the cache.
 //! Losing it costs look-ups and never correctness.
 
-use std::{collections::HashMap, time::Duration};
+mod lag;
+mod reached;
+
+use std::{collections::HashMap, rc::Rc, time::Duration};
+
+pub use lag::{LONGEST as LONGEST_WINDOW, Lags, UNMEASURED, Window};
+pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     ownership::Ownership,
+    position::Mark,
     subject::SubjectId,
     time::Timestamp,
     topology::{DatasetId, RegionId},
@@ -18,8 +25,6 @@ const MOST_HOMES: usize = 10_000;
 const SUSPECT_AFTER: u32 = 5;
 /// How long a suspect region is tried last.
 const SUSPECT_FOR: Duration = Duration::from_secs(30);
-/// How long a measured lag counts.
-const LAG_FRESH: Duration = Duration::from_secs(60);
 /// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
 const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
 const MOST_UNCACHEABLE: usize = 10_000;
@@ -35,8 +40,19 @@ pub enum Lesson {
     Answered(RegionId),
     /// A region failed to.
     Failed(RegionId),
-    /// A region's lag behind its furthest peer, in milliseconds.
-    Lag(RegionId, u64),
+    /// How far a region's copy is behind another region's writes.
+    Lag {
+        /// The region whose copy it is.
+        region: RegionId,
+        /// The region whose writes are missing from it.
+        source: RegionId,
+        /// By how much.
+        lag: Duration,
+    },
+    /// How far a copy is.
+    Reached(CopyOf, Mark),
+    /// A copy could not satisfy a reader, and is only so far.
+    Behind(CopyOf, Mark),
     /// The response under this cache key could not be stored.
     Uncacheable(u64),
     /// It could, after all.
@@ -53,7 +69,6 @@ struct Remembered<T> {
 struct Seen {
     failures: u32,
     suspect_until: Timestamp,
-    lag: Option<Remembered<u64>>,
 }
 
 /// The isolate's memory.
@@ -63,6 +78,9 @@ pub struct Memory {
     moved: Vec<(DatasetId, Ownership)>,
     regions: Vec<Seen>,
     uncacheable: HashMap<u64, Timestamp>,
+    // Shared with the views of requests in flight; copied only when something is learned meanwhile.
+    lags: Rc<Lags>,
+    reached: Rc<Reached>,
 }
 
 impl Memory {
@@ -84,11 +102,16 @@ impl Memory {
         self.regions.get(region.index()).is_some_and(|seen| seen.suspect_until > now)
     }
 
-    /// The region's lag in milliseconds, if it was measured lately.
+    /// The lag of every pair of regions.
     #[must_use]
-    pub fn lag(&self, region: RegionId, now: Timestamp) -> Option<u64> {
-        let held = self.regions.get(region.index())?.lag?;
-        (now.since(held.at) < LAG_FRESH).then_some(held.what)
+    pub fn lags(&self) -> &Rc<Lags> {
+        &self.lags
+    }
+
+    /// How far each copy is known to be.
+    #[must_use]
+    pub fn reached(&self) -> &Rc<Reached> {
+        &self.reached
     }
 
     /// Datasets that have a later owner than the topology says.
@@ -116,7 +139,9 @@ impl Memory {
                     seen.suspect_until = now.after(SUSPECT_FOR);
                 }
             }
-            Lesson::Lag(region, lag) => self.seen(region).lag = Some(Remembered { what: lag, at: now }),
+            Lesson::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).learn(region, source, lag, now),
+            Lesson::Reached(copy, mark) => Rc::make_mut(&mut self.reached).learn(copy, mark, now),
+            Lesson::Behind(copy, mark) => Rc::make_mut(&mut self.reached).behind(copy, mark, now),
             Lesson::Uncacheable(key) => {
                 if self.uncacheable.len() >= MOST_UNCACHEABLE {
                     self.uncacheable.clear();

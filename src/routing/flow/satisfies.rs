@@ -1,0 +1,45 @@
+//! Whether a stored copy is as new as its reader may demand.
+
+use super::Flow;
+use crate::routing::{
+    cache::Copy,
+    plan::{Freshness, Standing, standing},
+    reason::Reason,
+    session::Pin,
+    time::Timestamp,
+    topology::RegionId,
+};
+
+impl Flow {
+    /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
+    /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
+    pub(super) fn satisfies(&self, copy: &Copy, now: Timestamp) -> bool {
+        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let within = |bound| now.since(copy.made) <= bound;
+        match &self.freshness {
+            Freshness::Any => true,
+            Freshness::Within(bound) => within(*bound),
+            Freshness::Pinned(pin) => self.made_at_home_since(copy, pin),
+            Freshness::AtLeast(pin, mark) => {
+                let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
+                (certain || self.made_at_home_since(copy, pin))
+                    && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+            }
+            Freshness::Home => false,
+        }
+    }
+
+    fn made_at_home_since(&self, copy: &Copy, pin: &Pin) -> bool {
+        let home = self.pinned_home(pin).map(|home| self.view.topology().region(home).name.as_str());
+        copy.made >= pin.since && home == Some(copy.region.as_str())
+    }
+
+    /// Where a pinned read finds the session's write, as far as that is known without asking anybody.
+    pub(super) fn pinned_home(&self, pin: &Pin) -> Option<RegionId> {
+        match standing(&self.intent, &self.view) {
+            Standing::Owned(_, Reason::NearestOwner) => self.view.topology().region_named(&pin.region),
+            Standing::Owned(owner, _) => Some(owner.region()),
+            Standing::BySubject => self.known_home().map(|(ownership, _)| ownership.home),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What an answer teaches of the regions: how far their copies are, and how far behind each other.
+
+use std::time::Duration;
+
+use super::Ending;
+use crate::routing::{
+    answer::Answer,
+    memory::Lesson,
+    ownership::{Epoch, Ownership},
+    plan::copy_of,
+    position::{Stated, Unusable, stated},
+    reason::Reason,
+    topology::{Access, Rule},
+};
+
+impl Ending<'_> {
+    /// `Homing-Position` of the request's dataset, if it can be used. What cannot be read is noted and does no harm.
+    pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Option<Stated> {
+        let (view, region) = (self.view, self.region?);
+        let id = self.intent.dataset?;
+        let dataset = view.topology().dataset(id)?;
+        let kind = dataset.position?;
+        let sent = match dataset.rule {
+            // All owners of a multi-writer dataset count by one clock, and none follows another.
+            Rule::MultiWriter { .. } => Some(Ownership { home: region, epoch: Epoch::FIRST }),
+            // Before anything was ever promoted there is but one epoch that a position can belong to.
+            _ => sent.or_else(|| view.dataset_ownership(id).filter(|owned| owned.epoch == Epoch::FIRST)),
+        };
+        match stated(answer, (&dataset.name, kind), sent, view.topology()) {
+            Ok(stated) => {
+                // A write at one of several owners says nothing of what this copy has of the others.
+                if self.intent.access == Access::Read {
+                    let copy = copy_of(id, region, stated.owned.home, view);
+                    self.lessons.push(Lesson::Reached(copy, stated.mark()));
+                }
+                Some(stated)
+            }
+            Err(Unusable::Absent) => None,
+            Err(Unusable::Malformed) => {
+                self.trace.note(Reason::PositionMalformed, region);
+                None
+            }
+            Err(Unusable::Unowned) => {
+                self.trace.note(Reason::PositionUnowned, region);
+                None
+            }
+        }
+    }
+
+    /// `Homing-Lag: us=12, ap=30`: by how many milliseconds the region's copy is behind each peer's writes.
+    pub(super) fn learn_lags(&mut self, answer: &Answer<'_>) {
+        let Some(region) = self.region else { return };
+        let topology = self.view.topology();
+        let lags = answer.headers.list("homing-lag").filter_map(|pair| {
+            let (source, lag) = pair.split_once('=')?;
+            let source = topology.region_named(source.trim()).filter(|source| *source != region)?;
+            Some(Lesson::Lag { region, source, lag: Duration::from_millis(lag.trim().parse().ok()?) })
+        });
+        self.lessons.extend(lags);
+    }
+}
