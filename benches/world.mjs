@@ -77,6 +77,8 @@ export async function origin(names) {
   const servers = Object.entries(ports).map(([name, port]) => `server {
       listen 127.0.0.1:${port}; default_type application/json; keepalive_requests 1000000000;
       location /catalog/ { add_header Homing-Wrote $wrote; add_header Homing-Lag "us=0"; ${answer(name)} }
+      location /docs/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; ${answer(name)} }
+      location /shared/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
       location /cached/ { add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
       location / { ${answer(name)} }
     }`);
