@@ -39,7 +39,7 @@ export async function freePort() {
   });
 }
 
-function start(command, args, options = {}) {
+export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], ...options });
   children.add(child);
   child.once("exit", () => children.delete(child));
@@ -117,12 +117,15 @@ export function contender(name, modules, vars, cache, port) {
     const worker :Workerd.Worker = (
       modules = [${list.join(", ")}], bindings = [${Object.entries(vars).map(([key, value]) => binding(key, value)).join(", ")}],
       compatibilityDate = "${compatibility_date}", compatibilityFlags = ${JSON.stringify(compatibility_flags)}, cacheApiOutbound = "cache" );`);
+  const [command, args] = [workerd.default, ["serve", join(folder, "config.capnp")]];
   return {
     name,
     port,
     folder,
+    command,
+    args,
     async start() {
-      this.child = start(workerd.default, ["serve", join(folder, "config.capnp")]);
+      this.child = start(command, args);
       await answers(port, this.child, 200);
       return this;
     },
