@@ -1,6 +1,6 @@
 // The application with one mistake planted in each: what looks right, and what the rules of positions forbid. Each has a test
 // in which the anomaly is really seen, so that the test of the right way is known to be able to fail.
-import { LSN, Lists, Refusal, handOut, place } from "./app.mjs";
+import { LSN, Lists, behind, handOut, place } from "./app.mjs";
 
 /** The position of a write is read before its commit. */
 export class PositionInsideTransaction extends Lists {
@@ -24,7 +24,7 @@ export class CheckedInOneStatement extends Lists {
       cross join homing_ownership as ownership left join lists on lists.key = $1`;
     const { rows: [row] } = await client.query(statement, [key]);
     this.admit(row, asked);
-    return row.items ?? [];
+    return { items: row.items ?? [], least: row.lsn };
   }
 }
 
@@ -33,7 +33,7 @@ export class PositionBeforeRead extends Lists {
   async read(key, asked) {
     return this.connected(async (client) => {
       const before = await this.position(client);
-      const items = await this.checked(client, key, asked);
+      const { items } = await this.checked(client, key, asked);
       return { body: { key, items }, headers: { ...handOut(before), "homing-wrote": "0" } };
     });
   }
@@ -42,7 +42,7 @@ export class PositionBeforeRead extends Lists {
 /** Positions are compared without their epochs. */
 export class BarePosition extends Lists {
   admit(here, asked) {
-    if (asked.lsn && place(here.lsn) < place(asked.lsn)) throw new Refusal(503, { "homing-behind": "1" });
+    if (asked.lsn && place(here.lsn) < place(asked.lsn)) throw behind(here);
   }
 }
 
