@@ -4,10 +4,10 @@ NODE := node_modules/.bin/node
 PORT ?= 8787
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test lint bench clean
+.PHONY: help setup worker build dev test test-postgres lint bench clean
 
 help:            ## this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup:           ## install what is missing
 	@scripts/setup.sh
@@ -24,6 +24,10 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 
 test: setup      ## set up, lint, every test
 	@scripts/test.sh
+
+test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
+	@scripts/postgres.sh
+	@$(NODE) --test --test-reporter=spec --test-concurrency=1 'tests/postgres/*.test.mjs'
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs

@@ -195,7 +195,9 @@ fn specified_read(case: &Case) -> Seen {
         };
     };
     if case.first == Meets::LaterOwner {
-        return seen(vec![home, later(home)], status(case.second), false);
+        // The later owner names another, later still: two regions have seen it, and the client comes again.
+        let end = if case.second == Meets::LaterOwner { 503 } else { status(case.second) };
+        return seen(vec![home, later(home)], end, false);
     }
     if !failed(case.first) {
         return seen(vec![home], status(case.first), false);

@@ -67,7 +67,8 @@ impl Flow {
         if let Outcome::Answered(answer) = &outcome
             && let Some(known) = self.falls_short(&reading, answer)
         {
-            return self.behind(&reading, known, now);
+            let later = self.later_owner(&reading, answer);
+            return self.behind(&reading, known, later, now);
         }
         let (failure, answer) = match outcome {
             Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
@@ -96,19 +97,32 @@ impl Flow {
     fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
         let Target { region, reason, stale } = reading.target;
         let sent_by = reading.owner.filter(|owner| owner.region() == region);
-        if let Some(owner) = sent_by
-            && answer.status == 421
-            && let Some(named) = named_owner(answer, self.view.topology(), self.residency())
-            && let Some(later) = owner.succeeded_by(named)
-            && self.can_repeat()
-            && self.has_time(now)
+        if answer.status == 421
+            && sent_by.is_some()
+            && let Some(later) = self.later_owner(reading, answer)
         {
-            self.learn_owner(named);
-            let target = Target { region: later.region(), reason: Reason::Misdirected, stale: false };
-            // The later owner's log counts anew.
-            return self.ask(Reading { owner: Some(later), least: None, ..reading.at(target, None) }, now);
+            let reason = Reason::Misdirected;
+            return self.ask_later(reading, later, reason, now).unwrap_or_else(|| {
+                // Two regions have seen it. The client comes again, and then the later owner is known.
+                let reason = Reason::MisdirectedInVain;
+                self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
+            });
         }
         self.settle(Ended { region, reason, owner: sent_by, least: reading.least, stale }, answer, now)
+    }
+
+    /// A strictly later owner that the answer names.
+    fn later_owner(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Owner> {
+        let named = named_owner(answer, self.view.topology(), self.residency())?;
+        reading.owner?.succeeded_by(named)
+    }
+
+    /// The same read at a later owner, whose log counts anew; remembered also if it can be asked no more.
+    fn ask_later(&mut self, reading: &Reading, later: Owner, reason: Reason, now: Timestamp) -> Option<Step> {
+        self.learn_owner(later.ownership());
+        let target = Target { region: later.region(), reason, stale: false };
+        let reading = Reading { owner: Some(later), least: None, ..reading.at(target, None) };
+        (self.can_repeat() && self.has_time(now)).then(|| self.ask(reading, now))
     }
 
     /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is.
@@ -125,14 +139,18 @@ impl Flow {
         (said || short).then(|| mark.unwrap_or(Mark { epoch: Epoch::NONE, position: Position::default() }))
     }
 
-    /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done.
-    fn behind(&mut self, reading: &Reading, known: Mark, now: Timestamp) -> Step {
+    /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
+    /// copy of a later epoch knows the later owner.
+    fn behind(&mut self, reading: &Reading, known: Mark, later: Option<Owner>, now: Timestamp) -> Step {
         let Target { region, .. } = reading.target;
         self.lessons.push(Lesson::Answered(region));
         if let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.owner) {
             self.lessons.push(Lesson::Behind(copy_of(dataset, region, owner.region(), &self.view), known));
         }
         self.trace.note(Reason::PositionNotReached, region);
+        if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Reason::PositionOfOldEpoch, now)) {
+            return step;
+        }
         let reason = Reason::PositionNotReached;
         let at_home = reading.owner.is_some_and(|owner| owner.region() == region);
         let next = match reading.fallback {

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Sees to it that PostgreSQL's programs are there, for the tests in tests/postgres; on Debian, as root, it installs them.
+set -euo pipefail
+
+die() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
+
+have() { # any one of the places will do
+  [ -x "${PG_BIN:-/nowhere}/postgres" ] && return
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+  command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/postgres" ]
+}
+
+# Debian makes a database of the machine's own when the server is installed, and runs it as a service. Nobody asked for that here.
+from_debian() {
+  printf '==> installing PostgreSQL from Debian (for tests/postgres: no service, no database of its own)\n'
+  settings=/etc/postgresql-common/createcluster.conf
+  install_package postgresql-common
+  cp -p "$settings" "$settings.homing"
+  trap 'mv "$settings.homing" "$settings"' EXIT
+  printf '\ncreate_main_cluster = false\n' >> "$settings"
+  install_package postgresql
+}
+
+install_package() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null ||
+    die "apt-get could not install the package $1. Install postgresql by hand, or set PG_BIN to the folder of PostgreSQL's programs."
+}
+
+if have; then exit 0; fi
+if [ -f /etc/debian_version ] && [ "$(id -u)" = 0 ]; then
+  apt-get update -qq
+  from_debian
+  have || die "the package postgresql is installed, but its programs are not in /usr/lib/postgresql. Set PG_BIN to their folder."
+else
+  die "PostgreSQL was not found. Install version 14 or newer (Debian: apt-get install postgresql), or set PG_BIN to the folder of its programs."
+fi

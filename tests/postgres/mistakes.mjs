@@ -1,0 +1,60 @@
+// The application with one mistake planted in each: what looks right, and what the rules of positions forbid. Each has a test
+// in which the anomaly is really seen, so that the test of the right way is known to be able to fail.
+import { LSN, Lists, Refusal, handOut, place } from "./app.mjs";
+
+/** The position of a write is read before its commit. */
+export class PositionInsideTransaction extends Lists {
+  async commit(client) {
+    const lsn = await this.lsn(client);
+    await this.at("written");
+    await client.query("commit");
+    return lsn;
+  }
+}
+
+/** What the advisory lock is called that holds `CheckedInOneStatement` up, between its snapshot and its position. */
+export const GATE = 4711;
+
+/** The data and the position that is checked come from one statement. */
+export class CheckedInOneStatement extends Lists {
+  async checked(client, key, asked) {
+    const statement = `
+      select lists.items, ownership.home, ownership.epoch::int, (${LSN}) as lsn
+      from (select pg_advisory_xact_lock_shared(${GATE}) offset 0) as gate
+      cross join homing_ownership as ownership left join lists on lists.key = $1`;
+    const { rows: [row] } = await client.query(statement, [key]);
+    this.admit(row, asked);
+    return row.items ?? [];
+  }
+}
+
+/** The position that was checked before the read is also the one that is handed out. */
+export class PositionBeforeRead extends Lists {
+  async read(key, asked) {
+    return this.connected(async (client) => {
+      const before = await this.position(client);
+      const items = await this.checked(client, key, asked);
+      return { body: { key, items }, headers: { ...handOut(before), "homing-wrote": "0" } };
+    });
+  }
+}
+
+/** Positions are compared without their epochs. */
+export class BarePosition extends Lists {
+  admit(here, asked) {
+    if (asked.lsn && place(here.lsn) < place(asked.lsn)) throw new Refusal(503, { "homing-behind": "1" });
+  }
+}
+
+/** The epoch comes from a setting that somebody updates after the promotion, and not from beside the data. */
+export class EpochOutOfBand extends Lists {
+  told = { home: "us", epoch: 1 };
+  async ownership() {
+    return this.told;
+  }
+}
+
+/** No heed is paid to `Homing-Min-Position`. */
+export class MinimumIgnored extends Lists {
+  admit() {}
+}
