@@ -37,6 +37,8 @@ pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web
         path if path.starts_with("/_homing/api/") => match permitted(&request, &env) {
             Err(turned_away) => problem(turned_away.status(), &turned_away.body()),
             Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, &env).await,
+            Ok(()) if path == "/_homing/api/suggestions" => suggestions(false),
+            Ok(()) if path == "/_homing/api/suggestions.toml" => suggestions(true),
             Ok(()) => problem(404, &unknown(path)),
         },
         _ => match env.assets("ASSETS") {
@@ -74,6 +76,14 @@ async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
     }
     let response = if known { Response::empty()?.with_status(304) } else { Response::from_json(&snapshot)? };
     response.headers().set("etag", &tag)?;
+    response.headers().set("cache-control", "no-store")?;
+    Ok(response)
+}
+
+/// Route lines that the origins' `Homing-Wrote` suggest; one isolate's, like the snapshot.
+fn suggestions(as_toml: bool) -> Result<Response> {
+    let Some((json, toml)) = isolate::suggestions() else { return Response::error("not configured", 500) };
+    let response = if as_toml { Response::ok(toml)? } else { Response::from_json(&json)? };
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
 }

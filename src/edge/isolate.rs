@@ -227,6 +227,16 @@ pub(super) fn snapshot(now: Timestamp, health: &[Option<serde_json::Value>]) -> 
     Some(REPORT.with_borrow(|report| report.snapshot(&view, health)))
 }
 
+/// Route lines to add, as JSON and as TOML.
+pub(super) fn suggestions() -> Option<(serde_json::Value, String)> {
+    let settings = settings()?;
+    let both = |report: &Report| {
+        let all = report.suggestions();
+        (all.json(&settings.topology), all.toml(&settings.topology))
+    };
+    Some(REPORT.with_borrow(both))
+}
+
 #[cfg(feature = "planted-panic")]
 #[allow(clippy::panic, reason = "a test build plants this to show that a panic harms nobody else")]
 fn planted() {

@@ -19,7 +19,7 @@ pub fn key(intent: &Intent, view: &View) -> CacheKey {
 #[must_use]
 pub fn made_useless(intent: &Intent, view: &View) -> Option<CacheKey> {
     let topology = view.topology();
-    let read = topology.route("GET", host(&intent.authority), intent.path());
+    let read = topology.route("GET", host(&intent.authority), intent.path()).map(|(_, route)| route);
     let dataset = read.and_then(|route| route.dataset);
     let personal = dataset.and_then(|id| topology.dataset(id)).is_some_and(|dataset| dataset.rule.is_personal());
     Route::is_cached(read, personal).then(|| key_in(intent, view, dataset, personal))

@@ -28,6 +28,8 @@ pub struct Intent {
     pub target: String,
     /// Length of the path in `target`.
     pub path_length: usize,
+    /// The index of the route that takes it.
+    pub route: Option<usize>,
     /// What it concerns.
     pub dataset: Option<DatasetId>,
     /// Whether it may change anything.
@@ -40,6 +42,8 @@ pub struct Intent {
     pub subject: Option<SubjectId>,
     /// The session it carries.
     pub session: Opened,
+    /// Pins came along from another host, so the client's session must be issued anew.
+    pub carried: bool,
     /// How the session travels.
     pub carrier: Carrier,
     /// How often its body can be sent.

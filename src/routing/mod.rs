@@ -24,6 +24,7 @@ pub mod report;
 pub mod session;
 pub mod settle;
 pub mod subject;
+pub mod suggest;
 pub mod time;
 pub mod topology;
 pub mod trace;

@@ -57,6 +57,8 @@ reasons! {
     HomeUnknownNearest = "home-unknown-nearest",
     /// The home could not be found out, and nothing else will do.
     HomeUnknown = "home-unknown",
+    /// The request was sent as a read, and its origin says that it wrote; `/_homing/api/suggestions` has the route to add.
+    ReadThatWrote = "read-that-wrote",
     /// The origin does not own this and named the owner, at a higher epoch.
     Misdirected = "misdirected",
     /// The origin does not own this, and what it named cannot be followed.
@@ -117,6 +119,8 @@ reasons! {
     SessionExpired = "session-expired",
     /// The session cannot be read.
     SessionMalformed = "session-malformed",
+    /// A redirect from another host of the application carried pins along.
+    SessionCarried = "session-carried",
     /// A pin reaches further ahead than any pin may, and is not believed.
     PinNotBelieved = "pin-not-believed",
 

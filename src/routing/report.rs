@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     problem::Problem,
+    reason::Reason,
     settle::Record,
+    suggest::Suggestions,
     time::Timestamp,
     topology::{Origin, RegionId, Rule, Topology},
     view::View,
@@ -31,6 +33,8 @@ pub struct Report {
     hits: u64,
     refused: u64,
     regions: Vec<Tally>,
+    suggestions: Suggestions,
+    unreadable_positions: u64,
 }
 
 impl Report {
@@ -50,14 +54,22 @@ impl Report {
             self.tally(region).requests += 1;
         }
         for rule in record.trace.rules() {
+            self.unreadable_positions += u64::from(rule.reason == Reason::PositionMalformed);
             if let (true, Some(region)) = (rule.reason.is_failure(), rule.region) {
                 let tally = self.tally(region);
                 tally.failures += 1;
                 tally.last_failure = Some((record.at, rule.reason.token()));
             }
         }
+        self.suggestions.learn(&record);
         self.records.truncate(MOST_RECORDS - 1);
         self.records.push_front(record);
+    }
+
+    /// Route lines that the origins' `Homing-Wrote` suggest.
+    #[must_use]
+    pub fn suggestions(&self) -> &Suggestions {
+        &self.suggestions
     }
 
     fn tally(&mut self, region: RegionId) -> &mut Tally {
@@ -81,6 +93,7 @@ impl Report {
             "datasets": datasets(view),
             "totals": {
                 "requests": self.requests, "cross_region": self.crossed, "cache_hits": self.hits, "refused": self.refused,
+                "unreadable_positions": self.unreadable_positions,
             },
             "decisions": records,
         })

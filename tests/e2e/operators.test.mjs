@@ -1,6 +1,7 @@
 // What operators see: health, the dashboard and its API, logs, and a configuration that is not served.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { parse } from "smol-toml";
 import { Client, hear, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
@@ -122,4 +123,22 @@ test("a missing or short SESSION_KEY is said outside of development", async () =
     assert.equal((await new Client(closed.url).get("/")).status, 500);
     await waitUntil(() => found.test(said), String(found));
   }
+});
+
+test("a GET that writes, and a POST that only reads, are found, with the route lines to paste", async () => {
+  const client = new Client(router.url, "us");
+  for (let n = 0; n < 3; n++) await client.get(`/respond?header=homing-wrote:1&n=${n}`);
+  for (let n = 0; n < 20; n++) await client.post("/respond?header=homing-wrote:0", {});
+  const { json } = await client.get("/_homing/api/suggestions");
+  const about = (what) => json.suggestions.find(({ toml }) => toml.includes(what));
+  assert.deepEqual(about("GET /respond").toml, '[[vars.ROUTES]]\nmatch = "GET /respond"\naccess = "write"\n');
+  assert.match(about("GET /respond").why, /^3 answers to GET \/respond said that it wrote/);
+  assert.match(about("POST /respond").toml, /access = "read"/);
+  const { text } = await client.get("/_homing/api/suggestions.toml");
+  const pasted = parse(text);
+  assert.ok(pasted.vars.ROUTES.some(({ match, access }) => match === "GET /respond" && access === "write"));
+  // With these lines the same request is a write.
+  const told = await startRouter({ vars: topology(regions, (vars) => void vars.ROUTES.push(...pasted.vars.ROUTES)) });
+  assert.equal((await new Client(told.url, "eu").get("/respond?header=homing-wrote:1")).headers["homing-region"], "us");
+  assert.deepEqual((await new Client(told.url).get("/_homing/api/suggestions")).json.suggestions, []);
 });

@@ -14,6 +14,7 @@ before(async () => {
       { match: "/api/likes/forgetful", dataset: "likes", read_after_write: "none" },
       { match: "/api/catalog/always-home", dataset: "catalog", read_after_write: "home" },
     );
+    vars.IDENTITY.hosts = ["shop.example.com"];
   });
   router = await startRouter({ vars, bindings: { SESSION_KEY: SECRET, SESSION_KEY_OLD: OLD_SECRET } });
 });
@@ -191,4 +192,26 @@ test("a session that carries a later home overrules what the isolate remembers, 
   assert.equal(await write("eu", 1), "eu");
   assert.equal(await write("ap", 3), "ap");
   assert.equal(await write("mars", 9), "us", "a home that the topology does not have is looked up, here: assigned");
+});
+
+test("a redirect to another host of the application carries the pins along, and nothing of it reaches an origin", async () => {
+  const write = async (host) => {
+    const client = new Client(router.url, "eu");
+    const header = encodeURIComponent(`location:https://${host}/respond?a=1&b=2#top`);
+    return (await client.post(`/respond?status=303&header=${header}`, {})).headers.location;
+  };
+  assert.equal(await write("elsewhere.example.org"), "https://elsewhere.example.org/respond?a=1&b=2#top");
+  const location = new URL(await write("shop.example.com"));
+  assert.match(location.search, /^\?a=1&b=2&homing-session=1\./);
+  assert.equal(location.hash, "#top");
+  const visitor = new Client(router.url, "eu", { host: location.host });
+  const seen = await visitor.get(`/echo${location.search}`);
+  assert.equal(seen.json.target, "/echo?a=1&b=2");
+  assert.match(visitor.session()[7], /^:w:us:/, "the pin is the visitor's own now");
+  visitor.headers["homing-dev-near"] = "ap";
+  assert.deepEqual([reason(await visitor.get("/respond?pinned"))], ["pinned-home"]);
+  const forged = location.search.replace(/.$/, (letter) => (letter === "A" ? "B" : "A"));
+  const stranger = new Client(router.url, "eu", { host: location.host });
+  assert.equal((await stranger.get(`/echo${forged}`)).json.target, "/echo?a=1&b=2");
+  assert.equal(stranger.session(), undefined);
 });

@@ -38,11 +38,13 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let url = guard(facts)?;
     let topology = &settings.topology;
     let path = normal_path(url.path);
-    let route = topology.route(facts.method, url.host(), &path);
+    let (index, route) = topology.route(facts.method, url.host(), &path).unzip();
     let dataset = route.and_then(|route| route.dataset);
     let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
     let access = access(facts.method, upgrade, route);
-    let (session, carrier) = open_session(facts, settings);
+    let (mut session, carrier) = open_session(facts, settings);
+    let arrived = url.query.and_then(|query| session::arrived(query, &settings.session_keys, facts.now));
+    let carried = arrived.as_ref().is_some_and(|(_, carried)| session.join(carried, facts.now));
     let claim = Claim { facts, url: &url, path: &path, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
     let near = near_order(facts, settings);
@@ -55,7 +57,8 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache));
     let path_length = path.len();
     let mut target = path;
-    if let Some(query) = url.query {
+    let query = arrived.as_ref().map_or(url.query, |(query, _)| Some(query.as_str()).filter(|query| !query.is_empty()));
+    if let Some(query) = query {
         target.push('?');
         target.push_str(query);
     }
@@ -66,12 +69,14 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         authority: url.authority.to_owned(),
         target,
         path_length,
+        route: index,
         dataset,
         access,
         upgrade,
         promise,
         subject,
         session,
+        carried,
         carrier,
         replay,
         near,

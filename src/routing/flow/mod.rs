@@ -98,6 +98,9 @@ impl Flow {
             intent,
         };
         flow.trace.note(flow.intent.session.verdict, None);
+        if flow.intent.carried {
+            flow.trace.note(Reason::SessionCarried, None);
+        }
         if flow.intent.session.disbelieved > 0 {
             flow.trace.note(Reason::PinNotBelieved, None);
         }

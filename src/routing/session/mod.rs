@@ -1,9 +1,11 @@
 //! The session: a signed routing hint that the client carries. It is never authorisation; the origin's fence decides.
 
+mod carried;
 mod codec;
 
 use std::time::Duration;
 
+pub use carried::{PARAMETER, along, arrived};
 pub use codec::{COOKIE, open, seal};
 
 use super::{ownership::Epoch, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp};

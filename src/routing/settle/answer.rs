@@ -15,6 +15,7 @@ use crate::routing::{
     memory::Lesson,
     ownership::Epoch,
     position::{Shows, Stated},
+    reason::Reason,
     time::millis,
     topology::Access,
 };
@@ -26,6 +27,9 @@ impl Ending<'_> {
         let stated = self.learn_position(answer, shown.owned);
         let written = Written::of(intent.access, answer);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
+        if let (Access::Read, Written::Yes) = (intent.access, written) {
+            self.trace.note(Reason::ReadThatWrote, self.region);
+        }
         let mut edits = strip_response(&answer.headers);
         edits.extend(self.signature());
         if shown.stale {
@@ -51,15 +55,23 @@ impl Ending<'_> {
         let (change, pinned) = session::change(intent, view, answer, &seen, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
         settlement.record.pinned = pinned;
+        settlement.record.wrote = written.said();
         settlement.store = stored.and_then(Result::ok);
         settlement.invalidate = invalidate;
         let sign_in = match change {
-            Change::None => None,
-            Change::Issue(session) => {
-                settlement.carry(&session, intent, view, now);
+            Change::None => {
+                settlement.carry_along(&intent.session.session, answer, intent, view, now);
                 None
             }
-            Change::SignIn(sign_in) => Some(sign_in),
+            Change::Issue(session) => {
+                settlement.carry(&session, intent, view, now);
+                settlement.carry_along(&session, answer, intent, view, now);
+                None
+            }
+            Change::SignIn(sign_in) => {
+                settlement.carry_along(&sign_in.session, answer, intent, view, now);
+                Some(sign_in)
+            }
         };
         (settlement, sign_in)
     }
@@ -121,6 +133,15 @@ impl Written {
             Self::Yes => true,
             Self::No | Self::Hardly => false,
             Self::Perhaps => (200..400).contains(&status) || status >= 500,
+        }
+    }
+
+    /// What the origin itself says.
+    fn said(self) -> Option<bool> {
+        match self {
+            Self::Yes => Some(true),
+            Self::No => Some(false),
+            Self::Perhaps | Self::Hardly => None,
         }
     }
 

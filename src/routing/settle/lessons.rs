@@ -33,6 +33,7 @@ impl Ending<'_> {
                     let copy = copy_of(id, region, stated.owned.home, view);
                     self.lessons.push(Lesson::Reached(copy, stated.mark()));
                 }
+                self.learn_owner(stated.owned);
                 Some(stated)
             }
             Err(Unusable::Absent) => None,
@@ -44,6 +45,26 @@ impl Ending<'_> {
                 self.trace.note(Reason::PositionUnowned, region);
                 None
             }
+        }
+    }
+
+    /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.
+    fn learn_owner(&mut self, owned: Ownership) {
+        let view = self.view;
+        let Some(id) = self.intent.dataset else { return };
+        match (view.topology().dataset(id).map(|dataset| &dataset.rule), &self.intent.subject) {
+            (Some(Rule::SingleWriter { .. }), _) => {
+                if view.dataset_ownership(id).is_some_and(|known| owned.epoch > known.epoch) {
+                    self.lessons.push(Lesson::Moved(id, owned));
+                }
+            }
+            (Some(Rule::GeoPartitioned { regions, .. }), Some(subject)) if regions.contains(owned.home) => {
+                let known = self.intent.session.session.home.as_ref().map_or(Epoch::NONE, |(_, epoch)| *epoch);
+                if owned.epoch > known {
+                    self.lessons.push(Lesson::Home(subject.clone(), owned));
+                }
+            }
+            _ => {}
         }
     }
 

@@ -133,6 +133,8 @@ pub struct Record {
     pub method: String,
     /// Its path; never the query, which may hold secrets.
     pub path: String,
+    /// The index of the route that took it.
+    pub route: Option<usize>,
     /// What it concerned.
     pub dataset: Option<DatasetId>,
     /// Whether it could change anything.
@@ -149,6 +151,8 @@ pub struct Record {
     pub attempts: u8,
     /// What the edge cache did.
     pub cache: CacheState,
+    /// Whether anything was written, where the origin says it.
+    pub wrote: Option<bool>,
     /// What the session was promised because of it.
     pub pinned: Option<Pinned>,
     /// How long it took to the head of the answer, in milliseconds.

@@ -10,7 +10,7 @@ use crate::routing::{
     plan::holds,
     position::{Mark, Shows, Stated},
     reason::Reason,
-    session::{COOKIE, Claim, LIFETIME, Pin, Session, seal},
+    session::{self, COOKIE, Claim, LIFETIME, Pin, Session, seal},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, Rule, SubjectKind, Topology},
@@ -122,7 +122,8 @@ fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark,
 /// The session after a stored copy was shown, if that changes it.
 pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
     let held = &intent.session.session;
-    let renewal = intent.session.verdict == Reason::SessionValid && held.wants_renewal(now);
+    let valid = intent.session.verdict == Reason::SessionValid;
+    let renewal = intent.carried || (valid && held.wants_renewal(now));
     let stays = shows.is_none_or(|shows| held.expires == Timestamp::default() || !moves(intent, view, shows));
     if stays && !renewal {
         return None;
@@ -149,7 +150,7 @@ pub(super) fn change(
 ) -> (Change, Option<Pinned>) {
     let topology = view.topology();
     let mut session = intent.session.session.clone();
-    let mut changed = session.wants_renewal(now);
+    let mut changed = intent.carried || session.wants_renewal(now);
     let named = named_subject(answer, topology);
     match &named {
         Some((_, None)) if session.subject.is_some() => {
@@ -212,6 +213,22 @@ impl Settlement {
     /// Hands the client the session of a sign-in.
     pub fn issue(&mut self, sign_in: &SignIn, intent: &Intent, view: &View, now: Timestamp) {
         self.carry(&sign_in.session, intent, view, now);
+    }
+
+    /// Lets a redirect of a write carry the session's pins along to another host, where its cookie does not go.
+    pub(super) fn carry_along(
+        &mut self,
+        session: &Session,
+        answer: &Answer<'_>,
+        intent: &Intent,
+        view: &View,
+        now: Timestamp,
+    ) {
+        let redirect = intent.access == Access::Write && (300..400).contains(&answer.status);
+        let location = answer.headers.get("location").filter(|_| redirect);
+        let (identity, keys) = (view.topology().identity(), &view.settings().session_keys);
+        let along = location.and_then(|to| session::along(to, &intent.authority, session, identity, keys, now));
+        self.edits.extend(along.map(|location| Edit::Set("location", location)));
     }
 
     /// Hands the client a session, the way its request carried one.

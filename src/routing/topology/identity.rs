@@ -1,6 +1,9 @@
 //! Identity: where the router learns who a request is about.
 
-use super::{SubjectKind, pattern::PathPattern};
+use super::{
+    SubjectKind,
+    pattern::{HostPattern, PathPattern},
+};
 
 /// Where subjects are read from.
 #[derive(Clone, Debug, Default)]
@@ -9,9 +12,17 @@ pub struct Identity {
     pub user: Option<IdentitySource>,
     /// The customer organisation.
     pub tenant: Option<IdentitySource>,
+    /// The hosts that this router serves for one application: a redirect among them carries the session's pins along.
+    pub hosts: Vec<HostPattern>,
 }
 
 impl Identity {
+    /// Whether a redirect to that host may carry pins along.
+    #[must_use]
+    pub fn shares_sessions(&self, host: &str) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
     /// The source of that kind of subject.
     #[must_use]
     pub fn source(&self, kind: SubjectKind) -> Option<&IdentitySource> {

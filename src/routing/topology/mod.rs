@@ -84,10 +84,10 @@ impl Topology {
         &self.routes
     }
 
-    /// The first route that takes such a request; the path is in its normal form, the host without a port.
+    /// The first route that takes such a request, and its index; the path is in its normal form, the host without a port.
     #[must_use]
-    pub fn route(&self, method: &str, host: &str, path: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| route.pattern.matches(method, host, path))
+    pub fn route(&self, method: &str, host: &str, path: &str) -> Option<(usize, &Route)> {
+        self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(method, host, path))
     }
 
     /// Where subjects are read from.

@@ -9,8 +9,10 @@ pub struct RoutePattern {
     path: PathPattern,
 }
 
+/// A host, or all below one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum HostPattern {
+pub enum HostPattern {
+    /// This one, in lower case.
     Exact(String),
     /// `*.example.com`: what stands after the star.
     Below(String),
@@ -45,7 +47,7 @@ impl RoutePattern {
         let methods = if methods == "*" { Vec::new() } else { read_methods(methods)? };
         let slash = place.find('/').ok_or("a path that begins with a slash, such as \"GET /api/*\"")?;
         let (host, path) = place.split_at(slash);
-        let host = if host.is_empty() { None } else { Some(read_host(host)?) };
+        let host = if host.is_empty() { None } else { Some(HostPattern::parse(host)?) };
         Ok(Self { methods, host, path: PathPattern::parse(path)? })
     }
 
@@ -65,6 +67,15 @@ impl RoutePattern {
         methods && (self.host.is_none() || self.host == other.host) && self.path.covers(&other.path)
     }
 
+    /// The host, as it is written.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        self.host.as_ref().map(|host| match host {
+            HostPattern::Exact(name) => name.clone(),
+            HostPattern::Below(tail) => format!("*{tail}"),
+        })
+    }
+
     /// The names in the path.
     #[must_use]
     pub fn path(&self) -> &PathPattern {
@@ -80,18 +91,24 @@ fn read_methods(text: &str) -> Result<Vec<String>, Wrong> {
     all.then_some(methods).ok_or("methods in upper case joined by commas, such as \"GET,HEAD\", or \"*\"")
 }
 
-fn read_host(text: &str) -> Result<HostPattern, Wrong> {
-    let host = text.to_ascii_lowercase();
-    let (below, name) = host.strip_prefix("*.").map_or((false, host.as_str()), |name| (true, name));
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
-    if name.is_empty() || !name.bytes().all(legal) {
-        return Err("a host such as \"example.com\" or \"*.example.com\", without a port");
-    }
-    Ok(if below { HostPattern::Below(format!(".{name}")) } else { HostPattern::Exact(host) })
-}
-
 impl HostPattern {
-    fn matches(&self, host: &str) -> bool {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// With what was expected instead.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let host = text.to_ascii_lowercase();
+        let (below, name) = host.strip_prefix("*.").map_or((false, host.as_str()), |name| (true, name));
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(legal) {
+            return Err("a host such as \"example.com\" or \"*.example.com\", without a port");
+        }
+        Ok(if below { Self::Below(format!(".{name}")) } else { Self::Exact(host) })
+    }
+
+    /// Whether a host without a port is one of the pattern's.
+    #[must_use]
+    pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exact(name) => host.eq_ignore_ascii_case(name),
             Self::Below(tail) => {

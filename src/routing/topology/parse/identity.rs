@@ -6,7 +6,7 @@ use crate::routing::{
     topology::{
         Identity, IdentitySource, SubjectKind,
         error::{Complaints, KeyPath, quoted},
-        pattern::PathPattern,
+        pattern::{HostPattern, PathPattern},
         raw::Raw,
     },
 };
@@ -15,12 +15,23 @@ const SOURCES: [&str; 5] = ["response_header", "header", "cookie", "path", "host
 
 pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> Identity {
     let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Identity::default() };
-    table.only(&["user", "tenant"], log);
+    table.only(&["user", "tenant", "hosts"], log);
     let mut of = |kind: SubjectKind| {
         let path = path.key(kind.token());
         source(kind, &Table::of(table.get(kind.token())?, &path, log)?, log)
     };
-    Identity { user: of(SubjectKind::User), tenant: of(SubjectKind::Tenant) }
+    let (user, tenant) = (of(SubjectKind::User), of(SubjectKind::Tenant));
+    Identity { user, tenant, hosts: hosts(&table, log) }
+}
+
+fn hosts(table: &Table<'_>, log: &mut Complaints) -> Vec<HostPattern> {
+    let named = if table.has("hosts") { table.texts("hosts", log).unwrap_or_default() } else { Vec::new() };
+    let mut read = |(text, path): &(&str, KeyPath)| {
+        let complain =
+            |expected: &str| log.error(path, format!("{text:?}"), expected, "name a host that this router serves");
+        HostPattern::parse(text).map_err(complain).ok()
+    };
+    named.iter().filter_map(&mut read).collect()
 }
 
 fn source(kind: SubjectKind, table: &Table<'_>, log: &mut Complaints) -> Option<IdentitySource> {
