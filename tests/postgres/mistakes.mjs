@@ -54,7 +54,18 @@ export class EpochOutOfBand extends Lists {
   }
 }
 
-/** No heed is paid to `Homing-Min-Position`. */
-export class MinimumIgnored extends Lists {
-  admit() {}
+/** A standby reports what it has received, and not what it has replayed. */
+export class ReceivedForReplayed extends Lists {
+  async lsn(client) {
+    const received = "select case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_insert_lsn() end as lsn";
+    return (await client.query(received)).rows[0].lsn;
+  }
+}
+
+/** Reads say nothing of how far their copy is, so what a session has seen is not remembered. */
+export class ReadsSayNothing extends Lists {
+  async read(key, asked) {
+    const { body } = await super.read(key, asked);
+    return { body, headers: { "homing-wrote": "0" } };
+  }
 }
