@@ -31,5 +31,8 @@ test-postgres: worker ## the tests against a real PostgreSQL alone (part of `mak
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs
 
+conformance: worker ## the public cache tests, against this router and other caches
+	@$(NODE) tests/conformance/run.mjs
+
 clean:           ## remove what was built
 	rm -rf build target node_modules

@@ -31,6 +31,9 @@ const SCENARIOS = {
   "read miss": { path: "/plain/1", against: ["fetch", "hono"], region: "eu", reason: "nearest" },
   "cache hit": { path: "/cached/1", against: ["cache", "hono"], region: "eu", reason: "cache-hit", hit: true },
   "pinned read": { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "pinned-home", pinned: true },
+  // A session with a position, whose write the nearest copy is known to have; "anonymous" is Homing itself without the session.
+  "near read": { path: "/docs/1", against: ["anonymous", "fetch"], region: "eu", reason: "position-reached", marked: true },
+  "shared hit": { path: "/shared/1", against: ["anonymous", "cache"], region: "eu", reason: "cache-hit", hit: true, marked: true },
   write: { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "home", request: JSON_BODY, session: true },
 };
 const asked = process.env.SCENARIOS?.split(",").map((title) => title.trim());
@@ -38,7 +41,7 @@ const unknown = asked?.find((title) => !SCENARIOS[title]);
 if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${Object.keys(SCENARIOS).join(", ")}`);
 
 function complaint(answer, name, { region, reason, hit, session }) {
-  const plain = name === "fetch" || name === "cache";
+  const plain = name === "fetch" || name === "cache" || name === "anonymous";
   if (answer.status !== 200) return `status ${answer.status}`;
   if (JSON.parse(answer.text).region !== (plain ? "eu" : region)) return "the wrong region";
   if (!plain && answer.headers["homing-reason"] !== reason) return `reason ${answer.headers["homing-reason"]}`;
@@ -53,8 +56,12 @@ async function contenders() {
   // No place is known of a client here, so the first region is the nearest; the catalogue's home is another.
   const topology = {
     REGIONS: { eu: { origin: `http://127.0.0.1:${eu}` }, us: { origin: `http://127.0.0.1:${us}`, default_home: true }, ap: { origin: `http://127.0.0.1:${ap}` } },
-    DATASETS: { catalog: { ownership: "single-writer", home: "us" } },
-    ROUTES: [{ match: "/catalog/*", dataset: "catalog", read_after_write: "session" }],
+    DATASETS: { catalog: { ownership: "single-writer", home: "us" }, docs: { ownership: "single-writer", home: "us", position: "counter" } },
+    ROUTES: [
+      { match: "/catalog/*", dataset: "catalog", read_after_write: "session" },
+      { match: "/docs/*", dataset: "docs", read_after_write: "session" },
+      { match: "/shared/*", dataset: "docs", read_after_write: "session" },
+    ],
   };
   const hono = join(scratch, "hono.mjs");
   execFileSync(join(root, "node_modules/.bin/esbuild"), [join(root, "benches/contenders/hono.mjs"), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main", "--conditions=worker,import", "--minify-syntax", "--log-level=warning", `--outfile=${hono}`]);
@@ -66,13 +73,17 @@ async function contenders() {
     contender("cache", { "worker.mjs": own("cache.mjs") }, vars, cache, await freePort()),
     contender("hono", { "worker.mjs": hono }, { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
   ];
-  return Object.fromEntries(all.map((one) => [one.name, one]));
+  const [homing] = all;
+  const anonymous = { name: "anonymous", port: homing.port, cpu: () => homing.cpu() };
+  return { ...Object.fromEntries(all.map((one) => [one.name, one])), anonymous };
 }
 
-/** The request of a scenario; a pinned one has just written. */
-async function prepare(one, { request = {}, pinned }) {
-  if (!pinned) return request;
-  const { headers } = await get(one.port, "/catalog/1", JSON_BODY);
+/** The request of a scenario; a pinned one has just written, and so has one with a mark. */
+async function prepare(one, { path, request = {}, pinned, marked }) {
+  if (one.name === "anonymous" || !(pinned || marked)) return request;
+  const { headers } = await get(one.port, marked ? path : "/catalog/1", JSON_BODY);
+  // Somebody else's read tells the router how far the nearest copy is.
+  if (marked) await get(one.port, "/docs/scout");
   const session = headers["set-cookie"]?.find((line) => line.startsWith("__Host-homing"))?.split(";")[0];
   // Who signs no sessions is sent as long a header.
   return { headers: { cookie: session ?? `__Host-homing=${"x".repeat(120)}` } };
@@ -171,7 +182,7 @@ const summary = (lists) => Object.fromEntries(Object.entries(lists).map(([name, 
 
 install();
 const all = await contenders();
-for (const one of Object.values(all)) await one.start();
+for (const one of Object.values(all)) await one.start?.();
 console.log(`Medians of ${ROUNDS} interleaved rounds of ${SECONDS} s; "/ NAME" is Homing's figure divided by that contender's of the same round, (least-most).
 CPU is workerd's alone. Lower is better, but for requests/s. LOG is "${LOG}" for all.\n`);
 const results = await compare(all);

@@ -39,7 +39,7 @@ export async function freePort() {
   });
 }
 
-function start(command, args, options = {}) {
+export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], ...options });
   children.add(child);
   child.once("exit", () => children.delete(child));
@@ -77,6 +77,8 @@ export async function origin(names) {
   const servers = Object.entries(ports).map(([name, port]) => `server {
       listen 127.0.0.1:${port}; default_type application/json; keepalive_requests 1000000000;
       location /catalog/ { add_header Homing-Wrote $wrote; add_header Homing-Lag "us=0"; ${answer(name)} }
+      location /docs/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; ${answer(name)} }
+      location /shared/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
       location /cached/ { add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
       location / { ${answer(name)} }
     }`);
@@ -115,12 +117,15 @@ export function contender(name, modules, vars, cache, port) {
     const worker :Workerd.Worker = (
       modules = [${list.join(", ")}], bindings = [${Object.entries(vars).map(([key, value]) => binding(key, value)).join(", ")}],
       compatibilityDate = "${compatibility_date}", compatibilityFlags = ${JSON.stringify(compatibility_flags)}, cacheApiOutbound = "cache" );`);
+  const [command, args] = [workerd.default, ["serve", join(folder, "config.capnp")]];
   return {
     name,
     port,
     folder,
+    command,
+    args,
     async start() {
-      this.child = start(workerd.default, ["serve", join(folder, "config.capnp")]);
+      this.child = start(command, args);
       await answers(port, this.child, 200);
       return this;
     },

@@ -240,6 +240,12 @@ fn tell(story: &Story) -> String {
     for publish in &end.publish {
         let _ = writeln!(out, "    publishes {}", publish.value);
     }
+    for lesson in &end.lessons {
+        if let Lesson::Moved(dataset, owned) = lesson {
+            let (name, home) = (&topology.dataset(*dataset).unwrap().name, &topology.region(owned.home).name);
+            let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch.0);
+        }
+    }
     if let Some(store) = &end.store {
         let _ = writeln!(out, "    stores {}", store.key.as_str());
     }

@@ -61,6 +61,8 @@ impl Outcome<'_> {
             // Refused, unreachable, no TLS: nothing was sent.
             Self::Answered(Answer { status: 521 | 523 | 525 | 526, .. }) => Self::Refused,
             Self::Answered(Answer { status: 522 | 524, .. }) => Self::TimedOut,
+            // No status at all (RFC 9110 section 15): nobody could make an answer of it.
+            Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }) => Self::Broken,
             other => other,
         }
     }
