@@ -26,8 +26,7 @@ test: setup      ## set up, lint, every test
 	@scripts/test.sh
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
-	@scripts/postgres.sh
-	@$(NODE) --test --test-reporter=spec --test-concurrency=1 'tests/postgres/*.test.mjs'
+	@scripts/test-postgres.sh
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs

@@ -21,10 +21,6 @@ clippy_wasm() {
     cargo check --quiet --lib --target wasm32-unknown-unknown
 }
 
-postgres() {
-  scripts/postgres.sh && node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 'tests/postgres/*.test.mjs'
-}
-
 step "format" cargo fmt --all --check
 step "clippy, host" cargo clippy --quiet --workspace --all-targets -- -D warnings
 step "clippy, wasm32" clippy_wasm
@@ -34,7 +30,7 @@ step "build" scripts/build.sh
 step "build with a planted panic" scripts/build.sh test
 step "demo regions" cargo build --quiet -p demo-region
 step "end to end" node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 'tests/e2e/*.test.mjs'
-step "real PostgreSQL" postgres
+step "real PostgreSQL" scripts/test-postgres.sh
 step "wrangler deploy --dry-run" env CI=1 WRANGLER_SEND_METRICS=false \
   node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run
 

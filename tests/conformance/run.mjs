@@ -98,7 +98,8 @@ for (const [name, port] of Object.entries(ports)) {
   found[name] = await results(port);
 }
 if (id) {
-  for (const name of names) console.log(`${name}: ${judge(tests, found[name], id)} ${JSON.stringify(found[name]?.[id])}`);
+  // Alone, without the tests that it depends on.
+  for (const name of names) console.log(`${name}: ${found[name] ? JSON.stringify(found[name][id]) : "not installed"}`);
   process.exit(0);
 }
 console.log("Tests passed, required and optimal, by group.\n");

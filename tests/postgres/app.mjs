@@ -22,7 +22,7 @@ const LAG = `select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn
   else (extract(epoch from now() - pg_last_xact_replay_timestamp()) * 1000)::int end as lag`;
 
 /** An answer of the contract that is no answer to the question. */
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(status, headers) {
     super(`refused with ${status}`);
     Object.assign(this, { status, headers });
@@ -42,21 +42,22 @@ export class Lists {
   /** A read: may this copy answer, then the data, then how far the copy is by now. */
   async read(key, asked) {
     return this.connected(async (client) => {
-      const items = await this.checked(client, key, asked);
+      const { items, least } = await this.checked(client, key, asked);
       // After the read, so that nothing it saw can be newer than what is handed out.
       const seen = await this.position(client);
-      return { body: { key, items }, headers: { ...handOut(seen), "homing-wrote": "0" } };
+      return { body: { key, items }, headers: { ...handOut(seen, least), "homing-wrote": "0" } };
     });
   }
 
-  /** What a key holds, if this copy may answer. */
+  /** What a key holds, if this copy may answer, and the position that it has reached for certain. */
   async checked(client, key, asked) {
     // Before the read, so that what the read sees can only be newer than what was checked. Not in the same statement: that
     // looks at the data as it was when the statement began, and asks for the position later.
-    this.admit(await this.position(client), asked);
+    const here = await this.position(client);
+    this.admit(here, asked);
     await this.at("admitted");
     const { rows } = await client.query("select items from lists where key = $1", [key]);
-    return rows[0]?.items ?? [];
+    return { items: rows[0]?.items ?? [], least: here.lsn };
   }
 
   /** A write: only where this region owns the data. */
@@ -113,7 +114,7 @@ export class Lists {
     if (!asked.lsn || (isHome && asked.epoch <= here.epoch)) return;
     // Places in the log of one epoch say nothing about the log of another: after a promotion there are two logs, which
     // have the same beginning and then differ.
-    if (asked.epoch !== here.epoch || place(here.lsn) < place(asked.lsn)) throw new Refusal(503, { "homing-behind": "1" });
+    if (asked.epoch !== here.epoch || place(here.lsn) < place(asked.lsn)) throw behind(here);
   }
 
   /** Whether a write may be done here, by the ownership that is known here and the one by which it was sent. */
@@ -153,8 +154,16 @@ export class Lists {
   }
 }
 
-/** How a position stands in an answer: its epoch goes along, for without it a position is unsafe. */
-export const handOut = ({ epoch, lsn }) => ({ "homing-epoch": String(epoch), "homing-position": `lists=${lsn}` });
+/** How a position stands in an answer. Whose log it counts by, and in which epoch, goes along: without that it is unsafe. What
+ *  the answer shows at least is for the edge's cache: a stored copy may be shown to who has seen no more than that. */
+export const handOut = ({ home, epoch, lsn }, least) => ({
+  "homing-home": home,
+  "homing-epoch": String(epoch),
+  "homing-position": least ? `lists=${lsn}; least=${least}` : `lists=${lsn}`,
+});
+
+/** This copy cannot show what is asked for; and how far it is, so that it is not asked in vain again. */
+export const behind = (here) => new Refusal(503, { "homing-behind": "1", ...handOut(here) });
 
 const misdirected = ({ home, epoch }) => new Refusal(421, { "homing-home": home, "homing-epoch": String(epoch), "homing-wrote": "0" });
 

@@ -1,6 +1,9 @@
 // Many clients at once through the router, with faults going on, and what each of them did and saw, recorded for the checker
 // of session guarantees (tests/history): one JSON object a line.
-import { Client, waitUntil } from "../e2e/harness.mjs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Client, root, seal, waitUntil } from "../e2e/harness.mjs";
 import { takeOver } from "./app.mjs";
 
 /** Numbers that look random and are the same for the same seed (mulberry32). */
@@ -33,28 +36,44 @@ class Recording {
   }
 }
 
-/** One session: one operation after the other, roaming between edges and between places. Every other session only reads. */
-async function session(name, { routers, keys, operations, roll, recording, places, writes }) {
+/** What one request did, as the checker wants it told. */
+async function operation(client, { session, seq, key, id }, recording) {
+  const start = performance.now();
+  const answer = await (id ? client.post(`/lists/${key}`, { id }) : client.get(`/lists/${key}`)).catch(() => undefined);
+  const end = performance.now();
+  const region = answer?.headers["homing-region"];
+  const note = { reason: answer?.headers["homing-reason"], status: answer?.status };
+  const record = { session, seq, kind: id ? "write" : "read", key, ...(id ? { id } : {}), ...outcome(id, answer), start, end };
+  recording.note({ ...record, ...(region ? { region } : {}), note });
+}
+
+/** One session, one operation after the other, roaming between edges and between places. Some only read; they have had their
+ *  sessions from before, since a read starts none. */
+async function session(name, { routers, keys, operations, roll, recording, secret, places, writes }) {
   const clients = routers.map((router) => new Client(router.url));
-  const jar = new Map();
+  const jar = new Map([["__Host-homing", seal(secret)]]);
   for (const client of clients) client.cookies = jar;
   for (let seq = 0; seq < operations; seq++) {
-    const [client, key, isWrite] = [pick(roll, clients), pick(roll, keys), writes && roll(3) === 0];
+    const client = pick(roll, clients);
     client.headers["homing-dev-near"] = pick(roll, places);
-    const id = `${name}-${seq}`;
-    const record = { session: name, seq, kind: isWrite ? "write" : "read", key, ...(isWrite ? { id } : {}) };
-    const start = performance.now();
-    const answer = await (isWrite ? client.post(`/lists/${key}`, { id }) : client.get(`/lists/${key}`)).catch(() => undefined);
-    const end = performance.now();
-    const region = answer?.headers["homing-region"];
-    recording.note({ ...record, ...outcome(isWrite, answer), start, end, ...(region ? { region } : {}) });
+    const id = writes && roll(3) === 0 ? `${name}-${seq}` : undefined;
+    await operation(client, { session: name, seq, key: pick(roll, keys), id }, recording);
+  }
+}
+
+/** People without a session, who read once each: nothing is promised to them, and what they get tells the router how far each
+ *  copy is. */
+async function passers(name, { routers, keys, operations, roll, recording, places }) {
+  for (let at = 0; at < operations; at++) {
+    const client = new Client(pick(roll, routers).url, pick(roll, places));
+    await operation(client, { session: `${name}-${at}`, seq: 0, key: pick(roll, keys) }, recording);
   }
 }
 
 /** What the client knows of it. */
-function outcome(isWrite, answer) {
+function outcome(id, answer) {
   const isDone = answer?.status === 200;
-  if (!isWrite) return isDone ? { status: "ok", list: answer.json.items, stale: answer.headers["homing-consistency"] === "stale" } : { status: "fail" };
+  if (!id) return isDone ? { status: "ok", list: answer.json.items, stale: answer.headers["homing-consistency"] === "stale" } : { status: "fail" };
   const isRefused = ["not-sent", "refused"].includes(answer?.headers["homing-write-outcome"]);
   return { status: isDone ? "ok" : isRefused ? "fail" : "unknown" };
 }
@@ -92,26 +111,32 @@ export const faults = {
   },
 };
 
-/** Lets one fault follow the other, in that order and over again, until the load is over. */
+/** Lets one fault follow the other, in that order and over again, until the load is over; says how many there were. */
 async function trouble({ cluster }, deeds, recording, roll) {
-  for (let at = 0; !recording.over; at++) {
+  let done = 0;
+  for (; !recording.over; done++) {
     const primary = await primaryOf(cluster);
     const standby = pick(roll, cluster.nodes.filter((node) => node !== primary));
-    await deeds[at % deeds.length]({ cluster, primary, standby, recording, roll });
+    await deeds[done % deeds.length]({ cluster, primary, standby, recording, roll });
     await recording.more(15);
   }
+  return done;
 }
 
-/** Runs the load with faults going on; returns the history, with the final state of each region. */
-export async function load(world, { seed = 1, sessions = 12, operations = 60, keyCount = 4, deeds = [faults.lag] } = {}) {
+/** Runs the load with faults going on; returns the history, with the final state of each region, and how many faults there were. */
+export async function load(world, { seed = 1, sessions = 12, operations = 60, keyCount = 4, deeds = [faults.lag], secret } = {}) {
   const { cluster, routers } = world;
   const recording = new Recording();
   const keys = Array.from({ length: keyCount }, (_, at) => `seed${seed}-${at}`);
-  const each = { routers, keys, operations, recording, places: cluster.nodes.map((node) => node.name) };
-  const clients = Array.from({ length: sessions }, (_, at) => session(`s${at}`, { ...each, roll: dice(seed * 1000 + at), writes: at % 2 === 0 }));
+  const each = { routers, keys, operations, recording, secret, places: cluster.nodes.map((node) => node.name) };
+  // A third writes and reads, a third only reads, and a third has no session.
+  const clients = Array.from({ length: sessions }, (_, at) => {
+    const mine = { ...each, roll: dice(seed * 1000 + at), writes: at % 3 === 0 };
+    return at % 3 === 2 ? passers(`p${at}`, mine) : session(`s${at}`, mine);
+  });
   const ended = Promise.all(clients).finally(() => (recording.over = true));
-  await Promise.all([ended, trouble(world, deeds, recording, dice(seed))]);
-  return recording.lines.concat(await finals(cluster, keys));
+  const [, troubles] = await Promise.all([ended, trouble(world, deeds, recording, dice(seed))]);
+  return { lines: recording.lines.concat(await finals(cluster, keys)), troubles };
 }
 
 /** What each region holds once everything is replicated. */
@@ -126,4 +151,17 @@ async function finals(cluster, keys) {
     }
   }
   return lines;
+}
+
+/** Has the checker judge a history; returns its report, the violations by guarantee, and how many reads were of older data. */
+export function judge(name, lines) {
+  const folder = join(root, "build/histories");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}.jsonl`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  const { stdout, stderr, status } = spawnSync(join(root, "target/debug/history"), [file], { encoding: "utf8" });
+  if (![0, 1].includes(status)) throw new Error(`the checker did not judge ${file} (built by \`cargo build -p history\`): ${stderr}`);
+  const found = Object.fromEntries([...stdout.matchAll(/^([a-z-]+): (\d+)$/gm)].map(([, what, count]) => [what, Number(count)]));
+  const old = Number(/; (\d+) of \d+ reads miss something/.exec(stdout)?.[1] ?? 0);
+  return { report: `${file}\n${stdout}`, found, old };
 }

@@ -1,6 +1,6 @@
 // The application with one mistake planted in each: what looks right, and what the rules of positions forbid. Each has a test
 // in which the anomaly is really seen, so that the test of the right way is known to be able to fail.
-import { LSN, Lists, Refusal, handOut, place } from "./app.mjs";
+import { LSN, Lists, behind, handOut, place } from "./app.mjs";
 
 /** The position of a write is read before its commit. */
 export class PositionInsideTransaction extends Lists {
@@ -24,7 +24,7 @@ export class CheckedInOneStatement extends Lists {
       cross join homing_ownership as ownership left join lists on lists.key = $1`;
     const { rows: [row] } = await client.query(statement, [key]);
     this.admit(row, asked);
-    return row.items ?? [];
+    return { items: row.items ?? [], least: row.lsn };
   }
 }
 
@@ -33,7 +33,7 @@ export class PositionBeforeRead extends Lists {
   async read(key, asked) {
     return this.connected(async (client) => {
       const before = await this.position(client);
-      const items = await this.checked(client, key, asked);
+      const { items } = await this.checked(client, key, asked);
       return { body: { key, items }, headers: { ...handOut(before), "homing-wrote": "0" } };
     });
   }
@@ -42,7 +42,7 @@ export class PositionBeforeRead extends Lists {
 /** Positions are compared without their epochs. */
 export class BarePosition extends Lists {
   admit(here, asked) {
-    if (asked.lsn && place(here.lsn) < place(asked.lsn)) throw new Refusal(503, { "homing-behind": "1" });
+    if (asked.lsn && place(here.lsn) < place(asked.lsn)) throw behind(here);
   }
 }
 
@@ -54,7 +54,18 @@ export class EpochOutOfBand extends Lists {
   }
 }
 
-/** No heed is paid to `Homing-Min-Position`. */
-export class MinimumIgnored extends Lists {
-  admit() {}
+/** A standby reports what it has received, and not what it has replayed. */
+export class ReceivedForReplayed extends Lists {
+  async lsn(client) {
+    const received = "select case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_insert_lsn() end as lsn";
+    return (await client.query(received)).rows[0].lsn;
+  }
+}
+
+/** Reads say nothing of how far their copy is, so what a session has seen is not remembered. */
+export class ReadsSayNothing extends Lists {
+  async read(key, asked) {
+    const { body } = await super.read(key, asked);
+    return { body, headers: { "homing-wrote": "0" } };
+  }
 }

@@ -1,7 +1,7 @@
 // Positions through the router: the real Wasm in workerd before three applications on a real primary and its standbys.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { Client, startRouter, stopAll as stopRouters, waitUntil } from "../e2e/harness.mjs";
+import { Client, seal, startRouter, stopAll as stopRouters, waitUntil } from "../e2e/harness.mjs";
 import { takeOver } from "./app.mjs";
 import { startApp, startDatabase, stopAll, topology } from "./support.mjs";
 
@@ -10,6 +10,7 @@ after(async () => {
   await stopAll();
 });
 
+const SECRET = "the key with which these tests sign";
 const region = (answer) => answer.headers["homing-region"];
 const reason = (answer) => answer.headers["homing-reason"];
 const seen = (answer) => [region(answer), answer.json?.items];
@@ -18,7 +19,7 @@ const seen = (answer) => [region(answer), answer.json?.items];
 async function startWorld(options) {
   const cluster = await startDatabase();
   const apps = Object.fromEntries(await Promise.all(cluster.nodes.map(async (node) => [node.name, await startApp(node, undefined, options)])));
-  const router = await startRouter({ vars: topology(apps) });
+  const router = await startRouter({ vars: topology(apps), bindings: { SESSION_KEY: SECRET } });
   return { cluster, apps, router, client: (near) => new Client(router.url, near) };
 }
 
@@ -65,6 +66,8 @@ describe("lag", () => {
     await world.client("us").post(path, { id: "w1" });
     await cluster.eu.catchesUpWith(cluster.us);
     const reader = world.client("eu");
+    // A read starts no session; this one has had its since the user signed in, say.
+    reader.cookies.set("__Host-homing", seal(SECRET));
     assert.deepEqual(seen(await reader.get(path)), ["eu", ["w1"]]);
     reader.headers["homing-dev-near"] = "ap";
     assert.deepEqual(seen(await world.client("ap").get(path)), ["ap", []], "the slower copy is what others get there");

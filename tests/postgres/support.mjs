@@ -48,12 +48,13 @@ export async function ask(app, key, { token, id, home, epoch } = {}) {
   const answer = await fetch(`${app.url}/lists/${key}`, options);
   const text = await answer.text();
   const header = (name) => answer.headers.get(name);
+  const [position] = header("homing-position")?.split(";") ?? [];
   return {
     status: answer.status,
     items: text ? JSON.parse(text).items : undefined,
     empty: text === "",
-    token: header("homing-position") ? { position: header("homing-position"), epoch: header("homing-epoch") } : undefined,
-    lsn: header("homing-position")?.split("=")[1],
+    token: position ? { position, epoch: header("homing-epoch") } : undefined,
+    lsn: position?.split("=")[1],
     behind: header("homing-behind"),
     wrote: header("homing-wrote"),
     owner: [header("homing-home"), header("homing-epoch")],
