@@ -10,7 +10,7 @@ bad=0
 step() { # a name, then a command whose failure is counted and does not hide the rest
   printf '==> %s\n' "$1"; shift
   "$@" 2>&1 | tee -a "$log"
-  if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*"; bad=$((bad + 1)); fi
+  if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*" | tee -a "$log"; bad=$((bad + 1)); fi
 }
 
 # Clippy of the compiler that has the wasm32 target, where it brings its own.
@@ -38,5 +38,7 @@ sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' 
 passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))
 failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
 [ "$failed" -ge "$bad" ] || failed=$bad
+# What failed once more at the end, where whoever reads only the end finds it.
+grep -aE '^(failed: |error(\[|:)|test .* FAILED|✖ .*\()' "$log" | sort -u
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$bad" = 0 ]

@@ -53,10 +53,10 @@ impl Ending<'_> {
         let view = self.view;
         let Some(id) = self.intent.dataset else { return };
         match (view.topology().dataset(id).map(|dataset| &dataset.rule), &self.intent.subject) {
-            (Some(Rule::SingleWriter { .. }), _) => {
-                if view.dataset_ownership(id).is_some_and(|known| owned.epoch > known.epoch) {
-                    self.lessons.push(Lesson::Moved(id, owned));
-                }
+            (Some(Rule::SingleWriter { .. }), _)
+                if view.dataset_ownership(id).is_some_and(|known| owned.epoch > known.epoch) =>
+            {
+                self.lessons.push(Lesson::Moved(id, owned));
             }
             (Some(Rule::GeoPartitioned { regions, .. }), Some(subject)) if regions.contains(owned.home) => {
                 let known = self.intent.session.session.home.as_ref().map_or(Epoch::NONE, |(_, epoch)| *epoch);
