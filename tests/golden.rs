@@ -154,7 +154,7 @@ fn owned(text: &str) -> Ownership {
     Ownership { home: region(home), epoch: Epoch(epoch.parse().unwrap()) }
 }
 
-/// `user:ada home=eu@3 pin=catalog@us+5000 mark=orders@us=1#42-3000`: pins since now, marks since so long.
+/// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=orders@us=1#42-3000`: for so long, since so long.
 fn seal(words: &[&str]) -> String {
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
     for word in words {
@@ -163,9 +163,11 @@ fn seal(words: &[&str]) -> String {
             claims.home = Some((topology().region(owned.home).name.clone(), owned.epoch));
         } else if let Some(pin) = word.strip_prefix("pin=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
-            let (place, ahead) = rest.split_once('+').unwrap();
+            let (place, rest) = rest.split_once('+').unwrap();
+            let (ahead, ago) = rest.split_once('-').unwrap_or((rest, "0"));
+            let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
             let claim = Claim::Until(NOW.after(Duration::from_millis(ahead.parse().unwrap())));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since: NOW, claim });
+            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since, claim });
         } else if let Some(pin) = word.strip_prefix("mark=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
             let (place, rest) = rest.split_once('=').unwrap();

@@ -179,7 +179,8 @@ impl World {
                         format!("s{} probes {} with {session}: {copy:?}", request.client, key.as_str())
                     });
                     let now = self.timestamp();
-                    let copy = copy.as_ref().map(|copy| Answer { status: copy.status, headers: borrowed(&copy.fields) });
+                    let copy =
+                        copy.as_ref().map(|copy| Answer { status: copy.status, headers: borrowed(&copy.fields) });
                     self.requests[at].flow.as_mut().unwrap().on(CoreEvent::Cache(copy), now)
                 }
                 Step::LookUpHome(subject) => {
@@ -188,7 +189,8 @@ impl World {
                     let home = self.edges[edge].homes.get(subject.as_str()).cloned();
                     let millis = if fails { 250 } else { self.random.within(1, 30) };
                     let attempt = self.requests[at].attempt;
-                    return self.after(millis, Event::Back(at, attempt, if fails { Back::NoHome } else { Back::Home(home) }));
+                    return self
+                        .after(millis, Event::Back(at, attempt, if fails { Back::NoHome } else { Back::Home(home) }));
                 }
                 Step::Send(attempt) => return self.send_to_region(at, &attempt),
             };
@@ -324,7 +326,8 @@ impl World {
         let rules = record.trace.rules();
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
         let near = region.as_deref() == Some(NEAR[action.edge]);
-        let of_home = region.as_deref() == Some(REGIONS[self.datasets[action.place.dataset].owners[action.place.subject].home]);
+        let of_home =
+            region.as_deref() == Some(REGIONS[self.datasets[action.place.dataset].owners[action.place.subject].home]);
         let is_read = action.deed == Deed::Read && settlement.status == 200;
         if is_read && pinned && settlement.source == Source::Origin && near && !of_home {
             self.count("pinned reads answered beside the client");

@@ -12,9 +12,19 @@ use crate::{
 /// Something that begins or ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    Slow { from: usize, to: usize, millis: u64 },
-    Cut { from: usize, to: usize },
-    Whole { from: usize, to: usize },
+    Slow {
+        from: usize,
+        to: usize,
+        millis: u64,
+    },
+    Cut {
+        from: usize,
+        to: usize,
+    },
+    Whole {
+        from: usize,
+        to: usize,
+    },
     Dies(usize),
     Returns(usize),
     Lossy(u64),

@@ -108,7 +108,8 @@ impl Visit {
                 }
                 let after = dataset.label(self.region, self.subject);
                 let shown = if habits.bug == Some(Bug::PositionBeforeRead) { self.before.unwrap() } else { after };
-                let mut answer = response(200, &[("cache-control", &format!("max-age={}", habits.fresh[self.dataset]))]);
+                let mut answer =
+                    response(200, &[("cache-control", &format!("max-age={}", habits.fresh[self.dataset]))]);
                 answer.body = std::mem::take(&mut self.list);
                 self.state(&mut answer, dataset, shown, habits);
                 Next::Answer(answer)

@@ -339,7 +339,8 @@ impl World {
     fn places(&self) -> Vec<Place> {
         let subjects = |dataset: &Dataset| if dataset.split { USERS.len().max(TENANTS.len()) } else { 1 };
         let of = |(dataset, of): (usize, &Dataset)| {
-            (0..subjects(of)).flat_map(move |subject| (0..crate::data::KEYS).map(move |key| Place { dataset, subject, key }))
+            (0..subjects(of))
+                .flat_map(move |subject| (0..crate::data::KEYS).map(move |key| Place { dataset, subject, key }))
         };
         self.datasets.iter().enumerate().flat_map(of).collect()
     }

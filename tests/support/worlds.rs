@@ -91,8 +91,8 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
 }
 
 pub fn a_session() -> impl Strategy<Value = Option<String>> {
-    let pin =
-        (prop::sample::select(vec!["catalog", "cart", "likes", "notes", "orders", ""]), a_region(), -5_000i64..60_000);
+    let pinned = prop::sample::select(vec!["catalog", "cart", "likes", "notes", "orders", ""]);
+    let pin = (pinned, a_region(), -5_000i64..60_000, 0u64..9_000);
     let mark =
         (prop::sample::select(vec!["orders", "mail", "tags", "catalog"]), a_region(), 1u64..4, 0u64..8, 0u64..9_000);
     let claims = (
@@ -102,10 +102,10 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
         prop::collection::vec(mark, 0..3),
     );
     prop::option::of(claims.prop_map(|(name, home, pins, marks)| {
-        let pin = |(dataset, place, ahead): (&str, &str, i64)| Pin {
+        let pin = |(dataset, place, ahead, ago): (&str, &str, i64, u64)| Pin {
             dataset: dataset.to_owned(),
             region: place.to_owned(),
-            since: NOW,
+            since: Timestamp(NOW.0 - ago),
             claim: Claim::Until(Timestamp(NOW.0.checked_add_signed(ahead).unwrap())),
         };
         let mark = |(dataset, place, epoch, value, ago): (&str, &str, u64, u64, u64)| Pin {

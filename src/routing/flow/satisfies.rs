@@ -4,6 +4,7 @@ use super::Flow;
 use crate::routing::{
     cache::Copy,
     plan::{Freshness, Standing, standing},
+    position::Mark,
     reason::Reason,
     session::Pin,
     time::Timestamp,
@@ -19,14 +20,23 @@ impl Flow {
         match &self.freshness {
             Freshness::Any => true,
             Freshness::Within(bound) => within(*bound),
-            Freshness::Pinned(pin) => self.made_at_home_since(copy, pin),
+            // A window is there for one write; what the session has written and seen since then is in its mark.
+            Freshness::Pinned(pin) => {
+                let mark = dataset.filter(|dataset| dataset.position.is_some());
+                let mark = mark.and_then(|dataset| self.intent.session.session.mark(&dataset.name));
+                self.made_at_home_since(copy, pin) && mark.is_none_or(|(pin, mark)| self.shows_all(copy, pin, &mark))
+            }
             Freshness::AtLeast(pin, mark) => {
-                let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
-                (certain || self.made_at_home_since(copy, pin))
-                    && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+                self.shows_all(copy, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
             }
             Freshness::Home => false,
         }
+    }
+
+    /// Whether all up to that mark is certainly in the copy.
+    fn shows_all(&self, copy: &Copy, pin: &Pin, mark: &Mark) -> bool {
+        let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
+        certain || self.made_at_home_since(copy, pin)
     }
 
     fn made_at_home_since(&self, copy: &Copy, pin: &Pin) -> bool {
