@@ -54,8 +54,7 @@ impl Flow {
 
     /// A read that a copy at the session's mark or further may answer, or home.
     fn read_at_least(&mut self, pin: &Pin, mark: Mark, now: Timestamp) -> Step {
-        let topology = self.view.topology();
-        let marked = topology.region_named(&pin.region).map(|home| Ownership { home, epoch: mark.epoch });
+        let marked = self.marked(pin, mark);
         let known = match standing(&self.intent, &self.view) {
             // Nobody else owns a multi-writer dataset: the write is where the session made it.
             Standing::Owned(owner, Reason::NearestOwner) => marked.unwrap_or(owner.ownership()),
@@ -65,8 +64,7 @@ impl Flow {
                 None => return self.look_up(now),
             },
         };
-        // A session may have heard of a later owner than this isolate.
-        let owned = marked.filter(|marked| marked.epoch > known.epoch).unwrap_or(known);
+        let owned = self.or_marked(known);
         if marked == Some(owned) {
             let plan = ReadPlan::at_least(&self.intent, &self.view, owned.home, (pin, mark), &mut self.trace);
             return self.begin_read(plan, Some(Owner::of(owned)), Some(mark), now);
@@ -76,14 +74,32 @@ impl Flow {
         self.begin_read(plan, Some(Owner::of(owned)), None, now)
     }
 
+    /// The owner by whose log the session's mark counts, if the topology still knows it.
+    fn marked(&self, pin: &Pin, mark: Mark) -> Option<Ownership> {
+        let home = self.view.topology().region_named(&pin.region).filter(|home| self.residency().contains(*home))?;
+        Some(Ownership { home, epoch: mark.epoch })
+    }
+
+    /// That owner, or the one of the session's mark: a session may have heard of a later owner than this isolate.
+    fn or_marked(&self, known: Ownership) -> Ownership {
+        let marked = self.session_mark().and_then(|(pin, mark)| self.marked(pin, mark));
+        marked.filter(|marked| marked.epoch > known.epoch).unwrap_or(known)
+    }
+
+    /// What the session has seen of the dataset, where its origins report positions.
+    pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
+        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        dataset.position?;
+        self.intent.session.session.mark(&dataset.name)
+    }
+
     /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
     fn mark_of(&self, owned: Ownership) -> Option<Mark> {
-        let topology = self.view.topology();
-        let dataset = topology.dataset(self.intent.dataset?)?;
+        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
         // The watermark of one of several owners may lie before its own last write.
-        let counts = dataset.position.is_some() && !matches!(dataset.rule, Rule::MultiWriter { .. });
-        let (pin, mark) = self.intent.session.session.mark(&dataset.name).filter(|_| counts)?;
-        (mark.epoch == owned.epoch && topology.region_named(&pin.region) == Some(owned.home)).then_some(mark)
+        let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
+        let (pin, mark) = self.session_mark().filter(|_| counts)?;
+        (self.marked(pin, mark) == Some(owned)).then_some(mark)
     }
 
     fn look_up(&mut self, now: Timestamp) -> Step {
@@ -187,15 +203,19 @@ impl Flow {
         if !self.is_read() {
             return self.begin_write(owner, reason, now);
         }
-        let (home, reason) = match &self.freshness {
-            // Nobody else owns a multi-writer dataset: the write is where the session made it.
-            Freshness::Pinned(pin) => (self.pinned_home(pin).unwrap_or(owner.region()), Reason::PinnedHome),
-            _ => (owner.region(), Reason::RouteHome),
+        let mut owned = self.or_marked(owner.ownership());
+        let reason = match &self.freshness {
+            Freshness::Pinned(pin) => {
+                // Nobody else owns a multi-writer dataset: the write is where the session made it.
+                let wrote = self.view.topology().region_named(&pin.region);
+                owned.home = wrote.filter(|_| reason == Reason::NearestOwner).unwrap_or(owned.home);
+                Reason::PinnedHome
+            }
+            _ => Reason::RouteHome,
         };
-        let owner = Owner::of(Ownership { home, epoch: owner.epoch() });
-        let plan = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
-        let least = self.mark_of(owner.ownership());
-        self.begin_read(plan, Some(owner), least, now)
+        let plan = ReadPlan::home(&self.intent, &self.view, owned.home, reason, &mut self.trace);
+        let least = self.mark_of(owned);
+        self.begin_read(plan, Some(Owner::of(owned)), least, now)
     }
 
     /// After a sign-in: the session starts with the subject's home, or without one if nobody could say.

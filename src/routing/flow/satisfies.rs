@@ -1,15 +1,7 @@
 //! Whether a stored copy is as new as its reader may demand.
 
 use super::Flow;
-use crate::routing::{
-    cache::Copy,
-    plan::{Freshness, Standing, standing},
-    position::Mark,
-    reason::Reason,
-    session::Pin,
-    time::Timestamp,
-    topology::RegionId,
-};
+use crate::routing::{cache::Copy, plan::Freshness, position::Mark, session::Pin, time::Timestamp};
 
 impl Flow {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
@@ -22,34 +14,25 @@ impl Flow {
             Freshness::Within(bound) => within(*bound),
             // A window is there for one write; what the session has written and seen since then is in its mark.
             Freshness::Pinned(pin) => {
-                let mark = dataset.filter(|dataset| dataset.position.is_some());
-                let mark = mark.and_then(|dataset| self.intent.session.session.mark(&dataset.name));
-                self.made_at_home_since(copy, pin) && mark.is_none_or(|(pin, mark)| self.shows_all(copy, pin, &mark))
+                let mark = self.session_mark();
+                made_at_home_since(copy, pin) && mark.is_none_or(|(pin, mark)| shows_all(copy, pin, &mark))
             }
             Freshness::AtLeast(pin, mark) => {
-                self.shows_all(copy, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+                shows_all(copy, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
             }
             Freshness::Home => false,
         }
     }
+}
 
-    /// Whether all up to that mark is certainly in the copy.
-    fn shows_all(&self, copy: &Copy, pin: &Pin, mark: &Mark) -> bool {
-        let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
-        certain || self.made_at_home_since(copy, pin)
-    }
+/// Whether all up to that mark is certainly in the copy.
+fn shows_all(copy: &Copy, pin: &Pin, mark: &Mark) -> bool {
+    let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
+    certain || made_at_home_since(copy, pin)
+}
 
-    fn made_at_home_since(&self, copy: &Copy, pin: &Pin) -> bool {
-        let home = self.pinned_home(pin).map(|home| self.view.topology().region(home).name.as_str());
-        copy.made >= pin.since && home == Some(copy.region.as_str())
-    }
-
-    /// Where a pinned read finds the session's write, as far as that is known without asking anybody.
-    pub(super) fn pinned_home(&self, pin: &Pin) -> Option<RegionId> {
-        match standing(&self.intent, &self.view) {
-            Standing::Owned(_, Reason::NearestOwner) => self.view.topology().region_named(&pin.region),
-            Standing::Owned(owner, _) => Some(owner.region()),
-            Standing::BySubject => self.known_home().map(|(ownership, _)| ownership.home),
-        }
-    }
+/// Whether the home by which the pin counts made the copy after that. Whom this isolate takes for the home does not matter:
+/// what a region has had it still has, and another may have been the home before.
+fn made_at_home_since(copy: &Copy, pin: &Pin) -> bool {
+    copy.made >= pin.since && copy.region == pin.region
 }
