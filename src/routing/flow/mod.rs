@@ -59,6 +59,8 @@ pub struct Flow {
     crossed: bool,
     /// When the last send began.
     asked: Timestamp,
+    /// Where the write may have been done by a send of which nothing was heard.
+    perhaps: Option<Ownership>,
     lessons: Vec<Lesson>,
     /// An ownership that the home store should learn.
     publish: Option<(SubjectId, Ownership)>,
@@ -92,6 +94,7 @@ impl Flow {
             attempts: 0,
             crossed: false,
             asked: now,
+            perhaps: None,
             lessons: Vec::new(),
             publish: None,
             view,
@@ -224,6 +227,7 @@ impl Flow {
             attempts: self.attempts,
             crossed: self.crossed,
             asked: self.asked,
+            unsure: self.perhaps.is_some(),
             now,
             trace: std::mem::take(&mut self.trace),
             lessons: std::mem::take(&mut self.lessons),

@@ -41,27 +41,29 @@ impl Flow {
 
     pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
         let region = writing.owner.region();
-        let (failure, outcome) = match outcome {
+        let (failure, perhaps) = match outcome {
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
-            Outcome::TimedOut => (Reason::FailoverTimeout, WriteOutcome::Unknown),
-            Outcome::Refused => (Reason::FailoverConnect, WriteOutcome::NotSent),
-            Outcome::Broken => (Reason::FailoverBroken, WriteOutcome::Unknown),
+            Outcome::TimedOut => (Reason::FailoverTimeout, true),
+            Outcome::Refused => (Reason::FailoverConnect, false),
+            Outcome::Broken => (Reason::FailoverBroken, true),
             Outcome::Unsent => return self.cut_short(region, now),
         };
+        if perhaps {
+            self.perhaps = Some(Ownership { home: region, epoch: writing.owner.epoch() });
+        }
         self.lessons.push(Lesson::Failed(region));
         self.trace.note(failure, region);
         let backoff = self.backoff();
         if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) {
             return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
         }
-        let reason = match outcome {
-            WriteOutcome::NotSent => Reason::WriteNotSent,
-            _ => Reason::WriteUnknown,
-        };
-        self.trace.note(reason, region);
-        let owned = Ownership { home: region, epoch: writing.owner.epoch() };
-        let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, Some(owned))))
+        match self.perhaps {
+            Some(owned) => self.unknown_write(owned, now),
+            None => {
+                self.trace.note(Reason::WriteNotSent, region);
+                self.failed_write(Reason::WriteNotSent, WriteOutcome::NotSent, None, now)
+            }
+        }
     }
 
     fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
@@ -89,22 +91,40 @@ impl Flow {
         self.refuse_write(Reason::MisdirectedInVain, now)
     }
 
-    /// Ends a write that certainly changed nothing.
+    /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
     pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
         self.trace.note(reason, None);
-        let outcome = if self.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused };
-        let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, None)))
+        match (self.perhaps, self.attempts) {
+            (Some(owned), _) => self.unknown_write(owned, now),
+            (None, 0) => self.failed_write(reason, WriteOutcome::NotSent, None, now),
+            (None, _) => self.failed_write(reason, WriteOutcome::Refused, None, now),
+        }
     }
 
     /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
     fn cut_short(&mut self, region: RegionId, now: Timestamp) -> Step {
         let reason = Reason::RequestIncomplete;
         self.trace.note(reason, region);
-        let streamed = self.intent.replay == Replay::Stream;
-        let outcome = if streamed { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+        let perhaps = self.intent.replay == Replay::Stream || self.perhaps.is_some();
+        let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+        self.failed_write(reason, outcome, self.perhaps, now)
+    }
+
+    /// Ends a write of which nobody knows whether it was done.
+    fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
+        self.trace.note(Reason::WriteUnknown, owned.home);
+        self.failed_write(Reason::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
+    }
+
+    fn failed_write(
+        &mut self,
+        reason: Reason,
+        outcome: WriteOutcome,
+        owned: Option<Ownership>,
+        now: Timestamp,
+    ) -> Step {
         let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, None)))
+        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, owned)))
     }
 
     /// Jittered, so that those who failed together do not come back together.

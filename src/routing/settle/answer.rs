@@ -25,7 +25,7 @@ impl Ending<'_> {
     pub(in crate::routing) fn answered(mut self, answer: &Answer<'_>, shown: &Shown) -> (Settlement, Option<SignIn>) {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let stated = self.learn_position(answer, shown.owned);
-        let written = Written::of(intent.access, answer);
+        let written = Written::of(intent.access, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         if let (Access::Read, Written::Yes) = (intent.access, written) {
             self.trace.note(Reason::ReadThatWrote, self.region);
@@ -51,7 +51,11 @@ impl Ending<'_> {
         edits.push(Edit::Append("cache-status", status));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
         let invalidate = if changes_target { copies::made_useless(intent, view) } else { None };
-        let seen = Seen { wrote, owned: shown.owned, stated: stated.filter(|_| !shown.stale) };
+        let seen = Seen {
+            wrote,
+            owned: shown.owned,
+            stated: stated.filter(|_| !shown.stale && written.is_over(answer.status)),
+        };
         let (change, pinned) = session::change(intent, view, answer, &seen, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
         settlement.record.pinned = pinned;
@@ -113,14 +117,17 @@ enum Written {
     No,
     /// It is a write, and the origin says nothing.
     Perhaps,
+    /// An earlier send of the write may have done it, so the origin's word on this one settles nothing.
+    Earlier,
     /// It is a read, and the origin says nothing.
     Hardly,
 }
 
 impl Written {
-    fn of(access: Access, answer: &Answer<'_>) -> Self {
+    fn of(access: Access, answer: &Answer<'_>, unsure: bool) -> Self {
         match (answer.headers.get("homing-wrote").map(str::trim), access) {
             (Some("1"), _) => Self::Yes,
+            _ if unsure => Self::Earlier,
             (Some("0"), _) => Self::No,
             (_, Access::Write) => Self::Perhaps,
             (_, Access::Read) => Self::Hardly,
@@ -130,7 +137,7 @@ impl Written {
     /// Whether later reads of the session could see a write: it was done, or nobody can say.
     fn may_be_seen(self, status: u16) -> bool {
         match self {
-            Self::Yes => true,
+            Self::Yes | Self::Earlier => true,
             Self::No | Self::Hardly => false,
             Self::Perhaps => (200..400).contains(&status) || status >= 500,
         }
@@ -141,7 +148,7 @@ impl Written {
         match self {
             Self::Yes => Some(true),
             Self::No => Some(false),
-            Self::Perhaps | Self::Hardly => None,
+            Self::Perhaps | Self::Earlier | Self::Hardly => None,
         }
     }
 
@@ -149,8 +156,13 @@ impl Written {
         match self {
             Self::Yes => WriteOutcome::Committed,
             Self::No => WriteOutcome::Refused,
-            Self::Perhaps | Self::Hardly => WriteOutcome::Unknown,
+            Self::Perhaps | Self::Earlier | Self::Hardly => WriteOutcome::Unknown,
         }
+    }
+
+    /// Whether nothing of the write can still come after this answer, so that a position in it stands for all of it.
+    fn is_over(self, status: u16) -> bool {
+        !matches!(self, Self::Earlier) || (200..400).contains(&status)
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Ending<'f> {
     pub(super) attempts: u8,
     pub(super) crossed: bool,
     pub(super) asked: Timestamp,
+    /// Whether an earlier send of the write may have done it.
+    pub(super) unsure: bool,
     pub(super) now: Timestamp,
     pub(super) trace: Trace,
     pub(super) lessons: Vec<Lesson>,
