@@ -51,11 +51,7 @@ impl Ending<'_> {
         edits.push(Edit::Append("cache-status", status));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
         let invalidate = if changes_target { copies::made_useless(intent, view) } else { None };
-        let seen = Seen {
-            wrote,
-            owned: shown.owned,
-            stated: stated.filter(|_| !shown.stale && written.is_over(answer.status)),
-        };
+        let seen = Seen { wrote, owned: shown.owned, stated: stated.filter(|_| written.is_over(answer.status)) };
         let (change, pinned) = session::change(intent, view, answer, &seen, now);
         let mut settlement = self.settlement(answer.status, Source::Origin, edits);
         settlement.record.pinned = pinned;
@@ -193,7 +189,7 @@ pub(super) fn from_copy(ending: Ending<'_>, copy: &Copy, stored: &Answer<'_>) ->
     let unchanged = stored.status == 200 && client_has(ending.intent, stored);
     let (status, source) = if unchanged { (304, Source::CopyHead) } else { (stored.status, Source::Copy) };
     let (intent, view, now) = (ending.intent, ending.view, ending.now);
-    let changed = session::after_copy(intent, view, copy.shows.as_ref().filter(|_| !is_stale), now);
+    let changed = session::after_copy(intent, view, copy.shows.as_ref(), now);
     let mut settlement = ending.settlement(status, source, edits);
     if let Some(session) = changed {
         settlement.carry(&session, intent, view, now);
