@@ -158,7 +158,9 @@ pub(super) fn change(
             changed = true;
         }
         Some((_, Some(subject))) if session.subject.as_ref() != Some(subject) => {
-            session = Session { subject: Some(subject.clone()), ..Session::default() };
+            // What nobody in particular has written is this client's own; what somebody else has is not.
+            let pins = if session.subject.is_none() { session.pins } else { Vec::new() };
+            session = Session { subject: Some(subject.clone()), pins, ..Session::default() };
             changed = true;
         }
         _ => {}
