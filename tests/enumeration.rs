@@ -237,7 +237,13 @@ fn world(case: &Case, path: &str) -> World {
     if case.pinned {
         for dataset in ["catalog", "cart", "likes", ""] {
             let claim = Claim::Until(NOW.after(std::time::Duration::from_secs(5)));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, claim });
+            claims.pins.push(Pin {
+                dataset: dataset.to_owned(),
+                subject: None,
+                region: "eu".to_owned(),
+                since: NOW,
+                claim,
+            });
         }
     }
     world.store = match case.known {

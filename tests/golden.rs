@@ -148,13 +148,18 @@ fn subject(text: &str) -> SubjectId {
     SubjectId::of(if kind == "user" { SubjectKind::User } else { SubjectKind::Tenant }, name)
 }
 
+/// A dataset, or one subject's part of it: `notes/tenant:acme`.
+fn part(text: &str) -> (&str, Option<SubjectId>) {
+    text.split_once('/').map_or((text, None), |(dataset, of)| (dataset, Some(subject(of))))
+}
+
 /// `eu@3`.
 fn owned(text: &str) -> Ownership {
     let (home, epoch) = text.split_once('@').unwrap();
     Ownership { home: region(home), epoch: Epoch(epoch.parse().unwrap()) }
 }
 
-/// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=orders@us=1#42-3000`: for so long, since so long.
+/// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=notes/tenant:acme@us=1#42-3000`: for so long, since so long.
 fn seal(words: &[&str]) -> String {
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
     for word in words {
@@ -163,18 +168,32 @@ fn seal(words: &[&str]) -> String {
             claims.home = Some((topology().region(owned.home).name.clone(), owned.epoch));
         } else if let Some(pin) = word.strip_prefix("pin=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
+            let (dataset, whose) = part(dataset);
             let (place, rest) = rest.split_once('+').unwrap();
             let (ahead, ago) = rest.split_once('-').unwrap_or((rest, "0"));
             let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
             let claim = Claim::Until(NOW.after(Duration::from_millis(ahead.parse().unwrap())));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since, claim });
+            claims.pins.push(Pin {
+                dataset: dataset.to_owned(),
+                subject: whose,
+                region: place.to_owned(),
+                since,
+                claim,
+            });
         } else if let Some(pin) = word.strip_prefix("mark=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
+            let (dataset, whose) = part(dataset);
             let (place, rest) = rest.split_once('=').unwrap();
             let (at, ago) = rest.split_once('-').unwrap_or((rest, "0"));
             let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
             let claim = Claim::AtLeast(mark(at));
-            claims.pins.push(Pin { dataset: dataset.to_owned(), region: place.to_owned(), since, claim });
+            claims.pins.push(Pin {
+                dataset: dataset.to_owned(),
+                subject: whose,
+                region: place.to_owned(),
+                since,
+                claim,
+            });
         } else {
             claims.subject = Some(subject(word));
         }
@@ -266,7 +285,8 @@ fn opened(line: &str, then: Timestamp) -> String {
         let _ = write!(text, " home {home}@{}", epoch.0);
     }
     for pin in session.pins {
-        let (dataset, since) = (&pin.dataset, pin.since.since(NOW).as_millis());
+        let whose = pin.subject.map_or(String::new(), |whose| format!("/{}", whose.as_str()));
+        let (dataset, since) = (format!("{}{whose}", pin.dataset), pin.since.since(NOW).as_millis());
         let _ = match pin.claim {
             Claim::Until(until) => {
                 write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, until.since(NOW).as_millis())

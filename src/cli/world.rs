@@ -226,7 +226,7 @@ impl World {
                 Claim::AtLeast(Mark { epoch: Epoch::FIRST, position })
             }
         };
-        Ok(Pin { dataset: name.to_owned(), region: home.unwrap_or_default(), since: NOW, claim })
+        Ok(Pin { dataset: name.to_owned(), subject: None, region: home.unwrap_or_default(), since: NOW, claim })
     }
 }
 

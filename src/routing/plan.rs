@@ -40,11 +40,11 @@ impl Freshness {
         match intent.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
             ReadAfterWrite::Session => {
-                if let Some(pin) = session.window(name, intent.came) {
+                if let Some(pin) = session.window(name, intent.subject.as_ref(), intent.came) {
                     return Self::Pinned(pin.clone());
                 }
                 if dataset.is_some_and(|dataset| dataset.position.is_some())
-                    && let Some((pin, mark)) = session.mark(name)
+                    && let Some((pin, mark)) = session.mark(name, intent.subject.as_ref())
                 {
                     return Self::AtLeast(pin.clone(), mark);
                 }

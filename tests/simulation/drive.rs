@@ -94,7 +94,7 @@ impl World {
         if let Some(sealed) = &sealed {
             let session = Client::open(sealed, now);
             let name = self.datasets[action.place.dataset].name;
-            self.requests[at].pinned = session.mark(name).is_some() || session.window(name, now).is_some();
+            self.requests[at].pinned = session.pins.iter().any(|pin| pin.dataset == name);
         }
         self.requests[at].had_session = sealed.is_some();
         self.requests[at].isolate = isolate;

@@ -104,12 +104,14 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
     prop::option::of(claims.prop_map(|(name, home, pins, marks)| {
         let pin = |(dataset, place, ahead, ago): (&str, &str, i64, u64)| Pin {
             dataset: dataset.to_owned(),
+            subject: None,
             region: place.to_owned(),
             since: Timestamp(NOW.0 - ago),
             claim: Claim::Until(Timestamp(NOW.0.checked_add_signed(ahead).unwrap())),
         };
         let mark = |(dataset, place, epoch, value, ago): (&str, &str, u64, u64, u64)| Pin {
             dataset: dataset.to_owned(),
+            subject: None,
             region: place.to_owned(),
             since: Timestamp(NOW.0 - ago),
             claim: Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(value.into()) }),

@@ -90,7 +90,7 @@ impl Flow {
     pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
         let dataset = self.view.topology().dataset(self.intent.dataset?)?;
         dataset.position?;
-        self.intent.session.session.mark(&dataset.name)
+        self.intent.session.session.mark(&dataset.name, self.intent.subject.as_ref())
     }
 
     /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.

@@ -51,7 +51,8 @@ impl Session {
     /// Takes over pins that came along, where they claim more than those at hand.
     pub fn adopt(&mut self, carried: &Session, now: Timestamp) {
         for pin in &carried.pins {
-            let more = match (pin.claim, self.window(&pin.dataset, now), self.mark(&pin.dataset)) {
+            let subject = pin.subject.as_ref();
+            let more = match (pin.claim, self.window(&pin.dataset, subject, now), self.mark(&pin.dataset, subject)) {
                 (Claim::Until(until), Some(Pin { claim: Claim::Until(held), .. }), _) => until > *held,
                 (Claim::AtLeast(mark), _, Some((_, held))) => mark.is_after(&held),
                 _ => true,
@@ -93,7 +94,7 @@ mod tests {
 
     fn pin(dataset: &str, value: u128) -> Pin {
         let claim = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(value) });
-        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, claim }
+        Pin { dataset: dataset.to_owned(), subject: None, region: "eu".to_owned(), since: NOW, claim }
     }
 
     fn redirect(location: &str) -> Option<String> {
@@ -130,7 +131,7 @@ mod tests {
         let mut session = Session { pins: vec![pin("cart", 5), pin("notes", 9)], ..Session::default() };
         let carried = Session { pins: vec![pin("cart", 7), pin("notes", 3), pin("mail", 1)], ..Session::default() };
         session.adopt(&carried, NOW);
-        let marks = ["cart", "notes", "mail"].map(|dataset| session.mark(dataset).unwrap().1.position);
+        let marks = ["cart", "notes", "mail"].map(|dataset| session.mark(dataset, None).unwrap().1.position);
         assert_eq!(marks, [7, 9, 1].map(Position::new));
     }
 }

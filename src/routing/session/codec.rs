@@ -2,7 +2,7 @@
 //!
 //! `1.KEY.SUBJECT.HOME.EPOCH.ISSUED.EXPIRES.PINS.SIGNATURE`, times in Unix milliseconds, `-` for what is absent, pins as
 //! `DATASET:w:REGION:SINCE:UNTIL` (a window) or `DATASET:p:REGION:SINCE:EPOCH:POSITION` (a position, in hexadecimal digits),
-//! joined by `~`. Only characters that RFC 6265 section 4.1.1 allows in a cookie.
+//! joined by `~`. Where the pin is on the part of a subject that is not the session's own, `DATASET/SUBJECT`. Only characters that RFC 6265 section 4.1.1 allows in a cookie.
 
 use std::fmt::Write;
 
@@ -48,12 +48,16 @@ fn write(session: &Session, keys: &SessionKeys) -> String {
     let (home, epoch) = session.home.as_ref().map_or(("-", 0), |(home, epoch)| (home.as_str(), epoch.0));
     // Writing to a String cannot fail.
     let _ = write!(text, "{home}.{epoch}.{}.{}.", session.issued.0, session.expires.0);
-    for (at, Pin { dataset, region, since, claim }) in session.pins.iter().enumerate() {
-        let gap = if at == 0 { "" } else { "~" };
+    for (at, Pin { dataset, subject, region, since, claim }) in session.pins.iter().enumerate() {
+        text.push_str(if at == 0 { "" } else { "~" });
+        text.push_str(dataset);
+        if let Some(subject) = subject {
+            let _ = write!(text, "/{}", subject.as_str());
+        }
         let _ = match claim {
-            Claim::Until(until) => write!(text, "{gap}{dataset}:w:{region}:{}:{}", since.0, until.0),
+            Claim::Until(until) => write!(text, ":w:{region}:{}:{}", since.0, until.0),
             Claim::AtLeast(Mark { epoch, position }) => {
-                write!(text, "{gap}{dataset}:p:{region}:{}:{}:{position:x}", since.0, epoch.0)
+                write!(text, ":p:{region}:{}:{}:{position:x}", since.0, epoch.0)
             }
         };
     }
@@ -101,7 +105,10 @@ fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
 
 fn read_pin(text: &str) -> Option<Pin> {
     let mut fields = text.split(':');
-    let dataset = fields.next()?.to_owned();
+    let (dataset, subject) = match fields.next()?.split_once('/') {
+        Some((dataset, subject)) => (dataset.to_owned(), Some(SubjectId::parse(subject)?)),
+        None => (text.split(':').next()?.to_owned(), None),
+    };
     let sort = fields.next()?;
     let region = fields.next()?.to_owned();
     let since = Timestamp(fields.next()?.parse().ok()?);
@@ -114,7 +121,7 @@ fn read_pin(text: &str) -> Option<Pin> {
         }
         _ => return None,
     };
-    fields.next().is_none().then_some(Pin { dataset, region, since, claim })
+    fields.next().is_none().then_some(Pin { dataset, subject, region, since, claim })
 }
 
 /// Drops the pins that no honest edge can have made: those that reach further ahead than any pin may.
@@ -150,12 +157,16 @@ mod tests {
             pins: vec![
                 pin("cart", Claim::Until(NOW.after(LONGEST_PIN))),
                 pin("cart", Claim::AtLeast(Mark { epoch: Epoch(3), position: Position::new(0x16_b374) })),
+                Pin {
+                    subject: Some(SubjectId::of(SubjectKind::Tenant, "acme")),
+                    ..pin("notes", Claim::Until(NOW.after(LONGEST_PIN)))
+                },
             ],
         }
     }
 
     fn pin(dataset: &str, claim: Claim) -> Pin {
-        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: NOW, claim }
+        Pin { dataset: dataset.to_owned(), subject: None, region: "eu".to_owned(), since: NOW, claim }
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Session {
 pub struct Pin {
     /// The dataset's name; empty for requests that no dataset claims.
     pub dataset: String,
+    /// Whose part of the dataset, where that is not the session's own subject: homes, epochs and logs differ from one subject
+    /// to the next.
+    pub subject: Option<SubjectId>,
     /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read.
     pub region: String,
     /// When the write, or what the session has read, was answered: a copy made at home after this shows it.
@@ -87,30 +90,38 @@ impl Opened {
 }
 
 impl Session {
-    /// The window on that dataset that is in force.
+    /// The window that is in force on that dataset, or that subject's part of it.
     #[must_use]
-    pub fn window(&self, dataset: &str, now: Timestamp) -> Option<&Pin> {
-        self.on(dataset).find(|pin| matches!(pin.claim, Claim::Until(until) if until > now))
+    pub fn window(&self, dataset: &str, subject: Option<&SubjectId>, now: Timestamp) -> Option<&Pin> {
+        self.on(dataset, subject).find(|pin| matches!(pin.claim, Claim::Until(until) if until > now))
     }
 
-    /// The mark on that dataset, and the pin that holds it.
+    /// The mark on that dataset, or that subject's part of it, and the pin that holds it.
     #[must_use]
-    pub fn mark(&self, dataset: &str) -> Option<(&Pin, Mark)> {
-        self.on(dataset).find_map(|pin| match pin.claim {
+    pub fn mark(&self, dataset: &str, subject: Option<&SubjectId>) -> Option<(&Pin, Mark)> {
+        self.on(dataset, subject).find_map(|pin| match pin.claim {
             Claim::AtLeast(mark) => Some((pin, mark)),
             Claim::Until(_) => None,
         })
     }
 
-    fn on(&self, dataset: &str) -> impl Iterator<Item = &Pin> {
-        self.pins.iter().filter(move |pin| pin.dataset == dataset)
+    fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl Iterator<Item = &Pin> {
+        let subject = self.another(subject);
+        self.pins.iter().filter(move |pin| pin.dataset == dataset && pin.subject.as_ref() == subject)
     }
 
-    /// Adds a pin, in place of an older one of the same sort on the same dataset; ended ones go, and the oldest if there are
-    /// too many.
-    pub fn add_pin(&mut self, pin: Pin, now: Timestamp) {
+    /// The subject, if it is not the session's own.
+    fn another<'s>(&self, subject: Option<&'s SubjectId>) -> Option<&'s SubjectId> {
+        subject.filter(|subject| self.subject.as_ref() != Some(subject))
+    }
+
+    /// Adds a pin, in place of an older one of the same sort on the same data; ended ones go, and the oldest if there are too
+    /// many.
+    pub fn add_pin(&mut self, mut pin: Pin, now: Timestamp) {
+        pin.subject = self.another(pin.subject.as_ref()).cloned();
         self.pins.retain(|held| {
-            let replaced = held.dataset == pin.dataset && held.claim.is_like(&pin.claim);
+            let same = held.dataset == pin.dataset && held.subject == pin.subject;
+            let replaced = same && held.claim.is_like(&pin.claim);
             !replaced && !held.claim.is_over(now)
         });
         if self.pins.len() >= MOST_PINS {
@@ -142,7 +153,7 @@ mod tests {
 
     fn pin(dataset: &str, since: u64, until: u64) -> Pin {
         let claim = Claim::Until(Timestamp(until));
-        Pin { dataset: dataset.to_owned(), region: "eu".to_owned(), since: Timestamp(since), claim }
+        Pin { dataset: dataset.to_owned(), subject: None, region: "eu".to_owned(), since: Timestamp(since), claim }
     }
 
     #[test]
@@ -152,8 +163,8 @@ mod tests {
         session.add_pin(pin("notes", 1, 50), Timestamp(1));
         session.add_pin(pin("cart", 20, 40), Timestamp(20));
         assert_eq!(session.pins, [pin("notes", 1, 50), pin("cart", 20, 40)]);
-        assert!(session.window("cart", Timestamp(39)).is_some());
-        assert!(session.window("cart", Timestamp(40)).is_none());
+        assert!(session.window("cart", None, Timestamp(39)).is_some());
+        assert!(session.window("cart", None, Timestamp(40)).is_none());
     }
 
     #[test]
@@ -164,8 +175,8 @@ mod tests {
         session.add_pin(pin("cart", 2, 10), Timestamp(2));
         session.add_pin(pin("notes", 50, 90), Timestamp(50));
         assert_eq!(session.pins.len(), 2);
-        assert_eq!(session.mark("cart").map(|(_, mark)| mark), Some(mark));
-        assert!(session.window("cart", Timestamp(50)).is_none());
+        assert_eq!(session.mark("cart", None).map(|(_, mark)| mark), Some(mark));
+        assert!(session.window("cart", None, Timestamp(50)).is_none());
     }
 
     #[test]
@@ -175,6 +186,24 @@ mod tests {
             session.add_pin(pin(&format!("d{at}"), 10 + (at + 5) % 9, 100), Timestamp(1));
         }
         assert_eq!(session.pins.len(), MOST_PINS);
-        assert!(session.window("d4", Timestamp(1)).is_none());
+        assert!(session.window("d4", None, Timestamp(1)).is_none());
+    }
+
+    #[test]
+    fn subjects_do_not_share_their_pins_and_the_sessions_own_need_no_name() {
+        let of = |name| SubjectId::of(crate::routing::topology::SubjectKind::Tenant, name);
+        let (acme, bolt) = (of("acme"), of("bolt"));
+        let mark = |epoch| Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(7) });
+        let of = |subject: &SubjectId, epoch| Pin {
+            subject: Some(subject.clone()),
+            claim: mark(epoch),
+            ..pin("notes", 1, 0)
+        };
+        let mut session = Session { subject: Some(acme.clone()), ..Session::default() };
+        session.add_pin(of(&acme, 3), Timestamp(1));
+        session.add_pin(of(&bolt, 1), Timestamp(1));
+        let epoch = |subject| session.mark("notes", subject).map(|(_, mark)| mark.epoch.0);
+        assert_eq!((epoch(Some(&acme)), epoch(None), epoch(Some(&bolt))), (Some(3), Some(3), Some(1)));
+        assert_eq!(session.pins[0].subject, None);
     }
 }

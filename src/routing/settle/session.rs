@@ -73,13 +73,14 @@ fn pin_write(
         return None;
     }
     if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
-        raise(session, name, &topology.region(stated.owned.home).name, stated.mark(), now);
+        raise(session, intent, name, (&topology.region(stated.owned.home).name, stated.mark()), now);
         return Some(Pinned::Position(kind.write(stated.position)));
     }
     let window = longest_window(intent, view, region);
     session.add_pin(
         Pin {
             dataset: dataset.map_or("", |dataset| dataset.name.as_str()).to_owned(),
+            subject: intent.subject.clone(),
             region: topology.region(region).name.clone(),
             since: now,
             claim: Claim::Until(now.after(window.length)),
@@ -98,13 +99,14 @@ fn longest_window(intent: &Intent, view: &View, source: RegionId) -> Window {
 }
 
 /// Raises the session's mark on a dataset; a mark never goes back. True if that changed it.
-fn raise(session: &mut Session, dataset: &str, home: &str, mark: Mark, now: Timestamp) -> bool {
-    let held = session.mark(dataset);
+fn raise(session: &mut Session, intent: &Intent, dataset: &str, (home, mark): (&str, Mark), now: Timestamp) -> bool {
+    let held = session.mark(dataset, intent.subject.as_ref());
     // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
     let further = held.is_none_or(|(_, held)| mark.is_after(&held));
     if further {
         let claim = Claim::AtLeast(mark);
-        session.add_pin(Pin { dataset: dataset.to_owned(), region: home.to_owned(), since: now, claim }, now);
+        let (dataset, subject, region) = (dataset.to_owned(), intent.subject.clone(), home.to_owned());
+        session.add_pin(Pin { dataset, subject, region, since: now, claim }, now);
     }
     further
 }
@@ -114,7 +116,9 @@ fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark,
     let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
     let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
     match dataset.filter(|dataset| promised && dataset.position.is_some()) {
-        Some(dataset) if session.expires > Timestamp::default() => raise(session, &dataset.name, home, mark, now),
+        Some(dataset) if session.expires > Timestamp::default() => {
+            raise(session, intent, &dataset.name, (home, mark), now)
+        }
         _ => false,
     }
 }
@@ -136,7 +140,7 @@ pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, no
 /// Whether what a copy shows lies after what the session has seen.
 fn moves(intent: &Intent, view: &View, shows: &Shows) -> bool {
     let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
-    let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name));
+    let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name, intent.subject.as_ref()));
     held.is_none_or(|(_, held)| shows.most.is_after(&held))
 }
 
@@ -158,9 +162,7 @@ pub(super) fn change(
             changed = true;
         }
         Some((_, Some(subject))) if session.subject.as_ref() != Some(subject) => {
-            // What nobody in particular has written is this client's own; what somebody else has is not.
-            let pins = if session.subject.is_none() { session.pins } else { Vec::new() };
-            session = Session { subject: Some(subject.clone()), pins, ..Session::default() };
+            session = begun(&session, subject, topology, now);
             changed = true;
         }
         _ => {}
@@ -180,6 +182,19 @@ pub(super) fn change(
         _ => Change::None,
     };
     (change, pinned)
+}
+
+/// The session of who signs in. What the client wrote before it was anybody is its own, but for the parts of split datasets
+/// that belong to nobody in particular; what somebody else wrote is not.
+fn begun(before: &Session, subject: &SubjectId, topology: &Topology, now: Timestamp) -> Session {
+    let mut session = Session { subject: Some(subject.clone()), ..Session::default() };
+    let is_split = |pin: &Pin| {
+        let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
+        dataset.is_some_and(|dataset| matches!(dataset.rule, Rule::GeoPartitioned { .. }))
+    };
+    let stays = |pin: &&Pin| before.subject.is_none() && (pin.subject.is_some() || !is_split(pin));
+    before.pins.iter().filter(stays).for_each(|pin| session.add_pin(pin.clone(), now));
+    session
 }
 
 /// Takes over a later home of the session's own subject.
