@@ -4,8 +4,10 @@ use homing::routing::session::{self, Session};
 
 use crate::{
     data::{Id, KEYS},
-    edge::{EDGES, Response, keys},
+    edge::EDGES,
     random::Random,
+    response::Response,
+    settings::keys,
 };
 
 pub const USERS: [&str; 2] = ["ada", "grace"];

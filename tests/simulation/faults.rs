@@ -71,7 +71,10 @@ pub fn plan(world: &mut World) {
                 (Fault::Slow { from, to, millis }, Some(Fault::Slow { from, to, millis: 0 }))
             }
             2 | 3 => (Fault::Cut { from, to }, Some(Fault::Whole { from, to })),
-            4 | 5 => (Fault::Dies(from), Some(Fault::Returns(from))),
+            4 | 5 => {
+                isolate(world, from, at, long);
+                (Fault::Dies(from), Some(Fault::Returns(from)))
+            }
             6 => (Fault::Lossy(world.random.within(20, 300)), Some(Fault::Lossy(0))),
             7 => (Fault::SlowNetwork(world.random.within(500, 15_000)), Some(Fault::SlowNetwork(0))),
             8 => (Fault::NoStore(true), Some(Fault::NoStore(false))),
@@ -89,6 +92,23 @@ pub fn plan(world: &mut World) {
         world.after(at, Event::Fault(begins));
         if let Some(ends) = ends {
             world.after(at + long, Event::Fault(ends));
+        }
+    }
+}
+
+/// A region that dies has often been cut off before, so that it alone has its last writes; and when it comes back, it
+/// hears of what was done in its place only later.
+fn isolate(world: &mut World, region: usize, dies: u64, long: u64) {
+    for other in (0..REGIONS.len()).filter(|other| *other != region) {
+        if world.random.chance(500) {
+            let before = world.random.below(3000);
+            world.after(dies.saturating_sub(before), Event::Fault(Fault::Cut { from: region, to: other }));
+            world.after(dies + long, Event::Fault(Fault::Whole { from: region, to: other }));
+        }
+        if world.random.chance(500) {
+            let after = world.random.within(500, 8000);
+            world.after(dies, Event::Fault(Fault::Cut { from: other, to: region }));
+            world.after(dies + long + after, Event::Fault(Fault::Whole { from: other, to: region }));
         }
     }
 }

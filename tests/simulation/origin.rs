@@ -7,7 +7,7 @@ use crate::{
     bugs::Bug,
     client::{Deed, USERS},
     data::{Dataset, Id, Label, Message, Owner, REGIONS},
-    edge::Response,
+    response::Response,
 };
 
 /// How the applications of one world are made.
@@ -17,12 +17,17 @@ pub struct Habits {
     pub later_epochs_do: bool,
     /// Reads that were sent to an owner are refused where it is none.
     pub fences_reads: bool,
+    /// Reads say how far their copy is; otherwise only writes and copies that are behind do, and what a session reads does not
+    /// move its marks.
+    pub reads_say: bool,
     /// Reads say what they show at least.
     pub says_least: bool,
     /// Writes say that they wrote.
     pub says_wrote: bool,
     /// Copies may be kept for so many seconds, by dataset.
     pub fresh: [u64; 6],
+    /// Between two stages of a request others come in for so many milliseconds at most.
+    pub dawdles: u64,
     pub bug: Option<Bug>,
 }
 
@@ -106,22 +111,24 @@ impl Visit {
                 if habits.bug == Some(Bug::CheckedAfterSnapshot) && !self.reaches(dataset, habits) {
                     return self.behind(dataset, habits);
                 }
-                let after = dataset.label(self.region, self.subject);
+                let after = self.label(dataset, habits);
                 let shown = if habits.bug == Some(Bug::PositionBeforeRead) { self.before.unwrap() } else { after };
                 let mut answer =
                     response(200, &[("cache-control", &format!("max-age={}", habits.fresh[self.dataset]))]);
                 answer.body = std::mem::take(&mut self.list);
-                self.state(&mut answer, dataset, shown, habits);
+                if habits.reads_say {
+                    self.state(&mut answer, dataset, shown, habits);
+                }
                 Next::Answer(answer)
             }
             (Deed::Write(_), Stage::Arrives) => {
-                self.before = Some(dataset.label(self.region, self.subject));
+                self.before = Some(self.label(dataset, habits));
                 self.stage = Stage::Acts;
                 self.refused(dataset, habits).map_or_else(|| Next::Later(self), Next::Answer)
             }
             (Deed::Write(id), Stage::Acts) => self.commits(id, dataset, habits),
             (Deed::Write(_), Stage::Measures) => {
-                let after = dataset.label(self.region, self.subject);
+                let after = self.label(dataset, habits);
                 let at = if habits.bug == Some(Bug::PositionBeforeCommit) { self.before.unwrap() } else { after };
                 let mut answer = response(200, &[]);
                 if habits.says_wrote {
@@ -145,14 +152,25 @@ impl Visit {
         if habits.bug != Some(Bug::CheckedAfterSnapshot) && !self.reaches(dataset, habits) {
             return self.behind(dataset, habits);
         }
-        self.before = Some(dataset.label(self.region, self.subject));
+        self.before = Some(self.label(dataset, habits));
         self.stage = Stage::Acts;
         Next::Later(self)
     }
 
+    /// How far the copy is.
+    fn label(&self, dataset: &Dataset, habits: &Habits) -> Label {
+        let label = dataset.label(self.region, self.subject);
+        match (habits.bug, dataset.fence(self.region, self.subject)) {
+            (Some(Bug::LabelAheadOfData), Err(told)) if told.epoch > label.owner.epoch => {
+                Label { owner: told, ..label }
+            }
+            _ => label,
+        }
+    }
+
     fn reaches(&self, dataset: &Dataset, habits: &Habits) -> bool {
         let (Some(least), Some(claim)) = (self.least, self.claim) else { return true };
-        let Label { owner, place } = dataset.label(self.region, self.subject);
+        let Label { owner, place } = self.label(dataset, habits);
         match habits.bug {
             Some(Bug::NeverBehind) => true,
             Some(Bug::BarePositions) => place >= least,
@@ -164,7 +182,7 @@ impl Visit {
     fn behind(&self, dataset: &Dataset, habits: &Habits) -> Next {
         let mut answer = response(503, &[("homing-behind", "1")]);
         let unmeasured = Self { before: None, ..self.clone() };
-        unmeasured.state(&mut answer, dataset, dataset.label(self.region, self.subject), habits);
+        unmeasured.state(&mut answer, dataset, self.label(dataset, habits), habits);
         Next::Answer(answer)
     }
 
@@ -192,7 +210,7 @@ impl Visit {
                 answer.fields.push(("homing-wrote".to_owned(), "0".to_owned()));
             }
             self.before = None;
-            self.state(&mut answer, dataset, dataset.label(self.region, self.subject), habits);
+            self.state(&mut answer, dataset, self.label(dataset, habits), habits);
             return Next::Answer(answer);
         }
         let message = dataset.commit(self.region, self.subject, self.key, id);
@@ -212,13 +230,9 @@ impl Visit {
             _ => before.filter(|_| habits.says_least),
         };
         let least = least.map(|least| format!("; least={least}")).unwrap_or_default();
-        let said = match (habits.bug, dataset.fence(self.region, self.subject)) {
-            (Some(Bug::LabelAheadOfData), Err(told)) if told.epoch > owner.epoch => told,
-            _ => owner,
-        };
         answer.fields.push(("homing-position".to_owned(), format!("{}={place}{least}", dataset.name)));
-        answer.fields.push(("homing-home".to_owned(), REGIONS[said.home].to_owned()));
-        answer.fields.push(("homing-epoch".to_owned(), said.epoch.to_string()));
+        answer.fields.push(("homing-home".to_owned(), REGIONS[owner.home].to_owned()));
+        answer.fields.push(("homing-epoch".to_owned(), owner.epoch.to_string()));
     }
 }
 

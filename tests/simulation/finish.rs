@@ -1,0 +1,87 @@
+//! The end of a request: what its edge does with what the core has decided, and its client with the answer.
+
+use homing::routing::{
+    Settlement,
+    session::{Claim, seal},
+};
+
+use crate::{
+    bugs::Bug,
+    client::{Client, Deed},
+    data::REGIONS,
+    edge::{NEAR, shows_copy},
+    request::Request,
+    response::Response,
+    settings::{keys, settings},
+    world::World,
+};
+
+impl World {
+    /// The core has decided: the edge does what is left.
+    pub fn finish(&mut self, at: usize, mut settlement: Settlement) {
+        let Request { action, isolate, .. } = self.requests[at];
+        let now = self.timestamp();
+        let memory = &mut self.edges[action.edge].memories[isolate];
+        std::mem::take(&mut settlement.lessons).into_iter().for_each(|lesson| memory.learn(lesson, now));
+        self.requests[at].flow = None;
+        let made = self.store(at, &settlement);
+        for publish in &settlement.publish {
+            self.publish(publish.subject.as_str(), &publish.value);
+        }
+        self.note(at, &settlement);
+        let answer = Response { status: settlement.status, ..made }.edited(&settlement.edits);
+        self.answer(at, answer);
+    }
+
+    fn note(&mut self, at: usize, settlement: &Settlement) {
+        let Request { pinned, action, .. } = self.requests[at];
+        let record = &settlement.record;
+        let rules = record.trace.rules();
+        let region = record.region.map(|region| settings().topology.region(region).name.clone());
+        let near = region.as_deref() == Some(NEAR[action.edge]);
+        let of_home =
+            region.as_deref() == Some(REGIONS[self.datasets[action.place.dataset].owners[action.place.subject].home]);
+        let is_read = action.deed == Deed::Read && settlement.status == 200;
+        if is_read && pinned && !shows_copy(settlement) && near && !of_home {
+            self.count("pinned reads answered beside the client");
+        }
+        if is_read && pinned && shows_copy(settlement) {
+            self.count("copies shown to pinned sessions");
+        }
+        if is_read && !pinned && shows_copy(settlement) {
+            self.count("copies shown to others");
+        }
+        if rules.iter().any(|rule| rule.reason.token().starts_with("failover")) && is_read {
+            self.count("reads that failed over");
+        }
+        if rules.iter().any(|rule| rule.reason.token() == "misdirected") && settlement.status == 200 {
+            self.count("requests that followed a misdirection");
+        }
+        let settings = settings();
+        let trace: Vec<_> = record.trace.lines(&settings.topology).collect();
+        self.requests[at].trace = trace.join(", ");
+    }
+
+    /// The client takes over the session that an answer brings.
+    pub fn take_session(&mut self, at: usize, answer: Response) -> Response {
+        let Request { client, action, .. } = self.requests[at];
+        let now = self.timestamp();
+        let brought = Client::session_in(&answer);
+        let taken = match (self.habits.bug, action.deed) {
+            (Some(Bug::NoPin), Deed::Write(_)) | (Some(Bug::ReadsDoNotMove), Deed::Read) => None,
+            _ => brought,
+        };
+        let client = &mut self.clients[client];
+        client.sealed = taken.or(client.sealed.take());
+        let reached = answer.status == 200 && action.deed == Deed::Read && answer.get("homing-consistency").is_none();
+        if self.habits.bug == Some(Bug::ClearedOnceReached) && reached && answer.get("age").is_none() {
+            client.sealed = client.sealed.take().map(|sealed| {
+                let mut session = Client::open(&sealed, now);
+                let name = self.datasets[action.place.dataset].name;
+                session.pins.retain(|pin| pin.dataset != name || matches!(pin.claim, Claim::Until(_)));
+                seal(&session, &keys())
+            });
+        }
+        answer
+    }
+}
