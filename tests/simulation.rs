@@ -1,7 +1,13 @@
 //! The real core in a simulated world: regions whose copies lag, edges that clients roam between, everything that goes wrong;
 //! and the checker of session guarantees over what the clients saw.
 //!
-//! `SEED=123 cargo test --test simulation` replays one world and tells its story; `SEEDS=100000` tries more of them.
+//! | command | does |
+//! |---|---|
+//! | `cargo test --test simulation` | some worlds, every planted bug, and what is said below |
+//! | `SEED=123 cargo test --test simulation promises -- --nocapture` | replays one world and tells its story |
+//! | `SEEDS=100000 cargo test --test simulation promises` | tries more worlds; `make simulate SEEDS=100000` does so quicker |
+//!
+//! A world is made by its seed alone. The first number in brackets of a line of the story is the line that a violation names.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "simulation/bugs.rs"]
@@ -30,6 +36,8 @@ mod records;
 mod request;
 #[path = "simulation/response.rs"]
 mod response;
+#[path = "simulation/scripted.rs"]
+mod scripted;
 #[path = "simulation/settings.rs"]
 mod settings;
 #[path = "simulation/world.rs"]
@@ -37,9 +45,13 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use bugs::Bug;
-use history::{Guarantee, History, Record, Recording, Violation, check};
+use bugs::Planted;
+use history::{Guarantee, History, Recording, Violation, check};
+use scripted::Script;
 use world::{Outcome, World};
+
+/// How many worlds there are where nobody says it.
+const SEEDS: u64 = 1000;
 
 /// What a world violates.
 fn violations(Outcome { records, habits, .. }: &Outcome) -> Vec<Violation> {
@@ -55,70 +67,79 @@ fn violations(Outcome { records, habits, .. }: &Outcome) -> Vec<Violation> {
     found
 }
 
-fn run(seed: u64, bug: Option<Bug>, tells: bool) -> Outcome {
-    World::new(seed, bug, tells).run()
-}
-
 #[test]
 fn sessions_are_kept_their_promises() {
-    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200u64);
-    let one: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let range = one.map_or(0..seeds, |seed| seed..seed + 1);
-    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut bad = BTreeMap::new();
-    let mut operations = 0;
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let one = number("SEED");
+    let range = one.map_or(0..number("SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
+    let (mut bad, mut operations) = (0, 0);
     for seed in range {
-        let outcome = run(seed, None, one.is_some());
+        let outcome = World::new(seed, None, one.is_some()).run();
         operations += outcome.records.len();
-        for (what, count) in &outcome.seen {
-            *seen.entry(what).or_default() += count;
-        }
-        let found = violations(&outcome);
         outcome.story.iter().for_each(|line| println!("{line}"));
-        for violation in &found {
-            println!("seed {seed}: {violation}");
-            *bad.entry(violation.guarantee.token()).or_insert(0) += 1;
-        }
-        for line in &outcome.unanswered {
-            println!("seed {seed}: unanswered {line}");
-            *bad.entry("unanswered").or_insert(0) += 1;
-        }
+        bad += complain(&format!("seed {seed}"), &outcome);
     }
-    println!("{operations} operations; {seen:#?}");
-    assert!(bad.is_empty(), "{bad:?}");
+    println!("{operations} operations");
+    assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+}
+
+/// Says what is wrong with a world, and how much it is.
+fn complain(name: &str, outcome: &Outcome) -> usize {
+    let found = violations(outcome);
+    found.iter().for_each(|violation| println!("{name}: {violation}"));
+    outcome.unanswered.iter().for_each(|line| println!("{name}: nobody answered although all was well: {line}"));
+    found.len() + outcome.unanswered.len()
 }
 
 #[test]
-fn matrix() {
-    use Bug::*;
-    for bug in [
-        NoPin,
-        ReadsDoNotMove,
-        ClearedOnceReached,
-        TokenWithoutEpoch,
-        CopiesForEverybody,
-        BarePositions,
-        LabelAheadOfData,
-        PositionBeforeRead,
-        PositionBeforeCommit,
-        CheckedAfterSnapshot,
-        LeastIsMost,
-        NeverBehind,
-        Zombie,
-    ] {
-        let mut all: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for seed in 0..400 {
-            let outcome = run(seed, Some(bug), false);
-            let mut tokens: Vec<_> = violations(&outcome).iter().map(|v| v.guarantee.token()).collect();
-            if !outcome.unanswered.is_empty() {
-                tokens.push("unanswered");
-            }
-            tokens.sort();
-            tokens.dedup();
-            for token in tokens {
-                all.entry(token).or_insert((seed, 0)).1 += 1;
-            }
+fn scripts_keep_them_too() {
+    for script in [Script::Promotion, Script::SlowCopy] {
+        let bad = (0..50).map(|seed| complain(&format!("{script:?} {seed}"), &scripted::play(script, seed, None)));
+        assert_eq!(bad.sum::<usize>(), 0);
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    let mut missed = Vec::new();
+    for Planted { bug, script, violates, within } in bugs::ALL {
+        let found = (0..within).find(|seed| {
+            let outcome = match script {
+                Some(script) => scripted::play(script, *seed, Some(bug)),
+                None => World::new(*seed, Some(bug), false).run(),
+            };
+            violations(&outcome).iter().any(|violation| violation.guarantee == violates)
+        });
+        println!("{bug:?}: {} at {found:?}", violates.token());
+        missed.extend(found.is_none().then_some(bug));
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+#[test]
+fn a_seed_makes_one_world() {
+    for seed in 0..20 {
+        let [one, other] = [(); 2].map(|()| World::new(seed, None, true).run());
+        assert_eq!(one.story, other.story, "seed {seed}");
+        assert_eq!(format!("{:?}", one.records), format!("{:?}", other.records), "seed {seed}");
+    }
+}
+
+/// What must have happened for the promises to have been tried, and how often at least in so many worlds.
+const WORLDS: u64 = 200;
+const SOMETIMES: [(&str, u64); 1] = [("x", 0)];
+
+#[test]
+fn what_is_promised_is_also_tried() {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..WORLDS {
+        for (what, count) in World::new(seed, None, false).run().seen {
+            *seen.entry(what).or_default() += count;
         }
-        println!("{bug:?}: {all:?}");
+    }
+    println!("{seen:#?}");
+    for (what, least) in SOMETIMES {
+        let count = seen.get(what).copied().unwrap_or_default();
+        assert!(count >= least, "{what}: {count} times, expected {least} at least");
     }
 }

@@ -66,7 +66,8 @@ fn a_place(user: usize, random: &mut Random) -> Place {
 }
 
 impl Client {
-    pub fn new(at: usize, random: &mut Random) -> Self {
+    /// In a crowd everybody wants the same.
+    pub fn new(at: usize, crowd: Option<Place>, random: &mut Random) -> Self {
         let user = random.index(USERS.len());
         Self {
             name: format!("s{at}"),
@@ -75,7 +76,7 @@ impl Client {
             signed_in: false,
             sealed: None,
             edge: random.index(EDGES),
-            favourites: std::array::from_fn(|_| a_place(user, random)),
+            favourites: std::array::from_fn(|_| crowd.unwrap_or_else(|| a_place(user, random))),
             left: 0,
             sequence: 0,
         }
@@ -109,9 +110,10 @@ impl Client {
         Action { deed, place, stale: random.chance(200), edge: self.edge, repeatable: random.chance(500) }
     }
 
-    /// How long it thinks before it goes on.
-    pub fn pause(random: &mut Random) -> u64 {
+    /// How long it thinks before it goes on; nobody does in a crowd.
+    pub fn pause(crowded: bool, random: &mut Random) -> u64 {
         match random.below(10) {
+            0..=8 if crowded => random.below(80),
             0..=5 => random.below(40),
             6..=8 => random.below(1500),
             _ => random.below(9000),

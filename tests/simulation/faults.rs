@@ -3,6 +3,7 @@
 use homing::routing::{Memory, subject::SubjectId, topology::SubjectKind};
 
 use crate::{
+    bugs::Bug,
     client::{TENANTS, USERS},
     data::REGIONS,
     edge::{EDGES, ISOLATES},
@@ -61,8 +62,10 @@ impl Group {
 const WHOLE: [usize; 3] = [0, 1, 4];
 
 pub fn plan(world: &mut World) {
+    let crowded = world.crowded;
     for _ in 0..world.random.within(2, 8) {
-        let at = world.random.below(50_000);
+        // A crowd is soon done.
+        let at = world.random.below(if crowded { 12_000 } else { 50_000 });
         let long = world.random.within(500, 15_000);
         let (from, to) = (world.random.index(3), world.random.index(3));
         let (begins, ends) = match world.random.below(12) {
@@ -106,7 +109,7 @@ fn isolate(world: &mut World, region: usize, dies: u64, long: u64) {
             world.after(dies + long, Event::Fault(Fault::Whole { from: region, to: other }));
         }
         if world.random.chance(500) {
-            let after = world.random.within(500, 8000);
+            let after = world.random.within(500, 20_000);
             world.after(dies, Event::Fault(Fault::Cut { from: other, to: region }));
             world.after(dies + long + after, Event::Fault(Fault::Whole { from: other, to: region }));
         }
@@ -166,7 +169,8 @@ impl World {
         let (datasets, subject) = group.parts();
         let home = self.datasets[datasets[0]].owners[subject].home;
         let is_possible = home != to && !self.network.dead[home] && !self.network.dead[to];
-        let ready = datasets.iter().all(|dataset| self.datasets[*dataset].is_caught_up(to, subject));
+        let hurries = self.habits.bug == Some(Bug::MovesTooEarly);
+        let ready = hurries || datasets.iter().all(|dataset| self.datasets[*dataset].is_caught_up(to, subject));
         let paused = is_possible && !ready && looks > 0;
         for dataset in datasets.iter().copied() {
             self.datasets[dataset].paused[subject] = paused;
@@ -179,7 +183,10 @@ impl World {
         }
         self.count("planned moves");
         for dataset in datasets {
+            // A planned move may lose nothing, so nothing is declared lost.
+            let declared = self.datasets[dataset].lost.len();
             let message = self.datasets[dataset].promote(to, subject);
+            self.datasets[dataset].lost.truncate(declared);
             self.replicate(message);
         }
         let id = match group {

@@ -16,6 +16,20 @@ use crate::{
     world::World,
 };
 
+/// What is counted, by the reason that tells of it.
+const TOLD: [(&str, &str); 10] = [
+    ("copies that a session could not have", "cache-too-old"),
+    ("reads of copies known to be far enough", "position-reached"),
+    ("reads of copies thought to be far enough", "position-expected"),
+    ("reads that a copy was behind for", "position-not-reached"),
+    ("marks of an earlier epoch", "position-of-old-epoch"),
+    ("requests sent on to a later owner", "misdirected"),
+    ("requests with two later owners", "misdirected-in-vain"),
+    ("writes repeated", "retried"),
+    ("writes of which nobody knows", "write-unknown"),
+    ("homes that could not be looked up", "home-lookup-failed"),
+];
+
 impl World {
     /// The core has decided: the edge does what is left.
     pub fn finish(&mut self, at: usize, mut settlement: Settlement) {
@@ -54,8 +68,11 @@ impl World {
         if rules.iter().any(|rule| rule.reason.token().starts_with("failover")) && is_read {
             self.count("reads that failed over");
         }
-        if rules.iter().any(|rule| rule.reason.token() == "misdirected") && settlement.status == 200 {
-            self.count("requests that followed a misdirection");
+        let tokens = rules.iter().map(|rule| rule.reason.token());
+        for (what, token) in TOLD {
+            if tokens.clone().any(|noted| noted == token) {
+                self.count(what);
+            }
         }
         let settings = settings();
         let trace: Vec<_> = record.trace.lines(&settings.topology).collect();

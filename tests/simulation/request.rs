@@ -83,6 +83,9 @@ impl World {
         if let Some(sealed) = &sealed {
             let session = Client::open(sealed, now);
             let name = self.datasets[action.place.dataset].name;
+            if session.pins.iter().any(|pin| matches!(pin.claim, Claim::Until(until) if until <= now)) {
+                self.count("requests after a window had ended");
+            }
             self.requests[at].pinned = session.pins.iter().any(|pin| pin.dataset == name);
         }
         self.requests[at].had_session = sealed.is_some();

@@ -10,7 +10,7 @@ use homing::routing::Timestamp;
 
 use crate::{
     bugs::Bug,
-    client::{Action, Client, Deed},
+    client::{Action, Client, Deed, Place},
     data::{Dataset, Id, Message, REGIONS},
     drive::Back,
     edge::{EDGES, Edge, Stored},
@@ -30,6 +30,8 @@ const PATIENCE: u64 = 60_000;
 pub enum Event {
     /// A client does the next thing.
     Begin(usize),
+    /// A client does this.
+    Act(usize, Action),
     /// A request is at its edge.
     Arrive(usize),
     /// Something comes back to a request at its edge.
@@ -86,6 +88,8 @@ pub struct World {
     pub clients: Vec<Client>,
     pub requests: Vec<Request>,
     pub habits: Habits,
+    /// Everybody wants the same, and at once.
+    pub crowded: bool,
     pub records: Vec<Record>,
     /// How often what has happened.
     pub seen: BTreeMap<&'static str, u64>,
@@ -107,7 +111,20 @@ pub struct Outcome {
 }
 
 impl World {
+    /// One where everything happens by chance.
     pub fn new(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
+        let mut world = Self::still(seed, bug, tells);
+        for client in 0..world.clients.len() {
+            world.clients[client].left = 40;
+            let at = world.random.below(500);
+            world.after(at, Event::Begin(client));
+        }
+        faults::plan(&mut world);
+        world
+    }
+
+    /// One where nothing happens by itself.
+    pub fn still(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
         let mut random = Random::new(seed);
         let homes: [usize; 2] = std::array::from_fn(|_| random.index(3));
         let tenants: [usize; 2] = std::array::from_fn(|_| random.index(3));
@@ -121,10 +138,13 @@ impl World {
             says_wrote: random.chance(500),
             // Without positions a copy may not live longer than a window, less what replication takes.
             fresh: [fresh(&mut random), fresh(&mut random), fresh(&mut random), fresh(&mut random), 1, 1],
-            dawdles: [4, 40, 300][random.index(3)],
+            dawdles: [4, 40, 300, 3000][random.index(4)],
             bug,
         };
+        let habits = bug.map_or(habits, |bug| bug.suits(habits));
+        let crowd = random.chance(300).then(|| Place { dataset: random.index(2), subject: 0, key: 0 });
         let mut world = Self {
+            crowded: crowd.is_some(),
             now: 0,
             order: 0,
             heap: BinaryHeap::new(),
@@ -138,7 +158,7 @@ impl World {
             ],
             network: Network::default(),
             edges: (0..EDGES).map(Edge::new).collect(),
-            clients: (0..5).map(|at| Client::new(at, &mut random)).collect(),
+            clients: (0..5).map(|at| Client::new(at, crowd, &mut random)).collect(),
             requests: Vec::new(),
             habits,
             records: Vec::new(),
@@ -149,12 +169,6 @@ impl World {
             random,
         };
         world.publish_homes();
-        for client in 0..world.clients.len() {
-            world.clients[client].left = 40;
-            let at = world.random.below(500);
-            world.after(at, Event::Begin(client));
-        }
-        faults::plan(&mut world);
         world
     }
 
@@ -203,6 +217,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Begin(client) => self.begin(client),
+            Event::Act(client, action) => self.send(client, action),
             Event::Arrive(request) => self.arrive(request),
             Event::Back(request, attempt, back) => self.back(request, attempt, back),
             Event::Visit(request, attempt, visit) => self.visit(request, attempt, visit),
@@ -271,7 +286,7 @@ impl World {
         }
         self.requests[at].answered = answer;
         if !self.calm {
-            let pause = Client::pause(&mut self.random);
+            let pause = Client::pause(self.crowded, &mut self.random);
             self.after(pause, Event::Begin(client));
         }
     }
