@@ -2,9 +2,10 @@
 SHELL := bash
 NODE := node_modules/.bin/node
 PORT ?= 8787
+SEEDS ?= 20000
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres lint bench clean
+.PHONY: help setup worker build dev test test-postgres simulate lint bench clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +28,9 @@ test: setup      ## set up, lint, every test
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
 	@scripts/test-postgres.sh
+
+simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simulation.rs says how to replay one
+	@SEEDS=$(SEEDS) cargo test --test simulation promises -- --nocapture
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs

@@ -1,9 +1,6 @@
 //! The world: one heap of what happens next, one source of chance, and everything that it happens to.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use history::Record;
 use homing::routing::Timestamp;
@@ -20,6 +17,7 @@ use crate::{
     random::Random,
     request::Request,
     response::Response,
+    timed::Timed,
 };
 
 pub const START: u64 = 1_767_225_600_000;
@@ -50,32 +48,6 @@ pub enum Event {
     Publish(usize, String, String),
     Fault(Fault),
 }
-
-struct Timed {
-    at: u64,
-    order: u64,
-    event: Event,
-}
-
-impl Ord for Timed {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
-    }
-}
-
-impl PartialOrd for Timed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Timed {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Timed {}
 
 pub struct World {
     pub now: u64,
@@ -186,10 +158,9 @@ impl World {
     }
 
     pub fn tell(&mut self, what: impl FnOnce(&Self) -> String) {
-        if self.story.is_some() {
-            let line = format!("{:>8} {}", self.now, what(self));
-            self.story.as_mut().unwrap().push(line);
-        }
+        let Some(mut story) = self.story.take() else { return };
+        story.push(format!("{:>8} {}", self.now, what(self)));
+        self.story = Some(story);
     }
 
     /// Until nothing happens any more; then all is well, and every client reads everything everywhere once more.
