@@ -8,17 +8,19 @@ mod support;
 use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use homing::routing::{
-    Timestamp,
+    Settlement, Timestamp,
+    cache::{Variant, entry::KEPT, freshness::Reuse},
     facts::Content,
     headers::Edit,
     memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
-    position::{Mark, Position},
+    position::{Mark, Position, Shows},
     session::{self, Claim, Pin, Session},
+    settle::{Base, Source},
     subject::SubjectId,
     topology::{RegionId, SubjectKind},
 };
-use support::{Deed, Fields, NOW, Story, World, keys, region, settings, told, topology};
+use support::{Deed, NOW, Story, World, keys, region, settings, stored, told, topology};
 
 #[test]
 fn every_golden_case_holds() {
@@ -98,7 +100,8 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             let (name, value) = value.split_once(": ").unwrap();
             world.fields.push((name.to_ascii_lowercase(), value.to_owned()));
         }
-        "cache" => world.cache = Some((200, copy(&words))),
+        "cache" => world.cache.push(copy(value)),
+        "waited" => world.waited = true,
         "suspect" => (0..5).for_each(|_| world.memory.learn(Lesson::Failed(region(value)), NOW)),
         "lag" => {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
@@ -201,15 +204,37 @@ fn seal(words: &[&str]) -> String {
     session::seal(&claims, &keys())
 }
 
-/// `us made=-3000 fresh=10000 grace=60000 shows=us:1:2a:2a`: milliseconds, `made` from now; what it shows in hexadecimal.
-fn copy(words: &[&str]) -> Fields {
-    let value = |name: &str| -> i64 {
-        words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map_or(0, |text| text.parse().unwrap())
+/// `us made=-3000 fresh=10000 grace=60000 shows=us:1:2a:2a; etag: "v2"`: milliseconds, `made` from now; what it shows in
+/// hexadecimal; then fields of the response and, after `selects`, what a request must say. A grace of `-` is none that the
+/// response speaks of.
+fn copy(text: &str) -> Variant<'static> {
+    let (first, fields) = text.split_once("; ").unwrap_or((text, ""));
+    let words: Vec<&str> = first.split(' ').collect();
+    let word = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let number = |name: &str| -> i64 { word(name).map_or(0, |text| text.parse().unwrap()) };
+    let span = |name: &str| Duration::from_millis(number(name).try_into().unwrap());
+    let made = Timestamp(NOW.0.checked_add_signed(number("made")).unwrap());
+    let grace = if word("grace") == Some("-") { Duration::ZERO } else { span("grace") };
+    let mut variant = stored(words[0], made, span("fresh"), grace);
+    variant.if_error = variant.if_error.filter(|_| word("grace") != Some("-"));
+    variant.while_revalidate = span("during");
+    variant.age = span("age");
+    variant.shows = word("shows").map(|shows| Shows::read(shows).unwrap());
+    variant.status = word("status").map_or(200, |status| status.parse().unwrap());
+    variant.reuse = match word("reuse") {
+        None => Reuse::Allowed,
+        Some("by-word") => Reuse::ByWord,
+        Some("never") => Reuse::Never,
+        Some("validated") => Reuse::Validated,
+        Some(other) => panic!("unknown reuse {other:?}"),
     };
-    let made = NOW.0.checked_add_signed(value("made")).unwrap();
-    let shows = words.iter().find_map(|word| word.strip_prefix("shows=")).unwrap_or("-");
-    let line = format!("{made} 0 {} {} {} 1 {shows}", value("fresh"), value("grace"), words[0]);
-    vec![("homing-stored".to_owned(), line), ("etag".to_owned(), "\"v1\"".to_owned())]
+    variant.selecting = word("selects").unwrap_or("").to_owned().into();
+    variant.kept.0[2] = Some("\"v1\"".into());
+    for (name, value) in fields.split("; ").filter_map(|field| field.split_once(": ")) {
+        let place = KEPT.iter().position(|kept| *kept == name).unwrap_or_else(|| panic!("{name} is not kept"));
+        variant.kept.0[place] = (value != "-").then(|| value.to_owned().into());
+    }
+    variant
 }
 
 /// `200 homing-wrote: 1; homing-lag: us=5`, `hangs`, `refuses`, `breaks`, `unsent`.
@@ -241,11 +266,17 @@ fn tell(story: &Story) -> String {
         let ownership = told(attempt, "homing-home").zip(told(attempt, "homing-epoch"));
         let by = ownership.map_or(String::new(), |(home, epoch)| format!(" by {home}@{epoch}"));
         let least = told(attempt, "homing-min-position").map_or(String::new(), |least| format!(" at least {least}"));
-        let _ = writeln!(out, "    -> {name}{by}{least}, {} ms", attempt.timeout.as_millis());
+        let unless = told(attempt, "if-none-match").map_or(String::new(), |tags| format!(" unless {tags}"));
+        let _ = writeln!(out, "    -> {name}{by}{least}{unless}, {} ms", attempt.timeout.as_millis());
     }
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
     let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.reason);
+    match &end.source {
+        Source::Copy(place, None) if *place > 0 => drop(writeln!(out, "    body of the copy in place {place}")),
+        Source::Copy(_, Some(slice)) => drop(writeln!(out, "    {}", slice.field())),
+        _ => {}
+    }
     const SHOWN: [&str; 6] =
         ["cache-status", "homing-consistency", "homing-write-outcome", "retry-after", "proxy-status", "age"];
     for name in SHOWN {
@@ -267,13 +298,26 @@ fn tell(story: &Story) -> String {
             let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch.0);
         }
     }
-    if let Some(store) = &end.store {
-        let _ = writeln!(out, "    stores {}", store.key.as_str());
-    }
-    if let Some(key) = &end.invalidate {
-        let _ = writeln!(out, "    forgets {}", key.as_str());
+    kept(&mut out, end, "");
+    if let Some(behind) = story.behind() {
+        kept(&mut out, behind, "behind the answer, ");
     }
     out
+}
+
+/// What becomes of the edge's entries.
+fn kept(out: &mut String, end: &Settlement, when: &str) {
+    if let Some(store) = &end.store {
+        let from = match store.base {
+            Base::Origin => String::new(),
+            Base::Held(place) => format!(" the copy in place {place}, confirmed,"),
+        };
+        let beside = if store.carried.is_empty() { String::new() } else { format!(", beside {:?}", store.carried) };
+        let _ = writeln!(out, "    {when}stores{from} {}{beside}", store.key.as_str());
+    }
+    for key in &end.invalidate {
+        let _ = writeln!(out, "    {when}forgets {}", key.as_str());
+    }
 }
 
 /// A session without what changes from run to run.

@@ -129,10 +129,12 @@ fn a_seed_makes_one_world() {
 
 /// What must have happened for the promises to have been tried, and how often at least in so many worlds.
 const WORLDS: u64 = 200;
-const SOMETIMES: [(&str, u64); 22] = [
+const SOMETIMES: [(&str, u64); 24] = [
     ("pinned reads answered beside the client", 4000),
     ("copies shown to pinned sessions", 1500),
     ("copies shown to others", 200),
+    ("copies confirmed by a region", 1500),
+    ("expired copies shown while a new one was fetched", 40),
     ("copies that a session could not have", 800),
     ("reads of copies known to be far enough", 1000),
     ("reads of copies thought to be far enough", 2000),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::routing::{
     Event, Facts, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     answer::Answer,
+    cache::Probed,
     clock::Clock,
     facts::{Client, Content},
     flow::{Found, Outcome},
@@ -100,10 +101,10 @@ impl World {
         let stored = self.home.as_ref().map(|home| serde_json::json!({ "home": home, "epoch": 1 }).to_string());
         loop {
             let event = match step {
-                Step::Finish(settlement) => return Story { steps, end: Ok(settlement) },
+                Step::Answer(settlement, _) | Step::Finish(settlement) => return Story { steps, end: Ok(settlement) },
                 Step::ProbeCache(_) => {
                     steps.push("look into the edge cache: nothing there".to_owned());
-                    Event::Cache(None)
+                    Event::Cache(Probed::default())
                 }
                 Step::LookUpHome(subject) => {
                     let said = self.home.as_deref().unwrap_or("nothing");

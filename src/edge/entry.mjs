@@ -2,7 +2,8 @@
 // The format of facts, steps and events is described in wire.rs.
 import module from "./homing_bg.wasm";
 import { watched } from "./body.mjs";
-import { copyHead, edit, facts, head } from "./fields.mjs";
+import { Entry, put } from "./copies.mjs";
+import { edit, facts, head } from "./fields.mjs";
 import { abandon, api, begin, configure, initSync, resume } from "homing-wasm";
 
 const wasm = initSync({ module });
@@ -13,6 +14,12 @@ const SMALL_BODY = 64 * 1024;
 const LOOKUP_MS = 250;
 // The platform's own cache must not answer for an origin: it knows nothing of pins.
 const UNCACHED = { cacheTtl: -1 };
+
+// What requests of this isolate share, plain data but for promises that tell nothing: who is filling which place of the cache,
+// and which places are made new behind an answer. Each ends by itself, since its request may be gone.
+const flights = new Map();
+const updates = new Map();
+const LONGEST_FLIGHT_MS = 30_000;
 
 let configured; // undefined until tried, then "" or what is wrong
 
@@ -78,31 +85,80 @@ class Drive {
     this.env = env;
     this.ctx = ctx;
     this.held = undefined; // the request's body, where it may be needed twice
-    this.copy = undefined; // the cache's response
+    this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
     this.body = undefined; // its body: bytes if small, else a stream
     this.id = undefined;
     this.listening = false;
+    this.flight = this.land = undefined; // while others wait for it, and how to tell them
+    this.storing = false; // whether a body streams into the cache
+    this.behind = undefined; // once the client has its answer, and the entry that it came from
+    this.cut = undefined; // ends the send that is under way
   }
 
   async run() {
-    let step = call(() => begin(Date.now(), facts(this.request)));
+    try {
+      return await this.steps(call(() => begin(Date.now(), facts(this.request))));
+    } finally {
+      if (!this.storing) this.land?.();
+    }
+  }
+
+  async steps(step) {
     for (;;) {
-      if (step[0] === "F") return this.finish(step);
       const lines = step.split("\n");
+      if (step[0] === "F") return this.finish(lines);
       this.id ??= Number(lines[1]);
-      const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2]) : this.lookUp(lines[2]));
+      if (step[0] === "G") return this.answerAndGoOn(lines);
+      const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2], Number(lines[3])) : this.lookUp(lines[2]));
       step = call(() => resume(this.id, Date.now(), event));
     }
   }
 
-  async probe(key) {
-    try {
-      this.copy = await caches.default.match(key);
-    } catch {
-      this.copy = undefined;
+  async probe(key, wait) {
+    let waited = 0;
+    this.copy = await Entry.match(key);
+    if (!this.copy && wait > 0) {
+      const flight = flights.get(key);
+      if (flight && flight.until > Date.now()) {
+        flight.followers++;
+        waited = 1;
+        await within(wait, flight.landed).catch(() => {});
+        this.copy = await Entry.match(key);
+      } else {
+        this.lead(key);
+      }
     }
-    return this.copy ? `C\n${copyHead(this.copy)}` : "C";
+    return this.copy ? `C\n${waited}\n${this.copy.head()}` : `C\n${waited}`;
+  }
+
+  /** Others of this isolate that want the same wait for this request, even if its client goes. */
+  lead(key) {
+    const flight = { followers: 0, until: Date.now() + LONGEST_FLIGHT_MS };
+    flight.landed = new Promise((resolve) => {
+      this.land = () => {
+        if (flights.get(key) === flight) flights.delete(key);
+        resolve();
+      };
+    });
+    this.flight = flight;
+    flights.set(key, flight);
+    this.ctx.waitUntil(flight.landed);
+  }
+
+  /** Answers, and goes on behind the answer, unless another request is at that for the same key. */
+  async answerAndGoOn([, , key, ...lines]) {
+    const head = this.copy.head();
+    const answer = await this.finish(lines);
+    if (updates.get(key) > Date.now()) {
+      abandon(this.id);
+      return answer;
+    }
+    updates.set(key, Date.now() + LONGEST_FLIGHT_MS);
+    this.behind = { key, head };
+    const update = async () => this.steps(call(() => resume(this.id, Date.now(), "G")));
+    this.ctx.waitUntil(update().catch((error) => complain("a copy was not made new", { error: String(error) })).finally(() => updates.delete(key)));
+    return answer;
   }
 
   async lookUp(key) {
@@ -119,7 +175,14 @@ class Drive {
   listen() {
     if (this.listening) return;
     this.listening = true;
-    this.request.signal?.addEventListener("abort", () => abandon(this.id), { once: true });
+    this.request.signal?.addEventListener("abort", () => this.gone(), { once: true });
+  }
+
+  gone() {
+    if (this.behind || this.flight?.followers) return;
+    abandon(this.id);
+    this.cut?.();
+    this.land?.();
   }
 
   async send(lines) {
@@ -130,6 +193,7 @@ class Drive {
     const headers = new Headers(this.request.headers);
     edit(headers, lines, 10);
     const abort = new AbortController();
+    this.cut = () => abort.abort();
     let late = false;
     let timer;
     const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
@@ -156,6 +220,7 @@ class Drive {
       return upload?.broken || error instanceof Unsent ? "U" : late ? "T" : "B";
     } finally {
       clearTimeout(timer);
+      this.cut = undefined;
     }
   }
 
@@ -189,51 +254,70 @@ class Drive {
     this.response = this.body = undefined;
   }
 
-  finish(step) {
-    const lines = step.split("\n");
+  async finish(lines) {
     const status = Number(lines[1]);
     const source = lines[2];
-    if (source === "t") {
-      this.drop();
-      const headers = new Headers();
-      const at = this.effects(lines, edit(headers, lines, 3) + 1);
-      return new Response(this.request.method === "HEAD" ? null : lines.slice(at + 1).join("\n"), { status, headers });
-    }
-    if (source !== "o") {
-      this.drop();
-      // The cache hands bodies out coded as they were stored.
-      const answer = new Response(source === "c" ? this.copy.body : null, { status, headers: this.copy.headers, encodeBody: "manual" });
-      this.effects(lines, edit(answer.headers, lines, 3) + 1);
+    const store = lines.indexOf("", 3) + 1;
+    const effects = lines[store] ? lines.indexOf("", store) + 1 : store + 1;
+    // A request that follows must find what this one has done.
+    if (lines[store]) await this.keep(lines, store, source);
+    const [pending, end] = this.effects(lines, effects);
+    if (pending.length > 0) await Promise.all(pending);
+    if (this.behind) return this.drop();
+    if (source[0] === "o") {
+      this.copy?.drop();
+      // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
+      const answer = new Response(this.body, this.response);
+      edit(answer.headers, lines, 3);
       return answer;
     }
-    const at = lines.indexOf("", 3) + 1;
-    if (lines[at]) this.keep(lines, at);
-    // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
-    const answer = new Response(this.body, this.response);
-    edit(answer.headers, lines, 3);
-    this.effects(lines, lines[at] ? lines.indexOf("", at) + 1 : at + 1);
-    return answer;
+    this.drop();
+    if (source[0] !== "t") return this.copy.answer(source, status, lines, 3);
+    this.copy?.drop();
+    const headers = new Headers();
+    edit(headers, lines, 3);
+    return new Response(this.request.method === "HEAD" ? null : lines.slice(end + 1).join("\n"), { status, headers });
   }
 
-  /** Stores the origin's answer under the key of line `at`, with the edits that follow it. */
-  keep(lines, at) {
-    let body = this.body;
-    if (body instanceof ReadableStream) [body, this.body] = body.tee();
-    const copy = new Response(body, this.response);
-    edit(copy.headers, lines, at + 1);
-    this.ctx.waitUntil(caches.default.put(lines[at], copy).catch((error) => complain("not stored", { error: String(error) })));
+  /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */
+  async keep(lines, at, source) {
+    const [base, ...carried] = lines[at + 1].split(" ");
+    let { copy } = this;
+    if (this.behind && (base !== "o" || carried.length > 0)) {
+      // The answer took the body; what lies there now may be another's.
+      copy = await Entry.match(lines[at]);
+      if (copy?.head() !== this.behind.head) return;
+    }
+    let headers, body;
+    if (base === "o") {
+      headers = new Headers(this.response.headers);
+      body = this.body;
+      // Both need a body that streams, but for one that nobody waits for.
+      if (body instanceof ReadableStream) [body, this.body] = this.behind ? [body, undefined] : body.tee();
+    } else {
+      headers = copy.fields(Number(base.slice(1)));
+      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !this.behind);
+    }
+    edit(headers, lines, at + 2);
+    const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => complain("not stored", { error: String(error) }));
+    if (!(body instanceof ReadableStream)) return stored;
+    this.storing = true;
+    this.ctx.waitUntil(stored.then(() => this.land?.()));
   }
 
-  /** Carries out the effects from line `at` on; returns the place of the empty line that ends them. */
+  /** Carries out the effects from line `at` on; returns those that an answer must wait for, and where the empty line is that ends them. */
   effects(lines, at) {
-    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1));
-    return at;
+    const pending = [];
+    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1), pending);
+    return [pending, at];
   }
 
-  effect(kind, text) {
+  effect(kind, text, pending) {
     if (kind === "l") return console.log(text);
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
-    this.ctx.waitUntil(Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) })));
+    const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
+    if (kind === "x") pending.push(done);
+    else this.ctx.waitUntil(done);
   }
 }

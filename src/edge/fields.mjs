@@ -24,19 +24,6 @@ export function head(response) {
   return text;
 }
 
-// What the core asks of a stored copy.
-const ASKED_OF_COPIES = ["homing-stored", "homing-stored-control", "content-encoding", "etag"];
-
-/** The head of a stored copy as text. */
-export function copyHead({ status, headers }) {
-  let text = String(status);
-  for (const name of ASKED_OF_COPIES) {
-    const value = headers.get(name);
-    if (value !== null) text += `\n${name}\n${value}`;
-  }
-  return text;
-}
-
 /** Applies edits from line `at` on; returns the place after the empty line that ends them. */
 export function edit(headers, lines, at) {
   for (; lines[at]; at++) {

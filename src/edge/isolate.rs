@@ -164,7 +164,11 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
 
 fn advance(isolate: &Isolate, id: u32, flow: Flow, step: Step, now: Timestamp) -> String {
     match step {
-        Step::Finish(settlement) => finish(isolate, *settlement, now),
+        Step::Finish(settlement) => finish(isolate, *settlement, now, |end, line| wire::finish(end, line)),
+        Step::Answer(settlement, key) => {
+            keep(id, flow, now);
+            finish(isolate, *settlement, now, |end, line| wire::answered(id, &key, end, line))
+        }
         step => {
             let text = wire::step(id, &step, flow.intent());
             keep(id, flow, now);
@@ -173,7 +177,12 @@ fn advance(isolate: &Isolate, id: u32, flow: Flow, step: Step, now: Timestamp) -
     }
 }
 
-fn finish(isolate: &Isolate, mut settlement: Settlement, now: Timestamp) -> String {
+fn finish(
+    isolate: &Isolate,
+    mut settlement: Settlement,
+    now: Timestamp,
+    write: impl FnOnce(&Settlement, Option<&str>) -> String,
+) -> String {
     let lessons = std::mem::take(&mut settlement.lessons);
     MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
     let logged = match isolate.log {
@@ -182,7 +191,7 @@ fn finish(isolate: &Isolate, mut settlement: Settlement, now: Timestamp) -> Stri
         Log::Off => false,
     };
     let line = logged.then(|| record_json(&settlement.record, &isolate.settings.topology).to_string());
-    let text = wire::finish(&settlement, line.as_deref());
+    let text = write(&settlement, line.as_deref());
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text
 }

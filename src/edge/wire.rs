@@ -1,9 +1,13 @@
 //! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
 //!
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
-//! Events: `C` or `C` status fields… (cache), `HV` value, `HA`, `HF` (home), `A` status fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key; `H` id key; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
-//! edits, then store key and edits, then effects, then a body of our own, each part ended by an empty line.
+//! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
+//! fields…, `T`, `B`, `U` (origin).
+//! Steps: `P` id key wait; `H` id key; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
+//! then the lines of an `F`: answer, and go on.
+//! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
+//! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
 //! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `lLINE` log.
 
 use std::fmt::Write;
@@ -11,11 +15,12 @@ use std::fmt::Write;
 use crate::routing::{
     Event, Facts, Intent, Settlement, Step, Timestamp,
     answer::Answer,
+    cache::{CacheKey, Probed},
     facts::{Client, Content, Replay},
     flow::{Found, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
-    settle::{Source, refusal as refusal_parts},
+    settle::{Base, Source, refusal as refusal_parts},
     time::millis,
     topology::{Access, Location, Origin},
 };
@@ -50,8 +55,8 @@ fn fields<'a>(mut lines: impl Iterator<Item = &'a str>) -> Headers<'a> {
 pub(super) fn event(text: &str) -> Option<Event<'_>> {
     let (kind, rest) = text.split_once('\n').unwrap_or((text, ""));
     Some(match kind {
-        "C" if rest.is_empty() => Event::Cache(None),
-        "C" => Event::Cache(Some(answer(rest)?)),
+        "C" => Event::Cache(probed(rest)),
+        "G" => Event::GoOn,
         "HV" => Event::Home(Found::Value(rest)),
         "HA" => Event::Home(Found::Absent),
         "HF" => Event::Home(Found::Failed),
@@ -61,6 +66,12 @@ pub(super) fn event(text: &str) -> Option<Event<'_>> {
         "U" => Event::Origin(Outcome::Unsent),
         _ => return None,
     })
+}
+
+fn probed(text: &str) -> Probed<'_> {
+    let mut lines = text.split('\n');
+    let waited = lines.next() == Some("1");
+    Probed { waited, entry: lines.next(), lengths: lines.next().unwrap_or("") }
 }
 
 fn answer(text: &str) -> Option<Answer<'_>> {
@@ -74,8 +85,8 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = String::with_capacity(1024);
     match step {
-        Step::ProbeCache(key) => {
-            let _ = write!(text, "P\n{id}\n{}", key.as_str());
+        Step::ProbeCache(probe) => {
+            let _ = write!(text, "P\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
         }
         Step::LookUpHome(subject) => {
             let _ = write!(text, "H\n{id}\nhome:{}", subject.as_str());
@@ -98,31 +109,44 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
             );
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
         }
-        Step::Finish(_) => {}
+        Step::Answer(..) | Step::Finish(_) => {}
     }
     text
+}
+
+/// Writes an answer after which the flow goes on.
+pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, log: Option<&str>) -> String {
+    format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, log))
 }
 
 /// Writes the last step.
 pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
     let mut text = String::with_capacity(1024);
-    let (source, body) = match &settlement.source {
-        Source::Origin => ('o', ""),
-        Source::Copy => ('c', ""),
-        Source::CopyHead => ('h', ""),
-        Source::Own(body) => ('t', body.as_str()),
+    let _ = writeln!(text, "F\n{}", settlement.status);
+    let _ = match &settlement.source {
+        Source::Origin => writeln!(text, "o"),
+        Source::Copy(at, None) => writeln!(text, "c{at}"),
+        Source::Copy(at, Some(slice)) => writeln!(text, "c{at} {} {}", slice.from, slice.length),
+        Source::CopyHead(at) => writeln!(text, "h{at}"),
+        Source::Own(_) => writeln!(text, "t"),
     };
-    let _ = write!(text, "F\n{}\n{source}\n", settlement.status);
     edits(&mut text, settlement.edits.iter());
     match &settlement.store {
         None => text.push('\n'),
         Some(store) => {
-            text.push_str(store.key.as_str());
+            let _ = writeln!(text, "{}", store.key.as_str());
+            let _ = match store.base {
+                Base::Origin => write!(text, "o"),
+                Base::Held(at) => write!(text, "c{at}"),
+            };
+            for place in &store.carried {
+                let _ = write!(text, " {place}");
+            }
             text.push('\n');
             edits(&mut text, store.edits.iter());
         }
     }
-    if let Some(key) = &settlement.invalidate {
+    for key in &settlement.invalidate {
         let _ = writeln!(text, "x{}", key.as_str());
     }
     for publish in &settlement.publish {
@@ -132,7 +156,9 @@ pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
         let _ = writeln!(text, "l{line}");
     }
     text.push('\n');
-    text.push_str(body);
+    if let Source::Own(body) = &settlement.source {
+        text.push_str(body);
+    }
     text
 }
 
@@ -156,6 +182,7 @@ fn edits<'a>(text: &mut String, changes: impl Iterator<Item = &'a Edit>) {
             Edit::Remove(name) => writeln!(text, "-{name}"),
             Edit::Set(name, value) => writeln!(text, "={name}\t{value}"),
             Edit::Append(name, value) => writeln!(text, "+{name}\t{value}"),
+            Edit::Add(name, value) => writeln!(text, "+{name}\t{value}"),
         };
     }
     text.push('\n');

@@ -47,6 +47,8 @@ pub enum Edit {
     Set(&'static str, String),
     /// Adds a field and leaves others of the name alone (`Set-Cookie`).
     Append(&'static str, String),
+    /// The same for a field whose name comes from outside.
+    Add(String, String),
 }
 
 /// Changes to a header list, applied in order.

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
-    cache::Coding,
+    cache::{Coding, Directives, Fields},
     facts::Replay,
     headers::Edits,
     reason::Reason,
@@ -99,23 +99,50 @@ pub enum CacheUse {
     Bypass(Reason),
     /// It may answer, and may store the answer.
     Use(Lookup),
+    /// It cannot answer, but may store the answer as that of a later GET (RFC 9110 section 9.3.3).
+    Fill(Lookup),
 }
 
 /// How the cache is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Lookup {
+    /// GET or HEAD.
+    pub method: Method,
     /// What the client can decode.
     pub coding: Coding,
-    /// A stored copy may answer; `Cache-Control: no-cache` of the client forbids it.
-    pub read: bool,
-    /// The answer may be stored; `no-store` of the client forbids it.
-    pub store: bool,
-    /// A copy or nothing (504).
-    pub only_if_cached: bool,
+    /// What it says of the copies that will do; `Pragma: no-cache` is among it (RFC 9111 section 5.4).
+    pub wants: Directives,
     /// The request carries `Authorization`.
     pub authorized: bool,
-    /// `If-None-Match` of the client.
-    pub if_none_match: Option<String>,
+    /// The request carries cookies besides the session.
+    pub cookies: bool,
+    /// Its own preconditions and range.
+    pub conditions: Conditions,
     /// The data is personal: the copy is stored for its subject alone.
     pub personal: bool,
+    /// Its header fields, for `Vary`.
+    pub fields: Fields,
+}
+
+/// A method that a stored response can answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    #[default]
+    Get,
+    /// HEAD: the same without the body.
+    Head,
+}
+
+/// A request's preconditions (RFC 9110 section 13) and range, as far as a cache has to do with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
+    /// `If-Modified-Since`.
+    pub if_modified_since: Option<String>,
+    /// `Range`, of a GET.
+    pub range: Option<String>,
+    /// `If-Range`.
+    pub if_range: Option<String>,
 }

@@ -127,6 +127,8 @@ reasons! {
     // The edge cache.
     /// A fresh copy at the edge satisfies the reader.
     CacheHit = "cache-hit",
+    /// An expired copy at the edge answers once more while a new one is fetched.
+    CacheUpdating = "cache-updating",
     /// No region answered; an expired copy at the edge may still be shown.
     CacheStale = "cache-stale",
     /// The edge holds no copy.
@@ -135,10 +137,16 @@ reasons! {
     CacheExpired = "cache-expired",
     /// The copy may lack what the session has written or seen, or is older than the dataset's bound.
     CacheTooOld = "cache-too-old",
+    /// The client wants a newer copy than the edge holds.
+    CacheNotWanted = "cache-not-wanted",
+    /// The edge holds copies, but none for a request with these fields (`Vary`).
+    CacheVaryMiss = "cache-vary-miss",
     /// The copy is coded in a way that the client cannot decode.
     CacheUndecodable = "cache-undecodable",
     /// The edge cache takes no part in this request.
     CacheBypass = "cache-bypass",
+    /// The method's answers never come from the cache.
+    CacheMethod = "cache-method",
 
     // Refusals.
     /// The request passed through this router too often.

@@ -31,7 +31,13 @@ impl World {
         loop {
             step = match step {
                 Step::Finish(settlement) => return self.finish(at, *settlement),
-                Step::ProbeCache(key) => self.probe(at, &key),
+                Step::ProbeCache(probe) => self.probe(at, &probe.key),
+                Step::Answer(settlement, _) => {
+                    self.count("expired copies shown while a new one was fetched");
+                    self.settle(at, *settlement);
+                    let now = self.timestamp();
+                    self.requests[at].flow.as_mut().unwrap().on(CoreEvent::GoOn, now)
+                }
                 Step::LookUpHome(subject) => {
                     let edge = self.requests[at].action.edge;
                     let fails = !self.calm && (self.network.no_store || self.random.chance(20));

@@ -4,11 +4,15 @@
 use std::collections::HashMap;
 
 use homing::routing::{
-    Event as CoreEvent, Memory, Settlement, Step, answer::Answer, cache::CacheKey, clock::Clock, settle::Source,
+    Event as CoreEvent, Memory, Settlement, Step,
+    cache::{CacheKey, ENTRY, Probed},
+    clock::Clock,
+    reason::Reason,
+    settle::{Base, Source},
 };
 
 use crate::{
-    response::{Response, borrowed},
+    response::Response,
     world::{Event, World},
 };
 
@@ -17,8 +21,8 @@ pub const EDGES: usize = 4;
 pub const NEAR: [&str; EDGES] = ["us", "eu", "ap", "eu"];
 pub const ISOLATES: usize = 2;
 
-/// What is stored under a key.
-pub type Stored = Response;
+/// What is stored under a key: variants, the newest first, which holds the text of the entry.
+pub type Stored = Vec<Response>;
 
 /// One location of the router.
 pub struct Edge {
@@ -41,54 +45,67 @@ impl Edge {
     }
 }
 
-/// Whether the client is shown a stored copy.
+/// Whether the client is shown a stored copy that no region has confirmed for it.
 pub fn shows_copy(settlement: &Settlement) -> bool {
-    settlement.source == Source::Copy
+    matches!(settlement.record.reason, Reason::CacheHit | Reason::CacheUpdating | Reason::CacheStale)
 }
 
 impl World {
     /// Looks whether the edge holds a copy, and goes on with what it finds.
     pub fn probe(&mut self, at: usize, key: &CacheKey) -> Step {
         let edge = self.requests[at].action.edge;
-        let copy = self.edges[edge].store.get(key.as_str()).cloned();
+        let held = self.edges[edge].store.get(key.as_str()).cloned().unwrap_or_default();
+        let entry = held.first().and_then(|first| first.get(ENTRY)).map(str::to_owned);
         self.tell(|world| {
             let request = &world.requests[at];
             let session = world.clients[request.client].sealed.as_deref().unwrap_or("none");
-            let copy = copy.as_ref().map(|copy| copy.fields.clone());
-            format!("s{} probes {} with {session}: {copy:?}", request.client, key.as_str())
+            format!("s{} probes {} with {session}: {entry:?}", request.client, key.as_str())
         });
         let now = self.timestamp();
-        let head = copy.as_ref().map(|copy| Answer { status: copy.status, headers: borrowed(&copy.fields) });
-        let step = self.requests[at].flow.as_mut().unwrap().on(CoreEvent::Cache(head), now);
-        self.requests[at].copy = copy;
+        let probed = Probed { entry: entry.as_deref(), lengths: "", waited: false };
+        let step = self.requests[at].flow.as_mut().unwrap().on(CoreEvent::Cache(probed), now);
+        self.requests[at].held = held;
         step
     }
 
     /// Forgets and keeps what the settlement says, and makes the answer's head and body of what it says.
     pub fn store(&mut self, at: usize, settlement: &Settlement) -> Response {
         let edge = self.requests[at].action.edge;
-        let (origin, copy) = (self.requests[at].origin.take(), self.requests[at].copy.take());
-        if let Some(key) = &settlement.invalidate {
+        let origin = self.requests[at].origin.take();
+        let held = &self.requests[at].held;
+        let made = match settlement.source {
+            Source::Origin => origin.clone().unwrap(),
+            Source::Copy(place, _) => held[place].clone(),
+            Source::CopyHead(_) | Source::Own(_) => Response::default(),
+        };
+        let kept = settlement.store.as_ref().map(|store| {
+            let first = match store.base {
+                Base::Origin => origin.clone().unwrap(),
+                Base::Held(place) => held[place].clone(),
+            };
+            let others = store.carried.iter().map(|place| held[*place].clone());
+            let variants = std::iter::once(first.edited(&store.edits)).chain(others).collect();
+            (store.key.as_str().to_owned(), variants)
+        });
+        for key in &settlement.invalidate {
             self.edges[edge].store.remove(key.as_str());
         }
-        if let (Some(store), Some(origin)) = (&settlement.store, &origin) {
+        if settlement.store.as_ref().is_some_and(|store| matches!(store.base, Base::Held(_))) {
+            self.count("copies confirmed by a region");
+        }
+        if let Some((key, variants)) = kept {
             let late = self.random.below(30);
-            let kept = origin.clone().edited(&store.edits);
-            self.after(late, Event::Keep(edge, store.key.as_str().to_owned(), kept));
+            self.after(late, Event::Keep(edge, key, variants));
         }
-        match settlement.source {
-            Source::Origin => origin.unwrap(),
-            Source::Copy => copy.unwrap(),
-            Source::CopyHead | Source::Own(_) => Response::default(),
-        }
+        made
     }
 
     /// Planted: a copy is shown as if nobody had a session.
     pub fn shown_to_everybody(&mut self, at: usize) -> bool {
         let (flow, step) = self.start(at, None);
-        let Step::ProbeCache(key) = step else { return false };
+        let Step::ProbeCache(probe) = step else { return false };
         self.requests[at].flow = Some(flow);
-        match self.probe(at, &key) {
+        match self.probe(at, &probe.key) {
             Step::Finish(settlement) if shows_copy(&settlement) => {
                 self.finish(at, *settlement);
                 true

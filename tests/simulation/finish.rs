@@ -32,15 +32,23 @@ const TOLD: [(&str, &str); 10] = [
 
 impl World {
     /// The core has decided: the edge does what is left.
-    pub fn finish(&mut self, at: usize, mut settlement: Settlement) {
+    pub fn finish(&mut self, at: usize, settlement: Settlement) {
+        self.requests[at].flow = None;
+        self.settle(at, settlement);
+    }
+
+    /// Does what a settlement says. The client gets the first of a request.
+    pub fn settle(&mut self, at: usize, mut settlement: Settlement) {
         let Request { action, isolate, .. } = self.requests[at];
         let now = self.timestamp();
         let memory = &mut self.edges[action.edge].memories[isolate];
         std::mem::take(&mut settlement.lessons).into_iter().for_each(|lesson| memory.learn(lesson, now));
-        self.requests[at].flow = None;
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {
             self.publish(publish.subject.as_str(), &publish.value);
+        }
+        if std::mem::replace(&mut self.requests[at].settled, true) {
+            return;
         }
         self.note(at, &settlement);
         let answer = Response { status: settlement.status, ..made }.edited(&settlement.edits);

@@ -26,6 +26,10 @@ pub struct Habits {
     pub says_wrote: bool,
     /// Copies may be kept for so many seconds, by dataset.
     pub fresh: [u64; 6],
+    /// And then for so many more while a new one is fetched.
+    pub while_revalidate: [u64; 6],
+    /// Answers have validators, and a read that asks whether it still holds is told so.
+    pub validates: bool,
     /// Between two stages of a request others come in for so many milliseconds at most.
     pub dawdles: u64,
     pub bug: Option<Bug>,
@@ -43,6 +47,8 @@ pub struct Visit {
     user: usize,
     claim: Option<Owner>,
     least: Option<usize>,
+    /// The answer that the edge has.
+    has: Option<String>,
     stage: Stage,
     before: Option<Label>,
     list: Vec<Id>,
@@ -91,6 +97,7 @@ impl Visit {
             user,
             claim: home.zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             least,
+            has: told("if-none-match").map(str::to_owned),
             stage: Stage::Arrives,
             before: None,
             list: Vec::new(),
@@ -113,9 +120,7 @@ impl Visit {
                 }
                 let after = self.label(dataset, habits);
                 let shown = if habits.bug == Some(Bug::PositionBeforeRead) { self.before.unwrap() } else { after };
-                let mut answer =
-                    response(200, &[("cache-control", &format!("max-age={}", habits.fresh[self.dataset]))]);
-                answer.body = std::mem::take(&mut self.list);
+                let mut answer = self.page(habits);
                 if habits.reads_say {
                     self.state(&mut answer, dataset, shown, habits);
                 }
@@ -139,6 +144,22 @@ impl Visit {
                 Next::Answer(answer)
             }
         }
+    }
+
+    /// What was read, or that it is what the edge has.
+    fn page(&mut self, habits: &Habits) -> Response {
+        let (fresh, during) = (habits.fresh[self.dataset], habits.while_revalidate[self.dataset]);
+        let control = format!("max-age={fresh}, stale-while-revalidate={during}");
+        let mut answer = response(200, &[("cache-control", &control)]);
+        if habits.validates {
+            let tag = format!("\"{:?}\"", self.list);
+            answer.status = if self.has.as_ref() == Some(&tag) { 304 } else { 200 };
+            answer.fields.push(("etag".to_owned(), tag));
+        }
+        if answer.status == 200 {
+            answer.body = std::mem::take(&mut self.list);
+        }
+        answer
     }
 
     /// The check comes before the snapshot, which can then only be newer.

@@ -31,7 +31,9 @@ pub struct Request {
     pub flow: Option<Flow>,
     pub attempt: u32,
     /// What its edge holds.
-    pub copy: Option<Stored>,
+    pub held: Stored,
+    /// Whether its client has its answer, or will have it.
+    pub settled: bool,
     /// The last answer of a region.
     pub origin: Option<Response>,
     /// By what rules it was decided.
@@ -50,7 +52,8 @@ impl Request {
             isolate: 0,
             flow: None,
             attempt: 0,
-            copy: None,
+            held: Stored::new(),
+            settled: false,
             origin: None,
             trace: String::new(),
             answered: None,

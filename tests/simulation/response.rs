@@ -27,6 +27,7 @@ impl Response {
                     self.fields.retain(|(field, _)| field != name);
                     self.fields.push(((*name).to_owned(), value.clone()));
                 }
+                Edit::Add(name, value) => self.fields.push((name.clone(), value.clone())),
                 Edit::Append(name, value) => self.fields.push(((*name).to_owned(), value.clone())),
             }
         }

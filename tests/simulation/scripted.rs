@@ -27,6 +27,8 @@ pub fn play(script: Script, seed: u64, bug: Option<Bug>) -> Outcome {
         fences_reads: false,
         reads_say: true,
         fresh: [0; 6],
+        while_revalidate: [0; 6],
+        validates: false,
         dawdles: 3000,
         ..world.habits
     };

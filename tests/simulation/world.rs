@@ -42,7 +42,7 @@ pub enum Event {
     GiveUp(usize),
     /// A message is at a region.
     Deliver(usize, Message),
-    /// A copy is in the store of an edge.
+    /// Copies are in the store of an edge.
     Keep(usize, String, Stored),
     /// A home can be read at an edge.
     Publish(usize, String, String),
@@ -102,6 +102,7 @@ impl World {
         let tenants: [usize; 2] = std::array::from_fn(|_| random.index(3));
         let dataset = |at, name, positions, split, homes: &[usize]| Dataset::new(at, name, positions, split, homes);
         let fresh = |random: &mut Random| random.below(10);
+        let during = if random.chance(500) { random.below(5) } else { 0 };
         let habits = Habits {
             later_epochs_do: random.chance(500),
             fences_reads: random.chance(500),
@@ -110,6 +111,8 @@ impl World {
             says_wrote: random.chance(500),
             // Without positions a copy may not live longer than a window, less what replication takes.
             fresh: [fresh(&mut random), fresh(&mut random), fresh(&mut random), fresh(&mut random), 1, 1],
+            while_revalidate: [during, during, during, during, 0, 0],
+            validates: random.chance(500),
             dawdles: [4, 40, 300, 3000][random.index(4)],
             bug,
         };
@@ -195,7 +198,7 @@ impl World {
             Event::Answer(request, answer) => self.answered(request, Some(answer)),
             Event::GiveUp(request) => self.answered(request, None),
             Event::Deliver(region, message) => self.deliver(region, message),
-            Event::Keep(edge, key, response) => _ = self.edges[edge].store.insert(key, response),
+            Event::Keep(edge, key, variants) => _ = self.edges[edge].store.insert(key, variants),
             Event::Publish(edge, subject, home) => _ = self.edges[edge].homes.insert(subject, home),
             Event::Fault(fault) => self.fault(fault),
         }

@@ -7,12 +7,17 @@ use homing::routing::{
     Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
     answer::Answer,
     attempt::Attempt,
-    cache::CacheKey,
+    cache::{
+        CacheKey, Probed, Variant,
+        entry::{self, Kept},
+        freshness::Reuse,
+    },
     clock::Clock,
     facts::{Client, Content},
     flow::{Found, Outcome},
     headers::{Edit, Headers},
     keys::{Key, SessionKeys},
+    ownership::Epoch,
     topology::{KeyPath, RegionId, Topology, parse::parse, raw},
 };
 
@@ -67,8 +72,8 @@ pub struct World {
     pub fields: Fields,
     pub content: Content,
     pub near: Option<String>,
-    /// The stored response, if the edge holds one.
-    pub cache: Option<(u16, Fields)>,
+    /// What the edge holds under the request's key: nothing, or an entry with these variants, the newest first.
+    pub cache: Vec<Variant<'static>>,
     /// What the home store says: a text, nothing (`Some(None)`), or it fails (`None`).
     pub store: Option<Option<String>>,
     /// What each send meets, in order; the last goes on.
@@ -76,7 +81,12 @@ pub struct World {
     /// What each deed of a region takes, in milliseconds.
     pub takes: u64,
     pub memory: Memory,
+    /// Whether the look into the edge cache waited for another request.
+    pub waited: bool,
 }
+
+/// The length of every stored body.
+pub const BODY: u64 = 10;
 
 impl World {
     pub fn new(request: &str) -> Self {
@@ -87,11 +97,12 @@ impl World {
             fields: Vec::new(),
             content: Content::Empty,
             near: None,
-            cache: None,
+            cache: Vec::new(),
             store: Some(None),
             deeds: vec![Deed::Answers(200, Vec::new())],
             takes: 0,
             memory: Memory::default(),
+            waited: false,
         }
     }
 
@@ -133,7 +144,7 @@ impl World {
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
         let mut now = NOW;
         let mut deeds: VecDeque<Deed> = self.deeds.iter().cloned().collect();
-        let mut story = Story { probed: None, lookups: 0, sent: Vec::new(), steps: 0, took: Duration::ZERO, end: None };
+        let mut story = Story::default();
         loop {
             story.steps += 1;
             assert!(story.steps <= 16, "the flow does not end");
@@ -143,10 +154,19 @@ impl World {
                     story.end = Some(*end);
                     return story;
                 }
-                Step::ProbeCache(key) => {
-                    story.probed = Some(key);
-                    let held = self.cache.as_ref();
-                    flow.on(Event::Cache(held.map(|(status, fields)| answer(*status, fields))), now)
+                Step::Answer(answer, _) => {
+                    story.answered = Some(*answer);
+                    flow.on(Event::GoOn, now)
+                }
+                Step::ProbeCache(probe) => {
+                    story.probed = Some(probe.key);
+                    let text = self
+                        .cache
+                        .split_first()
+                        .map(|(first, others)| entry::write(first, others, &(0..others.len()).collect::<Vec<_>>()).0);
+                    let lengths = vec![BODY.to_string(); self.cache.len()].join(",");
+                    let probed = Probed { entry: text.as_deref(), lengths: &lengths, waited: self.waited };
+                    flow.on(Event::Cache(probed), now)
                 }
                 Step::LookUpHome(_) => {
                     story.lookups += 1;
@@ -186,19 +206,27 @@ fn answer(status: u16, fields: &Fields) -> Answer<'_> {
 }
 
 /// What came of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Story {
     pub probed: Option<CacheKey>,
     pub lookups: usize,
     pub sent: Vec<Attempt>,
     pub steps: usize,
     pub took: Duration,
+    /// The answer of an expired copy, while a new one is fetched behind it.
+    pub answered: Option<Settlement>,
     pub end: Option<Settlement>,
 }
 
 impl Story {
+    /// What the client gets.
     pub fn end(&self) -> &Settlement {
-        self.end.as_ref().unwrap()
+        self.answered.as_ref().or(self.end.as_ref()).unwrap()
+    }
+
+    /// What happens behind the client's answer.
+    pub fn behind(&self) -> Option<&Settlement> {
+        self.end.as_ref().filter(|_| self.answered.is_some())
     }
 
     /// The value that an edit of the answer sets.
@@ -221,4 +249,23 @@ pub fn told<'a>(attempt: &'a Attempt, name: &str) -> Option<&'a str> {
         Edit::Set(set, value) if *set == name => Some(value.as_str()),
         _ => None,
     })
+}
+
+/// A stored response without fields, which may be shown for so long after it has expired when every region fails.
+pub fn stored(region: &str, made: Timestamp, fresh: Duration, grace: Duration) -> Variant<'static> {
+    Variant {
+        selecting: "".into(),
+        status: 200,
+        made,
+        came: made,
+        age: Duration::ZERO,
+        fresh,
+        while_revalidate: Duration::ZERO,
+        if_error: Some(grace),
+        reuse: Reuse::Allowed,
+        region: region.to_owned().into(),
+        epoch: Epoch::FIRST,
+        shows: None,
+        kept: Kept::default(),
+    }
 }

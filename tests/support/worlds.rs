@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use homing::routing::{
     Timestamp,
+    cache::{Variant, entry::Kept, freshness::Reuse},
     facts::Content,
     memory::{CopyOf, Lesson, Memory},
     ownership::{Epoch, Ownership},
-    position::{Mark, Position},
+    position::{Mark, Position, Shows},
     session::{self, Claim, Pin, Session},
     subject::SubjectId,
     topology::SubjectKind,
 };
 use proptest::prelude::*;
 
-use crate::support::{Deed, Fields, NOW, World, keys, region, topology};
+use crate::support::{Deed, Fields, NOW, World, keys, region, stored, topology};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 pub const PATHS: [&str; 22] = [
@@ -160,18 +161,28 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
     })
 }
 
-pub fn a_copy() -> impl Strategy<Value = Option<(u16, Fields)>> {
-    let shows = prop_oneof![
-        Just("-".to_owned()),
-        (a_region(), 1u32..3, 0u32..9, 0u32..4)
-            .prop_map(|(home, epoch, most, gap)| format!("{home}:{epoch}:{most:x}:{:x}", most.saturating_sub(gap))),
-    ];
-    let copy = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, a_region(), shows);
-    let copy = copy.prop_map(|(made, fresh, grace, name, shows)| {
-        let made = NOW.0.checked_add_signed(made).unwrap();
-        (200, vec![("homing-stored".to_owned(), format!("{made} 0 {fresh} {grace} {name} 1 {shows}"))])
-    });
-    prop::option::of(copy)
+fn a_validator() -> impl Strategy<Value = Kept<'static>> {
+    prop::option::of("\"v[0-9]\"").prop_map(|tag| {
+        let mut kept = Kept::default();
+        kept.0[2] = tag.map(Into::into);
+        kept
+    })
+}
+
+pub fn a_copy() -> impl Strategy<Value = Variant<'static>> {
+    let shows = prop::option::of((a_region(), 1u32..3, 0u32..9, 0u32..4).prop_map(|(home, epoch, most, gap)| {
+        Shows::read(&format!("{home}:{epoch}:{most:x}:{:x}", most.saturating_sub(gap))).unwrap()
+    }));
+    let reuse = prop::sample::select(vec![Reuse::Allowed, Reuse::ByWord, Reuse::Never, Reuse::Validated]);
+    let spans = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, 0u64..20_000);
+    (spans, a_region(), shows, reuse, a_validator()).prop_map(
+        |((made, fresh, grace, during), name, shows, reuse, kept)| {
+            let made = Timestamp(NOW.0.checked_add_signed(made).unwrap());
+            let span = Duration::from_millis;
+            let while_revalidate = span(during);
+            Variant { shows, reuse, while_revalidate, kept, ..stored(name, made, span(fresh), span(grace)) }
+        },
+    )
 }
 
 prop_compose! {
@@ -187,7 +198,8 @@ prop_compose! {
             Just(None), Just(Some(None)), Just(Some(Some("garbage".to_owned()))),
             (a_region(), 1u64..5).prop_map(|(home, epoch)| Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#)))),
         ],
-        cache in a_copy(),
+        cache in prop::collection::vec(a_copy(), 0..3),
+        waited in any::<bool>(),
         takes in prop::sample::select(vec![0u64, 20, 4_000, 12_000, 40_000]),
         memory in a_memory(),
     ) -> World {
@@ -197,6 +209,6 @@ prop_compose! {
         world.near = near.map(str::to_owned);
         world.fields.extend(session.map(|sealed| ("cookie".to_owned(), format!("{}={sealed}", session::COOKIE))));
         world.fields.extend(repeats.then(|| ("idempotency-key".to_owned(), "1".to_owned())));
-        World { deeds, store, cache, takes, memory, ..world }
+        World { deeds, store, cache, waited, takes, memory, ..world }
     }
 }

@@ -5,11 +5,11 @@ mod forward;
 use std::rc::Rc;
 
 use super::{
-    cache::{Coding, Directives},
+    cache::{Coding, Directives, Fields, Scope},
     clock::Clock,
     facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
     headers::Headers,
-    intent::{CacheUse, Carrier, Intent, Lookup, Promise},
+    intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
     near,
     problem::Problem,
     reason::Reason,
@@ -210,21 +210,48 @@ fn cache_use(
     let headers: &Headers<'_> = &facts.headers;
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
-    let allowed = Route::is_cached(route, personal) && (identified || !personal);
-    let plain_get = facts.method == "GET" && access == Access::Read && !upgrade && !headers.has("range");
-    let asked = Directives::of(headers);
-    if !allowed || !plain_get || (asked.no_store && !asked.only_if_cached) {
+    if !Route::is_cached(route, personal) || (personal && !identified) || upgrade {
         return CacheUse::Bypass(Reason::CacheBypass);
     }
+    let wants = wants(headers);
+    // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
+    let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
+    let lookup = |method| lookup(headers, method, wants.clone(), personal);
+    match (facts.method, access) {
+        _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Reason::CacheBypass),
+        ("GET", Access::Read) => CacheUse::Use(lookup(Method::Get)),
+        ("HEAD", Access::Read) => CacheUse::Use(lookup(Method::Head)),
+        ("POST", _) => CacheUse::Fill(lookup(Method::Get)),
+        _ => CacheUse::Bypass(Reason::CacheMethod),
+    }
+}
+
+/// What a request says of the copies that will do.
+fn wants(headers: &Headers<'_>) -> Directives {
+    let mut wants = Directives::of(headers);
     // RFC 9111 section 5.4: `Pragma: no-cache` counts where there is no Cache-Control.
-    let pragma = !headers.has("cache-control") && headers.list("pragma").any(|say| say == "no-cache");
-    CacheUse::Use(Lookup {
+    if !headers.has("cache-control") && headers.list("pragma").any(|say| say.eq_ignore_ascii_case("no-cache")) {
+        wants.no_cache = Scope::Whole;
+    }
+    wants
+}
+
+fn lookup(headers: &Headers<'_>, method: Method, wants: Directives, personal: bool) -> Lookup {
+    let own = |name: &str| headers.get(name).map(str::to_owned);
+    let pairs = headers.all("cookie").flat_map(|line| line.split(';')).map(str::trim).filter(|pair| !pair.is_empty());
+    Lookup {
+        method,
         coding: Coding::accepted(headers),
-        read: !asked.no_cache && !pragma,
-        store: !asked.no_store,
-        only_if_cached: asked.only_if_cached,
+        wants,
         authorized: headers.has("authorization"),
-        if_none_match: headers.get("if-none-match").map(str::to_owned),
+        cookies: pairs.filter(|pair| pair.split('=').next() != Some(session::COOKIE)).count() > 0,
+        conditions: Conditions {
+            if_none_match: own("if-none-match"),
+            if_modified_since: own("if-modified-since"),
+            range: own("range").filter(|_| method == Method::Get),
+            if_range: own("if-range"),
+        },
         personal,
-    })
+        fields: Fields::of(headers),
+    }
 }

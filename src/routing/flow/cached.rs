@@ -1,63 +1,154 @@
-//! The edge cache in the life of a request: may the copy answer, or be kept for worse times?
+//! The edge cache in the life of a request: may a copy answer, is it worth asking about, or is it kept for worse times?
 
-use super::{Flow, Step};
+use std::time::Duration;
+
+use super::{Flow, Probe, Stage, Step, read::Reading};
 use crate::routing::{
     answer::Answer,
-    cache::{Copy, Judged, STORED},
-    intent::CacheUse,
+    cache::{
+        Held, Judged, Probed, Scope, Variant, entry, held,
+        select::{judge, select, survives, survives_an_error},
+        validate::{Confirms, conditions, confirms},
+    },
+    copies,
+    headers::Edits,
+    intent::{CacheUse, Lookup, Method},
+    memory::Memory,
     reason::Reason,
-    settle::CacheState,
+    settle::{CacheState, Shown},
     time::Timestamp,
     topology::OnHomeDown,
 };
 
-/// A copy in the driver's hands.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    copy: Copy,
-    status: u16,
-    fields: Vec<(String, String)>,
-}
+/// The longest that a request waits for another one of the same key; after that it asks for itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl Flow {
-    pub(super) fn on_cache(&mut self, stored: Option<Answer<'_>>, now: Timestamp) -> Step {
-        let stored = stored.and_then(|stored| Some((Copy::read(stored.headers.get(STORED)?)?, stored)));
-        self.cache = match stored {
-            None => CacheState::Miss,
-            Some((_, stored)) if !self.decodes(&stored) => CacheState::Undecodable,
-            Some((copy, stored)) => match copy.judge(now) {
-                Judged::Fresh if self.satisfies(&copy, now) => return self.hit(&copy, &stored, now),
-                Judged::Fresh => self.hold(CacheState::TooOld, copy, &stored),
-                Judged::Grace => self.hold(CacheState::Expired, copy, &stored),
-                Judged::Dead => CacheState::Expired,
+    pub(super) fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
+        let CacheUse::Use(lookup) = &self.intent.cache else {
+            if let CacheUse::Bypass(Reason::CacheMethod) | CacheUse::Fill(_) = self.intent.cache {
+                self.cache = CacheState::Method;
+            }
+            return self.resolve(now);
+        };
+        self.cache = CacheState::Miss;
+        let key = copies::key(&self.intent, &self.view);
+        if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
+            return self.resolve(now);
+        }
+        let alone = lookup.method == Method::Head
+            || lookup.authorized
+            || lookup.conditions.range.is_some()
+            || lookup.wants.only_if_cached
+            || lookup.wants.no_cache != Scope::None
+            || self.freshness.is_promised();
+        self.stage = Stage::Probing;
+        Step::ProbeCache(Probe { key, wait: (!alone).then_some(LONGEST_WAIT) })
+    }
+
+    pub(super) fn on_cache(&mut self, probed: Probed<'_>, now: Timestamp) -> Step {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return self.refuse(Reason::Internal, now) };
+        self.collapsed = probed.waited;
+        let variants = probed.entry.and_then(entry::read).unwrap_or_default();
+        let selected = select(&variants, lookup);
+        let chosen = selected.and_then(|at| Some((at, variants.get(at)?)));
+        let decodes = |variant: &Variant<'_>| lookup.coding.decodes(variant.kept.get("content-encoding"));
+        self.cache = match chosen {
+            None if variants.is_empty() => CacheState::Miss,
+            None => CacheState::VaryMiss,
+            Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
+            Some((at, variant)) => match judge(variant, &lookup.wants, now) {
+                judged @ (Judged::Fresh | Judged::Tolerated | Judged::Updating) if self.satisfies(variant, now) => {
+                    let length = held::length(probed.lengths, at);
+                    if judged == Judged::Updating {
+                        self.held = Some(Held::new(&probed, selected));
+                    }
+                    return self.hit(judged, &Shown { at, variant, length }, now);
+                }
+                Judged::Fresh | Judged::Tolerated | Judged::Updating => CacheState::TooOld,
+                Judged::Unwanted => CacheState::NotWanted,
+                Judged::Expired => CacheState::Expired,
             },
         };
+        if !variants.is_empty() {
+            // What the client cannot decode gives way.
+            let at = selected.filter(|_| self.cache != CacheState::Undecodable);
+            self.held = Some(Held::new(&probed, at));
+        }
         self.trace.note(self.cache.reason(), None);
-        if matches!(&self.intent.cache, CacheUse::Use(lookup) if lookup.only_if_cached) {
+        if lookup.wants.only_if_cached {
             return self.refuse(Reason::OnlyIfCached, now);
         }
         self.resolve(now)
     }
 
-    /// Keeps a copy that will not do for the case that every region fails.
-    fn hold(&mut self, state: CacheState, copy: Copy, stored: &Answer<'_>) -> CacheState {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let fields = stored.headers.0.iter().map(owned).collect();
-        self.held = Some(Held { copy, status: stored.status, fields });
-        state
+    fn hit(&mut self, judged: Judged, shown: &Shown<'_>, now: Timestamp) -> Step {
+        let (state, reason) = match judged {
+            Judged::Updating => (CacheState::Updating, Reason::CacheUpdating),
+            Judged::Tolerated => (CacheState::Tolerated, Reason::CacheHit),
+            _ => (CacheState::Hit, Reason::CacheHit),
+        };
+        self.cache = state;
+        self.trace.note(reason, None);
+        let region = self.view.topology().region_named(&shown.variant.region);
+        let settlement = Box::new(self.ending(region, reason, now).from_copy(shown));
+        if judged != Judged::Updating {
+            return Step::Finish(settlement);
+        }
+        self.stage = Stage::Answered;
+        Step::Answer(settlement, copies::key(&self.intent, &self.view))
     }
 
-    fn decodes(&self, stored: &Answer<'_>) -> bool {
-        let CacheUse::Use(lookup) = &self.intent.cache else { return false };
-        lookup.coding.decodes(stored.headers.get("content-encoding"))
+    /// After an expired copy has answered: fetch a new one for those who come later.
+    pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
+        self.cache = CacheState::Expired;
+        self.trace.note(Reason::CacheExpired, None);
+        self.resolve(now)
     }
 
-    fn hit(&mut self, copy: &Copy, stored: &Answer<'_>, now: Timestamp) -> Step {
-        self.cache = CacheState::Hit;
-        self.trace.note(Reason::CacheHit, None);
-        let region = self.view.topology().region_named(&copy.region);
-        let ending = self.ending(region, Reason::CacheHit, now);
-        Step::Finish(Box::new(ending.from_copy(copy, stored)))
+    /// The conditions of the next send: it asks about the copy that the request selects, if there is one.
+    pub(super) fn conditions(&mut self) -> Edits {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.intent.cache else {
+            return Edits::new();
+        };
+        let Some((_, variant)) = self.held.as_ref().and_then(Held::selected) else { return Edits::new() };
+        self.conditional = variant.has_validator() && !self.unconditional;
+        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
+    }
+
+    /// An answer to a question of ours about the copy: a 304, or a 500 in whose place it may be shown. None: an answer like
+    /// any other. An origin that confirms what nobody has is asked again without conditions (RFC 9111 section 4.3.4: its 304
+    /// must not be used to update anything).
+    pub(super) fn about_the_copy(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Option<Step> {
+        if answer.status == 500 {
+            return self.copy_for_error(now);
+        }
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        if answer.status != 304 || !self.conditional {
+            return None;
+        }
+        let selected = self.held.as_ref().and_then(Held::selected);
+        match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
+            Some(Confirms::Stored) => {
+                let ended = reading.ended();
+                let asked = ended.asked();
+                let settled = self.ending(Some(ended.region), ended.reason, now).validated(answer, &asked);
+                Some(self.settled(settled, now))
+            }
+            Some(Confirms::Client) => None,
+            _ if self.can_repeat() && self.has_time(now) => {
+                self.unconditional = true;
+                Some(self.ask(reading.again(), now))
+            }
+            _ => Some(self.refuse(Reason::AllRegionsFailed, now)),
+        }
+    }
+
+    /// A copy in place of the origin's 500, where the origin or the client has said that this is wanted.
+    fn copy_for_error(&mut self, now: Timestamp) -> Option<Step> {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let (_, variant) = self.held.as_ref()?.selected()?;
+        if survives_an_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
     }
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
@@ -65,13 +156,16 @@ impl Flow {
         if self.freshness.is_promised() && self.intent.promise.on_home_down == OnHomeDown::Refuse {
             return None;
         }
-        let held = self.held.take().filter(|held| held.copy.judge(now) != Judged::Dead)?;
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let held = self.held.take()?;
+        let (at, variant) = held.selected()?;
+        if lookup.wants.no_cache != Scope::None || !survives(&variant, &lookup.wants, now) {
+            return None;
+        }
         self.cache = CacheState::Stale;
         self.trace.note(Reason::CacheStale, None);
-        let fields = held.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let stored = Answer { status: held.status, headers: crate::routing::headers::Headers(fields) };
-        let region = self.view.topology().region_named(&held.copy.region);
+        let region = self.view.topology().region_named(&variant.region);
         let ending = self.ending(region, Reason::CacheStale, now);
-        Some(Step::Finish(Box::new(ending.from_copy(&held.copy, &stored))))
+        Some(Step::Finish(Box::new(ending.from_copy(&Shown { at, variant: &variant, length: held.length(at) }))))
     }
 }

@@ -10,21 +10,21 @@ mod write;
 
 use std::{rc::Rc, time::Duration};
 
-pub use step::{Event, Found, Outcome, Step};
+pub use step::{Event, Found, Outcome, Probe, Step};
 
 use super::{
     answer::Answer,
     attempt::{self, Attempt},
-    copies,
+    cache::Held,
     facts::Replay,
-    intent::{CacheUse, Intent},
+    intent::Intent,
     memory::{Lesson, Memory},
     ownership::{Owner, Ownership},
     plan::Freshness,
     position::Mark,
     problem::Problem,
     reason::Reason,
-    settle::{CacheState, Ending, Settlement, Shown, SignIn},
+    settle::{Asked, CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, RegionId},
@@ -52,8 +52,14 @@ pub struct Flow {
     stage: Stage,
     trace: Trace,
     cache: CacheState,
-    /// A copy in the driver's hands that may be shown if every region fails.
-    held: Option<cached::Held>,
+    /// What lies in the driver's hands: worth asking about, and shown if every region fails.
+    held: Option<Held>,
+    /// Whether the last send asked about the held copy.
+    conditional: bool,
+    /// Whether no send may: an origin has contradicted itself.
+    unconditional: bool,
+    /// Whether another request of the same key was waited for.
+    collapsed: bool,
     attempts: u8,
     /// Whether a region other than the nearest was asked.
     crossed: bool,
@@ -69,6 +75,8 @@ pub struct Flow {
 #[derive(Clone, Debug)]
 enum Stage {
     Probing,
+    /// The client has its answer, and the copy is made new.
+    Answered,
     Finding,
     Reading(read::Reading),
     Writing(write::Writing),
@@ -91,6 +99,9 @@ impl Flow {
             trace: Trace::default(),
             cache: CacheState::Bypass,
             held: None,
+            conditional: false,
+            unconditional: false,
+            collapsed: false,
             attempts: 0,
             crossed: false,
             asked: now,
@@ -111,30 +122,11 @@ impl Flow {
         (flow, step)
     }
 
-    fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.intent.cache else {
-            return self.resolve(now);
-        };
-        self.cache = CacheState::Miss;
-        let key = copies::key(&self.intent, &self.view);
-        if lookup.only_if_cached && !lookup.read {
-            return self.refuse(Reason::OnlyIfCached, now);
-        }
-        if !lookup.read {
-            self.cache = CacheState::NotWanted;
-            return self.resolve(now);
-        }
-        if memory.is_uncacheable(key.hash(), now) && !lookup.only_if_cached {
-            return self.resolve(now);
-        }
-        self.stage = Stage::Probing;
-        Step::ProbeCache(key)
-    }
-
     /// Goes on after a step. An event that fits no step that was asked for ends the request with 500: the driver is wrong.
     pub fn on(&mut self, event: Event<'_>, now: Timestamp) -> Step {
         match (std::mem::replace(&mut self.stage, Stage::Over), event) {
-            (Stage::Probing, Event::Cache(copy)) => self.on_cache(copy, now),
+            (Stage::Probing, Event::Cache(probed)) => self.on_cache(probed, now),
+            (Stage::Answered, Event::GoOn) => self.go_on(now),
             (Stage::Finding, Event::Home(found)) => self.on_home(found, now),
             (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome.unmasked(), now),
             (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome.unmasked(), now),
@@ -192,6 +184,7 @@ impl Flow {
         self.crossed |= self.intent.near.first() != Some(&region);
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
+        let conditions = self.conditions();
         let intent = &self.intent;
         let deadline = attempt::attempt_deadline(intent, region, &self.view);
         Step::Send(Box::new(Attempt {
@@ -205,7 +198,10 @@ impl Flow {
             replay: intent.replay,
             upgrade: intent.upgrade,
             common: Rc::clone(&intent.edits),
-            own: attempt::contract(intent, &self.view, region, owner, least, now),
+            own: attempt::contract(intent, &self.view, region, owner, least, now)
+                .into_iter()
+                .chain(conditions)
+                .collect(),
         }))
     }
 
@@ -224,6 +220,8 @@ impl Flow {
             region,
             reason,
             cache: self.cache,
+            held: self.held.as_ref(),
+            collapsed: self.collapsed,
             attempts: self.attempts,
             crossed: self.crossed,
             asked: self.asked,
@@ -235,12 +233,14 @@ impl Flow {
         }
     }
 
-    /// Ends with an origin's answer, or goes on to find the home of a subject whom it names.
+    /// Ends with an origin's answer.
     fn settle(&mut self, ended: Ended, answer: &Answer<'_>, now: Timestamp) -> Step {
-        let owned = ended.owner.map(|owner| Ownership { home: owner.region(), epoch: owner.epoch() });
-        let shown = Shown { owned, least: ended.least, stale: ended.stale };
-        let ending = self.ending(Some(ended.region), ended.reason, now);
-        let (mut settlement, sign_in) = ending.answered(answer, &shown);
+        let settled = self.ending(Some(ended.region), ended.reason, now).answered(answer, &ended.asked());
+        self.settled(settled, now)
+    }
+
+    /// Ends, or goes on to find the home of a subject whom the origin names.
+    fn settled(&mut self, (mut settlement, sign_in): (Settlement, Option<SignIn>), now: Timestamp) -> Step {
         match sign_in {
             Some(sign_in) if sign_in.needs_home => {
                 let subject = sign_in.subject.clone();
@@ -269,4 +269,11 @@ struct Ended {
     /// What the region was told that its answer must show at least.
     least: Option<Mark>,
     stale: bool,
+}
+
+impl Ended {
+    /// What its answer stands for.
+    fn asked(&self) -> Asked {
+        Asked { owned: self.owner.map(|owner| owner.ownership()), least: self.least, stale: self.stale }
+    }
 }

@@ -30,6 +30,18 @@ impl Reading {
     fn at(&self, target: Target, fallback: Option<Target>) -> Self {
         Self { target, fallback, owner: self.owner, least: self.least.filter(|_| !target.stale) }
     }
+
+    /// The same read at the same region.
+    pub(super) fn again(&self) -> Self {
+        self.at(self.target, None)
+    }
+
+    /// How it ends if the region's answer goes to the client.
+    pub(super) fn ended(&self) -> Ended {
+        let Target { region, reason, stale } = self.target;
+        let owner = self.owner.filter(|owner| owner.region() == region);
+        Ended { region, reason, owner, least: self.least, stale }
+    }
 }
 
 impl Flow {
@@ -46,7 +58,7 @@ impl Flow {
         }
     }
 
-    fn ask(&mut self, reading: Reading, now: Timestamp) -> Step {
+    pub(super) fn ask(&mut self, reading: Reading, now: Timestamp) -> Step {
         let Target { region, reason, .. } = reading.target;
         self.trace.note(reason, region);
         let (owner, least) = (reading.owner, self.least_of(&reading));
@@ -95,10 +107,9 @@ impl Flow {
     }
 
     fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
-        let Target { region, reason, stale } = reading.target;
-        let sent_by = reading.owner.filter(|owner| owner.region() == region);
+        let ended = reading.ended();
         if answer.status == 421
-            && sent_by.is_some()
+            && ended.owner.is_some()
             && let Some(later) = self.later_owner(reading, answer)
         {
             let reason = Reason::Misdirected;
@@ -108,7 +119,7 @@ impl Flow {
                 self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
             });
         }
-        self.settle(Ended { region, reason, owner: sent_by, least: reading.least, stale }, answer, now)
+        self.about_the_copy(reading, answer, now).unwrap_or_else(|| self.settle(ended, answer, now))
     }
 
     /// A strictly later owner that the answer names.

@@ -1,12 +1,12 @@
 //! Whether a stored copy is as new as its reader may demand.
 
 use super::Flow;
-use crate::routing::{cache::Copy, plan::Freshness, position::Mark, session::Pin, time::Timestamp};
+use crate::routing::{cache::Variant, plan::Freshness, position::Mark, session::Pin, time::Timestamp};
 
 impl Flow {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
-    pub(super) fn satisfies(&self, copy: &Copy, now: Timestamp) -> bool {
+    pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
         let within = |bound| now.since(copy.made) <= bound;
         match &self.freshness {
@@ -26,13 +26,13 @@ impl Flow {
 }
 
 /// Whether all up to that mark is certainly in the copy.
-fn shows_all(copy: &Copy, pin: &Pin, mark: &Mark) -> bool {
+fn shows_all(copy: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
     let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
     certain || made_at_home_since(copy, pin)
 }
 
 /// Whether the home by which the pin counts made the copy after that. Whom this isolate takes for the home does not matter:
 /// what a region has had it still has, and another may have been the home before.
-fn made_at_home_since(copy: &Copy, pin: &Pin) -> bool {
+fn made_at_home_since(copy: &Variant<'_>, pin: &Pin) -> bool {
     copy.made >= pin.since && copy.region == pin.region
 }

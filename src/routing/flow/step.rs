@@ -1,25 +1,47 @@
 //! What a flow asks of whoever drives it, and what comes back.
 
-use crate::routing::{answer::Answer, attempt::Attempt, cache::CacheKey, settle::Settlement, subject::SubjectId};
+use std::time::Duration;
+
+use crate::routing::{
+    answer::Answer,
+    attempt::Attempt,
+    cache::{CacheKey, Probed},
+    settle::Settlement,
+    subject::SubjectId,
+};
 
 /// What to do next.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Look whether the edge holds a copy.
-    ProbeCache(CacheKey),
+    ProbeCache(Probe),
     /// Ask the home store where the subject lives.
     LookUpHome(SubjectId),
     /// Send to a region.
     Send(Box<Attempt>),
-    /// Answer the client; the flow is over.
+    /// Answer the client, then go on without it (RFC 5861 section 3); once at a time for each key.
+    Answer(Box<Settlement>, CacheKey),
+    /// Answer the client, if it has no answer yet; the flow is over.
     Finish(Box<Settlement>),
+}
+
+/// A look into the edge cache.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where.
+    pub key: CacheKey,
+    /// Where nothing is found and another request of this isolate is about to fill the place: how long to wait for it at
+    /// most, and then look again. Where there is none, others wait for this one. None: neither.
+    pub wait: Option<Duration>,
 }
 
 /// What came of a step.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// Of a probe: the stored response, if there is one.
-    Cache(Option<Answer<'a>>),
+    /// Of a probe.
+    Cache(Probed<'a>),
+    /// The client has its answer.
+    GoOn,
     /// Of a look-up.
     Home(Found<'a>),
     /// Of a send.

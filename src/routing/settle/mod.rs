@@ -1,14 +1,15 @@
 //! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
 
 mod answer;
+mod copy;
+mod keep;
 mod lessons;
 mod record;
 mod refusal;
 mod session;
 
 use super::{
-    answer::Answer,
-    cache::{CacheKey, Copy},
+    cache::{CacheKey, Held, range::Slice},
     headers::{Edit, Edits},
     intent::Intent,
     memory::Lesson,
@@ -22,6 +23,7 @@ use super::{
     trace::Trace,
     view::View,
 };
+pub use copy::Shown;
 pub use record::{CacheState, Pinned, Record, WriteOutcome};
 pub use refusal::{problem_fields, refusal};
 pub use session::SignIn;
@@ -38,7 +40,7 @@ pub struct Settlement {
     /// What the edge cache should keep.
     pub store: Option<Store>,
     /// What it should forget (RFC 9111 section 4.4).
-    pub invalidate: Option<CacheKey>,
+    pub invalidate: Vec<CacheKey>,
     /// What the home store should learn.
     pub publish: Vec<Publish>,
     /// What the isolate should learn.
@@ -52,21 +54,34 @@ pub struct Settlement {
 pub enum Source {
     /// The last origin that was asked.
     Origin,
-    /// The stored copy.
-    Copy,
-    /// The stored copy's fields without its body (304).
-    CopyHead,
+    /// The stored variant in that place, whole or in part.
+    Copy(usize, Option<Slice>),
+    /// The fields of the stored variant in that place, without its body.
+    CopyHead(usize),
     /// The router itself.
     Own(String),
 }
 
-/// A response to keep: under this key, with these changes to its header fields.
+/// An entry to keep.
 #[derive(Clone, Debug)]
 pub struct Store {
     /// The key.
     pub key: CacheKey,
-    /// The changes.
+    /// Where fields and body of its first variant come from.
+    pub base: Base,
+    /// The variants of the entry in hand that go on behind it.
+    pub carried: Vec<usize>,
+    /// The changes to the first variant's fields.
     pub edits: Edits,
+}
+
+/// Where the first variant of an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The origin's answer.
+    Origin,
+    /// The variant in that place of the entry in hand.
+    Held(usize),
 }
 
 /// An ownership for the home store.
@@ -95,6 +110,8 @@ pub struct Ending<'f> {
     pub(super) region: Option<RegionId>,
     pub(super) reason: Reason,
     pub(super) cache: CacheState,
+    pub(super) held: Option<&'f Held>,
+    pub(super) collapsed: bool,
     pub(super) attempts: u8,
     pub(super) crossed: bool,
     pub(super) asked: Timestamp,
@@ -108,7 +125,7 @@ pub struct Ending<'f> {
 
 /// What an origin's answer stands for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shown {
+pub(super) struct Asked {
     /// The ownership by which the region was asked, if it was asked as the owner.
     pub(super) owned: Option<Ownership>,
     /// What the region was told that its answer must show at least.
@@ -125,7 +142,7 @@ impl Ending<'_> {
             source,
             edits,
             store: None,
-            invalidate: None,
+            invalidate: Vec::new(),
             publish: publish.into_iter().collect(),
             lessons: self.lessons,
             record: Record {
@@ -149,6 +166,11 @@ impl Ending<'_> {
         }
     }
 
+    /// Why the request was forwarded, for `Cache-Status` (RFC 9211).
+    fn forwarded(&self) -> String {
+        format!("{}{}", self.cache.forwarded(), if self.collapsed { "; collapsed" } else { "" })
+    }
+
     /// What every answer says: who made it, and why there.
     fn signature(&self) -> Edits {
         let region = self.region.map(|id| self.view.topology().region(id).name.clone());
@@ -161,7 +183,7 @@ impl Ending<'_> {
     #[must_use]
     pub fn problem(self, problem: &Problem) -> Settlement {
         let mut edits = self.signature();
-        edits.push(Edit::Set("cache-status", self.cache.forwarded().to_owned()));
+        edits.push(Edit::Set("cache-status", self.forwarded()));
         edits.extend(problem_fields(problem));
         self.settlement(problem.status, Source::Own(problem.body()), edits)
     }
@@ -181,11 +203,5 @@ impl Ending<'_> {
             settlement.carry(&session, intent, view, now);
         }
         settlement
-    }
-
-    /// A stored copy for the client, fresh or stale.
-    #[must_use]
-    pub fn from_copy(self, copy: &Copy, stored: &Answer<'_>) -> Settlement {
-        answer::from_copy(self, copy, stored)
     }
 }

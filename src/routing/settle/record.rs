@@ -15,6 +15,10 @@ use crate::routing::{
 pub enum CacheState {
     /// Answered.
     Hit,
+    /// Answered with an expired copy while a new one is fetched.
+    Updating,
+    /// Answered with an expired copy, since the client takes one.
+    Tolerated,
     /// Answered with an expired copy, since every region failed.
     Stale,
     /// Held nothing.
@@ -23,10 +27,14 @@ pub enum CacheState {
     Expired,
     /// Held something that predates the session's write or the dataset's bound.
     TooOld,
+    /// Held nothing for a request with these fields.
+    VaryMiss,
     /// Held something coded in a way that the client cannot decode.
     Undecodable,
-    /// Was not asked, since the client wanted a new answer.
+    /// Held something that is not new enough for the client.
     NotWanted,
+    /// Was not asked: the method's answers never come from it.
+    Method,
     /// Took no part.
     Bypass,
 }
@@ -36,13 +44,17 @@ impl CacheState {
     #[must_use]
     pub fn reason(self) -> Reason {
         match self {
-            Self::Hit => Reason::CacheHit,
+            Self::Hit | Self::Tolerated => Reason::CacheHit,
+            Self::Updating => Reason::CacheUpdating,
             Self::Stale => Reason::CacheStale,
             Self::Miss => Reason::CacheMiss,
             Self::Expired => Reason::CacheExpired,
             Self::TooOld => Reason::CacheTooOld,
             Self::Undecodable => Reason::CacheUndecodable,
-            Self::NotWanted | Self::Bypass => Reason::CacheBypass,
+            Self::VaryMiss => Reason::CacheVaryMiss,
+            Self::NotWanted => Reason::CacheNotWanted,
+            Self::Method => Reason::CacheMethod,
+            Self::Bypass => Reason::CacheBypass,
         }
     }
 
@@ -51,9 +63,19 @@ impl CacheState {
     pub fn token(self) -> &'static str {
         match self {
             Self::Hit => "hit",
-            Self::Stale => "stale",
-            Self::Miss | Self::Expired | Self::TooOld | Self::Undecodable | Self::NotWanted => "miss",
-            Self::Bypass => "bypass",
+            Self::Stale | Self::Updating | Self::Tolerated => "stale",
+            Self::Miss | Self::Expired | Self::TooOld | Self::VaryMiss | Self::Undecodable | Self::NotWanted => "miss",
+            Self::Method | Self::Bypass => "bypass",
+        }
+    }
+
+    /// Why a copy answered that is not fresh; a detail of `Cache-Status`.
+    pub(super) fn indulgence(self) -> Option<&'static str> {
+        match self {
+            Self::Updating => Some("stale-while-revalidate"),
+            Self::Tolerated => Some("max-stale"),
+            Self::Stale => Some("stale-if-error"),
+            _ => None,
         }
     }
 
@@ -63,8 +85,9 @@ impl CacheState {
             Self::Miss => "homing; fwd=uri-miss",
             Self::Expired => "homing; fwd=stale",
             Self::TooOld | Self::NotWanted => "homing; fwd=request",
-            Self::Undecodable => "homing; fwd=vary-miss",
-            Self::Bypass | Self::Hit | Self::Stale => "homing; fwd=bypass",
+            Self::VaryMiss | Self::Undecodable => "homing; fwd=vary-miss",
+            Self::Method => "homing; fwd=method",
+            Self::Bypass | Self::Hit | Self::Updating | Self::Tolerated | Self::Stale => "homing; fwd=bypass",
         }
     }
 }

@@ -1,0 +1,227 @@
+//! What a shared cache may store, and as what (RFC 9111 section 3).
+
+use std::{borrow::Cow, time::Duration};
+
+use super::{
+    directives::Scope,
+    entry::{KEPT, Kept, Variant},
+    freshness::{Lifetime, Policy, Reuse, initial_age},
+    targeted::TARGETED,
+    vary::{selecting, selecting_names},
+};
+use crate::routing::{
+    headers::{Edit, Edits, Headers, strip_response},
+    intent::Lookup,
+    ownership::Epoch,
+    position::Shows,
+    time::Timestamp,
+};
+
+/// How long an expired copy is kept for the case that every region fails, where the response does not say.
+pub const GRACE: Duration = Duration::from_secs(3600);
+/// How long after it has expired a copy is kept that the origin can be asked about.
+const VALIDATED: Duration = Duration::from_secs(24 * 3600);
+/// The longest that the store is asked to keep anything.
+const LONGEST_KEPT: u64 = 365 * 24 * 3600;
+
+/// Why a response is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoStore {
+    /// A status that is partial, not final or, where the response asks for it, not understood here.
+    Status,
+    /// `no-store`, `private`, or `no-cache` with nothing to ask about.
+    Control,
+    /// It sets a cookie.
+    SetCookie,
+    /// No request can select it again (`Vary: *`).
+    Vary,
+    /// The request was authorised and the response does not say that it is for all.
+    Authorization,
+    /// It says nothing of how long it is fresh, and nothing may be guessed.
+    NoFreshness,
+    /// It is stale already, and nothing can be asked about it.
+    Stale,
+    /// The method's answers are not stored.
+    Method,
+}
+
+impl NoStore {
+    /// The word used in `Cache-Status` details.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Control => "cache-control",
+            Self::SetCookie => "set-cookie",
+            Self::Vary => "vary",
+            Self::Authorization => "authorization",
+            Self::NoFreshness => "no-freshness",
+            Self::Stale => "stale",
+            Self::Method => "method",
+        }
+    }
+}
+
+/// A response that may be stored.
+#[derive(Clone, Debug)]
+pub struct Storing<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields.
+    pub headers: &'a Headers<'a>,
+    /// When its request was sent.
+    pub asked: Timestamp,
+    /// When it came.
+    pub now: Timestamp,
+    /// The region that made it.
+    pub region: &'a str,
+    /// The generation of the ownership under which it was made.
+    pub epoch: Epoch,
+    /// What it shows, where its origin says that.
+    pub shows: Option<Shows>,
+    /// The request.
+    pub lookup: &'a Lookup,
+}
+
+/// What is stored of a response beside its body: its metadata, and what becomes of its header fields.
+///
+/// # Errors
+/// With the first rule that forbids storing it.
+pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore> {
+    let policy = Policy::of(response.headers);
+    permitted(response, &policy)?;
+    let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
+    let variant = variant(response, &policy, &names)?;
+    Ok((variant, stored_fields(response.headers, &policy)))
+}
+
+/// The metadata of a stored response that an origin has confirmed; `response` has its fields after the update, and what the
+/// new message does not say of itself stays as it was.
+///
+/// # Errors
+/// With the first rule that now forbids storing it.
+pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'static>, NoStore> {
+    let policy = Policy::of(response.headers);
+    permitted(response, &policy)?;
+    let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
+    let mut variant = variant(response, &policy, &names)?;
+    if names.is_empty() {
+        variant.selecting = old.selecting.clone();
+    }
+    variant.shows = variant.shows.or_else(|| old.shows.clone());
+    Ok(variant.into_owned())
+}
+
+/// Whether a response says itself how long it is fresh.
+#[must_use]
+pub fn is_explicit(headers: &Headers<'_>, now: Timestamp) -> bool {
+    matches!(Policy::of(headers).lifetime(headers, now, false), Lifetime::Explicit(_))
+}
+
+/// How long the store should keep an entry with these variants, in seconds: freshness is ours to judge.
+#[must_use]
+pub fn kept_for<'v>(variants: impl Iterator<Item = &'v Variant<'v>>, now: Timestamp) -> u64 {
+    let each = variants.map(|variant| {
+        let after = if variant.has_validator() { VALIDATED } else { Duration::ZERO };
+        let failing = variant.if_error.or((variant.reuse == Reuse::Allowed).then_some(GRACE)).unwrap_or_default();
+        let after = after.max(failing).max(variant.while_revalidate);
+        variant.fresh.saturating_sub(variant.current_age(now)).saturating_add(after).as_secs()
+    });
+    each.max().unwrap_or_default().clamp(1, LONGEST_KEPT)
+}
+
+/// What becomes of a response's fields when it is stored (RFC 9111 section 3.1): those of the connection go, those that may
+/// be used only after asking, and those that the store would take for its own.
+fn stored_fields(headers: &Headers<'_>, policy: &Policy) -> Edits {
+    let mut edits = strip_response(headers);
+    let named = policy.directives.no_cache.fields().iter().chain(policy.directives.private.fields());
+    edits.extend(named.filter(|name| headers.has(name)).map(|name| Edit::Remove(name.clone())));
+    let ours = ["age", "set-cookie", "proxy-authentication-info", TARGETED];
+    edits.extend(ours.iter().filter(|name| headers.has(name)).map(|name| Edit::Remove((*name).to_owned())));
+    edits
+}
+
+/// RFC 9111 section 3, but for freshness.
+fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
+    let said = &policy.directives;
+    let status = response.status;
+    if status < 200 || matches!(status, 206 | 304) || (said.must_understand && !is_understood(status)) {
+        return Err(NoStore::Status);
+    }
+    // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
+    if (said.no_store && !said.must_understand) || said.private == Scope::Whole {
+        return Err(NoStore::Control);
+    }
+    let excepted = || said.private.fields().iter().chain(said.no_cache.fields()).any(|name| name == "set-cookie");
+    if response.headers.has("set-cookie") && !excepted() {
+        return Err(NoStore::SetCookie);
+    }
+    // Section 3.5.
+    let for_all = said.public || said.must_revalidate || said.s_maxage.is_some();
+    if response.lookup.authorized && !for_all {
+        return Err(NoStore::Authorization);
+    }
+    Ok(())
+}
+
+/// The final statuses of RFC 9110, whose rules for caches are kept here.
+fn is_understood(status: u16) -> bool {
+    matches!(status, 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
+}
+
+/// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1); of failures nothing is guessed.
+fn is_heuristic(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414)
+}
+
+fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Result<Variant<'a>, NoStore> {
+    let Storing { status, headers, asked, now, region, epoch, lookup, .. } = *response;
+    // A guess is never made for a request by which the origin could know the user: that takes its word.
+    let known = lookup.authorized || lookup.cookies;
+    let guess = (is_heuristic(status) || (policy.directives.public && status < 500)) && !known;
+    let reuse = policy.reuse();
+    let fresh = match policy.lifetime(headers, now, guess) {
+        Lifetime::Explicit(span) | Lifetime::Heuristic(span) => span,
+        Lifetime::None if reuse == Reuse::Validated => Duration::ZERO,
+        Lifetime::None => return Err(NoStore::NoFreshness),
+    };
+    let mut kept = Kept::default();
+    for (place, name) in kept.0.iter_mut().zip(KEPT) {
+        let lines: Vec<_> = headers.all(name).collect();
+        *place = match lines.as_slice() {
+            [] => None,
+            [line] => Some(Cow::Borrowed(*line)),
+            lines => Some(Cow::Owned(lines.join(", "))),
+        };
+    }
+    // By their word alone an expired copy may go on; `must-revalidate` is the stronger one.
+    let lenient = matches!(reuse, Reuse::Allowed | Reuse::ByWord);
+    let variant = Variant {
+        selecting: selecting(names, &lookup.fields, lookup.coding).into(),
+        status,
+        made: asked,
+        came: now,
+        age: initial_age(headers, asked, now),
+        fresh,
+        while_revalidate: policy.directives.stale_while_revalidate.filter(|_| lenient).unwrap_or_default(),
+        if_error: policy.directives.stale_if_error.filter(|_| lenient),
+        reuse,
+        region: region.into(),
+        epoch,
+        shows: response.shows.clone(),
+        kept,
+    };
+    if !variant.has_validator() {
+        let expired = variant.age >= fresh.saturating_add(variant.while_revalidate);
+        if reuse == Reuse::Validated {
+            return Err(NoStore::Control);
+        } else if expired {
+            return Err(NoStore::Stale);
+        }
+    }
+    Ok(variant)
+}
+
+#[cfg(test)]
+#[path = "storing_tests.rs"]
+mod tests;

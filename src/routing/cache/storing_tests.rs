@@ -1,0 +1,117 @@
+use super::*;
+use crate::routing::intent::Lookup;
+
+const SENT: Timestamp = Timestamp(784_111_777_000);
+const CAME: Timestamp = Timestamp(784_111_777_500);
+
+fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Duration, Vec<String>), NoStore> {
+    let headers = Headers(fields.to_vec());
+    let storing = Storing {
+        status,
+        headers: &headers,
+        asked: SENT,
+        now: CAME,
+        region: "eu",
+        epoch: Epoch::FIRST,
+        shows: None,
+        lookup,
+    };
+    let (variant, edits) = store(&storing)?;
+    let removed = edits.iter().filter_map(|edit| match edit {
+        Edit::Remove(name) => Some(name.clone()),
+        _ => None,
+    });
+    Ok((variant.fresh, removed.collect()))
+}
+
+fn plain(status: u16, fields: &[(&str, &str)]) -> Result<u64, NoStore> {
+    stored(status, &Lookup::default(), fields).map(|(fresh, _)| fresh.as_secs())
+}
+
+const FRESH: (&str, &str) = ("cache-control", "max-age=10");
+const TAG: (&str, &str) = ("etag", "\"1\"");
+const DATE: (&str, &str) = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+const MODIFIED: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:47:57 GMT");
+
+#[test]
+fn what_a_shared_cache_must_not_store() {
+    // RFC 9111 section 3.
+    for status in [100, 206, 304] {
+        assert_eq!(plain(status, &[FRESH]), Err(NoStore::Status));
+    }
+    for control in ["private", "no-store", "no-cache", "private, no-cache=\"set-cookie\""] {
+        assert_eq!(plain(200, &[FRESH, ("cache-control", control)]), Err(NoStore::Control), "{control}");
+    }
+    assert_eq!(plain(200, &[FRESH, ("set-cookie", "a=b")]), Err(NoStore::SetCookie));
+    assert_eq!(plain(200, &[FRESH, ("vary", "*")]), Err(NoStore::Vary));
+    assert_eq!(plain(200, &[]), Err(NoStore::NoFreshness));
+    assert_eq!(plain(200, &[TAG]), Err(NoStore::NoFreshness), "a tag alone is no permission");
+    assert_eq!(plain(200, &[("expires", "0")]), Err(NoStore::Stale));
+    assert_eq!(plain(200, &[FRESH, ("age", "10")]), Err(NoStore::Stale));
+}
+
+#[test]
+fn any_final_status_may_be_stored_by_its_own_word() {
+    for status in [200, 204, 299, 302, 307, 400, 404, 499, 500, 503, 599] {
+        assert_eq!(plain(status, &[FRESH]), Ok(10), "{status}");
+    }
+    // Section 5.2.2.3.
+    assert_eq!(plain(599, &[("cache-control", "max-age=10, must-understand")]), Err(NoStore::Status));
+    assert_eq!(plain(200, &[("cache-control", "max-age=10, must-understand, no-store")]), Ok(10));
+}
+
+#[test]
+fn a_lifetime_is_guessed_from_a_date_of_change_and_never_for_failures() {
+    // RFC 9111 section 4.2.2, RFC 9110 section 15.1.
+    for status in [200, 203, 204, 301, 404, 405, 410, 414] {
+        assert_eq!(plain(status, &[DATE, MODIFIED]), Ok(10), "{status}");
+    }
+    for status in [201, 202, 302, 403, 500, 501, 502, 503, 504, 599] {
+        assert_eq!(plain(status, &[DATE, MODIFIED]), Err(NoStore::NoFreshness), "{status}");
+    }
+    let public = ("cache-control", "public");
+    assert_eq!(
+        (plain(403, &[DATE, MODIFIED, public]), plain(599, &[DATE, MODIFIED, public])),
+        (Ok(10), Err(NoStore::NoFreshness))
+    );
+    let known = Lookup { cookies: true, ..Lookup::default() };
+    assert_eq!(stored(200, &known, &[DATE, MODIFIED]), Err(NoStore::NoFreshness));
+    assert!(stored(200, &known, &[FRESH]).is_ok());
+}
+
+#[test]
+fn an_authorised_answer_needs_permission() {
+    // Section 3.5.
+    let authorized = Lookup { authorized: true, ..Lookup::default() };
+    assert_eq!(stored(200, &authorized, &[FRESH]), Err(NoStore::Authorization));
+    for permission in ["public", "s-maxage=10", "must-revalidate"] {
+        assert!(stored(200, &authorized, &[FRESH, ("cache-control", permission)]).is_ok(), "{permission}");
+    }
+}
+
+#[test]
+fn what_can_be_asked_about_is_stored_though_it_is_stale_or_no_cache() {
+    assert_eq!(plain(200, &[("cache-control", "no-cache"), TAG]), Ok(0));
+    assert_eq!(plain(200, &[("cache-control", "max-age=0"), MODIFIED]), Ok(0));
+}
+
+#[test]
+fn fields_that_must_not_be_stored_are_left_out() {
+    // Section 3.1, and the qualified forms of no-cache and private.
+    let control = ("cache-control", "max-age=10, no-cache=\"a\", private=\"set-cookie, b\"");
+    let fields = [
+        control,
+        ("a", "1"),
+        ("b", "2"),
+        ("c", "3"),
+        ("set-cookie", "x=y"),
+        ("connection", "d"),
+        ("d", "4"),
+        ("age", "1"),
+    ];
+    let (_, removed) = stored(200, &Lookup::default(), &fields).unwrap();
+    for name in ["a", "b", "set-cookie", "connection", "d", "age"] {
+        assert!(removed.iter().any(|gone| gone == name), "{name}");
+    }
+    assert!(!removed.iter().any(|gone| gone == "c"));
+}

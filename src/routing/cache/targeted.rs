@@ -1,0 +1,128 @@
+//! Targeted cache control (RFC 9213): `CDN-Cache-Control`, a structured dictionary (RFC 9651), takes the place of
+//! `Cache-Control` and `Expires` here and leaves those to the caches behind us.
+
+use std::{convert::Infallible, time::Duration};
+
+use sfv::{
+    BareItemFromInput, KeyRef, Parser,
+    visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor},
+};
+
+use super::directives::{Directives, LARGEST, Scope};
+
+/// The field of our target list.
+pub const TARGETED: &str = "cdn-cache-control";
+
+/// The directives of its combined lines; none if there are none or if they do not parse (RFC 9213 section 2.1).
+#[must_use]
+pub fn targeted(combined: &str) -> Option<Directives> {
+    let mut members = Members::default();
+    Parser::new(combined).parse_dictionary_with_visitor(&mut members).ok()?;
+    // Of a repeated key the last counts (RFC 9651 section 4.2.2), so they are taken in only now.
+    let mut read = Directives::default();
+    for (name, value) in &members.0 {
+        take(&mut read, name, value);
+    }
+    (!members.0.is_empty()).then_some(read)
+}
+
+/// A member's value, as far as a directive can use it.
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    /// True: a directive without an argument.
+    Given,
+    /// A whole number.
+    Seconds(i64),
+    /// Text: names of fields.
+    Text(String),
+    /// Of a type that no directive has.
+    Other,
+}
+
+#[derive(Default)]
+struct Members<'de>(Vec<(&'de str, Value)>);
+
+fn take(read: &mut Directives, name: &str, value: &Value) {
+    let span = match name {
+        "no-cache" | "private" => {
+            let scope = if name == "private" { &mut read.private } else { &mut read.no_cache };
+            return match value {
+                Value::Text(names) => scope.take(names),
+                _ => *scope = Scope::Whole,
+            };
+        }
+        "max-age" => &mut read.max_age,
+        "s-maxage" => &mut read.s_maxage,
+        "stale-while-revalidate" => &mut read.stale_while_revalidate,
+        "stale-if-error" => &mut read.stale_if_error,
+        // `?0` says no; only what permits something is taken at its word there.
+        "public" | "must-understand" if *value != Value::Given => return,
+        flag => return read.raise(flag),
+    };
+    // What is no number of seconds is stale at once, as in Cache-Control.
+    let seconds = if let Value::Seconds(seconds) = value { u64::try_from(*seconds).unwrap_or(0) } else { 0 };
+    *span = Some(Duration::from_secs(seconds.min(LARGEST)));
+}
+
+impl<'de> DictionaryVisitor<'de> for Members<'de> {
+    type Error = Infallible;
+
+    fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
+        self.0.retain(|(name, _)| *name != key.as_str());
+        self.0.push((key.as_str(), Value::Other));
+        Ok(Member(self.0.last_mut().map(|(_, value)| value)))
+    }
+}
+
+struct Member<'a>(Option<&'a mut Value>);
+
+impl<'de> ItemVisitor<'de> for Member<'_> {
+    type Error = Infallible;
+
+    fn bare_item(self, item: BareItemFromInput<'de>) -> Result<impl ParameterVisitor<'de>, Infallible> {
+        if let Some(value) = self.0 {
+            *value = match item {
+                BareItemFromInput::Boolean(true) => Value::Given,
+                BareItemFromInput::Integer(seconds) => Value::Seconds(seconds.into()),
+                BareItemFromInput::String(text) => Value::Text(text.as_str().to_owned()),
+                BareItemFromInput::Token(text) => Value::Text(text.as_str().to_owned()),
+                _ => Value::Other,
+            };
+        }
+        Ok(Ignored)
+    }
+}
+
+impl<'de> EntryVisitor<'de> for Member<'_> {
+    fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
+        Ok(Ignored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_is_read() {
+        let read = targeted("max-age=60;x=1, public, no-cache=\"set-cookie\", stale-if-error=5").unwrap();
+        assert_eq!((read.max_age, read.public), (Some(Duration::from_secs(60)), true));
+        assert_eq!(read.no_cache.fields(), ["set-cookie"]);
+        assert_eq!(read.stale_if_error, Some(Duration::from_secs(5)));
+        assert_eq!(targeted("max-age=1, max-age=2").unwrap().max_age, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_is_empty_or_does_not_parse_is_no_word_at_all() {
+        for broken in ["", "max-age=10,", "Max-Age=10", "max-age=", "a b", "max-age=\"1"] {
+            assert_eq!(targeted(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_of_another_type_is_stale_at_once() {
+        for odd in ["max-age=1.5", "max-age", "max-age=abc", "max-age=(1 2)", "max-age=-5"] {
+            assert_eq!(targeted(odd).unwrap().max_age, Some(Duration::ZERO), "{odd}");
+        }
+    }
+}

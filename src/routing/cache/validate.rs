@@ -1,0 +1,126 @@
+//! Validation: asking the origin whether a stored response still holds, and telling a client that its own does
+//! (RFC 9111 section 4.3, RFC 9110 section 13).
+
+use super::{entry::Variant, freshness::http_date};
+use crate::routing::{
+    headers::{Edit, Edits, Headers, strip_response},
+    intent::Conditions,
+};
+
+/// Fields of a 304 that never change a stored response: they are about the message or the stored body
+/// (RFC 9111 section 3.2), or are ours to say.
+const NOT_UPDATED: [&str; 10] = [
+    "age",
+    "cache-control",
+    "cdn-cache-control",
+    "content-encoding",
+    "content-length",
+    "content-md5",
+    "content-range",
+    "etag",
+    "proxy-authentication-info",
+    "set-cookie",
+];
+
+/// The conditions by which an origin is asked about a stored response (RFC 9111 section 4.3.1). Tags of the client's go along,
+/// so that an origin that has none of ours can spare the client the body too.
+#[must_use]
+pub fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
+    let mut edits: Edits = ["if-none-match", "if-modified-since"].map(|name| Edit::Remove(name.to_owned())).to_vec();
+    if let Some(tag) = variant.kept.get("etag") {
+        let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*" && !names_tag(tags, tag));
+        let tags = theirs.map_or_else(|| tag.to_owned(), |theirs| format!("{tag}, {theirs}"));
+        edits.push(Edit::Set("if-none-match", tags));
+    }
+    if let Some(date) = variant.kept.get("last-modified") {
+        edits.push(Edit::Set("if-modified-since", date.to_owned()));
+    }
+    edits
+}
+
+/// Whom a 304 is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirms {
+    /// The stored response.
+    Stored,
+    /// What the client holds.
+    Client,
+    /// Nothing that anybody here knows of.
+    Nothing,
+}
+
+/// Which response a 304 confirms, when asked by [`conditions`] (RFC 9111 section 4.3.4).
+#[must_use]
+pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Conditions) -> Confirms {
+    let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*");
+    match (headers.get("etag"), variant.kept.get("etag")) {
+        (Some(said), Some(stored)) if same_weakly(said, stored) => Confirms::Stored,
+        (Some(said), _) if theirs.is_some_and(|tags| names_tag(tags, said)) => Confirms::Client,
+        // A date was asked about, and the tag is new to us: without one stored there is nothing that it contradicts.
+        (Some(said), None) if said.trim_start().starts_with("W/") => Confirms::Stored,
+        (Some(_), _) => Confirms::Nothing,
+        // Two were asked about, and it does not say which it means.
+        (None, Some(stored)) if theirs.is_some_and(|tags| !names_tag(tags, stored)) => Confirms::Client,
+        (None, _) => Confirms::Stored,
+    }
+}
+
+/// What a 304, or the answer to a HEAD, changes of the stored fields (RFC 9111 section 3.2).
+#[must_use]
+pub fn updates(headers: &Headers<'_>) -> Edits {
+    let gone = strip_response(headers);
+    let stays = |name: &str| {
+        !NOT_UPDATED.contains(&name) && !gone.iter().any(|edit| matches!(edit, Edit::Remove(gone) if gone == name))
+    };
+    let mut edits = Edits::new();
+    for (at, (name, value)) in headers.0.iter().enumerate().filter(|(_, (name, _))| stays(name)) {
+        if !headers.0.iter().take(at).any(|(earlier, _)| earlier == name) {
+            edits.push(Edit::Remove((*name).to_owned()));
+        }
+        edits.push(Edit::Add((*name).to_owned(), (*value).to_owned()));
+    }
+    edits
+}
+
+/// Whether the answer to a HEAD is about the stored response: each validator and the length that it has must be the same
+/// (RFC 9111 section 4.3.5).
+#[must_use]
+pub fn same_representation(headers: &Headers<'_>, variant: &Variant<'_>, length: Option<u64>) -> bool {
+    let same = |name| headers.get(name).is_none_or(|said| variant.kept.get(name) == Some(said));
+    let said: Option<u64> = headers.get("content-length").and_then(|said| said.trim().parse().ok());
+    same("etag") && same("last-modified") && said.is_none_or(|said| length.is_none_or(|length| length == said))
+}
+
+/// Whether the client holds the stored response already (RFC 9111 section 4.3.2): `If-None-Match` by weak comparison; only
+/// without it `If-Modified-Since`, against `Last-Modified`, else `Date`, else the time at which it came.
+#[must_use]
+pub fn client_has(variant: &Variant<'_>, client: &Conditions) -> bool {
+    if !(200..300).contains(&variant.status) {
+        return false;
+    }
+    if let Some(tags) = &client.if_none_match {
+        return tags.trim() == "*" || variant.kept.get("etag").is_some_and(|tag| names_tag(tags, tag));
+    }
+    let Some(since) = client.if_modified_since.as_deref().and_then(http_date) else { return false };
+    let changed = ["last-modified", "date"].iter().find_map(|name| variant.kept.get(name).and_then(http_date));
+    changed.unwrap_or(variant.came) <= since
+}
+
+/// Whether a list of entity tags names that one (RFC 9110 section 8.8.3.2: weak comparison).
+fn names_tag(tags: &str, tag: &str) -> bool {
+    let mut quoted = false;
+    tags.split(move |letter| {
+        quoted ^= letter == '"';
+        letter == ',' && !quoted
+    })
+    .any(|candidate| same_weakly(candidate, tag))
+}
+
+fn same_weakly(one: &str, other: &str) -> bool {
+    let opaque = |tag: &str| -> String { tag.trim().trim_start_matches("W/").to_owned() };
+    opaque(one) == opaque(other)
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

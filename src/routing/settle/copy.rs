@@ -1,0 +1,134 @@
+//! Settling a stored copy: as it is, or as an origin has just confirmed it.
+
+use super::{Asked, Ending, Settlement, SignIn, Source, answer::stale, keep::Kept, session};
+use crate::routing::{
+    answer::Answer,
+    cache::{
+        ENTRY, Held, Variant,
+        range::{Ranged, ranged},
+        validate::{client_has, updates},
+    },
+    headers::{Edit, Edits},
+    intent::{CacheUse, Method},
+    reason::Reason,
+    time::Timestamp,
+};
+
+/// A stored variant that is shown to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Its place in the entry.
+    pub at: usize,
+    /// Its metadata.
+    pub variant: &'a Variant<'a>,
+    /// The length of its body, where it is known.
+    pub length: Option<u64>,
+}
+
+impl Ending<'_> {
+    /// A stored copy for the client, fresh or stale.
+    #[must_use]
+    pub fn from_copy(self, shown: &Shown<'_>) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let variant = shown.variant;
+        let age = variant.current_age(now);
+        let left = i128::from(variant.fresh.as_secs()) - i128::from(age.as_secs());
+        let mut edits = own_fields(variant, now);
+        edits.extend(self.signature());
+        let collapsed = if self.collapsed { "; collapsed" } else { "" };
+        edits.push(Edit::Set(
+            "cache-status",
+            match self.cache.indulgence() {
+                Some(detail) => format!("homing; hit; ttl={left}; detail={detail}"),
+                None if self.collapsed => format!("homing; fwd=uri-miss{collapsed}; ttl={left}"),
+                None => format!("homing; hit; ttl={left}"),
+            },
+        ));
+        let is_stale = self.reason == Reason::CacheStale;
+        if is_stale {
+            edits.push(Edit::Set("homing-consistency", stale(Some(age))));
+        }
+        let (status, source) = self.body_of(shown, &mut edits);
+        let changed = session::after_copy(intent, view, variant.shows.as_ref(), now);
+        let mut settlement = self.settlement(status, source, edits);
+        if let Some(session) = changed {
+            settlement.carry(&session, intent, view, now);
+        }
+        settlement
+    }
+
+    /// The held copy after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
+    /// for the store too, unless the answer may be older than the reader demands.
+    pub(in crate::routing) fn validated(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
+        let held = self.held;
+        let Some((held, (at, old))) = held.and_then(|held| Some((held, held.selected()?))) else {
+            return self.answered(answer, asked);
+        };
+        let stated = self.learn_position(answer, asked.owned);
+        let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated));
+        let variant = confirmed.as_ref().unwrap_or(&old);
+        let shown = Shown { at, variant, length: held.length(at) };
+        let mut edits = updates(&answer.headers);
+        edits.extend(own_fields(variant, self.now));
+        edits.extend(answer.headers.all("set-cookie").map(|line| Edit::Append("set-cookie", line.to_owned())));
+        edits.extend(self.signature());
+        edits.extend(self.staleness(asked));
+        let (status, source) = self.body_of(&shown, &mut edits);
+        let kept =
+            if asked.stale { Kept::default() } else { self.keep_confirmed(held, at, confirmed.as_ref(), answer) };
+        edits.push(Edit::Set("cache-status", self.status_of(304, &kept)));
+        let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
+        settlement.carry_out(kept, Vec::new());
+        (settlement, sign_in)
+    }
+
+    /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
+    fn body_of(&self, shown: &Shown<'_>, edits: &mut Edits) -> (u16, Source) {
+        let Shown { at, variant, length } = *shown;
+        let CacheUse::Use(lookup) = &self.intent.cache else { return (variant.status, Source::Copy(at, None)) };
+        if client_has(variant, &lookup.conditions) {
+            edits.push(Edit::Remove("content-length".to_owned()));
+            return (304, Source::CopyHead(at));
+        }
+        if lookup.method == Method::Head {
+            edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
+            return (variant.status, Source::CopyHead(at));
+        }
+        match ranged(variant, &lookup.conditions, length) {
+            Ranged::Whole => (variant.status, Source::Copy(at, None)),
+            Ranged::Part(slice) => {
+                edits.push(Edit::Set("content-range", slice.field()));
+                edits.push(Edit::Set("content-length", slice.length.to_string()));
+                (206, Source::Copy(at, Some(slice)))
+            }
+            Ranged::Unsatisfiable(whole) => {
+                edits.push(Edit::Set("content-range", format!("bytes */{whole}")));
+                edits.push(Edit::Set("content-length", "0".to_owned()));
+                (416, Source::CopyHead(at))
+            }
+        }
+    }
+}
+
+/// The fields that the store keeps for itself, as the origin sent them, and the age (RFC 9111 section 5.1).
+fn own_fields(variant: &Variant<'_>, now: Timestamp) -> Edits {
+    let mut edits = vec![
+        Edit::Remove(ENTRY.to_owned()),
+        // The store's own word on its hit; ours is Cache-Status.
+        Edit::Remove("cf-cache-status".to_owned()),
+    ];
+    edits.push(match variant.kept.get("cache-control") {
+        Some(control) => Edit::Set("cache-control", control.to_owned()),
+        None => Edit::Remove("cache-control".to_owned()),
+    });
+    edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
+    edits.push(Edit::Set("age", variant.current_age(now).as_secs().to_string()));
+    edits
+}
+
+/// Whether the entry in hand is about the request at all.
+pub(super) fn selected(held: Option<&Held>) -> Option<(&Held, usize, Variant<'_>)> {
+    let held = held?;
+    let (at, variant) = held.selected()?;
+    Some((held, at, variant))
+}

@@ -1,0 +1,200 @@
+//! What the edge cache keeps after an origin's answer, and what it gives up.
+
+use super::{Asked, Base, Ending, Settlement, Store, copy::selected};
+use crate::routing::{
+    answer::Answer,
+    cache::{
+        CacheKey, ENTRY, Held, NoStore, Storing, Variant, entry, select, storing,
+        validate::{same_representation, updates},
+        vary::selects,
+    },
+    copies,
+    headers::{Edit, Edits, Headers},
+    intent::{CacheUse, Lookup, Method},
+    memory::Lesson,
+    ownership::Epoch,
+    position::{Shows, Stated},
+    time::Timestamp,
+};
+
+/// What becomes of an answer in the edge cache.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// What is stored.
+    pub(super) store: Option<Store>,
+    /// Why it is not.
+    pub(super) refused: Option<NoStore>,
+    /// What is forgotten.
+    pub(super) gone: Option<CacheKey>,
+}
+
+impl Kept {
+    fn refused(why: NoStore) -> Self {
+        Self { refused: Some(why), ..Self::default() }
+    }
+}
+
+/// Under which ownership an answer was made, and what it shows.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    epoch: Epoch,
+    shows: Option<Shows>,
+}
+
+impl Ending<'_> {
+    /// What the edge cache keeps of an answer, which is nothing of one that may be older than was promised; learned either
+    /// way, so that it is not asked in vain next time.
+    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> Kept {
+        if asked.stale {
+            return Kept::default();
+        }
+        let from = &self.origin(asked, stated);
+        match &self.intent.cache {
+            CacheUse::Bypass(_) => Kept::default(),
+            CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(answer, from),
+            CacheUse::Use(lookup) => self.keep_get(lookup, answer, from),
+            CacheUse::Fill(lookup) => self.keep_post(lookup, answer, from),
+        }
+    }
+
+    /// What the answer to such a send is from.
+    pub(super) fn origin(&self, asked: &Asked, stated: Option<Stated>) -> Origin {
+        let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch);
+        let shows = stated.map(|stated| Shows::of(&stated, asked.least, self.view.topology()));
+        Origin { epoch, shows }
+    }
+
+    fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let key = copies::key(self.intent, self.view);
+        let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
+        match kept {
+            Ok((variant, edits)) => {
+                let carried = self.held.map(|held| carried(held, lookup, &variant, self.now)).unwrap_or_default();
+                let store = self.entry(key, Base::Origin, edits, &variant, &carried);
+                self.lessons.push(Lesson::Cacheable(store.key.hash()));
+                Kept { store: Some(store), ..Kept::default() }
+            }
+            Err(why) => {
+                // These say something of the resource; the others only of this answer.
+                if matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness) {
+                    self.lessons.push(Lesson::Uncacheable(key.hash()));
+                }
+                Kept::refused(why)
+            }
+        }
+    }
+
+    /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
+    fn keep_head(&mut self, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
+            return Kept::default();
+        };
+        if !same_representation(&answer.headers, &old, held.length(at)) {
+            return Kept { gone: Some(copies::key(self.intent, self.view)), ..Kept::default() };
+        }
+        let confirmed = self.confirmed(&old, answer, from);
+        self.keep_confirmed(held, at, confirmed.as_ref(), answer)
+    }
+
+    /// The answer to a POST that says that it is what a GET would get, and for how long (RFC 9110 section 9.3.3).
+    fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.intent, to));
+        let Some(key) = copies::as_read(self.intent, self.view).filter(|_| itself && answer.status == 200) else {
+            return Kept::refused(NoStore::Method);
+        };
+        let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NoStore::Method) };
+        match storing::store(&storing) {
+            Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => {
+                Kept { store: Some(self.entry(key, Base::Origin, edits, &variant, &[])), ..Kept::default() }
+            }
+            Ok(_) => Kept::refused(NoStore::NoFreshness),
+            Err(why) => Kept::refused(why),
+        }
+    }
+
+    /// The metadata of a stored variant after an origin has confirmed it; none if it may not be stored any longer.
+    pub(super) fn confirmed<'v>(
+        &self,
+        old: &Variant<'v>,
+        answer: &Answer<'_>,
+        from: &Origin,
+    ) -> Option<Variant<'static>> {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
+        let new = answer.headers.0.iter().filter(|(name, _)| !matches!(*name, "set-cookie" | "content-encoding"));
+        fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
+        let merged = Answer { status: old.status, headers: Headers(fields) };
+        let storing = self.storing(&merged, from, lookup)?;
+        storing::confirm(&storing, old).ok()
+    }
+
+    /// Keeps a variant that an origin has confirmed, with the fields that came; or gives it up.
+    pub(super) fn keep_confirmed(
+        &mut self,
+        held: &Held,
+        at: usize,
+        confirmed: Option<&Variant<'_>>,
+        answer: &Answer<'_>,
+    ) -> Kept {
+        let key = copies::key(self.intent, self.view);
+        let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
+        let count = held.variants().len();
+        let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
+        let store = self.entry(key, Base::Held(at), updates(&answer.headers), variant, &carried);
+        Kept { store: Some(store), ..Kept::default() }
+    }
+
+    fn storing<'a>(&'a self, answer: &'a Answer<'a>, from: &Origin, lookup: &'a Lookup) -> Option<Storing<'a>> {
+        let topology = self.view.topology();
+        Some(Storing {
+            status: answer.status,
+            headers: &answer.headers,
+            asked: self.asked,
+            now: self.now,
+            region: &topology.region(self.region?).name,
+            epoch: from.epoch,
+            shows: from.shows.clone(),
+            lookup,
+        })
+    }
+
+    /// The entry with this variant first. The store drops it when its own max-age ends, so it is given all of its use.
+    fn entry(&self, key: CacheKey, base: Base, mut edits: Edits, variant: &Variant<'_>, carried: &[usize]) -> Store {
+        let held = self.held.map(Held::variants).unwrap_or_default();
+        let (text, carried) = entry::write(variant, &held, carried);
+        let others = carried.iter().filter_map(|place| held.get(*place));
+        let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), self.now);
+        edits.push(Edit::Set(ENTRY, text));
+        edits.push(Edit::Set("cache-control", format!("public, max-age={kept_for}")));
+        Store { key, base, carried, edits }
+    }
+}
+
+impl Settlement {
+    /// Takes over what becomes of the answer in the edge cache. What is stored anew is not forgotten.
+    pub(super) fn carry_out(&mut self, kept: Kept, useless: Vec<CacheKey>) {
+        let stored = kept.store.as_ref().map(|store| &store.key);
+        self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
+        self.store = kept.store;
+    }
+}
+
+/// Whether a kept field is what it was, since the new message does not bring it.
+fn stays(name: &str, new: &Headers<'_>) -> bool {
+    matches!(name, "etag" | "content-encoding") || !new.has(name)
+}
+
+/// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
+/// new one answers all, and nothing else would be found.
+fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
+    let goes_on = |old: &Variant<'_>| {
+        let language = old.kept.get("content-language");
+        !new.selecting.is_empty()
+            && !old.selecting.is_empty()
+            && old.selecting != new.selecting
+            && !selects(&old.selecting, language, &lookup.fields, lookup.coding)
+            && (old.has_validator() || select::survives(old, &lookup.wants, now))
+    };
+    let variants = held.variants();
+    variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()
+}
