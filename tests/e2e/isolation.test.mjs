@@ -11,13 +11,13 @@ before(async () => {
 });
 after(stopAll);
 
-/** Sends the beginning of a request and resets the connection once a region has the request. */
+/** Sends the beginning of a request, `head(n)`, and resets the connection once a region has the request. */
 async function vanish(count, head, path) {
   const before = (await regions.us.state()).requests;
-  const sockets = Array.from({ length: count }, () => {
+  const sockets = Array.from({ length: count }, (_, n) => {
     const socket = net.connect(new URL(router.url).port, "127.0.0.1");
     socket.on("error", () => {});
-    socket.write(head);
+    socket.write(head(n));
     return socket;
   });
   await waitUntil(async () => (await regions.us.state()).requests >= before + count, `${count} requests for ${path} have come`);
@@ -25,9 +25,10 @@ async function vanish(count, head, path) {
 }
 
 test("1,000 clients that reset their connections mid-request leave nothing behind", async () => {
-  const read = "GET /slow?ms=600000 HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nX-Padding: " + "x".repeat(4000) + "\r\n\r\n";
+  // Each of its own place in the cache: otherwise they would wait for one another.
+  const read = (n) => `GET /slow?ms=600000&n=${n} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nX-Padding: ${"x".repeat(4000)}\r\n\r\n`;
   const body = "y".repeat(200_000);
-  const write = `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length * 2}\r\n\r\n${body}`;
+  const write = () => `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length * 2}\r\n\r\n${body}`;
   const memory = async () => (await router.snapshot()).memory_bytes;
   const round = async () => {
     await vanish(40, read, "reads");
@@ -41,6 +42,21 @@ test("1,000 clients that reset their connections mid-request leave nothing behin
   const grown = (await memory()) - before;
   assert.ok(grown <= 256 * 1024, `Wasm memory grew by ${grown} bytes`);
   assert.equal((await new Client(router.url, "us").get("/echo")).status, 200);
+});
+
+test("clients that wait for another one's answer and reset their connections leave nothing behind", async () => {
+  const read = "GET /slow?ms=600000&waited HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\n\r\n";
+  const sockets = Array.from({ length: 30 }, () => {
+    const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write(read);
+    return socket;
+  });
+  await waitUntil(async () => (await router.snapshot()).in_flight === 30, "thirty wait for one");
+  const asked = await waitUntil(async () => (await regions.us.seen("/slow?ms=600000&waited")).length, "one has asked");
+  for (const socket of sockets.reverse()) socket.resetAndDestroy();
+  await waitUntil(async () => (await router.snapshot()).in_flight === 0, "no flow is left", 30_000);
+  assert.equal((await regions.us.seen("/slow?ms=600000&waited")).length, asked, "nobody has asked for themselves meanwhile");
 });
 
 test("a panic ends its own request with 500 and harms none in flight", async () => {

@@ -43,6 +43,8 @@ pub fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
 pub enum Confirms {
     /// The stored response.
     Stored,
+    /// The stored response, of which it says something that cannot be: it is used, and stays as it was.
+    Contradictory,
     /// What the client holds.
     Client,
     /// Nothing that anybody here knows of.
@@ -58,6 +60,11 @@ pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Condition
         (Some(said), _) if theirs.is_some_and(|tags| names_tag(tags, said)) => Confirms::Client,
         // A date was asked about, and the tag is new to us: without one stored there is nothing that it contradicts.
         (Some(said), None) if said.trim_start().starts_with("W/") => Confirms::Stored,
+        // Only the stored tag was asked about, so that is what it answers; but it must not update what bears another
+        // (section 4.3.4). Where a date went along, the origin may have gone by that alone, and the tag tells of a change.
+        (Some(_), Some(_)) if theirs.is_none() && variant.kept.get("last-modified").is_none() => {
+            Confirms::Contradictory
+        }
         (Some(_), _) => Confirms::Nothing,
         // Two were asked about, and it does not say which it means.
         (None, Some(stored)) if theirs.is_some_and(|tags| !names_tag(tags, stored)) => Confirms::Client,

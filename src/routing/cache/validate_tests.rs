@@ -91,7 +91,9 @@ fn a_304_confirms_only_what_it_names() {
     assert_eq!(confirms(&said(Some("\"a\"")), &tagged, &nobody), Confirms::Stored);
     assert_eq!(confirms(&said(None), &tagged, &nobody), Confirms::Stored);
     assert_eq!(confirms(&said(None), &dated, &nobody), Confirms::Stored);
-    assert_eq!(confirms(&said(Some("\"b\"")), &tagged, &nobody), Confirms::Nothing);
+    assert_eq!(confirms(&said(Some("\"b\"")), &tagged, &nobody), Confirms::Contradictory);
+    let both = variant(&[("etag", "\"a\""), ("last-modified", THEN)]);
+    assert_eq!(confirms(&said(Some("\"b\"")), &both, &nobody), Confirms::Nothing);
     assert_eq!(confirms(&said(Some("\"b\"")), &dated, &nobody), Confirms::Nothing);
     let holder = client(Some("\"b\""), None);
     assert_eq!(confirms(&said(Some("\"b\"")), &tagged, &holder), Confirms::Client);

@@ -129,10 +129,11 @@ impl Flow {
         }
         let selected = self.held.as_ref().and_then(Held::selected);
         match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
-            Some(Confirms::Stored) => {
+            Some(confirms @ (Confirms::Stored | Confirms::Contradictory)) => {
                 let ended = reading.ended();
                 let asked = ended.asked();
-                let settled = self.ending(Some(ended.region), ended.reason, now).validated(answer, &asked);
+                let ending = self.ending(Some(ended.region), ended.reason, now);
+                let settled = ending.validated(answer, &asked, confirms == Confirms::Stored);
                 Some(self.settled(settled, now))
             }
             Some(Confirms::Client) => None,

@@ -6,7 +6,7 @@ use crate::routing::{
     cache::{
         ENTRY, Held, Variant,
         range::{Ranged, ranged},
-        validate::{client_has, updates},
+        validate::{client_has, updates as updated},
     },
     headers::{Edit, Edits},
     intent::{CacheUse, Method},
@@ -58,24 +58,32 @@ impl Ending<'_> {
     }
 
     /// The held copy after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
-    /// for the store too, unless the answer may be older than the reader demands.
-    pub(in crate::routing) fn validated(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
+    /// for the store too, unless the answer may be older than the reader demands. Without `updates` it stays as it was.
+    pub(in crate::routing) fn validated(
+        mut self,
+        answer: &Answer<'_>,
+        asked: &Asked,
+        updates: bool,
+    ) -> (Settlement, Option<SignIn>) {
         let held = self.held;
         let Some((held, (at, old))) = held.and_then(|held| Some((held, held.selected()?))) else {
             return self.answered(answer, asked);
         };
         let stated = self.learn_position(answer, asked.owned);
-        let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated));
+        let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated)).filter(|_| updates);
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = Shown { at, variant, length: held.length(at) };
-        let mut edits = updates(&answer.headers);
+        let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
         edits.extend(own_fields(variant, self.now));
         edits.extend(answer.headers.all("set-cookie").map(|line| Edit::Append("set-cookie", line.to_owned())));
         edits.extend(self.signature());
         edits.extend(self.staleness(asked));
         let (status, source) = self.body_of(&shown, &mut edits);
-        let kept =
-            if asked.stale { Kept::default() } else { self.keep_confirmed(held, at, confirmed.as_ref(), answer) };
+        let kept = if asked.stale || !updates {
+            Kept::default()
+        } else {
+            self.keep_confirmed(held, at, confirmed.as_ref(), answer)
+        };
         edits.push(Edit::Set("cache-status", self.status_of(304, &kept)));
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
         settlement.carry_out(kept, Vec::new());

@@ -1,0 +1,263 @@
+// Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
+// The format of facts, steps and events is described in wire.rs.
+import { watched } from "./body.mjs";
+import { Entry, put } from "./copies.mjs";
+import { call, complain } from "./core.mjs";
+import { edit, facts, head } from "./fields.mjs";
+import { Flight, mayUpdate, updated, within } from "./flights.mjs";
+import { abandon, begin, resume } from "homing-wasm";
+
+// Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
+const SMALL_BODY = 64 * 1024;
+const LOOKUP_MS = 250;
+// The platform's own cache must not answer for an origin: it knows nothing of pins.
+const UNCACHED = { cacheTtl: -1 };
+
+class Unsent extends Error {}
+
+/** One request on its way through the steps. */
+export class Drive {
+  constructor(request, env, ctx) {
+    this.request = request;
+    this.env = env;
+    this.ctx = ctx;
+    this.held = undefined; // the request's body, where it may be needed twice
+    this.copy = undefined; // the cache's entry
+    this.response = undefined; // the last origin's response
+    this.body = undefined; // its body: bytes if small, else a stream
+    this.id = undefined;
+    this.listening = false;
+    this.flight = undefined; // where others wait for this one
+    this.followed = undefined; // where this one waits for another
+    this.left = false; // whether the client has gone, and this goes on for others
+    this.storing = false; // whether a body streams into the cache
+    this.behind = undefined; // once the client has its answer, and the entry that it came from
+    this.cut = undefined; // ends the send that is under way
+  }
+
+  async run() {
+    try {
+      return await this.steps(call(() => begin(Date.now(), facts(this.request))));
+    } finally {
+      if (!this.storing) this.flight?.land();
+    }
+  }
+
+  async steps(step) {
+    for (;;) {
+      const lines = step.split("\n");
+      if (step[0] === "F") return this.finish(lines);
+      this.id ??= Number(lines[1]);
+      if (step[0] === "G") return this.answerAndGoOn(lines);
+      const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2], Number(lines[3])) : this.lookUp(lines[2]));
+      step = call(() => resume(this.id, Date.now(), event));
+    }
+  }
+
+  async probe(key, wait) {
+    this.copy = await Entry.match(key);
+    const flight = this.copy || wait === 0 ? undefined : Flight.to(key);
+    if (flight) await this.follow(flight, key, wait);
+    else if (!this.copy && wait > 0) this.lead(key);
+    const waited = flight ? 1 : 0;
+    return this.copy ? `C\n${waited}\n${this.copy.head()}` : `C\n${waited}`;
+  }
+
+  async follow(flight, key, wait) {
+    this.listen();
+    flight.followers++;
+    this.followed = flight;
+    await within(wait, flight.landed).catch(() => {});
+    this.unfollow();
+    this.copy = await Entry.match(key);
+  }
+
+  unfollow() {
+    if (this.followed) this.followed.followers--;
+    this.followed = undefined;
+  }
+
+  /** Others of this isolate that want the same wait for this request, even if its client goes. */
+  lead(key) {
+    this.flight = new Flight(key);
+    this.ctx.waitUntil(this.flight.landed);
+  }
+
+  /** Answers, and goes on behind the answer, unless another request is at that for the same key. */
+  async answerAndGoOn([, , key, ...lines]) {
+    const head = this.copy.head();
+    const answer = await this.finish(lines);
+    if (!mayUpdate(key)) {
+      abandon(this.id);
+      return answer;
+    }
+    this.behind = { key, head };
+    const update = async () => this.steps(call(() => resume(this.id, Date.now(), "G")));
+    this.ctx.waitUntil(update().catch((error) => complain("a copy was not made new", { error: String(error) })).finally(() => updated(key)));
+    return answer;
+  }
+
+  async lookUp(key) {
+    this.listen();
+    try {
+      const value = await within(LOOKUP_MS, this.env.HOMES.get(key));
+      return value === null ? "HA" : `HV\n${value}`;
+    } catch {
+      return "HF";
+    }
+  }
+
+  /** Hears from now on whether the client goes; what takes no time is over sooner than anybody could. */
+  listen() {
+    if (this.listening) return;
+    this.listening = true;
+    const { signal } = this.request;
+    if (signal?.aborted) this.gone();
+    else signal?.addEventListener("abort", () => this.gone(), { once: true });
+  }
+
+  gone() {
+    this.unfollow();
+    this.left = this.behind !== undefined || this.flight?.followers > 0;
+    if (this.left) return;
+    abandon(this.id);
+    this.cut?.();
+    this.flight?.land();
+  }
+
+  async send(lines) {
+    this.listen();
+    const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
+    this.drop();
+    if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
+    const headers = new Headers(this.request.headers);
+    edit(headers, lines, 10);
+    const abort = new AbortController();
+    this.cut = () => abort.abort();
+    let late = false;
+    let timer;
+    const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
+    // The time to headers, or to the end of a small body. An upload may go on after they came, and then touches it no more.
+    const clock = { over: false, stop: () => clock.over || clearTimeout(timer), start: () => clock.over || (clearTimeout(timer), watch(timeout)) };
+    let upload;
+    try {
+      if (replay === "s") upload = this.upload(Number(idle), abort, clock);
+      const body = replay === "b" ? await this.whole(Number(idle)) : (upload?.body ?? null);
+      clock.start();
+      const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
+      const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      clock.over = true; // it ends with a small body; a large one is watched on its own
+      this.response = response;
+      const said = head(response);
+      const length = response.headers.get("content-length");
+      if (upgrade === "1") this.body = null;
+      else if (length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
+      else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
+      return `A\n${said}`;
+    } catch (error) {
+      this.response = this.body = undefined;
+      // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
+      return upload?.broken || error instanceof Unsent ? "U" : late ? "T" : "B";
+    } finally {
+      clearTimeout(timer);
+      this.cut = undefined;
+    }
+  }
+
+  /** The client's small body, held for a second attempt. */
+  async whole(idle) {
+    try {
+      return (this.held ??= await within(idle, this.request.arrayBuffer()));
+    } catch {
+      throw new Unsent();
+    }
+  }
+
+  /** The client's body as it streams: while it is waited for it may stand still for so long, and no other clock runs. */
+  upload(idle, abort, clock) {
+    const state = { broken: false };
+    state.body = watched(this.request.body, {
+      idle,
+      length: this.request.headers.get("content-length"),
+      ctx: this.ctx,
+      cut: () => ((state.broken = true), abort.abort()),
+      waits: clock.stop,
+      moves: clock.start,
+      dropped: () => {}, // the origin has answered without reading all of it
+    });
+    return state;
+  }
+
+  /** Lets go of a response that is not answered, so that its connection is free. */
+  drop() {
+    if (this.body instanceof ReadableStream) this.body.cancel().catch(() => {});
+    this.response = this.body = undefined;
+  }
+
+  async finish(lines) {
+    const status = Number(lines[1]);
+    const source = lines[2];
+    const store = lines.indexOf("", 3) + 1;
+    const effects = lines[store] ? lines.indexOf("", store) + 1 : store + 1;
+    // A request that follows must find what this one has done.
+    if (lines[store]) await this.keep(lines, store, source);
+    const [pending, end] = this.effects(lines, effects);
+    if (pending.length > 0) await Promise.all(pending);
+    if (this.behind) return this.drop();
+    if (source[0] === "o") {
+      this.copy?.drop();
+      // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
+      const answer = new Response(this.body, this.response);
+      edit(answer.headers, lines, 3);
+      return answer;
+    }
+    this.drop();
+    if (source[0] !== "t") return this.copy.answer(source, status, lines, 3);
+    this.copy?.drop();
+    const headers = new Headers();
+    edit(headers, lines, 3);
+    return new Response(this.request.method === "HEAD" ? null : lines.slice(end + 1).join("\n"), { status, headers });
+  }
+
+  /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */
+  async keep(lines, at, source) {
+    const [base, ...carried] = lines[at + 1].split(" ");
+    let { copy } = this;
+    if (this.behind && (base !== "o" || carried.length > 0)) {
+      // The answer took the body; what lies there now may be another's.
+      copy = await Entry.match(lines[at]);
+      if (copy?.head() !== this.behind.head) return;
+    }
+    let headers, body;
+    if (base === "o") {
+      headers = new Headers(this.response.headers);
+      body = this.body;
+      // Both need a body that streams, but for one that nobody waits for.
+      if (body instanceof ReadableStream) [body, this.body] = this.left || this.behind ? [body, undefined] : body.tee();
+    } else {
+      headers = copy.fields(Number(base.slice(1)));
+      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !this.left && !this.behind);
+    }
+    edit(headers, lines, at + 2);
+    const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => complain("not stored", { error: String(error) }));
+    if (!(body instanceof ReadableStream)) return stored;
+    this.storing = true;
+    this.ctx.waitUntil(stored.then(() => this.flight?.land()));
+  }
+
+  /** Carries out the effects from line `at` on; returns those that an answer must wait for, and where the empty line is that ends them. */
+  effects(lines, at) {
+    const pending = [];
+    for (; lines[at]; at++) this.effect(lines[at][0], lines[at].slice(1), pending);
+    return [pending, at];
+  }
+
+  effect(kind, text, pending) {
+    if (kind === "l") return console.log(text);
+    const tab = text.indexOf("\t");
+    const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
+    const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
+    if (kind === "x") pending.push(done);
+    else this.ctx.waitUntil(done);
+  }
+}
