@@ -228,19 +228,22 @@ export class Drive {
       copy = await Entry.match(lines[at]);
       if (copy?.head() !== this.behind.head) return;
     }
+    const alone = this.left || this.behind !== undefined;
     let headers, body;
     if (base === "o") {
       headers = new Headers(this.response.headers);
       body = this.body;
       // Both need a body that streams, but for one that nobody waits for.
-      if (body instanceof ReadableStream) [body, this.body] = this.left || this.behind ? [body, undefined] : body.tee();
+      if (body instanceof ReadableStream) [body, this.body] = alone ? [body, undefined] : body.tee();
     } else {
       headers = copy.fields(Number(base.slice(1)));
-      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !this.left && !this.behind);
+      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !alone);
     }
     edit(headers, lines, at + 2);
+    // Before the copy in hand is let go.
+    if (carried.length > 0) await copy.bytes();
     const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => complain("not stored", { error: String(error) }));
-    if (!(body instanceof ReadableStream)) return stored;
+    if (alone || !(body instanceof ReadableStream)) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));
   }
