@@ -164,7 +164,7 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
 
 fn advance(isolate: &Isolate, id: u32, flow: Flow, step: Step, now: Timestamp) -> String {
     match step {
-        Step::Finish(settlement) => finish(isolate, *settlement, now, |end, line| wire::finish(end, line)),
+        Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
             keep(id, flow, now);
             finish(isolate, *settlement, now, |end, line| wire::answered(id, &key, end, line))

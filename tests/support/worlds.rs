@@ -15,7 +15,7 @@ use homing::routing::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Deed, Fields, NOW, World, keys, region, stored, topology};
+use crate::support::{Deed, NOW, World, keys, region, stored, topology};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 pub const PATHS: [&str; 22] = [
