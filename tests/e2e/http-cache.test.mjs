@@ -190,3 +190,21 @@ test("a session that has written reads its own write through the shared cache, a
   }
   assert.equal(seen.length, asked);
 });
+
+test("the answer to a HEAD makes an expired copy new, and one that is of something else ends it", async () => {
+  const { path, seen } = resource((request, n) => {
+    if (request.method !== "HEAD") return [200, { etag: `"${n}"`, "cache-control": "max-age=1", "content-length": 6 }, `body ${n}`];
+    return n === 2 ? [200, { etag: '"1"', "cache-control": "max-age=2", "content-length": 6, "x-new": "1" }, ""] : [200, { etag: '"other"', "cache-control": "max-age=60" }, ""];
+  });
+  const expired = async () => /fwd=stale/.test(status(await client().get(path, { headers: { "cache-control": "only-if-cached" } })));
+  await client().get(path);
+  await waitUntil(expired, "the copy has expired");
+  assert.equal(status(await client().request("HEAD", path)), "homing; fwd=stale; fwd-status=200; stored");
+  const renewed = await client().get(path);
+  assert.match(status(renewed), hit);
+  assert.deepEqual([renewed.text, renewed.headers["x-new"], renewed.headers["content-length"]], ["body 1", "1", "6"]);
+  await waitUntil(expired, "it has expired again");
+  assert.equal(status(await client().request("HEAD", path)), "homing; fwd=stale; fwd-status=200");
+  assert.equal((await client().get(path)).text, "body 4");
+  assert.deepEqual(seen.map(({ method }) => method), ["GET", "HEAD", "HEAD", "GET"]);
+});
