@@ -5,7 +5,7 @@ PORT ?= 8787
 SEEDS ?= 20000
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres simulate lint bench clean
+.PHONY: help setup worker build dev test test-postgres simulate lint bench conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
