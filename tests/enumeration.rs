@@ -251,6 +251,7 @@ fn world(case: &Case, path: &str) -> World {
         Known::Nowhere => None,
         Known::Session | Known::Absent => Some(None),
     };
+    world.directory = (case.known != Known::Nowhere).then_some(None);
     let first = specified(case).asked.first().copied().unwrap_or("us");
     let epoch = if case.data == Data::Unclaimed { 0 } else { 1 };
     world.deeds = vec![deed(case.first, first, epoch), deed(case.second, later(first), epoch + 1)];

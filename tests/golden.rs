@@ -89,6 +89,8 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "near" => world.near = Some(value.to_owned()),
         "store" if value == "fails" => world.store = None,
         "store" => world.store = Some(Some(value.to_owned())),
+        "directory" if value == "fails" => world.directory = None,
+        "directory" => world.directory = Some(Some(value.to_owned())),
         "content" if value == "streams" => world.content = Content::Unknown,
         "content" => world.content = Content::Length(value.parse().unwrap()),
         "session" => {

@@ -123,9 +123,9 @@ proptest! {
             (_, true) => 35_000,
             (_, false) => 15_000,
         };
-        // The look-up of a sign-in comes after the answer, and lasts 250 ms at most.
-        prop_assert!(story.took <= Duration::from_millis(total + 250), "{:?}", story.took);
-        prop_assert!(story.steps <= 6, "{}", story.steps);
+        // A sign-in's look-up comes after the answer: 250 ms at most in the home store, a second in the directory.
+        prop_assert!(story.took <= Duration::from_millis(total + 1250), "{:?}", story.took);
+        prop_assert!(story.steps <= 8, "{}", story.steps);
     }
 
     #[test]
@@ -204,8 +204,10 @@ proptest! {
                 prop_assert!(copy.made >= pin.since);
             }
         }
+        // A region that was told the session's mark holds its copy against that itself.
+        let told = story.sent.last().is_some_and(|sent| told(sent, "homing-min-position").is_some());
         // What the last region says when all have failed is no copy of anything.
-        if pinned && silent && is_of_origin(&story) && end.status < 500 {
+        if pinned && !told && silent && is_of_origin(&story) && end.status < 500 {
             let first = story.sent[0].region;
             let followed = named(world.deeds.first()).map(|(region, _)| region);
             prop_assert!(end.record.region == Some(first) || end.record.region == followed);

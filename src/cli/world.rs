@@ -99,6 +99,7 @@ impl World {
     fn drive(&self, mut flow: Flow, mut step: Step, topology: &Topology, down: RegionSet) -> Story {
         let mut steps = Vec::new();
         let stored = self.home.as_ref().map(|home| serde_json::json!({ "home": home, "epoch": 1 }).to_string());
+        let mut directory;
         loop {
             let event = match step {
                 Step::Answer(settlement, _) | Step::Finish(settlement) => return Story { steps, end: Ok(settlement) },
@@ -110,6 +111,12 @@ impl World {
                     let said = self.home.as_deref().unwrap_or("nothing");
                     steps.push(format!("look up home:{}: {said}", subject.as_str()));
                     Event::Home(stored.as_deref().map_or(Found::Absent, Found::Value))
+                }
+                Step::AssignHome(assignment) => {
+                    let (subject, home) = (assignment.subject.as_str(), &assignment.proposed);
+                    steps.push(format!("ask the directory for {subject}, and to make its home {home} if it has none: done"));
+                    directory = serde_json::json!({ "home": home, "epoch": 1, "new": true }).to_string();
+                    Event::Home(Found::Value(&directory))
                 }
                 Step::Send(attempt) => {
                     let is_down = down.contains(attempt.region);

@@ -99,8 +99,12 @@ reasons! {
     HomeFromMemory = "home-from-memory",
     /// The home store (KV) says it.
     HomeFromStore = "home-from-store",
-    /// The subject had none; the nearest permitted region was assigned.
+    /// The directory says it; the home store had not heard of it yet.
+    HomeFromDirectory = "home-from-directory",
+    /// The subject had none; the directory assigned the nearest permitted region.
     HomeAssigned = "home-assigned",
+    /// The directory failed or was too slow.
+    DirectoryFailed = "directory-failed",
     /// The home store failed or was too slow.
     HomeLookupFailed = "home-lookup-failed",
     /// The home store holds something that is no permitted ownership.

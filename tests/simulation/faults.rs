@@ -195,7 +195,9 @@ impl World {
             Group::Tenant(tenant) => SubjectId::of(SubjectKind::Tenant, TENANTS[tenant]),
         };
         let owner = self.datasets[if matches!(group, Group::User(_)) { 2 } else { 3 }].owners[subject];
-        self.publish(id.as_str(), &format!(r#"{{"home":"{}","epoch":{}}}"#, REGIONS[owner.home], owner.epoch));
+        let home = format!(r#"{{"home":"{}","epoch":{}}}"#, REGIONS[owner.home], owner.epoch);
+        self.directory.insert(id.as_str().to_owned(), home.clone());
+        self.publish(id.as_str(), &home);
     }
 
     /// The home store is read at each edge sooner or later.
@@ -206,16 +208,21 @@ impl World {
         }
     }
 
-    /// Every subject has a home from the beginning: assigning one is not what is tried here.
+    /// Every subject has a home from the beginning, and not every edge has heard of it: that a look-up finds nothing proves
+    /// nothing.
     pub fn publish_homes(&mut self) {
         let users = USERS.iter().enumerate().map(|(at, name)| (2, at, SubjectKind::User, *name));
         let tenants = TENANTS.iter().enumerate().map(|(at, name)| (3, at, SubjectKind::Tenant, *name));
         for (dataset, subject, kind, name) in users.chain(tenants) {
             let home = REGIONS[self.datasets[dataset].owners[subject].home];
+            let home = format!(r#"{{"home":"{home}","epoch":1}}"#);
             let id = SubjectId::of(kind, name).as_str().to_owned();
             for edge in &mut self.edges {
-                edge.homes.insert(id.clone(), format!(r#"{{"home":"{home}","epoch":1}}"#));
+                if self.random.chance(500) {
+                    edge.homes.insert(id.clone(), home.clone());
+                }
             }
+            self.directory.insert(id, home);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The world: one heap of what happens next, one source of chance, and everything that it happens to.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use history::Record;
 use homing::routing::Timestamp;
@@ -56,6 +56,8 @@ pub struct World {
     pub random: Random,
     pub datasets: Vec<Dataset>,
     pub network: Network,
+    /// Where every subject lives, by the directory's word.
+    pub directory: HashMap<String, String>,
     pub edges: Vec<Edge>,
     pub clients: Vec<Client>,
     pub requests: Vec<Request>,
@@ -132,6 +134,7 @@ impl World {
                 dataset(5, "profile", false, true, &homes),
             ],
             network: Network::default(),
+            directory: HashMap::new(),
             edges: (0..EDGES).map(Edge::new).collect(),
             clients: (0..5).map(|at| Client::new(at, crowd, &mut random)).collect(),
             requests: Vec::new(),

@@ -76,6 +76,8 @@ pub struct World {
     pub cache: Vec<Variant<'static>>,
     /// What the home store says: a text, nothing (`Some(None)`), or it fails (`None`).
     pub store: Option<Option<String>>,
+    /// What the directory says: a text, or it assigns what is proposed (`Some(None)`), or it fails (`None`).
+    pub directory: Option<Option<String>>,
     /// What each send meets, in order; the last goes on.
     pub deeds: Vec<Deed>,
     /// What each deed of a region takes, in milliseconds.
@@ -99,6 +101,7 @@ impl World {
             near: None,
             cache: Vec::new(),
             store: Some(None),
+            directory: Some(None),
             deeds: vec![Deed::Answers(200, Vec::new())],
             takes: 0,
             memory: Memory::default(),
@@ -179,6 +182,16 @@ impl World {
                     now = now.after(Duration::from_millis(if self.store.is_none() { 250 } else { 1 }));
                     flow.on(Event::Home(found), now)
                 }
+                Step::AssignHome(assignment) => {
+                    story.asked_directory += 1;
+                    let text = match &self.directory {
+                        None => None,
+                        Some(None) => Some(format!(r#"{{"home":"{}","epoch":1,"new":true}}"#, assignment.proposed)),
+                        Some(Some(text)) => Some(text.clone()),
+                    };
+                    now = now.after(Duration::from_millis(if text.is_none() { 1000 } else { 2 }));
+                    flow.on(Event::Home(text.as_deref().map_or(Found::Failed, Found::Value)), now)
+                }
                 Step::Send(attempt) => {
                     let deed = if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().cloned() }.unwrap();
                     let late = Duration::from_millis(self.takes) >= attempt.timeout;
@@ -210,6 +223,7 @@ fn answer(status: u16, fields: &Fields) -> Answer<'_> {
 pub struct Story {
     pub probed: Option<CacheKey>,
     pub lookups: usize,
+    pub asked_directory: usize,
     pub sent: Vec<Attempt>,
     pub steps: usize,
     pub took: Duration,

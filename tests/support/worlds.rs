@@ -198,6 +198,10 @@ prop_compose! {
             Just(None), Just(Some(None)), Just(Some(Some("garbage".to_owned()))),
             (a_region(), 1u64..5).prop_map(|(home, epoch)| Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#)))),
         ],
+        directory in prop_oneof![
+            Just(None), Just(Some(None)), Just(Some(Some("garbage".to_owned()))),
+            (a_region(), 1u64..5).prop_map(|(home, epoch)| Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#)))),
+        ],
         cache in prop::collection::vec(a_copy(), 0..3),
         waited in any::<bool>(),
         takes in prop::sample::select(vec![0u64, 20, 4_000, 12_000, 40_000]),
@@ -209,6 +213,6 @@ prop_compose! {
         world.near = near.map(str::to_owned);
         world.fields.extend(session.map(|sealed| ("cookie".to_owned(), format!("{}={sealed}", session::COOKIE))));
         world.fields.extend(repeats.then(|| ("idempotency-key".to_owned(), "1".to_owned())));
-        World { deeds, store, cache, waited, takes, memory, ..world }
+        World { deeds, store, directory, cache, waited, takes, memory, ..world }
     }
 }

@@ -1,8 +1,9 @@
-//! Finding the home: the session, else the isolate's memory, else the home store, else an assignment.
+//! Finding the home: the session, else the isolate's memory, else the home store, else the directory, which assigns one. The
+//! store is a cache of the directory: that it holds nothing proves nothing.
 
 use serde::Deserialize;
 
-use super::{Flow, Found, Stage, Step, read::Reading};
+use super::{Assignment, Flow, Found, Source, Stage, Step, read::Reading};
 use crate::routing::{
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
@@ -11,22 +12,26 @@ use crate::routing::{
     reason::Reason,
     session::Pin,
     settle::{Publish, Settlement, SignIn},
+    subject::SubjectId,
     time::Timestamp,
     topology::{RegionId, RegionSet, Rule, Topology},
 };
 
-/// What the home store holds under `home:SUBJECT`.
+/// What the home store holds under `home:SUBJECT`, and what the directory answers.
 #[derive(Deserialize)]
 struct Stored {
     home: String,
     epoch: u64,
+    /// Whether the directory has assigned it just now.
+    #[serde(default)]
+    new: bool,
 }
 
-/// Reads a stored ownership; one that the topology does not permit is none.
-fn read_stored(text: &str, topology: &Topology, allowed: RegionSet) -> Option<Ownership> {
+/// Reads a stored ownership, and whether it is new; one that the topology does not permit is none.
+fn read_stored(text: &str, topology: &Topology, allowed: RegionSet) -> Option<(Ownership, bool)> {
     let stored: Stored = serde_json::from_str(text).ok()?;
     let home = topology.region_named(&stored.home).filter(|home| allowed.contains(*home))?;
-    (stored.epoch > 0).then_some(Ownership { home, epoch: Epoch(stored.epoch) })
+    (stored.epoch > 0).then_some((Ownership { home, epoch: Epoch(stored.epoch) }, stored.new))
 }
 
 impl Flow {
@@ -106,7 +111,7 @@ impl Flow {
         let Some(subject) = self.intent.subject.clone() else {
             return self.refuse(Reason::Internal, now);
         };
-        self.stage = Stage::Finding;
+        self.stage = Stage::Finding(Source::Store);
         Step::LookUpHome(subject)
     }
 
@@ -137,50 +142,64 @@ impl Flow {
         }
     }
 
-    pub(super) fn on_home(&mut self, found: Found<'_>, now: Timestamp) -> Step {
+    pub(super) fn on_home(&mut self, found: Found<'_>, source: Source, now: Timestamp) -> Step {
         let allowed = self.residency();
         let Some(subject) = self.intent.subject.clone() else {
             return self.refuse(Reason::Internal, now);
         };
-        match self.found(found, subject, allowed) {
-            Some(ownership) => self.go(Owner::of(ownership), Reason::Home, now),
-            None => match self.last_known {
-                Some(ownership) => {
-                    self.trace.note(Reason::HomeLastKnown, ownership.home);
-                    self.go(Owner::of(ownership), Reason::Home, now)
-                }
-                None => self.homeless(now),
-            },
+        if let Some(ownership) = self.found(found, source, &subject, allowed) {
+            return self.go(Owner::of(ownership), Reason::Home, now);
         }
+        // Where the store cannot be asked, what was known lately is as good as what it would have said.
+        if found == Found::Failed
+            && let Some(ownership) = self.last_known
+        {
+            self.trace.note(Reason::HomeLastKnown, ownership.home);
+            return self.go(Owner::of(ownership), Reason::Home, now);
+        }
+        if source == Source::Directory {
+            return self.homeless(now);
+        }
+        self.stage = Stage::Finding(Source::Directory);
+        Step::AssignHome(self.assignment(subject, allowed))
     }
 
-    /// What the home store's answer comes to. Only its saying "nothing is stored" assigns a home; a failure never does.
+    fn assignment(&self, subject: SubjectId, allowed: RegionSet) -> Assignment {
+        let proposed = self.view.topology().region(self.nearest_allowed(allowed)).name.clone();
+        Assignment { subject, proposed }
+    }
+
+    /// The ownership that was found, if one was.
     fn found(
         &mut self,
         found: Found<'_>,
-        subject: crate::routing::subject::SubjectId,
+        source: Source,
+        subject: &SubjectId,
         allowed: RegionSet,
     ) -> Option<Ownership> {
-        let (ownership, reason) = match found {
-            Found::Value(text) => match read_stored(text, self.view.topology(), allowed) {
-                Some(ownership) => (ownership, Reason::HomeFromStore),
-                None => {
-                    self.trace.note(Reason::HomeInvalid, None);
-                    return None;
-                }
-            },
-            Found::Absent => {
-                let ownership = Ownership { home: self.nearest_allowed(allowed), epoch: Epoch::FIRST };
-                self.publish = Some((subject.clone(), ownership));
-                (ownership, Reason::HomeAssigned)
-            }
-            Found::Failed => {
-                self.trace.note(Reason::HomeLookupFailed, None);
+        let stored = match found {
+            Found::Value(text) => read_stored(text, self.view.topology(), allowed),
+            Found::Absent if source == Source::Store => return None,
+            Found::Absent | Found::Failed => {
+                let failed = if source == Source::Store { Reason::HomeLookupFailed } else { Reason::DirectoryFailed };
+                self.trace.note(failed, None);
                 return None;
             }
         };
+        let Some((ownership, new)) = stored else {
+            self.trace.note(Reason::HomeInvalid, None);
+            return None;
+        };
+        let reason = match source {
+            Source::Store => Reason::HomeFromStore,
+            Source::Directory if new => Reason::HomeAssigned,
+            Source::Directory => Reason::HomeFromDirectory,
+        };
+        if source == Source::Directory {
+            self.publish = Some((subject.clone(), ownership));
+        }
         self.trace.note(reason, ownership.home);
-        self.lessons.push(Lesson::Home(subject, ownership));
+        self.lessons.push(Lesson::Home(subject.clone(), ownership));
         Some(ownership)
     }
 
@@ -221,13 +240,18 @@ impl Flow {
     /// After a sign-in: the session starts with the subject's home, or without one if nobody could say.
     pub(super) fn signed_in(
         &mut self,
-        mut settlement: Settlement,
-        mut sign_in: SignIn,
-        found: Found<'_>,
+        mut settlement: Box<Settlement>,
+        mut sign_in: Box<SignIn>,
+        (found, source): (Found<'_>, Source),
         now: Timestamp,
     ) -> Step {
         let allowed = self.view.topology().residency(sign_in.kind);
-        let home = self.found(found, sign_in.subject.clone(), allowed);
+        let home = self.found(found, source, &sign_in.subject, allowed);
+        if home.is_none() && source == Source::Store {
+            let assignment = self.assignment(sign_in.subject.clone(), allowed);
+            self.stage = Stage::SigningIn(settlement, sign_in, Source::Directory);
+            return Step::AssignHome(assignment);
+        }
         sign_in.session.home = home.map(|owned| (self.view.topology().region(owned.home).name.clone(), owned.epoch));
         settlement.record.trace.append(std::mem::take(&mut self.trace));
         settlement.lessons.append(&mut self.lessons);
@@ -235,7 +259,7 @@ impl Flow {
             settlement.publish.push(Publish::new(subject, owned, &self.view));
         }
         settlement.issue(&sign_in, &self.intent, &self.view, now);
-        Step::Finish(Box::new(settlement))
+        Step::Finish(settlement)
     }
 
     pub(super) fn reading(&mut self, reading: Reading) {

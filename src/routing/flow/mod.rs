@@ -10,7 +10,7 @@ mod write;
 
 use std::{rc::Rc, time::Duration};
 
-pub use step::{Event, Found, Outcome, Probe, Step};
+pub use step::{Assignment, Event, Found, Outcome, Probe, Step};
 
 use super::{
     answer::Answer,
@@ -77,11 +77,20 @@ enum Stage {
     Probing,
     /// The client has its answer, and the copy is made new.
     Answered,
-    Finding,
+    Finding(Source),
     Reading(read::Reading),
     Writing(write::Writing),
-    SigningIn(Box<Settlement>, Box<SignIn>),
+    SigningIn(Box<Settlement>, Box<SignIn>, Source),
     Over,
+}
+
+/// Who was asked for a home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The home store: quick and near, and it may not have heard yet.
+    Store,
+    /// The directory, whose word is the last.
+    Directory,
 }
 
 impl Flow {
@@ -127,11 +136,11 @@ impl Flow {
         match (std::mem::replace(&mut self.stage, Stage::Over), event) {
             (Stage::Probing, Event::Cache(probed)) => self.on_cache(probed, now),
             (Stage::Answered, Event::GoOn) => self.go_on(now),
-            (Stage::Finding, Event::Home(found)) => self.on_home(found, now),
+            (Stage::Finding(source), Event::Home(found)) => self.on_home(found, source, now),
             (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome.unmasked(), now),
             (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome.unmasked(), now),
-            (Stage::SigningIn(settlement, sign_in), Event::Home(found)) => {
-                self.signed_in(*settlement, *sign_in, found, now)
+            (Stage::SigningIn(settlement, sign_in, source), Event::Home(found)) => {
+                self.signed_in(settlement, sign_in, (found, source), now)
             }
             _ => self.refuse(Reason::Internal, now),
         }
@@ -244,7 +253,7 @@ impl Flow {
         match sign_in {
             Some(sign_in) if sign_in.needs_home => {
                 let subject = sign_in.subject.clone();
-                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in));
+                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in), Source::Store);
                 Step::LookUpHome(subject)
             }
             Some(sign_in) => {

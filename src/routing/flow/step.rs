@@ -17,12 +17,23 @@ pub enum Step {
     ProbeCache(Probe),
     /// Ask the home store where the subject lives.
     LookUpHome(SubjectId),
+    /// Ask the directory, which assigns the proposed region unless the subject has a home.
+    AssignHome(Assignment),
     /// Send to a region.
     Send(Box<Attempt>),
     /// Answer the client, then go on without it (RFC 5861 section 3); once at a time for each key.
     Answer(Box<Settlement>, CacheKey),
     /// Answer the client, if it has no answer yet; the flow is over.
     Finish(Box<Settlement>),
+}
+
+/// What the directory is asked: it alone may say that a subject has no home yet, and then gives it one, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Whose home.
+    pub subject: SubjectId,
+    /// The name of the region that it should be if there is none.
+    pub proposed: String,
 }
 
 /// A look into the edge cache.
@@ -42,20 +53,20 @@ pub enum Event<'a> {
     Cache(Probed<'a>),
     /// The client has its answer.
     GoOn,
-    /// Of a look-up.
+    /// Of a look-up, in the home store or the directory.
     Home(Found<'a>),
     /// Of a send.
     Origin(Outcome<'a>),
 }
 
-/// What the home store said.
+/// What the home store or the directory said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// This text.
     Value(&'a str),
     /// Nothing is stored.
     Absent,
-    /// It failed, or took longer than a look-up may.
+    /// It failed, or took longer than it may.
     Failed,
 }
 
