@@ -24,7 +24,7 @@ node_modules/.bin/wasm-opt -Os --enable-bulk-memory --enable-nontrapping-float-t
   "$out/homing_bg.wasm" -o "$out/homing_bg.opt.wasm"
 mv "$out/homing_bg.opt.wasm" "$out/homing_bg.wasm"
 node_modules/.bin/esbuild src/edge/entry.mjs --bundle --format=esm --platform=neutral --minify-syntax --log-level=warning \
-  --alias:homing-wasm="./$out/homing.js" --external:./homing_bg.wasm --outfile="$out/worker.mjs"
+  --alias:homing-wasm="./$out/homing.js" --external:./homing_bg.wasm --external:cloudflare:workers --outfile="$out/worker.mjs"
 echo "$stamp" > "$out/.stamp"
 printf '%s: Wasm %s KB, gzipped %s KB\n' "$out" "$(($(stat -c %s "$out/homing_bg.wasm") / 1024))" \
   "$(($(gzip -9c "$out/homing_bg.wasm" | wc -c) / 1024))"

@@ -150,20 +150,27 @@ fn a_file_that_is_not_there_is_a_mistake_of_the_caller() {
 fn an_environment_inherits_nothing_and_must_stand_on_its_own() {
     let run = check(&(sound() + "\n[env.prod]\nname = \"small-prod\"\n"));
     let expected = r#"error: env.prod.kv_namespaces: found no binding "HOMES", expected a KV namespace bound as HOMES, where subjects' homes are kept
-  --> wrangler.toml:36:6
+  --> wrangler.toml:39:6
    |
-36 | [env.prod]
+39 | [env.prod]
    |      ^^^^
   = help: add [[kv_namespaces]] with binding = "HOMES"
 
-error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
-  --> wrangler.toml:36:6
+error: env.prod.durable_objects.bindings: found no binding "DIRECTORY" of the class "Directory", expected the Durable Object which assigns subjects their homes
+  --> wrangler.toml:39:6
    |
-36 | [env.prod]
+39 | [env.prod]
+   |      ^^^^
+  = help: add [[durable_objects.bindings]] with name = "DIRECTORY" and class_name = "Directory"
+
+error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
+  --> wrangler.toml:39:6
+   |
+39 | [env.prod]
    |      ^^^^
   = help: write the topology out for this environment
 
-2 errors; nothing ships
+3 errors; nothing ships
 "#;
     assert_eq!((run.status, run.err.as_str()), (1, expected));
 }
@@ -171,6 +178,7 @@ error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROU
 #[test]
 fn one_environment_may_be_checked_alone() {
     let sound_one = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
+                     durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }]\n\
                      vars.REGIONS.us = { origin = \"https://us.example.com\" }\n";
     let broken = small("home = true", "home = 1") + sound_one;
     let here = directory(&[("wrangler.toml", &broken)]);
@@ -217,6 +225,12 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
             small(kv, ""),
             "error: kv_namespaces: found no binding \"HOMES\", expected a KV namespace bound as HOMES, where \
              subjects' homes are kept; add [[kv_namespaces]] with binding = \"HOMES\"",
+        ),
+        (
+            small("class_name = \"Directory\"", "class_name = \"Homes\""),
+            "error: durable_objects.bindings: found no binding \"DIRECTORY\" of the class \"Directory\", expected the \
+             Durable Object which assigns subjects their homes; add [[durable_objects.bindings]] with name = \
+             \"DIRECTORY\" and class_name = \"Directory\"",
         ),
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\n")), assets),
         // Only some paths through the Worker are not enough: the others are the application's too.

@@ -19,6 +19,7 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
         log.error(&at.key("placement"), "a placement", expected, "remove it, or write mode = \"off\"");
     }
     homes(table, at, log);
+    objects(table, at, log);
     assets(table, at, log);
     if let Some(vars) = table.get("vars") {
         let path = at.key("vars");
@@ -48,6 +49,24 @@ fn homes(table: &Raw, at: &KeyPath, log: &mut Complaints) {
             expected,
             "add [[kv_namespaces]] with binding = \"HOMES\"",
         );
+    }
+}
+
+/// The Durable Objects that the router needs: binding, class, what it is.
+const OBJECTS: [(&str, &str, &str); 1] = [("DIRECTORY", "Directory", "which assigns subjects their homes")];
+
+fn objects(table: &Raw, at: &KeyPath, log: &mut Complaints) {
+    let bindings = table.get("durable_objects").map_or(&[][..], |objects| members(objects, "bindings"));
+    for (name, class, what) in OBJECTS {
+        let said = |key: &str, value: &str, member: &Raw| member.get(key) == Some(&Raw::Text(value.to_owned()));
+        if !bindings.iter().any(|member| said("name", name, member) && said("class_name", class, member)) {
+            log.error(
+                &at.key("durable_objects").key("bindings"),
+                format!("no binding {name:?} of the class {class:?}"),
+                format!("the Durable Object {what}"),
+                format!("add [[durable_objects.bindings]] with name = {name:?} and class_name = {class:?}"),
+            );
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 import { watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
+import { directory } from "./directory.mjs";
 import { edit, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { abandon, begin, resume } from "homing-wasm";
@@ -10,6 +11,8 @@ import { abandon, begin, resume } from "homing-wasm";
 // Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
 const SMALL_BODY = 64 * 1024;
 const LOOKUP_MS = 250;
+// Once for each subject, and it may be on another continent.
+const ASSIGN_MS = 1000;
 // The platform's own cache must not answer for an origin: it knows nothing of pins.
 const UNCACHED = { cacheTtl: -1 };
 
@@ -49,9 +52,15 @@ export class Drive {
       if (step[0] === "F") return this.finish(lines);
       this.id ??= Number(lines[1]);
       if (step[0] === "G") return this.answerAndGoOn(lines);
-      const event = await (step[0] === "S" ? this.send(lines) : step[0] === "P" ? this.probe(lines[2], Number(lines[3])) : this.lookUp(lines[2]));
+      const event = await this.step(step[0], lines);
       step = call(() => resume(this.id, Date.now(), event));
     }
+  }
+
+  step(kind, lines) {
+    if (kind === "S") return this.send(lines);
+    if (kind === "P") return this.probe(lines[2], Number(lines[3]));
+    return kind === "H" ? this.lookUp(lines[2]) : this.assign(lines[2], lines[3]);
   }
 
   async probe(key, wait) {
@@ -103,6 +112,15 @@ export class Drive {
       const value = await within(LOOKUP_MS, this.env.HOMES.get(key));
       return value === null ? "HA" : `HV\n${value}`;
     } catch {
+      return "HF";
+    }
+  }
+
+  async assign(subject, region) {
+    try {
+      return `HV\n${await within(ASSIGN_MS, directory(this.env, subject).assign(subject, region))}`;
+    } catch (error) {
+      complain("the directory failed", { error: String(error) });
       return "HF";
     }
   }

@@ -1,6 +1,7 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
 import { Panic, call, complain } from "./core.mjs";
 import { Drive } from "./drive.mjs";
+export { Directory } from "./directory.mjs";
 import { api, configure } from "homing-wasm";
 
 let configured; // undefined until tried, then "" or what is wrong

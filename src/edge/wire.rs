@@ -3,7 +3,7 @@
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key; `D` id subject region; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
@@ -90,6 +90,9 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
         }
         Step::LookUpHome(subject) => {
             let _ = write!(text, "H\n{id}\nhome:{}", subject.as_str());
+        }
+        Step::AssignHome(assignment) => {
+            let _ = write!(text, "D\n{id}\n{}\n{}", assignment.subject.as_str(), assignment.proposed);
         }
         Step::Send(attempt) => {
             let (service, base) = match &attempt.origin {

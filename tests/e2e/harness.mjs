@@ -136,9 +136,9 @@ export function topology(regions, change = (vars) => vars) {
   return change(vars) ?? vars;
 }
 
-/** A home store that can be slow or fail, as the platform's cannot be made to. */
+/** A home store and a directory that can be slow or fail, as the platform's cannot be made to. */
 const moodyStore = `
-  import { WorkerEntrypoint } from "cloudflare:workers";
+  import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
   let mood = "ok";
   const held = new Map();
   export default class extends WorkerEntrypoint {
@@ -155,10 +155,20 @@ const moodyStore = `
       mood = await request.text();
       return new Response(mood);
     }
+  }
+  export class Directory extends DurableObject {
+    async assign(subject, home) {
+      if (mood === "fails") throw new Error("the directory is down");
+      if (mood === "slow") await new Promise((resolve) => setTimeout(resolve, 60_000));
+      return JSON.stringify({ home, epoch: 1, new: true });
+    }
   }`;
 
-/** Starts the router; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods. */
-export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, handleLog } = {}) {
+/** The Durable Objects, as wrangler.toml binds them. */
+const objects = Object.fromEntries(wrangler.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }]));
+
+/** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods. */
+export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, handleLog } = {}) {
   const router = {
     name: "router",
     modules: [
@@ -170,15 +180,19 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     compatibilityFlags: wrangler.compatibility_flags,
     bindings: { ...vars, ...bindings },
     ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
+    durableObjects: kv === "moody" ? { ...objects, DIRECTORY: { className: "Directory", scriptName: "moody-store" } } : objects,
     assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
   };
-  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date };
+  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date, durableObjects: { DIRECTORY: { className: "Directory", useSQLite: true } } };
+  // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
+  const remote = Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName: "router" }]));
+  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: remote }));
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port,
     handleRuntimeStdio: handleLog ?? ((out, err) => (out.resume(), err.resume())),
     cf: { latitude: "50.1", longitude: "8.7", continent: "EU" },
-    workers: kv === "moody" ? [router, store] : [router],
+    workers: kv === "moody" ? [router, store] : [router, ...others],
   });
   const stop = async () => {
     started.delete(stop);
@@ -190,6 +204,8 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     url,
     stop,
     homes: () => miniflare.getKVNamespace("HOMES", "router"),
+    /** A request to the edge of that number; the first is 1, which also listens at `url`. */
+    at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
     /** The mood of a moody store: ok, slow or fails. */
     mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: mood }),
     snapshot: async () => (await fetch(new URL("/_homing/api/snapshot", url))).json(),

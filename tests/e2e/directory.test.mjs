@@ -1,0 +1,64 @@
+// The directory gives every subject one home, whoever asks and whenever.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Client, startRegions, startRouter, stopAll, subjectId, topology } from "./harness.mjs";
+
+const EDGES = ["us", "eu", "ap"];
+let regions;
+let router;
+
+before(async () => {
+  regions = await startRegions();
+  router = await startRouter({ vars: topology(regions), edges: EDGES.length });
+});
+after(stopAll);
+
+const note = async (edge, tenant) => {
+  const headers = { "homing-dev-near": EDGES[edge - 1], "content-type": "application/json" };
+  const response = await router.at(edge, `/t/${tenant}/notes`, { method: "POST", headers, body: JSON.stringify(`from edge ${edge}`) });
+  return { status: response.status, reason: response.headers.get("homing-reason"), region: response.headers.get("homing-region"), ...(await response.json()) };
+};
+
+test("edges that meet a new subject at the same moment agree on its home", async () => {
+  const tenants = Array.from({ length: 12 }, (_, at) => `tenant-${at}`);
+  const homes = new Set();
+  await Promise.all(
+    tenants.map(async (tenant) => {
+      const answers = await Promise.all(EDGES.map((_, at) => note(at + 1, tenant)));
+      assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200], JSON.stringify(answers));
+      assert.equal(new Set(answers.map(({ region }) => region)).size, 1, JSON.stringify(answers));
+      homes.add(answers[0].region);
+      // All three notes are there: nobody wrote elsewhere.
+      assert.equal(Math.max(...answers.map(({ notes }) => notes.length)), 3);
+    }),
+  );
+  assert.ok(homes.size > 1, "the first edge to ask had its way, and it was not always the same one");
+});
+
+test("a home store that has not heard of a subject proves nothing", async () => {
+  const first = await note(1, "late");
+  assert.equal(first.region, "us");
+  const stored = await (await router.homes()).get(`home:${subjectId("tenant", "late")}`);
+  assert.equal(stored, '{"epoch":1,"home":"us"}');
+  const second = await note(2, "late");
+  assert.deepEqual([second.status, second.region, second.notes.length], [200, "us", 2]);
+});
+
+test("a directory that fails assigns nothing, and what is known goes on", async () => {
+  const moody = await startRouter({ vars: topology(regions), kv: "moody" });
+  const client = new Client(moody.url, "eu");
+  assert.equal((await client.post("/t/known/notes", { text: "a" })).status, 200);
+  await moody.mood("fails");
+  assert.equal((await client.post("/t/known/notes", { text: "b" })).status, 200);
+  const refused = await client.post("/t/unknown/notes", { text: "c" });
+  assert.deepEqual([refused.status, refused.json.reason, refused.headers["homing-write-outcome"]], [503, "home-unknown", "not-sent"]);
+  assert.ok(Number(refused.headers["retry-after"]) > 0);
+  assert.match(refused.headers["content-type"], /problem\+json/);
+  assert.equal((await client.get("/t/unknown/notes")).status, 200);
+  await moody.mood("slow");
+  const slow = await client.post("/t/unknown/notes", { text: "d" });
+  assert.deepEqual([slow.status, slow.json.reason], [503, "home-unknown"]);
+  await moody.mood("ok");
+  assert.equal((await client.post("/t/unknown/notes", { text: "e" })).status, 200);
+  await moody.stop();
+});
