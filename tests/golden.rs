@@ -9,6 +9,7 @@ use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use homing::routing::{
     Settlement, Timestamp,
+    authority::{self, Published, RegionState},
     cache::{Variant, entry::KEPT, freshness::Reuse},
     facts::Content,
     headers::Edit,
@@ -116,6 +117,8 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             let dataset = topology().dataset_named(words[0]).unwrap();
             world.memory.learn(Lesson::Moved(dataset, owned(words[1])), NOW);
         }
+        // `7 eu=draining orders=us@3`: a version, region states, owners of datasets.
+        "view" => world.memory.learn(Lesson::Published(view(&words)), NOW),
         "sends" => world.deeds = value.split(" | ").map(deed).collect(),
         other => panic!("unknown key {other:?}"),
     }
@@ -128,6 +131,17 @@ fn lag(world: &mut World, region: RegionId, millis: u64, times: u64) {
     for source in others {
         (0..times).for_each(|_| world.memory.learn(Lesson::Lag { region, source, lag }, NOW));
     }
+}
+
+fn view(words: &[&str]) -> Published {
+    let entries = || words[1..].iter().map(|word| word.split_once('=').unwrap());
+    let regions = entries().filter_map(|(name, state)| Some((name, RegionState::parse(state)?, NOW.after(Duration::from_secs(60)))));
+    let datasets = entries().filter_map(|(name, owned)| {
+        let (home, epoch) = owned.split_once('@')?;
+        Some((name, home, epoch.parse().unwrap()))
+    });
+    let text = authority::write(words[0].parse().unwrap(), regions, datasets);
+    Published::read(&text, &topology()).unwrap()
 }
 
 /// `eu orders us`: the copy at eu of what us wrote.

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod admit;
 pub mod answer;
 pub mod attempt;
+pub mod authority;
 pub mod cache;
 pub mod clock;
 pub mod copies;

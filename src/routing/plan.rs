@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    authority::RegionState,
     intent::Intent,
     memory::CopyOf,
     ownership::{Epoch, Owner, Ownership},
@@ -128,6 +129,12 @@ impl ReadPlan {
     /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
     #[must_use]
     pub fn home(intent: &Intent, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
+        if view.state(home) == RegionState::Down {
+            if intent.promise.on_home_down == OnHomeDown::Refuse {
+                trace.note(Reason::RegionDown, home);
+            }
+            return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None };
+        }
         let first = Some(Target { region: home, reason, stale: false });
         Self { first, fallback: stale_elsewhere(intent, view, home, trace) }
     }
@@ -184,7 +191,7 @@ pub fn copy_of(dataset: DatasetId, region: RegionId, home: RegionId, view: &View
     CopyOf { region, dataset, home: if shared { view.topology().default_home() } else { home } }
 }
 
-/// The regions that hold the data and lag within the bound, nearest first, suspect ones last.
+/// The regions that hold the data, lag within the bound and may be read, nearest first, suspect and draining ones last.
 fn candidates(
     intent: &Intent,
     view: &View,
@@ -198,8 +205,16 @@ fn candidates(
         // The home of a single-writer dataset is where its data comes from: it cannot lag.
         let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
         let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
-        if over {
+        let state = view.state(region);
+        if state == RegionState::Down {
+            trace.note(Reason::RegionDown, region);
+        } else if state == RegionState::Isolated && Some(region) != source {
+            trace.note(Reason::RegionIsolated, region);
+        } else if over {
             trace.note(Reason::LagOverBound, region);
+        } else if state == RegionState::Draining {
+            trace.note(Reason::RegionDraining, region);
+            suspect.push(region);
         } else if view.is_suspect(region) {
             trace.note(Reason::RegionSuspect, region);
             suspect.push(region);
@@ -252,8 +267,9 @@ pub fn standing(intent: &Intent, view: &View) -> Standing {
         }
         Some(Rule::MultiWriter { regions, .. }) => {
             let owners = || intent.near.iter().copied().filter(|region| regions.contains(*region));
-            let healthy = owners().find(|region| !view.is_suspect(*region));
-            let home = healthy.or_else(|| owners().next()).unwrap_or(topology.default_home());
+            let healthy = owners().find(|region| !view.is_unwelcome(*region));
+            let writable = || owners().find(|region| view.state(*region).is_writable());
+            let home = healthy.or_else(writable).or_else(|| owners().next()).unwrap_or(topology.default_home());
             Standing::Owned(Owner::of(Ownership { home, epoch: Epoch::FIRST }), Reason::NearestOwner)
         }
     }

@@ -89,6 +89,14 @@ reasons! {
     DeadlineExceeded = "deadline-exceeded",
     /// The region failed several times in a row and is tried last.
     RegionSuspect = "region-suspect",
+    /// An operator has said that the region is down, so nothing is sent there.
+    RegionDown = "region-down",
+    /// An operator has said that the region takes no writes for now.
+    RegionReadOnly = "region-read-only",
+    /// An operator is draining the region, so it is read last.
+    RegionDraining = "region-draining",
+    /// An operator has said that the region is cut off from the others, so it is not read.
+    RegionIsolated = "region-isolated",
     /// It lags more than the dataset's bound allows.
     LagOverBound = "lag-over-bound",
 

@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
+    authority::{Published, RegionState},
     keys::{Key, SessionKeys},
     memory::{CopyOf, Known, Lags, Memory, Reached, Window},
     ownership::{Epoch, Ownership},
@@ -31,6 +32,7 @@ pub struct View {
     taken: Timestamp,
     lags: Rc<Lags>,
     reached: Rc<Reached>,
+    published: Rc<Published>,
     moved: Vec<(DatasetId, Ownership)>,
 }
 
@@ -44,6 +46,7 @@ impl View {
             taken: now,
             lags: Rc::clone(memory.lags()),
             reached: Rc::clone(memory.reached()),
+            published: Rc::clone(memory.published()),
             moved: memory.moved_datasets().to_vec(),
             settings: Rc::clone(settings),
         }
@@ -59,6 +62,24 @@ impl View {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What an operator has said of the region.
+    #[must_use]
+    pub fn state(&self, region: RegionId) -> RegionState {
+        self.published.state(region, self.taken)
+    }
+
+    /// The version of the authority's view by which this one goes; 0 if nothing was published.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.published.version
+    }
+
+    /// Whether it is worse than others for something new: it failed a moment ago, or is not to be given work.
+    #[must_use]
+    pub fn is_unwelcome(&self, region: RegionId) -> bool {
+        self.is_suspect(region) || self.state(region) != RegionState::Active
     }
 
     /// Whether the region failed several times in a row a moment ago: it is tried last.
@@ -88,7 +109,8 @@ impl View {
         self.reached.of(copy)
     }
 
-    /// Who owns a single-writer dataset now: what an origin has said at a higher epoch, else what the topology says.
+    /// Who owns a single-writer dataset now: what the topology says, what the authority has published, or what an origin has
+    /// said, whichever has the highest epoch.
     #[must_use]
     pub fn dataset_ownership(&self, dataset: DatasetId) -> Option<Ownership> {
         let configured = match self.topology().dataset(dataset)?.rule {
@@ -96,6 +118,7 @@ impl View {
             Rule::GeoPartitioned { .. } | Rule::MultiWriter { .. } => return None,
         };
         let moved = self.moved.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership);
-        Some(moved.filter(|moved| moved.epoch > configured.epoch).unwrap_or(configured))
+        let later = |held: Ownership, said: Ownership| if said.epoch > held.epoch { said } else { held };
+        Some([self.published.ownership(dataset), moved].into_iter().flatten().fold(configured, later))
     }
 }

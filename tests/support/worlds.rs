@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use homing::routing::{
     Timestamp,
+    authority::{self, Published, RegionState},
     cache::{Variant, entry::Kept, freshness::Reuse},
     facts::Content,
     memory::{CopyOf, Lesson, Memory},
@@ -153,6 +154,13 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
             let dataset = topology().dataset_named("catalog").unwrap();
             vec![Lesson::Moved(dataset, Ownership { home: region(name), epoch: Epoch(epoch) })]
         }),
+        (a_region(), prop::sample::select(&RegionState::ALL[..]), a_region(), 1u64..5).prop_map(
+            |(name, state, home, epoch)| {
+                let states = [(name, state, NOW.after(Duration::from_secs(60)))];
+                let text = authority::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter());
+                vec![Lesson::Published(Published::read(&text, &topology()).unwrap())]
+            },
+        ),
     ];
     prop::collection::vec(lessons, 0..4).prop_map(|lessons| {
         let mut memory = Memory::default();

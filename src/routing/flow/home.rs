@@ -206,7 +206,7 @@ impl Flow {
     /// The nearest region where the subject may live, a healthy one before a suspect one.
     fn nearest_allowed(&self, allowed: RegionSet) -> RegionId {
         let near = || self.intent.near.iter().copied().filter(|region| allowed.contains(*region));
-        let healthy = near().find(|region| !self.view.is_suspect(*region));
+        let healthy = near().find(|region| !self.view.is_unwelcome(*region));
         healthy.or_else(|| near().next()).unwrap_or(self.view.topology().default_home())
     }
 

@@ -12,7 +12,8 @@ use crate::routing::{
     problem::Problem,
     reason::Reason,
     time::Timestamp,
-    topology::Rule,
+    topology,
+    trace::Rule,
 };
 
 /// A read that was sent.
@@ -71,7 +72,7 @@ impl Flow {
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
         let at_home = reading.owner.is_some_and(|owner| owner.region() == reading.target.region);
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
-        reading.least.filter(|_| !(at_home && matches!(dataset.rule, Rule::MultiWriter { .. })))
+        reading.least.filter(|_| !(at_home && matches!(dataset.rule, topology::Rule::MultiWriter { .. })))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, now: Timestamp) -> Step {
@@ -198,7 +199,11 @@ impl Flow {
             let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }
+        let closed = |rule: &Rule| matches!(rule.reason, Reason::RegionDown | Reason::RegionIsolated);
+        let is_closed = self.trace.rules().iter().any(closed);
         let reason = match (self.attempts, self.freshness.is_promised()) {
+            (0, true) if is_closed => Reason::HomeDown,
+            (0, false) if is_closed => Reason::RegionDown,
             (0, true) => Reason::HomeUnknown,
             (0, false) => Reason::LagOverBound,
             (1, true) => Reason::HomeDown,

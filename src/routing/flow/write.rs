@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Ended, Flow, Outcome, Stage, Step};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
+    authority::RegionState,
     facts::Replay,
     headers::Headers,
     memory::Lesson,
@@ -29,6 +30,15 @@ const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
     pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+        let closed = match self.view.state(owner.region()) {
+            RegionState::ReadOnly => Some(Reason::RegionReadOnly),
+            RegionState::Down => Some(Reason::RegionDown),
+            RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
+        };
+        if let Some(closed) = closed {
+            self.trace.note(closed, owner.region());
+            return self.failed_write(closed, WriteOutcome::NotSent, None, now);
+        }
         self.write_to(Writing { owner, reason }, Duration::ZERO, now)
     }
 
@@ -69,7 +79,9 @@ impl Flow {
     fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
         let Writing { owner, reason } = writing;
         let region = owner.region();
-        self.lessons.push(if is_gateway_failure(answer.status) {
+        // Whoever says that nothing was written is no broken gateway: writes wait there, while the data moves.
+        let refused = answer.headers.get("homing-wrote").is_some_and(|wrote| wrote.trim() == "0");
+        self.lessons.push(if is_gateway_failure(answer.status) && !refused {
             Lesson::Failed(region)
         } else {
             Lesson::Answered(region)

@@ -10,6 +10,7 @@ pub use lag::{LONGEST as LONGEST_WINDOW, Lags, UNMEASURED, Window};
 pub use reached::{CopyOf, Known, Reached};
 
 use super::{
+    authority::Published,
     ownership::Ownership,
     position::Mark,
     subject::SubjectId,
@@ -57,6 +58,8 @@ pub enum Lesson {
     Uncacheable(u64),
     /// It could, after all.
     Cacheable(u64),
+    /// The authority has published this.
+    Published(Published),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,7 @@ pub struct Memory {
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
     lags: Rc<Lags>,
     reached: Rc<Reached>,
+    published: Rc<Published>,
 }
 
 impl Memory {
@@ -112,6 +116,12 @@ impl Memory {
     #[must_use]
     pub fn reached(&self) -> &Rc<Reached> {
         &self.reached
+    }
+
+    /// The latest that the authority is known to have published.
+    #[must_use]
+    pub fn published(&self) -> &Rc<Published> {
+        &self.published
     }
 
     /// Datasets that have a later owner than the topology says.
@@ -151,6 +161,9 @@ impl Memory {
             Lesson::Cacheable(key) => {
                 self.uncacheable.remove(&key);
             }
+            // KV may show an older version after a newer one.
+            Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
+            Lesson::Published(_) => {}
         }
     }
 

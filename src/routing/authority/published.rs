@@ -1,0 +1,151 @@
+//! What the authority publishes for the edges: region states and the ownership of datasets, under one version.
+//!
+//! It is a snapshot in KV that isolates read in the background. Without one, or with one that cannot be read, they go on by the
+//! last, or by `wrangler.toml`.
+
+use serde_json::{Value, json};
+
+use crate::routing::{
+    ownership::{Epoch, Ownership},
+    time::Timestamp,
+    topology::{DatasetId, RegionId, Topology},
+};
+
+/// The key in KV.
+pub const KEY: &str = "view";
+
+/// What an operator has said of a region. Everything but `Active` ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegionState {
+    /// It takes part.
+    #[default]
+    Active,
+    /// It takes no writes; reads go on.
+    ReadOnly,
+    /// No new work: it is read last and given no new subjects. What it owns it goes on serving.
+    Draining,
+    /// Cut off from its peers: it serves what it owns, and nobody else's reads.
+    Isolated,
+    /// Nothing is sent there.
+    Down,
+}
+
+impl RegionState {
+    /// Every state there is.
+    pub const ALL: [Self; 5] = [Self::Active, Self::ReadOnly, Self::Draining, Self::Isolated, Self::Down];
+
+    /// Its name in the view, the API and the command.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::ReadOnly => "read-only",
+            Self::Draining => "draining",
+            Self::Isolated => "isolated",
+            Self::Down => "down",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.token() == text)
+    }
+
+    /// Whether writes may be sent there.
+    #[must_use]
+    pub fn is_writable(self) -> bool {
+        !matches!(self, Self::ReadOnly | Self::Down)
+    }
+}
+
+/// The published view, by the topology of this deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// It only grows.
+    pub version: u64,
+    regions: Vec<(RegionId, RegionState, Timestamp)>,
+    datasets: Vec<(DatasetId, Ownership)>,
+}
+
+impl Published {
+    /// Reads what [`write`] has written. What this topology does not know is left out: another deployment may be older.
+    #[must_use]
+    pub fn read(text: &str, topology: &Topology) -> Option<Self> {
+        let view: Value = serde_json::from_str(text).ok()?;
+        let entries = |key: &str| view.get(key).and_then(Value::as_object).into_iter().flatten();
+        let regions = entries("regions").filter_map(|(name, said)| {
+            let state = RegionState::parse(said.get("state")?.as_str()?)?;
+            Some((topology.region_named(name)?, state, Timestamp(said.get("until")?.as_u64()?)))
+        });
+        let datasets = entries("datasets").filter_map(|(name, said)| {
+            let home = topology.region_named(said.get("home")?.as_str()?)?;
+            Some((topology.dataset_named(name)?, Ownership { home, epoch: Epoch(said.get("epoch")?.as_u64()?) }))
+        });
+        Some(Self {
+            version: view.get("version")?.as_u64()?,
+            regions: regions.collect(),
+            datasets: datasets.collect(),
+        })
+    }
+
+    /// What an operator has said of the region, if that still counts.
+    #[must_use]
+    pub fn state(&self, region: RegionId, now: Timestamp) -> RegionState {
+        let said = self.regions.iter().find(|(id, _, until)| *id == region && *until > now);
+        said.map_or(RegionState::Active, |(_, state, _)| *state)
+    }
+
+    /// Who owns the dataset, if that was ever changed.
+    #[must_use]
+    pub fn ownership(&self, dataset: DatasetId) -> Option<Ownership> {
+        self.datasets.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership)
+    }
+}
+
+/// The text that is published. `regions`: name, state, until; `datasets`: name, home, epoch.
+pub fn write<'a>(
+    version: u64,
+    regions: impl Iterator<Item = (&'a str, RegionState, Timestamp)>,
+    datasets: impl Iterator<Item = (&'a str, &'a str, u64)>,
+) -> String {
+    let regions: serde_json::Map<_, _> = regions
+        .map(|(name, state, until)| (name.to_owned(), json!({ "state": state.token(), "until": until.0 })))
+        .collect();
+    let datasets: serde_json::Map<_, _> =
+        datasets.map(|(name, home, epoch)| (name.to_owned(), json!({ "home": home, "epoch": epoch }))).collect();
+    json!({ "version": version, "regions": regions, "datasets": datasets }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::topology::{KeyPath, parse, raw};
+
+    fn topology() -> Topology {
+        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}},
+            "DATASETS":{"catalog":{"ownership":"single-writer","home":"us"}}}"#;
+        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_ends_in_time() {
+        let regions = [("eu", RegionState::Draining, Timestamp(50)), ("mars", RegionState::Down, Timestamp(50))];
+        let text = write(7, regions.into_iter(), [("catalog", "eu", 3), ("gone", "us", 2)].into_iter());
+        let view = Published::read(&text, &topology()).unwrap();
+        assert_eq!(view.version, 7);
+        assert_eq!(view.state(RegionId(1), Timestamp(49)), RegionState::Draining);
+        assert_eq!(view.state(RegionId(1), Timestamp(50)), RegionState::Active);
+        assert_eq!(view.state(RegionId(0), Timestamp(0)), RegionState::Active);
+        assert_eq!(view.ownership(DatasetId(0)), Some(Ownership { home: RegionId(1), epoch: Epoch(3) }));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_none_and_what_is_unknown_is_left_out() {
+        for broken in ["", "7", "{}", r#"{"version":"7"}"#] {
+            assert_eq!(Published::read(broken, &topology()), None, "{broken}");
+        }
+        let odd = r#"{"version":1,"regions":{"eu":{"state":"tired","until":9}},"datasets":{"catalog":{"home":"eu"}}}"#;
+        assert_eq!(Published::read(odd, &topology()), Some(Published { version: 1, ..Published::default() }));
+    }
+}
