@@ -135,7 +135,8 @@ fn lag(world: &mut World, region: RegionId, millis: u64, times: u64) {
 
 fn view(words: &[&str]) -> Published {
     let entries = || words[1..].iter().map(|word| word.split_once('=').unwrap());
-    let regions = entries().filter_map(|(name, state)| Some((name, RegionState::parse(state)?, NOW.after(Duration::from_secs(60)))));
+    let regions = entries()
+        .filter_map(|(name, state)| Some((name, RegionState::parse(state)?, NOW.after(Duration::from_secs(60)))));
     let datasets = entries().filter_map(|(name, owned)| {
         let (home, epoch) = owned.split_once('@')?;
         Some((name, home, epoch.parse().unwrap()))

@@ -114,7 +114,9 @@ impl World {
                 }
                 Step::AssignHome(assignment) => {
                     let (subject, home) = (assignment.subject.as_str(), &assignment.proposed);
-                    steps.push(format!("ask the directory for {subject}, and to make its home {home} if it has none: done"));
+                    steps.push(format!(
+                        "ask the directory for {subject}, and to make its home {home} if it has none: done"
+                    ));
                     directory = serde_json::json!({ "home": home, "epoch": 1, "new": true }).to_string();
                     Event::Home(Found::Value(&directory))
                 }

@@ -82,11 +82,7 @@ impl Published {
             let home = topology.region_named(said.get("home")?.as_str()?)?;
             Some((topology.dataset_named(name)?, Ownership { home, epoch: Epoch(said.get("epoch")?.as_u64()?) }))
         });
-        Some(Self {
-            version: view.get("version")?.as_u64()?,
-            regions: regions.collect(),
-            datasets: datasets.collect(),
-        })
+        Some(Self { version: view.get("version")?.as_u64()?, regions: regions.collect(), datasets: datasets.collect() })
     }
 
     /// What an operator has said of the region, if that still counts.
