@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, Response, Result};
 
-use super::isolate;
+use super::{authority, isolate};
 use crate::routing::{
-    Timestamp, admin,
+    Timestamp,
+    admin::{Call, TurnedAway},
     facts::Url,
     report,
     topology::{Origin, Region},
@@ -21,12 +22,16 @@ use crate::routing::{
 /// How long a health address may take.
 const HEALTH_TIMEOUT_MS: u32 = 1000;
 
-/// Answers a request to `/_homing/*`.
+/// Answers a request to `/_homing/*`. `ask` puts an input to the authority and promises its reply.
 ///
 /// # Errors
 /// If the platform fails.
 #[wasm_bindgen]
-pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web_sys::Response, wasm_bindgen::JsValue> {
+pub async fn api(
+    request: web_sys::Request,
+    env: Env,
+    ask: js_sys::Function,
+) -> std::result::Result<web_sys::Response, wasm_bindgen::JsValue> {
     // Not `Request::url`: it brings a second URL parser into the Wasm, a third of its size.
     let url = request.url();
     let path = Url::parse(&url).map_or("", |url| url.path);
@@ -35,11 +40,14 @@ pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web
         "/_homing" => redirect("/_homing/"),
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
         path if path.starts_with("/_homing/api/") => match permitted(&request, &env) {
-            Err(turned_away) => problem(turned_away.status(), &turned_away.body()),
+            Err(turned_away) => turned(turned_away),
             Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, &env).await,
             Ok(()) if path == "/_homing/api/suggestions" => suggestions(false),
             Ok(()) if path == "/_homing/api/suggestions.toml" => suggestions(true),
-            Ok(()) => problem(404, &unknown(path)),
+            Ok(()) => match authority::input(path, request).await? {
+                Some(input) => authority::put(&ask, &input).await,
+                None => problem(404, &unknown(path)),
+            },
         },
         _ => match env.assets("ASSETS") {
             Ok(assets) => assets.fetch_request(request).await,
@@ -49,11 +57,23 @@ pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web
     Ok(response?.into())
 }
 
-fn permitted(request: &Request, env: &Env) -> std::result::Result<(), admin::TurnedAway> {
-    let authorization = request.headers().get("authorization").ok().flatten();
+fn permitted(request: &Request, env: &Env) -> std::result::Result<(), TurnedAway> {
+    let field = |name| request.headers().get(name).ok().flatten();
+    let (authorization, address) = (field("authorization"), field("cf-connecting-ip").unwrap_or_default());
     let token = env.secret("ADMIN_TOKEN").ok().map(|token| token.to_string()).filter(|token| !token.is_empty());
-    let dev = isolate::settings().is_some_and(|settings| settings.dev);
-    admin::permit(authorization.as_deref(), token.as_deref(), dev)
+    let now = Timestamp(Date::now().as_millis());
+    isolate::permit(Call { authorization: authorization.as_deref(), address: &address, now }, token.as_deref())
+}
+
+fn turned(away: TurnedAway) -> Result<Response> {
+    let response = problem(away.status(), &away.body())?;
+    match away {
+        TurnedAway::Closed => {}
+        // RFC 9110 section 15.5.2.
+        TurnedAway::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
+        TurnedAway::TooMany => response.headers().set("retry-after", "60")?,
+    }
+    Ok(response)
 }
 
 /// The snapshot; with an `ETag` over all but the time, so that a page that polls an idle router gets 304.
@@ -121,7 +141,7 @@ fn unknown(what: &str) -> String {
         .to_string()
 }
 
-fn problem(status: u16, body: &str) -> Result<Response> {
+pub(super) fn problem(status: u16, body: &str) -> Result<Response> {
     let response = Response::from_bytes(body.as_bytes().to_vec())?.with_status(status);
     response.headers().set("content-type", "application/problem+json")?;
     Ok(response)

@@ -11,10 +11,14 @@ use std::{
 
 use super::wire;
 use crate::routing::{
-    Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
+    Flow, Memory, Settings, Settlement, Step, Timestamp, View,
+    admin::{Call, Guard, TurnedAway},
+    admit,
     admit::access_of,
+    authority::Published,
     clock::Clock,
     keys::{Key, SessionKeys},
+    memory::Lesson,
     problem::Problem,
     reason::Reason,
     report::{Report, record_json, refusal_json},
@@ -52,6 +56,7 @@ thread_local! {
     static REPORT: RefCell<Report> = RefCell::default();
     static CLOCK: RefCell<Clock> = RefCell::new(Clock::new(0));
     static FLOWS: RefCell<HashMap<u32, Flow>> = RefCell::default();
+    static GUARD: RefCell<Guard> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
     static NEXT_ID: Cell<u32> = const { Cell::new(1) };
     static ENTROPY: Cell<u64> = const { Cell::new(0) };
@@ -206,6 +211,13 @@ fn keep(id: u32, flow: Flow, now: Timestamp) {
     });
 }
 
+pub(super) fn published(text: &str, now: Timestamp) {
+    let Some(settings) = settings() else { return };
+    if let Some(view) = Published::read(text, &settings.topology) {
+        MEMORY.with_borrow_mut(|memory| memory.learn(Lesson::Published(view), now));
+    }
+}
+
 pub(super) fn abandon(id: u32) {
     // Dropped outside of the borrow.
     let _gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
@@ -217,6 +229,12 @@ pub(super) fn in_flight() -> usize {
 
 fn internal() -> String {
     wire::refusal(&Problem::of(Reason::Internal), Access::Read, None)
+}
+
+/// Whether a call to the API may go on.
+pub(super) fn permit(call: Call<'_>, token: Option<&str>) -> Result<(), TurnedAway> {
+    let dev = settings().is_some_and(|settings| settings.dev);
+    GUARD.with_borrow_mut(|guard| guard.permit(call, token, dev))
 }
 
 /// The settings, for `/_homing/*`.

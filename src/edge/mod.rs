@@ -5,6 +5,7 @@
 //! future behind, and a panic in one request is caught there without touching the others. Only `/_homing/*` is async Rust.
 
 mod api;
+mod authority;
 mod isolate;
 mod wire;
 
@@ -35,6 +36,22 @@ pub fn begin(now: f64, facts: &str) -> String {
 #[wasm_bindgen]
 pub fn resume(id: u32, now: f64, event: &str) -> String {
     isolate::resume(id, time(now), event)
+}
+
+/// Learns what the authority has published.
+#[wasm_bindgen]
+pub fn published(text: &str, now: f64) {
+    isolate::published(text, time(now));
+}
+
+/// One turn of the authority: its ledger and what comes in, and what it comes to as JSON.
+///
+/// # Errors
+/// If the ledger or the input cannot be read; then nothing may be stored or done.
+#[wasm_bindgen]
+pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
+    let settings = isolate::settings().ok_or("not configured")?;
+    crate::routing::authority::turn(ledger, input, &settings, time(now))
 }
 
 /// Forgets a flow whose client has gone.
