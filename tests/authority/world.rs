@@ -231,7 +231,7 @@ impl World {
                 } else if owned != (name.clone(), epoch) {
                     return not_owner();
                 }
-                let id = q("id").parse().unwrap();
+                let id: u64 = q("id").parse().unwrap();
                 // What is late on its way pauses nobody anew.
                 if region.pauses.get(unit).is_some_and(|(last, until)| id < *last || (id == *last && *until <= now)) {
                     return Some((409, json!({ "state": "over" })));
@@ -243,7 +243,7 @@ impl World {
                 Some((200, json!({ "positions": positions })))
             }
             ("POST", "resume") => {
-                let resumed = q("id").parse().unwrap();
+                let resumed: u64 = q("id").parse().unwrap();
                 for (id, until) in region.pauses.values_mut() {
                     *until = if *id == resumed { 0 } else { *until };
                 }
