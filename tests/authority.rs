@@ -1,4 +1,5 @@
 //! The authority, driven by hand: what it answers to orders, and what it does to regions.
+#![cfg(test)]
 
 mod support;
 #[path = "authority/world.rs"]

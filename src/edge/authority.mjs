@@ -1,8 +1,8 @@
 // The authority: one object that keeps the ledger, does what its turns say, and reports what came of it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
-import { authority } from "homing-wasm";
-import { call, complain, configuration } from "./core.mjs";
+import { complain } from "./core.mjs";
 import { count, directory, list } from "./directory.mjs";
+import { turn } from "./operators.mjs";
 
 const CALL_MS = 5000;
 // The lines of the audit log that are kept, and that are shown.
@@ -24,9 +24,7 @@ export class Authority extends DurableObject {
   /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
   async take(input) {
     if (input === "audit") return JSON.stringify({ status: 200, body: this.audit() });
-    const wrong = configuration(this.env);
-    if (wrong) throw new Error(wrong);
-    const { ledger, effects, reply, wake } = JSON.parse(call(() => authority(this.ledger, input, Date.now())));
+    const { ledger, effects, reply, wake } = turn(this.env, this.ledger, input);
     if (ledger !== this.ledger) {
       this.sql.exec("insert into ledger values (1, ?1) on conflict do update set text = ?1", ledger);
       this.ledger = ledger;

@@ -1,11 +1,10 @@
 //! The operators' side of the authority: what comes in over HTTP, as its inputs.
 
 use serde_json::{Value, json};
-use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Method, Request, Response, Result};
 
-use super::api::problem;
+use super::{api::problem, operators::Router};
 
 /// The longest order, in bytes.
 const LONGEST_ORDER: usize = 16 * 1024;
@@ -31,9 +30,8 @@ pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<Str
 }
 
 /// Puts an input to the authority, and answers with its reply.
-pub(super) async fn put(ask: &js_sys::Function, input: &str) -> Result<Response> {
-    let promise = ask.call1(&JsValue::NULL, &JsValue::from_str(input)).map(js_sys::Promise::from);
-    let reply = match promise {
+pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
+    let reply = match router.ask(input) {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };

@@ -22,17 +22,20 @@ export function call(work) {
   }
 }
 
+/** What is configured, as the core wants it. */
+export function settings(env) {
+  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
+  const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
+  return [JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
+}
+
 let configured; // undefined until tried, then "" or what is wrong
 
 /** Configures the core, once per isolate. Returns what is wrong with the configuration. */
 export function configuration(env) {
-  if (configured === undefined) call(() => setUp(env));
+  if (configured === undefined) {
+    configured = call(() => configure(...settings(env)));
+    if (configured) complain("the configuration is not served", { complaints: configured });
+  }
   return configured;
-}
-
-function setUp(env) {
-  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
-  const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
-  configured = configure(JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`);
-  if (configured) complain("the configuration is not served", { complaints: configured });
 }

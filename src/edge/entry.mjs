@@ -1,9 +1,8 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
-import { ask } from "./authority.mjs";
 import { Panic, complain, configuration } from "./core.mjs";
 import { Drive } from "./drive.mjs";
+import { api } from "./operators.mjs";
 import { refresh } from "./view.mjs";
-import { api } from "homing-wasm";
 
 export { Authority } from "./authority.mjs";
 export { Directory } from "./directory.mjs";
@@ -21,7 +20,7 @@ export default {
       refresh(env, ctx);
       const url = request.url;
       const path = url.indexOf("/", 8);
-      if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env, (input) => ask(env, input));
+      if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);
       return await new Drive(request, env, ctx).run();
     } catch (error) {
       if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });

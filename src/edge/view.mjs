@@ -12,7 +12,7 @@ export function refresh(env, ctx) {
   if (now - read < EVERY_MS) return;
   read = now;
   const learn = async () => {
-    const text = await env.HOMES.get(KEY);
+    const text = await env.HOMES?.get(KEY);
     if (text) call(() => published(text, Date.now()));
   };
   ctx.waitUntil(learn().catch((error) => complain("the view cannot be read", { error: String(error) })));
