@@ -1,6 +1,6 @@
 //! What an application knows about its own data, and does when its ownership moves.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -110,3 +110,41 @@ pub trait Application: Send + Sync + 'static {
 
 /// An application that says nothing.
 impl Application for () {}
+
+impl<A: Application> Application for Arc<A> {
+    fn datasets(&self) -> Vec<String> {
+        A::datasets(self)
+    }
+
+    fn within(&self, unit: &Unit) -> Vec<String> {
+        A::within(self, unit)
+    }
+
+    fn position(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        A::position(self, part)
+    }
+
+    fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {
+        A::reached(self, part, mark)
+    }
+
+    fn granted(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        A::granted(self, unit, owner)
+    }
+
+    fn deposed(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = ()> + Send {
+        A::deposed(self, unit, owner)
+    }
+
+    fn announce(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        A::announce(self, unit, owner)
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        A::peers(self)
+    }
+
+    fn health(&self) -> impl Future<Output = Map<String, Value>> + Send {
+        A::health(self)
+    }
+}

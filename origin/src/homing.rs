@@ -23,7 +23,7 @@ impl Settings {
     }
 
     /// A secret with which the router signs (`ORIGIN_KEY`). With one, writes and claims that are not signed are refused.
-    /// Name the old and the new one while you exchange them.
+    /// Name the old and the new one while you exchange them. An empty one refuses everything.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
         self.keys.0.push(key.to_owned());

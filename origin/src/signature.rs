@@ -47,7 +47,11 @@ fn parse(headers: &HeaderMap) -> Option<(u64, Vec<u8>)> {
     Some((time.parse().ok()?, URL_SAFE_NO_PAD.decode(value).ok()?))
 }
 
+/// An empty key makes no signature, so that a secret which was forgotten refuses all rather than nothing.
 fn mac(key: &str, message: &str) -> Option<Hmac<Sha256>> {
+    if key.is_empty() {
+        return None;
+    }
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
     mac.update(message.as_bytes());
     Some(mac)
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(verdict(&["new", "old"], Some("new"), 100_000), Ok(()));
         assert_eq!(verdict(&["new", "old"], Some("old"), 160_000), Ok(()));
         assert_eq!(verdict(&[], None, 100_000), Ok(()), "nobody asked for one");
+        assert!(verdict(&[""], Some("new"), 100_000).is_err(), "an empty key is none");
         for (signed, now) in [(None, 100_000), (Some("other"), 100_000), (Some("new"), 160_001), (Some("new"), 39_999)]
         {
             assert!(verdict(&["new", "old"], signed, now).is_err(), "{signed:?} {now}");
