@@ -6,15 +6,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{Json, extract::State, http::StatusCode, response::IntoResponse, response::Response};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use homing_origin::{Ownership, Unit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::{
-    Region,
-    store::{Owner, now},
-};
+use crate::{Region, store::now};
 
 /// What a region does to requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -74,10 +78,10 @@ pub(crate) struct Command {
 #[derive(Deserialize)]
 struct Own {
     dataset: String,
-    #[serde(default)]
-    subject: String,
+    /// Of all that is this subject's, whatever the dataset.
+    subject: Option<String>,
     home: String,
-    epoch: i64,
+    epoch: u64,
 }
 
 impl Faults {
@@ -169,8 +173,8 @@ pub(crate) async fn command(State(region): State<Arc<Region>>, Json(command): Js
         std::process::exit(1);
     }
     if let Some(own) = command.own {
-        let owner = Owner { home: own.home, epoch: own.epoch };
-        if let Err(error) = region.store.own(&own.dataset, &own.subject, &owner) {
+        let unit = own.subject.as_deref().map_or_else(|| Unit::dataset(&own.dataset), Unit::subject);
+        if let Err(error) = region.store.own(&unit, &Ownership::new(&own.home, own.epoch)) {
             return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
         }
     }
@@ -196,4 +200,33 @@ pub(crate) async fn command(State(region): State<Arc<Region>>, Json(command): Js
 /// Shows the faults in force.
 pub(crate) async fn show(State(region): State<Arc<Region>>) -> Json<Value> {
     Json(region.faults.state())
+}
+
+/// Around every request: noted, and hurt if a fault is in force.
+pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    // What is for peers and for people at this machine does not answer whom the router brings.
+    let inside = path.starts_with("/control") || path == "/replicate";
+    if inside && request.headers().contains_key("cdn-loop") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    if path.starts_with("/control") {
+        return next.run(request).await;
+    }
+    if !inside && !path.starts_with("/.well-known/homing") {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        region.faults.note(json!({
+            "method": request.method().as_str(), "target": request.uri().to_string(), "at": now(),
+            "home": header("homing-home"), "epoch": header("homing-epoch"), "intent": header("homing-intent"),
+            "min_position": header("homing-min-position"),
+        }));
+    }
+    match region.faults.mode_for(&path) {
+        (Mode::Hang, _) => std::future::pending().await,
+        (Mode::Slow, slow) => tokio::time::sleep(std::time::Duration::from_millis(slow)).await,
+        (Mode::Error, _) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        (Mode::Reset, _) => return crate::tools::broken_body(),
+        (Mode::Ok | Mode::Refuse, _) => {}
+    }
+    next.run(request).await
 }

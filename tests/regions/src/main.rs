@@ -4,14 +4,15 @@
 mod app;
 mod contract;
 mod control;
-mod position;
 mod replicate;
 mod store;
 mod tools;
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use axum::Router;
 use clap::Parser;
+use homing_origin::{Homing, Settings, Unit};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::net::TcpListener;
 
@@ -36,6 +37,9 @@ struct Args {
     /// The secret with which the router signs; with it, unsigned writes are refused.
     #[arg(long)]
     origin_key: Option<String>,
+    /// A dataset that is written only while the authority's lease holds.
+    #[arg(long)]
+    lease: Vec<String>,
 }
 
 /// What every handler shares.
@@ -44,16 +48,6 @@ pub(crate) struct Region {
     pub(crate) peers: Vec<(String, String)>,
     pub(crate) store: Store,
     pub(crate) faults: Faults,
-    pub(crate) origin_key: Option<String>,
-}
-
-#[cfg(test)]
-impl Region {
-    /// A region without peers, its database in memory.
-    pub(crate) fn alone(name: &str) -> Self {
-        let store = Store::open(name, None).unwrap();
-        Self { name: name.to_owned(), peers: Vec::new(), store, faults: Faults::default(), origin_key: None }
-    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -70,13 +64,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         faults: Faults::default(),
         peers: peers.into_iter().collect(),
         name: args.name,
-        origin_key: args.origin_key,
     });
+    let mut settings = Settings::new(&region.name);
+    if let Some(key) = &args.origin_key {
+        settings = settings.with_key(key);
+    }
+    if !args.lease.is_empty() {
+        settings = settings.with_lease(move |unit: &Unit| args.lease.iter().any(|name| name == unit.as_str()));
+    }
+    let homing = Homing::new(settings, region.store.epochs()?, Arc::clone(&region));
+    let routes = app::routes(&region, &homing);
     for (peer, url) in region.peers.clone() {
         tokio::spawn(replicate::follow(Arc::clone(&region), peer, url));
     }
     let control = SocketAddr::new(args.listen.ip(), args.listen.port() + 1000);
-    tokio::spawn(serve(Arc::clone(&region), TcpListener::bind(control).await?));
+    tokio::spawn(serve(Arc::clone(&region), routes.clone(), TcpListener::bind(control).await?));
     let mut listener = Some(TcpListener::bind(args.listen).await?);
     println!("region {} listens on http://{}", region.name, args.listen);
     loop {
@@ -86,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             region.faults.changed().await;
         } else if let Some(open) = &listener {
             tokio::select! {
-                accepted = open.accept() => if let Ok((stream, _)) = accepted { connection(Arc::clone(&region), stream, Port::Application) },
+                accepted = open.accept() => if let Ok((stream, _)) = accepted { connection(Arc::clone(&region), &routes, stream, Port::Application) },
                 () = region.faults.changed() => {}
             }
         } else {
@@ -95,9 +97,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-async fn serve(region: Arc<Region>, listener: TcpListener) {
+async fn serve(region: Arc<Region>, routes: Router, listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
-        connection(Arc::clone(&region), stream, Port::Control);
+        connection(Arc::clone(&region), &routes, stream, Port::Control);
     }
 }
 
@@ -108,8 +110,8 @@ enum Port {
     Control,
 }
 
-fn connection(region: Arc<Region>, stream: tokio::net::TcpStream, port: Port) {
-    let service = TowerToHyperService::new(app::routes(Arc::clone(&region)));
+fn connection(region: Arc<Region>, routes: &Router, stream: tokio::net::TcpStream, port: Port) {
+    let service = TowerToHyperService::new(routes.clone());
     tokio::spawn(async move {
         let io = TokioIo::new(stream);
         let served = hyper::server::conn::http1::Builder::new().serve_connection(io, service).with_upgrades();

@@ -3,12 +3,17 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use homing_origin::{
+    Asked, Ownership, Refusal, Unit,
+    store::sqlite::{self, Sqlite},
+};
+use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// One operation, as it is logged and replicated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,11 +34,22 @@ pub(crate) struct Op {
     pub at: i64,
 }
 
-/// Who owns a dataset, or a subject's part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub home: String,
-    pub epoch: i64,
+/// What an operation of this region is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub dataset: &'a str,
+    pub key: &'a str,
+    /// Of a multi-writer dataset.
+    pub stamp: Option<&'a str>,
+}
+
+/// What the peers are told of an ownership: who owns it, and how far the logs were where it began. Before a copy has all of
+/// that, it lacks writes that the new owner may build upon, and may not pass for a copy of the new epoch.
+#[derive(Serialize, Deserialize)]
+struct Announcement {
+    home: String,
+    epoch: u64,
+    after: Vec<(String, i64)>,
 }
 
 /// A value and the stamp that it won with.
@@ -46,7 +62,7 @@ pub(crate) struct Held {
 /// A region's database.
 pub(crate) struct Store {
     name: String,
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
 }
 
 const SCHEMA: &str = "
@@ -54,8 +70,8 @@ const SCHEMA: &str = "
     create table if not exists ops (origin text, seq integer, dataset text, key text, value text, stamp text, at integer,
         primary key (origin, seq)) without rowid;
     create table if not exists held (dataset text, key text, value text, stamp text, primary key (dataset, key)) without rowid;
-    create table if not exists owners (dataset text, subject text, home text, epoch integer,
-        primary key (dataset, subject)) without rowid;
+    create table if not exists begins (unit text, epoch integer, origin text, seq integer,
+        primary key (unit, epoch, origin)) without rowid;
     create table if not exists repeats (key text primary key, answer text) without rowid;
     create table if not exists counts (name text primary key, n integer) without rowid;
 ";
@@ -75,40 +91,56 @@ impl Store {
             None => Connection::open_in_memory()?,
         };
         connection.execute_batch(SCHEMA)?;
-        let store = Self { name: name.to_owned(), connection: Mutex::new(connection) };
-        store.own("catalog", "", &Owner { home: "us".to_owned(), epoch: 1 })?;
+        let store = Self { name: name.to_owned(), connection: Arc::new(Mutex::new(connection)) };
+        store.epochs()?;
+        store.own(&Unit::dataset("catalog"), &Ownership::new("us", 1))?;
         Ok(store)
+    }
+
+    /// Who owns what, in the same database.
+    pub(crate) fn epochs(&self) -> Result<Sqlite> {
+        Sqlite::new(Arc::clone(&self.connection))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs an operation of this region and folds it, in one transaction; the position is known only once that has
-    /// committed, so it is returned from here and taken nowhere else. `decide` sees what is held and makes the new value.
+    /// Logs an operation of this region and folds it, in one transaction, behind the fence of what it belongs to. `decide` sees
+    /// what is held and makes the new value.
     pub(crate) fn write(
         &self,
-        dataset: &str,
-        key: &str,
-        stamp: Option<&str>,
+        fence: Option<(&Asked, &Unit)>,
+        entry: Entry<'_>,
         decide: impl FnOnce(Option<&str>) -> String,
-    ) -> Result<(Op, bool)> {
+    ) -> Result<std::result::Result<(Op, bool), Refusal>> {
         let mut connection = self.connection();
-        let tx = connection.transaction()?;
-        let held = held(&tx, dataset, key)?;
-        let seq = last(&tx, &self.name)? + 1;
-        let epoch = owner(&tx, dataset, key)?.or(owner(&tx, dataset, "")?).map_or(0, |owner| owner.epoch);
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut epoch = 0;
+        if let Some((asked, unit)) = fence {
+            if let Err(refusal) = sqlite::fence(&tx, asked, unit)? {
+                return Ok(Err(refusal));
+            }
+            epoch = sqlite::standing(&tx, unit)?.owner.map_or(0, |owner| owner.epoch);
+        }
+        let held = held(&tx, entry.dataset, entry.key)?;
+        let written = self.append(&tx, entry, epoch, decide(held.as_ref().map(|held| held.value.as_str())))?;
+        tx.commit()?;
+        Ok(Ok(written))
+    }
+
+    fn append(&self, tx: &Connection, entry: Entry<'_>, epoch: u64, value: String) -> Result<(Op, bool)> {
+        let seq = last(tx, &self.name)? + 1;
         let op = Op {
             origin: self.name.clone(),
             seq,
-            dataset: dataset.to_owned(),
-            key: key.to_owned(),
-            value: decide(held.as_ref().map(|held| held.value.as_str())),
-            stamp: stamp.map_or_else(|| format!("{epoch:012}.{seq:012}"), str::to_owned),
+            dataset: entry.dataset.to_owned(),
+            key: entry.key.to_owned(),
+            value,
+            stamp: entry.stamp.map_or_else(|| format!("{epoch:012}.{seq:012}"), str::to_owned),
             at: now(),
         };
-        let conflicted = apply(&tx, &op)?;
-        tx.commit()?;
+        let conflicted = apply(tx, &op)?;
         Ok((op, conflicted))
     }
 
@@ -157,19 +189,32 @@ impl Store {
         rows.query_map(params![self.name, seq], op)?.collect()
     }
 
-    pub(crate) fn owner(&self, dataset: &str, subject: &str) -> Result<Option<Owner>> {
-        owner(&self.connection(), dataset, subject)
-    }
-
     /// Takes in an ownership if its epoch is later than what is known.
-    pub(crate) fn own(&self, dataset: &str, subject: &str, owner: &Owner) -> Result<()> {
-        set_owner(&self.connection(), dataset, subject, owner)
+    pub(crate) fn own(&self, unit: &Unit, owner: &Ownership) -> Result<()> {
+        sqlite::advance(&self.connection(), unit, owner)
     }
 
     /// Tells the peers of an ownership, in the log: a label that lags behind the data would break monotonic reads.
-    pub(crate) fn announce(&self, dataset: &str, subject: &str, owner: &Owner) -> Result<()> {
-        let value = serde_json::json!({ "dataset": dataset, "home": owner.home, "epoch": owner.epoch }).to_string();
-        self.write("own", subject, Some(""), |_| value).map(|_| ())
+    pub(crate) fn announce(&self, unit: &Unit, owner: &Ownership) -> Result<()> {
+        let mut connection = self.connection();
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let after = tx
+            .prepare_cached("select origin, max(seq) from ops group by origin")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<Vec<_>>>()?;
+        let value = json!(Announcement { home: owner.home.clone(), epoch: owner.epoch, after }).to_string();
+        self.append(&tx, Entry { dataset: "own", key: unit.as_str(), stamp: Some("") }, 0, value)?;
+        tx.commit()
+    }
+
+    /// Whether this copy lacks something of what was there when that ownership began.
+    pub(crate) fn lacks_the_beginning(&self, unit: &Unit, owner: &Ownership) -> Result<bool> {
+        let connection = self.connection();
+        let mut rows = connection.prepare_cached(
+            "select exists (select 1 from begins where unit = ? and epoch = ?
+            and seq > (select coalesce(max(seq), 0) from ops where ops.origin = begins.origin))",
+        )?;
+        rows.query_row(params![unit.as_str(), owner.epoch.cast_signed()], |row| row.get(0))
     }
 
     /// The answer that a write with this Idempotency-Key has had.
@@ -191,9 +236,10 @@ impl Store {
     pub(crate) fn reset(&self) -> Result<()> {
         let connection = self.connection();
         connection.execute_batch(
-            "delete from ops; delete from held; delete from owners; delete from repeats; delete from counts;",
+            "delete from ops; delete from held; delete from homing_units; delete from begins; delete from repeats;
+            delete from counts;",
         )?;
-        set_owner(&connection, "catalog", "", &Owner { home: "us".to_owned(), epoch: 1 })
+        sqlite::advance(&connection, &Unit::dataset("catalog"), &Ownership::new("us", 1))
     }
 }
 
@@ -207,17 +253,6 @@ fn last(connection: &Connection, origin: &str) -> Result<i64> {
     rows.query_row([origin], |row| row.get(0))
 }
 
-fn owner(connection: &Connection, dataset: &str, subject: &str) -> Result<Option<Owner>> {
-    let mut rows = connection.prepare_cached("select home, epoch from owners where dataset = ? and subject = ?")?;
-    rows.query_row([dataset, subject], |row| Ok(Owner { home: row.get(0)?, epoch: row.get(1)? })).optional()
-}
-
-fn set_owner(connection: &Connection, dataset: &str, subject: &str, owner: &Owner) -> Result<()> {
-    let sql = "insert into owners values (?1, ?2, ?3, ?4) on conflict (dataset, subject)
-        do update set home = ?3, epoch = ?4 where excluded.epoch > owners.epoch";
-    connection.execute(sql, params![dataset, subject, owner.home, owner.epoch]).map(|_| ())
-}
-
 /// Logs and folds. Returns whether two regions had written the same thing and the greater stamp decided.
 fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     connection.execute(
@@ -225,10 +260,8 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
         params![op.origin, op.seq, op.dataset, op.key, op.value, op.stamp, op.at],
     )?;
     if op.dataset == "own" {
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&op.value) {
-            let text = |name: &str| value.get(name).and_then(|field| field.as_str()).unwrap_or_default().to_owned();
-            let epoch = value.get("epoch").and_then(serde_json::Value::as_i64).unwrap_or(0);
-            set_owner(connection, &text("dataset"), &op.key, &Owner { home: text("home"), epoch })?;
+        if let (Some(unit), Ok(told)) = (Unit::parse(&op.key), serde_json::from_str::<Announcement>(&op.value)) {
+            take_in(connection, &unit, &told)?;
         }
         return Ok(false);
     }
@@ -247,6 +280,17 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     Ok(loses)
 }
 
+fn take_in(connection: &Connection, unit: &Unit, told: &Announcement) -> Result<()> {
+    let (name, epoch) = (unit.as_str(), told.epoch.cast_signed());
+    sqlite::advance(connection, unit, &Ownership::new(&told.home, told.epoch))?;
+    connection.execute("delete from begins where unit = ? and epoch < ?", params![name, epoch])?;
+    let sql = "insert into begins values (?, ?, ?, ?) on conflict do update set seq = max(seq, excluded.seq)";
+    for (origin, seq) in &told.after {
+        connection.execute(sql, params![name, epoch, origin, seq])?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,11 +306,19 @@ mod tests {
         }
     }
 
+    fn put(store: &Store, dataset: &str, key: &str, stamp: Option<&str>, value: &str) {
+        store.write(None, Entry { dataset, key, stamp }, |_| value.to_owned()).unwrap().unwrap();
+    }
+
+    fn owner(store: &Store, unit: &Unit) -> Option<Ownership> {
+        sqlite::standing(&store.connection(), unit).unwrap().owner
+    }
+
     #[test]
     fn concurrent_writes_converge_on_the_later_stamp() {
         let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
-        a.write("likes", "1", Some("2"), |_| "\"a\"".to_owned()).unwrap();
-        b.write("likes", "1", Some("3"), |_| "\"b\"".to_owned()).unwrap();
+        put(&a, "likes", "1", Some("2"), "\"a\"");
+        put(&b, "likes", "1", Some("3"), "\"b\"");
         exchange(&[&a, &b]);
         for store in [&a, &b] {
             assert_eq!(store.read("likes", "1").unwrap().unwrap().value, "\"b\"");
@@ -277,19 +329,37 @@ mod tests {
     #[test]
     fn an_ownership_travels_in_the_log_and_never_back() {
         let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
-        let eu = Owner { home: "eu".to_owned(), epoch: 3 };
-        a.announce("cart", "ada", &eu).unwrap();
+        let (ada, eu) = (Unit::subject("ada"), Ownership::new("eu", 3));
+        a.announce(&ada, &eu).unwrap();
         exchange(&[&a, &b]);
-        assert_eq!(b.owner("cart", "ada").unwrap(), Some(eu.clone()));
-        b.own("cart", "ada", &Owner { home: "us".to_owned(), epoch: 2 }).unwrap();
-        assert_eq!(b.owner("cart", "ada").unwrap(), Some(eu));
+        assert_eq!(owner(&b, &ada), Some(eu.clone()));
+        b.own(&ada, &Ownership::new("us", 2)).unwrap();
+        assert_eq!(owner(&b, &ada), Some(eu));
+    }
+
+    #[test]
+    fn a_copy_without_the_beginning_of_an_epoch_is_no_copy_of_it() {
+        let [us, eu, ap] = ["us", "eu", "ap"].map(|name| Store::open(name, None).unwrap());
+        let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
+        put(&us, "catalog", "x", None, "1");
+        exchange(&[&us, &eu]);
+        eu.announce(&catalog, &moved).unwrap();
+        for op in eu.own_ops_after(0).unwrap() {
+            ap.receive(&op).unwrap();
+        }
+        assert_eq!(owner(&ap, &catalog), Some(moved.clone()));
+        assert!(
+            ap.lacks_the_beginning(&catalog, &moved).unwrap() && !eu.lacks_the_beginning(&catalog, &moved).unwrap()
+        );
+        exchange(&[&us, &ap]);
+        assert!(!ap.lacks_the_beginning(&catalog, &moved).unwrap());
     }
 
     #[test]
     fn a_position_counts_only_what_was_applied_in_order() {
         let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
         for n in 0..3 {
-            a.write("catalog", "x", None, |_| n.to_string()).unwrap();
+            put(&a, "catalog", "x", None, &n.to_string());
         }
         let ops = a.own_ops_after(0).unwrap();
         b.receive(&ops[1]).unwrap();

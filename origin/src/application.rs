@@ -1,0 +1,150 @@
+//! What an application knows about its own data, and does when its ownership moves.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+
+use crate::{Ownership, Unit, position};
+
+/// Whatever went wrong in an application.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A part of a dataset: what a position is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// The dataset.
+    pub dataset: &'a str,
+    /// The unit that it is, or belongs to.
+    pub unit: &'a Unit,
+    /// Its ownership, as this copy knows it: whose log a position counts in.
+    pub owner: Option<&'a Ownership>,
+}
+
+/// A place in the log of one ownership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose log, of which epoch.
+    pub owner: Ownership,
+    /// The place in it.
+    pub position: String,
+}
+
+/// Another region, as this one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// How far this region is behind its writes, once that is known.
+    pub lag: Option<Duration>,
+    /// Whether this region can replicate from it.
+    pub reachable: bool,
+}
+
+/// The application behind the layer. All methods have defaults: one that says nothing gets the fence, pauses and leases,
+/// and reads after writes by time. Futures may be written as `async fn`.
+pub trait Application: Send + Sync + 'static {
+    /// The datasets that have one owner as a whole: what the health address shows.
+    fn datasets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The datasets in which a unit has data: a dataset itself; of a subject, all that are split by its kind.
+    fn within(&self, unit: &Unit) -> Vec<String> {
+        unit.as_dataset().map(str::to_owned).into_iter().collect()
+    }
+
+    /// How far this copy is now: at the owner what has committed, elsewhere what is applied and can be read. None where no
+    /// positions are kept.
+    ///
+    /// The layer asks before a read and after it, and after a write, so handlers need not. That is right for a handler which
+    /// has committed, or read all it will read, when its response begins.
+    fn position(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        let _ = part;
+        async { Ok(None) }
+    }
+
+    /// Whether this copy has all of that log up to there. A length alone proves nothing: after a promotion there are two
+    /// logs with one beginning. By default the ownership that this copy knows must be that very one, and
+    /// [`position`](Application::position) at least as far.
+    fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {
+        async move {
+            if part.owner != Some(&mark.owner) {
+                return Ok(false);
+            }
+            let at = self.position(part).await?;
+            Ok(at.is_some_and(|at| position::reaches(&at, &mark.position)))
+        }
+    }
+
+    /// The unit is about to be this region's: make it able to take writes (a PostgreSQL standby is promoted here). Is called
+    /// again if the authority asks again, so do nothing the second time. If it fails, nothing is granted.
+    fn granted(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (unit, owner);
+        async { Ok(()) }
+    }
+
+    /// The unit was this region's, and is not any more.
+    fn deposed(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = ()> + Send {
+        let _ = (unit, owner);
+        async {}
+    }
+
+    /// Tells the peers of an ownership, in the log that is replicated to them, behind all that was written so far: a label
+    /// that travels apart from the data breaks the order of reads. Nothing to do where the epoch store itself is replicated
+    /// with the data. May be called twice with the same.
+    fn announce(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (unit, owner);
+        async { Ok(()) }
+    }
+
+    /// The other regions: the source of `Homing-Lag`, and of the health address.
+    fn peers(&self) -> Vec<Peer> {
+        Vec::new()
+    }
+
+    /// What else the health address shows, such as `conflicts`.
+    fn health(&self) -> impl Future<Output = Map<String, Value>> + Send {
+        async { Map::new() }
+    }
+}
+
+/// An application that says nothing.
+impl Application for () {}
+
+impl<A: Application> Application for Arc<A> {
+    fn datasets(&self) -> Vec<String> {
+        A::datasets(self)
+    }
+
+    fn within(&self, unit: &Unit) -> Vec<String> {
+        A::within(self, unit)
+    }
+
+    fn position(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        A::position(self, part)
+    }
+
+    fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {
+        A::reached(self, part, mark)
+    }
+
+    fn granted(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        A::granted(self, unit, owner)
+    }
+
+    fn deposed(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = ()> + Send {
+        A::deposed(self, unit, owner)
+    }
+
+    fn announce(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
+        A::announce(self, unit, owner)
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        A::peers(self)
+    }
+
+    fn health(&self) -> impl Future<Output = Map<String, Value>> + Send {
+        A::health(self)
+    }
+}

@@ -1,0 +1,126 @@
+//! What the router asked: the contract's request headers, parsed.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+
+use crate::{Ownership, Refusal, Standing, Unit, lease::Leases};
+
+/// The contract's headers that a signature covers, in its order.
+pub(crate) const COVERED: [&str; 8] = [
+    "homing-region",
+    "homing-home",
+    "homing-epoch",
+    "homing-dataset",
+    "homing-subject",
+    "homing-intent",
+    "homing-min-position",
+    "homing-clock",
+];
+
+/// Whether a request reads or writes, whatever its method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It reads.
+    Read,
+    /// It writes.
+    Write,
+}
+
+/// What is known of a request. The layer puts it into the request's extensions; the fences inside of transactions take it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// This region.
+    pub here: Arc<str>,
+    /// Whether it reads or writes.
+    pub intent: Intent,
+    /// The dataset that it concerns.
+    pub dataset: Option<String>,
+    /// The subject whose part of the dataset it concerns, by id.
+    pub subject: Option<String>,
+    /// The ownership by which the router sent it: the fencing token of a write.
+    pub claim: Option<Ownership>,
+    /// A copy of the dataset that has not reached this position must not answer.
+    pub min_position: Option<String>,
+    /// The hybrid logical clock stamp of a multi-writer write; later stamps are greater as text.
+    pub clock: Option<String>,
+    pub(crate) leases: Arc<Leases>,
+}
+
+impl Asked {
+    /// Reads the headers of a request that came through the router.
+    pub(crate) fn read(here: Arc<str>, method: &Method, headers: &HeaderMap, leases: Arc<Leases>) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let dataset =
+            text("homing-dataset").filter(|name| Unit::parse(name).is_some_and(|unit| unit.as_subject().is_none()));
+        let min_position = text("homing-min-position").and_then(|value| value.split_once('='));
+        let intent = match text("homing-intent") {
+            Some("read") => Intent::Read,
+            Some("write") => Intent::Write,
+            _ => by_method(method),
+        };
+        Self {
+            intent,
+            subject: text("homing-subject").filter(|id| Unit::parse(&format!("~{id}")).is_some()).map(str::to_owned),
+            claim: text("homing-home")
+                .zip(text("homing-epoch").and_then(epoch))
+                .map(|(home, epoch)| Ownership::new(home, epoch)),
+            min_position: min_position.filter(|(of, _)| Some(*of) == dataset).map(|(_, position)| position.to_owned()),
+            clock: text("homing-clock").map(str::to_owned),
+            dataset: dataset.map(str::to_owned),
+            here,
+            leases,
+        }
+    }
+
+    /// What is known of a request that did not come through the router: nothing but its method.
+    pub(crate) fn direct(here: Arc<str>, method: &Method, leases: Arc<Leases>) -> Self {
+        Self {
+            here,
+            intent: by_method(method),
+            dataset: None,
+            subject: None,
+            claim: None,
+            min_position: None,
+            clock: None,
+            leases,
+        }
+    }
+
+    /// The unit that it concerns: the subject if there is one, else the dataset.
+    #[must_use]
+    pub fn unit(&self) -> Option<Unit> {
+        let dataset = self.dataset.as_deref()?;
+        Some(self.subject.as_deref().map_or_else(|| Unit::dataset(dataset), Unit::subject))
+    }
+
+    /// The unit whose fence it has to pass: that of a write, unless several regions may write the dataset.
+    pub(crate) fn fenced(&self) -> Option<Unit> {
+        let several = self.clock.is_some() && self.claim.is_none();
+        self.unit().filter(|_| self.intent == Intent::Write && !several)
+    }
+
+    /// The ownership by which it would write that unit. A claim says nothing of another unit than its own.
+    pub(crate) fn claim_of(&self, unit: &Unit) -> Option<&Ownership> {
+        self.claim.as_ref().filter(|_| self.unit().as_ref() == Some(unit))
+    }
+
+    /// The fence, for whoever keeps units in a store of their own: whether this request may write the unit now. Read the
+    /// standing in the transaction that writes, so that it cannot change before the commit.
+    ///
+    /// # Errors
+    /// If it may not, with the answer that says why.
+    pub fn admit(&self, unit: &Unit, standing: &Standing) -> Result<(), Refusal> {
+        standing.admit(&self.here, self.claim_of(unit))?;
+        standing.owner.as_ref().map_or(Ok(()), |owner| self.leases.hold(unit, owner.epoch))
+    }
+}
+
+/// An epoch as it is written on the wire. A database's integers are signed, so half of the numbers must do.
+pub(crate) fn epoch(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|epoch| i64::try_from(*epoch).is_ok())
+}
+
+fn by_method(method: &Method) -> Intent {
+    if matches!(method.as_str(), "GET" | "HEAD" | "QUERY" | "OPTIONS" | "TRACE") { Intent::Read } else { Intent::Write }
+}

@@ -1,0 +1,193 @@
+//! The handle: what the layer, the addresses and handlers share.
+
+use std::sync::Arc;
+
+use crate::{
+    Application, Asked, EpochStore, Failure, Mark, Ownership, Part, Permit, Refusal, Standing, Unit, gate::Gate,
+    lease::Leases, signature::Keys,
+};
+
+/// How a region keeps the contract.
+#[derive(Default)]
+pub struct Settings {
+    region: String,
+    keys: Keys,
+    leases: Leases,
+}
+
+impl Settings {
+    /// The settings of the region of that name, as the router's configuration has it.
+    #[must_use]
+    pub fn new(region: &str) -> Self {
+        Self { region: region.to_owned(), ..Self::default() }
+    }
+
+    /// A secret with which the router signs (`ORIGIN_KEY`). With one, writes and claims that are not signed are refused.
+    /// Name the old and the new one while you exchange them. An empty one refuses everything.
+    #[must_use]
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.keys.0.push(key.to_owned());
+        self
+    }
+
+    /// Units that are written only while a lease holds. Without one a region that was deposed in its absence, and comes back,
+    /// goes on accepting writes until somebody tells it; they are lost. With one it stops by itself. The price: if the
+    /// authority cannot be reached, writes to these units stop when the lease runs out, though all else is well.
+    ///
+    /// The lease is in this process's memory. Of several processes of a region each must be told of a renewal
+    /// ([`Homing::renew`]); one that has just started waits for the next.
+    #[must_use]
+    pub fn with_lease(mut self, which: impl Fn(&Unit) -> bool + Send + Sync + 'static) -> Self {
+        self.leases = Leases::of(Box::new(which));
+        self
+    }
+}
+
+/// A region's side of the contract, over its epoch store and its application. Cheap to clone.
+pub struct Homing<S, A> {
+    pub(crate) shared: Arc<Shared<S, A>>,
+}
+
+/// How far a copy is, and by which ownership that counts.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Copy {
+    pub(crate) owner: Option<Ownership>,
+    pub(crate) position: String,
+}
+
+pub(crate) struct Shared<S, A> {
+    pub(crate) here: Arc<str>,
+    pub(crate) keys: Keys,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) store: S,
+    pub(crate) application: A,
+}
+
+impl<S, A> Clone for Homing<S, A> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: EpochStore, A: Application> Homing<S, A> {
+    /// A region's side of the contract.
+    #[must_use]
+    pub fn new(settings: Settings, store: S, application: A) -> Self {
+        let Settings { region, keys, leases } = settings;
+        let (here, leases, gate) = (region.into(), Arc::new(leases), Arc::default());
+        Self { shared: Arc::new(Shared { here, keys, leases, gate, store, application }) }
+    }
+
+    /// This region's name.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.shared.here
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn application(&self) -> &A {
+        &self.shared.application
+    }
+
+    /// The epoch store.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.shared.store
+    }
+
+    /// Passes the fence of a unit, and counts as a write in flight until the permit is dropped. The layer does this for the
+    /// unit that the router named; a handler does it for one that it found by itself.
+    ///
+    /// # Errors
+    /// If this region may not write the unit now.
+    pub async fn enter(&self, asked: &Asked, unit: &Unit) -> Result<Permit, Refusal> {
+        let permit = self.shared.gate.enter(unit);
+        let mut standing = self.shared.store.standing(unit).await.map_err(Refusal::unknown)?;
+        if let Some(claim) = asked.claim_of(unit)
+            && standing.owner.as_ref().is_none_or(|owner| owner.epoch < claim.epoch)
+        {
+            standing = self.believe(unit, claim, &standing).await?;
+        }
+        if standing.pause.as_ref().is_some_and(|pause| pause.left.is_zero()) {
+            standing = self.wake(unit).await?;
+        }
+        asked.admit(unit, &standing)?;
+        Ok(permit)
+    }
+
+    /// Takes in a later ownership, as a request or the application itself has come to know of it.
+    ///
+    /// # Errors
+    /// If the store or the log cannot be written.
+    pub async fn learn(&self, unit: &Unit, to: &Ownership) -> Result<(), Failure> {
+        let known = self.shared.store.standing(unit).await?.owner;
+        let counts = self.shared.store.advance(unit, to).await?;
+        if known.as_ref() == Some(&counts) {
+            return Ok(());
+        }
+        if known.is_some_and(|known| known.home == self.region()) && counts.home != self.region() {
+            self.shared.application.deposed(unit, &counts).await;
+        }
+        if counts.home == self.region() {
+            self.shared.application.announce(unit, &counts).await?;
+        }
+        Ok(())
+    }
+
+    /// Renews the lease of a unit in this process.
+    pub fn renew(&self, unit: &Unit, epoch: u64, time: std::time::Duration) {
+        self.shared.leases.renew(unit, epoch, time);
+    }
+
+    /// A claim with a later epoch is believed: this is how a first assignment gets here, and how an owner hears that it is
+    /// none any more. If it cannot be written down it still counts against this region.
+    async fn believe(&self, unit: &Unit, claim: &Ownership, known: &Standing) -> Result<Standing, Refusal> {
+        match self.learn(unit, claim).await {
+            Ok(()) => self.shared.store.standing(unit).await.map_err(Refusal::unknown),
+            Err(_) if claim.home != self.region() => Ok(Standing { owner: Some(claim.clone()), ..known.clone() }),
+            Err(error) => Err(Refusal::unknown(error)),
+        }
+    }
+
+    /// Ends a pause that has run out. Only after that may a write go through, so that whoever holds the pause either gives
+    /// the unit away before it or not at all.
+    async fn wake(&self, unit: &Unit) -> Result<Standing, Refusal> {
+        let awake = |standing: &mut Standing| {
+            standing.wake();
+            standing.clone()
+        };
+        self.shared.store.change(unit, awake).await.map_err(Refusal::unknown)
+    }
+
+    /// How far this copy of what is asked for is now.
+    pub(crate) async fn copy_of(&self, asked: &Asked) -> Option<Copy> {
+        self.copy(asked.dataset.as_deref()?, &asked.unit()?).await.ok()?
+    }
+
+    /// How far this copy of a part is now. The ownership is read first: a position counts by one that was known by then.
+    pub(crate) async fn copy(&self, dataset: &str, unit: &Unit) -> Result<Option<Copy>, Failure> {
+        let owner = self.shared.store.standing(unit).await?.owner;
+        let part = Part { dataset, unit, owner: owner.as_ref() };
+        let position = self.shared.application.position(part).await?;
+        Ok(position.map(|position| Copy { owner, position }))
+    }
+
+    /// Whether this copy may answer the read; asked before the read's snapshot is taken.
+    pub(crate) async fn may_answer(&self, asked: &Asked) -> Result<(), Refusal> {
+        let (Some(wanted), Some(dataset), Some(unit)) = (&asked.min_position, &asked.dataset, asked.unit()) else {
+            return Ok(());
+        };
+        let claim = asked.claim.clone().ok_or(Refusal::Behind)?;
+        match self.reached(dataset, &unit, &Mark { owner: claim, position: wanted.clone() }).await {
+            Ok(true) => Ok(()),
+            _ => Err(Refusal::Behind),
+        }
+    }
+
+    pub(crate) async fn reached(&self, dataset: &str, unit: &Unit, mark: &Mark) -> Result<bool, Failure> {
+        let owner = self.shared.store.standing(unit).await?.owner;
+        self.shared.application.reached(Part { dataset, unit, owner: owner.as_ref() }, mark).await
+    }
+}

@@ -1,0 +1,187 @@
+//! The layer: every request passes here first, and every answer last.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
+use serde_json::json;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    Application, Asked, EpochStore, Homing, Intent, Permit, Refusal, address, asked::COVERED, health, homing::Copy,
+    refusal::json_response, say,
+};
+
+/// Wraps an application's service. Put it around everything that the router may reach, with nothing outside of it that
+/// changes the request's target: the signature covers that.
+pub struct HomingLayer<S, A>(Homing<S, A>);
+
+/// An application's service that keeps the contract.
+pub struct Contract<T, S, A> {
+    inner: T,
+    homing: Homing<S, A>,
+}
+
+impl<S: EpochStore, A: Application> Homing<S, A> {
+    /// The layer.
+    #[must_use]
+    pub fn layer(&self) -> HomingLayer<S, A> {
+        HomingLayer(self.clone())
+    }
+}
+
+impl<S, A> Clone for HomingLayer<S, A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Clone, S, A> Clone for Contract<T, S, A> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), homing: self.homing.clone() }
+    }
+}
+
+impl<T, S, A> Layer<T> for HomingLayer<S, A> {
+    type Service = Contract<T, S, A>;
+
+    fn layer(&self, inner: T) -> Self::Service {
+        Contract { inner, homing: self.0.clone() }
+    }
+}
+
+impl<T, S, A, B, R> Service<Request<B>> for Contract<T, S, A>
+where
+    T: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    T::Future: Send,
+    S: EpochStore,
+    A: Application,
+    B: Send + 'static,
+    R: From<Bytes> + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = T::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, T::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was made ready is the one to call.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let homing = self.homing.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let Passed { asked, permit, copy } = match homing.before(&parts).await {
+                Before::Answer(response) => return Ok(response),
+                Before::Pass(passed) => *passed,
+            };
+            parts.extensions.insert(asked.clone());
+            let mut response = inner.call(Request::from_parts(parts, body)).await?;
+            drop(permit);
+            homing.after(&asked, copy, response.headers_mut()).await;
+            Ok(response)
+        })
+    }
+}
+
+/// What is decided before the application is asked.
+enum Before<R> {
+    /// It is not asked.
+    Answer(Response<R>),
+    /// It is.
+    Pass(Box<Passed>),
+}
+
+/// A request that may go on.
+struct Passed {
+    asked: Asked,
+    /// Of a write that has a fence to pass: it is in flight.
+    permit: Option<Permit>,
+    /// Of a read: how far this copy was before it.
+    copy: Option<Copy>,
+}
+
+impl<S: EpochStore, A: Application> Homing<S, A> {
+    async fn before<R: From<Bytes>>(&self, request: &Parts) -> Before<R> {
+        match request.uri.path() {
+            address::PATH if is_forwarded(&request.headers) => {
+                Before::Answer(json_response(StatusCode::NOT_FOUND, &json!({ "title": "not found" })))
+            }
+            address::PATH => Before::Answer(address::answer(self, request, now()).await),
+            health::PATH => Before::Answer(health::answer(self).await),
+            _ => {
+                let asked = match self.read(request) {
+                    Ok(asked) => asked,
+                    Err(refusal) => return Before::Answer(refusal.into_response()),
+                };
+                match self.admit(&asked).await {
+                    Ok((permit, copy)) => Before::Pass(Box::new(Passed { asked, permit, copy })),
+                    Err(refusal) => {
+                        let mut response = refusal.into_response();
+                        self.after(&asked, None, response.headers_mut()).await;
+                        Before::Answer(response)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the router says counts if it is the router who says it. A read that is not its own is answered like anybody's.
+    fn read(&self, request: &Parts) -> Result<Asked, Refusal> {
+        let (method, headers) = (&request.method, &request.headers);
+        let (here, leases) = (self.shared.here.clone(), self.shared.leases.clone());
+        let said = Asked::read(here.clone(), method, headers, leases.clone());
+        let direct = Asked::direct(here, method, leases);
+        match self.shared.keys.verify(method, &request.uri, headers, now()) {
+            Ok(()) => Ok(said),
+            Err(refusal) if [said.intent, direct.intent].contains(&Intent::Write) => Err(refusal),
+            Err(_) => Ok(direct),
+        }
+    }
+
+    async fn admit(&self, asked: &Asked) -> Result<(Option<Permit>, Option<Copy>), Refusal> {
+        if asked.intent == Intent::Write {
+            return match asked.fenced() {
+                Some(unit) => Ok((Some(self.enter(asked, &unit).await?), None)),
+                None => Ok((None, None)),
+            };
+        }
+        self.may_answer(asked).await?;
+        Ok((None, self.copy_of(asked).await))
+    }
+
+    /// Says how far this copy is by now, and how far behind its peers.
+    async fn after(&self, asked: &Asked, before: Option<Copy>, headers: &mut HeaderMap) {
+        headers.extend(say::lag(&self.shared.application.peers()));
+        // What a handler has said itself stands.
+        if headers.contains_key("homing-position") || headers.contains_key("homing-home") {
+            return;
+        }
+        let (Some(copy), Some(dataset)) = (self.copy_of(asked).await, &asked.dataset) else { return };
+        let least = before.filter(|before| before.owner == copy.owner).map(|before| before.position);
+        headers.extend([say::position(dataset, &copy.position, least.as_deref())]);
+        headers.extend(copy.owner.iter().flat_map(say::ownership));
+    }
+}
+
+/// Whether the router sent this for a client. Its authority says nothing of regions and datasets.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let hops = headers.get_all("cdn-loop").iter().filter_map(|value| value.to_str().ok());
+    COVERED.iter().any(|name| headers.contains_key(*name))
+        || hops.flat_map(|hops| hops.split([',', ';', ' '])).any(|hop| hop == "homing")
+}
+
+/// Unix time in milliseconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

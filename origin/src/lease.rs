@@ -1,0 +1,59 @@
+//! The lease: an owner that hears nothing from the authority for too long stops writing by itself.
+//!
+//! It is kept in this process, by a clock that only goes forward, and is lost with the process: who was away cannot know
+//! what was decided meanwhile.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{Refusal, Unit};
+
+type Which = Box<dyn Fn(&Unit) -> bool + Send + Sync>;
+
+/// The leases that this process holds.
+#[derive(Default)]
+pub(crate) struct Leases {
+    which: Option<Which>,
+    held: Mutex<HashMap<Unit, (u64, Instant)>>,
+}
+
+impl Leases {
+    pub(crate) fn of(which: Which) -> Self {
+        Self { which: Some(which), held: Mutex::default() }
+    }
+
+    /// Whether that unit may be written by that epoch without a lease, or with the one that is held.
+    pub(crate) fn hold(&self, unit: &Unit, epoch: u64) -> Result<(), Refusal> {
+        match self.left(unit, epoch) {
+            Some(left) if left.is_zero() => Err(Refusal::NoLease),
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the lease holds yet; none if the unit needs no lease.
+    pub(crate) fn left(&self, unit: &Unit, epoch: u64) -> Option<Duration> {
+        self.which.as_ref().filter(|needs| needs(unit))?;
+        let until = self.held().get(unit).filter(|(of, _)| *of == epoch).map(|(_, until)| *until);
+        Some(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
+    }
+
+    pub(crate) fn renew(&self, unit: &Unit, epoch: u64, time: Duration) {
+        self.held().insert(unit.clone(), (epoch, Instant::now() + time));
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Unit, (u64, Instant)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases").finish_non_exhaustive()
+    }
+}

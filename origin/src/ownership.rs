@@ -1,0 +1,266 @@
+//! What is owned, by whom, and how that may change. All decisions about ownership are made here, and nowhere else.
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::Refusal;
+
+/// What has one owner: a whole dataset by its name, or a subject (`~` and its id) with its part of every dataset that is
+/// split by its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit(String);
+
+impl Unit {
+    /// A dataset that one region writes.
+    #[must_use]
+    pub fn dataset(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// A subject, by the id that [`subject_id`] gives.
+    #[must_use]
+    pub fn subject(id: &str) -> Self {
+        Self(format!("~{id}"))
+    }
+
+    /// Reads a unit that came over the wire: letters, digits, `-` and `_`, after a `~` or not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = text.strip_prefix('~').unwrap_or(text);
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        ((1..=64).contains(&name.len()) && name.bytes().all(legal)).then(|| Self(text.to_owned()))
+    }
+
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The dataset's name, unless it is a subject.
+    #[must_use]
+    pub fn as_dataset(&self) -> Option<&str> {
+        (!self.0.starts_with('~')).then_some(&self.0)
+    }
+
+    /// The subject's id, if it is one.
+    #[must_use]
+    pub fn as_subject(&self) -> Option<&str> {
+        self.0.strip_prefix('~')
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id by which the router knows a subject: the first 22 characters of base64url(SHA-256("user:ada")).
+#[must_use]
+pub fn subject_id(kind: &str, name: &str) -> String {
+    let mut id = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{kind}:{name}")));
+    id.truncate(22);
+    id
+}
+
+/// The region that may accept writes, and since which generation. Whoever hears of a later epoch forgets the earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// That region.
+    pub home: String,
+    /// The generation: it rises by one with each change.
+    pub epoch: u64,
+}
+
+impl Ownership {
+    /// An ownership by that region since that epoch.
+    #[must_use]
+    pub fn new(home: &str, epoch: u64) -> Self {
+        Self { home: home.to_owned(), epoch }
+    }
+}
+
+/// Writes of a unit that are held back, so that its ownership can move without losing any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Whose pause it is.
+    pub id: String,
+    /// How long it holds yet. Zero: it is over, but nothing has been written since; see [`Standing::wake`].
+    pub left: Duration,
+}
+
+/// All that is kept of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The latest ownership that anybody has told.
+    pub owner: Option<Ownership>,
+    /// Whether its writes are held back. As long as this is there no write goes through, and only while it is there can
+    /// the unit be given away; so no clock that jumps can let a write slip between the two.
+    pub pause: Option<Pause>,
+}
+
+/// Why a unit's standing did not change as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Another ownership counts: this one, or none at all.
+    NotOwner(Option<Ownership>),
+    /// Somebody else's pause holds; its id.
+    Paused(String),
+    /// The pause has run out, or never was.
+    NotPaused,
+}
+
+impl Standing {
+    /// Takes a later ownership in; says whether it was later. A pause belongs to the ownership that it was made for.
+    pub fn advance(&mut self, to: &Ownership) -> bool {
+        let later = self.owner.as_ref().is_none_or(|owner| owner.epoch < to.epoch);
+        if later {
+            *self = Self { owner: Some(to.clone()), pause: None };
+        }
+        later
+    }
+
+    /// Holds the writes of an ownership back, or does so for longer.
+    ///
+    /// # Errors
+    /// If another ownership counts, or another pause holds.
+    pub fn pause(&mut self, held: &Ownership, id: &str, time: Duration) -> Result<(), Denied> {
+        self.must_be(held)?;
+        match &self.pause {
+            Some(pause) if pause.id != id && !pause.left.is_zero() => Err(Denied::Paused(pause.id.clone())),
+            _ => {
+                self.pause = Some(Pause { id: id.to_owned(), left: time });
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends that pause, if it is there.
+    pub fn resume(&mut self, id: &str) {
+        self.pause.take_if(|pause| pause.id == id);
+    }
+
+    /// Ends whatever pause has run out; a write may follow.
+    pub fn wake(&mut self) {
+        self.pause.take_if(|pause| pause.left.is_zero());
+    }
+
+    /// Gives the unit away, while that pause holds. What has been given away already is so still.
+    ///
+    /// # Errors
+    /// If another ownership counts, or the pause has run out.
+    pub fn depose(&mut self, held: &Ownership, id: &str, to: &str) -> Result<Ownership, Denied> {
+        let next = Ownership::new(to, held.epoch.saturating_add(1));
+        if self.owner.as_ref() == Some(&next) {
+            return Ok(next);
+        }
+        self.must_be(held)?;
+        if !self.pause.as_ref().is_some_and(|pause| pause.id == id && !pause.left.is_zero()) {
+            return Err(Denied::NotPaused);
+        }
+        self.advance(&next);
+        Ok(next)
+    }
+
+    /// The fence: whether that region may write by that claim now.
+    ///
+    /// # Errors
+    /// If another region owns the unit, the claim is not the ownership that counts, or writes are paused.
+    pub fn admit(&self, here: &str, claim: Option<&Ownership>) -> Result<(), Refusal> {
+        if let Some(owner) = self.owner.as_ref().or(claim)
+            && (owner.home != here || claim.is_some_and(|claim| claim != owner))
+        {
+            return Err(Refusal::Misdirected(owner.clone()));
+        }
+        match &self.pause {
+            Some(pause) => Err(Refusal::Paused(pause.left)),
+            None => Ok(()),
+        }
+    }
+
+    fn must_be(&self, held: &Ownership) -> Result<(), Denied> {
+        if self.owner.as_ref() == Some(held) { Ok(()) } else { Err(Denied::NotOwner(self.owner.clone())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn owned(home: &str, epoch: u64) -> Standing {
+        Standing { owner: Some(Ownership::new(home, epoch)), pause: None }
+    }
+
+    #[test]
+    fn the_fence_lets_in_the_owner_by_its_own_epoch_alone() {
+        let us = |epoch| Ownership::new("us", epoch);
+        let misdirected = |home, epoch| Err(Refusal::Misdirected(Ownership::new(home, epoch)));
+        let admit = |standing: &Standing, claim: Option<Ownership>| standing.admit("us", claim.as_ref());
+        assert_eq!(admit(&Standing::default(), None), Ok(()), "nobody has claimed it");
+        assert_eq!(admit(&owned("us", 3), None), Ok(()));
+        assert_eq!(admit(&owned("us", 3), Some(us(3))), Ok(()));
+        assert_eq!(admit(&owned("us", 3), Some(us(2))), misdirected("us", 3));
+        assert_eq!(admit(&owned("us", 3), Some(Ownership::new("eu", 3))), misdirected("us", 3));
+        assert_eq!(admit(&owned("eu", 3), Some(us(2))), misdirected("eu", 3));
+        assert_eq!(admit(&owned("eu", 3), None), misdirected("eu", 3));
+    }
+
+    #[test]
+    fn ownership_only_goes_forward() {
+        let mut standing = owned("us", 3);
+        assert!(!standing.advance(&Ownership::new("eu", 3)) && !standing.advance(&Ownership::new("eu", 2)));
+        assert_eq!(standing, owned("us", 3));
+        assert!(standing.advance(&Ownership::new("eu", 4)));
+        assert_eq!(standing, owned("eu", 4));
+    }
+
+    #[test]
+    fn a_unit_is_given_away_while_its_pause_holds_and_never_after() {
+        let held = Ownership::new("us", 3);
+        let mut standing = owned("us", 3);
+        assert_eq!(standing.depose(&held, "a", "eu"), Err(Denied::NotPaused));
+        standing.pause(&held, "a", SECOND).unwrap();
+        assert_eq!(standing.admit("us", Some(&held)), Err(Refusal::Paused(SECOND)));
+        assert_eq!(standing.pause(&held, "b", SECOND), Err(Denied::Paused("a".to_owned())));
+        assert_eq!(standing.depose(&held, "b", "eu"), Err(Denied::NotPaused));
+        standing.pause(&held, "a", Duration::ZERO).unwrap();
+        assert_eq!(standing.depose(&held, "a", "eu"), Err(Denied::NotPaused), "it has run out");
+        assert_eq!(standing.admit("us", None), Err(Refusal::Paused(Duration::ZERO)), "until it is ended for good");
+        standing.pause(&held, "b", SECOND).unwrap();
+        assert_eq!(standing.depose(&held, "b", "eu"), Ok(Ownership::new("eu", 4)));
+        assert_eq!(standing, owned("eu", 4));
+        assert_eq!(standing.depose(&held, "b", "eu"), Ok(Ownership::new("eu", 4)), "once more");
+        assert_eq!(standing.depose(&held, "b", "ap"), Err(Denied::NotOwner(Some(Ownership::new("eu", 4)))));
+    }
+
+    #[test]
+    fn a_pause_is_ended_by_its_own_id_or_by_its_time() {
+        let held = Ownership::new("us", 1);
+        let mut standing = owned("us", 1);
+        standing.pause(&held, "a", SECOND).unwrap();
+        standing.resume("b");
+        standing.wake();
+        assert!(standing.pause.is_some());
+        standing.resume("a");
+        standing.resume("a");
+        assert_eq!(standing, owned("us", 1));
+        standing.pause(&held, "a", Duration::ZERO).unwrap();
+        standing.wake();
+        assert_eq!(standing, owned("us", 1));
+    }
+
+    #[test]
+    fn units_and_subjects_are_named_as_the_router_names_them() {
+        assert_eq!(subject_id("user", "ada"), "GdAZGkoHV5U4-Bo_P4T8RX");
+        assert_eq!(Unit::parse("~GdAZ"), Some(Unit::subject("GdAZ")));
+        assert_eq!(Unit::parse("catalog"), Some(Unit::dataset("catalog")));
+        for bad in ["", "~", "a b", "a@1", "~~a"] {
+            assert_eq!(Unit::parse(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a request is refused before anything was done, and the one mapping from that to an answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{Ownership, say};
+
+/// Why a request was refused; nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// This region does not own the unit by the epoch that was claimed; that one does. 421.
+    Misdirected(Ownership),
+    /// Writes of the unit are held back for so long at most. 503.
+    Paused(Duration),
+    /// This region owns the unit, but its lease has run out: its ownership may have moved without it. 503.
+    NoLease,
+    /// This copy has not reached the position that the reader has seen. 503, and the router asks home.
+    Behind,
+    /// The request is not the router's. 403.
+    Unsigned(&'static str),
+    /// The epoch store failed, so nobody knows who owns the unit. 503.
+    Unknown(String),
+}
+
+impl Refusal {
+    /// The refusal of a write whose ownership cannot be read.
+    pub fn unknown(error: impl std::fmt::Display) -> Self {
+        Self::Unknown(error.to_string())
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = json_response(self.status(), &self.body());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend([if self == Self::Behind { say::behind() } else { say::wrote(false) }]);
+        if let Self::Misdirected(owner) = &self {
+            headers.extend(say::ownership(owner));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Unsigned(_) => StatusCode::FORBIDDEN,
+            Self::Paused(_) | Self::NoLease | Self::Behind | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// In seconds. A pause is over when it is over; whatever else is 503 may be over at any time.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Paused(left) => Some(left.as_secs_f64().ceil().max(1.0) as u64),
+            Self::NoLease | Self::Unknown(_) => Some(1),
+            _ => None,
+        }
+    }
+
+    fn body(&self) -> Value {
+        let detail = match self {
+            Self::Misdirected(owner) => {
+                return json!({
+                    "status": 421, "title": "not the owner", "home": owner.home, "epoch": owner.epoch,
+                    "detail": format!("{} owns this, since epoch {}. Nothing was written.", owner.home, owner.epoch),
+                });
+            }
+            Self::Paused(_) => "Writes to this are paused for a moment, while its home moves. Nothing was written.",
+            Self::NoLease => "This region has not heard from the authority for too long. Nothing was written.",
+            Self::Behind => "This copy has not reached what the session has seen.",
+            Self::Unsigned(why) => why,
+            Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
+        };
+        let title = match self {
+            Self::Misdirected(_) => "not the owner",
+            Self::Paused(_) => "paused",
+            Self::NoLease => "no lease",
+            Self::Behind => "this copy is behind",
+            Self::Unsigned(_) => "not from the router",
+            Self::Unknown(_) => "the owner is not known",
+        };
+        json!({ "status": self.status().as_u16(), "title": title, "detail": detail })
+    }
+}
+
+/// An answer of JSON.
+pub(crate) fn json_response<B: From<Bytes>>(status: StatusCode, body: &Value) -> Response<B> {
+    let mut response = Response::new(B::from(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

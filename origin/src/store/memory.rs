@@ -1,0 +1,71 @@
+//! In memory: for tests and trials. It forgets with the process, and every process has its own.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use super::EpochStore;
+use crate::{Ownership, Pause, Standing, Unit};
+
+/// Ownership in memory.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<HashMap<Unit, Row>>);
+
+#[derive(Debug, Default)]
+struct Row {
+    owner: Option<Ownership>,
+    pause: Option<(String, Instant)>,
+}
+
+impl Row {
+    fn standing(&self) -> Standing {
+        let pause = self
+            .pause
+            .as_ref()
+            .map(|(id, until)| Pause { id: id.clone(), left: until.saturating_duration_since(Instant::now()) });
+        Standing { owner: self.owner.clone(), pause }
+    }
+}
+
+impl Memory {
+    /// A store in which these ownerships are known already.
+    #[must_use]
+    pub fn of(known: impl IntoIterator<Item = (Unit, Ownership)>) -> Self {
+        let row = |owner| Row { owner: Some(owner), pause: None };
+        Self(Mutex::new(known.into_iter().map(|(unit, owner)| (unit, row(owner))).collect()))
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<Unit, Row>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EpochStore for Memory {
+    type Error = Infallible;
+
+    async fn standing(&self, unit: &Unit) -> Result<Standing, Infallible> {
+        Ok(self.rows().get(unit).map(Row::standing).unwrap_or_default())
+    }
+
+    async fn change<T: Send>(
+        &self,
+        unit: &Unit,
+        decide: impl Fn(&mut Standing) -> T + Send + Sync,
+    ) -> Result<T, Infallible> {
+        let mut rows = self.rows();
+        let mut standing = rows.get(unit).map(Row::standing).unwrap_or_default();
+        let said = decide(&mut standing);
+        let pause = standing.pause.map(|pause| (pause.id, Instant::now() + pause.left));
+        rows.insert(unit.clone(), Row { owner: standing.owner, pause });
+        Ok(said)
+    }
+
+    async fn paused_by(&self, id: &str) -> Result<Vec<Unit>, Infallible> {
+        let held = |row: &Row| row.pause.as_ref().is_some_and(|(of, _)| of == id);
+        Ok(self.rows().iter().filter(|(_, row)| held(row)).map(|(unit, _)| unit.clone()).collect())
+    }
+}

@@ -1,0 +1,112 @@
+//! In SQLite, in the application's own database.
+//!
+//! Pauses are timed by the system's clock. If it jumps, a pause ends early or late; no write is lost by that.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
+
+use super::EpochStore;
+use crate::{Asked, Ownership, Pause, Refusal, Standing, Unit};
+
+const SCHEMA: &str = "create table if not exists homing_units (unit text primary key, home text not null,
+    epoch integer not null, pause text, pause_until integer) without rowid";
+
+/// Ownership in SQLite. It may share the application's connection; a look takes some microseconds of the thread that asks.
+#[derive(Clone, Debug)]
+pub struct Sqlite(Arc<Mutex<Connection>>);
+
+impl Sqlite {
+    /// A store over a connection, shared or its own.
+    ///
+    /// # Errors
+    /// If its table cannot be made.
+    pub fn new(connection: Arc<Mutex<Connection>>) -> Result<Self> {
+        let store = Self(connection);
+        store.connection().execute_batch(SCHEMA)?;
+        Ok(store)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The fence inside of a transaction that writes: call it first, after `begin immediate`, and keep what you would write if it
+/// refuses to yourself.
+///
+/// # Errors
+/// If the database fails. The inner error is the answer to give if the unit may not be written.
+pub fn fence(transaction: &Connection, asked: &Asked, unit: &Unit) -> Result<std::result::Result<(), Refusal>> {
+    Ok(asked.admit(unit, &standing(transaction, unit)?))
+}
+
+/// A unit's standing, as that connection sees it.
+///
+/// # Errors
+/// If the database fails.
+pub fn standing(connection: &Connection, unit: &Unit) -> Result<Standing> {
+    let mut rows =
+        connection.prepare_cached("select home, epoch, pause, pause_until from homing_units where unit = ?")?;
+    let row = rows.query_row([unit.as_str()], |row| {
+        let pause = row.get::<_, Option<String>>(2)?.zip(row.get::<_, Option<i64>>(3)?);
+        let left = |until: i64| Duration::from_millis(u64::try_from(until - now()).unwrap_or(0));
+        Ok(Standing {
+            owner: Some(Ownership { home: row.get(0)?, epoch: row.get::<_, i64>(1)?.unsigned_abs() }),
+            pause: pause.map(|(id, until)| Pause { id, left: left(until) }),
+        })
+    });
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+/// Takes an ownership in, if it is later than what is known: for what comes through the application's own replicated log, in
+/// the transaction that applies it.
+///
+/// # Errors
+/// If the database fails.
+pub fn advance(transaction: &Connection, unit: &Unit, to: &Ownership) -> Result<()> {
+    let sql = "insert into homing_units values (?1, ?2, ?3, null, null) on conflict (unit)
+        do update set home = ?2, epoch = ?3, pause = null, pause_until = null where excluded.epoch > epoch";
+    transaction.prepare_cached(sql)?.execute(params![unit.as_str(), to.home, to.epoch.cast_signed()]).map(|_| ())
+}
+
+impl EpochStore for Sqlite {
+    type Error = rusqlite::Error;
+
+    async fn standing(&self, unit: &Unit) -> Result<Standing> {
+        standing(&self.connection(), unit)
+    }
+
+    async fn change<T: Send>(&self, unit: &Unit, decide: impl Fn(&mut Standing) -> T + Send + Sync) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = standing(&transaction, unit)?;
+        let mut after = before.clone();
+        let said = decide(&mut after);
+        if let Some(owner) = after.owner.as_ref().filter(|_| after != before) {
+            let (id, left) = after.pause.as_ref().map(|pause| (&pause.id, pause.left)).unzip();
+            let until = left.map(|left| now() + i64::try_from(left.as_millis()).unwrap_or(0));
+            transaction
+                .prepare_cached("insert or replace into homing_units values (?, ?, ?, ?, ?)")?
+                .execute(params![unit.as_str(), owner.home, owner.epoch.cast_signed(), id, until])?;
+        }
+        transaction.commit()?;
+        Ok(said)
+    }
+
+    async fn paused_by(&self, id: &str) -> Result<Vec<Unit>> {
+        let connection = self.connection();
+        let mut rows = connection.prepare_cached("select unit from homing_units where pause = ?")?;
+        let units = rows.query_map([id], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>>>()?;
+        Ok(units.iter().filter_map(|unit| Unit::parse(unit)).collect())
+    }
+}
+
+/// Unix time in milliseconds.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

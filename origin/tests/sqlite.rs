@@ -1,0 +1,153 @@
+//! The epoch store in SQLite: several processes of a region over one database.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use homing_origin::{Asked, EpochStore, Ownership, Refusal, Settings, Unit, store::Memory, store::sqlite};
+use rusqlite::{Connection, TransactionBehavior};
+use support::{Region, keeps_standings, region_over};
+
+/// A database in a file of its own, which goes with it.
+struct Database(std::path::PathBuf);
+
+impl Database {
+    fn new(name: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("homing-origin-{name}-{}.sqlite", std::process::id())));
+        file.connect()
+            .execute_batch("pragma journal_mode = wal; pragma synchronous = off; create table written (epoch integer)")
+            .unwrap();
+        file
+    }
+
+    fn connect(&self) -> Connection {
+        let connection = Connection::open(&self.0).unwrap();
+        // SQLite's own patience doubles with each look, so that a round would take long.
+        connection
+            .busy_handler(Some(|_| {
+                thread::sleep(Duration::from_micros(300));
+                true
+            }))
+            .unwrap();
+        connection
+    }
+
+    fn store(&self) -> sqlite::Sqlite {
+        sqlite::Sqlite::new(Arc::new(Mutex::new(self.connect()))).unwrap()
+    }
+
+    fn written(&self) -> i64 {
+        self.connect().query_row("select count(*) from written", [], |row| row.get(0)).unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_what_every_store_keeps() {
+    keeps_standings(&Database::new("standings").store()).await;
+    keeps_standings(&Memory::default()).await;
+}
+
+#[tokio::test]
+async fn it_outlives_the_process_and_every_process_sees_it() {
+    let database = Database::new("processes");
+    let one = region_over(Settings::new("us"), database.store());
+    assert_eq!(one.write("us", 3).await.status, 200);
+    let other = region_over(Settings::new("us"), database.store());
+    assert_eq!(other.write("us", 2).await.owner(), (421, Some("us"), Some("3")));
+    assert_eq!(other.post("op=pause&id=a&for_ms=60000&unit=catalog@3").await.0, 200);
+    assert_eq!(one.write("us", 3).await.status, 503);
+    assert_eq!(one.post("op=resume&id=a").await.0, 200);
+    assert_eq!(other.write("us", 3).await.status, 200);
+}
+
+/// What a handler is given.
+async fn asked(region: &Region<sqlite::Sqlite>) -> Asked {
+    region.write("us", 1).await;
+    region.app.0.asked.lock().unwrap().take().unwrap()
+}
+
+#[tokio::test]
+async fn the_fence_in_the_transaction_is_that_of_the_layer() {
+    let database = Database::new("fence");
+    let region = region_over(Settings::new("us"), database.store());
+    let (asked, unit) = (asked(&region).await, Unit::dataset("catalog"));
+    let mut connection = database.connect();
+    let mut fence = || {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        sqlite::fence(&transaction, &asked, &unit).unwrap()
+    };
+    assert_eq!(fence(), Ok(()));
+    region.post("op=pause&id=a&for_ms=1&unit=catalog@1").await;
+    thread::sleep(Duration::from_millis(5));
+    assert_eq!(fence(), Err(Refusal::Paused(Duration::ZERO)), "a pause that has run out is ended by the layer alone");
+    region.write("us", 1).await;
+    assert_eq!(fence(), Ok(()));
+    sqlite::advance(&database.connect(), &unit, &Ownership::new("eu", 2)).unwrap();
+    sqlite::advance(&database.connect(), &unit, &Ownership::new("ap", 2)).unwrap();
+    assert_eq!(fence(), Err(Refusal::Misdirected(Ownership::new("eu", 2))));
+}
+
+/// Writers in other processes, pauses of some milliseconds, and a unit that is given away at about the time when they run out.
+/// What the old owner has written when the unit is given away is what it had written when the pause was answered.
+#[tokio::test]
+async fn no_write_slips_between_a_pause_and_giving_away() {
+    let database = Database::new("race");
+    let region = region_over(Settings::new("us"), database.store());
+    let mut asked = asked(&region).await;
+    asked.claim = None;
+    let unit = Unit::dataset("catalog");
+    let over = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..2)
+        .map(|_| {
+            let (mut connection, store) = (database.connect(), database.store());
+            let (asked, unit, over) = (asked.clone(), unit.clone(), Arc::clone(&over));
+            let layer = region_over(Settings::new("us"), store);
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                while !over.load(Ordering::SeqCst) {
+                    let permit = runtime.block_on(layer.homing.enter(&asked, &unit));
+                    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+                    if permit.is_ok() && sqlite::fence(&transaction, &asked, &unit).unwrap().is_ok() {
+                        transaction.execute("insert into written values (1)", []).unwrap();
+                        transaction.commit().unwrap();
+                    }
+                    // SQLite's lock is not fair.
+                    thread::sleep(Duration::from_micros(500));
+                }
+            })
+        })
+        .collect();
+    let mut outcomes = [0, 0];
+    for round in 0..40_u64 {
+        let epoch = region.homing.store().standing(&unit).await.unwrap().owner.unwrap().epoch;
+        let time = if round % 2 == 0 { 25 } else { 500 };
+        assert_eq!(region.post(&format!("op=pause&id=a&for_ms={time}&unit=catalog@{epoch}")).await.0, 200);
+        let written = database.written();
+        tokio::time::sleep(Duration::from_millis(round % 7 * 5)).await;
+        let (given, _) = region.post(&format!("op=depose&id=a&to=eu&unit=catalog@{epoch}")).await;
+        if given == 200 {
+            assert_eq!(database.written(), written, "round {round}");
+            assert_eq!(region.post(&format!("op=grant&unit=catalog@{}", epoch + 2)).await.0, 200);
+        }
+        outcomes[usize::from(given == 200)] += 1;
+    }
+    over.store(true, Ordering::SeqCst);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    assert!(outcomes.iter().all(|count| *count > 0), "late and in time: {outcomes:?}");
+}
