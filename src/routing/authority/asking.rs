@@ -22,19 +22,19 @@ impl Turn<'_> {
             }
             Phase::Checking => self.check(&change),
             Phase::Pausing => {
-                let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number(), change.pause());
+                let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number, change.pause());
                 self.command(old, &target, &change);
             }
             Phase::Waiting => self.compare(&change),
             Phase::Deposing => {
-                self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number()), &change)
+                self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
             }
             Phase::Granting => {
                 let target = format!("{ADDRESS}?op=grant&unit={}@{}", change.unit, change.epoch + 1);
                 self.command(new, &target, &change);
             }
             Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
-            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}", change.number()), &change),
+            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}", change.number), &change),
             Phase::Done | Phase::Aborted => {}
         }
     }

@@ -61,8 +61,12 @@ impl Phase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Change {
-    /// Its name, and that of the pause.
+    /// Its name.
     pub id: String,
+    /// The number of its pause, which only grows from change to change. Regions take no earlier one after a later one, and
+    /// none that is over: a request that was late on its way must not pause anew, and let the unit be given away by a position
+    /// that is not the last any more.
+    pub number: u64,
     /// What changes its owner: a dataset's name, or `~` and a subject's id.
     pub unit: String,
     /// What kind of subject it is about, if it is about one.
@@ -118,13 +122,6 @@ impl Change {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.unit.strip_prefix('~')
-    }
-
-    /// Its number, by which regions know the pause. They take no earlier one after a later one, and none twice: what is late on
-    /// its way must not pause anew, and be deposed by, after writes went on.
-    #[must_use]
-    pub fn number(&self) -> &str {
-        self.id.trim_start_matches(|letter: char| !letter.is_ascii_digit())
     }
 
     /// How long the new owner is waited for, in milliseconds: ten times its recent lag, within bounds.

@@ -38,6 +38,8 @@ pub struct Ledger {
     pub changes: Vec<Change>,
     /// How many changes there ever were.
     pub counted: u64,
+    /// The last number of a pause: the time, but that it never goes back.
+    pub numbered: u64,
     /// What was replied to which request.
     pub replies: VecDeque<Replied>,
     /// Regions whose share goes elsewhere, the latest last.
@@ -292,7 +294,9 @@ impl Ledger {
             self.changes.remove(oldest);
         }
         let id = self.name("change");
-        self.changes.push(Change { id: id.clone(), began: now.0, since: now.0, ..change });
+        // By time, so that a ledger that begins anew does not begin with numbers that regions have had.
+        self.numbered = now.0.max(self.numbered + 1);
+        self.changes.push(Change { id: id.clone(), number: self.numbered, began: now.0, since: now.0, ..change });
         id
     }
 }
