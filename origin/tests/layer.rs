@@ -147,3 +147,10 @@ async fn the_health_address_says_how_the_region_is() {
     });
     assert_eq!((answer.status, answer.body), (200, expected));
 }
+
+#[test]
+fn the_example_of_the_readme_is_the_one_that_is_compiled() {
+    let example = include_str!("../examples/minimal.rs");
+    let code = &example[example.find("use std").unwrap()..];
+    assert!(include_str!("../README.md").contains(code), "copy examples/minimal.rs into README.md");
+}
