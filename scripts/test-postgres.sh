@@ -39,5 +39,6 @@ else
   die "PostgreSQL was not found. Install version 14 or newer (Debian: apt-get install postgresql), or set PG_BIN to the folder of its programs."
 fi
 
+node_modules/.bin/node tests/postgres/beside.mjs cargo test --quiet -p homing-origin --features postgres --test postgres
 cargo build --quiet -p history
 exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 --test-timeout=120000 'tests/postgres/*.test.mjs'

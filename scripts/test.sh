@@ -25,6 +25,7 @@ clippy_wasm() {
 
 step "format" cargo fmt --all --check
 step "clippy, host" cargo clippy --quiet --workspace --all-targets -- -D warnings
+step "clippy, the kit with PostgreSQL" cargo clippy --quiet -p homing-origin --all-features --all-targets -- -D warnings
 step "clippy, wasm32" clippy_wasm
 step "homing check" cargo run --quiet --bin homing -- check wrangler.toml
 step "cargo test" cargo test --quiet --workspace

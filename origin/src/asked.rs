@@ -94,10 +94,10 @@ impl Asked {
         Some(self.subject.as_deref().map_or_else(|| Unit::dataset(dataset), Unit::subject))
     }
 
-    /// The unit whose fence it has to pass: that of a write, unless several regions may write the dataset.
+    /// The unit whose fence it has to pass: that of a write, unless several regions may write the dataset. Then it has a
+    /// clock, and the region that it was sent to is no owner.
     pub(crate) fn fenced(&self) -> Option<Unit> {
-        let several = self.clock.is_some() && self.claim.is_none();
-        self.unit().filter(|_| self.intent == Intent::Write && !several)
+        self.unit().filter(|_| self.intent == Intent::Write && self.clock.is_none())
     }
 
     /// The ownership by which it would write that unit. A claim says nothing of another unit than its own.

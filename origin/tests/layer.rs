@@ -53,19 +53,19 @@ async fn a_first_assignment_gets_here_with_the_first_write_and_is_of_the_subject
 
 #[tokio::test]
 async fn what_has_no_owner_or_several_is_not_fenced() {
-    let region = region();
-    assert_eq!(region.send(request(Method::PUT, "/x", &[])).await.status, 200, "no dataset");
-    let clock =
-        [("homing-dataset", "catalog"), ("homing-intent", "write"), ("homing-clock", "0195f0000000-0000-00000000")];
+    let send = async |region: &support::Region, method, fields: &[(&str, &str)]| {
+        region.send(request(method, "/x", fields)).await.status
+    };
+    assert_eq!(send(&region(), Method::PUT, &[]).await, 200, "no dataset");
     let region = support::region_over(Settings::new("eu"), homing_origin::store::Memory::of(support::known()));
-    assert_eq!(region.send(request(Method::PUT, "/x", &clock)).await.status, 200, "multi-writer");
-    assert_eq!(
-        region.send(request(Method::PUT, "/x", &clock[..2])).await.status,
-        421,
-        "an owner is known, though none is claimed"
-    );
-    assert_eq!(region.send(request(Method::POST, "/x", &[clock[0], ("homing-intent", "read")])).await.status, 200);
-    assert_eq!(region.send(request(Method::GET, "/x", &clock[..2])).await.status, 421, "a GET that writes");
+    let (dataset, write) = (("homing-dataset", "catalog"), ("homing-intent", "write"));
+    assert_eq!(send(&region, Method::PUT, &[dataset, write]).await, 421, "an owner is known, though none is claimed");
+    assert_eq!(send(&region, Method::GET, &[dataset, write]).await, 421, "a GET that writes");
+    assert_eq!(send(&region, Method::POST, &[dataset, ("homing-intent", "read")]).await, 200, "a POST that reads");
+    let clock = ("homing-clock", "0195f0000000-0000-00000000");
+    let several = [dataset, write, clock, ("homing-home", "eu"), ("homing-epoch", "9")];
+    assert_eq!(send(&region, Method::PUT, &several).await, 200, "multi-writer");
+    assert_eq!(region.write("eu", 3).await.owner(), (421, Some("us"), Some("3")), "which claims nothing");
 }
 
 #[tokio::test]
@@ -146,4 +146,11 @@ async fn the_health_address_says_how_the_region_is() {
         "lag_ms": { "eu": 12, "ap": null }, "reachable": { "eu": true, "ap": false },
     });
     assert_eq!((answer.status, answer.body), (200, expected));
+}
+
+#[test]
+fn the_example_of_the_readme_is_the_one_that_is_compiled() {
+    let example = include_str!("../examples/minimal.rs");
+    let code = &example[example.find("use std").unwrap()..];
+    assert!(include_str!("../README.md").contains(code), "copy examples/minimal.rs into README.md");
 }

@@ -59,8 +59,10 @@ impl Turn<'_> {
             return;
         };
         let Some(region) = self.region(&change.to) else { return };
-        let target =
-            format!("{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}", change.from, change.epoch);
+        let target = format!(
+            "{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}&unit={}",
+            change.from, change.epoch, change.unit
+        );
         let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
         self.effects.push(asked);
     }

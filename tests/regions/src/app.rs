@@ -40,13 +40,13 @@ pub(crate) fn routes(region: &Arc<Region>, homing: &Homing<Sqlite, Arc<Region>>)
         .route("/echo", any(tools::echo))
         .route("/respond", any(tools::respond))
         .route("/ws", get(tools::websocket))
-        .layer(homing.layer());
-    let inside = Router::new()
+        .layer(homing.layer())
+        .with_state(Arc::clone(region));
+    Router::new()
         .route("/replicate", get(replicate))
         .route("/control", post(control::command).get(control::show))
-        .route("/control/seen", get(tools::seen));
-    application
-        .merge(inside)
+        .route("/control/seen", get(tools::seen))
+        .fallback_service(application)
         .layer(middleware::from_fn_with_state(Arc::clone(region), control::around))
         .with_state(Arc::clone(region))
 }
