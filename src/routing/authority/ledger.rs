@@ -296,7 +296,14 @@ impl Ledger {
         let id = self.name("change");
         // By time, so that a ledger that begins anew does not begin with numbers that regions have had.
         self.numbered = now.0.max(self.numbered + 1);
-        self.changes.push(Change { id: id.clone(), number: self.numbered, began: now.0, since: now.0, ..change });
+        self.changes.push(Change {
+            id: id.clone(),
+            number: self.numbered,
+            began: now.0,
+            since: now.0,
+            says: "begins".to_owned(),
+            ..change
+        });
         id
     }
 }
