@@ -57,7 +57,7 @@ fn a_copy_that_does_not_catch_up_is_not_promoted_and_the_old_owner_serves_on() {
 #[test]
 fn where_no_positions_are_reported_time_must_do() {
     let mut world = World::new();
-    world.region("us").positions = false;
+    world.region("us").silent.push("orders".to_owned());
     let before = world.now;
     promote(&mut world, json!({}));
     world.settle();
@@ -108,7 +108,7 @@ fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
     assert_eq!(says, "us answers, so nothing need be lost: leave accept_loss out");
 
-    world.region("us").is_down = true;
+    world.down.push("us");
     let id = promote(&mut world, json!({}));
     world.settle();
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
@@ -121,7 +121,7 @@ fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     assert_eq!(world.owner_at("us", "orders"), owned("us", 1), "it has not heard: a zombie");
 
     // When it is back it is told, whoever writes or not.
-    world.region("us").is_down = false;
+    world.down.clear();
     world.now += 30_000;
     world.turn(&json!({ "do": "tick" }));
     world.settle();
@@ -139,7 +139,7 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
     while world.change(&id)["phase"] != "granting" {
         world.do_effect(0, false);
     }
-    world.region("eu").is_down = true;
+    world.down.push("eu");
     for _ in 0..10 {
         world.do_effect(0, false);
     }
@@ -155,12 +155,12 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
 fn a_subject_moves_and_the_directory_is_told_last() {
     let mut world = World::new();
     let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
-    world.directory.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    world.directory.0.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
     let order = json!({ "command": "move", "kind": "user", "subject": ada, "to": "eu" });
     let (status, body) = world.order(order);
     assert_eq!(status, 202, "{body}");
     world.settle();
-    assert_eq!(world.directory[&ada].1, owned("eu", 2));
+    assert_eq!(world.directory.0[&ada].1, owned("eu", 2));
     assert_eq!(world.owner_at("eu", &format!("~{ada}")), owned("eu", 2));
     assert_eq!(world.owner_at("us", &format!("~{ada}")), owned("eu", 2));
     assert_eq!(world.published[&format!("home:{ada}")], r#"{"epoch":2,"home":"eu"}"#);
@@ -175,7 +175,7 @@ fn a_subject_without_a_home_gets_one_without_anybody_being_paused() {
     let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
     world.order(json!({ "command": "move", "kind": "tenant", "subject": bob, "to": "ap" }));
     world.settle();
-    assert_eq!(world.directory[&bob], ("tenant".to_owned(), owned("ap", 1)));
+    assert_eq!(world.directory.0[&bob], ("tenant".to_owned(), owned("ap", 1)));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
         let ids = [(SubjectKind::User, "us"), (SubjectKind::Tenant, "us"), (SubjectKind::Tenant, "eu")];
         for (kind, home) in ids {
             let id = subject(kind, format!("{home}-{at}"));
-            world.directory.insert(id, (kind.token().to_owned(), owned(home, 1)));
+            world.directory.0.insert(id, (kind.token().to_owned(), owned(home, 1)));
         }
     }
     let order = json!({ "command": "promote-region", "region": "us", "to": "ap", "dry_run": true });
@@ -204,9 +204,9 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
     assert_eq!(sweep["says"], "22 done, 0 given up, 20 may not live in ap", "{sweep}");
     assert_eq!(world.owner_at("ap", "orders"), owned("ap", 2));
     assert_eq!(world.owner_at("ap", "catalog"), owned("ap", 2));
-    let moved = world.directory.values().filter(|(kind, lives)| kind == "tenant" && *lives == owned("ap", 2)).count();
+    let moved = world.directory.0.values().filter(|(kind, lives)| kind == "tenant" && *lives == owned("ap", 2)).count();
     assert_eq!(moved, 20);
-    assert!(world.directory.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
+    assert!(world.directory.0.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
 }
 
 #[test]
@@ -214,17 +214,17 @@ fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
     let mut world = World::new();
     for at in 0..30 {
         let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
-        world.directory.insert(id, ("tenant".to_owned(), owned("us", 1)));
+        world.directory.0.insert(id, ("tenant".to_owned(), owned("us", 1)));
     }
     let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
     let id = body["sweep"]["id"].as_str().unwrap().to_owned();
-    while world.directory.values().all(|(_, (home, _))| home == "us") {
+    while world.directory.0.values().all(|(_, (home, _))| home == "us") {
         world.do_effect(0, false);
     }
     let (status, _) = world.order(json!({ "command": "abort", "change": id }));
     assert_eq!(status, 202);
     world.settle();
-    let left = world.directory.values().filter(|(_, (home, _))| home == "us").count();
+    let left = world.directory.0.values().filter(|(_, (home, _))| home == "us").count();
     assert!((1..30).contains(&left), "{left}");
     assert!(world.change(&id)["ended"].is_u64());
 }
