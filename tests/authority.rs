@@ -152,6 +152,47 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
 }
 
 #[test]
+fn an_old_owner_that_dies_at_the_wrong_moment_can_be_given_up_by_word() {
+    let mut world = World::new();
+    world.replicate("orders", "us", "eu");
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "deposing" {
+        world.do_effect(0, false);
+    }
+    world.down.push("us");
+    for _ in 0..10 {
+        world.do_effect(0, false);
+    }
+    assert_eq!(world.change(&id)["phase"], "deposing");
+    let (status, body) = world.order(json!({ "command": "abort", "change": id }));
+    assert_eq!((status, body["change"]["phase"].as_str()), (202, Some("deposing")), "without the word it waits");
+    let (status, _) = world.order(json!({ "command": "abort", "change": id, "accept_loss": true }));
+    assert_eq!(status, 202);
+    world.settle();
+    assert_eq!(world.change(&id)["says"], "eu owns it by epoch 2");
+    assert!(world.write("orders", "eu", &owned("eu", 2)));
+    assert_eq!(world.show()["untold"][0]["region"], "us");
+}
+
+#[test]
+fn where_only_some_datasets_report_positions_time_must_do_for_the_others() {
+    let mut world = World::new();
+    let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
+    let unit = format!("~{ada}");
+    world.directory.0.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    // Her mail reports positions, her cart does not.
+    world.regions.values_mut().for_each(|region| region.silent.retain(|dataset| dataset != "mail"));
+    world.write(&unit, "us", &owned("us", 1));
+    world.replicate(&unit, "us", "eu");
+    let before = world.now;
+    let (status, body) = world.order(json!({ "command": "move", "kind": "user", "subject": ada, "to": "eu" }));
+    assert_eq!(status, 202, "{body}");
+    world.settle();
+    assert_eq!(world.directory.0[&ada].1, owned("eu", 2));
+    assert!(world.now - before >= 2_000, "only {} ms for the cart", world.now - before);
+}
+
+#[test]
 fn a_subject_moves_and_the_directory_is_told_last() {
     let mut world = World::new();
     let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
@@ -227,6 +268,42 @@ fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
     let left = world.directory.0.values().filter(|(_, (home, _))| home == "us").count();
     assert!((1..30).contains(&left), "{left}");
     assert!(world.change(&id)["ended"].is_u64());
+}
+
+#[test]
+fn a_view_that_the_home_store_did_not_take_is_published_again() {
+    let mut world = World::new();
+    world.failing_puts = 1;
+    world.order(json!({ "command": "state", "region": "ap", "state": "draining", "for": "1h" }));
+    world.settle();
+    assert!(!world.published.contains_key("view"));
+    assert!(world.wake.is_some(), "nobody would look again");
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    let view: Value = serde_json::from_str(&world.published["view"]).unwrap();
+    assert_eq!(view["regions"]["ap"]["state"], "draining");
+    assert!(world.wake.is_none());
+}
+
+#[test]
+fn a_view_that_came_late_and_hid_a_later_one_is_published_again() {
+    let mut world = World::new();
+    for region in ["ap", "eu"] {
+        world.order(json!({ "command": "state", "region": region, "state": "draining", "for": "1h" }));
+    }
+    let puts = |world: &World| -> Vec<usize> {
+        let is_put = |at: &usize| world.effects[*at]["do"] == "publish";
+        (0..world.effects.len()).filter(is_put).collect()
+    };
+    let second = puts(&world)[1];
+    world.do_effect(second, false);
+    world.settle();
+    assert!(world.published["view"].contains(r#""version":1"#), "the home store keeps what came last");
+    assert!(world.wake.is_some(), "nobody would look again");
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert!(world.published["view"].contains(r#""version":2"#));
+    assert!(world.wake.is_none());
 }
 
 #[test]

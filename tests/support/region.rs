@@ -30,7 +30,7 @@ pub struct Region {
     /// Datasets whose positions it does not report.
     pub silent: Vec<String>,
     pub flaw: Option<Flaw>,
-    units: BTreeMap<String, Unit>,
+    pub units: BTreeMap<String, Unit>,
 }
 
 /// All that a region keeps of a unit.
