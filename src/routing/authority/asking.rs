@@ -52,7 +52,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no positions are reported, time must do.
+    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
             self.effects.push(after(change.wait(), &tag(change, "time")));
