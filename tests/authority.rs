@@ -405,3 +405,52 @@ fn a_ledger_that_cannot_be_read_decides_nothing() {
     let wrong = homing::routing::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err();
     assert!(wrong.starts_with("the ledger cannot be read: "), "{wrong}");
 }
+
+#[test]
+fn leases_are_renewed_three_times_as_often_as_they_last() {
+    let mut world = World::leased();
+    let begun = world.now;
+    let mut renewed = 0;
+    while world.now < begun + 60_000 {
+        world.turn(&json!({ "do": "tick" }));
+        let calls = world.calls("op=renew");
+        renewed += calls.len();
+        for call in calls {
+            assert!(call.contains(&format!("unit=orders@1&for_ms=10000&at={}", world.now)), "{call}");
+        }
+        world.effects.clear();
+        let wake = world.wake.unwrap();
+        assert!(wake <= 3_334, "{wake}");
+        world.now += wake;
+    }
+    assert_eq!(renewed, 19, "every 3,333 ms, of the one dataset that needs it");
+}
+
+#[test]
+fn a_forced_promotion_waits_until_the_old_owners_lease_has_run_out() {
+    let mut world = World::leased();
+    world.turn(&json!({ "do": "tick" }));
+    world.effects.clear();
+    let renewed = world.now;
+    world.now += 3_000;
+    world.down = vec!["us"];
+    let id = promote(&mut world, json!({ "accept_loss": true }));
+    while world.change(&id)["phase"] == "checking" {
+        world.do_effect(0, false);
+    }
+    let change = world.change(&id);
+    assert_eq!(change["phase"], "lapsing");
+    assert_eq!(change["says"], "without us, as was ordered; its lease has run out in 12000 ms at the latest");
+    world.now += 4_000;
+    world.turn(&json!({ "do": "tick" }));
+    assert_eq!(world.calls("op=renew"), Vec::<String>::new(), "nobody renews what is to run out");
+    world.now -= 4_000;
+    while world.change(&id)["phase"] == "lapsing" {
+        world.do_effect(0, false);
+    }
+    assert!(world.now >= renewed + 15_000, "{}", world.now - renewed);
+    let grants = world.calls("op=grant");
+    assert!(grants[0].contains(&format!("unit=orders@2&for_ms=10000&at={}", world.now)), "its first lease: {grants:?}");
+    world.settle();
+    assert_eq!(world.owner_at("eu", "orders"), owned("eu", 2));
+}

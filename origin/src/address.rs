@@ -95,9 +95,9 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
     match (op, id, query.time(), query.get("to")) {
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
         ("depose", Some(id), _, Some(to)) => depose(homing, &unit, &held, id, to).await,
-        ("grant", ..) => grant(homing, &unit, &held).await,
+        ("grant", ..) => grant(homing, &unit, &held, query.lease()).await,
         ("learn", ..) => learn(homing, query, &unit, epoch).await,
-        ("renew", _, Some(time), _) => renew(homing, &unit, &held, time).await,
+        ("renew", _, Some(_), _) => renew(homing, &unit, &held, query.lease().unwrap_or_default()).await,
         ("pause" | "depose" | "renew", ..) => malformed("id, to or for_ms"),
         _ => malformed("op"),
     }
@@ -154,7 +154,12 @@ async fn depose<S: EpochStore, A: Application>(
     }
 }
 
-async fn grant<S: EpochStore, A: Application>(homing: &Homing<S, A>, unit: &Unit, held: &Ownership) -> Outcome {
+async fn grant<S: EpochStore, A: Application>(
+    homing: &Homing<S, A>,
+    unit: &Unit,
+    held: &Ownership,
+    lease: Option<Duration>,
+) -> Outcome {
     let later = |known: &Ownership| known.epoch > held.epoch || (known.epoch == held.epoch && known != held);
     let known = homing.store().standing(unit).await?.owner;
     if let Some(known) = known.filter(later) {
@@ -166,6 +171,9 @@ async fn grant<S: EpochStore, A: Application>(homing: &Homing<S, A>, unit: &Unit
         return Ok((StatusCode::CONFLICT, with_state("later", owner(Some(&counts)))));
     }
     homing.application().announce(unit, held).await?;
+    if let Some(time) = lease {
+        homing.renew(unit, held.epoch, time);
+    }
     Ok((StatusCode::OK, owner(Some(held))))
 }
 
@@ -246,6 +254,12 @@ impl Query {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// How long a lease lasts from now: what was late on its way lasts the less.
+    fn lease(&self) -> Option<Duration> {
+        let late = self.get("at").and_then(epoch).map_or(0, |at| crate::layer::now().saturating_sub(at));
+        Some(self.time()?.saturating_sub(Duration::from_millis(late)))
     }
 
     fn time(&self) -> Option<Duration> {

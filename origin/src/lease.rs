@@ -44,7 +44,13 @@ impl Leases {
     }
 
     pub(crate) fn renew(&self, unit: &Unit, epoch: u64, time: Duration) {
-        self.held().insert(unit.clone(), (epoch, Instant::now() + time));
+        let until = Instant::now() + time;
+        let mut held = self.held();
+        // One that was overtaken on its way does not shorten the other.
+        let later = held.get(unit).filter(|(of, held)| *of > epoch || (*of == epoch && *held > until)).is_none();
+        if later {
+            held.insert(unit.clone(), (epoch, until));
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Unit, (u64, Instant)>> {

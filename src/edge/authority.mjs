@@ -32,7 +32,8 @@ export class Authority extends DurableObject {
       this.ledger = ledger;
     }
     // What is under way is looked at again, in case this object dies in between. Who comes to look does not put that off.
-    if (wake && alarm === null) await this.ctx.storage.setAlarm(Date.now() + wake);
+    const at = Date.now() + wake;
+    if (wake && (alarm === null || alarm > at)) await this.ctx.storage.setAlarm(at);
     for (const effect of effects) this.effect(effect);
     return JSON.stringify(reply);
   }

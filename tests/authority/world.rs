@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use homing::routing::{Settings, Timestamp, authority::turn};
+use homing::routing::{
+    Settings, Timestamp,
+    authority::turn,
+    topology::{KeyPath, parse::parse, raw},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -55,6 +59,23 @@ impl World {
             next_write: 0,
             requests: 0,
         }
+    }
+
+    /// The same, but `orders` is written only while a lease of ten seconds holds.
+    pub fn leased() -> Self {
+        let text = include_str!("../support/topology.json").replace(
+            r#""home": "us", "position": "counter" }"#,
+            r#""home": "us", "position": "counter", "lease": "10s" }"#,
+        );
+        let raw = raw::from_json(&text).unwrap();
+        let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
+        Self { settings: Rc::new(Settings { topology, ..(*support::settings()).clone() }), ..Self::new() }
+    }
+
+    /// The calls that are waiting to be made and whose address has this in it.
+    pub fn calls(&self, part: &str) -> Vec<String> {
+        let urls = self.effects.iter().filter_map(|effect| effect["url"].as_str());
+        urls.filter(|url| url.contains(part)).map(str::to_owned).collect()
     }
 
     pub fn region(&mut self, name: &str) -> &mut Region {

@@ -29,8 +29,13 @@ impl Turn<'_> {
             Phase::Deposing => {
                 self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
             }
+            Phase::Lapsing => {
+                let left = self.lapsed_at(&change).map_or(0, |until| until.saturating_sub(now));
+                self.effects.push(after(left, &tag(&change, "time")));
+            }
             Phase::Granting => {
-                let target = format!("{ADDRESS}?op=grant&unit={}@{}", change.unit, change.epoch + 1);
+                let lease = self.first_lease(&change.unit);
+                let target = format!("{ADDRESS}?op=grant&unit={}@{}{lease}", change.unit, change.epoch + 1);
                 self.command(new, &target, &change);
             }
             Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),

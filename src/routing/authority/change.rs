@@ -31,6 +31,8 @@ pub enum Phase {
     Waiting,
     /// The old owner is told that it is none.
     Deposing,
+    /// The old owner is gone, and the lease by which it may still write is waited for.
+    Lapsing,
     /// The new owner is told that it is one.
     Granting,
     /// The directory is told, where a subject moves.

@@ -79,6 +79,7 @@ impl Turn<'_> {
             Phase::Pausing => self.pausing(change, heard),
             Phase::Waiting => self.waiting(change, slot, heard),
             Phase::Deposing => self.deposing(change, heard),
+            Phase::Lapsing => self.force(change, format!("without {}, as was ordered", change.from)),
             Phase::Granting => self.granting(change, heard),
             Phase::Recording => self.recording(change, heard),
             Phase::Resuming => self.resuming(change, heard),

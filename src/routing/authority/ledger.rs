@@ -9,6 +9,7 @@ use super::{
     RegionState,
     change::Change,
     command::{Command, Order, Refusal},
+    lease::Renewed,
     published,
     sweep::Sweep,
     telling::Untold,
@@ -48,6 +49,8 @@ pub struct Ledger {
     pub sweeps: Vec<Sweep>,
     /// Regions that have yet to hear of an ownership.
     pub untold: Vec<Untold>,
+    /// When the leases of datasets were renewed last.
+    pub renewed: Renewed,
 }
 
 /// What an operator has said of a region.
