@@ -68,7 +68,7 @@ async function contenders() {
   const own = (file) => join(root, "benches/contenders", file);
   const vars = { ORIGIN: `http://127.0.0.1:${eu}` };
   const all = [
-    contender("homing", { "worker.mjs": join(root, "build/worker.mjs"), "homing_bg.wasm": join(root, "build/homing_bg.wasm") }, { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
+    contender("homing", Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(root, "build", file)])), { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
     contender("fetch", { "worker.mjs": own("fetch.mjs") }, vars, cache, await freePort()),
     contender("cache", { "worker.mjs": own("cache.mjs") }, vars, cache, await freePort()),
     contender("hono", { "worker.mjs": hono }, { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
@@ -175,7 +175,7 @@ function table(results, ratios) {
 /** Of the copies that were measured: a build may have gone on meanwhile. */
 function sizes({ folder }) {
   const zipped = (bytes) => ({ raw: bytes.length, gzipped: gzipSync(bytes, { level: 9 }).length });
-  return { wasm: zipped(readFileSync(join(folder, "homing_bg.wasm"))), javascript: zipped(readFileSync(join(folder, "worker.mjs"))) };
+  return { wasm: zipped(readFileSync(join(folder, "homing_bg.wasm"))), operators: zipped(readFileSync(join(folder, "operators_bg.wasm"))), javascript: zipped(readFileSync(join(folder, "worker.mjs"))) };
 }
 
 const summary = (lists) => Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, Array.isArray(list) ? { median: median(list), least: Math.min(...list), most: Math.max(...list) } : summary(list)]));
@@ -193,7 +193,7 @@ cold.ratio = cold.homing.map((ms, at) => ms / cold.fetch[at]);
 const size = sizes(all.homing);
 const kb = (bytes) => `${(bytes / 1024).toFixed(0)} KB`;
 console.log(`\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, fetch ${median(cold.fetch).toFixed(0)} ms, ratio ${spread(cold.ratio)}`);
-console.log(`size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.javascript.gzipped)} gzipped`);
+console.log(`size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`);
 const told = { rounds: ROUNDS, seconds: SECONDS, log: LOG, ratios: summary(ratios), cold: summary(cold), size, results };
 writeFileSync(join(root, "build/bench.json"), JSON.stringify(told, null, 1));
 process.exit(0);

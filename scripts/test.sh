@@ -17,8 +17,10 @@ step() { # a name, then a command whose failure is counted and does not hide the
 clippy_wasm() {
   local driver; driver=$(dirname "$WASM_RUSTC")/clippy-driver
   if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; scripts/build.sh; return; fi
-  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
-    cargo check --quiet --lib --target wasm32-unknown-unknown
+  for features in "" operators; do # the two Wasm modules
+    env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
+      cargo check --quiet --lib --target wasm32-unknown-unknown --features "$features" || return 1
+  done
 }
 
 step "format" cargo fmt --all --check

@@ -163,6 +163,13 @@ error: env.prod.durable_objects.bindings: found no binding "DIRECTORY" of the cl
    |      ^^^^
   = help: add [[durable_objects.bindings]] with name = "DIRECTORY" and class_name = "Directory"
 
+error: env.prod.durable_objects.bindings: found no binding "AUTHORITY" of the class "Authority", expected the Durable Object which takes the operators' orders
+  --> wrangler.toml:39:6
+   |
+39 | [env.prod]
+   |      ^^^^
+  = help: add [[durable_objects.bindings]] with name = "AUTHORITY" and class_name = "Authority"
+
 error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
   --> wrangler.toml:39:6
    |
@@ -170,7 +177,7 @@ error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROU
    |      ^^^^
   = help: write the topology out for this environment
 
-3 errors; nothing ships
+4 errors; nothing ships
 "#;
     assert_eq!((run.status, run.err.as_str()), (1, expected));
 }
@@ -178,7 +185,8 @@ error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROU
 #[test]
 fn one_environment_may_be_checked_alone() {
     let sound_one = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
-                     durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }]\n\
+                     durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }, \
+                     { name = \"AUTHORITY\", class_name = \"Authority\" }]\n\
                      vars.REGIONS.us = { origin = \"https://us.example.com\" }\n";
     let broken = small("home = true", "home = 1") + sound_one;
     let here = directory(&[("wrangler.toml", &broken)]);

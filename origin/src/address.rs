@@ -57,7 +57,7 @@ async fn look<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Quer
     let mut units = Vec::new();
     for name in query.all("unit") {
         let Some(unit) = Unit::parse(name) else { return malformed("unit") };
-        let Standing { owner, pause } = homing.store().standing(&unit).await?;
+        let Standing { owner, pause, .. } = homing.store().standing(&unit).await?;
         let (home, epoch) = owner.map(|owner| (owner.home, owner.epoch)).unzip();
         let left = epoch.and_then(|epoch| homing.shared.leases.left(&unit, epoch));
         units.push(json!({
@@ -85,7 +85,7 @@ async fn reached<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Q
 
 async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query) -> Outcome {
     let op = query.get("op").unwrap_or_default();
-    let id = query.get("id").filter(|id| (1..=128).contains(&id.len()));
+    let id = query.get("id").and_then(|id| id.parse().ok());
     if op == "resume" {
         let Some(id) = id else { return malformed("id") };
         return resume(homing, id).await;
@@ -96,6 +96,7 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
         ("depose", Some(id), _, Some(to)) => depose(homing, &unit, &held, id, to).await,
         ("grant", ..) => grant(homing, &unit, &held).await,
+        ("learn", ..) => learn(homing, &query, &unit, epoch).await,
         ("renew", _, Some(time), _) => renew(homing, &unit, &held, time).await,
         ("pause" | "depose" | "renew", ..) => malformed("id, to or for_ms"),
         _ => malformed("op"),
@@ -107,7 +108,7 @@ async fn pause<S: EpochStore, A: Application>(
     homing: &Homing<S, A>,
     unit: &Unit,
     held: &Ownership,
-    id: &str,
+    id: u64,
     time: Duration,
 ) -> Outcome {
     if let Err(denied) = homing.store().change(unit, |standing| standing.pause(held, id, time)).await? {
@@ -125,7 +126,7 @@ async fn pause<S: EpochStore, A: Application>(
     Ok((StatusCode::OK, json!({ "positions": positions })))
 }
 
-async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: &str) -> Outcome {
+async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: u64) -> Outcome {
     for unit in homing.store().paused_by(id).await? {
         homing.store().change(&unit, |standing| standing.resume(id)).await?;
     }
@@ -137,7 +138,7 @@ async fn depose<S: EpochStore, A: Application>(
     homing: &Homing<S, A>,
     unit: &Unit,
     held: &Ownership,
-    id: &str,
+    id: u64,
     to: &str,
 ) -> Outcome {
     match homing.store().change(unit, |standing| standing.depose(held, id, to)).await? {
@@ -166,6 +167,19 @@ async fn grant<S: EpochStore, A: Application>(homing: &Homing<S, A>, unit: &Unit
     Ok((StatusCode::OK, owner(Some(held))))
 }
 
+/// Somebody else owns it, of which this region may not have heard: it was not there.
+async fn learn<S: EpochStore, A: Application>(
+    homing: &Homing<S, A>,
+    query: &Query,
+    unit: &Unit,
+    epoch: u64,
+) -> Outcome {
+    let Some(home) = query.get("home").filter(|home| !home.is_empty()) else { return malformed("home") };
+    homing.learn(unit, &Ownership::new(home, epoch)).await?;
+    let known = homing.store().standing(unit).await?.owner;
+    Ok((StatusCode::OK, owner(known.as_ref())))
+}
+
 async fn renew<S: EpochStore, A: Application>(
     homing: &Homing<S, A>,
     unit: &Unit,
@@ -185,6 +199,7 @@ fn conflict(denied: Denied) -> Reply {
         Denied::NotOwner(known) => with_state("not-owner", owner(known.as_ref())),
         Denied::Paused(id) => json!({ "state": "paused", "id": id }),
         Denied::NotPaused => json!({ "state": "not-paused" }),
+        Denied::Over => json!({ "state": "over" }),
     };
     (StatusCode::CONFLICT, body)
 }

@@ -86,8 +86,8 @@ impl Ownership {
 /// Writes of a unit that are held back, so that its ownership can move without losing any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Whose pause it is.
-    pub id: String,
+    /// Its number.
+    pub id: u64,
     /// How long it holds yet. Zero: it is over, but nothing has been written since; see [`Standing::wake`].
     pub left: Duration,
 }
@@ -100,6 +100,9 @@ pub struct Standing {
     /// Whether its writes are held back. As long as this is there no write goes through, and only while it is there can
     /// the unit be given away; so no clock that jumps can let a write slip between the two.
     pub pause: Option<Pause>,
+    /// The greatest number that a pause has had. None is taken twice: a request that was late on its way would pause anew, and
+    /// the unit could be given away by a position that is not the last any more.
+    pub last_pause: u64,
 }
 
 /// Why a unit's standing did not change as asked.
@@ -107,8 +110,10 @@ pub struct Standing {
 pub enum Denied {
     /// Another ownership counts: this one, or none at all.
     NotOwner(Option<Ownership>),
-    /// Somebody else's pause holds; its id.
-    Paused(String),
+    /// Somebody else's pause holds; its number.
+    Paused(u64),
+    /// The pause is over, or there has been a later one.
+    Over,
     /// The pause has run out, or never was.
     NotPaused,
 }
@@ -118,28 +123,32 @@ impl Standing {
     pub fn advance(&mut self, to: &Ownership) -> bool {
         let later = self.owner.as_ref().is_none_or(|owner| owner.epoch < to.epoch);
         if later {
-            *self = Self { owner: Some(to.clone()), pause: None };
+            *self = Self { owner: Some(to.clone()), pause: None, ..self.clone() };
         }
         later
     }
 
-    /// Holds the writes of an ownership back, or does so for longer.
+    /// Holds the writes of an ownership back, or does so for longer. Whoever asks knows who owns the unit; a region that has not
+    /// heard of it yet hears of it so.
     ///
     /// # Errors
-    /// If another ownership counts, or another pause holds.
-    pub fn pause(&mut self, held: &Ownership, id: &str, time: Duration) -> Result<(), Denied> {
+    /// If another ownership counts, another pause holds, or this one is over.
+    pub fn pause(&mut self, held: &Ownership, id: u64, time: Duration) -> Result<(), Denied> {
+        self.advance(held);
         self.must_be(held)?;
         match &self.pause {
-            Some(pause) if pause.id != id && !pause.left.is_zero() => Err(Denied::Paused(pause.id.clone())),
+            Some(pause) if pause.id != id && !pause.left.is_zero() => Err(Denied::Paused(pause.id)),
+            held if id < self.last_pause || (id == self.last_pause && held.is_none()) => Err(Denied::Over),
             _ => {
-                self.pause = Some(Pause { id: id.to_owned(), left: time });
+                self.pause = Some(Pause { id, left: time });
+                self.last_pause = id;
                 Ok(())
             }
         }
     }
 
     /// Ends that pause, if it is there.
-    pub fn resume(&mut self, id: &str) {
+    pub fn resume(&mut self, id: u64) {
         self.pause.take_if(|pause| pause.id == id);
     }
 
@@ -152,7 +161,7 @@ impl Standing {
     ///
     /// # Errors
     /// If another ownership counts, or the pause has run out.
-    pub fn depose(&mut self, held: &Ownership, id: &str, to: &str) -> Result<Ownership, Denied> {
+    pub fn depose(&mut self, held: &Ownership, id: u64, to: &str) -> Result<Ownership, Denied> {
         let next = Ownership::new(to, held.epoch.saturating_add(1));
         if self.owner.as_ref() == Some(&next) {
             return Ok(next);
@@ -193,7 +202,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn owned(home: &str, epoch: u64) -> Standing {
-        Standing { owner: Some(Ownership::new(home, epoch)), pause: None }
+        Standing { owner: Some(Ownership::new(home, epoch)), ..Standing::default() }
     }
 
     #[test]
@@ -219,39 +228,71 @@ mod tests {
         assert_eq!(standing, owned("eu", 4));
     }
 
+    /// Without the numbers of pauses.
+    fn bare(standing: &Standing) -> Standing {
+        Standing { last_pause: 0, ..standing.clone() }
+    }
+
     #[test]
     fn a_unit_is_given_away_while_its_pause_holds_and_never_after() {
         let held = Ownership::new("us", 3);
         let mut standing = owned("us", 3);
-        assert_eq!(standing.depose(&held, "a", "eu"), Err(Denied::NotPaused));
-        standing.pause(&held, "a", SECOND).unwrap();
+        assert_eq!(standing.depose(&held, 1, "eu"), Err(Denied::NotPaused));
+        standing.pause(&held, 1, SECOND).unwrap();
         assert_eq!(standing.admit("us", Some(&held)), Err(Refusal::Paused(SECOND)));
-        assert_eq!(standing.pause(&held, "b", SECOND), Err(Denied::Paused("a".to_owned())));
-        assert_eq!(standing.depose(&held, "b", "eu"), Err(Denied::NotPaused));
-        standing.pause(&held, "a", Duration::ZERO).unwrap();
-        assert_eq!(standing.depose(&held, "a", "eu"), Err(Denied::NotPaused), "it has run out");
+        assert_eq!(standing.pause(&held, 2, SECOND), Err(Denied::Paused(1)));
+        assert_eq!(standing.depose(&held, 2, "eu"), Err(Denied::NotPaused));
+        standing.pause(&held, 1, Duration::ZERO).unwrap();
+        assert_eq!(standing.depose(&held, 1, "eu"), Err(Denied::NotPaused), "it has run out");
         assert_eq!(standing.admit("us", None), Err(Refusal::Paused(Duration::ZERO)), "until it is ended for good");
-        standing.pause(&held, "b", SECOND).unwrap();
-        assert_eq!(standing.depose(&held, "b", "eu"), Ok(Ownership::new("eu", 4)));
-        assert_eq!(standing, owned("eu", 4));
-        assert_eq!(standing.depose(&held, "b", "eu"), Ok(Ownership::new("eu", 4)), "once more");
-        assert_eq!(standing.depose(&held, "b", "ap"), Err(Denied::NotOwner(Some(Ownership::new("eu", 4)))));
+        standing.pause(&held, 2, SECOND).unwrap();
+        assert_eq!(standing.depose(&held, 2, "eu"), Ok(Ownership::new("eu", 4)));
+        assert_eq!(bare(&standing), owned("eu", 4));
+        assert_eq!(standing.depose(&held, 2, "eu"), Ok(Ownership::new("eu", 4)), "once more");
+        assert_eq!(standing.depose(&held, 2, "ap"), Err(Denied::NotOwner(Some(Ownership::new("eu", 4)))));
     }
 
     #[test]
-    fn a_pause_is_ended_by_its_own_id_or_by_its_time() {
+    fn a_pause_is_ended_by_its_own_number_or_by_its_time() {
         let held = Ownership::new("us", 1);
         let mut standing = owned("us", 1);
-        standing.pause(&held, "a", SECOND).unwrap();
-        standing.resume("b");
+        standing.pause(&held, 1, SECOND).unwrap();
+        standing.resume(2);
         standing.wake();
         assert!(standing.pause.is_some());
-        standing.resume("a");
-        standing.resume("a");
-        assert_eq!(standing, owned("us", 1));
-        standing.pause(&held, "a", Duration::ZERO).unwrap();
+        standing.resume(1);
+        standing.resume(1);
+        assert_eq!(bare(&standing), owned("us", 1));
+        standing.pause(&held, 2, Duration::ZERO).unwrap();
         standing.wake();
-        assert_eq!(standing, owned("us", 1));
+        assert_eq!(bare(&standing), owned("us", 1));
+    }
+
+    #[test]
+    fn a_pause_that_is_late_on_its_way_holds_nothing() {
+        let held = Ownership::new("us", 1);
+        let mut standing = owned("us", 1);
+        standing.pause(&held, 7, SECOND).unwrap();
+        standing.pause(&held, 7, SECOND).unwrap();
+        standing.resume(7);
+        assert_eq!(standing.pause(&held, 7, SECOND), Err(Denied::Over));
+        assert_eq!(standing.pause(&held, 6, SECOND), Err(Denied::Over));
+        standing.pause(&held, 8, Duration::ZERO).unwrap();
+        standing.wake();
+        assert_eq!(standing.pause(&held, 8, SECOND), Err(Denied::Over));
+        assert_eq!(standing.pause(&held, 9, SECOND), Ok(()));
+    }
+
+    #[test]
+    fn a_region_hears_of_its_subject_by_the_pause() {
+        let held = Ownership::new("us", 1);
+        let mut standing = Standing::default();
+        standing.pause(&held, 1, SECOND).unwrap();
+        assert_eq!(standing.owner, Some(held));
+        assert_eq!(
+            owned("eu", 2).pause(&Ownership::new("us", 2), 1, SECOND),
+            Err(Denied::NotOwner(Some(Ownership::new("eu", 2))))
+        );
     }
 
     #[test]

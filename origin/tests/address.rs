@@ -15,27 +15,27 @@ use tokio::time::{advance, sleep};
 async fn an_ownership_moves_without_losing_a_write() {
     let region = region();
     region.write("us", 3).await;
-    let paused = region.post("op=pause&id=a&for_ms=5000&unit=catalog@3").await;
+    let paused = region.post("op=pause&id=1&for_ms=5000&unit=catalog@3").await;
     assert_eq!(paused, (200, json!({ "positions": { "catalog": "1" } })));
     let held = region.write("us", 3).await;
     assert_eq!((held.status, held.header("retry-after"), held.header("homing-wrote")), (503, Some("5"), Some("0")));
     assert_eq!(region.send(read(&[])).await.status, 200, "reads go on");
-    let unit = json!({ "unit": "catalog", "home": "us", "epoch": 3, "pause": "a", "lease_ms": null });
+    let unit = json!({ "unit": "catalog", "home": "us", "epoch": 3, "pause": 1, "lease_ms": null });
     assert_eq!(region.get("unit=catalog").await, (200, json!({ "region": "us", "units": [unit] })));
 
     let given = (200, json!({ "home": "eu", "epoch": 4 }));
     for _ in 0..2 {
-        assert_eq!(region.post("op=depose&id=a&to=eu&unit=catalog@3").await, given);
+        assert_eq!(region.post("op=depose&id=1&to=eu&unit=catalog@3").await, given);
     }
     assert_eq!(region.app.told()[..2], ["announced catalog eu 4", "deposed catalog eu 4"]);
     assert_eq!(region.write("us", 3).await.owner(), (421, Some("eu"), Some("4")));
     for _ in 0..2 {
-        assert_eq!(region.post("op=resume&id=a").await, (200, json!({})));
+        assert_eq!(region.post("op=resume&id=1").await, (200, json!({})));
     }
     let not_owner = (409, json!({ "state": "not-owner", "home": "eu", "epoch": 4 }));
     for query in [
-        "op=pause&id=b&for_ms=9&unit=catalog@3",
-        "op=depose&id=a&to=ap&unit=catalog@3",
+        "op=pause&id=2&for_ms=9&unit=catalog@3",
+        "op=depose&id=1&to=ap&unit=catalog@3",
         "op=renew&for_ms=9&unit=catalog@3",
     ] {
         assert_eq!(region.post(query).await, not_owner, "{query}");
@@ -48,7 +48,7 @@ async fn a_pause_waits_for_writes_in_flight_and_answers_with_what_they_wrote() {
     let hold = region.app.hold();
     let write = region.write("us", 3);
     tokio::pin!(write);
-    let pause = region.post("op=pause&id=a&for_ms=60000&unit=catalog@3");
+    let pause = region.post("op=pause&id=1&for_ms=60000&unit=catalog@3");
     tokio::pin!(pause);
     tokio::select! {
         biased;
@@ -70,34 +70,35 @@ async fn a_write_that_does_not_end_keeps_a_pause_waiting_no_longer_than_it_may()
     let (status, body) = tokio::select! {
         biased;
         _ = &mut write => panic!("it is held"),
-        answer = region.post("op=pause&id=a&for_ms=60000&unit=catalog@3") => answer,
+        answer = region.post("op=pause&id=1&for_ms=60000&unit=catalog@3") => answer,
     };
     assert_eq!((status, &body["state"]), (503, &json!("busy")));
     assert_eq!(region.write("us", 3).await.status, 503, "the pause holds");
     hold.add_permits(1);
     write.await;
-    let again = region.post("op=pause&id=a&for_ms=60000&unit=catalog@3").await;
+    let again = region.post("op=pause&id=1&for_ms=60000&unit=catalog@3").await;
     assert_eq!(again, (200, json!({ "positions": { "catalog": "1" } })), "asked again, it waits on");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_is_one_at_a_time_and_ends_by_itself() {
     let region = region();
-    let pause = |id: &str, ms: u64| region.post_owned(format!("op=pause&id={id}&for_ms={ms}&unit=catalog@3"));
-    assert_eq!(pause("a", 1000).await.0, 200);
-    assert_eq!(pause("b", 1000).await, (409, json!({ "state": "paused", "id": "a" })));
+    let pause = |id: u64, ms: u64| region.post_owned(format!("op=pause&id={id}&for_ms={ms}&unit=catalog@3"));
+    assert_eq!(pause(1, 1000).await.0, 200);
+    assert_eq!(pause(2, 1000).await, (409, json!({ "state": "paused", "id": 1 })));
     advance(Duration::from_millis(900)).await;
-    assert_eq!(pause("a", 1000).await.0, 200, "for longer");
+    assert_eq!(pause(1, 1000).await.0, 200, "for longer");
     advance(Duration::from_millis(900)).await;
     assert_eq!(region.write("us", 3).await.status, 503);
     advance(Duration::from_millis(200)).await;
-    assert_eq!(region.post("op=depose&id=a&to=eu&unit=catalog@3").await, (409, json!({ "state": "not-paused" })));
+    assert_eq!(region.post("op=depose&id=1&to=eu&unit=catalog@3").await, (409, json!({ "state": "not-paused" })));
     assert_eq!(region.write("us", 3).await.status, 200);
-    assert_eq!(pause("b", 1000).await.0, 200);
-    assert_eq!(region.post("op=resume&id=b").await.0, 200);
+    assert_eq!(pause(2, 1000).await.0, 200);
+    assert_eq!(region.post("op=resume&id=2").await.0, 200);
     assert_eq!(region.write("us", 3).await.status, 200);
-    assert_eq!(pause("a", 0).await.0, 400);
-    assert_eq!(pause("a", 600_001).await.0, 400);
+    assert_eq!(pause(2, 1000).await, (409, json!({ "state": "over" })), "what is late on its way pauses nobody anew");
+    assert_eq!(pause(3, 0).await.0, 400);
+    assert_eq!(pause(3, 600_001).await.0, 400);
 }
 
 /// Either a unit is given away, or a write goes through after its pause has run out; never both, whichever comes first.
@@ -106,9 +107,9 @@ async fn a_pause_that_runs_out_races_with_giving_the_unit_away() {
     for late in [999, 1000, 1001] {
         for write_first in [true, false] {
             let region = region();
-            region.post("op=pause&id=a&for_ms=1000&unit=catalog@3").await;
+            region.post("op=pause&id=1&for_ms=1000&unit=catalog@3").await;
             advance(Duration::from_millis(late)).await;
-            let depose = region.post("op=depose&id=a&to=eu&unit=catalog@3");
+            let depose = region.post("op=depose&id=1&to=eu&unit=catalog@3");
             let ((given, _), wrote) = if write_first {
                 let wrote = region.write("us", 3).await.status;
                 (depose.await, wrote)
@@ -142,7 +143,7 @@ async fn a_grant_is_believed_once_the_application_can_take_writes() {
     }
     assert_eq!(region.write("us", 5).await.status, 200);
     assert_eq!(region.post("op=grant&unit=~ada@1").await.0, 200, "a subject that nobody has heard of");
-    let positions = region.post("op=pause&id=a&for_ms=1000&unit=~ada@1").await.1;
+    let positions = region.post("op=pause&id=1&for_ms=1000&unit=~ada@1").await.1;
     assert_eq!(positions, json!({ "positions": { "cart": "1", "notes": "1" } }));
 }
 
@@ -215,7 +216,7 @@ async fn a_fence_in_a_transaction_sees_that_the_lease_has_run_out() {
 #[tokio::test]
 async fn the_address_answers_the_authority_and_nobody_else() {
     let region = region_with(Settings::new("us").with_key(KEY));
-    let ask = || authority(Method::POST, "op=resume&id=a");
+    let ask = || authority(Method::POST, "op=resume&id=1");
     assert_eq!(region.send(signed(ask(), KEY, 0)).await.status, 200);
     assert_eq!(region.send(ask()).await.status, 403);
     assert_eq!(region.send(signed(ask(), "another key", 0)).await.status, 403);
@@ -240,13 +241,13 @@ async fn what_cannot_be_read_is_refused_and_changes_nothing() {
         "",
         "op=pause",
         "op=promote&unit=catalog@3",
-        "op=pause&id=a&for_ms=x&unit=catalog@3",
+        "op=pause&id=1&for_ms=x&unit=catalog@3",
         "op=pause&id=&for_ms=9&unit=catalog@3",
-        "op=pause&id=a&for_ms=9&unit=catalog",
+        "op=pause&id=1&for_ms=9&unit=catalog",
         "op=grant&unit=a%20b@1",
         "op=grant&unit=catalog@-1",
         "op=grant&unit=catalog@9223372036854775808",
-        "op=depose&id=a&unit=catalog@3",
+        "op=depose&id=1&unit=catalog@3",
         "op=resume",
     ] {
         let (status, body) = region.post(query).await;

@@ -67,7 +67,7 @@ async fn a_pause_waits_for_transactions_of_other_processes_and_those_wait_for_no
     let transaction = elsewhere.transaction().await.unwrap();
     assert_eq!(fence(&transaction, &asked, &unit).await.unwrap(), Ok(()));
     transaction.execute("insert into written default values", &[]).await.unwrap();
-    let pause = region.post("op=pause&id=a&for_ms=60000&unit=catalog@1");
+    let pause = region.post("op=pause&id=1&for_ms=60000&unit=catalog@1");
     tokio::pin!(pause);
     tokio::select! {
         _ = &mut pause => panic!("the transaction has not ended"),
@@ -81,7 +81,7 @@ async fn a_pause_waits_for_transactions_of_other_processes_and_those_wait_for_no
     let refused = fence(&transaction, &asked, &unit).await.unwrap();
     assert!(matches!(refused, Err(Refusal::Paused(left)) if left > Duration::from_secs(50)), "{refused:?}");
     drop(transaction);
-    assert_eq!(region.post("op=depose&id=a&to=eu&unit=catalog@1").await.0, 200);
+    assert_eq!(region.post("op=depose&id=1&to=eu&unit=catalog@1").await.0, 200);
     let transaction = third.transaction().await.unwrap();
     let refused = fence(&transaction, &asked, &unit).await.unwrap();
     assert_eq!(refused, Err(Refusal::Misdirected(Ownership::new("eu", 2))));
@@ -132,13 +132,13 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
         }));
     }
     let (client, mut outcomes) = (connect(&config).await, [0, 0]);
-    for round in 0..40_u64 {
+    for round in 1..=40_u64 {
         let epoch = region.homing.store().standing(&unit).await.unwrap().owner.unwrap().epoch;
         let time = if round % 2 == 0 { 20 } else { 500 };
-        assert_eq!(region.post(&format!("op=pause&id=a&for_ms={time}&unit=catalog@{epoch}")).await.0, 200);
+        assert_eq!(region.post(&format!("op=pause&id={round}&for_ms={time}&unit=catalog@{epoch}")).await.0, 200);
         let before = written(&client).await;
         sleep(Duration::from_millis(round % 7 * 5)).await;
-        let (given, _) = region.post(&format!("op=depose&id=a&to=eu&unit=catalog@{epoch}")).await;
+        let (given, _) = region.post(&format!("op=depose&id={round}&to=eu&unit=catalog@{epoch}")).await;
         if given == 200 {
             assert_eq!(written(&client).await, before, "round {round}");
             assert_eq!(region.post(&format!("op=grant&unit=catalog@{}", epoch + 2)).await.0, 200);
@@ -168,8 +168,8 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     let config = database("promotion").await;
     let old = region(&config);
     asked(&old).await;
-    assert_eq!(old.post("op=pause&id=a&for_ms=60000&unit=catalog@1").await.0, 200);
-    assert_eq!(old.post("op=depose&id=a&to=eu&unit=catalog@1").await.0, 200);
+    assert_eq!(old.post("op=pause&id=1&for_ms=60000&unit=catalog@1").await.0, 200);
+    assert_eq!(old.post("op=depose&id=1&to=eu&unit=catalog@1").await.0, 200);
     let mut there = server("HOMING_TEST_POSTGRES_STANDBY");
     there.options("-c search_path=promotion");
     let homing = Homing::new(Settings::new("eu"), Postgres::new(&there, NoTls), Standby(connect(&there).await));

@@ -70,9 +70,9 @@ async fn it_outlives_the_process_and_every_process_sees_it() {
     assert_eq!(one.write("us", 3).await.status, 200);
     let other = region_over(Settings::new("us"), database.store());
     assert_eq!(other.write("us", 2).await.owner(), (421, Some("us"), Some("3")));
-    assert_eq!(other.post("op=pause&id=a&for_ms=60000&unit=catalog@3").await.0, 200);
+    assert_eq!(other.post("op=pause&id=1&for_ms=60000&unit=catalog@3").await.0, 200);
     assert_eq!(one.write("us", 3).await.status, 503);
-    assert_eq!(one.post("op=resume&id=a").await.0, 200);
+    assert_eq!(one.post("op=resume&id=1").await.0, 200);
     assert_eq!(other.write("us", 3).await.status, 200);
 }
 
@@ -93,7 +93,7 @@ async fn the_fence_in_the_transaction_is_that_of_the_layer() {
         sqlite::fence(&transaction, &asked, &unit).unwrap()
     };
     assert_eq!(fence(), Ok(()));
-    region.post("op=pause&id=a&for_ms=1&unit=catalog@1").await;
+    region.post("op=pause&id=1&for_ms=1&unit=catalog@1").await;
     thread::sleep(Duration::from_millis(5));
     assert_eq!(fence(), Err(Refusal::Paused(Duration::ZERO)), "a pause that has run out is ended by the layer alone");
     region.write("us", 1).await;
@@ -134,13 +134,13 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
         })
         .collect();
     let mut outcomes = [0, 0];
-    for round in 0..40_u64 {
+    for round in 1..=40_u64 {
         let epoch = region.homing.store().standing(&unit).await.unwrap().owner.unwrap().epoch;
         let time = if round % 2 == 0 { 25 } else { 500 };
-        assert_eq!(region.post(&format!("op=pause&id=a&for_ms={time}&unit=catalog@{epoch}")).await.0, 200);
+        assert_eq!(region.post(&format!("op=pause&id={round}&for_ms={time}&unit=catalog@{epoch}")).await.0, 200);
         let written = database.written();
         tokio::time::sleep(Duration::from_millis(round % 7 * 5)).await;
-        let (given, _) = region.post(&format!("op=depose&id=a&to=eu&unit=catalog@{epoch}")).await;
+        let (given, _) = region.post(&format!("op=depose&id={round}&to=eu&unit=catalog@{epoch}")).await;
         if given == 200 {
             assert_eq!(database.written(), written, "round {round}");
             assert_eq!(region.post(&format!("op=grant&unit=catalog@{}", epoch + 2)).await.0, 200);

@@ -5,6 +5,7 @@ mod diagnose;
 mod document;
 mod expectations;
 mod explain;
+mod operate;
 mod platform;
 mod world;
 
@@ -21,6 +22,7 @@ struct Command {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum What {
     /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong.
     Check {
@@ -36,6 +38,8 @@ enum What {
     },
     /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
     Explain(explain::Args),
+    #[command(flatten)]
+    Operation(operate::Operation),
 }
 
 /// Runs the command.
@@ -44,6 +48,7 @@ pub fn run() -> ExitCode {
     match Command::parse().what {
         What::Check { file, env, json } => check::run(&file, env.as_deref(), json),
         What::Explain(args) => explain::run(&args),
+        What::Operation(operation) => operate::run(&operation),
     }
 }
 

@@ -53,7 +53,10 @@ fn homes(table: &Raw, at: &KeyPath, log: &mut Complaints) {
 }
 
 /// The Durable Objects that the router needs: binding, class, what it is.
-const OBJECTS: [(&str, &str, &str); 1] = [("DIRECTORY", "Directory", "which assigns subjects their homes")];
+const OBJECTS: [(&str, &str, &str); 2] = [
+    ("DIRECTORY", "Directory", "which assigns subjects their homes"),
+    ("AUTHORITY", "Authority", "which takes the operators' orders"),
+];
 
 fn objects(table: &Raw, at: &KeyPath, log: &mut Complaints) {
     let bindings = table.get("durable_objects").map_or(&[][..], |objects| members(objects, "bindings"));

@@ -1,20 +1,19 @@
 //! `/_homing/*`: the operators' side. Rare, so it is async Rust.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 use serde_json::{Value, json};
-use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, Response, Result};
 
-use super::isolate;
+use super::{
+    authority,
+    operators::{self, Router},
+};
 use crate::routing::{
-    Timestamp, admin,
+    Timestamp,
+    admin::{Call, TurnedAway},
     facts::Url,
-    report,
     topology::{Origin, Region},
 };
 
@@ -22,68 +21,68 @@ use crate::routing::{
 const HEALTH_TIMEOUT_MS: u32 = 1000;
 
 /// Answers a request to `/_homing/*`.
-///
-/// # Errors
-/// If the platform fails.
-#[wasm_bindgen]
-pub async fn api(request: web_sys::Request, env: Env) -> std::result::Result<web_sys::Response, wasm_bindgen::JsValue> {
+pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router) -> Result<Response> {
     // Not `Request::url`: it brings a second URL parser into the Wasm, a third of its size.
     let url = request.url();
     let path = Url::parse(&url).map_or("", |url| url.path);
     let request = Request::from(request);
-    let response = match path {
+    match path {
         "/_homing" => redirect("/_homing/"),
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
-        path if path.starts_with("/_homing/api/") => match permitted(&request, &env) {
-            Err(turned_away) => problem(turned_away.status(), &turned_away.body()),
-            Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, &env).await,
-            Ok(()) if path == "/_homing/api/suggestions" => suggestions(false),
-            Ok(()) if path == "/_homing/api/suggestions.toml" => suggestions(true),
-            Ok(()) => problem(404, &unknown(path)),
+        path if path.starts_with("/_homing/api/") => match permitted(&request, env) {
+            Err(turned_away) => turned(turned_away),
+            Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, env, router).await,
+            Ok(()) if path == "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
+            Ok(()) if path == "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
+            Ok(()) => match authority::input(path, request).await? {
+                Some(input) => authority::put(router, &input).await,
+                None => problem(404, &unknown(path)),
+            },
         },
         _ => match env.assets("ASSETS") {
             Ok(assets) => assets.fetch_request(request).await,
             Err(_) => problem(404, &unknown("the dashboard: no [assets] binding ASSETS")),
         },
-    };
-    Ok(response?.into())
+    }
 }
 
-fn permitted(request: &Request, env: &Env) -> std::result::Result<(), admin::TurnedAway> {
-    let authorization = request.headers().get("authorization").ok().flatten();
+fn permitted(request: &Request, env: &Env) -> std::result::Result<(), TurnedAway> {
+    let field = |name| request.headers().get(name).ok().flatten();
+    let (authorization, address) = (field("authorization"), field("cf-connecting-ip").unwrap_or_default());
     let token = env.secret("ADMIN_TOKEN").ok().map(|token| token.to_string()).filter(|token| !token.is_empty());
-    let dev = isolate::settings().is_some_and(|settings| settings.dev);
-    admin::permit(authorization.as_deref(), token.as_deref(), dev)
+    let now = Timestamp(Date::now().as_millis());
+    operators::permit(Call { authorization: authorization.as_deref(), address: &address, now }, token.as_deref())
+}
+
+fn turned(away: TurnedAway) -> Result<Response> {
+    let response = problem(away.status(), &away.body())?;
+    match away {
+        TurnedAway::Closed => {}
+        // RFC 9110 section 15.5.2.
+        TurnedAway::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
+        TurnedAway::TooMany => response.headers().set("retry-after", "60")?,
+    }
+    Ok(response)
 }
 
 /// The snapshot; with an `ETag` over all but the time, so that a page that polls an idle router gets 304.
-async fn snapshot(request: &Request, env: &Env) -> Result<Response> {
-    let Some(settings) = isolate::settings() else { return Response::error("not configured", 500) };
+async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Response> {
+    let Some(settings) = operators::settings() else { return Response::error("not configured", 500) };
     let health = join_all(settings.topology.regions().map(|(_, region)| health(region, env))).await;
-    let now = Date::now().as_millis();
-    let Some(mut snapshot) = isolate::snapshot(Timestamp(now), &health) else {
-        return Response::error("not configured", 500);
-    };
-    let mut hasher = DefaultHasher::new();
-    report::fingerprint(&snapshot).hash(&mut hasher);
-    let tag = format!("\"{:016x}\"", hasher.finish());
+    let snapshot = router.snapshot(&json!(health).to_string());
+    let Some((fingerprint, body)) = snapshot.split_once('\n') else { return Response::error("not configured", 500) };
+    let tag = format!("\"{fingerprint}\"");
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
-    if let Value::Object(fields) = &mut snapshot {
-        fields.insert("now".to_owned(), json!(now));
-        fields.insert("isolate".to_owned(), json!(isolate::name()));
-        fields.insert("in_flight".to_owned(), json!(isolate::in_flight()));
-        fields.insert("memory_bytes".to_owned(), json!(core::arch::wasm32::memory_size(0) * 65536));
-    }
-    let response = if known { Response::empty()?.with_status(304) } else { Response::from_json(&snapshot)? };
+    let response = if known { Response::empty()?.with_status(304) } else { text(body.to_owned(), "application/json")? };
     response.headers().set("etag", &tag)?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
 }
 
-/// Route lines that the origins' `Homing-Wrote` suggest; one isolate's, like the snapshot.
-fn suggestions(as_toml: bool) -> Result<Response> {
-    let Some((json, toml)) = isolate::suggestions() else { return Response::error("not configured", 500) };
-    let response = if as_toml { Response::ok(toml)? } else { Response::from_json(&json)? };
+/// One isolate's word, which nobody may keep.
+fn text(body: String, kind: &str) -> Result<Response> {
+    let response = Response::from_bytes(body.into_bytes())?;
+    response.headers().set("content-type", &format!("{kind}; charset=utf-8"))?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
 }
@@ -121,7 +120,7 @@ fn unknown(what: &str) -> String {
         .to_string()
 }
 
-fn problem(status: u16, body: &str) -> Result<Response> {
+pub(super) fn problem(status: u16, body: &str) -> Result<Response> {
     let response = Response::from_bytes(body.as_bytes().to_vec())?.with_status(status);
     response.headers().set("content-type", "application/problem+json")?;
     Ok(response)

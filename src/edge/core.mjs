@@ -1,6 +1,6 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
-import { initSync } from "homing-wasm";
+import { configure, initSync } from "homing-wasm";
 
 const wasm = initSync({ module });
 // A trap leaves the stack pointer where it was; at rest it always has this value.
@@ -20,4 +20,22 @@ export function call(work) {
     complain("the router panicked", { error: String(error) });
     throw new Panic();
   }
+}
+
+/** What is configured, as the core wants it. */
+export function settings(env) {
+  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
+  const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
+  return [JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
+}
+
+let configured; // undefined until tried, then "" or what is wrong
+
+/** Configures the core, once per isolate. Returns what is wrong with the configuration. */
+export function configuration(env) {
+  if (configured === undefined) {
+    configured = call(() => configure(...settings(env)));
+    if (configured) complain("the configuration is not served", { complaints: configured });
+  }
+  return configured;
 }

@@ -6,6 +6,7 @@ import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
 import { edit, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
+import { doubt } from "./view.mjs";
 import { abandon, begin, resume } from "homing-wasm";
 
 // Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
@@ -60,7 +61,7 @@ export class Drive {
   step(kind, lines) {
     if (kind === "S") return this.send(lines);
     if (kind === "P") return this.probe(lines[2], Number(lines[3]));
-    return kind === "H" ? this.lookUp(lines[2]) : this.assign(lines[2], lines[3]);
+    return kind === "H" ? this.lookUp(lines[2]) : this.assign(lines[2], lines[3], lines[4]);
   }
 
   async probe(key, wait) {
@@ -116,9 +117,9 @@ export class Drive {
     }
   }
 
-  async assign(subject, region) {
+  async assign(subject, kind, region) {
     try {
-      return `HV\n${await within(ASSIGN_MS, directory(this.env, subject).assign(subject, region))}`;
+      return `HV\n${await within(ASSIGN_MS, directory(this.env, subject).assign(subject, kind, region))}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
       return "HF";
@@ -275,6 +276,7 @@ export class Drive {
 
   effect(kind, text, pending) {
     if (kind === "l") return console.log(text);
+    if (kind === "v") return doubt();
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));

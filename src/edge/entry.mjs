@@ -1,17 +1,11 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
-import { Panic, call, complain } from "./core.mjs";
+import { Panic, complain, configuration } from "./core.mjs";
 import { Drive } from "./drive.mjs";
+import { api } from "./operators.mjs";
+import { refresh } from "./view.mjs";
+
+export { Authority } from "./authority.mjs";
 export { Directory } from "./directory.mjs";
-import { api, configure } from "homing-wasm";
-
-let configured; // undefined until tried, then "" or what is wrong
-
-function setUp(env) {
-  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
-  const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
-  configured = configure(JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`);
-  if (configured) complain("the configuration is not served", { complaints: configured });
-}
 
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {
@@ -22,8 +16,8 @@ const problem = (status, title, detail) =>
 export default {
   async fetch(request, env, ctx) {
     try {
-      if (configured === undefined) call(() => setUp(env));
-      if (configured) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+      if (configuration(env)) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+      refresh(env, ctx);
       const url = request.url;
       const path = url.indexOf("/", 8);
       if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);

@@ -6,27 +6,27 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
 };
 
-use super::wire;
+use serde_json::{Value, json};
+
+use super::{
+    settings::{self, Secrets},
+    wire,
+};
 use crate::routing::{
     Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     admit::access_of,
+    authority::Published,
     clock::Clock,
-    keys::{Key, SessionKeys},
+    memory::Lesson,
     problem::Problem,
     reason::Reason,
-    report::{Report, record_json, refusal_json},
-    topology::{self, Access, KeyPath, raw},
+    report::{Report, fingerprint, record_json, refusal_json},
+    topology::Access,
 };
-
-/// The secrets as the platform has them; empty where not set.
-pub(super) struct Secrets<'a> {
-    pub(super) session_key: &'a str,
-    pub(super) session_key_old: &'a str,
-    pub(super) origin_key: &'a str,
-}
 
 /// Which requests are logged.
 #[derive(Clone, Copy, PartialEq)]
@@ -58,56 +58,19 @@ thread_local! {
 }
 
 pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
-    let vars = raw::from_json(vars).map_err(|error| format!("the vars cannot be read: {error}"))?;
-    let (topology, _warnings) =
-        topology::parse::parse(&vars, &KeyPath::default().key("vars")).map_err(|all| all.to_string())?;
-    let dev = flags.split(',').any(|flag| flag == "dev");
+    let settings = settings::read(vars, secrets, flags)?;
     let log = match flags.split(',').next_back() {
         Some("off") => Log::Off,
         Some("problems") => Log::Problems,
         _ => Log::All,
     };
     let seed = getrandom::u64().map_err(|error| format!("no randomness: {error}"))?;
-    let settings = Settings {
-        topology,
-        session_keys: SessionKeys::new(
-            session_key(secrets.session_key, dev)?,
-            optional_key("SESSION_KEY_OLD", secrets.session_key_old)?,
-        ),
-        origin_key: optional_key("ORIGIN_KEY", secrets.origin_key)?,
-        dev,
-    };
     #[allow(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
     let node = seed as u32;
     ENTROPY.set(seed);
     CLOCK.replace(Clock::new(node));
     ISOLATE.replace(Some(Rc::new(Isolate { settings: Rc::new(settings), log, node })));
     Ok(())
-}
-
-fn session_key(secret: &str, dev: bool) -> Result<Key, String> {
-    if secret.is_empty() && dev {
-        // In development a key that lives as long as the isolate will do.
-        let halves = (getrandom::u64(), getrandom::u64());
-        let (Ok(a), Ok(b)) = halves else { return Err("no randomness".to_owned()) };
-        return key("SESSION_KEY", &format!("{a:016x}{b:016x}"));
-    }
-    if secret.is_empty() {
-        let remedy = "set it: `openssl rand -base64 32 | npx wrangler secret put SESSION_KEY`";
-        return Err(format!("SESSION_KEY: found nothing, expected a secret of at least 32 characters; {remedy}"));
-    }
-    key("SESSION_KEY", secret)
-}
-
-fn optional_key(name: &str, secret: &str) -> Result<Option<Key>, String> {
-    if secret.is_empty() { Ok(None) } else { key(name, secret).map(Some) }
-}
-
-fn key(name: &str, secret: &str) -> Result<Key, String> {
-    Key::new(secret).map_err(|short| {
-        let found = short.length;
-        format!("{name}: found {found} characters, expected at least 32; make one with `openssl rand -base64 32`")
-    })
 }
 
 /// A number nobody can guess: SplitMix64 from a random seed, so that one crossing into JavaScript serves for all.
@@ -206,44 +169,52 @@ fn keep(id: u32, flow: Flow, now: Timestamp) {
     });
 }
 
+pub(super) fn published(text: &str, now: Timestamp) {
+    let Some(settings) = settings() else { return };
+    if let Some(view) = Published::read(text, &settings.topology) {
+        MEMORY.with_borrow_mut(|memory| memory.learn(Lesson::Published(view), now));
+    }
+}
+
 pub(super) fn abandon(id: u32) {
     // Dropped outside of the borrow.
     let _gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
-}
-
-pub(super) fn in_flight() -> usize {
-    FLOWS.with_borrow(HashMap::len)
 }
 
 fn internal() -> String {
     wire::refusal(&Problem::of(Reason::Internal), Access::Read, None)
 }
 
-/// The settings, for `/_homing/*`.
-pub(super) fn settings() -> Option<Rc<Settings>> {
+fn settings() -> Option<Rc<Settings>> {
     isolate().map(|isolate| Rc::clone(&isolate.settings))
 }
 
-/// The isolate's name.
-pub(super) fn name() -> String {
-    isolate().map_or_else(String::new, |isolate| format!("{:08x}", isolate.node))
-}
-
-/// The snapshot for the dashboard.
-pub(super) fn snapshot(now: Timestamp, health: &[Option<serde_json::Value>]) -> Option<serde_json::Value> {
-    let settings = settings()?;
-    let view = MEMORY.with_borrow(|memory| View::capture(&settings, memory, now));
-    Some(REPORT.with_borrow(|report| report.snapshot(&view, health)))
-}
-
-/// Route lines to add, as JSON and as TOML.
-pub(super) fn suggestions() -> Option<(serde_json::Value, String)> {
-    let settings = settings()?;
-    let both = |report: &Report| {
-        let all = report.suggestions();
-        (all.json(&settings.topology), all.toml(&settings.topology))
+/// The snapshot for the dashboard as JSON, behind a line with a fingerprint of all in it but the time. `health` is what the
+/// regions' health addresses say, in order.
+pub(super) fn snapshot(now: Timestamp, health: &str) -> String {
+    let (Some(isolate), Ok(health)) = (isolate(), serde_json::from_str::<Vec<Option<Value>>>(health)) else {
+        return String::new();
     };
-    Some(REPORT.with_borrow(both))
+    let view = MEMORY.with_borrow(|memory| View::capture(&isolate.settings, memory, now));
+    let mut snapshot = REPORT.with_borrow(|report| report.snapshot(&view, &health));
+    let mut hasher = DefaultHasher::new();
+    fingerprint(&snapshot).hash(&mut hasher);
+    if let Value::Object(fields) = &mut snapshot {
+        fields.insert("now".to_owned(), json!(now.0));
+        fields.insert("isolate".to_owned(), json!(format!("{:08x}", isolate.node)));
+        fields.insert("in_flight".to_owned(), json!(FLOWS.with_borrow(HashMap::len)));
+        fields.insert("memory_bytes".to_owned(), json!(core::arch::wasm32::memory_size(0) * 65536));
+    }
+    format!("{:016x}\n{snapshot}", hasher.finish())
+}
+
+/// Route lines to add, as JSON or as TOML.
+pub(super) fn suggestions(as_toml: bool) -> String {
+    let Some(settings) = settings() else { return String::new() };
+    REPORT.with_borrow(|report| {
+        let all = report.suggestions();
+        if as_toml { all.toml(&settings.topology) } else { all.json(&settings.topology).to_string() }
+    })
 }
 
 #[cfg(feature = "planted-panic")]

@@ -3,12 +3,13 @@
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key; `D` id subject region; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key; `D` id subject kind region; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
 //! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
-//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `lLINE` log.
+//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `v` the view is old, `lLINE`
+//! log.
 
 use std::fmt::Write;
 
@@ -17,7 +18,7 @@ use crate::routing::{
     answer::Answer,
     cache::{CacheKey, Probed},
     facts::{Client, Content, Replay},
-    flow::{Found, Outcome},
+    flow::{Assignment, Found, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
     settle::{Base, Source, refusal as refusal_parts},
@@ -92,7 +93,8 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
             let _ = write!(text, "H\n{id}\nhome:{}", subject.as_str());
         }
         Step::AssignHome(assignment) => {
-            let _ = write!(text, "D\n{id}\n{}\n{}", assignment.subject.as_str(), assignment.proposed);
+            let Assignment { subject, kind, proposed } = assignment;
+            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}", subject.as_str(), kind.token());
         }
         Step::Send(attempt) => {
             let (service, base) = match &attempt.origin {
@@ -151,6 +153,9 @@ pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
     }
     for key in &settlement.invalidate {
         let _ = writeln!(text, "x{}", key.as_str());
+    }
+    if settlement.view_is_old() {
+        text.push_str("v\n");
     }
     for publish in &settlement.publish {
         let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);

@@ -19,7 +19,7 @@ function place(name) {
 async function homing(origin) {
   const build = process.env.BUILD || join(root, "build");
   const topology = { REGIONS: { only: { origin: `http://127.0.0.1:${origin}` } } };
-  const files = { "worker.mjs": join(build, "worker.mjs"), "homing_bg.wasm": join(build, "homing_bg.wasm") };
+  const files = Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(build, file)]));
   const port = await freePort();
   const one = contender("homing", files, { ...topology, LOG: process.env.LOG || "off", SESSION_KEY: SECRET }, await cacheStore(), port);
   start(one.command, one.args);

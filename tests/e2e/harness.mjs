@@ -157,7 +157,7 @@ const moodyStore = `
     }
   }
   export class Directory extends DurableObject {
-    async assign(subject, home) {
+    async assign(subject, kind, home) {
       if (mood === "fails") throw new Error("the directory is down");
       if (mood === "slow") await new Promise((resolve) => setTimeout(resolve, 60_000));
       return JSON.stringify({ home, epoch: 1, new: true });
@@ -174,6 +174,7 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     modules: [
       { type: "ESModule", path: join(root, build, "worker.mjs") },
       { type: "CompiledWasm", path: join(root, build, "homing_bg.wasm") },
+      { type: "CompiledWasm", path: join(root, build, "operators_bg.wasm") },
     ],
     modulesRoot: join(root, build),
     compatibilityDate: wrangler.compatibility_date,

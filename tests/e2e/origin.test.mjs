@@ -18,22 +18,22 @@ async function ask(region, query, method = "POST") {
 
 test("a paused write is refused, and says that nothing was written", async () => {
   const client = new Client(router.url, "eu");
-  const [status, { positions }] = await ask("us", "op=pause&id=a&for_ms=60000&unit=catalog@1");
+  const [status, { positions }] = await ask("us", "op=pause&id=1&for_ms=60000&unit=catalog@1");
   assert.deepEqual([status, positions], [200, { catalog: "0" }]);
   const refused = await client.put("/api/catalog/paused", { name: "lamp" });
   assert.deepEqual([refused.status, refused.headers["homing-write-outcome"]], [503, "refused"]);
   assert.ok(Number(refused.headers["retry-after"]) > 0);
   assert.equal((await new Client(router.url, "us").get("/api/catalog/paused")).status, 200, "reads go on");
-  assert.deepEqual(await ask("us", "op=resume&id=a"), [200, {}]);
+  assert.deepEqual(await ask("us", "op=resume&id=1"), [200, {}]);
   assert.equal((await client.put("/api/catalog/paused", { name: "lamp" })).status, 200);
 });
 
 test("a dataset moves without a loss, and a session's reads follow it", async () => {
   const writer = new Client(router.url, "us");
   await writer.put("/api/catalog/moved", { name: "lamp" });
-  const [, { positions }] = await ask("us", "op=pause&id=m&for_ms=60000&unit=catalog@1");
+  const [, { positions }] = await ask("us", "op=pause&id=2&for_ms=60000&unit=catalog@1");
   await waitUntil(async () => (await ask("eu", `reached=catalog&of=us&epoch=1&position=${positions.catalog}`, "GET"))[1].reached, "eu has all of us");
-  assert.deepEqual(await ask("us", "op=depose&id=m&to=eu&unit=catalog@1"), [200, { home: "eu", epoch: 2 }]);
+  assert.deepEqual(await ask("us", "op=depose&id=2&to=eu&unit=catalog@1"), [200, { home: "eu", epoch: 2 }]);
   assert.deepEqual(await ask("eu", "op=grant&unit=catalog@2"), [200, { home: "eu", epoch: 2 }]);
   const read = await writer.get("/api/catalog/moved");
   assert.deepEqual([read.status, read.json.item], [200, { name: "lamp" }]);
@@ -46,11 +46,11 @@ test("a subject moves with all that is its own", async () => {
   const [client, unit] = [new Client(router.url, "us"), `~${subjectId("user", "ada")}`];
   await client.post("/login", { user: "ada" });
   assert.equal((await client.post("/api/cart", { item: "tea" })).json.region, "us");
-  const [, { positions }] = await ask("us", `op=pause&id=s&for_ms=60000&unit=${unit}@1`);
+  const [, { positions }] = await ask("us", `op=pause&id=3&for_ms=60000&unit=${unit}@1`);
   assert.deepEqual(Object.keys(positions), ["cart", "notes"]);
   await waitUntil(async () => (await ask("ap", `reached=cart&unit=${unit}&of=us&epoch=1&position=${positions.cart}`, "GET"))[1].reached, "ap has all of us");
   assert.equal((await ask("ap", `reached=cart&of=us&epoch=1&position=${positions.cart}`, "GET"))[1].reached, true, "asked of the log as a whole");
-  assert.equal((await ask("us", `op=depose&id=s&to=ap&unit=${unit}@1`))[0], 200);
+  assert.equal((await ask("us", `op=depose&id=3&to=ap&unit=${unit}@1`))[0], 200);
   assert.equal((await ask("ap", `op=grant&unit=${unit}@2`))[0], 200);
   const moved = await client.post("/api/cart", { item: "milk" });
   assert.deepEqual([moved.status, moved.json.region, moved.json.items], [200, "ap", ["tea", "milk"]]);
@@ -58,7 +58,7 @@ test("a subject moves with all that is its own", async () => {
 
 test("clients do not reach the ownership address", async () => {
   for (const method of ["GET", "POST"]) {
-    const answer = await new Client(router.url, "us").request(method, "/.well-known/homing/ownership?op=resume&id=a&unit=catalog");
+    const answer = await new Client(router.url, "us").request(method, "/.well-known/homing/ownership?op=resume&id=1&unit=catalog");
     assert.equal(answer.status, 404);
   }
 });

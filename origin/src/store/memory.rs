@@ -18,7 +18,8 @@ pub struct Memory(Mutex<HashMap<Unit, Row>>);
 #[derive(Debug, Default)]
 struct Row {
     owner: Option<Ownership>,
-    pause: Option<(String, Instant)>,
+    pause: Option<(u64, Instant)>,
+    last_pause: u64,
 }
 
 impl Row {
@@ -26,8 +27,8 @@ impl Row {
         let pause = self
             .pause
             .as_ref()
-            .map(|(id, until)| Pause { id: id.clone(), left: until.saturating_duration_since(Instant::now()) });
-        Standing { owner: self.owner.clone(), pause }
+            .map(|(id, until)| Pause { id: *id, left: until.saturating_duration_since(Instant::now()) });
+        Standing { owner: self.owner.clone(), pause, last_pause: self.last_pause }
     }
 }
 
@@ -35,7 +36,7 @@ impl Memory {
     /// A store in which these ownerships are known already.
     #[must_use]
     pub fn of(known: impl IntoIterator<Item = (Unit, Ownership)>) -> Self {
-        let row = |owner| Row { owner: Some(owner), pause: None };
+        let row = |owner| Row { owner: Some(owner), ..Row::default() };
         Self(Mutex::new(known.into_iter().map(|(unit, owner)| (unit, row(owner))).collect()))
     }
 
@@ -60,12 +61,12 @@ impl EpochStore for Memory {
         let mut standing = rows.get(unit).map(Row::standing).unwrap_or_default();
         let said = decide(&mut standing);
         let pause = standing.pause.map(|pause| (pause.id, Instant::now() + pause.left));
-        rows.insert(unit.clone(), Row { owner: standing.owner, pause });
+        rows.insert(unit.clone(), Row { owner: standing.owner, pause, last_pause: standing.last_pause });
         Ok(said)
     }
 
-    async fn paused_by(&self, id: &str) -> Result<Vec<Unit>, Infallible> {
-        let held = |row: &Row| row.pause.as_ref().is_some_and(|(of, _)| of == id);
+    async fn paused_by(&self, id: u64) -> Result<Vec<Unit>, Infallible> {
+        let held = |row: &Row| row.pause.as_ref().is_some_and(|(of, _)| *of == id);
         Ok(self.rows().iter().filter(|(_, row)| held(row)).map(|(unit, _)| unit.clone()).collect())
     }
 }

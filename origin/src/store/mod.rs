@@ -32,7 +32,7 @@ pub trait EpochStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<T, Self::Error>> + Send;
 
     /// The units that this pause holds.
-    fn paused_by(&self, id: &str) -> impl Future<Output = Result<Vec<Unit>, Self::Error>> + Send;
+    fn paused_by(&self, id: u64) -> impl Future<Output = Result<Vec<Unit>, Self::Error>> + Send;
 
     /// Takes an ownership in, if it is later than what is known; says which one counts now.
     fn advance(&self, unit: &Unit, to: &Ownership) -> impl Future<Output = Result<Ownership, Self::Error>> + Send {

@@ -14,21 +14,25 @@ use crate::{Asked, Ownership, Pause, Refusal, Standing, Unit};
 
 /// The table. Make it where the data is, once; its standbys get it with the data.
 pub const SCHEMA: &str = "create table if not exists homing_units (unit text primary key, home text not null,
-    epoch bigint not null, pause text, pause_until timestamptz, version bigint not null default 0)";
+    epoch bigint not null, pause bigint, pause_until timestamptz, last_pause bigint not null default 0,
+    version bigint not null default 0)";
 
-/// What [`fence`] asks, for applications that use another driver: home, epoch, the pause's id and how many milliseconds of it
+/// What [`fence`] asks, for applications that use another driver: home, epoch, the pause's number and how many milliseconds of it
 /// are left, or no row. Make a [`Standing`] of it and ask [`Asked::admit`].
 pub const FENCE: &str = "select home, epoch, pause,
-    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left from homing_units where unit = $1 for share";
+    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause
+    from homing_units where unit = $1 for share";
 
 const STANDING: &str = "select home, epoch, pause,
-    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, version from homing_units where unit = $1";
+    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause, version
+    from homing_units where unit = $1";
 
 const INSERT: &str = "insert into homing_units
-    values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond', 0) on conflict do nothing";
+    values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond', $6, 0) on conflict do nothing";
 
 const UPDATE: &str = "update homing_units set home = $2, epoch = $3, pause = $4,
-    pause_until = clock_timestamp() + $5 * interval '1 millisecond', version = version + 1 where unit = $1 and version = $6";
+    pause_until = clock_timestamp() + $5 * interval '1 millisecond', last_pause = $6, version = version + 1
+    where unit = $1 and version = $7";
 
 /// Ownership in PostgreSQL, over two connections of its own, which are made when they are needed and again when they break:
 /// what waits for a lock must not keep those waiting who only look.
@@ -63,10 +67,12 @@ pub async fn fence(transaction: &impl GenericClient, asked: &Asked, unit: &Unit)
 }
 
 fn standing(row: &Row) -> Result<Standing, Error> {
-    let pause = row.try_get::<_, Option<String>>("pause")?.zip(row.try_get::<_, Option<f64>>("left")?);
+    let pause = row.try_get::<_, Option<i64>>("pause")?.zip(row.try_get::<_, Option<f64>>("left")?);
     Ok(Standing {
         owner: Some(Ownership { home: row.try_get("home")?, epoch: row.try_get::<_, i64>("epoch")?.unsigned_abs() }),
-        pause: pause.map(|(id, left)| Pause { id, left: Duration::from_millis(left.max(0.0) as u64) }),
+        pause: pause
+            .map(|(id, left)| Pause { id: id.unsigned_abs(), left: Duration::from_millis(left.max(0.0) as u64) }),
+        last_pause: row.try_get::<_, i64>("last_pause")?.unsigned_abs(),
     })
 }
 
@@ -100,13 +106,13 @@ where
                 return Ok(said);
             };
             let (pause, left) =
-                after.pause.as_ref().map(|pause| (&pause.id, pause.left.as_secs_f64() * 1000.0)).unzip();
-            let (unit, epoch) = (unit.as_str(), epoch.cast_signed());
+                after.pause.as_ref().map(|pause| (pause.id.cast_signed(), pause.left.as_secs_f64() * 1000.0)).unzip();
+            let (unit, epoch, last) = (unit.as_str(), epoch.cast_signed(), after.last_pause.cast_signed());
             let changed = match row {
-                None => client.execute(INSERT, &[&unit, home, &epoch, &pause, &left]).await?,
+                None => client.execute(INSERT, &[&unit, home, &epoch, &pause, &left, &last]).await?,
                 Some(row) => {
                     let version = row.try_get::<_, i64>("version")?;
-                    client.execute(UPDATE, &[&unit, home, &epoch, &pause, &left, &version]).await?
+                    client.execute(UPDATE, &[&unit, home, &epoch, &pause, &left, &last, &version]).await?
                 }
             };
             if changed == 1 {
@@ -115,8 +121,13 @@ where
         }
     }
 
-    async fn paused_by(&self, id: &str) -> Result<Vec<Unit>, Error> {
-        let rows = self.looks.client().await?.query("select unit from homing_units where pause = $1", &[&id]).await?;
+    async fn paused_by(&self, id: u64) -> Result<Vec<Unit>, Error> {
+        let rows = self
+            .looks
+            .client()
+            .await?
+            .query("select unit from homing_units where pause = $1", &[&id.cast_signed()])
+            .await?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>().map(units)
     }
 }

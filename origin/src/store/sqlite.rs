@@ -13,7 +13,7 @@ use super::EpochStore;
 use crate::{Asked, Ownership, Pause, Refusal, Standing, Unit};
 
 const SCHEMA: &str = "create table if not exists homing_units (unit text primary key, home text not null,
-    epoch integer not null, pause text, pause_until integer) without rowid";
+    epoch integer not null, pause integer, pause_until integer, last_pause integer not null default 0) without rowid";
 
 /// Ownership in SQLite. It may share the application's connection; a look takes some microseconds of the thread that asks.
 #[derive(Clone, Debug)]
@@ -49,14 +49,15 @@ pub fn fence(transaction: &Connection, asked: &Asked, unit: &Unit) -> Result<std
 /// # Errors
 /// If the database fails.
 pub fn standing(connection: &Connection, unit: &Unit) -> Result<Standing> {
-    let mut rows =
-        connection.prepare_cached("select home, epoch, pause, pause_until from homing_units where unit = ?")?;
+    let mut rows = connection
+        .prepare_cached("select home, epoch, pause, pause_until, last_pause from homing_units where unit = ?")?;
     let row = rows.query_row([unit.as_str()], |row| {
-        let pause = row.get::<_, Option<String>>(2)?.zip(row.get::<_, Option<i64>>(3)?);
+        let pause = row.get::<_, Option<i64>>(2)?.zip(row.get::<_, Option<i64>>(3)?);
         let left = |until: i64| Duration::from_millis(u64::try_from(until - now()).unwrap_or(0));
         Ok(Standing {
             owner: Some(Ownership { home: row.get(0)?, epoch: row.get::<_, i64>(1)?.unsigned_abs() }),
-            pause: pause.map(|(id, until)| Pause { id, left: left(until) }),
+            pause: pause.map(|(id, until)| Pause { id: id.unsigned_abs(), left: left(until) }),
+            last_pause: row.get::<_, i64>(4)?.unsigned_abs(),
         })
     });
     Ok(row.optional()?.unwrap_or_default())
@@ -68,7 +69,7 @@ pub fn standing(connection: &Connection, unit: &Unit) -> Result<Standing> {
 /// # Errors
 /// If the database fails.
 pub fn advance(transaction: &Connection, unit: &Unit, to: &Ownership) -> Result<()> {
-    let sql = "insert into homing_units values (?1, ?2, ?3, null, null) on conflict (unit)
+    let sql = "insert into homing_units values (?1, ?2, ?3, null, null, 0) on conflict (unit)
         do update set home = ?2, epoch = ?3, pause = null, pause_until = null where excluded.epoch > epoch";
     transaction.prepare_cached(sql)?.execute(params![unit.as_str(), to.home, to.epoch.cast_signed()]).map(|_| ())
 }
@@ -87,20 +88,27 @@ impl EpochStore for Sqlite {
         let mut after = before.clone();
         let said = decide(&mut after);
         if let Some(owner) = after.owner.as_ref().filter(|_| after != before) {
-            let (id, left) = after.pause.as_ref().map(|pause| (&pause.id, pause.left)).unzip();
+            let (id, left) = after.pause.as_ref().map(|pause| (pause.id.cast_signed(), pause.left)).unzip();
             let until = left.map(|left| now() + i64::try_from(left.as_millis()).unwrap_or(0));
-            transaction
-                .prepare_cached("insert or replace into homing_units values (?, ?, ?, ?, ?)")?
-                .execute(params![unit.as_str(), owner.home, owner.epoch.cast_signed(), id, until])?;
+            transaction.prepare_cached("insert or replace into homing_units values (?, ?, ?, ?, ?, ?)")?.execute(
+                params![
+                    unit.as_str(),
+                    owner.home,
+                    owner.epoch.cast_signed(),
+                    id,
+                    until,
+                    after.last_pause.cast_signed()
+                ],
+            )?;
         }
         transaction.commit()?;
         Ok(said)
     }
 
-    async fn paused_by(&self, id: &str) -> Result<Vec<Unit>> {
+    async fn paused_by(&self, id: u64) -> Result<Vec<Unit>> {
         let connection = self.connection();
         let mut rows = connection.prepare_cached("select unit from homing_units where pause = ?")?;
-        let units = rows.query_map([id], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>>>()?;
+        let units = rows.query_map([id.cast_signed()], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>>>()?;
         Ok(units.iter().filter_map(|unit| Unit::parse(unit)).collect())
     }
 }

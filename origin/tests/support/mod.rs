@@ -225,27 +225,23 @@ pub async fn keeps_standings<S: EpochStore>(store: &S) {
     let [us, eu] = [Ownership::new("us", 3), Ownership::new("eu", 4)];
     let minute = Duration::from_secs(60);
     assert_eq!(store.standing(&unit).await.unwrap(), Standing::default());
-    assert_eq!(
-        store.change(&unit, |standing| standing.pause(&us, "a", minute)).await.unwrap(),
-        Err(Denied::NotOwner(None))
-    );
     assert_eq!(store.advance(&unit, &us).await.unwrap(), us);
     assert_eq!(store.advance(&unit, &Ownership::new("eu", 3)).await.unwrap(), us, "forward only");
-    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(us.clone()), pause: None });
+    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(us.clone()), ..Standing::default() });
 
-    assert_eq!(store.change(&unit, |standing| standing.pause(&us, "a", minute)).await.unwrap(), Ok(()));
+    assert_eq!(store.change(&unit, |standing| standing.pause(&us, 1, minute)).await.unwrap(), Ok(()));
     let pause = store.standing(&unit).await.unwrap().pause.unwrap();
-    assert!(pause.id == "a" && pause.left <= minute && pause.left > minute / 2, "{pause:?}");
-    assert_eq!(store.paused_by("a").await.unwrap().as_slice(), std::slice::from_ref(&unit));
-    assert!(store.paused_by("b").await.unwrap().is_empty());
-    assert_eq!(store.change(&unit, |standing| standing.depose(&us, "a", "eu")).await.unwrap(), Ok(eu.clone()));
-    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(eu.clone()), pause: None });
+    assert!(pause.id == 1 && pause.left <= minute && pause.left > minute / 2, "{pause:?}");
+    assert_eq!(store.paused_by(1).await.unwrap().as_slice(), std::slice::from_ref(&unit));
+    assert!(store.paused_by(2).await.unwrap().is_empty());
+    assert_eq!(store.change(&unit, |standing| standing.depose(&us, 1, "eu")).await.unwrap(), Ok(eu.clone()));
+    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(eu.clone()), pause: None, last_pause: 1 });
 
-    store.change(&unit, |standing| standing.pause(&eu, "c", Duration::from_millis(1))).await.unwrap().unwrap();
+    store.change(&unit, |standing| standing.pause(&eu, 3, Duration::from_millis(1))).await.unwrap().unwrap();
     while !store.standing(&unit).await.unwrap().pause.unwrap().left.is_zero() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(store.change(&unit, |standing| standing.depose(&eu, "c", "ap")).await.unwrap(), Err(Denied::NotPaused));
+    assert_eq!(store.change(&unit, |standing| standing.depose(&eu, 3, "ap")).await.unwrap(), Err(Denied::NotPaused));
     assert_eq!(store.change(&unit, Standing::wake).await.unwrap(), ());
     assert_eq!(store.standing(&unit).await.unwrap().pause, None);
     assert_eq!(store.standing(&other).await.unwrap(), Standing::default());

@@ -14,7 +14,7 @@ use crate::routing::{
     settle::{Publish, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{RegionId, RegionSet, Rule, Topology},
+    topology::{RegionId, RegionSet, Rule, SubjectKind, Topology},
 };
 
 /// What the home store holds under `home:SUBJECT`, and what the directory answers.
@@ -133,18 +133,23 @@ impl Flow {
         Some(Ownership { home, epoch: *epoch })
     }
 
+    /// By what the request's dataset is split.
+    fn split_by(&self) -> Option<SubjectKind> {
+        match self.view.topology().dataset(self.intent.dataset?)?.rule {
+            Rule::GeoPartitioned { subject, .. } => Some(subject),
+            Rule::SingleWriter { .. } | Rule::MultiWriter { .. } => None,
+        }
+    }
+
     /// Where the request's subject may live.
     pub(super) fn residency(&self) -> RegionSet {
         let topology = self.view.topology();
-        match self.intent.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule) {
-            Some(Rule::GeoPartitioned { subject, .. }) => topology.residency(*subject),
-            _ => topology.all_regions(),
-        }
+        self.split_by().map_or_else(|| topology.all_regions(), |kind| topology.residency(kind))
     }
 
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Source, now: Timestamp) -> Step {
         let allowed = self.residency();
-        let Some(subject) = self.intent.subject.clone() else {
+        let (Some(subject), Some(kind)) = (self.intent.subject.clone(), self.split_by()) else {
             return self.refuse(Reason::Internal, now);
         };
         if let Some(ownership) = self.found(found, source, &subject, allowed) {
@@ -161,12 +166,12 @@ impl Flow {
             return self.homeless(now);
         }
         self.stage = Stage::Finding(Source::Directory);
-        Step::AssignHome(self.assignment(subject, allowed))
+        Step::AssignHome(self.assignment(subject, kind, allowed))
     }
 
-    fn assignment(&self, subject: SubjectId, allowed: RegionSet) -> Assignment {
+    fn assignment(&self, subject: SubjectId, kind: SubjectKind, allowed: RegionSet) -> Assignment {
         let proposed = self.view.topology().region(self.nearest_allowed(allowed)).name.clone();
-        Assignment { subject, proposed }
+        Assignment { subject, kind, proposed }
     }
 
     /// The ownership that was found, if one was.
@@ -248,7 +253,7 @@ impl Flow {
         let allowed = self.view.topology().residency(sign_in.kind);
         let home = self.found(found, source, &sign_in.subject, allowed);
         if home.is_none() && source == Source::Store {
-            let assignment = self.assignment(sign_in.subject.clone(), allowed);
+            let assignment = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed);
             self.stage = Stage::SigningIn(settlement, sign_in, Source::Directory);
             return Step::AssignHome(assignment);
         }

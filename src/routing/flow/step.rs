@@ -8,6 +8,7 @@ use crate::routing::{
     cache::{CacheKey, Probed},
     settle::Settlement,
     subject::SubjectId,
+    topology::SubjectKind,
 };
 
 /// What to do next.
@@ -32,6 +33,8 @@ pub enum Step {
 pub struct Assignment {
     /// Whose home.
     pub subject: SubjectId,
+    /// What kind of subject that is; its id does not tell.
+    pub kind: SubjectKind,
     /// The name of the region that it should be if there is none.
     pub proposed: String,
 }

@@ -1,0 +1,78 @@
+//! Calls to `/_homing/api/`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+/// An id that nobody has used before.
+pub(super) fn request_id(actor: &str) -> String {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    format!("{actor:.100}-{micros:x}-{:x}", std::process::id())
+}
+
+impl Client {
+    pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
+        let url = url.unwrap_or_else(|| "http://localhost:8787".to_owned());
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("the router's address is {url:?}; expected http://… or https://…"));
+        }
+        let base = format!("{}/_homing/api/", url.trim_end_matches('/'));
+        let token = variable("HOMING_TOKEN");
+        let here = ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|here| url.starts_with(here));
+        if token.is_some() && url.starts_with("http://") && !here {
+            return Err(format!("the router's address is {url:?}; the token is sent over https:// only"));
+        }
+        // A redirect is never followed: the token is for this address alone.
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        let agent = config.timeout_global(Some(PATIENCE)).build().into();
+        Ok(Self { agent, base, token })
+    }
+
+    pub(super) fn get(&self, what: &str) -> Result<Value, String> {
+        let request = self.agent.get(format!("{}{what}", self.base));
+        self.answer(match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")).call(),
+            None => request.call(),
+        })
+    }
+
+    /// Gives an order; the id in it makes it safe to give it once more where no answer came.
+    pub(super) fn order(&self, order: &Value) -> Result<Value, String> {
+        let send = || {
+            let request = self.agent.post(format!("{}orders", self.base)).header("content-type", "application/json");
+            match &self.token {
+                Some(token) => request.header("authorization", format!("Bearer {token}")).send(order.to_string()),
+                None => request.send(order.to_string()),
+            }
+        };
+        self.answer(send().or_else(|_| send()))
+    }
+
+    fn answer(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, String> {
+        let base = &self.base;
+        let mut response = answer.map_err(|error| {
+            format!("{base} does not answer: {error}. Is the router there? Name it with --url or HOMING_URL.")
+        })?;
+        let status = response.status();
+        let text = response.body_mut().read_to_string().map_err(|error| format!("{base}: {error}"))?;
+        let body: Value = serde_json::from_str(&text)
+            .map_err(|_| format!("{base} answered {status}, and no JSON: is this a Homing router?"))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let detail = body.get("detail").and_then(Value::as_str).unwrap_or(&text);
+        let remedy = if status == 401 { " The command reads it from HOMING_TOKEN." } else { "" };
+        Err(format!("{detail}{remedy}"))
+    }
+}

@@ -1,0 +1,133 @@
+//! The authority's words for people.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).and_then(Value::as_u64)
+}
+
+fn entries<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
+    value.get(name).and_then(Value::as_object).into_iter().flatten()
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Unix milliseconds as people write a time.
+fn time(millis: Option<u64>) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis.unwrap_or(0));
+    httpdate::fmt_http_date(at)
+}
+
+/// Whether nothing follows.
+pub(super) fn is_over(change: &Value) -> bool {
+    change.get("ended").is_some_and(Value::is_u64)
+}
+
+/// Whether it came to what was wanted.
+pub(super) fn is_done(change: &Value) -> bool {
+    match change.get("phase") {
+        Some(phase) => phase == "done",
+        None => number(change, "failed") == Some(0) && change.get("stopped") != Some(&Value::Bool(true)),
+    }
+}
+
+/// Where a change is, in a line.
+pub(super) fn progress(change: &Value) -> String {
+    let phase = match text(change, "phase") {
+        "" if is_over(change) => "over",
+        "" => "sweeping",
+        phase => phase,
+    };
+    format!("{} {phase}: {}", text(change, "id"), text(change, "says"))
+}
+
+/// What an order came to that began nothing.
+pub(super) fn said(reply: &Value) -> String {
+    let dry = if reply.get("dry_run") == Some(&Value::Bool(true)) { "would be: " } else { "" };
+    let until = number(reply, "until").filter(|_| !text(reply, "says").ends_with("active"));
+    let until = until.map_or_else(String::new, |until| format!(" until {}", time(Some(until))));
+    format!("{dry}{}{until}\n", text(reply, "says"))
+}
+
+/// A change, whole.
+pub(super) fn change(change: &Value) -> String {
+    let mut out = format!("{}\n", progress(change));
+    let _ = writeln!(
+        out,
+        "  {} -> {}   by {}: {}",
+        text(change, "from"),
+        text(change, "to"),
+        text(change, "actor"),
+        text(change, "reason")
+    );
+    if let Some(subjects) = number(change, "subjects") {
+        let _ = writeln!(out, "  subjects that live there: {subjects}");
+    }
+    if let Some(found) = change.get("found").and_then(|found| found.get("estimate")) {
+        for (dataset, behind) in entries(found, "writes_behind") {
+            let _ = writeln!(out, "  {dataset}: the new home's copy was {behind} writes behind");
+        }
+        if let Some(millis) = number(found, "milliseconds_behind") {
+            let _ = writeln!(out, "  the new home's copy was {millis} ms behind");
+        }
+        if let Some(wait) = number(found, "longest_wait_ms") {
+            let _ = writeln!(out, "  it is waited for {wait} ms at most");
+        }
+        if let Some(subjects) = number(found, "subjects") {
+            let _ = writeln!(out, "  subjects affected: {subjects}");
+        }
+    }
+    if let Some(paused) = number(change, "paused_for") {
+        let _ = writeln!(out, "  writes waited {paused} ms at most");
+    }
+    out
+}
+
+/// Regions, owners, and what is under way.
+pub(super) fn status(shown: &Value) -> String {
+    let mut out = format!("view version {}\n\nregions\n", number(shown, "version").unwrap_or(0));
+    for (name, said) in entries(shown, "regions") {
+        let _ = write!(out, "  {name:<12} {:<10}", text(said, "state"));
+        if let Some(until) = number(said, "until") {
+            let _ = write!(out, " until {} by {}: {}", time(Some(until)), text(said, "actor"), text(said, "reason"));
+        }
+        out.push('\n');
+    }
+    out.push_str("\nhomes of single-writer datasets\n");
+    for (name, owned) in entries(shown, "datasets") {
+        let _ = writeln!(out, "  {name:<12} {} by epoch {}", text(owned, "home"), number(owned, "epoch").unwrap_or(0));
+    }
+    let under_way = list(shown, "changes").iter().chain(list(shown, "sweeps")).filter(|each| !is_over(each));
+    out.push_str("\nunder way\n");
+    let before = out.len();
+    for each in under_way {
+        let _ = writeln!(out, "  {}", progress(each));
+    }
+    for untold in list(shown, "untold") {
+        let (unit, home) = (text(untold, "unit"), text(untold, "home"));
+        let _ = writeln!(out, "  {} has yet to hear that {home} is the home of {unit}", text(untold, "region"));
+    }
+    if out.len() == before {
+        out.push_str("  nothing\n");
+    }
+    out
+}
+
+/// The audit log, the oldest line first.
+pub(super) fn audit(log: &Value) -> String {
+    let lines = log.as_array().map_or(&[][..], Vec::as_slice);
+    let line = |line: &Value| {
+        let reason = Some(text(line, "reason")).filter(|reason| !reason.is_empty());
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        format!("{}  {}: {}{reason}\n", time(number(line, "at")), text(line, "actor"), text(line, "what"))
+    };
+    lines.iter().rev().map(line).collect()
+}

@@ -1,0 +1,104 @@
+// The authority: one object that keeps the ledger, does what its turns say, and reports what came of it. No decision lives here.
+import { DurableObject } from "cloudflare:workers";
+import { complain } from "./core.mjs";
+import { count, directory, list } from "./directory.mjs";
+import { turn } from "./operators.mjs";
+
+const CALL_MS = 5000;
+// The lines of the audit log that are kept, and that are shown.
+const AUDIT = 10_000;
+const SHOWN = 200;
+
+/** Puts an input to the authority of this deployment. */
+export const ask = async (env, input) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).take(input);
+
+export class Authority extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    this.sql = ctx.storage.sql;
+    this.sql.exec("create table if not exists ledger (one integer primary key check (one = 1), text text not null)");
+    this.sql.exec("create table if not exists audit (n integer primary key autoincrement, line text not null)");
+    this.ledger = this.sql.exec("select text from ledger").toArray()[0]?.text ?? "";
+  }
+
+  /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
+  async take(input) {
+    if (input === "audit") return JSON.stringify({ status: 200, body: this.audit() });
+    const { ledger, effects, reply, wake } = turn(this.env, this.ledger, input);
+    if (ledger !== this.ledger) {
+      this.sql.exec("insert into ledger values (1, ?1) on conflict do update set text = ?1", ledger);
+      this.ledger = ledger;
+    }
+    // What is under way is looked at again, in case this object dies in between. Who comes to look does not put that off.
+    if (wake && (await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + wake);
+    for (const effect of effects) this.effect(effect);
+    return JSON.stringify(reply);
+  }
+
+  async alarm() {
+    await this.take(JSON.stringify({ do: "tick" }));
+  }
+
+  effect(effect) {
+    if (effect.do === "audit") return this.note(effect.line);
+    const done = this[effect.do](effect).then(
+      (outcome) => outcome && this.take(JSON.stringify({ do: "heard", tag: effect.tag, ...outcome })),
+    );
+    this.ctx.waitUntil(done.catch((error) => complain("the authority failed", { effect: effect.do, error: String(error) })));
+  }
+
+  async call({ method, service, url, signature }) {
+    try {
+      const headers = signature ? { "homing-signature": signature } : {};
+      const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(CALL_MS) };
+      const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      const body = await response.json().catch(() => null);
+      return { status: response.status, body };
+    } catch (error) {
+      return { failed: String(error) };
+    }
+  }
+
+  async after({ millis }) {
+    await new Promise((resolve) => setTimeout(resolve, millis));
+    return {};
+  }
+
+  async find({ subject }) {
+    return this.told(directory(this.env, subject).find(subject));
+  }
+
+  async record({ subject, kind, home, epoch }) {
+    return this.told(directory(this.env, subject).record(subject, kind, home, epoch));
+  }
+
+  async count({ home }) {
+    return this.told(count(this.env, home));
+  }
+
+  async list({ home, after, most }) {
+    return this.told(list(this.env, home, after, most));
+  }
+
+  async told(word) {
+    try {
+      return { status: 200, body: (await word) ?? null };
+    } catch (error) {
+      return { failed: String(error) };
+    }
+  }
+
+  async publish({ key, value }) {
+    await this.env.HOMES.put(key, value);
+  }
+
+  note(line) {
+    const { n } = this.sql.exec("insert into audit (line) values (?) returning n", JSON.stringify(line)).one();
+    this.sql.exec("delete from audit where n <= ?", n - AUDIT);
+  }
+
+  /** The latest lines of the audit log, the newest first. */
+  audit() {
+    return this.sql.exec("select n, line from audit order by n desc limit ?", SHOWN).toArray().map(({ n, line }) => ({ n, ...JSON.parse(line) }));
+  }
+}

@@ -1,0 +1,57 @@
+//! The operators' side of the authority: what comes in over HTTP, as its inputs.
+
+use serde_json::{Value, json};
+use wasm_bindgen_futures::JsFuture;
+use worker::{Method, Request, Response, Result};
+
+use super::{api::problem, operators::Router};
+
+/// The longest order, in bytes.
+const LONGEST_ORDER: usize = 16 * 1024;
+
+/// What a request asks of the authority; none if it asks nothing that there is.
+pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<String>> {
+    let reads = request.method() == Method::Get;
+    Ok(match path {
+        "/_homing/api/orders" if request.method() == Method::Post => {
+            let mut order = request.text().await?;
+            if order.len() > LONGEST_ORDER {
+                order.clear();
+            }
+            Some(json!({ "do": "order", "order": order }).to_string())
+        }
+        "/_homing/api/authority" if reads => Some(json!({ "do": "show" }).to_string()),
+        "/_homing/api/audit" if reads => Some("audit".to_owned()),
+        path if reads => {
+            path.strip_prefix("/_homing/api/changes/").map(|id| json!({ "do": "change", "id": id }).to_string())
+        }
+        _ => None,
+    })
+}
+
+/// Puts an input to the authority, and answers with its reply.
+pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
+    let reply = match router.ask(input) {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    let reply = reply.ok().and_then(|reply| reply.as_string());
+    let reply = reply.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or(Value::Null);
+    let status = reply.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    let Some(status) = status else {
+        let body = json!({
+            "type": "about:blank", "title": "Service Unavailable", "status": 503,
+            "detail": "The authority does not answer. Requests go on by the last view. Try again; the log has the cause.",
+        });
+        let response = problem(503, &body.to_string())?;
+        response.headers().set("retry-after", "5")?;
+        return Ok(response);
+    };
+    let body = reply.get("body").unwrap_or(&Value::Null);
+    let response = match status {
+        400.. => problem(status, &body.to_string())?,
+        _ => Response::from_json(body)?.with_status(status),
+    };
+    response.headers().set("cache-control", "no-store")?;
+    Ok(response)
+}

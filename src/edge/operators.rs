@@ -1,0 +1,83 @@
+//! What the operators' side is called for: `/_homing/*` ([`super::api`]) and the turns of the authority.
+
+use std::{cell::RefCell, rc::Rc};
+
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::Env;
+
+use super::{
+    api,
+    settings::{self, Secrets},
+    time,
+};
+use crate::routing::{
+    Settings,
+    admin::{Call, Guard, TurnedAway},
+    authority,
+};
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
+    static GUARD: RefCell<Guard> = RefCell::default();
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// What JavaScript hands over: the authority, and what the router's own Wasm knows.
+    pub type Router;
+
+    /// Puts an input to the authority, and promises its reply as JSON.
+    #[wasm_bindgen(method, catch)]
+    pub fn ask(this: &Router, input: &str) -> Result<js_sys::Promise, JsValue>;
+
+    /// The isolate's snapshot behind a line with its fingerprint.
+    #[wasm_bindgen(method)]
+    pub fn snapshot(this: &Router, health: &str) -> String;
+
+    /// Route lines to add, as JSON or as TOML.
+    #[wasm_bindgen(method)]
+    pub fn suggestions(this: &Router, as_toml: bool) -> String;
+}
+
+/// Sets this side up, once. Returns an empty text, or what is wrong with the configuration.
+#[wasm_bindgen]
+pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
+    console_error_panic_hook::set_once();
+    let secrets = Secrets { session_key, session_key_old, origin_key };
+    match settings::read(vars, &secrets, flags) {
+        Ok(settings) => {
+            SETTINGS.replace(Some(Rc::new(settings)));
+            String::new()
+        }
+        Err(wrong) => wrong,
+    }
+}
+
+/// Answers a request to `/_homing/*`.
+///
+/// # Errors
+/// If the platform fails.
+#[wasm_bindgen]
+pub async fn api(request: web_sys::Request, env: Env, router: Router) -> Result<web_sys::Response, JsValue> {
+    Ok(api::answer(request, &env, &router).await?.into())
+}
+
+/// One turn of the authority: its ledger and what comes in, and what it comes to as JSON.
+///
+/// # Errors
+/// If the ledger or the input cannot be read; then nothing may be stored or done.
+#[wasm_bindgen]
+pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
+    let settings = settings().ok_or("not configured")?;
+    authority::turn(ledger, input, &settings, time(now))
+}
+
+pub(super) fn settings() -> Option<Rc<Settings>> {
+    SETTINGS.with_borrow(Clone::clone)
+}
+
+/// Whether a call to the API may go on.
+pub(super) fn permit(call: Call<'_>, token: Option<&str>) -> Result<(), TurnedAway> {
+    let dev = settings().is_some_and(|settings| settings.dev);
+    GUARD.with_borrow_mut(|guard| guard.permit(call, token, dev))
+}

@@ -1,0 +1,49 @@
+//! What the hot path calls.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{isolate, settings::Secrets, time};
+
+/// Sets the isolate up, once. Returns an empty text, or what is wrong with the configuration.
+#[wasm_bindgen]
+pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
+    console_error_panic_hook::set_once();
+    let secrets = Secrets { session_key, session_key_old, origin_key };
+    isolate::configure(vars, &secrets, flags).err().unwrap_or_default()
+}
+
+/// Admits a request and begins its flow: facts in, the first step out (see [`super::wire`]).
+#[wasm_bindgen]
+pub fn begin(now: f64, facts: &str) -> String {
+    isolate::begin(time(now), facts)
+}
+
+/// Goes on with a flow: what came of its step in, the next step out.
+#[wasm_bindgen]
+pub fn resume(id: u32, now: f64, event: &str) -> String {
+    isolate::resume(id, time(now), event)
+}
+
+/// Forgets a flow whose client has gone.
+#[wasm_bindgen]
+pub fn abandon(id: u32) {
+    isolate::abandon(id);
+}
+
+/// Learns what the authority has published.
+#[wasm_bindgen]
+pub fn published(text: &str, now: f64) {
+    isolate::published(text, time(now));
+}
+
+/// The snapshot for operators, behind a line with its fingerprint; `health` is what the regions say of themselves, as JSON.
+#[wasm_bindgen]
+pub fn snapshot(now: f64, health: &str) -> String {
+    isolate::snapshot(time(now), health)
+}
+
+/// Route lines that the origins' `Homing-Wrote` suggest, as JSON or as TOML.
+#[wasm_bindgen]
+pub fn suggestions(as_toml: bool) -> String {
+    isolate::suggestions(as_toml)
+}

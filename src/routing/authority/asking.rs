@@ -1,0 +1,77 @@
+//! What each phase of a change asks for.
+
+use super::{
+    change::{Change, Phase},
+    effect::{self, ADDRESS, after, call, tag},
+    turn::Turn,
+};
+use crate::routing::topology::RegionId;
+
+impl Turn<'_> {
+    /// Asks for what the change's phase needs.
+    pub(super) fn ask(&mut self, id: &str) {
+        let now = self.now.0;
+        let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else { return };
+        change.asked = now;
+        let change = change.clone();
+        let (old, new) = (change.from.as_str(), change.to.as_str());
+        let unit = format!("unit={}@{}", change.unit, change.epoch);
+        match change.phase {
+            Phase::Locating => {
+                self.effects.push(effect::find(change.subject().unwrap_or(""), &tag(&change, "directory")))
+            }
+            Phase::Checking => self.check(&change),
+            Phase::Pausing => {
+                let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number, change.pause());
+                self.command(old, &target, &change);
+            }
+            Phase::Waiting => self.compare(&change),
+            Phase::Deposing => {
+                self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
+            }
+            Phase::Granting => {
+                let target = format!("{ADDRESS}?op=grant&unit={}@{}", change.unit, change.epoch + 1);
+                self.command(new, &target, &change);
+            }
+            Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
+            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}", change.number), &change),
+            Phase::Done | Phase::Aborted => {}
+        }
+    }
+
+    /// The preflight: who owns it by the regions' own word, and how they are.
+    fn check(&mut self, change: &Change) {
+        for (slot, name) in [("from", change.from.as_str()), ("to", change.to.as_str())] {
+            let Some(region) = self.region(name) else { continue };
+            let target = format!("{ADDRESS}?unit={}", change.unit);
+            let health = self.settings.topology.region(region).health.clone();
+            for (slot, target) in [(slot.to_owned(), target), (format!("{slot}-health"), health)] {
+                let asked = call(self.settings, region, ("GET", &target), &tag(change, &slot), self.now);
+                self.effects.push(asked);
+            }
+        }
+    }
+
+    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no positions are reported, time must do.
+    pub(super) fn compare(&mut self, change: &Change) {
+        let Some((dataset, position)) = change.waiting.first() else {
+            self.effects.push(after(change.wait(), &tag(change, "time")));
+            return;
+        };
+        let Some(region) = self.region(&change.to) else { return };
+        let target =
+            format!("{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}", change.from, change.epoch);
+        let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
+        self.effects.push(asked);
+    }
+
+    fn command(&mut self, region: &str, target: &str, change: &Change) {
+        let Some(region) = self.region(region) else { return };
+        let asked = call(self.settings, region, ("POST", target), &tag(change, "command"), self.now);
+        self.effects.push(asked);
+    }
+
+    pub(super) fn region(&self, name: &str) -> Option<RegionId> {
+        self.settings.topology.region_named(name)
+    }
+}

@@ -1,0 +1,151 @@
+//! A change of owner under way: what it has come to, and what it does next.
+//!
+//! The order of a planned one is what makes it safe, and no clock is: the old owner is paused and says how far its log is; the new
+//! one reaches that; the old one is deposed, which it accepts only while that very pause holds; the new one is granted the
+//! next epoch. If the pause runs out first, the old one refuses to be deposed and serves on, and nothing was granted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The least and the most that the new owner is waited for, and how many times its recent lag.
+pub const WAIT: (u64, u64, u64) = (2_000, 30_000, 10);
+/// How much longer than the wait the pause is held, in milliseconds: time for the old owner to be deposed.
+const PAUSE_SLACK: u64 = 10_000;
+/// How long the old owner is asked for a pause before that is given up.
+pub const MOST_PAUSING: u64 = 10_000;
+
+/// Where a change is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The directory is asked where the subject lives.
+    Locating,
+    /// The preflight: both regions are asked how things are.
+    #[default]
+    Checking,
+    /// The old owner is asked to pause writes.
+    Pausing,
+    /// The new owner is waited for.
+    Waiting,
+    /// The old owner is told that it is none.
+    Deposing,
+    /// The new owner is told that it is one.
+    Granting,
+    /// The directory is told, where a subject moves.
+    Recording,
+    /// The old owner is told to go on: the change is given up.
+    Resuming,
+    /// It is done.
+    Done,
+    /// It was given up, and the old owner serves.
+    Aborted,
+}
+
+impl Phase {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Aborted)
+    }
+
+    /// Whether the old owner can still go on as if nothing had been.
+    #[must_use]
+    pub fn is_revocable(self) -> bool {
+        matches!(self, Self::Locating | Self::Checking | Self::Pausing | Self::Waiting)
+    }
+}
+
+/// A change of owner.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Change {
+    /// Its name.
+    pub id: String,
+    /// The number of its pause, which only grows from change to change. Regions take no earlier one after a later one, and
+    /// none that is over: a request that was late on its way must not pause anew, and let the unit be given away by a position
+    /// that is not the last any more.
+    pub number: u64,
+    /// What changes its owner: a dataset's name, or `~` and a subject's id.
+    pub unit: String,
+    /// What kind of subject it is about, if it is about one.
+    pub kind: String,
+    /// The datasets that it has a part of.
+    pub datasets: Vec<String>,
+    /// The old owner; empty while it is not known.
+    pub from: String,
+    /// The new one.
+    pub to: String,
+    /// The epoch by which the old one owns; 0 while it is not known.
+    pub epoch: u64,
+    /// Without the old owner's help: it is gone, and what it had not handed on is lost.
+    pub forced: bool,
+    /// Only the preflight.
+    pub dry_run: bool,
+    /// Whether it is to be undone once it is done.
+    pub back: bool,
+    /// The sweep that it is a part of; empty if it is on its own.
+    pub sweep: String,
+    /// Who wants it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Where it is.
+    pub phase: Phase,
+    /// Counts what was asked for; outcomes of earlier steps are of no interest.
+    pub step: u32,
+    /// When it began, and when its phase did, in Unix milliseconds.
+    pub began: u64,
+    /// See `began`.
+    pub since: u64,
+    /// When somebody was last asked for something.
+    pub asked: u64,
+    /// What the preflight has brought, by who was asked.
+    pub found: BTreeMap<String, Value>,
+    /// How far the new owner's copy is behind the old one's, in milliseconds.
+    pub lag: Option<u64>,
+    /// Positions of the old owner's log that the new one has yet to reach: dataset and position.
+    pub waiting: Vec<(String, String)>,
+    /// When the pause was asked for.
+    pub paused: Option<u64>,
+    /// How long writes had to wait at most, in milliseconds.
+    pub paused_for: Option<u64>,
+    /// When it was over.
+    pub ended: Option<u64>,
+    /// What it came to, or what it waits for, in words.
+    pub says: String,
+}
+
+impl Change {
+    /// The subject's id, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.unit.strip_prefix('~')
+    }
+
+    /// How long the new owner is waited for, in milliseconds: ten times its recent lag, within bounds.
+    #[must_use]
+    pub fn wait(&self) -> u64 {
+        let (least, most, times) = WAIT;
+        self.lag.unwrap_or(0).saturating_mul(times).clamp(least, most)
+    }
+
+    /// How long the old owner is asked to pause, in milliseconds.
+    #[must_use]
+    pub fn pause(&self) -> u64 {
+        self.wait() + PAUSE_SLACK
+    }
+
+    /// Goes on to another phase.
+    pub(super) fn enter(&mut self, phase: Phase, says: impl Into<String>, now: u64) {
+        self.phase = phase;
+        self.step += 1;
+        self.since = now;
+        self.says = says.into();
+        if phase.is_over() {
+            self.ended = Some(now);
+            self.paused_for = self.paused.map(|paused| now.saturating_sub(paused));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the authority wants done, as JSON for whoever drives it; and calls to origins, signed like every request of the router.
+
+use serde_json::{Value, json};
+
+use super::change::Change;
+use crate::routing::{
+    time::Timestamp,
+    topology::{Origin, RegionId},
+    view::Settings,
+};
+
+/// The address at which an origin takes commands.
+pub const ADDRESS: &str = "/.well-known/homing/ownership";
+
+/// To whom an outcome belongs: a change, its step, and who was asked.
+pub(super) fn tag(change: &Change, slot: &str) -> Value {
+    json!({ "change": change.id, "step": change.step, "slot": slot })
+}
+
+/// A call to a region: method and target.
+pub(super) fn call(
+    settings: &Settings,
+    region: RegionId,
+    (method, target): (&str, &str),
+    tag: &Value,
+    now: Timestamp,
+) -> Value {
+    let (service, url) = match &settings.topology.region(region).origin {
+        Origin::Url(url) => (None, format!("{url}{target}")),
+        Origin::Service(name) => (Some(name), format!("https://{name}{target}")),
+    };
+    // The eight fields of the contract, which a command has none of, are empty lines.
+    let message = || format!("{method}\n{target}\n{}{}", now.0, "\n".repeat(8));
+    let signature = settings.origin_key.as_ref().map(|key| format!("t={};v={}", now.0, key.sign(&message())));
+    json!({ "do": "call", "method": method, "service": service, "url": url, "signature": signature, "tag": tag })
+}
+
+/// Come back after so many milliseconds.
+pub(super) fn after(millis: u64, tag: &Value) -> Value {
+    json!({ "do": "after", "millis": millis, "tag": tag })
+}
+
+/// Ask the directory for a subject.
+pub(super) fn find(subject: &str, tag: &Value) -> Value {
+    json!({ "do": "find", "subject": subject, "tag": tag })
+}
+
+/// Tell the directory of a later ownership.
+pub(super) fn record(change: &Change, tag: &Value) -> Value {
+    let (subject, epoch) = (change.subject().unwrap_or(""), change.epoch + 1);
+    json!({ "do": "record", "subject": subject, "kind": change.kind, "home": change.to, "epoch": epoch, "tag": tag })
+}
+
+/// Write into KV, for the edges.
+pub(super) fn publish(key: &str, value: &str) -> Value {
+    json!({ "do": "publish", "key": key, "value": value })
+}
+
+/// A line of the audit log.
+pub(super) fn audit(line: &Value) -> Value {
+    json!({ "do": "audit", "line": line })
+}
+
+/// The field of that name; null where there is none.
+pub(super) fn get<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+/// The text in that field; empty where there is none.
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    get(value, name).as_str().unwrap_or("")
+}

@@ -1,0 +1,330 @@
+//! The authority, driven by hand: what it answers to orders, and what it does to regions.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::too_many_lines, missing_docs)]
+
+mod support;
+#[path = "authority/world.rs"]
+mod world;
+
+use homing::routing::{subject::SubjectId, topology::SubjectKind};
+use serde_json::{Value, json};
+use world::World;
+
+fn promote(world: &mut World, more: Value) -> String {
+    let mut order = json!({ "command": "promote", "dataset": "orders", "to": "eu" });
+    for (key, value) in more.as_object().unwrap() {
+        order[key] = value.clone();
+    }
+    let (status, body) = world.order(order);
+    assert_eq!(status, 202, "{body}");
+    body["change"]["id"].as_str().unwrap().to_owned()
+}
+
+fn owned(home: &str, epoch: u64) -> (String, u64) {
+    (home.to_owned(), epoch)
+}
+
+#[test]
+fn a_planned_promotion_moves_the_home_and_loses_nothing() {
+    let mut world = World::new();
+    assert!(world.write("orders", "us", &owned("us", 1)));
+    world.replicate("orders", "us", "eu");
+    let id = promote(&mut world, json!({}));
+    world.settle();
+    let change = world.change(&id);
+    assert_eq!((change["phase"].as_str(), change["says"].as_str()), (Some("done"), Some("eu owns it by epoch 2")));
+    assert!(change["paused_for"].is_u64(), "{change}");
+    for region in ["us", "eu", "ap"] {
+        assert_eq!(world.owner_at(region, "orders"), owned("eu", 2), "{region}");
+    }
+    let view: Value = serde_json::from_str(&world.published["view"]).unwrap();
+    assert_eq!(view["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }));
+    assert!(!world.write("orders", "us", &owned("us", 1)), "the old owner is fenced");
+    assert!(world.write("orders", "eu", &owned("eu", 2)));
+}
+
+#[test]
+fn a_copy_that_does_not_catch_up_is_not_promoted_and_the_old_owner_serves_on() {
+    let mut world = World::new();
+    world.write("orders", "us", &owned("us", 1));
+    let id = promote(&mut world, json!({}));
+    world.settle();
+    let change = world.change(&id);
+    assert_eq!(change["phase"], "aborted");
+    assert_eq!(change["says"], "eu did not catch up within 2000 ms; us serves on");
+    assert!(world.write("orders", "us", &owned("us", 1)), "nobody pauses it any more");
+    assert_eq!(world.owner_at("eu", "orders"), owned("us", 1));
+}
+
+#[test]
+fn where_no_positions_are_reported_time_must_do() {
+    let mut world = World::new();
+    world.region("us").positions = false;
+    let before = world.now;
+    promote(&mut world, json!({}));
+    world.settle();
+    assert_eq!(world.owner_at("eu", "orders"), owned("eu", 2));
+    assert!(world.now - before >= 2_000, "ten times the lag, two seconds at least");
+}
+
+#[test]
+fn an_abort_at_any_step_leaves_the_old_owner_serving() {
+    for steps in 0..12 {
+        let mut world = World::new();
+        world.write("orders", "us", &owned("us", 1));
+        world.replicate("orders", "us", "eu");
+        let id = promote(&mut world, json!({}));
+        for _ in 0..steps {
+            if !world.effects.is_empty() {
+                world.do_effect(0, false);
+            }
+        }
+        let was_over = !world.is_busy();
+        let (status, body) = world.order(json!({ "command": "abort", "change": id }));
+        assert_eq!(status, if was_over { 409 } else { 202 }, "{body}");
+        // The new owner hands its log on, as replication does, so that it can come back.
+        for _ in 0..40 {
+            world.replicate("orders", "eu", "us");
+            for _ in 0..5 {
+                if !world.effects.is_empty() {
+                    world.do_effect(0, false);
+                }
+            }
+        }
+        world.settle();
+        if was_over {
+            continue;
+        }
+        let (home, epoch) = world.owner_at("us", "orders");
+        assert_eq!(home, "us", "after {steps} steps: {}", world.show());
+        assert!(epoch == 1 || epoch == 3, "{epoch}");
+        assert!(world.write("orders", "us", &(home, epoch)), "after {steps} steps");
+    }
+}
+
+#[test]
+fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
+    let mut world = World::new();
+    let id = promote(&mut world, json!({ "accept_loss": true }));
+    world.settle();
+    let says = world.change(&id)["says"].as_str().unwrap().to_owned();
+    assert_eq!(says, "us answers, so nothing need be lost: leave accept_loss out");
+
+    world.region("us").is_down = true;
+    let id = promote(&mut world, json!({}));
+    world.settle();
+    let says = world.change(&id)["says"].as_str().unwrap().to_owned();
+    assert_eq!(says, "us does not answer. If it is gone for good, say accept_loss: true");
+
+    let id = promote(&mut world, json!({ "accept_loss": true }));
+    world.settle();
+    assert_eq!(world.change(&id)["phase"], "done");
+    assert_eq!(world.owner_at("eu", "orders"), owned("eu", 2));
+    assert_eq!(world.owner_at("us", "orders"), owned("us", 1), "it has not heard: a zombie");
+
+    // When it is back it is told, whoever writes or not.
+    world.region("us").is_down = false;
+    world.now += 30_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!(world.owner_at("us", "orders"), owned("eu", 2));
+    assert_eq!(world.show()["untold"], json!([]));
+    let forced = world.audit.iter().any(|line| line["accept_loss"] == true && line["actor"] == "ada");
+    assert!(forced, "the loss that was accepted is in the audit log: {:?}", world.audit);
+}
+
+#[test]
+fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
+    let mut world = World::new();
+    world.replicate("orders", "us", "eu");
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "granting" {
+        world.do_effect(0, false);
+    }
+    world.region("eu").is_down = true;
+    for _ in 0..10 {
+        world.do_effect(0, false);
+    }
+    assert_eq!(world.change(&id)["phase"], "granting");
+    let (status, _) = world.order(json!({ "command": "abort", "change": id, "accept_loss": true }));
+    assert_eq!(status, 202);
+    world.settle();
+    assert_eq!(world.owner_at("us", "orders"), owned("us", 3));
+    assert!(world.write("orders", "us", &owned("us", 3)));
+}
+
+#[test]
+fn a_subject_moves_and_the_directory_is_told_last() {
+    let mut world = World::new();
+    let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
+    world.directory.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    let order = json!({ "command": "move", "kind": "user", "subject": ada, "to": "eu" });
+    let (status, body) = world.order(order);
+    assert_eq!(status, 202, "{body}");
+    world.settle();
+    assert_eq!(world.directory[&ada].1, owned("eu", 2));
+    assert_eq!(world.owner_at("eu", &format!("~{ada}")), owned("eu", 2));
+    assert_eq!(world.owner_at("us", &format!("~{ada}")), owned("eu", 2));
+    assert_eq!(world.published[&format!("home:{ada}")], r#"{"epoch":2,"home":"eu"}"#);
+
+    let (status, body) = world.order(json!({ "command": "move", "kind": "user", "subject": ada, "to": "ap" }));
+    assert_eq!(status, 409, "residency: {body}");
+}
+
+#[test]
+fn a_subject_without_a_home_gets_one_without_anybody_being_paused() {
+    let mut world = World::new();
+    let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
+    world.order(json!({ "command": "move", "kind": "tenant", "subject": bob, "to": "ap" }));
+    world.settle();
+    assert_eq!(world.directory[&bob], ("tenant".to_owned(), owned("ap", 1)));
+}
+
+#[test]
+fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
+    let mut world = World::new();
+    let subject = |kind, name: String| SubjectId::of(kind, &name).as_str().to_owned();
+    for at in 0..20 {
+        let ids = [(SubjectKind::User, "us"), (SubjectKind::Tenant, "us"), (SubjectKind::Tenant, "eu")];
+        for (kind, home) in ids {
+            let id = subject(kind, format!("{home}-{at}"));
+            world.directory.insert(id, (kind.token().to_owned(), owned(home, 1)));
+        }
+    }
+    let order = json!({ "command": "promote-region", "region": "us", "to": "ap", "dry_run": true });
+    let (status, body) = world.order(order);
+    assert_eq!(status, 202, "{body}");
+    world.settle();
+    let sweep = world.show()["sweeps"][0].clone();
+    assert_eq!((sweep["subjects"].as_u64(), sweep["done"].as_u64()), (Some(40), Some(2)), "{sweep}");
+    assert_eq!(world.owner_at("ap", "orders"), owned("us", 1), "a dry run");
+
+    let (status, _) = world.order(json!({ "command": "promote-region", "region": "us", "to": "ap" }));
+    assert_eq!(status, 202);
+    world.settle();
+    let sweep = world.show()["sweeps"][1].clone();
+    assert_eq!(sweep["says"], "22 done, 0 given up, 20 may not live in ap", "{sweep}");
+    assert_eq!(world.owner_at("ap", "orders"), owned("ap", 2));
+    assert_eq!(world.owner_at("ap", "catalog"), owned("ap", 2));
+    let moved = world.directory.values().filter(|(kind, lives)| kind == "tenant" && *lives == owned("ap", 2)).count();
+    assert_eq!(moved, 20);
+    assert!(world.directory.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
+}
+
+#[test]
+fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
+    let mut world = World::new();
+    for at in 0..30 {
+        let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
+        world.directory.insert(id, ("tenant".to_owned(), owned("us", 1)));
+    }
+    let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    let id = body["sweep"]["id"].as_str().unwrap().to_owned();
+    while world.directory.values().all(|(_, (home, _))| home == "us") {
+        world.do_effect(0, false);
+    }
+    let (status, _) = world.order(json!({ "command": "abort", "change": id }));
+    assert_eq!(status, 202);
+    world.settle();
+    let left = world.directory.values().filter(|(_, (home, _))| home == "us").count();
+    assert!((1..30).contains(&left), "{left}");
+    assert!(world.change(&id)["ended"].is_u64());
+}
+
+#[test]
+fn the_same_request_is_carried_out_once() {
+    let mut world = World::new();
+    let order = json!({ "request": "one", "command": "state", "region": "ap", "state": "draining", "for": "1h" });
+    let first = world.order(order.clone());
+    world.now += 60_000;
+    assert_eq!(world.order(order), first);
+    let other = json!({ "request": "one", "command": "state", "region": "eu", "state": "draining", "for": "1h" });
+    let (status, body) = world.order(other);
+    assert_eq!(status, 409);
+    assert_eq!(body["detail"], "The request \"one\" has asked for something else before. Choose a new id.");
+}
+
+#[test]
+fn an_order_for_an_earlier_version_is_refused() {
+    let mut world = World::new();
+    world.order(json!({ "command": "state", "region": "ap", "state": "draining", "for": "1h" }));
+    let stale = json!({ "command": "state", "region": "ap", "state": "active", "version": 0 });
+    let (status, body) = world.order(stale);
+    assert_eq!(status, 409);
+    assert_eq!(body["detail"], "The order is for version 0 of the view, and it is 1 by now. Look at it again.");
+    let (status, _) = world.order(json!({ "command": "state", "region": "ap", "state": "active", "version": 1 }));
+    assert_eq!(status, 200);
+}
+
+#[test]
+fn never_all_drained_and_never_a_home_that_nobody_may_write() {
+    let mut world = World::new();
+    let mut say = |region: &str, state: &str, sure: bool| {
+        let order = json!({ "command": "state", "region": region, "state": state, "for": "1h", "accept_loss": sure });
+        let (status, body) = world.order(order);
+        (status, body["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, why) = say("us", "read-only", false);
+    assert_eq!(status, 409);
+    assert!(why.starts_with("\"us\" is the home of \"catalog\", \"orders\""), "{why}");
+    assert_eq!(say("us", "draining", false).0, 200, "what it owns it goes on serving");
+    assert_eq!(say("eu", "draining", false).0, 200);
+    let last = say("ap", "draining", true);
+    assert_eq!(last, (409, "No region but \"ap\" is active. Make another one active first.".to_owned()));
+}
+
+#[test]
+fn a_region_that_takes_no_work_is_given_nothing() {
+    let mut world = World::new();
+    world.order(json!({ "command": "state", "region": "eu", "state": "draining", "for": "1h" }));
+    let (status, body) = world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+    assert_eq!(status, 409);
+    assert_eq!(body["detail"], "\"eu\" is draining, and takes over nothing. Make it active first.");
+}
+
+#[test]
+fn what_cannot_be_understood_says_what_was_expected() {
+    let mut world = World::new();
+    let mut detail = |order: Value| {
+        let (status, body) = world.order(order);
+        assert_eq!(status, 400);
+        body["detail"].as_str().unwrap().to_owned()
+    };
+    let cases = [
+        (json!({}), "command is nothing; expected a text of 1 to 200 bytes. Add it."),
+        (
+            json!({ "command": "dance" }),
+            r#"command is "dance"; expected "state", "promote", "promote-region", "move" or "abort"."#,
+        ),
+        (
+            json!({ "command": "promote", "dataset": "cart", "to": "eu" }),
+            r#"dataset is "cart"; expected a single-writer dataset: "catalog", "orders"."#,
+        ),
+        (
+            json!({ "command": "state", "region": "mars", "state": "down", "for": "1h" }),
+            r#"region is "mars"; expected a region: "us", "eu", "ap"."#,
+        ),
+        (
+            json!({ "command": "state", "region": "us", "state": "tired", "for": "1h" }),
+            r#"state is "tired"; expected one of active, read-only, draining, isolated, down."#,
+        ),
+        (
+            json!({ "command": "state", "region": "us", "state": "draining", "for": "73h" }),
+            r#"for is "73h"; expected a time such as "30m", 72h at most."#,
+        ),
+        (
+            json!({ "command": "state", "region": "us", "state": "draining" }),
+            "for is nothing; expected a text of 1 to 200 bytes. Add it.",
+        ),
+        (json!({ "command": "promote", "dry_run": 1 }), "dry_run is 1; expected true or false."),
+    ];
+    for (order, expected) in cases {
+        assert_eq!(detail(order), expected);
+    }
+}
+
+#[test]
+fn a_ledger_that_cannot_be_read_decides_nothing() {
+    let settings = support::settings();
+    let wrong = homing::routing::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err();
+    assert!(wrong.starts_with("the ledger cannot be read: "), "{wrong}");
+}
