@@ -96,7 +96,7 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
         ("depose", Some(id), _, Some(to)) => depose(homing, &unit, &held, id, to).await,
         ("grant", ..) => grant(homing, &unit, &held).await,
-        ("learn", ..) => learn(homing, &query, &unit, epoch).await,
+        ("learn", ..) => learn(homing, query, &unit, epoch).await,
         ("renew", _, Some(time), _) => renew(homing, &unit, &held, time).await,
         ("pause" | "depose" | "renew", ..) => malformed("id, to or for_ms"),
         _ => malformed("op"),
