@@ -124,13 +124,13 @@ fn explain_says_what_it_cannot_explain() {
 }
 
 #[test]
-fn help_lists_check_and_explain() {
+fn help_lists_what_there_is() {
     let run = homing(&golden(""), &["--help"]);
     assert_eq!(run.status, 0);
-    assert!(run.out.contains("\n  check    Check wrangler.toml"), "{}", run.out);
-    assert!(run.out.contains("\n  explain  Say what the router would do"), "{}", run.out);
+    assert!(run.out.contains("\n  check      Check wrangler.toml"), "{}", run.out);
+    assert!(run.out.contains("\n  explain    Say what the router would do"), "{}", run.out);
     // Called with nothing it says the same, but as a mistake.
     let run = homing(&golden(""), &[]);
     assert_eq!(run.status, 2);
-    assert!(run.err.contains("\n  explain  Say"), "{}", run.err);
+    assert!(run.err.contains("\n  explain    Say"), "{}", run.err);
 }

@@ -111,6 +111,8 @@ async fn pause<S: EpochStore, A: Application>(
     id: u64,
     time: Duration,
 ) -> Outcome {
+    // The authority knows who owns what; a region that has not heard of its subject yet hears of it so, and tells its peers.
+    homing.learn(unit, held).await?;
     if let Err(denied) = homing.store().change(unit, |standing| standing.pause(held, id, time)).await? {
         return Ok(conflict(denied));
     }

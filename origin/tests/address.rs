@@ -235,6 +235,20 @@ async fn the_address_answers_the_authority_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_region_hears_of_its_subject_by_the_pause_and_of_others_in_its_absence() {
+    let region = region();
+    assert_eq!(region.post("op=pause&id=1&for_ms=1000&unit=~ada@1").await.0, 200);
+    assert_eq!(region.app.told(), ["announced ~ada us 1"]);
+    for _ in 0..2 {
+        let heard = (200, json!({ "home": "ap", "epoch": 7 }));
+        assert_eq!(region.post("op=learn&home=ap&unit=catalog@7").await, heard);
+        assert_eq!(region.post("op=learn&home=eu&unit=catalog@5").await, heard, "forward only");
+    }
+    assert_eq!(region.app.told(), ["deposed catalog ap 7"]);
+    assert_eq!(region.write("us", 3).await.owner(), (421, Some("ap"), Some("7")));
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_refused_and_changes_nothing() {
     let region = region();
     for query in [
@@ -249,6 +263,8 @@ async fn what_cannot_be_read_is_refused_and_changes_nothing() {
         "op=grant&unit=catalog@9223372036854775808",
         "op=depose&id=1&unit=catalog@3",
         "op=resume",
+        "op=resume&id=a",
+        "op=learn&unit=catalog@9",
     ] {
         let (status, body) = region.post(query).await;
         assert_eq!((status, &body["state"]), (400, &json!("malformed")), "{query:?}");

@@ -156,6 +156,12 @@ const moodyStore = `
       return new Response(mood);
     }
   }
+  export class Authority extends DurableObject {
+    async take() {
+      if (mood === "fails") throw new Error("the authority is down");
+      return JSON.stringify({ status: 200, body: {} });
+    }
+  }
   export class Directory extends DurableObject {
     async assign(subject, kind, home) {
       if (mood === "fails") throw new Error("the directory is down");
@@ -181,10 +187,10 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     compatibilityFlags: wrangler.compatibility_flags,
     bindings: { ...vars, ...bindings },
     ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
-    durableObjects: kv === "moody" ? { ...objects, DIRECTORY: { className: "Directory", scriptName: "moody-store" } } : objects,
+    durableObjects: kv === "moody" ? { ...objects, DIRECTORY: { className: "Directory", scriptName: "moody-store" }, AUTHORITY: { className: "Authority", scriptName: "moody-store" } } : objects,
     assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
   };
-  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date, durableObjects: { DIRECTORY: { className: "Directory", useSQLite: true } } };
+  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date, durableObjects: { DIRECTORY: { className: "Directory", useSQLite: true }, AUTHORITY: { className: "Authority", useSQLite: true } } };
   // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
   const remote = Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName: "router" }]));
   const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: remote }));

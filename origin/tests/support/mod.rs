@@ -225,6 +225,10 @@ pub async fn keeps_standings<S: EpochStore>(store: &S) {
     let [us, eu] = [Ownership::new("us", 3), Ownership::new("eu", 4)];
     let minute = Duration::from_secs(60);
     assert_eq!(store.standing(&unit).await.unwrap(), Standing::default());
+    assert_eq!(
+        store.change(&unit, |standing| standing.pause(&us, 1, minute)).await.unwrap(),
+        Err(Denied::NotOwner(None))
+    );
     assert_eq!(store.advance(&unit, &us).await.unwrap(), us);
     assert_eq!(store.advance(&unit, &Ownership::new("eu", 3)).await.unwrap(), us, "forward only");
     assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(us.clone()), ..Standing::default() });

@@ -52,15 +52,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no positions are reported, time must do.
+    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
             self.effects.push(after(change.wait(), &tag(change, "time")));
             return;
         };
         let Some(region) = self.region(&change.to) else { return };
-        let target =
-            format!("{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}", change.from, change.epoch);
+        let target = format!(
+            "{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}&unit={}",
+            change.from, change.epoch, change.unit
+        );
         let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
         self.effects.push(asked);
     }

@@ -107,6 +107,8 @@ pub struct Change {
     pub lag: Option<u64>,
     /// Positions of the old owner's log that the new one has yet to reach: dataset and position.
     pub waiting: Vec<(String, String)>,
+    /// Whether the old owner reports no position of some dataset: of that one, time must do.
+    pub silent: bool,
     /// When the pause was asked for.
     pub paused: Option<u64>,
     /// How long writes had to wait at most, in milliseconds.

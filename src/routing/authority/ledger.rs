@@ -30,6 +30,8 @@ const MOST_KEPT: usize = 100;
 pub struct Ledger {
     /// The version of the view; it only grows.
     pub version: u64,
+    /// The version that the home store is known to hold.
+    pub stored: u64,
     /// What was said of regions, by name.
     pub regions: BTreeMap<String, Said>,
     /// Datasets whose owner is not the configured one any more, by name.
@@ -134,7 +136,8 @@ impl Ledger {
     #[must_use]
     pub fn wake(&self) -> Option<u64> {
         let busy = self.changes.iter().any(|change| !change.phase.is_over()) || self.sweeps.iter().any(Sweep::is_on);
-        if busy { Some(TICK) } else { (!self.untold.is_empty()).then_some(SLOW_TICK) }
+        let is_open = !self.untold.is_empty() || self.stored != self.version;
+        if busy { Some(TICK) } else { is_open.then_some(SLOW_TICK) }
     }
 
     /// The next name of that kind.
@@ -296,7 +299,14 @@ impl Ledger {
         let id = self.name("change");
         // By time, so that a ledger that begins anew does not begin with numbers that regions have had.
         self.numbered = now.0.max(self.numbered + 1);
-        self.changes.push(Change { id: id.clone(), number: self.numbered, began: now.0, since: now.0, ..change });
+        self.changes.push(Change {
+            id: id.clone(),
+            number: self.numbered,
+            began: now.0,
+            since: now.0,
+            says: "begins".to_owned(),
+            ..change
+        });
         id
     }
 }

@@ -155,8 +155,9 @@ impl Turn<'_> {
         Ok((202, json!({ "change": self.ledger.shown(&id) })))
     }
 
-    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction; if the
-    /// new owner is gone by then, the operator may give it back by word, since what the new one has accepted is lost then.
+    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of
+    /// the two is gone by then, the operator may give it to the other one by word, since what only the one that is gone has is lost
+    /// then. Nobody else may get it: the old owner may already send its clients on to the new one, by the next epoch.
     fn abort(&mut self, order: &Order, id: &str) -> Result<(u16, Value), Refusal> {
         let now = self.now.0;
         if let Some(reply) = self.abort_sweep(order, id) {
@@ -172,6 +173,10 @@ impl Turn<'_> {
         match change.phase {
             Phase::Locating | Phase::Checking => change.enter(Phase::Aborted, why, now),
             phase if phase.is_revocable() => change.enter(Phase::Resuming, why, now),
+            Phase::Deposing if order.accept_loss => {
+                (change.forced, change.back) = (true, false);
+                change.enter(Phase::Granting, format!("{why}; {} gets it without {}", change.to, change.from), now);
+            }
             Phase::Granting if order.accept_loss && !change.from.is_empty() => {
                 change.epoch += 1;
                 std::mem::swap(&mut change.from, &mut change.to);
@@ -195,13 +200,15 @@ impl Turn<'_> {
         }
         self.go_on_sweeping();
         self.tell();
-        self.publish();
+        if self.ledger.stored != self.ledger.version {
+            self.publish();
+        }
     }
 
+    /// Puts the view into the home store, which may not take it: it is put there again until it is known to be there.
     pub(super) fn publish(&mut self) {
-        if self.ledger.version > 0 {
-            self.effects.push(effect::publish(published::KEY, &self.ledger.published()));
-        }
+        let tag = json!({ "view": self.ledger.version });
+        self.effects.push(effect::publish(published::KEY, &self.ledger.published(), &tag));
     }
 
     pub(super) fn note(&mut self, order: &Order, what: &str) {
