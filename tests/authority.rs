@@ -1,4 +1,5 @@
 //! The authority, driven by hand: what it answers to orders, and what it does to regions.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
 #[path = "authority/world.rs"]
