@@ -102,6 +102,22 @@ fn an_abort_at_any_step_leaves_the_old_owner_serving() {
 }
 
 #[test]
+fn a_pause_that_comes_after_it_was_given_up_holds_nothing_back() {
+    let mut world = World::new();
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "pausing" {
+        world.do_effect(0, false);
+    }
+    let late = world.effects.remove(0);
+    world.order(json!({ "command": "abort", "change": id }));
+    world.settle();
+    assert_eq!(world.change(&id)["phase"], "aborted");
+    world.effects.push(late);
+    world.settle();
+    assert!(world.write("orders", "us", &owned("us", 1)), "nobody would tell it to go on");
+}
+
+#[test]
 fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     let mut world = World::new();
     let id = promote(&mut world, json!({ "accept_loss": true }));

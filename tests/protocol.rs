@@ -43,7 +43,7 @@ use scope::Scope;
 const MOST: usize = 150_000;
 
 /// What is not tried whole is also wandered through: so many ways of so many steps.
-const WAYS: u64 = 2000;
+const WAYS: u64 = 1500;
 const STEPS: usize = 150;
 
 fn most() -> usize {
@@ -69,7 +69,7 @@ fn tell(searched: &Searched) {
 
 fn holds(scope: Scope) {
     let model = Model::new(scope);
-    let mut searched = tried(&model, most());
+    let mut searched = tried(&model, most() / model.scope.weight);
     if !searched.whole {
         let began = Instant::now();
         searched = wander(&model, WAYS, STEPS);

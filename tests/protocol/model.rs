@@ -74,6 +74,9 @@ impl Model {
 
     /// What happens then.
     pub fn act(&self, state: &State, action: &Action) -> Result<Option<State>, String> {
+        if self.is_in_vain(state, action) {
+            return Ok(None);
+        }
         let mut next = state.clone();
         match action {
             Action::Orders(order) => self.orders(&mut next, *order)?,
@@ -86,12 +89,7 @@ impl Model {
                 next.flights.remove(flight);
                 self.hears(&mut next, flight.effect(), self.no_answer);
             }
-            Action::Late(deed) => {
-                let outcome = self.does(&mut next, *deed)?;
-                if next.regions == state.regions {
-                    self.sees_refusal(&self.authority.deeds.get(*deed), &self.authority.outcomes.get(outcome));
-                }
-            }
+            Action::Late(deed) => _ = self.does(&mut next, *deed)?,
             Action::Dies => {
                 self.sees(self.dies_in(state));
                 next.flights.clear();
@@ -119,6 +117,26 @@ impl Model {
             Action::Writes(unit, near, belief) => self.writes(&mut next, *unit, *near, belief.as_ref())?,
         }
         Ok((next != *state).then_some(next))
+    }
+
+    /// Whether a region stays as it is: most of what comes late or again is refused, or was done before.
+    fn is_in_vain(&self, state: &State, action: &Action) -> bool {
+        match action {
+            Action::Late(deed) => {
+                let Deed::Call(command) = &*self.authority.deeds.get(*deed) else { return false };
+                let before = state.regions[self.region(&command.region)];
+                let (after, outcome) = self.regions.commanded(before, *deed, command, &self.authority.outcomes);
+                if after == before {
+                    self.sees_refusal(command, &self.authority.outcomes.get(outcome));
+                }
+                after == before
+            }
+            Action::Follows(region, source, unit) => {
+                let (before, source) = (state.regions[*region], state.regions[*source]);
+                self.regions.followed(before, source, *unit, &self.names[*unit]) == before
+            }
+            _ => false,
+        }
     }
 
     fn orders(&self, state: &mut State, order: usize) -> Result<(), String> {
@@ -259,7 +277,7 @@ impl Model {
     }
 
     fn follows(&self, state: &mut State, (at, source): (usize, usize), unit: usize) -> Result<(), String> {
-        let after = self.regions.followed(state.regions[at], state.regions[source], &self.names[unit]);
+        let after = self.regions.followed(state.regions[at], state.regions[source], unit, &self.names[unit]);
         self.becomes(state, at, after)
     }
 }

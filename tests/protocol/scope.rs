@@ -57,6 +57,8 @@ pub struct Scope {
     pub writes: u8,
     /// What must have happened for its promises to have been tried.
     pub sometimes: &'static [&'static str],
+    /// How much more than elsewhere a state costs.
+    pub weight: usize,
     pub bug: Option<Bug>,
 }
 
@@ -70,6 +72,7 @@ impl Scope {
             repeats: 1,
             writes: 2,
             sometimes: &[],
+            weight: 1,
             bug: None,
         }
     }
@@ -91,6 +94,10 @@ impl Scope {
 
     pub fn sees(self, sometimes: &'static [&'static str]) -> Self {
         Self { sometimes, ..self }
+    }
+
+    pub fn weighs(self, weight: usize) -> Self {
+        Self { weight, ..self }
     }
 
     pub fn with(self, bug: Bug) -> Self {
@@ -250,5 +257,5 @@ pub fn forced_move() -> Scope {
 pub fn whole_region() -> Scope {
     let order = json!({ "command": "promote-region", "region": "us", "to": "eu" });
     let scope = Scope::new("a region's share", TWO, &[ORDERS, ADA]).order(order).order(abort("sweep-1"));
-    scope.sees(&["a planned change done", "a write that met a pause", "a change that was given up"])
+    scope.weighs(4).sees(&["a planned change done", "a write that met a pause", "a change that was given up"])
 }

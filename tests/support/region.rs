@@ -163,9 +163,11 @@ impl Region {
             }
             ("POST", "pause") => self.pause(&name, command, now),
             ("POST", "resume") => {
-                let number = command.number("id");
-                let held = |unit: &&mut Unit| unit.pause.is_some_and(|(last, _)| last == number);
-                self.units.values_mut().filter(held).for_each(Unit::resume);
+                let unit = self.units.entry(name).or_default();
+                // That pause is over, were it still on its way.
+                if unit.pause.is_none_or(|(last, _)| last <= command.number("id")) {
+                    unit.pause = Some((command.number("id"), 0));
+                }
                 (200, json!({}))
             }
             ("POST", "depose") => self.depose(&name, command, now),
