@@ -11,13 +11,13 @@ use std::{
 
 use homing::routing::{
     Settings,
-    authority::{Ledger, turn},
+    authority::{self, Ledger, Phase, turn},
 };
 use serde_json::{Value, json};
 
 use crate::{
     bugs::Bug,
-    ledger::{Facts, NOW, Passes, normal},
+    ledger::{Doing, Facts, NOW, Passes, noisy, normal},
     scope::Scope,
     support::region::Command,
 };
@@ -111,6 +111,8 @@ pub struct Authority {
     pub settings: Rc<Settings>,
     orders: Vec<Value>,
     bug: Option<Bug>,
+    /// Whether each turn is made twice, to see whether anything is decided by what the model leaves out.
+    pub doubts: bool,
     pub ledgers: Numbers<String>,
     pub deeds: Numbers<Deed>,
     pub effects: Numbers<Effect>,
@@ -127,6 +129,7 @@ impl Authority {
             settings,
             orders: scope.orders.clone(),
             bug: scope.bug,
+            doubts: false,
             ledgers: Numbers::default(),
             deeds: Numbers::default(),
             effects: Numbers::default(),
@@ -169,18 +172,17 @@ impl Authority {
             return turned.clone();
         }
         let before = self.ledgers.get(ledger);
-        let outcome = turn(&before, &self.text(input), &self.settings, NOW).unwrap();
-        let outcome: Value = serde_json::from_str(&outcome).unwrap();
-        let mut text = normal(outcome["ledger"].as_str().unwrap(), Passes::Nothing);
-        if self.bug == Some(Bug::RepliesForgotten) {
-            let mut ledger = Ledger::read(&text).unwrap();
-            ledger.replies.clear();
-            text = serde_json::to_string(&ledger).unwrap();
+        let (text, outcome) = self.turned(&before, input);
+        if self.doubts {
+            let (other, others) = self.turned(&noisy(&before), input);
+            assert_eq!(text, other, "{}", self.text(input));
+            assert_eq!(without_words(&outcome), without_words(&others), "{}", self.text(input));
         }
-        let after = self.ledgers.of(&text);
+        let after = self.ledgers.of(&self.forgets(text));
         let mut effects = outcome["effects"].as_array().unwrap().clone();
-        if self.bug == Some(Bug::PublishedEarly) {
-            effects.extend(self.facts(after).under_way().map(too_early));
+        if self.bug == Some(Bug::PublishedEarly) && after != ledger {
+            let facts = self.facts(after);
+            effects.extend(facts.under_way().filter(|change| change.phase == Phase::Pausing).map(too_early));
         }
         let turned = Turned {
             ledger: after,
@@ -189,6 +191,24 @@ impl Authority {
         };
         self.turns.borrow_mut().insert((ledger, input), turned.clone());
         turned
+    }
+
+    /// The ledger in its normal form, and all that the turn came to.
+    fn turned(&self, ledger: &str, input: Input) -> (String, Value) {
+        let outcome = turn(ledger, &self.text(input), &self.settings, NOW).unwrap();
+        let outcome: Value = serde_json::from_str(&outcome).unwrap();
+        (normal(outcome["ledger"].as_str().unwrap(), Passes::Nothing), outcome)
+    }
+
+    /// What is stored, but for what the planted bug forgets.
+    fn forgets(&self, text: String) -> String {
+        let mut ledger = Ledger::read(&text).unwrap();
+        match self.bug {
+            Some(Bug::RepliesForgotten) => ledger.replies.clear(),
+            Some(Bug::NeverTold) => ledger.untold.clear(),
+            _ => return text,
+        }
+        serde_json::to_string(&ledger).unwrap()
     }
 
     fn text(&self, input: Input) -> String {
@@ -222,8 +242,8 @@ impl Authority {
                 Deed::Ask(ask.to_string())
             }
         };
-        let untold = matches!(&deed, Deed::Call(command) if command.get("op") == "learn");
-        if untold && self.bug == Some(Bug::NeverTold) {
+        let tells = matches!(&deed, Deed::Call(command) if command.get("op") == "learn");
+        if tells && self.bug == Some(Bug::NeverTold) {
             return None;
         }
         let tag = &effect["tag"];
@@ -234,9 +254,15 @@ impl Authority {
     }
 }
 
+/// The effects of a turn, its status, and when it wants to be woken; not what people read.
+fn without_words(outcome: &Value) -> (Vec<&Value>, &Value, &Value) {
+    let effects = outcome["effects"].as_array().unwrap().iter().filter(|effect| effect["do"] != "audit");
+    (effects.collect(), &outcome["reply"]["status"], &outcome["wake"])
+}
+
 /// The view that is true only when the change is done.
-fn too_early(change: &crate::ledger::Doing) -> Value {
+fn too_early(change: &Doing) -> Value {
     let owned = (change.unit.as_str(), change.to.as_str(), change.next);
-    let view = homing::routing::authority::write(change.next, std::iter::empty(), std::iter::once(owned));
+    let view = authority::write(change.next, std::iter::empty(), std::iter::once(owned));
     json!({ "do": "publish", "key": "view", "value": view })
 }

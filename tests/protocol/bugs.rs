@@ -1,6 +1,9 @@
 //! Planted bugs: each is a way to get the protocol wrong, and must be found.
 
-use crate::support::region::Flaw;
+use crate::{
+    scope::{self, Scope},
+    support::region::Flaw,
+};
 
 /// A way to get it wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +29,31 @@ impl Bug {
             _ => None,
         }
     }
+}
+
+/// A bug, where to look for it, and what is said when it is found.
+pub struct Planted {
+    pub bug: Bug,
+    pub scope: Scope,
+    pub breaks: &'static str,
+}
+
+/// Every bug.
+pub fn all() -> Vec<Planted> {
+    let planted = |bug, scope, breaks| Planted { bug, scope, breaks };
+    let region = |flaw, scope, breaks| planted(Bug::Region(flaw), scope, breaks);
+    vec![
+        region(Flaw::NoFence, scope::promotion(), "lost: us has accepted"),
+        region(Flaw::DeposedUnpaused, scope::promotion(), "lost: eu owns it"),
+        region(Flaw::NotDrained, scope::promotion(), "lost: eu owns it"),
+        region(Flaw::PausesTwice, scope::promotion(), "lost: eu owns it"),
+        region(Flaw::AlwaysReached, scope::promotion(), "lost: eu owns it"),
+        region(Flaw::BarePositions, scope::forced_and_back(), "lost: us owns it"),
+        region(Flaw::GrantedAnyway, scope::by_word(), "back:"),
+        planted(Bug::TrustsAMiss, scope::assignment(), "two owners:"),
+        planted(Bug::EffectsFirst, scope::aborted(), "ownerless:"),
+        planted(Bug::RepliesForgotten, scope::promotion(), "twice:"),
+        planted(Bug::PublishedEarly, scope::promotion(), "ownerless:"),
+        planted(Bug::NeverTold, scope::forced_one(), "zombie:"),
+    ]
 }

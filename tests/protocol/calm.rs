@@ -3,10 +3,11 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use crate::{
+    action::Action,
     authority::Deed,
     checker::fingerprint,
     ledger::Passes,
-    model::{Action, CLOCK, Model},
+    model::{CLOCK, Model},
     scope::Unit,
     state::{Flight, State},
 };
@@ -109,8 +110,8 @@ impl Model {
             };
             let Some(said) = said else { continue };
             let owned = state.truth[at].owned.clone();
-            // Who has just got a first home need not have heard of it.
-            if owned != said && said.1 > 1 {
+            // Who has a first home is its owner with the first write.
+            if owned != said && owned.1 > 0 {
                 return Err(format!("ownerless: {name} belongs to {owned:?}, and the authority says {said:?}"));
             }
             for region in state.regions.iter().map(|region| self.regions.get(*region)) {

@@ -97,6 +97,40 @@ pub fn search<M: Model>(model: &M, most: usize) -> Searched {
     searched
 }
 
+/// Wanders through what is too large to be searched: so many ways of so many steps, by chance, the same ones each time.
+pub fn wander<M: Model>(model: &M, ways: u64, steps: usize) -> Searched {
+    let mut searched = Searched::default();
+    for seed in 1..=ways {
+        let mut chance = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (mut state, mut way) = (model.first(), Vec::new());
+        for _ in 0..steps {
+            let actions = model.actions(&state);
+            if actions.is_empty() {
+                break;
+            }
+            // xorshift64: Marsaglia, 2003.
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            let action = &actions[usize::try_from(chance % actions.len() as u64).unwrap()];
+            searched.steps += 1;
+            let next = model.next(&state, action).and_then(|next| {
+                let next = next.unwrap_or_else(|| state.clone());
+                model.judge(&next).map(|()| next)
+            });
+            way.push(model.tell(action));
+            match next {
+                Ok(next) => state = next,
+                Err(why) => {
+                    searched.counterexample = Some(Counterexample { why, actions: way });
+                    return searched;
+                }
+            }
+        }
+    }
+    searched
+}
+
 fn told<M: Model>(
     model: &M,
     ways: &[Option<(usize, M::Action)>],

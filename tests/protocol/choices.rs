@@ -1,10 +1,11 @@
-//! What may happen next, and how it is told.
+//! What may happen next.
 
 use crate::{
+    action::Action,
     authority::Deed,
     bugs::Bug,
     ledger::Passes,
-    model::{Action, CLOCK, Model},
+    model::{CLOCK, Model},
     scope::Unit,
     state::{Flight, State},
 };
@@ -85,50 +86,6 @@ impl Model {
             // A home that nobody has heard of is proposed by who is near.
             let near = if matches!(unit, Unit::Tenant(_)) { state.regions.len() } else { 1 };
             actions.extend((0..near).map(|near| Action::Writes(at, near, None)));
-        }
-    }
-
-    /// An action in words.
-    pub fn tells(&self, action: &Action) -> String {
-        let effect = |id: &u32| {
-            let effect = self.authority.effects.get(*id);
-            format!("{} for {}", self.deed_in_words(effect.deed), effect.tag)
-        };
-        let region = |at: &usize| self.scope.regions[*at];
-        match action {
-            Action::Orders(order) => format!("an operator orders {}", self.scope.orders[*order]),
-            Action::Arrives(id) => format!("done: {}", effect(id)),
-            Action::Heard(id, outcome) => {
-                format!("heard: {} of {}", self.authority.outcomes.get(*outcome), effect(id))
-            }
-            Action::Lost(Flight::Asked(id)) => format!("no answer yet: {}", effect(id)),
-            Action::Lost(Flight::Answered(id, _)) => format!("the answer is lost: {}", effect(id)),
-            Action::Late(deed) => format!("late or again: {}", self.deed_in_words(*deed)),
-            Action::Dies => "the authority dies and is back".to_owned(),
-            Action::DiesUnstored(action) => {
-                format!("before its ledger is stored the authority dies: {}", self.tells(action))
-            }
-            Action::Ticks => "the authority looks at what is under way".to_owned(),
-            Action::Passes(passes) => format!("time passes: {passes:?}"),
-            Action::Expires(at, unit) => format!("the pause of {} at {} ends by itself", self.name(*unit), region(at)),
-            Action::Follows(at, source, unit) => {
-                format!("{} follows the log of {} at {}", region(at), self.name(*unit), region(source))
-            }
-            Action::Writes(unit, near, belief) => {
-                format!("a client near {} writes {}; its edge believes {belief:?}", region(near), self.name(*unit))
-            }
-        }
-    }
-
-    fn deed_in_words(&self, deed: u32) -> String {
-        match &*self.authority.deeds.get(deed) {
-            Deed::Call(command) => {
-                let query: Vec<_> = command.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                format!("{} {} {}", command.region, command.method, query.join(" "))
-            }
-            Deed::Ask(ask) => format!("directory {ask}"),
-            Deed::After => "time".to_owned(),
-            Deed::Put { key, value } => format!("put {key} {value}"),
         }
     }
 }

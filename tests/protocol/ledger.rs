@@ -74,12 +74,36 @@ pub fn normal(text: &str, passes: Passes) -> String {
     serde_json::to_string(&ledger).unwrap()
 }
 
+/// The same ledger in another form: where [`normal`] leaves something out, it has something. Nothing may be decided by that.
+pub fn noisy(text: &str) -> String {
+    let mut ledger = Ledger::read(text).unwrap();
+    for change in &mut ledger.changes {
+        let is_timed = matches!(change.phase, Phase::Pausing | Phase::Waiting | Phase::Resuming);
+        change.since = if is_timed { change.since } else { NOW.0 - 12_345 };
+        (change.began, change.paused) = (NOW.0 - 54_321, Some(NOW.0 - 5_000));
+        "noise".clone_into(&mut change.says);
+        if !matches!(change.phase, Phase::Locating | Phase::Checking) {
+            change.found.insert("to".to_owned(), Value::Bool(true));
+        }
+        if change.phase.is_over() {
+            (change.asked, change.step) = (NOW.0 - 31_000, 7);
+            change.waiting.push(("orders".to_owned(), "7".to_owned()));
+        }
+    }
+    for sweep in &mut ledger.sweeps {
+        sweep.began = NOW.0 - 54_321;
+        "noise".clone_into(&mut sweep.says);
+    }
+    for replied in &mut ledger.replies {
+        replied.body = Value::Bool(true);
+    }
+    serde_json::to_string(&ledger).unwrap()
+}
+
 /// What the model itself has to know of a ledger.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub changes: Vec<Doing>,
-    /// Regions that are still told of something, with the unit.
-    pub untold: Vec<(String, String)>,
     pub sweeping: bool,
     /// Whether somebody has to look again later.
     pub wakes: bool,
@@ -116,7 +140,6 @@ impl Facts {
         let datasets = settings.topology.datasets();
         Self {
             changes: doing.collect(),
-            untold: ledger.untold.iter().map(|untold| (untold.region.clone(), untold.unit.clone())).collect(),
             sweeping: ledger.sweeps.iter().any(|sweep| sweep.is_on()),
             wakes: ledger.wake().is_some(),
             published: (ledger.version > 0).then(|| ledger.published()),

@@ -10,49 +10,21 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    action::Action,
     authority::{Authority, Deed, Id, Input, Turned},
     bugs::Bug,
     calm::Calm,
     checker,
-    edge::{Edges, Next, Reply, read_owned},
-    ledger::{Doing, Passes},
+    edge::{Edges, read_owned},
+    ledger::Doing,
     regions::Regions,
     scope::{Scope, Unit},
     state::{Flight, State, Truth},
-    support::region::{Owned, Region, Written},
+    support::region::{Owned, Region},
 };
 
 /// Regions have a clock of their own, and a pause ends when it likes; so that clock stands still.
 pub const CLOCK: u64 = 0;
-
-/// What happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// An operator gives the order of that place.
-    Orders(usize),
-    /// What the authority has asked for is done; its outcome is on the way.
-    Arrives(Id),
-    /// The outcome is heard.
-    Heard(Id, Id),
-    /// The authority waits no longer: command or outcome is lost, or late.
-    Lost(Flight),
-    /// A command comes that nobody waits for: late, or again.
-    Late(Id),
-    /// The authority dies, and knows what it has stored.
-    Dies,
-    /// It dies after it has done what it had decided, and before that was stored.
-    DiesUnstored(Box<Action>),
-    /// It looks at what is under way.
-    Ticks,
-    /// Time passes at the authority.
-    Passes(Passes),
-    /// A pause ends by itself.
-    Expires(usize, usize),
-    /// The first region follows the second one's log of a unit.
-    Follows(usize, usize, usize),
-    /// A client writes a unit through an edge near that region, which believes that.
-    Writes(usize, usize, Option<Owned>),
-}
 
 pub struct Model {
     pub scope: Scope,
@@ -62,7 +34,7 @@ pub struct Model {
     pub calm: Calm,
     /// How often what has happened.
     pub seen: RefCell<BTreeMap<&'static str, u64>>,
-    names: Vec<String>,
+    pub names: Vec<String>,
     /// Outcomes: no answer, that time is over, and a yes to everything.
     no_answer: Id,
     elapsed: Id,
@@ -96,12 +68,15 @@ impl Model {
         *self.seen.borrow_mut().entry(what).or_default() += 1;
     }
 
-    fn region(&self, name: &str) -> usize {
+    pub fn region(&self, name: &str) -> usize {
         self.scope.regions.iter().position(|region| *region == name).unwrap()
     }
 
     /// What happens then.
     pub fn act(&self, state: &State, action: &Action) -> Result<Option<State>, String> {
+        if self.is_in_vain(state, action) {
+            return Ok(None);
+        }
         let mut next = state.clone();
         match action {
             Action::Orders(order) => self.orders(&mut next, *order)?,
@@ -114,12 +89,7 @@ impl Model {
                 next.flights.remove(flight);
                 self.hears(&mut next, flight.effect(), self.no_answer);
             }
-            Action::Late(deed) => {
-                let outcome = self.does(&mut next, *deed)?;
-                if next.regions == state.regions {
-                    self.sees_refusal(&self.authority.deeds.get(*deed), &self.authority.outcomes.get(outcome));
-                }
-            }
+            Action::Late(deed) => _ = self.does(&mut next, *deed)?,
             Action::Dies => {
                 self.sees(self.dies_in(state));
                 next.flights.clear();
@@ -147,6 +117,26 @@ impl Model {
             Action::Writes(unit, near, belief) => self.writes(&mut next, *unit, *near, belief.as_ref())?,
         }
         Ok((next != *state).then_some(next))
+    }
+
+    /// Whether a region stays as it is: most of what comes late or again is refused, or was done before.
+    fn is_in_vain(&self, state: &State, action: &Action) -> bool {
+        match action {
+            Action::Late(deed) => {
+                let Deed::Call(command) = &*self.authority.deeds.get(*deed) else { return false };
+                let before = state.regions[self.region(&command.region)];
+                let (after, outcome) = self.regions.commanded(before, *deed, command, &self.authority.outcomes);
+                if after == before {
+                    self.sees_refusal(command, &self.authority.outcomes.get(outcome));
+                }
+                after == before
+            }
+            Action::Follows(region, source, unit) => {
+                let (before, source) = (state.regions[*region], state.regions[*source]);
+                self.regions.followed(before, source, *unit, &self.names[*unit]) == before
+            }
+            _ => false,
+        }
     }
 
     fn orders(&self, state: &mut State, order: usize) -> Result<(), String> {
@@ -225,7 +215,7 @@ impl Model {
     }
 
     /// A region is another one now, which is held against what is true.
-    fn becomes(&self, state: &mut State, at: usize, after: Id) -> Result<(), String> {
+    pub fn becomes(&self, state: &mut State, at: usize, after: Id) -> Result<(), String> {
         if after == state.regions[at] {
             return Ok(());
         }
@@ -287,66 +277,8 @@ impl Model {
     }
 
     fn follows(&self, state: &mut State, (at, source): (usize, usize), unit: usize) -> Result<(), String> {
-        let after = self.regions.followed(state.regions[at], state.regions[source], &self.names[unit]);
+        let after = self.regions.followed(state.regions[at], state.regions[source], unit, &self.names[unit]);
         self.becomes(state, at, after)
-    }
-
-    /// A write, from its client to its answer.
-    pub fn writes(&self, state: &mut State, unit: usize, near: usize, belief: Option<&Owned>) -> Result<(), String> {
-        let mut replies: Vec<Reply> = Vec::new();
-        for _ in 0..8 {
-            let near = self.scope.regions[near];
-            let next = self.edges.next(unit, self.scope.units[unit], near, belief, &replies);
-            replies.push(match next {
-                Next::LookUp => Reply::Stored(belief.cloned()),
-                Next::Assign(proposed) => Reply::Assigned(self.assigns(state, unit, proposed)),
-                Next::Send(claim) => {
-                    let written = self.sends(state, unit, &claim)?;
-                    if let (Written::Misdirected(_), true) =
-                        (&written, replies.iter().any(|reply| matches!(reply, Reply::Wrote(_))))
-                    {
-                        self.sees("a write that was misdirected twice");
-                    }
-                    Reply::Wrote(written)
-                }
-                Next::End(learned) => {
-                    Rc::make_mut(&mut state.beliefs[unit]).extend(learned);
-                    return Ok(());
-                }
-            });
-        }
-        Err("endless: a write is not answered".to_owned())
-    }
-
-    fn assigns(&self, state: &mut State, unit: usize, proposed: String) -> Owned {
-        if self.scope.bug == Some(Bug::TrustsAMiss) {
-            return (proposed, 1);
-        }
-        self.sees("a subject whose home the directory was asked for");
-        let id = self.scope.units[unit].id();
-        Rc::make_mut(&mut state.directory).assign(id.as_str(), "tenant", &proposed)
-    }
-
-    fn sends(&self, state: &mut State, unit: usize, claim: &Owned) -> Result<Written, String> {
-        let at = self.region(&claim.0);
-        let (before, write) = (self.regions.get(state.regions[at]), u64::from(state.writes));
-        let mut region = (*before).clone();
-        let written = region.write(&self.names[unit], claim, write, CLOCK);
-        if region.unit(&self.names[unit]).owned != before.unit(&self.names[unit]).owned && claim.1 > 1 {
-            self.sees("a region that hears of an owner from a write first");
-        }
-        self.becomes(state, at, self.regions.of(&region))?;
-        match &written {
-            Written::Accepted(epoch) => {
-                state.writes += 1;
-                let truth: &mut Truth = Rc::make_mut(&mut state.truth[unit]);
-                truth.accepted(write, &before.name, *epoch)?;
-                self.sees(if *epoch < truth.owned.1 { "a write at a zombie" } else { "a write that was accepted" });
-            }
-            Written::Misdirected(_) => self.sees("a write that was misdirected"),
-            Written::Paused => self.sees("a write that met a pause"),
-        }
-        Ok(written)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 pub struct Regions {
     numbers: Numbers<Region>,
     commanded: RefCell<HashMap<(Id, Id), (Id, Id)>>,
-    followed: RefCell<HashMap<(Id, Id, String), Id>>,
+    followed: RefCell<HashMap<(Id, Id, usize), Id>>,
 }
 
 impl Regions {
@@ -37,10 +37,10 @@ impl Regions {
     }
 
     /// What becomes of a region that follows another one's log.
-    pub fn followed(&self, region: Id, source: Id, unit: &str) -> Id {
-        *self.followed.borrow_mut().entry((region, source, unit.to_owned())).or_insert_with(|| {
+    pub fn followed(&self, region: Id, source: Id, unit: usize, name: &str) -> Id {
+        *self.followed.borrow_mut().entry((region, source, unit)).or_insert_with(|| {
             let mut after = (*self.get(region)).clone();
-            after.follow(unit, &self.get(source));
+            after.follow(name, &self.get(source));
             self.of(&after)
         })
     }

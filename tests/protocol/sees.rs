@@ -2,11 +2,7 @@
 
 use homing::routing::authority::Phase;
 
-use crate::{
-    authority::{Deed, Id},
-    model::Model,
-    state::State,
-};
+use crate::{authority::Id, model::Model, state::State, support::region::Command};
 
 impl Model {
     /// Changes that go on from one ledger to the next.
@@ -51,8 +47,7 @@ impl Model {
     }
 
     /// A command that comes late is refused.
-    pub fn sees_refusal(&self, deed: &Deed, outcome: &str) {
-        let Deed::Call(command) = deed else { return };
+    pub fn sees_refusal(&self, command: &Command, outcome: &str) {
         if outcome.contains(r#""status":409"#) {
             match command.get("op") {
                 "pause" => self.sees("a late pause that was refused"),

@@ -39,7 +39,8 @@ impl Turn<'_> {
                 self.command(new, &target, &change);
             }
             Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
-            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}", change.number), &change),
+            // With the unit, since the pause itself may still be on its way: that one is over too.
+            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}&{unit}", change.number), &change),
             Phase::Done | Phase::Aborted => {}
         }
     }
