@@ -234,11 +234,11 @@ impl Model {
         Ok(())
     }
 
-    /// Whether nothing may be lost when that ownership begins.
+    /// Whether nothing may be lost when that ownership begins: by the latest change that it may be of.
     fn is_planned(&self, state: &State, unit: &str, owned: &Owned) -> bool {
         let facts = self.authority.facts(state.ledger);
-        let by_plan = |change: &Doing| (change.to.as_str(), change.next) == (&owned.0, owned.1) && !change.forced;
-        !self.scope.may_lose() || facts.changes.iter().any(|change| change.unit == unit && by_plan(change))
+        let of = |change: &&Doing| change.unit == unit && (change.to.as_str(), change.next) == (&owned.0, owned.1);
+        !self.scope.may_lose() || facts.changes.iter().rfind(of).is_some_and(|change| !change.forced)
     }
 
     fn hears(&self, state: &mut State, effect: Id, outcome: Id) {
@@ -247,7 +247,7 @@ impl Model {
     }
 
     /// The ledger is stored, and effects set out; what nobody waits for any more is forgotten.
-    fn takes(&self, state: &mut State, turned: &Turned) {
+    pub fn takes(&self, state: &mut State, turned: &Turned) {
         if turned.ledger != state.ledger {
             self.sees_changes(state.ledger, turned.ledger);
         }
