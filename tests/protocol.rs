@@ -31,6 +31,8 @@ mod scope;
 mod sees;
 #[path = "protocol/state.rs"]
 mod state;
+#[path = "protocol/whole.rs"]
+mod whole;
 #[path = "protocol/write.rs"]
 mod write;
 
