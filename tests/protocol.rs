@@ -21,6 +21,8 @@ mod edge;
 mod ledger;
 #[path = "protocol/model.rs"]
 mod model;
+#[path = "protocol/mortal.rs"]
+mod mortal;
 #[path = "protocol/regions.rs"]
 mod regions;
 #[path = "protocol/scope.rs"]
@@ -29,6 +31,8 @@ mod scope;
 mod sees;
 #[path = "protocol/state.rs"]
 mod state;
+#[path = "protocol/whole.rs"]
+mod whole;
 #[path = "protocol/write.rs"]
 mod write;
 
@@ -37,6 +41,7 @@ use std::time::Instant;
 use bugs::Planted;
 use checker::{Searched, search, wander};
 use model::Model;
+use mortal::Mortal;
 use scope::Scope;
 
 /// How many states of a scope are tried where nobody says it; of most scopes that is all of them.
@@ -45,6 +50,8 @@ const MOST: usize = 150_000;
 /// What is not tried whole is also wandered through: so many ways of so many steps.
 const WAYS: u64 = 1500;
 const STEPS: usize = 150;
+/// Of how many states each region dies.
+const MOST_MORTAL: usize = 15_000;
 
 fn most() -> usize {
     std::env::var("STATES").map_or(MOST, |most| most.parse().unwrap())
@@ -136,6 +143,17 @@ fn a_forced_move() {
 #[test]
 fn a_regions_share() {
     holds(scope::whole_region());
+}
+
+#[test]
+fn whoever_dies_there_is_a_way_out() {
+    for scope in [scope::promotion(), scope::aborted(), scope::forced_one(), scope::by_word()] {
+        let (name, mortal) = (scope.name, Mortal::new(scope));
+        let searched = search(&mortal, MOST_MORTAL);
+        tell(&searched);
+        assert!(searched.counterexample.is_none(), "{name}: the steps to it are above");
+        println!("{name}: {} states, whole: {}", searched.states, searched.whole);
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub struct Turned {
 
 pub struct Authority {
     pub settings: Rc<Settings>,
-    orders: Vec<Value>,
+    orders: RefCell<Vec<Value>>,
     bug: Option<Bug>,
     /// Whether each turn is made twice, to see whether anything is decided by what the model leaves out.
     pub doubts: bool,
@@ -127,7 +127,7 @@ impl Authority {
     pub fn new(settings: Rc<Settings>, scope: &Scope) -> Self {
         Self {
             settings,
-            orders: scope.orders.clone(),
+            orders: RefCell::new(scope.orders.clone()),
             bug: scope.bug,
             doubts: false,
             ledgers: Numbers::default(),
@@ -205,6 +205,7 @@ impl Authority {
         let mut ledger = Ledger::read(&text).unwrap();
         match self.bug {
             Some(Bug::RepliesForgotten) => ledger.replies.clear(),
+            Some(Bug::PutsTrusted) => ledger.stored = ledger.version,
             Some(Bug::NeverTold) => ledger.untold.clear(),
             _ => return text,
         }
@@ -214,7 +215,7 @@ impl Authority {
     fn text(&self, input: Input) -> String {
         let input = match input {
             Input::Tick => json!({ "do": "tick" }),
-            Input::Order(order) => json!({ "do": "order", "order": self.orders[order].to_string() }),
+            Input::Order(order) => json!({ "do": "order", "order": self.orders.borrow()[order].to_string() }),
             Input::Heard(effect, outcome) => {
                 let mut input: Value = serde_json::from_str(&self.outcomes.get(outcome)).unwrap();
                 input["do"] = json!("heard");
@@ -223,6 +224,16 @@ impl Authority {
             }
         };
         input.to_string()
+    }
+
+    /// The place of an order; it gets one if it has none.
+    pub fn place(&self, order: &Value) -> usize {
+        let mut orders = self.orders.borrow_mut();
+        let known = orders.iter().position(|known| known == order);
+        known.unwrap_or_else(|| {
+            orders.push(order.clone());
+            orders.len() - 1
+        })
     }
 
     pub fn deed(&self, effect: Id) -> Rc<Deed> {

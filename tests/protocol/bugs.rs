@@ -16,6 +16,8 @@ pub enum Bug {
     EffectsFirst,
     /// The authority does not remember what it has replied to whom.
     RepliesForgotten,
+    /// It takes the view for stored when it has set out.
+    PutsTrusted,
     /// The edges are told of the new owner before it is one.
     PublishedEarly,
     /// Nobody tells regions of what was decided without them.
@@ -53,6 +55,7 @@ pub fn all() -> Vec<Planted> {
         planted(Bug::TrustsAMiss, scope::assignment(), "two owners:"),
         planted(Bug::EffectsFirst, scope::aborted(), "ownerless:"),
         planted(Bug::RepliesForgotten, scope::promotion(), "twice:"),
+        planted(Bug::PutsTrusted, scope::promotion(), "unpublished:"),
         planted(Bug::PublishedEarly, scope::promotion(), "ownerless:"),
         planted(Bug::NeverTold, scope::forced_one(), "zombie:"),
     ]

@@ -1,26 +1,20 @@
 //! The protocol as a model: the real authority, the real edges, and regions that keep the contract, over a network that may do
 //! anything. Nothing is bounded but what operators and clients do: commands are lost, late and repeated as often as they like.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde_json::{Value, json};
 
 use crate::{
     action::Action,
     authority::{Authority, Deed, Id, Input, Turned},
-    bugs::Bug,
     calm::Calm,
-    checker,
     edge::{Edges, read_owned},
     ledger::Doing,
     regions::Regions,
     scope::{Scope, Unit},
-    state::{Flight, State, Truth},
-    support::region::{Owned, Region},
+    state::{Flight, State},
+    support::region::Owned,
 };
 
 /// Regions have a clock of their own, and a pause ends when it likes; so that clock stands still.
@@ -234,11 +228,11 @@ impl Model {
         Ok(())
     }
 
-    /// Whether nothing may be lost when that ownership begins.
+    /// Whether nothing may be lost when that ownership begins: by the latest change that it may be of.
     fn is_planned(&self, state: &State, unit: &str, owned: &Owned) -> bool {
         let facts = self.authority.facts(state.ledger);
-        let by_plan = |change: &Doing| (change.to.as_str(), change.next) == (&owned.0, owned.1) && !change.forced;
-        !self.scope.may_lose() || facts.changes.iter().any(|change| change.unit == unit && by_plan(change))
+        let of = |change: &&Doing| change.unit == unit && (change.to.as_str(), change.next) == (&owned.0, owned.1);
+        !self.scope.may_lose() || facts.changes.iter().rfind(of).is_some_and(|change| !change.forced)
     }
 
     fn hears(&self, state: &mut State, effect: Id, outcome: Id) {
@@ -247,7 +241,7 @@ impl Model {
     }
 
     /// The ledger is stored, and effects set out; what nobody waits for any more is forgotten.
-    fn takes(&self, state: &mut State, turned: &Turned) {
+    pub fn takes(&self, state: &mut State, turned: &Turned) {
         if turned.ledger != state.ledger {
             self.sees_changes(state.ledger, turned.ledger);
         }
@@ -279,58 +273,5 @@ impl Model {
     fn follows(&self, state: &mut State, (at, source): (usize, usize), unit: usize) -> Result<(), String> {
         let after = self.regions.followed(state.regions[at], state.regions[source], unit, &self.names[unit]);
         self.becomes(state, at, after)
-    }
-}
-
-impl checker::Model for Model {
-    type State = State;
-    type Action = Action;
-
-    fn first(&self) -> State {
-        let datasets = self.scope.units.iter().filter_map(|unit| match unit {
-            Unit::Dataset(name) => Some((*name, "us")),
-            Unit::Tenant(_) => None,
-        });
-        let datasets: Vec<_> = datasets.collect();
-        let flaw = self.scope.bug.and_then(Bug::flaw);
-        let region = |name: &&str| self.regions.of(&Region { flaw, ..Region::new(name, &datasets) });
-        let first = |unit: &Unit| match unit {
-            Unit::Dataset(_) => ("us".to_owned(), 1),
-            Unit::Tenant(_) => (String::new(), 0),
-        };
-        State {
-            ledger: self.authority.empty(),
-            flights: BTreeSet::new(),
-            sent: BTreeSet::new(),
-            regions: self.scope.regions.iter().map(region).collect(),
-            directory: Rc::default(),
-            stored: Rc::default(),
-            beliefs: self.scope.units.iter().map(|_| Rc::default()).collect(),
-            ordered: vec![0; self.scope.orders.len()],
-            carried_out: vec![false; self.scope.orders.len()],
-            writes: 0,
-            truth: self
-                .scope
-                .units
-                .iter()
-                .map(|unit| Rc::new(Truth { owned: first(unit), ..Truth::default() }))
-                .collect(),
-        }
-    }
-
-    fn actions(&self, state: &State) -> Vec<Action> {
-        self.choices(state)
-    }
-
-    fn next(&self, state: &State, action: &Action) -> Result<Option<State>, String> {
-        self.act(state, action)
-    }
-
-    fn judge(&self, state: &State) -> Result<(), String> {
-        self.calms(state)
-    }
-
-    fn tell(&self, action: &Action) -> String {
-        self.tells(action)
     }
 }

@@ -57,6 +57,8 @@ pub struct Scope {
     pub writes: u8,
     /// What must have happened for its promises to have been tried.
     pub sometimes: &'static [&'static str],
+    /// Whether operators may give up what a region alone has, outside of `orders`.
+    pub gives_up: bool,
     /// How much more than elsewhere a state costs.
     pub weight: usize,
     pub bug: Option<Bug>,
@@ -72,15 +74,14 @@ impl Scope {
             repeats: 1,
             writes: 2,
             sometimes: &[],
+            gives_up: false,
             weight: 1,
             bug: None,
         }
     }
 
-    pub fn order(mut self, mut order: Value) -> Self {
-        order["request"] = json!(format!("r{}", self.orders.len() + 1));
-        (order["actor"], order["reason"]) = (json!("ada"), json!("a test"));
-        self.orders.push(order);
+    pub fn order(mut self, order: Value) -> Self {
+        self.orders.push(numbered(order, &format!("r{}", self.orders.len() + 1)));
         self
     }
 
@@ -106,7 +107,7 @@ impl Scope {
 
     /// Whether somebody orders that what is lost be lost.
     pub fn may_lose(&self) -> bool {
-        self.orders.iter().any(|order| order["accept_loss"] == true)
+        self.gives_up || self.orders.iter().any(|order| order["accept_loss"] == true)
     }
 
     pub fn settings(&self) -> Rc<Settings> {
@@ -143,11 +144,17 @@ const THREE: &[&str] = &["us", "eu", "ap"];
 const ORDERS: Unit = Unit::Dataset("orders");
 const ADA: Unit = Unit::Tenant("ada");
 
+/// An order as an operator sends it.
+pub fn numbered(mut order: Value, request: &str) -> Value {
+    (order["request"], order["actor"], order["reason"]) = (json!(request), json!("ada"), json!("a test"));
+    order
+}
+
 fn promote(to: &str) -> Value {
     json!({ "command": "promote", "dataset": "orders", "to": to })
 }
 
-fn forced(to: &str) -> Value {
+pub fn forced(to: &str) -> Value {
     json!({ "command": "promote", "dataset": "orders", "to": to, "accept_loss": true })
 }
 
@@ -155,7 +162,7 @@ fn abort(change: &str) -> Value {
     json!({ "command": "abort", "change": change })
 }
 
-fn abort_by_word(change: &str) -> Value {
+pub fn abort_by_word(change: &str) -> Value {
     json!({ "command": "abort", "change": change, "accept_loss": true })
 }
 
