@@ -42,8 +42,8 @@ export function ownership(shown) {
   const all = [...list(shown.sweeps), ...list(shown.changes).filter((change) => !change.sweep || !isOver(change))];
   const rows = all.sort((one, other) => other.began - one.began).slice(0, SHOWN).map(row);
   const told = list(shown.untold);
-  const rest = told.length ? el("ul", { class: "small warn" }, told.map(untold)) : "";
-  const about = el("p", { class: "muted small" }, `View ${number(shown.version)}. Orders are given with the command: `, el("code", null, "homing promote DATASET --to REGION"), ".");
+  const rest = told.length ? el("ul", { class: "small warn empty" }, told.map(untold)) : "";
+  const about = el("p", { class: "muted small empty" }, `View ${number(shown.version)}. Orders are given with the command: `, el("code", null, "homing promote DATASET --to REGION"), ".");
   if (!rows.length) return [el("p", { class: "muted empty" }, "No home was ever moved: all are as wrangler.toml says."), rest, about];
   const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
   const table = el("table", { class: "stack", role: "table", "aria-labelledby": "ownership-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
