@@ -96,7 +96,7 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
         ("depose", Some(id), _, Some(to)) => depose(homing, &unit, &held, id, to).await,
         ("grant", ..) => grant(homing, &unit, &held).await,
-        ("learn", ..) => learn(homing, &query, &unit, epoch).await,
+        ("learn", ..) => learn(homing, query, &unit, epoch).await,
         ("renew", _, Some(time), _) => renew(homing, &unit, &held, time).await,
         ("pause" | "depose" | "renew", ..) => malformed("id, to or for_ms"),
         _ => malformed("op"),
@@ -121,8 +121,8 @@ async fn pause<S: EpochStore, A: Application>(
     }
     let mut positions = Map::new();
     for dataset in homing.application().within(unit) {
-        if let Some(copy) = homing.copy(&dataset, unit).await? {
-            positions.insert(dataset, copy.position.into());
+        if let Some(position) = homing.settled(&dataset, unit).await? {
+            positions.insert(dataset, position.into());
         }
     }
     Ok((StatusCode::OK, json!({ "positions": positions })))
