@@ -3,9 +3,10 @@ SHELL := bash
 NODE := node_modules/.bin/node
 PORT ?= 8787
 SEEDS ?= 20000
+STATES ?= 5000000
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres simulate lint bench conformance clean
+.PHONY: help setup worker build dev test test-postgres simulate model lint bench conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +32,9 @@ test-postgres: worker ## the tests against a real PostgreSQL alone (part of `mak
 
 simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simulation.rs says how to replay one
 	@SEEDS=$(SEEDS) cargo test --test simulation promises -- --nocapture
+
+model:           ## STATES states of each scope of the ownership protocol, tried in every order
+	@STATES=$(STATES) cargo test --test protocol -- --nocapture --test-threads 1
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs

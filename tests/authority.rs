@@ -1,5 +1,5 @@
 //! The authority, driven by hand: what it answers to orders, and what it does to regions.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::too_many_lines, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
 #[path = "authority/world.rs"]
@@ -58,7 +58,7 @@ fn a_copy_that_does_not_catch_up_is_not_promoted_and_the_old_owner_serves_on() {
 #[test]
 fn where_no_positions_are_reported_time_must_do() {
     let mut world = World::new();
-    world.region("us").positions = false;
+    world.region("us").silent.push("orders".to_owned());
     let before = world.now;
     promote(&mut world, json!({}));
     world.settle();
@@ -102,6 +102,22 @@ fn an_abort_at_any_step_leaves_the_old_owner_serving() {
 }
 
 #[test]
+fn a_pause_that_comes_after_it_was_given_up_holds_nothing_back() {
+    let mut world = World::new();
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "pausing" {
+        world.do_effect(0, false);
+    }
+    let late = world.effects.remove(0);
+    world.order(json!({ "command": "abort", "change": id }));
+    world.settle();
+    assert_eq!(world.change(&id)["phase"], "aborted");
+    world.effects.push(late);
+    world.settle();
+    assert!(world.write("orders", "us", &owned("us", 1)), "nobody would tell it to go on");
+}
+
+#[test]
 fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     let mut world = World::new();
     let id = promote(&mut world, json!({ "accept_loss": true }));
@@ -109,7 +125,7 @@ fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
     assert_eq!(says, "us answers, so nothing need be lost: leave accept_loss out");
 
-    world.region("us").is_down = true;
+    world.down.push("us");
     let id = promote(&mut world, json!({}));
     world.settle();
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
@@ -122,7 +138,7 @@ fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     assert_eq!(world.owner_at("us", "orders"), owned("us", 1), "it has not heard: a zombie");
 
     // When it is back it is told, whoever writes or not.
-    world.region("us").is_down = false;
+    world.down.clear();
     world.now += 30_000;
     world.turn(&json!({ "do": "tick" }));
     world.settle();
@@ -140,7 +156,7 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
     while world.change(&id)["phase"] != "granting" {
         world.do_effect(0, false);
     }
-    world.region("eu").is_down = true;
+    world.down.push("eu");
     for _ in 0..10 {
         world.do_effect(0, false);
     }
@@ -153,15 +169,56 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
 }
 
 #[test]
+fn an_old_owner_that_dies_at_the_wrong_moment_can_be_given_up_by_word() {
+    let mut world = World::new();
+    world.replicate("orders", "us", "eu");
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "deposing" {
+        world.do_effect(0, false);
+    }
+    world.down.push("us");
+    for _ in 0..10 {
+        world.do_effect(0, false);
+    }
+    assert_eq!(world.change(&id)["phase"], "deposing");
+    let (status, body) = world.order(json!({ "command": "abort", "change": id }));
+    assert_eq!((status, body["change"]["phase"].as_str()), (202, Some("deposing")), "without the word it waits");
+    let (status, _) = world.order(json!({ "command": "abort", "change": id, "accept_loss": true }));
+    assert_eq!(status, 202);
+    world.settle();
+    assert_eq!(world.change(&id)["says"], "eu owns it by epoch 2");
+    assert!(world.write("orders", "eu", &owned("eu", 2)));
+    assert_eq!(world.show()["untold"][0]["region"], "us");
+}
+
+#[test]
+fn where_only_some_datasets_report_positions_time_must_do_for_the_others() {
+    let mut world = World::new();
+    let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
+    let unit = format!("~{ada}");
+    world.directory.0.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    // Her mail reports positions, her cart does not.
+    world.regions.values_mut().for_each(|region| region.silent.retain(|dataset| dataset != "mail"));
+    world.write(&unit, "us", &owned("us", 1));
+    world.replicate(&unit, "us", "eu");
+    let before = world.now;
+    let (status, body) = world.order(json!({ "command": "move", "kind": "user", "subject": ada, "to": "eu" }));
+    assert_eq!(status, 202, "{body}");
+    world.settle();
+    assert_eq!(world.directory.0[&ada].1, owned("eu", 2));
+    assert!(world.now - before >= 2_000, "only {} ms for the cart", world.now - before);
+}
+
+#[test]
 fn a_subject_moves_and_the_directory_is_told_last() {
     let mut world = World::new();
     let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
-    world.directory.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    world.directory.0.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
     let order = json!({ "command": "move", "kind": "user", "subject": ada, "to": "eu" });
     let (status, body) = world.order(order);
     assert_eq!(status, 202, "{body}");
     world.settle();
-    assert_eq!(world.directory[&ada].1, owned("eu", 2));
+    assert_eq!(world.directory.0[&ada].1, owned("eu", 2));
     assert_eq!(world.owner_at("eu", &format!("~{ada}")), owned("eu", 2));
     assert_eq!(world.owner_at("us", &format!("~{ada}")), owned("eu", 2));
     assert_eq!(world.published[&format!("home:{ada}")], r#"{"epoch":2,"home":"eu"}"#);
@@ -176,7 +233,7 @@ fn a_subject_without_a_home_gets_one_without_anybody_being_paused() {
     let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
     world.order(json!({ "command": "move", "kind": "tenant", "subject": bob, "to": "ap" }));
     world.settle();
-    assert_eq!(world.directory[&bob], ("tenant".to_owned(), owned("ap", 1)));
+    assert_eq!(world.directory.0[&bob], ("tenant".to_owned(), owned("ap", 1)));
 }
 
 #[test]
@@ -187,7 +244,7 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
         let ids = [(SubjectKind::User, "us"), (SubjectKind::Tenant, "us"), (SubjectKind::Tenant, "eu")];
         for (kind, home) in ids {
             let id = subject(kind, format!("{home}-{at}"));
-            world.directory.insert(id, (kind.token().to_owned(), owned(home, 1)));
+            world.directory.0.insert(id, (kind.token().to_owned(), owned(home, 1)));
         }
     }
     let order = json!({ "command": "promote-region", "region": "us", "to": "ap", "dry_run": true });
@@ -205,9 +262,9 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
     assert_eq!(sweep["says"], "22 done, 0 given up, 20 may not live in ap", "{sweep}");
     assert_eq!(world.owner_at("ap", "orders"), owned("ap", 2));
     assert_eq!(world.owner_at("ap", "catalog"), owned("ap", 2));
-    let moved = world.directory.values().filter(|(kind, lives)| kind == "tenant" && *lives == owned("ap", 2)).count();
+    let moved = world.directory.0.values().filter(|(kind, lives)| kind == "tenant" && *lives == owned("ap", 2)).count();
     assert_eq!(moved, 20);
-    assert!(world.directory.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
+    assert!(world.directory.0.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
 }
 
 #[test]
@@ -215,19 +272,55 @@ fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
     let mut world = World::new();
     for at in 0..30 {
         let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
-        world.directory.insert(id, ("tenant".to_owned(), owned("us", 1)));
+        world.directory.0.insert(id, ("tenant".to_owned(), owned("us", 1)));
     }
     let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
     let id = body["sweep"]["id"].as_str().unwrap().to_owned();
-    while world.directory.values().all(|(_, (home, _))| home == "us") {
+    while world.directory.0.values().all(|(_, (home, _))| home == "us") {
         world.do_effect(0, false);
     }
     let (status, _) = world.order(json!({ "command": "abort", "change": id }));
     assert_eq!(status, 202);
     world.settle();
-    let left = world.directory.values().filter(|(_, (home, _))| home == "us").count();
+    let left = world.directory.0.values().filter(|(_, (home, _))| home == "us").count();
     assert!((1..30).contains(&left), "{left}");
     assert!(world.change(&id)["ended"].is_u64());
+}
+
+#[test]
+fn a_view_that_the_home_store_did_not_take_is_published_again() {
+    let mut world = World::new();
+    world.failing_puts = 1;
+    world.order(json!({ "command": "state", "region": "ap", "state": "draining", "for": "1h" }));
+    world.settle();
+    assert!(!world.published.contains_key("view"));
+    assert!(world.wake.is_some(), "nobody would look again");
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    let view: Value = serde_json::from_str(&world.published["view"]).unwrap();
+    assert_eq!(view["regions"]["ap"]["state"], "draining");
+    assert!(world.wake.is_none());
+}
+
+#[test]
+fn a_view_that_came_late_and_hid_a_later_one_is_published_again() {
+    let mut world = World::new();
+    for region in ["ap", "eu"] {
+        world.order(json!({ "command": "state", "region": region, "state": "draining", "for": "1h" }));
+    }
+    let puts = |world: &World| -> Vec<usize> {
+        let is_put = |at: &usize| world.effects[*at]["do"] == "publish";
+        (0..world.effects.len()).filter(is_put).collect()
+    };
+    let second = puts(&world)[1];
+    world.do_effect(second, false);
+    world.settle();
+    assert!(world.published["view"].contains(r#""version":1"#), "the home store keeps what came last");
+    assert!(world.wake.is_some(), "nobody would look again");
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert!(world.published["view"].contains(r#""version":2"#));
+    assert!(world.wake.is_none());
 }
 
 #[test]
@@ -327,4 +420,53 @@ fn a_ledger_that_cannot_be_read_decides_nothing() {
     let settings = support::settings();
     let wrong = homing::routing::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err();
     assert!(wrong.starts_with("the ledger cannot be read: "), "{wrong}");
+}
+
+#[test]
+fn leases_are_renewed_three_times_as_often_as_they_last() {
+    let mut world = World::leased();
+    let begun = world.now;
+    let mut renewed = 0;
+    while world.now < begun + 60_000 {
+        world.turn(&json!({ "do": "tick" }));
+        let calls = world.calls("op=renew");
+        renewed += calls.len();
+        for call in calls {
+            assert!(call.contains(&format!("unit=orders@1&for_ms=10000&at={}", world.now)), "{call}");
+        }
+        world.effects.clear();
+        let wake = world.wake.unwrap();
+        assert!(wake <= 3_334, "{wake}");
+        world.now += wake;
+    }
+    assert_eq!(renewed, 19, "every 3,333 ms, of the one dataset that needs it");
+}
+
+#[test]
+fn a_forced_promotion_waits_until_the_old_owners_lease_has_run_out() {
+    let mut world = World::leased();
+    world.turn(&json!({ "do": "tick" }));
+    world.effects.clear();
+    let renewed = world.now;
+    world.now += 3_000;
+    world.down = vec!["us"];
+    let id = promote(&mut world, json!({ "accept_loss": true }));
+    while world.change(&id)["phase"] == "checking" {
+        world.do_effect(0, false);
+    }
+    let change = world.change(&id);
+    assert_eq!(change["phase"], "lapsing");
+    assert_eq!(change["says"], "without us, as was ordered; its lease has run out in 12000 ms at the latest");
+    world.now += 4_000;
+    world.turn(&json!({ "do": "tick" }));
+    assert_eq!(world.calls("op=renew"), Vec::<String>::new(), "nobody renews what is to run out");
+    world.now -= 4_000;
+    while world.change(&id)["phase"] == "lapsing" {
+        world.do_effect(0, false);
+    }
+    assert!(world.now >= renewed + 15_000, "{}", world.now - renewed);
+    let grants = world.calls("op=grant");
+    assert!(grants[0].contains(&format!("unit=orders@2&for_ms=10000&at={}", world.now)), "its first lease: {grants:?}");
+    world.settle();
+    assert_eq!(world.owner_at("eu", "orders"), owned("eu", 2));
 }

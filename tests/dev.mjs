@@ -50,6 +50,8 @@ Try (Homing-Dev-Near puts you beside a region):
   5. a write whose home is down is refused honestly:
      curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"mode":"refuse"}'
      curl -si -X PUT ${base}/api/catalog/1 -H 'Content-Type: application/json' -d '{"name":"lamp"}'
+  6. another region becomes the home, and no write is lost (after {"mode":"ok"} to both):
+     HOMING_URL=${base} cargo run -q --bin homing -- promote catalog --to eu
 
 Faults: POST to a region's /control (port + 1000 always answers): {"mode":"ok|refuse|hang|slow|error|reset"}, {"lag_ms":3000},
 {"cut":["us"]}, {"reset":true}, {"die":true}. Ctrl-C stops everything. A region that died is started again with:`);

@@ -88,17 +88,20 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
     let id = query.get("id").and_then(|id| id.parse().ok());
     if op == "resume" {
         let Some(id) = id else { return malformed("id") };
-        return resume(homing, id).await;
+        return resume(homing, id, query.get("unit").and_then(claimed)).await;
     }
     let Some((unit, epoch)) = query.get("unit").and_then(claimed) else { return malformed("unit") };
     let held = Ownership::new(homing.region(), epoch);
     match (op, id, query.time(), query.get("to")) {
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
         ("depose", Some(id), _, Some(to)) => depose(homing, &unit, &held, id, to).await,
-        ("grant", ..) => grant(homing, &unit, &held).await,
+        ("grant", ..) => grant(homing, &unit, &held, query.lease()).await,
         ("learn", ..) => learn(homing, query, &unit, epoch).await,
-        ("renew", _, Some(time), _) => renew(homing, &unit, &held, time).await,
-        ("pause" | "depose" | "renew", ..) => malformed("id, to or for_ms"),
+        ("renew", ..) => match query.lease() {
+            Some(lease) => renew(homing, &unit, &held, lease).await,
+            None => malformed("for_ms"),
+        },
+        ("pause" | "depose", ..) => malformed("id, to or for_ms"),
         _ => malformed("op"),
     }
 }
@@ -128,7 +131,12 @@ async fn pause<S: EpochStore, A: Application>(
     Ok((StatusCode::OK, json!({ "positions": positions })))
 }
 
-async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: u64) -> Outcome {
+/// Ends a pause wherever it holds, and for the unit that is named also where it has yet to arrive.
+async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: u64, of: Option<(Unit, u64)>) -> Outcome {
+    if let Some((unit, epoch)) = of {
+        homing.learn(&unit, &Ownership::new(homing.region(), epoch)).await?;
+        homing.store().change(&unit, |standing| standing.resume(id)).await?;
+    }
     for unit in homing.store().paused_by(id).await? {
         homing.store().change(&unit, |standing| standing.resume(id)).await?;
     }
@@ -154,7 +162,12 @@ async fn depose<S: EpochStore, A: Application>(
     }
 }
 
-async fn grant<S: EpochStore, A: Application>(homing: &Homing<S, A>, unit: &Unit, held: &Ownership) -> Outcome {
+async fn grant<S: EpochStore, A: Application>(
+    homing: &Homing<S, A>,
+    unit: &Unit,
+    held: &Ownership,
+    lease: Option<(Duration, u64)>,
+) -> Outcome {
     let later = |known: &Ownership| known.epoch > held.epoch || (known.epoch == held.epoch && known != held);
     let known = homing.store().standing(unit).await?.owner;
     if let Some(known) = known.filter(later) {
@@ -166,6 +179,9 @@ async fn grant<S: EpochStore, A: Application>(homing: &Homing<S, A>, unit: &Unit
         return Ok((StatusCode::CONFLICT, with_state("later", owner(Some(&counts)))));
     }
     homing.application().announce(unit, held).await?;
+    if let Some((time, asked)) = lease {
+        homing.shared.leases.renew(unit, held.epoch, time, asked);
+    }
     Ok((StatusCode::OK, owner(Some(held))))
 }
 
@@ -186,13 +202,13 @@ async fn renew<S: EpochStore, A: Application>(
     homing: &Homing<S, A>,
     unit: &Unit,
     held: &Ownership,
-    time: Duration,
+    (time, asked): (Duration, u64),
 ) -> Outcome {
     let known = homing.store().standing(unit).await?.owner;
     if known.as_ref() != Some(held) {
         return Ok(conflict(Denied::NotOwner(known)));
     }
-    homing.renew(unit, held.epoch, time);
+    homing.shared.leases.renew(unit, held.epoch, time, asked);
     Ok((StatusCode::OK, json!({ "lease_ms": time.as_millis() as u64 })))
 }
 
@@ -246,6 +262,13 @@ impl Query {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// How long a lease lasts from now, and when it was asked for: what was late on its way lasts the less.
+    fn lease(&self) -> Option<(Duration, u64)> {
+        let now = crate::layer::now();
+        let asked = self.get("at").and_then(epoch).unwrap_or(now);
+        Some((self.time()?.saturating_sub(Duration::from_millis(now.saturating_sub(asked))), asked))
     }
 
     fn time(&self) -> Option<Duration> {

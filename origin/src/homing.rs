@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Application, Asked, EpochStore, Failure, Mark, Ownership, Part, Permit, Refusal, Standing, Unit, gate::Gate,
-    lease::Leases, signature::Keys,
+    layer::now, lease::Leases, signature::Keys,
 };
 
 /// How a region keeps the contract.
@@ -131,7 +131,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
 
     /// Renews the lease of a unit in this process.
     pub fn renew(&self, unit: &Unit, epoch: u64, time: std::time::Duration) {
-        self.shared.leases.renew(unit, epoch, time);
+        self.shared.leases.renew(unit, epoch, time, now());
     }
 
     /// A claim with a later epoch is believed: this is how a first assignment gets here, and how an owner hears that it is

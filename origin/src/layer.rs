@@ -180,7 +180,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Unix time in milliseconds.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

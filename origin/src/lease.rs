@@ -20,7 +20,13 @@ type Which = Box<dyn Fn(&Unit) -> bool + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Leases {
     which: Option<Which>,
-    held: Mutex<HashMap<Unit, (u64, Instant)>>,
+    held: Mutex<HashMap<Unit, Lease>>,
+}
+
+struct Lease {
+    epoch: u64,
+    asked: u64,
+    until: Instant,
 }
 
 impl Leases {
@@ -39,15 +45,22 @@ impl Leases {
     /// How long the lease holds yet; none if the unit needs no lease.
     pub(crate) fn left(&self, unit: &Unit, epoch: u64) -> Option<Duration> {
         self.which.as_ref().filter(|needs| needs(unit))?;
-        let until = self.held().get(unit).filter(|(of, _)| *of == epoch).map(|(_, until)| *until);
+        let until = self.held().get(unit).filter(|lease| lease.epoch == epoch).map(|lease| lease.until);
         Some(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
     }
 
-    pub(crate) fn renew(&self, unit: &Unit, epoch: u64, time: Duration) {
-        self.held().insert(unit.clone(), (epoch, Instant::now() + time));
+    /// Renews a lease by what was asked at that Unix time, in milliseconds; what was asked before that and comes after it is of
+    /// no interest.
+    pub(crate) fn renew(&self, unit: &Unit, epoch: u64, time: Duration, asked: u64) {
+        let until = Instant::now() + time;
+        let mut held = self.held();
+        let overtaken = held.get(unit).is_some_and(|lease| lease.epoch > epoch || lease.asked > asked);
+        if !overtaken {
+            held.insert(unit.clone(), Lease { epoch, asked, until });
+        }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Unit, (u64, Instant)>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<Unit, Lease>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -145,9 +145,10 @@ impl Standing {
         }
     }
 
-    /// Ends that pause, if it is there.
+    /// Ends that pause, if it is there. If it is still on its way, it is over all the same.
     pub fn resume(&mut self, id: u64) {
         self.pause.take_if(|pause| pause.id == id);
+        self.last_pause = self.last_pause.max(id);
     }
 
     /// Ends whatever pause has run out; a write may follow.
@@ -261,7 +262,8 @@ mod tests {
         standing.resume(1);
         standing.resume(1);
         assert_eq!(bare(&standing), owned("us", 1));
-        standing.pause(&held, 2, Duration::ZERO).unwrap();
+        assert_eq!(standing.pause(&held, 2, SECOND), Err(Denied::Over), "it was ended before it came");
+        standing.pause(&held, 3, Duration::ZERO).unwrap();
         standing.wake();
         assert_eq!(bare(&standing), owned("us", 1));
     }

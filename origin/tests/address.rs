@@ -201,6 +201,12 @@ async fn with_a_lease_an_owner_that_hears_nothing_stops_writing() {
     );
     assert_eq!(region.post("op=grant&unit=catalog@5").await.0, 200);
     assert_eq!(region.write("us", 5).await.status, 503, "a lease is of one epoch");
+    assert_eq!(region.post("op=renew&unit=catalog@5&for_ms=10000&at=1").await.0, 200);
+    assert_eq!(region.write("us", 5).await.status, 503, "one that was late on its way is over already");
+    assert_eq!(region.post("op=grant&unit=catalog@5&for_ms=10000").await.0, 200);
+    assert_eq!(region.write("us", 5).await.status, 200, "a grant brings the first one");
+    assert_eq!(region.post("op=renew&unit=catalog@5&for_ms=10000&at=1").await.0, 200);
+    assert_eq!(region.write("us", 5).await.status, 200, "and one that was overtaken does not shorten it");
     assert_eq!(region.post("op=grant&unit=~ada@1").await.0, 200);
     assert_eq!(region.get("unit=~ada").await.1["units"][0]["lease_ms"], json!(null), "not leased");
 }

@@ -1,6 +1,7 @@
 //! The native command `homing`, on the same core as the edge.
 
 mod check;
+mod conformance;
 mod diagnose;
 mod document;
 mod expectations;
@@ -38,6 +39,8 @@ enum What {
     },
     /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
     Explain(explain::Args),
+    /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
+    Conformance(conformance::Args),
     #[command(flatten)]
     Operation(operate::Operation),
 }
@@ -48,6 +51,7 @@ pub fn run() -> ExitCode {
     match Command::parse().what {
         What::Check { file, env, json } => check::run(&file, env.as_deref(), json),
         What::Explain(args) => explain::run(&args),
+        What::Conformance(args) => conformance::run(&args),
         What::Operation(operation) => operate::run(&operation),
     }
 }

@@ -24,13 +24,16 @@ export class Authority extends DurableObject {
   /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
   async take(input) {
     if (input === "audit") return JSON.stringify({ status: 200, body: this.audit() });
+    // Asked for first: what is written without waiting in between is written whole, the ledger with the alarm or neither.
+    const alarm = await this.ctx.storage.getAlarm();
     const { ledger, effects, reply, wake } = turn(this.env, this.ledger, input);
     if (ledger !== this.ledger) {
       this.sql.exec("insert into ledger values (1, ?1) on conflict do update set text = ?1", ledger);
       this.ledger = ledger;
     }
     // What is under way is looked at again, in case this object dies in between. Who comes to look does not put that off.
-    if (wake && (await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + wake);
+    const at = Date.now() + wake;
+    if (wake && (alarm === null || alarm > at)) await this.ctx.storage.setAlarm(at);
     for (const effect of effects) this.effect(effect);
     return JSON.stringify(reply);
   }
@@ -89,7 +92,7 @@ export class Authority extends DurableObject {
   }
 
   async publish({ key, value }) {
-    await this.env.HOMES.put(key, value);
+    return this.told(this.env.HOMES.put(key, value));
   }
 
   note(line) {

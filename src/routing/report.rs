@@ -89,6 +89,7 @@ impl Report {
         let records: Vec<Value> = self.records.iter().map(|record| record_json(record, topology)).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "view": view.version(),
             "regions": regions,
             "datasets": datasets(view),
             "totals": {
@@ -110,7 +111,8 @@ impl Report {
             "origin": match &region.origin { Origin::Url(url) => url.clone(), Origin::Service(name) => format!("service {name}") },
             "location": region.location.map(|place| json!({ "lat": place.lat, "lon": place.lon })),
             "default_home": topology.default_home() == id,
-            "state": "active",
+            "state": view.state(id).token(),
+            "state_ends": view.state_ends(id).map(|until| until.0),
             "suspect": view.is_suspect(id),
             "requests": tally.requests,
             "failures": tally.failures,

@@ -70,6 +70,12 @@ impl View {
         self.published.state(region, self.taken)
     }
 
+    /// When what an operator has said of the region ends.
+    #[must_use]
+    pub fn state_ends(&self, region: RegionId) -> Option<Timestamp> {
+        self.published.said(region, self.taken).map(|(_, until)| until)
+    }
+
     /// The version of the authority's view by which this one goes; 0 if nothing was published.
     #[must_use]
     pub fn version(&self) -> u64 {

@@ -1,7 +1,9 @@
 // The regions' side of ownership, seen through the router: a pause, a move, and what clients must not reach.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Client, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
+import { Client, root, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
 before(async () => {
@@ -61,4 +63,11 @@ test("clients do not reach the ownership address", async () => {
     const answer = await new Client(router.url, "us").request(method, "/.well-known/homing/ownership?op=resume&id=1&unit=catalog");
     assert.equal(answer.status, 404);
   }
+});
+
+test("a demo region conforms", async () => {
+  const arguments_ = ["conformance", regions.us.url, "--path", "/api/catalog/held", "--dataset", "catalog", "--json"];
+  const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
+  const open = report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule);
+  assert.deepEqual([report.conforms, open], [true, ["unsigned", "forged", "stale", "unsigned-claim", "lease"]], "without a key, and without a lease");
 });

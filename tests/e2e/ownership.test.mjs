@@ -216,3 +216,29 @@ test("with authority and home store gone, requests go on by what was known", asy
   assert.match((await order.json()).detail, /Requests go on by the last view/);
   await moody.stop();
 });
+
+test("a leased home accepts writes while the authority renews it, and a forced promotion waits for its end", async () => {
+  const leased = await startRegions({ args: ["--lease", "catalog"] });
+  const vars = topology(leased, (vars) => void (vars.DATASETS.catalog.lease = "3s"));
+  const own = await startRouter({ vars });
+  const client = new Client(own.url, "eu");
+  const put = (name) => client.put("/api/catalog/leased", { name });
+  await waitUntil(async () => (await put("a")).status === 200, "the authority is woken, and renews");
+  const until = Date.now() + 4_000;
+  await waitUntil(async () => assert.equal((await put("b")).status, 200) ?? Date.now() > until, "writes go on for longer than a lease");
+  leased.us.child.kill("SIGSTOP");
+  const begun = Date.now();
+  const env = { ...process.env, HOMING_URL: own.url.href };
+  const forced = await new Promise((resolve) => execFile(join(root, "target/debug/homing"), ["promote", "catalog", "--to", "eu", "--accept-loss", "--json"], { env }, (error, out) => resolve(JSON.parse(out))));
+  assert.deepEqual([forced.phase, forced.says], ["done", "eu owns it by epoch 2"]);
+  const waited = Date.now() - begun;
+  assert.ok(waited > 3_000, `${waited} ms`);
+  await waitUntil(async () => (await own.snapshot()).datasets.find(({ name }) => name === "catalog").home === "eu", "the edge hears of it");
+  assert.equal((await put("c")).json.region, "eu");
+  leased.us.child.kill("SIGCONT");
+  // It has slept through its lease and its successor; it writes nothing by its own epoch.
+  const direct = await fetch(`${leased.us.url}/api/catalog/leased`, { method: "PUT", headers: { "content-type": "application/json", "homing-home": "us", "homing-epoch": "1", "homing-dataset": "catalog", "homing-intent": "write" }, body: "{}" });
+  assert.ok([421, 503].includes(direct.status), `${direct.status}`);
+  await own.stop();
+  await leased.stop();
+});

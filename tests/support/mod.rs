@@ -1,6 +1,9 @@
 //! A world for the core: it plays the client, the edge cache, the home store and the regions, and owns the clock.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod directory;
+pub mod region;
+
 use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use homing::routing::{

@@ -2,17 +2,22 @@
 import { age, clock, el, find, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
 import { world } from "./map.js";
+import { isBusy, ownership } from "./ownership.js";
 import { cards } from "./regions.js";
 import { datasets, totals } from "./tables.js";
 
 const EVERY = 2000;
 const EVERY_WHILE_LOCKED = 10_000;
+// The authority is one object for all the world; where nothing moves it is asked seldom.
+const EVERY_AUTHORITY = 10_000;
 const PATIENCE = 8000;
 const KEY = "homing-admin-token";
 
 let snapshot = null;
 let tag = null;
 let answered = null; // when the router last answered, by this machine's steady clock
+let authority = null; // what it showed last
+let askAuthorityAt = 0;
 let asking = null; // aborts the question under way
 let timer = 0;
 let paused = false;
@@ -137,23 +142,38 @@ function reasonOf(error) {
   return ["The router does not answer.", "The connection was refused or broke."];
 }
 
+const headers = () => ({ accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) });
+
+/** Asks the authority, now and then. That it does not answer is no reason to show nothing else. */
+async function askAuthority(signal) {
+  if (performance.now() < askAuthorityAt && !isBusy(authority)) return;
+  askAuthorityAt = performance.now() + EVERY_AUTHORITY;
+  try {
+    const response = await fetch("api/authority", { headers: headers(), signal, cache: "no-store", credentials: "same-origin" });
+    if (!response.ok) return show(find("ownership"), el("p", { class: "warn empty" }, `The authority does not answer. ${await detailOf(response)}`));
+    authority = await response.json();
+    show(find("ownership"), ownership(authority));
+  } catch {
+    // The snapshot says that the router does not answer.
+  }
+}
+
 async function ask() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
-  const headers = { accept: "application/json" };
-  if (tag && snapshot) headers["if-none-match"] = tag;
-  if (token) headers.authorization = `Bearer ${token}`;
   let wait = EVERY;
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]);
-    const response = await fetch("api/snapshot", { headers, signal, cache: "no-store", credentials: "same-origin" });
+    const response = await fetch("api/snapshot", { headers: { ...headers(), ...(tag && snapshot ? { "if-none-match": tag } : {}) }, signal, cache: "no-store", credentials: "same-origin" });
     if (mine.signal.aborted) return;
     if (response.status === 401 || response.status === 403) {
       await locked(response);
       wait = EVERY_WHILE_LOCKED;
-    } else if (response.ok || response.status === 304) await take(response);
-    else lost(`The router answers ${response.status}.`, await detailOf(response));
+    } else if (response.ok || response.status === 304) {
+      await take(response);
+      askAuthority(signal);
+    } else lost(`The router answers ${response.status}.`, await detailOf(response));
   } catch (error) {
     if (mine.signal.aborted) return;
     lost(...reasonOf(error));

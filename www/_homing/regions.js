@@ -7,12 +7,22 @@ const LAG_ALL = 60_000;
 
 export const MARKS = { good: "●", warn: "▲", bad: "✕", off: "■" };
 
+// What an operator has said of it.
+const STATES = {
+  "read-only": "It takes no writes.",
+  draining: "It is given no new work; what it owns it goes on serving.",
+  isolated: "It serves what it owns, and nobody else's reads.",
+  down: "Nothing is sent to it.",
+};
+
+const ends = (region) => (region.state_ends ? `Until ${new Date(region.state_ends).toLocaleString()}, as an operator has ordered.` : "");
+
 /** How a region stands, in a word, how bad that is, and what it means. */
 export function standing(region) {
   if (region.reachable === false) return { word: "unreachable", level: "bad", means: "Its health address does not answer the edge." };
   if (region.suspect) return { word: "suspect", level: "warn", means: "It failed several times in a row and is tried last." };
   const state = word(region.state);
-  if (state !== "active" && state !== NONE) return { word: state, level: "off", means: "" };
+  if (state !== "active" && state !== NONE) return { word: state, level: "off", means: `${STATES[state] ?? ""} ${ends(region)}`.trim() };
   return { word: "active", level: "good", means: region.reachable ? "" : "It has not been asked how it is." };
 }
 

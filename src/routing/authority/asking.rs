@@ -29,12 +29,18 @@ impl Turn<'_> {
             Phase::Deposing => {
                 self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
             }
+            Phase::Lapsing => {
+                let left = self.lapsed_at(&change).map_or(0, |until| until.saturating_sub(now));
+                self.effects.push(after(left, &tag(&change, "time")));
+            }
             Phase::Granting => {
-                let target = format!("{ADDRESS}?op=grant&unit={}@{}", change.unit, change.epoch + 1);
+                let lease = self.first_lease(&change.unit);
+                let target = format!("{ADDRESS}?op=grant&unit={}@{}{lease}", change.unit, change.epoch + 1);
                 self.command(new, &target, &change);
             }
             Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
-            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}", change.number), &change),
+            // With the unit, since the pause itself may still be on its way: that one is over too.
+            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}&{unit}", change.number), &change),
             Phase::Done | Phase::Aborted => {}
         }
     }
@@ -52,7 +58,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no positions are reported, time must do.
+    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
             self.effects.push(after(change.wait(), &tag(change, "time")));

@@ -31,6 +31,8 @@ pub enum Phase {
     Waiting,
     /// The old owner is told that it is none.
     Deposing,
+    /// The old owner is gone, and the lease by which it may still write is waited for.
+    Lapsing,
     /// The new owner is told that it is one.
     Granting,
     /// The directory is told, where a subject moves.
@@ -107,6 +109,8 @@ pub struct Change {
     pub lag: Option<u64>,
     /// Positions of the old owner's log that the new one has yet to reach: dataset and position.
     pub waiting: Vec<(String, String)>,
+    /// Whether the old owner reports no position of some dataset: of that one, time must do.
+    pub silent: bool,
     /// When the pause was asked for.
     pub paused: Option<u64>,
     /// How long writes had to wait at most, in milliseconds.

@@ -52,8 +52,8 @@ pub(super) fn record(change: &Change, tag: &Value) -> Value {
 }
 
 /// Write into KV, for the edges.
-pub(super) fn publish(key: &str, value: &str) -> Value {
-    json!({ "do": "publish", "key": key, "value": value })
+pub(super) fn publish(key: &str, value: &str, tag: &Value) -> Value {
+    json!({ "do": "publish", "key": key, "value": value, "tag": tag })
 }
 
 /// A line of the audit log.

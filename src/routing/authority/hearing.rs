@@ -39,6 +39,11 @@ impl Turn<'_> {
             }
             return;
         }
+        if let Some(version) = get(tag, "view").as_u64() {
+            // The last one that came is what it holds, were it an earlier one.
+            self.ledger.stored = if status == Some(200) { version } else { self.ledger.stored };
+            return;
+        }
         let (id, slot) = (text(tag, "change"), text(tag, "slot"));
         let heard = match (status, get(input, "failed").as_str()) {
             (Some(status), _) => Heard::Said(status, get(input, "body")),
@@ -74,6 +79,7 @@ impl Turn<'_> {
             Phase::Pausing => self.pausing(change, heard),
             Phase::Waiting => self.waiting(change, slot, heard),
             Phase::Deposing => self.deposing(change, heard),
+            Phase::Lapsing => self.force(change, format!("without {}, as was ordered", change.from)),
             Phase::Granting => self.granting(change, heard),
             Phase::Recording => self.recording(change, heard),
             Phase::Resuming => self.resuming(change, heard),
@@ -115,6 +121,7 @@ impl Turn<'_> {
                     Some((dataset.clone(), get(get(body, "positions"), dataset).as_str()?.to_owned()))
                 };
                 change.waiting = change.datasets.iter().filter_map(said).collect();
+                change.silent = change.waiting.len() < change.datasets.len();
                 let says = format!("writes at {} wait until {} has caught up", change.from, change.to);
                 change.enter(Phase::Waiting, says, now);
             }
@@ -136,14 +143,14 @@ impl Turn<'_> {
         match heard {
             Heard::Said(200, body) if slot_is_next && *get(body, "reached") == Value::Bool(true) => {
                 change.waiting.remove(0);
-                if change.waiting.is_empty() {
-                    change.enter(Phase::Deposing, format!("{} has caught up", change.to), now);
-                } else {
+                if !change.waiting.is_empty() || (change.silent && waited < change.wait()) {
                     self.compare(change);
+                } else {
+                    change.enter(Phase::Deposing, format!("{} has caught up", change.to), now);
                 }
             }
             Heard::Elapsed if change.waiting.is_empty() && waited >= change.wait() => {
-                change.enter(Phase::Deposing, "no positions are reported; ten times the lag has passed", now);
+                change.enter(Phase::Deposing, "not all positions are reported; ten times the lag has passed", now);
             }
             _ if waited >= change.wait() => {
                 let says = format!("{} did not catch up within {} ms", change.to, change.wait());
@@ -197,7 +204,7 @@ impl Turn<'_> {
             Heard::Said(200, _) => {
                 if let Some(subject) = change.subject() {
                     let owned = json!({ "home": change.to, "epoch": change.epoch + 1 });
-                    self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string()));
+                    self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string(), &Value::Null));
                 }
                 let says = format!("{} owns it by epoch {}", change.to, change.epoch + 1);
                 change.enter(Phase::Done, says, self.now.0);

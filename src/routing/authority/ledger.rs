@@ -9,6 +9,7 @@ use super::{
     RegionState,
     change::Change,
     command::{Command, Order, Refusal},
+    lease::Renewed,
     published,
     sweep::Sweep,
     telling::Untold,
@@ -30,6 +31,8 @@ const MOST_KEPT: usize = 100;
 pub struct Ledger {
     /// The version of the view; it only grows.
     pub version: u64,
+    /// The version that the home store is known to hold.
+    pub stored: u64,
     /// What was said of regions, by name.
     pub regions: BTreeMap<String, Said>,
     /// Datasets whose owner is not the configured one any more, by name.
@@ -46,6 +49,8 @@ pub struct Ledger {
     pub sweeps: Vec<Sweep>,
     /// Regions that have yet to hear of an ownership.
     pub untold: Vec<Untold>,
+    /// When the leases of datasets were renewed last.
+    pub renewed: Renewed,
 }
 
 /// What an operator has said of a region.
@@ -134,7 +139,8 @@ impl Ledger {
     #[must_use]
     pub fn wake(&self) -> Option<u64> {
         let busy = self.changes.iter().any(|change| !change.phase.is_over()) || self.sweeps.iter().any(Sweep::is_on);
-        if busy { Some(TICK) } else { (!self.untold.is_empty()).then_some(SLOW_TICK) }
+        let is_open = !self.untold.is_empty() || self.stored != self.version;
+        if busy { Some(TICK) } else { is_open.then_some(SLOW_TICK) }
     }
 
     /// The next name of that kind.

@@ -9,6 +9,7 @@ mod change;
 mod command;
 mod effect;
 mod hearing;
+mod lease;
 mod ledger;
 mod preflight;
 mod published;

@@ -35,7 +35,8 @@ impl Turn<'_> {
             return change.enter(Phase::Done, format!("a dry run: it {what}"), now);
         }
         if change.forced {
-            return change.enter(Phase::Granting, format!("without {}, as was ordered", change.from), now);
+            let says = format!("without {}, as was ordered", change.from);
+            return self.force(change, says);
         }
         change.paused = Some(now);
         change.enter(Phase::Pausing, format!("{} is asked to pause writes", change.from), now);

@@ -88,8 +88,14 @@ impl Published {
     /// What an operator has said of the region, if that still counts.
     #[must_use]
     pub fn state(&self, region: RegionId, now: Timestamp) -> RegionState {
+        self.said(region, now).map_or(RegionState::Active, |(state, _)| state)
+    }
+
+    /// What an operator has said of the region, and when that ends.
+    #[must_use]
+    pub fn said(&self, region: RegionId, now: Timestamp) -> Option<(RegionState, Timestamp)> {
         let said = self.regions.iter().find(|(id, _, until)| *id == region && *until > now);
-        said.map_or(RegionState::Active, |(_, state, _)| *state)
+        said.map(|(_, state, until)| (*state, *until))
     }
 
     /// Who owns the dataset, if that was ever changed.

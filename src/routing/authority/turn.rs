@@ -39,7 +39,7 @@ pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> R
     let mut turn = Turn { ledger, settings, now, effects: Vec::new() };
     let reply = turn.take(&input);
     let ledger = serde_json::to_string(&turn.ledger).map_err(|error| error.to_string())?;
-    let wake = turn.ledger.wake();
+    let wake = turn.ledger.wake().into_iter().chain(turn.next_renewal()).min();
     let reply = reply.map(|(status, body)| json!({ "status": status, "body": body }));
     Ok(json!({ "ledger": ledger, "effects": turn.effects, "reply": reply, "wake": wake }).to_string())
 }
@@ -155,32 +155,43 @@ impl Turn<'_> {
         Ok((202, json!({ "change": self.ledger.shown(&id) })))
     }
 
-    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction; if the
-    /// new owner is gone by then, the operator may give it back by word, since what the new one has accepted is lost then.
+    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of
+    /// the two is gone by then, the operator may give it to the other one by word, since what only the one that is gone has is lost
+    /// then. Nobody else may get it: the old owner may already send its clients on to the new one, by the next epoch.
     fn abort(&mut self, order: &Order, id: &str) -> Result<(u16, Value), Refusal> {
         let now = self.now.0;
         if let Some(reply) = self.abort_sweep(order, id) {
             return reply;
         }
-        let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else {
+        let Some(at) = self.ledger.changes.iter().position(|change| change.id == id) else {
             return Err(Refusal { status: 404, detail: format!("There is no change {id:?}.") });
         };
-        if change.phase.is_over() {
-            return Err(Refusal::conflict(format!("{id} is over: {}", change.says)));
-        }
+        let Some(mut change) = self.ledger.changes.get(at).cloned().filter(|change| !change.phase.is_over()) else {
+            let says = self.ledger.changes.get(at).map_or("", |change| change.says.as_str());
+            return Err(Refusal::conflict(format!("{id} is over: {says}")));
+        };
         let why = format!("aborted by {}", order.actor);
         match change.phase {
-            Phase::Locating | Phase::Checking => change.enter(Phase::Aborted, why, now),
+            Phase::Locating | Phase::Checking | Phase::Lapsing => change.enter(Phase::Aborted, why, now),
             phase if phase.is_revocable() => change.enter(Phase::Resuming, why, now),
+            Phase::Deposing if order.accept_loss => {
+                (change.forced, change.back) = (true, false);
+                let says = format!("{why}; {} gets it without {}", change.to, change.from);
+                self.force(&mut change, says);
+            }
             Phase::Granting if order.accept_loss && !change.from.is_empty() => {
                 change.epoch += 1;
                 std::mem::swap(&mut change.from, &mut change.to);
                 (change.forced, change.back) = (true, false);
-                change.enter(Phase::Granting, format!("{why}; {} gets it back", change.to), now);
+                let says = format!("{why}; {} gets it back", change.to);
+                self.force(&mut change, says);
             }
             _ => change.back = true,
         }
         let body = json!({ "change": change });
+        if let Some(place) = self.ledger.changes.get_mut(at) {
+            *place = change;
+        }
         self.note(order, &format!("{id} is given up"));
         self.ask(id);
         Ok((202, body))
@@ -194,14 +205,17 @@ impl Turn<'_> {
             self.ask(&id);
         }
         self.go_on_sweeping();
+        self.renew();
         self.tell();
-        self.publish();
+        if self.ledger.stored != self.ledger.version {
+            self.publish();
+        }
     }
 
+    /// Puts the view into the home store, which may not take it: it is put there again until it is known to be there.
     pub(super) fn publish(&mut self) {
-        if self.ledger.version > 0 {
-            self.effects.push(effect::publish(published::KEY, &self.ledger.published()));
-        }
+        let tag = json!({ "view": self.ledger.version });
+        self.effects.push(effect::publish(published::KEY, &self.ledger.published(), &tag));
     }
 
     pub(super) fn note(&mut self, order: &Order, what: &str) {

@@ -16,6 +16,8 @@ pub struct Dataset {
     pub staleness: Option<Duration>,
     /// How its origins write positions, if they report any.
     pub position: Option<PositionKind>,
+    /// How long its home may accept writes without hearing from the authority, if that is bounded; single-writer only.
+    pub lease: Option<Duration>,
 }
 
 /// The ownership rule of a dataset.

@@ -1,5 +1,7 @@
 //! `DATASETS`.
 
+use std::time::Duration;
+
 use super::{Names, Table, check_name};
 use crate::routing::{
     position::PositionKind,
@@ -10,7 +12,10 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 7] = ["ownership", "home", "subject", "regions", "staleness", "position", "conflicts"];
+const KEYS: [&str; 8] = ["ownership", "home", "subject", "regions", "staleness", "position", "lease", "conflicts"];
+
+/// The least and the most that a lease may last, in seconds: several renewals must fit into it, and origins take no longer one.
+const LEASE: (u64, u64) = (3, 600);
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -42,7 +47,8 @@ pub(super) fn read(
         let rule = rule(&table, regions, identity, log);
         let staleness = table.duration("staleness", log);
         let position = rule.as_ref().and_then(|rule| position(&table, rule, log));
-        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness, position }));
+        let lease = rule.as_ref().and_then(|rule| lease(&table, rule, log));
+        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness, position, lease }));
     }
     for kind in [SubjectKind::User, SubjectKind::Tenant] {
         residency(&datasets, kind, path, regions, log);
@@ -73,6 +79,23 @@ fn position(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Posi
         return None;
     }
     Some(kind)
+}
+
+/// A lease is renewed for each home that needs one, which for one home of each subject would be without end.
+fn lease(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+    if !matches!(rule, Rule::SingleWriter { .. }) {
+        table.out_of_place("lease", "only a single-writer dataset has one home that could hold it", log);
+        return None;
+    }
+    let lease = table.duration("lease", log)?;
+    let (least, most) = LEASE;
+    if (least..=most).contains(&lease.as_secs()) {
+        return Some(lease);
+    }
+    let found = table.get("lease").map_or_else(String::new, Raw::describe);
+    let remedy = "writes stop for up to so long if the authority is gone, and a forced promotion waits for so long";
+    log.error(&table.path.key("lease"), found, format!("{least}s to {most}s"), remedy);
+    None
 }
 
 fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {

@@ -1,0 +1,77 @@
+//! `homing conformance`: holds an origin, in whatever language, against the contract.
+
+mod address;
+mod client;
+mod fence;
+mod pauses;
+mod position;
+mod report;
+mod trial;
+
+use std::process::ExitCode;
+
+use crate::routing::keys::Key;
+use client::Origin;
+use report::Report;
+use trial::Trial;
+
+/// What to hold against the contract, and how to write there.
+#[derive(clap::Args)]
+#[command(
+    after_help = "It writes to --path some dozens of times, and moves what is written there away and back, so that its \
+                        epoch rises by about ten; at the end this region owns it. Choose a path of a test system, or one \
+                        that nobody minds. Without --path it writes nothing."
+)]
+pub(super) struct Args {
+    /// The origin's address: one region, without the router.
+    origin: String,
+    /// The secret with which the router signs; without it ORIGIN_KEY of the environment. Without either, what concerns
+    /// signatures is not tried.
+    #[arg(long)]
+    key: Option<String>,
+    /// A path that can be read and written.
+    #[arg(long, requires = "dataset")]
+    path: Option<String>,
+    /// The dataset that it belongs to.
+    #[arg(long, requires = "path")]
+    dataset: Option<String>,
+    /// The subject whose part it is, as `user:ada` or `tenant:acme`, or an id; of a dataset that is split by subjects.
+    #[arg(long)]
+    subject: Option<String>,
+    /// The region's name, where the health address does not say it.
+    #[arg(long)]
+    region: Option<String>,
+    /// The method that writes.
+    #[arg(long, default_value = "PUT")]
+    method: String,
+    /// What is written.
+    #[arg(long, default_value = r#"{"written":"by homing conformance"}"#)]
+    body: String,
+    /// Another header field, as `Cookie: app_user=ada`; may be repeated.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let trial = match Trial::new(args) {
+        Ok(trial) => trial,
+        Err(message) => return super::usage(&message),
+    };
+    let report = trial.run();
+    if args.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.text());
+    }
+    if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The key, from the command line or the environment.
+fn key(given: Option<&str>) -> Result<Option<Key>, String> {
+    let secret = given.map(str::to_owned).or_else(|| std::env::var("ORIGIN_KEY").ok().filter(|key| !key.is_empty()));
+    let short = |_| "the key is too short; the router takes none of less than 32 characters".to_owned();
+    secret.map(|secret| Key::new(&secret).map_err(short)).transpose()
+}

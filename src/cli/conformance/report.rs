@@ -1,0 +1,119 @@
+//! The rules, and what was found of each.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// Every rule: its name, and what it says. The order is that of the report.
+pub(super) const RULES: [(&str, &str); 31] = [
+    ("health", "the health address answers 200 within a second, with JSON that names the region"),
+    ("later-epoch", "a write by a later epoch that names this region is accepted"),
+    ("owner", "a write by the ownership that counts is accepted"),
+    ("lower-epoch", "a write by an earlier epoch is answered with 421, and the owner and its epoch"),
+    ("other-home", "a write by a later epoch that names another region is answered with 421, and that owner"),
+    ("deposed", "a region that has heard of a later owner answers its own old epoch with 421"),
+    ("wrote-nothing", "what is refused by the fence or a pause says Homing-Wrote: 0"),
+    ("unsigned", "a write that is not signed is refused with 403"),
+    ("forged", "a write signed with another key, or for another target, is refused with 403"),
+    ("stale", "a write that was signed more than a minute ago is refused with 403"),
+    ("unsigned-claim", "a claim that is not signed is not believed"),
+    ("position", "Homing-Position is DATASET=POSITION, with a least that is not beyond it"),
+    ("position-owner", "a position says by which ownership it counts"),
+    ("position-grows", "a later write has a later position"),
+    ("read-your-write", "a read that demands a write's position is answered, by a copy that is as far"),
+    ("behind", "a read that demands more than the copy has is answered with 503 and Homing-Behind: 1"),
+    ("position-epoch", "a position of a later epoch is not reached by the length of an earlier log"),
+    ("look", "the ownership address says who owns a unit"),
+    (
+        "authority-only",
+        "the ownership address answers no client that comes through the router, and nobody without a key",
+    ),
+    ("reached", "it says whether the copy has reached a position, and by which epoch"),
+    ("pause", "a pause answers with positions, and writes get 503 with Retry-After until it ends; reads go on"),
+    ("pause-drains", "a pause answers when the writes in flight have ended, and its positions hold them"),
+    ("pause-number", "a pause is repeated by its number, refuses others while it holds, and is not taken again"),
+    ("pause-owner", "a pause by another epoch than the one that counts is answered with 409 not-owner"),
+    ("resume", "a pause is ended by its number, again and again, and one that nobody knows too"),
+    ("pause-ends", "a pause ends by itself"),
+    ("depose-paused", "a unit is given away only while its pause holds"),
+    ("depose", "what is given away is so at once and stays so: 421 by the old epoch"),
+    ("grant", "a grant makes this region the owner, and may be repeated"),
+    ("grant-later", "a grant by an epoch that is over is answered with 409 later"),
+    ("lease", "a lease is renewed by the owner alone; when it has run out, writes get 503 until it is renewed"),
+];
+
+/// What was found of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Finding {
+    /// It is kept.
+    Pass,
+    /// It is broken, and how.
+    Fail(String),
+    /// It could not be tried, and why.
+    NotApplicable(String),
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Report {
+    found: BTreeMap<&'static str, Finding>,
+    /// Why what was not tried was not.
+    pub(super) untried: String,
+}
+
+impl Report {
+    /// Notes what was found. A rule that was broken once stays broken.
+    pub(super) fn note(&mut self, rule: &'static str, found: Result<(), String>) {
+        debug_assert!(RULES.iter().any(|(name, _)| *name == rule), "{rule}");
+        if !matches!(self.found.get(rule), Some(Finding::Fail(_))) {
+            self.found.insert(rule, found.map_or_else(Finding::Fail, |()| Finding::Pass));
+        }
+    }
+
+    /// Notes that rules say nothing here.
+    pub(super) fn skip(&mut self, rules: &[&'static str], why: &str) {
+        for rule in rules {
+            self.found.entry(rule).or_insert_with(|| Finding::NotApplicable(why.to_owned()));
+        }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.found.values().any(|found| matches!(found, Finding::Fail(_)))
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (name, says) in RULES {
+            text += &match self.of(name) {
+                Finding::Pass => format!("pass  {name:16} {says}\n"),
+                Finding::Fail(why) => format!("FAIL  {name:16} {says}\n      {:16} but: {why}\n", ""),
+                Finding::NotApplicable(why) => format!("n/a   {name:16} {why}\n"),
+            };
+        }
+        let count = |wanted: fn(&Finding) -> bool| RULES.iter().filter(|(name, _)| wanted(&self.of(name))).count();
+        let passed = count(|found| *found == Finding::Pass);
+        let failed = count(|found| matches!(found, Finding::Fail(_)));
+        text + &format!("{passed} kept, {failed} broken, {} not applicable\n", RULES.len() - passed - failed)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let rule = |(name, says): &(&str, &str)| {
+            let (finding, why) = match self.of(name) {
+                Finding::Pass => ("pass", Value::Null),
+                Finding::Fail(why) => ("fail", why.into()),
+                Finding::NotApplicable(why) => ("not-applicable", why.into()),
+            };
+            json!({ "rule": name, "says": says, "finding": finding, "why": why })
+        };
+        json!({ "conforms": !self.has_failed(), "rules": RULES.iter().map(rule).collect::<Vec<_>>() })
+    }
+
+    fn of(&self, rule: &str) -> Finding {
+        self.found.get(rule).cloned().unwrap_or_else(|| Finding::NotApplicable(self.untried.clone()))
+    }
+}
+
+/// That something is so, or a sentence about what is instead.
+pub(super) fn must(so: bool, instead: impl FnOnce() -> String) -> Result<(), String> {
+    if so { Ok(()) } else { Err(instead()) }
+}

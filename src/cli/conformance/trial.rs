@@ -1,0 +1,213 @@
+//! One origin on trial: what is known of it, and the requests of which the rules are made.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    Args, Origin, Report,
+    client::{Answer, Ask, Seal, now},
+    key, position,
+    report::must,
+};
+use crate::routing::{subject::SubjectId, topology::SubjectKind};
+
+/// Where an origin answers its authority.
+pub(super) const ADDRESS: &str = "/.well-known/homing/ownership";
+/// A region that there is not; what is given away goes to it.
+pub(super) const ELSEWHERE: &str = "elsewhere";
+
+/// What is written, and as what.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) path: String,
+    pub(super) dataset: String,
+    subject: Option<String>,
+    method: String,
+    body: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Trial {
+    pub(super) origin: Origin,
+    pub(super) here: String,
+    pub(super) place: Option<Place>,
+    headers: Vec<(String, String)>,
+    /// The epoch by which this region owns the unit.
+    pub(super) epoch: u64,
+    number: u64,
+    pub(super) leased: bool,
+}
+
+impl Trial {
+    pub(super) fn new(args: &Args) -> Result<Self, String> {
+        if !args.origin.starts_with("http://") && !args.origin.starts_with("https://") {
+            return Err(format!("the origin is {:?}; expected http://… or https://…", args.origin));
+        }
+        let field = |text: &String| {
+            let pair = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+            pair.ok_or_else(|| format!("the header is {text:?}; expected NAME: VALUE"))
+        };
+        let mut headers = args.headers.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
+        let place = args.path.clone().zip(args.dataset.clone()).map(|(path, dataset)| Place {
+            path,
+            dataset,
+            subject: args.subject.as_deref().map(subject),
+            method: args.method.clone(),
+            body: args.body.clone(),
+        });
+        Ok(Self {
+            origin: Origin::new(&args.origin, key(args.key.as_deref())?),
+            here: args.region.clone().unwrap_or_default(),
+            place,
+            headers,
+            epoch: 0,
+            number: 0,
+            leased: false,
+        })
+    }
+
+    /// Tries every rule that can be tried. What is not reached says why.
+    pub(super) fn run(mut self) -> Report {
+        let mut report = Report::default();
+        if let Err(why) = self.try_all(&mut report) {
+            report.untried = why;
+        }
+        // Whatever went wrong in between: at the end this region owns what it did.
+        if let Some(place) = self.place.clone()
+            && self.epoch > 0
+            && !self.write(&place, &self.here, self.epoch).is_ok_and(|answer| answer.is_ok())
+        {
+            self.epoch += 10;
+            let _ = self.write(&place, &self.here, self.epoch);
+        }
+        report
+    }
+
+    fn try_all(&mut self, report: &mut Report) -> Result<(), String> {
+        let health = self.health();
+        report.note("health", health.as_ref().map(|_| ()).map_err(Clone::clone));
+        let Some(place) = self.place.clone() else {
+            return Err("no --path and --dataset were named, so nothing was written".to_owned());
+        };
+        if self.here.is_empty() {
+            return Err("the region's name is not known; say it with --region".to_owned());
+        }
+        let known = health.ok().and_then(|health| health.get("epochs")?.get(&place.dataset)?.as_u64());
+        self.take(report, &place, known)?;
+        self.fence(report, &place)?;
+        self.signatures(report, &place)?;
+        self.positions(report, &place)?;
+        self.address(report, &place)
+    }
+
+    fn health(&mut self) -> Result<Value, String> {
+        let answer = self.bare("GET", "/.well-known/homing", Seal::Right)?;
+        must(answer.status == 200, || format!("it answered {}", answer.status))?;
+        must(answer.took < Duration::from_secs(1), || format!("it took {} ms", answer.took.as_millis()))?;
+        let region = answer.body.get("region").and_then(Value::as_str).ok_or("it is no JSON object with a region")?;
+        for name in ["epochs", "position", "lag_ms", "reachable"] {
+            must(answer.body.get(name).is_none_or(Value::is_object), || format!("{name} is not an object"))?;
+        }
+        if self.here.is_empty() {
+            region.clone_into(&mut self.here);
+        }
+        must(region == self.here, || format!("it names the region {region:?}, and --region {:?}", self.here))?;
+        Ok(answer.body)
+    }
+
+    /// A number for a pause, later than all before it.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number = now().max(self.number + 1);
+        self.number
+    }
+
+    /// A request of the authority.
+    pub(super) fn bare(&self, method: &str, target: &str, seal: Seal) -> Result<Answer, String> {
+        self.origin.send(Ask { method, target, contract: Vec::new(), headers: &[], body: None, seal })
+    }
+
+    pub(super) fn authority(&self, method: &str, query: &str) -> Result<Answer, String> {
+        self.bare(method, &format!("{ADDRESS}?{query}"), Seal::Right)
+    }
+
+    /// What every request about the place says.
+    pub(super) fn about(&self, place: &Place, intent: &str) -> Vec<(&'static str, String)> {
+        let mut contract =
+            vec![("region", self.here.clone()), ("intent", intent.to_owned()), ("dataset", place.dataset.clone())];
+        contract.extend(place.subject.clone().map(|subject| ("subject", subject)));
+        contract
+    }
+
+    /// A write by that claim.
+    pub(super) fn write(&self, place: &Place, home: &str, epoch: u64) -> Result<Answer, String> {
+        self.sealed_write(place, home, epoch, Seal::Right)
+    }
+
+    pub(super) fn sealed_write(&self, place: &Place, home: &str, epoch: u64, seal: Seal) -> Result<Answer, String> {
+        let mut contract = self.about(place, "write");
+        contract.extend([("home", home.to_owned()), ("epoch", epoch.to_string())]);
+        let body = Some(place.body.clone());
+        let (method, target) = (place.method.as_str(), place.path.as_str());
+        self.origin.send(Ask { method, target, contract, headers: &self.headers, body, seal })
+    }
+
+    /// A write by the ownership that counts. It must be accepted, or nothing more can be tried.
+    pub(super) fn must_write(&self, place: &Place) -> Result<Answer, String> {
+        self.renew(place)?;
+        let answer = self.write(place, &self.here, self.epoch)?;
+        must(answer.is_ok(), || {
+            format!(
+                "{} {} by {}, epoch {}, is answered {}",
+                place.method, place.path, self.here, self.epoch, answer.status
+            )
+        })?;
+        Ok(answer)
+    }
+
+    /// A read; with a position, one that demands it, by that epoch.
+    pub(super) fn read(&self, place: &Place, least: Option<(&str, u64)>) -> Result<Answer, String> {
+        let mut contract = self.about(place, "read");
+        if let Some((position, epoch)) = least {
+            contract.extend([
+                ("home", self.here.clone()),
+                ("epoch", epoch.to_string()),
+                ("min-position", format!("{}={position}", place.dataset)),
+            ]);
+        }
+        let (target, seal) = (place.path.as_str(), Seal::Right);
+        self.origin.send(Ask { method: "GET", target, contract, headers: &self.headers, body: None, seal })
+    }
+
+    /// Holds the lease of what is leased for a minute.
+    pub(super) fn renew(&self, place: &Place) -> Result<(), String> {
+        if self.leased {
+            self.authority("POST", &format!("op=renew&unit={}@{}&for_ms=60000", place.unit(), self.epoch))?;
+        }
+        Ok(())
+    }
+
+    /// What an answer says of how far its copy is; none if it says nothing.
+    pub(super) fn said(place: &Place, answer: &Answer) -> Result<Option<position::Said>, String> {
+        answer.header("homing-position").map(|header| position::read(header, &place.dataset)).transpose()
+    }
+}
+
+impl Place {
+    /// The unit that has one owner.
+    pub(super) fn unit(&self) -> String {
+        self.subject.as_ref().map_or_else(|| self.dataset.clone(), |subject| format!("~{subject}"))
+    }
+}
+
+fn subject(text: &str) -> String {
+    let of = |kind, name: &str| SubjectId::of(kind, name).as_str().to_owned();
+    match text.split_once(':') {
+        Some(("user", name)) => of(SubjectKind::User, name),
+        Some(("tenant", name)) => of(SubjectKind::Tenant, name),
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,339 @@
+//! `homing conformance`, as it is built: a right origin conforms, and each that is broken in one way is caught by the rule that
+//! forbids it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "support/command.rs"]
+mod command;
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use command::{Run, homing};
+use homing_origin::{Application, Asked, Failure, Homing, Mark, Ownership, Part, Settings, Unit, sign, store::Memory};
+use serde_json::Value;
+
+const KEY: &str = "a key of at least thirty-two characters";
+
+/// What is wrong with an origin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    Nothing,
+    HealthIsSlow,
+    HasNoFence,
+    ComparesNamesOnly,
+    RefusesInSilence,
+    ChecksNoSignature,
+    SignsForAnybody,
+    BelievesTheUnsigned,
+    ReportsOnePosition,
+    WritesPositionsOtherwise,
+    SaysNoEpoch,
+    IsNeverBehind,
+    IsAlwaysBehind,
+    ComparesLengths,
+    AnswersClientsAtItsAddress,
+    ShowsAnotherEpoch,
+    IgnoresPauses,
+    PausesForStrangers,
+    ResumesNothing,
+    AnswersPausesAtOnce,
+    TakesPausesTwice,
+    PausesForLong,
+    GivesAwayWithoutAPause,
+    ForgetsWhatItGaveAway,
+    GrantsNothing,
+    GrantsWhatIsOver,
+    NeedsALeaseAndWritesWithout,
+}
+
+/// A counter that is written; its value is the position.
+#[derive(Clone)]
+struct Counter {
+    wrong: Wrong,
+    written: Arc<AtomicU64>,
+    begun: Arc<AtomicU64>,
+}
+
+impl Application for Counter {
+    async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
+        Ok(Some(self.written.load(Ordering::SeqCst).to_string()))
+    }
+
+    async fn reached(&self, part: Part<'_>, mark: &Mark) -> Result<bool, Failure> {
+        let same = part.owner == Some(&mark.owner) || self.wrong == Wrong::ComparesLengths;
+        Ok(same && self.written.load(Ordering::SeqCst) >= mark.position.parse()?)
+    }
+}
+
+async fn put(State(counter): State<Counter>, asked: Asked) -> Response {
+    let at = counter.begun.fetch_add(1, Ordering::SeqCst) + 1;
+    let written = Arc::clone(&counter.written);
+    let write = async move {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        written.fetch_add(1, Ordering::SeqCst);
+    };
+    if counter.wrong != Wrong::AnswersPausesAtOnce {
+        write.await;
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    // The layer has seen the end of it, and it has not ended.
+    tokio::spawn(write);
+    let owner = asked.claim.unwrap();
+    let fields = [
+        ("homing-position", format!("counter={at}")),
+        ("homing-home", owner.home),
+        ("homing-epoch", owner.epoch.to_string()),
+    ];
+    (StatusCode::NO_CONTENT, fields).into_response()
+}
+
+fn routes(wrong: Wrong) -> Router {
+    let counter = Counter { wrong, written: Arc::default(), begun: Arc::default() };
+    let mut settings = Settings::new("us");
+    if ![Wrong::ChecksNoSignature, Wrong::HasNoFence, Wrong::ComparesNamesOnly, Wrong::IsNeverBehind].contains(&wrong) {
+        settings = settings.with_key(KEY);
+    }
+    if wrong == Wrong::Nothing {
+        settings = settings.with_lease(|unit| unit.as_dataset().is_some());
+    }
+    let homing = Homing::new(settings, Memory::default(), counter.clone());
+    let layer = homing.layer();
+    let routes = Router::new().route("/counter", get(async || "a counter").put(put)).with_state(counter);
+    routes.layer(layer).layer(from_fn(move |request, next| spoil(wrong, homing.clone(), request, next)))
+}
+
+/// Stands between the origin and the world, and makes it wrong.
+async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let at_address = request.uri().path().ends_with("/ownership");
+    let asks = |op: &str| at_address && query.starts_with(&format!("op={op}&"));
+    match wrong {
+        Wrong::HealthIsSlow if !at_address && request.uri().path().starts_with("/.well-known") => {
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+        }
+        Wrong::HasNoFence => remove(request.headers_mut(), &["homing-dataset"]),
+        Wrong::ComparesNamesOnly => {
+            let text =
+                |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            if let (Some(home), Some(epoch)) = (text("homing-home").filter(|home| home != "us"), text("homing-epoch")) {
+                let fields = [("homing-home", home), ("homing-epoch", epoch), ("homing-wrote", "0".to_owned())];
+                return (StatusCode::MISDIRECTED_REQUEST, fields).into_response();
+            }
+            remove(request.headers_mut(), &["homing-dataset"]);
+        }
+        Wrong::SignsForAnybody if request.headers().contains_key("homing-signature") => seal(&mut request),
+        Wrong::BelievesTheUnsigned if request.method() == Method::PUT => {
+            let epoch = request.headers()["homing-epoch"].to_str().unwrap().parse().unwrap();
+            let claim = Ownership::new(request.headers()["homing-home"].to_str().unwrap(), epoch);
+            homing.learn(&Unit::dataset("counter"), &claim).await.unwrap();
+        }
+        Wrong::IsNeverBehind => remove(request.headers_mut(), &["homing-min-position"]),
+        Wrong::AnswersClientsAtItsAddress if at_address => {
+            let signed = request.headers().contains_key("homing-region");
+            remove(request.headers_mut(), &["homing-region", "homing-intent", "homing-dataset"]);
+            if signed {
+                seal(&mut request);
+            }
+        }
+        Wrong::IsAlwaysBehind if request.headers().contains_key("homing-min-position") => {
+            return (StatusCode::SERVICE_UNAVAILABLE, [("homing-behind", "1")]).into_response();
+        }
+        Wrong::ResumesNothing if asks("resume") => return axum_json("{}"),
+        Wrong::GrantsNothing if asks("grant") => return axum_json("{}"),
+        Wrong::IgnoresPauses if asks("pause") => return axum_json(r#"{"positions":{"counter":"0"}}"#),
+        Wrong::PausesForLong if asks("pause") => {
+            let longer = request.uri().to_string().replace("for_ms=300&", "for_ms=60000&");
+            *request.uri_mut() = longer.parse::<Uri>().unwrap();
+            seal(&mut request);
+        }
+        Wrong::GivesAwayWithoutAPause if asks("depose") => {
+            let (from, to) = (query.replace("op=depose", "op=pause"), request.uri().path().to_owned());
+            let mut pause = Request::post(format!("{to}?{from}&for_ms=1000")).body(Body::empty()).unwrap();
+            seal(&mut pause);
+            next.clone().run(pause).await;
+        }
+        Wrong::ForgetsWhatItGaveAway if asks("depose") => return axum_json("{}"),
+        _ => {}
+    }
+    after(wrong, &query, next.run(request).await).await
+}
+
+async fn after(wrong: Wrong, query: &str, mut response: Response) -> Response {
+    let position = response.headers().contains_key("homing-position");
+    match wrong {
+        Wrong::RefusesInSilence => remove(response.headers_mut(), &["homing-wrote"]),
+        Wrong::SaysNoEpoch if position => remove(response.headers_mut(), &["homing-home", "homing-epoch"]),
+        Wrong::ReportsOnePosition if position => {
+            response.headers_mut().insert("homing-position", HeaderValue::from_static("counter=7"));
+        }
+        Wrong::WritesPositionsOtherwise if position => {
+            response.headers_mut().insert("homing-position", HeaderValue::from_static("counter: seven"));
+        }
+        Wrong::PausesForStrangers if query.starts_with("op=pause") => return no_state(response, "not-owner").await,
+        Wrong::ShowsAnotherEpoch if query.starts_with("unit=") => {
+            return axum_json(&body(response).await.replace(r#""epoch":"#, r#""epoch":1"#));
+        }
+        Wrong::TakesPausesTwice if query.starts_with("op=pause") => return no_state(response, "over").await,
+        Wrong::GrantsWhatIsOver if query.starts_with("op=grant") => return no_state(response, "later").await,
+        Wrong::NeedsALeaseAndWritesWithout if query.starts_with("unit=") => {
+            let text = body(response).await;
+            return axum_json(&text.replace(r#""lease_ms":null"#, r#""lease_ms":0"#));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// Says yes where that state would be a no.
+async fn no_state(response: Response, state: &str) -> Response {
+    let status = response.status();
+    let text = body(response).await;
+    if text.contains(&format!("{state:?}")) { axum_json(r#"{"positions":{}}"#) } else { (status, text).into_response() }
+}
+
+async fn body(response: Response) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 10_000).await.unwrap_or(Bytes::new()).to_vec()).unwrap()
+}
+
+fn axum_json(text: &str) -> Response {
+    ([("content-type", "application/json")], text.to_owned()).into_response()
+}
+
+fn remove(headers: &mut HeaderMap, names: &[&str]) {
+    for name in names {
+        headers.remove(*name);
+    }
+}
+
+fn seal(request: &mut Request) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now = u64::try_from(now).unwrap();
+    let signature = sign(KEY, request.method(), request.uri(), request.headers(), now).unwrap();
+    request.headers_mut().insert("homing-signature", signature.parse().unwrap());
+}
+
+/// Starts an origin, which stays until the test's process ends.
+fn start(wrong: Wrong) -> SocketAddr {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, routes(wrong)).await.unwrap();
+        });
+    });
+    receiver.recv().unwrap()
+}
+
+fn hold(wrong: Wrong, more: &[&str]) -> Run {
+    let origin = format!("http://{}", start(wrong));
+    let mut arguments =
+        vec!["conformance", &origin, "--path", "/counter", "--dataset", "counter", "--region", "us", "--key", KEY];
+    arguments.extend(more);
+    homing(Path::new("."), &arguments)
+}
+
+/// The rules that it breaks.
+fn broken(run: &Run) -> Vec<String> {
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    let failed = |rule: &&Value| rule["finding"] == "fail";
+    report["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(failed)
+        .map(|rule| rule["rule"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_right_origin_keeps_every_rule() {
+    let run = hold(Wrong::Nothing, &[]);
+    assert!(run.out.ends_with("31 kept, 0 broken, 0 not applicable\n"), "{}", run.out);
+    assert_eq!((run.status, run.err.as_str()), (0, ""));
+}
+
+#[test]
+fn whatever_is_wrong_is_caught_by_its_rule() {
+    let all = [
+        (Wrong::HealthIsSlow, "health"),
+        (Wrong::HasNoFence, "lower-epoch"),
+        (Wrong::HasNoFence, "other-home"),
+        (Wrong::ComparesNamesOnly, "deposed"),
+        (Wrong::RefusesInSilence, "wrote-nothing"),
+        (Wrong::ChecksNoSignature, "unsigned"),
+        (Wrong::SignsForAnybody, "forged"),
+        (Wrong::SignsForAnybody, "stale"),
+        (Wrong::BelievesTheUnsigned, "unsigned-claim"),
+        (Wrong::ReportsOnePosition, "position-grows"),
+        (Wrong::WritesPositionsOtherwise, "position"),
+        (Wrong::SaysNoEpoch, "position-owner"),
+        (Wrong::IsNeverBehind, "behind"),
+        (Wrong::IsAlwaysBehind, "read-your-write"),
+        (Wrong::ComparesLengths, "position-epoch"),
+        (Wrong::ComparesLengths, "reached"),
+        (Wrong::AnswersClientsAtItsAddress, "authority-only"),
+        (Wrong::ShowsAnotherEpoch, "look"),
+        (Wrong::IgnoresPauses, "pause"),
+        (Wrong::PausesForStrangers, "pause-owner"),
+        (Wrong::ResumesNothing, "resume"),
+        (Wrong::AnswersPausesAtOnce, "pause-drains"),
+        (Wrong::TakesPausesTwice, "pause-number"),
+        (Wrong::PausesForLong, "pause-ends"),
+        (Wrong::GivesAwayWithoutAPause, "depose-paused"),
+        (Wrong::ForgetsWhatItGaveAway, "depose"),
+        (Wrong::GrantsNothing, "grant"),
+        (Wrong::GrantsWhatIsOver, "grant-later"),
+        (Wrong::NeedsALeaseAndWritesWithout, "lease"),
+    ];
+    let runs: Vec<_> = all.map(|(wrong, rule)| (wrong, rule, thread::spawn(move || hold(wrong, &["--json"])))).into();
+    for (wrong, rule, run) in runs {
+        let run = run.join().unwrap();
+        let broken = broken(&run);
+        assert!(
+            run.status == 1 && broken.iter().any(|name| name == rule),
+            "{wrong:?} is not caught by {rule}, only by {broken:?}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_tried_says_why() {
+    let origin = format!("http://{}", start(Wrong::Nothing));
+    let run = homing(Path::new("."), &["conformance", &origin]);
+    assert!(
+        run.out.contains("n/a   owner            no --path and --dataset were named, so nothing was written"),
+        "{}",
+        run.out
+    );
+    assert_eq!(run.status, 0);
+    let nobody = homing(
+        Path::new("."),
+        &["conformance", "http://127.0.0.1:1", "--path", "/", "--dataset", "x", "--region", "us"],
+    );
+    assert!(nobody.status == 1 && nobody.out.starts_with("FAIL  health"), "{}", nobody.out);
+    let wrong = homing(Path::new("."), &["conformance", "127.0.0.1", "--key", "short"]);
+    assert_eq!(
+        (wrong.status, wrong.err.as_str()),
+        (2, "error: the origin is \"127.0.0.1\"; expected http://… or https://…\n")
+    );
+}

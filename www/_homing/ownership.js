@@ -1,0 +1,51 @@
+// Who owns what by the authority's word: changes under way and lately, and who has yet to hear of one.
+import { NONE, ago, el, list, number, span, word } from "./dom.js";
+import { MARKS } from "./regions.js";
+
+const SHOWN = 8;
+const COLUMNS = ["Change", "Of", "From", "To", "State", "By", "Writes waited"];
+
+const isOver = (change) => Number.isFinite(change.ended);
+
+function level(change) {
+  if (!isOver(change)) return "warn";
+  return change.phase === "aborted" || change.failed > 0 ? "bad" : "good";
+}
+
+/** A subject's id is long, and nobody reads it. */
+const unit = (change) => {
+  const name = word(change.unit ?? (change.subjects === null ? "all" : `all: ${change.subjects} subjects`));
+  return name.startsWith("~") ? el("code", { title: name }, `${name.slice(0, 9)}…`) : name;
+};
+
+function row(change) {
+  const mark = level(change);
+  const cells = [
+    el("span", { title: word(change.reason) }, word(change.id), " ", el("span", { class: "muted" }, ago(change.began))),
+    unit(change),
+    word(change.from) || NONE,
+    el("b", null, word(change.to)),
+    el("span", { class: mark === "good" ? "" : mark }, `${MARKS[mark]} ${change.phase ?? (isOver(change) ? "done" : "sweeping")}: ${word(change.says)}`),
+    word(change.actor),
+    typeof change.paused_for === "number" ? span(change.paused_for) : NONE,
+  ];
+  return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+}
+
+const untold = ({ region, unit, home }) => el("li", null, `${word(region)} has yet to hear that ${word(home)} owns ${word(unit)}`);
+
+/** Whether something is under way, and is worth looking at more often. */
+export const isBusy = (shown) => [...list(shown?.changes), ...list(shown?.sweeps)].some((change) => !isOver(change));
+
+/** The table of changes. */
+export function ownership(shown) {
+  const all = [...list(shown.sweeps), ...list(shown.changes).filter((change) => !change.sweep || !isOver(change))];
+  const rows = all.sort((one, other) => other.began - one.began).slice(0, SHOWN).map(row);
+  const told = list(shown.untold);
+  const rest = told.length ? el("ul", { class: "small warn empty" }, told.map(untold)) : "";
+  const about = el("p", { class: "muted small empty" }, `View ${number(shown.version)}. Orders are given with the command: `, el("code", null, "homing promote DATASET --to REGION"), ".");
+  if (!rows.length) return [el("p", { class: "muted empty" }, "No home was ever moved: all are as wrangler.toml says."), rest, about];
+  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
+  const table = el("table", { class: "stack", role: "table", "aria-labelledby": "ownership-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+  return [table, rest, about];
+}
