@@ -124,8 +124,8 @@ async fn pause<S: EpochStore, A: Application>(
     }
     let mut positions = Map::new();
     for dataset in homing.application().within(unit) {
-        if let Some(copy) = homing.copy(&dataset, unit).await? {
-            positions.insert(dataset, copy.position.into());
+        if let Some(position) = homing.settled(&dataset, unit).await? {
+            positions.insert(dataset, position.into());
         }
     }
     Ok((StatusCode::OK, json!({ "positions": positions })))

@@ -58,21 +58,36 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// The layer asks before a read and after it, and after a write, so handlers need not. That is right for a handler which
     /// has committed, or read all it will read, when its response begins.
+    ///
+    /// That is enough where each owner's log is counted by itself. Where a copy can know of a new owner and have nothing of its log
+    /// yet, as in PostgreSQL's streaming replication, write [`mark`](Application::mark) instead.
     fn position(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
         let _ = part;
         async { Ok(None) }
     }
 
+    /// How far this copy is, and in whose log: by default its [`position`](Application::position), in the log of the owner that
+    /// it knows.
+    fn mark(&self, part: Part<'_>) -> impl Future<Output = Result<Option<Mark>, Failure>> + Send {
+        async move {
+            let position = self.position(part).await?;
+            Ok(part.owner.cloned().zip(position).map(|(owner, position)| Mark { owner, position }))
+        }
+    }
+
+    /// How far a new owner has to come, asked at the old one while its writes are paused: all that was written must lie before
+    /// it, and a copy must be sure to get there though nothing is written any more. By default [`mark`](Application::mark)'s
+    /// position; PostgreSQL's log may end in what is sent with the next commit only.
+    fn settled(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        async move { Ok(self.mark(part).await?.map(|mark| mark.position)) }
+    }
+
     /// Whether this copy has all of that log up to there. A length alone proves nothing: after a promotion there are two
-    /// logs with one beginning. By default the ownership that this copy knows must be that very one, and
-    /// [`position`](Application::position) at least as far.
+    /// logs with one beginning. By default [`mark`](Application::mark) must be in that very log, and at least as far.
     fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {
         async move {
-            if part.owner != Some(&mark.owner) {
-                return Ok(false);
-            }
-            let at = self.position(part).await?;
-            Ok(at.is_some_and(|at| position::reaches(&at, &mark.position)))
+            let at = self.mark(part).await?.filter(|at| at.owner == mark.owner);
+            Ok(at.is_some_and(|at| position::reaches(&at.position, &mark.position)))
         }
     }
 
@@ -122,6 +137,14 @@ impl<A: Application> Application for Arc<A> {
 
     fn position(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
         A::position(self, part)
+    }
+
+    fn mark(&self, part: Part<'_>) -> impl Future<Output = Result<Option<Mark>, Failure>> + Send {
+        A::mark(self, part)
+    }
+
+    fn settled(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
+        A::settled(self, part)
     }
 
     fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {

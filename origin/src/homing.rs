@@ -48,13 +48,6 @@ pub struct Homing<S, A> {
     pub(crate) shared: Arc<Shared<S, A>>,
 }
 
-/// How far a copy is, and by which ownership that counts.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Copy {
-    pub(crate) owner: Option<Ownership>,
-    pub(crate) position: String,
-}
-
 pub(crate) struct Shared<S, A> {
     pub(crate) here: Arc<str>,
     pub(crate) keys: Keys,
@@ -162,28 +155,47 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     }
 
     /// How far this copy of what is asked for is now.
-    pub(crate) async fn copy_of(&self, asked: &Asked) -> Option<Copy> {
+    pub(crate) async fn copy_of(&self, asked: &Asked) -> Option<Mark> {
         self.copy(asked.dataset.as_deref()?, &asked.unit()?).await.ok()?
     }
 
     /// How far this copy of a part is now. The ownership is read first: a position counts by one that was known by then.
-    pub(crate) async fn copy(&self, dataset: &str, unit: &Unit) -> Result<Option<Copy>, Failure> {
+    pub(crate) async fn copy(&self, dataset: &str, unit: &Unit) -> Result<Option<Mark>, Failure> {
         let owner = self.shared.store.standing(unit).await?.owner;
-        let part = Part { dataset, unit, owner: owner.as_ref() };
-        let position = self.shared.application.position(part).await?;
-        Ok(position.map(|position| Copy { owner, position }))
+        self.shared.application.mark(Part { dataset, unit, owner: owner.as_ref() }).await
     }
 
-    /// Whether this copy may answer the read; asked before the read's snapshot is taken.
-    pub(crate) async fn may_answer(&self, asked: &Asked) -> Result<(), Refusal> {
-        let (Some(wanted), Some(dataset), Some(unit)) = (&asked.min_position, &asked.dataset, asked.unit()) else {
-            return Ok(());
+    /// How far a new owner has to come, while writes are paused here.
+    pub(crate) async fn settled(&self, dataset: &str, unit: &Unit) -> Result<Option<String>, Failure> {
+        let owner = self.shared.store.standing(unit).await?.owner;
+        self.shared.application.settled(Part { dataset, unit, owner: owner.as_ref() }).await
+    }
+
+    /// Passes a read that this copy may answer, and says how far the copy is; asked before the read's snapshot is taken.
+    pub(crate) async fn admit_read(&self, asked: &Asked) -> Result<Option<Mark>, Refusal> {
+        let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return Ok(None) };
+        let as_home = asked.claim.as_ref().filter(|claim| claim.home == self.region());
+        let owner = match self.shared.store.standing(&unit).await {
+            Ok(standing) => standing.owner,
+            Err(_) if asked.min_position.is_some() => return Err(Refusal::Behind),
+            Err(error) if as_home.is_some() => return Err(Refusal::unknown(error)),
+            Err(_) => return Ok(None),
         };
-        let claim = asked.claim.clone().ok_or(Refusal::Behind)?;
-        match self.reached(dataset, &unit, &Mark { owner: claim, position: wanted.clone() }).await {
-            Ok(true) => Ok(()),
-            _ => Err(Refusal::Behind),
+        // Whoever asks the home wants all that was acknowledged, wherever that was.
+        if let (Some(claim), Some(owner)) = (as_home, &owner)
+            && owner.home != self.region()
+            && owner.epoch > claim.epoch
+        {
+            return Err(Refusal::Misdirected(owner.clone()));
         }
+        let part = Part { dataset, unit: &unit, owner: owner.as_ref() };
+        if let Some(wanted) = &asked.min_position {
+            let mark = Mark { owner: asked.claim.clone().ok_or(Refusal::Behind)?, position: wanted.clone() };
+            if !self.shared.application.reached(part, &mark).await.unwrap_or(false) {
+                return Err(Refusal::Behind);
+            }
+        }
+        Ok(self.shared.application.mark(part).await.unwrap_or(None))
     }
 
     pub(crate) async fn reached(&self, dataset: &str, unit: &Unit, mark: &Mark) -> Result<bool, Failure> {

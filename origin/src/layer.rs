@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Application, Asked, EpochStore, Homing, Intent, Permit, Refusal, address, asked::COVERED, health, homing::Copy,
+    Application, Asked, EpochStore, Homing, Intent, Mark, Permit, Refusal, address, asked::COVERED, health,
     refusal::json_response, say,
 };
 
@@ -107,7 +107,7 @@ struct Passed {
     /// Of a write that has a fence to pass: it is in flight.
     permit: Option<Permit>,
     /// Of a read: how far this copy was before it.
-    copy: Option<Copy>,
+    copy: Option<Mark>,
 }
 
 impl<S: EpochStore, A: Application> Homing<S, A> {
@@ -148,19 +148,18 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         }
     }
 
-    async fn admit(&self, asked: &Asked) -> Result<(Option<Permit>, Option<Copy>), Refusal> {
+    async fn admit(&self, asked: &Asked) -> Result<(Option<Permit>, Option<Mark>), Refusal> {
         if asked.intent == Intent::Write {
             return match asked.fenced() {
                 Some(unit) => Ok((Some(self.enter(asked, &unit).await?), None)),
                 None => Ok((None, None)),
             };
         }
-        self.may_answer(asked).await?;
-        Ok((None, self.copy_of(asked).await))
+        Ok((None, self.admit_read(asked).await?))
     }
 
     /// Says how far this copy is by now, and how far behind its peers.
-    async fn after(&self, asked: &Asked, before: Option<Copy>, headers: &mut HeaderMap) {
+    async fn after(&self, asked: &Asked, before: Option<Mark>, headers: &mut HeaderMap) {
         headers.extend(say::lag(&self.shared.application.peers()));
         // What a handler has said itself stands.
         if headers.contains_key("homing-position") || headers.contains_key("homing-home") {
@@ -169,7 +168,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         let (Some(copy), Some(dataset)) = (self.copy_of(asked).await, &asked.dataset) else { return };
         let least = before.filter(|before| before.owner == copy.owner).map(|before| before.position);
         headers.extend([say::position(dataset, &copy.position, least.as_deref())]);
-        headers.extend(copy.owner.iter().flat_map(say::ownership));
+        headers.extend(say::ownership(&copy.owner));
     }
 }
 

@@ -157,10 +157,15 @@ async fn reached_is_a_matter_of_the_epoch_and_then_of_the_length() {
         ("reached=catalog&of=us&epoch=2&position=1", false),
         ("reached=catalog&of=us&epoch=4&position=0", false),
         ("reached=catalog&of=eu&epoch=3&position=0", false),
-        ("reached=cart&unit=~ada&of=us&epoch=1&position=0", false),
     ] {
         assert_eq!(region.get(query).await, (200, json!({ "reached": expected, "position": "1" })), "{query}");
     }
+    let of_nobody = region.get("reached=cart&unit=~ada&of=us&epoch=1&position=0").await;
+    assert_eq!(
+        of_nobody,
+        (200, json!({ "reached": false, "position": null })),
+        "nobody knows in whose log it would be"
+    );
     region.post("op=grant&unit=~ada@1").await;
     assert_eq!(region.get("reached=cart&unit=%7Eada&of=us&epoch=1&position=0").await.1["reached"], true);
     assert_eq!(region.get("reached=catalog&of=us&epoch=3").await.0, 400);

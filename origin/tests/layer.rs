@@ -128,6 +128,17 @@ async fn a_copy_that_is_behind_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_read_that_was_sent_to_the_home_is_not_answered_by_one_that_is_none() {
+    let region = region();
+    let by = |home, epoch| region.send(read(&[("homing-home", home), ("homing-epoch", epoch)]));
+    assert_eq!(by("us", "3").await.status, 200);
+    assert_eq!(region.write("eu", 4).await.status, 421, "it hears of the new home");
+    assert_eq!(by("us", "3").await.owner(), (421, Some("eu"), Some("4")));
+    assert_eq!(by("eu", "4").await.status, 200, "sent to it as to any copy");
+    assert_eq!(region.send(read(&[])).await.status, 200);
+}
+
+#[tokio::test]
 async fn handlers_find_what_was_asked() {
     let region = region();
     let headers =
@@ -153,4 +164,10 @@ fn the_example_of_the_readme_is_the_one_that_is_compiled() {
     let example = include_str!("../examples/minimal.rs");
     let code = &example[example.find("use std").unwrap()..];
     assert!(include_str!("../README.md").contains(code), "copy examples/minimal.rs into README.md");
+    let example = include_str!("../examples/postgres.rs");
+    let (from, to) = (example.find("impl Application").unwrap(), example.find("\nasync fn show").unwrap());
+    assert!(
+        include_str!("../README.md").contains(&example[from..to]),
+        "copy it from examples/postgres.rs into README.md"
+    );
 }

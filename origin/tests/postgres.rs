@@ -12,11 +12,11 @@ use std::{
 };
 
 use homing_origin::{
-    Application, Asked, EpochStore, Failure, Homing, Ownership, Refusal, Settings, Unit,
-    store::postgres::{Postgres, SCHEMA, fence},
+    Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit,
+    store::postgres::{Postgres, SCHEMA, fence, mark, promote, settled},
 };
 use support::{Region, keeps_standings, region_over};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Config, NoTls};
 
 fn server(variable: &str) -> Config {
@@ -33,14 +33,14 @@ async fn connect(config: &Config) -> Client {
 async fn database(name: &str) -> Config {
     let mut config = server("HOMING_TEST_POSTGRES");
     connect(&config).await.batch_execute(&format!("create schema {name}")).await.unwrap();
-    config.options(format!("-c search_path={name}"));
+    config.options(format!("-c search_path={name}")).application_name(name);
     let client = connect(&config).await;
     client.batch_execute(&format!("{SCHEMA}; create table written (id serial)")).await.unwrap();
     config
 }
 
 fn region(config: &Config) -> Region<Postgres<NoTls>> {
-    region_over(Settings::new("us"), Postgres::new(config, NoTls))
+    region_over(Settings::new("us"), Postgres::new("us", config, NoTls))
 }
 
 /// What a handler is given.
@@ -55,7 +55,7 @@ async fn written(client: &Client) -> i64 {
 
 #[tokio::test]
 async fn it_keeps_what_every_store_keeps() {
-    keeps_standings(&Postgres::new(&database("standings").await, NoTls)).await;
+    keeps_standings(&Postgres::new("us", &database("standings").await, NoTls)).await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_pause_waits_for_transactions_of_other_processes_and_those_wait_for_no
 async fn first_assignments_at_the_same_moment_agree() {
     let config = database("assignments").await;
     let homes = ["us", "eu", "ap", "us", "eu", "ap"];
-    let stores = homes.map(|_| Postgres::new(&config, NoTls));
+    let stores = homes.map(|_| Postgres::new("us", &config, NoTls));
     let unit = Unit::subject("ada");
     let claims = homes.map(|home| Ownership::new(home, 1));
     let (a, b, c, d, e, f) = tokio::join!(
@@ -119,7 +119,7 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
     for _ in 0..3 {
         let (config, asked, unit, over) = (config.clone(), asked.clone(), unit.clone(), Arc::clone(&over));
         writers.push(tokio::spawn(async move {
-            let layer = region_over(Settings::new("us"), Postgres::new(&config, NoTls));
+            let layer = region_over(Settings::new("us"), Postgres::new("us", &config, NoTls));
             let mut client = connect(&config).await;
             while !over.load(Ordering::SeqCst) {
                 let permit = layer.homing.enter(&asked, &unit).await;
@@ -152,15 +152,87 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
     assert!(outcomes.iter().all(|count| *count > 0), "late and in time: {outcomes:?}");
 }
 
-/// The application at the standby: a grant promotes it.
-struct Standby(Client);
+/// Shared locks of a row do not queue: a pause that waits for some would be overtaken by others, for as long as writers come.
+#[tokio::test]
+async fn a_pause_is_not_overtaken_by_writers_that_come_after_it() {
+    let config = database("overtaken").await;
+    let (region, unit) = (region(&config), Unit::dataset("catalog"));
+    let asked = asked(&region).await;
+    let [mut first, mut second, looks] = [connect(&config).await, connect(&config).await, connect(&config).await];
+    let before = first.transaction().await.unwrap();
+    assert_eq!(fence(&before, &asked, &unit).await.unwrap(), Ok(()));
+    let waits = async |count: i64| {
+        let sql = "select count(distinct pid) from pg_locks join pg_stat_activity using (pid)
+            where not granted and application_name = 'overtaken'";
+        while looks.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) < count {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let pausing = async { region.post("op=pause&id=1&for_ms=60000&unit=catalog@1").await.0 };
+    let overtaking = async {
+        waits(1).await;
+        let after = second.transaction().await.unwrap();
+        fence(&after, &asked, &unit).await.unwrap()
+    };
+    let released = async {
+        timeout(Duration::from_secs(3), waits(2)).await.ok();
+        before.commit().await.unwrap();
+    };
+    let (paused, refused, ()) = tokio::join!(pausing, overtaking, released);
+    assert!(matches!(refused, Err(Refusal::Paused(_))), "it came after the pause, so the pause counts: {refused:?}");
+    assert_eq!(paused, 200);
+}
 
-impl Application for Standby {
-    async fn granted(&self, _: &Unit, _: &Ownership) -> Result<(), Failure> {
-        let promote = "select not pg_is_in_recovery() or pg_promote(true, 30)";
-        let done: bool = self.0.query_one(promote, &[]).await?.get(0);
-        if done { Ok(()) } else { Err("the standby was not promoted within 30 s".into()) }
+/// The application on a copy, as an example's would be.
+struct Copy(Client);
+
+impl Application for Copy {
+    async fn mark(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
+        Ok(mark(&self.0, part.unit).await?)
     }
+
+    async fn granted(&self, _: &Unit, _: &Ownership) -> Result<(), Failure> {
+        promote(&self.0, Duration::from_secs(30)).await
+    }
+}
+
+/// The old owner learns of the new one before there is anything in the new one's log, and its own goes on: reads prune pages,
+/// vacuum runs, other tables are written.
+#[tokio::test]
+async fn the_old_owners_log_is_not_the_new_owners_however_long_it_is() {
+    let config = database("logs").await;
+    let unit = Unit::dataset("catalog");
+    let copy = Copy(connect(&config).await);
+    let homing = Homing::new(Settings::new("us"), Postgres::new("us", &config, NoTls), copy);
+    homing.learn(&unit, &Ownership::new("us", 1)).await.unwrap();
+    let reached = async |home: &str, epoch: u64, position: &str| {
+        let owner = homing.store().standing(&unit).await.unwrap().owner;
+        let part = Part { dataset: "catalog", unit: &unit, owner: owner.as_ref() };
+        let mark = Mark { owner: Ownership::new(home, epoch), position: position.to_owned() };
+        homing.application().reached(part, &mark).await.unwrap()
+    };
+    assert!(reached("us", 1, "0/1").await);
+    let (held, minute) = (Ownership::new("us", 1), Duration::from_secs(60));
+    homing.store().change(&unit, |standing| standing.pause(&held, 1, minute)).await.unwrap().unwrap();
+    homing.store().change(&unit, |standing| standing.depose(&held, 1, "eu")).await.unwrap().unwrap();
+    assert!(!reached("eu", 2, "0/1").await, "nothing of eu's log is here");
+    assert!(reached("us", 1, "0/1").await, "but all of us's is");
+}
+
+/// A standby gets what is flushed, and a read that writes to the log flushes nothing.
+#[tokio::test]
+async fn what_a_new_owner_has_to_reach_is_on_its_way_to_it() {
+    let config = database("settled").await;
+    let (client, unit) = (connect(&config).await, Unit::dataset("catalog"));
+    let store = Postgres::new("us", &config, NoTls);
+    store.advance(&unit, &Ownership::new("us", 1)).await.unwrap();
+    client.query("select pg_logical_emit_message(false, '', repeat('as a read prunes', 99))", &[]).await.unwrap();
+    let position = settled(&client, &unit).await.unwrap();
+    let flushed = format!("select pg_current_wal_flush_lsn() >= '{position}'");
+    assert!(client.query_one(&flushed, &[]).await.unwrap().get::<_, bool>(0));
+    store.advance(&Unit::dataset("orders"), &Ownership::new("us", 1)).await.unwrap();
+    let refused = settled(&client, &unit).await.unwrap_err().to_string();
+    assert_eq!(refused, "orders is in this database cluster too, and cannot stay when catalog moves");
 }
 
 #[tokio::test]
@@ -172,15 +244,18 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     assert_eq!(old.post("op=depose&id=1&to=eu&unit=catalog@1").await.0, 200);
     let mut there = server("HOMING_TEST_POSTGRES_STANDBY");
     there.options("-c search_path=promotion");
-    let homing = Homing::new(Settings::new("eu"), Postgres::new(&there, NoTls), Standby(connect(&there).await));
+    let homing = Homing::new(Settings::new("eu"), Postgres::new("eu", &there, NoTls), Copy(connect(&there).await));
     let (unit, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
     while homing.store().standing(&unit).await.ok().and_then(|standing| standing.owner).as_ref() != Some(&moved) {
         sleep(Duration::from_millis(10)).await;
     }
+    let mark = async || homing.application().mark(Part { dataset: "catalog", unit: &unit, owner: None }).await.unwrap();
+    assert_eq!(mark().await.unwrap().owner, Ownership::new("us", 1), "so far it is a copy of the old one's log");
     let later = Ownership::new("eu", 3);
     assert!(homing.store().advance(&unit, &later).await.is_err(), "a standby cannot write it down");
     for _ in 0..2 {
         homing.application().granted(&unit, &moved).await.unwrap();
     }
     assert_eq!(homing.store().advance(&unit, &later).await.unwrap(), later, "promoted, it can");
+    assert_eq!(mark().await.unwrap().owner, later, "and from here on it is its own log");
 }

@@ -193,7 +193,8 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
   const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date, durableObjects: { DIRECTORY: { className: "Directory", useSQLite: true }, AUTHORITY: { className: "Authority", useSQLite: true } } };
   // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
   const remote = Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName: "router" }]));
-  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: remote }));
+  const door = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
+  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: remote }));
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port,
@@ -209,6 +210,8 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
   const url = await miniflare.ready;
   return {
     url,
+    /** Where each edge listens; the first is `url`. */
+    doors: [url, ...(await Promise.all(others.map(({ name }) => miniflare.unsafeGetDirectURL(name))))],
     stop,
     homes: () => miniflare.getKVNamespace("HOMES", "router"),
     /** A request to the edge of that number; the first is 1, which also listens at `url`. */

@@ -1,10 +1,11 @@
 // A real PostgreSQL for the tests: one primary and two streaming standbys on loopback, in scratch folders, made new each time.
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { appendFileSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import pg from "pg";
 import { waitUntil } from "../e2e/harness.mjs";
 
@@ -239,6 +240,21 @@ class Cluster {
     await to.promote();
     await from.follow(to);
     await Promise.all([from.start(), ...others.filter((node) => node.process).map((node) => node.follow(to))]);
+  }
+
+  /** Makes a node a standby of that primary though its log has gone on beyond where the primary's began: it forgets that. */
+  async rejoin(node, primary) {
+    // Before the new primary's first checkpoint its control file still has the old timeline, and pg_rewind finds nothing to do.
+    await primary.query("checkpoint");
+    await node.end("SIGINT");
+    const { port, user, password, database } = primary.address;
+    const source = `host=127.0.0.1 port=${port} user=${user} password=${password} dbname=${database}`;
+    const options = { ...this.user, cwd: node.folder };
+    await promisify(execFile)(join(this.programs, "pg_rewind"), ["-D", node.folder, "--source-server", source, "--no-sync"], options);
+    // The settings have come along from there.
+    node.configure({ port: node.port });
+    await node.follow(primary);
+    await node.start();
   }
 
   async stop() {

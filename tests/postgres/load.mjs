@@ -7,7 +7,7 @@ import { Client, root, seal, waitUntil } from "../e2e/harness.mjs";
 import { takeOver } from "./app.mjs";
 
 /** Numbers that look random and are the same for the same seed (mulberry32). */
-function dice(seed) {
+export function dice(seed) {
   let state = seed >>> 0;
   return (sides) => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -20,9 +20,10 @@ function dice(seed) {
 const pick = (roll, from) => from[roll(from.length)];
 
 /** A recording: its lines, and how many operations have ended. */
-class Recording {
+export class Recording {
   lines = [];
   done = 0;
+  underway = new Set();
 
   note(record) {
     this.lines.push(JSON.stringify(record));
@@ -32,39 +33,51 @@ class Recording {
   /** Waits until so many more operations have ended. */
   more(count) {
     const target = this.done + count;
-    return waitUntil(() => this.done >= target || this.over, `${count} more operations`);
+    return waitUntil(() => this.done >= target || this.over, `${count} more operations`, 60_000);
+  }
+
+  /** Waits until all that is under way now has ended. */
+  async calm() {
+    await Promise.all(this.underway);
   }
 }
 
-/** What one request did, as the checker wants it told. */
+/** What one request did, as the checker wants it told; returns the answer. */
 async function operation(client, { session, seq, key, id }, recording) {
   const start = performance.now();
-  const answer = await (id ? client.post(`/lists/${key}`, { id }) : client.get(`/lists/${key}`)).catch(() => undefined);
+  const asking = (id ? client.post(`/lists/${key}`, { id }) : client.get(`/lists/${key}`)).catch(() => undefined);
+  recording.underway.add(asking);
+  const answer = await asking;
+  recording.underway.delete(asking);
   const end = performance.now();
   const region = answer?.headers["homing-region"];
-  const note = { reason: answer?.headers["homing-reason"], status: answer?.status };
+  const header = (name) => answer?.headers[name];
+  const note = { reason: header("homing-reason"), status: answer?.status, outcome: header("homing-write-outcome"), again: header("retry-after") };
   const record = { session, seq, kind: id ? "write" : "read", key, ...(id ? { id } : {}), ...outcome(id, answer), start, end };
   recording.note({ ...record, ...(region ? { region } : {}), note });
+  return answer;
 }
 
 /** One session, one operation after the other, roaming between edges and between places. Some only read; they have had their
  *  sessions from before, since a read starts none. */
-async function session(name, { routers, keys, operations, roll, recording, secret, places, writes }) {
+export async function session(name, { routers, keys, operations = Infinity, roll, recording, secret, places, writes, oneIn = 3 }) {
   const clients = routers.map((router) => new Client(router.url));
   const jar = new Map([["__Host-homing", seal(secret)]]);
   for (const client of clients) client.cookies = jar;
-  for (let seq = 0; seq < operations; seq++) {
+  for (let seq = 0; seq < operations && !recording.over; seq++) {
     const client = pick(roll, clients);
     client.headers["homing-dev-near"] = pick(roll, places);
-    const id = writes && roll(3) === 0 ? `${name}-${seq}` : undefined;
-    await operation(client, { session: name, seq, key: pick(roll, keys), id }, recording);
+    const id = writes && roll(oneIn) === 0 ? `${name}-${seq}` : undefined;
+    const answer = await operation(client, { session: name, seq, key: pick(roll, keys), id }, recording);
+    // Nobody comes back at once who is told to come again; the second that clients are told would be most of a test.
+    if (answer?.headers["retry-after"]) await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 
 /** People without a session, who read once each: nothing is promised to them, and what they get tells the router how far each
  *  copy is. */
-async function passers(name, { routers, keys, operations, roll, recording, places }) {
-  for (let at = 0; at < operations; at++) {
+export async function passers(name, { routers, keys, operations = Infinity, roll, recording, places }) {
+  for (let at = 0; at < operations && !recording.over; at++) {
     const client = new Client(pick(roll, routers).url, pick(roll, places));
     await operation(client, { session: `${name}-${at}`, seq: 0, key: pick(roll, keys) }, recording);
   }
@@ -140,11 +153,16 @@ export async function load(world, { seed = 1, sessions = 12, operations = 60, ke
 }
 
 /** What each region holds once everything is replicated. */
-async function finals(cluster, keys) {
+export async function finals(cluster, keys) {
   const primary = await primaryOf(cluster);
   await Promise.all(cluster.nodes.filter((node) => node !== primary).map((node) => node.catchesUpWith(primary)));
+  return held(cluster.nodes, keys);
+}
+
+/** What these nodes hold now. */
+export async function held(nodes, keys) {
   const lines = [];
-  for (const node of cluster.nodes) {
+  for (const node of nodes) {
     for (const key of keys) {
       const [row] = await node.query("select items from lists where key = $1", [key]);
       lines.push(JSON.stringify({ kind: "final", region: node.name, key, list: row?.items ?? [] }));
