@@ -65,7 +65,10 @@ export class Region {
     this.exited.then(() => (gone = true));
     await waitUntil(async () => {
       if (gone) throw new Error(`region ${this.name} ended at once; is port ${this.port} or ${this.port + 1000} taken?`);
-      return (await fetch(`${this.url}/.well-known/homing`)).ok;
+      // Somebody else's region, on a port that was free a moment ago, is not this one.
+      const { region } = await (await fetch(`${this.url}/.well-known/homing`)).json();
+      if (region !== this.name) throw new Error(`another region answers on port ${this.port}: ${region}`);
+      return true;
     }, `region ${this.name} answers`);
     return this;
   }
@@ -124,6 +127,8 @@ export async function startRegions({ ports, args = [], stdio } = {}) {
 /** An origin of the test's own, for what a demo region does not do. */
 export async function startOrigin(answer) {
   const server = http.createServer(answer);
+  // A connection that is closed for having been idle, just when it is used again, would be a fault that nobody asked for.
+  server.keepAliveTimeout = 600_000;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   started.add(() => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))));
   return `http://127.0.0.1:${server.address().port}`;
