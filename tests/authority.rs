@@ -358,7 +358,7 @@ fn never_all_drained_and_never_a_home_that_nobody_may_write() {
     };
     let (status, why) = say("us", "read-only", false);
     assert_eq!(status, 409);
-    assert!(why.starts_with("\"us\" is the home of \"catalog\", \"orders\""), "{why}");
+    assert!(why.contains("is a home of ") && why.contains("\"orders\"") && why.contains("\"notes\""), "{why}");
     assert_eq!(say("us", "draining", false).0, 200, "what it owns it goes on serving");
     assert_eq!(say("eu", "draining", false).0, 200);
     let last = say("ap", "draining", true);

@@ -4,7 +4,7 @@ import { watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
-import { edit, facts, head } from "./fields.mjs";
+import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { doubt } from "./view.mjs";
 import { abandon, begin, resume } from "homing-wasm";
@@ -25,6 +25,7 @@ export class Drive {
     this.request = request;
     this.env = env;
     this.ctx = ctx;
+    this.fields = Object.create(null); // the request's header fields
     this.held = undefined; // the request's body, where it may be needed twice
     this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
@@ -39,9 +40,9 @@ export class Drive {
     this.cut = undefined; // ends the send that is under way
   }
 
-  async run() {
+  async run(url) {
     try {
-      return await this.steps(call(() => begin(Date.now(), facts(this.request))));
+      return await this.steps(call(() => begin(Date.now(), facts(this.request, url, this.fields))));
     } finally {
       if (!this.storing) this.flight?.land();
     }
@@ -132,7 +133,7 @@ export class Drive {
     this.listening = true;
     const { signal } = this.request;
     if (signal?.aborted) this.gone();
-    else signal?.addEventListener("abort", () => this.gone(), { once: true });
+    else if (signal) signal.onabort = () => this.gone(); // cheaper than a listener
   }
 
   gone() {
@@ -149,8 +150,7 @@ export class Drive {
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
-    const headers = new Headers(this.request.headers);
-    edit(headers, lines, 10);
+    const headers = edited(this.fields, lines, 10);
     const abort = new AbortController();
     this.cut = () => abort.abort();
     let late = false;
@@ -167,12 +167,11 @@ export class Drive {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
-      const said = head(response);
-      const length = response.headers.get("content-length");
+      const { text, length } = head(response);
       if (upgrade === "1") this.body = null;
       else if (length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
-      return `A\n${said}`;
+      return `A\n${text}`;
     } catch (error) {
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.

@@ -21,7 +21,7 @@ export default {
       const url = request.url;
       const path = url.indexOf("/", 8);
       if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);
-      return await new Drive(request, env, ctx).run();
+      return await new Drive(request, env, ctx).run(url);
     } catch (error) {
       if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
       return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");

@@ -1,27 +1,49 @@
-// Between the platform's header fields and the text that crosses into Wasm (see wire.rs).
+// Between the platform's header fields and the text that crosses into Wasm (see wire.rs). Every call into the platform costs
+// about a microsecond, and an iterator over its fields costs several objects for each: so they are read out by `forEach`, once.
 
-/** The facts as text. */
-export function facts(request) {
+/** The facts as text; the fields go into `fields` too, for `edited`. */
+export function facts(request, url, fields) {
   const { method, headers, cf } = request;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
   const accepts = cf?.clientAcceptEncoding;
   let text = "";
   let content = false;
-  for (const [name, value] of headers) {
+  headers.forEach((value, name) => {
+    // Only Set-Cookie comes in several lines.
+    fields[name] = fields[name] === undefined ? value : `${fields[name]}, ${value}`;
     if (name === "content-length" || name === "transfer-encoding") content = true;
     if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;
-  }
+  });
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${request.url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
+  return `${method}\n${url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
 }
 
-/** A response's head as text. */
-export function head(response) {
-  let text = String(response.status);
-  for (const [name, value] of response.headers) text += `\n${name}\n${value}`;
-  return text;
+/** A response's head as text, and the length of its body if it says that. */
+export function head({ status, headers }) {
+  let text = `${status}`;
+  let length = null;
+  headers.forEach((value, name) => {
+    if (name === "content-length") length = value;
+    text += `\n${name}\n${value}`;
+  });
+  return { text, length };
+}
+
+/** Fields with the edits from line `at` on, as a new object without a prototype: cheaper than a list of the platform's. */
+export function edited(fields, lines, at) {
+  const changed = Object.create(null);
+  for (const name in fields) changed[name] = fields[name];
+  for (; lines[at]; at++) {
+    const line = lines[at];
+    const tab = line.indexOf("\t");
+    const name = line.slice(1, tab < 0 ? undefined : tab);
+    const value = line.slice(tab + 1);
+    if (line[0] === "-") delete changed[name];
+    else changed[name] = line[0] === "+" && name in changed ? `${changed[name]}, ${value}` : value;
+  }
+  return changed;
 }
 
 /** Applies edits from line `at` on; returns the place after the empty line that ends them. */

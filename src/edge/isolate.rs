@@ -51,7 +51,7 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
     static REPORT: RefCell<Report> = RefCell::default();
     static CLOCK: RefCell<Clock> = RefCell::new(Clock::new(0));
-    static FLOWS: RefCell<HashMap<u32, Flow>> = RefCell::default();
+    static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
     static NEXT_ID: Cell<u32> = const { Cell::new(1) };
     static ENTROPY: Cell<u64> = const { Cell::new(0) };
@@ -106,7 +106,7 @@ pub(super) fn begin(now: Timestamp, text: &str) -> String {
                 let view = Rc::new(View::capture(&isolate.settings, memory, now));
                 Flow::start(intent, view, memory, now)
             });
-            advance(&isolate, id, flow, step, now)
+            advance(&isolate, id, Box::new(flow), step, now)
         }
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     advance(&isolate, id, flow, step, now)
 }
 
-fn advance(isolate: &Isolate, id: u32, flow: Flow, step: Step, now: Timestamp) -> String {
+fn advance(isolate: &Isolate, id: u32, flow: Box<Flow>, step: Step, now: Timestamp) -> String {
     match step {
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
@@ -159,7 +159,7 @@ fn finish(
     text
 }
 
-fn keep(id: u32, flow: Flow, now: Timestamp) {
+fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
     FLOWS.with_borrow_mut(|flows| {
         if flows.len() >= NEXT_SWEEP.get() {
             flows.retain(|_, flow| flow.forgettable() > now);

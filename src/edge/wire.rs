@@ -22,6 +22,7 @@ use crate::routing::{
     headers::{Edit, Headers},
     problem::Problem,
     settle::{Base, Source, refusal as refusal_parts},
+    text,
     time::millis,
     topology::{Access, Location, Origin},
 };
@@ -98,20 +99,23 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
         }
         Step::Send(attempt) => {
             let (service, base) = match &attempt.origin {
-                Origin::Url(url) => ("", url.clone()),
-                Origin::Service(name) => (name.as_str(), format!("{}://{}", intent.scheme, intent.authority)),
+                Origin::Url(url) => ("", [url.as_str(), "", ""]),
+                Origin::Service(name) => (name.as_str(), [intent.scheme.as_str(), "://", intent.authority.as_str()]),
             };
             let replay = match attempt.replay {
                 Replay::Empty => "e",
                 Replay::Buffered => "b",
                 Replay::Stream => "s",
             };
-            let (timeout, delay, idle) = (millis(attempt.timeout), millis(attempt.delay), millis(attempt.idle));
-            let (method, target, upgrade) = (&attempt.method, &attempt.target, u8::from(attempt.upgrade));
-            let _ = write!(
-                text,
-                "S\n{id}\n{method}\n{service}\n{base}{target}\n{timeout}\n{delay}\n{idle}\n{replay}\n{upgrade}\n"
-            );
+            let [scheme, border, host] = base;
+            text.push_str("S\n");
+            text::number(&mut text, id.into());
+            text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", scheme, border, host, &attempt.target]);
+            for time in [attempt.timeout, attempt.delay, attempt.idle] {
+                text.push('\n');
+                text::number(&mut text, millis(time));
+            }
+            text::all(&mut text, &["\n", replay, if attempt.upgrade { "\n1\n" } else { "\n0\n" }]);
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
         }
         Step::Answer(..) | Step::Finish(_) => {}
@@ -127,14 +131,20 @@ pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, log: Op
 /// Writes the last step.
 pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
     let mut text = String::with_capacity(1024);
-    let _ = writeln!(text, "F\n{}", settlement.status);
-    let _ = match &settlement.source {
-        Source::Origin => writeln!(text, "o"),
-        Source::Copy(at, None) => writeln!(text, "c{at}"),
-        Source::Copy(at, Some(slice)) => writeln!(text, "c{at} {} {}", slice.from, slice.length),
-        Source::CopyHead(at) => writeln!(text, "h{at}"),
-        Source::Own(_) => writeln!(text, "t"),
-    };
+    text.push_str("F\n");
+    text::number(&mut text, settlement.status.into());
+    match &settlement.source {
+        Source::Origin => text.push_str("\no"),
+        Source::Copy(at, slice) => {
+            place(&mut text, "\nc", *at);
+            if let Some(slice) = slice {
+                let _ = write!(text, " {} {}", slice.from, slice.length);
+            }
+        }
+        Source::CopyHead(at) => place(&mut text, "\nh", *at),
+        Source::Own(_) => text.push_str("\nt"),
+    }
+    text.push('\n');
     edits(&mut text, settlement.edits.iter());
     match &settlement.store {
         None => text.push('\n'),
@@ -184,14 +194,19 @@ pub(super) fn refusal(problem: &Problem, access: Access, log: Option<&str>) -> S
     text
 }
 
+fn place(text: &mut String, kind: &str, at: usize) {
+    text.push_str(kind);
+    text::number(text, at as u64);
+}
+
 fn edits<'a>(text: &mut String, changes: impl Iterator<Item = &'a Edit>) {
     for change in changes {
-        let _ = match change {
-            Edit::Remove(name) => writeln!(text, "-{name}"),
-            Edit::Set(name, value) => writeln!(text, "={name}\t{value}"),
-            Edit::Append(name, value) => writeln!(text, "+{name}\t{value}"),
-            Edit::Add(name, value) => writeln!(text, "+{name}\t{value}"),
-        };
+        match change {
+            Edit::Remove(name) => text::all(text, &["-", name, "\n"]),
+            Edit::Set(name, value) => text::all(text, &["=", name, "\t", value, "\n"]),
+            Edit::Append(name, value) => text::all(text, &["+", name, "\t", value, "\n"]),
+            Edit::Add(name, value) => text::all(text, &["+", name, "\t", value, "\n"]),
+        }
     }
     text.push('\n');
 }

@@ -102,10 +102,8 @@ fn strip_connection(headers: &Headers<'_>) -> Edits {
         edits.push(Edit::Remove((*name).to_owned()));
     }
     for named in headers.list("connection") {
-        // A field name is a token; anything else names no field and could upset a strict header list.
-        if !named.eq_ignore_ascii_case("close") && named.bytes().all(is_token) {
-            edits.push(Edit::Remove(named.to_ascii_lowercase()));
-        }
+        let there = headers.0.iter().find(|(name, _)| named.eq_ignore_ascii_case(name) && *name != "close");
+        edits.extend(there.map(|(name, _)| Edit::Remove((*name).to_owned())));
     }
     edits
 }

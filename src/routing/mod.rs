@@ -26,6 +26,7 @@ pub mod session;
 pub mod settle;
 pub mod subject;
 pub mod suggest;
+pub mod text;
 pub mod time;
 pub mod topology;
 pub mod trace;

@@ -5,7 +5,7 @@ use crate::routing::{
     facts::{Facts, Url},
     headers::{Edit, Edits, Headers, strip_request},
     intent::CacheUse,
-    session,
+    session, text,
 };
 
 /// Hop-by-hop and spoofed fields go, then ours are set: `Connection` cannot name ours away.
@@ -44,17 +44,23 @@ pub(super) fn edits(facts: &Facts<'_>, url: &Url<'_>, upgrade: bool, cache: &Cac
 
 /// RFC 7239.
 fn forwarded(client: Option<&str>, url: &Url<'_>) -> String {
-    let from = match client {
-        Some(ip) if ip.contains(':') => format!("for=\"[{ip}]\";"),
-        Some(ip) => format!("for={ip};"),
-        None => String::new(),
-    };
-    format!("{from}host=\"{}\";proto={}", url.authority, url.scheme)
+    let mut field = String::with_capacity(96);
+    match client {
+        Some(ip) if ip.contains(':') => text::all(&mut field, &["for=\"[", ip, "]\";"]),
+        Some(ip) => text::all(&mut field, &["for=", ip, ";"]),
+        None => {}
+    }
+    text::all(&mut field, &["host=\"", url.authority, "\";proto=", url.scheme]);
+    field
 }
 
 fn appended(headers: &Headers<'_>, name: &str, ours: &str) -> String {
-    let before: Vec<_> = headers.all(name).chain([ours]).collect();
-    before.join(", ")
+    let mut field = String::with_capacity(32);
+    for before in headers.all(name) {
+        text::all(&mut field, &[before, ", "]);
+    }
+    field.push_str(ours);
+    field
 }
 
 /// The session is between the client and the edge: the origin gets the cookies without it.
@@ -75,5 +81,12 @@ fn traceparent(entropy: u64) -> String {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) | 1
     };
-    format!("00-{:016x}{:016x}-{:016x}-01", spread(1), spread(2), spread(3))
+    let mut field = String::with_capacity(55);
+    field.push_str("00-");
+    text::hex(&mut field, spread(1));
+    text::hex(&mut field, spread(2));
+    field.push('-');
+    text::hex(&mut field, spread(3));
+    field.push_str("-01");
+    field
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::routing::{
     time::Timestamp,
-    topology::{DatasetId, RegionId, Rule, Topology},
+    topology::{DatasetId, Rule, Topology},
 };
 
 /// How soon what is under way is looked at again, and how soon who has not heard yet is told again, in milliseconds.
@@ -194,68 +194,6 @@ impl Ledger {
         self.replies.push_back(Replied { request, order, status, body: body.clone() });
     }
 
-    /// Says something of a region.
-    ///
-    /// # Errors
-    /// If that would leave no region active, or a dataset without writes.
-    pub(super) fn say(
-        &mut self,
-        order: &Order,
-        (region, state, until): (RegionId, RegionState, Timestamp),
-        topology: &Topology,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let name = &topology.region(region).name;
-        if state != RegionState::Active {
-            self.stays_active_without(name, topology, now)?;
-            if !state.is_writable() && !order.accept_loss {
-                self.owns_nothing(name, topology, state)?;
-            }
-        }
-        if !order.dry_run {
-            let (actor, reason) = (order.actor.clone(), order.reason.clone());
-            self.regions.insert(name.clone(), Said { state: state.token().to_owned(), until: until.0, actor, reason });
-            self.version += 1;
-        }
-        Ok(())
-    }
-
-    fn stays_active_without(&self, region: &str, topology: &Topology, now: Timestamp) -> Result<(), Refusal> {
-        let mut others = topology.regions().map(|(_, other)| other.name.as_str()).filter(|other| *other != region);
-        if others.any(|other| self.state(other, now) == RegionState::Active) {
-            return Ok(());
-        }
-        Err(Refusal::conflict(format!("No region but {region:?} is active. Make another one active first.")))
-    }
-
-    fn owns_nothing(&self, region: &str, topology: &Topology, state: RegionState) -> Result<(), Refusal> {
-        let homes =
-            topology.datasets().filter(|(id, _)| self.owner(*id, topology).is_some_and(|owned| owned.home == region));
-        let names = homes.map(|(_, dataset)| format!("{:?}", dataset.name)).collect::<Vec<_>>().join(", ");
-        if names.is_empty() {
-            return Ok(());
-        }
-        let state = state.token();
-        let remedy = "Promote them first, or say accept_loss: true";
-        Err(Refusal::conflict(format!(
-            "{region:?} is the home of {names}, which nobody could write if it were {state}. {remedy}."
-        )))
-    }
-
-    /// Holds an order against the version that it wants.
-    ///
-    /// # Errors
-    /// If something has changed since.
-    pub(super) fn is_as_expected(&self, order: &Order) -> Result<(), Refusal> {
-        match order.version {
-            Some(version) if version != self.version => Err(Refusal::conflict(format!(
-                "The order is for version {version} of the view, and it is {} by now. Look at it again.",
-                self.version
-            ))),
-            _ => Ok(()),
-        }
-    }
-
     /// Begins a change of owner. One that is there already is none.
     ///
     /// # Errors
@@ -274,21 +212,6 @@ impl Ledger {
     /// Whether the owner of that unit is changing.
     pub(super) fn is_moving(&self, unit: &str) -> bool {
         self.changes.iter().any(|change| change.unit == unit && !change.phase.is_over())
-    }
-
-    /// Whether a region may be given anything new.
-    ///
-    /// # Errors
-    /// If an operator has said that it takes no work.
-    pub(super) fn takes_over(&self, region: &str, now: Timestamp) -> Result<(), Refusal> {
-        match self.state(region, now) {
-            RegionState::Active => Ok(()),
-            state => {
-                let state = state.token();
-                let detail = format!("{region:?} is {state}, and takes over nothing. Make it active first.");
-                Err(Refusal::conflict(detail))
-            }
-        }
     }
 
     /// Takes a change in; of those that are over, only the latest stay.

@@ -13,6 +13,7 @@ mod lease;
 mod ledger;
 mod preflight;
 mod published;
+mod safety;
 mod sweep;
 mod telling;
 mod turn;

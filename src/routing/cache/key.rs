@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::routing::text;
+
 /// What a copy is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
 /// tells apart the variants of one resource stands in the entry itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +14,11 @@ impl CacheKey {
     #[must_use]
     pub fn new(place: &Place<'_>) -> Self {
         let Place { scheme, authority, target, dataset, epoch, subject } = place;
-        let subject = subject.unwrap_or("_");
-        Self(format!("{scheme}://{authority}/_homing/cache/{dataset}/{epoch}/{subject}{target}"))
+        let mut url = String::with_capacity(48 + authority.len() + dataset.len() + target.len());
+        text::all(&mut url, &[scheme, "://", authority, "/_homing/cache/", dataset, "/"]);
+        text::number(&mut url, *epoch);
+        text::all(&mut url, &["/", subject.unwrap_or("_"), target]);
+        Self(url)
     }
 
     /// The key as the URL that the edge's store wants.

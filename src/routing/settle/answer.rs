@@ -1,6 +1,6 @@
 //! Settling an origin's answer.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use super::{
     Asked, CacheState, Ending, Settlement, SignIn, Source, WriteOutcome,
@@ -13,6 +13,7 @@ use crate::routing::{
     headers::{Edit, Edits, strip_response},
     position::Stated,
     reason::Reason,
+    text,
     time::millis,
     topology::Access,
 };
@@ -49,14 +50,17 @@ impl Ending<'_> {
 
     /// `Cache-Status` of a request that was forwarded (RFC 9211 section 2).
     pub(super) fn status_of(&self, status: u16, kept: &Kept) -> String {
-        let mut text = format!("{}; fwd-status={status}", self.forwarded());
-        // Writing to a String cannot fail.
-        let _ = match (&kept.store, kept.refused) {
-            (Some(_), _) => write!(text, "; stored"),
-            (None, Some(why)) if self.cache != CacheState::Method => write!(text, "; detail={}", why.token()),
-            _ => Ok(()),
-        };
-        text
+        let mut field = self.forwarded();
+        field.push_str("; fwd-status=");
+        text::number(&mut field, status.into());
+        match (&kept.store, kept.refused) {
+            (Some(_), _) => field.push_str("; stored"),
+            (None, Some(why)) if self.cache != CacheState::Method => {
+                text::all(&mut field, &["; detail=", why.token()]);
+            }
+            _ => {}
+        }
+        field
     }
 
     /// Ends with what an origin's answer does to the session and the isolate.

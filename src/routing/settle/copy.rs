@@ -1,5 +1,7 @@
 //! Settling a stored copy: as it is, or as an origin has just confirmed it.
 
+use std::time::Duration;
+
 use super::{Asked, Ending, Settlement, SignIn, Source, answer::stale, keep::Kept, session};
 use crate::routing::{
     answer::Answer,
@@ -11,6 +13,7 @@ use crate::routing::{
     headers::{Edit, Edits},
     intent::{CacheUse, Method},
     reason::Reason,
+    text,
     time::Timestamp,
 };
 
@@ -32,18 +35,9 @@ impl Ending<'_> {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
-        let left = i128::from(variant.fresh.as_secs()) - i128::from(age.as_secs());
         let mut edits = own_fields(variant, now);
         edits.extend(self.signature());
-        let collapsed = if self.collapsed { "; collapsed" } else { "" };
-        edits.push(Edit::Set(
-            "cache-status",
-            match self.cache.indulgence() {
-                Some(detail) => format!("homing; hit; ttl={left}; detail={detail}"),
-                None if self.collapsed => format!("homing; fwd=uri-miss{collapsed}; ttl={left}"),
-                None => format!("homing; hit; ttl={left}"),
-            },
-        ));
+        edits.push(Edit::Set("cache-status", self.status_of_copy(variant.fresh, age)));
         let is_stale = self.reason == Reason::CacheStale;
         if is_stale {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
@@ -55,6 +49,20 @@ impl Ending<'_> {
             settlement.carry(&session, intent, view, now);
         }
         settlement
+    }
+
+    /// `Cache-Status` of a copy (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
+    fn status_of_copy(&self, fresh: Duration, age: Duration) -> String {
+        let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.indulgence());
+        let mut field = String::with_capacity(64);
+        let waited = self.collapsed && detail.is_none();
+        let how = if waited { "fwd=uri-miss; collapsed" } else { "hit" };
+        text::all(&mut field, &["homing; ", how, if age > fresh { "; ttl=-" } else { "; ttl=" }]);
+        text::number(&mut field, fresh.abs_diff(age));
+        if let Some(detail) = detail {
+            text::all(&mut field, &["; detail=", detail]);
+        }
+        field
     }
 
     /// The held copy after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,

@@ -18,6 +18,7 @@ use super::{
     problem::Problem,
     reason::Reason,
     subject::SubjectId,
+    text,
     time::{Timestamp, millis},
     topology::RegionId,
     trace::Trace,
@@ -177,7 +178,9 @@ impl Ending<'_> {
 
     /// Why the request was forwarded, for `Cache-Status` (RFC 9211).
     fn forwarded(&self) -> String {
-        format!("{}{}", self.cache.forwarded(), if self.collapsed { "; collapsed" } else { "" })
+        let mut field = String::with_capacity(80);
+        text::all(&mut field, &[self.cache.forwarded(), if self.collapsed { "; collapsed" } else { "" }]);
+        field
     }
 
     /// What every answer says: who made it, and why there.
