@@ -86,8 +86,9 @@ where
             };
             parts.extensions.insert(asked.clone());
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
-            drop(permit);
             homing.after(&asked, copy, response.headers_mut()).await;
+            // A write is in flight until its position is said: a pause answers with one that is no earlier.
+            drop(permit);
             Ok(response)
         })
     }

@@ -3,13 +3,19 @@
 
 mod support;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use homing_origin::{Settings, Unit};
 use http::Method;
 use serde_json::json;
 use support::{KEY, authority, read, region, region_with, signed};
-use tokio::time::{advance, sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{advance, sleep},
+};
 
 #[tokio::test(start_paused = true)]
 async fn an_ownership_moves_without_losing_a_write() {
@@ -40,6 +46,23 @@ async fn an_ownership_moves_without_losing_a_write() {
     ] {
         assert_eq!(region.post(query).await, not_owner, "{query}");
     }
+}
+
+/// A write says where the log is after it, and that must not be beyond what the pause answers.
+#[tokio::test(start_paused = true)]
+async fn a_write_is_in_flight_until_it_has_said_its_position() {
+    let region = region();
+    let hold = Arc::new(Semaphore::new(0));
+    *region.app.0.hold_looks.lock().unwrap() = Some(Arc::clone(&hold));
+    let writing = region.write("us", 3);
+    let pausing = region.post("op=pause&id=1&for_ms=60000&unit=catalog@3");
+    let releasing = async {
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(region.app.0.looks.load(Ordering::SeqCst), 1, "the pause looks after the write has");
+        hold.add_permits(2);
+    };
+    let (wrote, paused, ()) = tokio::join!(writing, pausing, releasing);
+    assert_eq!((wrote.status, paused.0), (200, 200));
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ process.once("exit", () => serving.forEach((child) => child.kill("SIGKILL")));
 export const stopKit = () => serving.forEach((child) => child.kill("SIGKILL"));
 
 /** Starts the application of one region; resolves to where it listens. */
-async function startApp({ name, address }) {
+export async function startApp({ name, address }) {
   const { host, port, user, password, database } = address;
   const env = {
     PATH: process.env.PATH,
@@ -57,10 +57,15 @@ export async function startWorld({ before = {} } = {}) {
 }
 
 /** The command, for that router: resolves to its exit status, its JSON, and all it said. */
-const homing = (router) => (...args) => {
-  const env = { ...process.env, HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" };
+const homing = (router) => (...args) => command({ HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, args);
+
+/** Holds an application against the contract. */
+export const conformance = ({ url }) =>
+  command({ ORIGIN_KEY: KEY }, ["conformance", url, "--path", "/lists/conformance", "--dataset", "lists", "--method", "POST", "--body", '{"id":"x"}']);
+
+function command(env, args) {
   return new Promise((resolve) => {
-    execFile(join(root, "target/debug/homing"), [...args, "--json"], { env, timeout: 60_000 }, (error, out, err) => {
+    execFile(join(root, "target/debug/homing"), [...args, "--json"], { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) => {
       let json;
       try {
         json = JSON.parse(out);
@@ -68,7 +73,7 @@ const homing = (router) => (...args) => {
       resolve({ status: error?.code ?? 0, said: out + err, json });
     });
   });
-};
+}
 
 /** A mistake planted in front of an application: it says of its copy that it has reached whatever it is asked for. */
 export async function alwaysReached({ url }) {

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { stopAll as stopRouters } from "../e2e/harness.mjs";
 import { place } from "./app.mjs";
-import { stopAll as stopClusters } from "./cluster.mjs";
-import { SECRET, alwaysReached, startWorld, stopKit } from "./kit.mjs";
+import { startCluster, stopAll as stopClusters } from "./cluster.mjs";
+import { SECRET, alwaysReached, conformance, startApp, startWorld, stopKit } from "./kit.mjs";
 import { Recording, dice, finals, held, judge, passers, session } from "./load.mjs";
 
 let world;
@@ -138,6 +138,12 @@ test("a copy that does not catch up is not promoted; the old home serves on, and
   onlyWaited(lines);
   const { found, report } = verdict(t, lines);
   assert.equal(found.violations, 0, report);
+});
+
+test("the example of the kit keeps the contract", async () => {
+  const alone = await startCluster(["us"]);
+  const held = await conformance(await startApp(alone.us));
+  assert.equal(held.status, 0, held.said);
 });
 
 test("a new home that says it has caught up, and has not, loses acknowledged writes, and the checker finds them", async (t) => {

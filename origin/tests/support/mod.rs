@@ -36,6 +36,9 @@ pub struct Inner {
     /// Requests wait for this before they write, once it is there.
     pub hold: Mutex<Option<Arc<Semaphore>>>,
     pub asked: Mutex<Option<Asked>>,
+    /// Looks at the position wait for this, once it is there; how many have begun.
+    pub hold_looks: Mutex<Option<Arc<Semaphore>>>,
+    pub looks: AtomicU64,
 }
 
 impl App {
@@ -83,6 +86,11 @@ impl Application for App {
     }
 
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
+        self.0.looks.fetch_add(1, Ordering::SeqCst);
+        let hold = self.0.hold_looks.lock().unwrap().clone();
+        if let Some(hold) = hold {
+            hold.acquire().await.unwrap().forget();
+        }
         Ok(Some(App::position(self).to_string()))
     }
 
