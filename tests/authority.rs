@@ -470,3 +470,106 @@ fn a_forced_promotion_waits_until_the_old_owners_lease_has_run_out() {
     world.settle();
     assert_eq!(world.owner_at("eu", "orders"), owned("eu", 2));
 }
+
+#[test]
+fn a_part_that_is_given_up_holds_no_sweep_up() {
+    let mut world = World::new();
+    let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    let sweep = body["sweep"]["id"].as_str().unwrap().to_owned();
+    let part = body["sweep"]["running"][0].as_str().unwrap().to_owned();
+    assert_eq!(world.change(&part)["phase"], "checking");
+    assert_eq!(world.order(json!({ "command": "abort", "change": part })).0, 202);
+    world.settle();
+    assert_eq!(world.change(&sweep)["says"], "1 done, 1 given up, 0 may not live in eu");
+}
+
+#[test]
+fn a_dry_run_of_giving_up_gives_nothing_up() {
+    let mut world = World::new();
+    world.replicate("orders", "us", "eu");
+    let id = promote(&mut world, json!({}));
+    let (status, body) = world.order(json!({ "command": "abort", "change": id, "dry_run": true }));
+    assert_eq!((status, body["dry_run"].as_bool()), (200, Some(true)));
+    world.settle();
+    assert_eq!(world.change(&id)["phase"], "done");
+}
+
+#[test]
+fn what_may_have_happened_is_not_called_nothing_while_a_lease_lapses() {
+    let mut world = World::leased();
+    world.turn(&json!({ "do": "tick" }));
+    let id = promote(&mut world, json!({}));
+    while world.change(&id)["phase"] != "deposing" {
+        world.do_effect(0, false);
+    }
+    // The old home is deposed, and its answer is lost.
+    let deposed =
+        world.effects.iter().position(|effect| effect["url"].as_str().unwrap_or("").contains("op=depose")).unwrap();
+    world.do_effect(deposed, true);
+    assert_eq!(world.owner_at("us", "orders"), owned("eu", 2));
+    world.order(json!({ "command": "abort", "change": id, "accept_loss": true }));
+    assert_eq!(world.change(&id)["phase"], "lapsing");
+    world.order(json!({ "command": "abort", "change": id }));
+    world.settle();
+    let owner = world.owner_at("eu", "orders");
+    assert!(owner.1 >= 2 && world.owner_at(&owner.0, "orders") == owner, "somebody owns it: {owner:?}");
+}
+
+#[test]
+fn an_authority_that_knows_less_than_the_regions_learns_from_them() {
+    let mut world = World::new();
+    promote(&mut world, json!({}));
+    world.settle();
+    world.ledger = String::new();
+    let id = promote(&mut world, json!({ "to": "ap" }));
+    world.settle();
+    let change = world.change(&id);
+    assert_eq!(change["phase"], "aborted");
+    assert!(change["says"].as_str().unwrap().contains("eu is the home by epoch 2"), "{change}");
+    assert_eq!(world.show()["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }));
+    world.replicate("orders", "eu", "ap");
+    promote(&mut world, json!({ "to": "ap" }));
+    world.settle();
+    assert_eq!(world.owner_at("ap", "orders"), owned("ap", 3));
+}
+
+#[test]
+fn a_home_that_is_not_configured_any_more_can_be_left_by_word() {
+    let mut world = World::new();
+    world.order(json!({ "command": "state", "region": "ap", "state": "active" }));
+    let mut ledger: Value = serde_json::from_str(&world.ledger).unwrap();
+    ledger["datasets"]["orders"] = json!({ "home": "sa", "epoch": 2 });
+    world.ledger = ledger.to_string();
+    let id = promote(&mut world, json!({}));
+    world.settle();
+    assert_eq!(world.change(&id)["says"], "sa does not answer. If it is gone for good, say accept_loss: true");
+    promote(&mut world, json!({ "accept_loss": true }));
+    world.settle();
+    assert_eq!(world.owner_at("eu", "orders"), owned("eu", 3));
+}
+
+#[test]
+fn nobody_moves_as_what_it_is_not() {
+    let mut world = World::new();
+    let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
+    world.directory.assign(&ada, "user", "us");
+    let (_, body) = world.order(json!({ "command": "move", "kind": "tenant", "subject": ada, "to": "ap" }));
+    world.settle();
+    let id = body["change"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.change(&id)["says"], "the subject is a user, not a tenant");
+}
+
+#[test]
+fn a_lease_that_was_given_is_waited_for_though_it_is_shorter_by_now() {
+    let mut world = World::leased();
+    world.turn(&json!({ "do": "tick" }));
+    world.effects.clear();
+    // A deployment without the lease.
+    world.settings = support::settings();
+    world.down = vec!["us"];
+    let id = promote(&mut world, json!({ "accept_loss": true }));
+    while world.change(&id)["phase"] == "checking" {
+        world.do_effect(0, false);
+    }
+    assert_eq!(world.change(&id)["phase"], "lapsing");
+}

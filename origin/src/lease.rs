@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Refusal, Unit};
+use crate::{Refusal, Unit, layer::now};
 
 type Which = Box<dyn Fn(&Unit) -> bool + Send + Sync>;
 
@@ -27,6 +27,8 @@ struct Lease {
     epoch: u64,
     asked: u64,
     until: Instant,
+    /// The same by the clock of the wall: the other one stands still while a machine is suspended.
+    until_wall: u64,
 }
 
 impl Leases {
@@ -45,8 +47,11 @@ impl Leases {
     /// How long the lease holds yet; none if the unit needs no lease.
     pub(crate) fn left(&self, unit: &Unit, epoch: u64) -> Option<Duration> {
         self.which.as_ref().filter(|needs| needs(unit))?;
-        let until = self.held().get(unit).filter(|lease| lease.epoch == epoch).map(|lease| lease.until);
-        Some(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
+        let left = |lease: &Lease| {
+            let by_wall = Duration::from_millis(lease.until_wall.saturating_sub(now()));
+            lease.until.saturating_duration_since(Instant::now()).min(by_wall)
+        };
+        Some(self.held().get(unit).filter(|lease| lease.epoch == epoch).map_or(Duration::ZERO, left))
     }
 
     /// Renews a lease by what was asked at that Unix time, in milliseconds; what was asked before that and comes after it is of
@@ -56,7 +61,8 @@ impl Leases {
         let mut held = self.held();
         let overtaken = held.get(unit).is_some_and(|lease| lease.epoch > epoch || lease.asked > asked);
         if !overtaken {
-            held.insert(unit.clone(), Lease { epoch, asked, until });
+            let until_wall = now().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+            held.insert(unit.clone(), Lease { epoch, asked, until, until_wall });
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 use serde_json::{Value, json};
-use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, Response, Result};
+use worker::{AbortSignal, Date, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, Response, Result};
 
 use super::{
     authority,
@@ -93,7 +93,9 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
     let mut response = match &region.origin {
         Origin::Url(url) => {
             let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
-            let request = Request::new(&format!("{url}{path}"), Method::Get).ok()?;
+            let mut init = RequestInit::new();
+            init.with_redirect(RequestRedirect::Manual);
+            let request = Request::new_with_init(&format!("{url}{path}"), &init).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
         Origin::Service(name) => {

@@ -5,12 +5,23 @@ import { count, directory, list } from "./directory.mjs";
 import { turn } from "./operators.mjs";
 
 const CALL_MS = 5000;
+const ALARM_AGAIN_MS = 30_000;
+// An answer that is longer is none.
+const LONGEST_ANSWER = 64 * 1024;
 // The lines of the audit log that are kept, and that are shown.
 const AUDIT = 10_000;
 const SHOWN = 200;
 
 /** Puts an input to the authority of this deployment. */
 export const ask = async (env, input) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).take(input);
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
 
 export class Authority extends DurableObject {
   constructor(ctx, env) {
@@ -31,19 +42,25 @@ export class Authority extends DurableObject {
       this.sql.exec("insert into ledger values (1, ?1) on conflict do update set text = ?1", ledger);
       this.ledger = ledger;
     }
+    for (const effect of effects) if (effect.do === "audit") this.note(effect.line);
     // What is under way is looked at again, in case this object dies in between. Who comes to look does not put that off.
     const at = Date.now() + wake;
     if (wake && (alarm === null || alarm > at)) await this.ctx.storage.setAlarm(at);
-    for (const effect of effects) this.effect(effect);
+    for (const effect of effects) if (effect.do !== "audit") this.effect(effect);
     return JSON.stringify(reply);
   }
 
   async alarm() {
-    await this.take(JSON.stringify({ do: "tick" }));
+    try {
+      await this.take(JSON.stringify({ do: "tick" }));
+    } catch (error) {
+      // The platform gives an alarm up that fails often, and what is under way would stand still when the cause is mended.
+      complain("the authority's alarm failed", { error: String(error) });
+      await this.ctx.storage.setAlarm(Date.now() + ALARM_AGAIN_MS);
+    }
   }
 
   effect(effect) {
-    if (effect.do === "audit") return this.note(effect.line);
     const done = this[effect.do](effect).then(
       (outcome) => outcome && this.take(JSON.stringify({ do: "heard", tag: effect.tag, ...outcome })),
     );
@@ -55,8 +72,8 @@ export class Authority extends DurableObject {
       const headers = signature ? { "homing-signature": signature } : {};
       const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(CALL_MS) };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      const body = await response.json().catch(() => null);
-      return { status: response.status, body };
+      const text = await response.text();
+      return { status: response.status, body: text.length > LONGEST_ANSWER ? null : parsed(text) };
     } catch (error) {
       return { failed: String(error) };
     }

@@ -39,7 +39,7 @@ export class Directory extends DurableObject {
 
   /** The subject's ownership, or undefined. */
   find(subject) {
-    return this.sql.exec("select home, epoch from homes where subject = ?", subject).toArray()[0];
+    return this.sql.exec("select kind, home, epoch from homes where subject = ?", subject).toArray()[0];
   }
 
   /** Takes in a later ownership; returns what counts then. */

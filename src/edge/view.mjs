@@ -11,8 +11,8 @@ let woken = false;
 /** Leases are renewed by an alarm of the authority, which goes on by itself once somebody has begun it. */
 async function wake(env) {
   if (woken || !Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) return;
-  woken = true;
   await ask(env, JSON.stringify({ do: "tick" }));
+  woken = true;
 }
 
 /** Reads the view anew, if that was not done lately. */

@@ -107,6 +107,17 @@ test("a copy that cannot catch up is not promoted, and the old home serves on", 
   assert.equal((await client.put("/api/catalog/behind", { name: "newer" })).status, 200);
 });
 
+test("a change that is given up is given up, and the command says so", async () => {
+  await catalogAt("us");
+  await regions.eu.control({ cut: ["us"] });
+  await new Client(router.url, "us").put("/api/catalog/given-up", { name: "new" });
+  const begun = await homing("promote", "catalog", "--to", "eu", "--no-wait", "--json");
+  assert.equal(begun.status, 0, begun.err);
+  const given = await homing("abort", begun.json.id, "--reason", "not today", "--json");
+  assert.deepEqual([given.status, given.json?.phase, given.json?.from], [0, "aborted", "us"], given.err);
+  assert.equal((await homing("abort", begun.json.id)).status, 1, "it is over");
+});
+
 test("a dry run says what it would cost and changes nothing", async () => {
   await catalogAt("us");
   const { status, json } = await homing("promote", "catalog", "--to", "ap", "--dry-run", "--json");

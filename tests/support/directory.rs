@@ -21,14 +21,14 @@ impl Directory {
     pub fn answer(&mut self, effect: &Value) -> Option<Value> {
         let text = |key: &str| effect[key].as_str().unwrap_or_default().to_owned();
         match effect["do"].as_str()? {
-            "find" => Some(self.0.get(&text("subject")).map_or(Value::Null, |(_, owned)| said(owned))),
+            "find" => Some(self.0.get(&text("subject")).map_or(Value::Null, said)),
             "record" => {
                 let later = (text("home"), effect["epoch"].as_u64().unwrap());
                 let held = self.0.entry(text("subject")).or_insert_with(|| (text("kind"), (String::new(), 0)));
                 if later.1 > held.1.1 {
                     held.1 = later;
                 }
-                Some(said(&held.1))
+                Some(said(held))
             }
             "count" => Some(json!(self.0.values().filter(|(_, (home, _))| *home == text("home")).count())),
             "list" => {
@@ -41,6 +41,6 @@ impl Directory {
     }
 }
 
-fn said((home, epoch): &Owned) -> Value {
-    json!({ "home": home, "epoch": epoch })
+fn said((kind, (home, epoch)): &(String, Owned)) -> Value {
+    json!({ "kind": kind, "home": home, "epoch": epoch })
 }

@@ -19,6 +19,13 @@ pub(super) fn request_id(actor: &str) -> String {
     format!("{actor:.100}-{micros:x}-{:x}", std::process::id())
 }
 
+/// Whether a URL is of this machine. The whole host counts: `localhost.example.com` is not.
+fn is_here(url: &str) -> bool {
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("");
+    let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    matches!(host.map_or(authority, |(host, _)| host), "localhost" | "127.0.0.1" | "[::1]")
+}
+
 impl Client {
     pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -29,8 +36,7 @@ impl Client {
         }
         let base = format!("{}/_homing/api/", url.trim_end_matches('/'));
         let token = variable("HOMING_TOKEN");
-        let here = ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|here| url.starts_with(here));
-        if token.is_some() && url.starts_with("http://") && !here {
+        if token.is_some() && url.starts_with("http://") && !is_here(&url) {
             return Err(format!("the router's address is {url:?}; the token is sent over https:// only"));
         }
         // A redirect is never followed: the token is for this address alone.
@@ -74,5 +80,25 @@ impl Client {
         let detail = body.get("detail").and_then(Value::as_str).unwrap_or(&text);
         let remedy = if status == 401 { " The command reads it from HOMING_TOKEN." } else { "" };
         Err(format!("{detail}{remedy}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_stays_on_this_machine_where_nothing_is_encrypted() {
+        for here in ["http://localhost", "http://localhost:8787/", "http://127.0.0.1:1", "http://[::1]:8787"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in [
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com:80",
+            "http://me:1@example.com",
+            "http://localhost@example.com",
+        ] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::routing::{
     topology::SubjectKind,
 };
 use client::Client;
+use wait::Wanted;
 
 /// Where the router is, and who asks.
 #[derive(clap::Args)]
@@ -162,12 +163,12 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
                 Some(region) => json!({ "command": "promote-region", "region": region, "to": args.to }),
                 None => json!({ "command": "promote", "dataset": args.dataset, "to": args.to }),
             };
-            order_it(order, &args.saying, args.accept_loss, !args.no_wait)
+            order_it(order, &args.saying, args.accept_loss, end(args.no_wait))
         }
         Operation::Move(args) => match subject(&args.subject) {
             Ok((kind, id)) => {
                 let order = json!({ "command": "move", "kind": kind.token(), "subject": id.as_str(), "to": args.to });
-                order_it(order, &args.saying, args.accept_loss, !args.no_wait)
+                order_it(order, &args.saying, args.accept_loss, end(args.no_wait))
             }
             Err(message) => super::usage(&message),
         },
@@ -176,13 +177,17 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
         Operation::Down(args) => state("down", args),
         Operation::Undrain(args) => {
             let order = json!({ "command": "state", "region": args.region, "state": "active" });
-            order_it(order, &args.saying, false, false)
+            order_it(order, &args.saying, false, Wanted::Done)
         }
         Operation::Abort(args) => {
             let order = json!({ "command": "abort", "change": args.id });
-            order_it(order, &args.saying, args.accept_loss, true)
+            order_it(order, &args.saying, args.accept_loss, Wanted::GivenUp)
         }
     }
+}
+
+fn end(no_wait: bool) -> Wanted {
+    if no_wait { Wanted::Begun } else { Wanted::Done }
 }
 
 fn state(state: &str, args: &State) -> ExitCode {
@@ -190,7 +195,7 @@ fn state(state: &str, args: &State) -> ExitCode {
         return super::usage("--reason is missing: say why, for whoever finds the region like that at 3 am");
     }
     let order = json!({ "command": "state", "region": args.region, "state": state, "for": args.span });
-    order_it(order, &args.saying, args.accept_loss, false)
+    order_it(order, &args.saying, args.accept_loss, Wanted::Done)
 }
 
 /// `user:ada`, `tenant:acme`, `user:#GdAZGkoHV5U4-Bo_P4T8RX`.
@@ -239,7 +244,7 @@ fn look(what: &str, at: &At, show: impl Fn(&Value) -> String) -> ExitCode {
 }
 
 /// Gives an order, and waits for what it began.
-fn order_it(order: Value, saying: &Saying, accept_loss: bool, waits: bool) -> ExitCode {
+fn order_it(order: Value, saying: &Saying, accept_loss: bool, wanted: Wanted) -> ExitCode {
     let client = match Client::new(saying.at.url.as_deref()) {
         Ok(client) => client,
         Err(message) => return super::usage(&message),
@@ -250,7 +255,7 @@ fn order_it(order: Value, saying: &Saying, accept_loss: bool, waits: bool) -> Ex
         );
     }
     let order = with(order, saying, accept_loss);
-    match client.order(&order).and_then(|reply| wait::out(&client, reply, saying.at.json, waits)) {
+    match client.order(&order).and_then(|reply| wait::out(&client, &reply, saying.at.json, wanted)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => failed(&message),

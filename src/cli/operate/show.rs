@@ -39,6 +39,19 @@ pub(super) fn is_done(change: &Value) -> bool {
     }
 }
 
+/// Whether it was given up, or is being undone because it was too late for that.
+pub(super) fn is_given_up(change: &Value) -> bool {
+    match change.get("phase") {
+        Some(phase) => phase == "aborted" || change.get("back") == Some(&Value::Bool(true)) || is_forced_back(change),
+        None => change.get("stopped") == Some(&Value::Bool(true)),
+    }
+}
+
+/// Whether it was given up by word, after which it comes to its end in another way.
+fn is_forced_back(change: &Value) -> bool {
+    change.get("forced") == Some(&Value::Bool(true)) && change.get("committed") == Some(&Value::Bool(true))
+}
+
 /// Where a change is, in a line.
 pub(super) fn progress(change: &Value) -> String {
     let phase = match text(change, "phase") {

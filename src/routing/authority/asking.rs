@@ -1,5 +1,7 @@
 //! What each phase of a change asks for.
 
+use serde_json::Value;
+
 use super::{
     change::{Change, Phase},
     effect::{self, ADDRESS, after, call, tag},
@@ -13,6 +15,10 @@ impl Turn<'_> {
         let now = self.now.0;
         let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else { return };
         change.asked = now;
+        // An old owner that is not configured any more does not answer.
+        if change.phase == Phase::Checking && self.settings.topology.region_named(&change.from).is_none() {
+            change.found.extend(["from", "from-health"].map(|slot| (slot.to_owned(), Value::Null)));
+        }
         let change = change.clone();
         let (old, new) = (change.from.as_str(), change.to.as_str());
         let unit = format!("unit={}@{}", change.unit, change.epoch);
@@ -61,13 +67,17 @@ impl Turn<'_> {
     /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
-            self.effects.push(after(change.wait(), &tag(change, "time")));
+            let waited = self.now.0.saturating_sub(change.since);
+            self.effects.push(after(change.wait().saturating_sub(waited), &tag(change, "time")));
             return;
         };
         let Some(region) = self.region(&change.to) else { return };
         let target = format!(
-            "{ADDRESS}?reached={dataset}&of={}&epoch={}&position={position}&unit={}",
-            change.from, change.epoch, change.unit
+            "{ADDRESS}?reached={dataset}&of={}&epoch={}&position={}&unit={}",
+            change.from,
+            change.epoch,
+            escaped(position),
+            change.unit
         );
         let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
         self.effects.push(asked);
@@ -82,4 +92,11 @@ impl Turn<'_> {
     pub(super) fn region(&self, name: &str) -> Option<RegionId> {
         self.settings.topology.region_named(name)
     }
+}
+
+/// A position is an origin's own word: in a query it must not mean anything else (RFC 3986 section 2.3).
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }

@@ -89,6 +89,8 @@ pub struct Change {
     pub back: bool,
     /// The sweep that it is a part of; empty if it is on its own.
     pub sweep: String,
+    /// Whether the old owner may have been deposed, or a new one been granted: from then on nobody can say that nothing happened.
+    pub committed: bool,
     /// Who wants it.
     pub actor: String,
     /// Why.
@@ -144,6 +146,7 @@ impl Change {
     /// Goes on to another phase.
     pub(super) fn enter(&mut self, phase: Phase, says: impl Into<String>, now: u64) {
         self.phase = phase;
+        self.committed |= matches!(phase, Phase::Deposing | Phase::Granting);
         self.step += 1;
         self.since = now;
         self.says = says.into();

@@ -125,6 +125,10 @@ impl<'a> Fields<'a> {
 
     fn text(&self, key: &str) -> Result<&'a str, Refusal> {
         match self.order.get(key) {
+            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+                let detail = format!("{key} is {text:?}; expected a text without control characters. Leave them out.");
+                Err(Refusal::malformed(detail))
+            }
             Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST_TEXT => Ok(text),
             found => {
                 let found = found.map_or("nothing".to_owned(), Value::to_string);

@@ -98,10 +98,16 @@ impl Turn<'_> {
             Heard::Said(200, owned) => {
                 text(owned, "home").clone_into(&mut change.from);
                 change.epoch = get(owned, "epoch").as_u64().unwrap_or(0);
-                if change.from == change.to {
+                let kind = text(owned, "kind");
+                if !kind.is_empty() && kind != change.kind {
+                    change.enter(Phase::Aborted, format!("the subject is a {kind}, not a {}", change.kind), now);
+                } else if change.from == change.to {
                     change.enter(Phase::Done, "it is there already", now);
-                } else if self.region(&change.from).is_none() {
-                    let says = format!("its home is {:?}, which this topology does not know", change.from);
+                } else if self.region(&change.from).is_none() && !change.forced {
+                    let says = format!(
+                        "its home is {:?}, which this topology does not know; if it is gone for good, say accept_loss: true",
+                        change.from
+                    );
                     change.enter(Phase::Aborted, says, now);
                 } else {
                     change.enter(Phase::Checking, "preflight", now);
@@ -126,7 +132,7 @@ impl Turn<'_> {
                 change.enter(Phase::Waiting, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} refuses to pause: {body}", change.from), now)
+                change.enter(Phase::Aborted, format!("{} refuses to pause: {}", change.from, brief(body)), now)
             }
             _ if now.saturating_sub(change.since) > MOST_PAUSING => {
                 change.enter(Phase::Resuming, format!("{} does not answer", change.from), now);
@@ -170,7 +176,7 @@ impl Turn<'_> {
                 change.enter(Phase::Aborted, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} refuses to be deposed: {body}", change.from), now);
+                change.enter(Phase::Aborted, format!("{} refuses to be deposed: {}", change.from, brief(body)), now);
             }
             other => self.again(change, other),
         }
@@ -189,7 +195,7 @@ impl Turn<'_> {
                 change.enter(Phase::Done, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} knows a later owner: {body}", change.to), now)
+                change.enter(Phase::Aborted, format!("{} knows a later owner: {}", change.to, brief(body)), now)
             }
             other => self.again(change, other),
         }
@@ -198,7 +204,7 @@ impl Turn<'_> {
     fn recording(&mut self, change: &mut Change, heard: &Heard<'_>) {
         match heard {
             Heard::Said(200, owned) if text(owned, "home") != change.to => {
-                let says = format!("the directory knows a later home: {owned}");
+                let says = format!("the directory knows a later home: {}", brief(owned));
                 change.enter(Phase::Aborted, says, self.now.0);
             }
             Heard::Said(200, _) => {
@@ -237,7 +243,7 @@ impl Turn<'_> {
     }
 
     /// A change is over: it is noted, and if it is to be undone, the way back begins.
-    fn over(&mut self, change: &Change) {
+    pub(super) fn over(&mut self, change: &Change) {
         self.effects.push(effect::audit(&json!({
             "at": self.now.0, "change": change.id, "actor": change.actor, "what": change.says, "unit": change.unit,
             "from": change.from, "to": change.to, "phase": change.phase, "paused_ms": change.paused_for,
@@ -268,4 +274,9 @@ impl Turn<'_> {
         );
         self.ask(&id);
     }
+}
+
+/// An answer as people read it, and no more of it than they would.
+fn brief(body: &Value) -> String {
+    body.to_string().chars().take(200).collect()
 }

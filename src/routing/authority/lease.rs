@@ -18,8 +18,9 @@ const SKEW: u64 = 5_000;
 /// A lease is renewed so many times while it lasts.
 const TIMES: u64 = 3;
 
-/// When a lease was renewed last, by dataset. A renewal that may have arrived counts, heard of or not.
-pub(super) type Renewed = BTreeMap<String, u64>;
+/// When a lease was renewed last, and until when, by dataset. A renewal that may have arrived counts, heard of or not; so does one by
+/// a configuration that is not any more.
+pub(super) type Renewed = BTreeMap<String, (u64, u64)>;
 
 impl Turn<'_> {
     /// Renews what is due.
@@ -28,13 +29,13 @@ impl Turn<'_> {
         let leased = topology.datasets().filter_map(|(id, dataset)| Some((id, &dataset.name, millis(dataset.lease?))));
         for (id, name, lease) in leased {
             let last = self.ledger.renewed.get(name).copied();
-            let is_due = last.is_none_or(|last| self.now.0.saturating_sub(last) >= lease / TIMES);
+            let is_due = last.is_none_or(|(last, _)| self.now.0.saturating_sub(last) >= lease / TIMES);
             if !is_due || self.is_taken_away(name) {
                 continue;
             }
             let Some(owned) = self.ledger.owner(id, topology) else { continue };
             let Some(region) = topology.region_named(&owned.home) else { continue };
-            self.ledger.renewed.insert(name.clone(), self.now.0);
+            self.ledger.renewed.insert(name.clone(), self.renewal(last, lease));
             let target = format!("{ADDRESS}?op=renew&unit={name}@{}&{}", owned.epoch, self.term(lease));
             self.effects.push(call(self.settings, region, ("POST", &target), &json!({ "lease": name }), self.now));
         }
@@ -43,8 +44,14 @@ impl Turn<'_> {
     /// The query by which a grant brings the new owner's first lease; nothing where none is needed.
     pub(super) fn first_lease(&mut self, unit: &str) -> String {
         let Some(lease) = self.lease_of(unit) else { return String::new() };
-        self.ledger.renewed.insert(unit.to_owned(), self.now.0);
+        let last = self.ledger.renewed.get(unit).copied();
+        self.ledger.renewed.insert(unit.to_owned(), self.renewal(last, millis(lease)));
         format!("&{}", self.term(millis(lease)))
+    }
+
+    /// A shorter lease does not end a longer one that was given before.
+    fn renewal(&self, last: Option<(u64, u64)>, lease: u64) -> (u64, u64) {
+        (self.now.0, (self.now.0 + lease).max(last.map_or(0, |(_, until)| until)))
     }
 
     /// From when on it lasts, too: one that is late on its way must not last longer.
@@ -54,9 +61,7 @@ impl Turn<'_> {
 
     /// When the old owner has certainly stopped accepting writes, if it does so by itself.
     pub(super) fn lapsed_at(&self, change: &Change) -> Option<u64> {
-        let lease = millis(self.lease_of(&change.unit)?);
-        let last = self.ledger.renewed.get(&change.unit)?;
-        Some(last + lease + SKEW)
+        self.ledger.renewed.get(&change.unit).map(|(_, until)| until + SKEW)
     }
 
     /// Goes on with a change without the old owner: at once, or when its lease has run out.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     change::{Change, Phase},
-    effect::get,
+    effect::{self, get},
+    ledger::Owned,
     turn::Turn,
 };
 
@@ -22,10 +23,12 @@ impl Turn<'_> {
         let health = change.found.get("to-health").unwrap_or(&Value::Null);
         change.lag = get(get(health, "lag_ms"), &change.from).as_u64();
         if let Err(why) = self.judge(change) {
+            change.found.clear();
             return change.enter(Phase::Aborted, why, now);
         }
         let loss = estimate(change);
-        change.found.insert("estimate".to_owned(), loss);
+        // What regions say is as long as they like; no more of it is needed.
+        change.found = [("estimate".to_owned(), loss)].into();
         if change.dry_run {
             let what = if change.forced {
                 "could be taken over, with the loss that is estimated"
@@ -42,9 +45,18 @@ impl Turn<'_> {
         change.enter(Phase::Pausing, format!("{} is asked to pause writes", change.from), now);
     }
 
-    fn judge(&self, change: &Change) -> Result<(), String> {
+    fn judge(&mut self, change: &Change) -> Result<(), String> {
         let (from, to) = (change.from.as_str(), change.to.as_str());
-        let word = |slot: &str| change.found.get(slot).filter(|said| !said.is_null());
+        // Who answers for another region, or with something else, has not answered.
+        let is_of = |said: &&Value, region: &str| {
+            let named = get(said, "region").as_str().is_none_or(|name| name == region);
+            named
+                && get(get(said, "units").get(0).unwrap_or(&Value::Null), "unit") == &Value::from(change.unit.as_str())
+        };
+        let word = |slot: &str| {
+            let region = if slot == "from" { from } else { to };
+            change.found.get(slot).filter(|said| is_of(said, region))
+        };
         let unit = |slot: &str| word(slot).and_then(|said| get(said, "units").get(0)).cloned().unwrap_or(Value::Null);
         if word("to").is_none() {
             return Err(format!("{to} does not answer at its ownership address, so it cannot take over"));
@@ -58,20 +70,34 @@ impl Turn<'_> {
             }
             _ => {}
         }
-        // What the regions have heard of is later than what is written here only if somebody else has changed it.
-        for (slot, region) in [("from", from), ("to", to)] {
+        let later = [("from", from), ("to", to)].into_iter().find_map(|(slot, region)| {
             let said = unit(slot);
-            let epoch = get(&said, "epoch").as_u64().unwrap_or(0);
-            if epoch > change.epoch {
-                let home = get(&said, "home").as_str().unwrap_or("nobody");
-                return Err(format!(
-                    "{region} says that the home is {home} by epoch {epoch}, and the authority knows of epoch {} only; \
-                     a forced change of it by hand must be told to the authority first",
-                    change.epoch
-                ));
-            }
+            let epoch = get(&said, "epoch").as_u64().filter(|epoch| *epoch > change.epoch)?;
+            let home = self.region(get(&said, "home").as_str()?)?;
+            Some((region, self.settings.topology.region(home).name.clone(), epoch))
+        });
+        match later {
+            Some((region, home, epoch)) => Err(self.take_in(change, region, home, epoch)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The regions know of a later owner: this authority has lost its ledger, or began after them. It learns from them.
+    fn take_in(&mut self, change: &Change, region: &str, home: String, epoch: u64) -> String {
+        let says = format!(
+            "{region} says that {home} is the home by epoch {epoch}, and the authority knew of epoch {} only. It has taken that in; \
+             order it again",
+            change.epoch
+        );
+        if change.subject().is_some() {
+            let later = Change { to: home, epoch: epoch - 1, ..change.clone() };
+            self.effects.push(effect::record(&later, &Value::Null));
+        } else {
+            self.ledger.datasets.insert(change.unit.clone(), Owned { home, epoch });
+            self.ledger.version += 1;
+            self.publish();
+        }
+        says
     }
 }
 

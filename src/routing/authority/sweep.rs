@@ -196,6 +196,8 @@ impl Turn<'_> {
     }
 
     fn go_on(&mut self, mut sweep: Sweep) {
+        // It may have been drained meanwhile.
+        sweep.stopped |= self.ledger.takes_over(&sweep.to, self.now).is_err();
         while !sweep.stopped && sweep.running.len() < AT_ONCE {
             let Some((subject, kind)) = sweep.waiting.pop() else { break };
             match self.part(&sweep, &subject, &kind) {
@@ -247,6 +249,9 @@ impl Turn<'_> {
         let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
         if !sweep.is_on() {
             return Some(Err(Refusal::conflict(format!("{id} is over: {}", sweep.says))));
+        }
+        if order.dry_run {
+            return Some(Ok((200, json!({ "says": format!("{id} would be stopped"), "dry_run": true }))));
         }
         sweep.stopped = true;
         self.note(order, &format!("{id} is stopped"));

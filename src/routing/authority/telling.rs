@@ -1,6 +1,8 @@
 //! Telling regions of an ownership that they have no part in making: above all a former owner that was not there when it was
 //! deposed, and would go on as if nothing had been (a zombie primary).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,8 +15,10 @@ use super::{
 /// How long a region is told again and again, and how often, in milliseconds.
 const FOR: u64 = 72 * 3_600_000;
 const AGAIN: u64 = 30_000;
-/// The most that is kept: what is older is learned from the next write that comes.
-const MOST: usize = 200;
+/// The most that is kept.
+const MOST: usize = 4_000;
+/// How many calls to one region are under way at a time: the others of the authority need connections too.
+const AT_ONCE: usize = 2;
 
 /// A region that has yet to hear of an ownership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +46,9 @@ impl Turn<'_> {
             return;
         }
         self.ledger.untold.retain(|untold| untold.unit != change.unit);
-        let others = self.settings.topology.regions().filter(|(_, region)| region.name != change.to);
+        // Of a subject the others hear in the log of the new owner.
+        let is_told = |name: &str| name != change.to && (change.subject().is_none() || name == change.from);
+        let others = self.settings.topology.regions().filter(|(_, region)| is_told(&region.name));
         let untold = others.map(|(_, region)| Untold {
             region: region.name.clone(),
             unit: change.unit.clone(),
@@ -61,11 +67,18 @@ impl Turn<'_> {
     pub(super) fn tell(&mut self) {
         let now = self.now;
         self.ledger.untold.retain(|untold| untold.until > now.0);
+        let is_waited_for = |untold: &Untold| untold.told != 0 && now.0.saturating_sub(untold.told) < AGAIN;
+        let mut under_way = BTreeMap::new();
+        for untold in self.ledger.untold.iter().filter(|untold| is_waited_for(untold)) {
+            *under_way.entry(untold.region.clone()).or_insert(0) += 1;
+        }
         for untold in &mut self.ledger.untold {
             let Some(region) = self.settings.topology.region_named(&untold.region) else { continue };
-            if untold.told != 0 && now.0.saturating_sub(untold.told) < AGAIN {
+            let under_way = under_way.entry(untold.region.clone()).or_insert(0);
+            if is_waited_for(untold) || *under_way >= AT_ONCE {
                 continue;
             }
+            *under_way += 1;
             untold.told = now.0;
             let (unit, epoch, home) = (&untold.unit, untold.epoch, &untold.home);
             let target = format!("{ADDRESS}?op=learn&home={home}&unit={unit}@{epoch}");
@@ -74,8 +87,10 @@ impl Turn<'_> {
         }
     }
 
-    /// A region has heard.
+    /// A region has heard; there may be more for it.
     pub(super) fn was_told(&mut self, region: &str, unit: &str, epoch: u64) {
-        self.ledger.untold.retain(|untold| !(untold.region == region && untold.unit == unit && untold.epoch == epoch));
+        let is_it = |untold: &Untold| untold.region == region && untold.unit == unit && untold.epoch == epoch;
+        self.ledger.untold.retain(|untold| !is_it(untold));
+        self.tell();
     }
 }

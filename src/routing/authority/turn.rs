@@ -170,9 +170,16 @@ impl Turn<'_> {
             let says = self.ledger.changes.get(at).map_or("", |change| change.says.as_str());
             return Err(Refusal::conflict(format!("{id} is over: {says}")));
         };
+        if order.dry_run {
+            return Ok((
+                200,
+                json!({ "says": format!("{id} would be given up; it is {}", change.says), "dry_run": true }),
+            ));
+        }
         let why = format!("aborted by {}", order.actor);
         match change.phase {
-            Phase::Locating | Phase::Checking | Phase::Lapsing => change.enter(Phase::Aborted, why, now),
+            Phase::Locating | Phase::Checking => change.enter(Phase::Aborted, why, now),
+            Phase::Lapsing if !change.committed => change.enter(Phase::Aborted, why, now),
             phase if phase.is_revocable() => change.enter(Phase::Resuming, why, now),
             Phase::Deposing if order.accept_loss => {
                 (change.forced, change.back) = (true, false);
@@ -190,10 +197,14 @@ impl Turn<'_> {
         }
         let body = json!({ "change": change });
         if let Some(place) = self.ledger.changes.get_mut(at) {
-            *place = change;
+            *place = change.clone();
         }
         self.note(order, &format!("{id} is given up"));
-        self.ask(id);
+        if change.phase.is_over() {
+            self.over(&change);
+        } else {
+            self.ask(id);
+        }
         Ok((202, body))
     }
 
