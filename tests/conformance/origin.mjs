@@ -4,26 +4,14 @@ import { handlers } from "./suite.mjs";
 
 const known = await handlers();
 
-/**
- * A body in a transfer coding that is not chunked ends with its connection (RFC 9112 section 6.3). Left open, whatever request
- * comes next on it would break, of whichever test.
- */
-function delimited(response) {
-  const set = response.setHeader.bind(response);
-  response.setHeader = (name, value) => {
-    if (name.toLowerCase() === "transfer-encoding") response.shouldKeepAlive = false;
-    return set(name, value);
-  };
-}
-
-const server = http
+http
   .createServer((request, response) => {
+    // Some tests answer with what ends only with its connection, or with a body where there can be none. Left open, the rest of it
+    // would be taken for the answer to whatever comes next, of whichever test.
+    response.shouldKeepAlive = false;
     const [, what, ...rest] = new URL(request.url, "http://origin").pathname.split("/");
-    delimited(response);
     const handle = Object.hasOwn(known, what) ? known[what] : undefined;
     if (handle) return handle(rest, request, response);
     response.writeHead(what ? 404 : 200).end();
   })
   .listen(Number(process.argv[2]), "127.0.0.1");
-// A cache must not meet a connection that is being closed for having been idle: what comes of that is no matter of caching.
-server.keepAliveTimeout = 600_000;
