@@ -8,8 +8,9 @@ use super::{
     fence::nothing_written,
     position::far_beyond,
     report::must,
-    trial::{ADDRESS, ELSEWHERE, Place, Trial},
+    trial::{ELSEWHERE, Place, Trial},
 };
+use crate::routing::authority::ADDRESS;
 
 const ALL: [&str; 14] = [
     "look",

@@ -10,10 +10,8 @@ use super::{
     key, position,
     report::must,
 };
-use crate::routing::{subject::SubjectId, topology::SubjectKind};
+use crate::routing::{authority::ADDRESS, subject::SubjectId, topology::SubjectKind};
 
-/// Where an origin answers its authority.
-pub(super) const ADDRESS: &str = "/.well-known/homing/ownership";
 /// A region that there is not; what is given away goes to it.
 pub(super) const ELSEWHERE: &str = "elsewhere";
 
@@ -204,10 +202,6 @@ impl Place {
 }
 
 fn subject(text: &str) -> String {
-    let of = |kind, name: &str| SubjectId::of(kind, name).as_str().to_owned();
-    match text.split_once(':') {
-        Some(("user", name)) => of(SubjectKind::User, name),
-        Some(("tenant", name)) => of(SubjectKind::Tenant, name),
-        _ => text.to_owned(),
-    }
+    let named = text.split_once(':').and_then(|(kind, name)| Some(SubjectId::of(SubjectKind::parse(kind)?, name)));
+    named.map_or_else(|| text.to_owned(), |id| id.as_str().to_owned())
 }

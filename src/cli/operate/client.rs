@@ -13,6 +13,11 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
+/// A variable of the environment, unless it is empty.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// An id that nobody has used before.
 pub(super) fn request_id(actor: &str) -> String {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
@@ -28,7 +33,6 @@ fn is_here(url: &str) -> bool {
 
 impl Client {
     pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
         let url = url.unwrap_or_else(|| "http://localhost:8787".to_owned());
         if !url.starts_with("http://") && !url.starts_with("https://") {

@@ -50,14 +50,9 @@ pub(super) struct Saying {
     at: At,
 }
 
+/// Where a home moves, and how.
 #[derive(clap::Args)]
-pub(super) struct Promote {
-    /// The single-writer dataset.
-    #[arg(required_unless_present = "region", conflicts_with = "region")]
-    dataset: Option<String>,
-    /// In place of a dataset: everything whose home this region is, subjects too.
-    #[arg(long)]
-    region: Option<String>,
+pub(super) struct Moving {
     /// The new home.
     #[arg(long)]
     to: String,
@@ -73,20 +68,23 @@ pub(super) struct Promote {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Promote {
+    /// The single-writer dataset.
+    #[arg(required_unless_present = "region", conflicts_with = "region")]
+    dataset: Option<String>,
+    /// In place of a dataset: everything whose home this region is, subjects too.
+    #[arg(long)]
+    region: Option<String>,
+    #[command(flatten)]
+    moving: Moving,
+}
+
+#[derive(clap::Args)]
 pub(super) struct Move {
     /// `user:NAME` or `tenant:NAME`; `user:#ID` if only the id is known.
     subject: String,
-    /// The new home.
-    #[arg(long)]
-    to: String,
-    /// As for `homing promote`.
-    #[arg(long)]
-    accept_loss: bool,
-    /// Return at once; `homing change ID` says what became of it.
-    #[arg(long)]
-    no_wait: bool,
     #[command(flatten)]
-    saying: Saying,
+    moving: Moving,
 }
 
 #[derive(clap::Args)]
@@ -160,15 +158,16 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
         Operation::Change { id, at } => look(&format!("changes/{id}"), at, show::change),
         Operation::Promote(args) => {
             let order = match &args.region {
-                Some(region) => json!({ "command": "promote-region", "region": region, "to": args.to }),
-                None => json!({ "command": "promote", "dataset": args.dataset, "to": args.to }),
+                Some(region) => json!({ "command": "promote-region", "region": region, "to": args.moving.to }),
+                None => json!({ "command": "promote", "dataset": args.dataset, "to": args.moving.to }),
             };
-            order_it(order, &args.saying, args.accept_loss, end(args.no_wait))
+            begin(order, &args.moving)
         }
         Operation::Move(args) => match subject(&args.subject) {
             Ok((kind, id)) => {
-                let order = json!({ "command": "move", "kind": kind.token(), "subject": id.as_str(), "to": args.to });
-                order_it(order, &args.saying, args.accept_loss, end(args.no_wait))
+                let order =
+                    json!({ "command": "move", "kind": kind.token(), "subject": id.as_str(), "to": args.moving.to });
+                begin(order, &args.moving)
             }
             Err(message) => super::usage(&message),
         },
@@ -186,8 +185,9 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
     }
 }
 
-fn end(no_wait: bool) -> Wanted {
-    if no_wait { Wanted::Begun } else { Wanted::Done }
+fn begin(order: Value, moving: &Moving) -> ExitCode {
+    let wanted = if moving.no_wait { Wanted::Begun } else { Wanted::Done };
+    order_it(order, &moving.saying, moving.accept_loss, wanted)
 }
 
 fn state(state: &str, args: &State) -> ExitCode {
@@ -204,8 +204,7 @@ fn subject(text: &str) -> Result<(SubjectKind, SubjectId), String> {
         format!("subject is {text:?}; expected user:NAME, tenant:NAME, or user:#ID with an id of {ID_LENGTH} letters")
     };
     let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or_else(expected)?;
-    let kinds = [SubjectKind::User, SubjectKind::Tenant];
-    let kind = kinds.into_iter().find(|each| each.token() == kind).ok_or_else(expected)?;
+    let kind = SubjectKind::parse(kind).ok_or_else(expected)?;
     let id = match name.strip_prefix('#') {
         Some(id) => SubjectId::parse(id).ok_or_else(expected)?,
         None => SubjectId::of(kind, name),
@@ -215,8 +214,7 @@ fn subject(text: &str) -> Result<(SubjectKind, SubjectId), String> {
 
 fn with(mut order: Value, saying: &Saying, accept_loss: bool) -> Value {
     if let Value::Object(fields) = &mut order {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let actor = saying.actor.clone().or_else(|| variable("USER")).unwrap_or_else(|| "unknown".to_owned());
+        let actor = saying.actor.clone().or_else(|| client::variable("USER")).unwrap_or_else(|| "unknown".to_owned());
         let request = saying.request.clone().unwrap_or_else(|| client::request_id(&actor));
         fields.insert("request".to_owned(), json!(request));
         fields.insert("actor".to_owned(), json!(actor));

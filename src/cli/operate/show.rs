@@ -94,9 +94,6 @@ pub(super) fn change(change: &Value) -> String {
         if let Some(wait) = number(found, "longest_wait_ms") {
             let _ = writeln!(out, "  it is waited for {wait} ms at most");
         }
-        if let Some(subjects) = number(found, "subjects") {
-            let _ = writeln!(out, "  subjects affected: {subjects}");
-        }
     }
     if let Some(paused) = number(change, "paused_for") {
         let _ = writeln!(out, "  writes waited {paused} ms at most");

@@ -178,11 +178,8 @@ impl<'a> Fields<'a> {
     }
 
     fn kind(&self) -> Result<SubjectKind, Refusal> {
-        match self.text("kind")? {
-            "user" => Ok(SubjectKind::User),
-            "tenant" => Ok(SubjectKind::Tenant),
-            other => Err(wrong("kind", other, "\"user\" or \"tenant\"")),
-        }
+        let text = self.text("kind")?;
+        SubjectKind::parse(text).ok_or_else(|| wrong("kind", text, "\"user\" or \"tenant\""))
     }
 
     fn subject(&self) -> Result<SubjectId, Refusal> {

@@ -40,7 +40,7 @@ impl Turn<'_> {
             return;
         }
         if let Some(version) = get(tag, "view").as_u64() {
-            // The last one that came is what it holds, were it an earlier one.
+            // Were two puts under way and the earlier one came last, the next version mends it.
             self.ledger.stored = if status == Some(200) { version } else { self.ledger.stored };
             return;
         }

@@ -19,6 +19,7 @@ mod telling;
 mod turn;
 
 pub use change::{Change, Phase};
+pub use effect::ADDRESS;
 pub use ledger::{Ledger, Owned};
 pub use published::{KEY, Published, RegionState, write};
 pub use sweep::Sweep;

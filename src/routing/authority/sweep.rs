@@ -8,7 +8,7 @@ use super::{
     change::{Change, Phase},
     command::{Order, Refusal},
     effect::{self, text},
-    turn::Turn,
+    turn::{Turn, UNANSWERED},
 };
 use crate::routing::{
     subject::SubjectId,
@@ -19,8 +19,6 @@ use crate::routing::{
 const AT_ONCE: usize = 8;
 /// How many subjects the directory is asked for at once.
 const PAGE: u64 = 64;
-/// How long the directory may be silent before it is asked again, in milliseconds.
-const UNANSWERED: u64 = 8_000;
 /// The most sweeps that are remembered.
 const MOST_KEPT: usize = 20;
 
@@ -226,11 +224,13 @@ impl Turn<'_> {
     fn part(&self, sweep: &Sweep, subject: &str, kind: &str) -> Option<Change> {
         let topology = &self.settings.topology;
         let to = topology.region_named(&sweep.to)?;
-        let kind = [SubjectKind::User, SubjectKind::Tenant].into_iter().find(|each| each.token() == kind)?;
+        let kind = SubjectKind::parse(kind)?;
         let is_split = |rule: &Rule| matches!(rule, Rule::GeoPartitioned { subject, .. } if *subject == kind);
         let exists = topology.datasets().any(|(_, dataset)| is_split(&dataset.rule));
-        let may = exists && topology.residency(kind).contains(to);
-        may.then_some(()).and_then(|()| Some(self.moving(kind, &SubjectId::parse(subject)?, to)))
+        if !exists || !topology.residency(kind).contains(to) {
+            return None;
+        }
+        Some(self.moving(kind, &SubjectId::parse(subject)?, to))
     }
 
     /// Asks again for what the directory did not answer.

@@ -17,8 +17,8 @@ use crate::routing::{
     view::Settings,
 };
 
-/// How long an effect of a change may be unanswered before it is asked for again, in milliseconds.
-const UNANSWERED: u64 = 8_000;
+/// How long an effect may be unanswered before it is asked for again, in milliseconds.
+pub(super) const UNANSWERED: u64 = 8_000;
 
 /// A turn.
 pub struct Turn<'a> {

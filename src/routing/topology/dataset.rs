@@ -80,6 +80,12 @@ impl SubjectKind {
             Self::Tenant => "tenant",
         }
     }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::User, Self::Tenant].into_iter().find(|kind| kind.token() == text)
+    }
 }
 
 /// How conflicting writes of a multi-writer dataset are resolved, and how that is told to users.
