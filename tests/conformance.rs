@@ -311,7 +311,9 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         let broken = broken(&run);
         assert!(
             run.status == 1 && broken.iter().any(|name| name == rule),
-            "{wrong:?} is not caught by {rule}, only by {broken:?}"
+            "{wrong:?} is not caught by {rule}, only by {broken:?}: {} {}",
+            run.out,
+            run.err
         );
     }
 }
