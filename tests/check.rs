@@ -30,7 +30,7 @@ fn the_configuration_that_ships_passes_with_all_its_expectations() {
 fn an_unknown_key_is_pointed_at_and_the_right_one_is_guessed() {
     let run = check(&small("default_home = true", "defualt_home = true"));
     assert_eq!(run.status, 1);
-    let expected = r#"error: vars.REGIONS.us.defualt_home: found the unknown key "defualt_home", expected one of "origin", "service", "location", "health", "deadline", "default_home"
+    let expected = r#"error: vars.REGIONS.us.defualt_home: found the unknown key "defualt_home", expected one of "origin", "service", "location", "health", "deadline", "ceiling", "default_home"
   --> wrangler.toml:10:1
    |
 10 | defualt_home = true
@@ -119,7 +119,7 @@ fn json_names_path_line_and_column() {
     let expected = serde_json::json!([{
         "severity": "error", "path": "vars.REGIONS.us.defualt_home",
         "found": "the unknown key \"defualt_home\"",
-        "expected": "one of \"origin\", \"service\", \"location\", \"health\", \"deadline\", \"default_home\"",
+        "expected": "one of \"origin\", \"service\", \"location\", \"health\", \"deadline\", \"ceiling\", \"default_home\"",
         "remedy": "did you mean \"default_home\"?",
         "file": "wrangler.toml", "line": 10, "column": 1,
     }]);

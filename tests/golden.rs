@@ -13,13 +13,14 @@ use homing::routing::{
     cache::{Variant, entry::KEPT, freshness::Reuse},
     facts::Content,
     headers::Edit,
+    health::{Heard, Sending},
     memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
     position::{Mark, Position, Shows},
     session::{self, Claim, Pin, Session},
     settle::{Base, Source},
     subject::SubjectId,
-    topology::{RegionId, SubjectKind},
+    topology::{Access, RegionId, SubjectKind},
 };
 use support::{Deed, NOW, Story, World, keys, region, settings, stored, told, topology};
 
@@ -104,8 +105,16 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             world.fields.push((name.to_ascii_lowercase(), value.to_owned()));
         }
         "cache" => world.cache.push(copy(value)),
+        "entropy" => world.entropy = value.parse().unwrap(),
         "waited" => world.waited = true,
-        "suspect" => (0..5).for_each(|_| world.memory.learn(Lesson::Failed(region(value)), NOW)),
+        // `eu read open`, `probe` or `returns`.
+        "breaker" => breaker(world, region(words[0]), access(words[1]), words[2]),
+        // `eu 3 again`: so many reads are under way there, as second sends or not.
+        "under-way" => {
+            let again = words.get(2).is_some();
+            let sending = Sending { region: region(words[0]), access: Access::Read, at: NOW, again };
+            (0..words[1].parse().unwrap()).for_each(|_: u8| world.memory.learn(Lesson::Sent(sending), NOW));
+        }
         "lag" => {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
         }
@@ -121,6 +130,22 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "view" => world.memory.learn(Lesson::Published(view(&words)), NOW),
         "sends" => world.deeds = value.split(" | ").map(deed).collect(),
         other => panic!("unknown key {other:?}"),
+    }
+}
+
+fn access(word: &str) -> Access {
+    if word == "write" { Access::Write } else { Access::Read }
+}
+
+/// Brings a breaker into that state.
+fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
+    let mut hear = |heard, ago| {
+        let at = Timestamp(NOW.0 - ago);
+        world.memory.learn(Lesson::Heard(Sending { region, access, at, again: false }, heard), at);
+    };
+    (0..5).for_each(|_| hear(Heard::Failure, if state == "open" { 1000 } else { 40_000 }));
+    if state == "returns" {
+        hear(Heard::Answer, 1000);
     }
 }
 
@@ -284,7 +309,9 @@ fn tell(story: &Story) -> String {
         let by = ownership.map_or(String::new(), |(home, epoch)| format!(" by {home}@{epoch}"));
         let least = told(attempt, "homing-min-position").map_or(String::new(), |least| format!(" at least {least}"));
         let unless = told(attempt, "if-none-match").map_or(String::new(), |tags| format!(" unless {tags}"));
-        let _ = writeln!(out, "    -> {name}{by}{least}{unless}, {} ms", attempt.timeout.as_millis());
+        let (time, delay) = (attempt.timeout.as_millis(), attempt.delay.as_millis());
+        let after = if delay == 0 { String::new() } else { format!(" after {delay} ms") };
+        let _ = writeln!(out, "    -> {name}{by}{least}{unless}, {time} ms{after}");
     }
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());

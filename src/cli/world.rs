@@ -91,12 +91,18 @@ impl World {
                 self.teach(&mut memory, &intent, topology)?;
                 let view = Rc::new(View::capture(&settings, &memory, NOW));
                 let (flow, step) = Flow::start(intent, view, &memory, NOW);
-                self.drive(flow, step, topology, down)
+                self.drive(flow, step, &memory, (topology, down))
             }
         })
     }
 
-    fn drive(&self, mut flow: Flow, mut step: Step, topology: &Topology, down: RegionSet) -> Story {
+    fn drive(
+        &self,
+        mut flow: Flow,
+        mut step: Step,
+        memory: &Memory,
+        (topology, down): (&Topology, RegionSet),
+    ) -> Story {
         let mut steps = Vec::new();
         let stored = self.home.as_ref().map(|home| serde_json::json!({ "home": home, "epoch": 1 }).to_string());
         let mut directory;
@@ -130,7 +136,7 @@ impl World {
                     Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })
                 }
             };
-            step = flow.on(event, NOW);
+            step = flow.on(event, memory.health(), NOW);
         }
     }
 

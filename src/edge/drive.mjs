@@ -99,7 +99,7 @@ export class Drive {
     const head = this.copy.head();
     const answer = await this.finish(lines);
     if (!mayUpdate(key)) {
-      abandon(this.id);
+      abandon(this.id, Date.now());
       return answer;
     }
     this.behind = { key, head };
@@ -140,7 +140,7 @@ export class Drive {
     this.unfollow();
     this.left = this.behind !== undefined || this.flight?.followers > 0;
     if (this.left) return;
-    abandon(this.id);
+    abandon(this.id, Date.now());
     this.cut?.();
     this.flight?.land();
   }

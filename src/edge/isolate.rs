@@ -121,11 +121,13 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
         planted();
     }
     let Some(event) = wire::event(text) else { return internal() };
-    let step = flow.on(event, now);
+    let step = MEMORY.with_borrow(|memory| flow.on(event, memory.health(), now));
     advance(&isolate, id, flow, step, now)
 }
 
-fn advance(isolate: &Isolate, id: u32, flow: Box<Flow>, step: Step, now: Timestamp) -> String {
+fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Timestamp) -> String {
+    // Before anything else happens: the next request must find what this one does.
+    learn(flow.take_lessons(), now);
     match step {
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
@@ -146,8 +148,7 @@ fn finish(
     now: Timestamp,
     write: impl FnOnce(&Settlement, Option<&str>) -> String,
 ) -> String {
-    let lessons = std::mem::take(&mut settlement.lessons);
-    MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
+    learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
         Log::All => true,
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
@@ -159,14 +160,23 @@ fn finish(
     text
 }
 
+fn learn(lessons: Vec<Lesson>, now: Timestamp) {
+    if !lessons.is_empty() {
+        MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
+    }
+}
+
 fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
-    FLOWS.with_borrow_mut(|flows| {
+    let forgotten = FLOWS.with_borrow_mut(|flows| {
+        let mut forgotten = Vec::new();
         if flows.len() >= NEXT_SWEEP.get() {
-            flows.retain(|_, flow| flow.forgettable() > now);
+            forgotten.extend(flows.extract_if(|_, flow| flow.forgettable() <= now).map(|(_, flow)| flow));
             NEXT_SWEEP.set((flows.len() * 2).max(SWEEP));
         }
         flows.insert(id, flow);
+        forgotten
     });
+    forgotten.into_iter().for_each(|flow| learn(flow.abandon(), now));
 }
 
 pub(super) fn published(text: &str, now: Timestamp) {
@@ -176,9 +186,9 @@ pub(super) fn published(text: &str, now: Timestamp) {
     }
 }
 
-pub(super) fn abandon(id: u32) {
-    // Dropped outside of the borrow.
-    let _gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
+pub(super) fn abandon(id: u32, now: Timestamp) {
+    let gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
+    learn(gone.map(|flow| flow.abandon()).unwrap_or_default(), now);
 }
 
 fn internal() -> String {
@@ -195,8 +205,10 @@ pub(super) fn snapshot(now: Timestamp, health: &str) -> String {
     let (Some(isolate), Ok(health)) = (isolate(), serde_json::from_str::<Vec<Option<Value>>>(health)) else {
         return String::new();
     };
-    let view = MEMORY.with_borrow(|memory| View::capture(&isolate.settings, memory, now));
-    let mut snapshot = REPORT.with_borrow(|report| report.snapshot(&view, &health));
+    let mut snapshot = MEMORY.with_borrow(|memory| {
+        let view = View::capture(&isolate.settings, memory, now);
+        REPORT.with_borrow(|report| report.snapshot(&view, memory.health(), &health))
+    });
     let mut hasher = DefaultHasher::new();
     fingerprint(&snapshot).hash(&mut hasher);
     if let Value::Object(fields) = &mut snapshot {

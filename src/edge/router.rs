@@ -26,8 +26,8 @@ pub fn resume(id: u32, now: f64, event: &str) -> String {
 
 /// Forgets a flow whose client has gone.
 #[wasm_bindgen]
-pub fn abandon(id: u32) {
-    isolate::abandon(id);
+pub fn abandon(id: u32, now: f64) {
+    isolate::abandon(id, time(now));
 }
 
 /// Learns what the authority has published.

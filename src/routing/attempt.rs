@@ -19,6 +19,8 @@ pub const READ_ATTEMPT: Duration = Duration::from_secs(10);
 pub const WRITE_ATTEMPT: Duration = Duration::from_secs(30);
 /// What a whole request may take longer than one attempt.
 pub const SLACK: Duration = Duration::from_secs(5);
+/// Time to headers for a read that is tried although the region looks bad.
+pub const LAST_RESORT: Duration = Duration::from_secs(2);
 /// Less than this is not worth an attempt.
 pub const SHORTEST: Duration = Duration::from_millis(20);
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     authority::RegionState,
+    candidates::candidates,
     intent::Intent,
     memory::CopyOf,
     ownership::{Epoch, Owner, Ownership},
@@ -11,7 +12,7 @@ use super::{
     reason::Reason,
     session::Pin,
     time::Timestamp,
-    topology::{DatasetId, OnHomeDown, ReadAfterWrite, RegionId, Rule},
+    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId, Rule},
     trace::Trace,
     view::View,
 };
@@ -94,9 +95,9 @@ impl ReadPlan {
     pub fn near(intent: &Intent, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
         let mut targets = candidates(intent, view, bound, trace);
-        let first = targets.next().map(|region| Target { region, reason: Reason::Nearest, stale: false });
-        let fallback = targets.next().map(|region| Target { region, reason: Reason::Nearest, stale: false });
-        Self { first, fallback }
+        let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
+        let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
+        Self { first: next(), fallback: next() }
     }
 
     /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that home: the nearest that is
@@ -129,14 +130,20 @@ impl ReadPlan {
     /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
     #[must_use]
     pub fn home(intent: &Intent, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
-        if view.state(home) == RegionState::Down {
+        let down = view.state(home) == RegionState::Down;
+        if down || view.condition(home).full {
             if intent.promise.on_home_down == OnHomeDown::Refuse {
-                trace.note(Reason::RegionDown, home);
+                trace.note(if down { Reason::RegionDown } else { Reason::RegionFull }, home);
             }
             return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None };
         }
         let first = Some(Target { region: home, reason, stale: false });
-        Self { first, fallback: stale_elsewhere(intent, view, home, trace) }
+        let elsewhere = stale_elsewhere(intent, view, home, trace);
+        match elsewhere {
+            // Another copy is quick and says that it is stale; home would most likely fail.
+            Some(other) if view.is_open(home, Access::Read) => Self { first: Some(other), fallback: first },
+            _ => Self { first, fallback: elsewhere },
+        }
     }
 
     /// Plans a read whose home nobody could find out.
@@ -189,50 +196,6 @@ pub fn copy_of(dataset: DatasetId, region: RegionId, home: RegionId, view: &View
     let shared =
         matches!(view.topology().dataset(dataset).map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }));
     CopyOf { region, dataset, home: if shared { view.topology().default_home() } else { home } }
-}
-
-/// The regions that hold the data, lag within the bound and may be read, nearest first, suspect and draining ones last.
-fn candidates(
-    intent: &Intent,
-    view: &View,
-    bound: Option<Duration>,
-    trace: &mut Trace,
-) -> impl Iterator<Item = RegionId> + use<> {
-    let source = intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home);
-    let mut good = Vec::new();
-    let mut suspect = Vec::new();
-    for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
-        // The home of a single-writer dataset is where its data comes from: it cannot lag.
-        let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
-        let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
-        let state = view.state(region);
-        if state == RegionState::Down {
-            trace.note(Reason::RegionDown, region);
-        } else if state == RegionState::Isolated && Some(region) != source {
-            trace.note(Reason::RegionIsolated, region);
-        } else if over {
-            trace.note(Reason::LagOverBound, region);
-        } else if state == RegionState::Draining {
-            trace.note(Reason::RegionDraining, region);
-            suspect.push(region);
-        } else if view.is_suspect(region) {
-            trace.note(Reason::RegionSuspect, region);
-            suspect.push(region);
-        } else {
-            good.push(region);
-        }
-    }
-    good.extend(suspect);
-    good.into_iter()
-}
-
-/// Whether the region may hold the dataset at all: a geo-partitioned one lives only where its residency says.
-#[must_use]
-pub fn holds(dataset: Option<DatasetId>, view: &View, region: RegionId) -> bool {
-    match dataset.and_then(|id| view.topology().dataset(id)).map(|dataset| &dataset.rule) {
-        Some(Rule::GeoPartitioned { regions, .. }) => regions.contains(region),
-        _ => true,
-    }
 }
 
 /// Who owns what a request concerns, as far as it follows from the view alone.

@@ -32,7 +32,14 @@ impl Problem {
             Reason::Loop => 508,
             _ => 503,
         };
-        Self { status, reason, retry_after: (status == 503).then_some(RETRY_AFTER) }
+        let wait = if reason == Reason::RegionFull { Duration::from_secs(1) } else { RETRY_AFTER };
+        Self { status, reason, retry_after: (status == 503).then_some(wait) }
+    }
+
+    /// The same, but with another time after which to try again; whole seconds travel, and none is too soon.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait.max(Duration::from_secs(1))), ..self }
     }
 
     /// What happened and what to do, for the person who reads it.

@@ -87,8 +87,16 @@ reasons! {
     WriteNotSent = "write-not-sent",
     /// The time for the whole request is used up.
     DeadlineExceeded = "deadline-exceeded",
-    /// The region failed several times in a row and is tried last.
-    RegionSuspect = "region-suspect",
+    /// The region failed several times in a row, or as often as not; its breaker is open, and others are asked.
+    BreakerOpen = "breaker-open",
+    /// The region has come back a moment ago and gets its share of requests little by little.
+    BreakerRamp = "breaker-ramp",
+    /// Every region that may answer looks bad, so it is tried anyway, for a short time.
+    LastResort = "last-resort",
+    /// As many requests are under way to the region as its ceiling allows.
+    RegionFull = "region-full",
+    /// So many requests are sent a second time already that one more would do harm.
+    RetryBudgetSpent = "retry-budget-spent",
     /// An operator has said that the region is down, so nothing is sent there.
     RegionDown = "region-down",
     /// An operator has said that the region takes no writes for now.

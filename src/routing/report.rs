@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{
+    health::Health,
     problem::Problem,
     reason::Reason,
     settle::Record,
@@ -83,9 +84,9 @@ impl Report {
 
     /// The snapshot for the dashboard. `health` is what each region's health address said, in the regions' order.
     #[must_use]
-    pub fn snapshot(&self, view: &View, health: &[Option<Value>]) -> Value {
+    pub fn snapshot(&self, view: &View, seen: &Health, health: &[Option<Value>]) -> Value {
         let topology = view.topology();
-        let regions: Vec<Value> = topology.regions().map(|(id, _)| self.region(id, view, health)).collect();
+        let regions: Vec<Value> = topology.regions().map(|(id, _)| self.region(id, view, seen, health)).collect();
         let records: Vec<Value> = self.records.iter().map(|record| record_json(record, topology)).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -100,7 +101,7 @@ impl Report {
         })
     }
 
-    fn region(&self, id: RegionId, view: &View, health: &[Option<Value>]) -> Value {
+    fn region(&self, id: RegionId, view: &View, seen: &Health, health: &[Option<Value>]) -> Value {
         let topology = view.topology();
         let region = topology.region(id);
         let none = Tally::default();
@@ -113,7 +114,7 @@ impl Report {
             "default_home": topology.default_home() == id,
             "state": view.state(id).token(),
             "state_ends": view.state_ends(id).map(|until| until.0),
-            "suspect": view.is_suspect(id),
+            "circuit": seen.show(id, topology, view.taken()),
             "requests": tally.requests,
             "failures": tally.failures,
             "last_failure": tally.last_failure.map(|(at, reason)| json!({ "at": at.0, "reason": reason })),

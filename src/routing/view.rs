@@ -4,11 +4,13 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     authority::{Published, RegionState},
+    health::{Condition, Gate},
     keys::{Key, SessionKeys},
     memory::{CopyOf, Known, Lags, Memory, Reached, Window},
     ownership::{Epoch, Ownership},
+    reason::Reason,
     time::Timestamp,
-    topology::{DatasetId, RegionId, RegionSet, Rule, Topology},
+    topology::{Access, DatasetId, RegionId, Rule, Topology},
 };
 
 /// What is set once per isolate: the topology and the secrets.
@@ -28,7 +30,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct View {
     settings: Rc<Settings>,
-    suspects: RegionSet,
+    /// Nothing where all is well.
+    conditions: Vec<Condition>,
     taken: Timestamp,
     lags: Rc<Lags>,
     reached: Rc<Reached>,
@@ -40,9 +43,8 @@ impl View {
     /// The view at this moment.
     #[must_use]
     pub fn capture(settings: &Rc<Settings>, memory: &Memory, now: Timestamp) -> Self {
-        let suspects = settings.topology.regions().map(|(id, _)| id).filter(|id| memory.is_suspect(*id, now));
         Self {
-            suspects: suspects.fold(RegionSet::EMPTY, RegionSet::with),
+            conditions: memory.health().conditions(&settings.topology, now),
             taken: now,
             lags: Rc::clone(memory.lags()),
             reached: Rc::clone(memory.reached()),
@@ -82,16 +84,49 @@ impl View {
         self.published.version
     }
 
-    /// Whether it is worse than others for something new: it failed a moment ago, or is not to be given work.
+    /// How the region fares with what this isolate sends it.
     #[must_use]
-    pub fn is_unwelcome(&self, region: RegionId) -> bool {
-        self.is_suspect(region) || self.state(region) != RegionState::Active
+    pub fn condition(&self, region: RegionId) -> Condition {
+        self.conditions.get(region.index()).copied().unwrap_or_default()
     }
 
-    /// Whether the region failed several times in a row a moment ago: it is tried last.
+    /// Whether the read with that number of nobody's guessing may be sent there, while another region would do as well: a region
+    /// that has come back gets them little by little. Writes, and reads that must go home, come back at once.
     #[must_use]
-    pub fn is_suspect(&self, region: RegionId) -> bool {
-        self.suspects.contains(region)
+    pub fn admits_read(&self, region: RegionId, entropy: u64) -> bool {
+        self.condition(region).read.admits(entropy)
+    }
+
+    /// Whether the region's breaker for such requests is open.
+    #[must_use]
+    pub fn is_open(&self, region: RegionId, access: Access) -> bool {
+        let condition = self.condition(region);
+        let gate = if access == Access::Read { condition.read } else { condition.write };
+        matches!(gate, Gate::Open(_))
+    }
+
+    /// When it was captured.
+    #[must_use]
+    pub fn taken(&self) -> Timestamp {
+        self.taken
+    }
+
+    /// Why a read is not admitted there.
+    #[must_use]
+    pub fn closed_because(&self, region: RegionId) -> Reason {
+        match self.condition(region).read {
+            Gate::Ramp(_) => Reason::BreakerRamp,
+            _ => Reason::BreakerOpen,
+        }
+    }
+
+    /// Whether it is worse than others for something new: writes failed there a moment ago, it has enough to do, or it is not to
+    /// be given work.
+    #[must_use]
+    pub fn is_unwelcome(&self, region: RegionId) -> bool {
+        let condition = self.condition(region);
+        let open = self.is_open(region, Access::Read) || self.is_open(region, Access::Write);
+        open || condition.full || self.state(region) != RegionState::Active
     }
 
     /// How far the region's copy is behind that source, or behind the one that it is furthest behind, where measured.

@@ -12,6 +12,7 @@ use homing::routing::{
     clock::Clock,
     facts::{Client, Content},
     flow::{Found, Outcome},
+    health::Health,
     memory::Lesson,
     ownership::Ownership,
 };
@@ -95,23 +96,23 @@ impl Edges {
         let view = Rc::new(View::capture(&self.settings, &memory, NOW));
         let (mut flow, mut step) = Flow::start(intent, view, &memory, NOW);
         for reply in replies {
-            step = self.on(&mut flow, step, reply);
+            step = self.on((&mut flow, memory.health()), step, reply);
         }
-        self.told(past_the_cache(&mut flow, step))
+        self.told(past_the_cache(&mut flow, memory.health(), step))
     }
 
-    fn on(&self, flow: &mut Flow, step: Step, reply: &Reply) -> Step {
-        let step = past_the_cache(flow, step);
+    fn on(&self, (flow, health): (&mut Flow, &Health), step: Step, reply: &Reply) -> Step {
+        let step = past_the_cache(flow, health, step);
         match (step, reply) {
-            (Step::LookUpHome(_), Reply::Stored(None)) => flow.on(Event::Home(Found::Absent), NOW),
+            (Step::LookUpHome(_), Reply::Stored(None)) => flow.on(Event::Home(Found::Absent), health, NOW),
             (Step::LookUpHome(_), Reply::Stored(Some(owned))) | (Step::AssignHome(_), Reply::Assigned(owned)) => {
                 let text = format!(r#"{{"home":"{}","epoch":{}}}"#, owned.0, owned.1);
-                flow.on(Event::Home(Found::Value(&text)), NOW)
+                flow.on(Event::Home(Found::Value(&text)), health, NOW)
             }
             (Step::Send(_), Reply::Wrote(written)) => {
                 let (status, fields) = response(written);
                 let answer = Answer { status, headers: support::borrowed(&fields) };
-                flow.on(Event::Origin(Outcome::Answered(answer)), NOW)
+                flow.on(Event::Origin(Outcome::Answered(answer)), health, NOW)
             }
             other => panic!("nobody asked for that: {other:?}"),
         }
@@ -136,9 +137,9 @@ impl Edges {
     }
 }
 
-fn past_the_cache(flow: &mut Flow, step: Step) -> Step {
+fn past_the_cache(flow: &mut Flow, health: &Health, step: Step) -> Step {
     match step {
-        Step::ProbeCache(_) => flow.on(Event::Cache(Probed { entry: None, lengths: "", waited: false }), NOW),
+        Step::ProbeCache(_) => flow.on(Event::Cache(Probed { entry: None, lengths: "", waited: false }), health, NOW),
         other => other,
     }
 }

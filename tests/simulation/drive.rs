@@ -1,7 +1,7 @@
 //! Driving the core: from one of its steps to the next, to regions and the home store, and back.
 
 use homing::routing::{
-    Event as CoreEvent, Step,
+    Event as CoreEvent, Flow, Step, Timestamp,
     answer::Answer,
     attempt::Attempt,
     flow::{Found, Outcome},
@@ -29,6 +29,7 @@ impl World {
     /// Does what the core says until something takes time.
     pub fn advance(&mut self, at: usize, mut step: Step) {
         loop {
+            self.learn_on_the_way(at);
             step = match step {
                 Step::Finish(settlement) => return self.finish(at, *settlement),
                 Step::ProbeCache(probe) => self.probe(at, &probe.key),
@@ -36,7 +37,7 @@ impl World {
                     self.count("expired copies shown while a new one was fetched");
                     self.settle(at, *settlement);
                     let now = self.timestamp();
-                    self.requests[at].flow.as_mut().unwrap().on(CoreEvent::GoOn, now)
+                    self.on(at, CoreEvent::GoOn, now)
                 }
                 Step::LookUpHome(subject) => {
                     let edge = self.requests[at].action.edge;
@@ -136,23 +137,37 @@ impl World {
         if !matches!(back, Back::Home(_) | Back::NoHome) {
             self.requests[at].attempt += 1;
         }
-        let request = &mut self.requests[at];
-        let flow = request.flow.as_mut().unwrap();
         let step = match back {
-            Back::Home(Some(home)) => flow.on(CoreEvent::Home(Found::Value(&home)), now),
-            Back::Home(None) => flow.on(CoreEvent::Home(Found::Absent), now),
-            Back::NoHome => flow.on(CoreEvent::Home(Found::Failed), now),
-            Back::TimedOut => flow.on(CoreEvent::Origin(Outcome::TimedOut), now),
-            Back::Refused => flow.on(CoreEvent::Origin(Outcome::Refused), now),
-            Back::Broken => flow.on(CoreEvent::Origin(Outcome::Broken), now),
+            Back::Home(Some(home)) => self.on(at, CoreEvent::Home(Found::Value(&home)), now),
+            Back::Home(None) => self.on(at, CoreEvent::Home(Found::Absent), now),
+            Back::NoHome => self.on(at, CoreEvent::Home(Found::Failed), now),
+            Back::TimedOut => self.on(at, CoreEvent::Origin(Outcome::TimedOut), now),
+            Back::Refused => self.on(at, CoreEvent::Origin(Outcome::Refused), now),
+            Back::Broken => self.on(at, CoreEvent::Origin(Outcome::Broken), now),
             Back::Answered(answer) => {
                 let head = Answer { status: answer.status, headers: borrowed(&answer.fields) };
-                let step = flow.on(CoreEvent::Origin(Outcome::Answered(head)), now);
-                request.origin = Some(answer);
+                let step = self.on(at, CoreEvent::Origin(Outcome::Answered(head)), now);
+                self.requests[at].origin = Some(answer);
                 step
             }
         };
         self.advance(at, step);
+    }
+
+    /// What a flow teaches before it is over: the next request must find it.
+    fn learn_on_the_way(&mut self, at: usize) {
+        let now = self.timestamp();
+        let request = &mut self.requests[at];
+        let lessons = request.flow.as_mut().map(Flow::take_lessons).unwrap_or_default();
+        let memory = &mut self.edges[request.action.edge].memories[request.isolate];
+        lessons.into_iter().for_each(|lesson| memory.learn(lesson, now));
+    }
+
+    /// Hands an event to the flow, by the health of the regions as its isolate sees it.
+    pub fn on(&mut self, at: usize, event: CoreEvent<'_>, now: Timestamp) -> Step {
+        let request = &mut self.requests[at];
+        let memory = &self.edges[request.action.edge].memories[request.isolate];
+        request.flow.as_mut().unwrap().on(event, memory.health(), now)
     }
 }
 

@@ -63,7 +63,7 @@ impl World {
         });
         let now = self.timestamp();
         let probed = Probed { entry: entry.as_deref(), lengths: "", waited: false };
-        let step = self.requests[at].flow.as_mut().unwrap().on(CoreEvent::Cache(probed), now);
+        let step = self.on(at, CoreEvent::Cache(probed), now);
         self.requests[at].held = held;
         step
     }

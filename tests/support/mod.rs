@@ -88,6 +88,8 @@ pub struct World {
     pub memory: Memory,
     /// Whether the look into the edge cache waited for another request.
     pub waited: bool,
+    /// The number that nobody can guess.
+    pub entropy: u64,
 }
 
 /// The length of every stored body.
@@ -109,6 +111,7 @@ impl World {
             takes: 0,
             memory: Memory::default(),
             waited: false,
+            entropy: 7,
         }
     }
 
@@ -138,7 +141,7 @@ impl World {
             headers,
             content: self.content,
             client: Client::default(),
-            entropy: 7,
+            entropy: self.entropy,
             node: 1,
         };
         let intent = admit(&facts, settings, &mut Clock::new(1))?;
@@ -148,7 +151,7 @@ impl World {
     }
 
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
-        let mut now = NOW;
+        let (mut now, health) = (NOW, self.memory.health());
         let mut deeds: VecDeque<Deed> = self.deeds.iter().cloned().collect();
         let mut story = Story::default();
         loop {
@@ -162,7 +165,7 @@ impl World {
                 }
                 Step::Answer(answer, _) => {
                     story.answered = Some(*answer);
-                    flow.on(Event::GoOn, now)
+                    flow.on(Event::GoOn, health, now)
                 }
                 Step::ProbeCache(probe) => {
                     story.probed = Some(probe.key);
@@ -172,7 +175,7 @@ impl World {
                         .map(|(first, others)| entry::write(first, others, &(0..others.len()).collect::<Vec<_>>()).0);
                     let lengths = vec![BODY.to_string(); self.cache.len()].join(",");
                     let probed = Probed { entry: text.as_deref(), lengths: &lengths, waited: self.waited };
-                    flow.on(Event::Cache(probed), now)
+                    flow.on(Event::Cache(probed), health, now)
                 }
                 Step::LookUpHome(_) => {
                     story.lookups += 1;
@@ -183,7 +186,7 @@ impl World {
                     };
                     // A look-up that fails may take as long as a look-up may.
                     now = now.after(Duration::from_millis(if self.store.is_none() { 250 } else { 1 }));
-                    flow.on(Event::Home(found), now)
+                    flow.on(Event::Home(found), health, now)
                 }
                 Step::AssignHome(assignment) => {
                     story.asked_directory += 1;
@@ -193,7 +196,7 @@ impl World {
                         Some(Some(text)) => Some(text.clone()),
                     };
                     now = now.after(Duration::from_millis(if text.is_none() { 1000 } else { 2 }));
-                    flow.on(Event::Home(text.as_deref().map_or(Found::Failed, Found::Value)), now)
+                    flow.on(Event::Home(text.as_deref().map_or(Found::Failed, Found::Value)), health, now)
                 }
                 Step::Send(attempt) => {
                     let deed = if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().cloned() }.unwrap();
@@ -210,7 +213,7 @@ impl World {
                         Deed::Breaks => Outcome::Broken,
                         Deed::Unsent => Outcome::Unsent,
                     };
-                    flow.on(Event::Origin(outcome), now)
+                    flow.on(Event::Origin(outcome), health, now)
                 }
             };
         }

@@ -7,12 +7,13 @@ use homing::routing::{
     authority::{self, Published, RegionState},
     cache::{Variant, entry::Kept, freshness::Reuse},
     facts::Content,
+    health::{Heard, Sending},
     memory::{CopyOf, Lesson, Memory},
     ownership::{Epoch, Ownership},
     position::{Mark, Position, Shows},
     session::{self, Claim, Pin, Session},
     subject::SubjectId,
-    topology::SubjectKind,
+    topology::{Access, SubjectKind},
 };
 use proptest::prelude::*;
 
@@ -131,7 +132,17 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
 
 pub fn a_memory() -> impl Strategy<Value = Memory> {
     let lessons = prop_oneof![
-        a_region().prop_map(|name| vec![Lesson::Failed(region(name)); 5]),
+        (a_region(), prop::sample::select(vec![Access::Read, Access::Write]), 0u64..40_000).prop_map(
+            |(name, access, ago)| {
+                // Open, on probation, or coming back.
+                let sending = Sending { region: region(name), access, at: Timestamp(NOW.0 - ago), again: false };
+                let heard = if ago % 3 == 0 { Heard::Answer } else { Heard::Failure };
+                vec![Lesson::Heard(sending, Heard::Failure); 5]
+                    .into_iter()
+                    .chain([Lesson::Heard(sending, heard)])
+                    .collect()
+            }
+        ),
         (a_region(), a_region(), 0u64..90_000).prop_map(|(name, source, lag)| {
             vec![Lesson::Lag { region: region(name), source: region(source), lag: Duration::from_millis(lag) }]
         }),

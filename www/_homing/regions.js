@@ -17,10 +17,27 @@ const STATES = {
 
 const ends = (region) => (region.state_ends ? `Until ${new Date(region.state_ends).toLocaleString()}, as an operator has ordered.` : "");
 
+const KINDS = ["read", "write"];
+
+/** What its breakers say, if that is anything but that all is well. */
+function breaker(region) {
+  const [read, write] = KINDS.map((kind) => region.circuit?.[kind] ?? {});
+  const open = KINDS.filter((kind) => own(region.circuit, kind)?.state === "open");
+  if (open.length) {
+    const until = Math.max(read.until ?? 0, write.until ?? 0);
+    const instead = open.includes("write") ? "Writes get 503" : "Reads go elsewhere";
+    return { word: "breaker open", level: "warn", means: `Too many of its latest ${open.join("s and ")}s failed. ${instead} until one is let through to see, at ${new Date(until).toLocaleTimeString()}.` };
+  }
+  if (read.state === "probing" || write.state === "probing") return { word: "probing", level: "warn", means: "It failed a while ago; the next request goes there to see." };
+  if (read.state === "returning") return { word: "returning", level: "warn", means: `It has come back, and gets its share little by little: ${number(read.share)} % of the reads now.` };
+  return undefined;
+}
+
 /** How a region stands, in a word, how bad that is, and what it means. */
 export function standing(region) {
   if (region.reachable === false) return { word: "unreachable", level: "bad", means: "Its health address does not answer the edge." };
-  if (region.suspect) return { word: "suspect", level: "warn", means: "It failed several times in a row and is tried last." };
+  const broken = breaker(region);
+  if (broken) return broken;
   const state = word(region.state);
   if (state !== "active" && state !== NONE) return { word: state, level: "off", means: `${STATES[state] ?? ""} ${ends(region)}`.trim() };
   return { word: "active", level: "good", means: region.reachable ? "" : "It has not been asked how it is." };
@@ -73,7 +90,7 @@ function card(region) {
       null,
       el("h3", null, word(region.name)),
       el("span", { class: `badge ${state.level}`, title: state.means }, `${MARKS[state.level]} ${state.word}`),
-      state.word === "unreachable" && region.suspect ? el("span", { class: "badge warn" }, `${MARKS.warn} suspect`) : "",
+      state.word === "unreachable" && breaker(region) ? el("span", { class: "badge warn" }, `${MARKS.warn} ${breaker(region).word}`) : "",
       region.default_home ? el("span", { class: "badge", title: "Takes the writes that no dataset claims." }, "default home") : "",
     ),
     el("p", { class: "origin" }, word(region.origin)),
@@ -83,6 +100,7 @@ function card(region) {
       { class: "facts" },
       pair("Requests", number(region.requests)),
       pair("Failures", region.failures ? el("b", { class: "bad" }, number(region.failures)) : number(region.failures)),
+      pair("Under way", region.circuit?.ceiling ? `${number(region.circuit.in_flight)} of ${number(region.circuit.ceiling)}` : number(region.circuit?.in_flight)),
       pair("Conflicts", number(region.health?.conflicts)),
       pair("Last failure", failure ? [el("code", null, word(failure.reason)), " ", ago(failure.at)] : "none"),
       positions.length ? pair("Position", positions.join(", ")) : "",

@@ -208,7 +208,7 @@ impl Flow {
         Some(ownership)
     }
 
-    /// The nearest region where the subject may live, a healthy one before a suspect one.
+    /// The nearest region where the subject may live, a healthy one before others.
     fn nearest_allowed(&self, allowed: RegionSet) -> RegionId {
         let near = || self.intent.near.iter().copied().filter(|region| allowed.contains(*region));
         let healthy = near().find(|region| !self.view.is_unwelcome(*region));

@@ -5,6 +5,7 @@ mod cached;
 mod home;
 mod read;
 mod satisfies;
+mod send;
 mod step;
 mod write;
 
@@ -14,9 +15,10 @@ pub use step::{Assignment, Event, Found, Outcome, Probe, Step};
 
 use super::{
     answer::Answer,
-    attempt::{self, Attempt},
+    attempt,
     cache::Held,
     facts::Replay,
+    health::{Health, Sending},
     intent::Intent,
     memory::{Lesson, Memory},
     ownership::{Owner, Ownership},
@@ -65,6 +67,8 @@ pub struct Flow {
     crossed: bool,
     /// When the last send began.
     asked: Timestamp,
+    /// The send of which nothing was heard yet.
+    sending: Option<Sending>,
     /// Where the write may have been done by a send of which nothing was heard.
     perhaps: Option<Ownership>,
     lessons: Vec<Lesson>,
@@ -114,6 +118,7 @@ impl Flow {
             attempts: 0,
             crossed: false,
             asked: now,
+            sending: None,
             perhaps: None,
             lessons: Vec::new(),
             publish: None,
@@ -132,13 +137,23 @@ impl Flow {
     }
 
     /// Goes on after a step. An event that fits no step that was asked for ends the request with 500: the driver is wrong.
-    pub fn on(&mut self, event: Event<'_>, now: Timestamp) -> Step {
+    /// `health` is the regions' as it is now: what is sent a second time depends on it.
+    pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
+        let event = match event {
+            Event::Origin(outcome) => {
+                let outcome = outcome.unmasked();
+                let sending = self.sending.take();
+                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard())));
+                Event::Origin(outcome)
+            }
+            other => other,
+        };
         match (std::mem::replace(&mut self.stage, Stage::Over), event) {
             (Stage::Probing, Event::Cache(probed)) => self.on_cache(probed, now),
             (Stage::Answered, Event::GoOn) => self.go_on(now),
             (Stage::Finding(source), Event::Home(found)) => self.on_home(found, source, now),
-            (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome.unmasked(), now),
-            (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome.unmasked(), now),
+            (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome, health, now),
+            (Stage::Writing(writing), Event::Origin(outcome)) => self.on_written(writing, outcome, health, now),
             (Stage::SigningIn(settlement, sign_in, source), Event::Home(found)) => {
                 self.signed_in(settlement, sign_in, (found, source), now)
             }
@@ -170,48 +185,6 @@ impl Flow {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
-    }
-
-    fn can_repeat(&self) -> bool {
-        self.attempts < MOST_ATTEMPTS && self.intent.replay != Replay::Stream
-    }
-
-    fn has_time(&self, now: Timestamp) -> bool {
-        self.ends.since(now) >= attempt::SHORTEST
-    }
-
-    /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
-    fn send(
-        &mut self,
-        region: RegionId,
-        owner: Option<Owner>,
-        least: Option<Mark>,
-        delay: Duration,
-        now: Timestamp,
-    ) -> Step {
-        self.attempts += 1;
-        self.crossed |= self.intent.near.first() != Some(&region);
-        self.asked = now;
-        let left = self.ends.since(now).saturating_sub(delay);
-        let conditions = self.conditions();
-        let intent = &self.intent;
-        let deadline = attempt::attempt_deadline(intent, region, &self.view);
-        Step::Send(Box::new(Attempt {
-            region,
-            origin: self.view.topology().region(region).origin.clone(),
-            method: intent.method.clone(),
-            target: intent.target.clone(),
-            timeout: deadline.min(left),
-            idle: deadline,
-            delay,
-            replay: intent.replay,
-            upgrade: intent.upgrade,
-            common: Rc::clone(&intent.edits),
-            own: attempt::contract(intent, &self.view, region, owner, least, now)
-                .into_iter()
-                .chain(conditions)
-                .collect(),
-        }))
     }
 
     /// Ends with a problem of the router's own.

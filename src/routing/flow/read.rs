@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Ended, Flow, Outcome, Step, write::named_owner};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
+    health::Health,
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
     plan::{ReadPlan, Target, copy_of},
@@ -12,7 +13,7 @@ use crate::routing::{
     problem::Problem,
     reason::Reason,
     time::Timestamp,
-    topology,
+    topology::{self, Access, RegionId},
     trace::Rule,
 };
 
@@ -60,11 +61,15 @@ impl Flow {
     }
 
     pub(super) fn ask(&mut self, reading: Reading, now: Timestamp) -> Step {
+        self.ask_after(Duration::ZERO, reading, now)
+    }
+
+    fn ask_after(&mut self, delay: Duration, reading: Reading, now: Timestamp) -> Step {
         let Target { region, reason, .. } = reading.target;
         self.trace.note(reason, region);
         let (owner, least) = (reading.owner, self.least_of(&reading));
         self.reading(Reading { least, ..reading });
-        self.send(region, owner, least, Duration::ZERO, now)
+        self.send(region, owner, least, delay, now)
     }
 
     /// What this region is told that its answer must show at least. The watermark of one of several owners may lie before its own
@@ -75,7 +80,7 @@ impl Flow {
         reading.least.filter(|_| !(at_home && matches!(dataset.rule, topology::Rule::MultiWriter { .. })))
     }
 
-    pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, now: Timestamp) -> Step {
+    pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
         let region = reading.target.region;
         if let Outcome::Answered(answer) = &outcome
             && let Some(known) = self.falls_short(&reading, answer)
@@ -85,26 +90,54 @@ impl Flow {
         }
         let (failure, answer) = match outcome {
             Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
-            Outcome::Answered(answer) => {
-                self.lessons.push(Lesson::Answered(region));
-                return self.read_answered(&reading, &answer, now);
-            }
+            Outcome::Answered(answer) => return self.read_answered(&reading, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, None),
             Outcome::Refused => (Reason::FailoverConnect, None),
             Outcome::Broken => (Reason::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
             Outcome::Unsent => return self.refuse(Reason::RequestIncomplete, now),
         };
-        self.lessons.push(Lesson::Failed(region));
         self.trace.note(failure, region);
-        match reading.fallback {
-            Some(fallback) if self.can_repeat() && self.has_time(now) => {
-                // The reason that the client sees is why the first region did not answer, unless the answer may be stale.
-                let reason = if fallback.stale { fallback.reason } else { failure };
-                self.ask(reading.at(Target { reason, ..fallback }, None), now)
+        if let Some(fallback) = reading.fallback.filter(|_| self.can_repeat() && self.has_time(now))
+            && let Some(delay) = self.fails_over(fallback.region, health, now)
+        {
+            // What most likely fails too is no better than a copy in hand.
+            if self.view.is_open(fallback.region, Access::Read)
+                && let Some(step) = self.stale_copy(now)
+            {
+                return step;
             }
-            _ => self.exhausted(answer.map(|answer| (reading, answer)), now),
+            // The reason that the client sees is why the first region did not answer, unless the answer may be stale.
+            let reason = if fallback.stale { fallback.reason } else { failure };
+            return self.ask_after(delay, reading.at(Target { reason, ..fallback }, None), now);
         }
+        self.exhausted(answer.map(|answer| (reading, answer)), now)
+    }
+
+    /// Whether a failed read may go on to that region, and after which delay. Within the budget at once; beyond it spread in
+    /// time, and only to a region against which nothing speaks: those who failed together must not topple the next.
+    fn fails_over(&mut self, region: RegionId, health: &Health, now: Timestamp) -> Option<Duration> {
+        if health.is_full(region, self.view.topology()) {
+            self.trace.note(Reason::RegionFull, region);
+            return None;
+        }
+        if health.may_repeat(Access::Read) {
+            return Some(Duration::ZERO);
+        }
+        if health.is_clean(region, Access::Read, now) {
+            return Some(self.backoff());
+        }
+        self.trace.note(Reason::RetryBudgetSpent, region);
+        None
+    }
+
+    /// Whether the budget allows to send a write again.
+    pub(super) fn may_repeat(&mut self, health: &Health) -> bool {
+        let may = health.may_repeat(Access::Write);
+        if !may {
+            self.trace.note(Reason::RetryBudgetSpent, None);
+        }
+        may
     }
 
     fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
@@ -155,7 +188,6 @@ impl Flow {
     /// copy of a later epoch knows the later owner.
     fn behind(&mut self, reading: &Reading, known: Mark, later: Option<Owner>, now: Timestamp) -> Step {
         let Target { region, .. } = reading.target;
-        self.lessons.push(Lesson::Answered(region));
         if let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.owner) {
             self.lessons.push(Lesson::Behind(copy_of(dataset, region, owner.region(), &self.view), known));
         }
@@ -199,9 +231,11 @@ impl Flow {
             let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }
-        let closed = |rule: &Rule| matches!(rule.reason, Reason::RegionDown | Reason::RegionIsolated);
-        let is_closed = self.trace.rules().iter().any(closed);
+        let said = |reason: Reason| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
+        let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
         let reason = match (self.attempts, self.freshness.is_promised()) {
+            _ if said(Reason::RetryBudgetSpent) => Reason::RetryBudgetSpent,
+            _ if said(Reason::RegionFull) => Reason::RegionFull,
             (0, true) if is_closed => Reason::HomeDown,
             (0, false) if is_closed => Reason::RegionDown,
             (0, true) => Reason::HomeUnknown,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::routing::{
-    answer::Answer,
+    answer::{Answer, is_gateway_failure},
     attempt::Attempt,
     cache::{CacheKey, Probed},
+    health::Heard,
     settle::Settlement,
     subject::SubjectId,
     topology::SubjectKind,
@@ -90,6 +91,20 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
+    /// What it says of the region's health. Whoever says that nothing was written, or that a copy is behind, is no broken gateway:
+    /// writes wait there while the data moves, and reads while it comes.
+    pub(super) fn heard(&self) -> Heard {
+        let says = |answer: &Answer<'_>, name, word| answer.headers.get(name).is_some_and(|value| value.trim() == word);
+        match self {
+            Self::Answered(answer) => {
+                let meant = says(answer, "homing-wrote", "0") || says(answer, "homing-behind", "1");
+                if is_gateway_failure(answer.status) && !meant { Heard::Failure } else { Heard::Answer }
+            }
+            Self::TimedOut | Self::Refused | Self::Broken => Heard::Failure,
+            Self::Unsent => Heard::Nothing,
+        }
+    }
+
     /// The same, where the platform answers in the place of an origin that it could not speak with: its statuses say what
     /// came of the send, and its pages are of no use to a client.
     pub(super) fn unmasked(self) -> Self {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::{Ended, Flow, Outcome, Stage, Step};
 use crate::routing::{
-    answer::{Answer, is_gateway_failure},
+    answer::Answer,
     authority::RegionState,
     facts::Replay,
     headers::Headers,
-    memory::Lesson,
+    health::{Gate, Health},
     ownership::{Epoch, Owner, Ownership},
     problem::Problem,
     reason::Reason,
@@ -25,7 +25,7 @@ pub(super) struct Writing {
     reason: Reason,
 }
 
-/// Least and most backoff before a write is repeated.
+/// Least and most backoff before something is sent again.
 const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
@@ -39,7 +39,21 @@ impl Flow {
             self.trace.note(closed, owner.region());
             return self.failed_write(closed, WriteOutcome::NotSent, None, now);
         }
+        let condition = self.view.condition(owner.region());
+        if condition.full {
+            return self.put_off(Problem::of(Reason::RegionFull), owner.region(), now);
+        }
+        if let Gate::Open(until) = condition.write {
+            return self.put_off(Problem::of(Reason::BreakerOpen).after(until.since(now)), owner.region(), now);
+        }
         self.write_to(Writing { owner, reason }, Duration::ZERO, now)
+    }
+
+    /// Ends a write that was not sent, since it would fail or do harm there.
+    fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
+        self.trace.note(problem.reason, region);
+        let ending = self.ending(None, problem.reason, now);
+        Step::Finish(Box::new(ending.failed_write(&problem, WriteOutcome::NotSent, None)))
     }
 
     fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
@@ -49,7 +63,13 @@ impl Flow {
         self.send(region, Some(writing.owner), None, delay, now)
     }
 
-    pub(super) fn on_written(&mut self, writing: Writing, outcome: Outcome<'_>, now: Timestamp) -> Step {
+    pub(super) fn on_written(
+        &mut self,
+        writing: Writing,
+        outcome: Outcome<'_>,
+        health: &Health,
+        now: Timestamp,
+    ) -> Step {
         let region = writing.owner.region();
         let (failure, perhaps) = match outcome {
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
@@ -61,10 +81,9 @@ impl Flow {
         if perhaps {
             self.perhaps = Some(Ownership { home: region, epoch: writing.owner.epoch() });
         }
-        self.lessons.push(Lesson::Failed(region));
         self.trace.note(failure, region);
         let backoff = self.backoff();
-        if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) {
+        if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health) {
             return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
         }
         match self.perhaps {
@@ -79,13 +98,6 @@ impl Flow {
     fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
         let Writing { owner, reason } = writing;
         let region = owner.region();
-        // Whoever says that nothing was written is no broken gateway: writes wait there, while the data moves.
-        let refused = answer.headers.get("homing-wrote").is_some_and(|wrote| wrote.trim() == "0");
-        self.lessons.push(if is_gateway_failure(answer.status) && !refused {
-            Lesson::Failed(region)
-        } else {
-            Lesson::Answered(region)
-        });
         // A 421 without a name is the application's own business.
         if answer.status != 421 || !answer.headers.has("homing-home") {
             return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
@@ -140,7 +152,7 @@ impl Flow {
     }
 
     /// Jittered, so that those who failed together do not come back together.
-    fn backoff(&self) -> Duration {
+    pub(super) fn backoff(&self) -> Duration {
         let (least, most) = BACKOFF;
         Duration::from_millis(least + self.intent.entropy % (most - least + 1))
     }

@@ -11,6 +11,7 @@ pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
+    health::{Health, Heard, Sending},
     ownership::Ownership,
     position::Mark,
     subject::SubjectId,
@@ -22,10 +23,6 @@ use super::{
 const HOME_FRESH: Duration = Duration::from_secs(60);
 /// The most homes remembered; past it the whole memory starts anew, which costs look-ups only.
 const MOST_HOMES: usize = 10_000;
-/// Gateway failures in a row that make a region suspect.
-const SUSPECT_AFTER: u32 = 5;
-/// How long a suspect region is tried last.
-const SUSPECT_FOR: Duration = Duration::from_secs(30);
 /// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
 const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
 const MOST_UNCACHEABLE: usize = 10_000;
@@ -37,10 +34,10 @@ pub enum Lesson {
     Home(SubjectId, Ownership),
     /// A dataset has a later owner than the topology says.
     Moved(DatasetId, Ownership),
-    /// A region answered.
-    Answered(RegionId),
-    /// A region failed to.
-    Failed(RegionId),
+    /// Something is sent to a region.
+    Sent(Sending),
+    /// That is over.
+    Heard(Sending, Heard),
     /// How far a region's copy is behind another region's writes.
     Lag {
         /// The region whose copy it is.
@@ -68,18 +65,12 @@ struct Remembered<T> {
     at: Timestamp,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    failures: u32,
-    suspect_until: Timestamp,
-}
-
 /// The isolate's memory.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     homes: HashMap<SubjectId, Remembered<Ownership>>,
     moved: Vec<(DatasetId, Ownership)>,
-    regions: Vec<Seen>,
+    health: Health,
     uncacheable: HashMap<u64, Timestamp>,
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
     lags: Rc<Lags>,
@@ -100,10 +91,10 @@ impl Memory {
         self.homes.get(subject).map(|held| held.what)
     }
 
-    /// Whether the region failed several times in a row a moment ago.
+    /// How the regions fare with what is sent to them.
     #[must_use]
-    pub fn is_suspect(&self, region: RegionId, now: Timestamp) -> bool {
-        self.regions.get(region.index()).is_some_and(|seen| seen.suspect_until > now)
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The lag of every pair of regions.
@@ -141,14 +132,8 @@ impl Memory {
         match lesson {
             Lesson::Home(subject, ownership) => self.learn_home(subject, ownership, now),
             Lesson::Moved(dataset, ownership) => self.learn_moved(dataset, ownership),
-            Lesson::Answered(region) => self.seen(region).failures = 0,
-            Lesson::Failed(region) => {
-                let seen = self.seen(region);
-                seen.failures = seen.failures.saturating_add(1);
-                if seen.failures >= SUSPECT_AFTER {
-                    seen.suspect_until = now.after(SUSPECT_FOR);
-                }
-            }
+            Lesson::Sent(sending) => self.health.sent(sending),
+            Lesson::Heard(sending, heard) => self.health.heard(sending, heard, now),
             Lesson::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).learn(region, source, lag, now),
             Lesson::Reached(copy, mark) => Rc::make_mut(&mut self.reached).learn(copy, mark, now),
             Lesson::Behind(copy, mark) => Rc::make_mut(&mut self.reached).behind(copy, mark, now),
@@ -185,16 +170,6 @@ impl Memory {
             None => self.moved.push((dataset, ownership)),
         }
     }
-
-    fn seen(&mut self, region: RegionId) -> &mut Seen {
-        if self.regions.len() <= region.index() {
-            self.regions.resize_with(region.index() + 1, Seen::default);
-        }
-        // The line above made room, so the fallback is never taken.
-        let last = self.regions.len() - 1;
-        #[allow(clippy::indexing_slicing, reason = "the index is at most the last one")]
-        &mut self.regions[region.index().min(last)]
-    }
 }
 
 #[cfg(test)]
@@ -212,22 +187,5 @@ mod tests {
         assert_eq!(memory.home(&ada, Timestamp(59_999)), Some(eu));
         assert_eq!(memory.home(&ada, Timestamp(60_000)), None);
         assert_eq!(memory.last_known_home(&ada), Some(eu));
-    }
-
-    #[test]
-    fn five_failures_in_a_row_make_a_suspect_for_half_a_minute() {
-        let mut memory = Memory::default();
-        let region = RegionId(2);
-        for _ in 0..4 {
-            memory.learn(Lesson::Failed(region), Timestamp(0));
-        }
-        memory.learn(Lesson::Answered(region), Timestamp(0));
-        for _ in 0..4 {
-            memory.learn(Lesson::Failed(region), Timestamp(0));
-        }
-        assert!(!memory.is_suspect(region, Timestamp(0)));
-        memory.learn(Lesson::Failed(region), Timestamp(10));
-        assert!(memory.is_suspect(region, Timestamp(30_009)));
-        assert!(!memory.is_suspect(region, Timestamp(30_010)));
     }
 }

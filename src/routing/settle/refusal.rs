@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::{CacheState, WriteOutcome};
 use crate::routing::{
-    attempt::SLACK,
     headers::{Edit, Edits},
     problem::Problem,
     reason::Reason,
     topology::Access,
 };
+
+/// The longest that a client is told to wait: things often mend sooner than anybody could promise.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The header fields of a problem; the same for those that are found before a flow exists.
 #[must_use]
@@ -19,12 +21,17 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         Edit::Set("cache-control", "no-store".to_owned()),
     ];
     if let Some(after) = problem.retry_after {
-        edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(SLACK).as_secs().to_string()));
+        edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
     }
     // RFC 9209 section 2.3.
     let error = match problem.reason {
         Reason::WriteNotSent => Some("connection_refused"),
-        Reason::WriteUnknown | Reason::HomeDown | Reason::AllRegionsFailed => Some("destination_unavailable"),
+        Reason::WriteUnknown
+        | Reason::HomeDown
+        | Reason::AllRegionsFailed
+        | Reason::BreakerOpen
+        | Reason::RetryBudgetSpent => Some("destination_unavailable"),
+        Reason::RegionFull => Some("connection_limit_reached"),
         Reason::DeadlineExceeded => Some("http_response_timeout"),
         Reason::Loop => Some("proxy_loop_detected"),
         Reason::Internal => Some("proxy_internal_error"),

@@ -3,11 +3,11 @@
 use super::{Pinned, Settlement};
 use crate::routing::{
     answer::Answer,
+    candidates::holds,
     headers::Edit,
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
     ownership::Ownership,
-    plan::holds,
     position::{Mark, Shows, Stated},
     reason::Reason,
     session::{self, COOKIE, Claim, LIFETIME, Pin, Session, seal},

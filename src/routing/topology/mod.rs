@@ -129,6 +129,8 @@ pub struct Region {
     pub health: String,
     /// Time to headers for one attempt, where it differs from the route's and the default.
     pub deadline: Option<Duration>,
+    /// The most requests that one isolate has under way to it, as far as the head of the answer.
+    pub ceiling: Option<u32>,
 }
 
 /// A region's HTTP endpoint.

@@ -10,7 +10,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 6] = ["origin", "service", "location", "health", "deadline", "default_home"];
+const KEYS: [&str; 7] = ["origin", "service", "location", "health", "deadline", "ceiling", "default_home"];
 
 /// Where a region says how it is, unless configured.
 const HEALTH: &str = "/.well-known/homing";
@@ -64,7 +64,23 @@ fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
         location: location(table, log),
         health: health.to_owned(),
         deadline: table.duration("deadline", log),
+        ceiling: ceiling(table, log),
     }
+}
+
+fn ceiling(table: &Table<'_>, log: &mut Complaints) -> Option<u32> {
+    let number = table.number("ceiling", log)?;
+    let whole = number.to_string().parse().ok().filter(|whole| (1..=1_000_000).contains(whole));
+    if whole.is_none() {
+        let expected = "a whole number of requests from 1 to 1000000";
+        log.error(
+            &table.path.key("ceiling"),
+            number.to_string(),
+            expected,
+            "write how many one isolate may have under way there",
+        );
+    }
+    whole
 }
 
 fn origin(table: &Table<'_>, log: &mut Complaints) -> Origin {

@@ -1,0 +1,77 @@
+//! Candidates: the regions whose copies may answer a read, in the order in which they should be asked.
+
+use std::time::Duration;
+
+use super::{
+    authority::RegionState,
+    intent::Intent,
+    reason::Reason,
+    topology::{DatasetId, RegionId, Rule},
+    trace::Trace,
+    view::View,
+};
+
+/// How well a region suits a read.
+enum Suits {
+    Well,
+    /// Others first.
+    Last(Reason),
+    /// Only if none that suits better is left: it has failed lately, and would most likely fail again.
+    Badly(Reason),
+    Not(Reason),
+}
+
+/// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
+/// bad behind them. Where all look bad the first is home: it is tried in any case (Envoy calls this panic).
+pub fn candidates(
+    intent: &Intent,
+    view: &View,
+    bound: Option<Duration>,
+    trace: &mut Trace,
+) -> impl Iterator<Item = RegionId> + use<> {
+    let source = intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home);
+    let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
+        match suits(intent, view, region, source, bound) {
+            Suits::Well => good.push(region),
+            Suits::Last(why) => {
+                trace.note(why, region);
+                last.push(region);
+            }
+            Suits::Badly(why) => {
+                trace.note(why, region);
+                bad.push(region);
+            }
+            Suits::Not(why) => trace.note(why, region),
+        }
+    }
+    if good.is_empty() && last.is_empty() {
+        let home = source.unwrap_or(view.topology().default_home());
+        bad.sort_by_key(|region| *region != home);
+    }
+    good.into_iter().chain(last).chain(bad)
+}
+
+fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {
+    // The home of a single-writer dataset is where its data comes from: it cannot lag.
+    let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
+    let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
+    match view.state(region) {
+        RegionState::Down => Suits::Not(Reason::RegionDown),
+        RegionState::Isolated if Some(region) != source => Suits::Not(Reason::RegionIsolated),
+        _ if over => Suits::Not(Reason::LagOverBound),
+        _ if view.condition(region).full => Suits::Not(Reason::RegionFull),
+        _ if !view.admits_read(region, intent.entropy) => Suits::Badly(view.closed_because(region)),
+        RegionState::Draining => Suits::Last(Reason::RegionDraining),
+        RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suits::Well,
+    }
+}
+
+/// Whether the region may hold the dataset at all: a geo-partitioned one lives only where its residency says.
+#[must_use]
+pub fn holds(dataset: Option<DatasetId>, view: &View, region: RegionId) -> bool {
+    match dataset.and_then(|id| view.topology().dataset(id)).map(|dataset| &dataset.rule) {
+        Some(Rule::GeoPartitioned { regions, .. }) => regions.contains(region),
+        _ => true,
+    }
+}

@@ -1,0 +1,78 @@
+//! Sending: what goes out, what the isolate hears of it, and whether there may be another.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{Flow, MOST_ATTEMPTS, Step};
+use crate::routing::{
+    attempt::{self, Attempt},
+    facts::Replay,
+    health::{Heard, Sending},
+    memory::Lesson,
+    ownership::Owner,
+    position::Mark,
+    time::Timestamp,
+    topology::{Access, RegionId},
+};
+
+impl Flow {
+    /// What the isolate should learn before anything else happens.
+    #[must_use]
+    pub fn take_lessons(&mut self) -> Vec<Lesson> {
+        std::mem::take(&mut self.lessons)
+    }
+
+    /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
+    #[must_use]
+    pub fn abandon(mut self) -> Vec<Lesson> {
+        let sending = self.sending.take();
+        self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, Heard::Nothing)));
+        self.lessons
+    }
+
+    pub(super) fn can_repeat(&self) -> bool {
+        self.attempts < MOST_ATTEMPTS && self.intent.replay != Replay::Stream
+    }
+
+    pub(super) fn has_time(&self, now: Timestamp) -> bool {
+        self.ends.since(now) >= attempt::SHORTEST
+    }
+
+    /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
+    pub(super) fn send(
+        &mut self,
+        region: RegionId,
+        owner: Option<Owner>,
+        least: Option<Mark>,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Step {
+        self.attempts += 1;
+        self.crossed |= self.intent.near.first() != Some(&region);
+        self.asked = now;
+        let left = self.ends.since(now).saturating_sub(delay);
+        let conditions = self.conditions();
+        let intent = &self.intent;
+        let deadline = attempt::attempt_deadline(intent, region, &self.view);
+        let resort = intent.access == Access::Read && self.view.is_open(region, Access::Read);
+        let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
+        let sending = Sending { region, access: intent.access, at: now.after(delay), again: self.attempts > 1 };
+        self.lessons.push(Lesson::Sent(sending));
+        self.sending = Some(sending);
+        Step::Send(Box::new(Attempt {
+            region,
+            origin: self.view.topology().region(region).origin.clone(),
+            method: intent.method.clone(),
+            target: intent.target.clone(),
+            timeout: patience.min(left),
+            idle: deadline,
+            delay,
+            replay: intent.replay,
+            upgrade: intent.upgrade,
+            common: Rc::clone(&intent.edits),
+            own: attempt::contract(intent, &self.view, region, owner, least, now)
+                .into_iter()
+                .chain(conditions)
+                .collect(),
+        }))
+    }
+}

@@ -1,0 +1,34 @@
+//! The health of a region for operators.
+
+use serde_json::{Value, json};
+
+use super::{Breaker, Gate, Health};
+use crate::routing::{
+    time::Timestamp,
+    topology::{Access, RegionId, Topology},
+};
+
+impl Health {
+    /// What the breakers of a region say, how often it has failed in a row, and how much is under way there.
+    #[must_use]
+    pub fn show(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Value {
+        let breaker =
+            |access| self.breaker(region, access).map_or_else(|| show(&Breaker::default(), now), |it| show(it, now));
+        json!({
+            "read": breaker(Access::Read),
+            "write": breaker(Access::Write),
+            "in_flight": self.in_flight(region),
+            "ceiling": topology.region(region).ceiling,
+        })
+    }
+}
+
+fn show(breaker: &Breaker, now: Timestamp) -> Value {
+    let (state, until, share) = match breaker.gate(now) {
+        Gate::Closed => ("closed", None, None),
+        Gate::Ramp(share) => ("returning", None, Some(share)),
+        Gate::Probe => ("probing", None, None),
+        Gate::Open(until) => ("open", Some(until.0), None),
+    };
+    json!({ "state": state, "until": until, "share": share, "failures": breaker.failures() })
+}
