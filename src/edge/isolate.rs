@@ -21,11 +21,12 @@ use crate::routing::{
     admit::access_of,
     authority::Published,
     clock::Clock,
+    matrix,
     memory::Lesson,
     problem::Problem,
     reason::Reason,
     report::{Report, fingerprint, record_json, refusal_json},
-    topology::Access,
+    topology::{Access, Region},
 };
 
 /// Which requests are logged.
@@ -184,6 +185,19 @@ pub(super) fn published(text: &str, now: Timestamp) {
     if let Some(view) = Published::read(text, &settings.topology) {
         MEMORY.with_borrow_mut(|memory| memory.learn(Lesson::Published(view), now));
     }
+}
+
+pub(super) fn measured(text: &str, now: Timestamp) {
+    let Some(settings) = settings() else { return };
+    learn(matrix::Report::read(text, &settings.topology).map(Lesson::Measured).into_iter().collect(), now);
+}
+
+/// The regions, a line each: name, then the platform's hint for an object near it.
+pub(super) fn vantages() -> String {
+    let Some(settings) = settings() else { return String::new() };
+    let line =
+        |region: &Region| format!("{}\t{}", region.name, region.location.as_ref().map_or("", matrix::location_hint));
+    settings.topology.regions().map(|(_, region)| line(region)).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn abandon(id: u32, now: Timestamp) {

@@ -36,6 +36,18 @@ pub fn published(text: &str, now: f64) {
     isolate::published(text, time(now));
 }
 
+/// Learns what a vantage point has found.
+#[wasm_bindgen]
+pub fn measured(text: &str, now: f64) {
+    isolate::measured(text, time(now));
+}
+
+/// The regions, a line each: name, then where the object should be that looks from there.
+#[wasm_bindgen]
+pub fn vantages() -> String {
+    isolate::vantages()
+}
+
 /// The snapshot for operators, behind a line with its fingerprint; `health` is what the regions say of themselves, as JSON.
 #[wasm_bindgen]
 pub fn snapshot(now: f64, health: &str) -> String {

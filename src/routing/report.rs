@@ -93,6 +93,7 @@ impl Report {
             "view": view.version(),
             "regions": regions,
             "datasets": datasets(view),
+            "matrix": view.matrix().show(topology, view.taken()),
             "totals": {
                 "requests": self.requests, "cross_region": self.crossed, "cache_hits": self.hits, "refused": self.refused,
                 "unreadable_positions": self.unreadable_positions,
@@ -162,10 +163,31 @@ pub fn fingerprint(snapshot: &Value) -> String {
     let mut calm = snapshot.clone();
     let regions = calm.get_mut("regions").and_then(Value::as_array_mut);
     let lags = regions.into_iter().flatten().filter_map(|region| region.pointer_mut("/health/lag_ms")?.as_object_mut());
-    for lag in lags.flat_map(serde_json::Map::values_mut) {
-        *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    let round = |lag: &mut Value| *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    lags.flat_map(serde_json::Map::values_mut).for_each(round);
+    if let Some(matrix) = calm.get_mut("matrix") {
+        calm_down(matrix);
     }
     calm.to_string()
+}
+
+/// Leaves out of the matrix what every round measures anew.
+fn calm_down(matrix: &mut Value) {
+    match matrix {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "at" => *value = Value::Null,
+                    "ms" | "lag_ms" | "p50_ms" | "p99_ms" => {
+                        *value = json!(value.as_f64().map(|span| (span / LAG_STEP).round()))
+                    }
+                    _ => calm_down(value),
+                }
+            }
+        }
+        Value::Array(members) => members.iter_mut().for_each(calm_down),
+        _ => {}
+    }
 }
 
 /// A request that was refused at the door, as one line of the log: nothing of it but the method is worth trusting.

@@ -6,12 +6,13 @@ mod reached;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
-pub use lag::{LONGEST as LONGEST_WINDOW, Lags, UNMEASURED, Window};
+pub use lag::{LONGEST as LONGEST_WINDOW, Lags, SHORTEST as SHORTEST_WINDOW, UNMEASURED, Window};
 pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
     health::{Health, Heard, Sending},
+    matrix::{Matrix, Report},
     ownership::Ownership,
     position::Mark,
     subject::SubjectId,
@@ -57,6 +58,8 @@ pub enum Lesson {
     Cacheable(u64),
     /// The authority has published this.
     Published(Published),
+    /// A vantage point has found this.
+    Measured(Report),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +79,7 @@ pub struct Memory {
     lags: Rc<Lags>,
     reached: Rc<Reached>,
     published: Rc<Published>,
+    matrix: Rc<Matrix>,
 }
 
 impl Memory {
@@ -115,6 +119,12 @@ impl Memory {
         &self.published
     }
 
+    /// What the vantage points have found.
+    #[must_use]
+    pub fn matrix(&self) -> &Rc<Matrix> {
+        &self.matrix
+    }
+
     /// Datasets that have a later owner than the topology says.
     #[must_use]
     pub fn moved_datasets(&self) -> &[(DatasetId, Ownership)] {
@@ -149,6 +159,7 @@ impl Memory {
             // KV may show an older version after a newer one.
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
             Lesson::Published(_) => {}
+            Lesson::Measured(report) => Rc::make_mut(&mut self.matrix).learn(report),
         }
     }
 
