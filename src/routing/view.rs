@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     authority::{Published, RegionState},
-    health::{Condition, Gate},
+    health::{Condition, Gate, Health},
     keys::{Key, SessionKeys},
     matrix::{Matrix, Pair, SESSIONS_LEAVE},
     memory::{CopyOf, Known, LONGEST_WINDOW, Lags, Memory, Reached, SHORTEST_WINDOW, UNMEASURED, Window},
@@ -60,6 +60,11 @@ impl View {
             moved: memory.moved_datasets().to_vec(),
             settings: Rc::clone(settings),
         }
+    }
+
+    /// Takes in how the regions fare by now; nothing else of a view changes while a request is decided.
+    pub fn look_again(&mut self, health: &Health, now: Timestamp) {
+        self.conditions = health.conditions(&self.settings.topology, now);
     }
 
     /// The topology.

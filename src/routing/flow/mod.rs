@@ -139,6 +139,8 @@ impl Flow {
     /// Goes on after a step. An event that fits no step that was asked for ends the request with 500: the driver is wrong.
     /// `health` is the regions' as it is now: what is sent a second time depends on it.
     pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
+        // What others have sent meanwhile counts: a ceiling and a probe are there for all requests together.
+        Rc::make_mut(&mut self.view).look_again(health, now);
         let event = match event {
             Event::Origin(outcome) => {
                 let outcome = outcome.unmasked();
