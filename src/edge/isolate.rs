@@ -130,7 +130,7 @@ fn advance(isolate: &Isolate, id: u32, flow: Box<Flow>, step: Step, now: Timesta
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
             keep(id, flow, now);
-            finish(isolate, *settlement, now, |end, line| wire::answered(id, &key, end, line))
+            finish(isolate, *settlement, now, |end, lines| wire::answered(id, &key, end, lines))
         }
         step => {
             let text = wire::step(id, &step, flow.intent());
@@ -144,7 +144,7 @@ fn finish(
     isolate: &Isolate,
     mut settlement: Settlement,
     now: Timestamp,
-    write: impl FnOnce(&Settlement, Option<&str>) -> String,
+    write: impl FnOnce(&Settlement, &[String]) -> String,
 ) -> String {
     let lessons = std::mem::take(&mut settlement.lessons);
     MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
@@ -153,8 +153,11 @@ fn finish(
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
         Log::Off => false,
     };
-    let line = logged.then(|| record_json(&settlement.record, &isolate.settings.topology).to_string());
-    let text = write(&settlement, line.as_deref());
+    let (record, topology) = (&settlement.record, &isolate.settings.topology);
+    let line = logged.then(|| record_json(record, topology).to_string());
+    let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
+    let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
+    let text = write(&settlement, &line.into_iter().chain(alarm).collect::<Vec<_>>());
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text
 }

@@ -14,6 +14,7 @@ pub mod flow;
 pub mod headers;
 pub mod intent;
 pub mod keys;
+pub mod locality;
 pub mod memory;
 pub mod near;
 pub mod ownership;

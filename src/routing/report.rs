@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{
+    locality::{Alarm, Locality},
     problem::Problem,
     reason::Reason,
     settle::Record,
@@ -29,7 +30,7 @@ struct Tally {
 pub struct Report {
     records: VecDeque<Record>,
     requests: u64,
-    crossed: u64,
+    locality: Locality,
     hits: u64,
     refused: u64,
     regions: Vec<Tally>,
@@ -44,10 +45,15 @@ impl Report {
         self.refused += 1;
     }
 
-    /// Takes in a settled request.
+    /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
+    /// its budget, or has come back.
+    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+        self.locality.learn(record, topology)
+    }
+
+    /// Takes in a settled request that was weighed.
     pub fn add(&mut self, record: Record) {
         self.requests += 1;
-        self.crossed += u64::from(record.crossed);
         self.hits += u64::from(record.cache.token() == "hit");
         self.refused += u64::from(record.region.is_none());
         if let Some(region) = record.region.filter(|_| record.attempts > 0) {
@@ -92,8 +98,9 @@ impl Report {
             "view": view.version(),
             "regions": regions,
             "datasets": datasets(view),
+            "locality": self.locality.json(topology),
             "totals": {
-                "requests": self.requests, "cross_region": self.crossed, "cache_hits": self.hits, "refused": self.refused,
+                "requests": self.requests, "cross_region": self.locality.total().crossed, "cache_hits": self.hits, "refused": self.refused,
                 "unreadable_positions": self.unreadable_positions,
             },
             "decisions": records,
@@ -189,7 +196,7 @@ pub fn record_json(record: &Record, topology: &Topology) -> Value {
         "status": record.status,
         "attempts": record.attempts,
         "cache": record.cache.token(),
-        "crossed": record.crossed,
+        "crossed": record.crossed.is_some(),
         "ms": record.took,
         "trace": record.trace.lines(topology).collect::<Vec<_>>(),
     })

@@ -150,6 +150,9 @@ fn the_rest(route: &Route, topology: &Topology) -> String {
     if let Some(cache) = route.cache {
         toml.push_str(&format!("cache = {cache}\n"));
     }
+    if let Some(budget) = route.max_cross_region {
+        toml.push_str(&format!("max_cross_region = \"{budget}\"\n"));
+    }
     toml
 }
 

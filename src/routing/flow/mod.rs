@@ -18,6 +18,7 @@ use super::{
     cache::Held,
     facts::Replay,
     intent::Intent,
+    locality::crossing,
     memory::{Lesson, Memory},
     ownership::{Owner, Ownership},
     plan::Freshness,
@@ -61,8 +62,8 @@ pub struct Flow {
     /// Whether another request of the same key was waited for.
     collapsed: bool,
     attempts: u8,
-    /// Whether a region other than the nearest was asked.
-    crossed: bool,
+    /// Why a region other than the nearest was asked, if one was.
+    crossed: Option<Reason>,
     /// When the last send began.
     asked: Timestamp,
     /// Where the write may have been done by a send of which nothing was heard.
@@ -112,7 +113,7 @@ impl Flow {
             unconditional: false,
             collapsed: false,
             attempts: 0,
-            crossed: false,
+            crossed: None,
             asked: now,
             perhaps: None,
             lessons: Vec::new(),
@@ -190,7 +191,10 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         self.attempts += 1;
-        self.crossed |= self.intent.near.first() != Some(&region);
+        let nearest = self.intent.near.first().copied();
+        if nearest != Some(region) {
+            self.crossed = self.crossed.or_else(|| Some(crossing(&self.trace, nearest)));
+        }
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
         let conditions = self.conditions();
