@@ -157,7 +157,8 @@ fn the_rest(route: &Route, topology: &Topology) -> String {
 }
 
 /// The path with a name for each segment that looks like an id, so that one line serves all of its kind.
-fn shape(path: &str) -> String {
+#[must_use]
+pub fn shape(path: &str) -> String {
     let segments = path.split('/').map(|segment| if is_id(segment) { "{id}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
