@@ -133,7 +133,7 @@ fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Tim
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
             keep(id, flow, now);
-            finish(isolate, *settlement, now, |end, line| wire::answered(id, &key, end, line))
+            finish(isolate, *settlement, now, |end, lines| wire::answered(id, &key, end, lines))
         }
         step => {
             let text = wire::step(id, &step, flow.intent());
@@ -147,7 +147,7 @@ fn finish(
     isolate: &Isolate,
     mut settlement: Settlement,
     now: Timestamp,
-    write: impl FnOnce(&Settlement, Option<&str>) -> String,
+    write: impl FnOnce(&Settlement, &[String]) -> String,
 ) -> String {
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
@@ -155,8 +155,11 @@ fn finish(
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
         Log::Off => false,
     };
-    let line = logged.then(|| record_json(&settlement.record, &isolate.settings.topology).to_string());
-    let text = write(&settlement, line.as_deref());
+    let (record, topology) = (&settlement.record, &isolate.settings.topology);
+    let line = logged.then(|| record_json(record, topology).to_string());
+    let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
+    let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
+    let text = write(&settlement, &line.into_iter().chain(alarm).collect::<Vec<_>>());
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text
 }

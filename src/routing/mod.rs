@@ -16,6 +16,7 @@ pub mod headers;
 pub mod health;
 pub mod intent;
 pub mod keys;
+pub mod locality;
 pub mod matrix;
 pub mod memory;
 pub mod near;

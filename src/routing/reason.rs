@@ -33,6 +33,8 @@ reasons! {
     Home = "home",
     /// The nearest region that owns the multi-writer dataset.
     NearestOwner = "nearest-owner",
+    /// The nearest region may not hold the data; said of locality, for the next nearest is as good.
+    Residency = "residency",
     /// The session wrote a moment ago, so the read goes home.
     PinnedHome = "pinned-home",
     /// The copy is known to have reached what the session has seen, and nearer ones are not.

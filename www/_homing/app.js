@@ -1,6 +1,7 @@
 // The dashboard: asks the router for its snapshot every two seconds and shows it.
 import { age, clock, el, find, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
+import { locality } from "./locality.js";
 import { world } from "./map.js";
 import { isBusy, ownership } from "./ownership.js";
 import { matrix } from "./matrix.js";
@@ -97,6 +98,7 @@ function drawAll() {
   show(find("matrix"), matrix(snapshot));
   drawMap();
   show(find("datasets"), datasets(snapshot));
+  show(find("locality"), locality(snapshot));
   decisions(snapshot);
 }
 

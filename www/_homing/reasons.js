@@ -3,6 +3,7 @@ export const sentences = {
   "nearest": "The region nearest to the edge that received the request.",
   "home": "The home of the data.",
   "nearest-owner": "The nearest region that owns the multi-writer dataset.",
+  "residency": "The nearest region may not hold the data; said of locality, for the next nearest is as good.",
   "pinned-home": "The session wrote a moment ago, so the read goes home.",
   "position-reached": "The copy is known to have reached what the session has seen, and nearer ones are not.",
   "position-expected": "The copy should have reached what the session has seen by now; its origin checks it.",

@@ -63,8 +63,8 @@ pub struct Flow {
     /// Whether another request of the same key was waited for.
     collapsed: bool,
     attempts: u8,
-    /// Whether a region other than the nearest was asked.
-    crossed: bool,
+    /// Why a region other than the nearest was asked, if one was.
+    crossed: Option<Reason>,
     /// When the last send began.
     asked: Timestamp,
     /// The send of which nothing was heard yet.
@@ -116,7 +116,7 @@ impl Flow {
             unconditional: false,
             collapsed: false,
             attempts: 0,
-            crossed: false,
+            crossed: None,
             asked: now,
             sending: None,
             perhaps: None,
