@@ -22,7 +22,7 @@ export async function startWorld({ seed = 1 } = {}) {
 
 class World {
   constructor(regions, fronts, links) {
-    Object.assign(this, { regions, fronts, links, asked: 0 });
+    Object.assign(this, { regions, fronts, links, asked: 0, underWay: new Set() });
   }
 
   /** A router of its own for each test, so that what one has learned of a region does not reach into the next. */
@@ -49,7 +49,9 @@ class World {
   async ask(client, method, path, options = {}) {
     const id = `r${this.asked++}`;
     const began = performance.now();
-    const answer = await client.request(method, path, { ...options, headers: { ...options.headers, "x-request": id } });
+    const asking = client.request(method, path, { ...options, headers: { ...options.headers, "x-request": id } });
+    this.underWay.add(asking);
+    const answer = await asking.finally(() => this.underWay.delete(asking));
     const sends = this.sends(id);
     const sent = { sends: sends.length, regions: new Set(sends.map(({ region }) => region)).size, first: sends[0]?.region };
     return { ...answer, id, method, path, ms: performance.now() - began, ...sent };
