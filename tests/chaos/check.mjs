@@ -12,6 +12,7 @@ const REFUSALS = /^(home-down|home-unknown|position-not-reached|region-|breaker|
 
 export const header = (record, name) => record.headers?.[name];
 export const isStale = (record) => /^stale/.test(header(record, "homing-consistency") ?? "");
+const isProblem = (record) => /^application\/problem\+json/.test(header(record, "content-type"));
 export const listOf = ({ json }) => (json?.notes ?? json?.items ?? []).map((entry) => entry?.id ?? entry);
 export const homeOf = (world, list) => world.assigned[subjectId(...list.split(":"))];
 
@@ -46,7 +47,7 @@ function answers({ faults, say }, record) {
   if (end - start > TOTAL_MS + LATE_MS) say(record, `answered after ${end - start} ms`);
   if (status !== 200 && status !== 503) say(record, `answered with ${status}`);
   if (status !== 503) return;
-  if (!(Number(header(record, "retry-after")) > 0 && /^application\/problem\+json/.test(header(record, "content-type")))) {
+  if (!(Number(header(record, "retry-after")) > 0 && isProblem(record))) {
     // A region's own words pass, where no region had better ones.
     const own = faults.happened.some(({ fault, began, ended }) => fault.mode?.mode === "error" && began <= end && ended >= start);
     if (!own) say(record, "a 503 without problem+json or Retry-After");
@@ -67,7 +68,10 @@ function read(judge, record) {
   const { faults, counts, say } = judge;
   if (record.status !== 503) return;
   const reason = header(record, "homing-reason");
-  if (record.kind === "session" && record.what !== "item-read" && REFUSALS.test(reason)) {
+  const { length } = judge.sends.get(record.id) ?? [];
+  // Where only the home may answer, its own 503 passes.
+  const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && length === 1 && !isProblem(record));
+  if (record.kind === "session" && record.what !== "item-read" && refusal) {
     const fine = homes(judge, record).every((home) => faults.fine(home, record.start, record.end, LEFT_ALONE_MS));
     if (fine) return say(record, `refused with ${reason}, and its home was never ill`);
     counts.refused++;
@@ -82,7 +86,8 @@ function read(judge, record) {
 function homes({ world, records, sends }, record) {
   if (record.list) return [homeOf(world, record.list)].filter(Boolean);
   const lately = records.filter(({ session, what, end }) => session === record.session && what === "like" && end <= record.start && end > record.start - 30_000);
-  return lately.flatMap(({ id }) => (sends.get(id) ?? []).map(({ region }) => region));
+  // Of one whose connection was refused nobody has seen where it went.
+  return lately.flatMap(({ id }) => sends.get(id)?.map(({ region }) => region) ?? ["us", "eu", "ap"]);
 }
 
 /** A write is sent to its home or nowhere, once unless it may be repeated, and says what became of it. */
