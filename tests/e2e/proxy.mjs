@@ -142,6 +142,9 @@ class Connection {
     this.up.stop();
     this.down.stop();
     this.proxy.connections.delete(this);
-    for (const socket of [this.near, this.far]) if (socket && !socket.destroyed) socket.resetAndDestroy();
+    for (const socket of [this.near, this.far]) if (socket && !socket.destroyed) cut(socket);
   }
 }
+
+/** Resets a socket, but for one that we have ended: while its FIN is pending Node would keep it for ever, and turn in circles at exit. */
+const cut = (socket) => (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
