@@ -52,7 +52,8 @@ async function freePort() {
       });
     });
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    // Below the ports that the system gives to outgoing connections, which could take it while a region is dead.
+    const port = 20_000 + Math.floor(Math.random() * 11_000);
     if ((await listens(port)) && (await listens(port + 1000))) return port;
   }
 }
