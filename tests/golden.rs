@@ -114,12 +114,13 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             let text = format!(r#"{{"from":"{from}","at":{},"regions":{regions}}}"#, NOW.0);
             world.memory.learn(Lesson::Measured(Report::read(&text, &topology()).unwrap()), NOW);
         }
-        // `eu read open`, `probe` or `returns`.
+        // `eu read open`, `doubtful`, `probe` or `returns`.
         "breaker" => breaker(world, region(words[0]), access(words[1]), words[2]),
         // `eu 3 again`: so many reads are under way there, as second sends or not.
-        "under-way" => {
+        "under-way" | "under-way-writes" => {
             let again = words.get(2).is_some();
-            let sending = Sending { region: region(words[0]), access: Access::Read, at: NOW, again };
+            let access = if key == "under-way" { Access::Read } else { Access::Write };
+            let sending = Sending { region: region(words[0]), access, at: NOW, again };
             (0..words[1].parse().unwrap()).for_each(|_: u8| world.memory.learn(Lesson::Sent(sending), NOW));
         }
         "lag" => {
@@ -150,7 +151,12 @@ fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
         let at = Timestamp(NOW.0 - ago);
         world.memory.learn(Lesson::Heard(Sending { region, access, at, again: false }, heard), at);
     };
-    (0..5).for_each(|_| hear(Heard::Failure, if state == "open" { 1000 } else { 40_000 }));
+    let (times, ago) = match state {
+        "doubtful" => (1, 1000),
+        "open" => (5, 1000),
+        _ => (5, 40_000),
+    };
+    (0..times).for_each(|_| hear(Heard::Failure, ago));
     if state == "returns" {
         hear(Heard::Answer, 1000);
     }

@@ -11,9 +11,6 @@ import { abandon, begin, resume } from "homing-wasm";
 
 // Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
 const SMALL_BODY = 64 * 1024;
-const LOOKUP_MS = 250;
-// Once for each subject, and it may be on another continent.
-const ASSIGN_MS = 1000;
 // The platform's own cache must not answer for an origin: it knows nothing of pins.
 const UNCACHED = { cacheTtl: -1 };
 
@@ -62,7 +59,7 @@ export class Drive {
   step(kind, lines) {
     if (kind === "S") return this.send(lines);
     if (kind === "P") return this.probe(lines[2], Number(lines[3]));
-    return kind === "H" ? this.lookUp(lines[2]) : this.assign(lines[2], lines[3], lines[4]);
+    return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines[2], lines[3], lines[4], Number(lines[5]));
   }
 
   async probe(key, wait) {
@@ -108,19 +105,19 @@ export class Drive {
     return answer;
   }
 
-  async lookUp(key) {
+  async lookUp(key, ms) {
     this.listen();
     try {
-      const value = await within(LOOKUP_MS, this.env.HOMES.get(key));
+      const value = await within(ms, this.env.HOMES.get(key));
       return value === null ? "HA" : `HV\n${value}`;
     } catch {
       return "HF";
     }
   }
 
-  async assign(subject, kind, region) {
+  async assign(subject, kind, region, ms) {
     try {
-      return `HV\n${await within(ASSIGN_MS, directory(this.env, subject).assign(subject, kind, region))}`;
+      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region))}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
       return "HF";

@@ -136,7 +136,7 @@ fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Tim
             finish(isolate, *settlement, now, |end, lines| wire::answered(id, &key, end, lines))
         }
         step => {
-            let text = wire::step(id, &step, flow.intent());
+            let text = wire::step(id, &step, &flow, now);
             keep(id, flow, now);
             text
         }

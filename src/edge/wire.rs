@@ -3,7 +3,7 @@
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key; `D` id subject kind region; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
@@ -14,11 +14,11 @@
 use std::fmt::Write;
 
 use crate::routing::{
-    Event, Facts, Intent, Settlement, Step, Timestamp,
+    Event, Facts, Flow, Settlement, Step, Timestamp,
     answer::Answer,
     cache::{CacheKey, Probed},
     facts::{Client, Content, Replay},
-    flow::{Assignment, Found, Outcome},
+    flow::{ASSIGN, Assignment, Found, LOOK_UP, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
     settle::{Base, Source, refusal as refusal_parts},
@@ -83,7 +83,7 @@ fn answer(text: &str) -> Option<Answer<'_>> {
 }
 
 /// Writes a step that is not the last.
-pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
+pub(super) fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = String::with_capacity(1024);
     match step {
@@ -91,16 +91,19 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
             let _ = write!(text, "P\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
         }
         Step::LookUpHome(subject) => {
-            let _ = write!(text, "H\n{id}\nhome:{}", subject.as_str());
+            let _ = write!(text, "H\n{id}\nhome:{}\n{}", subject.as_str(), millis(flow.patience(LOOK_UP, now)));
         }
         Step::AssignHome(assignment) => {
             let Assignment { subject, kind, proposed } = assignment;
-            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}", subject.as_str(), kind.token());
+            let time = millis(flow.patience(ASSIGN, now));
+            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}", subject.as_str(), kind.token());
         }
         Step::Send(attempt) => {
             let (service, base) = match &attempt.origin {
                 Origin::Url(url) => ("", [url.as_str(), "", ""]),
-                Origin::Service(name) => (name.as_str(), [intent.scheme.as_str(), "://", intent.authority.as_str()]),
+                Origin::Service(name) => {
+                    (name.as_str(), [flow.intent().scheme.as_str(), "://", flow.intent().authority.as_str()])
+                }
             };
             let replay = match attempt.replay {
                 Replay::Empty => "e",

@@ -97,7 +97,7 @@ reasons! {
     LastResort = "last-resort",
     /// As many requests are under way to the region as its ceiling allows.
     RegionFull = "region-full",
-    /// So many requests are sent a second time already that one more would do harm.
+    /// So many writes are repeated already that one more would do harm.
     RetryBudgetSpent = "retry-budget-spent",
     /// An operator has said that the region is down, so nothing is sent there.
     RegionDown = "region-down",

@@ -17,14 +17,14 @@ const atMostTwo = (asked) => {
 const runs = (asked, what) => asked.map(what).join(" ").replace(/(\S+)(?: \1(?!\S))+/g, (all, one) => `${one} x${all.split(" ").length}`);
 
 for (const [kind, options] of [["refuse"], ["blackhole"], ["reset", { after: 100 }]]) {
-  test(`two of three regions dead (${kind}): two see a request, then an honest 503, until the dead are known and the third answers`, async (t) => {
+  test(`two of three regions dead (${kind}): two see a request, then an honest 503; the next one finds the third`, async (t) => {
     const router = await world.router();
     await world.fronts.eu.set(kind, options);
     await world.fronts.us.set(kind, options);
     const asked = [];
     const client = new Client(router.url, "eu");
-    // Each request teaches a failure of both, and five in a row are enough.
-    while (asked.length < 10 && asked.at(-1)?.status !== 200) asked.push(await world.ask(client, "GET", `/api/likes/two-dead-${kind}-${asked.length}`));
+    // The first finds out that two fail; the second region is not the choice of whom the first has failed again.
+    while (asked.length < 2 && asked.at(-1)?.status !== 200) asked.push(await world.ask(client, "GET", `/api/likes/two-dead-${kind}-${asked.length}`));
     const then = await world.reads(router, "eu", `third-${kind}`, 40, 8);
     await world.heal();
     t.diagnostic(`${kind}: statuses ${runs(asked, ({ status }) => status)}, sends ${runs(asked, ({ sends }) => sends)}, slowest ${Math.round(most(asked, "ms"))} ms; then ${readFigures(then)}`);
@@ -48,7 +48,7 @@ test("all regions dead: an honest 503, and a write says that it is not known or 
   await router.stop();
 });
 
-test("flapping regions: one is down at a time, so all is answered, by two at most", async (t) => {
+test("flapping regions: one is down at a time, so nearly all is answered, by two at most, and what is not says so", async (t) => {
   const router = await world.router();
   const names = ["eu", "us", "ap"];
   let over = false;
@@ -70,7 +70,10 @@ test("flapping regions: one is down at a time, so all is answered, by two at mos
   await world.heal();
   t.diagnostic(`flapping, ${flaps} times: ${readFigures(reads)}`);
   atMostTwo(reads);
-  assert.equal(answered(reads).length, reads.length, reads.find(({ status }) => status !== 200)?.text);
+  // A connection that a flap has killed may be found dead only when it is used again, and then the next region may be the one that
+  // is down: two have seen that read.
+  assert.ok(reads.every((read) => read.status === 200 || isHonest(read)), reads.find(({ status }) => status !== 200)?.text);
+  assert.ok(answered(reads).length >= reads.length * 0.98, `${answered(reads).length} of ${reads.length}`);
   await router.stop();
 });
 

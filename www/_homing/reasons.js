@@ -34,7 +34,7 @@ export const sentences = {
   "breaker-ramp": "The region has come back a moment ago and gets its share of requests little by little.",
   "last-resort": "Every region that may answer looks bad, so it is tried anyway, for a short time.",
   "region-full": "As many requests are under way to the region as its ceiling allows.",
-  "retry-budget-spent": "So many requests are sent a second time already that one more would do harm.",
+  "retry-budget-spent": "So many writes are repeated already that one more would do harm.",
   "region-down": "An operator has said that the region is down, so nothing is sent there.",
   "region-read-only": "An operator has said that the region takes no writes for now.",
   "region-draining": "An operator is draining the region, so it is read last.",

@@ -11,7 +11,7 @@ mod write;
 
 use std::{rc::Rc, time::Duration};
 
-pub use step::{Assignment, Event, Found, Outcome, Probe, Step};
+pub use step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
 
 use super::{
     answer::Answer,

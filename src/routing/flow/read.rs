@@ -5,16 +5,17 @@ use std::time::Duration;
 use super::{Ended, Flow, Outcome, Step, write::named_owner};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
+    candidates::candidates,
     health::Health,
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
-    plan::{ReadPlan, Target, copy_of},
+    plan::{Freshness, ReadPlan, Target, copy_of},
     position::{Mark, Position, stated},
     problem::Problem,
     reason::Reason,
     time::Timestamp,
     topology::{self, Access, RegionId},
-    trace::Rule,
+    trace::{Rule, Trace},
 };
 
 /// A read that was sent.
@@ -98,8 +99,8 @@ impl Flow {
             Outcome::Unsent => return self.refuse(Reason::RequestIncomplete, now),
         };
         self.trace.note(failure, region);
-        if let Some(fallback) = reading.fallback.filter(|_| self.can_repeat() && self.has_time(now))
-            && let Some(delay) = self.fails_over(fallback.region, health, now)
+        if let Some(fallback) = self.fallback(&reading).filter(|_| self.can_repeat() && self.has_time(now))
+            && let Some(delay) = self.fails_over(fallback.region, health)
         {
             // What most likely fails too is no better than a copy in hand.
             if self.view.is_open(fallback.region, Access::Read)
@@ -114,21 +115,33 @@ impl Flow {
         self.exhausted(answer.map(|answer| (reading, answer)), now)
     }
 
-    /// Whether a failed read may go on to that region, and after which delay. Within the budget at once; beyond it spread in
-    /// time, and only to a region against which nothing speaks: those who failed together must not topple the next.
-    fn fails_over(&mut self, region: RegionId, health: &Health, now: Timestamp) -> Option<Duration> {
+    /// The other region, where the first has failed. If any copy will do and the next nearest has just failed others, one of which
+    /// nothing bad is known comes before it: with two regions gone, only those who find it out pay for it.
+    fn fallback(&self, reading: &Reading) -> Option<Target> {
+        let planned = reading.fallback?;
+        let any_will_do = planned.reason == Reason::Nearest && !planned.stale;
+        if !any_will_do || !self.view.condition(planned.region).doubtful {
+            return Some(planned);
+        }
+        let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
+        let others = candidates(&self.intent, &self.view, bound, &mut Trace::default());
+        let better = |region: &RegionId| {
+            *region != reading.target.region
+                && !self.view.condition(*region).doubtful
+                && !self.view.is_open(*region, Access::Read)
+        };
+        let mut others = others.filter(better);
+        Some(others.next().map_or(planned, |region| Target { region, ..planned }))
+    }
+
+    /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so
+    /// that those who failed together do not topple the next. It goes on in any case: while a region lives, reads are answered.
+    fn fails_over(&mut self, region: RegionId, health: &Health) -> Option<Duration> {
         if health.is_full(region, self.view.topology()) {
             self.trace.note(Reason::RegionFull, region);
             return None;
         }
-        if health.may_repeat(Access::Read) {
-            return Some(Duration::ZERO);
-        }
-        if health.is_clean(region, Access::Read, now) {
-            return Some(self.backoff());
-        }
-        self.trace.note(Reason::RetryBudgetSpent, region);
-        None
+        Some(if health.may_repeat(Access::Read) { Duration::ZERO } else { self.backoff() })
     }
 
     /// Whether the budget allows to send a write again.
@@ -234,7 +247,6 @@ impl Flow {
         let said = |reason: Reason| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
         let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
         let reason = match (self.attempts, self.freshness.is_promised()) {
-            _ if said(Reason::RetryBudgetSpent) => Reason::RetryBudgetSpent,
             _ if said(Reason::RegionFull) => Reason::RegionFull,
             (0, true) if is_closed => Reason::HomeDown,
             (0, false) if is_closed => Reason::RegionDown,

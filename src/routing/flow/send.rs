@@ -16,6 +16,13 @@ use crate::routing::{
 };
 
 impl Flow {
+    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
+    /// has.
+    #[must_use]
+    pub fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
+        usual.min(self.ends.since(now))
+    }
+
     /// What the isolate should learn before anything else happens.
     #[must_use]
     pub fn take_lessons(&mut self) -> Vec<Lesson> {

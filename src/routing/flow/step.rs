@@ -12,6 +12,11 @@ use crate::routing::{
     topology::SubjectKind,
 };
 
+/// The longest that a look-up in the home store may take.
+pub const LOOK_UP: Duration = Duration::from_millis(250);
+/// The longest that the directory may take: it is asked once for each subject, and may be on another continent.
+pub const ASSIGN: Duration = Duration::from_millis(1000);
+
 /// What to do next.
 #[derive(Clone, Debug)]
 pub enum Step {

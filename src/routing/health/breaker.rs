@@ -92,12 +92,6 @@ impl Breaker {
         self.failures
     }
 
-    /// Whether nothing speaks against it: it is closed and no more on its way back, and the last answer was good.
-    #[must_use]
-    pub fn is_clean(&self, now: Timestamp) -> bool {
-        self.gate(now) == Gate::Closed && self.failures == 0
-    }
-
     /// A request is sent.
     pub(super) fn sent(&mut self, now: Timestamp) {
         if let State::Open { until, probe } = &mut self.state

@@ -71,6 +71,8 @@ pub struct Condition {
     pub write: Gate,
     /// So many requests are under way to it as its `ceiling` allows.
     pub full: bool,
+    /// The latest read there has failed, although its breaker is not open yet.
+    pub doubtful: bool,
 }
 
 impl Health {
@@ -138,15 +140,14 @@ impl Health {
         load.again < BUDGET_AT_LEAST.max(load.active * BUDGET / 100)
     }
 
-    /// Whether nothing speaks against the region, as far as requests of that kind go.
-    #[must_use]
-    pub fn is_clean(&self, region: RegionId, access: Access, now: Timestamp) -> bool {
-        self.breaker(region, access).is_none_or(|breaker| breaker.is_clean(now))
-    }
-
     fn condition(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Condition {
         let Some(seen) = self.regions.get(region.index()) else { return Condition::default() };
-        Condition { read: seen.read.gate(now), write: seen.write.gate(now), full: self.is_full(region, topology) }
+        Condition {
+            read: seen.read.gate(now),
+            write: seen.write.gate(now),
+            full: self.is_full(region, topology),
+            doubtful: seen.read.failures() > 0,
+        }
     }
 
     fn load_mut(&mut self, access: Access) -> &mut Load {
@@ -212,10 +213,6 @@ mod tests {
         }
         let condition = health.condition(RegionId(1), &topology(""), Timestamp(6));
         assert_eq!((condition.read, condition.write), (Gate::Closed, Gate::Open(Timestamp(30_006))));
-        assert!(
-            !health.is_clean(RegionId(1), Access::Write, Timestamp(6))
-                && health.is_clean(RegionId(1), Access::Read, Timestamp(6))
-        );
     }
 
     fn topology(ceiling: &str) -> Topology {
