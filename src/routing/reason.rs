@@ -108,6 +108,12 @@ reasons! {
     /// It lags more than the dataset's bound allows.
     LagOverBound = "lag-over-bound",
 
+    // Isolation drills.
+    /// The request takes part in an isolation drill: regions that may be well count as unreachable for it.
+    Drill = "drill",
+    /// An isolation drill has this region count as unreachable, so nothing is sent there.
+    DrillUnreachable = "drill-unreachable",
+
     // How the home was found.
     /// The session says it.
     HomeFromSession = "home-from-session",

@@ -4,13 +4,14 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     authority::{Published, RegionState},
+    drill::Drill,
     health::{Condition, Gate},
     keys::{Key, SessionKeys},
     memory::{CopyOf, Known, Lags, Memory, Reached, Window},
     ownership::{Epoch, Ownership},
     reason::Reason,
     time::Timestamp,
-    topology::{Access, DatasetId, RegionId, Rule, Topology},
+    topology::{Access, DatasetId, RegionId, RegionSet, Rule, Topology},
 };
 
 /// What is set once per isolate: the topology and the secrets.
@@ -37,6 +38,9 @@ pub struct View {
     reached: Rc<Reached>,
     published: Rc<Published>,
     moved: Vec<(DatasetId, Ownership)>,
+    drill: Option<Rc<Drill>>,
+    /// The regions that count as unreachable for this request.
+    away: RegionSet,
 }
 
 impl View {
@@ -50,6 +54,8 @@ impl View {
             reached: Rc::clone(memory.reached()),
             published: Rc::clone(memory.published()),
             moved: memory.moved_datasets().to_vec(),
+            drill: memory.drill(now).cloned(),
+            away: RegionSet::EMPTY,
             settings: Rc::clone(settings),
         }
     }
@@ -82,6 +88,23 @@ impl View {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.published.version
+    }
+
+    /// The drill that is on.
+    #[must_use]
+    pub fn drill(&self) -> Option<&Rc<Drill>> {
+        self.drill.as_ref()
+    }
+
+    /// Lets regions count as unreachable, for a request that takes part in the drill.
+    pub fn take_away(&mut self, away: RegionSet) {
+        self.away = away;
+    }
+
+    /// Whether the region counts as unreachable for this request, because of a drill.
+    #[must_use]
+    pub fn is_away(&self, region: RegionId) -> bool {
+        self.away.contains(region)
     }
 
     /// How the region fares with what this isolate sends it.

@@ -39,6 +39,8 @@ export const sentences = {
   "region-draining": "An operator is draining the region, so it is read last.",
   "region-isolated": "An operator has said that the region is cut off from the others, so it is not read.",
   "lag-over-bound": "It lags more than the dataset's bound allows.",
+  "drill": "The request takes part in an isolation drill: regions that may be well count as unreachable for it.",
+  "drill-unreachable": "An isolation drill has this region count as unreachable, so nothing is sent there.",
   "home-from-session": "The session says it.",
   "home-from-memory": "This isolate remembers it.",
   "home-from-store": "The home store (KV) says it.",

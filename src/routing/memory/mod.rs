@@ -11,6 +11,7 @@ pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
+    drill::Drill,
     health::{Health, Heard, Sending},
     ownership::Ownership,
     position::Mark,
@@ -57,6 +58,8 @@ pub enum Lesson {
     Cacheable(u64),
     /// The authority has published this.
     Published(Published),
+    /// The drill of that name is over, whatever is published of it.
+    DrillOver(String),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +79,8 @@ pub struct Memory {
     lags: Rc<Lags>,
     reached: Rc<Reached>,
     published: Rc<Published>,
+    /// The drill that is over here, though the view may still have it.
+    drill_over: Option<String>,
 }
 
 impl Memory {
@@ -115,6 +120,12 @@ impl Memory {
         &self.published
     }
 
+    /// The drill that is on.
+    #[must_use]
+    pub fn drill(&self, now: Timestamp) -> Option<&Rc<Drill>> {
+        self.published.drill(now).filter(|drill| self.drill_over.as_ref() != Some(&drill.id))
+    }
+
     /// Datasets that have a later owner than the topology says.
     #[must_use]
     pub fn moved_datasets(&self) -> &[(DatasetId, Ownership)] {
@@ -149,6 +160,7 @@ impl Memory {
             // KV may show an older version after a newer one.
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
             Lesson::Published(_) => {}
+            Lesson::DrillOver(id) => self.drill_over = Some(id),
         }
     }
 

@@ -30,6 +30,7 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         | Reason::HomeDown
         | Reason::AllRegionsFailed
         | Reason::BreakerOpen
+        | Reason::DrillUnreachable
         | Reason::RetryBudgetSpent => Some("destination_unavailable"),
         Reason::RegionFull => Some("connection_limit_reached"),
         Reason::DeadlineExceeded => Some("http_response_timeout"),

@@ -1,5 +1,7 @@
 //! Route patterns: `[METHODS] [host]/path`, matched without allocating.
 
+mod show;
+
 /// Which requests a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePattern {
