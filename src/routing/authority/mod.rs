@@ -7,6 +7,7 @@
 mod asking;
 mod change;
 mod command;
+mod drills;
 mod effect;
 mod hearing;
 mod lease;

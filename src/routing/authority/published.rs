@@ -183,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_drill_is_read_whole_or_not_at_all_and_ends_in_time() {
+        let drill =
+            json!({ "id": "drill-1", "kind": "isolate", "region": "eu", "share": 500, "limit": 100, "until": 50 });
+        let read = |drill: &Value| {
+            let text = write_with(7, std::iter::empty(), std::iter::empty(), Some(drill));
+            Published::read(&text, &topology()).unwrap()
+        };
+        let view = read(&drill);
+        assert!(view.drill(Timestamp(49)).is_some() && view.drill(Timestamp(50)).is_none());
+        assert_eq!(read_drill(&json!({ "limit": null }), &topology()), None);
+        for (key, value) in
+            [("kind", json!("chaos")), ("region", json!("mars")), ("share", json!(10_001)), ("limit", json!("x"))]
+        {
+            let mut broken = drill.clone();
+            broken[key] = value;
+            assert!(read(&broken).drill(Timestamp(0)).is_none(), "{key}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_none_and_what_is_unknown_is_left_out() {
         for broken in ["", "7", "{}", r#"{"version":"7"}"#] {
             assert_eq!(Published::read(broken, &topology()), None, "{broken}");

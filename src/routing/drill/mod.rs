@@ -7,6 +7,8 @@ mod tally;
 pub use share::Share;
 pub use tally::{Counts, Drilled, Ending, LEAST_DECIDING, Need, Row, Tally, add_to, has_failed, row_of, total};
 
+use serde_json::{Value, json};
+
 use super::{
     intent::Intent,
     subject::SubjectId,
@@ -63,6 +65,15 @@ impl Drill {
     pub fn away(&self, topology: &Topology) -> RegionSet {
         let region = topology.regions().map(|(id, _)| id);
         region.filter(|id| (*id == self.region) == (self.kind == Kind::Lose)).fold(RegionSet::EMPTY, RegionSet::with)
+    }
+
+    /// The drill for the dashboard.
+    #[must_use]
+    pub fn show(&self, topology: &Topology) -> Value {
+        json!({
+            "id": self.id, "kind": self.kind.token(), "region": topology.region(self.region).name,
+            "percent": f64::from(self.share.hundredths()) / 100.0, "until": self.until.0,
+        })
     }
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.
