@@ -6,7 +6,7 @@ SEEDS ?= 20000
 STATES ?= 5000000
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres simulate model lint bench conformance clean
+.PHONY: help setup worker build dev test test-postgres simulate model lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ model:           ## STATES states of each scope of the ownership protocol, tried
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs
+
+bench-failure: build ## latencies while the nearest region is a black hole, beside all being well
+	@$(NODE) benches/failure.mjs
 
 conformance: worker ## the public cache tests, against this router and other caches
 	@$(NODE) tests/conformance/run.mjs

@@ -186,7 +186,7 @@ error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROU
 fn one_environment_may_be_checked_alone() {
     let sound_one = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
                      durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }, \
-                     { name = \"AUTHORITY\", class_name = \"Authority\" }]\n\
+                     { name = \"AUTHORITY\", class_name = \"Authority\" }, { name = \"PROBERS\", class_name = \"Prober\" }]\n\
                      vars.REGIONS.us = { origin = \"https://us.example.com\" }\n";
     let broken = small("home = true", "home = 1") + sound_one;
     let here = directory(&[("wrangler.toml", &broken)]);
@@ -241,6 +241,11 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
              \"DIRECTORY\" and class_name = \"Directory\"",
         ),
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\n")), assets),
+        (
+            small("name = \"small\"\n", "name = \"small\"\nvars.PROBES = \"often\"\n"),
+            "error: vars.PROBES: found \"often\", expected \"off\" or a time of a second or more, such as \"10s\"; \
+             write one of them, or leave it out for 10s",
+        ),
         // Only some paths through the Worker are not enough: the others are the application's too.
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
         (
@@ -275,6 +280,15 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         assert_eq!(sentences(&run), [expected], "{}", run.err);
         assert_eq!(run.status, 1, "{expected}");
     }
+}
+
+#[test]
+fn without_probers_it_ships_and_says_so() {
+    let run = check(&small("{ name = \"PROBERS\", class_name = \"Prober\" }", ""));
+    let expected = "warning: durable_objects.bindings: found no binding \"PROBERS\" of the class \"Prober\", expected the \
+                    Durable Objects which ask the regions how they are; add [[durable_objects.bindings]] with name = \
+                    \"PROBERS\" and class_name = \"Prober\", or write PROBES = \"off\"";
+    assert_eq!((run.status, sentences(&run)), (0, vec![expected.to_owned()]), "{}", run.err);
 }
 
 fn many_routes(count: usize) -> String {

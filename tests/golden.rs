@@ -15,6 +15,7 @@ use homing::routing::{
     facts::Content,
     headers::Edit,
     health::{Heard, Sending},
+    matrix::Report,
     memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
     position::{Mark, Position, Shows},
@@ -108,6 +109,12 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "cache" => world.cache.push(copy(value)),
         "entropy" => world.entropy = value.parse().unwrap(),
         "waited" => world.waited = true,
+        // `us {"eu":{"ok":false}}`: what the prober beside a region has found.
+        "vantage" => {
+            let (from, regions) = value.split_once(' ').unwrap();
+            let text = format!(r#"{{"from":"{from}","at":{},"regions":{regions}}}"#, NOW.0);
+            world.memory.learn(Lesson::Measured(Report::read(&text, &topology()).unwrap()), NOW);
+        }
         // `eu read open`, `probe` or `returns`.
         "breaker" => breaker(world, region(words[0]), access(words[1]), words[2]),
         // `eu 3 again`: so many reads are under way there, as second sends or not.

@@ -5,6 +5,7 @@ use std::{path::Path, process::ExitCode};
 use serde_json::json;
 
 use super::{
+    access_log::{self, Estimate, Failure},
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
     expectations, platform,
@@ -21,7 +22,7 @@ struct Environment {
     fill: Vec<(String, usize)>,
 }
 
-pub(super) fn run(file: &Path, only: Option<&str>, as_json: bool) -> ExitCode {
+pub(super) fn run(file: &Path, only: Option<&str>, locality: &access_log::Args, as_json: bool) -> ExitCode {
     let source = match Source::read(file) {
         Ok(source) => source,
         Err(unreadable) => return complain(unreadable),
@@ -44,7 +45,21 @@ pub(super) fn run(file: &Path, only: Option<&str>, as_json: bool) -> ExitCode {
         (Some(Err(unreadable)), _) => Some(Err(unreadable)),
         _ => None,
     };
-    if as_json { report_json(&source, &environments, tests) } else { report(&source, &environments, tests) }
+    // By the topology of the first environment, as the expectations.
+    let topology = environments.first().and_then(|first| first.topology.as_ref());
+    let estimate = match topology.and_then(|topology| locality.estimate(topology)).transpose() {
+        Ok(estimate) => topology.zip(estimate),
+        Err(Failure::Usage(message)) => return super::usage(&message),
+        Err(Failure::Log(message)) => {
+            eprintln!("error: {message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if as_json {
+        report_json(&source, &environments, tests, estimate)
+    } else {
+        report(&source, &environments, tests, estimate)
+    }
 }
 
 fn complain(unreadable: Unreadable) -> ExitCode {
@@ -94,7 +109,10 @@ fn check(name: String, table: &Raw, at: &KeyPath) -> Environment {
 /// What came of the expectations, and the file that holds them.
 type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 
-fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCode {
+/// What an access log says of a topology.
+type Estimated<'a> = Option<(&'a Topology, Estimate)>;
+
+fn report(source: &Source, environments: &[Environment], tests: Tests, estimate: Estimated<'_>) -> ExitCode {
     let mut errors = 0;
     for environment in environments {
         for complaint in &environment.complaints {
@@ -132,6 +150,12 @@ fn report(source: &Source, environments: &[Environment], tests: Tests) -> ExitCo
             errors += failed.len();
         }
     }
+    if let Some((topology, estimate)) = estimate {
+        print!("{}", estimate.text(topology));
+        let exceeded = estimate.complaints(topology);
+        exceeded.iter().for_each(|complaint| eprintln!("error: {complaint}"));
+        errors += exceeded.len();
+    }
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
@@ -149,7 +173,7 @@ fn filled(bytes: usize) -> String {
     format!("{}.{} KB of 5", tenths / 10, tenths % 10)
 }
 
-fn report_json(source: &Source, environments: &[Environment], tests: Tests) -> ExitCode {
+fn report_json(source: &Source, environments: &[Environment], tests: Tests, estimate: Estimated<'_>) -> ExitCode {
     let complaints: Vec<_> = environments
         .iter()
         .flat_map(|environment| &environment.complaints)
@@ -164,9 +188,14 @@ fn report_json(source: &Source, environments: &[Environment], tests: Tests) -> E
         .iter()
         .flat_map(|environment| &environment.complaints)
         .any(|complaint| complaint.severity == Severity::Error)
-        || verdicts.iter().any(|verdict| verdict.failure.is_some());
+        || verdicts.iter().any(|verdict| verdict.failure.is_some())
+        || estimate.as_ref().is_some_and(|(topology, estimate)| estimate.exceeded(topology).next().is_some());
     let verdicts: Vec<_> =
         verdicts.iter().map(|verdict| json!({ "request": verdict.request, "failure": verdict.failure })).collect();
-    println!("{}", json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts }));
+    let mut said = json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts });
+    if let (Some((topology, estimate)), Some(fields)) = (estimate, said.as_object_mut()) {
+        fields.insert("locality".to_owned(), estimate.json(topology));
+    }
+    println!("{said}");
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

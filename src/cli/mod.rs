@@ -1,9 +1,11 @@
 //! The native command `homing`, on the same core as the edge.
 
+mod access_log;
 mod check;
 mod conformance;
 mod diagnose;
 mod document;
+mod drive;
 mod expectations;
 mod explain;
 mod operate;
@@ -33,6 +35,8 @@ enum What {
         /// Only this environment, not all of them.
         #[arg(long)]
         env: Option<String>,
+        #[command(flatten)]
+        locality: access_log::Args,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -49,7 +53,7 @@ enum What {
 #[must_use]
 pub fn run() -> ExitCode {
     match Command::parse().what {
-        What::Check { file, env, json } => check::run(&file, env.as_deref(), json),
+        What::Check { file, env, locality, json } => check::run(&file, env.as_deref(), &locality, json),
         What::Explain(args) => explain::run(&args),
         What::Conformance(args) => conformance::run(&args),
         What::Operation(operation) => operate::run(&operation),

@@ -2,6 +2,7 @@
 
 use crate::routing::{
     facts::Url,
+    matrix::prober,
     topology::{Complaints, KeyPath, raw::Raw},
 };
 
@@ -25,6 +26,7 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
         let path = at.key("vars");
         services(table, vars, &path, log);
         development(vars, &path, log);
+        probes(table, vars, (at, &path), log);
         sizes(vars, &path, log);
     }
 }
@@ -116,6 +118,24 @@ fn development(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
         let expected =
             "no DEV in production: it opens the API, lets clients choose their region and makes up a SESSION_KEY";
         log.error(&path.key("DEV"), found, expected, "remove it; for `wrangler dev` write DEV=true into .dev.vars");
+    }
+}
+
+/// How often probers ask, and that there are any: without them each edge finds out for itself how the regions are.
+fn probes(table: &Raw, vars: &Raw, (at, path): (&KeyPath, &KeyPath), log: &mut Complaints) {
+    let said = vars.get("PROBES");
+    let bindings = table.get("durable_objects").map_or(&[][..], |objects| members(objects, "bindings"));
+    let bound = |member: &Raw| member.get("name").and_then(Raw::text) == Some("PROBERS");
+    if said.and_then(Raw::text) != Some("off") && !bindings.iter().any(bound) {
+        let found = "no binding \"PROBERS\" of the class \"Prober\"";
+        let expected = "the Durable Objects which ask the regions how they are";
+        let remedy = "add [[durable_objects.bindings]] with name = \"PROBERS\" and class_name = \"Prober\", or write PROBES = \"off\"";
+        log.warn(&at.key("durable_objects").key("bindings"), found, expected, remedy);
+    }
+    let Some(said) = said else { return };
+    if said.text().is_none_or(|said| said.is_empty() || prober::every(said).is_err()) {
+        let expected = "\"off\" or a time of a second or more, such as \"10s\"";
+        log.error(&path.key("PROBES"), said.describe(), expected, "write one of them, or leave it out for 10s");
     }
 }
 

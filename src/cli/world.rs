@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, made_up, stored};
 use crate::routing::{
     Event, Facts, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     answer::Answer,
@@ -11,7 +12,7 @@ use crate::routing::{
     flow::{Found, Outcome},
     headers::Headers,
     intent::Intent,
-    keys::{Key, SessionKeys},
+    keys::Key,
     memory::{CopyOf, Lesson, UNMEASURED},
     ownership::Epoch,
     position::Mark,
@@ -96,48 +97,12 @@ impl World {
         })
     }
 
-    fn drive(
-        &self,
-        mut flow: Flow,
-        mut step: Step,
-        memory: &Memory,
-        (topology, down): (&Topology, RegionSet),
-    ) -> Story {
-        let mut steps = Vec::new();
-        let stored = self.home.as_ref().map(|home| serde_json::json!({ "home": home, "epoch": 1 }).to_string());
-        let mut directory;
-        loop {
-            let event = match step {
-                Step::Answer(settlement, _) | Step::Finish(settlement) => return Story { steps, end: Ok(settlement) },
-                Step::ProbeCache(_) => {
-                    steps.push("look into the edge cache: nothing there".to_owned());
-                    Event::Cache(Probed::default())
-                }
-                Step::LookUpHome(subject) => {
-                    let said = self.home.as_deref().unwrap_or("nothing");
-                    steps.push(format!("look up home:{}: {said}", subject.as_str()));
-                    Event::Home(stored.as_deref().map_or(Found::Absent, Found::Value))
-                }
-                Step::AssignHome(assignment) => {
-                    let (subject, home) = (assignment.subject.as_str(), &assignment.proposed);
-                    steps.push(format!(
-                        "ask the directory for {subject}, and to make its home {home} if it has none: done"
-                    ));
-                    directory = serde_json::json!({ "home": home, "epoch": 1, "new": true }).to_string();
-                    Event::Home(Found::Value(&directory))
-                }
-                Step::Send(attempt) => {
-                    let is_down = down.contains(attempt.region);
-                    let said = if is_down { "refuses the connection" } else { "answers 200" };
-                    let name = &topology.region(attempt.region).name;
-                    let (method, target, time) = (&attempt.method, &attempt.target, millis(attempt.timeout));
-                    steps.push(format!("send {method} {target} to {name}, {time} ms at most: {said}"));
-                    let answer = Answer { status: 200, headers: Headers(Vec::new()) };
-                    Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })
-                }
-            };
-            step = flow.on(event, memory.health(), NOW);
-        }
+    fn drive(&self, flow: Flow, step: Step, memory: &Memory, (topology, down): (&Topology, RegionSet)) -> Story {
+        let said = self.home.as_deref();
+        let stored = said.map(stored);
+        let mut told = Told { topology, down, said, stored, directory: String::new(), steps: Vec::new() };
+        let end = drive(flow, step, &mut told, (memory.health(), NOW));
+        Story { steps: told.steps, end: Ok(end) }
     }
 
     /// What the isolate would have learned by now.
@@ -182,16 +147,11 @@ impl World {
         let secret = match std::env::var("SESSION_KEY") {
             Ok(secret) if real => secret,
             _ if real => return Err("a real session needs SESSION_KEY in the environment to be believed".to_owned()),
-            _ => "a key for a world that is made up".to_owned(),
+            _ => MADE_UP_KEY.to_owned(),
         };
         let key = Key::new(&secret)
             .map_err(|short| format!("SESSION_KEY has {} characters, expected 32 or more", short.length))?;
-        Ok(Settings {
-            topology: topology.clone(),
-            session_keys: SessionKeys::new(key, None),
-            origin_key: None,
-            dev: true,
-        })
+        Ok(made_up(topology, key))
     }
 
     /// The session that the request carries. Where a home is given but nobody to have it, somebody is signed in.
@@ -246,13 +206,57 @@ impl World {
     }
 }
 
+/// Surroundings that tell what they are asked, a line for each step.
+struct Told<'a> {
+    topology: &'a Topology,
+    down: RegionSet,
+    said: Option<&'a str>,
+    stored: Option<String>,
+    directory: String,
+    steps: Vec<String>,
+}
+
+impl Surroundings for Told<'_> {
+    fn meet(&mut self, step: &Step) -> Event<'_> {
+        match step {
+            // The driver ends with these.
+            Step::Answer(..) | Step::Finish(_) => Event::GoOn,
+            Step::ProbeCache(_) => {
+                self.steps.push("look into the edge cache: nothing there".to_owned());
+                Event::Cache(Probed::default())
+            }
+            Step::LookUpHome(subject) => {
+                let said = self.said.unwrap_or("nothing");
+                self.steps.push(format!("look up home:{}: {said}", subject.as_str()));
+                Event::Home(self.stored.as_deref().map_or(Found::Absent, Found::Value))
+            }
+            Step::AssignHome(assignment) => {
+                let (subject, home) = (assignment.subject.as_str(), &assignment.proposed);
+                self.steps
+                    .push(format!("ask the directory for {subject}, and to make its home {home} if it has none: done"));
+                self.directory = assigned(home);
+                Event::Home(Found::Value(&self.directory))
+            }
+            Step::Send(attempt) => {
+                let is_down = self.down.contains(attempt.region);
+                let said = if is_down { "refuses the connection" } else { "answers 200" };
+                let name = &self.topology.region(attempt.region).name;
+                let (method, target, time) = (&attempt.method, &attempt.target, millis(attempt.timeout));
+                self.steps.push(format!("send {method} {target} to {name}, {time} ms at most: {said}"));
+                let answer = Answer { status: 200, headers: Headers(Vec::new()) };
+                Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })
+            }
+        }
+    }
+}
+
 /// What stands before and after the equals sign.
-fn pair<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), String> {
+pub(super) fn pair<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), String> {
     text.split_once('=').ok_or_else(|| format!("{option} is {text:?}, expected such as {example}"))
 }
 
 /// The region of that name, or what there is instead.
-fn named(topology: &Topology, name: &str) -> Result<crate::routing::topology::RegionId, String> {
+pub(super) fn named(topology: &Topology, name: &str) -> Result<crate::routing::topology::RegionId, String> {
     topology.region_named(name).ok_or_else(|| {
         let known: Vec<_> = topology.regions().map(|(_, region)| region.name.as_str()).collect();
         format!("there is no region {name:?}; the topology has {}", known.join(", "))

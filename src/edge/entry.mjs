@@ -6,6 +6,7 @@ import { refresh } from "./view.mjs";
 
 export { Authority } from "./authority.mjs";
 export { Directory } from "./directory.mjs";
+export { Prober } from "./prober.mjs";
 
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {

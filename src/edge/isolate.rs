@@ -22,12 +22,13 @@ use crate::routing::{
     authority::Published,
     clock::Clock,
     drill::{Tally, row_of},
+    matrix,
     memory::Lesson,
     problem::Problem,
     reason::Reason,
     report::{Report, fingerprint, record_json, refusal_json},
     settle::Record,
-    topology::Access,
+    topology::{Access, Region},
 };
 
 /// Which requests are logged.
@@ -135,7 +136,7 @@ fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Tim
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
             keep(id, flow, now);
-            finish(isolate, *settlement, now, |end, line| wire::answered(id, &key, end, line))
+            finish(isolate, *settlement, now, |end, lines| wire::answered(id, &key, end, lines))
         }
         step => {
             let text = wire::step(id, &step, flow.intent());
@@ -149,7 +150,7 @@ fn finish(
     isolate: &Isolate,
     mut settlement: Settlement,
     now: Timestamp,
-    write: impl FnOnce(&Settlement, Option<&str>) -> String,
+    write: impl FnOnce(&Settlement, &[String]) -> String,
 ) -> String {
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
@@ -157,8 +158,11 @@ fn finish(
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
         Log::Off => false,
     };
-    let line = logged.then(|| record_json(&settlement.record, &isolate.settings.topology).to_string());
-    let text = write(&settlement, line.as_deref());
+    let (record, topology) = (&settlement.record, &isolate.settings.topology);
+    let line = logged.then(|| record_json(record, topology).to_string());
+    let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
+    let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
+    let text = write(&settlement, &line.into_iter().chain(alarm).collect::<Vec<_>>());
     count(isolate, &settlement.record, now);
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text
@@ -210,6 +214,19 @@ pub(super) fn published(text: &str, now: Timestamp) {
     if let Some(view) = Published::read(text, &settings.topology) {
         MEMORY.with_borrow_mut(|memory| memory.learn(Lesson::Published(view), now));
     }
+}
+
+pub(super) fn measured(text: &str, now: Timestamp) {
+    let Some(settings) = settings() else { return };
+    learn(matrix::Report::read(text, &settings.topology).map(Lesson::Measured).into_iter().collect(), now);
+}
+
+/// The regions, a line each: name, then the platform's hint for an object near it.
+pub(super) fn vantages() -> String {
+    let Some(settings) = settings() else { return String::new() };
+    let line =
+        |region: &Region| format!("{}\t{}", region.name, region.location.as_ref().map_or("", matrix::location_hint));
+    settings.topology.regions().map(|(_, region)| line(region)).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn abandon(id: u32, now: Timestamp) {

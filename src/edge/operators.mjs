@@ -1,6 +1,6 @@
 // The operators' side: a Wasm of its own, which nothing on the way of a request touches, set up when it is first needed.
 import module from "./operators_bg.wasm";
-import { api as answer, authority, configure, initSync } from "homing-operators";
+import * as core from "homing-operators";
 import { snapshot, suggestions } from "homing-wasm";
 import { ask } from "./authority.mjs";
 import { call, settings } from "./core.mjs";
@@ -10,16 +10,22 @@ let stackAtRest;
 
 function ready(env) {
   if (wasm) return;
-  const loaded = initSync({ module });
-  const wrong = configure(...settings(env));
+  const loaded = core.initSync({ module });
+  const wrong = core.configure(...settings(env));
   if (wrong) throw new Error(wrong);
   [wasm, stackAtRest] = [loaded, loaded.__stack_pointer.value];
+}
+
+/** The operators' Wasm, set up; what it throws is for the caller to say. */
+export function operators(env) {
+  ready(env);
+  return core;
 }
 
 /** Answers a request to `/_homing/*`. */
 export function api(request, env) {
   ready(env);
-  return answer(request, env, {
+  return core.api(request, env, {
     ask: (input) => ask(env, input),
     snapshot: (health) => call(() => snapshot(Date.now(), health)),
     suggestions: (asToml) => call(() => suggestions(asToml)),
@@ -30,7 +36,7 @@ export function api(request, env) {
 export function turn(env, ledger, input) {
   ready(env);
   try {
-    return JSON.parse(authority(ledger, input, Date.now()));
+    return JSON.parse(core.authority(ledger, input, Date.now()));
   } catch (error) {
     wasm.__stack_pointer.value = stackAtRest;
     throw error;

@@ -14,6 +14,8 @@ use crate::routing::{
     Settings,
     admin::{Call, Guard, TurnedAway},
     authority,
+    matrix::prober,
+    time::millis,
 };
 
 thread_local! {
@@ -70,6 +72,43 @@ pub async fn api(request: web_sys::Request, env: Env, router: Router) -> Result<
 pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
     let settings = settings().ok_or("not configured")?;
     authority::turn(ledger, input, &settings, time(now))
+}
+
+/// How often probers ask, in milliseconds; 0 means never. Or what is wrong with that setting.
+///
+/// # Errors
+/// If the text is no such setting.
+#[wasm_bindgen]
+pub fn probes_every(said: &str) -> Result<f64, String> {
+    #[allow(clippy::cast_precision_loss, reason = "72 hours at most")]
+    let every = prober::every(said)?.map_or(0.0, |every| millis(every) as f64);
+    Ok(every)
+}
+
+/// Where a prober asks, as JSON.
+#[wasm_bindgen]
+pub fn probe_targets() -> String {
+    settings().map_or_else(String::new, |settings| prober::targets(&settings.topology).to_string())
+}
+
+/// What a prober makes of the answers of one round: its state, the report, and whether to put that into the store, as JSON.
+///
+/// # Errors
+/// If the state or the answers cannot be read.
+#[wasm_bindgen]
+pub fn probed(state: &str, from: &str, answers: &str, view: &str, every: f64, now: f64) -> Result<String, String> {
+    let settings = settings().ok_or("not configured")?;
+    let mut state: prober::Prober = if state.is_empty() { prober::Prober::default() } else { read(state)? };
+    let published = authority::Published::read(view, &settings.topology).unwrap_or_default();
+    let every = std::time::Duration::from_millis(time(every).0);
+    let world = prober::World { topology: &settings.topology, published: &published, every };
+    let round = state.round(from, &read(answers)?, world, time(now));
+    let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
+    Ok(serde_json::json!({ "state": state, "report": round.report, "put": round.put }).to_string())
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn settings() -> Option<Rc<Settings>> {

@@ -48,6 +48,18 @@ pub fn drill_over(id: &str, now: f64) {
     isolate::drill_over(id, time(now));
 }
 
+/// Learns what a vantage point has found.
+#[wasm_bindgen]
+pub fn measured(text: &str, now: f64) {
+    isolate::measured(text, time(now));
+}
+
+/// The regions, a line each: name, then where the object should be that looks from there.
+#[wasm_bindgen]
+pub fn vantages() -> String {
+    isolate::vantages()
+}
+
 /// The snapshot for operators, behind a line with its fingerprint; `health` is what the regions say of themselves, as JSON.
 #[wasm_bindgen]
 pub fn snapshot(now: f64, health: &str) -> String {

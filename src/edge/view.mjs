@@ -1,18 +1,36 @@
-// The view that the authority publishes: read from KV behind the requests, never in front of one.
+// The view that the authority publishes, and what the probers have found: read from KV behind the requests, never in front of one.
 import { ask } from "./authority.mjs";
 import { call, complain } from "./core.mjs";
-import { published } from "homing-wasm";
+import { begin } from "./prober.mjs";
+import { measured, published, vantages } from "homing-wasm";
 
 const EVERY_MS = 10_000;
 const KEY = "view";
 let read = -EVERY_MS;
-let woken = false;
+const woken = new Set();
 
-/** Leases are renewed by an alarm of the authority, which goes on by itself once somebody has begun it. */
-async function wake(env) {
-  if (woken || !Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) return;
-  await ask(env, JSON.stringify({ do: "tick" }));
-  woken = true;
+/** Does that once in an isolate's life: what it begins goes on by itself, by alarms. */
+async function once(what, work) {
+  if (woken.has(what)) return;
+  woken.add(what);
+  try {
+    await work();
+  } catch (error) {
+    woken.delete(what);
+    complain(`${what} cannot be woken`, { error: String(error) });
+  }
+}
+
+/** Leases are renewed by an alarm of the authority. */
+async function wake(env, regions) {
+  if (Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) await once("the authority", () => ask(env, JSON.stringify({ do: "tick" })));
+  if (env.PROBERS && env.PROBES !== "off") await once("the probers", () => begin(env, regions));
+}
+
+/** What the store holds under these keys, in one question. */
+async function many(env, keys) {
+  const found = await env.HOMES?.get(keys);
+  return found ?? new Map();
 }
 
 /** Reads the view anew, if that was not done lately. */
@@ -20,11 +38,12 @@ export function refresh(env, ctx) {
   const now = Date.now();
   if (now - read < EVERY_MS) return;
   read = now;
+  const regions = call(() => vantages()).split("\n").map((line) => line.split("\t"));
   const learn = async () => {
-    const text = await env.HOMES?.get(KEY);
-    if (text) call(() => published(text, Date.now()));
+    const found = await many(env, [KEY, ...regions.map(([name]) => `probe:${name}`)]);
+    for (const [key, text] of found) if (text) call(() => (key === KEY ? published : measured)(text, Date.now()));
   };
-  ctx.waitUntil(wake(env).catch((error) => complain("the authority cannot be woken", { error: String(error) })));
+  ctx.waitUntil(wake(env, regions));
   ctx.waitUntil(learn().catch((error) => complain("the view cannot be read", { error: String(error) })));
 }
 

@@ -124,12 +124,12 @@ pub(super) fn step(id: u32, step: &Step, intent: &Intent) -> String {
 }
 
 /// Writes an answer after which the flow goes on.
-pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, log: Option<&str>) -> String {
+pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, log: &[String]) -> String {
     format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, log))
 }
 
 /// Writes the last step.
-pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
+pub(super) fn finish(settlement: &Settlement, log: &[String]) -> String {
     let mut text = String::with_capacity(1024);
     text.push_str("F\n");
     text::number(&mut text, settlement.status.into());
@@ -173,8 +173,8 @@ pub(super) fn finish(settlement: &Settlement, log: Option<&str>) -> String {
     for publish in &settlement.publish {
         let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);
     }
-    if let Some(line) = log {
-        let _ = writeln!(text, "l{line}");
+    for line in log {
+        text::all(&mut text, &["l", line, "\n"]);
     }
     text.push('\n');
     if let Source::Own(body) = &settlement.source {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     authority::RegionState,
     intent::Intent,
+    matrix::ALL_LEAVE,
     reason::Reason,
     topology::{DatasetId, RegionId, Rule},
     trace::Trace,
@@ -82,8 +83,18 @@ fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId
         _ if view.condition(region).full => Suits::Not(Reason::RegionFull),
         _ if !view.admits_read(region, intent.entropy) => Suits::Badly(view.closed_because(region)),
         RegionState::Draining => Suits::Last(Reason::RegionDraining),
+        _ if lags_too_much(intent, view, region, source) => Suits::Last(Reason::LagTooHigh),
         RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suits::Well,
     }
+}
+
+/// Whether the copy is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
+/// can be said: one that is gone would take all copies away.
+fn lags_too_much(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
+    let home = || intent.session.session.home.as_ref().filter(|_| intent.subject.is_some());
+    let source = source.or_else(|| home().and_then(|(home, _)| view.topology().region_named(home)));
+    let of = source.filter(|source| *source != region);
+    of.and_then(|source| view.lag(region, Some(source))).is_some_and(|lag| lag > ALL_LEAVE)
 }
 
 /// Whether the region may hold the dataset at all: a geo-partitioned one lives only where its residency says.

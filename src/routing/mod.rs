@@ -17,6 +17,8 @@ pub mod headers;
 pub mod health;
 pub mod intent;
 pub mod keys;
+pub mod locality;
+pub mod matrix;
 pub mod memory;
 pub mod near;
 pub mod ownership;

@@ -197,6 +197,9 @@ fn reaches(
     if known.is_some_and(|known| known.mark.reaches(&mark)) {
         return Ok(Reason::PositionReached);
     }
+    if let Some(why) = view.too_far_behind(region, home) {
+        return Err(why);
+    }
     let now: Timestamp = intent.came;
     let there_by_now = now.since(pin.since) >= view.window(region, home).length;
     let short_lately = known.is_some_and(|known| now.since(known.at) < SHORT_FOR);

@@ -33,6 +33,8 @@ reasons! {
     Home = "home",
     /// The nearest region that owns the multi-writer dataset.
     NearestOwner = "nearest-owner",
+    /// The nearest region may not hold the data; said of locality, for the next nearest is as good.
+    Residency = "residency",
     /// The session wrote a moment ago, so the read goes home.
     PinnedHome = "pinned-home",
     /// The copy is known to have reached what the session has seen, and nearer ones are not.
@@ -105,8 +107,18 @@ reasons! {
     RegionDraining = "region-draining",
     /// An operator has said that the region is cut off from the others, so it is not read.
     RegionIsolated = "region-isolated",
+    /// The vantage points agree that the region does not answer; it is read last.
+    RegionUnreachable = "region-unreachable",
     /// It lags more than the dataset's bound allows.
     LagOverBound = "lag-over-bound",
+    /// It lags by more than a minute, so it is read last.
+    LagTooHigh = "lag-too-high",
+    /// It lags by more than ten seconds, so it is not expected to have what the session has seen.
+    SessionLagTooHigh = "session-lag-too-high",
+    /// It says that it does not lag, and lacks what the home wrote a while ago.
+    LagStalled = "lag-stalled",
+    /// It does not reach the home, so its copy stands still.
+    PeerUnreachable = "peer-unreachable",
 
     // Isolation drills.
     /// The request takes part in an isolation drill: regions that may be well count as unreachable for it.

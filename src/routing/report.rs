@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use super::{
     health::Health,
+    locality::{Alarm, Locality},
     problem::Problem,
     reason::Reason,
     settle::Record,
     suggest::Suggestions,
     time::Timestamp,
-    topology::{Origin, RegionId, Rule, Topology},
+    topology::{Origin, RegionId, Rule as Ownership, Topology},
+    trace::Rule,
     view::View,
 };
 
@@ -30,7 +32,7 @@ struct Tally {
 pub struct Report {
     records: VecDeque<Record>,
     requests: u64,
-    crossed: u64,
+    locality: Locality,
     hits: u64,
     refused: u64,
     regions: Vec<Tally>,
@@ -45,10 +47,15 @@ impl Report {
         self.refused += 1;
     }
 
-    /// Takes in a settled request.
+    /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
+    /// its budget, or has come back.
+    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+        self.locality.learn(record, topology)
+    }
+
+    /// Takes in a settled request that was weighed.
     pub fn add(&mut self, record: Record) {
         self.requests += 1;
-        self.crossed += u64::from(record.crossed);
         self.hits += u64::from(record.cache.token() == "hit");
         self.refused += u64::from(record.region.is_none());
         if let Some(region) = record.region.filter(|_| record.attempts > 0) {
@@ -56,11 +63,11 @@ impl Report {
         }
         for rule in record.trace.rules() {
             self.unreadable_positions += u64::from(rule.reason == Reason::PositionMalformed);
-            if let (true, Some(region)) = (rule.reason.is_failure(), rule.region) {
-                let tally = self.tally(region);
-                tally.failures += 1;
-                tally.last_failure = Some((record.at, rule.reason.token()));
-            }
+        }
+        for (region, reason) in failures(record.trace.rules()) {
+            let tally = self.tally(region);
+            tally.failures += 1;
+            tally.last_failure = Some((record.at, reason.token()));
         }
         self.suggestions.learn(&record);
         self.records.truncate(MOST_RECORDS - 1);
@@ -94,8 +101,10 @@ impl Report {
             "drill": view.drill().map(|drill| drill.show(topology)),
             "regions": regions,
             "datasets": datasets(view),
+            "matrix": view.matrix().show(topology, view.taken()),
+            "locality": self.locality.json(topology),
             "totals": {
-                "requests": self.requests, "cross_region": self.crossed, "cache_hits": self.hits, "refused": self.refused,
+                "requests": self.requests, "cross_region": self.locality.total().crossed, "cache_hits": self.hits, "refused": self.refused,
                 "unreadable_positions": self.unreadable_positions,
             },
             "decisions": records,
@@ -125,6 +134,15 @@ impl Report {
     }
 }
 
+/// Which regions failed. The rule behind a failure tells why the next region is asked, by the same reason: no failure of its.
+fn failures(rules: &[Rule]) -> impl Iterator<Item = (RegionId, Reason)> {
+    let before = std::iter::once(None).chain(rules.iter().map(Some));
+    before.zip(rules).filter_map(|(before, rule)| {
+        let why_asked = before.is_some_and(|before| before.reason == rule.reason && before.region != rule.region);
+        rule.region.filter(|_| rule.reason.is_failure() && !why_asked).map(|region| (region, rule.reason))
+    })
+}
+
 fn datasets(view: &View) -> Vec<Value> {
     let topology = view.topology();
     let names = |set: super::topology::RegionSet| -> Vec<&str> {
@@ -136,9 +154,9 @@ fn datasets(view: &View) -> Vec<Value> {
     let describe = |(id, dataset): (_, &super::topology::Dataset)| {
         let owned = view.dataset_ownership(id);
         let (regions, conflicts) = match &dataset.rule {
-            Rule::SingleWriter { .. } => (Vec::new(), None),
-            Rule::GeoPartitioned { regions, .. } => (names(*regions), None),
-            Rule::MultiWriter { regions, conflicts } => {
+            Ownership::SingleWriter { .. } => (Vec::new(), None),
+            Ownership::GeoPartitioned { regions, .. } => (names(*regions), None),
+            Ownership::MultiWriter { regions, conflicts } => {
                 (names(*regions), Some(json!({ "rule": conflicts.rule.token(), "explain": conflicts.explain })))
             }
         };
@@ -163,10 +181,31 @@ pub fn fingerprint(snapshot: &Value) -> String {
     let mut calm = snapshot.clone();
     let regions = calm.get_mut("regions").and_then(Value::as_array_mut);
     let lags = regions.into_iter().flatten().filter_map(|region| region.pointer_mut("/health/lag_ms")?.as_object_mut());
-    for lag in lags.flat_map(serde_json::Map::values_mut) {
-        *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    let round = |lag: &mut Value| *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    lags.flat_map(serde_json::Map::values_mut).for_each(round);
+    if let Some(matrix) = calm.get_mut("matrix") {
+        calm_down(matrix);
     }
     calm.to_string()
+}
+
+/// Leaves out of the matrix what every round measures anew.
+fn calm_down(matrix: &mut Value) {
+    match matrix {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "at" => *value = Value::Null,
+                    "ms" | "lag_ms" | "p50_ms" | "p99_ms" => {
+                        *value = json!(value.as_f64().map(|span| (span / LAG_STEP).round()))
+                    }
+                    _ => calm_down(value),
+                }
+            }
+        }
+        Value::Array(members) => members.iter_mut().for_each(calm_down),
+        _ => {}
+    }
 }
 
 /// A request that was refused at the door, as one line of the log: nothing of it but the method is worth trusting.
@@ -191,8 +230,23 @@ pub fn record_json(record: &Record, topology: &Topology) -> Value {
         "status": record.status,
         "attempts": record.attempts,
         "cache": record.cache.token(),
-        "crossed": record.crossed,
+        "crossed": record.crossed.is_some(),
         "ms": record.took,
         "trace": record.trace.lines(topology).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_is_asked_because_another_one_failed_has_not_failed() {
+        let (eu, us) = (RegionId(1), RegionId(0));
+        let rule = |reason, region| Rule { reason, region: Some(region) };
+        let answered = [rule(Reason::FailoverTimeout, eu), rule(Reason::FailoverTimeout, us)];
+        assert_eq!(failures(&answered).collect::<Vec<_>>(), [(eu, Reason::FailoverTimeout)]);
+        let both = [answered[0], answered[1], answered[1]];
+        assert_eq!(failures(&both).map(|(region, _)| region).collect::<Vec<_>>(), [eu, us]);
+    }
 }

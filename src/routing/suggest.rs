@@ -150,11 +150,15 @@ fn the_rest(route: &Route, topology: &Topology) -> String {
     if let Some(cache) = route.cache {
         toml.push_str(&format!("cache = {cache}\n"));
     }
+    if let Some(budget) = route.max_cross_region {
+        toml.push_str(&format!("max_cross_region = \"{budget}\"\n"));
+    }
     toml
 }
 
 /// The path with a name for each segment that looks like an id, so that one line serves all of its kind.
-fn shape(path: &str) -> String {
+#[must_use]
+pub fn shape(path: &str) -> String {
     let segments = path.split('/').map(|segment| if is_id(segment) { "{id}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }

@@ -5,9 +5,10 @@ use std::{rc::Rc, time::Duration};
 use super::{
     authority::{Published, RegionState},
     drill::Drill,
-    health::{Condition, Gate},
+    health::{Condition, Gate, Health},
     keys::{Key, SessionKeys},
-    memory::{CopyOf, Known, Lags, Memory, Reached, Window},
+    matrix::{Matrix, Pair, SESSIONS_LEAVE},
+    memory::{CopyOf, Known, LONGEST_WINDOW, Lags, Memory, Reached, SHORTEST_WINDOW, UNMEASURED, Window},
     ownership::{Epoch, Ownership},
     reason::Reason,
     time::Timestamp,
@@ -37,6 +38,9 @@ pub struct View {
     lags: Rc<Lags>,
     reached: Rc<Reached>,
     published: Rc<Published>,
+    matrix: Rc<Matrix>,
+    /// The regions of which the vantage points agree that they do not answer.
+    unreachable: RegionSet,
     moved: Vec<(DatasetId, Ownership)>,
     drill: Option<Rc<Drill>>,
     /// The regions that count as unreachable for this request.
@@ -47,7 +51,11 @@ impl View {
     /// The view at this moment.
     #[must_use]
     pub fn capture(settings: &Rc<Settings>, memory: &Memory, now: Timestamp) -> Self {
+        let matrix = memory.matrix();
+        let gone = settings.topology.regions().map(|(id, _)| id).filter(|id| matrix.is_unreachable(*id, now));
         Self {
+            unreachable: gone.fold(RegionSet::EMPTY, RegionSet::with),
+            matrix: Rc::clone(matrix),
             conditions: memory.health().conditions(&settings.topology, now),
             taken: now,
             lags: Rc::clone(memory.lags()),
@@ -58,6 +66,11 @@ impl View {
             away: RegionSet::EMPTY,
             settings: Rc::clone(settings),
         }
+    }
+
+    /// Takes in how the regions fare by now; nothing else of a view changes while a request is decided.
+    pub fn look_again(&mut self, health: &Health, now: Timestamp) {
+        self.conditions = health.conditions(&self.settings.topology, now);
     }
 
     /// The topology.
@@ -117,7 +130,7 @@ impl View {
     /// that has come back gets them little by little. Writes, and reads that must go home, come back at once.
     #[must_use]
     pub fn admits_read(&self, region: RegionId, entropy: u64) -> bool {
-        self.condition(region).read.admits(entropy)
+        self.condition(region).read.admits(entropy) && !self.is_unreachable(region)
     }
 
     /// Whether the region's breaker for such requests is open.
@@ -139,7 +152,8 @@ impl View {
     pub fn closed_because(&self, region: RegionId) -> Reason {
         match self.condition(region).read {
             Gate::Ramp(_) => Reason::BreakerRamp,
-            _ => Reason::BreakerOpen,
+            Gate::Closed | Gate::Probe => Reason::RegionUnreachable,
+            Gate::Open(_) => Reason::BreakerOpen,
         }
     }
 
@@ -149,22 +163,71 @@ impl View {
     pub fn is_unwelcome(&self, region: RegionId) -> bool {
         let condition = self.condition(region);
         let open = self.is_open(region, Access::Read) || self.is_open(region, Access::Write);
-        open || condition.full || self.state(region) != RegionState::Active
+        open || condition.full || self.is_unreachable(region) || self.state(region) != RegionState::Active
     }
 
-    /// How far the region's copy is behind that source, or behind the one that it is furthest behind, where measured.
+    /// Whether the vantage points agree that the region does not answer.
+    #[must_use]
+    pub fn is_unreachable(&self, region: RegionId) -> bool {
+        self.unreachable.contains(region)
+    }
+
+    /// How far the region's copy is behind that source, or behind the one that it is furthest behind, where measured: by the
+    /// origins' answers to this isolate, or by the vantage points, whichever is more.
     #[must_use]
     pub fn lag(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
         match source {
-            Some(source) => self.lags.latest(region, source, self.taken),
+            Some(source) => {
+                let measured = self.pair(region, source).and_then(|pair| pair.lag);
+                self.lags.latest(region, source, self.taken).max(measured)
+            }
             None => self.lags.worst(region, self.taken),
         }
     }
 
-    /// How long a write at the source may be missing from the region's copy.
+    /// What the region's copy is to that source, as the vantage points have measured it.
+    #[must_use]
+    pub fn pair(&self, region: RegionId, source: RegionId) -> Option<Pair> {
+        self.matrix.pair(region, source, self.taken)
+    }
+
+    /// Why a session that has written or seen something should not be read at the region's copy of that source; none if nothing
+    /// is known against it. A copy that is cut off from its source stands still, and so does one that is stalled.
+    #[must_use]
+    pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Reason> {
+        match self.pair(region, source) {
+            Some(Pair { reachable: Some(false), .. }) => Some(Reason::PeerUnreachable),
+            Some(Pair { stalled: true, .. }) => Some(Reason::LagStalled),
+            _ => self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Reason::SessionLagTooHigh),
+        }
+    }
+
+    /// What the vantage points have found.
+    #[must_use]
+    pub fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    /// How long a write at the source may be missing from the region's copy: by what this isolate or the vantage points have
+    /// measured, whichever is more.
     #[must_use]
     pub fn window(&self, region: RegionId, source: RegionId) -> Window {
-        self.lags.window(region, source)
+        let own = self.lags.window(region, source);
+        let p99 = self.pair(region, source).and_then(|pair| pair.p99);
+        match (own.p99, p99) {
+            (_, None) => own,
+            (Some(seen), Some(measured)) if seen >= measured => own,
+            (_, Some(measured)) => {
+                // What this isolate has not measured is no reason to wait longer than the vantage points say.
+                let known = own.p99.is_some() || own.length > UNMEASURED;
+                let least = if known { own.length } else { SHORTEST_WINDOW };
+                Window {
+                    length: measured.saturating_mul(2).clamp(least, LONGEST_WINDOW.max(least)),
+                    p99: Some(measured),
+                    ..own
+                }
+            }
+        }
     }
 
     /// How far a copy is known to be.

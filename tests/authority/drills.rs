@@ -63,7 +63,7 @@ fn a_drill_is_published_and_ends_when_its_time_is_up() {
     assert_eq!((&published(&world)["drill"], &world.show()["drill"]), (&Value::Null, &Value::Null));
     let shown = report(&mut world, &id);
     assert_eq!((shown["ended"].as_u64(), shown["says"].as_str()), (Some(until), Some("ended: its time was up")));
-    let begun = "drill-1: all regions but eu count as unreachable for 5 % of eu's subjects, for 600 s";
+    let begun = "drill-1: all regions but eu count as unreachable for 5% of eu's subjects, for 600 s";
     assert_eq!(what(&world), [begun, "drill-1 ended: its time was up"]);
     begin(&mut world, json!({}));
 }
@@ -98,7 +98,7 @@ fn too_many_errors_abort_it_once_fifty_requests_have_been_made() {
     assert!(!told(&mut world, &id, 0, 9) && !told(&mut world, &id, 40, 0), "49 decide nothing");
     assert!(told(&mut world, &id, 1, 0), "9 of 50 are more than a tenth");
     assert_eq!(published(&world)["drill"], Value::Null);
-    let says = "aborted: 9 of 50 requests were refused or failed, and 10 % of them were allowed";
+    let says = "aborted: 9 of 50 requests were refused or failed, and 10% of them were allowed";
     assert_eq!(report(&mut world, &id)["says"], says);
     assert_eq!(what(&world).last().copied(), Some(format!("{id} {says}").as_str()));
 
@@ -127,7 +127,7 @@ fn the_same_request_is_one_drill_whenever_it_comes_and_a_dry_run_is_none() {
     let mut world = World::new();
     let (status, body) = world.order(isolate(json!({ "dry_run": true })));
     assert_eq!((status, &body["drill"]), (200, &Value::Null));
-    assert_eq!(body["says"], "all regions but eu count as unreachable for 5 % of eu's subjects");
+    assert_eq!(body["says"], "all regions but eu count as unreachable for 5% of eu's subjects");
     assert_eq!(world.show()["drill"], Value::Null);
     let first = world.order(isolate(json!({ "request": "once" })));
     world.now += 60_000;

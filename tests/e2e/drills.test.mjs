@@ -44,7 +44,7 @@ const row = (shown, route, access) => shown.routes.find((row) => row.route === r
 test("isolated, eu serves what it has a copy of and refuses what others own; the report says so route by route", async () => {
   const [eu, us] = [new Client(router.url, "eu"), new Client(router.url, "us")];
   const dry = await homing("drill", "isolate", "eu", "--percent", "5", "--for", "10m", "--dry-run");
-  assert.match(dry.out, /^would be: all regions but eu count as unreachable for 5 % of eu's subjects until /);
+  assert.match(dry.out, /^would be: all regions but eu count as unreachable for 5% of eu's subjects until /);
   const id = await begin("isolate", "eu", "--abort-if", "none", "--reason", "a first drill");
 
   for (let n = 0; n < 20; n++) assert.equal((await eu.get(`/api/catalog/alone-${n}`)).headers["homing-region"], "eu");
@@ -65,9 +65,9 @@ test("isolated, eu serves what it has a copy of and refuses what others own; the
   assert.deepEqual([shown.total.alone, shown.total.refused, shown.total.failed], [21, 5, 0]);
   assert.deepEqual([row(shown, "/api/catalog/*", "read").alone, row(shown, "/api/catalog/*", "write").home], [20, { us: 5 }]);
   const { out } = await homing("drill", "report");
-  assert.match(out, /: eu without the others, for 100 % of its subjects\n {2}by ada: a first drill\n/);
+  assert.match(out, /: eu without the others, for 100% of its subjects\n {2}by ada: a first drill\n/);
   assert.match(out, /\n {2}write \/api\/catalog\/\*: needs us \(5 times\): its home; 5 of 5 were refused\n/);
-  assert.match(out, /\neu served 80\.7 % alone, and 0\.0 % came from the edge cache; 0\.0 % were stale, 19\.2 % refused, 0\.0 % failed, of 26 requests\./);
+  assert.match(out, /\neu served 80\.7% alone, and 0\.0% came from the edge cache; 0\.0% were stale, 19\.2% refused, 0\.0% failed, of 26 requests\./);
 
   const second = await homing("drill", "lose", "us", "--percent", "1", "--for", "1m");
   assert.deepEqual([second.status, second.err.startsWith(`error: ${id} is on: `)], [1, true], second.err);
@@ -82,7 +82,7 @@ test("without eu, its readers are served by the others", async () => {
   const answer = await new Client(router.url, "eu").get("/api/likes/lost");
   assert.deepEqual([answer.status, answer.headers["homing-region"] === "eu"], [200, false]);
   await waitUntil(async () => (await report(id)).total.alone > 0, "it is told");
-  assert.match((await homing("drill", "report", id)).out, /read \/api\/likes\/\*: would have read eu \(once\) first\n[^]*Without eu the others served 100\.0 %, /);
+  assert.match((await homing("drill", "report", id)).out, /read \/api\/likes\/\*: would have read eu \(once\) first\n[^]*Without eu the others served 100\.0%, /);
   assert.equal((await homing("drill", "stop", id)).status, 0);
 });
 
@@ -93,7 +93,7 @@ test("a drill in which too much goes wrong aborts itself, and all is as before",
   for (let n = 0; n < 60; n++) statuses.push((await put(client, n)).status);
   assert.deepEqual([statuses.filter((status) => status === 503).length, statuses.at(-1)], [50, 200], "the isolate stops by itself after 50");
   const over = await waitUntil(async () => (({ ended, says }) => ended && { says })(await report(id)), "the authority hears of it");
-  assert.match(over.says, /^aborted: \d+ of \d+ requests were refused or failed, and 10 % of them were allowed$/);
+  assert.match(over.says, /^aborted: \d+ of \d+ requests were refused or failed, and 10% of them were allowed$/);
   assert.match((await homing("audit")).out, new RegExp(`the authority: ${id} aborted: `));
 });
 

@@ -2,8 +2,10 @@
 import { age, clock, el, find, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
 import { drill } from "./drill.js";
+import { locality } from "./locality.js";
 import { world } from "./map.js";
 import { isBusy, ownership } from "./ownership.js";
+import { matrix } from "./matrix.js";
 import { cards } from "./regions.js";
 import { datasets, totals } from "./tables.js";
 
@@ -100,8 +102,10 @@ function drawAll() {
   show(find("scope"), snapshot.isolate ? ["of isolate ", el("code", null, word(snapshot.isolate)), "; every isolate counts for itself"] : "");
   show(find("totals"), totals(snapshot));
   show(find("regions"), cards(snapshot));
+  show(find("matrix"), matrix(snapshot));
   drawMap();
   show(find("datasets"), datasets(snapshot));
+  show(find("locality"), locality(snapshot));
   decisions(snapshot);
   drawDrill();
 }

@@ -2,8 +2,8 @@
 import { clock, el, number } from "./dom.js";
 
 const KINDS = {
-  isolate: (region, share) => `all regions but ${region} count as unreachable for ${share} % of ${region}’s subjects`,
-  lose: (region, share) => `${region} counts as unreachable for ${share} % of all subjects`,
+  isolate: (region, share) => `all regions but ${region} count as unreachable for ${share}% of ${region}’s subjects`,
+  lose: (region, share) => `${region} counts as unreachable for ${share}% of all subjects`,
 };
 
 /** What stands in the banner; nothing while no drill is on. This isolate may not have heard of it yet, or have stopped it for itself. */

@@ -2,8 +2,8 @@
 import { NONE, ago, el, list, number, own, span, word } from "./dom.js";
 
 // Past these, a lag is worth a look, then worth getting up for.
-const LAG_SESSIONS = 10_000;
-const LAG_ALL = 60_000;
+export const LAG_SESSIONS = 10_000;
+export const LAG_ALL = 60_000;
 
 export const MARKS = { good: "●", warn: "▲", bad: "✕", off: "■" };
 

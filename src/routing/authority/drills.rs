@@ -13,9 +13,9 @@ use super::{
     turn::{Turn, problem},
 };
 use crate::routing::{
-    drill::{Kind, Row, Share, add_to, has_failed, total},
+    drill::{Kind, Row, add_to, has_failed, total},
     time::{Timestamp, millis},
-    topology::{RegionId, units},
+    topology::{RegionId, Share, units},
 };
 
 /// The least share, and the limit where none is named, in hundredths of a percent.
@@ -49,7 +49,7 @@ impl Fields<'_> {
             Some(Value::String(text)) => text.clone(),
             found => found.map_or_else(|| "nothing".to_owned(), Value::to_string),
         };
-        Share::parse(&found)
+        Share::parse(&format!("{}%", found.strip_suffix('%').unwrap_or(&found)))
             .filter(|share| share.hundredths() >= LEAST_SHARE)
             .ok_or_else(|| wrong("percent", &found, "a number from 0.1 to 100, with two decimals at most"))
     }
@@ -63,7 +63,7 @@ impl Fields<'_> {
         if plain == "none" {
             return Ok(None);
         }
-        let share = plain.strip_prefix("errors>").and_then(|rest| Share::parse(rest.strip_suffix('%')?));
+        let share = plain.strip_prefix("errors>").and_then(Share::parse);
         share.map(Some).ok_or_else(|| {
             wrong("abort_if", text, "\"errors>1%\", in quotes since a shell takes > for a file, or \"none\"")
         })
@@ -108,11 +108,11 @@ impl Practice {
 
     /// The same without its figures, for operators.
     fn briefly(&self) -> Value {
-        let percent = |hundredths: u16| f64::from(hundredths) / 100.0;
+        let percent = |hundredths: u16| Share::new(hundredths.into()).map(Share::percent);
         let Self { id, kind, region, began, until, ended, says, actor, reason, .. } = self;
         json!({
             "id": id, "kind": kind, "region": region, "percent": percent(self.share),
-            "abort_if_errors_over_percent": self.limit.map(percent), "began": began, "until": until, "ended": ended,
+            "abort_if_errors_over_percent": self.limit.and_then(percent), "began": began, "until": until, "ended": ended,
             "says": says, "actor": actor, "reason": reason,
         })
     }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::routing::{
-    drill::{Drill, Kind, Share},
+    drill::{Drill, Kind},
     ownership::{Epoch, Ownership},
     time::Timestamp,
-    topology::{DatasetId, RegionId, Topology},
+    topology::{DatasetId, RegionId, Share, Topology},
 };
 
 /// The key in KV.

@@ -1,10 +1,8 @@
 //! Isolation drills: for a share of the subjects and for some time, regions count as unreachable on purpose. Whoever takes part
 //! is answered as if they were gone; everybody else is answered as ever. Nothing is sent, so nothing is learned of their health.
 
-mod share;
 mod tally;
 
-pub use share::Share;
 pub use tally::{Counts, Drilled, Ending, LEAST_DECIDING, Need, Row, Tally, add_to, has_failed, row_of, total};
 
 use serde_json::{Value, json};
@@ -13,7 +11,7 @@ use super::{
     intent::Intent,
     subject::SubjectId,
     time::Timestamp,
-    topology::{RegionId, RegionSet, Topology},
+    topology::{RegionId, RegionSet, Share, Topology},
 };
 
 /// What is practised.
@@ -72,14 +70,15 @@ impl Drill {
     pub fn show(&self, topology: &Topology) -> Value {
         json!({
             "id": self.id, "kind": self.kind.token(), "region": topology.region(self.region).name,
-            "percent": f64::from(self.share.hundredths()) / 100.0, "until": self.until.0,
+            "percent": self.share.percent(), "until": self.until.0,
         })
     }
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.
     #[must_use]
     pub fn picks(&self, visitor: Visitor) -> bool {
-        self.share.contains(mixed(hash(self.id.as_bytes()) ^ visitor.0))
+        let place = mixed(hash(self.id.as_bytes()) ^ visitor.0) % u64::from(Share::WHOLE.hundredths());
+        place < self.share.hundredths().into()
     }
 
     /// Whether it concerns whoever lives in that region, or comes near that one and has no home that is known.
@@ -156,7 +155,7 @@ mod tests {
     fn the_share_is_kept_over_many_and_grows_by_more_only() {
         let visitors: Vec<_> = (0..20_000).map(|n| Visitor::at(&format!("192.0.{}.{}", n / 256, n % 256))).collect();
         let mut before: Vec<Visitor> = Vec::new();
-        for (share, of) in [("0.1", 0.001), ("5", 0.05), ("33.33", 0.3333), ("100", 1.0)] {
+        for (share, of) in [("0.1%", 0.001), ("5%", 0.05), ("33.33%", 0.3333), ("100%", 1.0)] {
             let drill = drill("drill-7", share);
             let picked: Vec<_> = visitors.iter().copied().filter(|visitor| drill.picks(*visitor)).collect();
             #[allow(clippy::cast_precision_loss, reason = "small numbers")]
@@ -165,7 +164,7 @@ mod tests {
             assert!(before.iter().all(|visitor| picked.contains(visitor)));
             before = picked;
         }
-        let picks = |id: &str| -> Vec<bool> { visitors.iter().map(|each| drill(id, "50").picks(*each)).collect() };
+        let picks = |id: &str| -> Vec<bool> { visitors.iter().map(|each| drill(id, "50%").picks(*each)).collect() };
         let both = picks("drill-1").into_iter().zip(picks("drill-2")).filter(|(one, other)| *one && *other).count();
         assert!((4_000..6_000).contains(&both), "each drill has subjects of its own: {both}");
     }
@@ -173,7 +172,7 @@ mod tests {
     #[test]
     fn a_drill_concerns_who_lives_there_or_who_is_near_and_lives_nowhere_known() {
         let (eu, us) = (Some(RegionId(1)), Some(RegionId(0)));
-        let isolate = drill("drill-1", "5");
+        let isolate = drill("drill-1", "5%");
         assert!(isolate.concerns(eu, us) && isolate.concerns(None, eu));
         assert!(!isolate.concerns(us, eu) && !isolate.concerns(None, us));
         assert!(Drill { kind: Kind::Lose, ..isolate }.concerns(us, us));

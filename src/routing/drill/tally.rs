@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Drill, Share};
+use super::Drill;
 use crate::routing::{
     reason::Reason,
     settle::{CacheState, Record},
-    topology::{RegionId, Topology},
+    topology::{RegionId, Share, Topology},
 };
 
 /// So many requests at least decide that a drill goes wrong; of fewer a single one would say too much.
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn fifty_decide_and_no_fewer() {
-        let limit = Share::parse("1");
+        let limit = Share::parse("1%");
         let counts = |requests, refused| Counts { requests, refused, ..Counts::default() };
         assert!(!has_failed(&counts(49, 49), limit) && has_failed(&counts(50, 1), limit));
         assert!(!has_failed(&counts(100, 1), limit) && !has_failed(&counts(100, 100), None));

@@ -67,8 +67,8 @@ pub struct Flow {
     /// Whether another request of the same key was waited for.
     collapsed: bool,
     attempts: u8,
-    /// Whether a region other than the nearest was asked.
-    crossed: bool,
+    /// Why a region other than the nearest was asked, if one was.
+    crossed: Option<Reason>,
     /// When the last send began.
     asked: Timestamp,
     /// The send of which nothing was heard yet.
@@ -121,7 +121,7 @@ impl Flow {
             unconditional: false,
             collapsed: false,
             attempts: 0,
-            crossed: false,
+            crossed: None,
             asked: now,
             sending: None,
             perhaps: None,
@@ -146,6 +146,8 @@ impl Flow {
     /// Goes on after a step. An event that fits no step that was asked for ends the request with 500: the driver is wrong.
     /// `health` is the regions' as it is now: what is sent a second time depends on it.
     pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
+        // What others have sent meanwhile counts: a ceiling and a probe are there for all requests together.
+        Rc::make_mut(&mut self.view).look_again(health, now);
         let event = match event {
             Event::Origin(outcome) => {
                 let outcome = outcome.unmasked();

@@ -7,6 +7,7 @@ use crate::routing::{
     attempt::{self, Attempt},
     facts::Replay,
     health::{Heard, Sending},
+    locality::crossing,
     memory::Lesson,
     ownership::Owner,
     position::Mark,
@@ -47,7 +48,10 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         self.attempts += 1;
-        self.crossed |= self.intent.near.first() != Some(&region);
+        let nearest = self.intent.near.first().copied();
+        if nearest != Some(region) {
+            self.crossed = self.crossed.or_else(|| Some(crossing(&self.trace, nearest)));
+        }
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
         let conditions = self.conditions();

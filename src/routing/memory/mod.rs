@@ -6,13 +6,14 @@ mod reached;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
-pub use lag::{LONGEST as LONGEST_WINDOW, Lags, UNMEASURED, Window};
+pub use lag::{LONGEST as LONGEST_WINDOW, Lags, SHORTEST as SHORTEST_WINDOW, UNMEASURED, Window};
 pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
     drill::Drill,
     health::{Health, Heard, Sending},
+    matrix::{Matrix, Report},
     ownership::Ownership,
     position::Mark,
     subject::SubjectId,
@@ -60,6 +61,8 @@ pub enum Lesson {
     Published(Published),
     /// The drill of that name is over, whatever is published of it.
     DrillOver(String),
+    /// A vantage point has found this.
+    Measured(Report),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,7 @@ pub struct Memory {
     published: Rc<Published>,
     /// The drill that is over here, though the view may still have it.
     drill_over: Option<String>,
+    matrix: Rc<Matrix>,
 }
 
 impl Memory {
@@ -126,6 +130,12 @@ impl Memory {
         self.published.drill(now).filter(|drill| self.drill_over.as_ref() != Some(&drill.id))
     }
 
+    /// What the vantage points have found.
+    #[must_use]
+    pub fn matrix(&self) -> &Rc<Matrix> {
+        &self.matrix
+    }
+
     /// Datasets that have a later owner than the topology says.
     #[must_use]
     pub fn moved_datasets(&self) -> &[(DatasetId, Ownership)] {
@@ -161,6 +171,7 @@ impl Memory {
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
             Lesson::Published(_) => {}
             Lesson::DrillOver(id) => self.drill_over = Some(id),
+            Lesson::Measured(report) => Rc::make_mut(&mut self.matrix).learn(report),
         }
     }
 

@@ -123,7 +123,7 @@ pub struct Ending<'f> {
     pub(super) held: Option<&'f Held>,
     pub(super) collapsed: bool,
     pub(super) attempts: u8,
-    pub(super) crossed: bool,
+    pub(super) crossed: Option<Reason>,
     pub(super) asked: Timestamp,
     /// Whether an earlier send of the write may have done it.
     pub(super) unsure: bool,
@@ -163,6 +163,7 @@ impl Ending<'_> {
                 dataset: self.intent.dataset,
                 access: self.intent.access,
                 region: self.region,
+                nearest: self.intent.near.first().copied(),
                 crossed: self.crossed,
                 reason: self.reason,
                 status,

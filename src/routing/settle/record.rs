@@ -165,8 +165,10 @@ pub struct Record {
     pub access: Access,
     /// Who answered.
     pub region: Option<RegionId>,
-    /// Whether a region other than the nearest was asked.
-    pub crossed: bool,
+    /// The region nearest to the edge that received it.
+    pub nearest: Option<RegionId>,
+    /// Why a region other than the nearest was asked, if one was.
+    pub crossed: Option<Reason>,
     /// Why.
     pub reason: Reason,
     /// The status.

@@ -24,6 +24,7 @@ pub use ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
 pub use parse::parse;
 pub use pattern::RoutePattern;
 pub use route::{Access, OnHomeDown, ReadAfterWrite, Route};
+pub use units::Share;
 
 /// A validated topology: at least one region, every name resolved.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Route patterns: `[METHODS] [host]/path`, matched without allocating.
 
-mod show;
+use std::fmt;
 
 /// Which requests a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,28 @@ impl RoutePattern {
     #[must_use]
     pub fn path(&self) -> &PathPattern {
         &self.path
+    }
+}
+
+impl fmt::Display for RoutePattern {
+    /// As it is written in a configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.methods.is_empty() {
+            write!(f, "{} ", self.methods.join(","))?;
+        }
+        write!(f, "{}{}", self.host().unwrap_or_default(), self.path)
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        f.write_str(if self.below { "/*" } else { "" })
     }
 }
 

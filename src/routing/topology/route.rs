@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DatasetId, RoutePattern};
+use super::{DatasetId, RoutePattern, Share};
 
 /// A line of `ROUTES`.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Route {
     pub cache: Option<bool>,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
+    /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.
+    pub max_cross_region: Option<Share>,
 }
 
 impl Route {

@@ -1,6 +1,6 @@
-//! Human durations: a whole number and a unit.
+//! Human durations and shares: a number and a unit.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The longest duration that a configuration may name.
 pub const LONGEST: Duration = Duration::from_secs(72 * 3600);
@@ -21,9 +21,110 @@ pub fn duration(text: &str) -> Option<Duration> {
     (!span.is_zero() && span <= LONGEST).then_some(span)
 }
 
+/// A share of a whole, in hundredths of a percent: exact, so that two can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u16);
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self(10_000);
+
+    /// So many hundredths of a percent; none if that is more than all.
+    #[must_use]
+    pub fn new(hundredths: u64) -> Option<Self> {
+        u16::try_from(hundredths).ok().map(Self).filter(|share| *share <= Self::WHOLE)
+    }
+
+    /// In hundredths of a percent.
+    #[must_use]
+    pub fn hundredths(self) -> u16 {
+        self.0
+    }
+
+    /// In percent.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// Reads `5%` or `0.25%`; none if it is anything else, over 100 percent, or finer than a hundredth of a percent.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?;
+        let (percents, hundredths) = number.split_once('.').unwrap_or((number, "0"));
+        let legal = |digits: &str, most: usize| {
+            (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !legal(percents, 3) || !legal(hundredths, 2) {
+            return None;
+        }
+        let hundredths = if hundredths.len() == 1 { format!("{hundredths}0") } else { hundredths.to_owned() };
+        let share = Self(percents.parse::<u16>().ok()? * 100 + hundredths.parse::<u16>().ok()?);
+        (share <= Self::WHOLE).then_some(share)
+    }
+
+    /// How much of the whole the part is, rounded up: what is something is never shown as nothing.
+    #[must_use]
+    pub fn of(part: u64, whole: u64) -> Option<Self> {
+        let hundredths = part.saturating_mul(10_000).div_ceil(whole.max(1));
+        (whole > 0).then(|| Self(u16::try_from(hundredths).unwrap_or(10_000).min(10_000)))
+    }
+
+    /// What it leaves of the whole.
+    #[must_use]
+    pub fn rest(self) -> Self {
+        Self(Self::WHOLE.0.saturating_sub(self.0))
+    }
+
+    /// Whether the part is more than this share of the whole. Exact, for all that can be counted (10^15), whatever is rounded
+    /// when it is shown.
+    #[must_use]
+    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
+        part.saturating_mul(10_000) > whole.saturating_mul(self.0.into())
+    }
+}
+
+impl fmt::Display for Share {
+    /// As it is read: `5%`, `0.5%`, `0.25%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (percents, 0) => write!(f, "{percents}%"),
+            (percents, hundredths) if hundredths % 10 == 0 => write!(f, "{percents}.{}%", hundredths / 10),
+            (percents, hundredths) => write!(f, "{percents}.{hundredths:02}%"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_percents_with_at_most_two_decimals() {
+        for (text, same) in
+            [("5%", "5%"), ("0.5%", "0.5%"), ("0.50%", "0.5%"), ("12.05%", "12.05%"), ("0%", "0%"), ("100.0%", "100%")]
+        {
+            assert_eq!(Share::parse(text).map(|share| share.to_string()).as_deref(), Some(same));
+        }
+        for wrong in
+            ["", "%", "5", "5 %", "-5%", "+5%", "5.%", ".5%", "0.005%", "100.01%", "101%", "1e1%", "5%%", "0005%", "٥%"]
+        {
+            assert_eq!(Share::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_exceeded_by_one_request_and_not_by_rounding() {
+        let five = Share::parse("5%").unwrap();
+        assert!(!five.is_exceeded(5, 100));
+        assert!(five.is_exceeded(6, 100));
+        assert!(five.is_exceeded(50_001, 1_000_000));
+        assert!(!five.is_exceeded(0, 0));
+        assert_eq!(Share::of(1, 1_000_000).map(|share| share.to_string()).as_deref(), Some("0.01%"));
+        assert_eq!(Share::of(1, 1_000_000).map(|share| share.rest().to_string()).as_deref(), Some("99.99%"));
+        assert_eq!(Share::of(0, 0), None);
+        assert_eq!(Share::of(1 << 50, 1 << 50), Some(Share::WHOLE));
+    }
 
     #[test]
     fn durations_are_a_number_and_a_unit() {

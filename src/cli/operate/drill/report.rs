@@ -51,8 +51,8 @@ fn heading(drill: &Value) -> String {
     let (region, percent) = (text(drill, "region"), drill.get("percent").map_or_else(String::new, Value::to_string));
     let percent = percent.strip_suffix(".0").unwrap_or(&percent);
     match text(drill, "kind") {
-        "isolate" => format!("{region} without the others, for {percent} % of its subjects"),
-        _ => format!("the others without {region}, for {percent} % of all subjects"),
+        "isolate" => format!("{region} without the others, for {percent}% of its subjects"),
+        _ => format!("the others without {region}, for {percent}% of all subjects"),
     }
 }
 
@@ -79,11 +79,11 @@ fn count(row: &Value, key: &str) -> u64 {
     number(row, key).unwrap_or(0)
 }
 
-/// `93.1 %`.
+/// `93.1%`.
 fn share(part: u64, whole: u64) -> String {
     // Rounded down: all but one is not all.
     let tenths = part.saturating_mul(1000).checked_div(whole).unwrap_or(0);
-    format!("{}.{} %", tenths / 10, tenths % 10)
+    format!("{}.{}%", tenths / 10, tenths % 10)
 }
 
 /// Whom the route needs, and what became of it without them.
@@ -159,18 +159,18 @@ mod tests {
             ],
         });
         let expected = "\
-drill-3: eu without the others, for 5 % of its subjects
+drill-3: eu without the others, for 5% of its subjects
   by ada: first drill
   from Thu, 01 Jan 1970 00:00:00 GMT; Thu, 01 Jan 1970 00:10:00 GMT, ended: its time was up
 
   route           dataset  access  requests     alone     cache     stale   refused    failed
-  /api/catalog/*  catalog  read         971    95.8 %     4.1 %     0.0 %     0.0 %     0.0 %
-  /api/catalog/*  catalog  write         29     0.0 %     0.0 %     0.0 %   100.0 %     0.0 %
+  /api/catalog/*  catalog  read         971     95.8%      4.1%      0.0%      0.0%      0.0%
+  /api/catalog/*  catalog  write         29      0.0%      0.0%      0.0%    100.0%      0.0%
 
   read /api/catalog/*: needs nobody else
   write /api/catalog/*: needs us (29 times): its home; 29 of 29 were refused
 
-eu served 93.1 % alone, and 4.0 % came from the edge cache; 0.0 % were stale, 2.9 % refused, 0.0 % failed, of 1000 requests.
+eu served 93.1% alone, and 4.0% came from the edge cache; 0.0% were stale, 2.9% refused, 0.0% failed, of 1000 requests.
 Not all went well: see the 1 of 2 lines above that say so.
 ";
         assert_eq!(one(&drill), expected);

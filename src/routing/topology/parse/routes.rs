@@ -7,8 +7,17 @@ use crate::routing::topology::{
     raw::Raw,
 };
 
-const KEYS: [&str; 8] =
-    ["match", "dataset", "read_after_write", "on_home_down", "access", "idempotent", "cache", "deadline"];
+const KEYS: [&str; 9] = [
+    "match",
+    "dataset",
+    "read_after_write",
+    "on_home_down",
+    "access",
+    "idempotent",
+    "cache",
+    "deadline",
+    "max_cross_region",
+];
 
 pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
@@ -100,6 +109,7 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
         log.error(&table.path.key("cache"), "true", expected, "remove one of the two");
     }
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
+    let max_cross_region = table.share("max_cross_region", log);
     let text = table.text("match", log)?;
     let pattern = match RoutePattern::parse(text) {
         Ok(pattern) => pattern,
@@ -109,7 +119,17 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
         }
     };
     let on_home_down = on_home_down.unwrap_or_default();
-    Some(Route { pattern, dataset, read_after_write, on_home_down, access, idempotent, cache, deadline })
+    Some(Route {
+        pattern,
+        dataset,
+        read_after_write,
+        on_home_down,
+        access,
+        idempotent,
+        cache,
+        deadline,
+        max_cross_region,
+    })
 }
 
 fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {

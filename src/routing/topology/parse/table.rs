@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::routing::topology::{
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
-    units,
+    units::{self, Share},
 };
 
 /// A table that is being read.
@@ -93,6 +93,16 @@ impl<'a> Table<'a> {
             log.error(&self.path.key(key), raw.describe(), expected, "write a whole number and a unit, in quotes");
         }
         span
+    }
+
+    pub(super) fn share(&self, key: &str, log: &mut Complaints) -> Option<Share> {
+        let raw = self.get(key)?;
+        let share = raw.text().and_then(Share::parse);
+        if share.is_none() {
+            let expected = "a share of requests such as \"5%\" or \"0.5%\", at most 100% and with at most two decimals";
+            log.error(&self.path.key(key), raw.describe(), expected, "write a number and a percent sign, in quotes");
+        }
+        share
     }
 
     /// The texts of a list, each with its path.

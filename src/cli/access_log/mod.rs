@@ -1,0 +1,184 @@
+//! `homing check --access-log`: how local the requests of a log would be, estimated on the router's own core.
+
+mod clients;
+mod line;
+mod moment;
+mod play;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+use clients::Spread;
+use line::Line;
+use play::Player;
+
+use crate::routing::{
+    locality::{Locality, Row},
+    reason::Reason,
+    suggest::shape,
+    topology::{Route, Topology},
+};
+
+/// The longest line that is read.
+const LONGEST_LINE: u64 = 64 * 1024;
+/// So many unreadable lines are shown, and so many kinds of requests that no route takes.
+const SHOWN: usize = 3;
+/// The most kinds of requests that are counted; those seen first stay.
+const MOST_KINDS: usize = 1000;
+
+/// What is to be estimated.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Estimate from this access log (- is standard input) which requests would cross regions, and hold it against the
+    /// routes' max_cross_region; exit status 1 if a budget is exceeded. Lines are in the Common or Combined Log Format, or
+    /// JSON objects with method and path (or request) and optionally host, status, time, client, user, tenant, near, home.
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<std::path::PathBuf>,
+    /// How clients are spread over the regions where the log does not say it, such as us=60,eu=30,ap=10; without it evenly.
+    #[arg(long, value_name = "SHARES", requires = "access_log")]
+    near: Option<String>,
+}
+
+/// Why there is no estimate.
+pub(super) enum Failure {
+    /// The command was called wrongly.
+    Usage(String),
+    /// The log is of no use.
+    Log(String),
+}
+
+/// What a log says of the topology.
+#[derive(Default)]
+pub(super) struct Estimate {
+    name: String,
+    lines: u64,
+    locality: Locality,
+    unreadable: u64,
+    /// The first unreadable lines: number and why.
+    examples: Vec<(u64, String)>,
+    /// Requests that the router would refuse at the door.
+    refused: HashMap<&'static str, u64>,
+    /// Requests that no route takes, by method and shape of the path.
+    unrouted: HashMap<String, u64>,
+    /// Requests without a time.
+    timeless: u64,
+    /// Requests without a host.
+    hostless: u64,
+}
+
+impl Args {
+    /// The estimate, if one is asked for.
+    pub(super) fn estimate(&self, topology: &Topology) -> Option<Result<Estimate, Failure>> {
+        self.access_log.as_ref().map(|file| estimate(file, self.near.as_deref(), topology))
+    }
+}
+
+fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Estimate, Failure> {
+    let spread = near.map_or_else(|| Ok(Spread::even(topology)), |near| Spread::read(near, topology));
+    let player = spread.and_then(|spread| Player::new(topology, spread)).map_err(Failure::Usage)?;
+    let (name, log): (_, Box<dyn BufRead>) = if file == Path::new("-") {
+        ("standard input".to_owned(), Box::new(io::stdin().lock()))
+    } else {
+        let name = file.display().to_string();
+        let cannot = |error| {
+            Failure::Usage(format!("{name} cannot be read: {error}; name an access log, or - for standard input"))
+        };
+        let log = BufReader::with_capacity(1 << 16, File::open(file).map_err(cannot)?);
+        (name, Box::new(log))
+    };
+    let cannot = |error| Failure::Log(format!("{name} cannot be read to its end: {error}"));
+    let estimate =
+        Estimate { name: name.clone(), ..Estimate::default() }.read(log, player, topology).map_err(cannot)?;
+    if estimate.locality.total().requests == 0 && estimate.refused.is_empty() {
+        return Err(Failure::Log(estimate.useless()));
+    }
+    Ok(estimate)
+}
+
+impl Estimate {
+    /// Reads the log line by line; no more than one line is held.
+    fn read(mut self, mut log: impl BufRead, mut player: Player<'_>, topology: &Topology) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(self);
+            }
+            self.lines += 1;
+            if !bytes.ends_with(b"\n") && bytes.len() as u64 == LONGEST_LINE {
+                log.skip_until(b'\n')?;
+                self.reject(format!("found a line of more than {LONGEST_LINE} bytes, expected a shorter one"));
+                continue;
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.trim();
+            if text.is_empty() {
+                continue;
+            }
+            match Line::read(text, topology) {
+                Ok(line) => self.take(&line, &mut player, topology),
+                Err(why) => self.reject(why),
+            }
+        }
+    }
+
+    fn take(&mut self, line: &Line, player: &mut Player<'_>, topology: &Topology) {
+        self.timeless += u64::from(line.time.is_none());
+        self.hostless += u64::from(line.host.is_none());
+        let settlement = match player.play(line, self.lines) {
+            Err(problem) => return *self.refused.entry(problem.reason.token()).or_default() += 1,
+            Ok(settlement) => settlement,
+        };
+        let record = &settlement.record;
+        if record.route.is_none() {
+            let kind = format!("{} {}", record.method, shape(&record.path));
+            if self.unrouted.len() < MOST_KINDS || self.unrouted.contains_key(&kind) {
+                *self.unrouted.entry(kind).or_default() += 1;
+            }
+        }
+        // The alarms of the time do not matter: the whole log is judged.
+        let _ = self.locality.learn(record, topology);
+    }
+
+    fn reject(&mut self, why: String) {
+        self.unreadable += 1;
+        if self.examples.len() < SHOWN {
+            self.examples.push((self.lines, why));
+        }
+    }
+
+    /// What to say of a log in which there is nothing to play.
+    fn useless(&self) -> String {
+        let found = if self.unreadable == 0 {
+            "no line in it".to_owned()
+        } else {
+            format!("no line that can be read among {}", self.unreadable)
+        };
+        let mut text = format!("{}: found {found}, expected {}", self.name, line::FORMATS);
+        for (number, why) in &self.examples {
+            text.push_str(&format!("\n  line {number}: {why}"));
+        }
+        text
+    }
+
+    /// The rows whose budget is exceeded by the log as a whole, with their routes.
+    pub(super) fn exceeded<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = (&'a Route, &'a Row)> {
+        self.locality.rows().filter_map(|(route, row)| {
+            let route = topology.routes().get(route?)?;
+            route.max_cross_region?.is_exceeded(row.total.crossed, row.total.requests).then_some((route, row))
+        })
+    }
+
+    /// How many requests crossed for that reason.
+    fn crossed_for(&self, reason: Reason) -> u64 {
+        let of = |row: &Row| row.reasons.sorted().into_iter().find(|(known, _)| *known == reason);
+        self.locality.rows().filter_map(|(_, row)| of(row)).map(|(_, times)| times).sum()
+    }
+}

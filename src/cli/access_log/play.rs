@@ -1,0 +1,168 @@
+//! Playing the lines of an access log through the core, in a world in which every region is healthy.
+
+use std::{collections::HashMap, rc::Rc};
+
+use super::{
+    clients::{Clients, Spread, client, hash},
+    line::Line,
+};
+use crate::{
+    cli::drive::{MADE_UP_KEY, Surroundings, assigned, drive, made_up, stored},
+    routing::{
+        Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
+        answer::{Answer, is_gateway_failure},
+        cache::Probed,
+        clock::Clock,
+        facts::{Client, Content},
+        flow::{Found, Outcome},
+        headers::{Edit, Headers},
+        keys::Key,
+        session::{self, LIFETIME, Session},
+        settle::Pinned,
+        subject::SubjectId,
+        topology::{IdentitySource, RegionId, SubjectKind, Topology},
+    },
+};
+
+/// The host of a request whose log names none.
+const HOST: &str = "example.com";
+/// What a client without cookies sends until it has a session.
+const NO_SESSION: &str = "-";
+
+/// Plays lines, one after the other, and remembers what the world would: homes, and the sessions of clients.
+pub(super) struct Player<'t> {
+    topology: &'t Topology,
+    settings: Rc<Settings>,
+    /// Nothing fails and nothing lags, so one view serves for all.
+    view: Rc<View>,
+    memory: Memory,
+    clock: Clock,
+    clients: Clients,
+    /// The homes of subjects, by hashes of their ids.
+    homes: HashMap<u64, RegionId>,
+}
+
+impl<'t> Player<'t> {
+    pub(super) fn new(topology: &'t Topology, spread: Spread) -> Result<Self, String> {
+        let key = Key::new(MADE_UP_KEY).map_err(|short| format!("the made-up key has {} characters", short.length))?;
+        let settings = Rc::new(made_up(topology, key));
+        let memory = Memory::default();
+        let view = Rc::new(View::capture(&settings, &memory, Timestamp::default()));
+        let (clients, homes) = (Clients::new(spread), HashMap::new());
+        Ok(Self { topology, settings, view, memory, clock: Clock::new(1), clients, homes })
+    }
+
+    /// Plays the request of the line of that number.
+    pub(super) fn play(&mut self, line: &Line, number: u64) -> Result<Box<Settlement>, Problem> {
+        let client = client(line, number);
+        let now = self.clients.time(line, client);
+        let carried = self.clients.session(client, now).map(str::to_owned);
+        let session = carried.unwrap_or_else(|| self.introduced(line, now));
+        let topology = self.topology;
+        let near = self.clients.near(line, number).map(|id| topology.region(id).name.as_str());
+        let fields: Vec<_> = fields(line, topology).collect();
+        let mut headers = vec![("accept-encoding", "gzip"), ("homing-session", session.as_str())];
+        headers.extend(near.map(|near| ("homing-dev-near", near)));
+        headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
+        let url = format!("https://{}{}", line.host.as_deref().unwrap_or(HOST), line.target);
+        let facts = Facts {
+            now,
+            method: &line.method,
+            url: &url,
+            headers: Headers(headers),
+            content: Content::Empty,
+            client: Client::default(),
+            entropy: 1,
+            node: 1,
+        };
+        let intent = admit(&facts, &self.settings, &mut self.clock)?;
+        let (flow, step) = Flow::start(intent, Rc::clone(&self.view), &self.memory, now);
+        let mut world = Healthy::new(self.topology, &mut self.homes, line);
+        let settlement = drive(flow, step, &mut world, (self.memory.health(), now));
+        self.carry(client, &settlement, now);
+        Ok(settlement)
+    }
+
+    /// The session of somebody whom the application has named at login, or of nobody.
+    fn introduced(&self, line: &Line, now: Timestamp) -> String {
+        let at_login = |kind| matches!(self.topology.identity().source(kind), Some(IdentitySource::ResponseHeader(_)));
+        let mut named = [(SubjectKind::User, &line.user), (SubjectKind::Tenant, &line.tenant)].into_iter();
+        let subject = named.find_map(|(kind, name)| name.as_ref().filter(|_| at_login(kind)).map(|name| (kind, name)));
+        let Some((kind, name)) = subject else { return NO_SESSION.to_owned() };
+        let subject = Some(SubjectId::of(kind, name));
+        let session = Session { subject, issued: now, expires: now.after(LIFETIME), ..Session::default() };
+        session::seal(&session, &self.settings.session_keys)
+    }
+
+    /// Hands the client the session that the answer carries.
+    fn carry(&mut self, client: u64, settlement: &Settlement, now: Timestamp) {
+        let sealed = settlement.edits.iter().find_map(|edit| match edit {
+            Edit::Set("homing-session", sealed) => Some(sealed),
+            _ => None,
+        });
+        let pinned = settlement.record.pinned.as_ref().map(|pinned| match pinned {
+            Pinned::Window(window) => now.after(window.length),
+            Pinned::Position(_) => now.after(LIFETIME),
+        });
+        if let Some(sealed) = sealed {
+            self.clients.carry(client, sealed, pinned, now);
+        }
+    }
+}
+
+/// The header fields by which the request itself says whose it is.
+fn fields<'t>(line: &Line, topology: &'t Topology) -> impl Iterator<Item = (&'t str, String)> {
+    let said = [(SubjectKind::User, &line.user), (SubjectKind::Tenant, &line.tenant)];
+    said.into_iter().filter_map(|(kind, value)| match topology.identity().source(kind)? {
+        IdentitySource::Header(name) => Some((name.as_str(), value.clone()?)),
+        IdentitySource::Cookie(name) => Some(("cookie", format!("{name}={}", value.as_ref()?))),
+        IdentitySource::ResponseHeader(_) | IdentitySource::Path(_) | IdentitySource::Host { .. } => None,
+    })
+}
+
+/// A world in which all is well: regions answer, the home store knows what was assigned, the cache holds nothing.
+struct Healthy<'a> {
+    topology: &'a Topology,
+    homes: &'a mut HashMap<u64, RegionId>,
+    /// Where the log says that the subject lived.
+    home: Option<RegionId>,
+    status: u16,
+    said: String,
+}
+
+impl<'a> Healthy<'a> {
+    fn new(topology: &'a Topology, homes: &'a mut HashMap<u64, RegionId>, line: &Line) -> Self {
+        // A failure of then is none of the region's in this world, and without a stored copy nobody is told "not modified".
+        let is_usable = |status: &u16| *status >= 200 && *status != 304 && !is_gateway_failure(*status);
+        let status = line.status.filter(is_usable).unwrap_or(200);
+        Self { topology, homes, home: line.home, status, said: String::new() }
+    }
+}
+
+impl Surroundings for Healthy<'_> {
+    fn meet(&mut self, step: &Step) -> Event<'_> {
+        match step {
+            // The driver ends with these.
+            Step::Answer(..) | Step::Finish(_) => Event::GoOn,
+            Step::ProbeCache(_) => Event::Cache(Probed::default()),
+            Step::LookUpHome(subject) => {
+                let key = hash(subject.as_str());
+                if let Some(home) = self.home {
+                    self.homes.insert(key, home);
+                }
+                let Some(home) = self.homes.get(&key) else { return Event::Home(Found::Absent) };
+                self.said = stored(&self.topology.region(*home).name);
+                Event::Home(Found::Value(&self.said))
+            }
+            Step::AssignHome(assignment) => {
+                let home = self.topology.region_named(&assignment.proposed);
+                self.homes.extend(home.map(|home| (hash(assignment.subject.as_str()), home)));
+                self.said = assigned(&assignment.proposed);
+                Event::Home(Found::Value(&self.said))
+            }
+            Step::Send(_) => {
+                Event::Origin(Outcome::Answered(Answer { status: self.status, headers: Headers(Vec::new()) }))
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Driving a flow of the core in surroundings that are made up.
+
+use crate::routing::{
+    Event, Flow, Settings, Settlement, Step, Timestamp,
+    health::Health,
+    keys::{Key, SessionKeys},
+    topology::Topology,
+};
+
+/// What sessions are signed with in a world that is made up.
+pub(super) const MADE_UP_KEY: &str = "a key for a world that is made up";
+
+/// What answers the steps of a flow.
+pub(super) trait Surroundings {
+    /// What comes of a step that is not the last.
+    fn meet(&mut self, step: &Step) -> Event<'_>;
+}
+
+/// Drives a flow to its answer. What would go on behind an answer is not driven: nothing is stored in these worlds.
+pub(super) fn drive(
+    mut flow: Flow,
+    mut step: Step,
+    around: &mut impl Surroundings,
+    (health, now): (&Health, Timestamp),
+) -> Box<Settlement> {
+    loop {
+        step = match step {
+            Step::Answer(settlement, _) | Step::Finish(settlement) => return settlement,
+            step => flow.on(around.meet(&step), health, now),
+        };
+    }
+}
+
+/// An ownership of the first epoch, as the home store keeps it.
+pub(super) fn stored(home: &str) -> String {
+    serde_json::json!({ "home": home, "epoch": 1 }).to_string()
+}
+
+/// One that the directory has just made.
+pub(super) fn assigned(home: &str) -> String {
+    serde_json::json!({ "home": home, "epoch": 1, "new": true }).to_string()
+}
+
+/// The settings of a world in which clients choose where they are.
+pub(super) fn made_up(topology: &Topology, key: Key) -> Settings {
+    Settings { topology: topology.clone(), session_keys: SessionKeys::new(key, None), origin_key: None, dev: true }
+}

@@ -1,0 +1,119 @@
+// Overload: what a region's ceiling does with the excess, what a breaker lets through when its time is up, and how a second send is
+// kept within its budget. Regions are origins of the test's own, which count what reaches them.
+import assert from "node:assert/strict";
+import net from "node:net";
+import { after, before, test } from "node:test";
+import { Client, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+
+let regions;
+before(async () => (regions = await startRegions()));
+after(stopAll);
+
+/** An origin whose answers wait until they are let go. */
+async function gate() {
+  const waiting = [];
+  const state = { most: 0, seen: 0, open: false, fails: false };
+  state.url = await startOrigin((request, response) => {
+    state.seen++;
+    const answer = () => response.writeHead(state.fails ? 503 : 200, { "content-type": "application/json", "cache-control": "no-store" }).end(`{"region":"gate"}`);
+    request.resume();
+    if (state.open) return answer();
+    waiting.push(answer);
+    state.most = Math.max(state.most, waiting.length);
+  });
+  state.release = () => waiting.splice(0).forEach((answer) => answer());
+  state.waiting = () => waiting.length;
+  return state;
+}
+
+const routerWith = (origin, change = () => {}) =>
+  startRouter({
+    vars: topology(regions, (vars) => {
+      vars.REGIONS.us.origin = origin;
+      change(vars);
+    }),
+  });
+
+test("at its ceiling a region gets no more: writes beyond are refused at once, and say when to come again", async () => {
+  const us = await gate();
+  const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 4));
+  const writes = Array.from({ length: 40 }, (_, n) => new Client(router.url, "us").put(`/api/catalog/${n}`, { name: "lamp" }));
+  const refused = [];
+  for (const write of writes) write.then((answer) => answer.status === 503 && refused.push(answer));
+  await waitUntil(() => refused.length === 36 && us.waiting() === 4, "36 of 40 are refused while four are under way");
+  for (const { headers, json } of refused) {
+    assert.deepEqual([headers["homing-reason"], headers["homing-write-outcome"], headers["retry-after"]], ["region-full", "not-sent", "1"]);
+    assert.equal(headers["proxy-status"], "homing; error=connection_limit_reached");
+    assert.equal(json.reason, "region-full");
+  }
+  us.release();
+  const answers = await Promise.all(writes);
+  assert.equal(answers.filter(({ status }) => status === 200).length, 4, "those that were under way are answered");
+  us.open = true;
+  assert.equal((await new Client(router.url, "us").put("/api/catalog/after", { name: "lamp" })).status, 200);
+  console.log(`40 writes at once, ceiling 4: most under way ${us.most}, refused ${refused.length}, seen by the region ${us.seen}`);
+  assert.deepEqual([us.most, us.seen], [4, 5]);
+});
+
+test("reads beyond the ceiling go to the next region", async () => {
+  const us = await gate();
+  const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 4));
+  const reads = Array.from({ length: 20 }, (_, n) => new Client(router.url, "us").get(`/api/likes/${n}`));
+  const elsewhere = [];
+  for (const read of reads) read.then((answer) => answer.headers["homing-region"] !== "us" && elsewhere.push(answer));
+  await waitUntil(() => elsewhere.length === 16 && us.waiting() === 4, "sixteen are answered elsewhere");
+  assert.ok(elsewhere.every(({ status }) => status === 200));
+  us.release();
+  await Promise.all(reads);
+  const { trace } = (await router.snapshot()).decisions.find(({ region }) => region !== "us");
+  assert.deepEqual(trace.filter((rule) => rule.startsWith("region-full")), ["region-full us"]);
+  console.log(`20 reads at once, ceiling 4: ${elsewhere.length} at the next region, most under way ${us.most}`);
+});
+
+test("clients that go away leave room at the ceiling", async () => {
+  const us = await gate();
+  const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 2));
+  const sockets = Array.from({ length: 2 }, (_, n) => {
+    const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
+    socket.write(`PUT /api/catalog/${n} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`);
+    return socket;
+  });
+  await waitUntil(() => us.waiting() === 2, "both are under way");
+  assert.equal((await new Client(router.url, "us").put("/api/catalog/third", { name: "x" })).headers["homing-reason"], "region-full");
+  for (const socket of sockets) socket.resetAndDestroy();
+  const under_way = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit.in_flight;
+  await waitUntil(async () => (await under_way()) === 0, "nothing is under way any more");
+  us.open = true;
+  assert.equal((await new Client(router.url, "us").put("/api/catalog/after", { name: "x" })).status, 200);
+});
+
+test("an open breaker costs nobody anything, and when its time is up one request goes there to see", async () => {
+  const us = await gate();
+  Object.assign(us, { open: true, fails: true });
+  const router = await routerWith(us.url);
+  const client = () => new Client(router.url, "us");
+  for (let n = 0; n < 5; n++) assert.equal((await client().get(`/api/likes/${n}`)).status, 200);
+  assert.equal(us.seen, 5);
+  const burst = await Promise.all(Array.from({ length: 50 }, (_, n) => client().get(`/api/likes/burst${n}`)));
+  assert.ok(burst.every(({ status, headers }) => status === 200 && headers["homing-region"] !== "us"));
+  assert.equal(us.seen, 5, "none of them is sent there");
+  const circuit = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit.read;
+  await waitUntil(async () => (await circuit()).state === "probing", "its time is up", 45_000);
+  // It hangs, so that the others come while it is under way.
+  us.open = false;
+  const probes = Array.from({ length: 20 }, (_, n) => client().get(`/api/likes/probe${n}`));
+  await waitUntil(() => us.waiting() > 0, "one is sent there");
+  const others = [];
+  for (const probe of probes) probe.then((answer) => others.push(answer));
+  await waitUntil(() => others.length === 19, "the others are answered elsewhere meanwhile");
+  assert.equal(us.waiting(), 1);
+  Object.assign(us, { open: true, fails: false });
+  us.release();
+  await Promise.all(probes);
+  assert.equal((await circuit()).state, "returning");
+  const share = await Promise.all(Array.from({ length: 60 }, (_, n) => client().get(`/api/likes/share${n}`)));
+  const there = share.filter(({ headers }) => headers["homing-region"] === "us").length;
+  console.log(`five failures, then 50 reads: none sent there; after 30 s 20 reads: one probe; then ${there} of 60 are sent there`);
+  assert.ok(there < 60, "not all at once");
+  await waitUntil(async () => (await circuit()).state === "closed", "all are back", 20_000);
+});

@@ -1,0 +1,42 @@
+// Which requests touched a region other than the nearest: a row for each route, those over their budget first.
+import { NONE, el, list, number, own, share, word } from "./dom.js";
+import { sentences } from "./reasons.js";
+
+const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "Why it crossed"];
+
+const budget = (route) => (route.budget ? `${route.budget} may cross` : el("span", { class: "muted" }, NONE));
+
+/** Whether the budget is kept, by the window that the router judges it by. */
+function standing(route) {
+  if (!route.budget) return "";
+  const { requests, crossed } = route.window ?? {};
+  const title = `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`;
+  return el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "kept");
+}
+
+const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
+const split = (parts) => parts.map((part, at) => [at ? ", " : "", part]);
+
+const region = ([name, count]) => el("span", { title: `${number(own(count, "crossed"))} of ${number(own(count, "requests"))} crossed` }, `${name} ${share(own(count, "requests") - own(count, "crossed"), own(count, "requests"))}`);
+const reason = ([token, times]) => el("span", { title: own(sentences, token) }, el("code", null, token), ` ${number(times)}`);
+
+function row(route) {
+  const cells = [
+    route.match ? el("code", { class: "whole" }, route.match) : el("span", { class: "muted" }, "no route"),
+    number(route.requests),
+    word(route.local),
+    [budget(route), " ", standing(route)],
+    split(entries(route.regions).map(region)),
+    route.crossed ? split(entries(route.reasons).sort(([, a], [, b]) => b - a).map(reason)) : el("span", { class: "muted" }, NONE),
+  ];
+  return el("tr", { role: "row", class: route.over ? "over" : null }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+}
+
+/** The table of the routes' locality. */
+export function locality(snapshot) {
+  const routes = list(snapshot.locality?.routes);
+  if (!routes.length) return el("p", { class: "muted empty" }, "No request has come yet.");
+  const rows = [...routes].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
+  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
+  return el("table", { class: "stack", role: "table", "aria-labelledby": "locality-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+}
