@@ -4,9 +4,11 @@ NODE := node_modules/.bin/node
 PORT ?= 8787
 SEEDS ?= 20000
 STATES ?= 5000000
+SECONDS ?= 60
+SEED ?= 1
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres simulate model lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test test-postgres chaos simulate model lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +31,10 @@ test: setup      ## set up, lint, every test
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
 	@scripts/test-postgres.sh
+
+chaos: build     ## SECONDS of faults of all kinds at random, by SEED, under load; the last line counts violations
+	@$(CARGO_QUIET) build -p history
+	@SECONDS=$(SECONDS) SEED=$(SEED) $(NODE) tests/chaos/run.mjs
 
 simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simulation.rs says how to replay one
 	@SEEDS=$(SEEDS) cargo test --test simulation promises -- --nocapture

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 import { parse } from "smol-toml";
+import { all as allMoods, moodyStore } from "./moody.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const wrangler = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
@@ -18,6 +19,9 @@ const started = new Set();
 
 /** Stops all that was started here and still runs; every file of tests ends with it, so that a failed test leaves nothing behind. */
 export const stopAll = () => Promise.allSettled([...started].map((stop) => stop()));
+
+/** What is to be stopped with the rest. */
+export const stopWithAll = (stop) => started.add(stop);
 
 /** Hears all that a router writes to its log. */
 export const hear = (take) => (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => take(String(data))));
@@ -48,7 +52,8 @@ async function freePort() {
       });
     });
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    // Below the ports that the system gives to outgoing connections, which could take it while a region is dead.
+    const port = 20_000 + Math.floor(Math.random() * 11_000);
     if ((await listens(port)) && (await listens(port + 1000))) return port;
   }
 }
@@ -96,16 +101,15 @@ export class Region {
   }
 }
 
-/** Starts the regions us, eu and ap. */
-export async function startRegions({ ports, args = [], stdio } = {}) {
+/** Starts the regions us, eu and ap; `link(from, to, url)` may give another URL by which one of them reaches another. */
+export async function startRegions({ ports, args = [], stdio, link = (from, to, url) => url } = {}) {
   const data = mkdtempSync(join(tmpdir(), "homing-"));
   const names = Object.keys(wrangler.vars.REGIONS);
   const places = {};
   for (const [at, name] of names.entries()) places[name] = ports?.[at] ?? (await freePort());
-  const regions = names.map((name) => {
-    const peers = names.filter((peer) => peer !== name).flatMap((peer) => ["--peer", `${peer}=http://127.0.0.1:${places[peer]}`]);
-    return new Region(name, places[name], data, [...peers, ...args]);
-  });
+  const peer = async (name, to) => ["--peer", `${to}=${await link(name, to, `http://127.0.0.1:${places[to]}`)}`];
+  const peers = async (name) => (await Promise.all(names.filter((to) => to !== name).map((to) => peer(name, to)))).flat();
+  const regions = await Promise.all(names.map(async (name) => new Region(name, places[name], data, [...(await peers(name)), ...args])));
   await Promise.all(regions.map((region) => region.start(stdio)));
   const all = Object.fromEntries(regions.map((region) => [region.name, region]));
   const stop = async () => {
@@ -140,40 +144,6 @@ export function topology(regions, change = (vars) => vars) {
   for (const [name, region] of Object.entries(vars.REGIONS)) region.origin = regions?.[name]?.url ?? region.origin;
   return change(vars) ?? vars;
 }
-
-/** A home store and a directory that can be slow or fail, as the platform's cannot be made to. */
-const moodyStore = `
-  import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-  let mood = "ok";
-  const held = new Map();
-  export default class extends WorkerEntrypoint {
-    async get(key) {
-      if (mood === "fails") throw new Error("the store is down");
-      if (mood === "slow") await new Promise((resolve) => setTimeout(resolve, 60_000));
-      return Array.isArray(key) ? new Map(key.map((key) => [key, held.get(key) ?? null])) : (held.get(key) ?? null);
-    }
-    async put(key, value) {
-      if (mood === "fails") throw new Error("the store is down");
-      held.set(key, value);
-    }
-    async fetch(request) {
-      mood = await request.text();
-      return new Response(mood);
-    }
-  }
-  export class Authority extends DurableObject {
-    async take() {
-      if (mood === "fails") throw new Error("the authority is down");
-      return JSON.stringify({ status: 200, body: {} });
-    }
-  }
-  export class Directory extends DurableObject {
-    async assign(subject, kind, home) {
-      if (mood === "fails") throw new Error("the directory is down");
-      if (mood === "slow") await new Promise((resolve) => setTimeout(resolve, 60_000));
-      return JSON.stringify({ home, epoch: 1, new: true });
-    }
-  }`;
 
 /** The Durable Objects, as wrangler.toml binds them. */
 const objects = Object.fromEntries(wrangler.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }]));
@@ -222,8 +192,10 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     homes: () => miniflare.getKVNamespace("HOMES", "router"),
     /** A request to the edge of that number; the first is 1, which also listens at `url`. */
     at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
-    /** The mood of a moody store: ok, slow or fails. */
-    mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: mood }),
+    /** The mood of a moody store: ok, slow or fails; or those of its parts, `{ kv: "slow" }`. */
+    mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: JSON.stringify(typeof mood === "string" ? allMoods(mood) : mood) }),
+    /** The homes that a moody directory has assigned. */
+    assigned: async () => (await (await miniflare.getWorker("moody-store")).fetch("http://store/")).json(),
     snapshot: async () => (await fetch(new URL("/_homing/api/snapshot", url))).json(),
     /** The latest decision about that path. */
     decision: async function (path) {

@@ -17,16 +17,14 @@ function level(pair) {
 
 /** How far a copy is behind a peer, and what that means for reads. */
 function behind(pair) {
-  if (!pair) return el("td", { class: "num muted" }, NONE);
+  if (!pair) return el("span", { class: "muted" }, NONE);
   const how = level(pair);
   const says = pair.reachable === false ? "cut off" : pair.stalled ? "stalled" : span(pair.lag_ms);
-  const means = {
-    bad: pair.lag_ms > LAG_ALL ? "No session is read here, and others only if there is no other copy." : "Sessions that have written or seen something are not read here.",
-    warn: "Sessions that have written or seen something are not read here.",
-  }[how];
+  const sessions = "Sessions that have written or seen something are not read here.";
+  const means = how && (pair.lag_ms > LAG_ALL ? `${sessions} Others are only if there is no other copy.` : sessions);
   const percentiles = typeof pair.p99_ms === "number" ? el("small", { class: "muted" }, ` p50 ${span(pair.p50_ms)}, p99 ${span(pair.p99_ms)}`) : "";
   const since = pair.reachable === false || pair.stalled ? ` for ${span(pair.lag_ms)} at least` : "";
-  return el("td", { class: `num ${how}`, title: means }, how ? `${MARKS[how]} ` : "", says, since, percentiles);
+  return el("span", { class: how, title: means }, how ? `${MARKS[how]} ` : "", says, since, percentiles);
 }
 
 export function matrix(snapshot) {
@@ -34,11 +32,16 @@ export function matrix(snapshot) {
   const vantages = list(snapshot.matrix?.vantages);
   const pairs = list(snapshot.matrix?.pairs);
   if (!vantages.length) return el("p", { class: "muted empty" }, "No prober has told of the regions yet. This edge goes by what it sees itself.");
+  const columns = ["Copy at", "Reached from", ...regions.map((peer) => `Behind ${word(peer)}`)];
   const row = (region) => {
     const gone = list(snapshot.matrix.unreachable).includes(region);
-    const cells = regions.map((peer) => (peer === region ? el("td", { class: "num muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer))));
-    return el("tr", null, el("th", { scope: "row" }, gone ? `${MARKS.bad} ` : "", word(region)), el("td", { class: gone ? "bad" : "" }, reached(region, vantages), gone ? " – they agree that it is gone" : ""), cells);
+    const cells = [
+      el("b", { class: gone ? "bad" : "" }, gone ? `${MARKS.bad} ` : "", word(region)),
+      [reached(region, vantages), gone ? el("span", { class: "bad" }, " – they agree that it is gone") : ""],
+      ...regions.map((peer) => (peer === region ? el("span", { class: "muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)))),
+    ];
+    return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": columns[at] }, el("span", null, cell))));
   };
-  const head = el("tr", null, el("th", { scope: "col" }, "Copy at"), el("th", { scope: "col" }, "Reached from"), regions.map((peer) => el("th", { scope: "col", class: "num" }, `Behind ${word(peer)}`)));
-  return el("table", null, el("thead", null, head), el("tbody", null, regions.map(row)));
+  const head = el("tr", { role: "row" }, columns.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
+  return el("table", { class: "stack", role: "table", "aria-labelledby": "matrix-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, regions.map(row)));
 }
