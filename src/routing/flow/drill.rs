@@ -65,6 +65,9 @@ impl Flow {
 
     /// Notes that another owner would have been nearer, but for the drill.
     pub(super) fn note_missed_owner(&mut self, owner: Owner) {
+        if self.part != Part::In {
+            return;
+        }
         let missed = undrilled_owner(&self.intent, &self.view);
         if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_away(*missed)) {
             self.trace.note(Reason::DrillUnreachable, missed);
