@@ -1,6 +1,8 @@
 //! The authority, driven by hand: what it answers to orders, and what it does to regions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "authority/drills.rs"]
+mod drills;
 mod support;
 #[path = "authority/world.rs"]
 mod world;
@@ -386,7 +388,7 @@ fn what_cannot_be_understood_says_what_was_expected() {
         (json!({}), "command is nothing; expected a text of 1 to 200 bytes. Add it."),
         (
             json!({ "command": "dance" }),
-            r#"command is "dance"; expected "state", "promote", "promote-region", "move" or "abort"."#,
+            r#"command is "dance"; expected "state", "promote", "promote-region", "move", "abort", "drill" or "stop-drill"."#,
         ),
         (
             json!({ "command": "promote", "dataset": "cart", "to": "eu" }),

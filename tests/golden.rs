@@ -11,6 +11,7 @@ use homing::routing::{
     Settlement, Timestamp,
     authority::{self, Published, RegionState},
     cache::{Variant, entry::KEPT, freshness::Reuse},
+    drill::{Drilled, Kind, Need},
     facts::Content,
     headers::Edit,
     health::{Heard, Sending},
@@ -134,7 +135,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             let dataset = topology().dataset_named(words[0]).unwrap();
             world.memory.learn(Lesson::Moved(dataset, owned(words[1])), NOW);
         }
-        // `7 eu=draining orders=us@3`: a version, region states, owners of datasets.
+        // `7 eu=draining orders=us@3 isolate=eu`: a version, region states, owners of datasets, a drill for all.
         "view" => world.memory.learn(Lesson::Published(view(&words)), NOW),
         "sends" => world.deeds = value.split(" | ").map(deed).collect(),
         other => panic!("unknown key {other:?}"),
@@ -179,7 +180,11 @@ fn view(words: &[&str]) -> Published {
         let (home, epoch) = owned.split_once('@')?;
         Some((name, home, epoch.parse().unwrap()))
     });
-    let text = authority::write(words[0].parse().unwrap(), regions, datasets);
+    let drill = entries().find(|(name, _)| Kind::parse(name).is_some()).map(|(kind, region)| {
+        let until = NOW.after(Duration::from_secs(60)).0;
+        serde_json::json!({ "id": "drill-1", "kind": kind, "region": region, "share": 10_000, "until": until })
+    });
+    let text = authority::write_with(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
     Published::read(&text, &topology()).unwrap()
 }
 
@@ -329,6 +334,13 @@ fn tell(story: &Story) -> String {
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
     let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.reason);
+    if let Some(Drilled { ending, needed }) = end.record.drilled {
+        let needed = needed.map_or(String::new(), |(region, need)| {
+            let what = if need == Need::Home { "home" } else { "copy" };
+            format!(", needed {} as {what}", topology.region(region).name)
+        });
+        let _ = writeln!(out, "    drilled: {ending:?}{needed}");
+    }
     match &end.source {
         Source::Copy(place, None) if *place > 0 => drop(writeln!(out, "    body of the copy in place {place}")),
         Source::Copy(_, Some(slice)) => drop(writeln!(out, "    {}", slice.field())),

@@ -21,10 +21,12 @@ pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<Str
             Some(json!({ "do": "order", "order": order }).to_string())
         }
         "/_homing/api/authority" if reads => Some(json!({ "do": "show" }).to_string()),
+        "/_homing/api/drills" if reads => Some(json!({ "do": "drills" }).to_string()),
         "/_homing/api/audit" if reads => Some("audit".to_owned()),
-        path if reads => {
-            path.strip_prefix("/_homing/api/changes/").map(|id| json!({ "do": "change", "id": id }).to_string())
-        }
+        path if reads => [("/_homing/api/changes/", "change"), ("/_homing/api/drills/", "drills")]
+            .into_iter()
+            .find_map(|(below, what)| Some((path.strip_prefix(below)?, what)))
+            .map(|(id, what)| json!({ "do": what, "id": id }).to_string()),
         _ => None,
     })
 }

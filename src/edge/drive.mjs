@@ -4,6 +4,7 @@ import { watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
+import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { doubt } from "./view.mjs";
@@ -273,6 +274,7 @@ export class Drive {
   effect(kind, text, pending) {
     if (kind === "l") return console.log(text);
     if (kind === "v") return doubt();
+    if (kind === "d") return tellSoon(this.env, this.ctx);
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));

@@ -21,11 +21,13 @@ use crate::routing::{
     admit::access_of,
     authority::Published,
     clock::Clock,
+    drill::{Tally, row_of},
     matrix,
     memory::Lesson,
     problem::Problem,
     reason::Reason,
     report::{Report, fingerprint, record_json, refusal_json},
+    settle::Record,
     topology::{Access, Region},
 };
 
@@ -51,6 +53,7 @@ thread_local! {
     static ISOLATE: RefCell<Option<Rc<Isolate>>> = const { RefCell::new(None) };
     static MEMORY: RefCell<Memory> = RefCell::default();
     static REPORT: RefCell<Report> = RefCell::default();
+    static DRILLED: RefCell<Tally> = RefCell::default();
     static CLOCK: RefCell<Clock> = RefCell::new(Clock::new(0));
     static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
@@ -160,6 +163,7 @@ fn finish(
     let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
     let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
     let text = write(&settlement, &line.into_iter().chain(alarm).collect::<Vec<_>>());
+    count(isolate, &settlement.record, now);
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text
 }
@@ -168,6 +172,28 @@ fn learn(lessons: Vec<Lesson>, now: Timestamp) {
     if !lessons.is_empty() {
         MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
     }
+}
+
+/// Counts a request that took part in a drill, which ends here if too many go wrong.
+fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
+    let Some(drilled) = &record.drilled else { return };
+    let Some(drill) = MEMORY.with_borrow(|memory| memory.drill(now).cloned()) else { return };
+    let row = row_of(record, drilled, &isolate.settings.topology);
+    if DRILLED.with_borrow_mut(|tally| tally.add(&drill, row)) {
+        learn(vec![Lesson::DrillOver(drill.id.clone())], now);
+    }
+}
+
+/// What the authority is to be told of a drill; empty if there is nothing new.
+pub(super) fn drilled() -> String {
+    let untold = DRILLED.with_borrow_mut(Tally::take);
+    untold
+        .map_or_else(String::new, |(drill, rows)| json!({ "do": "drilled", "drill": drill, "rows": rows }).to_string())
+}
+
+/// The drill of that name is over.
+pub(super) fn drill_over(id: &str, now: Timestamp) {
+    learn(vec![Lesson::DrillOver(id.to_owned())], now);
 }
 
 fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {

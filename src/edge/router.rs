@@ -36,6 +36,18 @@ pub fn published(text: &str, now: f64) {
     isolate::published(text, time(now));
 }
 
+/// What the authority is to be told of a drill, as an input of it; empty if there is nothing new.
+#[wasm_bindgen]
+pub fn drilled() -> String {
+    isolate::drilled()
+}
+
+/// Learns that the drill of that name is over.
+#[wasm_bindgen]
+pub fn drill_over(id: &str, now: f64) {
+    isolate::drill_over(id, time(now));
+}
+
 /// Learns what a vantage point has found.
 #[wasm_bindgen]
 pub fn measured(text: &str, now: f64) {

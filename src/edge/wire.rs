@@ -8,8 +8,8 @@
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
 //! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
-//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `v` the view is old, `lLINE`
-//! log.
+//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `v` the view is old, `d` a
+//! drill has something to tell, `lLINE` log.
 
 use std::fmt::Write;
 
@@ -169,6 +169,9 @@ pub(super) fn finish(settlement: &Settlement, log: &[String]) -> String {
     }
     if settlement.view_is_old() {
         text.push_str("v\n");
+    }
+    if settlement.record.drilled.is_some() {
+        text.push_str("d\n");
     }
     for publish in &settlement.publish {
         let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);

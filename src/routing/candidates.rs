@@ -23,7 +23,8 @@ enum Suits {
 }
 
 /// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
-/// bad behind them. Where all look bad the first is home: it is tried in any case (Envoy calls this panic).
+/// bad behind them. Where all look bad the first is home: it is tried in any case (Envoy calls this panic). What a drill has
+/// count as unreachable is among them, so that a plan sees who is missed; [`reachable`] leaves it out.
 pub fn candidates(
     intent: &Intent,
     view: &View,
@@ -51,6 +52,24 @@ pub fn candidates(
         bad.sort_by_key(|region| *region != home);
     }
     good.into_iter().chain(last).chain(bad)
+}
+
+/// Those that a drill leaves, in that order. Who comes before the first of them is passed over.
+pub fn reachable(
+    candidates: impl Iterator<Item = RegionId>,
+    view: &View,
+    trace: &mut Trace,
+) -> std::vec::IntoIter<RegionId> {
+    let (mut left, mut passed) = (Vec::new(), Vec::new());
+    for region in candidates {
+        match view.is_away(region) {
+            false => left.push(region),
+            true if left.is_empty() => passed.push(region),
+            true => {}
+        }
+    }
+    passed.into_iter().for_each(|region| trace.note(Reason::DrillUnreachable, region));
+    left.into_iter()
 }
 
 fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {

@@ -4,6 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     cache::{Coding, Directives, Fields},
+    drill::Visitor,
     facts::Replay,
     headers::Edits,
     reason::Reason,
@@ -40,6 +41,8 @@ pub struct Intent {
     pub promise: Promise,
     /// Whose data it concerns, where the dataset is split and somebody has said so.
     pub subject: Option<SubjectId>,
+    /// The client by its address, where that is known: who takes part in a drill, if it has no subject.
+    pub visitor: Option<Visitor>,
     /// The session it carries.
     pub session: Opened,
     /// Pins came along from another host, so the client's session must be issued anew.

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod candidates;
 pub mod clock;
 pub mod copies;
+pub mod drill;
 pub mod facts;
 pub mod flow;
 pub mod headers;

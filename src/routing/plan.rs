@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     authority::RegionState,
-    candidates::candidates,
+    candidates::{candidates, reachable},
     intent::Intent,
     memory::CopyOf,
     ownership::{Epoch, Owner, Ownership},
@@ -12,7 +12,7 @@ use super::{
     reason::Reason,
     session::Pin,
     time::Timestamp,
-    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId, Rule},
+    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId, RegionSet, Rule},
     trace::Trace,
     view::View,
 };
@@ -94,7 +94,8 @@ impl ReadPlan {
     #[must_use]
     pub fn near(intent: &Intent, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
-        let mut targets = candidates(intent, view, bound, trace);
+        let all = candidates(intent, view, bound, trace);
+        let mut targets = reachable(all, view, trace);
         let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
         let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
         Self { first: next(), fallback: next() }
@@ -108,6 +109,11 @@ impl ReadPlan {
         let mut targets: Vec<Target> = Vec::new();
         for region in candidates(intent, view, bound, trace) {
             match reaches(intent, view, home, region, demand) {
+                Ok(_) if view.is_away(region) => {
+                    if targets.is_empty() {
+                        trace.note(Reason::DrillUnreachable, region);
+                    }
+                }
                 Ok(Reason::PinnedHome) if targets.is_empty() && intent.near.first() == Some(&region) => {
                     targets.push(Target { region, reason: Reason::Nearest, stale: false });
                 }
@@ -122,7 +128,9 @@ impl ReadPlan {
             Some(target) if target.region == home => {
                 targets.get(1).copied().or_else(|| stale_elsewhere(intent, view, home, trace))
             }
-            _ => of_home,
+            Some(_) => of_home,
+            // Home cannot be asked, and nobody else is so far.
+            None => return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None },
         };
         Self { first, fallback }
     }
@@ -131,6 +139,10 @@ impl ReadPlan {
     #[must_use]
     pub fn home(intent: &Intent, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
         let down = view.state(home) == RegionState::Down;
+        if view.is_away(home) {
+            trace.note(Reason::DrillUnreachable, home);
+            return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None };
+        }
         if down || view.condition(home).full {
             if intent.promise.on_home_down == OnHomeDown::Refuse {
                 trace.note(if down { Reason::RegionDown } else { Reason::RegionFull }, home);
@@ -153,7 +165,8 @@ impl ReadPlan {
             return Self { first: None, fallback: None };
         }
         let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
-        let mut targets = candidates(intent, view, None, trace);
+        let all = candidates(intent, view, None, trace);
+        let mut targets = reachable(all, view, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale) }
     }
 }
@@ -161,7 +174,7 @@ impl ReadPlan {
 /// Where a read goes when home is down, if its route allows it.
 fn stale_elsewhere(intent: &Intent, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
     let mut others = (intent.promise.on_home_down == OnHomeDown::Stale)
-        .then(|| candidates(intent, view, None, trace).filter(|region| *region != home))?;
+        .then(|| candidates(intent, view, None, trace).filter(|region| *region != home && !view.is_away(*region)))?;
     others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
 }
 
@@ -232,11 +245,32 @@ pub fn standing(intent: &Intent, view: &View) -> Standing {
             unclaimed(home.unwrap_or(default), Reason::Unidentified)
         }
         Some(Rule::MultiWriter { regions, .. }) => {
-            let owners = || intent.near.iter().copied().filter(|region| regions.contains(*region));
-            let healthy = owners().find(|region| !view.is_unwelcome(*region));
-            let writable = || owners().find(|region| view.state(*region).is_writable());
-            let home = healthy.or_else(writable).or_else(|| owners().next()).unwrap_or(topology.default_home());
+            let reachable = nearest_owner(intent, view, *regions, |region| !view.is_away(region));
+            let any = || nearest_owner(intent, view, *regions, |_| true);
+            let home = reachable.or_else(any).unwrap_or(topology.default_home());
             Standing::Owned(Owner::of(Ownership { home, epoch: Epoch::FIRST }), Reason::NearestOwner)
         }
     }
+}
+
+/// The owner of a multi-writer dataset that would take a write if no drill were on.
+#[must_use]
+pub fn undrilled_owner(intent: &Intent, view: &View) -> Option<RegionId> {
+    match view.topology().dataset(intent.dataset?)?.rule {
+        Rule::MultiWriter { regions, .. } => nearest_owner(intent, view, regions, |_| true),
+        Rule::SingleWriter { .. } | Rule::GeoPartitioned { .. } => None,
+    }
+}
+
+/// The nearest of several owners, a healthy one before others, one that may be written before the rest.
+fn nearest_owner(
+    intent: &Intent,
+    view: &View,
+    regions: RegionSet,
+    is_there: impl Fn(RegionId) -> bool,
+) -> Option<RegionId> {
+    let owners = || intent.near.iter().copied().filter(|region| regions.contains(*region) && is_there(*region));
+    let healthy = owners().find(|region| !view.is_unwelcome(*region));
+    let writable = || owners().find(|region| view.state(*region).is_writable());
+    healthy.or_else(writable).or_else(|| owners().next())
 }

@@ -120,6 +120,12 @@ reasons! {
     /// It does not reach the home, so its copy stands still.
     PeerUnreachable = "peer-unreachable",
 
+    // Isolation drills.
+    /// The request takes part in an isolation drill: regions that may be well count as unreachable for it.
+    Drill = "drill",
+    /// An isolation drill has this region count as unreachable, so nothing is sent there.
+    DrillUnreachable = "drill-unreachable",
+
     // How the home was found.
     /// The session says it.
     HomeFromSession = "home-from-session",

@@ -98,6 +98,7 @@ impl Report {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "view": view.version(),
+            "drill": view.drill().map(|drill| drill.show(topology)),
             "regions": regions,
             "datasets": datasets(view),
             "matrix": view.matrix().show(topology, view.taken()),

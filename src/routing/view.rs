@@ -4,6 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     authority::{Published, RegionState},
+    drill::Drill,
     health::{Condition, Gate, Health},
     keys::{Key, SessionKeys},
     matrix::{Matrix, Pair, SESSIONS_LEAVE},
@@ -41,6 +42,9 @@ pub struct View {
     /// The regions of which the vantage points agree that they do not answer.
     unreachable: RegionSet,
     moved: Vec<(DatasetId, Ownership)>,
+    drill: Option<Rc<Drill>>,
+    /// The regions that count as unreachable for this request.
+    away: RegionSet,
 }
 
 impl View {
@@ -58,6 +62,8 @@ impl View {
             reached: Rc::clone(memory.reached()),
             published: Rc::clone(memory.published()),
             moved: memory.moved_datasets().to_vec(),
+            drill: memory.drill(now).cloned(),
+            away: RegionSet::EMPTY,
             settings: Rc::clone(settings),
         }
     }
@@ -95,6 +101,23 @@ impl View {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.published.version
+    }
+
+    /// The drill that is on.
+    #[must_use]
+    pub fn drill(&self) -> Option<&Rc<Drill>> {
+        self.drill.as_ref()
+    }
+
+    /// Lets regions count as unreachable, for a request that takes part in the drill.
+    pub fn take_away(&mut self, away: RegionSet) {
+        self.away = away;
+    }
+
+    /// Whether the region counts as unreachable for this request, because of a drill.
+    #[must_use]
+    pub fn is_away(&self, region: RegionId) -> bool {
+        self.away.contains(region)
     }
 
     /// How the region fares with what this isolate sends it.

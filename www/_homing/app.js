@@ -1,6 +1,7 @@
 // The dashboard: asks the router for its snapshot every two seconds and shows it.
 import { age, clock, el, find, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
+import { drill } from "./drill.js";
 import { locality } from "./locality.js";
 import { world } from "./map.js";
 import { isBusy, ownership } from "./ownership.js";
@@ -78,6 +79,12 @@ function drawMap() {
   if (snapshot) show(figure, world(snapshot, Math.floor(figure.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight))));
 }
 
+function drawDrill() {
+  const said = drill(snapshot, authority);
+  find("drill").hidden = !said;
+  if (said) show(find("drill"), said);
+}
+
 class Undrawable extends Error {}
 
 function draw() {
@@ -100,6 +107,7 @@ function drawAll() {
   show(find("datasets"), datasets(snapshot));
   show(find("locality"), locality(snapshot));
   decisions(snapshot);
+  drawDrill();
 }
 
 async function take(response) {
@@ -157,6 +165,7 @@ async function askAuthority(signal) {
     if (!response.ok) return show(find("ownership"), el("p", { class: "warn empty" }, `The authority does not answer. ${await detailOf(response)}`));
     authority = await response.json();
     show(find("ownership"), ownership(authority));
+    drawDrill();
   } catch {
     // The snapshot says that the router does not answer.
   }

@@ -45,6 +45,8 @@ export const sentences = {
   "session-lag-too-high": "It lags by more than ten seconds, so it is not expected to have what the session has seen.",
   "lag-stalled": "It says that it does not lag, and lacks what the home wrote a while ago.",
   "peer-unreachable": "It does not reach the home, so its copy stands still.",
+  "drill": "The request takes part in an isolation drill: regions that may be well count as unreachable for it.",
+  "drill-unreachable": "An isolation drill has this region count as unreachable, so nothing is sent there.",
   "home-from-session": "The session says it.",
   "home-from-memory": "This isolate remembers it.",
   "home-from-store": "The home store (KV) says it.",

@@ -2,6 +2,7 @@
 //! asks it, and waits for what it began.
 
 mod client;
+mod drill;
 mod show;
 mod wait;
 
@@ -138,6 +139,9 @@ pub(super) enum Operation {
     ReadOnly(State),
     /// Send a region nothing.
     Down(State),
+    /// Practise a failure: let regions count as unreachable for a share of the subjects, and see what that does.
+    #[command(subcommand)]
+    Drill(drill::Drill),
     /// Give up a change that is under way: the old home goes on, or gets it back.
     Abort(Abort),
     /// Show a change.
@@ -178,6 +182,7 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
             let order = json!({ "command": "state", "region": args.region, "state": "active" });
             order_it(order, &args.saying, false, Wanted::Done)
         }
+        Operation::Drill(drill) => drill::run(drill),
         Operation::Abort(args) => {
             let order = json!({ "command": "abort", "change": args.id });
             order_it(order, &args.saying, args.accept_loss, Wanted::GivenUp)

@@ -4,24 +4,24 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or("")
 }
 
-fn number(value: &Value, name: &str) -> Option<u64> {
+pub(super) fn number(value: &Value, name: &str) -> Option<u64> {
     value.get(name).and_then(Value::as_u64)
 }
 
-fn entries<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
+pub(super) fn entries<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
     value.get(name).and_then(Value::as_object).into_iter().flatten()
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Unix milliseconds as people write a time.
-fn time(millis: Option<u64>) -> String {
+pub(super) fn time(millis: Option<u64>) -> String {
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis.unwrap_or(0));
     httpdate::fmt_http_date(at)
 }
@@ -118,6 +118,10 @@ pub(super) fn status(shown: &Value) -> String {
     let under_way = list(shown, "changes").iter().chain(list(shown, "sweeps")).filter(|each| !is_over(each));
     out.push_str("\nunder way\n");
     let before = out.len();
+    if let Some(drill) = shown.get("drill").filter(|drill| drill.is_object()) {
+        let (id, says) = (text(drill, "id"), text(drill, "says"));
+        let _ = writeln!(out, "  {id} drill: {says} until {}", time(number(drill, "until")));
+    }
     for each in under_way {
         let _ = writeln!(out, "  {}", progress(each));
     }

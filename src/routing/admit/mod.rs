@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::{
     cache::{Coding, Directives, Fields, Scope},
     clock::Clock,
+    drill::Visitor,
     facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
     headers::Headers,
     intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
@@ -75,6 +76,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         upgrade,
         promise,
         subject,
+        visitor: facts.headers.get("cf-connecting-ip").map(Visitor::at),
         session,
         carried,
         carrier,

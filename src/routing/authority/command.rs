@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::RegionState;
+use super::{RegionState, drills::Wanted};
 use crate::routing::{
     subject::{ID_LENGTH, SubjectId},
     time::Timestamp,
@@ -44,6 +44,10 @@ pub enum Command {
     Move(SubjectKind, SubjectId, RegionId),
     /// A change that is under way is given up.
     Abort(String),
+    /// An isolation drill begins.
+    Drill(Wanted),
+    /// The drill of that name ends, or whichever is on (`all`).
+    StopDrill(String),
 }
 
 /// Why an order is not carried out: status, and what was found, what was expected and what to do.
@@ -90,8 +94,8 @@ pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, Re
 }
 
 /// The fields of an order.
-struct Fields<'a> {
-    order: &'a Map<String, Value>,
+pub(super) struct Fields<'a> {
+    pub(super) order: &'a Map<String, Value>,
     topology: &'a Topology,
 }
 
@@ -119,11 +123,17 @@ impl<'a> Fields<'a> {
                 Ok(Command::Move(kind, self.subject()?, to))
             }
             "abort" => Ok(Command::Abort(self.text("change")?.to_owned())),
-            other => Err(wrong("command", other, "\"state\", \"promote\", \"promote-region\", \"move\" or \"abort\"")),
+            "drill" => Ok(Command::Drill(self.drill()?)),
+            "stop-drill" => Ok(Command::StopDrill(self.text("drill")?.to_owned())),
+            other => {
+                let known =
+                    "\"state\", \"promote\", \"promote-region\", \"move\", \"abort\", \"drill\" or \"stop-drill\"";
+                Err(wrong("command", other, known))
+            }
         }
     }
 
-    fn text(&self, key: &str) -> Result<&'a str, Refusal> {
+    pub(super) fn text(&self, key: &str) -> Result<&'a str, Refusal> {
         match self.order.get(key) {
             Some(Value::String(text)) if text.chars().any(char::is_control) => {
                 let detail = format!("{key} is {text:?}; expected a text without control characters. Leave them out.");
@@ -158,7 +168,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn region(&self, key: &str) -> Result<RegionId, Refusal> {
+    pub(super) fn region(&self, key: &str) -> Result<RegionId, Refusal> {
         let name = self.text(key)?;
         let names = || self.topology.regions().map(|(_, region)| format!("{:?}", region.name)).collect::<Vec<_>>();
         self.topology.region_named(name).ok_or_else(|| wrong(key, name, &format!("a region: {}", names().join(", "))))
@@ -204,6 +214,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn wrong(key: &str, found: &str, expected: &str) -> Refusal {
+/// A field that is not as it must be.
+pub(super) fn wrong(key: &str, found: &str, expected: &str) -> Refusal {
     Refusal::malformed(format!("{key} is {found:?}; expected {expected}."))
 }

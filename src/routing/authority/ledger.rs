@@ -9,6 +9,7 @@ use super::{
     RegionState,
     change::Change,
     command::{Command, Order, Refusal},
+    drills::Practice,
     lease::Renewed,
     published,
     sweep::Sweep,
@@ -49,6 +50,8 @@ pub struct Ledger {
     pub sweeps: Vec<Sweep>,
     /// Regions that have yet to hear of an ownership.
     pub untold: Vec<Untold>,
+    /// Isolation drills, the latest last.
+    pub drills: Vec<Practice>,
     /// When the leases of datasets were renewed last.
     pub renewed: Renewed,
 }
@@ -125,7 +128,7 @@ impl Ledger {
             .iter()
             .filter_map(|(name, said)| Some((name.as_str(), RegionState::parse(&said.state)?, Timestamp(said.until))));
         let datasets = self.datasets.iter().map(|(name, owned)| (name.as_str(), owned.home.as_str(), owned.epoch));
-        published::write(self.version, regions, datasets)
+        published::write_with(self.version, regions, datasets, self.drill().map(Practice::published).as_ref())
     }
 
     /// The change or sweep of that name, for operators.
@@ -166,7 +169,7 @@ impl Ledger {
             .collect();
         json!({
             "version": self.version, "regions": regions, "datasets": datasets, "changes": self.changes,
-            "sweeps": self.sweeps, "untold": self.untold,
+            "sweeps": self.sweeps, "untold": self.untold, "drill": self.drill_briefly(),
         })
     }
 

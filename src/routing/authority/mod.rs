@@ -7,6 +7,7 @@
 mod asking;
 mod change;
 mod command;
+mod drills;
 mod effect;
 mod hearing;
 mod lease;
@@ -21,7 +22,7 @@ mod turn;
 pub use change::{Change, Phase};
 pub use effect::ADDRESS;
 pub use ledger::{Ledger, Owned};
-pub use published::{KEY, Published, RegionState, write};
+pub use published::{KEY, Published, RegionState, write, write_with};
 pub use sweep::Sweep;
 pub use telling::Untold;
 pub use turn::turn;

@@ -3,12 +3,15 @@
 //! It is a snapshot in KV that isolates read in the background. Without one, or with one that cannot be read, they go on by the
 //! last, or by `wrangler.toml`.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use crate::routing::{
+    drill::{Drill, Kind},
     ownership::{Epoch, Ownership},
     time::Timestamp,
-    topology::{DatasetId, RegionId, Topology},
+    topology::{DatasetId, RegionId, Share, Topology},
 };
 
 /// The key in KV.
@@ -66,6 +69,7 @@ pub struct Published {
     pub version: u64,
     regions: Vec<(RegionId, RegionState, Timestamp)>,
     datasets: Vec<(DatasetId, Ownership)>,
+    drill: Option<Rc<Drill>>,
 }
 
 impl Published {
@@ -82,7 +86,12 @@ impl Published {
             let home = topology.region_named(said.get("home")?.as_str()?)?;
             Some((topology.dataset_named(name)?, Ownership { home, epoch: Epoch(said.get("epoch")?.as_u64()?) }))
         });
-        Some(Self { version: view.get("version")?.as_u64()?, regions: regions.collect(), datasets: datasets.collect() })
+        Some(Self {
+            version: view.get("version")?.as_u64()?,
+            regions: regions.collect(),
+            datasets: datasets.collect(),
+            drill: view.get("drill").and_then(|drill| read_drill(drill, topology)).map(Rc::new),
+        })
     }
 
     /// What an operator has said of the region, if that still counts.
@@ -105,18 +114,49 @@ impl Published {
     }
 }
 
+impl Published {
+    /// The drill that is on, by the word of the authority.
+    #[must_use]
+    pub fn drill(&self, now: Timestamp) -> Option<&Rc<Drill>> {
+        self.drill.as_ref().filter(|drill| drill.until > now)
+    }
+}
+
+/// A drill of which anything cannot be read is none: it would be another one than was ordered.
+fn read_drill(said: &Value, topology: &Topology) -> Option<Drill> {
+    let share = |key: &str| Share::new(said.get(key)?.as_u64()?);
+    Some(Drill {
+        id: said.get("id")?.as_str()?.to_owned(),
+        kind: Kind::parse(said.get("kind")?.as_str()?)?,
+        region: topology.region_named(said.get("region")?.as_str()?)?,
+        share: share("share")?,
+        until: Timestamp(said.get("until")?.as_u64()?),
+        limit: if said.get("limit").is_none_or(Value::is_null) { None } else { Some(share("limit")?) },
+    })
+}
+
 /// The text that is published. `regions`: name, state, until; `datasets`: name, home, epoch.
 pub fn write<'a>(
     version: u64,
     regions: impl Iterator<Item = (&'a str, RegionState, Timestamp)>,
     datasets: impl Iterator<Item = (&'a str, &'a str, u64)>,
 ) -> String {
+    write_with(version, regions, datasets, None)
+}
+
+/// The same while a drill is on.
+pub fn write_with<'a>(
+    version: u64,
+    regions: impl Iterator<Item = (&'a str, RegionState, Timestamp)>,
+    datasets: impl Iterator<Item = (&'a str, &'a str, u64)>,
+    drill: Option<&Value>,
+) -> String {
     let regions: serde_json::Map<_, _> = regions
         .map(|(name, state, until)| (name.to_owned(), json!({ "state": state.token(), "until": until.0 })))
         .collect();
     let datasets: serde_json::Map<_, _> =
         datasets.map(|(name, home, epoch)| (name.to_owned(), json!({ "home": home, "epoch": epoch }))).collect();
-    json!({ "version": version, "regions": regions, "datasets": datasets }).to_string()
+    json!({ "version": version, "regions": regions, "datasets": datasets, "drill": drill }).to_string()
 }
 
 #[cfg(test)]
@@ -140,6 +180,26 @@ mod tests {
         assert_eq!(view.state(RegionId(1), Timestamp(50)), RegionState::Active);
         assert_eq!(view.state(RegionId(0), Timestamp(0)), RegionState::Active);
         assert_eq!(view.ownership(DatasetId(0)), Some(Ownership { home: RegionId(1), epoch: Epoch(3) }));
+    }
+
+    #[test]
+    fn a_drill_is_read_whole_or_not_at_all_and_ends_in_time() {
+        let drill =
+            json!({ "id": "drill-1", "kind": "isolate", "region": "eu", "share": 500, "limit": 100, "until": 50 });
+        let read = |drill: &Value| {
+            let text = write_with(7, std::iter::empty(), std::iter::empty(), Some(drill));
+            Published::read(&text, &topology()).unwrap()
+        };
+        let view = read(&drill);
+        assert!(view.drill(Timestamp(49)).is_some() && view.drill(Timestamp(50)).is_none());
+        assert_eq!(read_drill(&json!({ "limit": null }), &topology()), None);
+        for (key, value) in
+            [("kind", json!("chaos")), ("region", json!("mars")), ("share", json!(10_001)), ("limit", json!("x"))]
+        {
+            let mut broken = drill.clone();
+            broken[key] = value;
+            assert!(read(&broken).drill(Timestamp(0)).is_none(), "{key}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> R
     let mut turn = Turn { ledger, settings, now, effects: Vec::new() };
     let reply = turn.take(&input);
     let ledger = serde_json::to_string(&turn.ledger).map_err(|error| error.to_string())?;
-    let wake = turn.ledger.wake().into_iter().chain(turn.next_renewal()).min();
+    let wake = [turn.ledger.wake(), turn.next_renewal(), turn.ledger.drill_ends(now)].into_iter().flatten().min();
     let reply = reply.map(|(status, body)| json!({ "status": status, "body": body }));
     Ok(json!({ "ledger": ledger, "effects": turn.effects, "reply": reply, "wake": wake }).to_string())
 }
@@ -47,6 +47,7 @@ pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> R
 impl Turn<'_> {
     fn take(&mut self, input: &Value) -> Option<(u16, Value)> {
         let text = |key: &str| input.get(key).and_then(Value::as_str).unwrap_or("");
+        self.end_drill();
         match text("do") {
             "order" => Some(self.order(text("order"))),
             "show" => Some((200, self.ledger.show(&self.settings.topology, self.now))),
@@ -54,6 +55,8 @@ impl Turn<'_> {
                 Some(change) => (200, change),
                 None => (404, problem(404, &format!("There is no change {:?}.", text("id")))),
             }),
+            "drills" => Some(self.ledger.shown_drills(text("id"))),
+            "drilled" => Some(self.drilled(text("drill"), effect::get(input, "rows"))),
             "heard" => {
                 self.heard(input);
                 None
@@ -114,6 +117,8 @@ impl Turn<'_> {
             Command::Move(kind, subject, to) => self.begin(order, self.moving(*kind, subject, *to)),
             Command::PromoteRegion(from, to) => self.sweep(order, *from, *to),
             Command::Abort(id) => self.abort(order, id),
+            Command::Drill(wanted) => self.drill(order, wanted),
+            Command::StopDrill(id) => self.stop_drill(order, id),
         }
     }
 
@@ -239,7 +244,7 @@ impl Turn<'_> {
 }
 
 /// Problem details (RFC 9457).
-fn problem(status: u16, detail: &str) -> Value {
+pub(super) fn problem(status: u16, detail: &str) -> Value {
     let title = match status {
         400 => "Bad Request",
         404 => "Not Found",

@@ -89,6 +89,7 @@ impl Flow {
             _ => (CacheState::Hit, Reason::CacheHit),
         };
         self.cache = state;
+        self.join_drill(None);
         self.trace.note(reason, None);
         let region = self.view.topology().region_named(&shown.variant.region);
         let settlement = Box::new(self.ending(region, reason, now).from_copy(shown));

@@ -38,6 +38,7 @@ impl Flow {
     /// After the cache: a read that any near copy may answer needs no home, everything else does.
     pub(super) fn resolve(&mut self, now: Timestamp) -> Step {
         if self.is_read() && !self.freshness.is_promised() {
+            self.join_drill(None);
             let plan = ReadPlan::near(&self.intent, &self.view, &self.freshness, &mut self.trace);
             return self.begin_read(plan, None, None, now);
         }
@@ -70,6 +71,7 @@ impl Flow {
             },
         };
         let owned = self.or_marked(known);
+        self.join_drill(Some(owned.home));
         if marked == Some(owned) {
             let plan = ReadPlan::at_least(&self.intent, &self.view, owned.home, (pin, mark), &mut self.trace);
             return self.begin_read(plan, Some(Owner::of(owned)), Some(mark), now);
@@ -153,6 +155,7 @@ impl Flow {
             return self.refuse(Reason::Internal, now);
         };
         if let Some(ownership) = self.found(found, source, &subject, allowed) {
+            self.join_drill(Some(ownership.home));
             return self.go(Owner::of(ownership), Reason::Home, now);
         }
         // Where the store cannot be asked, what was known lately is as good as what it would have said.
@@ -160,18 +163,26 @@ impl Flow {
             && let Some(ownership) = self.last_known
         {
             self.trace.note(Reason::HomeLastKnown, ownership.home);
+            self.join_drill(Some(ownership.home));
             return self.go(Owner::of(ownership), Reason::Home, now);
         }
         if source == Source::Directory {
             return self.homeless(now);
         }
-        self.stage = Stage::Finding(Source::Directory);
-        Step::AssignHome(self.assignment(subject, kind, allowed))
+        match self.assignment(subject, kind, allowed) {
+            Some(assignment) => {
+                self.stage = Stage::Finding(Source::Directory);
+                Step::AssignHome(assignment)
+            }
+            None => self.homeless(now),
+        }
     }
 
-    fn assignment(&self, subject: SubjectId, kind: SubjectKind, allowed: RegionSet) -> Assignment {
-        let proposed = self.view.topology().region(self.nearest_allowed(allowed)).name.clone();
-        Assignment { subject, kind, proposed }
+    /// What the directory is asked, unless a drill has it out of reach.
+    fn assignment(&mut self, subject: SubjectId, kind: SubjectKind, allowed: RegionSet) -> Option<Assignment> {
+        let nearest = self.nearest_allowed(allowed);
+        let proposed = self.view.topology().region(nearest).name.clone();
+        self.may_propose(nearest).then_some(Assignment { subject, kind, proposed })
     }
 
     /// The ownership that was found, if one was.
@@ -216,6 +227,7 @@ impl Flow {
     }
 
     fn homeless(&mut self, now: Timestamp) -> Step {
+        self.join_drill(None);
         if !self.is_read() {
             return self.refuse_write(Reason::HomeUnknown, now);
         }
@@ -252,8 +264,10 @@ impl Flow {
     ) -> Step {
         let allowed = self.view.topology().residency(sign_in.kind);
         let home = self.found(found, source, &sign_in.subject, allowed);
-        if home.is_none() && source == Source::Store {
-            let assignment = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed);
+        if home.is_none()
+            && source == Source::Store
+            && let Some(assignment) = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed)
+        {
             self.stage = Stage::SigningIn(settlement, sign_in, Source::Directory);
             return Step::AssignHome(assignment);
         }

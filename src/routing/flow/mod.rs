@@ -2,6 +2,7 @@
 //! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
 
 mod cached;
+mod drill;
 mod home;
 mod read;
 mod satisfies;
@@ -17,6 +18,7 @@ use super::{
     answer::Answer,
     attempt,
     cache::Held,
+    drill::Part,
     facts::Replay,
     health::{Health, Sending},
     intent::Intent,
@@ -53,6 +55,8 @@ pub struct Flow {
     last_known: Option<Ownership>,
     stage: Stage,
     trace: Trace,
+    /// Whether it takes part in a drill.
+    part: Part,
     cache: CacheState,
     /// What lies in the driver's hands: worth asking about, and shown if every region fails.
     held: Option<Held>,
@@ -110,6 +114,7 @@ impl Flow {
             last_known: subject.and_then(|subject| memory.last_known_home(subject)),
             stage: Stage::Over,
             trace: Trace::default(),
+            part: Part::Out,
             cache: CacheState::Bypass,
             held: None,
             conditional: false,
@@ -132,7 +137,9 @@ impl Flow {
         if flow.intent.session.disbelieved > 0 {
             flow.trace.note(Reason::PinNotBelieved, None);
         }
+        flow.begin_drill();
         let step = flow.first_step(memory, now);
+        let step = flow.counted(step);
         (flow, step)
     }
 
@@ -150,7 +157,7 @@ impl Flow {
             }
             other => other,
         };
-        match (std::mem::replace(&mut self.stage, Stage::Over), event) {
+        let step = match (std::mem::replace(&mut self.stage, Stage::Over), event) {
             (Stage::Probing, Event::Cache(probed)) => self.on_cache(probed, now),
             (Stage::Answered, Event::GoOn) => self.go_on(now),
             (Stage::Finding(source), Event::Home(found)) => self.on_home(found, source, now),
@@ -160,7 +167,8 @@ impl Flow {
                 self.signed_in(settlement, sign_in, (found, source), now)
             }
             _ => self.refuse(Reason::Internal, now),
-        }
+        };
+        self.counted(step)
     }
 
     /// The settings and topology by which this request is decided.

@@ -14,7 +14,7 @@ use crate::routing::{
     problem::Problem,
     reason::Reason,
     time::Timestamp,
-    topology::{self, Access, RegionId},
+    topology::{self, Access, OnHomeDown, RegionId},
     trace::{Rule, Trace},
 };
 
@@ -56,7 +56,10 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         match plan.first {
-            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least }, now),
+            Some(target) => {
+                let least = least.filter(|_| !target.stale);
+                self.ask(Reading { target, fallback: plan.fallback, owner, least }, now)
+            }
             None => self.exhausted(None, now),
         }
     }
@@ -162,7 +165,8 @@ impl Flow {
             let reason = Reason::Misdirected;
             return self.ask_later(reading, later, reason, now).unwrap_or_else(|| {
                 // Two regions have seen it. The client comes again, and then the later owner is known.
-                let reason = Reason::MisdirectedInVain;
+                let away = self.view.is_away(later.region());
+                let reason = if away { Reason::DrillUnreachable } else { Reason::MisdirectedInVain };
                 self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
             });
         }
@@ -178,6 +182,10 @@ impl Flow {
     /// The same read at a later owner, whose log counts anew; remembered also if it can be asked no more.
     fn ask_later(&mut self, reading: &Reading, later: Owner, reason: Reason, now: Timestamp) -> Option<Step> {
         self.learn_owner(later.ownership());
+        if self.view.is_away(later.region()) {
+            self.trace.note(Reason::DrillUnreachable, later.region());
+            return None;
+        }
         let target = Target { region: later.region(), reason, stale: false };
         let reading = Reading { owner: Some(later), least: None, ..reading.at(target, None) };
         (self.can_repeat() && self.has_time(now)).then(|| self.ask(reading, now))
@@ -208,11 +216,16 @@ impl Flow {
         if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Reason::PositionOfOldEpoch, now)) {
             return step;
         }
-        let reason = Reason::PositionNotReached;
+        let missed = reading.owner.map(Owner::region).filter(|home| self.view.is_away(*home));
+        let reason = if missed.is_some() { Reason::DrillUnreachable } else { Reason::PositionNotReached };
+        missed.into_iter().for_each(|home| self.trace.note(reason, home));
         let at_home = reading.owner.is_some_and(|owner| owner.region() == region);
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
             Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
+            None if missed.is_some() && self.intent.promise.on_home_down == OnHomeDown::Stale => {
+                Some(Target { region, reason: Reason::HomeDownStale, stale: true })
+            }
             fallback => fallback.map(|fallback| Target { reason, ..fallback }),
         };
         match next {
@@ -248,6 +261,7 @@ impl Flow {
         let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
         let reason = match (self.attempts, self.freshness.is_promised()) {
             _ if said(Reason::RegionFull) => Reason::RegionFull,
+            (0, _) if said(Reason::DrillUnreachable) => Reason::DrillUnreachable,
             (0, true) if is_closed => Reason::HomeDown,
             (0, false) if is_closed => Reason::RegionDown,
             (0, true) => Reason::HomeUnknown,

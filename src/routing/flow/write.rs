@@ -30,6 +30,11 @@ const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
     pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+        self.note_missed_owner(owner);
+        if self.view.is_away(owner.region()) {
+            self.trace.note(Reason::DrillUnreachable, owner.region());
+            return self.failed_write(Reason::DrillUnreachable, WriteOutcome::NotSent, None, now);
+        }
         let closed = match self.view.state(owner.region()) {
             RegionState::ReadOnly => Some(Reason::RegionReadOnly),
             RegionState::Down => Some(Reason::RegionDown),
@@ -107,6 +112,10 @@ impl Flow {
             && let Some(later) = owner.succeeded_by(named)
         {
             self.learn_owner(named);
+            if self.view.is_away(named.home) {
+                self.trace.note(Reason::DrillUnreachable, named.home);
+                return self.refuse_write(Reason::DrillUnreachable, now);
+            }
             if self.can_repeat() && self.has_time(now) {
                 let writing = Writing { owner: later, reason: Reason::Misdirected };
                 return self.write_to(writing, Duration::ZERO, now);

@@ -35,6 +35,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Reason>) ->
         wrote: None,
         pinned: None,
         took: 1,
+        drilled: None,
         trace: Trace::default(),
     }
 }

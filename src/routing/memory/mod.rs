@@ -11,6 +11,7 @@ pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
+    drill::Drill,
     health::{Health, Heard, Sending},
     matrix::{Matrix, Report},
     ownership::Ownership,
@@ -58,6 +59,8 @@ pub enum Lesson {
     Cacheable(u64),
     /// The authority has published this.
     Published(Published),
+    /// The drill of that name is over, whatever is published of it.
+    DrillOver(String),
     /// A vantage point has found this.
     Measured(Report),
 }
@@ -79,6 +82,8 @@ pub struct Memory {
     lags: Rc<Lags>,
     reached: Rc<Reached>,
     published: Rc<Published>,
+    /// The drill that is over here, though the view may still have it.
+    drill_over: Option<String>,
     matrix: Rc<Matrix>,
 }
 
@@ -117,6 +122,12 @@ impl Memory {
     #[must_use]
     pub fn published(&self) -> &Rc<Published> {
         &self.published
+    }
+
+    /// The drill that is on.
+    #[must_use]
+    pub fn drill(&self, now: Timestamp) -> Option<&Rc<Drill>> {
+        self.published.drill(now).filter(|drill| self.drill_over.as_ref() != Some(&drill.id))
     }
 
     /// What the vantage points have found.
@@ -159,6 +170,7 @@ impl Memory {
             // KV may show an older version after a newer one.
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
             Lesson::Published(_) => {}
+            Lesson::DrillOver(id) => self.drill_over = Some(id),
             Lesson::Measured(report) => Rc::make_mut(&mut self.matrix).learn(report),
         }
     }

@@ -173,6 +173,7 @@ impl Ending<'_> {
                 pinned: None,
                 took: millis(self.now.since(self.intent.came)),
                 trace: self.trace,
+                drilled: None,
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::routing::{
+    drill::Drilled,
     memory::Window,
     reason::Reason,
     time::{Timestamp, millis},
@@ -184,4 +185,6 @@ pub struct Record {
     pub took: u64,
     /// The rules that decided.
     pub trace: Trace,
+    /// What it shows of the drill that it took part in.
+    pub drilled: Option<Drilled>,
 }

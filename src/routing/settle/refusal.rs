@@ -26,9 +26,11 @@ pub fn problem_fields(problem: &Problem) -> Edits {
     // RFC 9209 section 2.3.
     let error = match problem.reason {
         Reason::WriteNotSent => Some("connection_refused"),
-        Reason::WriteUnknown | Reason::HomeDown | Reason::AllRegionsFailed | Reason::BreakerOpen => {
-            Some("destination_unavailable")
-        }
+        Reason::WriteUnknown
+        | Reason::HomeDown
+        | Reason::AllRegionsFailed
+        | Reason::BreakerOpen
+        | Reason::DrillUnreachable => Some("destination_unavailable"),
         Reason::RegionFull => Some("connection_limit_reached"),
         Reason::DeadlineExceeded => Some("http_response_timeout"),
         Reason::Loop => Some("proxy_loop_detected"),

@@ -29,6 +29,24 @@ impl Share {
     /// All of it.
     pub const WHOLE: Self = Self(10_000);
 
+    /// So many hundredths of a percent; none if that is more than all.
+    #[must_use]
+    pub fn new(hundredths: u64) -> Option<Self> {
+        u16::try_from(hundredths).ok().map(Self).filter(|share| *share <= Self::WHOLE)
+    }
+
+    /// In hundredths of a percent.
+    #[must_use]
+    pub fn hundredths(self) -> u16 {
+        self.0
+    }
+
+    /// In percent.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
     /// Reads `5%` or `0.25%`; none if it is anything else, over 100 percent, or finer than a hundredth of a percent.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

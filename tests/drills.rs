@@ -1,0 +1,126 @@
+//! Laws of isolation drills, over worlds made at random.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+#[path = "support/worlds.rs"]
+mod worlds;
+
+use homing::routing::{
+    Reason,
+    authority::{self, Published},
+    memory::Lesson,
+    topology::RegionId,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::{NOW, Story, World, region, settings, topology};
+use worlds::{a_region, a_world};
+
+/// The world with a view that has that drill, or none. What the world's memory knew of states and owners gives way to it.
+fn during(world: &World, drill: Option<&Value>) -> World {
+    let mut world = world.clone();
+    let text = authority::write_with(9, std::iter::empty(), std::iter::empty(), drill);
+    world.memory.learn(Lesson::Published(Published::read(&text, &topology()).unwrap()), NOW);
+    world
+}
+
+fn drill(kind: &str, region: &str, share: u16) -> Value {
+    json!({ "id": "drill-1", "kind": kind, "region": region, "share": share, "until": NOW.0 + 60_000 })
+}
+
+fn play(world: &World) -> Story {
+    world.play(&settings()).unwrap()
+}
+
+fn takes_part(story: &Story) -> bool {
+    let rules = story.end().record.trace.rules().iter();
+    rules.filter(|rule| rule.reason == Reason::Drill).count() == 1
+}
+
+fn tell(story: &Story) -> String {
+    format!("{:?} {:?} {:?} {:?}", story.sent, story.took, story.answered, story.end)
+}
+
+/// The homes that the directory gave.
+fn assigned(story: &Story) -> Vec<Option<RegionId>> {
+    let rules = story.end.as_ref().unwrap().record.trace.rules().iter();
+    rules.filter(|rule| rule.reason == Reason::HomeAssigned).map(|rule| rule.region).collect()
+}
+
+prop_compose! {
+    /// A world whose client comes from an address, as nearly every one does.
+    fn a_visit()(world in a_world(), address in prop::option::weighted(0.9, 0u8..250)) -> World {
+        let field = address.map(|last| ("cf-connecting-ip".to_owned(), format!("192.0.2.{last}")));
+        let mut world = world;
+        world.fields.extend(field);
+        world
+    }
+}
+
+fn a_kind() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["isolate", "lose"])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_takes_part_is_sent_only_where_the_drill_allows(world in a_visit(), kind in a_kind(), name in a_region()) {
+        let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
+        if takes_part(&story) {
+            let allowed = |asked: &RegionId| (*asked == region(name)) == (kind == "isolate");
+            prop_assert!(story.regions().iter().all(allowed), "{:?}", story.regions());
+        }
+    }
+
+    #[test]
+    fn who_takes_no_part_is_decided_as_without_a_drill(
+        world in a_visit(), kind in a_kind(), name in a_region(), share in 10u16..=10_000,
+    ) {
+        let story = play(&during(&world, Some(&drill(kind, name, share))));
+        if !takes_part(&story) {
+            prop_assert!(story.end().record.drilled.is_none());
+            prop_assert_eq!(tell(&story), tell(&play(&during(&world, None))));
+        }
+    }
+
+    #[test]
+    fn who_takes_part_in_a_small_share_does_in_every_larger_one(
+        world in a_visit(), kind in a_kind(), name in a_region(), share in 10u16..10_000, more in 1u16..5_000,
+    ) {
+        let at = |share: u16| takes_part(&play(&during(&world, Some(&drill(kind, name, share)))));
+        prop_assert!(!at(share) || at(share.saturating_add(more).min(10_000)));
+    }
+
+    #[test]
+    fn no_subject_gets_another_home_by_a_drill(world in a_visit(), kind in a_kind(), name in a_region()) {
+        let without = assigned(&play(&during(&world, None)));
+        for home in assigned(&play(&during(&world, Some(&drill(kind, name, 10_000))))) {
+            // Whom an origin names, another one need not have named.
+            prop_assert!(without.is_empty() || without.contains(&home));
+        }
+    }
+
+    #[test]
+    fn a_write_that_a_drill_refuses_says_so_and_changes_nothing(world in a_visit(), kind in a_kind(), name in a_region()) {
+        let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
+        if story.end().record.reason == Reason::DrillUnreachable {
+            prop_assert_eq!(story.end().status, 503);
+            prop_assert!(story.says("retry-after").is_some());
+            let outcome = story.says("homing-write-outcome");
+            let expected = if story.sent.is_empty() { "not-sent" } else { "refused" };
+            prop_assert!(outcome.is_none_or(|outcome| outcome == expected), "{:?}", outcome);
+        }
+    }
+
+    #[test]
+    fn a_drill_that_is_over_is_none(world in a_visit(), kind in a_kind(), name in a_region()) {
+        let mut past = drill(kind, name, 10_000);
+        past["until"] = json!(NOW.0);
+        let without = tell(&play(&during(&world, None)));
+        prop_assert_eq!(tell(&play(&during(&world, Some(&past)))), without.clone());
+        let mut heard = during(&world, Some(&drill(kind, name, 10_000)));
+        heard.memory.learn(Lesson::DrillOver("drill-1".to_owned()), NOW);
+        prop_assert_eq!(tell(&play(&heard)), without);
+    }
+}
