@@ -129,9 +129,8 @@ impl Flow {
         let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
         let others = candidates(&self.intent, &self.view, bound, &mut Trace::default());
         let better = |region: &RegionId| {
-            *region != reading.target.region
-                && !self.view.condition(*region).doubtful
-                && !self.view.is_open(*region, Access::Read)
+            let sound = !self.view.condition(*region).doubtful && !self.view.is_open(*region, Access::Read);
+            sound && *region != reading.target.region && !self.view.is_away(*region)
         };
         let mut others = others.filter(better);
         Some(others.next().map_or(planned, |region| Target { region, ..planned }))
