@@ -50,6 +50,9 @@ impl Freshness {
                 {
                     return Self::AtLeast(pin.clone(), mark);
                 }
+                if let Some(pin) = session.window_over_everything(intent.came) {
+                    return Self::Pinned(pin.clone());
+                }
             }
             ReadAfterWrite::None => {}
         }

@@ -14,7 +14,7 @@ const random = new Random(seed);
 
 async function main() {
   const world = await startWorld({ seed });
-  const router = await world.router({ kv: "moody", change: (vars) => void vars.ROUTES.push({ match: "POST /login", deadline: `${DEADLINE_MS}ms` }) });
+  const router = await world.router({ kv: "moody", bindings: { PROBES: "1s" }, change: (vars) => void vars.ROUTES.push({ match: "POST /login", deadline: `${DEADLINE_MS}ms` }) });
   const load = new Load(router.url, random.fork("load"));
   const at = (time = Date.now()) => `${((time - load.began) / 1000).toFixed(2).padStart(7)} s`;
   const faults = new Faults(world, router, (what) => console.log(`${at()}  ${what}`));
