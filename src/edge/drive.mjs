@@ -41,6 +41,9 @@ export class Drive {
   async run(url) {
     try {
       return await this.steps(call(() => begin(Date.now(), facts(this.request, url, this.fields))));
+    } catch (error) {
+      if (this.id !== undefined) abandon(this.id, Date.now());
+      throw error;
     } finally {
       if (!this.storing) this.flight?.land();
     }

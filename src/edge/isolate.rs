@@ -117,6 +117,8 @@ pub(super) fn begin(now: Timestamp, text: &str) -> String {
 
 pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal() };
+    // Before the flow is taken out of the table: what cannot be read must not lose it.
+    let Some(event) = wire::event(text) else { return internal() };
     let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
         return wire::refusal(&Problem::of(Reason::DeadlineExceeded), Access::Read, None);
     };
@@ -124,7 +126,6 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     if text.contains("\nplanted-panic\n") {
         planted();
     }
-    let Some(event) = wire::event(text) else { return internal() };
     let step = MEMORY.with_borrow(|memory| flow.on(event, memory.health(), now));
     advance(&isolate, id, flow, step, now)
 }

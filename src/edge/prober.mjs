@@ -5,9 +5,18 @@ import { complain } from "./core.mjs";
 import { operators } from "./operators.mjs";
 
 const PATIENCE_MS = 2000;
+const AGAIN_MS = 30_000;
 const LONGEST_ANSWER = 64 * 1024;
 // What nobody repeats any more goes away by itself.
 const EXPIRES_S = 600;
+
+function parsed(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
 
 /** Begins a prober beside each region; those that are there already go on. */
 export const begin = (env, vantages) =>
@@ -19,31 +28,37 @@ export const begin = (env, vantages) =>
   );
 
 export class Prober extends DurableObject {
-  state = "";
-
   async begin(region) {
     await this.ctx.storage.put("region", region);
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
   }
 
   async alarm() {
+    // First of all: the platform gives an alarm up that fails often.
+    await this.ctx.storage.setAlarm(Date.now() + AGAIN_MS);
+    try {
+      await this.round();
+    } catch (error) {
+      // Of a round that failed nobody hears; the next one comes.
+      complain("a prober's round failed", { error: String(error) });
+    }
+  }
+
+  async round() {
     const { probes_every, probe_targets, probed } = operators(this.env);
     const region = await this.ctx.storage.get("region");
     const targets = JSON.parse(probe_targets());
     const every = this.every(probes_every);
     // Switched off, or the region is gone from the configuration: whoever configures it again begins it again.
-    if (!every || !targets.some((target) => target.region === region)) return;
+    if (!every || !targets.some((target) => target.region === region)) return this.ctx.storage.deleteAlarm();
     await this.ctx.storage.setAlarm(Date.now() + every);
-    try {
-      const answers = await Promise.all(targets.map(async (target) => [target.region, await this.ask(target)]));
-      const view = (await this.env.HOMES.get("view").catch(() => null)) ?? "";
-      const round = JSON.parse(probed(this.state, region, JSON.stringify(Object.fromEntries(answers)), view, every, Date.now()));
-      this.state = round.state;
-      if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: EXPIRES_S });
-    } catch (error) {
-      // Of a round that failed nobody hears; the next one comes.
-      complain("a prober's round failed", { region, error: String(error) });
-    }
+    const answers = await Promise.all(targets.map(async (target) => [target.region, await this.ask(target)]));
+    const view = (await this.env.HOMES.get("view").catch(() => null)) ?? "";
+    // Stored, for between two rounds the platform may put the object out of memory.
+    const state = (await this.ctx.storage.get("state")) ?? "";
+    const round = JSON.parse(probed(state, region, JSON.stringify(Object.fromEntries(answers)), view, every, Date.now()));
+    await this.ctx.storage.put("state", round.state);
+    if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: EXPIRES_S });
   }
 
   every(probes_every) {
@@ -61,8 +76,10 @@ export class Prober extends DurableObject {
       const init = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS), cf: { cacheTtl: -1 } };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       const text = await response.text();
-      if (response.status !== 200 || text.length > LONGEST_ANSWER) return { ms: Date.now() - began };
-      return { ms: Date.now() - began, health: JSON.parse(text) };
+      const ms = Date.now() - began;
+      if (response.status >= 500) return { ms };
+      // Whoever has no such address, or says nothing there that can be read, is there all the same.
+      return { ms, health: response.status === 200 && text.length <= LONGEST_ANSWER ? parsed(text) : {} };
     } catch {
       return { ms: Date.now() - began };
     }

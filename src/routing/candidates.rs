@@ -23,15 +23,16 @@ enum Suits {
 }
 
 /// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
-/// bad behind them. Where all look bad the first is home: it is tried in any case (Envoy calls this panic). What a drill has
+/// bad behind them. `home` is the owner by whose writes the read is judged, where it is known. Where all look bad the first is home: it is tried in any case (Envoy calls this panic). What a drill has
 /// count as unreachable is among them, so that a plan sees who is missed; [`reachable`] leaves it out.
 pub fn candidates(
     intent: &Intent,
     view: &View,
-    bound: Option<Duration>,
+    (bound, home): (Option<Duration>, Option<RegionId>),
     trace: &mut Trace,
 ) -> impl Iterator<Item = RegionId> + use<> {
-    let source = intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home);
+    let source =
+        intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home).or(home);
     let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
         match suits(intent, view, region, source, bound) {

@@ -97,7 +97,7 @@ impl ReadPlan {
     #[must_use]
     pub fn near(intent: &Intent, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
-        let all = candidates(intent, view, bound, trace);
+        let all = candidates(intent, view, (bound, None), trace);
         let mut targets = reachable(all, view, trace);
         let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
         let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
@@ -110,7 +110,7 @@ impl ReadPlan {
     pub fn at_least(intent: &Intent, view: &View, home: RegionId, demand: (&Pin, Mark), trace: &mut Trace) -> Self {
         let bound = intent.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
         let mut targets: Vec<Target> = Vec::new();
-        for region in candidates(intent, view, bound, trace) {
+        for region in candidates(intent, view, (bound, Some(home)), trace) {
             match reaches(intent, view, home, region, demand) {
                 Ok(_) if view.is_away(region) => {
                     if targets.is_empty() {
@@ -168,7 +168,7 @@ impl ReadPlan {
             return Self { first: None, fallback: None };
         }
         let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
-        let all = candidates(intent, view, None, trace);
+        let all = candidates(intent, view, (None, None), trace);
         let mut targets = reachable(all, view, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale) }
     }
@@ -176,8 +176,9 @@ impl ReadPlan {
 
 /// Where a read goes when home is down, if its route allows it.
 fn stale_elsewhere(intent: &Intent, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
-    let mut others = (intent.promise.on_home_down == OnHomeDown::Stale)
-        .then(|| candidates(intent, view, None, trace).filter(|region| *region != home && !view.is_away(*region)))?;
+    let mut others = (intent.promise.on_home_down == OnHomeDown::Stale).then(|| {
+        candidates(intent, view, (None, Some(home)), trace).filter(|region| *region != home && !view.is_away(*region))
+    })?;
     others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
 }
 

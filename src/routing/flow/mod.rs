@@ -236,6 +236,8 @@ impl Flow {
         match sign_in {
             Some(sign_in) if sign_in.needs_home => {
                 let subject = sign_in.subject.clone();
+                // Learned now: what was heard of the region counts, whether or not anybody waits for the rest.
+                self.lessons.append(&mut settlement.lessons);
                 self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in), Source::Store);
                 Step::LookUpHome(subject)
             }

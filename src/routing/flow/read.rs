@@ -26,12 +26,14 @@ pub(super) struct Reading {
     owner: Option<Owner>,
     /// What the answer must show at least.
     least: Option<Mark>,
+    /// The same, as far as this region was told of it.
+    told: Option<Mark>,
 }
 
 impl Reading {
     /// The same read at another region. What may be stale need not show anything.
     fn at(&self, target: Target, fallback: Option<Target>) -> Self {
-        Self { target, fallback, owner: self.owner, least: self.least.filter(|_| !target.stale) }
+        Self { target, fallback, owner: self.owner, least: self.least, told: None }
     }
 
     /// The same read at the same region.
@@ -43,7 +45,7 @@ impl Reading {
     pub(super) fn ended(&self) -> Ended {
         let Target { region, reason, stale } = self.target;
         let owner = self.owner.filter(|owner| owner.region() == region);
-        Ended { region, reason, owner, least: self.least, stale }
+        Ended { region, reason, owner, least: self.told, stale }
     }
 }
 
@@ -56,10 +58,7 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         match plan.first {
-            Some(target) => {
-                let least = least.filter(|_| !target.stale);
-                self.ask(Reading { target, fallback: plan.fallback, owner, least }, now)
-            }
+            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least, told: None }, now),
             None => self.exhausted(None, now),
         }
     }
@@ -72,7 +71,7 @@ impl Flow {
         let Target { region, reason, .. } = reading.target;
         self.trace.note(reason, region);
         let (owner, least) = (reading.owner, self.least_of(&reading));
-        self.reading(Reading { least, ..reading });
+        self.reading(Reading { told: least, ..reading });
         self.send(region, owner, least, delay, now)
     }
 
@@ -81,7 +80,10 @@ impl Flow {
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
         let at_home = reading.owner.is_some_and(|owner| owner.region() == reading.target.region);
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
-        reading.least.filter(|_| !(at_home && matches!(dataset.rule, topology::Rule::MultiWriter { .. })))
+        reading
+            .least
+            .filter(|_| !reading.target.stale)
+            .filter(|_| !(at_home && matches!(dataset.rule, topology::Rule::MultiWriter { .. })))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
@@ -123,11 +125,12 @@ impl Flow {
     fn fallback(&self, reading: &Reading) -> Option<Target> {
         let planned = reading.fallback?;
         let any_will_do = planned.reason == Reason::Nearest && !planned.stale;
-        if !any_will_do || !self.view.condition(planned.region).doubtful {
+        let condition = self.view.condition(planned.region);
+        if !any_will_do || !(condition.doubtful || condition.full) {
             return Some(planned);
         }
         let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
-        let others = candidates(&self.intent, &self.view, bound, &mut Trace::default());
+        let others = candidates(&self.intent, &self.view, (bound, None), &mut Trace::default());
         let better = |region: &RegionId| {
             let sound = !self.view.condition(*region).doubtful && !self.view.is_open(*region, Access::Read);
             sound && *region != reading.target.region && !self.view.is_away(*region)
@@ -192,7 +195,7 @@ impl Flow {
 
     /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is.
     fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Mark> {
-        let (least, owner) = (reading.least?, reading.owner?);
+        let (least, owner) = (reading.told?, reading.owner?);
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
         let topology = self.view.topology();
         let dataset = self.intent.dataset.and_then(|id| topology.dataset(id));

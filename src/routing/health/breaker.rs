@@ -18,6 +18,8 @@ pub const OPEN_FOR: Duration = Duration::from_secs(30);
 pub const LONGEST: Duration = Duration::from_secs(300);
 /// Once it has been closed for so long, the next time is the first again.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(300);
+/// A probe of which nothing is heard for so long is lost, and another may go.
+const PROBE_LOST: Duration = Duration::from_secs(60);
 /// How long the return takes, from the first tenth of the requests to all of them.
 pub const RAMP: Duration = Duration::from_secs(10);
 
@@ -52,8 +54,8 @@ impl Gate {
 enum State {
     #[default]
     Closed,
-    /// Until then; the probe that was let through after that, if one was.
-    Open { until: Timestamp, probe: bool },
+    /// Until then; when the probe was sent that was let through after that, if one was.
+    Open { until: Timestamp, probe: Option<Timestamp> },
 }
 
 /// A breaker.
@@ -77,8 +79,10 @@ impl Breaker {
         match self.state {
             State::Open { until, .. } if now < until => Gate::Open(until),
             // The probe says soon how things are.
-            State::Open { probe: true, .. } => Gate::Open(now.after(Duration::from_secs(1))),
-            State::Open { probe: false, .. } => Gate::Probe,
+            State::Open { probe: Some(sent), .. } if now.since(sent) < PROBE_LOST => {
+                Gate::Open(now.after(Duration::from_secs(1)))
+            }
+            State::Open { .. } => Gate::Probe,
             State::Closed if self.opened > 0 && now.since(self.since) < RAMP => {
                 Gate::Ramp(10 + 90 * millis(now.since(self.since)) / millis(RAMP))
             }
@@ -97,7 +101,7 @@ impl Breaker {
         if let State::Open { until, probe } = &mut self.state
             && now >= *until
         {
-            *probe = true;
+            *probe = Some(now);
         }
     }
 
@@ -125,7 +129,7 @@ impl Breaker {
         if let State::Open { until, probe } = &mut self.state
             && sent >= *until
         {
-            *probe = false;
+            *probe = None;
         }
     }
 
@@ -140,7 +144,7 @@ impl Breaker {
         self.opened = if stayed { 1 } else { self.opened.saturating_add(1) };
         let until = now.after(OPEN_FOR.saturating_mul(self.opened).min(LONGEST));
         let (opened, failures) = (self.opened, self.failures);
-        *self = Self { state: State::Open { until, probe: false }, since: now, opened, failures, ..Self::default() };
+        *self = Self { state: State::Open { until, probe: None }, since: now, opened, failures, ..Self::default() };
     }
 }
 
@@ -192,6 +196,9 @@ mod tests {
         assert!(matches!(breaker.gate(due), Gate::Open(_)));
         breaker.lost(due);
         assert_eq!(breaker.gate(due), Gate::Probe, "its client has gone");
+        breaker.sent(due);
+        assert!(matches!(gate(&breaker, 89 * SECOND), Gate::Open(_)));
+        assert_eq!(gate(&breaker, 90 * SECOND), Gate::Probe, "nobody will ever say what came of it");
         breaker.sent(due);
         breaker.heard(true, due, Timestamp(31 * SECOND));
         assert_eq!(gate(&breaker, 90 * SECOND), Gate::Open(Timestamp(91 * SECOND)), "twice as long");

@@ -200,7 +200,9 @@ impl Prober {
             let kind = dataset.position?;
             let here = copy.steps.get(&dataset.name)?.back()?;
             let reached = kind.read(&here.position)?;
-            let missing = |step: &&Step| step.epoch == here.epoch && is_beyond(kind, &step.position, reached);
+            let missing = |step: &&Step| {
+                step.epoch > here.epoch || (step.epoch == here.epoch && is_beyond(kind, &step.position, reached))
+            };
             let first = source.steps.get(&dataset.name)?.iter().find(missing);
             Some(first.map_or(0, |step| now.0.saturating_sub(step.at)))
         });

@@ -31,7 +31,9 @@ pub fn seal(session: &Session, keys: &SessionKeys) -> String {
     let mut smaller = None;
     while text.len() + SIGNATURE > MOST_BYTES {
         let smaller = smaller.get_or_insert_with(|| session.clone());
-        if !smaller.drop_oldest() {
+        // The newest pin is about as old as this session.
+        let now = smaller.pins.iter().map(|pin| pin.since).max().unwrap_or_default();
+        if !smaller.drop_oldest(now) {
             break;
         }
         text = write(smaller, keys);

@@ -127,14 +127,13 @@ impl Session {
             let replaced = same && held.claim.is_like(&pin.claim);
             !replaced && !held.claim.is_over(now)
         });
-        while self.pins.len() >= MOST_PINS && self.drop_oldest() {}
+        while self.pins.len() >= MOST_PINS && self.drop_oldest(now) {}
         self.pins.push(pin);
     }
 
     /// Lets the oldest pin go; false if there is none. What it promised is kept by a window over everything: as long as the longest
     /// that there is, after which a copy most likely has what the pin stood for.
-    pub(super) fn drop_oldest(&mut self) -> bool {
-        let now = self.pins.iter().map(|pin| pin.since).max().unwrap_or_default();
+    pub(super) fn drop_oldest(&mut self, now: Timestamp) -> bool {
         let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| pin.dataset != EVERYTHING);
         let oldest = (0..self.pins.len()).filter(of_data).min_by_key(|at| self.pins.get(*at).map(|pin| pin.since));
         oldest.is_some_and(|at| {
@@ -214,15 +213,13 @@ mod tests {
     fn what_a_pin_promised_that_gave_way_is_kept_by_a_window_over_everything() {
         let mut session = Session::default();
         let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
-        (1..=8).for_each(|at| {
-            session.add_pin(Pin { claim: mark.clone(), ..pin(&format!("d{at}"), at, 0) }, Timestamp(at))
-        });
+        (1..=8).for_each(|at| session.add_pin(Pin { claim: mark, ..pin(&format!("d{at}"), at, 0) }, Timestamp(at)));
         assert_eq!(session.window_over_everything(Timestamp(8)), None, "there was room for all");
-        session.add_pin(Pin { claim: mark.clone(), ..pin("d9", 9, 0) }, Timestamp(9));
+        session.add_pin(Pin { claim: mark, ..pin("d9", 9, 0) }, Timestamp(9));
         assert_eq!(session.pins.len(), MOST_PINS);
         assert!(session.mark("d1", None).is_none() && session.mark("d9", None).is_some());
-        assert!(session.window_over_everything(Timestamp(30_007)).is_some());
-        assert!(session.window_over_everything(Timestamp(30_008)).is_none());
+        assert!(session.window_over_everything(Timestamp(30_008)).is_some());
+        assert!(session.window_over_everything(Timestamp(30_009)).is_none());
         session.add_pin(Pin { claim: mark, ..pin("d10", 40_000, 0) }, Timestamp(40_000));
         assert!(session.window_over_everything(Timestamp(40_000)).is_none(), "there was room again");
         assert!(session.mark("d3", None).is_some());
