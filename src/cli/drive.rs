@@ -1,7 +1,9 @@
 //! Driving a flow of the core in surroundings that are made up.
 
 use crate::routing::{
-    Event, Flow, Settings, Settlement, Step, Timestamp,
+    Event, Facts, Flow, Settings, Settlement, Step, Timestamp,
+    facts::{Client, Content},
+    headers::Headers,
     health::Health,
     keys::{Key, SessionKeys},
     topology::Topology,
@@ -9,6 +11,12 @@ use crate::routing::{
 
 /// What sessions are signed with in a world that is made up.
 pub(super) const MADE_UP_KEY: &str = "a key for a world that is made up";
+
+/// A request without a body, of a client of whom only its fields tell anything.
+pub(super) fn facts<'a>(now: Timestamp, method: &'a str, url: &'a str, headers: Vec<(&'a str, &'a str)>) -> Facts<'a> {
+    let (content, client) = (Content::Empty, Client::default());
+    Facts { now, method, url, headers: Headers(headers), content, client, entropy: 1, node: 1 }
+}
 
 /// What answers the steps of a flow.
 pub(super) trait Surroundings {

@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, made_up, stored};
+use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
 use crate::routing::{
-    Event, Facts, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
+    Event, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     answer::Answer,
     cache::Probed,
     clock::Clock,
-    facts::{Client, Content},
     flow::{Found, Outcome},
     headers::Headers,
     intent::Intent,
@@ -75,16 +74,7 @@ impl World {
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let (host, path) = target.find('/').map_or((target, "/"), |at| target.split_at(at));
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
-        let facts = Facts {
-            now: NOW,
-            method,
-            url: &url,
-            headers: Headers(headers),
-            content: Content::Empty,
-            client: Client::default(),
-            entropy: 1,
-            node: 1,
-        };
+        let facts = facts(NOW, method, &url, headers);
         Ok(match admit(&facts, &settings, &mut Clock::new(1)) {
             Err(problem) => Story { steps: Vec::new(), end: Err(problem) },
             Ok(intent) => {

@@ -1,27 +1,18 @@
 // The authority: one object that keeps the ledger, does what its turns say, and reports what came of it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
+import { json } from "./body.mjs";
 import { complain } from "./core.mjs";
 import { count, directory, list } from "./directory.mjs";
 import { turn } from "./operators.mjs";
 
 const CALL_MS = 5000;
 const ALARM_AGAIN_MS = 30_000;
-// An answer that is longer is none.
-const LONGEST_ANSWER = 64 * 1024;
 // The lines of the audit log that are kept, and that are shown.
 const AUDIT = 10_000;
 const SHOWN = 200;
 
 /** Puts an input to the authority of this deployment. */
 export const ask = async (env, input) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).take(input);
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
 
 export class Authority extends DurableObject {
   constructor(ctx, env) {
@@ -72,8 +63,7 @@ export class Authority extends DurableObject {
       const headers = signature ? { "homing-signature": signature } : {};
       const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(CALL_MS) };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      const text = await response.text();
-      return { status: response.status, body: text.length > LONGEST_ANSWER ? null : parsed(text) };
+      return { status: response.status, body: await json(response) };
     } catch (error) {
       return { failed: String(error) };
     }

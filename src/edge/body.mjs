@@ -34,3 +34,16 @@ export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = 
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
   return readable;
 }
+
+// An answer that is longer is none.
+const LONGEST_JSON = 64 * 1024;
+
+/** What a region says in JSON; null if that cannot be read, or is too long. */
+export async function json(response) {
+  const text = await response.text();
+  try {
+    return text.length > LONGEST_JSON ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

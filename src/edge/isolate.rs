@@ -212,9 +212,7 @@ fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
 
 pub(super) fn published(text: &str, now: Timestamp) {
     let Some(settings) = settings() else { return };
-    if let Some(view) = Published::read(text, &settings.topology) {
-        MEMORY.with_borrow_mut(|memory| memory.learn(Lesson::Published(view), now));
-    }
+    learn(Published::read(text, &settings.topology).map(Lesson::Published).into_iter().collect(), now);
 }
 
 pub(super) fn measured(text: &str, now: Timestamp) {

@@ -16,10 +16,15 @@ function ready(env) {
   [wasm, stackAtRest] = [loaded, loaded.__stack_pointer.value];
 }
 
-/** The operators' Wasm, set up; what it throws is for the caller to say. */
-export function operators(env) {
+/** Calls into the operators' Wasm, set up. What it throws is for the caller to say; a trap there harms no later call. */
+export function operate(env, work) {
   ready(env);
-  return core;
+  try {
+    return work(core);
+  } catch (error) {
+    wasm.__stack_pointer.value = stackAtRest;
+    throw error;
+  }
 }
 
 /** Answers a request to `/_homing/*`. */
@@ -33,12 +38,4 @@ export function api(request, env) {
 }
 
 /** One turn of the authority: what comes in, and what it comes to. */
-export function turn(env, ledger, input) {
-  ready(env);
-  try {
-    return JSON.parse(core.authority(ledger, input, Date.now()));
-  } catch (error) {
-    wasm.__stack_pointer.value = stackAtRest;
-    throw error;
-  }
-}
+export const turn = (env, ledger, input) => operate(env, (core) => JSON.parse(core.authority(ledger, input, Date.now())));

@@ -1,22 +1,14 @@
 // A prober: an object beside a region that asks every region how it is, and puts what it makes of that into the home store. It
 // keeps itself going by its alarm; isolates only begin it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
+import { json } from "./body.mjs";
 import { complain } from "./core.mjs";
-import { operators } from "./operators.mjs";
+import { operate } from "./operators.mjs";
 
 const PATIENCE_MS = 2000;
 const AGAIN_MS = 30_000;
-const LONGEST_ANSWER = 64 * 1024;
 // What nobody repeats any more goes away by itself.
 const EXPIRES_S = 600;
-
-function parsed(text) {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
-  }
-}
 
 /** Begins a prober beside each region; those that are there already go on. */
 export const begin = (env, vantages) =>
@@ -45,10 +37,9 @@ export class Prober extends DurableObject {
   }
 
   async round() {
-    const { probes_every, probe_targets, probed } = operators(this.env);
     const region = await this.ctx.storage.get("region");
-    const targets = JSON.parse(probe_targets());
-    const every = this.every(probes_every);
+    const targets = JSON.parse(operate(this.env, (core) => core.probe_targets()));
+    const every = this.every();
     // Switched off, or the region is gone from the configuration: whoever configures it again begins it again.
     if (!every || !targets.some((target) => target.region === region)) return this.ctx.storage.deleteAlarm();
     await this.ctx.storage.setAlarm(Date.now() + every);
@@ -56,17 +47,19 @@ export class Prober extends DurableObject {
     const view = (await this.env.HOMES.get("view").catch(() => null)) ?? "";
     // Stored, for between two rounds the platform may put the object out of memory.
     const state = (await this.ctx.storage.get("state")) ?? "";
-    const round = JSON.parse(probed(state, region, JSON.stringify(Object.fromEntries(answers)), view, every, Date.now()));
+    const said = JSON.stringify(Object.fromEntries(answers));
+    const round = JSON.parse(operate(this.env, (core) => core.probed(state, region, said, view, every, Date.now())));
     await this.ctx.storage.put("state", round.state);
     if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: EXPIRES_S });
   }
 
-  every(probes_every) {
+  every() {
+    const every = (said) => operate(this.env, (core) => core.probes_every(said));
     try {
-      return probes_every(String(this.env.PROBES ?? ""));
+      return every(String(this.env.PROBES ?? ""));
     } catch (error) {
       complain(String(error));
-      return probes_every("");
+      return every("");
     }
   }
 
@@ -75,11 +68,11 @@ export class Prober extends DurableObject {
     try {
       const init = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS), cf: { cacheTtl: -1 } };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      const text = await response.text();
+      const said = await json(response);
       const ms = Date.now() - began;
       if (response.status >= 500) return { ms };
       // Whoever has no such address, or says nothing there that can be read, is there all the same.
-      return { ms, health: response.status === 200 && text.length <= LONGEST_ANSWER ? parsed(text) : {} };
+      return { ms, health: (response.status === 200 && said) || {} };
     } catch {
       return { ms: Date.now() - began };
     }

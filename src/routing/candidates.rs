@@ -23,8 +23,9 @@ enum Suits {
 }
 
 /// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
-/// bad behind them. `home` is the owner by whose writes the read is judged, where it is known. Where all look bad the first is home: it is tried in any case (Envoy calls this panic). What a drill has
-/// count as unreachable is among them, so that a plan sees who is missed; [`reachable`] leaves it out.
+/// bad behind them. `home` is the owner by whose writes the read is judged, where it is known. Where all look bad the first is
+/// home: it is tried in any case (Envoy calls this panic). What a drill has count as unreachable is among them, so that a plan
+/// sees who is missed; [`reachable`] leaves it out.
 pub fn candidates(
     intent: &Intent,
     view: &View,

@@ -47,19 +47,13 @@ pub struct View {
     away: RegionSet,
 }
 
-/// Those regions; none if that were all: where nothing seems to be there, the measuring is more likely at fault.
-fn without_all(gone: RegionSet, topology: &Topology) -> RegionSet {
-    if gone == topology.all_regions() { RegionSet::EMPTY } else { gone }
-}
-
 impl View {
     /// The view at this moment.
     #[must_use]
     pub fn capture(settings: &Rc<Settings>, memory: &Memory, now: Timestamp) -> Self {
         let matrix = memory.matrix();
-        let gone = settings.topology.regions().map(|(id, _)| id).filter(|id| matrix.is_unreachable(*id, now));
         Self {
-            unreachable: without_all(gone.fold(RegionSet::EMPTY, RegionSet::with), &settings.topology),
+            unreachable: matrix.unreachable(&settings.topology, now),
             matrix: Rc::clone(matrix),
             conditions: memory.health().conditions(&settings.topology, now),
             taken: now,

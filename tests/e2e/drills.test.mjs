@@ -1,9 +1,7 @@
 // Isolation drills: through the real command, the authority, and an isolate that hears of them by the view.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { Client, root, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, command, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions;
 let router;
@@ -15,18 +13,7 @@ before(async () => {
 afterEach(() => homing("drill", "stop", "all"));
 after(stopAll);
 
-function homing(...args) {
-  const env = { ...process.env, HOMING_URL: router.url.href, USER: "ada" };
-  return new Promise((resolve) => {
-    execFile(join(root, "target/debug/homing"), args, { env, timeout: 60_000 }, (error, out, err) => {
-      let json;
-      try {
-        json = JSON.parse(out);
-      } catch {}
-      resolve({ status: error?.code ?? 0, out, err, json });
-    });
-  });
-}
+const homing = (...args) => command({ HOMING_URL: router.url.href, USER: "ada" }, ...args);
 
 /** Begins a drill and waits until the edge has heard of it. */
 async function begin(kind, region, ...more) {

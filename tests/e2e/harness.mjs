@@ -1,5 +1,5 @@
 // What the end-to-end tests and `make dev` stand on: region processes and the router in workerd, over real sockets.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash, createHmac } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
@@ -202,6 +202,19 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
       return waitUntil(async () => (await this.snapshot()).decisions.find((decision) => decision.path === path), `a decision about ${path}`);
     },
   };
+}
+
+/** Runs `homing` with these variables; resolves to its exit status, its JSON where it speaks JSON, and what it said. */
+export function command(env, ...args) {
+  return new Promise((resolve) => {
+    execFile(join(root, "target/debug/homing"), args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) => {
+      let json;
+      try {
+        json = JSON.parse(out);
+      } catch {}
+      resolve({ status: error?.code ?? 0, out, err, json });
+    });
+  });
 }
 
 /** The id by which the router knows a subject. */

@@ -1,9 +1,7 @@
 // Who owns what can change while clients go on: through the authority, the real command, and regions that keep the contract.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { Client, root, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
+import { Client, command, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key between router and regions, long enough";
 const TOKEN = "the token of the operators";
@@ -17,19 +15,7 @@ before(async () => {
 beforeEach(() => regions.heal());
 after(stopAll);
 
-/** Runs the command; resolves to its exit status, its JSON where it speaks JSON, and what it said. */
-function homing(...args) {
-  const env = { ...process.env, HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" };
-  return new Promise((resolve) => {
-    execFile(join(root, "target/debug/homing"), args, { env, timeout: 60_000 }, (error, out, err) => {
-      let json;
-      try {
-        json = JSON.parse(out);
-      } catch {}
-      resolve({ status: error?.code ?? 0, out, err, json });
-    });
-  });
-}
+const homing = (...args) => command({ HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, ...args);
 
 /** Makes that region the home of the catalogue, whoever is now. */
 async function catalogAt(region) {
@@ -239,8 +225,8 @@ test("a leased home accepts writes while the authority renews it, and a forced p
   await waitUntil(async () => assert.equal((await put("b")).status, 200) ?? Date.now() > until, "writes go on for longer than a lease");
   leased.us.child.kill("SIGSTOP");
   const begun = Date.now();
-  const env = { ...process.env, HOMING_URL: own.url.href };
-  const forced = await new Promise((resolve) => execFile(join(root, "target/debug/homing"), ["promote", "catalog", "--to", "eu", "--accept-loss", "--json"], { env }, (error, out) => resolve(JSON.parse(out))));
+  const env = { HOMING_URL: own.url.href };
+  const forced = (await command(env, "promote", "catalog", "--to", "eu", "--accept-loss", "--json")).json;
   assert.deepEqual([forced.phase, forced.says], ["done", "eu owns it by epoch 2"]);
   const waited = Date.now() - begun;
   assert.ok(waited > 3_000, `${waited} ms`);

@@ -7,13 +7,12 @@ use super::{
     line::Line,
 };
 use crate::{
-    cli::drive::{MADE_UP_KEY, Surroundings, assigned, drive, made_up, stored},
+    cli::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored},
     routing::{
-        Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
+        Event, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
         answer::{Answer, is_gateway_failure},
         cache::Probed,
         clock::Clock,
-        facts::{Client, Content},
         flow::{Found, Outcome},
         headers::{Edit, Headers},
         keys::Key,
@@ -65,16 +64,7 @@ impl<'t> Player<'t> {
         headers.extend(near.map(|near| ("homing-dev-near", near)));
         headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
         let url = format!("https://{}{}", line.host.as_deref().unwrap_or(HOST), line.target);
-        let facts = Facts {
-            now,
-            method: &line.method,
-            url: &url,
-            headers: Headers(headers),
-            content: Content::Empty,
-            client: Client::default(),
-            entropy: 1,
-            node: 1,
-        };
+        let facts = facts(now, &line.method, &url, headers);
         let intent = admit(&facts, &self.settings, &mut self.clock)?;
         let (flow, step) = Flow::start(intent, Rc::clone(&self.view), &self.memory, now);
         let mut world = Healthy::new(self.topology, &mut self.homes, line);

@@ -31,7 +31,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// The same read at another region. What may be stale need not show anything.
+    /// The same read at another region.
     fn at(&self, target: Target, fallback: Option<Target>) -> Self {
         Self { target, fallback, owner: self.owner, least: self.least, told: None }
     }
@@ -75,7 +75,7 @@ impl Flow {
         self.send(region, owner, least, delay, now)
     }
 
-    /// What this region is told that its answer must show at least. The watermark of one of several owners may lie before its own
+    /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of several owners may lie before its own
     /// last write, so the one where the session wrote is told nothing.
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
         let at_home = reading.owner.is_some_and(|owner| owner.region() == reading.target.region);
@@ -142,7 +142,7 @@ impl Flow {
     /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so
     /// that those who failed together do not topple the next. It goes on in any case: while a region lives, reads are answered.
     fn fails_over(&mut self, region: RegionId, health: &Health) -> Option<Duration> {
-        if health.is_full(region, self.view.topology()) {
+        if self.view.condition(region).full {
             self.trace.note(Reason::RegionFull, region);
             return None;
         }

@@ -13,15 +13,15 @@ const IN_A_ROW: u32 = 5;
 /// So do failures of half of as many sends as this: a link that loses packets rarely fails five times in a row.
 const RECENT: u32 = 32;
 /// How long it stays open the first time; the nth time in a row n times as long.
-pub const OPEN_FOR: Duration = Duration::from_secs(30);
+const OPEN_FOR: Duration = Duration::from_secs(30);
 /// The longest that it stays open.
-pub const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(300);
 /// Once it has been closed for so long, the next time is the first again.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(300);
 /// A probe of which nothing is heard for so long is lost, and another may go.
 const PROBE_LOST: Duration = Duration::from_secs(60);
 /// How long the return takes, from the first tenth of the requests to all of them.
-pub const RAMP: Duration = Duration::from_secs(10);
+const RAMP: Duration = Duration::from_secs(10);
 
 /// What it says of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::{
     time::Timestamp,
     topology::{Access, RegionId, Topology},
 };
-pub use breaker::{Breaker, Gate, OPEN_FOR, RAMP};
+pub use breaker::{Breaker, Gate};
 
 /// Of the sends of a kind that are in flight, the share that may be second ones, in percent (Finagle's and Envoy's retry
 /// budgets).
@@ -101,12 +101,6 @@ impl Health {
         }
     }
 
-    /// Whether as much is under way to the region as its ceiling allows.
-    #[must_use]
-    pub fn is_full(&self, region: RegionId, topology: &Topology) -> bool {
-        topology.region(region).ceiling.is_some_and(|ceiling| self.in_flight(region) >= ceiling)
-    }
-
     /// Every region's condition, in the topology's order; nothing where all is well, as it nearly always is.
     #[must_use]
     pub fn conditions(&self, topology: &Topology, now: Timestamp) -> Vec<Condition> {
@@ -142,10 +136,11 @@ impl Health {
 
     fn condition(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Condition {
         let Some(seen) = self.regions.get(region.index()) else { return Condition::default() };
+        let ceiling = topology.region(region).ceiling;
         Condition {
             read: seen.read.gate(now),
             write: seen.write.gate(now),
-            full: self.is_full(region, topology),
+            full: ceiling.is_some_and(|ceiling| seen.in_flight >= ceiling),
             doubtful: seen.read.failures() > 0,
         }
     }

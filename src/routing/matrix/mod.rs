@@ -16,7 +16,7 @@ pub use hint::location_hint;
 
 use super::{
     time::Timestamp,
-    topology::{RegionId, Topology},
+    topology::{RegionId, RegionSet, Topology},
 };
 
 /// The key in KV of what the prober beside that region has found.
@@ -120,10 +120,21 @@ impl Matrix {
         }
     }
 
+    /// The regions of which the vantage points agree that they do not answer; none if that were all: where nothing seems to be
+    /// there, the measuring is more likely at fault.
+    #[must_use]
+    pub fn unreachable(&self, topology: &Topology, now: Timestamp) -> RegionSet {
+        if self.0.is_empty() {
+            return RegionSet::EMPTY;
+        }
+        let regions = topology.regions().map(|(id, _)| id);
+        let gone = regions.filter(|id| self.is_unreachable(*id, now)).fold(RegionSet::EMPTY, RegionSet::with);
+        if gone == topology.all_regions() { RegionSet::EMPTY } else { gone }
+    }
+
     /// Whether the vantage points agree that the region does not answer: two at least, and more than half of those that have
     /// told of it lately.
-    #[must_use]
-    pub fn is_unreachable(&self, region: RegionId, now: Timestamp) -> bool {
+    fn is_unreachable(&self, region: RegionId, now: Timestamp) -> bool {
         let told = || self.fresh(now).filter_map(|report| report.of(region));
         let against = told().filter(|seen| !seen.ok).count();
         against >= 2 && against * 2 > told().count()

@@ -26,7 +26,8 @@ impl Matrix {
         let pairs = regions().flat_map(|region| regions().map(move |peer| (region, peer)));
         let pairs =
             pairs.filter_map(|(region, peer)| Some(pair(name(region), name(peer), self.pair(region, peer, now)?)));
-        let gone = regions().filter(|region| self.is_unreachable(*region, now)).map(name);
+        let unreachable = self.unreachable(topology, now);
+        let gone = regions().filter(|region| unreachable.contains(*region)).map(name);
         json!({
             "vantages": vantages.collect::<Vec<_>>(), "pairs": pairs.collect::<Vec<_>>(), "unreachable": gone.collect::<Vec<_>>(),
         })

@@ -1,6 +1,6 @@
 //! Route patterns: `[METHODS] [host]/path`, matched without allocating.
 
-use std::fmt;
+mod written;
 
 /// Which requests a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,41 +69,10 @@ impl RoutePattern {
         methods && (self.host.is_none() || self.host == other.host) && self.path.covers(&other.path)
     }
 
-    /// The host, as it is written.
-    #[must_use]
-    pub fn host(&self) -> Option<String> {
-        self.host.as_ref().map(|host| match host {
-            HostPattern::Exact(name) => name.clone(),
-            HostPattern::Below(tail) => format!("*{tail}"),
-        })
-    }
-
     /// The names in the path.
     #[must_use]
     pub fn path(&self) -> &PathPattern {
         &self.path
-    }
-}
-
-impl fmt::Display for RoutePattern {
-    /// As it is written in a configuration.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.methods.is_empty() {
-            write!(f, "{} ", self.methods.join(","))?;
-        }
-        write!(f, "{}{}", self.host().unwrap_or_default(), self.path)
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::Any(name) => write!(f, "/{{{name}}}")?,
-            }
-        }
-        f.write_str(if self.below { "/*" } else { "" })
     }
 }
 

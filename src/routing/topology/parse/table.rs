@@ -86,23 +86,29 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn duration(&self, key: &str, log: &mut Complaints) -> Option<Duration> {
-        let raw = self.get(key)?;
-        let span = raw.text().and_then(units::duration);
-        if span.is_none() {
-            let expected = "a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\", at most 72h";
-            log.error(&self.path.key(key), raw.describe(), expected, "write a whole number and a unit, in quotes");
-        }
-        span
+        let expected = "a duration such as \"250ms\", \"30s\", \"5m\" or \"1h\", at most 72h";
+        self.written(key, units::duration, (expected, "write a whole number and a unit, in quotes"), log)
     }
 
     pub(super) fn share(&self, key: &str, log: &mut Complaints) -> Option<Share> {
+        let expected = "a share of requests such as \"5%\" or \"0.5%\", at most 100% and with at most two decimals";
+        self.written(key, Share::parse, (expected, "write a number and a percent sign, in quotes"), log)
+    }
+
+    /// A text that means something, by what reads it; else the complaint.
+    fn written<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str) -> Option<T>,
+        (expected, remedy): (&str, &str),
+        log: &mut Complaints,
+    ) -> Option<T> {
         let raw = self.get(key)?;
-        let share = raw.text().and_then(Share::parse);
-        if share.is_none() {
-            let expected = "a share of requests such as \"5%\" or \"0.5%\", at most 100% and with at most two decimals";
-            log.error(&self.path.key(key), raw.describe(), expected, "write a number and a percent sign, in quotes");
+        let value = raw.text().and_then(read);
+        if value.is_none() {
+            log.error(&self.path.key(key), raw.describe(), expected, remedy);
         }
-        share
+        value
     }
 
     /// The texts of a list, each with its path.
