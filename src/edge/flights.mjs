@@ -3,6 +3,18 @@
 const flights = new Map();
 const updates = new Map();
 const LONGEST_MS = 30_000;
+/** From so many on, those are looked for whose request the platform has cut before it could say that it is over. */
+const MANY = 256;
+
+/** Forgets what is over by its time. */
+function sweep(places, end) {
+  if (places.size < MANY) return;
+  const now = Date.now();
+  for (const [key, value] of places) if (end(value) <= now) places.delete(key);
+}
+
+/** How many places are remembered. */
+export const remembered = () => flights.size + updates.size;
 
 /** A request that fills a place of the cache, and that others wait for. */
 export class Flight {
@@ -22,6 +34,7 @@ export class Flight {
         resolve();
       };
     });
+    sweep(flights, (flight) => flight.until);
     flights.set(key, this);
   }
 }
@@ -29,6 +42,7 @@ export class Flight {
 /** Whether nobody makes that place new yet; whoever asks does so from now on, until `updated`. */
 export function mayUpdate(key) {
   if (updates.get(key) > Date.now()) return false;
+  sweep(updates, (until) => until);
   updates.set(key, Date.now() + LONGEST_MS);
   return true;
 }

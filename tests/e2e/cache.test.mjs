@@ -64,8 +64,9 @@ test("what a shared cache must not store is not stored", async () => {
     "set-cookie": [respond("Cache-Control: max-age=60", "Set-Cookie: a=b")],
     vary: [respond("Cache-Control: max-age=60", "Vary: *")],
     stale: [respond("Cache-Control: max-age=0"), respond("Expires: 0"), respond("Cache-Control: max-age=60", "Age: 61")],
-    "no-freshness": [respond(), `${respond("Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT")}&status=500`],
-    status: [`${respond("Cache-Control: max-age=60, must-understand")}&status=299`],
+    "no-freshness": [respond()],
+    // What speaks of one request (a client can make an origin say most of these) and a failure, though the origin says that it is for all.
+    status: [`${respond("Cache-Control: max-age=60, must-understand")}&status=299`, ...[400, 401, 403, 408, 413, 416, 417, 421, 429, 431, 500].map((status) => `${respond("Cache-Control: public, max-age=60")}&status=${status}`)],
   };
   for (const [detail, paths] of Object.entries(cases)) {
     for (const path of paths) {

@@ -27,7 +27,7 @@ const LONGEST_KEPT: u64 = 365 * 24 * 3600;
 /// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoStore {
-    /// A status that is partial, not final or, where the response asks for it, not understood here.
+    /// A status that is partial, not final, of one request only or, where the response asks for it, not understood here.
     Status,
     /// `no-store`, `private`, or `no-cache` with nothing to ask about.
     Control,
@@ -90,6 +90,10 @@ pub struct Storing<'a> {
 pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore> {
     let policy = Policy::of(response.headers);
     permitted(response, &policy)?;
+    // Of a part that was asked for only the whole is kept: all else depends on a field that no key holds.
+    if response.lookup.conditions.range.is_some() && response.status != 200 {
+        return Err(NoStore::Status);
+    }
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let variant = variant(response, &policy, &names)?;
     Ok((variant, stored_fields(response.headers, &policy)))
@@ -145,7 +149,7 @@ fn stored_fields(headers: &Headers<'_>, policy: &Policy) -> Edits {
 fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
     let said = &policy.directives;
     let status = response.status;
-    if status < 200 || matches!(status, 206 | 304) || (said.must_understand && !is_understood(status)) {
+    if !speaks_of_the_resource(status, policy) || (said.must_understand && !is_understood(status)) {
         return Err(NoStore::Status);
     }
     // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
@@ -162,6 +166,23 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
         return Err(NoStore::Authorization);
     }
     Ok(())
+}
+
+/// Whether an answer of that status is about the resource, so that others may get it, and not about the one request that was
+/// answered: whatever its `Cache-Control` says, a copy of the latter would be given to requests that are not like it (known as
+/// cache-poisoned denial of service: Nguyen et al., CCS 2019).
+fn speaks_of_the_resource(status: u16, policy: &Policy) -> bool {
+    match status {
+        // RFC 9110 sections 15.3.7 and 15.4.5: a part, a condition; RFC 3229 section 10.4.1: a difference to what one client has.
+        206 | 226 | 304 => false,
+        200..=399 => true,
+        // By the target alone: not found, not this method, gone, too long, forbidden by law. The other statuses of this class are by
+        // RFC 9110 section 15.5 and RFC 6585 about the form, fields, credentials, content, connection or pace of one request.
+        404 | 405 | 410 | 414 | 451 => true,
+        // A failure, which the next request need not meet; where the origin says how long its copy may be shown, it means it.
+        500..=599 => policy.directives.stale_if_error.is_some(),
+        _ => false,
+    }
 }
 
 /// The final statuses of RFC 9110, whose rules for caches are kept here.

@@ -75,8 +75,12 @@ impl Ending<'_> {
                 Kept { store: Some(store), ..Kept::default() }
             }
             Err(why) => {
-                // These say something of the resource; the others only of this answer.
-                if matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness) {
+                // These say something of the resource; the others only of this answer. What the origin says to a client that it
+                // knows says nothing of what it says to others, and whose copies are there can be stored.
+                let of_the_resource =
+                    matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness);
+                let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
+                if of_the_resource && of_anybody {
                     self.lessons.push(Lesson::Uncacheable(key.hash()));
                 }
                 Kept::refused(why)
