@@ -63,10 +63,11 @@ async fn main() -> Result<(), Failure> {
     let items = Items(Arc::new(Mutex::new(connection)));
     let store = Sqlite::new(Arc::clone(&items.0))?;
 
-    let mut settings = Settings::new("us");
-    if let Ok(key) = std::env::var("ORIGIN_KEY") {
-        settings = settings.with_key(&key);
-    }
+    let settings = match std::env::var("ORIGIN_KEY") {
+        Ok(key) => Settings::with_key("us", &key)?,
+        // It listens on this machine alone.
+        Err(_) => Settings::unsigned("us"),
+    };
     let homing = Homing::new(settings, store, items.clone());
     // Who owns it from the start; whoever comes to know of a later epoch forgets this.
     homing.learn(&Unit::dataset("items"), &Ownership::new("us", 1)).await?;

@@ -103,10 +103,11 @@ async fn main() -> Result<(), Failure> {
     let pool = Pool::builder(Manager::new(config.clone(), NoTls)).max_size(16).build()?;
     let lists = Arc::new(Lists { region: region.clone(), pool });
 
-    let mut settings = Settings::new(&region);
-    if let Ok(key) = env::var("ORIGIN_KEY") {
-        settings = settings.with_key(&key);
-    }
+    let settings = match env::var("ORIGIN_KEY") {
+        Ok(key) => Settings::with_key(&region, &key)?,
+        // For this machine alone: whoever reaches an address that is not signed owns its data.
+        Err(_) => Settings::unsigned(&region),
+    };
     let homing = Homing::new(settings, Postgres::new(&region, &config, NoTls), Arc::clone(&lists));
     if lists.is_primary().await? {
         lists.pool.get().await?.batch_execute(&format!("{}; {TABLE}", postgres::SCHEMA)).await?;

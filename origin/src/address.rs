@@ -91,6 +91,9 @@ async fn act<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Query
         return resume(homing, id, query.get("unit").and_then(claimed)).await;
     }
     let Some((unit, epoch)) = query.get("unit").and_then(claimed) else { return malformed("unit") };
+    if homing.is_split(&unit) {
+        return malformed("a unit (this dataset is split by subjects, whose units are ~ID)");
+    }
     let held = Ownership::new(homing.region(), epoch);
     match (op, id, query.time(), query.get("to")) {
         ("pause", Some(id), Some(time), _) => pause(homing, &unit, &held, id, time).await,
@@ -133,7 +136,7 @@ async fn pause<S: EpochStore, A: Application>(
 
 /// Ends a pause wherever it holds, and for the unit that is named also where it has yet to arrive.
 async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: u64, of: Option<(Unit, u64)>) -> Outcome {
-    if let Some((unit, epoch)) = of {
+    if let Some((unit, epoch)) = of.filter(|(unit, _)| !homing.is_split(unit)) {
         homing.learn(&unit, &Ownership::new(homing.region(), epoch)).await?;
         homing.store().change(&unit, |standing| standing.resume(id)).await?;
     }

@@ -48,9 +48,16 @@ pub trait Application: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The datasets in which a unit has data: a dataset itself; of a subject, all that are split by its kind.
+    /// The datasets that are split by subjects: each user's or tenant's part has an owner of its own, and the whole has none. Is
+    /// asked once, at the start.
+    fn split(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The datasets in which a unit has data: a dataset itself; of a subject, all that are split by its kind. An id does not tell
+    /// the kind, so by default a subject may have data in every dataset that is [`split`](Application::split).
     fn within(&self, unit: &Unit) -> Vec<String> {
-        unit.as_dataset().map(str::to_owned).into_iter().collect()
+        unit.as_dataset().map_or_else(|| self.split(), |dataset| vec![dataset.to_owned()])
     }
 
     /// How far this copy is now: at the owner what has committed, elsewhere what is applied and can be read. None where no
@@ -129,6 +136,10 @@ impl Application for () {}
 impl<A: Application> Application for Arc<A> {
     fn datasets(&self) -> Vec<String> {
         A::datasets(self)
+    }
+
+    fn split(&self) -> Vec<String> {
+        A::split(self)
     }
 
     fn within(&self, unit: &Unit) -> Vec<String> {

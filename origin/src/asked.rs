@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use crate::{Ownership, Refusal, Standing, Unit, lease::Leases};
+use crate::{Ownership, Refusal, Standing, Unit, lease::Leases, subject_id};
 
 /// The contract's headers that a signature covers, in its order.
 pub(crate) const COVERED: [&str; 8] = [
@@ -44,12 +44,20 @@ pub struct Asked {
     pub min_position: Option<String>,
     /// The hybrid logical clock stamp of a multi-writer write; later stamps are greater as text.
     pub clock: Option<String>,
+    pub(crate) rules: Rules,
+}
+
+/// What the fence has to know besides.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
     pub(crate) leases: Arc<Leases>,
+    /// The datasets that are split by subjects.
+    pub(crate) split: Arc<[String]>,
 }
 
 impl Asked {
     /// Reads the headers of a request that came through the router.
-    pub(crate) fn read(here: Arc<str>, method: &Method, headers: &HeaderMap, leases: Arc<Leases>) -> Self {
+    pub(crate) fn read(here: Arc<str>, method: &Method, headers: &HeaderMap, rules: Rules) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let dataset =
             text("homing-dataset").filter(|name| Unit::parse(name).is_some_and(|unit| unit.as_subject().is_none()));
@@ -69,12 +77,12 @@ impl Asked {
             clock: text("homing-clock").map(str::to_owned),
             dataset: dataset.map(str::to_owned),
             here,
-            leases,
+            rules,
         }
     }
 
     /// What is known of a request that did not come through the router: nothing but its method.
-    pub(crate) fn direct(here: Arc<str>, method: &Method, leases: Arc<Leases>) -> Self {
+    pub(crate) fn direct(here: Arc<str>, method: &Method, rules: Rules) -> Self {
         Self {
             here,
             intent: by_method(method),
@@ -83,7 +91,7 @@ impl Asked {
             claim: None,
             min_position: None,
             clock: None,
-            leases,
+            rules,
         }
     }
 
@@ -94,10 +102,35 @@ impl Asked {
         Some(self.subject.as_deref().map_or_else(|| Unit::dataset(dataset), Unit::subject))
     }
 
+    /// The unit of a subject, by who the application says this request is by: `about("user", "ada")`. Ask it before anything is
+    /// read or written that is this subject's, and pass the fence of the unit that it gives.
+    ///
+    /// # Errors
+    /// If the router asked about somebody else: it took the request for another subject's, sent it to that one's home, and pins
+    /// that one's session. The answer names the right one, and the router asks once more.
+    pub fn about(&self, kind: &str, name: &str) -> Result<Unit, Refusal> {
+        let id = subject_id(kind, name);
+        match &self.subject {
+            Some(asked) if *asked != id => Err(Refusal::OfSubject(Unit::subject(&id))),
+            _ => Ok(Unit::subject(&id)),
+        }
+    }
+
     /// The unit whose fence it has to pass: that of a write, unless several regions may write the dataset. Then it has a
-    /// clock, and the region that it was sent to is no owner.
+    /// clock, and the region that it was sent to is no owner. Of a split dataset and nobody in particular, the application alone
+    /// knows whose it is: the fence is the handler's.
     pub(crate) fn fenced(&self) -> Option<Unit> {
-        self.unit().filter(|_| self.intent == Intent::Write && self.clock.is_none())
+        let fenced = |unit: &Unit| self.intent == Intent::Write && self.clock.is_none() && !self.is_split(unit);
+        self.unit().filter(fenced)
+    }
+
+    fn is_split(&self, unit: &Unit) -> bool {
+        unit.as_dataset().is_some_and(|dataset| self.rules.split.iter().any(|split| split == dataset))
+    }
+
+    /// That it is a unit at all.
+    pub(crate) fn must_be_one(&self, unit: &Unit) -> Result<(), Refusal> {
+        if self.is_split(unit) { Err(Refusal::Split(unit.clone())) } else { Ok(()) }
     }
 
     /// The ownership by which it would write that unit. A claim says nothing of another unit than its own.
@@ -111,8 +144,24 @@ impl Asked {
     /// # Errors
     /// If it may not, with the answer that says why.
     pub fn admit(&self, unit: &Unit, standing: &Standing) -> Result<(), Refusal> {
-        standing.admit(&self.here, self.claim_of(unit))?;
-        standing.owner.as_ref().map_or(Ok(()), |owner| self.leases.hold(unit, owner.epoch))
+        self.must_be_one(unit)?;
+        standing.admit(unit, &self.here, self.claim_of(unit)).map_err(|refusal| self.said_of(unit, refusal))?;
+        standing.owner.as_ref().map_or(Ok(()), |owner| self.rules.leases.hold(unit, owner.epoch))
+    }
+
+    /// A 421 speaks of what the request is about: the router would take the owner of anything else for the owner of that. So of a
+    /// subject, where the request is about nobody, it says whose this is; of any other unit it names nobody.
+    fn said_of(&self, unit: &Unit, refusal: Refusal) -> Refusal {
+        let about = self.unit();
+        match refusal {
+            Refusal::Misdirected(_) | Refusal::OfSubject(_) if about.is_some() && about.as_ref() != Some(unit) => {
+                match unit.as_subject() {
+                    Some(_) if self.subject.is_none() => Refusal::OfSubject(unit.clone()),
+                    _ => Refusal::NotAbout(unit.clone()),
+                }
+            }
+            other => other,
+        }
     }
 }
 

@@ -3,45 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Application, Asked, EpochStore, Failure, Mark, Ownership, Part, Permit, Refusal, Standing, Unit, gate::Gate,
-    layer::now, lease::Leases, signature::Keys,
+    Application, Asked, EpochStore, Failure, Mark, Ownership, Part, Permit, Refusal, Settings, Standing, Unit,
+    gate::Gate, layer::now, lease::Leases, signature::Keys,
 };
-
-/// How a region keeps the contract.
-#[derive(Default)]
-pub struct Settings {
-    region: String,
-    keys: Keys,
-    leases: Leases,
-}
-
-impl Settings {
-    /// The settings of the region of that name, as the router's configuration has it.
-    #[must_use]
-    pub fn new(region: &str) -> Self {
-        Self { region: region.to_owned(), ..Self::default() }
-    }
-
-    /// A secret with which the router signs (`ORIGIN_KEY`). With one, writes and claims that are not signed are refused.
-    /// Name the old and the new one while you exchange them. An empty one refuses everything.
-    #[must_use]
-    pub fn with_key(mut self, key: &str) -> Self {
-        self.keys.0.push(key.to_owned());
-        self
-    }
-
-    /// Units that are written only while a lease holds. Without one a region that was deposed in its absence, and comes back,
-    /// goes on accepting writes until somebody tells it; they are lost. With one it stops by itself. The price: if the
-    /// authority cannot be reached, writes to these units stop when the lease runs out, though all else is well.
-    ///
-    /// The lease is in this process's memory. Of several processes of a region each must be told of a renewal
-    /// ([`Homing::renew`]); one that has just started waits for the next.
-    #[must_use]
-    pub fn with_lease(mut self, which: impl Fn(&Unit) -> bool + Send + Sync + 'static) -> Self {
-        self.leases = Leases::of(Box::new(which));
-        self
-    }
-}
 
 /// A region's side of the contract, over its epoch store and its application. Cheap to clone.
 pub struct Homing<S, A> {
@@ -52,6 +16,7 @@ pub(crate) struct Shared<S, A> {
     pub(crate) here: Arc<str>,
     pub(crate) keys: Keys,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) split: Arc<[String]>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) store: S,
     pub(crate) application: A,
@@ -69,7 +34,8 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     pub fn new(settings: Settings, store: S, application: A) -> Self {
         let Settings { region, keys, leases } = settings;
         let (here, leases, gate) = (region.into(), Arc::new(leases), Arc::default());
-        Self { shared: Arc::new(Shared { here, keys, leases, gate, store, application }) }
+        let split = application.split().into();
+        Self { shared: Arc::new(Shared { here, keys, leases, split, gate, store, application }) }
     }
 
     /// This region's name.
@@ -96,6 +62,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     /// # Errors
     /// If this region may not write the unit now.
     pub async fn enter(&self, asked: &Asked, unit: &Unit) -> Result<Permit, Refusal> {
+        asked.must_be_one(unit)?;
         let permit = self.shared.gate.enter(unit);
         let mut standing = self.shared.store.standing(unit).await.map_err(Refusal::unknown)?;
         if let Some(claim) = asked.claim_of(unit)
@@ -113,8 +80,12 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     /// Takes in a later ownership, as a request or the application itself has come to know of it.
     ///
     /// # Errors
-    /// If the store or the log cannot be written.
+    /// If the store or the log cannot be written, or if the unit is none: of a dataset that is split, each subject's part has an
+    /// owner of its own.
     pub async fn learn(&self, unit: &Unit, to: &Ownership) -> Result<(), Failure> {
+        if self.is_split(unit) {
+            return Err(format!("{unit} is split by subjects; its units are ~ID").into());
+        }
         let known = self.shared.store.standing(unit).await?.owner;
         let counts = self.shared.store.advance(unit, to).await?;
         if known.as_ref() == Some(&counts) {
@@ -127,6 +98,11 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
             self.shared.application.announce(unit, &counts).await?;
         }
         Ok(())
+    }
+
+    /// Whether it is a dataset that is split by subjects, and so no unit.
+    pub(crate) fn is_split(&self, unit: &Unit) -> bool {
+        unit.as_dataset().is_some_and(|dataset| self.shared.split.iter().any(|split| split == dataset))
     }
 
     /// Renews the lease of a unit in this process.

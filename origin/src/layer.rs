@@ -14,8 +14,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Application, Asked, EpochStore, Homing, Intent, Mark, Permit, Refusal, address, asked::COVERED, health,
-    refusal::json_response, say,
+    Application, Asked, EpochStore, Homing, Intent, Mark, Permit, Refusal, address,
+    asked::{COVERED, Rules},
+    health,
+    refusal::json_response,
+    say,
 };
 
 /// Wraps an application's service. Put it around everything that the router may reach, with nothing outside of it that
@@ -114,7 +117,8 @@ struct Passed {
 impl<S: EpochStore, A: Application> Homing<S, A> {
     async fn before<R: From<Bytes>>(&self, request: &Parts) -> Before<R> {
         match request.uri.path() {
-            address::PATH if is_forwarded(&request.headers) => {
+            // Neither is for clients: one tells of regions and epochs, the other moves what is owned.
+            address::PATH | health::PATH if is_forwarded(&request.headers) => {
                 Before::Answer(json_response(StatusCode::NOT_FOUND, &json!({ "title": "not found" })))
             }
             address::PATH => Before::Answer(address::answer(self, request, now()).await),
@@ -139,9 +143,10 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     /// What the router says counts if it is the router who says it. A read that is not its own is answered like anybody's.
     fn read(&self, request: &Parts) -> Result<Asked, Refusal> {
         let (method, headers) = (&request.method, &request.headers);
-        let (here, leases) = (self.shared.here.clone(), self.shared.leases.clone());
-        let said = Asked::read(here.clone(), method, headers, leases.clone());
-        let direct = Asked::direct(here, method, leases);
+        let here = self.shared.here.clone();
+        let rules = Rules { leases: self.shared.leases.clone(), split: self.shared.split.clone() };
+        let said = Asked::read(here.clone(), method, headers, rules.clone());
+        let direct = Asked::direct(here, method, rules);
         match self.shared.keys.verify(method, &request.uri, headers, now()) {
             Ok(()) => Ok(said),
             Err(refusal) if [said.intent, direct.intent].contains(&Intent::Write) => Err(refusal),
@@ -173,7 +178,8 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     }
 }
 
-/// Whether the router sent this for a client. Its authority says nothing of regions and datasets.
+/// Whether the router sent this for a client. Its authority and its probers say nothing of regions and datasets, and no
+/// `CDN-Loop` (RFC 8586): they ask by themselves.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     let hops = headers.get_all("cdn-loop").iter().filter_map(|value| value.to_str().ok());
     COVERED.iter().any(|name| headers.contains_key(*name))

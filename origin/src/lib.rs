@@ -30,15 +30,17 @@ mod ownership;
 pub mod position;
 mod refusal;
 pub mod say;
+mod settings;
 mod signature;
 pub mod store;
 
 pub use application::{Application, Failure, Mark, Part, Peer};
 pub use asked::{Asked, Intent};
 pub use gate::Permit;
-pub use homing::{Homing, Settings};
+pub use homing::Homing;
 pub use layer::{Contract, HomingLayer};
 pub use ownership::{Denied, Ownership, Pause, Standing, Unit, subject_id};
 pub use refusal::Refusal;
+pub use settings::{Settings, ShortKey};
 pub use signature::sign;
 pub use store::EpochStore;

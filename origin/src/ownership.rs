@@ -176,12 +176,15 @@ impl Standing {
     /// The fence: whether that region may write by that claim now.
     ///
     /// # Errors
-    /// If another region owns the unit, the claim is not the ownership that counts, or writes are paused.
-    pub fn admit(&self, here: &str, claim: Option<&Ownership>) -> Result<(), Refusal> {
-        if let Some(owner) = self.owner.as_ref().or(claim)
-            && (owner.home != here || claim.is_some_and(|claim| claim != owner))
-        {
-            return Err(Refusal::Misdirected(owner.clone()));
+    /// If another region owns the unit, the claim is not the ownership that counts, or writes are paused; of a subject also if
+    /// nobody has said who owns its part, neither before nor with this write: some other region may.
+    pub fn admit(&self, unit: &Unit, here: &str, claim: Option<&Ownership>) -> Result<(), Refusal> {
+        match self.owner.as_ref().or(claim) {
+            Some(owner) if owner.home != here || claim.is_some_and(|claim| claim != owner) => {
+                return Err(Refusal::Misdirected(owner.clone()));
+            }
+            None if unit.as_subject().is_some() => return Err(Refusal::OfSubject(unit.clone())),
+            _ => {}
         }
         match &self.pause {
             Some(pause) => Err(Refusal::Paused(pause.left)),
@@ -208,8 +211,15 @@ mod tests {
     fn the_fence_lets_in_the_owner_by_its_own_epoch_alone() {
         let us = |epoch| Ownership::new("us", epoch);
         let misdirected = |home, epoch| Err(Refusal::Misdirected(Ownership::new(home, epoch)));
-        let admit = |standing: &Standing, claim: Option<Ownership>| standing.admit("us", claim.as_ref());
-        assert_eq!(admit(&Standing::default(), None), Ok(()), "nobody has claimed it");
+        let (catalog, ada) = (Unit::dataset("catalog"), Unit::subject("ada"));
+        let admit = |standing: &Standing, claim: Option<Ownership>| standing.admit(&catalog, "us", claim.as_ref());
+        let of_ada = |standing: &Standing, claim: Option<Ownership>| standing.admit(&ada, "us", claim.as_ref());
+        assert_eq!(admit(&Standing::default(), None), Ok(()), "a dataset that nobody has claimed");
+        let nobody = Err(Refusal::OfSubject(ada.clone()));
+        assert_eq!(of_ada(&Standing::default(), None), nobody, "some other region may own it");
+        assert_eq!(of_ada(&Standing::default(), Some(us(1))), Ok(()));
+        assert_eq!(of_ada(&owned("us", 3), None), Ok(()));
+        assert_eq!(of_ada(&owned("eu", 3), None), misdirected("eu", 3));
         assert_eq!(admit(&owned("us", 3), None), Ok(()));
         assert_eq!(admit(&owned("us", 3), Some(us(3))), Ok(()));
         assert_eq!(admit(&owned("us", 3), Some(us(2))), misdirected("us", 3));
@@ -238,12 +248,16 @@ mod tests {
         let mut standing = owned("us", 3);
         assert_eq!(standing.depose(&held, 1, "eu"), Err(Denied::NotPaused));
         standing.pause(&held, 1, SECOND).unwrap();
-        assert_eq!(standing.admit("us", Some(&held)), Err(Refusal::Paused(SECOND)));
+        assert_eq!(standing.admit(&Unit::dataset("catalog"), "us", Some(&held)), Err(Refusal::Paused(SECOND)));
         assert_eq!(standing.pause(&held, 2, SECOND), Err(Denied::Paused(1)));
         assert_eq!(standing.depose(&held, 2, "eu"), Err(Denied::NotPaused));
         standing.pause(&held, 1, Duration::ZERO).unwrap();
         assert_eq!(standing.depose(&held, 1, "eu"), Err(Denied::NotPaused), "it has run out");
-        assert_eq!(standing.admit("us", None), Err(Refusal::Paused(Duration::ZERO)), "until it is ended for good");
+        assert_eq!(
+            standing.admit(&Unit::dataset("catalog"), "us", None),
+            Err(Refusal::Paused(Duration::ZERO)),
+            "until it is ended for good"
+        );
         standing.pause(&held, 2, SECOND).unwrap();
         assert_eq!(standing.depose(&held, 2, "eu"), Ok(Ownership::new("eu", 4)));
         assert_eq!(bare(&standing), owned("eu", 4));

@@ -6,13 +6,20 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::{Ownership, say};
+use crate::{Ownership, Unit, say};
 
 /// Why a request was refused; nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This region does not own the unit by the epoch that was claimed; that one does. 421.
     Misdirected(Ownership),
+    /// It is that subject's, and the request was about somebody else or nobody: 421 with `Homing-Subject`. The router finds that
+    /// one's home and asks once more.
+    OfSubject(Unit),
+    /// The dataset is split by subjects, so it has no owner as a whole. 421.
+    Split(Unit),
+    /// This region may not write the unit, and the request is about another one, so the router cannot help. 421.
+    NotAbout(Unit),
     /// Writes of the unit are held back for so long at most. 503.
     Paused(Duration),
     /// This region owns the unit, but its lease has run out: its ownership may have moved without it. 503.
@@ -38,8 +45,10 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend([if self == Self::Behind { say::behind() } else { say::wrote(false) }]);
-        if let Self::Misdirected(owner) = &self {
-            headers.extend(say::ownership(owner));
+        match &self {
+            Self::Misdirected(owner) => headers.extend(say::ownership(owner)),
+            Self::OfSubject(unit) => headers.extend([say::subject(unit.as_str())]),
+            _ => {}
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -49,7 +58,9 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Misdirected(_) | Self::OfSubject(_) | Self::Split(_) | Self::NotAbout(_) => {
+                StatusCode::MISDIRECTED_REQUEST
+            }
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
             Self::Paused(_) | Self::NoLease | Self::Behind | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -72,6 +83,14 @@ impl Refusal {
                     "detail": format!("{} owns this, since epoch {}. Nothing was written.", owner.home, owner.epoch),
                 });
             }
+            Self::OfSubject(unit) => {
+                return json!({
+                    "status": 421, "title": "another subject's", "subject": unit.as_str(),
+                    "detail": format!("This is {unit}'s, and was asked about somebody else or nobody. Nothing was done."),
+                });
+            }
+            Self::Split(_) => "This dataset is split by subjects, and the request names none. Nothing was written.",
+            Self::NotAbout(_) => "This region may not write what the request is not about. Nothing was written.",
             Self::Paused(_) => "Writes to this are paused for a moment, while its home moves. Nothing was written.",
             Self::NoLease => "This region has not heard from the authority for too long. Nothing was written.",
             Self::Behind => "This copy has not reached what the session has seen.",
@@ -79,7 +98,9 @@ impl Refusal {
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };
         let title = match self {
-            Self::Misdirected(_) => "not the owner",
+            Self::Misdirected(_) | Self::NotAbout(_) => "not the owner",
+            Self::OfSubject(_) => "another subject's",
+            Self::Split(_) => "no unit",
             Self::Paused(_) => "paused",
             Self::NoLease => "no lease",
             Self::Behind => "this copy is behind",
@@ -94,6 +115,9 @@ impl Refusal {
 pub(crate) fn json_response<B: From<Bytes>>(status: StatusCode, body: &Value) -> Response<B> {
     let mut response = Response::new(B::from(Bytes::from(body.to_string())));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // It is true of this moment alone.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -15,7 +15,7 @@ const OLDEST: u64 = 60_000;
 pub(crate) struct Keys(pub(crate) Vec<String>);
 
 impl Keys {
-    /// Whether requests are signed at all.
+    /// Whether requests are signed at all; only [`Settings::unsigned`](crate::Settings::unsigned) has none.
     pub(crate) fn are_used(&self) -> bool {
         !self.0.is_empty()
     }

@@ -147,7 +147,7 @@ async fn a_pause_that_runs_out_races_with_giving_the_unit_away() {
 
 #[tokio::test]
 async fn a_grant_is_believed_once_the_application_can_take_writes() {
-    let region = region_with(Settings::new("us"));
+    let region = region_with(Settings::unsigned("us"));
     region.write("eu", 4).await;
     region.app.told();
     for query in ["op=grant&unit=catalog@3", "op=grant&unit=catalog@4"] {
@@ -196,7 +196,7 @@ async fn reached_is_a_matter_of_the_epoch_and_then_of_the_length() {
 
 #[tokio::test(start_paused = true)]
 async fn with_a_lease_an_owner_that_hears_nothing_stops_writing() {
-    let settings = || Settings::new("us").with_lease(|unit| unit.as_dataset() == Some("catalog"));
+    let settings = || Settings::unsigned("us").with_lease(|unit| unit.as_dataset() == Some("catalog"));
     let region = region_with(settings());
     let renew = "op=renew&unit=catalog@3&for_ms=10000";
     let held = region.write("us", 3).await;
@@ -236,7 +236,7 @@ async fn with_a_lease_an_owner_that_hears_nothing_stops_writing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fence_in_a_transaction_sees_that_the_lease_has_run_out() {
-    let region = region_with(Settings::new("us").with_lease(|_| true));
+    let region = region_with(Settings::unsigned("us").with_lease(|_| true));
     region.post("op=renew&unit=catalog@3&for_ms=1000").await;
     region.write("us", 3).await;
     let asked = region.app.0.asked.lock().unwrap().take().unwrap();
@@ -249,7 +249,7 @@ async fn a_fence_in_a_transaction_sees_that_the_lease_has_run_out() {
 
 #[tokio::test]
 async fn the_address_answers_the_authority_and_nobody_else() {
-    let region = region_with(Settings::new("us").with_key(KEY));
+    let region = region_with(Settings::with_key("us", KEY).unwrap());
     let ask = || authority(Method::POST, "op=resume&id=1");
     assert_eq!(region.send(signed(ask(), KEY, 0)).await.status, 200);
     assert_eq!(region.send(ask()).await.status, 403);

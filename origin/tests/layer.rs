@@ -3,8 +3,10 @@
 
 mod support;
 
-use homing_origin::{EpochStore, Intent, Settings, Unit};
+use bytes::Bytes;
+use homing_origin::{Asked, EpochStore, Intent, Ownership, Refusal, Settings, Unit, subject_id};
 use http::Method;
+use http_body_util::Full;
 use serde_json::json;
 use support::{KEY, read, region, region_with, request, signed, write};
 
@@ -57,7 +59,7 @@ async fn what_has_no_owner_or_several_is_not_fenced() {
         region.send(request(method, "/x", fields)).await.status
     };
     assert_eq!(send(&region(), Method::PUT, &[]).await, 200, "no dataset");
-    let region = support::region_over(Settings::new("eu"), homing_origin::store::Memory::of(support::known()));
+    let region = support::region_over(Settings::unsigned("eu"), homing_origin::store::Memory::of(support::known()));
     let (dataset, write) = (("homing-dataset", "catalog"), ("homing-intent", "write"));
     assert_eq!(send(&region, Method::PUT, &[dataset, write]).await, 421, "an owner is known, though none is claimed");
     assert_eq!(send(&region, Method::GET, &[dataset, write]).await, 421, "a GET that writes");
@@ -68,9 +70,88 @@ async fn what_has_no_owner_or_several_is_not_fenced() {
     assert_eq!(region.write("eu", 3).await.owner(), (421, Some("us"), Some("3")), "which claims nothing");
 }
 
+/// A client keeps its login and leaves the session out, so the router asks about nobody: the region may have heard nothing of the
+/// user, whom another region owns.
+#[tokio::test]
+async fn a_write_that_names_no_subject_needs_a_region_that_was_told_of_its_owner() {
+    let region = region();
+    let asked = region.asked(&[("homing-dataset", "cart")]).await;
+    let ada = asked.about("user", "ada").unwrap();
+    assert_eq!(ada, Unit::subject("GdAZGkoHV5U4-Bo_P4T8RX"));
+    let refused = region.homing.enter(&asked, &ada).await.unwrap_err();
+    assert_eq!(refused, Refusal::OfSubject(ada.clone()));
+    let answer = refused.into_response::<Full<Bytes>>();
+    let said = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+    assert_eq!((answer.status().as_u16(), said("homing-wrote")), (421, Some("0")));
+    assert_eq!((said("homing-subject"), said("homing-home")), (Some("~GdAZGkoHV5U4-Bo_P4T8RX"), None));
+
+    region.homing.learn(&ada, &Ownership::new("us", 1)).await.unwrap();
+    assert!(region.homing.enter(&asked, &ada).await.is_ok(), "it is at home");
+    region.homing.learn(&ada, &Ownership::new("eu", 2)).await.unwrap();
+    let refused = region.homing.enter(&asked, &ada).await.unwrap_err();
+    assert_eq!(refused, Refusal::OfSubject(ada), "an owner alone would be taken for that of what was asked about");
+}
+
+/// The session is of one user and the login of another; or a request writes what it is not about.
+#[tokio::test]
+async fn a_request_about_one_subject_writes_no_other() {
+    let (region, of_bob) = (region(), subject_id("user", "bob"));
+    let claim = [("homing-home", "us"), ("homing-epoch", "1")];
+    let about_bob = [("homing-dataset", "cart"), ("homing-subject", &*of_bob), claim[0], claim[1]];
+    let asked = region.asked(&about_bob).await;
+    let (ada, bob) = (Unit::subject(&subject_id("user", "ada")), Unit::subject(&of_bob));
+    assert_eq!(asked.about("user", "bob"), Ok(bob.clone()));
+    assert_eq!(asked.about("user", "ada"), Err(Refusal::OfSubject(ada.clone())));
+    assert!(asked.about("tenant", "bob").is_err(), "another kind is another subject");
+
+    let enter = async |asked: &Asked, unit: &Unit| region.homing.enter(asked, unit).await.err();
+    assert_eq!(enter(&asked, &ada).await, Some(Refusal::NotAbout(ada.clone())));
+    region.homing.learn(&ada, &Ownership::new("eu", 7)).await.unwrap();
+    let refused = enter(&asked, &ada).await.unwrap();
+    let answer = refused.into_response::<Full<Bytes>>();
+    let names = ["homing-home", "homing-epoch", "homing-subject"];
+    assert!(
+        names.iter().all(|name| !answer.headers().contains_key(*name)),
+        "the router would take ada's home for bob's"
+    );
+    region.homing.learn(&Unit::dataset("catalog"), &Ownership::new("eu", 4)).await.unwrap();
+    let catalog = Unit::dataset("catalog");
+    assert_eq!(enter(&asked, &catalog).await, Some(Refusal::NotAbout(catalog)));
+    assert!(enter(&asked, &bob).await.is_none());
+}
+
+/// An edge that follows a 421 of one user's for the dataset makes somebody the owner of everybody's carts.
+#[tokio::test]
+async fn a_dataset_that_is_split_has_no_owner_as_a_whole() {
+    let (region, cart) = (region(), Unit::dataset("cart"));
+    let asked = region.asked(&[("homing-dataset", "cart"), ("homing-home", "us"), ("homing-epoch", "5")]).await;
+    let refused = region.homing.enter(&asked, &cart).await.unwrap_err();
+    assert_eq!(refused, Refusal::Split(cart.clone()));
+    assert!(region.homing.learn(&cart, &Ownership::new("us", 5)).await.is_err());
+    for op in ["grant", "learn&home=us", "pause&id=1&for_ms=9", "depose&id=1&to=eu", "renew&for_ms=9"] {
+        assert_eq!(region.post(&format!("op={op}&unit=cart@5")).await.0, 400, "{op}");
+    }
+    assert_eq!(region.homing.store().standing(&cart).await.unwrap(), homing_origin::Standing::default());
+    assert_eq!(region.app.told(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_contracts_addresses_are_for_no_client_and_for_no_cache() {
+    let region = region();
+    for path in ["/.well-known/homing", "/.well-known/homing/ownership?unit=catalog"] {
+        let own = region.send(request(Method::GET, path, &[])).await;
+        assert_eq!((own.status, own.header("cache-control")), (200, Some("no-store")), "{path}");
+        for field in [("cdn-loop", "homing"), ("cdn-loop", "other; hops=1, homing"), ("homing-region", "us")] {
+            let forwarded = region.send(request(Method::GET, path, &[field])).await;
+            assert_eq!(forwarded.status, 404, "{path} {field:?}: a client asks through the router");
+        }
+    }
+}
+
 #[tokio::test]
 async fn with_a_key_only_the_routers_own_word_counts() {
-    let region = region_with(Settings::new("us").with_key("the new key, not in use at the router").with_key(KEY));
+    let region =
+        region_with(Settings::with_key("us", "the new key, not in use at the router").unwrap().and_key(KEY).unwrap());
     assert_eq!(region.send(signed(write("us", 3), KEY, 0)).await.status, 200);
     assert_eq!(region.send(signed(write("us", 3), KEY, 59_000)).await.status, 200);
     for forged in [

@@ -40,7 +40,7 @@ async fn database(name: &str) -> Config {
 }
 
 fn region(config: &Config) -> Region<Postgres<NoTls>> {
-    region_over(Settings::new("us"), Postgres::new("us", config, NoTls))
+    region_over(Settings::unsigned("us"), Postgres::new("us", config, NoTls))
 }
 
 /// What a handler is given.
@@ -87,6 +87,39 @@ async fn a_pause_waits_for_transactions_of_other_processes_and_those_wait_for_no
     assert_eq!(refused, Err(Refusal::Misdirected(Ownership::new("eu", 2))));
 }
 
+/// Nobody has told this region of the subject yet, so there is no row to lock. The handler claims the unit, which makes it admitted.
+#[tokio::test]
+async fn a_fence_of_what_nobody_has_told_of_holds_it_all_the_same() {
+    let config = database("untold").await;
+    let claim = [("homing-dataset", "cart"), ("homing-subject", "ada"), ("homing-home", "us"), ("homing-epoch", "1")];
+    let (asked, ada) = (support::region().asked(&claim).await, Unit::subject("ada"));
+    let store = Postgres::new("us", &config, NoTls);
+    let mut elsewhere = connect(&config).await;
+    let transaction = elsewhere.transaction().await.unwrap();
+    assert_eq!(fence(&transaction, &asked, &ada).await.unwrap(), Ok(()));
+    transaction.execute("insert into written default values", &[]).await.unwrap();
+    let eu = Ownership::new("eu", 2);
+    let granting = store.advance(&ada, &eu);
+    tokio::pin!(granting);
+    tokio::select! {
+        _ = &mut granting => panic!("the transaction has not ended, and eu owns what it writes"),
+        () = sleep(Duration::from_millis(300)) => {}
+    }
+    // One that comes later waits for the change, and sees it.
+    let mut third = connect(&config).await;
+    let later = third.transaction().await.unwrap();
+    let fencing = fence(&later, &asked, &ada);
+    tokio::pin!(fencing);
+    tokio::select! {
+        _ = &mut fencing => panic!("it has passed what waits before it"),
+        () = sleep(Duration::from_millis(300)) => {}
+    }
+    transaction.commit().await.unwrap();
+    let (granted, refused) = tokio::join!(granting, fencing);
+    assert_eq!(granted.unwrap(), eu);
+    assert_eq!(refused.unwrap(), Err(Refusal::Misdirected(eu.clone())));
+}
+
 #[tokio::test]
 async fn first_assignments_at_the_same_moment_agree() {
     let config = database("assignments").await;
@@ -119,7 +152,7 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
     for _ in 0..3 {
         let (config, asked, unit, over) = (config.clone(), asked.clone(), unit.clone(), Arc::clone(&over));
         writers.push(tokio::spawn(async move {
-            let layer = region_over(Settings::new("us"), Postgres::new("us", &config, NoTls));
+            let layer = region_over(Settings::unsigned("us"), Postgres::new("us", &config, NoTls));
             let mut client = connect(&config).await;
             while !over.load(Ordering::SeqCst) {
                 let permit = layer.homing.enter(&asked, &unit).await;
@@ -203,7 +236,7 @@ async fn the_old_owners_log_is_not_the_new_owners_however_long_it_is() {
     let config = database("logs").await;
     let unit = Unit::dataset("catalog");
     let copy = Copy(connect(&config).await);
-    let homing = Homing::new(Settings::new("us"), Postgres::new("us", &config, NoTls), copy);
+    let homing = Homing::new(Settings::unsigned("us"), Postgres::new("us", &config, NoTls), copy);
     homing.learn(&unit, &Ownership::new("us", 1)).await.unwrap();
     let reached = async |home: &str, epoch: u64, position: &str| {
         let owner = homing.store().standing(&unit).await.unwrap().owner;
@@ -244,7 +277,7 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     assert_eq!(old.post("op=depose&id=1&to=eu&unit=catalog@1").await.0, 200);
     let mut there = server("HOMING_TEST_POSTGRES_STANDBY");
     there.options("-c search_path=promotion");
-    let homing = Homing::new(Settings::new("eu"), Postgres::new("eu", &there, NoTls), Copy(connect(&there).await));
+    let homing = Homing::new(Settings::unsigned("eu"), Postgres::new("eu", &there, NoTls), Copy(connect(&there).await));
     let (unit, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
     while homing.store().standing(&unit).await.ok().and_then(|standing| standing.owner).as_ref() != Some(&moved) {
         sleep(Duration::from_millis(10)).await;

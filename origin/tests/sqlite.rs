@@ -66,9 +66,9 @@ async fn it_keeps_what_every_store_keeps() {
 #[tokio::test]
 async fn it_outlives_the_process_and_every_process_sees_it() {
     let database = Database::new("processes");
-    let one = region_over(Settings::new("us"), database.store());
+    let one = region_over(Settings::unsigned("us"), database.store());
     assert_eq!(one.write("us", 3).await.status, 200);
-    let other = region_over(Settings::new("us"), database.store());
+    let other = region_over(Settings::unsigned("us"), database.store());
     assert_eq!(other.write("us", 2).await.owner(), (421, Some("us"), Some("3")));
     assert_eq!(other.post("op=pause&id=1&for_ms=60000&unit=catalog@3").await.0, 200);
     assert_eq!(one.write("us", 3).await.status, 503);
@@ -85,7 +85,7 @@ async fn asked(region: &Region<sqlite::Sqlite>) -> Asked {
 #[tokio::test]
 async fn the_fence_in_the_transaction_is_that_of_the_layer() {
     let database = Database::new("fence");
-    let region = region_over(Settings::new("us"), database.store());
+    let region = region_over(Settings::unsigned("us"), database.store());
     let (asked, unit) = (asked(&region).await, Unit::dataset("catalog"));
     let mut connection = database.connect();
     let mut fence = || {
@@ -108,7 +108,7 @@ async fn the_fence_in_the_transaction_is_that_of_the_layer() {
 #[tokio::test]
 async fn no_write_slips_between_a_pause_and_giving_away() {
     let database = Database::new("race");
-    let region = region_over(Settings::new("us"), database.store());
+    let region = region_over(Settings::unsigned("us"), database.store());
     let mut asked = asked(&region).await;
     asked.claim = None;
     let unit = Unit::dataset("catalog");
@@ -117,7 +117,7 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
         .map(|_| {
             let (mut connection, store) = (database.connect(), database.store());
             let (asked, unit, over) = (asked.clone(), unit.clone(), Arc::clone(&over));
-            let layer = region_over(Settings::new("us"), store);
+            let layer = region_over(Settings::unsigned("us"), store);
             thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 while !over.load(Ordering::SeqCst) {

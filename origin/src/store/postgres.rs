@@ -30,14 +30,19 @@ pub const SCHEMA: &str = "create table if not exists homing_units (unit text pri
     epoch bigint not null, pause bigint, pause_until timestamptz, last_pause bigint not null default 0,
     version bigint not null default 0, log_home text, log_epoch bigint)";
 
-/// What [`fence`] asks, for applications that use another driver: home, epoch, the pause's number and how many milliseconds of it
-/// are left, or no row. Make a [`Standing`] of it and ask [`Asked::admit`].
+/// The first of the two statements of [`fence`], for applications that use another driver. It locks the unit until the
+/// transaction ends, whether or not there is a row of it: a unit that nobody has told of can be paused and granted, too.
 ///
 /// Locks of rows do not queue: writers that relieve each other would keep a pause waiting for as long as they come. The advisory
-/// lock does, and is taken before the row's.
+/// lock does. It is a statement of its own, for a statement sees what was committed before it began: what was changed while
+/// this one waited is seen by the next one (in the isolation level `read committed`, which is the default).
+pub const LOCK: &str = "select pg_advisory_xact_lock_shared(1752132969, hashtext($1))";
+
+/// The second: home, epoch, the pause's number and how many milliseconds of it are left, or no row. Make a [`Standing`] of it and
+/// ask [`Asked::admit`].
 pub const FENCE: &str = "select home, epoch, pause,
     extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause
-    from homing_units where unit = $1 and pg_advisory_xact_lock_shared(1752132969, hashtext(unit)) is not null for share";
+    from homing_units where unit = $1 for share";
 
 const LSN: &str = "select (case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
     else pg_current_wal_insert_lsn() end)::text";
@@ -49,7 +54,8 @@ const STANDING: &str = "select home, epoch, pause,
     from homing_units where unit = $1";
 
 const INSERT: &str = "insert into homing_units
-    values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond', $6, 0, $7, $8)
+    select $1::text, $2::text, $3::bigint, $4::bigint, clock_timestamp() + $5::float8 * interval '1 millisecond', $6::bigint, 0,
+    $7::text, $8::bigint where pg_advisory_xact_lock(1752132969, hashtext($1)) is not null
     on conflict do nothing";
 
 const UPDATE: &str = "update homing_units set home = $2, epoch = $3, pause = $4,
@@ -85,7 +91,8 @@ impl<T: Clone> Postgres<T> {
 /// # Errors
 /// If the database fails. The inner error is the answer to give if the unit may not be written.
 pub async fn fence(transaction: &impl GenericClient, asked: &Asked, unit: &Unit) -> Result<Result<(), Refusal>, Error> {
-    let row = of(transaction, FENCE, unit).await?;
+    // Sent together: the lock costs no round trip of its own.
+    let (_, row) = tokio::try_join!(biased; of(transaction, LOCK, unit), of(transaction, FENCE, unit))?;
     let standing = row.as_ref().map(standing).transpose()?.unwrap_or_default();
     Ok(asked.admit(unit, &standing))
 }

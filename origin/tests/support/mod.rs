@@ -81,8 +81,8 @@ impl Application for App {
         vec!["catalog".to_owned()]
     }
 
-    fn within(&self, unit: &Unit) -> Vec<String> {
-        unit.as_dataset().map_or_else(|| vec!["cart".to_owned(), "notes".to_owned()], |name| vec![name.to_owned()])
+    fn split(&self) -> Vec<String> {
+        vec!["cart".to_owned(), "notes".to_owned()]
     }
 
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
@@ -129,7 +129,7 @@ pub fn known() -> [(Unit, Ownership); 1] {
 }
 
 pub fn region() -> Region {
-    region_with(Settings::new("us"))
+    region_with(Settings::unsigned("us"))
 }
 
 pub fn region_with(settings: Settings) -> Region {
@@ -142,6 +142,14 @@ pub fn region_over<S: EpochStore>(settings: Settings, store: S) -> Region<S> {
 }
 
 impl<S: EpochStore> Region<S> {
+    /// What a handler is given of a write with these fields.
+    pub async fn asked(&self, headers: &[(&str, &str)]) -> Asked {
+        let mut all = vec![("homing-intent", "write"), ("homing-region", "us")];
+        all.extend(headers);
+        assert_eq!(self.send(request(Method::POST, "/api/cart", &all)).await.status, 200);
+        self.app.0.asked.lock().unwrap().take().unwrap()
+    }
+
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let app = self.app.clone();
         let service = self.homing.layer().layer(service_fn(move |request| app.clone().answer(request)));

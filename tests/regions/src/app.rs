@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use homing_origin::{Homing, Unit, say, store::sqlite::Sqlite, subject_id};
+use homing_origin::{Homing, Refusal, Unit, say, store::sqlite::Sqlite, subject_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -99,9 +99,14 @@ fn catalog_item(key: &str) -> Part<'_> {
     Part { dataset: "catalog", unit: Unit::dataset("catalog"), key }
 }
 
-/// What is all of one subject's.
-fn of_subject<'a>(dataset: &'a str, id: &'a str) -> Part<'a> {
-    Part { dataset, unit: Unit::subject(id), key: id }
+/// What is all of one subject's. It is refused where the router asked about another one: it was sent to that one's home.
+fn of_subject<'a>(
+    caller: &Caller,
+    dataset: &'a str,
+    (kind, name): (&str, &str),
+    id: &'a str,
+) -> Result<Part<'a>, Refusal> {
+    Ok(Part { dataset, unit: caller.asked.about(kind, name)?, key: id })
 }
 
 async fn catalog(State(region): Shared, caller: Caller) -> Reply {
@@ -175,7 +180,7 @@ fn show_cart(user: &str, items: Value, version: &str) -> Value {
 async fn cart(State(region): Shared, caller: Caller) -> Reply {
     let Some(user) = &caller.user else { return Ok(nobody(&region)) };
     let id = subject_id("user", user);
-    let part = of_subject("cart", &id);
+    let part = of_subject(&caller, "cart", ("user", user), &id)?;
     let mut response = read(&region, &caller, &part, |items, version| show_cart(user, items, version))?;
     response.headers_mut().insert("cache-control", axum::http::HeaderValue::from_static("private, no-store"));
     Ok(response)
@@ -189,14 +194,14 @@ struct Add {
 async fn add_to_cart(State(region): Shared, caller: Caller, Json(body): Json<Add>) -> Reply {
     let Some(user) = &caller.user else { return Ok(nobody(&region)) };
     let id = subject_id("user", user);
-    let part = of_subject("cart", &id);
+    let part = of_subject(&caller, "cart", ("user", user), &id)?;
     write(&region, &caller, &part, |held| appended(held, body.item), |items, version| show_cart(user, items, version))
 }
 
 async fn put_cart(State(region): Shared, caller: Caller, Json(items): Json<Value>) -> Reply {
     let Some(user) = &caller.user else { return Ok(nobody(&region)) };
     let id = subject_id("user", user);
-    let part = of_subject("cart", &id);
+    let part = of_subject(&caller, "cart", ("user", user), &id)?;
     write(&region, &caller, &part, |_| items, |items, version| show_cart(user, items, version))
 }
 
@@ -230,13 +235,13 @@ async fn put_like(State(region): Shared, caller: Caller, Path(id): Path<String>,
 
 async fn notes(State(region): Shared, caller: Caller, Path(tenant): Path<String>) -> Reply {
     let id = subject_id("tenant", &tenant);
-    let part = of_subject("notes", &id);
+    let part = of_subject(&caller, "notes", ("tenant", &tenant), &id)?;
     read(&region, &caller, &part, |notes, version| json!({ "tenant": tenant, "notes": notes, "version": version }))
 }
 
 async fn add_note(State(region): Shared, caller: Caller, Path(tenant): Path<String>, Json(note): Json<Value>) -> Reply {
     let id = subject_id("tenant", &tenant);
-    let part = of_subject("notes", &id);
+    let part = of_subject(&caller, "notes", ("tenant", &tenant), &id)?;
     let show = |notes, version: &str| json!({ "tenant": tenant, "notes": notes, "version": version });
     write(&region, &caller, &part, |held| appended(held, note), show)
 }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use homing_origin::{Application, Asked, Failure, Mark, Ownership, Part, Peer, Unit, say};
+use homing_origin::{Application, Asked, Failure, Mark, Ownership, Part, Peer, Refusal, Unit, say};
 use serde_json::{Map, Value, json};
 
 use crate::Region;
@@ -21,8 +21,8 @@ impl Application for Region {
         vec!["catalog".to_owned()]
     }
 
-    fn within(&self, unit: &Unit) -> Vec<String> {
-        unit.as_dataset().map_or_else(|| SPLIT.map(str::to_owned).to_vec(), |dataset| vec![dataset.to_owned()])
+    fn split(&self) -> Vec<String> {
+        SPLIT.map(str::to_owned).to_vec()
     }
 
     /// How much of the owner's log is applied here. A copy that lacks what the owner began with is no copy of that epoch yet.
@@ -78,18 +78,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// An error of the database; the client may try again.
-pub(crate) struct Broken(rusqlite::Error);
+/// Why a handler could not do what it was asked.
+pub(crate) enum Broken {
+    /// The database failed; the client may try again.
+    Database(rusqlite::Error),
+    /// The contract forbids it, and nothing was done.
+    Refused(Refusal),
+}
 
 impl From<rusqlite::Error> for Broken {
     fn from(error: rusqlite::Error) -> Self {
-        Self(error)
+        Self::Database(error)
+    }
+}
+
+impl From<Refusal> for Broken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
 impl IntoResponse for Broken {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": self.0.to_string() }))).into_response()
+        match self {
+            Self::Database(error) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": error.to_string() }))).into_response()
+            }
+            Self::Refused(refusal) => refusal.into_response(),
+        }
     }
 }
 

@@ -65,10 +65,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         peers: peers.into_iter().collect(),
         name: args.name,
     });
-    let mut settings = Settings::new(&region.name);
-    if let Some(key) = &args.origin_key {
-        settings = settings.with_key(key);
-    }
+    let mut settings = match &args.origin_key {
+        Some(key) => Settings::with_key(&region.name, key)?,
+        // A demo, on this machine alone.
+        None => Settings::unsigned(&region.name),
+    };
     if !args.lease.is_empty() {
         settings = settings.with_lease(move |unit: &Unit| args.lease.iter().any(|name| name == unit.as_str()));
     }
