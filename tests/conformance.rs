@@ -27,7 +27,9 @@ use axum::{
     routing::get,
 };
 use command::{Run, homing};
-use homing_origin::{Application, Asked, Failure, Homing, Mark, Ownership, Part, Settings, Unit, sign, store::Memory};
+use homing_origin::{
+    Application, Asked, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, sign, store::Memory,
+};
 use serde_json::Value;
 
 const KEY: &str = "a key of at least thirty-two characters";
@@ -62,6 +64,22 @@ enum Wrong {
     GrantsNothing,
     GrantsWhatIsOver,
     NeedsALeaseAndWritesWithout,
+    IsKeptByCaches,
+    AnswersAuthorityIntoCaches,
+    TellsClientsHowItIs,
+    WritesForWhoeverIsSignedIn,
+    WritesForWhomItIsAskedAbout,
+    RefusesAndNamesNobody,
+}
+
+impl Wrong {
+    /// Whether it shows with data that is split by subjects.
+    fn is_of_subjects(self) -> bool {
+        matches!(
+            self,
+            Self::WritesForWhoeverIsSignedIn | Self::WritesForWhomItIsAskedAbout | Self::RefusesAndNamesNobody
+        )
+    }
 }
 
 /// A counter that is written; its value is the position.
@@ -73,6 +91,10 @@ struct Counter {
 }
 
 impl Application for Counter {
+    fn split(&self) -> Vec<String> {
+        vec!["cart".to_owned()]
+    }
+
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
         Ok(Some(self.written.load(Ordering::SeqCst).to_string()))
     }
@@ -105,18 +127,41 @@ async fn put(State(counter): State<Counter>, asked: Asked) -> Response {
     (StatusCode::NO_CONTENT, fields).into_response()
 }
 
+/// A cart of whom the application says is signed in, behind the fence of that user's part.
+async fn put_cart(
+    homing: Homing<Memory, Counter>,
+    counter: Counter,
+    asked: Asked,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let user = headers["x-user"].to_str().unwrap();
+    let of_asked = asked.subject.as_deref().map(Unit::subject);
+    let unit = match (counter.wrong, of_asked) {
+        (Wrong::WritesForWhoeverIsSignedIn, None) => return Ok(put(State(counter), asked).await),
+        (Wrong::WritesForWhomItIsAskedAbout, Some(unit)) => unit,
+        _ => asked.about("user", user)?,
+    };
+    let _permit = homing.enter(&asked, &unit).await?;
+    Ok(put(State(counter), asked).await)
+}
+
 fn routes(wrong: Wrong) -> Router {
     let counter = Counter { wrong, written: Arc::default(), begun: Arc::default() };
-    let mut settings = Settings::new("us");
+    let mut settings = Settings::unsigned("us");
     if ![Wrong::ChecksNoSignature, Wrong::HasNoFence, Wrong::ComparesNamesOnly, Wrong::IsNeverBehind].contains(&wrong) {
-        settings = settings.with_key(KEY);
+        settings = settings.and_key(KEY).unwrap();
     }
     if wrong == Wrong::Nothing {
         settings = settings.with_lease(|unit| unit.as_dataset().is_some());
     }
     let homing = Homing::new(settings, Memory::default(), counter.clone());
     let layer = homing.layer();
-    let routes = Router::new().route("/counter", get(async || "a counter").put(put)).with_state(counter);
+    let (of_cart, its_counter) = (homing.clone(), counter.clone());
+    let cart = move |asked, headers| put_cart(of_cart.clone(), its_counter.clone(), asked, headers);
+    let routes = Router::new()
+        .route("/counter", get(async || "a counter").put(put))
+        .route("/cart", get(async || "a cart").put(cart))
+        .with_state(counter);
     routes.layer(layer).layer(from_fn(move |request, next| spoil(wrong, homing.clone(), request, next)))
 }
 
@@ -170,10 +215,22 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
             seal(&mut pause);
             next.clone().run(pause).await;
         }
+        Wrong::TellsClientsHowItIs if !at_address && request.uri().path().starts_with("/.well-known") => {
+            remove(request.headers_mut(), &["cdn-loop", "homing-region", "homing-intent"]);
+        }
         Wrong::ForgetsWhatItGaveAway if asks("depose") => return axum_json("{}"),
         _ => {}
     }
-    after(wrong, &query, next.run(request).await).await
+    let of_contract = (request.uri().path().starts_with("/.well-known"), at_address);
+    let mut response = after(wrong, &query, next.run(request).await).await;
+    match (wrong, of_contract) {
+        (Wrong::IsKeptByCaches, (true, false)) | (Wrong::AnswersAuthorityIntoCaches, (true, true)) => {
+            remove(response.headers_mut(), &["cache-control"]);
+        }
+        (Wrong::RefusesAndNamesNobody, _) => remove(response.headers_mut(), &["homing-subject"]),
+        _ => {}
+    }
+    response
 }
 
 async fn after(wrong: Wrong, query: &str, mut response: Response) -> Response {
@@ -245,9 +302,16 @@ fn start(wrong: Wrong) -> SocketAddr {
 }
 
 fn hold(wrong: Wrong, more: &[&str]) -> Run {
+    let place = ["--path", "/counter", "--dataset", "counter"];
+    let of_ada = ["--path", "/cart", "--dataset", "cart", "--subject", "user:ada", "--header", "X-User: ada"];
+    let place = if wrong.is_of_subjects() { &of_ada[..] } else { &place };
+    hold_place(wrong, place, more)
+}
+
+fn hold_place(wrong: Wrong, place: &[&str], more: &[&str]) -> Run {
     let origin = format!("http://{}", start(wrong));
-    let mut arguments =
-        vec!["conformance", &origin, "--path", "/counter", "--dataset", "counter", "--region", "us", "--key", KEY];
+    let mut arguments = vec!["conformance", &origin, "--region", "us", "--key", KEY];
+    arguments.extend(place);
     arguments.extend(more);
     homing(Path::new("."), &arguments)
 }
@@ -268,8 +332,12 @@ fn broken(run: &Run) -> Vec<String> {
 #[test]
 fn a_right_origin_keeps_every_rule() {
     let run = hold(Wrong::Nothing, &[]);
-    assert!(run.out.ends_with("31 kept, 0 broken, 0 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("33 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
+    let of_ada = ["--path", "/cart", "--dataset", "cart", "--subject", "user:ada", "--header", "X-User: ada"];
+    let run = hold_place(Wrong::Nothing, &of_ada, &[]);
+    assert!(run.out.ends_with("34 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
+    assert!(run.out.contains("n/a   lease "), "{}", run.out);
 }
 
 #[test]
@@ -304,6 +372,12 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         (Wrong::GrantsNothing, "grant"),
         (Wrong::GrantsWhatIsOver, "grant-later"),
         (Wrong::NeedsALeaseAndWritesWithout, "lease"),
+        (Wrong::IsKeptByCaches, "no-store"),
+        (Wrong::AnswersAuthorityIntoCaches, "no-store"),
+        (Wrong::TellsClientsHowItIs, "not-for-clients"),
+        (Wrong::WritesForWhoeverIsSignedIn, "no-subject"),
+        (Wrong::RefusesAndNamesNobody, "no-subject"),
+        (Wrong::WritesForWhomItIsAskedAbout, "other-subject"),
     ];
     let runs: Vec<_> = all.map(|(wrong, rule)| (wrong, rule, thread::spawn(move || hold(wrong, &["--json"])))).into();
     for (wrong, rule, run) in runs {

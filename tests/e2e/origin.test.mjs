@@ -66,8 +66,16 @@ test("clients do not reach the ownership address", async () => {
 });
 
 test("a demo region conforms", async () => {
-  const arguments_ = ["conformance", regions.us.url, "--path", "/api/catalog/held", "--dataset", "catalog", "--json"];
-  const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
-  const open = report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule);
-  assert.deepEqual([report.conforms, open], [true, ["unsigned", "forged", "stale", "unsigned-claim", "lease"]], "without a key, and without a lease");
+  const open = (place) => {
+    const arguments_ = ["conformance", regions.us.url, ...place, "--json"];
+    const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
+    return [report.conforms, report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule)];
+  };
+  const without = ["unsigned", "forged", "stale", "unsigned-claim", "lease"];
+  const whole = open(["--path", "/api/catalog/held", "--dataset", "catalog"]);
+  assert.deepEqual(whole, [true, ["no-subject", "other-subject", ...without]], "without a key, a lease and a subject");
+  const cart = ["--path", "/api/cart", "--dataset", "cart", "--body", "[]", "--subject", "user:conny", "--header", "Cookie: app_user=conny"];
+  assert.deepEqual(open(cart), [true, without]);
+  const notes = ["--path", "/t/held/notes", "--dataset", "notes", "--method", "POST", "--subject", "tenant:held"];
+  assert.deepEqual(open(notes), [true, without]);
 });

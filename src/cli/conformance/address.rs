@@ -8,7 +8,7 @@ use super::{
     fence::nothing_written,
     position::far_beyond,
     report::must,
-    trial::{ELSEWHERE, Place, Trial},
+    trial::{ELSEWHERE, Place, Trial, no_store},
 };
 use crate::routing::authority::ADDRESS;
 
@@ -38,6 +38,7 @@ impl Trial {
             return Ok(());
         }
         report.note("look", self.looks_right(&answer, &unit));
+        report.note("no-store", no_store(&answer, ADDRESS));
         self.authority_only(report, place)?;
         self.reached(report, place)?;
         self.pause(report, place)?;

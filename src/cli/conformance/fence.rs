@@ -52,6 +52,7 @@ impl Trial {
         let deposed = self.write(place, &here, self.epoch)?;
         report.note("deposed", misdirected(&deposed, ELSEWHERE, self.epoch + 1));
         nothing_written(report, &deposed);
+        self.no_subject(report, place, "of which another region is known to be the owner")?;
         self.epoch += 2;
         let back = self.write(place, &here, self.epoch)?;
         // One that is leased says 503 until it is.
@@ -59,7 +60,8 @@ impl Trial {
             "later-epoch",
             must(back.is_ok() || self.leased, || format!("back again, it was answered {}", back.status)),
         );
-        self.must_write(place).map(|_| ())
+        self.must_write(place)?;
+        self.other_subject(report, place)
     }
 
     pub(super) fn signatures(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {

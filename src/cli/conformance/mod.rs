@@ -6,6 +6,7 @@ mod fence;
 mod pauses;
 mod position;
 mod report;
+mod subject;
 mod trial;
 
 use std::process::ExitCode;

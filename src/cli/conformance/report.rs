@@ -5,13 +5,24 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 31] = [
+pub(super) const RULES: [(&str, &str); 35] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
+    ("no-store", "what the health address and the ownership address answer says Cache-Control: no-store"),
+    ("not-for-clients", "the health address answers 404 to what came through the router (homing in CDN-Loop)"),
     ("later-epoch", "a write by a later epoch that names this region is accepted"),
     ("owner", "a write by the ownership that counts is accepted"),
     ("lower-epoch", "a write by an earlier epoch is answered with 421, and the owner and its epoch"),
     ("other-home", "a write by a later epoch that names another region is answered with 421, and that owner"),
     ("deposed", "a region that has heard of a later owner answers its own old epoch with 421"),
+    (
+        "no-subject",
+        "of split data, a write that names no subject is answered with 421 and Homing-Subject where the subject's owner is \
+         not known to be this region",
+    ),
+    (
+        "other-subject",
+        "a write that names another subject than the one who is signed in is answered with 421 and Homing-Subject",
+    ),
     ("wrote-nothing", "what is refused by the fence or a pause says Homing-Wrote: 0"),
     ("unsigned", "a write that is not signed is refused with 403"),
     ("forged", "a write signed with another key, or for another target, is refused with 403"),

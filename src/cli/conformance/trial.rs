@@ -12,6 +12,9 @@ use super::{
 };
 use crate::routing::{authority::ADDRESS, subject::SubjectId, topology::SubjectKind};
 
+/// The health address.
+const HEALTH: &str = "/.well-known/homing";
+
 /// A region that there is not; what is given away goes to it.
 pub(super) const ELSEWHERE: &str = "elsewhere";
 
@@ -20,9 +23,17 @@ pub(super) const ELSEWHERE: &str = "elsewhere";
 pub(super) struct Place {
     pub(super) path: String,
     pub(super) dataset: String,
-    subject: Option<String>,
+    pub(super) subject: Option<Subject>,
     method: String,
     body: String,
+}
+
+/// Whose part of a dataset it is.
+#[derive(Clone)]
+pub(super) struct Subject {
+    pub(super) id: String,
+    /// By the application's own name, where that was said.
+    pub(super) name: Option<String>,
 }
 
 #[derive(Clone)]
@@ -53,7 +64,7 @@ impl Trial {
         let place = args.path.clone().zip(args.dataset.clone()).map(|(path, dataset)| Place {
             path,
             dataset,
-            subject: args.subject.as_deref().map(subject),
+            subject: args.subject.as_deref().map(Subject::read),
             method: args.method.clone(),
             body: args.body.clone(),
         });
@@ -88,6 +99,7 @@ impl Trial {
     fn try_all(&mut self, report: &mut Report) -> Result<(), String> {
         let health = self.health();
         report.note("health", health.as_ref().map(|_| ()).map_err(Clone::clone));
+        self.closed(report)?;
         let Some(place) = self.place.clone() else {
             return Err("no --path and --dataset were named, so nothing was written".to_owned());
         };
@@ -95,6 +107,7 @@ impl Trial {
             return Err("the region's name is not known; say it with --region".to_owned());
         }
         let known = health.ok().and_then(|health| health.get("epochs")?.get(&place.dataset)?.as_u64());
+        self.untold(report, &place)?;
         self.take(report, &place, known)?;
         self.fence(report, &place)?;
         self.signatures(report, &place)?;
@@ -102,8 +115,22 @@ impl Trial {
         self.address(report, &place)
     }
 
+    /// That the health address is for the router alone, and for no cache.
+    fn closed(&self, report: &mut Report) -> Result<(), String> {
+        let own = self.bare("GET", HEALTH, Seal::Right)?;
+        report.note("no-store", no_store(&own, HEALTH));
+        let came = [("CDN-Loop".to_owned(), "other; hops=1, homing".to_owned())];
+        let ask =
+            |contract| Ask { method: "GET", target: HEALTH, contract, headers: &came, body: None, seal: Seal::Right };
+        for contract in [Vec::new(), vec![("region", self.here.clone()), ("intent", "read".to_owned())]] {
+            let client = self.origin.send(ask(contract))?;
+            report.note("not-for-clients", must(client.status == 404, || format!("it answered {}", client.status)));
+        }
+        Ok(())
+    }
+
     fn health(&mut self) -> Result<Value, String> {
-        let answer = self.bare("GET", "/.well-known/homing", Seal::Right)?;
+        let answer = self.bare("GET", HEALTH, Seal::Right)?;
         must(answer.status == 200, || format!("it answered {}", answer.status))?;
         must(answer.took < Duration::from_secs(1), || format!("it took {} ms", answer.took.as_millis()))?;
         let region = answer.body.get("region").and_then(Value::as_str).ok_or("it is no JSON object with a region")?;
@@ -136,7 +163,7 @@ impl Trial {
     pub(super) fn about(&self, place: &Place, intent: &str) -> Vec<(&'static str, String)> {
         let mut contract =
             vec![("region", self.here.clone()), ("intent", intent.to_owned()), ("dataset", place.dataset.clone())];
-        contract.extend(place.subject.clone().map(|subject| ("subject", subject)));
+        contract.extend(place.subject.iter().map(|subject| ("subject", subject.id.clone())));
         contract
     }
 
@@ -148,6 +175,16 @@ impl Trial {
     pub(super) fn sealed_write(&self, place: &Place, home: &str, epoch: u64, seal: Seal) -> Result<Answer, String> {
         let mut contract = self.about(place, "write");
         contract.extend([("home", home.to_owned()), ("epoch", epoch.to_string())]);
+        self.write_saying(place, contract, seal)
+    }
+
+    /// A write that says this of itself.
+    pub(super) fn write_saying(
+        &self,
+        place: &Place,
+        contract: Vec<(&'static str, String)>,
+        seal: Seal,
+    ) -> Result<Answer, String> {
         let body = Some(place.body.clone());
         let (method, target) = (place.method.as_str(), place.path.as_str());
         self.origin.send(Ask { method, target, contract, headers: &self.headers, body, seal })
@@ -197,11 +234,23 @@ impl Trial {
 impl Place {
     /// The unit that has one owner.
     pub(super) fn unit(&self) -> String {
-        self.subject.as_ref().map_or_else(|| self.dataset.clone(), |subject| format!("~{subject}"))
+        self.subject.as_ref().map_or_else(|| self.dataset.clone(), |subject| format!("~{}", subject.id))
     }
 }
 
-fn subject(text: &str) -> String {
-    let named = text.split_once(':').and_then(|(kind, name)| Some(SubjectId::of(SubjectKind::parse(kind)?, name)));
-    named.map_or_else(|| text.to_owned(), |id| id.as_str().to_owned())
+impl Subject {
+    fn read(text: &str) -> Self {
+        let named = text.split_once(':').and_then(|(kind, name)| {
+            let id = SubjectId::of(SubjectKind::parse(kind)?, name);
+            Some(Self { id: id.as_str().to_owned(), name: Some(name.to_owned()) })
+        });
+        named.unwrap_or_else(|| Self { id: text.to_owned(), name: None })
+    }
+}
+
+/// That no cache may keep the answer.
+pub(super) fn no_store(answer: &Answer, address: &str) -> Result<(), String> {
+    let said = answer.header("cache-control").unwrap_or_default();
+    let kept_out = said.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-store"));
+    must(kept_out, || format!("{address} says Cache-Control: {said:?}"))
 }
