@@ -1,5 +1,11 @@
 //! Header fields as lists of lower-case names and values, and edits to them.
 
+use super::believed::{CONTRACT, Fate, fate, is_same};
+
+/// The most members of a list that are told apart where the list is a client's or an origin's to make: what one request costs
+/// is bounded, whatever its fields hold.
+pub const MOST_MEMBERS: usize = 32;
+
 /// Header fields in the order in which they came; names are lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Headers<'a>(pub Vec<(&'a str, &'a str)>);
@@ -24,18 +30,15 @@ impl<'a> Headers<'a> {
 
     /// The members of a comma-separated list field, over all its lines (RFC 9110 section 5.6.1).
     pub fn list(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|member| !member.is_empty())
+        self.all(name).flat_map(|value| value.split(',')).map(trim).filter(|member| !member.is_empty())
     }
+}
 
-    /// The value of a cookie.
-    #[must_use]
-    pub fn cookie(&self, name: &str) -> Option<&'a str> {
-        self.all("cookie")
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
+/// A text without blanks around it: SP and HTAB, and no others (RFC 9110 section 5.6.3). What Unicode takes for blanks are
+/// letters like all others in a field.
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// One change to a header list.
@@ -54,58 +57,52 @@ pub enum Edit {
 /// Changes to a header list, applied in order.
 pub type Edits = Vec<Edit>;
 
-/// Fields of one connection only, which no proxy forwards (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Fields of a client's that go on although applications believe them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LetThrough<'t> {
+    /// By the route's word.
+    pub by_route: &'t [String],
+    /// By which a trusted hop before the router names the subject: under this very name, and no other that reads the same.
+    pub identity: [Option<&'t str>; 2],
+}
 
-/// Fields that only the router may set towards an origin; a client's copies are removed.
-const OURS: [&str; 6] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
-
-/// Prefix of the contract's own fields.
-const CONTRACT: &str = "homing-";
-
-/// Removals that a forwarded request needs: hop-by-hop fields, those that `Connection` names, and spoofed ones.
-#[must_use]
-pub fn strip_request(headers: &Headers<'_>) -> Edits {
-    let mut edits = strip_connection(headers);
-    for (name, _) in &headers.0 {
-        if OURS.contains(name) || name.starts_with(CONTRACT) {
-            edits.push(Edit::Remove((*name).to_owned()));
+impl LetThrough<'_> {
+    fn passes(&self, name: &str) -> bool {
+        let mut identity = self.identity.iter().flatten();
+        match fate(name) {
+            Fate::OfConnection | Fate::Ours => false,
+            Fate::Passes => identity.all(|field| *field == name || !is_same(field, name)),
+            Fate::Believed => identity.any(|field| *field == name) || self.by_route.iter().any(|field| field == name),
         }
     }
+}
+
+/// Removals that a forwarded request needs: fields of the connection, those that `Connection` names, and those that only the
+/// router may set or that applications believe (see [`super::believed`]).
+#[must_use]
+pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>) -> Edits {
+    let gone = headers.0.iter().filter(|(name, _)| !through.passes(name));
+    let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
+    edits.extend(named_by_connection(headers));
     edits
 }
 
 /// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, and the contract's.
 #[must_use]
 pub fn strip_response(headers: &Headers<'_>) -> Edits {
-    let mut edits = strip_connection(headers);
-    for (name, _) in headers.0.iter().filter(|(name, _)| name.starts_with(CONTRACT)) {
-        edits.push(Edit::Remove((*name).to_owned()));
-    }
+    let gone = |name: &str| name.starts_with(CONTRACT) || fate(name) == Fate::OfConnection;
+    let gone = headers.0.iter().filter(|(name, _)| gone(name));
+    let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
+    edits.extend(named_by_connection(headers));
     edits
 }
 
-fn strip_connection(headers: &Headers<'_>) -> Edits {
-    let mut edits = Vec::new();
-    for (name, _) in headers.0.iter().filter(|(name, _)| HOP_BY_HOP.contains(name)) {
-        edits.push(Edit::Remove((*name).to_owned()));
-    }
-    for named in headers.list("connection") {
+/// The fields that are there and that `Connection` names. Of requests longer lists are refused.
+fn named_by_connection(headers: &Headers<'_>) -> impl Iterator<Item = Edit> {
+    headers.list("connection").take(MOST_MEMBERS).filter_map(|named| {
         let there = headers.0.iter().find(|(name, _)| named.eq_ignore_ascii_case(name) && *name != "close");
-        edits.extend(there.map(|(name, _)| Edit::Remove((*name).to_owned())));
-    }
-    edits
+        there.map(|(name, _)| Edit::Remove((*name).to_owned()))
+    })
 }
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
@@ -127,21 +124,36 @@ mod tests {
             ("homing-home", "mars"),
             ("accept", "*/*"),
         ]);
-        let removed: Vec<_> = strip_request(&headers)
-            .into_iter()
-            .map(|edit| match edit {
-                Edit::Remove(name) => name,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(removed, ["connection", "te", "x-private", "homing-home", "homing-home"]);
+        assert_eq!(
+            removed(&headers, &LetThrough::default()),
+            ["connection", "te", "homing-home", "x-private", "homing-home"]
+        );
+    }
+
+    fn removed(headers: &Headers<'_>, through: &LetThrough<'_>) -> Vec<String> {
+        let name = |edit| match edit {
+            Edit::Remove(name) => name,
+            other => panic!("{other:?}"),
+        };
+        strip_request(headers, through).into_iter().map(name).collect()
     }
 
     #[test]
-    fn cookies_are_found_over_several_lines() {
-        let headers = Headers(vec![("cookie", "a=1; b=2"), ("cookie", "c=3")]);
-        assert_eq!(headers.cookie("b"), Some("2"));
-        assert_eq!(headers.cookie("c"), Some("3"));
-        assert_eq!(headers.cookie("d"), None);
+    fn a_route_lets_fields_through_and_identity_under_its_very_name_alone() {
+        let headers = Headers(vec![
+            ("x-http-method-override", "DELETE"),
+            ("x_http_method_override", "DELETE"),
+            ("x-original-url", "/admin"),
+            ("x-forwarded-tenant", "acme"),
+            ("x_forwarded_tenant", "evil"),
+            ("x-org", "acme"),
+            ("x_org", "evil"),
+        ]);
+        let by_route = ["x-http-method-override".to_owned()];
+        let through = LetThrough { by_route: &by_route, identity: [Some("x-forwarded-tenant"), Some("x-org")] };
+        assert_eq!(
+            removed(&headers, &through),
+            ["x_http_method_override", "x-original-url", "x_forwarded_tenant", "x_org"]
+        );
     }
 }

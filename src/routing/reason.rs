@@ -157,6 +157,8 @@ reasons! {
     SessionExpired = "session-expired",
     /// The session cannot be read.
     SessionMalformed = "session-malformed",
+    /// Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.
+    SessionAmbiguous = "session-ambiguous",
     /// A redirect from another host of the application carried pins along.
     SessionCarried = "session-carried",
     /// A pin reaches further ahead than any pin may, and is not believed.

@@ -106,6 +106,21 @@ test("a client's Homing-*, Forwarded and X-Forwarded-* are replaced by ours", as
   assert.match(one("homing-signature"), /^t=\d+;v=[\w-]{43}$/);
 });
 
+test("what an application could believe of a proxy is not the client's to say, however it spells it", async () => {
+  const believed = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix", "x-forwarded-scheme", "x-host", "true-client-ip", "x-cluster-client-ip"];
+  const spelled = [...believed, "x-forwarded-host", "homing-epoch", "homing-subject"].map((name) => name.replaceAll("-", "_"));
+  const names = [...believed, ...spelled, "accept_language", "sec_fetch_site"];
+  const answer = await new Client(router.url, "eu").get("/echo", { headers: Object.fromEntries([...names, "x-own", "api_key"].map((name) => [name, "spoofed"])) });
+  const { one } = seenBy(answer);
+  for (const name of names) assert.equal(one(name), undefined, name);
+  assert.deepEqual([one("x-own"), one("api_key")], ["spoofed", "spoofed"], "what nobody takes for a proxy's word passes");
+});
+
+test("several Cookie lines reach the region as one, without any session", async () => {
+  const { json } = await new Client(router.url, "eu").get("/echo", { headers: { cookie: ["a=1; last=Mon, 01 Jan", "__Host-homing=x; b=2", "__Host-homing=y"] } });
+  assert.deepEqual(json.headers.filter(([name]) => name === "cookie").map(([, value]) => value), ["a=1; last=Mon, 01 Jan; b=2"]);
+});
+
 test("a trace that began before goes on, Via and CDN-Loop grow", async () => {
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const { one } = seenBy(await new Client(router.url, "eu").get("/echo", { headers: { traceparent, via: "1.0 before", "cdn-loop": "other; hops=1" } }));

@@ -5,7 +5,7 @@ import { sentences } from "./reasons.js";
 const COLUMNS = ["Time", "Method", "Path", "Dataset", "Access", "Region", "Reason", "Status", "Attempts", "Cache", "ms"];
 
 // Rules that tell of trouble, even where the request was answered.
-const TROUBLE = /^(failover-|all-regions-|home-down|home-unknown|home-lookup-failed|home-invalid|home-last-known|write-|misdirected|retried|breaker-|last-resort|region-full|retry-budget-|drill-unreachable|lag-over-|deadline-|cache-stale|session-forged|session-malformed|pin-not-believed|internal)/;
+const TROUBLE = /^(failover-|all-regions-|home-down|home-unknown|home-lookup-failed|home-invalid|home-last-known|write-|misdirected|retried|breaker-|last-resort|region-full|retry-budget-|drill-unreachable|lag-over-|deadline-|cache-stale|session-forged|session-malformed|session-ambiguous|pin-not-believed|internal)/;
 
 let entries = new Map();
 let table;

@@ -61,6 +61,7 @@ export const sentences = {
   "session-forged": "The session's signature is not ours.",
   "session-expired": "The session has expired.",
   "session-malformed": "The session cannot be read.",
+  "session-ambiguous": "Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.",
   "session-carried": "A redirect from another host of the application carried pins along.",
   "pin-not-believed": "A pin reaches further ahead than any pin may, and is not believed.",
   "cache-hit": "A fresh copy at the edge satisfies the reader.",

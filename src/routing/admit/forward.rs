@@ -1,21 +1,30 @@
 //! The changes to a request's headers that every attempt needs.
 
+use sha2::{Digest, Sha256};
+
 use super::ROUTER;
 use crate::routing::{
+    cookies::Cookies,
     facts::{Facts, Url},
-    headers::{Edit, Edits, Headers, strip_request},
+    headers::{Edit, Edits, Headers, LetThrough, strip_request},
     intent::CacheUse,
-    session, text,
+    text,
 };
 
-/// Hop-by-hop and spoofed fields go, then ours are set: `Connection` cannot name ours away.
-pub(super) fn edits(facts: &Facts<'_>, url: &Url<'_>, upgrade: bool, cache: &CacheUse) -> Edits {
+/// Fields of the connection and those that applications believe go, then ours are set: `Connection` cannot name ours away.
+pub(super) fn edits(
+    facts: &Facts<'_>,
+    url: &Url<'_>,
+    upgrade: bool,
+    cache: &CacheUse,
+    through: &LetThrough<'_>,
+) -> Edits {
     let headers = &facts.headers;
-    let mut edits = strip_request(headers);
+    let mut edits = strip_request(headers, through);
     if upgrade {
         edits.push(Edit::Set("upgrade", "websocket".to_owned()));
     }
-    edits.extend(without_session_cookie(headers));
+    edits.extend(Cookies::of(headers).edit());
     edits.push(Edit::Set("cdn-loop", appended(headers, "cdn-loop", ROUTER)));
     // RFC 9110 section 7.6.3; what the platform speaks with the client is not told, and 1.1 is the least that it can be.
     edits.push(Edit::Set("via", appended(headers, "via", "1.1 homing")));
@@ -63,30 +72,44 @@ fn appended(headers: &Headers<'_>, name: &str, ours: &str) -> String {
     field
 }
 
-/// The session is between the client and the edge: the origin gets the cookies without it.
-fn without_session_cookie(headers: &Headers<'_>) -> Option<Edit> {
-    headers.cookie(session::COOKIE)?;
-    let pairs = headers.all("cookie").flat_map(|line| line.split(';')).map(str::trim);
-    let others: Vec<_> =
-        pairs.filter(|pair| pair.split_once('=').is_none_or(|(name, _)| name != session::COOKIE)).collect();
-    Some(if others.is_empty() { Edit::Remove("cookie".to_owned()) } else { Edit::Set("cookie", others.join("; ")) })
-}
-
-/// W3C Trace Context: a trace begins here if nobody before began one.
+/// W3C Trace Context: a trace begins here if nobody before began one. The origin, and whom it tells, sees this; what the router
+/// decides by chance it decides by `entropy`, to which nothing leads back from here: SHA-256 has no inverse.
 fn traceparent(entropy: u64) -> String {
-    // SplitMix64's finaliser spreads one number over the three that are needed.
-    let spread = |n: u64| {
-        let mixed = entropy.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) | 1
-    };
+    let hash = Sha256::new().chain_update(b"traceparent").chain_update(entropy.to_be_bytes()).finalize();
+    let number = |at: usize| hash.iter().skip(at).take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     let mut field = String::with_capacity(55);
     field.push_str("00-");
-    text::hex(&mut field, spread(1));
-    text::hex(&mut field, spread(2));
+    text::hex(&mut field, number(0));
+    // Neither part of a name may be all zeros.
+    text::hex(&mut field, number(8) | 1);
     field.push('-');
-    text::hex(&mut field, spread(3));
+    text::hex(&mut field, number(16) | 1);
     field.push_str("-01");
     field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_does_not_tell_what_decides() {
+        // Somebody at an origin takes the trace ids of her own requests and runs the generator back.
+        let unshift = |number: u64, by: u32| (0..64 / by).fold(number, |undone, _| number ^ (undone >> by));
+        let inverse = |number: u64| {
+            // The inverses of SplitMix64's factors modulo 2^64.
+            let number = unshift(number, 31).wrapping_mul(0x3196_42b2_d24d_8ec3);
+            unshift(unshift(number, 27).wrapping_mul(0x96de_1b17_3f11_9089), 30)
+        };
+        let entropy = 0x0123_4567_89ab_cdef;
+        let field = traceparent(entropy);
+        let numbers = [3..19, 19..35, 36..52].map(|place| u64::from_str_radix(&field[place], 16).unwrap());
+        for number in numbers.into_iter().flat_map(|number| [number, number ^ 1]) {
+            for step in 0..4u64 {
+                assert_ne!(inverse(number).wrapping_sub(step.wrapping_mul(0x9e37_79b9_7f4a_7c15)), entropy);
+            }
+            assert_ne!(number, entropy);
+        }
+        assert_ne!(field, traceparent(entropy + 1));
+    }
 }

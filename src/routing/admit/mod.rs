@@ -7,9 +7,10 @@ use std::rc::Rc;
 use super::{
     cache::{Coding, Directives, Fields, Scope},
     clock::Clock,
+    cookies::{Cookies, Named},
     drill::Visitor,
     facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
-    headers::Headers,
+    headers::{Headers, LetThrough, MOST_MEMBERS},
     intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
     near,
     problem::Problem,
@@ -55,7 +56,11 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
     let repeatable = route.is_some_and(|route| route.idempotent) && facts.headers.has("idempotency-key");
     let replay = replay(facts.content, access == Access::Read || dataset.is_some() || repeatable);
-    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache));
+    let through = LetThrough {
+        by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
+        identity: topology.identity().request_fields(),
+    };
+    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache, &through));
     let path_length = path.len();
     let mut target = path;
     let query = arrived.as_ref().map_or(url.query, |(query, _)| Some(query.as_str()).filter(|query| !query.is_empty()));
@@ -102,6 +107,10 @@ fn guard<'a>(facts: &Facts<'a>) -> Result<Url<'a>, Problem> {
     if facts.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
         return Err(Problem::of(Reason::HeadersTooLarge));
     }
+    // Each name is looked for among the fields; nobody honest names so many.
+    if facts.headers.list("connection").nth(MOST_MEMBERS).is_some() {
+        return Err(Problem::of(Reason::HeadersTooLarge));
+    }
     if matches!(facts.method, "GET" | "HEAD") && facts.content != Content::Empty {
         return Err(Problem::of(Reason::BodyOnGet));
     }
@@ -124,16 +133,29 @@ pub fn access_of(method: &str) -> Access {
     if matches!(method, "GET" | "HEAD" | "QUERY") { Access::Read } else { Access::Write }
 }
 
+/// The most cookies of the session's name that are looked at.
+const MOST_SESSIONS: usize = 4;
+
 fn open_session(facts: &Facts<'_>, settings: &Settings) -> (Opened, Carrier) {
-    let (text, carrier) = match facts.headers.get("homing-session") {
-        Some(text) => (Some(text), Carrier::Header),
-        None => (facts.headers.cookie(session::COOKIE), Carrier::Cookie),
-    };
-    let opened = text.map_or_else(
-        || Opened::nothing(Reason::SessionAbsent),
-        |text| session::open(text, &settings.session_keys, facts.now),
-    );
-    (opened, carrier)
+    let open = |text| session::open(text, &settings.session_keys, facts.now);
+    match facts.headers.get("homing-session") {
+        Some(text) => (open(text), Carrier::Header),
+        None => (the_one(Cookies::of(&facts.headers).all(session::COOKIE).map(open)), Carrier::Cookie),
+    }
+}
+
+/// The session that counts, of all that came: the one that is ours. If two are, somebody has slipped one of them in, and
+/// nobody can tell which.
+fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
+    let mut one = all.next().unwrap_or_else(|| Opened::nothing(Reason::SessionAbsent));
+    for other in all.by_ref().take(MOST_SESSIONS - 1) {
+        match (one.verdict, other.verdict) {
+            (Reason::SessionValid, Reason::SessionValid) => return Opened::nothing(Reason::SessionAmbiguous),
+            (_, Reason::SessionValid) => one = other,
+            _ => {}
+        }
+    }
+    if all.next().is_some() { Opened::nothing(Reason::SessionAmbiguous) } else { one }
 }
 
 /// Where a request may say whose it is.
@@ -157,7 +179,10 @@ impl Claim<'_> {
         let name = match topology.identity().source(kind)? {
             IdentitySource::ResponseHeader(_) => return self.session.session.subject.clone(),
             IdentitySource::Header(name) => self.facts.headers.get(name),
-            IdentitySource::Cookie(name) => self.facts.headers.cookie(name),
+            IdentitySource::Cookie(name) => match Cookies::of(&self.facts.headers).named(name) {
+                Named::One(subject) => Some(subject),
+                Named::None | Named::Several => None,
+            },
             IdentitySource::Path(pattern) => pattern.capture(self.path, kind.token()),
             IdentitySource::Host { prefix, suffix } => {
                 self.url.host().strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_suffix(suffix.as_str()))
@@ -212,7 +237,9 @@ fn cache_use(
     let headers: &Headers<'_> = &facts.headers;
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
-    if !Route::is_cached(route, personal) || (personal && !identified) || upgrade {
+    // What a route lets through stands in no key, and would be in a copy for all.
+    let let_through = route.is_some_and(|route| route.allow_request_fields.iter().any(|name| headers.has(name)));
+    if !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
         return CacheUse::Bypass(Reason::CacheBypass);
     }
     let wants = wants(headers);
@@ -240,13 +267,12 @@ fn wants(headers: &Headers<'_>) -> Directives {
 
 fn lookup(headers: &Headers<'_>, method: Method, wants: Directives, personal: bool) -> Lookup {
     let own = |name: &str| headers.get(name).map(str::to_owned);
-    let pairs = headers.all("cookie").flat_map(|line| line.split(';')).map(str::trim).filter(|pair| !pair.is_empty());
     Lookup {
         method,
         coding: Coding::accepted(headers),
         wants,
         authorized: headers.has("authorization"),
-        cookies: pairs.filter(|pair| pair.split('=').next() != Some(session::COOKIE)).count() > 0,
+        cookies: Cookies::of(headers).has_any(),
         conditions: Conditions {
             if_none_match: own("if-none-match"),
             if_modified_since: own("if-modified-since"),

@@ -23,6 +23,15 @@ impl Identity {
         self.hosts.iter().any(|pattern| pattern.matches(host))
     }
 
+    /// The request fields by which a trusted hop before the router names subjects.
+    #[must_use]
+    pub fn request_fields(&self) -> [Option<&str>; 2] {
+        [&self.user, &self.tenant].map(|source| match source {
+            Some(IdentitySource::Header(name)) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// The source of that kind of subject.
     #[must_use]
     pub fn source(&self, kind: SubjectKind) -> Option<&IdentitySource> {

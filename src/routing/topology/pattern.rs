@@ -69,6 +69,12 @@ impl RoutePattern {
         methods && (self.host.is_none() || self.host == other.host) && self.path.covers(&other.path)
     }
 
+    /// The methods that it takes; empty if all.
+    #[must_use]
+    pub fn methods(&self) -> &[String] {
+        &self.methods
+    }
+
     /// The names in the path.
     #[must_use]
     pub fn path(&self) -> &PathPattern {

@@ -25,6 +25,9 @@ pub struct Route {
     pub deadline: Option<Duration>,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.
     pub max_cross_region: Option<Share>,
+    /// Request fields that go on although applications believe them, in lower case (see [`crate::routing::believed`]). A
+    /// request that has one is neither answered from the edge cache nor stored there.
+    pub allow_request_fields: Vec<String>,
 }
 
 impl Route {

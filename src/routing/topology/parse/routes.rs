@@ -1,13 +1,18 @@
 //! `ROUTES`, `ROUTES_2` and on.
 
 use super::{Names, Table, name_of};
-use crate::routing::topology::{
-    Access, Dataset, DatasetId, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
-    error::{Complaints, KeyPath},
-    raw::Raw,
+use crate::routing::{
+    admit::access_of,
+    believed::{Fate, fate, overrides_method},
+    headers::is_token,
+    topology::{
+        Access, Dataset, DatasetId, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
+        error::{Complaints, KeyPath},
+        raw::Raw,
+    },
 };
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "match",
     "dataset",
     "read_after_write",
@@ -17,6 +22,7 @@ const KEYS: [&str; 9] = [
     "cache",
     "deadline",
     "max_cross_region",
+    "allow_request_fields",
 ];
 
 pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Vec<Route> {
@@ -119,6 +125,7 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
         }
     };
     let on_home_down = on_home_down.unwrap_or_default();
+    let allow_request_fields = allowed(table, &pattern, access, log);
     Some(Route {
         pattern,
         dataset,
@@ -129,7 +136,51 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
         cache,
         deadline,
         max_cross_region,
+        allow_request_fields,
     })
+}
+
+/// The fields of `allow_request_fields`, in lower case.
+fn allowed(table: &Table<'_>, pattern: &RoutePattern, access: Option<Access>, log: &mut Complaints) -> Vec<String> {
+    if !table.has("allow_request_fields") {
+        return Vec::new();
+    }
+    let by_method = || match pattern.methods() {
+        [] => true,
+        methods => methods.iter().any(|method| access_of(method) == Access::Read),
+    };
+    let reads = access.map_or_else(by_method, |access| access == Access::Read);
+    let mut allowed = Vec::new();
+    for (text, path) in table.texts("allow_request_fields", log).unwrap_or_default() {
+        let name = text.to_ascii_lowercase();
+        let legal = !name.is_empty() && name.bytes().all(is_token);
+        let found = format!("{text:?}");
+        match fate(&name) {
+            _ if !legal => {
+                let expected = "the name of a request field, such as \"x-http-method-override\"";
+                log.error(&path, found, expected, "use letters, digits and hyphens");
+            }
+            Fate::OfConnection => {
+                let expected = "no field of one connection, which no proxy forwards (RFC 9110 section 7.6.1)";
+                log.error(&path, found, expected, "remove it");
+            }
+            Fate::Ours => {
+                let expected = "a field that is not the router's own to say towards a region";
+                log.error(&path, found, expected, "remove it: a client would speak for the router");
+            }
+            Fate::Passes => {
+                let expected = "a field that clients may not send unless a route allows it";
+                log.error(&path, found, expected, "remove it: it goes on as it is");
+            }
+            Fate::Believed if reads && overrides_method(&name) => {
+                let found = format!("{found} on a route that reads");
+                let expected = "a route that only writes: what is routed as a read could else be a write";
+                log.error(&path, found, expected, "add access = \"write\", or match only methods that write");
+            }
+            Fate::Believed => allowed.push(name),
+        }
+    }
+    allowed
 }
 
 fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
