@@ -58,7 +58,7 @@ thread_local! {
     static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
     static NEXT_ID: Cell<u32> = const { Cell::new(1) };
-    static ENTROPY: Cell<u64> = const { Cell::new(0) };
+    static CHANCE: Cell<Chance> = const { Cell::new(Chance { secret: [0; 2], drawn: 0 }) };
 }
 
 pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
@@ -68,22 +68,30 @@ pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Resul
         Some("problems") => Log::Problems,
         _ => Log::All,
     };
-    let seed = getrandom::u64().map_err(|error| format!("no randomness: {error}"))?;
-    #[allow(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
-    let node = seed as u32;
-    ENTROPY.set(seed);
+    let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
+    CHANCE.set(Chance { secret: [random()?, random()?], drawn: 0 });
+    // Drawn by itself: every origin and operator sees it.
+    let node = getrandom::u32().map_err(|error| format!("no randomness: {error}"))?;
     CLOCK.replace(Clock::new(node));
     ISOLATE.replace(Some(Rc::new(Isolate { settings: Rc::new(settings), log, node })));
     Ok(())
 }
 
-/// A number nobody can guess: SplitMix64 from a random seed, so that one crossing into JavaScript serves for all.
+/// What decides where chance does, of a secret that never leaves: who sees some of these numbers can tell neither it nor the
+/// others (SipHash). Drawn once an isolate, so that a request needs no crossing into JavaScript for it.
+#[derive(Clone, Copy)]
+struct Chance {
+    secret: [u64; 2],
+    drawn: u64,
+}
+
 fn entropy() -> u64 {
-    let next = ENTROPY.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-    ENTROPY.set(next);
-    let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    let mut chance = CHANCE.get();
+    chance.drawn = chance.drawn.wrapping_add(1);
+    CHANCE.set(chance);
+    let mut hasher = DefaultHasher::new();
+    (chance.secret, chance.drawn).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn isolate() -> Option<Rc<Isolate>> {

@@ -17,7 +17,8 @@ pub struct Facts<'a> {
     pub content: Content,
     /// Where the client is.
     pub client: Client<'a>,
-    /// A number nobody can guess, for what needs one (trace ids, jitter).
+    /// A number for what chance decides (jitter, who goes first to a region that returns). It is told to nobody: what leaves, such
+    /// as a trace id, is made of it one way.
     pub entropy: u64,
     /// This isolate's name in clock stamps.
     pub node: u32,

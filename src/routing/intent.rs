@@ -61,7 +61,7 @@ pub struct Intent {
     pub repeatable: bool,
     /// Stamp of a multi-writer write.
     pub clock: Option<String>,
-    /// A number nobody can guess.
+    /// A number for what chance decides; it is told to nobody.
     pub entropy: u64,
 }
 

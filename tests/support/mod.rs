@@ -88,7 +88,7 @@ pub struct World {
     pub memory: Memory,
     /// Whether the look into the edge cache waited for another request.
     pub waited: bool,
-    /// The number that nobody can guess.
+    /// The number by which chance decides.
     pub entropy: u64,
 }
 
