@@ -7,7 +7,7 @@ use super::{
     entry::Variant,
     freshness::Reuse,
     storing::GRACE,
-    vary::selects,
+    vary::Selector,
 };
 use crate::routing::{intent::Lookup, time::Timestamp};
 
@@ -29,9 +29,8 @@ pub enum Judged {
 /// The place of the variant that the request selects: the newest that matches. The client must be able to decode it.
 #[must_use]
 pub fn select(variants: &[Variant<'_>], lookup: &Lookup) -> Option<usize> {
-    variants.iter().position(|variant| {
-        selects(&variant.selecting, variant.kept.get("content-language"), &lookup.fields, lookup.coding)
-    })
+    let selector = Selector::of(&lookup.fields, lookup.coding);
+    variants.iter().position(|variant| selector.selects(&variant.selecting, variant.kept.get("content-language")))
 }
 
 /// What may be done with it for this client.

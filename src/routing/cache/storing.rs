@@ -7,7 +7,7 @@ use super::{
     entry::{KEPT, Kept, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age},
     targeted::TARGETED,
-    vary::{selecting, selecting_names},
+    vary::{Selector, selecting_names},
 };
 use crate::routing::{
     headers::{Edit, Edits, Headers, strip_response},
@@ -33,7 +33,7 @@ pub enum NoStore {
     Control,
     /// It sets a cookie.
     SetCookie,
-    /// No request can select it again (`Vary: *`).
+    /// No request can select it again (`Vary: *`), or it varies by more fields than are compared.
     Vary,
     /// The request was authorised and the response does not say that it is for all.
     Authorization,
@@ -218,7 +218,7 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
     // By their word alone an expired copy may go on; `must-revalidate` is the stronger one.
     let lenient = matches!(reuse, Reuse::Allowed | Reuse::ByWord);
     let variant = Variant {
-        selecting: selecting(names, &lookup.fields, lookup.coding).into(),
+        selecting: Selector::of(&lookup.fields, lookup.coding).selecting(names).into(),
         status,
         made: asked,
         came: now,

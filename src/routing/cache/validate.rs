@@ -1,6 +1,8 @@
 //! Validation: asking the origin whether a stored response still holds, and telling a client that its own does
 //! (RFC 9111 section 4.3, RFC 9110 section 13).
 
+use std::collections::HashSet;
+
 use super::{entry::Variant, freshness::http_date};
 use crate::routing::{
     headers::{Edit, Edits, Headers, strip_response},
@@ -75,18 +77,23 @@ pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Condition
 /// What a 304, or the answer to a HEAD, changes of the stored fields (RFC 9111 section 3.2).
 #[must_use]
 pub fn updates(headers: &Headers<'_>) -> Edits {
-    let gone = strip_response(headers);
-    let stays = |name: &str| {
-        !NOT_UPDATED.contains(&name) && !gone.iter().any(|edit| matches!(edit, Edit::Remove(gone) if gone == name))
-    };
+    let gone: HashSet<_> = strip_response(headers).into_iter().filter_map(removed).collect();
+    let mut seen: HashSet<&str> = HashSet::new();
     let mut edits = Edits::new();
-    for (at, (name, value)) in headers.0.iter().enumerate().filter(|(_, (name, _))| stays(name)) {
-        if !headers.0.iter().take(at).any(|(earlier, _)| earlier == name) {
+    for (name, value) in headers.0.iter().filter(|(name, _)| !NOT_UPDATED.contains(name) && !gone.contains(*name)) {
+        if seen.insert(name) {
             edits.push(Edit::Remove((*name).to_owned()));
         }
         edits.push(Edit::Add((*name).to_owned(), (*value).to_owned()));
     }
     edits
+}
+
+fn removed(edit: Edit) -> Option<String> {
+    match edit {
+        Edit::Remove(name) => Some(name),
+        Edit::Set(..) | Edit::Append(..) | Edit::Add(..) => None,
+    }
 }
 
 /// Whether the answer to a HEAD is about the stored response: each validator and the length that it has must be the same
@@ -124,8 +131,11 @@ fn names_tag(tags: &str, tag: &str) -> bool {
 }
 
 fn same_weakly(one: &str, other: &str) -> bool {
-    let opaque = |tag: &str| -> String { tag.trim().trim_start_matches("W/").to_owned() };
     opaque(one) == opaque(other)
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.trim().trim_start_matches("W/")
 }
 
 #[cfg(test)]

@@ -4,39 +4,57 @@
 //! that the request did not have stands without `=`. Whatever in a value is not plain stands as `%XX`; long values and secret
 //! ones stand as their hash.
 
-use std::fmt::Write;
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt::Write,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::coding::Coding;
-use crate::routing::{headers::Headers, session};
+use crate::routing::{
+    believed::is_same,
+    cookies::Cookies,
+    headers::{Headers, MOST_MEMBERS, trim},
+};
 
 /// Longer values stand as their hash.
 const LONGEST_PLAIN: usize = 96;
 
-/// A request's header fields, kept for the sake of `Vary`: names and values in turn, each ended by a newline.
+/// A request's header fields, kept for the sake of `Vary`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields(String);
+pub struct Fields {
+    /// Names and values in turn, each ended by a newline.
+    text: String,
+    /// What it says of languages, read when somebody asks for the first time.
+    languages: OnceCell<Languages>,
+}
 
 impl Fields {
-    /// The fields of a request.
+    /// The fields of a request. Of its cookies those that the origin gets.
     #[must_use]
     pub fn of(headers: &Headers<'_>) -> Self {
         let mut text = String::with_capacity(headers.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
-        for (name, value) in &headers.0 {
+        let mut add = |name: &str, value: &str| {
             for part in [name, value] {
                 text.push_str(part);
                 text.push('\n');
             }
+        };
+        headers.0.iter().filter(|(name, _)| *name != "cookie").for_each(|(name, value)| add(name, value));
+        let cookies = Cookies::of(headers).of_application();
+        if !cookies.is_empty() {
+            add("cookie", &cookies);
         }
-        Self(text)
+        Self { text, languages: OnceCell::new() }
     }
 
+    /// The lines of a field, under every name that the origin may take for this one.
     fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let mut lines = self.0.split('\n');
+        let mut lines = self.text.split('\n');
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
-            .filter(move |(field, _)| *field == name)
+            .filter(move |(field, _)| is_same(field, name))
             .map(|(_, value)| value)
     }
 
@@ -46,64 +64,91 @@ impl Fields {
             // What the origin was asked for, and so all that it can have chosen by.
             return Some(coding.field().to_owned());
         }
-        let separator = if name == "cookie" { ';' } else { ',' };
-        let mut members = self.all(name).flat_map(|line| line.split(separator)).map(str::trim).peekable();
-        members.peek()?;
+        self.all(name).next()?;
         Some(match name {
-            "accept-language" => normal_languages(members),
-            // The origin never saw the session.
-            "cookie" => joined(members.filter(|pair| pair.split('=').next() != Some(session::COOKIE))),
-            _ => joined(members),
+            "accept-language" => self.languages().normal.clone(),
+            "cookie" => self.all(name).collect(),
+            _ => joined(self.all(name)),
         })
-        .filter(|value| name != "cookie" || !value.is_empty())
+    }
+
+    fn languages(&self) -> &Languages {
+        self.languages.get_or_init(|| Languages::of(&joined(self.all("accept-language"))))
     }
 }
 
-/// The names of a response's selecting fields, sorted. None: nothing that a request says can select it again (`*`).
+/// The names of a response's selecting fields, sorted. None: nothing that a request says can select it again (`*`), or there
+/// are more than anybody needs, and each look at the copy would cost as much.
 #[must_use]
 pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
-    let mut names: Vec<_> = headers.list("vary").map(str::to_ascii_lowercase).collect();
+    let mut names: Vec<_> = headers.list("vary").take(MOST_MEMBERS + 1).map(str::to_ascii_lowercase).collect();
+    if names.len() > MOST_MEMBERS || names.iter().any(|name| name == "*") {
+        return None;
+    }
     names.sort_unstable();
     names.dedup();
-    names.iter().all(|name| name != "*").then_some(names)
+    Some(names)
 }
 
-/// The selecting fields of that name with the request's values, as they stand in metadata.
-#[must_use]
-pub fn selecting(names: &[String], fields: &Fields, coding: Coding) -> String {
-    let mut text = String::new();
-    for name in names {
-        if !text.is_empty() {
-            text.push('&');
+/// What a request selects by. A field is brought into its normal form once, however many variants are compared with it.
+pub struct Selector<'f> {
+    fields: &'f Fields,
+    coding: Coding,
+    /// Names, and how they stand in metadata with the request's values.
+    seen: RefCell<Vec<(String, String)>>,
+}
+
+impl<'f> Selector<'f> {
+    /// That of a request.
+    #[must_use]
+    pub fn of(fields: &'f Fields, coding: Coding) -> Self {
+        Self { fields, coding, seen: RefCell::default() }
+    }
+
+    /// The selecting fields of that name with the request's values, as they stand in metadata.
+    #[must_use]
+    pub fn selecting(&self, names: &[String]) -> String {
+        let each = names.iter().map(|name| self.with(name, str::to_owned));
+        each.fold(String::new(), |mut text, one| {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(&one);
+            text
+        })
+    }
+
+    /// Whether the request selects the variant that was stored with these selecting fields, in that language.
+    #[must_use]
+    pub fn selects(&self, stored: &str, language: Option<&str>) -> bool {
+        stored.is_empty()
+            || stored.split('&').all(|stored| {
+                let (name, _) = stored.split_once('=').unwrap_or((stored, ""));
+                self.with(name, |asked| asked == stored)
+                    || (name == "accept-language" && self.fields.languages().prefer(language))
+            })
+    }
+
+    /// Calls `what` with a name and the request's value, as they stand in metadata.
+    fn with<T>(&self, name: &str, what: impl FnOnce(&str) -> T) -> T {
+        let mut seen = self.seen.borrow_mut();
+        if let Some((_, text)) = seen.iter().find(|(known, _)| known == name) {
+            return what(text);
         }
-        text.push_str(name);
-        if let Some(value) = fields.normal(name, coding) {
+        let mut text = name.to_owned();
+        if let Some(value) = self.fields.normal(name, self.coding) {
             text.push('=');
             plain_or_hashed(&mut text, name, &value);
         }
+        let result = what(&text);
+        seen.push((name.to_owned(), text));
+        result
     }
-    text
 }
 
-/// Whether a request selects the variant that was stored with these selecting fields.
-#[must_use]
-pub fn selects(stored: &str, language: Option<&str>, fields: &Fields, coding: Coding) -> bool {
-    if stored.is_empty() {
-        return true;
-    }
-    stored.split('&').all(|stored| {
-        let (name, _) = stored.split_once('=').unwrap_or((stored, ""));
-        let mut asked = name.to_owned();
-        if let Some(value) = fields.normal(name, coding) {
-            asked.push('=');
-            plain_or_hashed(&mut asked, name, &value);
-        }
-        asked == stored || (name == "accept-language" && is_favourite(language, fields))
-    })
-}
-
-fn joined<'a>(members: impl Iterator<Item = &'a str>) -> String {
-    members.fold(String::new(), |mut all, member| {
+/// Lines as one, without blanks around commas.
+fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.flat_map(|line| line.split(',')).map(trim).fold(String::new(), |mut all, member| {
         if !all.is_empty() {
             all.push_str(", ");
         }
@@ -112,14 +157,52 @@ fn joined<'a>(members: impl Iterator<Item = &'a str>) -> String {
     })
 }
 
+/// What a request says of languages (RFC 9110 section 12.5.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Languages {
+    /// The ranges with their weights, the most wanted first; of more than anybody speaks, the hash of the field as it stands.
+    normal: String,
+    /// The range that is wanted more than every other, in lower case.
+    favourite: Option<String>,
+}
+
+impl Languages {
+    fn of(field: &str) -> Self {
+        #[cfg(test)]
+        tests::READ.with(|read| read.set(read.get() + 1));
+        if field.split(',').nth(MOST_MEMBERS).is_some() {
+            let normal = format!("#{}", URL_SAFE_NO_PAD.encode(Sha256::digest(field)));
+            return Self { normal, favourite: None };
+        }
+        let ranges = languages(field.split(','));
+        // Writing to a String cannot fail, here and below.
+        let normal = ranges.iter().fold(String::new(), |mut all, (weight, range)| {
+            let _ = write!(all, "{range}:{weight},");
+            all
+        });
+        let favourite = match (ranges.first(), ranges.get(1)) {
+            (Some((best, range)), second) if second.is_none_or(|(next, _)| next < best) => Some(range.clone()),
+            _ => None,
+        };
+        Self { normal, favourite }
+    }
+
+    /// Whether that language is wanted most of all. An origin that has it, as it has shown, can choose no better (RFC 9111
+    /// section 4.1 allows matching by what is known of the field's meaning).
+    fn prefer(&self, language: Option<&str>) -> bool {
+        let Some((language, favourite)) = language.zip(self.favourite.as_deref()) else { return false };
+        trim(language).eq_ignore_ascii_case(favourite)
+    }
+}
+
 /// Language ranges with their weights in thousandths, the most wanted first, equals in alphabetical order
 /// (RFC 9110 section 12.5.4); what is refused by a weight of zero is left out.
 fn languages<'a>(members: impl Iterator<Item = &'a str>) -> Vec<(u16, String)> {
     let mut ranges: Vec<_> = members
         .filter_map(|member| {
             let (range, weight) = member.split_once(';').unwrap_or((member, ""));
-            let weight = weight.trim().strip_prefix("q=").map_or(Some(1000), thousandths)?;
-            let range = range.trim().to_ascii_lowercase();
+            let weight = trim(weight).strip_prefix("q=").map_or(Some(1000), thousandths)?;
+            let range = trim(range).to_ascii_lowercase();
             (weight > 0 && !range.is_empty()).then_some((1000 - weight.min(1000), range))
         })
         .collect();
@@ -128,31 +211,9 @@ fn languages<'a>(members: impl Iterator<Item = &'a str>) -> Vec<(u16, String)> {
 }
 
 fn thousandths(weight: &str) -> Option<u16> {
-    let weight: f32 = weight.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
+    let weight: f32 = trim(weight).parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and 1000")]
     Some((weight * 1000.0).round() as u16)
-}
-
-fn normal_languages<'a>(members: impl Iterator<Item = &'a str>) -> String {
-    languages(members).into_iter().fold(String::new(), |mut all, (weight, range)| {
-        // Writing to a String cannot fail.
-        let _ = write!(all, "{range}:{weight},");
-        all
-    })
-}
-
-/// Whether the stored language is the one that the request wants most of all. An origin that has it, as it has shown, can
-/// choose no better (RFC 9111 section 4.1 allows matching by what is known of the field's meaning).
-fn is_favourite(language: Option<&str>, fields: &Fields) -> bool {
-    let Some(language) = language else { return false };
-    let ranges = languages(fields.all("accept-language").flat_map(|line| line.split(',')));
-    let mut ranges = ranges.iter();
-    match (ranges.next(), ranges.next()) {
-        (Some((best, range)), second) => {
-            second.is_none_or(|(next, _)| next < best) && language.trim().eq_ignore_ascii_case(range)
-        }
-        (None, _) => false,
-    }
 }
 
 fn plain_or_hashed(text: &mut String, name: &str, value: &str) {
@@ -172,6 +233,8 @@ fn plain_or_hashed(text: &mut String, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn fields(of: &[(&str, &str)]) -> Fields {
@@ -180,6 +243,19 @@ mod tests {
 
     fn names(vary: &[&str]) -> Option<Vec<String>> {
         selecting_names(&Headers(vary.iter().map(|line| ("vary", *line)).collect()))
+    }
+
+    thread_local! {
+        /// How often languages were read.
+        pub(super) static READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn selecting(names: &[String], fields: &Fields, coding: Coding) -> String {
+        Selector::of(fields, coding).selecting(names)
+    }
+
+    fn selects(stored: &str, language: Option<&str>, fields: &Fields, coding: Coding) -> bool {
+        Selector::of(fields, coding).selects(stored, language)
     }
 
     /// Whether what was stored for one request is selected by another.
@@ -240,5 +316,39 @@ mod tests {
             selecting(&["accept-encoding".to_owned()], &fields(&[("accept-encoding", "gzip, zstd")]), Coding::Gzip);
         assert!(selects(&stored, None, &fields(&[("accept-encoding", "gzip")]), Coding::Gzip));
         assert!(!selects(&stored, None, &fields(&[]), Coding::Identity));
+    }
+
+    #[test]
+    fn thirty_thousand_bytes_of_languages_are_read_once() {
+        // A client sends 15,000 ranges at a resource with eight variants by language: what it costs must not grow with either.
+        let many = vec!["aa"; 10_000].join(",");
+        let asked = fields(&[("accept-language", &many)]);
+        READ.set(0);
+        for _ in 0..2 {
+            let selector = Selector::of(&asked, Coding::Gzip);
+            for language in ["de", "en", "fr", "it", "es", "pt", "nl", "aa"] {
+                assert!(!selector.selects(&format!("accept-language={language}:1000,"), Some(language)));
+            }
+            let names = ["accept-language".to_owned()];
+            assert_eq!(selector.selecting(&names).len(), "accept-language=#".len() + 43 + 2, "a hash, and no list");
+        }
+        assert_eq!(READ.get(), 1);
+        assert!(same("Accept-Language", &[("accept-language", &many)], &[("accept-language", &many)]));
+        assert!(!same("Accept-Language", &[("accept-language", &many)], &[("accept-language", &many[3..])]));
+    }
+
+    #[test]
+    fn a_response_that_varies_by_everything_is_not_stored() {
+        let names_of = |count: usize| (0..count).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+        assert!(names(&[&names_of(MOST_MEMBERS)]).is_some());
+        assert_eq!(names(&[&names_of(MOST_MEMBERS + 1)]), None);
+        assert_eq!(names(&[&"a,".repeat(10_000)]), None);
+    }
+
+    #[test]
+    fn another_spelling_of_a_selecting_field_selects() {
+        // WSGI and its like join `X-Theme` and `X_Theme`, so a copy made with the one must not answer who sent neither.
+        assert!(!same("X-Theme", &[("x_theme", "evil")], &[]));
+        assert!(!same("X-Theme", &[("x-theme", "a"), ("x_theme", "b")], &[("x-theme", "a")]));
     }
 }

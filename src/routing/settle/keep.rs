@@ -6,7 +6,7 @@ use crate::routing::{
     cache::{
         CacheKey, ENTRY, Held, NoStore, Storing, Variant, entry, select, storing,
         validate::{same_representation, updates},
-        vary::selects,
+        vary::Selector,
     },
     copies,
     headers::{Edit, Edits, Headers},
@@ -191,12 +191,13 @@ fn stays(name: &str, new: &Headers<'_>) -> bool {
 /// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
 /// new one answers all, and nothing else would be found.
 fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
+    let selector = Selector::of(&lookup.fields, lookup.coding);
     let goes_on = |old: &Variant<'_>| {
         let language = old.kept.get("content-language");
         !new.selecting.is_empty()
             && !old.selecting.is_empty()
             && old.selecting != new.selecting
-            && !selects(&old.selecting, language, &lookup.fields, lookup.coding)
+            && !selector.selects(&old.selecting, language)
             && (old.has_validator() || select::survives(old, &lookup.wants, now))
     };
     let variants = held.variants();

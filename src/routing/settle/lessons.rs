@@ -10,7 +10,7 @@ use crate::routing::{
     plan::copy_of,
     position::{Stated, Unusable, stated},
     reason::Reason,
-    topology::{Access, Rule},
+    topology::{Access, MAX_REGIONS, Rule},
 };
 
 impl Ending<'_> {
@@ -72,7 +72,7 @@ impl Ending<'_> {
     pub(super) fn learn_lags(&mut self, answer: &Answer<'_>) {
         let Some(region) = self.region else { return };
         let topology = self.view.topology();
-        let lags = answer.headers.list("homing-lag").filter_map(|pair| {
+        let lags = answer.headers.list("homing-lag").take(MAX_REGIONS).filter_map(|pair| {
             let (source, lag) = pair.split_once('=')?;
             let source = topology.region_named(source.trim()).filter(|source| *source != region)?;
             Some(Lesson::Lag { region, source, lag: Duration::from_millis(lag.trim().parse().ok()?) })
