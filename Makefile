@@ -6,9 +6,10 @@ SEEDS ?= 20000
 STATES ?= 5000000
 SECONDS ?= 60
 SEED ?= 1
+RUNTIME ?= miniflare
 CARGO_QUIET := cargo --quiet
 
-.PHONY: help setup worker build dev test test-postgres chaos simulate model lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test e2e test-postgres chaos simulate model lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +29,10 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 
 test: setup      ## set up, lint, every test
 	@scripts/test.sh
+
+e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare; FILES="tests/e2e/cache.test.mjs" for some
+	@scripts/build.sh test
+	@scripts/test-e2e.sh $(RUNTIME) $(FILES)
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
 	@scripts/test-postgres.sh

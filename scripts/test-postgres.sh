@@ -42,4 +42,4 @@ fi
 node_modules/.bin/node tests/postgres/beside.mjs cargo test --quiet -p homing-origin --features postgres --test postgres
 cargo build --quiet -p history
 cargo build --quiet -p homing-origin --example postgres --features axum,postgres
-exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 --test-timeout=120000 'tests/postgres/*.test.mjs'
+exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 --test-timeout=120000 --test-force-exit 'tests/postgres/*.test.mjs'

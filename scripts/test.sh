@@ -32,7 +32,8 @@ step "cargo test" cargo test --quiet --workspace
 step "build" scripts/build.sh
 step "build with a planted panic" scripts/build.sh test
 step "demo regions" cargo build --quiet -p demo-region
-step "end to end" node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 'tests/e2e/*.test.mjs'
+step "end to end, in miniflare" scripts/test-e2e.sh miniflare
+step "end to end, in plain workerd" scripts/test-e2e.sh workerd
 step "real PostgreSQL" scripts/test-postgres.sh
 step "wrangler deploy --dry-run" env CI=1 WRANGLER_SEND_METRICS=false \
   node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run

@@ -1,4 +1,5 @@
-// What the end-to-end tests and `make dev` stand on: region processes and the router in workerd, over real sockets.
+// What the end-to-end tests and `make dev` stand on: region processes and the router in workerd, over real sockets. RUNTIME=workerd runs
+// the router in plain workerd, as the platform does, in place of miniflare, whose front parses URLs and recodes bodies before the Worker.
 import { execFile, spawn } from "node:child_process";
 import { createHash, createHmac } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -7,13 +8,25 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Miniflare } from "miniflare";
 import { parse } from "smol-toml";
 import { all as allMoods, moodyStore } from "./moody.mjs";
+import { freePort } from "./ports.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const wrangler = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
 const binary = join(root, "target/debug/demo-region");
+
+/** In which of the two the router runs here. */
+export const runtime = process.env.RUNTIME || "miniflare";
+const { start: startRuntime } = await import({ miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail());
+/** Where clients are, unless they say so: near Frankfurt. */
+const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
+/** What the platform's front, which plain workerd has none of, says of a client. */
+const FRONT = runtime === "workerd" ? { "mf-cf-blob": JSON.stringify(CF), "cf-connecting-ip": "127.0.0.1" } : {};
+
+function fail() {
+  throw new Error(`RUNTIME is ${JSON.stringify(runtime)}; it can be "miniflare" or "workerd"`);
+}
 
 const started = new Set();
 
@@ -41,23 +54,6 @@ export async function waitUntil(condition, what = String(condition), patience = 
   }
 }
 
-/** Two free ports, 1000 apart, for a region and its control address. */
-async function freePort() {
-  const listens = (port) =>
-    new Promise((resolve) => {
-      const server = net.createServer().once("error", () => resolve(0));
-      server.listen(port, "127.0.0.1", () => {
-        const { port: got } = server.address();
-        server.close(() => resolve(got));
-      });
-    });
-  for (;;) {
-    // Below the ports that the system gives to outgoing connections, which could take it while a region is dead.
-    const port = 20_000 + Math.floor(Math.random() * 11_000);
-    if ((await listens(port)) && (await listens(port + 1000))) return port;
-  }
-}
-
 export class Region {
   constructor(name, port, data, args = []) {
     Object.assign(this, { name, port, data, args, url: `http://127.0.0.1:${port}`, controlUrl: `http://127.0.0.1:${port + 1000}` });
@@ -65,16 +61,17 @@ export class Region {
 
   async start(stdio = "ignore") {
     this.child = spawn(binary, ["--name", this.name, "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...this.args], { stdio });
-    this.exited = new Promise((resolve) => this.child.once("exit", resolve));
+    this.exited = new Promise((resolve) => this.child.once("exit", resolve).once("error", resolve));
     let gone = false;
     this.exited.then(() => (gone = true));
     await waitUntil(async () => {
-      if (gone) throw new Error(`region ${this.name} ended at once; is port ${this.port} or ${this.port + 1000} taken?`);
+      if (gone) return true;
       // Somebody else's region, on a port that was free a moment ago, is not this one.
       const { region } = await (await fetch(`${this.url}/.well-known/homing`)).json();
       if (region !== this.name) throw new Error(`another region answers on port ${this.port}: ${region}`);
       return true;
     }, `region ${this.name} answers`);
+    if (gone) throw new Error(`region ${this.name} ended at once; is port ${this.port} or ${this.port + 1000} taken?`);
     return this;
   }
 
@@ -96,12 +93,13 @@ export class Region {
   }
 
   async kill() {
-    this.child.kill("SIGKILL");
+    this.child?.kill("SIGKILL");
     await this.exited;
   }
 }
 
-/** Starts the regions us, eu and ap; `link(from, to, url)` may give another URL by which one of them reaches another. */
+/** Starts the regions us, eu and ap, with arguments (of each, or `args(name)`); `link(from, to, url)` may give another URL by which one
+ *  of them reaches another. */
 export async function startRegions({ ports, args = [], stdio, link = (from, to, url) => url } = {}) {
   const data = mkdtempSync(join(tmpdir(), "homing-"));
   const names = Object.keys(wrangler.vars.REGIONS);
@@ -109,20 +107,21 @@ export async function startRegions({ ports, args = [], stdio, link = (from, to, 
   for (const [at, name] of names.entries()) places[name] = ports?.[at] ?? (await freePort());
   const peer = async (name, to) => ["--peer", `${to}=${await link(name, to, `http://127.0.0.1:${places[to]}`)}`];
   const peers = async (name) => (await Promise.all(names.filter((to) => to !== name).map((to) => peer(name, to)))).flat();
-  const regions = await Promise.all(names.map(async (name) => new Region(name, places[name], data, [...(await peers(name)), ...args])));
-  await Promise.all(regions.map((region) => region.start(stdio)));
-  const all = Object.fromEntries(regions.map((region) => [region.name, region]));
+  const regions = await Promise.all(names.map(async (name) => new Region(name, places[name], data, [...(await peers(name)), ...(typeof args === "function" ? args(name) : args)])));
   const stop = async () => {
     started.delete(stop);
     await Promise.all(regions.map((region) => region.kill()));
     rmSync(data, { recursive: true, force: true });
   };
+  // Before any of them runs: one that fails to start must not leave the others behind.
   started.add(stop);
   // Miniflare ends the process itself on a signal, so the regions must go with the process and not only by `stop`.
   process.once("exit", () => {
     for (const region of regions) region.child?.kill("SIGKILL");
     rmSync(data, { recursive: true, force: true });
   });
+  await Promise.all(regions.map((region) => region.start(stdio)));
+  const all = Object.fromEntries(regions.map((region) => [region.name, region]));
   Object.defineProperty(all, "stop", { value: stop });
   Object.defineProperty(all, "heal", { value: () => Promise.all(regions.map((region) => region.control({ mode: "ok", paths: [], lag_ms: 0, cut: [] }))) });
   return all;
@@ -145,63 +144,66 @@ export function topology(regions, change = (vars) => vars) {
   return change(vars) ?? vars;
 }
 
-/** The Durable Objects, as wrangler.toml binds them. */
-const objects = Object.fromEntries(wrangler.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }]));
+/** The Durable Objects, as wrangler.toml binds them; which of them a moody store stands in for. */
+const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => ({ name, className: class_name, moody: ["DIRECTORY", "AUTHORITY"].includes(name) }));
 
 /** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods. */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, handleLog } = {}) {
-  const router = {
-    name: "router",
-    modules: [
-      { type: "ESModule", path: join(root, build, "worker.mjs") },
-      { type: "CompiledWasm", path: join(root, build, "homing_bg.wasm") },
-      { type: "CompiledWasm", path: join(root, build, "operators_bg.wasm") },
-    ],
-    modulesRoot: join(root, build),
-    compatibilityDate: wrangler.compatibility_date,
-    compatibilityFlags: wrangler.compatibility_flags,
-    // Where a test counts what regions see, nobody else may ask them.
-    bindings: { ...vars, PROBES: "off", ...bindings },
-    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
-    durableObjects: kv === "moody" ? { ...objects, DIRECTORY: { className: "Directory", scriptName: "moody-store" }, AUTHORITY: { className: "Authority", scriptName: "moody-store" } } : objects,
-    assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
-  };
-  const store = { name: "moody-store", modules: true, script: moodyStore, compatibilityDate: wrangler.compatibility_date, durableObjects: { DIRECTORY: { className: "Directory", useSQLite: true }, AUTHORITY: { className: "Authority", useSQLite: true } } };
-  // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
-  const remote = Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName: "router" }]));
-  const door = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
-  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: remote }));
-  const miniflare = new Miniflare({
-    host: "127.0.0.1",
-    port,
-    handleRuntimeStdio: handleLog ?? ((out, err) => (out.resume(), err.resume())),
-    cf: { latitude: "50.1", longitude: "8.7", continent: "EU" },
-    workers: kv === "moody" ? [router, store] : [router, ...others],
-  });
+  // Where a test counts what regions see, nobody else may ask them.
+  const all = { ...vars, PROBES: "off", ...bindings };
+  const options = { root, build, edges, kv, vars: all, objects, store: moodyStore, wrangler, port, cf: CF, front: FRONT };
+  const router = await startRuntime({ ...options, handleLog: handleLog ?? ((out, err) => (out.resume(), err.resume())) });
   const stop = async () => {
     started.delete(stop);
-    await miniflare.dispose();
+    await router.stop();
   };
   started.add(stop);
-  const url = await miniflare.ready;
+  const [url] = router.doors;
   return {
     url,
     /** Where each edge listens; the first is `url`. */
-    doors: [url, ...(await Promise.all(others.map(({ name }) => miniflare.unsafeGetDirectURL(name))))],
+    doors: router.doors,
     stop,
-    homes: () => miniflare.getKVNamespace("HOMES", "router"),
+    /** The first edge's home store, from outside. */
+    homes: router.homes,
     /** A request to the edge of that number; the first is 1, which also listens at `url`. */
-    at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
+    at: router.at,
     /** The mood of a moody store: ok, slow or fails; or those of its parts, `{ kv: "slow" }`. */
-    mood: async (mood) => (await miniflare.getWorker("moody-store")).fetch("http://store/", { method: "POST", body: JSON.stringify(typeof mood === "string" ? allMoods(mood) : mood) }),
+    mood: (mood) => router.askStore({ method: "POST", body: JSON.stringify(typeof mood === "string" ? allMoods(mood) : mood) }),
     /** The homes that a moody directory has assigned. */
-    assigned: async () => (await (await miniflare.getWorker("moody-store")).fetch("http://store/")).json(),
+    assigned: async () => (await router.askStore()).json(),
     snapshot: async () => (await fetch(new URL("/_homing/api/snapshot", url))).json(),
     /** The latest decision about that path. */
     decision: async function (path) {
       return waitUntil(async () => (await this.snapshot()).decisions.find((decision) => decision.path === path), `a decision about ${path}`);
     },
   };
+}
+
+/** Sends an HTTP/1.1 request as these bytes, as no client of good manners would write it; resolves to the answer, taken apart. Nobody
+ *  between here and the router mends it in plain workerd; miniflare's front does. `lines` are the request line and the fields after it. */
+export function sendRaw(url, lines, body = "") {
+  const { hostname, port, host } = new URL(url);
+  const fields = lines.some((line) => /^host:/i.test(line)) ? lines : [lines[0], `Host: ${host}`, ...lines.slice(1)];
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(Number(port), hostname);
+    const chunks = [];
+    socket.on("error", reject).on("data", (chunk) => chunks.push(chunk));
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`no answer to ${lines[0]} within 20 s`)));
+    socket.on("end", () => {
+      const text = Buffer.concat(chunks).toString("latin1");
+      const end = text.indexOf("\r\n\r\n");
+      const [first = "", ...rest] = text.slice(0, end).split("\r\n");
+      const headers = {};
+      for (const line of rest) {
+        const name = line.slice(0, line.indexOf(":")).toLowerCase();
+        headers[name] = [headers[name], line.slice(line.indexOf(":") + 1).trim()].filter((value) => value !== undefined).join(", ");
+      }
+      resolve({ status: Number(first.split(" ")[1]), headers, text: text.slice(end + 4) });
+    });
+    const front = Object.entries(FRONT).map(([name, value]) => `${name}: ${value}`);
+    socket.end(Buffer.concat([Buffer.from([...fields, ...front, "Connection: close", "", ""].join("\r\n")), Buffer.from(body)]));
+  });
 }
 
 /** Runs `homing` with these variables; resolves to its exit status, its JSON where it speaks JSON, and what it said. */
@@ -231,7 +233,7 @@ export function seal(secret, { subject = "-", home = "-", epoch = 0, issued = Da
 export class Client {
   constructor(url, near, headers = {}) {
     this.url = url;
-    this.headers = { ...(near ? { "homing-dev-near": near } : {}), ...headers };
+    this.headers = { ...FRONT, ...(near ? { "homing-dev-near": near } : {}), ...headers };
     this.cookies = new Map();
   }
 

@@ -2,12 +2,12 @@
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { appendFileSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { waitUntil } from "../e2e/harness.mjs";
+import { freePort } from "../e2e/ports.mjs";
 
 const running = new Set();
 
@@ -42,15 +42,6 @@ function unprivileged() {
     } catch {}
   }
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody to run it as");
-}
-
-/** Free ports, all held at once while they are looked for, so that they differ. */
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  await Promise.all(servers.map((server) => new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve))));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 const SETTINGS = {
@@ -209,7 +200,7 @@ class Cluster {
 
   async start(names) {
     if (this.user.uid !== undefined) chownSync(this.scratch, this.user.uid, this.user.gid);
-    const ports = await freePorts(names.length);
+    const ports = await Promise.all(names.map(freePort));
     this.nodes = names.map((name, at) => new Node(this, name, ports[at]));
     for (const node of this.nodes) this[node.name] = node;
     const [primary, ...standbys] = this.nodes;

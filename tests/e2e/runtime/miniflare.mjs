@@ -1,0 +1,44 @@
+// The router in miniflare, which `wrangler dev` stands on.
+import { join } from "node:path";
+import { Miniflare } from "miniflare";
+
+/** Starts it; resolves to what differs between the runtimes. */
+export async function start({ root, build, edges, kv, vars, objects, store, wrangler, port, handleLog, cf }) {
+  const bound = Object.fromEntries(objects.map(({ name, className }) => [name, { className, useSQLite: true }]));
+  const moods = Object.fromEntries(objects.filter(({ moody }) => moody).map(({ name }) => [name, bound[name]]));
+  const elsewhere = (objects, scriptName) => Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName }]));
+  const router = {
+    name: "router",
+    modules: [
+      { type: "ESModule", path: join(root, build, "worker.mjs") },
+      { type: "CompiledWasm", path: join(root, build, "homing_bg.wasm") },
+      { type: "CompiledWasm", path: join(root, build, "operators_bg.wasm") },
+    ],
+    modulesRoot: join(root, build),
+    compatibilityDate: wrangler.compatibility_date,
+    compatibilityFlags: wrangler.compatibility_flags,
+    bindings: vars,
+    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
+    durableObjects: kv === "moody" ? { ...bound, ...elsewhere(moods, "moody-store") } : bound,
+    assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
+  };
+  const moody = { name: "moody-store", modules: true, script: store, compatibilityDate: wrangler.compatibility_date, durableObjects: moods };
+  // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
+  const door = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
+  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: elsewhere(bound, "router") }));
+  const miniflare = new Miniflare({ host: "127.0.0.1", port, handleRuntimeStdio: handleLog, cf, workers: kv === "moody" ? [router, moody] : [router, ...others] });
+  const stop = () => miniflare.dispose();
+  try {
+    const url = await miniflare.ready;
+    return {
+      doors: [url, ...(await Promise.all(others.map(({ name }) => miniflare.unsafeGetDirectURL(name))))],
+      stop,
+      homes: () => miniflare.getKVNamespace("HOMES", "router"),
+      at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
+      askStore: async (init) => (await miniflare.getWorker("moody-store")).fetch("http://store/", init),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

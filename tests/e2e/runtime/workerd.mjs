@@ -1,0 +1,120 @@
+// The router in plain workerd, as the platform runs it: no front parses URLs, recodes bodies or joins fields before the Worker sees them.
+// One process holds all edges; each has an isolate, a KV namespace (kv.mjs) and a cache (cache.mjs) of its own.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import workerd from "workerd";
+import { cacheServer } from "./cache.mjs";
+
+const text = (value) => JSON.stringify(String(value));
+const list = (items) => `[${items.join(", ")}]`;
+const named = (name, what) => `(name = ${text(name)}, ${what})`;
+const variable = ([name, value]) => named(name, typeof value === "string" ? `text = ${text(value)}` : `json = ${text(JSON.stringify(value))}`);
+
+/** A Worker as a service; `objects` are the classes of the Durable Objects that live in it. They have SQL on disk only. */
+function worker(name, { modules, bindings = [], objects = [], flags = [], cache }, { compatibility_date: date }) {
+  const namespaces = objects.map((object) => `(className = ${text(object)}, uniqueKey = ${text(object)}, enableSql = true)`);
+  const stored = objects.length ? `, durableObjectNamespaces = ${list(namespaces)}, durableObjectStorage = (localDisk = "objects")` : "";
+  const cached = cache ? `, cacheApiOutbound = ${text(cache)}` : "";
+  return named(name, `worker = (modules = ${list(modules)}, bindings = ${list(bindings)}, compatibilityDate = ${text(date)}, compatibilityFlags = ${list(flags.map(text))}${stored}${cached})`);
+}
+
+const embedded = (path) => [named("worker", `esModule = embed ${text(path)}`)];
+
+/** Workerd's configuration for these edges, whose names are `names`. */
+function configuration({ root, build, names, kv, vars, objects, store, wrangler, port, folder, caches }) {
+  const moody = objects.filter((object) => kv === "moody" && object.moody).map(({ className }) => className);
+  const mine = objects.map(({ className }) => className).filter((name) => !moody.includes(name));
+  const modules = [named("worker.mjs", `esModule = embed "/${build}/worker.mjs"`), ...["homing_bg.wasm", "operators_bg.wasm"].map((file) => named(file, `wasm = embed "/${build}/${file}"`))];
+  const homes = (at) => (kv === "moody" ? [`(name = "HOMES", service = "moody-store")`] : kv ? [`(name = "HOMES", kvNamespace = "homes-${at + 1}")`] : []);
+  // Another edge has the same Durable Objects, and a home store to which nothing has come through yet.
+  const bound = (at) => ({ name, className }) => {
+    const where = moody.includes(className) ? "moody-store" : at > 0 ? "router" : undefined;
+    return named(name, `durableObjectNamespace = ${where ? `(className = ${text(className)}, serviceName = ${text(where)})` : text(className)}`);
+  };
+  const edge = (name, at) => {
+    const bindings = [...Object.entries(vars).map(variable), ...homes(at), ...objects.map(bound(at)), `(name = "ASSETS", service = "assets")`];
+    return worker(name, { modules, bindings, objects: at === 0 ? mine : [], flags: wrangler.compatibility_flags, cache: `cache-${at + 1}` }, wrangler);
+  };
+  const services = [
+    ...names.map(edge),
+    ...caches.map((port, at) => named(`cache-${at + 1}`, `external = (address = "127.0.0.1:${port}", http = ())`)),
+    ...(kv === true ? names.map((_, at) => worker(`homes-${at + 1}`, { modules: embedded("/tests/e2e/runtime/kv.mjs") }, wrangler)) : []),
+    ...(kv === "moody" ? [worker("moody-store", { modules: [named("worker", `esModule = ${text(store)}`)], objects: moody }, wrangler)] : []),
+    worker("assets", { modules: embedded("/tests/e2e/runtime/assets.mjs"), bindings: [`(name = "FILES", service = "files")`] }, wrangler),
+    named("files", `disk = (path = ${text(join(root, wrangler.assets.directory))})`),
+    named("objects", `disk = (path = ${text(folder)}, writable = true)`),
+    named("internet", `network = (allow = ["private", "public", "local"])`),
+  ];
+  const socket = (name, service, port) => named(name, `address = "127.0.0.1:${port}", http = (cfBlobHeader = "MF-CF-Blob"), service = ${text(service)}`);
+  const sockets = [...names.map((name, at) => socket(name, name, at === 0 ? port : 0)), ...(kv ? [socket("store", kv === "moody" ? "moody-store" : "homes-1", 0)] : [])];
+  return `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`;
+}
+
+/** Starts it; resolves to what differs between the runtimes. */
+export async function start(options) {
+  const folder = mkdtempSync(join(tmpdir(), "homing-workerd-"));
+  const caches = await Promise.all(Array.from({ length: options.edges }, cache));
+  const names = Array.from({ length: options.edges }, (_, at) => (at === 0 ? "router" : `router-${at + 1}`));
+  writeFileSync(join(folder, "config.capnp"), configuration({ ...options, names, folder, caches: caches.map((server) => server.address().port) }));
+  const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), `--import-path=${options.root}`, "--control-fd=3"], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const kill = () => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", kill);
+  const gone = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
+  let said = "";
+  const listen = (data) => (said += data);
+  child.stderr.on("data", listen);
+  options.handleLog(child.stdout, child.stderr);
+  const stop = async () => {
+    process.off("exit", kill);
+    child.kill("SIGKILL");
+    await gone;
+    for (const server of caches) server.close().closeAllConnections();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const early = gone.then(() => Promise.reject(new Error(`workerd ended at once; it said:\n${said}`)));
+    const ports = await Promise.race([listening(child.stdio[3], names.length + (options.kv ? 1 : 0)), early]);
+    child.stderr.off("data", listen);
+    const url = (name) => ports[name] && new URL(`http://127.0.0.1:${ports[name]}`);
+    const [doors, store] = [names.map(url), url("store")];
+    const key = (name) => new URL(encodeURIComponent(name), store);
+    return {
+      doors,
+      stop,
+      homes: () => ({
+        get: async (name) => fetch(key(name)).then((answer) => (answer.status === 404 ? null : answer.text())),
+        put: async (name, value) => void (await fetch(key(name), { method: "PUT", body: value })),
+      }),
+      at: (edge, path, init) => fetch(new URL(path, doors[edge - 1]), { redirect: "manual", ...init, headers: { ...options.front, ...init?.headers } }),
+      askStore: (init) => fetch(store, init),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A store for one edge's cache, which listens. */
+function cache() {
+  const server = cacheServer();
+  return new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+/** The ports of so many sockets, once all of them listen. */
+function listening(stream, count) {
+  const ports = {};
+  let text = "";
+  return new Promise((resolve) => {
+    stream.on("data", (data) => {
+      const lines = (text += data).split("\n");
+      text = lines.pop();
+      for (const { event, socket, port } of lines.map((line) => JSON.parse(line))) if (event === "listen") ports[socket] = port;
+      if (Object.keys(ports).length === count) resolve(ports);
+    });
+  });
+}
