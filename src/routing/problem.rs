@@ -24,6 +24,7 @@ impl Problem {
     pub fn of(reason: Reason) -> Self {
         let status = match reason {
             Reason::BodyOnGet | Reason::BadRequest => 400,
+            Reason::NotForClients => 404,
             Reason::RequestIncomplete => 408,
             Reason::UrlTooLong => 414,
             Reason::HeadersTooLarge => 431,
@@ -49,6 +50,7 @@ impl Problem {
             Reason::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
             Reason::BadRequest => "Send an absolute http or https URL.",
             Reason::RequestIncomplete => "Send the whole of the content without long pauses.",
+            Reason::NotForClients => "Ask the region itself, or the dashboard, how it is.",
             Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
             Reason::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
             Reason::Loop => "An origin of the topology points back at this router; correct its `origin`.",
@@ -76,6 +78,7 @@ impl Problem {
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        404 => "Not Found",
         408 => "Request Timeout",
         414 => "URI Too Long",
         431 => "Request Header Fields Too Large",

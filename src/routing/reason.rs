@@ -201,6 +201,8 @@ reasons! {
     RequestIncomplete = "request-incomplete",
     /// The request's URL cannot be read.
     BadRequest = "bad-request",
+    /// The router alone asks the regions at this address.
+    NotForClients = "not-for-clients",
     /// The reader wanted a cached copy or nothing.
     OnlyIfCached = "only-if-cached",
     /// The router itself is at fault; the log has the rest.

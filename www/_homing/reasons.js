@@ -81,6 +81,7 @@ export const sentences = {
   "body-on-get": "A GET or HEAD came with a body.",
   "request-incomplete": "The client's body stood still or broke off.",
   "bad-request": "The request's URL cannot be read.",
+  "not-for-clients": "The router alone asks the regions at this address.",
   "only-if-cached": "The reader wanted a cached copy or nothing.",
   "internal": "The router itself is at fault; the log has the rest.",
 };

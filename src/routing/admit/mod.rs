@@ -40,6 +40,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let url = guard(facts)?;
     let topology = &settings.topology;
     let path = normal_path(url.path);
+    not_for_clients(&path)?;
     let (index, route) = topology.route(facts.method, url.host(), &path).unzip();
     let dataset = route.and_then(|route| route.dataset);
     let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
@@ -115,6 +116,15 @@ fn guard<'a>(facts: &Facts<'a>) -> Result<Url<'a>, Problem> {
         return Err(Problem::of(Reason::BodyOnGet));
     }
     Url::parse(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))
+}
+
+/// The contract's own addresses are the router's to ask: they tell of regions, epochs and lag, and move what is owned. A health
+/// address that the topology puts elsewhere is the application's.
+fn not_for_clients(path: &str) -> Result<(), Problem> {
+    match path.strip_prefix("/.well-known/homing") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Err(Problem::of(Reason::NotForClients)),
+        _ => Ok(()),
+    }
 }
 
 fn is_this_router(hop: &str) -> bool {
