@@ -145,7 +145,7 @@ fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Tim
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
             keep(id, flow, now);
-            finish(isolate, *settlement, now, |end, lines| wire::answered(id, &key, end, lines))
+            finish(isolate, *settlement, now, |end, said| wire::answered(id, &key, end, said))
         }
         step => {
             let text = wire::step(id, &step, &flow, now);
@@ -159,7 +159,7 @@ fn finish(
     isolate: &Isolate,
     mut settlement: Settlement,
     now: Timestamp,
-    write: impl FnOnce(&Settlement, &[String]) -> String,
+    write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
@@ -171,7 +171,9 @@ fn finish(
     let line = logged.then(|| record_json(record, topology).to_string());
     let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
     let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
-    let text = write(&settlement, &line.into_iter().chain(alarm).collect::<Vec<_>>());
+    let log = line.into_iter().chain(alarm).collect();
+    let view_is_old = MEMORY.with_borrow_mut(Memory::take_outdone);
+    let text = write(&settlement, &wire::Said { log, view_is_old });
     count(isolate, &settlement.record, now);
     REPORT.with_borrow_mut(|report| report.add(settlement.record));
     text

@@ -127,12 +127,20 @@ pub(super) fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String 
 }
 
 /// Writes an answer after which the flow goes on.
-pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, log: &[String]) -> String {
-    format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, log))
+pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, said: &Said) -> String {
+    format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, said))
+}
+
+/// What the isolate adds to a settlement.
+pub(super) struct Said {
+    /// Lines for the log.
+    pub(super) log: Vec<String>,
+    /// Whether the view is to be read anew.
+    pub(super) view_is_old: bool,
 }
 
 /// Writes the last step.
-pub(super) fn finish(settlement: &Settlement, log: &[String]) -> String {
+pub(super) fn finish(settlement: &Settlement, said: &Said) -> String {
     let mut text = String::with_capacity(1024);
     text.push_str("F\n");
     text::number(&mut text, settlement.status.into());
@@ -167,7 +175,7 @@ pub(super) fn finish(settlement: &Settlement, log: &[String]) -> String {
     for key in &settlement.invalidate {
         let _ = writeln!(text, "x{}", key.as_str());
     }
-    if settlement.view_is_old() {
+    if said.view_is_old {
         text.push_str("v\n");
     }
     if settlement.record.drilled.is_some() {
@@ -176,7 +184,7 @@ pub(super) fn finish(settlement: &Settlement, log: &[String]) -> String {
     for publish in &settlement.publish {
         let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);
     }
-    for line in log {
+    for line in &said.log {
         text::all(&mut text, &["l", line, "\n"]);
     }
     text.push('\n');

@@ -76,6 +76,8 @@ struct Remembered<T> {
 pub struct Memory {
     homes: HashMap<SubjectId, Remembered<Ownership>>,
     moved: Vec<(DatasetId, Ownership)>,
+    /// Whether a dataset's owner is known that the published view does not have.
+    outdone: bool,
     health: Health,
     uncacheable: HashMap<u64, Timestamp>,
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
@@ -142,6 +144,13 @@ impl Memory {
         &self.moved
     }
 
+    /// Whether, since this was last asked, an origin has named an owner of a dataset that is later than all that was known: then
+    /// the view is to be read anew. What a client brings along cannot make it so, nor what is said of one subject, of whom the
+    /// view knows nothing.
+    pub fn take_outdone(&mut self) -> bool {
+        std::mem::take(&mut self.outdone)
+    }
+
     /// Whether the cache need not be asked for that key.
     #[must_use]
     pub fn is_uncacheable(&self, key: u64, now: Timestamp) -> bool {
@@ -188,10 +197,11 @@ impl Memory {
 
     fn learn_moved(&mut self, dataset: DatasetId, ownership: Ownership) {
         match self.moved.iter_mut().find(|(id, _)| *id == dataset) {
-            Some((_, held)) if held.epoch >= ownership.epoch => {}
+            Some((_, held)) if held.epoch >= ownership.epoch => return,
             Some((_, held)) => *held = ownership,
             None => self.moved.push((dataset, ownership)),
         }
+        self.outdone |= self.published.ownership(dataset).is_none_or(|known| known.epoch < ownership.epoch);
     }
 }
 
@@ -210,5 +220,23 @@ mod tests {
         assert_eq!(memory.home(&ada, Timestamp(59_999)), Some(eu));
         assert_eq!(memory.home(&ada, Timestamp(60_000)), None);
         assert_eq!(memory.last_known_home(&ada), Some(eu));
+    }
+
+    /// Whoever holds an old session could make each second request read all of the view's keys, at the owner's cost.
+    #[test]
+    fn the_view_is_doubted_once_for_each_later_owner_of_a_dataset_and_for_no_subject() {
+        let mut memory = Memory::default();
+        let owned = |epoch| Ownership { home: RegionId(1), epoch: Epoch(epoch) };
+        let mut doubts = |lesson| {
+            memory.learn(lesson, Timestamp(0));
+            (memory.take_outdone(), memory.take_outdone())
+        };
+        let ada = SubjectId::of(SubjectKind::User, "ada");
+        assert_eq!(doubts(Lesson::Home(ada, owned(9))), (false, false));
+        assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(2))), (true, false));
+        for old in [1, 2] {
+            assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(old))), (false, false), "{old}");
+        }
+        assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(3))), (true, false));
     }
 }

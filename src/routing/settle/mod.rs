@@ -50,15 +50,6 @@ pub struct Settlement {
     pub record: Record,
 }
 
-impl Settlement {
-    /// Whether an origin knows of a later owner than the view.
-    #[must_use]
-    pub fn view_is_old(&self) -> bool {
-        let told = |reason| matches!(reason, Reason::Misdirected | Reason::MisdirectedInVain);
-        self.record.trace.rules().iter().any(|rule| told(rule.reason))
-    }
-}
-
 /// Where a response comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
