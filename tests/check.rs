@@ -249,12 +249,6 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         // Only some paths through the Worker are not enough: the others are the application's too.
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
         (
-            small("name = \"small\"\n", "name = \"small\"\nvars.DEV = true\n"),
-            "error: vars.DEV: found true, though the region \"us\" is not on this machine, expected no DEV in \
-             production: it opens the API, lets clients choose their region and makes up a SESSION_KEY; remove it; \
-             for `wrangler dev` write DEV=true into .dev.vars",
-        ),
-        (
             small("origin = \"https://eu.example.com\"", "service = \"REGION_EU\""),
             "error: vars.REGIONS.eu.service: found \"REGION_EU\", expected a binding \"REGION_EU\" in [[services]]; \
              add it, with the service's name",
@@ -279,6 +273,80 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         let run = check(&text);
         assert_eq!(sentences(&run), [expected], "{}", run.err);
         assert_eq!(run.status, 1, "{expected}");
+    }
+}
+
+/// What `DEV` opens must not be open to anybody but whoever sits at this machine.
+#[test]
+fn development_beside_a_region_that_may_be_elsewhere_does_not_ship() {
+    let here = |us: &str, eu: &str| {
+        let text = small("name = \"small\"\n", "name = \"small\"\nvars.DEV = true\n");
+        let text = text.replace("origin = \"https://us.example.com\"", us);
+        text.replace("origin = \"https://eu.example.com\"", eu)
+            + "\n[[services]]\nbinding = \"REGION_EU\"\nservice = \"shop-eu\"\n"
+    };
+    let local = "origin = \"http://127.0.0.1:9101\"";
+    let said = |at: &str, found: &str| {
+        format!(
+            "error: {at}: found true, though the region {found}, expected DEV beside regions of this machine only (localhost, \
+             127.0.0.0/8, [::1]): it opens the operators' API here, lets clients choose their region and makes up a \
+             SESSION_KEY; remove it; for `wrangler dev` write DEV=true into .dev.vars"
+        )
+    };
+    for fine in ["http://localhost:9102", "http://eu.localhost", "http://127.0.0.2", "http://[::1]:9102"] {
+        let run = check(&here(local, &format!("origin = \"{fine}\"")));
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{fine}");
+    }
+    for elsewhere in [
+        "https://eu.example.com",
+        "http://127.evil.com",
+        "http://127.0.0.1.evil.com",
+        "http://localhost.evil.com:80",
+        "http://127.1",
+    ] {
+        let run = check(&here(local, &format!("origin = \"{elsewhere}\"")));
+        let expected = said("vars.DEV", "\"eu\" is not on this machine");
+        assert_eq!((run.status, sentences(&run)), (1, vec![expected]), "{elsewhere}");
+    }
+    let worker = here(local, "service = \"REGION_EU\"");
+    let run = check(&worker);
+    let expected = said("vars.DEV", "\"eu\" is another Worker, which may be anywhere");
+    assert_eq!((run.status, sentences(&run)), (1, vec![expected.clone()]), "{}", run.err);
+    // Every environment for itself.
+    let (top, env) = (sound(), in_environment(&worker));
+    let run = check(&(top + &env));
+    assert_eq!(
+        (run.status, sentences(&run)),
+        (1, vec![expected.replace("vars.DEV", "env.prod.vars.DEV")]),
+        "{}",
+        run.err
+    );
+}
+
+/// The tables of a configuration as those of `[env.prod]`.
+fn in_environment(text: &str) -> String {
+    let inside = text.lines().map(|line| match line.strip_prefix("[[") {
+        Some(rest) => format!("[[env.prod.{rest}\n"),
+        None => match line.strip_prefix('[') {
+            Some(rest) => format!("[env.prod.{rest}\n"),
+            None => format!("{line}\n"),
+        },
+    });
+    format!("\n[env.prod]\n{}", inside.collect::<String>())
+}
+
+#[test]
+fn an_admin_host_is_the_bare_name_of_one() {
+    let with =
+        |said: &str| check(&small("name = \"small\"\n", &format!("name = \"small\"\nvars.ADMIN_HOST = {said}\n")));
+    assert_eq!(with("\"homing.example.com\"").status, 0);
+    for wrong in ["\"\"", "\"https://homing.example.com\"", "\"homing.example.com:443\"", "\"*.example.com\"", "true"] {
+        let expected = format!(
+            "error: vars.ADMIN_HOST: found {wrong}, expected the name of a host, without scheme, port or path; write it like \
+             \"homing.example.com\", or leave it out"
+        );
+        let run = with(wrong);
+        assert_eq!((run.status, sentences(&run)), (1, vec![expected]), "{}", run.err);
     }
 }
 

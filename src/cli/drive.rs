@@ -12,9 +12,14 @@ use crate::routing::{
 /// What sessions are signed with in a world that is made up.
 pub(super) const MADE_UP_KEY: &str = "a key for a world that is made up";
 
-/// A request without a body, of a client of whom only its fields tell anything.
-pub(super) fn facts<'a>(now: Timestamp, method: &'a str, url: &'a str, headers: Vec<(&'a str, &'a str)>) -> Facts<'a> {
-    let (content, client) = (Content::Empty, Client::default());
+/// A request without a body, of a client who stands beside that region, or of whom only its fields tell anything.
+pub(super) fn facts<'a>(
+    now: Timestamp,
+    (method, url): (&'a str, &'a str),
+    headers: Vec<(&'a str, &'a str)>,
+    beside: Option<&'a str>,
+) -> Facts<'a> {
+    let (content, client) = (Content::Empty, Client { beside, ..Client::default() });
     Facts { now, method, url, headers: Headers(headers), content, client, entropy: 1, node: 1 }
 }
 

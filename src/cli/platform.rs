@@ -1,7 +1,8 @@
 //! What the rest of wrangler.toml must say, so that the platform does not undo what the router promises.
 
 use crate::routing::{
-    facts::Url,
+    admin,
+    local::is_local_url,
     matrix::prober,
     topology::{Complaints, KeyPath, raw::Raw},
 };
@@ -26,6 +27,7 @@ pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
         let path = at.key("vars");
         services(table, vars, &path, log);
         development(vars, &path, log);
+        admin_host(vars, &path, log);
         probes(table, vars, (at, &path), log);
         sizes(vars, &path, log);
     }
@@ -101,23 +103,38 @@ fn services(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     }
 }
 
-/// `DEV` opens what production must not have open, so it may stand only beside regions of this very machine.
+/// `DEV` opens what production must not have open, so it may stand only beside regions that are certainly on this very machine.
 fn development(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     let on = matches!(vars.get("DEV"), Some(Raw::Bool(true))) || vars.get("DEV") == Some(&Raw::Text("true".to_owned()));
     let Some(Raw::Table(regions)) = vars.get("REGIONS") else { return };
-    let here = |origin: &str| {
-        let host = Url::parse(origin).map_or("", |url| url.host());
-        host == "localhost" || host == "[::1]" || host.starts_with("127.")
-    };
-    let elsewhere = regions.iter().find_map(|(name, region)| match region.get("origin") {
-        Some(Raw::Text(origin)) if !here(origin) => Some(name),
-        _ => None,
+    let elsewhere = regions.iter().find_map(|(name, region)| {
+        let said = |key: &str| region.get(key).and_then(Raw::text);
+        match (said("service"), said("origin")) {
+            (Some(_), _) => Some(format!("true, though the region {name:?} is another Worker, which may be anywhere")),
+            (None, Some(origin)) if !is_local_url(origin) => {
+                Some(format!("true, though the region {name:?} is not on this machine"))
+            }
+            (None, _) => None,
+        }
     });
-    if let (true, Some(name)) = (on, elsewhere) {
-        let found = format!("true, though the region {name:?} is not on this machine");
-        let expected =
-            "no DEV in production: it opens the API, lets clients choose their region and makes up a SESSION_KEY";
+    if let (true, Some(found)) = (on, elsewhere) {
+        let expected = "DEV beside regions of this machine only (localhost, 127.0.0.0/8, [::1]): it opens the operators' API here, \
+                        lets clients choose their region and makes up a SESSION_KEY";
         log.error(&path.key("DEV"), found, expected, "remove it; for `wrangler dev` write DEV=true into .dev.vars");
+    }
+}
+
+/// The host of the operators, where they have one of their own: a bare name, for it is compared with the host of each request.
+fn admin_host(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let Some(said) = vars.get("ADMIN_HOST") else { return };
+    if said.text().is_none_or(|host| !admin::is_host(host)) {
+        let expected = "the name of a host, without scheme, port or path";
+        log.error(
+            &path.key("ADMIN_HOST"),
+            said.describe(),
+            expected,
+            "write it like \"homing.example.com\", or leave it out",
+        );
     }
 }
 

@@ -62,19 +62,17 @@ impl World {
         })?;
         let down = self.down(topology)?;
         let settings = Rc::new(self.settings(topology)?);
-        let near = self.near.clone();
-        if let Some(near) = &near {
+        if let Some(near) = &self.near {
             named(topology, near)?;
         }
         let session = self.session(topology, &settings)?;
         let cookie = session.map(|session| format!("{}={session}", session::COOKIE));
         let mut headers = vec![("accept-encoding", "gzip")];
-        headers.extend(near.iter().map(|near| ("homing-dev-near", near.as_str())));
         headers.extend(cookie.iter().map(|cookie| ("cookie", cookie.as_str())));
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let (host, path) = target.find('/').map_or((target, "/"), |at| target.split_at(at));
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
-        let facts = facts(NOW, method, &url, headers);
+        let facts = facts(NOW, (method, &url), headers, self.near.as_deref());
         Ok(match admit(&facts, &settings, &mut Clock::new(1)) {
             Err(problem) => Story { steps: Vec::new(), end: Err(problem) },
             Ok(intent) => {

@@ -12,11 +12,14 @@ use super::{
 };
 use crate::routing::{
     Timestamp,
-    admin::{Call, TurnedAway},
+    admin::{Call, Door, TurnedAway},
     facts::Url,
+    headers::Headers,
     topology::{Origin, Region},
 };
 
+/// What is under this is not for everybody.
+const API: &str = "/_homing/api/";
 /// How long a health address may take.
 const HEALTH_TIMEOUT_MS: u32 = 1000;
 
@@ -25,19 +28,19 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
     // Not `Request::url`: it brings a second URL parser into the Wasm, a third of its size.
     let url = request.url();
     let path = Url::parse(&url).map_or("", |url| url.path);
+    if let Err(turned_away) = permitted(&request, (&url, path), env) {
+        return turned(turned_away);
+    }
     let request = Request::from(request);
     match path {
         "/_homing" => redirect("/_homing/"),
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
-        path if path.starts_with("/_homing/api/") => match permitted(&request, env) {
-            Err(turned_away) => turned(turned_away),
-            Ok(()) if path == "/_homing/api/snapshot" => snapshot(&request, env, router).await,
-            Ok(()) if path == "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
-            Ok(()) if path == "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
-            Ok(()) => match authority::input(path, request).await? {
-                Some(input) => authority::put(router, &input).await,
-                None => problem(404, &unknown(path)),
-            },
+        "/_homing/api/snapshot" => snapshot(&request, env, router).await,
+        "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
+        "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
+        path if path.starts_with(API) => match authority::input(path, request).await? {
+            Some(input) => authority::put(router, &input).await,
+            None => problem(404, &unknown(path)),
         },
         _ => match env.assets("ASSETS") {
             Ok(assets) => assets.fetch_request(request).await,
@@ -46,21 +49,32 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
     }
 }
 
-fn permitted(request: &Request, env: &Env) -> std::result::Result<(), TurnedAway> {
-    let field = |name| request.headers().get(name).ok().flatten();
-    let (authorization, address) = (field("authorization"), field("cf-connecting-ip").unwrap_or_default());
-    let token = env.secret("ADMIN_TOKEN").ok().map(|token| token.to_string()).filter(|token| !token.is_empty());
-    let now = Timestamp(Date::now().as_millis());
-    operators::permit(Call { authorization: authorization.as_deref(), address: &address, now }, token.as_deref())
+/// Whether the request may go on: all of them must come to the operators' host, those to the API must show who they are of.
+fn permitted(request: &web_sys::Request, (url, path): (&str, &str), env: &Env) -> std::result::Result<(), TurnedAway> {
+    let fields = Call::FIELDS.map(|name| request.headers().get(name).ok().flatten().map(|value| (name, value)));
+    let fields = fields.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
+    // The raw method: the crate's own takes every one that it does not know for a GET.
+    let (method, now) = (request.method(), Timestamp(Date::now().as_millis()));
+    let call = Call { method: &method, url, headers: Headers(fields), now };
+    let (token, host) = (said(env, "ADMIN_TOKEN").filter(|token| !token.is_empty()), said(env, "ADMIN_HOST"));
+    let dev = operators::settings().is_some_and(|settings| settings.dev);
+    let door = Door { token: token.as_deref(), host: host.as_deref(), dev };
+    if path.starts_with(API) { operators::permit(&call, &door) } else { door.is_at(&call) }
+}
+
+/// A var or secret; what is there and is no text is an unreadable one, and not none, so that it opens nothing.
+fn said(env: &Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined())?;
+    Some(value.as_string().unwrap_or_else(|| "?".to_owned()))
 }
 
 fn turned(away: TurnedAway) -> Result<Response> {
     let response = problem(away.status(), &away.body())?;
     match away {
-        TurnedAway::Closed => {}
         // RFC 9110 section 15.5.2.
         TurnedAway::Unauthorized => response.headers().set("www-authenticate", "Bearer")?,
         TurnedAway::TooMany => response.headers().set("retry-after", "60")?,
+        _ => {}
     }
     Ok(response)
 }

@@ -2,6 +2,7 @@
 import { Panic, complain, configuration } from "./core.mjs";
 import { Drive } from "./drive.mjs";
 import { api } from "./operators.mjs";
+import { shielded } from "./shield.mjs";
 import { refresh } from "./view.mjs";
 
 export { Authority } from "./authority.mjs";
@@ -14,19 +15,27 @@ const problem = (status, title, detail) =>
     headers: { "content-type": "application/problem+json", "cache-control": "no-store", "homing-reason": "internal", "cache-status": "homing; fwd=bypass" },
   });
 
+/** Whether a URL is the operators': `/_homing` or below it. */
+function isOperators(url) {
+  const path = url.indexOf("/", 8);
+  return url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8));
+}
+
+async function answer(request, env, ctx, operators) {
+  try {
+    if (configuration(env)) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+    refresh(env, ctx);
+    return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
+  } catch (error) {
+    if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
+    return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
+  }
+}
+
 export default {
   async fetch(request, env, ctx) {
-    try {
-      if (configuration(env)) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
-      refresh(env, ctx);
-      const url = request.url;
-      const path = url.indexOf("/", 8);
-      if (url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8))) return await api(request, env);
-      return await new Drive(request, env, ctx).run(url);
-    } catch (error) {
-      if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
-      return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
-    }
+    const operators = isOperators(request.url);
+    const response = await answer(request, env, ctx, operators);
+    return operators ? shielded(response) : response;
   },
 };
-

@@ -1,6 +1,9 @@
 //! What the operators' side is called for: `/_homing/*` ([`super::api`]) and the turns of the authority.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::Env;
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::routing::{
     Settings,
-    admin::{Call, Guard, TurnedAway},
+    admin::{Call, Door, Guard, TurnedAway},
     authority,
     matrix::prober,
     time::millis,
@@ -21,6 +24,7 @@ use crate::routing::{
 thread_local! {
     static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
     static GUARD: RefCell<Guard> = RefCell::default();
+    static SAID: Cell<bool> = const { Cell::new(false) };
 }
 
 #[wasm_bindgen]
@@ -117,7 +121,12 @@ pub(super) fn settings() -> Option<Rc<Settings>> {
 }
 
 /// Whether a call to the API may go on.
-pub(super) fn permit(call: Call<'_>, token: Option<&str>) -> Result<(), TurnedAway> {
-    let dev = settings().is_some_and(|settings| settings.dev);
-    GUARD.with_borrow_mut(|guard| guard.permit(call, token, dev))
+pub(super) fn permit(call: &Call<'_>, door: &Door<'_>) -> Result<(), TurnedAway> {
+    GUARD.with_borrow_mut(|guard| guard.permit(call, door)).inspect_err(|turned_away| {
+        // Once: whoever calls must not fill the log.
+        if *turned_away == TurnedAway::ShortToken && !SAID.replace(true) {
+            let message = "ADMIN_TOKEN has fewer than 32 characters: the operators' API is closed";
+            worker::console_error!("{}", serde_json::json!({ "level": "error", "message": message }));
+        }
+    })
 }

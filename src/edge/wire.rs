@@ -42,7 +42,16 @@ pub(super) fn facts(text: &str, now: Timestamp, entropy: u64, node: u32) -> Opti
         (true, None) => Content::Unknown,
     };
     let location = lat.zip(lon).and_then(|(lat, lon)| Location::new(lat, lon));
-    Some(Facts { now, method, url, headers, content, client: Client { location, continent }, entropy, node })
+    Some(Facts {
+        now,
+        method,
+        url,
+        headers,
+        content,
+        client: Client { location, continent, beside: None },
+        entropy,
+        node,
+    })
 }
 
 fn fields<'a>(mut lines: impl Iterator<Item = &'a str>) -> Headers<'a> {

@@ -42,6 +42,8 @@ pub struct Client<'a> {
     pub location: Option<Location>,
     /// Two-letter continent code.
     pub continent: Option<&'a str>,
+    /// The name of the region that it stands beside: somebody other than the client says so, as `homing explain` does.
+    pub beside: Option<&'a str>,
 }
 
 /// How often a request's body can be sent. Only a small body that a second attempt could need is held.

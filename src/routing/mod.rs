@@ -19,6 +19,7 @@ pub mod headers;
 pub mod health;
 pub mod intent;
 pub mod keys;
+pub mod local;
 pub mod locality;
 pub mod matrix;
 pub mod memory;

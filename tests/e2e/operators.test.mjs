@@ -1,8 +1,10 @@
 // What operators see: health, the dashboard and its API, logs, and a configuration that is not served.
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
-import { Client, hear, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, hear, root, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
 let log = "";
@@ -72,20 +74,144 @@ test("a region that does not answer is shown as unreachable", async () => {
   await waitUntil(async () => (await router.snapshot()).regions[2].reachable === true, "ap is reachable");
 });
 
+const TOKEN = "the operators' token, which is a long one";
+const bearer = { authorization: `Bearer ${TOKEN}` };
+const production = (change = () => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
+
 test("with an ADMIN_TOKEN the API wants it, and without one it is closed outside of development", async () => {
-  const bindings = { SESSION_KEY: "s".repeat(32), ADMIN_TOKEN: "the operators' token" };
-  const guarded = await startRouter({ vars: topology(regions, (vars) => void delete vars.DEV), bindings });
+  const guarded = await startRouter({ vars: production(), bindings: { SESSION_KEY: "s".repeat(32), ADMIN_TOKEN: TOKEN } });
   const client = new Client(guarded.url);
   assert.equal((await client.get("/_homing/api/snapshot")).status, 401);
-  assert.equal((await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer wrong" } })).status, 401);
-  const opened = await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer the operators' token" } });
-  assert.equal(opened.status, 200);
-  const again = await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer the operators' token", "if-none-match": opened.headers.etag } });
+  for (let n = 0; n < 10; n++) assert.equal((await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer wrong" } })).status, 401);
+  assert.equal((await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer wrong" } })).status, 429);
+  const opened = await client.get("/_homing/api/snapshot", { headers: bearer });
+  assert.equal(opened.status, 200, "who guesses, from wherever, shuts nobody out");
+  const again = await client.get("/_homing/api/snapshot", { headers: { ...bearer, "if-none-match": opened.headers.etag } });
   assert.ok([200, 304].includes(again.status));
   await guarded.stop();
-  const closed = await startRouter({ vars: topology(regions, (vars) => void delete vars.DEV), bindings: { SESSION_KEY: "s".repeat(32) } });
+  const closed = await startRouter({ vars: production(), bindings: { SESSION_KEY: "s".repeat(32) } });
   const answer = await new Client(closed.url).get("/_homing/api/snapshot");
   assert.deepEqual([answer.status, /wrangler secret put ADMIN_TOKEN/.test(answer.text)], [403, true]);
+  await closed.stop();
+});
+
+test("an ADMIN_TOKEN that can be guessed opens nothing, says so, and stops no request", async () => {
+  let said = "";
+  const guarded = await startRouter({ vars: topology(regions), bindings: { ADMIN_TOKEN: "letmein" }, handleLog: hear((text) => (said += text)) });
+  const client = new Client(guarded.url);
+  for (let n = 0; n < 3; n++) {
+    const answer = await client.get("/_homing/api/snapshot", { headers: { authorization: "Bearer letmein" } });
+    assert.deepEqual([answer.status, /fewer than 32 characters/.test(answer.json.detail)], [403, true]);
+  }
+  await waitUntil(() => /ADMIN_TOKEN has fewer than 32 characters/.test(said), "it is logged");
+  assert.equal(said.match(/ADMIN_TOKEN has fewer/g).length, 1, "once");
+  assert.equal((await client.get("/echo")).status, 200);
+  await guarded.stop();
+});
+
+test("in development without a token nobody but this machine is heard: not by another name, not through the platform", async () => {
+  const order = { request: "hostile", actor: "eve", reason: "because", command: "state", region: "ap", state: "down", for: "1h" };
+  const eve = (headers) => new Client(router.url, undefined, headers);
+  for (const headers of [
+    { host: "app.example.com" },
+    { host: "127.evil.com" },
+    { host: "localhost.evil.com" },
+    { "cf-ray": "8f0e1d2c3b4a5968-FRA" },
+    { "cf-connecting-ip": "192.0.2.7" },
+  ]) {
+    for (const answer of [await eve(headers).get("/_homing/api/snapshot"), await eve(headers).post("/_homing/api/orders", order)]) {
+      assert.deepEqual([answer.status, /No ADMIN_TOKEN/.test(answer.json?.detail)], [403, true], JSON.stringify(headers));
+    }
+    // Nor do they choose their region; the edge stands in Europe.
+    assert.equal((await eve({ ...headers, "homing-dev-near": "ap" }).get("/echo")).headers["homing-region"], "eu", JSON.stringify(headers));
+  }
+  assert.equal((await new Client(router.url, "ap").get("/echo")).headers["homing-region"], "ap");
+  assert.equal((await new Client(router.url, "ap", { host: "shop.localhost" }).get("/echo")).headers["homing-region"], "ap");
+  assert.deepEqual((await router.snapshot()).regions.map(({ state }) => state), ["active", "active", "active"]);
+});
+
+test("a page of another site gives no orders, neither here in development nor with the token of somebody's", async () => {
+  const guarded = await startRouter({ vars: topology(regions), bindings: { ADMIN_TOKEN: TOKEN } });
+  const order = { request: "page", actor: "eve", reason: "because", command: "state", region: "ap", state: "draining", for: "1h", dry_run: true };
+  for (const { url, fields } of [{ url: router.url, fields: {} }, { url: guarded.url, fields: bearer }]) {
+    const client = new Client(url, undefined, fields);
+    const give = (headers) => client.post("/_homing/api/orders", JSON.stringify(order), { headers });
+    // What a form or a script of any page may send without being asked about it first.
+    for (const kind of ["text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]) {
+      assert.equal((await give({ "content-type": kind })).status, 415, kind);
+    }
+    assert.equal((await give({})).status, 415);
+    const json = { "content-type": "application/json" };
+    for (const site of ["cross-site", "same-site"]) assert.equal((await give({ ...json, "sec-fetch-site": site })).status, 403, site);
+    for (const origin of ["https://evil.example", "null", `http://localhost:1`]) assert.equal((await give({ ...json, origin })).status, 403, origin);
+    const asked = { origin: "https://evil.example", "access-control-request-method": "POST", "access-control-request-headers": "content-type,authorization" };
+    const preflight = await client.request("OPTIONS", "/_homing/api/orders", { headers: asked });
+    assert.deepEqual([preflight.status, Object.keys(preflight.headers).filter((name) => name.startsWith("access-control-"))], [403, []]);
+    // The dashboard's own, and the command's.
+    assert.equal((await give({ ...json, "sec-fetch-site": "same-origin", origin: url.origin })).status, 200);
+    assert.equal((await give(json)).status, 200);
+  }
+  await guarded.stop();
+});
+
+/** What everything under /_homing/ must say, whoever has made it. */
+function assertShielded(answer, what) {
+  const { headers } = answer;
+  const csp = Object.fromEntries(headers["content-security-policy"]?.split("; ").map((part) => [part.split(" ")[0], part.slice(part.indexOf(" ") + 1)]) ?? []);
+  const expected = { "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "frame-ancestors": "'none'", "base-uri": "'none'", "form-action": "'none'" };
+  for (const [name, value] of Object.entries(expected)) assert.equal(csp[name], value, `${what}: ${name}`);
+  assert.doesNotMatch(headers["content-security-policy"], /unsafe|\*/, what);
+  const fields = ["x-frame-options", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "cross-origin-resource-policy"];
+  assert.deepEqual(fields.map((name) => headers[name]), ["DENY", "nosniff", "no-referrer", "same-origin", "same-origin"], what);
+  assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith("access-control-")), [], what);
+  assert.ok(/no-store/.test(headers["cache-control"]) || /\.(js|css)$|_homing\/$|index\.html$/.test(what), `${what}: ${headers["cache-control"]}`);
+}
+
+test("everything under /_homing/ forbids framing, sniffing, inline scripts and other sites: files, API, errors", async () => {
+  const client = new Client(router.url);
+  const statuses = {};
+  for (const path of ["/_homing/", "/_homing/index.html", "/_homing/app.js", "/_homing/style.css", "/_homing/no-such.js", "/_homing", "/_homing?x",
+    "/_homing/healthz", "/_homing/api/snapshot", "/_homing/api/authority", "/_homing/api/suggestions.toml", "/_homing/api/no-such"]) {
+    const answer = await client.get(path);
+    statuses[path] = answer.status;
+    assertShielded(answer, path);
+  }
+  assert.deepEqual([statuses["/_homing/"], statuses["/_homing/no-such.js"], statuses["/_homing/api/no-such"]], [200, 404, 404]);
+  assertShielded(await client.post("/_homing/api/orders", "x"), "an order that is none");
+  assertShielded(await client.post("/_homing/", "x"), "a POST to the page");
+  assertShielded(await client.get("/_homing/api/snapshot", { headers: { "cf-ray": "1" } }), "closed");
+  const broken = await startRouter({ vars: topology(regions, (vars) => void (vars.DATASETS.catalog.home = "mars")) });
+  const answer = await new Client(broken.url).get("/_homing/healthz");
+  assert.equal(answer.status, 500);
+  assertShielded(answer, "a configuration with errors");
+  await broken.stop();
+});
+
+test("with an ADMIN_HOST the operators' side is on that host and on no other", async () => {
+  const bindings = { SESSION_KEY: "s".repeat(32), ADMIN_TOKEN: TOKEN };
+  const guarded = await startRouter({ vars: production((vars) => void (vars.ADMIN_HOST = "homing.example.com")), bindings });
+  const at = (host) => new Client(guarded.url, undefined, host ? { ...bearer, host } : bearer);
+  for (const host of ["homing.example.com", "HOMING.example.com:8443"]) {
+    for (const path of ["/_homing/", "/_homing/app.js", "/_homing/healthz", "/_homing/api/snapshot"]) assert.equal((await at(host).get(path)).status, 200, host + path);
+  }
+  for (const host of ["app.example.com", "homing.example.com.evil.com", undefined]) {
+    for (const path of ["/_homing/", "/_homing", "/_homing/app.js", "/_homing/healthz", "/_homing/api/snapshot", "/_homing/api/no-such"]) {
+      const answer = await at(host).get(path);
+      assert.equal(answer.status, 404, host + path);
+      assert.doesNotMatch(answer.text, /homing\.example/);
+      assertShielded(answer, `another host: ${path}x`);
+    }
+  }
+  // The application is where it was.
+  assert.equal((await at("app.example.com").get("/echo")).status, 200);
+  await guarded.stop();
+});
+
+test("what the Durable Objects do is for the router's own calls: none of them answers requests or sockets", () => {
+  const folder = join(root, "src/edge");
+  const classes = readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), "utf8")]).filter(([, text]) => /extends DurableObject/.test(text));
+  assert.deepEqual(classes.map(([file]) => file).sort(), ["authority.mjs", "directory.mjs", "prober.mjs"]);
+  for (const [file, text] of classes) assert.doesNotMatch(text, /^\s+(async\s+)?(fetch|connect|webSocket\w*)\s*[(=]/m, file);
 });
 
 test("one line of JSON is logged for each request, without queries, cookies or bodies", async () => {

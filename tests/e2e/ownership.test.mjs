@@ -4,7 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { Client, command, runtime, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key between router and regions, long enough";
-const TOKEN = "the token of the operators";
+const TOKEN = "the token of the operators, which is long";
 let regions;
 let router;
 
@@ -189,7 +189,7 @@ test("no order leaves all regions drained, or a home that nobody may write", asy
 });
 
 test("the operators' address wants its token, and forgets no request", async () => {
-  const order = (token, body) => fetch(new URL("/_homing/api/orders", router.url), { method: "POST", headers: token ? { authorization: `Bearer ${token}` } : {}, body: JSON.stringify(body) });
+  const order = (token, body) => fetch(new URL("/_homing/api/orders", router.url), { method: "POST", headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) }, body: JSON.stringify(body) });
   const without = await order(undefined, {});
   assert.deepEqual([without.status, without.headers.get("content-type"), without.headers.get("www-authenticate")], [401, "application/problem+json", "Bearer"]);
   assert.equal((await order("wrong", {})).status, 401);

@@ -80,9 +80,9 @@ impl Edges {
             now: NOW,
             method: "POST",
             url: &url,
-            headers: homing::routing::headers::Headers(vec![("homing-dev-near", near)]),
+            headers: homing::routing::headers::Headers(Vec::new()),
             content: Content::Length(10),
-            client: Client::default(),
+            client: Client { beside: Some(near), ..Client::default() },
             entropy: 7,
             node: 1,
         };

@@ -114,7 +114,7 @@ impl World {
             url: &url,
             headers: borrowed(&fields),
             content: if action.deed == Deed::Read { Content::Empty } else { Content::Length(10) },
-            client: Where::default(),
+            client: Where { beside: Some(NEAR[action.edge]), ..Where::default() },
             entropy: self.random.number(),
             node: u32::try_from(action.edge * ISOLATES + isolate).unwrap(),
         };
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn fields(&self, client: usize, action: Action, sealed: Option<String>) -> Fields {
-        let mut fields = vec![("homing-dev-near".to_owned(), NEAR[action.edge].to_owned())];
+        let mut fields = Vec::new();
         if let Some(sealed) = sealed {
             fields.push(match self.clients[client].headers {
                 true => ("homing-session".to_owned(), sealed),

@@ -132,15 +132,14 @@ impl World {
 
     pub fn play(&self, settings: &Rc<Settings>) -> Result<Story, Problem> {
         let url = format!("https://example.com{}", self.path);
-        let mut headers = borrowed(&self.fields);
-        headers.0.extend(self.near.iter().map(|near| ("homing-dev-near", near.as_str())));
+        let headers = borrowed(&self.fields);
         let facts = Facts {
             now: NOW,
             method: &self.method,
             url: &url,
             headers,
             content: self.content,
-            client: Client::default(),
+            client: Client { beside: self.near.as_deref(), ..Client::default() },
             entropy: self.entropy,
             node: 1,
         };

@@ -14,7 +14,6 @@ const EVERY_WHILE_LOCKED = 10_000;
 // The authority is one object for all the world; where nothing moves it is asked seldom.
 const EVERY_AUTHORITY = 10_000;
 const PATIENCE = 8000;
-const KEY = "homing-admin-token";
 
 let snapshot = null;
 let tag = null;
@@ -24,26 +23,8 @@ let askAuthorityAt = 0;
 let asking = null; // aborts the question under way
 let timer = 0;
 let paused = false;
-let token = kept();
-
-function kept() {
-  try {
-    return sessionStorage.getItem(KEY) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function keep(value) {
-  token = value;
-  tag = null;
-  try {
-    if (value) sessionStorage.setItem(KEY, value);
-    else sessionStorage.removeItem(KEY);
-  } catch {
-    // Storage is off: the token lasts as long as the page.
-  }
-}
+// Here and nowhere else: whatever is stored for this origin, another page of it could read.
+let token = "";
 
 const STATES = { live: "Live", paused: "Paused", lost: "No answer", locked: "Locked" };
 
@@ -224,15 +205,12 @@ find("lock").addEventListener("submit", (event) => {
     return;
   }
   find("token").value = "";
-  keep(value);
+  [token, tag] = [value, null];
   find("forget").hidden = false;
   ask();
 });
 
-find("forget").hidden = !token;
-find("forget").addEventListener("click", () => {
-  keep("");
-  location.reload();
-});
+// With the page its memory goes, and all that it shows.
+find("forget").addEventListener("click", () => location.reload());
 
 settle();

@@ -61,10 +61,9 @@ impl<'t> Player<'t> {
         let near = self.clients.near(line, number).map(|id| topology.region(id).name.as_str());
         let fields: Vec<_> = fields(line, topology).collect();
         let mut headers = vec![("accept-encoding", "gzip"), ("homing-session", session.as_str())];
-        headers.extend(near.map(|near| ("homing-dev-near", near)));
         headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
         let url = format!("https://{}{}", line.host.as_deref().unwrap_or(HOST), line.target);
-        let facts = facts(now, &line.method, &url, headers);
+        let facts = facts(now, (&line.method, &url), headers, near);
         let intent = admit(&facts, &self.settings, &mut self.clock)?;
         let (flow, step) = Flow::start(intent, Rc::clone(&self.view), &self.memory, now);
         let mut world = Healthy::new(self.topology, &mut self.homes, line);

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::routing::local::is_local_url;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -24,13 +26,6 @@ pub(super) fn request_id(actor: &str) -> String {
     format!("{actor:.100}-{micros:x}-{:x}", std::process::id())
 }
 
-/// Whether a URL is of this machine. The whole host counts: `localhost.example.com` is not.
-fn is_here(url: &str) -> bool {
-    let authority = url.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("");
-    let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    matches!(host.map_or(authority, |(host, _)| host), "localhost" | "127.0.0.1" | "[::1]")
-}
-
 impl Client {
     pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
         let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
@@ -40,7 +35,7 @@ impl Client {
         }
         let base = format!("{}/_homing/api/", url.trim_end_matches('/'));
         let token = variable("HOMING_TOKEN");
-        if token.is_some() && url.starts_with("http://") && !is_here(&url) {
+        if token.is_some() && url.starts_with("http://") && !is_local_url(&url) {
             return Err(format!("the router's address is {url:?}; the token is sent over https:// only"));
         }
         // A redirect is never followed: the token is for this address alone.
@@ -94,15 +89,17 @@ mod tests {
     #[test]
     fn the_token_stays_on_this_machine_where_nothing_is_encrypted() {
         for here in ["http://localhost", "http://localhost:8787/", "http://127.0.0.1:1", "http://[::1]:8787"] {
-            assert!(is_here(here), "{here}");
+            assert!(is_local_url(here), "{here}");
         }
         for elsewhere in [
             "http://localhost.example.com",
             "http://127.0.0.1.example.com:80",
+            "http://localhost:80@example.com",
+            "http://example.com\\.localhost",
             "http://me:1@example.com",
             "http://localhost@example.com",
         ] {
-            assert!(!is_here(elsewhere), "{elsewhere}");
+            assert!(!is_local_url(elsewhere), "{elsewhere}");
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
     headers::{Headers, LetThrough, MOST_MEMBERS},
     intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
+    local::Caller,
     near,
     problem::Problem,
     reason::Reason,
@@ -204,8 +205,10 @@ impl Claim<'_> {
 
 fn near_order(facts: &Facts<'_>, settings: &Settings) -> Vec<RegionId> {
     let topology = &settings.topology;
-    let beside = settings.dev.then(|| facts.headers.get("homing-dev-near")).flatten();
-    match beside.and_then(|name| topology.region_named(name)) {
+    // In development whoever sits at this machine may say where it stands; nobody else, wherever `DEV` was left on.
+    let is_here = || Url::parse(facts.url).is_some_and(|url| Caller::of(url.authority, &facts.headers).is_here());
+    let said = || facts.headers.get("homing-dev-near").filter(|_| settings.dev && is_here());
+    match facts.client.beside.or_else(said).and_then(|name| topology.region_named(name)) {
         Some(region) => near::order_beside(region, topology),
         None => near::order(&facts.client, topology),
     }
