@@ -219,7 +219,7 @@ fn part(text: &str) -> (&str, Option<SubjectId>) {
 /// `eu@3`.
 fn owned(text: &str) -> Ownership {
     let (home, epoch) = text.split_once('@').unwrap();
-    Ownership { home: region(home), epoch: Epoch(epoch.parse().unwrap()) }
+    support::owned(home, epoch.parse().unwrap())
 }
 
 /// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=notes/tenant:acme@us=1#42-3000`: for so long, since so long.
@@ -228,7 +228,7 @@ fn seal(words: &[&str]) -> String {
     for word in words {
         if let Some(home) = word.strip_prefix("home=") {
             let owned = owned(home);
-            claims.home = Some((topology().region(owned.home).name.clone(), owned.epoch));
+            claims.home = Some((topology().region(owned.home()).name.clone(), owned.epoch()));
         } else if let Some(pin) = word.strip_prefix("pin=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
             let (dataset, whose) = part(dataset);
@@ -363,8 +363,8 @@ fn tell(story: &Story) -> String {
     }
     for lesson in &end.lessons {
         if let Lesson::Moved(dataset, owned) = lesson {
-            let (name, home) = (&topology.dataset(*dataset).unwrap().name, &topology.region(owned.home).name);
-            let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch.0);
+            let (name, home) = (&topology.dataset(*dataset).unwrap().name, &topology.region(owned.home()).name);
+            let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch().0);
         }
     }
     kept(&mut out, end, "");

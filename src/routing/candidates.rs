@@ -33,7 +33,7 @@ pub fn candidates(
     trace: &mut Trace,
 ) -> impl Iterator<Item = RegionId> + use<> {
     let source =
-        intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home).or(home);
+        intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home()).or(home);
     let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
         match suits(intent, view, region, source, bound) {

@@ -118,7 +118,7 @@ fn key_in(intent: &Intent, view: &View, target: &str, dataset: Option<DatasetId>
         authority: &intent.authority,
         target,
         dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
-        epoch: ownership.map_or(0, |ownership| ownership.epoch.0),
+        epoch: ownership.map_or(0, |ownership| ownership.epoch().0),
         subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
     })
 }

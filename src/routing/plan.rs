@@ -7,7 +7,7 @@ use super::{
     candidates::{candidates, reachable},
     intent::Intent,
     memory::CopyOf,
-    ownership::{Epoch, Owner, Ownership},
+    ownership::{Owner, Ownership},
     position::Mark,
     reason::Reason,
     session::Pin,
@@ -231,30 +231,23 @@ pub enum Standing {
 #[must_use]
 pub fn standing(intent: &Intent, view: &View) -> Standing {
     let topology = view.topology();
-    let unclaimed = |home, reason| Standing::Owned(Owner::of(Ownership { home, epoch: Epoch::NONE }), reason);
-    let Some(id) = intent.dataset else {
-        return unclaimed(topology.default_home(), Reason::DefaultHome);
-    };
-    match topology.dataset(id).map(|dataset| &dataset.rule) {
-        None => unclaimed(topology.default_home(), Reason::DefaultHome),
-        Some(Rule::SingleWriter { home }) => {
-            let configured = Ownership { home: *home, epoch: Epoch::FIRST };
-            Standing::Owned(Owner::of(view.dataset_ownership(id).unwrap_or(configured)), Reason::Home)
-        }
-        Some(Rule::GeoPartitioned { .. }) if intent.subject.is_some() => Standing::BySubject,
-        Some(Rule::GeoPartitioned { regions, .. }) => {
-            // Everything of nobody in particular has one home, so that it too has one owner.
-            let default = topology.default_home();
-            let home = if regions.contains(default) { Some(default) } else { regions.iter().next() };
-            unclaimed(home.unwrap_or(default), Reason::Unidentified)
-        }
-        Some(Rule::MultiWriter { regions, .. }) => {
+    let rule = intent.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    let owned = match (intent.dataset, rule) {
+        (Some(id), Some(Rule::SingleWriter { .. })) => view.dataset_ownership(id).map(|owned| (owned, Reason::Home)),
+        (Some(_), Some(Rule::GeoPartitioned { .. })) if intent.subject.is_some() => return Standing::BySubject,
+        (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
             let reachable = nearest_owner(intent, view, *regions, |region| !view.is_away(region));
-            let any = || nearest_owner(intent, view, *regions, |_| true);
-            let home = reachable.or_else(any).unwrap_or(topology.default_home());
-            Standing::Owned(Owner::of(Ownership { home, epoch: Epoch::FIRST }), Reason::NearestOwner)
+            let home = reachable.or_else(|| nearest_owner(intent, view, *regions, |_| true));
+            home.and_then(|home| Ownership::among_several(topology, id, home))
+                .map(|owned| (owned, Reason::NearestOwner))
         }
-    }
+        _ => None,
+    };
+    let (owned, reason) = owned.unwrap_or_else(|| {
+        let reason = if rule.is_some() { Reason::Unidentified } else { Reason::DefaultHome };
+        (Ownership::unclaimed(topology, intent.dataset), reason)
+    });
+    Standing::Owned(Owner::of(owned), reason)
 }
 
 /// The owner of a multi-writer dataset that would take a write if no drill were on.

@@ -45,6 +45,8 @@ reasons! {
     PositionNotReached = "position-not-reached",
     /// What the session has seen was written under an earlier owner, so the read goes home for a new position.
     PositionOfOldEpoch = "position-of-old-epoch",
+    /// The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.
+    PositionOfLaterEpoch = "position-of-later-epoch",
     /// The origin's position cannot be read; a window does in its place.
     PositionMalformed = "position-malformed",
     /// The origin's position does not say by which epoch it counts, so it is not used.

@@ -163,8 +163,8 @@ fn datasets(view: &View) -> Vec<Value> {
         json!({
             "name": dataset.name,
             "ownership": dataset.rule.token(),
-            "home": owned.map(|owned| topology.region(owned.home).name.clone()),
-            "epoch": owned.map(|owned| owned.epoch.0),
+            "home": owned.map(|owned| topology.region(owned.home()).name.clone()),
+            "epoch": owned.map(|owned| owned.epoch().0),
             "regions": regions,
             "conflicts": conflicts,
         })

@@ -9,10 +9,10 @@ use super::{
     keys::{Key, SessionKeys},
     matrix::{Matrix, Pair, SESSIONS_LEAVE},
     memory::{CopyOf, Known, LONGEST_WINDOW, Lags, Memory, Reached, SHORTEST_WINDOW, UNMEASURED, Window},
-    ownership::{Epoch, Ownership},
+    ownership::Ownership,
     reason::Reason,
     time::Timestamp,
-    topology::{Access, DatasetId, RegionId, RegionSet, Rule, Topology},
+    topology::{Access, DatasetId, RegionId, RegionSet, Topology},
 };
 
 /// What is set once per isolate: the topology and the secrets.
@@ -239,12 +239,8 @@ impl View {
     /// said, whichever has the highest epoch.
     #[must_use]
     pub fn dataset_ownership(&self, dataset: DatasetId) -> Option<Ownership> {
-        let configured = match self.topology().dataset(dataset)?.rule {
-            Rule::SingleWriter { home } => Ownership { home, epoch: Epoch::FIRST },
-            Rule::GeoPartitioned { .. } | Rule::MultiWriter { .. } => return None,
-        };
+        let configured = Ownership::configured(self.topology(), dataset)?;
         let moved = self.moved.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership);
-        let later = |held: Ownership, said: Ownership| if said.epoch > held.epoch { said } else { held };
-        Some([self.published.ownership(dataset), moved].into_iter().flatten().fold(configured, later))
+        Some([self.published.ownership(dataset), moved].into_iter().flatten().fold(configured, Ownership::or_later))
     }
 }

@@ -124,7 +124,8 @@ impl Edges {
             Step::AssignHome(assignment) => Next::Assign(assignment.proposed),
             Step::Send(attempt) => Next::Send(claim(&attempt)),
             Step::Finish(end) => {
-                let name = |owned: Ownership| (self.settings.topology.region(owned.home).name.clone(), owned.epoch.0);
+                let name =
+                    |owned: Ownership| (self.settings.topology.region(owned.home()).name.clone(), owned.epoch().0);
                 let learned = end.lessons.iter().filter_map(|lesson| match lesson {
                     Lesson::Moved(_, owned) | Lesson::Home(_, owned) => Some(name(*owned)),
                     _ => None,

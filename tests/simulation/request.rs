@@ -153,8 +153,8 @@ impl World {
             if let (Some(owned), Claim::AtLeast(mark)) =
                 (dataset.and_then(|dataset| view.dataset_ownership(dataset)), &mut pin.claim)
             {
-                mark.epoch = owned.epoch;
-                pin.region.clone_from(&settings.topology.region(owned.home).name);
+                mark.epoch = owned.epoch();
+                pin.region.clone_from(&settings.topology.region(owned.home()).name);
             }
         }
         Some(seal(&session, &keys()))

@@ -62,6 +62,8 @@ fn promotion(world: &mut World) {
         act(world, u64::from(id) * 10_000, 0, Deed::Write(id), old);
     }
     act(world, 50_000, 1, Deed::Write(4), new);
+    // By which the edge beside the old home hears of the new one: no client's mark may tell it.
+    act(world, 60_000, 2, Deed::Write(5), old);
     act(world, 70_000, 1, Deed::Read, old);
 }
 

@@ -20,7 +20,7 @@ use homing::routing::{
     flow::{Found, Outcome},
     headers::{Edit, Headers},
     keys::{Key, SessionKeys},
-    ownership::Epoch,
+    ownership::{Epoch, Keeper, Ownership},
     topology::{KeyPath, RegionId, Topology, parse::parse, raw},
 };
 
@@ -49,6 +49,12 @@ pub fn settings() -> Rc<Settings> {
 
 pub fn region(name: &str) -> RegionId {
     settings().topology.region_named(name).unwrap()
+}
+
+/// The home and epoch of a subject as the directory says it.
+pub fn owned(home: &str, epoch: u64) -> Ownership {
+    let (text, topology) = (format!(r#"{{"home":"{home}","epoch":{epoch}}}"#), topology());
+    Ownership::kept(&text, Keeper::Directory, &topology, topology.all_regions()).unwrap().ownership
 }
 
 pub type Fields = Vec<(String, String)>;

@@ -9,7 +9,7 @@ use homing::routing::{
     facts::Content,
     health::{Heard, Sending},
     memory::{CopyOf, Lesson, Memory},
-    ownership::{Epoch, Ownership},
+    ownership::Epoch,
     position::{Mark, Position, Shows},
     session::{self, Claim, Pin, Session},
     subject::SubjectId,
@@ -17,7 +17,7 @@ use homing::routing::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Deed, NOW, World, keys, region, stored, topology};
+use crate::support::{Deed, NOW, World, keys, owned, region, stored, topology};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 pub const PATHS: [&str; 22] = [
@@ -158,12 +158,11 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
             },
         ),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {
-            let owned = Ownership { home: region(name), epoch: Epoch(epoch) };
-            vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned)]
+            vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned(name, epoch))]
         }),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {
             let dataset = topology().dataset_named("catalog").unwrap();
-            vec![Lesson::Moved(dataset, Ownership { home: region(name), epoch: Epoch(epoch) })]
+            vec![Lesson::Moved(dataset, owned(name, epoch))]
         }),
         (a_region(), prop::sample::select(&RegionState::ALL[..]), a_region(), 1u64..5).prop_map(
             |(name, state, home, epoch)| {

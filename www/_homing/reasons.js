@@ -9,6 +9,7 @@ export const sentences = {
   "position-expected": "The copy should have reached what the session has seen by now; its origin checks it.",
   "position-not-reached": "The copy has not reached what the session has seen.",
   "position-of-old-epoch": "What the session has seen was written under an earlier owner, so the read goes home for a new position.",
+  "position-of-later-epoch": "The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.",
   "position-malformed": "The origin's position cannot be read; a window does in its place.",
   "position-unowned": "The origin's position does not say by which epoch it counts, so it is not used.",
   "route-home": "The route sends every read home.",

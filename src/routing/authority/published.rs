@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::routing::{
     drill::{Drill, Kind},
-    ownership::{Epoch, Ownership},
+    ownership::Ownership,
     time::Timestamp,
     topology::{DatasetId, RegionId, Share, Topology},
 };
@@ -82,10 +82,8 @@ impl Published {
             let state = RegionState::parse(said.get("state")?.as_str()?)?;
             Some((topology.region_named(name)?, state, Timestamp(said.get("until")?.as_u64()?)))
         });
-        let datasets = entries("datasets").filter_map(|(name, said)| {
-            let home = topology.region_named(said.get("home")?.as_str()?)?;
-            Some((topology.dataset_named(name)?, Ownership { home, epoch: Epoch(said.get("epoch")?.as_u64()?) }))
-        });
+        let datasets = entries("datasets")
+            .filter_map(|(name, said)| Some((topology.dataset_named(name)?, Ownership::published(said, topology)?)));
         Some(Self {
             version: view.get("version")?.as_u64()?,
             regions: regions.collect(),
@@ -162,7 +160,10 @@ pub fn write_with<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::topology::{KeyPath, parse, raw};
+    use crate::routing::{
+        ownership::{Epoch, Evidence},
+        topology::{KeyPath, parse, raw},
+    };
 
     fn topology() -> Topology {
         let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}},
@@ -179,7 +180,8 @@ mod tests {
         assert_eq!(view.state(RegionId(1), Timestamp(49)), RegionState::Draining);
         assert_eq!(view.state(RegionId(1), Timestamp(50)), RegionState::Active);
         assert_eq!(view.state(RegionId(0), Timestamp(0)), RegionState::Active);
-        assert_eq!(view.ownership(DatasetId(0)), Some(Ownership { home: RegionId(1), epoch: Epoch(3) }));
+        let owned = view.ownership(DatasetId(0)).unwrap();
+        assert_eq!((owned.home(), owned.epoch(), owned.said_by()), (RegionId(1), Epoch(3), Evidence::View));
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Flow {
             return self.join_drill(self.home_of_session());
         }
         if let Some((owned, _)) = self.known_home() {
-            self.join_drill(Some(owned.home));
+            self.join_drill(Some(owned.home()));
         }
     }
 

@@ -1,38 +1,19 @@
 //! Finding the home: the session, else the isolate's memory, else the home store, else the directory, which assigns one. The
 //! store is a cache of the directory: that it holds nothing proves nothing.
 
-use serde::Deserialize;
-
-use super::{Assignment, Flow, Found, Source, Stage, Step, read::Reading};
+use super::{Assignment, Flow, Found, Stage, Step, read::Reading};
 use crate::routing::{
     memory::Lesson,
-    ownership::{Epoch, Owner, Ownership},
+    ownership::{Keeper, Kept, Owner, Ownership},
     plan::{Freshness, ReadPlan, Standing, standing},
-    position::Mark,
+    position::{Log, Mark},
     reason::Reason,
     session::Pin,
     settle::{Publish, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{RegionId, RegionSet, Rule, SubjectKind, Topology},
+    topology::{RegionId, RegionSet, Rule, SubjectKind},
 };
-
-/// What the home store holds under `home:SUBJECT`, and what the directory answers.
-#[derive(Deserialize)]
-struct Stored {
-    home: String,
-    epoch: u64,
-    /// Whether the directory has assigned it just now.
-    #[serde(default)]
-    new: bool,
-}
-
-/// Reads a stored ownership, and whether it is new; one that the topology does not permit is none.
-fn read_stored(text: &str, topology: &Topology, allowed: RegionSet) -> Option<(Ownership, bool)> {
-    let stored: Stored = serde_json::from_str(text).ok()?;
-    let home = topology.region_named(&stored.home).filter(|home| allowed.contains(*home))?;
-    (stored.epoch > 0).then_some((Ownership { home, epoch: Epoch(stored.epoch) }, stored.new))
-}
 
 impl Flow {
     /// After the cache: a read that any near copy may answer needs no home, everything else does.
@@ -42,55 +23,43 @@ impl Flow {
             let plan = ReadPlan::near(&self.intent, &self.view, &self.freshness, &mut self.trace);
             return self.begin_read(plan, None, None, now);
         }
-        if let (true, Freshness::AtLeast(pin, mark)) = (self.is_read(), &self.freshness) {
-            let demand = (pin.clone(), *mark);
-            return self.read_at_least(&demand.0, demand.1, now);
-        }
         match standing(&self.intent, &self.view) {
             Standing::Owned(owner, reason) => self.go(owner, reason, now),
             Standing::BySubject => match self.known_home() {
-                Some((ownership, source)) => {
-                    self.trace.note(source, ownership.home);
+                Some((ownership, source)) if !self.has_seen_later(ownership) => {
+                    if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {
+                        self.trace.note(source, ownership.home());
+                    }
                     self.go(Owner::of(ownership), Reason::Home, now)
                 }
-                None => self.look_up(now),
+                _ => self.look_up(now),
             },
         }
     }
 
     /// A read that a copy at the session's mark or further may answer, or home.
-    fn read_at_least(&mut self, pin: &Pin, mark: Mark, now: Timestamp) -> Step {
-        let marked = self.marked(pin, mark);
-        let known = match standing(&self.intent, &self.view) {
-            // Nobody else owns a multi-writer dataset: the write is where the session made it.
-            Standing::Owned(owner, Reason::NearestOwner) => marked.unwrap_or(owner.ownership()),
-            Standing::Owned(owner, _) => owner.ownership(),
-            Standing::BySubject => match self.known_home().map(|(ownership, _)| ownership).or(marked) {
-                Some(ownership) => ownership,
-                None => return self.look_up(now),
-            },
-        };
-        let owned = self.or_marked(known);
-        self.join_drill(Some(owned.home));
-        if marked == Some(owned) {
-            let plan = ReadPlan::at_least(&self.intent, &self.view, owned.home, (pin, mark), &mut self.trace);
+    fn read_at_least(&mut self, owner: Owner, pin: &Pin, mark: Mark, now: Timestamp) -> Step {
+        let owned = self.wrote_at(pin).unwrap_or(owner.ownership());
+        let home = owned.home();
+        self.join_drill(Some(home));
+        if self.log_of(pin, mark) == Some(Log::of(owned)) {
+            let plan = ReadPlan::at_least(&self.intent, &self.view, home, (pin, mark), &mut self.trace);
             return self.begin_read(plan, Some(Owner::of(owned)), Some(mark), now);
         }
-        let reason = Reason::PositionOfOldEpoch;
-        let plan = ReadPlan::home(&self.intent, &self.view, owned.home, reason, &mut self.trace);
+        let plan = ReadPlan::home(&self.intent, &self.view, home, Reason::PositionOfOldEpoch, &mut self.trace);
         self.begin_read(plan, Some(Owner::of(owned)), None, now)
     }
 
-    /// The owner by whose log the session's mark counts, if the topology still knows it.
-    fn marked(&self, pin: &Pin, mark: Mark) -> Option<Ownership> {
+    /// By whose log the session's mark counts, if the topology still knows that region.
+    pub(super) fn log_of(&self, pin: &Pin, mark: Mark) -> Option<Log> {
         let home = self.view.topology().region_named(&pin.region).filter(|home| self.residency().contains(*home))?;
-        Some(Ownership { home, epoch: mark.epoch })
+        Some(Log { home, epoch: mark.epoch })
     }
 
-    /// That owner, or the one of the session's mark: a session may have heard of a later owner than this isolate.
-    fn or_marked(&self, known: Ownership) -> Ownership {
-        let marked = self.session_mark().and_then(|(pin, mark)| self.marked(pin, mark));
-        marked.filter(|marked| marked.epoch > known.epoch).unwrap_or(known)
+    /// The owner of a multi-writer dataset where the session wrote: nobody else has the write for certain.
+    fn wrote_at(&self, pin: &Pin) -> Option<Ownership> {
+        let topology = self.view.topology();
+        Ownership::among_several(topology, self.intent.dataset?, topology.region_named(&pin.region)?)
     }
 
     /// What the session has seen of the dataset, where its origins report positions.
@@ -101,19 +70,19 @@ impl Flow {
     }
 
     /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
-    fn mark_of(&self, owned: Ownership) -> Option<Mark> {
+    pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
         let dataset = self.view.topology().dataset(self.intent.dataset?)?;
         // The watermark of one of several owners may lie before its own last write.
         let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
         let (pin, mark) = self.session_mark().filter(|_| counts)?;
-        (self.marked(pin, mark) == Some(owned)).then_some(mark)
+        (self.log_of(pin, mark) == Some(Log::of(owned))).then_some(mark)
     }
 
     fn look_up(&mut self, now: Timestamp) -> Step {
         let Some(subject) = self.intent.subject.clone() else {
             return self.refuse(Reason::Internal, now);
         };
-        self.stage = Stage::Finding(Source::Store);
+        self.stage = Stage::Finding(Keeper::Store);
         Step::LookUpHome(subject)
     }
 
@@ -121,7 +90,7 @@ impl Flow {
     pub(super) fn known_home(&self) -> Option<(Ownership, Reason)> {
         let session = self.home_from_session();
         match (session, self.remembered) {
-            (Some(session), Some(memory)) if memory.epoch > session.epoch => Some((memory, Reason::HomeFromMemory)),
+            (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Reason::HomeFromMemory)),
             (Some(session), _) => Some((session, Reason::HomeFromSession)),
             (None, Some(memory)) => Some((memory, Reason::HomeFromMemory)),
             (None, None) => None,
@@ -129,10 +98,8 @@ impl Flow {
     }
 
     fn home_from_session(&self) -> Option<Ownership> {
-        let session = &self.intent.session.session;
-        let (home, epoch) = session.home.as_ref().filter(|_| session.subject == self.intent.subject)?;
-        let home = self.view.topology().region_named(home).filter(|home| self.residency().contains(*home))?;
-        Some(Ownership { home, epoch: *epoch })
+        let (session, topology) = (&self.intent.session.session, self.view.topology());
+        Ownership::in_session(session, self.intent.subject.as_ref()?, topology, self.residency())
     }
 
     /// By what the request's dataset is split.
@@ -149,33 +116,39 @@ impl Flow {
         self.split_by().map_or_else(|| topology.all_regions(), |kind| topology.residency(kind))
     }
 
-    pub(super) fn on_home(&mut self, found: Found<'_>, source: Source, now: Timestamp) -> Step {
+    pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
         let allowed = self.residency();
         let (Some(subject), Some(kind)) = (self.intent.subject.clone(), self.split_by()) else {
             return self.refuse(Reason::Internal, now);
         };
         if let Some(ownership) = self.found(found, source, &subject, allowed) {
-            self.join_drill(Some(ownership.home));
-            return self.go(Owner::of(ownership), Reason::Home, now);
+            self.remembered = Some(self.remembered.map_or(ownership, |held| held.or_later(ownership)));
+        }
+        let known = self.known_home().map(|(ownership, _)| ownership);
+        if let Some(ownership) = known.filter(|known| source == Keeper::Directory || !self.has_seen_later(*known)) {
+            return self.go_home(ownership, now);
         }
         // Where the store cannot be asked, what was known lately is as good as what it would have said.
-        if found == Found::Failed
-            && let Some(ownership) = self.last_known
+        if let (Found::Failed, Some(ownership)) = (found, self.last_known)
+            && !self.has_seen_later(ownership)
         {
-            self.trace.note(Reason::HomeLastKnown, ownership.home);
-            self.join_drill(Some(ownership.home));
-            return self.go(Owner::of(ownership), Reason::Home, now);
+            self.trace.note(Reason::HomeLastKnown, ownership.home());
+            return self.go_home(ownership, now);
         }
-        if source == Source::Directory {
-            return self.homeless(now);
-        }
-        match self.assignment(subject, kind, allowed) {
-            Some(assignment) => {
-                self.stage = Stage::Finding(Source::Directory);
+        let assignment = if source == Keeper::Store { self.assignment(subject, kind, allowed) } else { None };
+        match (assignment, known.or(self.last_known)) {
+            (Some(assignment), _) => {
+                self.stage = Stage::Finding(Keeper::Directory);
                 Step::AssignHome(assignment)
             }
-            None => self.homeless(now),
+            (None, Some(ownership)) => self.go_home(ownership, now),
+            (None, None) => self.homeless(now),
         }
+    }
+
+    fn go_home(&mut self, ownership: Ownership, now: Timestamp) -> Step {
+        self.join_drill(Some(ownership.home()));
+        self.go(Owner::of(ownership), Reason::Home, now)
     }
 
     /// What the directory is asked, unless a drill has it out of reach.
@@ -189,32 +162,32 @@ impl Flow {
     fn found(
         &mut self,
         found: Found<'_>,
-        source: Source,
+        source: Keeper,
         subject: &SubjectId,
         allowed: RegionSet,
     ) -> Option<Ownership> {
         let stored = match found {
-            Found::Value(text) => read_stored(text, self.view.topology(), allowed),
-            Found::Absent if source == Source::Store => return None,
+            Found::Value(text) => Ownership::kept(text, source, self.view.topology(), allowed),
+            Found::Absent if source == Keeper::Store => return None,
             Found::Absent | Found::Failed => {
-                let failed = if source == Source::Store { Reason::HomeLookupFailed } else { Reason::DirectoryFailed };
+                let failed = if source == Keeper::Store { Reason::HomeLookupFailed } else { Reason::DirectoryFailed };
                 self.trace.note(failed, None);
                 return None;
             }
         };
-        let Some((ownership, new)) = stored else {
+        let Some(Kept { ownership, new }) = stored else {
             self.trace.note(Reason::HomeInvalid, None);
             return None;
         };
         let reason = match source {
-            Source::Store => Reason::HomeFromStore,
-            Source::Directory if new => Reason::HomeAssigned,
-            Source::Directory => Reason::HomeFromDirectory,
+            Keeper::Store => Reason::HomeFromStore,
+            Keeper::Directory if new => Reason::HomeAssigned,
+            Keeper::Directory => Reason::HomeFromDirectory,
         };
-        if source == Source::Directory {
+        if source == Keeper::Directory {
             self.publish = Some((subject.clone(), ownership));
         }
-        self.trace.note(reason, ownership.home);
+        self.trace.note(reason, ownership.home());
         self.lessons.push(Lesson::Home(subject.clone(), ownership));
         Some(ownership)
     }
@@ -239,17 +212,18 @@ impl Flow {
         if !self.is_read() {
             return self.begin_write(owner, reason, now);
         }
-        let mut owned = self.or_marked(owner.ownership());
-        let reason = match &self.freshness {
-            Freshness::Pinned(pin) => {
-                // Nobody else owns a multi-writer dataset: the write is where the session made it.
-                let wrote = self.view.topology().region_named(&pin.region);
-                owned.home = wrote.filter(|_| reason == Reason::NearestOwner).unwrap_or(owned.home);
-                Reason::PinnedHome
+        if self.has_seen_later(owner.ownership()) {
+            return self.read_later(owner, now);
+        }
+        let (owned, reason) = match &self.freshness {
+            Freshness::AtLeast(pin, mark) => {
+                let (pin, mark) = (pin.clone(), *mark);
+                return self.read_at_least(owner, &pin, mark, now);
             }
-            _ => Reason::RouteHome,
+            Freshness::Pinned(pin) => (self.wrote_at(pin).unwrap_or(owner.ownership()), Reason::PinnedHome),
+            _ => (owner.ownership(), Reason::RouteHome),
         };
-        let plan = ReadPlan::home(&self.intent, &self.view, owned.home, reason, &mut self.trace);
+        let plan = ReadPlan::home(&self.intent, &self.view, owned.home(), reason, &mut self.trace);
         let least = self.mark_of(owned);
         self.begin_read(plan, Some(Owner::of(owned)), least, now)
     }
@@ -259,19 +233,20 @@ impl Flow {
         &mut self,
         mut settlement: Box<Settlement>,
         mut sign_in: Box<SignIn>,
-        (found, source): (Found<'_>, Source),
+        (found, source): (Found<'_>, Keeper),
         now: Timestamp,
     ) -> Step {
         let allowed = self.view.topology().residency(sign_in.kind);
         let home = self.found(found, source, &sign_in.subject, allowed);
         if home.is_none()
-            && source == Source::Store
+            && source == Keeper::Store
             && let Some(assignment) = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed)
         {
-            self.stage = Stage::SigningIn(settlement, sign_in, Source::Directory);
+            self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);
         }
-        sign_in.session.home = home.map(|owned| (self.view.topology().region(owned.home).name.clone(), owned.epoch));
+        sign_in.session.home =
+            home.map(|owned| (self.view.topology().region(owned.home()).name.clone(), owned.epoch()));
         settlement.record.trace.append(std::mem::take(&mut self.trace));
         settlement.lessons.append(&mut self.lessons);
         if let Some((subject, owned)) = self.publish.take() {

@@ -4,6 +4,7 @@
 mod cached;
 mod drill;
 mod home;
+mod later;
 mod read;
 mod satisfies;
 mod send;
@@ -23,7 +24,7 @@ use super::{
     health::{Health, Sending},
     intent::Intent,
     memory::{Lesson, Memory},
-    ownership::{Owner, Ownership},
+    ownership::{Keeper, Owner, Ownership},
     plan::Freshness,
     position::Mark,
     problem::Problem,
@@ -85,20 +86,11 @@ enum Stage {
     Probing,
     /// The client has its answer, and the copy is made new.
     Answered,
-    Finding(Source),
+    Finding(Keeper),
     Reading(read::Reading),
     Writing(write::Writing),
-    SigningIn(Box<Settlement>, Box<SignIn>, Source),
+    SigningIn(Box<Settlement>, Box<SignIn>, Keeper),
     Over,
-}
-
-/// Who was asked for a home.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// The home store: quick and near, and it may not have heard yet.
-    Store,
-    /// The directory, whose word is the last.
-    Directory,
 }
 
 impl Flow {
@@ -238,7 +230,7 @@ impl Flow {
                 let subject = sign_in.subject.clone();
                 // Learned now: what was heard of the region counts, whether or not anybody waits for the rest.
                 self.lessons.append(&mut settlement.lessons);
-                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in), Source::Store);
+                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in), Keeper::Store);
                 Step::LookUpHome(subject)
             }
             Some(sign_in) => {

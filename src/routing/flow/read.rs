@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Flow, Outcome, Step, write::named_owner};
+use super::{Ended, Flow, Outcome, Step};
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
     candidates::candidates,
@@ -10,7 +10,7 @@ use crate::routing::{
     memory::Lesson,
     ownership::{Epoch, Owner, Ownership},
     plan::{Freshness, ReadPlan, Target, copy_of},
-    position::{Mark, Position, stated},
+    position::{Log, Mark, Position, stated},
     problem::Problem,
     reason::Reason,
     time::Timestamp,
@@ -19,7 +19,7 @@ use crate::routing::{
 };
 
 /// A read that was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     target: Target,
     fallback: Option<Target>,
@@ -28,17 +28,53 @@ pub(super) struct Reading {
     least: Option<Mark>,
     /// The same, as far as this region was told of it.
     told: Option<Mark>,
+    /// The owner that it looks for.
+    seeks: Option<Seeks>,
+}
+
+/// A later owner that a read looks for: the session has seen what it wrote, and nobody here has heard of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seeks {
+    /// What the session has seen.
+    pub(super) mark: Mark,
+    /// Whether an answer will do that may not show that, if it says so.
+    pub(super) may_be_stale: bool,
 }
 
 impl Reading {
     /// The same read at another region.
     fn at(&self, target: Target, fallback: Option<Target>) -> Self {
-        Self { target, fallback, owner: self.owner, least: self.least, told: None }
+        Self { target, fallback, told: None, ..*self }
     }
 
     /// The same read at the same region.
     pub(super) fn again(&self) -> Self {
         self.at(self.target, None)
+    }
+
+    /// The same read at the other region.
+    pub(super) fn next(&self) -> Option<Self> {
+        Some(self.at(self.fallback?, None))
+    }
+
+    /// Whether its answer may be older than what was promised.
+    pub(super) fn is_stale(&self) -> bool {
+        self.target.stale
+    }
+
+    /// The same read, of which the answer may be older than what was promised.
+    pub(super) fn stale(&self) -> Self {
+        Self { target: Target { stale: true, ..self.target }, ..*self }
+    }
+
+    /// The same read, by the ownership that its answer has told of.
+    pub(super) fn by(&self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..*self }
+    }
+
+    /// Whether the owner is asked.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.owner.is_some_and(|owner| owner.region() == self.target.region)
     }
 
     /// How it ends if the region's answer goes to the client.
@@ -57,8 +93,22 @@ impl Flow {
         least: Option<Mark>,
         now: Timestamp,
     ) -> Step {
+        self.begin(plan, (owner, least, None), now)
+    }
+
+    /// A read that looks for a later owner.
+    pub(super) fn begin_seeking(&mut self, plan: ReadPlan, known: Owner, seeks: Seeks, now: Timestamp) -> Step {
+        self.begin(plan, (Some(known), None, Some(seeks)), now)
+    }
+
+    fn begin(
+        &mut self,
+        plan: ReadPlan,
+        (owner, least, seeks): (Option<Owner>, Option<Mark>, Option<Seeks>),
+        now: Timestamp,
+    ) -> Step {
         match plan.first {
-            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least, told: None }, now),
+            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least, told: None, seeks }, now),
             None => self.exhausted(None, now),
         }
     }
@@ -78,7 +128,7 @@ impl Flow {
     /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of several owners may lie before its own
     /// last write, so the one where the session wrote is told nothing.
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
-        let at_home = reading.owner.is_some_and(|owner| owner.region() == reading.target.region);
+        let at_home = reading.is_at_home();
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
         reading
             .least
@@ -93,6 +143,11 @@ impl Flow {
         {
             let later = self.later_owner(&reading, answer);
             return self.behind(&reading, known, later, now);
+        }
+        if let (Outcome::Answered(answer), Some(seeks)) = (&outcome, reading.seeks)
+            && !is_gateway_failure(answer.status)
+        {
+            return self.sought(&reading, seeks, answer, now);
         }
         let (failure, answer) = match outcome {
             Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
@@ -158,38 +213,49 @@ impl Flow {
         may
     }
 
-    fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
+    pub(super) fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
         let ended = reading.ended();
         if answer.status == 421
             && ended.owner.is_some()
             && let Some(later) = self.later_owner(reading, answer)
         {
             let reason = Reason::Misdirected;
-            return self.ask_later(reading, later, reason, now).unwrap_or_else(|| {
-                // Two regions have seen it. The client comes again, and then the later owner is known.
-                let away = self.view.is_away(later.region());
-                let reason = if away { Reason::DrillUnreachable } else { Reason::MisdirectedInVain };
-                self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
-            });
+            let step = self.ask_later(reading, later, reason, now);
+            return step.unwrap_or_else(|| self.misdirected_in_vain(later, now));
         }
         self.about_the_copy(reading, answer, now).unwrap_or_else(|| self.settle(ended, answer, now))
     }
 
+    /// Two regions have seen it. The client comes again, and then the later owner is known.
+    pub(super) fn misdirected_in_vain(&mut self, later: Owner, now: Timestamp) -> Step {
+        let away = self.view.is_away(later.region());
+        let reason = if away { Reason::DrillUnreachable } else { Reason::MisdirectedInVain };
+        self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
+    }
+
     /// A strictly later owner that the answer names.
-    fn later_owner(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Owner> {
-        let named = named_owner(answer, self.view.topology(), self.residency())?;
+    pub(super) fn later_owner(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Owner> {
+        let named = Ownership::named(answer, self.view.topology(), self.residency())?;
         reading.owner?.succeeded_by(named)
     }
 
-    /// The same read at a later owner, whose log counts anew; remembered also if it can be asked no more.
-    fn ask_later(&mut self, reading: &Reading, later: Owner, reason: Reason, now: Timestamp) -> Option<Step> {
+    /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
+    /// it can be asked no more.
+    pub(super) fn ask_later(
+        &mut self,
+        reading: &Reading,
+        later: Owner,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Option<Step> {
         self.learn_owner(later.ownership());
         if self.view.is_away(later.region()) {
             self.trace.note(Reason::DrillUnreachable, later.region());
             return None;
         }
         let target = Target { region: later.region(), reason, stale: false };
-        let reading = Reading { owner: Some(later), least: None, ..reading.at(target, None) };
+        let least = self.mark_of(later.ownership());
+        let reading = Reading { owner: Some(later), least, seeks: None, ..reading.at(target, None) };
         (self.can_repeat() && self.has_time(now)).then(|| self.ask(reading, now))
     }
 
@@ -197,14 +263,23 @@ impl Flow {
     fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Mark> {
         let (least, owner) = (reading.told?, reading.owner?);
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
-        let topology = self.view.topology();
-        let dataset = self.intent.dataset.and_then(|id| topology.dataset(id));
-        let stated = dataset
-            .and_then(|dataset| Some((dataset.name.as_str(), dataset.position?)))
-            .and_then(|dataset| stated(answer, dataset, Some(owner.ownership()), topology).ok());
-        let mark = stated.map(|stated| stated.mark());
+        let mark = self.stated_mark(owner, answer);
         let short = mark.is_some_and(|mark| least.is_after(&mark));
         (said || short).then(|| mark.unwrap_or(Mark { epoch: Epoch::NONE, position: Position::default() }))
+    }
+
+    /// How far an answer says that its copy is, asked by that ownership.
+    fn stated_mark(&self, owner: Owner, answer: &Answer<'_>) -> Option<Mark> {
+        let topology = self.view.topology();
+        let dataset = topology.dataset(self.intent.dataset?)?;
+        let stated =
+            stated(answer, (&dataset.name, dataset.position?), Some(Log::of(owner.ownership())), topology).ok()?;
+        Some(stated.mark())
+    }
+
+    /// Whether an answer by that ownership says that it does not show the mark.
+    pub(super) fn is_short_of(&self, mark: Mark, owner: Owner, answer: &Answer<'_>) -> bool {
+        self.stated_mark(owner, answer).is_some_and(|stated| mark.is_after(&stated))
     }
 
     /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
@@ -221,7 +296,7 @@ impl Flow {
         let missed = reading.owner.map(Owner::region).filter(|home| self.view.is_away(*home));
         let reason = if missed.is_some() { Reason::DrillUnreachable } else { Reason::PositionNotReached };
         missed.into_iter().for_each(|home| self.trace.note(reason, home));
-        let at_home = reading.owner.is_some_and(|owner| owner.region() == region);
+        let at_home = reading.is_at_home();
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
             Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),

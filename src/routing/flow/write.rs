@@ -8,14 +8,13 @@ use crate::routing::{
     answer::Answer,
     authority::RegionState,
     facts::Replay,
-    headers::Headers,
     health::{Gate, Health},
-    ownership::{Epoch, Owner, Ownership},
+    ownership::{Owner, Ownership},
     problem::Problem,
     reason::Reason,
     settle::WriteOutcome,
     time::Timestamp,
-    topology::{RegionId, RegionSet, Topology},
+    topology::RegionId,
 };
 
 /// A write that was sent.
@@ -84,7 +83,7 @@ impl Flow {
             Outcome::Unsent => return self.cut_short(region, now),
         };
         if perhaps {
-            self.perhaps = Some(Ownership { home: region, epoch: writing.owner.epoch() });
+            self.perhaps = Some(writing.owner.ownership());
         }
         self.trace.note(failure, region);
         let backoff = self.backoff();
@@ -107,13 +106,13 @@ impl Flow {
         if answer.status != 421 || !answer.headers.has("homing-home") {
             return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
         }
-        let named = named_owner(answer, self.view.topology(), self.residency());
+        let named = Ownership::named(answer, self.view.topology(), self.residency());
         if let Some(named) = named
             && let Some(later) = owner.succeeded_by(named)
         {
             self.learn_owner(named);
-            if self.view.is_away(named.home) {
-                self.trace.note(Reason::DrillUnreachable, named.home);
+            if self.view.is_away(named.home()) {
+                self.trace.note(Reason::DrillUnreachable, named.home());
                 return self.refuse_write(Reason::DrillUnreachable, now);
             }
             if self.can_repeat() && self.has_time(now) {
@@ -145,7 +144,7 @@ impl Flow {
 
     /// Ends a write of which nobody knows whether it was done.
     fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
-        self.trace.note(Reason::WriteUnknown, owned.home);
+        self.trace.note(Reason::WriteUnknown, owned.home());
         self.failed_write(Reason::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
     }
 
@@ -165,14 +164,4 @@ impl Flow {
         let (least, most) = BACKOFF;
         Duration::from_millis(least + self.intent.entropy % (most - least + 1))
     }
-}
-
-/// The owner that a 421 names, if it is a region that may own this.
-pub(super) fn named_owner(answer: &Answer<'_>, topology: &Topology, allowed: RegionSet) -> Option<Ownership> {
-    let read = |headers: &Headers<'_>| {
-        let home = topology.region_named(headers.get("homing-home")?.trim())?;
-        let epoch = Epoch(headers.get("homing-epoch")?.trim().parse().ok()?);
-        Some(Ownership { home, epoch })
-    };
-    read(&answer.headers).filter(|named| allowed.contains(named.home))
 }

@@ -224,7 +224,7 @@ pub struct World<'w> {
 impl World<'_> {
     fn owner(&self, dataset: DatasetId) -> Option<RegionId> {
         let Rule::SingleWriter { home } = self.topology.dataset(dataset)?.rule else { return None };
-        Some(self.published.ownership(dataset).map_or(home, |owned| owned.home))
+        Some(self.published.ownership(dataset).map_or(home, |owned| owned.home()))
     }
 }
 

@@ -186,7 +186,7 @@ impl Memory {
 
     fn learn_home(&mut self, subject: SubjectId, ownership: Ownership, now: Timestamp) {
         // A slow request may teach what a quicker one has already unlearned.
-        if self.homes.get(&subject).is_some_and(|held| held.what.epoch > ownership.epoch) {
+        if self.homes.get(&subject).is_some_and(|held| held.what.epoch() > ownership.epoch()) {
             return;
         }
         if self.homes.len() >= MOST_HOMES {
@@ -197,26 +197,40 @@ impl Memory {
 
     fn learn_moved(&mut self, dataset: DatasetId, ownership: Ownership) {
         match self.moved.iter_mut().find(|(id, _)| *id == dataset) {
-            Some((_, held)) if held.epoch >= ownership.epoch => return,
+            Some((_, held)) if held.epoch() >= ownership.epoch() => return,
             Some((_, held)) => *held = ownership,
             None => self.moved.push((dataset, ownership)),
         }
-        self.outdone |= self.published.ownership(dataset).is_none_or(|known| known.epoch < ownership.epoch);
+        self.outdone |= self.published.ownership(dataset).is_none_or(|known| known.epoch() < ownership.epoch());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{ownership::Epoch, topology::SubjectKind};
+    use crate::routing::{
+        ownership::Keeper,
+        topology::{KeyPath, SubjectKind, Topology, parse, raw},
+    };
+
+    fn topology() -> Topology {
+        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
+        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    fn said(topology: &Topology, text: &str) -> Ownership {
+        Ownership::kept(text, Keeper::Store, topology, topology.all_regions()).unwrap().ownership
+    }
 
     #[test]
     fn a_home_ages_but_is_not_forgotten() {
         let mut memory = Memory::default();
         let ada = SubjectId::of(SubjectKind::User, "ada");
-        let eu = Ownership { home: RegionId(1), epoch: Epoch(2) };
+        let topology = topology();
+        let said = |text| said(&topology, text);
+        let eu = said(r#"{"home":"eu","epoch":2}"#);
         memory.learn(Lesson::Home(ada.clone(), eu), Timestamp(0));
-        memory.learn(Lesson::Home(ada.clone(), Ownership { home: RegionId(0), epoch: Epoch(1) }), Timestamp(5));
+        memory.learn(Lesson::Home(ada.clone(), said(r#"{"home":"us","epoch":1}"#)), Timestamp(5));
         assert_eq!(memory.home(&ada, Timestamp(59_999)), Some(eu));
         assert_eq!(memory.home(&ada, Timestamp(60_000)), None);
         assert_eq!(memory.last_known_home(&ada), Some(eu));
@@ -226,7 +240,8 @@ mod tests {
     #[test]
     fn the_view_is_doubted_once_for_each_later_owner_of_a_dataset_and_for_no_subject() {
         let mut memory = Memory::default();
-        let owned = |epoch| Ownership { home: RegionId(1), epoch: Epoch(epoch) };
+        let topology = topology();
+        let owned = |epoch| said(&topology, &format!(r#"{{"home":"eu","epoch":{epoch}}}"#));
         let mut doubts = |lesson| {
             memory.learn(lesson, Timestamp(0));
             (memory.take_outdone(), memory.take_outdone())

@@ -5,7 +5,7 @@ mod stated;
 
 use std::fmt;
 
-pub use stated::{Shows, Stated, Unusable, stated};
+pub use stated::{Log, Shows, Stated, Unusable, stated};
 
 use super::ownership::Epoch;
 

@@ -4,14 +4,31 @@ use super::{Mark, Position, PositionKind};
 use crate::routing::{
     answer::Answer,
     ownership::{Epoch, Ownership},
-    topology::Topology,
+    topology::{RegionId, Topology},
 };
+
+/// By whose log a position counts: an owner's, of one epoch. It is no [`Ownership`], and nothing is sent by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The owner.
+    pub home: RegionId,
+    /// Since when.
+    pub epoch: Epoch,
+}
+
+impl Log {
+    /// The log of that owner.
+    #[must_use]
+    pub fn of(owned: Ownership) -> Self {
+        Self { home: owned.home(), epoch: owned.epoch() }
+    }
+}
 
 /// What an answer says of its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stated {
     /// By whose log the position counts.
-    pub owned: Ownership,
+    pub log: Log,
     /// At most this was seen by who reads the answer: the position after the read, or where the write committed.
     pub position: Position,
     /// At least this is in the answer: the position before the read's snapshot, where it is known.
@@ -22,7 +39,7 @@ impl Stated {
     /// The most that the answer can show.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark { epoch: self.owned.epoch, position: self.position }
+        Mark { epoch: self.log.epoch, position: self.position }
     }
 }
 
@@ -43,7 +60,7 @@ impl Shows {
     pub fn of(stated: &Stated, asked: Option<Mark>, topology: &Topology) -> Self {
         let most = stated.mark();
         let asked = asked.filter(|asked| asked.epoch == most.epoch).map(|asked| asked.position.min(most.position));
-        Self { home: topology.region(stated.owned.home).name.clone(), most, least: stated.least.max(asked) }
+        Self { home: topology.region(stated.log.home).name.clone(), most, least: stated.least.max(asked) }
     }
 
     /// Whether all up to that mark is certainly in it.
@@ -89,15 +106,16 @@ pub enum Unusable {
     Unowned,
 }
 
-/// Reads `Homing-Position: DATASET=POSITION; least=POSITION` of an answer, and by which ownership it counts: `Homing-Home` and
-/// `Homing-Epoch` of the answer, else `sent`.
+/// Reads `Homing-Position: DATASET=POSITION; least=POSITION` of an answer, and by whose log it counts: `Homing-Home` and
+/// `Homing-Epoch` of the answer, else `sent`. So what was sent may say by which log an owner counts that does not say so itself;
+/// who the owner is, it may not ([`Ownership::named`]).
 ///
 /// # Errors
 /// With the reason, if the answer says nothing that can be used.
 pub fn stated(
     answer: &Answer<'_>,
     dataset: (&str, PositionKind),
-    sent: Option<Ownership>,
+    sent: Option<Log>,
     topology: &Topology,
 ) -> Result<Stated, Unusable> {
     let (name, kind) = dataset;
@@ -112,11 +130,10 @@ pub fn stated(
     if least.is_some_and(|least| least > position) {
         return Err(Unusable::Malformed);
     }
-    let owned = ownership(answer, sent, topology)?;
-    Ok(Stated { owned, position, least })
+    Ok(Stated { log: log(answer, sent, topology)?, position, least })
 }
 
-fn ownership(answer: &Answer<'_>, sent: Option<Ownership>, topology: &Topology) -> Result<Ownership, Unusable> {
+fn log(answer: &Answer<'_>, sent: Option<Log>, topology: &Topology) -> Result<Log, Unusable> {
     let home = match answer.headers.get("homing-home").map(str::trim) {
         Some(name) => Some(topology.region_named(name).ok_or(Unusable::Malformed)?),
         None => sent.map(|sent| sent.home),
@@ -126,7 +143,7 @@ fn ownership(answer: &Answer<'_>, sent: Option<Ownership>, topology: &Topology) 
         None => sent.map(|sent| sent.epoch),
     };
     let (Some(home), Some(epoch)) = (home, epoch) else { return Err(Unusable::Unowned) };
-    Ok(Ownership { home, epoch })
+    Ok(Log { home, epoch })
 }
 
 #[cfg(test)]

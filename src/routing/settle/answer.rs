@@ -23,6 +23,7 @@ impl Ending<'_> {
     pub(in crate::routing) fn answered(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
         let intent = self.intent;
         let stated = self.learn_position(answer, asked.owned);
+        self.learn_owner(answer);
         let written = Written::of(intent.access, answer, self.unsure);
         if let (Access::Read, Written::Yes) = (intent.access, written) {
             self.trace.note(Reason::ReadThatWrote, self.region);
@@ -44,7 +45,7 @@ impl Ending<'_> {
 
     /// `Homing-Consistency`, where the answer may be older than what was promised: by how much, where that is known.
     pub(super) fn staleness(&self, asked: &Asked) -> Option<Edit> {
-        let behind = || self.region.and_then(|region| self.view.lag(region, asked.owned.map(|owned| owned.home)));
+        let behind = || self.region.and_then(|region| self.view.lag(region, asked.owned.map(|owned| owned.home())));
         asked.stale.then(|| Edit::Set("homing-consistency", stale(behind())))
     }
 
@@ -76,7 +77,12 @@ impl Ending<'_> {
         self.learn_lags(answer);
         let written = Written::of(intent.access, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
-        let seen = Seen { wrote, owned: asked.owned, stated: stated.filter(|_| written.is_over(answer.status)) };
+        let seen = Seen {
+            wrote,
+            owned: asked.owned,
+            named: self.named(answer),
+            stated: stated.filter(|_| written.is_over(answer.status)),
+        };
         let (change, pinned) = session::change(intent, view, answer, &seen, now);
         let mut settlement = self.settlement(status, source, edits);
         settlement.record.pinned = pinned;

@@ -78,6 +78,7 @@ impl Ending<'_> {
             return self.answered(answer, asked);
         };
         let stated = self.learn_position(answer, asked.owned);
+        self.learn_owner(answer);
         let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated)).filter(|_| updates);
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = Shown { at, variant, length: held.length(at) };

@@ -59,7 +59,7 @@ impl Ending<'_> {
 
     /// What the answer to such a send is from.
     pub(super) fn origin(&self, asked: &Asked, stated: Option<Stated>) -> Origin {
-        let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch);
+        let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch());
         let shows = stated.map(|stated| Shows::of(&stated, asked.least, self.view.topology()));
         Origin { epoch, shows }
     }

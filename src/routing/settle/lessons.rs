@@ -8,7 +8,7 @@ use crate::routing::{
     memory::Lesson,
     ownership::{Epoch, Ownership},
     plan::copy_of,
-    position::{Stated, Unusable, stated},
+    position::{Log, Stated, Unusable, stated},
     reason::Reason,
     topology::{Access, MAX_REGIONS, Rule},
 };
@@ -22,18 +22,20 @@ impl Ending<'_> {
         let kind = dataset.position?;
         let sent = match dataset.rule {
             // All owners of a multi-writer dataset count by one clock, and none follows another.
-            Rule::MultiWriter { .. } => Some(Ownership { home: region, epoch: Epoch::FIRST }),
+            Rule::MultiWriter { .. } => Some(Log { home: region, epoch: Epoch::FIRST }),
             // Before anything was ever promoted there is but one epoch that a position can belong to.
-            _ => sent.or_else(|| view.dataset_ownership(id).filter(|owned| owned.epoch == Epoch::FIRST)),
+            _ => {
+                let first = || view.dataset_ownership(id).filter(|owned| owned.epoch() == Epoch::FIRST);
+                sent.or_else(first).map(Log::of)
+            }
         };
         match stated(answer, (&dataset.name, kind), sent, view.topology()) {
             Ok(stated) => {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.intent.access == Access::Read {
-                    let copy = copy_of(id, region, stated.owned.home, view);
+                    let copy = copy_of(id, region, stated.log.home, view);
                     self.lessons.push(Lesson::Reached(copy, stated.mark()));
                 }
-                self.learn_owner(stated.owned);
                 Some(stated)
             }
             Err(Unusable::Absent) => None,
@@ -48,20 +50,31 @@ impl Ending<'_> {
         }
     }
 
+    /// The owner that the answer itself names, of what was asked.
+    pub(super) fn named(&self, answer: &Answer<'_>) -> Option<Ownership> {
+        let topology = self.view.topology();
+        let allowed = match topology.dataset(self.intent.dataset?)?.rule {
+            Rule::SingleWriter { .. } => topology.all_regions(),
+            Rule::GeoPartitioned { regions, .. } => regions,
+            Rule::MultiWriter { .. } => return None,
+        };
+        Ownership::named(answer, topology, allowed)
+    }
+
     /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.
-    fn learn_owner(&mut self, owned: Ownership) {
-        let view = self.view;
-        let Some(id) = self.intent.dataset else { return };
-        match (view.topology().dataset(id).map(|dataset| &dataset.rule), &self.intent.subject) {
-            (Some(Rule::SingleWriter { .. }), _)
-                if view.dataset_ownership(id).is_some_and(|known| owned.epoch > known.epoch) =>
-            {
-                self.lessons.push(Lesson::Moved(id, owned));
-            }
-            (Some(Rule::GeoPartitioned { regions, .. }), Some(subject)) if regions.contains(owned.home) => {
-                let known = self.intent.session.session.home.as_ref().map_or(Epoch::NONE, |(_, epoch)| *epoch);
-                if owned.epoch > known {
-                    self.lessons.push(Lesson::Home(subject.clone(), owned));
+    pub(super) fn learn_owner(&mut self, answer: &Answer<'_>) {
+        let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.intent.dataset) else { return };
+        match (view.dataset_ownership(id), &self.intent.subject) {
+            (Some(known), _) if named.epoch() > known.epoch() => self.lessons.push(Lesson::Moved(id, named)),
+            (None, Some(subject)) => {
+                let known = Ownership::in_session(
+                    &self.intent.session.session,
+                    subject,
+                    view.topology(),
+                    view.topology().all_regions(),
+                );
+                if known.is_none_or(|known| named.epoch() > known.epoch()) {
+                    self.lessons.push(Lesson::Home(subject.clone(), named));
                 }
             }
             _ => {}

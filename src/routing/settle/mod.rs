@@ -98,8 +98,8 @@ impl Publish {
     /// The ownership as the home store keeps it.
     #[must_use]
     pub fn new(subject: SubjectId, owned: Ownership, view: &View) -> Self {
-        let home = &view.topology().region(owned.home).name;
-        let value = serde_json::json!({ "home": home, "epoch": owned.epoch.0 }).to_string();
+        let home = &view.topology().region(owned.home()).name;
+        let value = serde_json::json!({ "home": home, "epoch": owned.epoch().0 }).to_string();
         Self { subject, value }
     }
 }
@@ -198,7 +198,7 @@ impl Ending<'_> {
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let pinned = match (outcome, owned) {
-            (WriteOutcome::Unknown, Some(owned)) => session::pinned(intent, view, owned.home, now),
+            (WriteOutcome::Unknown, Some(owned)) => session::pinned(intent, view, owned.home(), now),
             _ => None,
         };
         let mut settlement = self.problem(problem);

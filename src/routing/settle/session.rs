@@ -7,7 +7,7 @@ use crate::routing::{
     headers::Edit,
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
-    ownership::Ownership,
+    ownership::{Epoch, Ownership},
     position::{Mark, Shows, Stated},
     reason::Reason,
     session::{self, COOKIE, Claim, LIFETIME, Pin, Session, seal},
@@ -47,6 +47,8 @@ pub(super) struct Seen {
     pub(super) wrote: Option<RegionId>,
     /// The ownership by which the region was asked, if it was asked as the owner.
     pub(super) owned: Option<Ownership>,
+    /// The owner that its answer names.
+    pub(super) named: Option<Ownership>,
     /// How far its copy is.
     pub(super) stated: Option<Stated>,
 }
@@ -73,7 +75,7 @@ fn pin_write(
         return None;
     }
     if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
-        raise(session, intent, name, (&topology.region(stated.owned.home).name, stated.mark()), now);
+        raise(session, intent, name, (&topology.region(stated.log.home).name, stated.mark()), now);
         return Some(Pinned::Position(kind.write(stated.position)));
     }
     let window = longest_window(intent, view, region);
@@ -170,10 +172,10 @@ pub(super) fn change(
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
     changed |= pinned.is_some();
     if let Some(stated) = &seen.stated {
-        let home = &topology.region(stated.owned.home).name;
+        let home = &topology.region(stated.log.home).name;
         changed |= raise_by_read(&mut session, intent, home, stated.mark(), view, now);
     }
-    changed |= moved(&mut session, intent, view, seen.owned);
+    changed |= moved(&mut session, intent, view, (seen.owned, seen.named));
     let change = match named {
         Some((kind, Some(subject))) if session.home.is_none() && (changed || splits(topology, kind)) => {
             Change::SignIn(SignIn { subject, kind, session, needs_home: splits(topology, kind) })
@@ -197,15 +199,15 @@ fn begun(before: &Session, subject: &SubjectId, topology: &Topology, now: Timest
     session
 }
 
-/// Takes over a later home of the session's own subject.
-fn moved(session: &mut Session, intent: &Intent, view: &View, owned: Option<Ownership>) -> bool {
-    let Some(owned) = owned.filter(|_| intent.subject.is_some() && intent.subject == session.subject) else {
-        return false;
-    };
-    let name = &view.topology().region(owned.home).name;
-    let later = session.home.as_ref().is_none_or(|(_, epoch)| owned.epoch > *epoch);
+/// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
+fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
+    let own = intent.subject.is_some() && intent.subject == session.subject;
+    let said = [said.0, said.1].into_iter().flatten().filter(|owned| own && owned.epoch() > Epoch::NONE);
+    let Some(owned) = said.reduce(Ownership::or_later) else { return false };
+    let name = &view.topology().region(owned.home()).name;
+    let later = session.home.as_ref().is_none_or(|(_, epoch)| owned.epoch() > *epoch);
     if later {
-        session.home = Some((name.clone(), owned.epoch));
+        session.home = Some((name.clone(), owned.epoch()));
     }
     later
 }
