@@ -14,7 +14,7 @@ use homing::routing::{
     drill::{Drilled, Kind, Need},
     facts::Content,
     headers::Edit,
-    health::{Heard, Sending},
+    health::{Asking, Heard, Sending},
     matrix::Report,
     memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
@@ -121,7 +121,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "under-way" | "under-way-writes" => {
             let again = words.get(2).is_some();
             let access = if key == "under-way" { Access::Read } else { Access::Write };
-            let sending = Sending { region: region(words[0]), access, at: NOW, again };
+            let sending = Sending { region: region(words[0]), access, at: NOW, again, asking: Asking::default() };
             (0..words[1].parse().unwrap()).for_each(|_: u8| world.memory.learn(Lesson::Sent(sending), NOW));
         }
         "lag" => {
@@ -150,14 +150,18 @@ fn access(word: &str) -> Access {
 fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
     let mut hear = |heard, ago| {
         let at = Timestamp(NOW.0 - ago);
-        world.memory.learn(Lesson::Heard(Sending { region, access, at, again: false }, heard), at);
+        world
+            .memory
+            .learn(Lesson::Heard(Sending { region, access, at, again: false, asking: Asking::default() }, heard), at);
     };
     let (times, ago) = match state {
         "doubtful" => (1, 1000),
+        // Of writes one is let through each second.
+        "open" if access == Access::Write => (5, 500),
         "open" => (5, 1000),
         _ => (5, 40_000),
     };
-    (0..times).for_each(|_| hear(Heard::Failure, ago));
+    (0..times).for_each(|_| hear(Heard::Unreached, ago));
     if state == "returns" {
         hear(Heard::Answer, 1000);
     }

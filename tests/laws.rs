@@ -10,9 +10,10 @@ use std::{rc::Rc, time::Duration};
 use homing::routing::{
     Settings,
     cache::Variant,
+    drill::Visitor,
     facts::{Content, Replay},
     headers::Edit,
-    health::Gate,
+    health::{Asking, By, Condition, Gate, Health, Heard, Sending},
     ownership::Epoch,
     reason::Reason,
     session::{self, Session},
@@ -32,6 +33,20 @@ fn a_write() -> impl Strategy<Value = World> {
 fn a_cart_request() -> impl Strategy<Value = World> {
     let path = prop::sample::select(PATHS.iter().copied().filter(|path| path.starts_with("/cart")).collect::<Vec<_>>());
     (a_world(), path).prop_map(|(world, path)| World { path: path.to_owned(), ..world })
+}
+
+/// That visitor on that route; the hostile one has the number 0.
+fn visitor(whose: usize, route: usize) -> Asking {
+    Asking { by: By::new(Some(Visitor::at(&format!("192.0.2.{whose}"))), Some(route)), streams: false }
+}
+
+/// Who sends what, what comes of it if it is the hostile one, and after which pause in milliseconds.
+fn a_deed_of_health() -> impl Strategy<Value = (usize, Access, Heard, u64)> {
+    let heard = prop_oneof![
+        6 => Just(Heard::Gateway), 6 => Just(Heard::Silence), 1 => Just(Heard::Nothing), 1 => Just(Heard::Answer),
+    ];
+    let whose = prop_oneof![5 => Just(0usize), 1 => 1usize..4];
+    (whose, prop::sample::select(vec![Access::Read, Access::Write]), heard, prop_oneof![Just(0u64), 1u64..40_000])
 }
 
 fn play(world: &World, settings: &Rc<Settings>) -> Story {
@@ -315,6 +330,30 @@ proptest! {
             let last = world.deeds.get(story.sent.len() - 1).or(world.deeds.last());
             let Some(Deed::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
             prop_assert!(!fields.iter().any(|(name, value)| name == "set-cookie" || value == "private"));
+        }
+    }
+
+    /// Whatever one visitor makes fail on one route, in whatever order and with whatever pauses, while others are answered or
+    /// nobody else is there: no gate changes for anybody else, on any route. Only a connection that never came about is
+    /// left out: no request can cause one.
+    #[test]
+    fn one_visitor_on_one_route_changes_no_gate_for_anybody_else(deeds in prop::collection::vec(a_deed_of_health(), 0..120)) {
+        let mut health = Health::default();
+        let mut now = NOW;
+        for (whose, access, heard, pause) in deeds {
+            now = now.after(Duration::from_millis(pause));
+            let hostile = whose == 0;
+            let heard = if hostile { heard } else { Heard::Answer };
+            let sending = Sending { region: region("us"), access, at: now, again: false, asking: visitor(whose, 1) };
+            health.sent(sending);
+            now = now.after(Duration::from_millis(pause / 2));
+            health.heard(sending, heard, now);
+            for (whose, route) in [(1, 1), (2, 2), (9, 1), (9, 9)] {
+                let conditions = health.conditions(&topology(), visitor(whose, route), now);
+                prop_assert_eq!(conditions, Vec::<Condition>::new(), "{} on {}", whose, route);
+            }
+            let unknown = health.conditions(&topology(), Asking::default(), now);
+            prop_assert_eq!(unknown, Vec::<Condition>::new());
         }
     }
 }

@@ -1,6 +1,6 @@
 /**
  * A body that is cut when its source stands still for too long or breaks off. The hooks: `cut` does the cutting, `waits` and
- * `moves` hear when the source is waited for and when a piece came, `dropped` hears that nobody reads on.
+ * `moves` hear when the source is waited for and when a piece came (its bytes, and whether the body has ended), `dropped` hears that nobody reads on.
  */
 export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) {
   const reader = body.getReader();
@@ -14,7 +14,7 @@ export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = 
         if (!wanted) return;
         if (done) controller.close();
         else controller.enqueue(value);
-        moves?.();
+        moves?.(done ? 0 : value.byteLength, done);
       } catch (error) {
         if (!wanted) return;
         cut();
@@ -33,6 +33,41 @@ export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = 
   const { readable, writable } = new FixedLengthStream(Number(length));
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
   return readable;
+}
+
+// What a client must send at least while it is waited for, in bytes a second, looked at so often; and how long it may take in all. A
+// request holds a place at its region, which others need (the core gives bodies that stream a quarter of them).
+const LEAST_RATE = 1024;
+const LOOK_MS = 10_000;
+const LONGEST_UPLOAD_MS = 3_600_000;
+
+/**
+ * Cuts an upload that is too slow for others. Looks now and then at what has moved, and at how long the client was waited for:
+ * that an origin is slow to read is not the client's doing. Call `moved(bytes, waited)` with each piece, and `end` at last.
+ */
+export function paced(cut, { rate = LEAST_RATE, look = LOOK_MS, longest = LONGEST_UPLOAD_MS } = {}) {
+  const began = Date.now();
+  const state = { bytes: 0, waited: 0, since: undefined };
+  const timer = setInterval(() => {
+    const now = Date.now();
+    const waited = state.waited + (state.since === undefined ? 0 : now - state.since);
+    // A tenth of the time is for the timer's own lateness.
+    const slow = waited >= look * 0.9 && state.bytes < (rate * look) / 1000;
+    Object.assign(state, { bytes: 0, waited: 0, since: state.since === undefined ? undefined : now });
+    if (slow || now - began > longest) {
+      clearInterval(timer);
+      cut();
+    }
+  }, look);
+  return {
+    waits: () => (state.since = Date.now()),
+    moves: (bytes) => {
+      if (state.since !== undefined) state.waited += Date.now() - state.since;
+      state.since = undefined;
+      state.bytes += bytes;
+    },
+    end: () => clearInterval(timer),
+  };
 }
 
 // An answer that is longer is none.

@@ -1,6 +1,6 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
-import { watched } from "./body.mjs";
+import { paced, watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
@@ -12,10 +12,10 @@ import { abandon, begin, resume } from "homing-wasm";
 
 // Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
 const SMALL_BODY = 64 * 1024;
+// So long a client may take to send a small body.
+const SMALL_BODY_MS = 30_000;
 // The platform's own cache must not answer for an origin: it knows nothing of pins.
 const UNCACHED = { cacheTtl: -1 };
-
-class Unsent extends Error {}
 
 /** One request on its way through the steps. */
 export class Drive {
@@ -24,7 +24,8 @@ export class Drive {
     this.env = env;
     this.ctx = ctx;
     this.fields = Object.create(null); // the request's header fields
-    this.held = undefined; // the request's body, where it may be needed twice
+    this.held = undefined; // the request's body, if it is small
+    this.unsent = false; // whether the client did not send it
     this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
     this.body = undefined; // its body: bytes if small, else a stream
@@ -40,6 +41,7 @@ export class Drive {
 
   async run(url) {
     try {
+      await this.receive();
       return await this.steps(call(() => begin(Date.now(), facts(this.request, url, this.fields))));
     } catch (error) {
       if (this.id !== undefined) abandon(this.id, Date.now());
@@ -147,6 +149,7 @@ export class Drive {
   }
 
   async send(lines) {
+    if (this.unsent) return "U";
     this.listen();
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
@@ -162,7 +165,7 @@ export class Drive {
     let upload;
     try {
       if (replay === "s") upload = this.upload(Number(idle), abort, clock);
-      const body = replay === "b" ? await this.whole(Number(idle)) : (upload?.body ?? null);
+      const body = replay === "b" ? this.held : (upload?.body ?? null);
       clock.start();
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
@@ -174,35 +177,45 @@ export class Drive {
       else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
       return `A\n${text}`;
     } catch (error) {
+      upload?.end();
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      return upload?.broken || error instanceof Unsent ? "U" : late ? "T" : "B";
+      return upload?.broken ? "U" : late ? "T" : "B";
     } finally {
       clearTimeout(timer);
       this.cut = undefined;
     }
   }
 
-  /** The client's small body, held for a second attempt. */
-  async whole(idle) {
+  /**
+   * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
+   * request's time is spent waiting for it.
+   */
+  async receive() {
+    const { method, headers, body } = this.request;
+    if (method === "GET" || method === "HEAD" || !body) return;
+    const length = headers.get("content-length");
+    if (length === null || !(Number(length) <= SMALL_BODY)) return;
     try {
-      return (this.held ??= await within(idle, this.request.arrayBuffer()));
+      this.held = await within(SMALL_BODY_MS, this.request.arrayBuffer());
     } catch {
-      throw new Unsent();
+      this.unsent = true;
     }
   }
 
   /** The client's body as it streams: while it is waited for it may stand still for so long, and no other clock runs. */
   upload(idle, abort, clock) {
-    const state = { broken: false };
+    const state = { broken: false, end: () => pace.end() };
+    const cut = () => (pace.end(), (state.broken = true), abort.abort());
+    const pace = paced(cut);
     state.body = watched(this.request.body, {
       idle,
       length: this.request.headers.get("content-length"),
       ctx: this.ctx,
-      cut: () => ((state.broken = true), abort.abort()),
-      waits: clock.stop,
-      moves: clock.start,
-      dropped: () => {}, // the origin has answered without reading all of it
+      cut,
+      waits: () => (clock.stop(), pace.waits()),
+      moves: (bytes, ended) => (clock.start(), pace.moves(bytes), ended && pace.end()),
+      dropped: () => pace.end(), // the origin has answered without reading all of it
     });
     return state;
   }

@@ -116,7 +116,7 @@ pub(super) fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String 
             };
             let replay = match attempt.replay {
                 Replay::Empty => "e",
-                Replay::Buffered => "b",
+                Replay::Buffered | Replay::Once => "b",
                 Replay::Stream => "s",
             };
             let [scheme, border, host] = base;

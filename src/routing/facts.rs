@@ -53,7 +53,9 @@ pub enum Replay {
     Empty,
     /// It is held: as often as need be.
     Buffered,
-    /// It streams through: once.
+    /// It is as small, and nothing could need it twice: once.
+    Once,
+    /// It streams through: once, and its client says how long that takes.
     Stream,
 }
 

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use super::{
     authority::{Published, RegionState},
     drill::Drill,
-    health::{Condition, Gate, Health},
+    health::{Asking, Condition, Gate, Health},
     keys::{Key, SessionKeys},
     matrix::{Matrix, Pair, SESSIONS_LEAVE},
     memory::{CopyOf, Known, LONGEST_WINDOW, Lags, Memory, Reached, SHORTEST_WINDOW, UNMEASURED, Window},
@@ -55,7 +55,7 @@ impl View {
         Self {
             unreachable: matrix.unreachable(&settings.topology, now),
             matrix: Rc::clone(matrix),
-            conditions: memory.health().conditions(&settings.topology, now),
+            conditions: memory.health().conditions(&settings.topology, Asking::default(), now),
             taken: now,
             lags: Rc::clone(memory.lags()),
             reached: Rc::clone(memory.reached()),
@@ -67,9 +67,9 @@ impl View {
         }
     }
 
-    /// Takes in how the regions fare by now; nothing else of a view changes while a request is decided.
-    pub fn look_again(&mut self, health: &Health, now: Timestamp) {
-        self.conditions = health.conditions(&self.settings.topology, now);
+    /// Takes in how the regions fare by now, for such a request; nothing else of a view changes while a request is decided.
+    pub fn look_again(&mut self, health: &Health, asking: Asking, now: Timestamp) {
+        self.conditions = health.conditions(&self.settings.topology, asking, now);
     }
 
     /// The topology.

@@ -15,12 +15,15 @@ before(async () => {
 after(stopAll);
 beforeEach(async () => {
   await regions.heal();
-  // An answer in between, so that the failures of several tests do not add up.
+  // An answer in between, so that the failures of several tests do not add up; each route has failures of its own.
   for (const near of Object.keys(regions)) {
-    const client = new Client(router.url, near);
-    await waitUntil(async () => (await client.get("/echo")).json?.region === near, `${near} answers again`, 40_000);
-    await waitUntil(async () => (await client.put("/api/likes/healed", { liked: true })).headers["homing-region"] === near, `${near} takes writes again`, 40_000);
+    const client = () => new Client(router.url, near);
+    for (const path of ["/echo", "/api/likes/healed", "/api/catalog/healed"]) {
+      await waitUntil(async () => (await client().get(path)).json?.region === near, `${near} answers ${path} again`, 40_000);
+    }
+    await waitUntil(async () => (await client().put("/api/likes/healed", { liked: true })).headers["homing-region"] === near, `${near} takes writes again`, 40_000);
   }
+  await waitUntil(async () => (await new Client(router.url, "us").put("/api/catalog/healed", { name: "lamp" })).status === 200, "the home takes writes again", 40_000);
 });
 
 const reason = (answer) => answer.headers["homing-reason"];
@@ -182,11 +185,15 @@ test("a request whose body stands still is ended at its idle limit, and is no fa
 
 test("a region that failed five times in a row is not asked: its breaker is open", async () => {
   await regions.ap.control({ mode: "reset" });
-  const client = new Client(router.url, "ap");
-  const breaker = async () => (await router.snapshot()).regions.find((region) => region.name === "ap").circuit.read.state;
-  for (let n = 0; n < 5; n++) await client.get(`/api/likes/suspect${n}`);
-  assert.equal(await breaker(), "open");
-  const read = await client.get("/api/likes/suspect");
+  const client = () => new Client(router.url, "ap");
+  const circuit = async () => (await router.snapshot()).regions.find((region) => region.name === "ap").circuit;
+  for (let n = 0; n < 5; n++) await client().get(`/api/likes/suspect${n}`);
+  assert.deepEqual([(await circuit()).read.state, (await circuit()).routes], ["closed", [{ route: "/api/likes/*", access: "read" }]], "one route, whoever asks");
+  const read = await client().get("/api/likes/suspect");
   assert.deepEqual([read.status, reason(read), read.json.region], [200, "nearest", "eu"]);
   assert.deepEqual((await requestsTo("/api/likes/suspect")).at(2), 5, "it is not asked in vain");
+  await client().get("/api/catalog/suspect");
+  assert.equal((await circuit()).read.state, "open", "another route: the region");
+  await client().get("/other/suspect");
+  assert.deepEqual((await requestsTo("/other/suspect")).at(2), 0);
 });

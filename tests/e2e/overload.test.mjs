@@ -92,7 +92,8 @@ test("an open breaker costs nobody anything, and when its time is up one request
   Object.assign(us, { open: true, fails: true });
   const router = await routerWith(us.url);
   const client = () => new Client(router.url, "us");
-  for (let n = 0; n < 5; n++) assert.equal((await client().get(`/api/likes/${n}`)).status, 200);
+  // Five visitors, on more than one route: that is the region.
+  for (let n = 0; n < 5; n++) assert.equal((await client().get(`/api/${n % 2 ? "likes" : "catalog"}/${n}`)).status, 200);
   assert.equal(us.seen, 5);
   const burst = await Promise.all(Array.from({ length: 50 }, (_, n) => client().get(`/api/likes/burst${n}`)));
   assert.ok(burst.every(({ status, headers }) => status === 200 && headers["homing-region"] !== "us"));
@@ -116,4 +117,50 @@ test("an open breaker costs nobody anything, and when its time is up one request
   console.log(`five failures, then 50 reads: none sent there; after 30 s 20 reads: one probe; then ${there} of 60 are sent there`);
   assert.ok(there < 60, "not all at once");
   await waitUntil(async () => (await circuit()).state === "closed", "all are back", 20_000);
+});
+
+test("what one visitor makes fail on one route is held against nobody else, and what many find is", async () => {
+  const us = await startOrigin((request, response) => response.writeHead(request.url.startsWith("/broken") ? 502 : 200, { "content-type": "application/json" }).end("{}"));
+  const router = await routerWith(us, (vars) => void vars.ROUTES.push({ match: "/broken/*", dataset: "catalog" }));
+  const hostile = new Client(router.url, "us");
+  const write = () => new Client(router.url, "us").put("/api/catalog/lamp", { name: "lamp" });
+  for (let n = 0; n < 100; n++) assert.equal((await hostile.post(`/broken/${n}`, {})).status, 502);
+  assert.equal((await write()).status, 200, "everybody else writes on");
+  assert.equal((await new Client(router.url, "us").post("/broken/1", {})).status, 502, "and gets that route's own answers");
+  for (let n = 0; n < 5; n++) await new Client(router.url, "us").post(`/broken/${n}`, {});
+  const refused = await new Client(router.url, "us").post("/broken/1", {});
+  assert.deepEqual([refused.status, refused.headers["homing-reason"], refused.headers["retry-after"]], [503, "breaker-open", "1"], "five others: that route");
+  assert.equal((await write()).status, 200, "and no other");
+  const { circuit } = (await router.snapshot()).regions.find(({ name }) => name === "us");
+  assert.deepEqual([circuit.write.state, circuit.routes], ["closed", [{ route: "/broken/*", access: "write" }]]);
+});
+
+/** A connection that sends the head of a write, and then a byte now and then. */
+function trickle(router, path, framing) {
+  const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
+  socket.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+  const piece = framing.startsWith("Content-Length") ? "x" : "1\r\nx\r\n";
+  const timer = setInterval(() => socket.write(piece), 1000);
+  let head = "";
+  socket.on("data", (data) => (head += data)).on("close", () => clearInterval(timer));
+  return { socket, status: () => Number(head.slice(9, 12)), reason: () => /homing-reason: (\S+)/i.exec(head)?.[1] };
+}
+
+test("clients that send slowly hold no place that others need, and are ended", async () => {
+  // It answers when it has all of a request, as most applications do.
+  const us = await startOrigin((request, response) => request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end("{}")));
+  const router = await routerWith(us, (vars) => void (vars.REGIONS.us.ceiling = 20));
+  const write = () => new Client(router.url, "us").put("/api/catalog/lamp", { name: "lamp" });
+  const circuit = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit;
+  const slow = Array.from({ length: 20 }, (_, n) => trickle(router, `/api/catalog/slow${n}`, n % 2 ? "Content-Length: 1000000" : "Transfer-Encoding: chunked"));
+  const small = Array.from({ length: 20 }, (_, n) => trickle(router, `/api/catalog/small${n}`, "Content-Length: 60000"));
+  await waitUntil(() => slow.filter(({ reason }) => reason() === "region-full").length === 15, "fifteen of twenty find no room");
+  assert.equal((await circuit()).in_flight, 5, "a quarter, and none of the small ones before they are whole");
+  const writes = await Promise.all(Array.from({ length: 15 }, write));
+  assert.deepEqual(writes.map(({ status }) => status), Array(15).fill(200));
+  await waitUntil(() => slow.filter(({ status }) => status() === 408).length === 5, "they are too slow", 30_000);
+  assert.equal(slow.filter(({ reason }) => reason() === "request-incomplete").length, 5);
+  assert.equal((await circuit()).in_flight, 0);
+  await waitUntil(() => small.every(({ status }) => status() === 408), "so are the small ones", 45_000);
+  for (const { socket } of [...slow, ...small]) socket.destroy();
 });

@@ -7,7 +7,7 @@ use homing::routing::{
     authority::{self, Published, RegionState},
     cache::{Variant, entry::Kept, freshness::Reuse},
     facts::Content,
-    health::{Heard, Sending},
+    health::{Asking, Heard, Sending},
     memory::{CopyOf, Lesson, Memory},
     ownership::Epoch,
     position::{Mark, Position, Shows},
@@ -135,9 +135,15 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
         (a_region(), prop::sample::select(vec![Access::Read, Access::Write]), 0u64..40_000).prop_map(
             |(name, access, ago)| {
                 // Open, on probation, or coming back.
-                let sending = Sending { region: region(name), access, at: Timestamp(NOW.0 - ago), again: false };
-                let heard = if ago % 3 == 0 { Heard::Answer } else { Heard::Failure };
-                vec![Lesson::Heard(sending, Heard::Failure); 5]
+                let sending = Sending {
+                    region: region(name),
+                    access,
+                    at: Timestamp(NOW.0 - ago),
+                    again: false,
+                    asking: Asking::default(),
+                };
+                let heard = if ago % 3 == 0 { Heard::Answer } else { Heard::Unreached };
+                vec![Lesson::Heard(sending, Heard::Unreached); 5]
                     .into_iter()
                     .chain([Lesson::Heard(sending, heard)])
                     .collect()

@@ -233,8 +233,10 @@ fn promise(route: Option<&Route>, dataset: Option<DatasetId>, access: Access, to
 fn replay(content: Content, could_be_needed: bool) -> Replay {
     match content {
         Content::Empty | Content::Length(0) => Replay::Empty,
-        Content::Length(bytes) if could_be_needed && bytes <= MOST_BUFFERED => Replay::Buffered,
-        Content::Length(_) | Content::Unknown => Replay::Stream,
+        Content::Length(bytes) if bytes > MOST_BUFFERED => Replay::Stream,
+        Content::Length(_) if could_be_needed => Replay::Buffered,
+        Content::Length(_) => Replay::Once,
+        Content::Unknown => Replay::Stream,
     }
 }
 

@@ -5,6 +5,8 @@ mod tally;
 
 pub use tally::{Counts, Drilled, Ending, LEAST_DECIDING, Need, Row, Tally, add_to, has_failed, row_of, total};
 
+use std::net::Ipv6Addr;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -93,10 +95,12 @@ impl Drill {
 pub struct Visitor(u64);
 
 impl Visitor {
-    /// The visitor at that address.
+    /// The visitor at that address. Whoever has an IPv6 address has at least the 2^64 of its network (RFC 6177, RFC 7934), so all of
+    /// these are one.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        Self(mixed(hash(address.as_bytes())))
+        let network = address.contains(':').then(|| address.parse::<Ipv6Addr>().ok()).flatten();
+        Self(mixed(network.map_or_else(|| hash(address.as_bytes()), |ip| hash(&ip.octets()[..8]))))
     }
 
     /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
@@ -167,6 +171,14 @@ mod tests {
         let picks = |id: &str| -> Vec<bool> { visitors.iter().map(|each| drill(id, "50%").picks(*each)).collect() };
         let both = picks("drill-1").into_iter().zip(picks("drill-2")).filter(|(one, other)| *one && *other).count();
         assert!((4_000..6_000).contains(&both), "each drill has subjects of its own: {both}");
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_visitor() {
+        let [one, other, next] = ["2001:db8::1", "2001:db8:0:0:ffff::9", "2001:db8:0:1::1"].map(Visitor::at);
+        assert!(one == other && one != next);
+        assert!(Visitor::at("192.0.2.1") != Visitor::at("192.0.2.2"));
+        assert!(Visitor::at("::ffff:192.0.2.1") == Visitor::at("::ffff:192.0.2.1"));
     }
 
     #[test]

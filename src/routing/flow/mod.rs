@@ -21,7 +21,7 @@ use super::{
     cache::Held,
     drill::Part,
     facts::Replay,
-    health::{Health, Sending},
+    health::{Asking, Health, Sending},
     intent::Intent,
     memory::{Lesson, Memory},
     ownership::{Keeper, Owner, Ownership},
@@ -32,7 +32,7 @@ use super::{
     settle::{Asked, CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{Access, RegionId},
+    topology::{Access, Origin, RegionId},
     trace::Trace,
     view::View,
 };
@@ -96,7 +96,8 @@ enum Stage {
 impl Flow {
     /// Begins: one view is captured, and what the isolate remembers is read once.
     #[must_use]
-    pub fn start(intent: Intent, view: Rc<View>, memory: &Memory, now: Timestamp) -> (Self, Step) {
+    pub fn start(intent: Intent, mut view: Rc<View>, memory: &Memory, now: Timestamp) -> (Self, Step) {
+        Rc::make_mut(&mut view).look_again(memory.health(), Asking::of(&intent), now);
         let freshness = Freshness::of(&intent, &view);
         let subject = intent.subject.as_ref();
         let mut flow = Self {
@@ -139,13 +140,14 @@ impl Flow {
     /// `health` is the regions' as it is now: what is sent a second time depends on it.
     pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
         // What others have sent meanwhile counts: a ceiling and a probe are there for all requests together.
-        Rc::make_mut(&mut self.view).look_again(health, now);
+        Rc::make_mut(&mut self.view).look_again(health, Asking::of(&self.intent), now);
         let event = match event {
             Event::Origin(outcome) => {
-                let outcome = outcome.unmasked();
                 let sending = self.sending.take();
-                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard())));
-                Event::Origin(outcome)
+                let region = sending.map(|sending| self.view.topology().region(sending.region));
+                let platform = region.is_some_and(|region| matches!(region.origin, Origin::Url(_)));
+                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(platform))));
+                Event::Origin(outcome.unmasked(platform))
             }
             other => other,
         };

@@ -6,7 +6,7 @@ use super::{Flow, MOST_ATTEMPTS, Step};
 use crate::routing::{
     attempt::{self, Attempt},
     facts::Replay,
-    health::{Heard, Sending},
+    health::{Asking, Heard, Sending},
     locality::crossing,
     memory::Lesson,
     ownership::Owner,
@@ -38,7 +38,7 @@ impl Flow {
     }
 
     pub(super) fn can_repeat(&self) -> bool {
-        self.attempts < MOST_ATTEMPTS && self.intent.replay != Replay::Stream
+        self.attempts < MOST_ATTEMPTS && matches!(self.intent.replay, Replay::Empty | Replay::Buffered)
     }
 
     pub(super) fn has_time(&self, now: Timestamp) -> bool {
@@ -66,7 +66,8 @@ impl Flow {
         let deadline = attempt::attempt_deadline(intent, region, &self.view);
         let resort = intent.access == Access::Read && self.view.is_open(region, Access::Read);
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
-        let sending = Sending { region, access: intent.access, at: now.after(delay), again: self.attempts > 1 };
+        let (access, asking) = (intent.access, Asking::of(intent));
+        let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
         self.lessons.push(Lesson::Sent(sending));
         self.sending = Some(sending);
         Step::Send(Box::new(Attempt {

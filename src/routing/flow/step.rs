@@ -96,29 +96,42 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// What it says of the region's health. Whoever says that nothing was written, or that a copy is behind, is no broken gateway:
-    /// writes wait there while the data moves, and reads while it comes.
-    pub(super) fn heard(&self) -> Heard {
-        let says = |answer: &Answer<'_>, name, word| answer.headers.get(name).is_some_and(|value| value.trim() == word);
+    /// What it says of the region's health; `platform`: whether Cloudflare's network may have answered in its place. Whoever
+    /// speaks of the contract is no broken gateway: writes wait there while the data moves, and reads while it comes.
+    pub(super) fn heard(&self, platform: bool) -> Heard {
         match self {
             Self::Answered(answer) => {
-                let meant = says(answer, "homing-wrote", "0") || says(answer, "homing-behind", "1");
-                if is_gateway_failure(answer.status) && !meant { Heard::Failure } else { Heard::Answer }
+                let ours = answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
+                match answer.status {
+                    _ if ours => Heard::Answer,
+                    status if is_gateway_failure(status) => Heard::Gateway,
+                    520..=527 | 530 if platform => Heard::Silence,
+                    0..=100 | 102..=199 | 600.. => Heard::Silence,
+                    _ => Heard::Answer,
+                }
             }
-            Self::TimedOut | Self::Refused | Self::Broken => Heard::Failure,
+            Self::Refused => Heard::Unreached,
+            Self::TimedOut | Self::Broken => Heard::Silence,
             Self::Unsent => Heard::Nothing,
         }
     }
 
     /// The same, where the platform answers in the place of an origin that it could not speak with: its statuses say what
-    /// came of the send, and its pages are of no use to a client.
-    pub(super) fn unmasked(self) -> Self {
+    /// came of the send, and its pages are of no use to a client. Behind a service binding there is no such network, and
+    /// what has a field of the contract is no page of it.
+    pub(super) fn unmasked(self, platform: bool) -> Self {
+        let theirs =
+            |answer: &Answer<'_>| platform && !answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
         match self {
-            // Refused, unreachable, no TLS: nothing was sent.
-            Self::Answered(Answer { status: 521 | 523 | 525 | 526, .. }) => Self::Refused,
-            Self::Answered(Answer { status: 522 | 524, .. }) => Self::TimedOut,
             // No status at all (RFC 9110 section 15): nobody could make an answer of it.
             Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }) => Self::Broken,
+            Self::Answered(answer) if theirs(&answer) => match answer.status {
+                // Refused, unreachable, no TLS, no such host: nothing was sent.
+                521 | 523 | 525 | 526 | 530 => Self::Refused,
+                522 | 524 => Self::TimedOut,
+                520 | 527 => Self::Broken,
+                _ => Self::Answered(answer),
+            },
             other => other,
         }
     }

@@ -1,18 +1,25 @@
-//! A breaker: whether requests of one kind (reads, or writes) may be sent to one region.
+//! A breaker: whether requests of one kind (reads, or writes) may be sent to one region, or on one route of it.
 //!
 //! It opens when sends fail in a row, or as often as not; lets one request through when its time is up; and on a good answer
-//! lets the rest back little by little. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
-//! grow, slow start), and Nygard, "Release It!", on breakers that are half open.
+//! lets the rest back little by little. Writes have nowhere else to go: of them it lets one through each second, and all of them
+//! once one is answered. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
+//! grow, slow start), and Nygard, "Release It!", on breakers that are half open. What counts as a failure: [`Proof`].
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
-use crate::routing::time::{Timestamp, millis};
+use super::evidence::{Proof, distinct, is_shared, is_wide};
+use crate::routing::{
+    time::{Timestamp, millis},
+    topology::Access,
+};
 
 /// So many failures in a row open it.
-const IN_A_ROW: u32 = 5;
+const IN_A_ROW: usize = 5;
 /// So do failures of half of as many sends as this: a link that loses packets rarely fails five times in a row.
-const RECENT: u32 = 32;
-/// How long it stays open the first time; the nth time in a row n times as long.
+const RECENT: u32 = u32::BITS;
+/// The same, as the number of failures that it takes.
+const OFTEN: usize = 16;
+/// How long it stays open for reads the first time; the nth time in a row n times as long.
 const OPEN_FOR: Duration = Duration::from_secs(30);
 /// The longest that it stays open.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -20,6 +27,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 const FORGIVEN_AFTER: Duration = Duration::from_secs(300);
 /// A probe of which nothing is heard for so long is lost, and another may go.
 const PROBE_LOST: Duration = Duration::from_secs(60);
+/// After a probe that failed as one request alone may fail, another goes so soon: that one proves nothing.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long after one write the next is let through while it is open.
+const NEXT_WRITE: Duration = Duration::from_secs(1);
 /// How long the return takes, from the first tenth of the requests to all of them.
 const RAMP: Duration = Duration::from_secs(10);
 
@@ -48,6 +59,19 @@ impl Gate {
             Self::Open(_) => false,
         }
     }
+
+    /// What two breakers say that both have a say.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Open(one), Self::Open(other)) => Self::Open(one.max(other)),
+            (Self::Open(until), _) | (_, Self::Open(until)) => Self::Open(until),
+            (Self::Probe, _) | (_, Self::Probe) => Self::Probe,
+            (Self::Ramp(one), Self::Ramp(other)) => Self::Ramp(one.min(other)),
+            (Self::Ramp(share), Self::Closed) | (Self::Closed, Self::Ramp(share)) => Self::Ramp(share),
+            (Self::Closed, Self::Closed) => Self::Closed,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,21 +82,49 @@ enum State {
     Open { until: Timestamp, probe: Option<Timestamp> },
 }
 
+/// What a breaker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All that is sent to a region: one route's trouble is not its.
+    Region,
+    /// One route of it.
+    Route,
+}
+
 /// A breaker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Breaker {
+    access: Access,
+    scope: Scope,
     state: State,
     /// When it last opened or closed. Only what was sent since then counts: an answer to what was sent before says nothing of now.
     since: Timestamp,
     /// How often it has opened without staying closed in between.
     opened: u32,
+    /// How many have failed in a row.
     failures: u32,
-    /// The latest sends, the newest in the lowest bit; a failure is a one.
+    /// The latest sends that count, the newest in the lowest bit; a failure is a one.
     recent: u32,
     known: u32,
+    /// What each of these failures proves, the newest first.
+    proofs: VecDeque<Proof>,
 }
 
 impl Breaker {
+    pub(super) fn new(access: Access, scope: Scope) -> Self {
+        Self {
+            access,
+            scope,
+            state: State::Closed,
+            since: Timestamp::default(),
+            opened: 0,
+            failures: 0,
+            recent: 0,
+            known: 0,
+            proofs: VecDeque::new(),
+        }
+    }
+
     /// What it says now.
     #[must_use]
     pub fn gate(&self, now: Timestamp) -> Gate {
@@ -83,44 +135,84 @@ impl Breaker {
                 Gate::Open(now.after(Duration::from_secs(1)))
             }
             State::Open { .. } => Gate::Probe,
-            State::Closed if self.opened > 0 && now.since(self.since) < RAMP => {
+            State::Closed if self.opened > 0 && self.access == Access::Read && now.since(self.since) < RAMP => {
                 Gate::Ramp(10 + 90 * millis(now.since(self.since)) / millis(RAMP))
             }
             State::Closed => Gate::Closed,
         }
     }
 
-    /// How many sends have failed in a row.
+    /// How many sends have failed in a row, each visitor and route once.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
+    /// Whether more than one visitor has just seen it fail.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.failures > 0 && (self.state != State::Closed || is_shared(self.row()))
+    }
+
+    /// Whether it is like a new one.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Closed && self.opened == 0 && self.recent == 0
+    }
+
     /// A request is sent.
     pub(super) fn sent(&mut self, now: Timestamp) {
-        if let State::Open { until, probe } = &mut self.state
-            && now >= *until
-        {
-            *probe = Some(now);
+        match (&mut self.state, self.access) {
+            (State::Open { until, .. }, Access::Write) if now >= *until => *until = now.after(NEXT_WRITE),
+            (State::Open { until, probe }, Access::Read) if now >= *until => *probe = Some(now),
+            _ => {}
         }
     }
 
-    /// What was sent then has failed, or not.
-    pub(super) fn heard(&mut self, failed: bool, sent: Timestamp, now: Timestamp) {
+    /// What was sent then was answered.
+    pub(super) fn answered(&mut self, sent: Timestamp, now: Timestamp) {
         if sent < self.since {
             return;
         }
-        match (self.state, failed) {
-            (State::Closed, _) => {
-                self.note(failed);
-                let often = self.known >= RECENT && self.recent.count_ones() * 2 >= RECENT;
-                if self.failures >= IN_A_ROW || often {
+        match self.state {
+            State::Closed if self.proofs.is_empty() => self.known = (self.known + 1).min(RECENT),
+            State::Closed => self.note(None),
+            State::Open { .. } => {
+                let opened = if self.access == Access::Read { self.opened } else { 0 };
+                *self = Self { since: now, opened, ..Self::new(self.access, self.scope) };
+            }
+        }
+    }
+
+    /// What was sent then has failed.
+    pub(super) fn failed(&mut self, proof: Proof, sent: Timestamp, now: Timestamp) {
+        if sent < self.since || (matches!(proof, Proof::By(_)) && self.row().any(|said| *said == proof)) {
+            return self.proves_nothing(sent, now);
+        }
+        match self.state {
+            State::Closed => {
+                self.note(Some(proof));
+                if self.is_proved() {
                     self.open(now);
                 }
             }
-            (State::Open { .. }, false) => *self = Self { since: now, opened: self.opened, ..Self::default() },
-            (State::Open { until, .. }, true) if sent >= until => self.open(now),
-            (State::Open { .. }, true) => {}
+            State::Open { until, .. } if self.access == Access::Read && sent >= until => {
+                self.note(Some(proof));
+                if proof == Proof::Certain || self.is_proved() {
+                    self.open(now);
+                } else {
+                    self.proves_nothing(sent, now);
+                }
+            }
+            State::Open { .. } => {}
+        }
+    }
+
+    /// A probe has come to nothing that could be held against more than itself: the next one goes soon.
+    fn proves_nothing(&mut self, sent: Timestamp, now: Timestamp) {
+        if let State::Open { until, probe } = &mut self.state
+            && self.access == Access::Read
+            && sent >= *until
+        {
+            (*until, *probe) = (now.after(AGAIN), None);
         }
     }
 
@@ -133,29 +225,69 @@ impl Breaker {
         }
     }
 
-    fn note(&mut self, failed: bool) {
-        self.failures = if failed { self.failures + 1 } else { 0 };
-        self.recent = self.recent << 1 | u32::from(failed);
+    /// What those prove that have failed in a row.
+    fn row(&self) -> impl Iterator<Item = &Proof> + Clone {
+        self.proofs.iter().take(self.failures as usize)
+    }
+
+    fn is_proved(&self) -> bool {
+        let is_wide = |proofs: &mut dyn Iterator<Item = &Proof>| self.scope == Scope::Route || is_wide(proofs);
+        let in_a_row = self.row().count() >= IN_A_ROW && is_wide(&mut self.row());
+        let often =
+            || self.known >= RECENT && distinct(self.proofs.iter()) >= OFTEN && is_wide(&mut self.proofs.iter());
+        in_a_row || often()
+    }
+
+    fn note(&mut self, failed: Option<Proof>) {
+        if self.recent >> (RECENT - 1) == 1 {
+            self.proofs.pop_back();
+        }
+        self.recent = self.recent << 1 | u32::from(failed.is_some());
         self.known = (self.known + 1).min(RECENT);
+        self.failures = if failed.is_some() { self.failures.saturating_add(1) } else { 0 };
+        if let Some(proof) = failed {
+            self.proofs.push_front(proof);
+        }
     }
 
     fn open(&mut self, now: Timestamp) {
         let stayed = self.state == State::Closed && now.since(self.since) >= FORGIVEN_AFTER;
-        self.opened = if stayed { 1 } else { self.opened.saturating_add(1) };
-        let until = now.after(OPEN_FOR.saturating_mul(self.opened).min(LONGEST));
-        let (opened, failures) = (self.opened, self.failures);
-        *self = Self { state: State::Open { until, probe: None }, since: now, opened, failures, ..Self::default() };
+        let opened = if stayed { 1 } else { self.opened.saturating_add(1) };
+        let open_for = match self.access {
+            Access::Read => OPEN_FOR.saturating_mul(opened).min(LONGEST),
+            Access::Write => NEXT_WRITE,
+        };
+        let state = State::Open { until: now.after(open_for), probe: None };
+        *self = Self { state, since: now, opened, failures: self.failures, ..Self::new(self.access, self.scope) };
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::evidence::By, *};
+    use crate::routing::drill::Visitor;
 
     const SECOND: u64 = 1000;
 
+    fn reads() -> Breaker {
+        Breaker::new(Access::Read, Scope::Region)
+    }
+
+    fn hear(breaker: &mut Breaker, failed: bool, at: u64) {
+        if failed { fail(breaker, 1, at) } else { breaker.answered(Timestamp(at), Timestamp(at)) }
+    }
+
+    /// That visitor and route have failed.
+    fn by(visitor: u8, route: usize) -> Proof {
+        Proof::By(By::new(Some(Visitor::at(&format!("192.0.2.{visitor}"))), Some(route)))
+    }
+
+    fn say(breaker: &mut Breaker, proofs: &[Proof], at: u64) {
+        proofs.iter().for_each(|proof| breaker.failed(*proof, Timestamp(at), Timestamp(at)));
+    }
+
     fn fail(breaker: &mut Breaker, times: u32, at: u64) {
-        (0..times).for_each(|_| breaker.heard(true, Timestamp(at), Timestamp(at)));
+        (0..times).for_each(|_| breaker.failed(Proof::Certain, Timestamp(at), Timestamp(at)));
     }
 
     fn gate(breaker: &Breaker, at: u64) -> Gate {
@@ -164,9 +296,9 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_for_half_a_minute() {
-        let mut breaker = Breaker::default();
+        let mut breaker = reads();
         fail(&mut breaker, 4, 10);
-        breaker.heard(false, Timestamp(10), Timestamp(10));
+        breaker.answered(Timestamp(10), Timestamp(10));
         fail(&mut breaker, 4, 10);
         assert_eq!(gate(&breaker, 10), Gate::Closed);
         fail(&mut breaker, 1, 10);
@@ -176,11 +308,11 @@ mod tests {
 
     #[test]
     fn half_of_the_last_sends_open_it_and_a_third_does_not() {
-        let (mut third, mut half) = (Breaker::default(), Breaker::default());
+        let (mut third, mut half) = (reads(), reads());
         for n in 0..400 {
-            third.heard(n % 3 == 0, Timestamp(n), Timestamp(n));
+            hear(&mut third, n % 3 == 0, n);
             if gate(&half, n) == Gate::Closed {
-                half.heard(n % 2 == 0, Timestamp(n), Timestamp(n));
+                hear(&mut half, n % 2 == 0, n);
             }
         }
         assert_eq!(gate(&third, 400), Gate::Closed);
@@ -189,7 +321,7 @@ mod tests {
 
     #[test]
     fn one_probe_at_a_time() {
-        let mut breaker = Breaker::default();
+        let mut breaker = reads();
         fail(&mut breaker, 5, 0);
         let due = Timestamp(30 * SECOND);
         breaker.sent(due);
@@ -200,17 +332,17 @@ mod tests {
         assert!(matches!(gate(&breaker, 89 * SECOND), Gate::Open(_)));
         assert_eq!(gate(&breaker, 90 * SECOND), Gate::Probe, "nobody will ever say what came of it");
         breaker.sent(due);
-        breaker.heard(true, due, Timestamp(31 * SECOND));
+        breaker.failed(Proof::Certain, due, Timestamp(31 * SECOND));
         assert_eq!(gate(&breaker, 90 * SECOND), Gate::Open(Timestamp(91 * SECOND)), "twice as long");
     }
 
     #[test]
     fn it_returns_little_by_little() {
-        let mut breaker = Breaker::default();
+        let mut breaker = reads();
         fail(&mut breaker, 5, 0);
         let due = Timestamp(30 * SECOND);
         breaker.sent(due);
-        breaker.heard(false, due, due);
+        breaker.answered(due, due);
         assert_eq!(gate(&breaker, 30 * SECOND), Gate::Ramp(10));
         assert_eq!(gate(&breaker, 35 * SECOND), Gate::Ramp(55));
         assert_eq!(gate(&breaker, 40 * SECOND), Gate::Closed);
@@ -220,14 +352,14 @@ mod tests {
 
     #[test]
     fn the_time_grows_to_five_minutes_and_is_forgiven_after_as_long() {
-        let mut breaker = Breaker::default();
+        let mut breaker = reads();
         let mut now = 0;
         for n in 1..=12 {
             fail(&mut breaker, 5, now);
             let open = (n * 30 * SECOND).min(300 * SECOND);
             assert_eq!(gate(&breaker, now), Gate::Open(Timestamp(now + open)), "{n}");
             now += open;
-            breaker.heard(false, Timestamp(now), Timestamp(now));
+            breaker.answered(Timestamp(now), Timestamp(now));
         }
         now += 300 * SECOND;
         fail(&mut breaker, 5, now);
@@ -236,13 +368,84 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_it_changed_counts_no_more() {
-        let mut breaker = Breaker::default();
+        let mut breaker = reads();
         fail(&mut breaker, 5, 20);
-        breaker.heard(false, Timestamp(10), Timestamp(25));
+        breaker.answered(Timestamp(10), Timestamp(25));
         assert!(matches!(gate(&breaker, 25), Gate::Open(_)), "it was slow, and is no news");
-        breaker.heard(false, Timestamp(26), Timestamp(27));
+        breaker.answered(Timestamp(26), Timestamp(27));
         assert_eq!(gate(&breaker, 27), Gate::Ramp(10), "the last resort has found it alive");
-        (0..9).for_each(|_| breaker.heard(true, Timestamp(19), Timestamp(28)));
+        (0..9).for_each(|_| breaker.failed(Proof::Certain, Timestamp(19), Timestamp(28)));
         assert_eq!(breaker.failures(), 0);
+    }
+
+    #[test]
+    fn what_one_visitor_and_route_say_counts_once_and_one_route_is_not_the_region() {
+        let mut breaker = reads();
+        say(&mut breaker, &[by(1, 1); 100], 10);
+        assert_eq!((breaker.failures(), gate(&breaker, 10)), (1, Gate::Closed));
+        assert!(!breaker.is_doubted(), "nobody else need think worse of it");
+        say(&mut breaker, &[by(2, 1), by(3, 1), by(4, 1), by(5, 1), by(6, 1)], 10);
+        assert_eq!(gate(&breaker, 10), Gate::Closed, "one route, whoever asks");
+        assert!(breaker.is_doubted());
+        say(&mut breaker, &[by(1, 2)], 10);
+        assert!(matches!(gate(&breaker, 10), Gate::Open(_)), "another route");
+        let mut route = Breaker::new(Access::Read, Scope::Route);
+        say(&mut route, &[by(1, 1), by(2, 1), by(3, 1), by(4, 1), by(4, 1)], 10);
+        assert_eq!(gate(&route, 10), Gate::Closed);
+        say(&mut route, &[by(5, 1)], 10);
+        assert!(matches!(gate(&route, 10), Gate::Open(_)), "of a route five visitors are enough");
+    }
+
+    #[test]
+    fn one_visitor_who_fails_as_often_as_others_succeed_opens_nothing() {
+        let mut breaker = reads();
+        for n in 0..1000 {
+            say(&mut breaker, &[by(1, n % 2)], n as u64);
+            breaker.answered(Timestamp(n as u64), Timestamp(n as u64));
+        }
+        assert_eq!(gate(&breaker, 1000), Gate::Closed);
+        for n in 0..32 {
+            breaker.answered(Timestamp(1000), Timestamp(1000));
+            say(&mut breaker, &[by(n, usize::from(n % 3))], 1000);
+            if gate(&breaker, 1000) != Gate::Closed {
+                assert!(n >= 14, "sixteen others, on several routes: {n}");
+                break;
+            }
+        }
+        assert!(matches!(gate(&breaker, 1000), Gate::Open(_)), "others say so too");
+    }
+
+    #[test]
+    fn a_probe_that_one_visitor_lets_fail_keeps_it_open_no_longer() {
+        let mut breaker = reads();
+        fail(&mut breaker, 5, 0);
+        let mut now = 30 * SECOND;
+        for _ in 0..50 {
+            assert_eq!(gate(&breaker, now), Gate::Probe);
+            breaker.sent(Timestamp(now));
+            breaker.failed(by(1, 1), Timestamp(now), Timestamp(now));
+            assert_eq!(gate(&breaker, now), Gate::Open(Timestamp(now + 5 * SECOND)), "another goes soon");
+            now += 5 * SECOND;
+        }
+        for n in 2..=5 {
+            breaker.sent(Timestamp(now));
+            breaker.failed(by(n, usize::from(n)), Timestamp(now), Timestamp(now));
+            now += 5 * SECOND;
+        }
+        assert_eq!(gate(&breaker, now), Gate::Open(Timestamp(now + 55 * SECOND)), "five say so: twice as long");
+    }
+
+    #[test]
+    fn of_writes_one_goes_each_second_whatever_becomes_of_it_and_any_answer_lets_all_back() {
+        let mut breaker = Breaker::new(Access::Write, Scope::Region);
+        fail(&mut breaker, 5, 0);
+        for n in 1..100 {
+            assert!(matches!(gate(&breaker, n * SECOND - 1), Gate::Open(_)), "{n}");
+            assert_eq!(gate(&breaker, n * SECOND), Gate::Probe, "nobody waits for the one before");
+            breaker.sent(Timestamp(n * SECOND));
+            fail(&mut breaker, 3, n * SECOND);
+        }
+        breaker.answered(Timestamp(99 * SECOND), Timestamp(99 * SECOND));
+        assert_eq!(gate(&breaker, 99 * SECOND), Gate::Closed);
     }
 }

@@ -1,21 +1,49 @@
 //! What an isolate sees of the regions' health by sending to them: breakers, how much is in flight, and how much may be repeated.
 //!
-//! It is a passive signal and counts at once, here alone; what the vantage points agree on is [`super::matrix`].
+//! It is a passive signal and counts at once, here alone; what the vantage points agree on is [`super::matrix`]. What a failure
+//! proves, and to whom, is in `evidence.rs`.
 
 mod breaker;
+mod evidence;
+mod narrow;
 mod show;
 
 use super::{
+    facts::Replay,
+    intent::Intent,
     time::Timestamp,
     topology::{Access, RegionId, Topology},
 };
+use breaker::Scope;
 pub use breaker::{Breaker, Gate};
+pub use evidence::{By, Proof};
+use narrow::Narrow;
 
 /// Of the sends of a kind that are in flight, the share that may be second ones, in percent (Finagle's and Envoy's retry
 /// budgets).
 const BUDGET: u32 = 20;
 /// So many second ones are allowed in any case.
 const BUDGET_AT_LEAST: u32 = 3;
+/// Of a region's `ceiling` bodies that stream in may take one part in so many, and one place in any case: how long they take is
+/// their clients' to say.
+const STREAMS: u32 = 4;
+
+/// What of a request matters to health: by whom it is, and whether its body streams in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// By whom.
+    pub by: By,
+    /// Whether the client's body streams through, so that the client says how long it takes.
+    pub streams: bool,
+}
+
+impl Asking {
+    /// Of that request.
+    #[must_use]
+    pub fn of(intent: &Intent) -> Self {
+        Self { by: By::of(intent), streams: intent.replay == Replay::Stream }
+    }
+}
 
 /// A send that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,24 +56,48 @@ pub struct Sending {
     pub at: Timestamp,
     /// Whether it is the request's second send.
     pub again: bool,
+    /// What it is part of.
+    pub asking: Asking,
 }
 
-/// What came of a send, as far as the region's health goes.
+/// What came of a send, as far as the region's health goes; [`Proof`] says why these are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// The region's application has spoken; a 500 is its own.
+    /// The region's application has spoken; a 500 is its own, and so is anything with a field of the contract.
     Answer,
-    /// The region failed: no connection, no answer in time, a broken one, or a gateway failure (502, 503, 504, 521 to 526).
-    Failure,
+    /// 502, 503 or 504: a gateway's word, or the application's.
+    Gateway,
+    /// No answer in time, a broken one, or the platform's word that there is none.
+    Silence,
+    /// No connection came about: whatever was asked, it would have failed.
+    Unreached,
     /// Nothing that could be held against the region: the client has gone, or its own body broke off.
     Nothing,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Seen {
     read: Breaker,
     write: Breaker,
+    /// For each route that fails whoever asks.
+    routes: Narrow,
+    /// For each visitor, on a route that does not answer them. Only they go by it.
+    visitors: Narrow,
     in_flight: u32,
+    streams: u32,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            read: Breaker::new(Access::Read, Scope::Region),
+            write: Breaker::new(Access::Write, Scope::Region),
+            routes: Narrow::default(),
+            visitors: Narrow::default(),
+            in_flight: 0,
+            streams: 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,42 +121,43 @@ pub struct Condition {
     pub read: Gate,
     /// What the breaker of writes says.
     pub write: Gate,
-    /// So many requests are under way to it as its `ceiling` allows.
+    /// So many requests are under way to it as its `ceiling` allows, or allows of this one's kind.
     pub full: bool,
-    /// The latest read there has failed, although its breaker is not open yet.
+    /// The latest reads there have failed, for several visitors or for this one, although its breaker is not open yet.
     pub doubtful: bool,
 }
 
 impl Health {
     /// Something is sent.
     pub fn sent(&mut self, sending: Sending) {
-        let load = self.load_mut(sending.access);
+        let Sending { access, at, asking, .. } = sending;
+        let load = self.load_mut(access);
         load.active += 1;
         load.again += u32::from(sending.again);
         let seen = self.seen(sending.region);
         seen.in_flight += 1;
-        seen.breaker_mut(sending.access).sent(sending.at);
+        seen.streams += u32::from(asking.streams);
+        seen.breaker_mut(access).sent(at);
+        seen.routes.sent(asking.by.anybody(), access, at);
+        seen.visitors.sent(asking.by, access, at);
     }
 
     /// A send is over.
     pub fn heard(&mut self, sending: Sending, heard: Heard, now: Timestamp) {
-        let load = self.load_mut(sending.access);
+        let Sending { access, asking, .. } = sending;
+        let load = self.load_mut(access);
         load.active = load.active.saturating_sub(1);
         load.again = load.again.saturating_sub(u32::from(sending.again));
         let seen = self.seen(sending.region);
         seen.in_flight = seen.in_flight.saturating_sub(1);
-        let breaker = seen.breaker_mut(sending.access);
-        match heard {
-            Heard::Answer => breaker.heard(false, sending.at, now),
-            Heard::Failure => breaker.heard(true, sending.at, now),
-            Heard::Nothing => breaker.lost(sending.at),
-        }
+        seen.streams = seen.streams.saturating_sub(u32::from(asking.streams));
+        seen.heard(sending, heard, now);
     }
 
-    /// Every region's condition, in the topology's order; nothing where all is well, as it nearly always is.
+    /// Every region's condition for such a request, in the topology's order; nothing where all is well, as it nearly always is.
     #[must_use]
-    pub fn conditions(&self, topology: &Topology, now: Timestamp) -> Vec<Condition> {
-        let all = || topology.regions().map(|(id, _)| self.condition(id, topology, now));
+    pub fn conditions(&self, topology: &Topology, asking: Asking, now: Timestamp) -> Vec<Condition> {
+        let all = || topology.regions().map(|(id, _)| self.condition(id, topology, asking, now));
         if all().all(|condition| condition == Condition::default()) { Vec::new() } else { all().collect() }
     }
 
@@ -116,6 +169,16 @@ impl Health {
             Access::Read => &seen.read,
             Access::Write => &seen.write,
         })
+    }
+
+    /// The routes of the region whose own breakers are not closed.
+    pub(super) fn troubled_routes(
+        &self,
+        region: RegionId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Option<u16>, Access)> {
+        let seen = self.regions.get(region.index()).into_iter();
+        seen.flat_map(move |seen| seen.routes.troubled(now)).map(|(by, access)| (by.route(), access))
     }
 
     /// How many requests are under way to the region, as far as the head of the answer.
@@ -134,14 +197,16 @@ impl Health {
         load.again < BUDGET_AT_LEAST.max(load.active * BUDGET / 100)
     }
 
-    fn condition(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Condition {
+    fn condition(&self, region: RegionId, topology: &Topology, asking: Asking, now: Timestamp) -> Condition {
         let Some(seen) = self.regions.get(region.index()) else { return Condition::default() };
-        let ceiling = topology.region(region).ceiling;
+        let is_full =
+            |ceiling: u32| seen.in_flight >= ceiling || (asking.streams && seen.streams >= (ceiling / STREAMS).max(1));
+        let alone = seen.visitors.of(asking.by, Access::Read).is_some_and(|own| own.failures() > 0);
         Condition {
-            read: seen.read.gate(now),
-            write: seen.write.gate(now),
-            full: ceiling.is_some_and(|ceiling| seen.in_flight >= ceiling),
-            doubtful: seen.read.failures() > 0,
+            read: seen.gate(Access::Read, asking.by, now),
+            write: seen.gate(Access::Write, asking.by, now),
+            full: topology.region(region).ceiling.is_some_and(is_full),
+            doubtful: alone || seen.read.is_doubted(),
         }
     }
 
@@ -164,6 +229,43 @@ impl Health {
 }
 
 impl Seen {
+    /// What all breakers say together that have a say in such a request.
+    fn gate(&self, access: Access, by: By, now: Timestamp) -> Gate {
+        let region = if access == Access::Read { &self.read } else { &self.write }.gate(now);
+        if self.routes.is_empty() && self.visitors.is_empty() {
+            return region;
+        }
+        region.and(self.routes.gate(by.anybody(), access, now)).and(self.visitors.gate(by, access, now))
+    }
+
+    fn heard(&mut self, sending: Sending, heard: Heard, now: Timestamp) {
+        let Sending { access, at, asking: Asking { by, .. }, .. } = sending;
+        let (all, said) = (by.anybody(), Proof::By(by));
+        match heard {
+            Heard::Answer => {
+                self.breaker_mut(access).answered(at, now);
+                self.routes.answered(all, access, at, now);
+                self.visitors.answered(by, access, at, now);
+            }
+            Heard::Unreached => self.breaker_mut(access).failed(Proof::Certain, at, now),
+            Heard::Gateway | Heard::Silence => {
+                self.breaker_mut(access).failed(said, at, now);
+                self.routes.failed(all, access, said, (at, now));
+                if heard == Heard::Silence {
+                    // For themselves a visitor need not ask whether it was they.
+                    self.visitors.failed(by, access, Proof::Certain, (at, now));
+                } else {
+                    self.visitors.lost(by, access, at);
+                }
+            }
+            Heard::Nothing => {
+                self.breaker_mut(access).lost(at);
+                self.routes.lost(all, access, at);
+                self.visitors.lost(by, access, at);
+            }
+        }
+    }
+
     fn breaker_mut(&mut self, access: Access) -> &mut Breaker {
         match access {
             Access::Read => &mut self.read,
@@ -175,10 +277,13 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::topology::{KeyPath, parse, raw};
+    use crate::routing::{
+        drill::Visitor,
+        topology::{KeyPath, parse, raw},
+    };
 
     fn read(region: u8, again: bool) -> Sending {
-        Sending { region: RegionId(region), access: Access::Read, at: Timestamp(5), again }
+        Sending { region: RegionId(region), access: Access::Read, at: Timestamp(5), again, asking: Asking::default() }
     }
 
     #[test]
@@ -204,10 +309,10 @@ mod tests {
         let write = Sending { access: Access::Write, ..read(1, false) };
         for _ in 0..5 {
             health.sent(write);
-            health.heard(write, Heard::Failure, Timestamp(6));
+            health.heard(write, Heard::Unreached, Timestamp(6));
         }
-        let condition = health.condition(RegionId(1), &topology(""), Timestamp(6));
-        assert_eq!((condition.read, condition.write), (Gate::Closed, Gate::Open(Timestamp(30_006))));
+        let condition = health.condition(RegionId(1), &topology(""), Asking::default(), Timestamp(6));
+        assert_eq!((condition.read, condition.write), (Gate::Closed, Gate::Open(Timestamp(1006))));
     }
 
     fn topology(ceiling: &str) -> Topology {
@@ -217,13 +322,66 @@ mod tests {
         parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0
     }
 
+    fn condition(health: &Health, ceiling: &str, asking: Asking) -> Condition {
+        health.condition(RegionId(0), &topology(ceiling), asking, Timestamp(6))
+    }
+
+    #[test]
+    fn bodies_that_stream_in_take_a_quarter_of_the_ceiling_and_leave_the_rest() {
+        let streams = Asking { streams: true, ..Asking::default() };
+        let upload = Sending { asking: streams, access: Access::Write, ..read(0, false) };
+        let mut health = Health::default();
+        for (taken, ceiling) in [(1, r#","ceiling":7"#), (2, r#","ceiling":8"#), (5, r#","ceiling":20"#)] {
+            while health.in_flight(RegionId(0)) < taken {
+                assert!(!condition(&health, ceiling, streams).full, "{taken} of {ceiling}");
+                health.sent(upload);
+            }
+            assert!(condition(&health, ceiling, streams).full, "{taken} of {ceiling}");
+            assert!(!condition(&health, ceiling, Asking::default()).full, "others have room");
+        }
+        assert!(!condition(&Health::default(), r#","ceiling":1"#, streams).full, "one in any case");
+        health.heard(upload, Heard::Nothing, Timestamp(9));
+        assert!(!condition(&health, r#","ceiling":20"#, streams).full);
+    }
+
+    #[test]
+    fn a_hundred_answers_of_502_on_one_route_by_one_visitor_open_nothing_and_those_of_many_do() {
+        let mut health = Health::default();
+        let asked = |visitor: usize, route: usize| Asking {
+            by: By::new(Some(Visitor::at(&format!("192.0.2.{visitor}"))), Some(route)),
+            streams: false,
+        };
+        let fails = |health: &mut Health, asking: Asking, access: Access, how: Heard| {
+            let sending = Sending { access, asking, ..read(0, false) };
+            health.sent(sending);
+            health.heard(sending, how, Timestamp(6));
+        };
+        for access in [Access::Read, Access::Write] {
+            (0..100).for_each(|_| fails(&mut health, asked(1, 1), access, Heard::Gateway));
+        }
+        for asking in [asked(1, 1), asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
+            assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
+        }
+        // A slow report: who waits for it stops asking for it, and nobody else does.
+        (0..100).for_each(|_| fails(&mut health, asked(1, 1), Access::Write, Heard::Silence));
+        assert!(matches!(condition(&health, "", asked(1, 1)).write, Gate::Open(_)));
+        for asking in [asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
+            assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
+        }
+        (2..6).for_each(|visitor| fails(&mut health, asked(visitor, 1), Access::Write, Heard::Silence));
+        assert!(matches!(condition(&health, "", asked(9, 1)).write, Gate::Open(_)), "five visitors: the route");
+        assert_eq!(condition(&health, "", asked(9, 2)).write, Gate::Closed, "and no other");
+        fails(&mut health, asked(2, 2), Access::Write, Heard::Silence);
+        assert!(matches!(condition(&health, "", asked(9, 3)).write, Gate::Open(_)), "two routes: the region");
+    }
+
     #[test]
     fn a_region_is_full_at_its_ceiling() {
         let mut health = Health::default();
         (0..2).for_each(|_| health.sent(read(0, false)));
-        let full = |health: &Health, ceiling| health.condition(RegionId(0), &topology(ceiling), Timestamp(6)).full;
+        let full = |health: &Health, ceiling| condition(health, ceiling, Asking::default()).full;
         assert!(full(&health, r#","ceiling":2"#) && !full(&health, r#","ceiling":3"#) && !full(&health, ""));
-        assert_eq!(health.conditions(&topology(""), Timestamp(6)), []);
+        assert_eq!(health.conditions(&topology(""), Asking::default(), Timestamp(6)), []);
         health.heard(read(0, false), Heard::Answer, Timestamp(7));
         assert!(!full(&health, r#","ceiling":2"#));
     }

@@ -1,0 +1,77 @@
+//! Breakers for less than a region: for one route of it, and for one visitor on one route. They come about when something fails, and
+//! go when all is well again.
+
+use std::collections::VecDeque;
+
+use super::{
+    breaker::{Breaker, Gate, Scope},
+    evidence::{By, Proof},
+};
+use crate::routing::{time::Timestamp, topology::Access};
+
+/// The most that are kept; the one that came first gives way. Nobody fills it for others: routes are the topology's, and
+/// whom a visitor's own breaker gives way only waits a little longer.
+const MOST: usize = 32;
+
+/// Breakers, each for somebody.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Narrow(VecDeque<(By, Access, Breaker)>);
+
+impl Narrow {
+    /// What the breaker says, if there is one.
+    pub(super) fn gate(&self, by: By, access: Access, now: Timestamp) -> Gate {
+        self.of(by, access).map_or(Gate::Closed, |breaker| breaker.gate(now))
+    }
+
+    pub(super) fn of(&self, by: By, access: Access) -> Option<&Breaker> {
+        self.0.iter().find(|(whose, kind, _)| *whose == by && *kind == access).map(|(_, _, breaker)| breaker)
+    }
+
+    fn of_mut(&mut self, by: By, access: Access) -> Option<&mut Breaker> {
+        self.0.iter_mut().find(|(whose, kind, _)| *whose == by && *kind == access).map(|(_, _, breaker)| breaker)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are not closed.
+    pub(super) fn troubled(&self, now: Timestamp) -> impl Iterator<Item = (By, Access)> {
+        self.0
+            .iter()
+            .filter(move |(_, _, breaker)| breaker.gate(now) != Gate::Closed)
+            .map(|(by, access, _)| (*by, *access))
+    }
+
+    pub(super) fn sent(&mut self, by: By, access: Access, now: Timestamp) {
+        if let Some(breaker) = self.of_mut(by, access) {
+            breaker.sent(now);
+        }
+    }
+
+    pub(super) fn answered(&mut self, by: By, access: Access, sent: Timestamp, now: Timestamp) {
+        let Some(breaker) = self.of_mut(by, access) else { return };
+        breaker.answered(sent, now);
+        if breaker.is_idle() {
+            self.0.retain(|(whose, kind, _)| *whose != by || *kind != access);
+        }
+    }
+
+    pub(super) fn failed(&mut self, by: By, access: Access, proof: Proof, (sent, now): (Timestamp, Timestamp)) {
+        if self.of(by, access).is_none() {
+            if self.0.len() >= MOST {
+                self.0.pop_front();
+            }
+            self.0.push_back((by, access, Breaker::new(access, Scope::Route)));
+        }
+        if let Some(breaker) = self.of_mut(by, access) {
+            breaker.failed(proof, sent, now);
+        }
+    }
+
+    pub(super) fn lost(&mut self, by: By, access: Access, sent: Timestamp) {
+        if let Some(breaker) = self.of_mut(by, access) {
+            breaker.lost(sent);
+        }
+    }
+}
