@@ -7,9 +7,10 @@ STATES ?= 5000000
 SECONDS ?= 60
 SEED ?= 1
 RUNTIME ?= miniflare
-CARGO_QUIET := cargo --quiet
+# A subcommand follows: nothing is built but what Cargo.lock names.
+CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test e2e test-postgres chaos simulate model lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres chaos simulate model lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +31,9 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 test: setup      ## set up, lint, every test
 	@scripts/test.sh
 
+audit:           ## licences, sources and bans of all dependencies, by deny.toml; advisories where their database can be fetched
+	@scripts/audit.sh
+
 e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare; FILES="tests/e2e/cache.test.mjs" for some
 	@scripts/build.sh test
 	@scripts/test-e2e.sh $(RUNTIME) $(FILES)
@@ -42,10 +46,10 @@ chaos: build     ## SECONDS of faults of all kinds at random, by SEED, under loa
 	@SECONDS=$(SECONDS) SEED=$(SEED) $(NODE) tests/chaos/run.mjs
 
 simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simulation.rs says how to replay one
-	@SEEDS=$(SEEDS) cargo test --test simulation promises -- --nocapture
+	@SEEDS=$(SEEDS) cargo test --locked --test simulation promises -- --nocapture
 
 model:           ## STATES states of each scope of the ownership protocol, tried in every order
-	@STATES=$(STATES) cargo test --test protocol -- --nocapture --test-threads 1
+	@STATES=$(STATES) cargo test --locked --test protocol -- --nocapture --test-threads 1
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs

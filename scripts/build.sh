@@ -1,36 +1,41 @@
 #!/usr/bin/env bash
-# Builds the Worker: Rust to Wasm, its JavaScript glue, optimised, bundled with src/edge/entry.mjs.
+# Builds the Worker: Rust to Wasm, its JavaScript glue, optimised, bundled with src/edge/entry.mjs. Nothing is made again that is fresh.
 #   scripts/build.sh          -> build/worker.mjs, build/homing_bg.wasm, build/operators_bg.wasm
 #   scripts/build.sh test     -> the same into build/test/, with a panic planted behind a header (for tests/e2e)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
+# make FOLDER NAME FLAGS... leaves FOLDER/NAME.js and FOLDER/NAME_bg.wasm. Each module has a target folder of its own: they are one
+# crate with different features and one file name, and in one folder each would overwrite the other, and both be built anew each time.
+make() {
+  local folder=$1 name=$2; shift 2
+  local target=target/wasm/$folder/$name
+  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --locked --lib --crate-type cdylib --release \
+    --target wasm32-unknown-unknown --target-dir "$target" "$@" -- -C link-arg=--export=__stack_pointer
+  local wasm=$target/wasm32-unknown-unknown/release/homing.wasm
+  local stamp; stamp=$(cat "$wasm" scripts/build.sh scripts/bindgen/Cargo.lock package-lock.json | sha256sum)
+  if [ "$(cat "$folder/.$name" 2>/dev/null || true)" = "$stamp" ]; then return; fi
+  "$BINDGEN" "$wasm" "$folder" "$name"
+  node_modules/.bin/wasm-opt -Os --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
+    --enable-sign-ext --enable-mutable-globals --enable-multivalue --enable-extended-const \
+    "$folder/${name}_bg.wasm" -o "$folder/${name}_bg.opt.wasm"
+  mv "$folder/${name}_bg.opt.wasm" "$folder/${name}_bg.wasm"
+  echo "$stamp" > "$folder/.$name"
+  printf '%s/%s: Wasm %s KB, gzipped %s KB\n' "$folder" "$name" "$(($(stat -c %s "$folder/${name}_bg.wasm") / 1024))" \
+    "$(($(gzip -9c "$folder/${name}_bg.wasm" | wc -c) / 1024))"
+}
+
+# Two Wasm modules: the hot path, and the operators' side, which has no planted panic. At the same time, for each keeps one core busy.
 out=build; features=()
 if [ "${1:-}" = test ]; then out=build/test; features=(--features planted-panic); fi
 mkdir -p "$out"
-
-# Two Wasm modules from one crate: the hot path, and the operators' side. make NAME FEATURES... leaves build/NAME.js and
-# build/NAME_bg.wasm; only what changed is made again, for optimising takes longer than all the rest.
-make() {
-  local name=$1; shift
-  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --lib --crate-type cdylib --release \
-    --target wasm32-unknown-unknown "$@" -- -C link-arg=--export=__stack_pointer
-  local wasm=target/wasm32-unknown-unknown/release/homing.wasm
-  local stamp; stamp=$(cat "$wasm" scripts/build.sh package-lock.json | sha256sum)
-  if [ "$(cat "$out/.$name" 2>/dev/null || true)" = "$stamp" ]; then return; fi
-  "$WASM_BINDGEN" --target web --no-typescript --out-dir "$out" --out-name "$name" "$wasm"
-  node_modules/.bin/wasm-opt -Os --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
-    --enable-sign-ext --enable-mutable-globals --enable-multivalue --enable-extended-const \
-    "$out/${name}_bg.wasm" -o "$out/${name}_bg.opt.wasm"
-  mv "$out/${name}_bg.opt.wasm" "$out/${name}_bg.wasm"
-  echo "$stamp" > "$out/.$name"
-  printf '%s/%s: Wasm %s KB, gzipped %s KB\n' "$out" "$name" "$(($(stat -c %s "$out/${name}_bg.wasm") / 1024))" \
-    "$(($(gzip -9c "$out/${name}_bg.wasm" | wc -c) / 1024))"
-}
-
-make homing "${features[@]}"
-make operators --features operators
+make build operators --features operators & operators=$!
+make "$out" homing "${features[@]}" & homing=$!
+failed=0
+for one in $operators $homing; do wait "$one" || failed=1; done
+[ $failed = 0 ]
+[ "$out" = build ] || cp build/operators_bg.wasm "$out/"
 node_modules/.bin/esbuild src/edge/entry.mjs --bundle --format=esm --platform=neutral --minify-syntax --log-level=warning \
-  --alias:homing-wasm="./$out/homing.js" --alias:homing-operators="./$out/operators.js" --external:./homing_bg.wasm \
+  --alias:homing-wasm="./$out/homing.js" --alias:homing-operators=./build/operators.js --external:./homing_bg.wasm \
   --external:./operators_bg.wasm --external:cloudflare:workers --outfile="$out/worker.mjs"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, and nothing twice: the wasm32 target, wasm-bindgen, the npm packages (with their own Node).
+# Installs what is missing, and nothing twice: the wasm32 target, wasm-bindgen, the npm packages (with their own Node). All but the
+# compiler itself is pinned by hash: by Cargo.lock, scripts/bindgen/Cargo.lock and package-lock.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,16 +44,23 @@ if [ -z "$WASM_RUSTC" ]; then
   [ -n "$WASM_RUSTC" ] || die "the wasm32-unknown-unknown target is still missing. Run: rustup target add wasm32-unknown-unknown"
 fi
 
-if [ ! -x "$WASM_BINDGEN" ]; then
-  say "installing wasm-bindgen $WASM_BINDGEN_VERSION (about 3 minutes, once)"
-  # Without --locked: the command's own lock file may name crates newer than a registry serves.
-  cargo install --quiet "wasm-bindgen-cli@$WASM_BINDGEN_VERSION" --root "$WASM_BINDGEN_ROOT" ||
-    die "wasm-bindgen $WASM_BINDGEN_VERSION did not install. Run: cargo install wasm-bindgen-cli@$WASM_BINDGEN_VERSION"
+wanted=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
+grep -qF "wasm-bindgen-cli-support = \"=$wanted\"" scripts/bindgen/Cargo.toml ||
+  die "Cargo.toml has wasm-bindgen $wanted, scripts/bindgen/Cargo.toml another wasm-bindgen-cli-support. Both must name the same version."
+if [ ! -x "$BINDGEN" ]; then
+  say "building what makes the glue of the Wasm (about a minute, once)"
+  scratch=$(mktemp -d)
+  cargo install --quiet --locked --path scripts/bindgen --target-dir "$scratch" --root "$BINDGEN_ROOT" ||
+    die "scripts/bindgen did not build; cargo's words stand above."
+  rm -rf "$scratch"
 fi
 
 if ! cmp -s package-lock.json node_modules/.homing-lock; then
   say "installing the npm packages"
-  # Not `npm ci`: it insists on lock entries for optional binaries of other platforms, which not every registry serves.
-  npm install --no-save --no-audit --no-fund --loglevel=error || die "npm install failed; its words stand above. Run it again by hand."
+  # By the lock alone, and without the packages' scripts, which could fetch what the lock does not name (.npmrc).
+  npm ci --no-audit --no-fund --loglevel=error || die "npm ci failed; its words stand above. Run it again by hand."
+  [ -x node_modules/.bin/node ] || ln -sf "../$(cd node_modules && ls -d node-*/bin/node | head -1 || true)" node_modules/.bin/node
+  node_modules/.bin/node --version >/dev/null ||
+    die "package.json has no Node.js for this kind of machine. Link one of version 22 or newer: ln -s \"\$(command -v node)\" node_modules/.bin/node"
   cp package-lock.json node_modules/.homing-lock
 fi

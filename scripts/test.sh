@@ -19,19 +19,20 @@ clippy_wasm() {
   if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; scripts/build.sh; return; fi
   for features in "" operators; do # the two Wasm modules
     env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
-      cargo check --quiet --lib --target wasm32-unknown-unknown --features "$features" || return 1
+      cargo check --quiet --locked --lib --target wasm32-unknown-unknown --features "$features" || return 1
   done
 }
 
 step "format" cargo fmt --all --check
-step "clippy, host" cargo clippy --quiet --workspace --all-targets -- -D warnings
-step "clippy, the kit with PostgreSQL" cargo clippy --quiet -p homing-origin --all-features --all-targets -- -D warnings
+step "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+step "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
 step "clippy, wasm32" clippy_wasm
-step "homing check" cargo run --quiet --bin homing -- check wrangler.toml
-step "cargo test" cargo test --quiet --workspace
+step "dependencies" scripts/audit.sh
+step "homing check" cargo run --quiet --locked --bin homing -- check wrangler.toml
+step "cargo test" cargo test --quiet --locked --workspace
 step "build" scripts/build.sh
 step "build with a planted panic" scripts/build.sh test
-step "demo regions" cargo build --quiet -p demo-region
+step "demo regions" cargo build --quiet --locked -p demo-region
 step "end to end, in miniflare" scripts/test-e2e.sh miniflare
 step "end to end, in plain workerd" scripts/test-e2e.sh workerd
 step "real PostgreSQL" scripts/test-postgres.sh

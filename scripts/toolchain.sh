@@ -1,6 +1,7 @@
-# Sourced: which compiler builds the Wasm, and with which wasm-bindgen. scripts/setup.sh installs what is missing.
+# Sourced: which compiler builds the Wasm, and what makes its glue. scripts/setup.sh installs what is missing.
 #   WASM_RUSTC, WASM_PATH   the compiler that has wasm32-unknown-unknown, and a PATH on which it comes first
-#   WASM_BINDGEN            the command of the crate's very version
+#   BINDGEN, BINDGEN_ROOT   the command of scripts/bindgen, and where it is installed: a folder for each of its locks
+#   DENY, DENY_ROOT         cargo-deny of that version, likewise
 
 has_target() { [ -n "$(ls "$("$1" --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)"/libcore-*.rlib 2>/dev/null)" ]; }
 
@@ -10,9 +11,9 @@ for candidate in "$(command -v rustc || true)" /usr/bin/rustc; do
 done
 WASM_PATH=$(dirname "${WASM_RUSTC:-/usr/bin/rustc}"):$PATH
 
-# The glue and the Wasm must come from one version, so it is read where the crate's is.
-WASM_BINDGEN_VERSION=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
-WASM_BINDGEN_ROOT=${XDG_CACHE_HOME:-$HOME/.cache}/homing/wasm-bindgen-$WASM_BINDGEN_VERSION
-WASM_BINDGEN=$WASM_BINDGEN_ROOT/bin/wasm-bindgen
-on_path=$(command -v wasm-bindgen || true)
-if [ -n "$on_path" ] && [ "$("$on_path" --version)" = "wasm-bindgen $WASM_BINDGEN_VERSION" ]; then WASM_BINDGEN=$on_path; fi
+TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/homing
+BINDGEN_ROOT=$TOOLS/bindgen-$(cat scripts/bindgen/Cargo.lock scripts/bindgen/src/main.rs | sha256sum | cut -c 1-16)
+BINDGEN=$BINDGEN_ROOT/bin/homing-bindgen
+DENY_VERSION=0.20.2
+DENY_ROOT=$TOOLS/cargo-deny-$DENY_VERSION
+DENY=$DENY_ROOT/bin/cargo-deny
