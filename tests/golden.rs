@@ -226,7 +226,8 @@ fn owned(text: &str) -> Ownership {
     support::owned(home, epoch.parse().unwrap())
 }
 
-/// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=notes/tenant:acme@us=1#42-3000`: for so long, since so long.
+/// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=notes/tenant:acme@us=1#42-3000`: for so long, since so long; a window that ended
+/// so long ago is `pin=catalog@us~3000-8000`.
 fn seal(words: &[&str]) -> String {
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
     for word in words {
@@ -236,10 +237,11 @@ fn seal(words: &[&str]) -> String {
         } else if let Some(pin) = word.strip_prefix("pin=") {
             let (dataset, rest) = pin.split_once('@').unwrap();
             let (dataset, whose) = part(dataset);
-            let (place, rest) = rest.split_once('+').unwrap();
-            let (ahead, ago) = rest.split_once('-').unwrap_or((rest, "0"));
-            let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
-            let claim = Claim::Until(NOW.after(Duration::from_millis(ahead.parse().unwrap())));
+            let over = rest.contains('~');
+            let (place, rest) = rest.split_once(['+', '~']).unwrap();
+            let (span, ago) = rest.split_once('-').unwrap_or((rest, "0"));
+            let (span, since) = (span.parse::<u64>().unwrap(), Timestamp(NOW.0 - ago.parse::<u64>().unwrap()));
+            let claim = Claim::Until(Timestamp(if over { NOW.0 - span } else { NOW.0 + span }));
             claims.pins.push(Pin {
                 dataset: dataset.to_owned(),
                 subject: whose,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
 use crate::routing::{
     Event, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
-    answer::Answer,
+    answer::{Answer, Framing},
     cache::Probed,
     clock::Clock,
     flow::{Found, Outcome},
@@ -231,7 +231,7 @@ impl Surroundings for Told<'_> {
                 let name = &self.topology.region(attempt.region).name;
                 let (method, target, time) = (&attempt.method, &attempt.target, millis(attempt.timeout));
                 self.steps.push(format!("send {method} {target} to {name}, {time} ms at most: {said}"));
-                let answer = Answer { status: 200, headers: Headers(Vec::new()) };
+                let answer = Answer { status: 200, headers: Headers(Vec::new()), framing: Framing::Delimited };
                 Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })
             }
         }

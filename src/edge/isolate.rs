@@ -161,6 +161,7 @@ fn finish(
     now: Timestamp,
     write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
+    MEMORY.with_borrow(|memory| settlement.forgo_what_a_write_has_outdated(memory, now));
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
         Log::All => true,

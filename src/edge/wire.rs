@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 use crate::routing::{
     Event, Facts, Flow, Settlement, Step, Timestamp,
-    answer::Answer,
+    answer::{Answer, Framing},
     cache::{CacheKey, Probed},
     facts::{Client, Content, Replay},
     flow::{ASSIGN, Assignment, Found, LOOK_UP, Outcome},
@@ -87,8 +87,11 @@ fn probed(text: &str) -> Probed<'_> {
 
 fn answer(text: &str) -> Option<Answer<'_>> {
     let mut lines = text.split('\n');
-    let status = lines.next()?.parse().ok()?;
-    Some(Answer { status, headers: fields(lines) })
+    let (status, framing) = match lines.next()?.split_once(' ') {
+        Some((status, _)) => (status.parse().ok()?, Framing::UntilClose),
+        None => (text.split('\n').next()?.parse().ok()?, Framing::Delimited),
+    };
+    Some(Answer { status, headers: fields(lines), framing })
 }
 
 /// Writes a step that is not the last.

@@ -9,6 +9,18 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Its header fields.
     pub headers: Headers<'a>,
+    /// How its body ends.
+    pub framing: Framing,
+}
+
+/// How a body ends (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// It says itself: by a length, a last chunk, or the platform's word for a stream that was whole. One that breaks off is known to.
+    #[default]
+    Delimited,
+    /// With the connection. One whose origin has died in the middle ends like a whole one.
+    UntilClose,
 }
 
 /// Statuses that say that a gateway failed, rather than the application.

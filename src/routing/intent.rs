@@ -121,7 +121,7 @@ pub struct Lookup {
     pub cookies: bool,
     /// Its own preconditions and range.
     pub conditions: Conditions,
-    /// The data is personal: the copy is stored for its subject alone.
+    /// The data is personal: the copy is stored for its subject alone, and for those who show the credentials that it was made with.
     pub personal: bool,
     /// Its header fields, for `Vary`.
     pub fields: Fields,

@@ -91,20 +91,31 @@ test("an authorised answer is stored only where it says that it is for all", asy
   assert.equal(reason(await client.get(mine, authorised)), "nearest");
 });
 
-test("personal data is not cached, and where the route asks for it, for its subject alone", async () => {
-  const vars = topology(regions, (vars) => {
-    vars.ROUTES.unshift({ match: "/respond/*", dataset: "notes", cache: true });
-    vars.IDENTITY.tenant = { header: "X-Tenant" };
-  });
+test("personal data is not cached, and where the route asks for it, for its subject and its credentials alone", async () => {
+  const vars = topology(regions, (vars) => void vars.ROUTES.unshift({ match: "/respond/*", dataset: "cart", cache: true }));
   const personal = await startRouter({ vars });
   const path = respond("Cache-Control: max-age=60");
-  const as = (tenant) => new Client(personal.url, "eu", tenant ? { "x-tenant": tenant } : {});
-  const first = await as("acme").get(path);
-  await isStored(as("acme"), path);
-  const other = await as("umbrella").get(path);
+  const signedIn = async (user) => {
+    const client = new Client(personal.url, "eu");
+    await client.post("/login", { user });
+    return client;
+  };
+  const ada = await signedIn("ada");
+  const first = await ada.get(path);
+  await isStored(ada, path);
+  const other = await (await signedIn("eve")).get(path);
   assert.match(status(other), /uri-miss/);
   assert.notEqual(other.json.count, first.json.count);
-  assert.equal(reason(await as().get(path)), "nearest", "nobody's request finds nothing");
+  assert.equal(reason(await new Client(personal.url, "eu").get(path)), "nearest", "nobody's request finds nothing");
+  // A hostile client has ada's session itself, as a cookie or as the header, with credentials of its own or none.
+  const session = ada.session().join(".");
+  for (const headers of [{ cookie: `__Host-homing=${session}` }, { "homing-session": session }, { cookie: `app_user=eve; __Host-homing=${session}` }, { "homing-session": session, cookie: "app_user=ada; x=1" }, { "homing-session": session, authorization: "Bearer eve" }]) {
+    for (const method of ["HEAD", "GET"]) {
+      const answer = await new Client(personal.url, "eu").request(method, path, { headers });
+      assert.equal(reason(answer), "nearest", JSON.stringify(headers));
+    }
+  }
+  assert.equal(reason(await ada.get(path)), "cache-hit", "hers is still there");
   await personal.stop();
   assert.match(status(await new Client(router.url, "eu").get("/t/acme/notes")), /fwd=bypass/);
 });

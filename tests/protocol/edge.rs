@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use homing::routing::{
     Event, Facts, Flow, Memory, Settings, Step, View, admit,
-    answer::Answer,
+    answer::{Answer, Framing},
     attempt::Attempt,
     authority::{self, Published},
     cache::Probed,
@@ -111,7 +111,7 @@ impl Edges {
             }
             (Step::Send(_), Reply::Wrote(written)) => {
                 let (status, fields) = response(written);
-                let answer = Answer { status, headers: support::borrowed(&fields) };
+                let answer = Answer { status, headers: support::borrowed(&fields), framing: Framing::Delimited };
                 flow.on(Event::Origin(Outcome::Answered(answer)), health, NOW)
             }
             other => panic!("nobody asked for that: {other:?}"),

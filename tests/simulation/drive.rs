@@ -2,7 +2,7 @@
 
 use homing::routing::{
     Event as CoreEvent, Flow, Step, Timestamp,
-    answer::Answer,
+    answer::{Answer, Framing},
     attempt::Attempt,
     flow::{Found, Outcome},
 };
@@ -145,7 +145,8 @@ impl World {
             Back::Refused => self.on(at, CoreEvent::Origin(Outcome::Refused), now),
             Back::Broken => self.on(at, CoreEvent::Origin(Outcome::Broken), now),
             Back::Answered(answer) => {
-                let head = Answer { status: answer.status, headers: borrowed(&answer.fields) };
+                let head =
+                    Answer { status: answer.status, headers: borrowed(&answer.fields), framing: Framing::Delimited };
                 let step = self.on(at, CoreEvent::Origin(Outcome::Answered(head)), now);
                 self.requests[at].origin = Some(answer);
                 step

@@ -130,8 +130,10 @@ impl World {
         if let Some(sealed) = sealed {
             fields.push(match self.clients[client].headers {
                 true => ("homing-session".to_owned(), sealed),
-                false => ("cookie".to_owned(), format!("a=b; {COOKIE}={sealed}")),
+                false => ("cookie".to_owned(), format!("{COOKIE}={sealed}")),
             });
+            // What its origin knows the client by: without that nobody is shown personal data from a copy.
+            fields.push(("cookie".to_owned(), "a=b".to_owned()));
         }
         if action.repeatable && action.deed != Deed::Read {
             fields.push(("idempotency-key".to_owned(), "1".to_owned()));

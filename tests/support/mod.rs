@@ -8,7 +8,7 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use homing::routing::{
     Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
-    answer::Answer,
+    answer::{Answer, Framing},
     attempt::Attempt,
     cache::{
         CacheKey, Probed, Variant,
@@ -96,6 +96,8 @@ pub struct World {
     pub waited: bool,
     /// The number by which chance decides.
     pub entropy: u64,
+    /// When the request comes.
+    pub now: Timestamp,
 }
 
 /// The length of every stored body.
@@ -118,6 +120,7 @@ impl World {
             memory: Memory::default(),
             waited: false,
             entropy: 7,
+            now: NOW,
         }
     }
 
@@ -140,7 +143,7 @@ impl World {
         let url = format!("https://example.com{}", self.path);
         let headers = borrowed(&self.fields);
         let facts = Facts {
-            now: NOW,
+            now: self.now,
             method: &self.method,
             url: &url,
             headers,
@@ -150,13 +153,13 @@ impl World {
             node: 1,
         };
         let intent = admit(&facts, settings, &mut Clock::new(1))?;
-        let view = Rc::new(View::capture(settings, &self.memory, NOW));
-        let (flow, step) = Flow::start(intent, view, &self.memory, NOW);
+        let view = Rc::new(View::capture(settings, &self.memory, self.now));
+        let (flow, step) = Flow::start(intent, view, &self.memory, self.now);
         Ok(self.drive(flow, step))
     }
 
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
-        let (mut now, health) = (NOW, self.memory.health());
+        let (mut now, health) = (self.now, self.memory.health());
         let mut deeds: VecDeque<Deed> = self.deeds.iter().cloned().collect();
         let mut story = Story::default();
         loop {
@@ -164,7 +167,7 @@ impl World {
             assert!(story.steps <= 16, "the flow does not end");
             step = match step {
                 Step::Finish(end) => {
-                    story.took = now.since(NOW);
+                    story.took = now.since(self.now);
                     story.end = Some(*end);
                     return story;
                 }
@@ -226,7 +229,7 @@ impl World {
 }
 
 fn answer(status: u16, fields: &Fields) -> Answer<'_> {
-    Answer { status, headers: borrowed(fields) }
+    Answer { status, headers: borrowed(fields), framing: Framing::Delimited }
 }
 
 /// What came of a request.

@@ -10,7 +10,7 @@ use crate::{
     cli::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored},
     routing::{
         Event, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
-        answer::{Answer, is_gateway_failure},
+        answer::{Answer, Framing, is_gateway_failure},
         cache::Probed,
         clock::Clock,
         flow::{Found, Outcome},
@@ -149,9 +149,11 @@ impl Surroundings for Healthy<'_> {
                 self.said = assigned(&assignment.proposed);
                 Event::Home(Found::Value(&self.said))
             }
-            Step::Send(_) => {
-                Event::Origin(Outcome::Answered(Answer { status: self.status, headers: Headers(Vec::new()) }))
-            }
+            Step::Send(_) => Event::Origin(Outcome::Answered(Answer {
+                status: self.status,
+                headers: Headers(Vec::new()),
+                framing: Framing::Delimited,
+            })),
         }
     }
 }

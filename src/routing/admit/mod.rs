@@ -261,12 +261,18 @@ fn cache_use(
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
     let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
     let lookup = |method| lookup(headers, method, wants.clone(), personal);
-    match (facts.method, access) {
+    // The session tells the router where data is; who may see it is told by the application's own credentials, and nothing else here.
+    let anybody = |lookup: &Lookup| personal && !lookup.cookies && !lookup.authorized;
+    let found = match (facts.method, access) {
         _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Reason::CacheBypass),
         ("GET", Access::Read) => CacheUse::Use(lookup(Method::Get)),
         ("HEAD", Access::Read) => CacheUse::Use(lookup(Method::Head)),
         ("POST", _) => CacheUse::Fill(lookup(Method::Get)),
         _ => CacheUse::Bypass(Reason::CacheMethod),
+    };
+    match found {
+        CacheUse::Use(lookup) | CacheUse::Fill(lookup) if anybody(&lookup) => CacheUse::Bypass(Reason::CacheBypass),
+        found => found,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     entry::Variant,
     freshness::Reuse,
     storing::GRACE,
-    vary::Selector,
+    vary::{Selector, is_bound_to_credentials},
 };
 use crate::routing::{intent::Lookup, time::Timestamp};
 
@@ -26,11 +26,15 @@ pub enum Judged {
     Expired,
 }
 
-/// The place of the variant that the request selects: the newest that matches. The client must be able to decode it.
+/// The place of the variant that the request selects: the newest that matches. The client must be able to decode it. A personal one
+/// matches only the credentials that it was made with, whoever else may name its subject.
 #[must_use]
 pub fn select(variants: &[Variant<'_>], lookup: &Lookup) -> Option<usize> {
     let selector = Selector::of(&lookup.fields, lookup.coding);
-    variants.iter().position(|variant| selector.selects(&variant.selecting, variant.kept.get("content-language")))
+    variants.iter().position(|variant| {
+        (!lookup.personal || is_bound_to_credentials(&variant.selecting))
+            && selector.selects(&variant.selecting, variant.kept.get("content-language"))
+    })
 }
 
 /// What may be done with it for this client.

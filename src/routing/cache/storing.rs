@@ -7,9 +7,10 @@ use super::{
     entry::{KEPT, Kept, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age},
     targeted::TARGETED,
-    vary::{Selector, selecting_names},
+    vary::{Selector, names_of_personal, selecting_names},
 };
 use crate::routing::{
+    answer::Framing,
     headers::{Edit, Edits, Headers, strip_response},
     intent::Lookup,
     ownership::Epoch,
@@ -21,6 +22,8 @@ use crate::routing::{
 pub const GRACE: Duration = Duration::from_secs(3600);
 /// How long after it has expired a copy is kept that the origin can be asked about.
 const VALIDATED: Duration = Duration::from_secs(24 * 3600);
+/// The largest body that is stored, in bytes. One that does not say its length is kept up to what the edge can hold of it.
+const LARGEST: u64 = 16 * 1024 * 1024;
 /// The longest that the store is asked to keep anything.
 const LONGEST_KEPT: u64 = 365 * 24 * 3600;
 
@@ -43,6 +46,10 @@ pub enum NoStore {
     Stale,
     /// The method's answers are not stored.
     Method,
+    /// Nobody could tell whether it is whole.
+    Framing,
+    /// It is too large.
+    Size,
 }
 
 impl NoStore {
@@ -58,6 +65,8 @@ impl NoStore {
             Self::NoFreshness => "no-freshness",
             Self::Stale => "stale",
             Self::Method => "method",
+            Self::Framing => "framing",
+            Self::Size => "size",
         }
     }
 }
@@ -69,6 +78,8 @@ pub struct Storing<'a> {
     pub status: u16,
     /// Its header fields.
     pub headers: &'a Headers<'a>,
+    /// How its body ends.
+    pub framing: Framing,
     /// When its request was sent.
     pub asked: Timestamp,
     /// When it came.
@@ -79,6 +90,8 @@ pub struct Storing<'a> {
     pub epoch: Epoch,
     /// What it shows, where its origin says that.
     pub shows: Option<Shows>,
+    /// The longest that it may be fresh from now on, whatever it says, where its region's lag sets a limit.
+    pub at_most: Option<Duration>,
     /// The request.
     pub lookup: &'a Lookup,
 }
@@ -94,6 +107,7 @@ pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore
     if response.lookup.conditions.range.is_some() && response.status != 200 {
         return Err(NoStore::Status);
     }
+    bounded(response)?;
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let variant = variant(response, &policy, &names)?;
     Ok((variant, stored_fields(response.headers, &policy)))
@@ -110,6 +124,7 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let mut variant = variant(response, &policy, &names)?;
     if names.is_empty() {
+        // Of a personal one these are its credentials too, which the request has shown: else it had not selected it.
         variant.selecting = old.selecting.clone();
     }
     variant.shows = variant.shows.or_else(|| old.shows.clone());
@@ -143,6 +158,17 @@ fn stored_fields(headers: &Headers<'_>, policy: &Policy) -> Edits {
     let ours = ["age", "set-cookie", "proxy-authentication-info", TARGETED];
     edits.extend(ours.iter().filter(|name| headers.has(name)).map(|name| Edit::Remove((*name).to_owned())));
     edits
+}
+
+/// Whether the body's end will be known, and is not too far away. RFC 9112 section 8 would take a body that the connection's close
+/// ends for whole; but the origin may have died in the middle of it, and its half would be everybody's.
+fn bounded(response: &Storing<'_>) -> Result<(), NoStore> {
+    let length: Option<u64> = response.headers.get("content-length").and_then(|said| said.trim().parse().ok());
+    match (response.framing, length) {
+        (Framing::UntilClose, _) => Err(NoStore::Framing),
+        (Framing::Delimited, Some(length)) if length > LARGEST => Err(NoStore::Size),
+        (Framing::Delimited, _) => Ok(()),
+    }
 }
 
 /// RFC 9111 section 3, but for freshness.
@@ -197,6 +223,7 @@ fn is_heuristic(status: u16) -> bool {
 
 fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Result<Variant<'a>, NoStore> {
     let Storing { status, headers, asked, now, region, epoch, lookup, .. } = *response;
+    let names = if lookup.personal { &names_of_personal(names.to_vec()) } else { names };
     // A guess is never made for a request by which the origin could know the user: that takes its word.
     let known = lookup.authorized || lookup.cookies;
     let guess = (is_heuristic(status) || (policy.directives.public && status < 500)) && !known;
@@ -206,6 +233,8 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
         Lifetime::None if reuse == Reuse::Validated => Duration::ZERO,
         Lifetime::None => return Err(NoStore::NoFreshness),
     };
+    let age = initial_age(headers, asked, now);
+    let capped = response.at_most.map(|most| age.saturating_add(most)).filter(|most| *most < fresh);
     let mut kept = Kept::default();
     for (place, name) in kept.0.iter_mut().zip(KEPT) {
         let lines: Vec<_> = headers.all(name).collect();
@@ -217,14 +246,16 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
     }
     // By their word alone an expired copy may go on; `must-revalidate` is the stronger one.
     let lenient = matches!(reuse, Reuse::Allowed | Reuse::ByWord);
+    let during = policy.directives.stale_while_revalidate;
     let variant = Variant {
         selecting: Selector::of(&lookup.fields, lookup.coding).selecting(names).into(),
         status,
         made: asked,
         came: now,
-        age: initial_age(headers, asked, now),
-        fresh,
-        while_revalidate: policy.directives.stale_while_revalidate.filter(|_| lenient).unwrap_or_default(),
+        age,
+        fresh: capped.unwrap_or(fresh),
+        // What a limit is set to must not outlive it in another way.
+        while_revalidate: during.filter(|_| lenient && capped.is_none()).unwrap_or_default(),
         if_error: policy.directives.stale_if_error.filter(|_| lenient),
         reuse,
         region: region.into(),
@@ -233,7 +264,7 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
         kept,
     };
     if !variant.has_validator() {
-        let expired = variant.age >= fresh.saturating_add(variant.while_revalidate);
+        let expired = variant.age >= variant.fresh.saturating_add(variant.while_revalidate);
         if reuse == Reuse::Validated {
             return Err(NoStore::Control);
         } else if expired {

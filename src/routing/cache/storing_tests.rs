@@ -9,11 +9,13 @@ fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Dura
     let storing = Storing {
         status,
         headers: &headers,
+        framing: Framing::Delimited,
         asked: SENT,
         now: CAME,
         region: "eu",
         epoch: Epoch::FIRST,
         shows: None,
+        at_most: None,
         lookup,
     };
     let (variant, edits) = store(&storing)?;
@@ -114,6 +116,54 @@ fn an_authorised_answer_needs_permission() {
     for permission in ["public", "s-maxage=10", "must-revalidate"] {
         assert!(stored(200, &authorized, &[FRESH, ("cache-control", permission)]).is_ok(), "{permission}");
     }
+}
+
+#[test]
+fn what_may_be_half_of_a_file_or_is_too_large_is_not_stored() {
+    let (lookup, mebibyte) = (Lookup::default(), 1024 * 1024);
+    let sized = |framing, length: Option<u64>| {
+        let length = length.map(|length| length.to_string());
+        let headers =
+            Headers(std::iter::once(FRESH).chain(length.as_deref().map(|length| ("content-length", length))).collect());
+        let (status, asked, now, region, epoch) = (200, SENT, CAME, "eu", Epoch::FIRST);
+        let (shows, at_most, headers, lookup) = (None, None, &headers, &lookup);
+        store(&Storing { status, headers, framing, asked, now, region, epoch, shows, at_most, lookup })
+            .map(|_| ())
+            .err()
+    };
+    // An origin that dies in the middle of such a body ends it like a whole one.
+    assert_eq!(sized(Framing::UntilClose, None), Some(NoStore::Framing));
+    assert_eq!(sized(Framing::Delimited, None), None);
+    assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte)), None);
+    assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte + 1)), Some(NoStore::Size));
+}
+
+#[test]
+fn a_limit_of_the_regions_lag_goes_before_what_the_response_says() {
+    let (lookup, control) =
+        (Lookup::default(), [("cache-control", "max-age=60, stale-while-revalidate=60"), ("age", "5")]);
+    let headers = Headers(control.to_vec());
+    let limited = |at_most: Option<u64>| {
+        let at_most = at_most.map(Duration::from_secs);
+        let (asked, now, region, epoch) = (SENT, SENT, "eu", Epoch::FIRST);
+        let storing = Storing {
+            status: 200,
+            headers: &headers,
+            framing: Framing::Delimited,
+            asked,
+            now,
+            region,
+            epoch,
+            shows: None,
+            at_most,
+            lookup: &lookup,
+        };
+        store(&storing).map(|(variant, _)| (variant.fresh.as_secs(), variant.while_revalidate.as_secs()))
+    };
+    assert_eq!(limited(None), Ok((60, 60)));
+    assert_eq!(limited(Some(55)), Ok((60, 60)));
+    assert_eq!(limited(Some(3)), Ok((8, 0)), "from now on, and it is used no longer behind an answer");
+    assert_eq!(limited(Some(0)), Err(NoStore::Stale));
 }
 
 #[test]

@@ -90,6 +90,26 @@ pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
     Some(names)
 }
 
+/// The fields by which a request proves who asks; see [`names_of_personal`].
+const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
+
+/// The names of a personal response's selecting fields, sorted: its own, and the credentials always, as if its `Vary` named them. So
+/// whoever knows a subject's name, or carries its session, but not what its origin goes by, is shown nothing.
+#[must_use]
+pub fn names_of_personal(mut names: Vec<String>) -> Vec<String> {
+    names.extend(CREDENTIALS.map(str::to_owned));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether a stored response answers only the credentials that it was made with.
+#[must_use]
+pub fn is_bound_to_credentials(stored: &str) -> bool {
+    let named = |name: &str| stored.split('&').any(|field| field.split('=').next() == Some(name));
+    CREDENTIALS.iter().all(|name| named(name))
+}
+
 /// What a request selects by. A field is brought into its normal form once, however many variants are compared with it.
 pub struct Selector<'f> {
     fields: &'f Fields,
@@ -308,6 +328,27 @@ mod tests {
         assert!(same("Cookie", &[with], &[("cookie", "a=secret")]) && !same("Cookie", &[with], &[("cookie", "a=b")]));
         assert!(same("Cookie", &[("cookie", "__Host-homing=1.x")], &[]));
         assert!(!selecting(&["cookie".to_owned()], &fields(&[with]), Coding::Gzip).contains("secret"));
+    }
+
+    #[test]
+    fn a_personal_response_answers_its_credentials_only() {
+        // The hostile client has the subject's session, or only its name, and credentials of its own, some of them, or none.
+        let bound = names_of_personal(names(&["Cookie, Foo"]).unwrap());
+        assert_eq!(bound, ["authorization", "cookie", "foo"]);
+        let ada = [("authorization", "Bearer a"), ("cookie", "sid=1; uid=ada; __Host-homing=1.x")];
+        let stored = selecting(&bound, &fields(&ada), Coding::Gzip);
+        let shown = |of: &[(&str, &str)]| selects(&stored, None, &fields(of), Coding::Gzip);
+        assert!(shown(&ada) && shown(&[ada[0], ("cookie", "sid=1; uid=ada")]));
+        for other in
+            [&[][..], &ada[..1], &ada[1..], &[ada[0], ("cookie", "uid=ada")], &[("authorization", "Bearer b"), ada[1]]]
+        {
+            assert!(!shown(other), "{other:?}");
+        }
+        assert!(!stored.contains("Bearer") && !stored.contains("sid"), "they are not stored as they are");
+        assert!(is_bound_to_credentials(&stored));
+        for free in ["", "foo=1", "cookie=#x", "authorization", "cookies=1&authorization=2"] {
+            assert!(!is_bound_to_credentials(free), "{free}");
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Flow {
         };
         self.cache = CacheState::Miss;
         let key = copies::key(&self.intent, &self.view);
+        self.purged = memory.purged(key.hash(), now);
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
@@ -155,12 +156,16 @@ impl Flow {
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
     pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
-        if self.freshness.is_promised() && self.intent.promise.on_home_down == OnHomeDown::Refuse {
+        let refuses = self.intent.promise.on_home_down == OnHomeDown::Refuse;
+        if self.freshness.is_promised() && refuses {
             return None;
         }
         let CacheUse::Use(lookup) = &self.intent.cache else { return None };
         let held = self.held.take()?;
         let (at, variant) = held.selected()?;
+        if refuses && self.predates_a_write(&variant, now) {
+            return None;
+        }
         if lookup.wants.no_cache != Scope::None || !survives(&variant, &lookup.wants, now) {
             return None;
         }

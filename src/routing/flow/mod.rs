@@ -23,7 +23,7 @@ use super::{
     facts::Replay,
     health::{Asking, Health, Sending},
     intent::Intent,
-    memory::{Lesson, Memory},
+    memory::{Lesson, Memory, Purge},
     ownership::{Keeper, Owner, Ownership},
     plan::Freshness,
     position::Mark,
@@ -61,6 +61,8 @@ pub struct Flow {
     cache: CacheState,
     /// What lies in the driver's hands: worth asking about, and shown if every region fails.
     held: Option<Held>,
+    /// The last write that ended the copies under the request's key, as far as this isolate knew when the request began.
+    purged: Option<Purge>,
     /// Whether the last send asked about the held copy.
     conditional: bool,
     /// Whether no send may: an origin has contradicted itself.
@@ -110,6 +112,7 @@ impl Flow {
             part: Part::Out,
             cache: CacheState::Bypass,
             held: None,
+            purged: None,
             conditional: false,
             unconditional: false,
             collapsed: false,
@@ -211,6 +214,7 @@ impl Flow {
             attempts: self.attempts,
             crossed: self.crossed,
             asked: self.asked,
+            purged: self.purged,
             unsure: self.perhaps.is_some(),
             now,
             trace: std::mem::take(&mut self.trace),

@@ -1,7 +1,14 @@
 //! Whether a stored copy is as new as its reader may demand.
 
 use super::Flow;
-use crate::routing::{cache::Variant, plan::Freshness, position::Mark, session::Pin, time::Timestamp};
+use crate::routing::{
+    cache::Variant,
+    plan::Freshness,
+    position::Mark,
+    session::{Pin, REMEMBERED},
+    time::Timestamp,
+    topology::ReadAfterWrite,
+};
 
 impl Flow {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
@@ -9,6 +16,9 @@ impl Flow {
     pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
         let within = |bound| now.since(copy.made) <= bound;
+        if self.is_too_old_to_tell(copy, now) || self.predates_a_write(copy, now) {
+            return false;
+        }
         match &self.freshness {
             Freshness::Any => true,
             Freshness::Within(bound) => within(*bound),
@@ -22,6 +32,25 @@ impl Flow {
             }
             Freshness::Home => false,
         }
+    }
+
+    /// Whether the copy may lack what the session wrote in a window that has ended: regions have that by now, but a copy may have
+    /// been made before they had. It counts only if home made it after the write, or anybody after the window.
+    pub(super) fn predates_a_write(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+        if self.intent.promise.read_after_write != ReadAfterWrite::Session {
+            return false;
+        }
+        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let name = dataset.map_or("", |dataset| dataset.name.as_str());
+        let mut ended = self.intent.session.session.ended_windows(name, self.intent.subject.as_ref(), now);
+        ended.any(|(pin, until)| copy.made < until && !made_at_home_since(copy, pin))
+    }
+
+    /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
+    fn is_too_old_to_tell(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+        let promised = self.intent.promise.read_after_write == ReadAfterWrite::Session;
+        let has_session = self.intent.session.session.expires > Timestamp::default();
+        promised && has_session && now.since(copy.made) > REMEMBERED
     }
 }
 

@@ -28,6 +28,9 @@ const MOST_HOMES: usize = 10_000;
 /// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
 const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
 const MOST_UNCACHEABLE: usize = 10_000;
+/// The most purges remembered, each for as long as a window can be; past that all are forgotten, so that what a lagging region fills
+/// may live out its freshness. Sessions that wrote are not shown it either way.
+const MOST_PURGES: usize = 10_000;
 
 /// Something that a settled request teaches the isolate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub enum Lesson {
     Uncacheable(u64),
     /// It could, after all.
     Cacheable(u64),
+    /// A write at that region has ended the copies under this cache key.
+    Purged(u64, RegionId),
     /// The authority has published this.
     Published(Published),
     /// The drill of that name is over, whatever is published of it.
@@ -71,6 +76,15 @@ struct Remembered<T> {
     at: Timestamp,
 }
 
+/// A write that has ended copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// Where it was done.
+    pub region: RegionId,
+}
+
 /// The isolate's memory.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -80,6 +94,7 @@ pub struct Memory {
     outdone: bool,
     health: Health,
     uncacheable: HashMap<u64, Timestamp>,
+    purges: HashMap<u64, Purge>,
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
     lags: Rc<Lags>,
     reached: Rc<Reached>,
@@ -157,6 +172,12 @@ impl Memory {
         self.uncacheable.get(&key).is_some_and(|until| *until > now)
     }
 
+    /// The last write that ended the copies under that key, as long as some region's copy may still lack it.
+    #[must_use]
+    pub fn purged(&self, key: u64, now: Timestamp) -> Option<Purge> {
+        self.purges.get(&key).copied().filter(|purge| now.since(purge.at) < LONGEST_WINDOW)
+    }
+
     /// Takes in what a request taught.
     pub fn learn(&mut self, lesson: Lesson, now: Timestamp) {
         match lesson {
@@ -175,6 +196,15 @@ impl Memory {
             }
             Lesson::Cacheable(key) => {
                 self.uncacheable.remove(&key);
+            }
+            Lesson::Purged(key, region) => {
+                if self.purges.len() >= MOST_PURGES {
+                    self.purges.retain(|_, purge| now.since(purge.at) < LONGEST_WINDOW);
+                }
+                if self.purges.len() >= MOST_PURGES {
+                    self.purges.clear();
+                }
+                self.purges.insert(key, Purge { at: now, region });
             }
             // KV may show an older version after a newer one.
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),

@@ -14,6 +14,9 @@ use super::{ownership::Epoch, position::Mark, reason::Reason, subject::SubjectId
 pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The furthest ahead that a window may reach. One further ahead is not believed, even when signed.
 pub const LONGEST_PIN: Duration = Duration::from_secs(30);
+/// How long after its end a window is remembered: regions have the write by then, but a stored copy may have been made before. A
+/// session is shown no copy older than this, so that when a window is forgotten every copy that it could be shown is newer.
+pub const REMEMBERED: Duration = Duration::from_secs(3600);
 /// The most pins that a session holds; the oldest gives way.
 pub const MOST_PINS: usize = 8;
 /// The most bytes of a sealed session.
@@ -53,7 +56,8 @@ pub struct Pin {
 /// What a pin claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Home answers until then, for nobody says when the other copies have the write.
+    /// Home answers until then, for nobody says when the other regions have the write. After that every region answers, but of the
+    /// stored copies only those that home made after the write, or anybody after this end.
     Until(Timestamp),
     /// Only a copy that has reached this answers. It holds as long as the session: that one copy has reached it says nothing
     /// of the next.
@@ -64,8 +68,18 @@ pub enum Claim {
 const EVERYTHING: &str = "*";
 
 impl Claim {
+    /// The window's end, if it is one.
+    fn end(&self) -> Option<Timestamp> {
+        if let Self::Until(until) = self { Some(*until) } else { None }
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
-        matches!(self, Self::Until(until) if *until <= now)
+        self.end().is_some_and(|until| until <= now)
+    }
+
+    /// Whether it says nothing of any copy any more.
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.end().is_some_and(|until| until.after(REMEMBERED) <= now)
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -108,6 +122,18 @@ impl Session {
         })
     }
 
+    /// The windows on that data that have ended, with their ends: what a stored copy of before can lack.
+    pub fn ended_windows(
+        &self,
+        dataset: &str,
+        subject: Option<&SubjectId>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&Pin, Timestamp)> {
+        let over_everything = self.on(EVERYTHING, None);
+        let all = self.on(dataset, subject).chain(over_everything);
+        all.filter_map(move |pin| Some((pin, pin.claim.end().filter(|until| *until <= now)?)))
+    }
+
     fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl Iterator<Item = &Pin> {
         let subject = self.another(subject);
         self.pins.iter().filter(move |pin| pin.dataset == dataset && pin.subject.as_ref() == subject)
@@ -118,39 +144,45 @@ impl Session {
         subject.filter(|subject| self.subject.as_ref() != Some(subject))
     }
 
-    /// Adds a pin, in place of an older one of the same sort on the same data; ended ones go, and the oldest if there are too
-    /// many.
+    /// Adds a pin, in place of an older one of the same sort on the same data, and no shorter than that; those that say nothing any
+    /// more go, and if there are too many the oldest, ended windows before all else.
     pub fn add_pin(&mut self, mut pin: Pin, now: Timestamp) {
         pin.subject = self.another(pin.subject.as_ref()).cloned();
         self.pins.retain(|held| {
             let same = held.dataset == pin.dataset && held.subject == pin.subject;
             let replaced = same && held.claim.is_like(&pin.claim);
-            !replaced && !held.claim.is_over(now)
+            if let (true, Claim::Until(was), Claim::Until(until)) = (replaced, held.claim, &mut pin.claim) {
+                *until = was.max(*until);
+            }
+            !replaced && !held.claim.is_forgotten(now)
         });
         while self.pins.len() >= MOST_PINS && self.drop_oldest(now) {}
         self.pins.push(pin);
     }
 
-    /// Lets the oldest pin go; false if there is none. What it promised is kept by a window over everything: as long as the longest
-    /// that there is, after which a copy most likely has what the pin stood for.
+    /// Lets the oldest pin go, an ended window before all else; false if there is none. What it promised is kept by a window over
+    /// everything: as long as the longest that there is, after which a region most likely has what the pin stood for; of an ended
+    /// window only its end is kept, for the sake of stored copies.
     pub(super) fn drop_oldest(&mut self, now: Timestamp) -> bool {
         let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| pin.dataset != EVERYTHING);
-        let oldest = (0..self.pins.len()).filter(of_data).min_by_key(|at| self.pins.get(*at).map(|pin| pin.since));
-        oldest.is_some_and(|at| {
-            let gone = self.pins.remove(at);
-            if !gone.claim.is_over(now) {
-                self.pins.retain(|pin| pin.dataset != EVERYTHING);
-                self.pins.push(Pin {
-                    dataset: EVERYTHING.to_owned(),
-                    subject: None,
-                    // No region has that name, so no copy passes for having been made there.
-                    region: EVERYTHING.to_owned(),
-                    since: now,
-                    claim: Claim::Until(now.after(LONGEST_PIN)),
-                });
-            }
-            true
-        })
+        let order = |at: &usize| self.pins.get(*at).map(|pin| (!pin.claim.is_over(now), pin.since));
+        let Some(oldest) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
+        let gone = self.pins.remove(oldest);
+        if gone.claim.is_forgotten(now) {
+            return true;
+        }
+        let own = gone.claim.end().filter(|until| *until <= now).unwrap_or(now.after(LONGEST_PIN));
+        let until = self.on(EVERYTHING, None).filter_map(|pin| pin.claim.end()).fold(own, Timestamp::max);
+        self.pins.retain(|pin| pin.dataset != EVERYTHING);
+        self.pins.push(Pin {
+            dataset: EVERYTHING.to_owned(),
+            subject: None,
+            // No region has that name, so no copy passes for having been made there.
+            region: EVERYTHING.to_owned(),
+            since: now,
+            claim: Claim::Until(until),
+        });
+        true
     }
 
     /// The window over everything, while it is in force: the session has seen more than it could remember.
@@ -177,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_pin_replaces_an_earlier_one_and_ended_ones_go() {
+    fn a_later_pin_replaces_an_earlier_one_and_forgotten_ones_go() {
         let mut session = Session::default();
         session.add_pin(pin("cart", 1, 10), Timestamp(1));
         session.add_pin(pin("notes", 1, 50), Timestamp(1));
@@ -185,6 +217,37 @@ mod tests {
         assert_eq!(session.pins, [pin("notes", 1, 50), pin("cart", 20, 40)]);
         assert!(session.window("cart", None, Timestamp(39)).is_some());
         assert!(session.window("cart", None, Timestamp(40)).is_none());
+        session.add_pin(pin("cart", 21, 30), Timestamp(21));
+        assert_eq!(session.pins.last(), Some(&pin("cart", 21, 40)), "a shorter window ends no longer one");
+        let later = Timestamp(50).after(REMEMBERED);
+        session.add_pin(pin("likes", later.0, later.0 + 10), later);
+        assert_eq!(session.pins, [pin("likes", later.0, later.0 + 10)]);
+    }
+
+    #[test]
+    fn a_window_that_has_ended_is_remembered_for_the_copies_of_before() {
+        let mut session = Session::default();
+        session.add_pin(pin("cart", 1, 10), Timestamp(1));
+        session.add_pin(pin("notes", 20, 50), Timestamp(20));
+        let ends =
+            |at| session.ended_windows("cart", None, Timestamp(at)).map(|(_, until)| until.0).collect::<Vec<_>>();
+        assert_eq!((ends(9), ends(10), ends(4000)), (vec![], vec![10], vec![10]));
+        assert!(session.window("cart", None, Timestamp(10)).is_none(), "and for nothing else");
+    }
+
+    #[test]
+    fn ended_windows_give_way_first_and_leave_their_ends() {
+        let mut session = Session::default();
+        let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
+        session.add_pin(Pin { claim: mark, ..pin("d0", 1, 0) }, Timestamp(1));
+        (1..8u64).for_each(|at| session.add_pin(pin(&format!("d{at}"), at, 100 + at), Timestamp(at)));
+        // Of d1 and d2, which are over by then, the older goes; the mark of d0, which is older than both, stays.
+        session.add_pin(pin("d8", 102, 200), Timestamp(102));
+        assert!(session.mark("d0", None).is_some());
+        assert_eq!(session.window_over_everything(Timestamp(102)), None, "nobody is sent home for it");
+        let ends = |data, at| session.ended_windows(data, None, Timestamp(at)).map(|(_, until)| until.0).max();
+        assert_eq!((ends("d1", 102), ends("other", 102)), (Some(102), Some(102)));
+        assert!(session.pins.len() <= MOST_PINS && session.window("d8", None, Timestamp(102)).is_some());
     }
 
     #[test]
@@ -193,7 +256,8 @@ mod tests {
         let mark = Mark { epoch: Epoch(1), position: Position::new(7) };
         session.add_pin(Pin { claim: Claim::AtLeast(mark), ..pin("cart", 1, 0) }, Timestamp(1));
         session.add_pin(pin("cart", 2, 10), Timestamp(2));
-        session.add_pin(pin("notes", 50, 90), Timestamp(50));
+        let later = Timestamp(10).after(REMEMBERED);
+        session.add_pin(pin("notes", later.0, later.0 + 40), later);
         assert_eq!(session.pins.len(), 2);
         assert_eq!(session.mark("cart", None).map(|(_, mark)| mark), Some(mark));
         assert!(session.window("cart", None, Timestamp(50)).is_none());
@@ -220,8 +284,9 @@ mod tests {
         assert!(session.mark("d1", None).is_none() && session.mark("d9", None).is_some());
         assert!(session.window_over_everything(Timestamp(30_008)).is_some());
         assert!(session.window_over_everything(Timestamp(30_009)).is_none());
-        session.add_pin(Pin { claim: mark, ..pin("d10", 40_000, 0) }, Timestamp(40_000));
-        assert!(session.window_over_everything(Timestamp(40_000)).is_none(), "there was room again");
+        let later = Timestamp(30_009).after(REMEMBERED);
+        session.add_pin(Pin { claim: mark, ..pin("d10", later.0, 0) }, later);
+        assert!(session.window_over_everything(later).is_none(), "there was room again");
         assert!(session.mark("d3", None).is_some());
     }
 

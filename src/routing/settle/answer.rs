@@ -38,8 +38,9 @@ impl Ending<'_> {
         edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
         let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
         let useless = if changes_target { copies::made_useless(intent, self.view, answer) } else { Vec::new() };
+        let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
-        settlement.carry_out(kept, useless);
+        settlement.carry_out(kept, useless, region);
         (settlement, sign_in)
     }
 

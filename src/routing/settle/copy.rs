@@ -95,7 +95,7 @@ impl Ending<'_> {
         };
         edits.push(Edit::Set("cache-status", self.status_of(304, &kept)));
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
-        settlement.carry_out(kept, Vec::new());
+        settlement.carry_out(kept, Vec::new(), None);
         (settlement, sign_in)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Asked, Base, Ending, Settlement, Store, copy::selected};
 use crate::routing::{
-    answer::Answer,
+    answer::{Answer, Framing},
     cache::{
         CacheKey, ENTRY, Held, NoStore, Storing, Variant, entry, select, storing,
         validate::{same_representation, updates},
@@ -15,6 +15,7 @@ use crate::routing::{
     ownership::Epoch,
     position::{Shows, Stated},
     time::Timestamp,
+    topology::RegionId,
 };
 
 /// What becomes of an answer in the edge cache.
@@ -127,7 +128,7 @@ impl Ending<'_> {
         let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
         let new = answer.headers.0.iter().filter(|(name, _)| !matches!(*name, "set-cookie" | "content-encoding"));
         fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
-        let merged = Answer { status: old.status, headers: Headers(fields) };
+        let merged = Answer { status: old.status, headers: Headers(fields), framing: Framing::Delimited };
         let storing = self.storing(&merged, from, lookup)?;
         storing::confirm(&storing, old).ok()
     }
@@ -153,11 +154,13 @@ impl Ending<'_> {
         Some(Storing {
             status: answer.status,
             headers: &answer.headers,
+            framing: answer.framing,
             asked: self.asked,
             now: self.now,
             region: &topology.region(self.region?).name,
             epoch: from.epoch,
             shows: from.shows.clone(),
+            at_most: self.at_most_fresh(),
             lookup,
         })
     }
@@ -170,14 +173,19 @@ impl Ending<'_> {
         let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), self.now);
         edits.push(Edit::Set(ENTRY, text));
         edits.push(Edit::Set("cache-control", format!("public, max-age={kept_for}")));
-        Store { key, base, carried, edits }
+        Store { key, base, carried, edits, made: variant.made }
     }
 }
 
 impl Settlement {
-    /// Takes over what becomes of the answer in the edge cache. What is stored anew is not forgotten.
-    pub(super) fn carry_out(&mut self, kept: Kept, useless: Vec<CacheKey>) {
+    /// Takes over what becomes of the answer in the edge cache. What is stored anew is not forgotten. `useless` is what a write at
+    /// that region has ended.
+    pub(super) fn carry_out(&mut self, kept: Kept, useless: Vec<CacheKey>, at: Option<RegionId>) {
         let stored = kept.store.as_ref().map(|store| &store.key);
+        if let Some(at) = at {
+            let ended = useless.iter().filter(|key| Some(*key) != stored);
+            self.lessons.extend(ended.map(|key| Lesson::Purged(key.hash(), at)));
+        }
         self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
         self.store = kept.store;
     }

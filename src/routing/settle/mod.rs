@@ -3,6 +3,7 @@
 mod answer;
 mod copy;
 mod keep;
+mod lagging;
 mod lessons;
 mod record;
 mod refusal;
@@ -12,7 +13,7 @@ use super::{
     cache::{CacheKey, Held, range::Slice},
     headers::{Edit, Edits},
     intent::Intent,
-    memory::Lesson,
+    memory::{Lesson, Memory, Purge},
     ownership::Ownership,
     position::Mark,
     problem::Problem,
@@ -50,6 +51,17 @@ pub struct Settlement {
     pub record: Record,
 }
 
+impl Settlement {
+    /// Stores nothing that was asked for before a write ended the copies of its place, which this isolate may have seen since the
+    /// request began: it may show what was there before.
+    pub fn forgo_what_a_write_has_outdated(&mut self, memory: &Memory, now: Timestamp) {
+        let outdated = |store: &Store| memory.purged(store.key.hash(), now).is_some_and(|purge| store.made < purge.at);
+        if self.store.as_ref().is_some_and(outdated) {
+            self.store = None;
+        }
+    }
+}
+
 /// Where a response comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -74,6 +86,8 @@ pub struct Store {
     pub carried: Vec<usize>,
     /// The changes to the first variant's fields.
     pub edits: Edits,
+    /// When the request was sent that made or confirmed that variant.
+    pub made: Timestamp,
 }
 
 /// Where the first variant of an entry comes from.
@@ -116,6 +130,7 @@ pub struct Ending<'f> {
     pub(super) attempts: u8,
     pub(super) crossed: Option<Reason>,
     pub(super) asked: Timestamp,
+    pub(super) purged: Option<Purge>,
     /// Whether an earlier send of the write may have done it.
     pub(super) unsure: bool,
     pub(super) now: Timestamp,

@@ -32,7 +32,7 @@ pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complai
     let regions = Names::of(found.regions.iter().map(|region| region.name.clone()), raw_regions);
     let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, &mut log);
     let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
-    let routes = routes::read(vars, at, &datasets, &dataset_names, &mut log);
+    let routes = routes::read(vars, at, (&datasets, &dataset_names), &identity, &mut log);
     misnamed(vars, at, &mut log);
     let mut all = found.regions.into_iter();
     match all.next() {

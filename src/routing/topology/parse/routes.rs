@@ -6,7 +6,7 @@ use crate::routing::{
     believed::{Fate, fate, overrides_method},
     headers::is_token,
     topology::{
-        Access, Dataset, DatasetId, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
+        Access, Dataset, DatasetId, Identity, IdentitySource, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
         error::{Complaints, KeyPath},
         raw::Raw,
     },
@@ -25,7 +25,13 @@ const KEYS: [&str; 10] = [
     "allow_request_fields",
 ];
 
-pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Vec<Route> {
+pub(super) fn read(
+    vars: &Raw,
+    at: &KeyPath,
+    (datasets, names): (&[Dataset], &Names),
+    identity: &Identity,
+    log: &mut Complaints,
+) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     let mut places: Vec<KeyPath> = Vec::new();
     for name in list_names(vars, at, log) {
@@ -38,7 +44,7 @@ pub(super) fn read(vars: &Raw, at: &KeyPath, datasets: &[Dataset], names: &Names
         for (place, raw) in members.iter().enumerate() {
             let path = path.at(place);
             let Some(table) = Table::of(raw, &path, log) else { continue };
-            if let Some(route) = route(&table, datasets, names, log) {
+            if let Some(route) = route(&table, (datasets, names), identity, log) {
                 let mut earlier = routes.iter().zip(&places);
                 if let Some((_, shadow)) = earlier.find(|(earlier, _)| earlier.pattern.covers(&route.pattern)) {
                     let expected = "a route that some request can reach";
@@ -91,7 +97,12 @@ fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
     std::iter::once("ROUTES".to_owned()).chain(more.into_iter().map(|n| format!("ROUTES_{n}"))).collect()
 }
 
-fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Complaints) -> Option<Route> {
+fn route(
+    table: &Table<'_>,
+    (datasets, names): (&[Dataset], &Names),
+    identity: &Identity,
+    log: &mut Complaints,
+) -> Option<Route> {
     table.only(&KEYS, log);
     if !table.has("match") {
         table.missing("match", "which requests it takes", "add match = \"GET /api/*\"", log);
@@ -113,6 +124,9 @@ fn route(table: &Table<'_>, datasets: &[Dataset], names: &Names, log: &mut Compl
     if cache == Some(true) && read_after_write == ReadAfterWrite::Home {
         let expected = "no cache: with read_after_write = \"home\" every read goes home";
         log.error(&table.path.key("cache"), "true", expected, "remove one of the two");
+    }
+    if let (Some(true), Some(rule)) = (cache, rule) {
+        named_by_anybody(rule, identity, &table.path.key("cache"), log);
     }
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
     let max_cross_region = table.share("max_cross_region", log);
@@ -181,6 +195,25 @@ fn allowed(table: &Table<'_>, pattern: &RoutePattern, access: Option<Access>, lo
         }
     }
     allowed
+}
+
+/// Personal data is cached only where the signed session says whose it is: what a path, host, cookie or header says, anybody can say.
+fn named_by_anybody(rule: &Rule, identity: &Identity, path: &KeyPath, log: &mut Complaints) {
+    let Rule::GeoPartitioned { subject, .. } = rule else { return };
+    let source = match identity.source(*subject) {
+        None | Some(IdentitySource::ResponseHeader(_)) => return,
+        Some(IdentitySource::Header(_)) => "header",
+        Some(IdentitySource::Cookie(_)) => "cookie",
+        Some(IdentitySource::Path(_)) => "path",
+        Some(IdentitySource::Host { .. }) => "host",
+    };
+    let subject = subject.token();
+    let found = format!("true for the data of one {subject}, who is named by the {source} of the request");
+    let expected = "no cache, unless the signed session says whose data it is: anybody can write the rest";
+    let remedy = format!(
+        "remove cache, or let the application say who signed in: {subject} = {{ response_header = \"Homing-Subject\" }}"
+    );
+    log.error(path, found, expected, remedy);
 }
 
 fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {

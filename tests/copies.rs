@@ -1,0 +1,240 @@
+//! Whom a stored copy is shown to: hostile clients, and sessions that have written.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::time::Duration;
+
+use homing::routing::{
+    Memory, Timestamp,
+    cache::{ENTRY, Variant, entry},
+    headers::Edit,
+    memory::Lesson,
+    ownership::Epoch,
+    session::{self, Session},
+    settle::{Source, Store},
+    subject::SubjectId,
+    topology::SubjectKind,
+};
+use proptest::prelude::*;
+use support::{Deed, Fields, NOW, Story, World, keys, settings};
+
+fn answers(status: u16, fields: &[(&str, &str)]) -> Deed {
+    Deed::Answers(status, fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn play(world: &World) -> Story {
+    world.play(&settings()).unwrap()
+}
+
+fn entry_of(store: &Store) -> Vec<Variant<'static>> {
+    let text = store.edits.iter().rev().find_map(|edit| match edit {
+        Edit::Set(name, text) if *name == ENTRY => Some(text.clone()),
+        _ => None,
+    });
+    entry::read(&text.unwrap()).unwrap().into_iter().map(Variant::into_owned).collect()
+}
+
+fn after(millis: u64) -> Timestamp {
+    NOW.after(Duration::from_millis(millis))
+}
+
+fn session_of(name: &str) -> String {
+    let subject = Some(SubjectId::of(SubjectKind::User, name));
+    let home = Some(("eu".to_owned(), Epoch(1)));
+    let expires = NOW.after(session::LIFETIME);
+    session::seal(&Session { subject, home, issued: NOW, expires, ..Session::default() }, &keys())
+}
+
+/// The session that an answer hands out.
+fn issued(story: &Story) -> String {
+    let line = story.says("set-cookie").unwrap();
+    line.strip_prefix(&format!("{}=", session::COOKIE)).unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// What a client shows of itself: cookies of the application's, and `Authorization`.
+type Credentials = (Option<&'static str>, Option<&'static str>);
+const CREDENTIALS: [Credentials; 7] = [
+    (None, None),
+    (Some("sid=ada"), None),
+    (Some("sid=eve"), None),
+    (Some("uid=ada"), None),
+    (None, Some("Bearer ada")),
+    (None, Some("Bearer eve")),
+    (Some("sid=ada"), Some("Bearer eve")),
+];
+
+fn request(method: &str, (cookie, authorization): Credentials, sealed: &str, by_header: bool) -> World {
+    let mut world = World::new(&format!("{method} /cart/cached/1")).near("eu").field("foo", "1");
+    world.fields.extend(authorization.map(|said| ("authorization".to_owned(), said.to_owned())));
+    let cookies = match (cookie, by_header) {
+        (None, true) => None,
+        (Some(own), true) => Some(own.to_owned()),
+        (None, false) => Some(format!("{}={sealed}", session::COOKIE)),
+        (Some(own), false) => Some(format!("{}={sealed}; {own}", session::COOKIE)),
+    };
+    world.fields.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));
+    world.fields.extend(by_header.then(|| ("homing-session".to_owned(), sealed.to_owned())));
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The hostile client has the very session of the one whose data it is, and every part of their credentials but the whole.
+    #[test]
+    fn a_personal_copy_is_shown_only_to_the_credentials_that_it_was_made_with(
+        steps in prop::collection::vec((0..CREDENTIALS.len(), any::<bool>(), 0..8usize, 0..6usize, any::<bool>()), 2..9),
+    ) {
+        const CONTROLS: [&str; 6] = [
+            "public, max-age=60", "public, max-age=0", "public, max-age=0, stale-while-revalidate=60",
+            "public, no-cache", "private", "public, max-age=0, stale-if-error=60",
+        ];
+        let sealed = session_of("ada");
+        let mut held: Vec<Variant<'static>> = Vec::new();
+        for (n, (who, by_header, what, control, confirms)) in steps.into_iter().enumerate() {
+            let mut world = request(if what == 0 { "HEAD" } else { "GET" }, CREDENTIALS[who], &sealed, by_header);
+            world.cache = held.clone();
+            world.now = after(n as u64);
+            let tag = format!("\"{who}-{n}\"");
+            let mut fields: Fields = vec![("cache-control".to_owned(), CONTROLS[control].to_owned())];
+            fields.extend((what == 2).then(|| ("vary".to_owned(), "Foo, Cookie".to_owned())));
+            fields.extend((what == 3).then(|| ("vary".to_owned(), "Foo".to_owned())));
+            let whole = Deed::Answers(200, [fields.clone(), vec![("etag".to_owned(), tag)]].concat());
+            world.deeds = match what {
+                4 => vec![Deed::Refuses],
+                5 => vec![Deed::Answers(500, fields)],
+                _ if confirms => vec![Deed::Answers(304, fields), whole],
+                _ => vec![whole],
+            };
+            let story = play(&world);
+            for end in [story.answered.as_ref(), story.end.as_ref()].into_iter().flatten() {
+                if let Source::Copy(at, _) | Source::CopyHead(at) = end.source {
+                    let tag = held[at].kept.get("etag").unwrap().to_owned();
+                    prop_assert!(tag.starts_with(&format!("\"{who}-")), "{:?} is shown {tag}", CREDENTIALS[who]);
+                    prop_assert!(CREDENTIALS[who] != (None, None));
+                }
+                if let Some(store) = &end.store {
+                    prop_assert!(CREDENTIALS[who] != (None, None), "nobody's credentials make no copy");
+                    held = entry_of(store);
+                } else if !end.invalidate.is_empty() {
+                    held.clear();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_is_bound_to_no_credentials_answers_no_personal_request() {
+    // One that an earlier version of the router has left.
+    let ada = (Some("sid=ada"), None);
+    let mut world = request("GET", ada, &session_of("ada"), false);
+    world.cache = vec![support::stored("eu", NOW, Duration::from_secs(60), Duration::ZERO)];
+    assert!(!matches!(play(&world).end().source, Source::Copy(..)));
+}
+
+/// The story of issue 1: the window is 5 s, replication takes 3, the copy is fresh for 60.
+#[test]
+fn what_a_lagging_region_filled_just_after_a_write_is_never_shown_to_the_writer() {
+    let mut write = World::new("PUT /catalog/1").near("eu");
+    let written = play(&write);
+    let sealed = issued(&written);
+    // Half a second later somebody else, in another isolate, fills the edge from a region that does not have it yet.
+    let mut fill = World::new("GET /catalog/1").near("eu");
+    fill.now = after(500);
+    fill.deeds = vec![answers(200, &[("cache-control", "max-age=60"), ("etag", "\"old\"")])];
+    let filled = play(&fill);
+    let copy = entry_of(filled.end().store.as_ref().unwrap());
+    assert_eq!(copy[0].fresh, Duration::from_secs(60), "it knows nothing of the write");
+    for at in [600, 4_000, 5_001, 8_000, 20_000, 30_000] {
+        let mut read = World::new("GET /catalog/1").near("eu");
+        read.fields.push(("cookie".to_owned(), format!("{}={sealed}", session::COOKIE)));
+        (read.now, read.cache) = (after(at), copy.clone());
+        let story = play(&read);
+        assert!(!matches!(story.end().source, Source::Copy(..)), "shown after {at} ms");
+        assert!(story.sent.len() == 1);
+    }
+    // Others are shown it; and the writer, where the session is issued anew meanwhile, is not.
+    write = World::new("PUT /likes/1").near("eu");
+    write.fields.push(("cookie".to_owned(), format!("{}={sealed}", session::COOKIE)));
+    write.now = after(10_000);
+    let again = issued(&play(&write));
+    for (cookie, shown) in [("a=b".to_owned(), true), (format!("{}={again}", session::COOKIE), false)] {
+        let mut read = World::new("GET /catalog/1").near("eu").field("cookie", &cookie);
+        (read.now, read.cache) = (after(20_000), copy.clone());
+        assert_eq!(matches!(play(&read).end().source, Source::Copy(..)), shown, "{cookie}");
+    }
+}
+
+/// What an isolate remembers that has seen that write.
+fn who_saw_a_write() -> Memory {
+    let mut memory = Memory::default();
+    let written = play(&World::new("PUT /orders/1").near("eu"));
+    written.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+    memory
+}
+
+#[test]
+fn what_a_lagging_region_fills_after_a_write_is_fresh_until_it_must_have_it() {
+    let memory = who_saw_a_write();
+    let fresh = |near: &str, at: u64, path: &str| {
+        let mut fill = World::new(&format!("GET {path}")).near(near);
+        (fill.now, fill.memory) = (after(at), memory.clone());
+        fill.deeds = vec![answers(200, &[("cache-control", "max-age=60, stale-while-revalidate=60")])];
+        let story = play(&fill);
+        let store = story.end().store.as_ref().unwrap();
+        let copy = &entry_of(store)[0];
+        (copy.fresh.as_millis(), copy.while_revalidate.as_millis())
+    };
+    assert_eq!(fresh("eu", 500, "/orders/1"), (4_500, 0));
+    assert_eq!(fresh("eu", 5_000, "/orders/1"), (60_000, 60_000), "it has it by now");
+    assert_eq!(fresh("us", 500, "/orders/1"), (60_000, 60_000), "home has it");
+    assert_eq!(fresh("eu", 500, "/orders/2"), (60_000, 60_000), "another address");
+}
+
+#[test]
+fn what_was_asked_for_before_a_write_is_not_stored_after_it() {
+    let mut fill = World::new("GET /orders/1").near("us");
+    fill.now = Timestamp(NOW.0 - 100);
+    fill.deeds = vec![answers(200, &[("cache-control", "max-age=60")])];
+    let mut end = play(&fill).end.unwrap();
+    assert!(end.store.is_some());
+    end.forgo_what_a_write_has_outdated(&Memory::default(), after(50));
+    assert!(end.store.is_some());
+    end.forgo_what_a_write_has_outdated(&who_saw_a_write(), after(50));
+    assert!(end.store.is_none(), "it may be what was there before");
+}
+
+#[test]
+fn what_a_region_fills_that_is_behind_lives_no_longer_than_its_lag_allows() {
+    let fresh = |near: &str, path: &str, lag: u64| {
+        let mut fill = World::new(&format!("GET {path}")).near(near);
+        let (region, source) = (support::region("eu"), support::region("us"));
+        fill.memory.learn(Lesson::Lag { region, source, lag: Duration::from_millis(lag) }, NOW);
+        fill.deeds = vec![answers(200, &[("cache-control", "max-age=600")])];
+        entry_of(play(&fill).end().store.as_ref().unwrap())[0].fresh.as_secs()
+    };
+    // Of a bound of 30 s.
+    assert_eq!((fresh("eu", "/catalog/1", 9_000), fresh("us", "/catalog/1", 9_000)), (21, 600));
+    // Without a bound: so far behind that sessions are not read there.
+    assert_eq!((fresh("eu", "/orders/1", 10_000), fresh("eu", "/orders/1", 10_001)), (600, 10));
+    assert_eq!(fresh("us", "/orders/1", 10_001), 600);
+}
+
+/// Whether the isolate passes the place by for a minute.
+fn learns_uncacheable(world: &World) -> bool {
+    play(world).end.unwrap().lessons.iter().any(|lesson| matches!(lesson, Lesson::Uncacheable(_)))
+}
+
+#[test]
+fn what_an_origin_says_to_one_who_is_signed_in_does_not_cost_others_their_copies() {
+    let private = [answers(200, &[("cache-control", "private")])];
+    let world = || World::new("GET /catalog/1").near("eu").deeds(&private);
+    assert!(learns_uncacheable(&world()));
+    assert!(!learns_uncacheable(&world().field("cookie", "sid=eve").field("cache-control", "no-cache")));
+    assert!(!learns_uncacheable(&world().field("authorization", "Bearer eve")));
+    let mut held = world().field("cache-control", "no-cache");
+    held.cache = vec![support::stored("eu", NOW, Duration::from_secs(60), Duration::ZERO)];
+    assert!(!learns_uncacheable(&held), "a good copy is there");
+}
