@@ -1,35 +1,21 @@
 // Entries of the edge cache, as entry.rs of the core describes them: one stored response for each key. Its own fields are those
 // of its first variant; where there are more, theirs stand in `homing-fields-N` as JSON, the lengths of the bodies in
 // `homing-bodies`, and the bodies one behind the other in its body.
+//
+// A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
+// broke off, so an entry is made only when all of it has come.
 import { edit } from "./fields.mjs";
+import { within } from "./flights.mjs";
+import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 
 const ENTRY = "homing-entry";
 const BODIES = "homing-bodies";
-/** The most that is held in memory to put several variants into one entry. */
-const MOST = 1024 * 1024;
+const BODY = "homing-body";
 
 /** Statuses whose responses have no body. */
 const NO_BODY = new Set([204, 205, 304]);
 
 const ascii = (text) => text.replace(/[^ -~]/g, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
-
-/** All of a stream, or nothing if that is more than `most`. */
-async function collect(stream, most) {
-  const chunks = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    length += chunk.byteLength;
-    if (length > most) return undefined;
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
-}
 
 /** The bytes of a stream from one place on, so many of them. */
 function part(stream, from, length) {
@@ -51,28 +37,34 @@ function part(stream, from, length) {
 /** An entry in hand. */
 export class Entry {
   static async match(key) {
-    const response = await caches.default.match(key).catch(() => undefined);
-    return response && new Entry(response);
+    const response = await find(key);
+    const place = response?.headers.get(BODY);
+    if (!place) return response && new Entry(response, response.body);
+    response.body?.cancel().catch(() => {});
+    const apart = await find(place);
+    return apart && new Entry(response, apart.body);
   }
 
-  constructor(response) {
+  constructor(response, stream) {
     this.response = response;
-    this.whole = undefined; // the bytes of its body, once they are read
-    this.bodies = response.headers.get(BODIES);
-    this.lengths = this.bodies === null ? undefined : this.bodies.split(",").map(Number);
+    this.stream = stream; // its body
+    this.whole = undefined; // the bytes of that, once they are read
+    this.bodies = response.headers.get(BODIES) ?? response.headers.get("content-length");
+    this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
   }
 
   /** The entry as text: what the core asks of it. */
   head() {
     const { headers } = this.response;
-    return `${headers.get(ENTRY) ?? ""}\n${this.bodies ?? headers.get("content-length") ?? ""}`;
+    return `${headers.get(ENTRY) ?? ""}\n${this.bodies ?? ""}`;
   }
 
   /** The fields of the variant in that place, without what belongs to the entry. */
   fields(at) {
     if (at > 0) return new Headers(JSON.parse(this.response.headers.get(`homing-fields-${at}`)));
     const headers = new Headers(this.response.headers);
-    headers.delete(BODIES);
+    for (const own of [BODIES, BODY]) headers.delete(own);
+    if (this.bodies !== null && this.lengths === undefined) headers.set("content-length", this.bodies);
     // The store's own word on this hit; stored again, it would stand there twice and count for nothing.
     headers.delete("cf-cache-status");
     for (let n = 1; n < (this.lengths?.length ?? 0); n++) headers.delete(`homing-fields-${n}`);
@@ -81,31 +73,30 @@ export class Entry {
 
   /** Its body, all of it, as bytes; nothing if it is more than is held in memory. */
   async bytes() {
-    return (this.whole ??= await collect(this.response.body ?? [], MOST));
+    return (this.whole ??= await collect(this.stream ?? [], MOST));
   }
 
   /** The body of a variant, or a part of it; `from` and `length` may be left out. */
   async body(at, from, length) {
     if (this.whole === undefined && this.lengths === undefined) {
-      return length === undefined ? this.response.body : part(this.response.body, from, length);
+      return length === undefined ? this.stream : part(this.stream, from, length);
     }
     const whole = await this.bytes();
     const start = this.start(at) + (from ?? 0);
     return whole.subarray(start, length === undefined ? this.start(at + 1) : start + length);
   }
 
-  /** The body of a variant for the store, so that there is one for the answer too, if that needs it. */
-  async share(at, needed) {
-    const size = this.response.headers.get("content-length");
-    if (this.lengths !== undefined || (size !== null && Number(size) <= MOST)) {
+  /** The body of a variant for the store, so that there is one for the answer too, if that needs it; false if not all of it is there. */
+  async share(at, needed, ctx) {
+    if (this.lengths !== undefined || (this.bodies !== null && Number(this.bodies) <= MOST)) {
       await this.bytes();
       return this.body(at);
     }
-    const { body, headers } = this.response;
-    if (!needed || body === null) return body;
-    const [stored, answered] = body.tee();
-    this.response = { body: answered, headers };
-    return stored;
+    if (this.stream === null) return null;
+    if (!needed) return (await lone(this.stream, this.bodies)) ?? false;
+    const { answer, stored } = share(this.stream, this.bodies, ctx);
+    this.stream = answer;
+    return (await stored) ?? false;
   }
 
   start(at) {
@@ -119,24 +110,29 @@ export class Entry {
     // The cache hands bodies out coded as they were stored.
     const body = source[0] !== "c" || NO_BODY.has(status) ? null : await this.body(place, from, length);
     if (body === null) this.drop();
-    const headers = this.lengths === undefined ? this.response.headers : this.fields(place);
+    const own = this.lengths !== undefined || this.response.headers.has(BODY);
+    const headers = own ? this.fields(place) : this.response.headers;
     const response = new Response(body, { status, headers, encodeBody: "manual" });
     edit(response.headers, lines, at);
     return response;
   }
 
   drop() {
-    if (this.whole === undefined) this.response.body?.cancel().catch(() => {});
+    if (this.whole === undefined) this.stream?.cancel().catch(() => {});
   }
 }
 
+const find = (key) => caches.default.match(key).catch(() => undefined);
+
 /**
- * Stores an entry under a key: the first variant with these fields and this body (bytes or a stream), and variants of the entry
- * in hand behind it. True if it is stored.
+ * Stores an entry under a key: the first variant with these fields and this body (bytes, or what is shared with the client), and
+ * variants of the entry in hand behind it. True if it is stored.
  */
 export async function put(key, headers, body, held, carried) {
+  if (body instanceof Promise) body = (await body) ?? false;
+  if (body === false) return false;
   if (carried.length > 0) {
-    const bodies = [body instanceof ReadableStream ? await collect(body, MOST) : (body ?? new Uint8Array())];
+    const bodies = [body?.stream ? await collect(body.stream, MOST) : (body ?? new Uint8Array())];
     const whole = bodies[0] && (await held.bytes());
     for (const at of whole ? carried : []) bodies.push(await held.body(at));
     const sum = bodies.reduce((sum, bytes) => sum + (bytes?.byteLength ?? 0), 0);
@@ -150,7 +146,28 @@ export async function put(key, headers, body, held, carried) {
     headers.set(BODIES, bodies.map((bytes) => bytes.byteLength).join());
     headers.delete("content-length");
     body = new Uint8Array(await new Blob(bodies).arrayBuffer());
+  } else if (body?.stream) {
+    const place = await apart(key, headers, body);
+    if (place === undefined) return false;
+    headers.set(BODY, place);
+    headers.set(BODIES, headers.get("content-length"));
+    headers.delete("content-length");
+    body = null;
   }
   await caches.default.put(key, new Response(body, { headers, encodeBody: "manual" }));
   return true;
+}
+
+/** Stores a body in a place of its own, where nobody looks before an entry names it; returns that place, if all of it has come. */
+async function apart(key, headers, { stream, whole }) {
+  const place = new URL(`/_homing/bodies/${crypto.randomUUID()}`, key).href;
+  const own = { "cache-control": headers.get("cache-control"), "content-length": headers.get("content-length") };
+  try {
+    await caches.default.put(place, new Response(stream, { headers: own }));
+    if (await whole) return place;
+  } catch (error) {
+    // It is the store's fault only if the body has not broken.
+    if ((await within(100, whole).catch(() => true)) === true) throw error;
+  }
+  await caches.default.delete(place).catch(() => {});
 }

@@ -7,6 +7,7 @@ import { directory } from "./directory.mjs";
 import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
+import { lone, share } from "./shared.mjs";
 import { doubt } from "./view.mjs";
 import { abandon, begin, resume } from "homing-wasm";
 
@@ -171,7 +172,7 @@ export class Drive {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
-      const { text, length } = head(response);
+      const { text, length } = head(response, service !== "");
       if (upgrade === "1") this.body = null;
       else if (length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
@@ -266,16 +267,18 @@ export class Drive {
       headers = new Headers(this.response.headers);
       body = this.body;
       // Both need a body that streams, but for one that nobody waits for.
-      if (body instanceof ReadableStream) [body, this.body] = alone ? [body, undefined] : body.tee();
+      const length = headers.get("content-length");
+      if (body instanceof ReadableStream) ({ stored: body, answer: this.body } = alone ? { stored: lone(body, length) } : share(body, length, this.ctx));
     } else {
       headers = copy.fields(Number(base.slice(1)));
-      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !alone);
+      body = await copy.share(Number(base.slice(1)), source[0] === "c" && !alone, this.ctx);
     }
     edit(headers, lines, at + 2);
     // Before the copy in hand is let go.
     if (carried.length > 0) await copy.bytes();
+    const comes = body instanceof Promise || body?.stream !== undefined;
     const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => complain("not stored", { error: String(error) }));
-    if (alone || !(body instanceof ReadableStream)) return stored;
+    if (alone || !comes) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));
   }

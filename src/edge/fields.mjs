@@ -20,15 +20,20 @@ export function facts(request, url, fields) {
   return `${method}\n${url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
 }
 
-/** A response's head as text, and the length of its body if it says that. */
-export function head({ status, headers }) {
-  let text = `${status}`;
+/**
+ * A response's head as text, and the length of its body if it says that. `told` is whether the platform tells a stream that broke
+ * from one that is whole, however it is framed: a connection that is closed in the middle of a body without frame looks like its end.
+ */
+export function head({ status, headers, body }, told) {
+  let fields = "";
   let length = null;
+  let framed = told || body === null;
   headers.forEach((value, name) => {
     if (name === "content-length") length = value;
-    text += `\n${name}\n${value}`;
+    if (name === "content-length" || name === "transfer-encoding") framed = true;
+    fields += `\n${name}\n${value}`;
   });
-  return { text, length };
+  return { text: `${status}${framed ? "" : " close"}${fields}`, length };
 }
 
 /** Fields with the edits from line `at` on, as a new object without a prototype: cheaper than a list of the platform's. */

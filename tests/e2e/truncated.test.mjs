@@ -1,0 +1,153 @@
+// Answers that break off, over raw sockets: whatever frames them, the next client never gets half a file from the cache; and slow
+// clients and large bodies are the store's trouble and nobody else's.
+import assert from "node:assert/strict";
+import http from "node:http";
+import net from "node:net";
+import { after, before, test } from "node:test";
+import { Client, hear, startRouter, stopAll, stopWithAll, topology, waitUntil } from "./harness.mjs";
+
+const FIELDS = "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\n";
+const half = "x".repeat(5000);
+/** How each first answer breaks: its head, what comes of its body, and whether the connection is reset or closed. */
+const BROKEN = {
+  "a length, closed": ["Content-Length: 100000", half, "end"],
+  "a length, reset": ["Content-Length: 100000", half, "reset"],
+  "a large length, closed": ["Content-Length: 4000000", "x".repeat(2_000_000), "end"],
+  "a large length, reset": ["Content-Length: 4000000", "x".repeat(2_000_000), "reset"],
+  "no last chunk, closed": ["Transfer-Encoding: chunked", `1388\r\n${half}\r\n`, "end"],
+  "no last chunk, reset": ["Transfer-Encoding: chunked", `1388\r\n${half}\r\n`, "reset"],
+  "in a chunk, closed": ["Transfer-Encoding: chunked", `2710\r\n${half}`, "end"],
+  "in a chunk, reset": ["Transfer-Encoding: chunked", `2710\r\n${half}`, "reset"],
+  "in a large chunk, closed": ["Transfer-Encoding: chunked", `3d0900\r\n${"x".repeat(2_000_000)}`, "end"],
+  "a chunk size that is none": ["Transfer-Encoding: chunked", `1388\r\n${half}\r\nzz\r\n`, "end"],
+  "no frame, closed": ["Connection: close", half, "end"],
+  "no frame, reset": ["Connection: close", half, "reset"],
+};
+const WHOLE = "the whole file";
+const seen = new Map();
+const bodies = new Map();
+let router;
+let log = "";
+
+before(async () => {
+  const sockets = new Set();
+  const server = net.createServer((socket) => {
+    sockets.add(socket.once("close", () => sockets.delete(socket)));
+    let text = "";
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      text += data;
+      if (!text.includes("\r\n\r\n")) return;
+      const path = decodeURIComponent(/^\S+ (\S+)/.exec(text)[1]).slice(1);
+      text = "";
+      const times = (seen.get(path) ?? 0) + 1;
+      seen.set(path, times);
+      const broken = times === 1 && BROKEN[path];
+      if (!broken) {
+        const body = bodies.get(path) ?? WHOLE;
+        const chunked = path.startsWith("chunked");
+        socket.write(`${FIELDS}${chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${body.length}`}\r\n\r\n`);
+        return void socket.write(chunked ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body);
+      }
+      const [head, body, how] = broken;
+      socket.write(`${FIELDS}${head}\r\n\r\n${body}`, () => setTimeout(() => (how === "end" ? socket.end() : socket.resetAndDestroy()), 150));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stopWithAll(async () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const vars = topology(undefined, (vars) => {
+    for (const region of Object.values(vars.REGIONS)) region.origin = origin;
+    vars.PROBES = "off";
+  });
+  router = await startRouter({ vars, handleLog: hear((text) => (log += text)) });
+});
+after(async () => {
+  await stopAll();
+  assert.doesNotMatch(log, /not stored|the edge failed|panicked/, "the edge complained");
+});
+
+const status = (answer) => answer.headers["cache-status"];
+const get = (path, options) => new Client(router.url, "eu").get(`/${encodeURIComponent(path)}`, options);
+/** Reads to the end or to where it breaks. */
+const broken = (path) =>
+  new Promise((resolve) => {
+    const request = http.get(new URL(`/${encodeURIComponent(path)}`, router.url), { agent: false }, (response) => {
+      let length = 0;
+      response.on("data", (data) => (length += data.length)).on("end", () => resolve(length)).on("error", () => resolve(length)).on("close", () => resolve(length));
+    });
+    request.on("error", () => resolve(-1));
+  });
+
+for (const path of Object.keys(BROKEN)) {
+  test(`what breaks off is not stored: ${path}`, async () => {
+    assert.ok((await broken(path)) <= 2_000_000);
+    // If half of it were stored, it would be by the time that another answer is.
+    const other = `other ${path}`;
+    await get(other);
+    await waitUntil(async () => /hit/.test(status(await get(other))), "another answer is stored");
+    const next = await get(path);
+    assert.deepEqual([next.status, next.text, seen.get(path)], [200, WHOLE, 2], status(next));
+  });
+}
+
+for (const [path, length, stores] of [
+  ["chunked small", 1000, true],
+  ["chunked middle", 900_000, true],
+  ["chunked large", 1_500_000, false],
+  ["length small", 1000, true],
+  ["length middle", 900_000, true],
+  ["length large", 15_000_000, true],
+  ["length too large", 16 * 1024 * 1024 + 1, false],
+]) {
+  test(`what is whole reaches its client as it is, and is stored if it is not too large: ${path}`, async () => {
+    const body = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(8, "-")).join("").slice(0, length);
+    bodies.set(path, body);
+    const first = await get(path);
+    assert.ok(first.text === body, `${first.text.length} of ${length} bytes`);
+    if (path.startsWith("length")) assert.equal(first.headers["content-length"], String(length));
+    if (!stores) {
+      await get(`other ${path}`);
+      await waitUntil(async () => /hit/.test(status(await get(`other ${path}`))), "another answer is stored");
+      return assert.doesNotMatch(status(await get(path)), /hit/);
+    }
+    const hit = await waitUntil(async () => {
+      const answer = await get(path);
+      return /; hit;|collapsed/.test(status(answer)) && answer;
+    }, "it is stored");
+    assert.ok(hit.text === body, `${hit.text.length} of ${length} bytes`);
+    const part = await get(path, { headers: { range: "bytes=8-15" } });
+    assert.deepEqual([part.status, part.text], [206, body.slice(8, 16)]);
+  });
+}
+
+test("a client that goes in the middle leaves a whole copy or none", async () => {
+  for (const path of ["length left", "chunked left"]) {
+    const body = "0123456789".repeat(90_000);
+    bodies.set(path, body);
+    await new Promise((resolve) => {
+      const request = http.get(new URL(`/${encodeURIComponent(path)}`, router.url), { agent: false }, (response) => {
+        response.once("data", () => (request.socket.resetAndDestroy(), resolve()));
+      });
+      request.on("error", resolve);
+    });
+    const next = await get(path);
+    assert.ok(next.text === body, `${next.text.length} bytes`);
+  }
+});
+
+test("a client that does not read fills nothing, and costs the next one no more than a short wait", async () => {
+  const path = "length stalled";
+  bodies.set(path, "y".repeat(12_000_000));
+  const stalled = http.get(new URL(`/${encodeURIComponent(path)}`, router.url), { agent: false }, (response) => response.pause());
+  stalled.on("error", () => {});
+  await waitUntil(async () => seen.get(path) === 1, "it has asked");
+  const began = Date.now();
+  const next = await get(path);
+  assert.equal(next.text.length, 12_000_000);
+  assert.ok(Date.now() - began < 6000, `${Date.now() - began} ms`);
+  stalled.destroy();
+});
