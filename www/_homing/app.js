@@ -108,10 +108,18 @@ async function take(response) {
   state("live");
 }
 
+const TOKEN_WANTED = "Give the ADMIN_TOKEN of this deployment.";
+let refused = false;
+
+/** Where no token is set, or one that counts for nothing, none is asked for: what has to be done is in the detail. */
 async function locked(response) {
+  const wanted = response.status !== 403;
   const detail = await detailOf(response);
-  const again = token && response.status === 401 ? "The token given is not accepted. " : "";
-  find("lock-detail").textContent = `${again}${detail}`;
+  refused ||= wanted && token !== "";
+  // Asking on with a wrong token would only count as guessing.
+  [token, tag] = ["", null];
+  find("ask").hidden = !wanted;
+  find("lock-detail").textContent = wanted ? `${refused ? "The token given is not accepted. " : ""}${TOKEN_WANTED}` : detail;
   banner("");
   if (find("lock").hidden) {
     find("lock").hidden = false;
@@ -161,7 +169,7 @@ async function ask() {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]);
     const response = await fetch("api/snapshot", { headers: { ...headers(), ...(tag && snapshot ? { "if-none-match": tag } : {}) }, signal, cache: "no-store", credentials: "same-origin" });
     if (mine.signal.aborted) return;
-    if (response.status === 401 || response.status === 403) {
+    if ([401, 403, 429].includes(response.status)) {
       await locked(response);
       wait = EVERY_WHILE_LOCKED;
     } else if (response.ok || response.status === 304) {
@@ -205,7 +213,7 @@ find("lock").addEventListener("submit", (event) => {
     return;
   }
   find("token").value = "";
-  [token, tag] = [value, null];
+  [token, tag, refused] = [value, null, false];
   find("forget").hidden = false;
   ask();
 });
