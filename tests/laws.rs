@@ -18,7 +18,8 @@ use homing::routing::{
     reason::Reason,
     session::{self, Session},
     settle::Source,
-    topology::{Access, RegionId},
+    subject::SubjectId,
+    topology::{Access, RegionId, SubjectKind},
 };
 use proptest::prelude::*;
 use support::{Deed, NOW, Story, World, keys, region, settings, told, topology};
@@ -83,6 +84,19 @@ fn named(deed: Option<&Deed>) -> Option<(RegionId, u64)> {
     Some((topology().region_named(value("homing-home")?)?, value("homing-epoch")?.parse().ok()?))
 }
 
+/// Whom the first deed names in a 421, if that is another subject than the first send was about, of data that is split.
+fn renamed(world: &World, story: &Story) -> Option<SubjectId> {
+    let Some(Deed::Answers(421, fields)) = world.deeds.first() else { return None };
+    let kind = match world.path.as_str() {
+        path if path.starts_with("/cart") || path.starts_with("/mail") => SubjectKind::User,
+        path if path.starts_with("/t/") => SubjectKind::Tenant,
+        _ => return None,
+    };
+    let (_, name) = fields.iter().find(|(name, _)| name == "homing-subject")?;
+    let named = SubjectId::named(kind, name)?;
+    (told(story.sent.first()?, "homing-subject") != Some(named.as_str())).then_some(named)
+}
+
 /// Where a subject of the request's kind may live.
 fn residency(world: &World) -> Vec<RegionId> {
     let names = if world.path.starts_with("/cart") { &REGIONS[..2] } else { &REGIONS[..] };
@@ -100,7 +114,12 @@ proptest! {
         }
         let (first, second) = (&story.sent[0], &story.sent[1]);
         let epoch = |at: usize| told(&story.sent[at], "homing-epoch").map_or(0, |epoch| epoch.parse().unwrap());
-        if first.region == second.region && epoch(0) == epoch(1) {
+        if let Some(named) = renamed(&world, &story) {
+            prop_assert_eq!(told(second, "homing-subject"), Some(named.as_str()), "as that subject's");
+            prop_assert!(epoch(1) > 0 && told(second, "homing-home").is_some(), "by an ownership of its own");
+            prop_assert_ne!(epoch(1), 9, "the owner beside the name is not its");
+            prop_assert!(residency(&world).contains(&second.region));
+        } else if first.region == second.region && epoch(0) == epoch(1) {
             let repeatable = world.path == "/catalog/1" && world.fields.iter().any(|(name, _)| name == "idempotency-key");
             prop_assert!(repeatable, "only what is declared idempotent is repeated");
         } else {
@@ -233,7 +252,9 @@ proptest! {
         // A region that was told the session's mark holds its copy against that itself.
         let told = story.sent.last().is_some_and(|sent| told(sent, "homing-min-position").is_some());
         // What the last region says when all have failed is no copy of anything.
-        if pinned && !told && silent && is_of_origin(&story) && end.status < 500 {
+        // Nor is a pin of one subject's data any of another's.
+        let renamed = renamed(&world, &story).is_some();
+        if pinned && !renamed && !told && silent && is_of_origin(&story) && end.status < 500 {
             let first = story.sent[0].region;
             let followed = named(world.deeds.first()).map(|(region, _)| region);
             prop_assert!(end.record.region == Some(first) || end.record.region == followed);
@@ -283,7 +304,8 @@ proptest! {
             let Edit::Append("set-cookie", line) = edit else { continue };
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             let issued = session::open(sealed, &keys(), then).session;
-            if issued.subject != held.subject {
+            // Who has been another one in between has begun anew.
+            if issued.subject != held.subject || renamed(&world, &story).is_some() {
                 continue;
             }
             for dataset in ["orders", "mail", "tags", "catalog"] {

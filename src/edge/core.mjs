@@ -1,6 +1,6 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
-import { configure, initSync } from "homing-wasm";
+import { configure, initSync, warnings } from "homing-wasm";
 
 const wasm = initSync({ module });
 // A trap leaves the stack pointer where it was; at rest it always has this value.
@@ -10,6 +10,7 @@ const stackAtRest = wasm.__stack_pointer.value;
 export class Panic extends Error {}
 
 export const complain = (message, more) => console.error(JSON.stringify({ level: "error", message, ...more }));
+const warn = (message) => message && console.warn(JSON.stringify({ level: "warn", message }));
 
 /** Calls into Wasm. A panic there ends this request with 500 and nobody else's. */
 export function call(work) {
@@ -36,6 +37,7 @@ export function configuration(env) {
   if (configured === undefined) {
     configured = call(() => configure(...settings(env)));
     if (configured) complain("the configuration is not served", { complaints: configured });
+    else call(warnings).split("\n").forEach(warn);
   }
   return configured;
 }

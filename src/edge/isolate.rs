@@ -252,6 +252,10 @@ fn settings() -> Option<Rc<Settings>> {
     isolate().map(|isolate| Rc::clone(&isolate.settings))
 }
 
+pub(super) fn warnings() -> String {
+    settings().map(|settings| crate::routing::warnings::warnings(&settings).join("\n")).unwrap_or_default()
+}
+
 /// The snapshot for the dashboard as JSON, behind a line with a fingerprint of all in it but the time. `health` is what the
 /// regions' health addresses say, in order.
 pub(super) fn snapshot(now: Timestamp, health: &str) -> String {

@@ -12,6 +12,12 @@ pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_ke
     isolate::configure(vars, &secrets, flags).err().unwrap_or_default()
 }
 
+/// What an operator should know of the settings that are served; a line each.
+#[wasm_bindgen]
+pub fn warnings() -> String {
+    isolate::warnings()
+}
+
 /// Admits a request and begins its flow: facts in, the first step out (see [`super::wire`]).
 #[wasm_bindgen]
 pub fn begin(now: f64, facts: &str) -> String {

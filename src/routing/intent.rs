@@ -47,6 +47,9 @@ pub struct Intent {
     pub session: Opened,
     /// Pins came along from another host, so the client's session must be issued anew.
     pub carried: bool,
+    /// An origin has said meanwhile that the request is another subject's, so the client's session must be issued anew, whatever
+    /// becomes of it.
+    pub begun: bool,
     /// How the session travels.
     pub carrier: Carrier,
     /// How often its body can be sent.

@@ -39,6 +39,7 @@ pub mod time;
 pub mod topology;
 pub mod trace;
 pub mod view;
+pub mod warnings;
 
 pub use admit::admit;
 pub use facts::Facts;

@@ -67,6 +67,10 @@ reasons! {
     Misdirected = "misdirected",
     /// The origin does not own this, and what it named cannot be followed.
     MisdirectedInVain = "misdirected-in-vain",
+    /// The origin said whose this is, so it went on, once, as that subject's.
+    SubjectNamed = "subject-named",
+    /// The origin said whose this is, and the request cannot be sent once more; the session knows now.
+    SubjectNamedInVain = "subject-named-in-vain",
 
     // What went wrong on the way.
     /// No connection to the region came about, so nothing was sent.

@@ -15,6 +15,7 @@ use super::{
     topology::{Origin, RegionId, Rule as Ownership, Topology},
     trace::Rule,
     view::View,
+    warnings::warnings,
 };
 
 /// The most decisions that the isolate keeps for the dashboard.
@@ -97,6 +98,7 @@ impl Report {
         let records: Vec<Value> = self.records.iter().map(|record| record_json(record, topology)).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "warnings": warnings(view.settings()),
             "view": view.version(),
             "drill": view.drill().map(|drill| drill.show(topology)),
             "regions": regions,

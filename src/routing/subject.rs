@@ -25,6 +25,14 @@ impl SubjectId {
         Self(id)
     }
 
+    /// The subject that an origin names in a 421: `~` and an id, as units are written, or the name by which it knows its user.
+    /// None of an empty one.
+    #[must_use]
+    pub fn named(kind: SubjectKind, text: &str) -> Option<Self> {
+        let id = text.strip_prefix('~').and_then(Self::parse);
+        id.or_else(|| (!text.is_empty()).then(|| Self::of(kind, text)))
+    }
+
     /// Reads an id back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -50,5 +58,9 @@ mod tests {
         assert_eq!(SubjectId::parse(id.as_str()), Some(id.clone()));
         assert_ne!(id, SubjectId::of(SubjectKind::Tenant, "ada"));
         assert_eq!(SubjectId::parse("ada"), None);
+        let named = |text: &str| SubjectId::named(SubjectKind::User, text);
+        assert_eq!((named("ada"), named(&format!("~{}", id.as_str()))), (Some(id.clone()), Some(id)));
+        assert_eq!(named(""), None);
+        assert_eq!(named("~ada"), Some(SubjectId::of(SubjectKind::User, "~ada")), "a name may begin like that");
     }
 }

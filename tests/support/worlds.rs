@@ -83,7 +83,17 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
         let fields = vec![("homing-home".to_owned(), home.to_owned()), ("homing-epoch".to_owned(), epoch.to_string())];
         Deed::Answers(421, fields)
     });
+    let whose = (prop::sample::select(vec!["ada", "grace", "~GdAZGkoHV5U4-Bo_P4T8RX"]), any::<bool>());
+    let whose = whose.prop_map(|(name, owned)| {
+        let mut fields = vec![("homing-subject".to_owned(), name.to_owned())];
+        // An owner beside it is of what was asked about.
+        let owner =
+            [("homing-home", "eu"), ("homing-epoch", "9")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        fields.extend(owner.into_iter().filter(|_| owned));
+        Deed::Answers(421, fields)
+    });
     prop_oneof![
+        2 => whose,
         4 => (status, prop::collection::vec(a_field(), 0..3)).prop_map(|(status, fields)| Deed::Answers(status, fields)),
         2 => owner,
         1 => Just(Deed::Hangs),

@@ -66,6 +66,12 @@ function drawDrill() {
   if (said) show(find("drill"), said);
 }
 
+function drawWarnings() {
+  const said = Array.isArray(snapshot.warnings) ? snapshot.warnings : [];
+  find("warnings").hidden = !said.length;
+  show(find("warnings"), ...said.map((warning) => el("div", null, word(warning))));
+}
+
 class Undrawable extends Error {}
 
 function draw() {
@@ -89,6 +95,7 @@ function drawAll() {
   show(find("locality"), locality(snapshot));
   decisions(snapshot);
   drawDrill();
+  drawWarnings();
 }
 
 async function take(response) {

@@ -20,6 +20,8 @@ export const sentences = {
   "read-that-wrote": "The request was sent as a read, and its origin says that it wrote; `/_homing/api/suggestions` has the route to add.",
   "misdirected": "The origin does not own this and named the owner, at a higher epoch.",
   "misdirected-in-vain": "The origin does not own this, and what it named cannot be followed.",
+  "subject-named": "The origin said whose this is, so it went on, once, as that subject's.",
+  "subject-named-in-vain": "The origin said whose this is, and the request cannot be sent once more; the session knows now.",
   "failover-connect": "No connection to the region came about, so nothing was sent.",
   "failover-timeout": "The region did not answer in time.",
   "failover-broken": "The connection was refused, or broke before the answer was whole.",

@@ -86,6 +86,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         visitor: facts.headers.get("cf-connecting-ip").map(Visitor::at),
         session,
         carried,
+        begun: false,
         carrier,
         replay,
         near,

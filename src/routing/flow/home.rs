@@ -103,7 +103,7 @@ impl Flow {
     }
 
     /// By what the request's dataset is split.
-    fn split_by(&self) -> Option<SubjectKind> {
+    pub(super) fn split_by(&self) -> Option<SubjectKind> {
         match self.view.topology().dataset(self.intent.dataset?)?.rule {
             Rule::GeoPartitioned { subject, .. } => Some(subject),
             Rule::SingleWriter { .. } | Rule::MultiWriter { .. } => None,
@@ -147,8 +147,17 @@ impl Flow {
     }
 
     fn go_home(&mut self, ownership: Ownership, now: Timestamp) -> Step {
+        self.note_home(ownership);
         self.join_drill(Some(ownership.home()));
         self.go(Owner::of(ownership), Reason::Home, now)
+    }
+
+    /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
+    pub(super) fn note_home(&mut self, owned: Ownership) {
+        if self.intent.begun {
+            let name = self.view.topology().region(owned.home()).name.clone();
+            self.intent.session.session.home = Some((name, owned.epoch()));
+        }
     }
 
     /// What the directory is asked, unless a drill has it out of reach.

@@ -9,6 +9,7 @@ mod read;
 mod satisfies;
 mod send;
 mod step;
+mod whose;
 mod write;
 
 use std::{rc::Rc, time::Duration};

@@ -139,6 +139,11 @@ impl Flow {
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
         let region = reading.target.region;
         if let Outcome::Answered(answer) = &outcome
+            && let Some(named) = self.named_subject(answer)
+        {
+            return self.ask_as(named, now);
+        }
+        if let Outcome::Answered(answer) = &outcome
             && let Some(known) = self.falls_short(&reading, answer)
         {
             let later = self.later_owner(&reading, answer);
@@ -313,6 +318,7 @@ impl Flow {
 
     /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
     pub(super) fn learn_owner(&mut self, named: Ownership) {
+        self.note_home(named);
         match (&self.intent.subject, self.intent.dataset) {
             (Some(subject), _) => {
                 self.lessons.push(Lesson::Home(subject.clone(), named));

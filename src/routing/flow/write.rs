@@ -29,10 +29,12 @@ const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
     pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+        // It begins a second time only where an origin has said whose it is.
+        let reason = if self.attempts > 0 { Reason::SubjectNamed } else { reason };
         self.note_missed_owner(owner);
         if self.view.is_away(owner.region()) {
             self.trace.note(Reason::DrillUnreachable, owner.region());
-            return self.failed_write(Reason::DrillUnreachable, WriteOutcome::NotSent, None, now);
+            return self.failed_write(Reason::DrillUnreachable, self.nothing_done(), None, now);
         }
         let closed = match self.view.state(owner.region()) {
             RegionState::ReadOnly => Some(Reason::RegionReadOnly),
@@ -41,7 +43,7 @@ impl Flow {
         };
         if let Some(closed) = closed {
             self.trace.note(closed, owner.region());
-            return self.failed_write(closed, WriteOutcome::NotSent, None, now);
+            return self.failed_write(closed, self.nothing_done(), None, now);
         }
         let condition = self.view.condition(owner.region());
         if condition.full {
@@ -56,8 +58,14 @@ impl Flow {
     /// Ends a write that was not sent, since it would fail or do harm there.
     fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
         self.trace.note(problem.reason, region);
+        let outcome = self.nothing_done();
         let ending = self.ending(None, problem.reason, now);
-        Step::Finish(Box::new(ending.failed_write(&problem, WriteOutcome::NotSent, None)))
+        Step::Finish(Box::new(ending.failed_write(&problem, outcome, None)))
+    }
+
+    /// The word for a write that has certainly changed nothing.
+    fn nothing_done(&self) -> WriteOutcome {
+        if self.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
     }
 
     fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
@@ -102,12 +110,16 @@ impl Flow {
     fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
         let Writing { owner, reason } = writing;
         let region = owner.region();
+        if let Some(named) = self.named_subject(answer) {
+            return self.ask_as(named, now);
+        }
         // A 421 without a name is the application's own business.
         if answer.status != 421 || !answer.headers.has("homing-home") {
             return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
         }
         let named = Ownership::named(answer, self.view.topology(), self.residency());
-        if let Some(named) = named
+        // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
+        if let Some(named) = named.filter(|_| self.split_by().is_none() || self.intent.subject.is_some())
             && let Some(later) = owner.succeeded_by(named)
         {
             self.learn_owner(named);
@@ -126,10 +138,9 @@ impl Flow {
     /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
     pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
         self.trace.note(reason, None);
-        match (self.perhaps, self.attempts) {
-            (Some(owned), _) => self.unknown_write(owned, now),
-            (None, 0) => self.failed_write(reason, WriteOutcome::NotSent, None, now),
-            (None, _) => self.failed_write(reason, WriteOutcome::Refused, None, now),
+        match self.perhaps {
+            Some(owned) => self.unknown_write(owned, now),
+            None => self.failed_write(reason, self.nothing_done(), None, now),
         }
     }
 

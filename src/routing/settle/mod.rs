@@ -21,14 +21,14 @@ use super::{
     subject::SubjectId,
     text,
     time::{Timestamp, millis},
-    topology::RegionId,
+    topology::{Access, RegionId},
     trace::Trace,
     view::View,
 };
 pub use copy::Shown;
 pub use record::{CacheState, Pinned, Record, WriteOutcome};
 pub use refusal::{problem_fields, refusal};
-pub use session::SignIn;
+pub use session::{SignIn, begun};
 
 /// What is left to do.
 #[derive(Clone, Debug)]
@@ -199,9 +199,23 @@ impl Ending<'_> {
         edits
     }
 
-    /// A problem of the router's own.
+    /// Whether it is a read's.
+    pub(super) fn is_of_read(&self) -> bool {
+        self.intent.access == Access::Read
+    }
+
+    /// A problem of the router's own. Whom an origin has named meanwhile stays named.
     #[must_use]
     pub fn problem(self, problem: &Problem) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let mut settlement = self.plain_problem(problem);
+        if intent.begun {
+            settlement.carry(&intent.session.session, intent, view, now);
+        }
+        settlement
+    }
+
+    fn plain_problem(self, problem: &Problem) -> Settlement {
         let mut edits = self.signature();
         edits.push(Edit::Set("cache-status", self.forwarded()));
         edits.extend(problem_fields(problem));
@@ -216,10 +230,12 @@ impl Ending<'_> {
             (WriteOutcome::Unknown, Some(owned)) => session::pinned(intent, view, owned.home(), now),
             _ => None,
         };
-        let mut settlement = self.problem(problem);
+        let (session, pinned) = pinned.unzip();
+        let session = session.or_else(|| intent.begun.then(|| intent.session.session.clone()));
+        let mut settlement = self.plain_problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
-        if let Some((session, pinned)) = pinned {
-            settlement.record.pinned = Some(pinned);
+        settlement.record.pinned = pinned;
+        if let Some(session) = session {
             settlement.carry(&session, intent, view, now);
         }
         settlement

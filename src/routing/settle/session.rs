@@ -156,15 +156,16 @@ pub(super) fn change(
 ) -> (Change, Option<Pinned>) {
     let topology = view.topology();
     let mut session = intent.session.session.clone();
-    let mut changed = intent.carried || session.wants_renewal(now);
-    let named = named_subject(answer, topology);
+    let mut changed = intent.carried || intent.begun || session.wants_renewal(now);
+    // In a 421 it is whose the request is, which the flow has looked at.
+    let named = if answer.status == 421 { None } else { named_subject(answer, topology) };
     match &named {
         Some((_, None)) if session.subject.is_some() => {
             session = Session::default();
             changed = true;
         }
         Some((_, Some(subject))) if session.subject.as_ref() != Some(subject) => {
-            session = begun(&session, subject, topology, now);
+            session = signed_in(&session, subject, topology, now);
             changed = true;
         }
         _ => {}
@@ -186,9 +187,17 @@ pub(super) fn change(
     (change, pinned)
 }
 
+/// The session of whom an origin has named in the course of the request.
+#[must_use]
+pub fn begun(intent: &Intent, view: &View, subject: &SubjectId, now: Timestamp) -> Session {
+    let session = signed_in(&intent.session.session, subject, view.topology(), now);
+    // It is issued whatever becomes of the request, and so remembers what its answer shows.
+    Session { expires: now.after(LIFETIME), ..session }
+}
+
 /// The session of who signs in. What the client wrote before it was anybody is its own, but for the parts of split datasets
 /// that belong to nobody in particular; what somebody else wrote is not.
-fn begun(before: &Session, subject: &SubjectId, topology: &Topology, now: Timestamp) -> Session {
+fn signed_in(before: &Session, subject: &SubjectId, topology: &Topology, now: Timestamp) -> Session {
     let mut session = Session { subject: Some(subject.clone()), ..Session::default() };
     let is_split = |pin: &Pin| {
         let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
