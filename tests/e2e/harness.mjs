@@ -231,8 +231,9 @@ export function seal(secret, { subject = "-", home = "-", epoch = 0, issued = Da
 
 let clients = 0;
 
-/** An address of its own for each client, as the platform says it: each is another visitor. */
-const address = () => `198.18.${(++clients >> 8) & 255}.${clients & 255}`;
+/** An address of its own for each client, as the platform says it: each is another visitor, and all are of this machine, or nobody
+ *  would let them choose a region or ask the API in development. */
+const address = () => `127.18.${(++clients >> 8) & 255}.${clients & 255}`;
 
 /** A client with a cookie jar, an address and a place; every request is a fresh look at raw status, headers and body. */
 export class Client {
