@@ -144,15 +144,20 @@ impl Session {
         subject.filter(|subject| self.subject.as_ref() != Some(subject))
     }
 
-    /// Adds a pin, in place of an older one of the same sort on the same data, and no shorter than that; those that say nothing any
-    /// more go, and if there are too many the oldest, ended windows before all else.
+    /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
+    /// that say nothing any more go, and if there are too many the oldest, ended windows before all else.
     pub fn add_pin(&mut self, mut pin: Pin, now: Timestamp) {
         pin.subject = self.another(pin.subject.as_ref()).cloned();
         self.pins.retain(|held| {
             let same = held.dataset == pin.dataset && held.subject == pin.subject;
             let replaced = same && held.claim.is_like(&pin.claim);
-            if let (true, Claim::Until(was), Claim::Until(until)) = (replaced, held.claim, &mut pin.claim) {
-                *until = was.max(*until);
+            if let (true, Claim::Until(was), Claim::Until(until)) = (replaced, held.claim, pin.claim) {
+                pin.claim = Claim::Until(was.max(until));
+                // One that a redirect brings along may be older than what is known here.
+                if held.since > pin.since {
+                    pin.since = held.since;
+                    pin.region.clone_from(&held.region);
+                }
             }
             !replaced && !held.claim.is_forgotten(now)
         });
@@ -219,6 +224,8 @@ mod tests {
         assert!(session.window("cart", None, Timestamp(40)).is_none());
         session.add_pin(pin("cart", 21, 30), Timestamp(21));
         assert_eq!(session.pins.last(), Some(&pin("cart", 21, 40)), "a shorter window ends no longer one");
+        session.add_pin(pin("cart", 19, 45), Timestamp(22));
+        assert_eq!(session.pins.last(), Some(&pin("cart", 21, 45)), "a copy of before the later write does not count again");
         let later = Timestamp(50).after(REMEMBERED);
         session.add_pin(pin("likes", later.0, later.0 + 10), later);
         assert_eq!(session.pins, [pin("likes", later.0, later.0 + 10)]);
