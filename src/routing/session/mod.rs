@@ -225,7 +225,11 @@ mod tests {
         session.add_pin(pin("cart", 21, 30), Timestamp(21));
         assert_eq!(session.pins.last(), Some(&pin("cart", 21, 40)), "a shorter window ends no longer one");
         session.add_pin(pin("cart", 19, 45), Timestamp(22));
-        assert_eq!(session.pins.last(), Some(&pin("cart", 21, 45)), "a copy of before the later write does not count again");
+        assert_eq!(
+            session.pins.last(),
+            Some(&pin("cart", 21, 45)),
+            "a copy of before the later write does not count again"
+        );
         let later = Timestamp(50).after(REMEMBERED);
         session.add_pin(pin("likes", later.0, later.0 + 10), later);
         assert_eq!(session.pins, [pin("likes", later.0, later.0 + 10)]);
