@@ -13,7 +13,7 @@ CARGO_QUIET := cargo --quiet --locked
 .PHONY: help setup worker build dev test audit e2e test-postgres chaos simulate model lint bench bench-failure conformance clean
 
 help:            ## this list
-	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup:           ## install what is missing
 	@scripts/setup.sh

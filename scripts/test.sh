@@ -23,6 +23,14 @@ clippy_wasm() {
   done
 }
 
+# Both modules stay fresh beside each other, and beside the build with the panic.
+built_once() {
+  modules() { stat -c '%n %Y' target/wasm/*/*/wasm32-unknown-unknown/release/homing.wasm build/*.wasm build/test/homing_bg.wasm; }
+  local before; before=$(modules)
+  scripts/build.sh && scripts/build.sh test || return 1
+  [ "$(modules)" = "$before" ] || { echo "with nothing changed the Wasm was built again"; return 1; }
+}
+
 step "format" cargo fmt --all --check
 step "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 step "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
@@ -32,6 +40,7 @@ step "homing check" cargo run --quiet --locked --bin homing -- check wrangler.to
 step "cargo test" cargo test --quiet --locked --workspace
 step "build" scripts/build.sh
 step "build with a planted panic" scripts/build.sh test
+step "nothing changed, nothing built" built_once
 step "demo regions" cargo build --quiet --locked -p demo-region
 step "end to end, in miniflare" scripts/test-e2e.sh miniflare
 step "end to end, in plain workerd" scripts/test-e2e.sh workerd

@@ -59,10 +59,12 @@ export class Region {
     Object.assign(this, { name, port, data, args, url: `http://127.0.0.1:${port}`, controlUrl: `http://127.0.0.1:${port + 1000}` });
   }
 
-  async start(stdio = "ignore") {
+  async start(stdio = ["ignore", "ignore", "pipe"]) {
     this.child = spawn(binary, ["--name", this.name, "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...this.args], { stdio });
     this.exited = new Promise((resolve) => this.child.once("exit", resolve).once("error", resolve));
     let gone = false;
+    let said = "";
+    this.child.stderr?.on("data", (data) => (said = (said + data).slice(-2000)));
     this.exited.then(() => (gone = true));
     await waitUntil(async () => {
       if (gone) return true;
@@ -71,7 +73,7 @@ export class Region {
       if (region !== this.name) throw new Error(`another region answers on port ${this.port}: ${region}`);
       return true;
     }, `region ${this.name} answers`);
-    if (gone) throw new Error(`region ${this.name} ended at once; is port ${this.port} or ${this.port + 1000} taken?`);
+    if (gone) throw new Error(`region ${this.name} ended at once, on port ${this.port} with ${this.port + 1000}. It said:\n${said}`);
     return this;
   }
 

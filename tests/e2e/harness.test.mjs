@@ -37,10 +37,13 @@ test("no two regions get a port or a control address that another one has, in th
   assert.ok(all.every((port) => port > 20_000 && port < 32_000));
 });
 
-for (const [planted, reason] of [["region", /region eu ended at once/], ["router", /never-built/]]) {
+for (const [planted, reason] of [["region", /region eu ended at once.*\n.*--unheard-of/], ["router", /never-built/]]) {
   test(`a set-up that fails ends the run, with its reason and nothing left behind: ${planted}`, async () => {
     const { status, said } = await node(["--test", "--test-reporter=spec", join(folder, "planted/set-up.mjs")], { PLANTED: planted });
     assert.equal(status, 1, said);
     assert.match(said, reason);
+    const started = [...said.matchAll(/started (http:\S+)/g)].map(([, url]) => url);
+    assert.equal(started.length, 4);
+    for (const url of started) await assert.rejects(fetch(url), `${url} still runs`);
   });
 }

@@ -6,7 +6,8 @@ import { startOrigin, startRegions, startRouter, stopAll, topology } from "../ha
 before(async () => {
   await startOrigin((request, response) => response.end());
   const regions = await startRegions();
-  await startRouter({ vars: topology(regions) });
+  const { url } = await startRouter({ vars: topology(regions) });
+  for (const one of [url.origin, ...Object.values(regions).map((region) => region.url)]) console.log(`started ${one}`);
   if (process.env.PLANTED === "region") await startRegions({ args: (name) => (name === "eu" ? ["--unheard-of"] : []) });
   else await startRouter({ vars: topology(regions), build: "build/never-built" });
 });
