@@ -13,12 +13,12 @@ use super::{
     session::COOKIE,
 };
 
-/// A request's cookies.
-#[derive(Clone, Copy, Debug)]
-pub struct Cookies<'h, 'a> {
-    headers: &'h Headers<'a>,
-    /// Whether `, ` before `name=` is where two lines were joined.
-    joined: bool,
+/// A request's cookies, read once.
+#[derive(Clone, Debug)]
+pub struct Cookies<'a> {
+    pairs: Vec<Pair<'a>>,
+    /// Whether they came as the one string that they are; if there are none, that is so too.
+    as_one: bool,
 }
 
 /// The cookies of one name.
@@ -32,44 +32,52 @@ pub enum Named<'a> {
     Several,
 }
 
+#[derive(Clone, Copy, Debug)]
 struct Pair<'a> {
     text: &'a str,
     name: &'a str,
     value: &'a str,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let text = trim(text);
+        let (name, value) = text.split_once('=').unwrap_or(("", text));
+        (!text.is_empty()).then(|| Self { text, name: trim(name), value: trim(value) })
+    }
+
     fn is_ours(&self) -> bool {
         self.name == COOKIE
     }
 }
 
-impl<'h, 'a> Cookies<'h, 'a> {
+impl<'a> Cookies<'a> {
     /// The cookies of a request with these fields.
     #[must_use]
-    pub fn of(headers: &'h Headers<'a>) -> Self {
+    pub fn of(headers: &Headers<'a>) -> Self {
         // Browsers send this with every request to a place that a `Secure` cookie may go to, and no page can leave it out
         // (Fetch Metadata Request Headers, W3C; Safari since 16.4).
-        Self { headers, joined: !headers.has("sec-fetch-site") }
-    }
-
-    fn pairs(self) -> impl Iterator<Item = Pair<'a>> {
-        let Self { headers, joined } = self;
-        let crumbs = headers.all("cookie").flat_map(|line| line.split(';'));
-        crumbs.flat_map(move |crumb| lines(crumb, joined)).map(trim).filter(|text| !text.is_empty()).map(|text| {
-            let (name, value) = text.split_once('=').unwrap_or(("", text));
-            Pair { text, name: trim(name), value: trim(value) }
-        })
+        let joined = !headers.has("sec-fetch-site");
+        let (mut pairs, mut strings) = (Vec::new(), 0);
+        for line in headers.all("cookie") {
+            strings += 1;
+            for crumb in line.split(';') {
+                let mut parts = lines(crumb, joined);
+                pairs.extend(parts.next().and_then(Pair::of));
+                pairs.extend(parts.inspect(|_| strings += 1).filter_map(Pair::of));
+            }
+        }
+        Self { pairs, as_one: strings <= 1 }
     }
 
     /// The values of all cookies of that name, in the order in which they came.
-    pub fn all(self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.pairs().filter(move |pair| pair.name == name).map(|pair| pair.value)
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |pair| pair.name == name).map(|pair| pair.value)
     }
 
     /// What cookies of that name say.
     #[must_use]
-    pub fn named(self, name: &str) -> Named<'a> {
+    pub fn named(&self, name: &str) -> Named<'a> {
         let mut values = self.all(name);
         let Some(first) = values.next() else { return Named::None };
         if values.all(|value| value == first) { Named::One(first) } else { Named::Several }
@@ -77,16 +85,16 @@ impl<'h, 'a> Cookies<'h, 'a> {
 
     /// Whether any is the application's.
     #[must_use]
-    pub fn has_any(self) -> bool {
-        self.pairs().any(|pair| !pair.is_ours())
+    pub fn has_any(&self) -> bool {
+        !self.pairs.iter().all(Pair::is_ours)
     }
 
     /// The application's cookies as one string: what the origin gets, and so all that an answer can depend on. Empty if there
     /// are none.
     #[must_use]
-    pub fn of_application(self) -> String {
+    pub fn of_application(&self) -> String {
         let mut string = String::new();
-        for pair in self.pairs().filter(|pair| !pair.is_ours()) {
+        for pair in self.pairs.iter().filter(|pair| !pair.is_ours()) {
             if !string.is_empty() {
                 string.push_str("; ");
             }
@@ -98,16 +106,8 @@ impl<'h, 'a> Cookies<'h, 'a> {
     /// What must change of `Cookie` on the way to the origin: every session goes, for that is between the client and the edge,
     /// and several lines become one. Nothing else changes.
     #[must_use]
-    pub fn edit(self) -> Option<Edit> {
-        let lines = self.headers.all("cookie").count();
-        let crumbs =
-            self.headers.all("cookie").flat_map(|line| line.split(';')).filter(|crumb| !trim(crumb).is_empty());
-        let (mut count, mut ours) = (0, false);
-        for pair in self.pairs() {
-            count += 1;
-            ours |= pair.is_ours();
-        }
-        if lines == 0 || (lines == 1 && !ours && count == crumbs.count()) {
+    pub fn edit(&self) -> Option<Edit> {
+        if self.as_one && !self.pairs.iter().any(Pair::is_ours) {
             return None;
         }
         let others = self.of_application();

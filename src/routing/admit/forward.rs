@@ -17,6 +17,7 @@ pub(super) fn edits(
     url: &Url<'_>,
     upgrade: bool,
     cache: &CacheUse,
+    cookies: &Cookies<'_>,
     through: &LetThrough<'_>,
 ) -> Edits {
     let headers = &facts.headers;
@@ -24,7 +25,7 @@ pub(super) fn edits(
     if upgrade {
         edits.push(Edit::Set("upgrade", "websocket".to_owned()));
     }
-    edits.extend(Cookies::of(headers).edit());
+    edits.extend(cookies.edit());
     edits.push(Edit::Set("cdn-loop", appended(headers, "cdn-loop", ROUTER)));
     // RFC 9110 section 7.6.3; what the platform speaks with the client is not told, and 1.1 is the least that it can be.
     edits.push(Edit::Set("via", appended(headers, "via", "1.1 homing")));

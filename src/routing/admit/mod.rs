@@ -46,14 +46,15 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let dataset = route.and_then(|route| route.dataset);
     let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
     let access = access(facts.method, upgrade, route);
-    let (mut session, carrier) = open_session(facts, settings);
+    let cookies = Cookies::of(&facts.headers);
+    let (mut session, carrier) = open_session(facts, &cookies, settings);
     let arrived = url.query.and_then(|query| session::arrived(query, &settings.session_keys, facts.now));
     let carried = arrived.as_ref().is_some_and(|(_, carried)| session.join(carried, facts.now));
-    let claim = Claim { facts, url: &url, path: &path, session: &session };
+    let claim = Claim { facts, cookies: &cookies, url: &url, path: &path, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
     let near = near_order(facts, settings);
     let promise = promise(route, dataset, access, topology);
-    let cache = cache_use(facts, route, dataset, access, upgrade, subject.is_some(), topology);
+    let cache = cache_use((facts, &cookies), route, dataset, access, upgrade, subject.is_some(), topology);
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
     let repeatable = route.is_some_and(|route| route.idempotent) && facts.headers.has("idempotency-key");
@@ -62,7 +63,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
-    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache, &through));
+    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache, &cookies, &through));
     let path_length = path.len();
     let mut target = path;
     let query = arrived.as_ref().map_or(url.query, |(query, _)| Some(query.as_str()).filter(|query| !query.is_empty()));
@@ -148,11 +149,11 @@ pub fn access_of(method: &str) -> Access {
 /// The most cookies of the session's name that are looked at.
 const MOST_SESSIONS: usize = 4;
 
-fn open_session(facts: &Facts<'_>, settings: &Settings) -> (Opened, Carrier) {
+fn open_session(facts: &Facts<'_>, cookies: &Cookies<'_>, settings: &Settings) -> (Opened, Carrier) {
     let open = |text| session::open(text, &settings.session_keys, facts.now);
     match facts.headers.get("homing-session") {
         Some(text) => (open(text), Carrier::Header),
-        None => (the_one(Cookies::of(&facts.headers).all(session::COOKIE).map(open)), Carrier::Cookie),
+        None => (the_one(cookies.all(session::COOKIE).map(open)), Carrier::Cookie),
     }
 }
 
@@ -173,6 +174,7 @@ fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
 /// Where a request may say whose it is.
 struct Claim<'a> {
     facts: &'a Facts<'a>,
+    cookies: &'a Cookies<'a>,
     url: &'a Url<'a>,
     path: &'a str,
     session: &'a Opened,
@@ -191,7 +193,7 @@ impl Claim<'_> {
         let name = match topology.identity().source(kind)? {
             IdentitySource::ResponseHeader(_) => return self.session.session.subject.clone(),
             IdentitySource::Header(name) => self.facts.headers.get(name),
-            IdentitySource::Cookie(name) => match Cookies::of(&self.facts.headers).named(name) {
+            IdentitySource::Cookie(name) => match self.cookies.named(name) {
                 Named::One(subject) => Some(subject),
                 Named::None | Named::Several => None,
             },
@@ -242,7 +244,7 @@ fn replay(content: Content, could_be_needed: bool) -> Replay {
 }
 
 fn cache_use(
-    facts: &Facts<'_>,
+    (facts, cookies): (&Facts<'_>, &Cookies<'_>),
     route: Option<&Route>,
     dataset: Option<DatasetId>,
     access: Access,
@@ -261,7 +263,7 @@ fn cache_use(
     let wants = wants(headers);
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
     let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
-    let lookup = |method| lookup(headers, method, wants.clone(), personal);
+    let lookup = |method| lookup((headers, cookies), method, wants.clone(), personal);
     // The session tells the router where data is; who may see it is told by the application's own credentials, and nothing else here.
     let anybody = |lookup: &Lookup| personal && !lookup.cookies && !lookup.authorized;
     let found = match (facts.method, access) {
@@ -287,14 +289,19 @@ fn wants(headers: &Headers<'_>) -> Directives {
     wants
 }
 
-fn lookup(headers: &Headers<'_>, method: Method, wants: Directives, personal: bool) -> Lookup {
+fn lookup(
+    (headers, cookies): (&Headers<'_>, &Cookies<'_>),
+    method: Method,
+    wants: Directives,
+    personal: bool,
+) -> Lookup {
     let own = |name: &str| headers.get(name).map(str::to_owned);
     Lookup {
         method,
         coding: Coding::accepted(headers),
         wants,
         authorized: headers.has("authorization"),
-        cookies: Cookies::of(headers).has_any(),
+        cookies: cookies.has_any(),
         conditions: Conditions {
             if_none_match: own("if-none-match"),
             if_modified_since: own("if-modified-since"),
@@ -302,6 +309,6 @@ fn lookup(headers: &Headers<'_>, method: Method, wants: Directives, personal: bo
             if_range: own("if-range"),
         },
         personal,
-        fields: Fields::of(headers),
+        fields: Fields::of(headers, cookies),
     }
 }

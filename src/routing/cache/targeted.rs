@@ -20,10 +20,10 @@ pub fn targeted(combined: &str) -> Option<Directives> {
     Parser::new(combined).parse_dictionary_with_visitor(&mut members).ok()?;
     // Of a repeated key the last counts (RFC 9651 section 4.2.2), so they are taken in only now.
     let mut read = Directives::default();
-    for (name, value) in &members.0 {
+    for (name, value) in &members.known {
         take(&mut read, name, value);
     }
-    (!members.0.is_empty()).then_some(read)
+    members.any.then_some(read)
 }
 
 /// A member's value, as far as a directive can use it.
@@ -40,7 +40,27 @@ enum Value {
 }
 
 #[derive(Default)]
-struct Members<'de>(Vec<(&'de str, Value)>);
+struct Members<'de> {
+    /// Those that a directive has a name for, so that they are few, however long the field is.
+    known: Vec<(&'de str, Value)>,
+    any: bool,
+}
+
+/// The directives that [`take`] takes.
+const KNOWN: [&str; 12] = [
+    "max-age",
+    "must-revalidate",
+    "must-understand",
+    "no-cache",
+    "no-store",
+    "only-if-cached",
+    "private",
+    "proxy-revalidate",
+    "public",
+    "s-maxage",
+    "stale-if-error",
+    "stale-while-revalidate",
+];
 
 fn take(read: &mut Directives, name: &str, value: &Value) {
     let span = match name {
@@ -68,9 +88,13 @@ impl<'de> DictionaryVisitor<'de> for Members<'de> {
     type Error = Infallible;
 
     fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
-        self.0.retain(|(name, _)| *name != key.as_str());
-        self.0.push((key.as_str(), Value::Other));
-        Ok(Member(self.0.last_mut().map(|(_, value)| value)))
+        self.any = true;
+        if !KNOWN.contains(&key.as_str()) {
+            return Ok(Member(None));
+        }
+        self.known.retain(|(name, _)| *name != key.as_str());
+        self.known.push((key.as_str(), Value::Other));
+        Ok(Member(self.known.last_mut().map(|(_, value)| value)))
     }
 }
 
@@ -124,5 +148,14 @@ mod tests {
         for odd in ["max-age=1.5", "max-age", "max-age=abc", "max-age=(1 2)", "max-age=-5"] {
             assert_eq!(targeted(odd).unwrap().max_age, Some(Duration::ZERO), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_field_of_ten_thousand_members_holds_no_more_than_the_directives() {
+        let field = (0..10_000).map(|n| format!("x{n}, max-age={n}")).collect::<Vec<_>>().join(", ");
+        let mut members = Members::default();
+        Parser::new(&field).parse_dictionary_with_visitor(&mut members).unwrap();
+        assert_eq!(members.known, [("max-age", Value::Seconds(9_999))]);
+        assert_eq!(targeted("x"), Some(Directives::default()), "it is there, though it says nothing that is known");
     }
 }

@@ -34,7 +34,7 @@ pub struct Fields {
 impl Fields {
     /// The fields of a request. Of its cookies those that the origin gets.
     #[must_use]
-    pub fn of(headers: &Headers<'_>) -> Self {
+    pub fn of(headers: &Headers<'_>, cookies: &Cookies<'_>) -> Self {
         let mut text = String::with_capacity(headers.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
         let mut add = |name: &str, value: &str| {
             for part in [name, value] {
@@ -43,7 +43,7 @@ impl Fields {
             }
         };
         headers.0.iter().filter(|(name, _)| *name != "cookie").for_each(|(name, value)| add(name, value));
-        let cookies = Cookies::of(headers).of_application();
+        let cookies = cookies.of_application();
         if !cookies.is_empty() {
             add("cookie", &cookies);
         }
@@ -77,12 +77,14 @@ impl Fields {
     }
 }
 
-/// The names of a response's selecting fields, sorted. None: nothing that a request says can select it again (`*`), or there
-/// are more than anybody needs, and each look at the copy would cost as much.
+/// The names of a response's selecting fields, sorted. None: nothing that a request says can select it again (`*`, or no name), or
+/// there are more than anybody needs, and each look at the copy would cost as much.
 #[must_use]
 pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
     let mut names: Vec<_> = headers.list("vary").take(MOST_MEMBERS + 1).map(str::to_ascii_lowercase).collect();
-    if names.len() > MOST_MEMBERS || names.iter().any(|name| name == "*") {
+    // Whatever else stands in a name would be taken for a border of the entry's text.
+    let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if names.len() > MOST_MEMBERS || !names.iter().all(plain) {
         return None;
     }
     names.sort_unstable();
@@ -258,7 +260,8 @@ mod tests {
     use super::*;
 
     fn fields(of: &[(&str, &str)]) -> Fields {
-        Fields::of(&Headers(of.to_vec()))
+        let headers = Headers(of.to_vec());
+        Fields::of(&headers, &Cookies::of(&headers))
     }
 
     fn names(vary: &[&str]) -> Option<Vec<String>> {
@@ -287,6 +290,9 @@ mod tests {
     #[test]
     fn a_star_selects_nothing_wherever_it_stands() {
         for lines in [&["*"][..], &["*, *"], &["", "*"], &["Foo, *"], &["*", "Foo"]] {
+            assert_eq!(names(lines), None, "{lines:?}");
+        }
+        for lines in [&["a|b"][..], &["a, x^y"], &["a&b"], &["a=b"], &["é"]] {
             assert_eq!(names(lines), None, "{lines:?}");
         }
         assert_eq!(names(&["Foo, bar", "FOO"]), Some(vec!["bar".to_owned(), "foo".to_owned()]));
