@@ -51,6 +51,9 @@ simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simula
 model:           ## STATES states of each scope of the ownership protocol, tried in every order
 	@STATES=$(STATES) cargo test --locked --test protocol -- --nocapture --test-threads 1
 
+fuzz: setup      ## SECONDS of fuzzing for each target that reads what others hand in; TARGET=flow for one
+	@scripts/fuzz.sh $(SECONDS) $(TARGET)
+
 bench: build     ## the router against hand-written JavaScript, in plain workerd
 	@$(NODE) benches/run.mjs
 

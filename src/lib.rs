@@ -9,12 +9,11 @@
 //!    says and reports back; so do the simulator and `homing explain`.
 //! 5. [`routing::Settlement`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
 //!
-//! `routing` is pure: no async, no clock, no randomness, no platform types. `edge` (Wasm only) converts and drives.
+//! `routing` is pure: no async, no clock, no randomness, no platform types. `edge` (Wasm, but for its text format) converts and drives.
 //! `cli` (native only) is the `homing` command over the same core.
 
 pub mod routing;
 
-#[cfg(target_arch = "wasm32")]
 pub mod edge;
 
 #[cfg(not(target_arch = "wasm32"))]

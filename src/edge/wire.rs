@@ -28,7 +28,7 @@ use crate::routing::{
 };
 
 /// Reads facts.
-pub(super) fn facts(text: &str, now: Timestamp, entropy: u64, node: u32) -> Option<Facts<'_>> {
+pub fn facts(text: &str, now: Timestamp, entropy: u64, node: u32) -> Option<Facts<'_>> {
     let mut lines = text.split('\n');
     let method = lines.next()?;
     let url = lines.next()?;
@@ -63,7 +63,7 @@ fn fields<'a>(mut lines: impl Iterator<Item = &'a str>) -> Headers<'a> {
 }
 
 /// Reads an event.
-pub(super) fn event(text: &str) -> Option<Event<'_>> {
+pub fn event(text: &str) -> Option<Event<'_>> {
     let (kind, rest) = text.split_once('\n').unwrap_or((text, ""));
     Some(match kind {
         "C" => Event::Cache(probed(rest)),
@@ -95,7 +95,7 @@ fn answer(text: &str) -> Option<Answer<'_>> {
 }
 
 /// Writes a step that is not the last.
-pub(super) fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
+pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = String::with_capacity(1024);
     match step {
@@ -139,20 +139,20 @@ pub(super) fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String 
 }
 
 /// Writes an answer after which the flow goes on.
-pub(super) fn answered(id: u32, key: &CacheKey, settlement: &Settlement, said: &Said) -> String {
+pub fn answered(id: u32, key: &CacheKey, settlement: &Settlement, said: &Said) -> String {
     format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, said))
 }
 
 /// What the isolate adds to a settlement.
-pub(super) struct Said {
+pub struct Said {
     /// Lines for the log.
-    pub(super) log: Vec<String>,
+    pub log: Vec<String>,
     /// Whether the view is to be read anew.
-    pub(super) view_is_old: bool,
+    pub view_is_old: bool,
 }
 
 /// Writes the last step.
-pub(super) fn finish(settlement: &Settlement, said: &Said) -> String {
+pub fn finish(settlement: &Settlement, said: &Said) -> String {
     let mut text = String::with_capacity(1024);
     text.push_str("F\n");
     text::number(&mut text, settlement.status.into());
@@ -207,7 +207,7 @@ pub(super) fn finish(settlement: &Settlement, said: &Said) -> String {
 }
 
 /// Writes the refusal of a request that never became a flow.
-pub(super) fn refusal(problem: &Problem, access: Access, log: Option<&str>) -> String {
+pub fn refusal(problem: &Problem, access: Access, log: Option<&str>) -> String {
     let (status, changes, body) = refusal_parts(problem, access);
     let mut text = format!("F\n{status}\nt\n");
     edits(&mut text, changes.iter());

@@ -1,0 +1,108 @@
+//! The text of a cache entry: read as it was written, and harmless whatever lies in the cache.
+
+use std::time::Duration;
+
+use arbitrary::{Result, Unstructured};
+use homing::routing::{
+    Timestamp,
+    cache::{
+        Variant,
+        entry::{KEPT, Kept, MOST_VARIANTS, read, write},
+        freshness::Reuse,
+        select,
+    },
+    intent::Lookup,
+    ownership::Epoch,
+    position::Shows,
+};
+
+use crate::made::{NOW, text};
+
+/// Pieces of an entry's text.
+const PIECES: [&str; 16] = [
+    "1^",
+    "^",
+    "|",
+    "%",
+    "%7C",
+    "%7",
+    "200",
+    "0",
+    "1000",
+    "18446744073709551616",
+    "a",
+    "n",
+    "v",
+    "us",
+    "us:1:2a:-",
+    "é",
+];
+
+/// How entries are written.
+pub type Write = fn(&Variant<'_>, &[Variant<'_>], &[usize]) -> (String, Vec<usize>);
+
+/// The target.
+pub fn whatever(bytes: &[u8]) {
+    let _ = holds(bytes, write);
+}
+
+/// The law, of whatever writes entries.
+///
+/// # Errors
+/// If the bytes do not suffice.
+pub fn holds(bytes: &[u8], write: Write) -> Result<()> {
+    let u = &mut Unstructured::new(bytes);
+    let first = variant(u)?;
+    let mut held = Vec::new();
+    for _ in 0..u.int_in_range(0..=9)? {
+        held.push(variant(u)?);
+    }
+    let on: Vec<usize> = (0..held.len()).chain([99]).collect();
+    let (written, kept) = write(&first, &held, &on);
+    assert!(!written.contains(char::is_control) && written.is_ascii(), "no field can hold {written:?}");
+    let back = read(&written).unwrap_or_else(|| panic!("not read back: {written}"));
+    assert!(back.len() <= MOST_VARIANTS && back.len() == kept.len() + 1);
+    assert_eq!(back[0], first, "{written}");
+    for (back, at) in back[1..].iter().zip(&kept) {
+        assert_eq!(*back, held[*at], "{written}");
+    }
+    // What somebody else put there, or half of it.
+    let mut broken = text(u, &PIECES, 40)?;
+    broken.push_str(written.get(u.int_in_range(0..=written.len())?..).unwrap_or(""));
+    for variants in [read(&broken), read(&u.arbitrary::<String>()?)].into_iter().flatten() {
+        for variant in &variants {
+            let _ = (variant.current_age(NOW), select::judge(variant, &Lookup::default().wants, NOW));
+            let _ = select::survives(variant, &Lookup::default().wants, NOW);
+        }
+        let _ = select::select(&variants, &Lookup::default());
+    }
+    Ok(())
+}
+
+fn variant(u: &mut Unstructured<'_>) -> Result<Variant<'static>> {
+    let span = |u: &mut Unstructured<'_>| u.arbitrary::<u32>().map(|millis| Duration::from_millis(millis.into()));
+    let mut kept = Kept::default();
+    for place in kept.0.iter_mut().take(KEPT.len()) {
+        let value = if u.ratio(1, 3)? {
+            text(u, &["a", "|", "^", "%", "%41", "\"", "é", "\u{1}", "max-age=1"], 5)?
+        } else {
+            String::new()
+        };
+        *place = (!value.is_empty()).then(|| value.into());
+    }
+    Ok(Variant {
+        selecting: (*u.choose(&["", "accept-language=de:1000,", "cookie=#AAA&x-a", "x-a=%7C"])?).into(),
+        status: u.arbitrary()?,
+        made: Timestamp(u.arbitrary()?),
+        came: Timestamp(u.arbitrary()?),
+        age: span(u)?,
+        fresh: span(u)?,
+        while_revalidate: span(u)?,
+        if_error: if u.arbitrary()? { Some(span(u)?) } else { None },
+        reuse: *u.choose(&[Reuse::Allowed, Reuse::ByWord, Reuse::Never, Reuse::Validated])?,
+        region: (*u.choose(&["us", "eu", "gone"])?).into(),
+        epoch: Epoch(u.arbitrary()?),
+        shows: if u.arbitrary()? { Shows::read("us:7:9:-") } else { None },
+        kept,
+    })
+}

@@ -1,0 +1,4 @@
+//! See [`fuzz::entry`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::entry::whatever(bytes));
