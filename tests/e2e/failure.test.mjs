@@ -4,6 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { Client, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
+let healed = 0;
 before(async () => {
   regions = await startRegions();
   // Short deadlines, so that a black hole is found out soon.
@@ -18,8 +19,8 @@ beforeEach(async () => {
   // An answer in between, so that the failures of several tests do not add up; each route has failures of its own.
   for (const near of Object.keys(regions)) {
     const client = () => new Client(router.url, near);
-    for (const path of ["/echo", "/api/likes/healed", "/api/catalog/healed"]) {
-      await waitUntil(async () => (await client().get(path)).json?.region === near, `${near} answers ${path} again`, 40_000);
+    for (const path of ["/echo?", "/api/likes/healed", "/api/catalog/healed"]) {
+      await waitUntil(async () => (await client().get(`${path}${healed++}`)).json?.region === near, `${near} answers ${path} again`, 40_000);
     }
     await waitUntil(async () => (await client().put("/api/likes/healed", { liked: true })).headers["homing-region"] === near, `${near} takes writes again`, 40_000);
   }
