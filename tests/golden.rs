@@ -11,7 +11,7 @@ use homing::routing::{
     Settlement, Timestamp,
     authority::{self, Published, RegionState},
     cache::{Variant, entry::KEPT, freshness::Reuse},
-    drill::{Drilled, Kind, Need},
+    drill::{Drilled, Kind, Need, Visitor},
     facts::Content,
     headers::Edit,
     health::{Asking, Heard, Sending},
@@ -129,6 +129,11 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         }
         "reached" => {
             world.memory.learn(Lesson::Reached(copy_of(&words), mark(words[3])), Timestamp(NOW.0 - ago(&words)))
+        }
+        // So many subjects, just now, by the visitor at 192.0.2.1.
+        "named" => {
+            let lesson = Lesson::NamedSubject(Visitor::at("192.0.2.1"));
+            (0..value.parse().unwrap()).for_each(|_: u8| world.memory.learn(lesson.clone(), NOW));
         }
         "remembers" => world.memory.learn(Lesson::Home(subject(words[0]), owned(words[1])), NOW),
         "moved" => {
@@ -340,7 +345,7 @@ fn tell(story: &Story) -> String {
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
     let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.reason);
-    if let Some(Drilled { ending, needed }) = end.record.drilled {
+    if let Some(Drilled { ending, needed, .. }) = end.record.drilled {
         let needed = needed.map_or(String::new(), |(region, need)| {
             let what = if need == Need::Home { "home" } else { "copy" };
             format!(", needed {} as {what}", topology.region(region).name)
@@ -366,6 +371,9 @@ fn tell(story: &Story) -> String {
     }
     for publish in &end.publish {
         let _ = writeln!(out, "    publishes {}", publish.value);
+    }
+    if let Some((kind, home)) = &end.confirm {
+        let _ = writeln!(out, "    confirms the {}'s home {}", kind.token(), home.value);
     }
     for lesson in &end.lessons {
         if let Lesson::Moved(dataset, owned) = lesson {

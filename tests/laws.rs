@@ -8,12 +8,13 @@ mod worlds;
 use std::{rc::Rc, time::Duration};
 
 use homing::routing::{
-    Settings,
+    Memory, Settings,
     cache::Variant,
     drill::Visitor,
     facts::{Content, Replay},
     headers::Edit,
     health::{Asking, By, Condition, Gate, Health, Heard, Sending},
+    memory::Lesson,
     ownership::Epoch,
     reason::Reason,
     session::{self, Session},
@@ -376,6 +377,36 @@ proptest! {
             }
             let unknown = health.conditions(&topology(), Asking::default(), now);
             prop_assert_eq!(unknown, Vec::<Condition>::new());
+        }
+    }
+
+    /// Whatever a client names and whatever its region says: nothing of it stays before the region has said yes to a write.
+    #[test]
+    fn what_only_a_client_has_named_is_kept_nowhere_before_its_region_says_yes(world in a_world(), write in any::<bool>()) {
+        let tentative = r#"{"home":"eu","epoch":1,"new":true,"tentative":true}"#;
+        let world = World {
+            path: "/t/made-up/notes".to_owned(),
+            method: if write { "POST" } else { "GET" }.to_owned(),
+            store: Some(None),
+            directory: Some(Some(tentative.to_owned())),
+            content: Content::Empty,
+            memory: Memory::default(),
+            ..world
+        };
+        let story = play(&world, &settings());
+        let end = story.end();
+        let said_yes = end.record.region == Some(region("eu"))
+            && (end.record.wrote == Some(true) || (write && end.record.status < 400 && end.record.wrote != Some(false)));
+        prop_assert!(end.confirm.is_none() || said_yes, "{:?}", end.confirm);
+        for publish in &end.publish {
+            prop_assert!(!publish.value.contains(r#""epoch":1,"#), "{}", publish.value);
+        }
+        for lesson in &end.lessons {
+            if let Lesson::Home(_, home) = lesson {
+                // Who was not told of any home may name one on its own account.
+                let own_word = home.epoch() > Epoch::FIRST || story.asked_directory == 0;
+                prop_assert!(home.is_tentative() || own_word || end.confirm.is_some(), "{home:?}");
+            }
         }
     }
 }

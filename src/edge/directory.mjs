@@ -23,37 +23,109 @@ export async function list(env, home, after, most) {
   return [];
 }
 
+// How long a home is kept that was assigned on a client's word alone. Longer than an isolate remembers one (`HOME_FRESH`).
+const TENTATIVE_MS = 600_000;
+// So many rows go at once, so that no request waits long behind the cleaning.
+const AT_ONCE = 500;
+
+/**
+ * Homes in SQLite. A subject that only a client has named is `tentative`: anybody can make one up. It is a subject like others when an
+ * origin has said yes to it (`confirm`), and else goes by itself. While it is there it counts like any other, so that
+ * there are never two homes. Once it has gone, whoever gets the subject next gets a later epoch (`floors`): should the write that was
+ * refused to everybody's knowledge have been done after all, there are still never two owners of one epoch.
+ */
 export class Directory extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
     this.sql = ctx.storage.sql;
     this.sql.exec("create table if not exists homes (subject text primary key, kind text not null, home text not null, epoch integer not null) without rowid");
     this.sql.exec("create index if not exists residents on homes (home, subject)");
+    this.sql.exec("create table if not exists tentative (subject text primary key, kind text not null, home text not null, epoch integer not null, until integer not null) without rowid");
+    this.sql.exec("create index if not exists ends on tentative (until)");
+    this.sql.exec("create table if not exists floors (one integer primary key check (one = 1), epoch integer not null)");
   }
 
-  /** The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time. */
-  assign(subject, kind, home) {
-    const { rowsWritten } = this.sql.exec("insert into homes values (?, ?, ?, 1) on conflict do nothing", subject, kind, home);
-    return JSON.stringify({ ...this.find(subject), new: rowsWritten > 0 });
+  /** The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time; for good if an origin has named it. */
+  assign(subject, kind, home, named) {
+    const known = this.row("homes", subject);
+    if (known) return JSON.stringify({ ...known, new: false });
+    const held = this.row("tentative", subject);
+    const found = held ?? { kind, home, epoch: this.floor() + 1 };
+    if (named) this.settle(subject, found);
+    else this.hold(subject, found);
+    return JSON.stringify({ ...found, new: !held, ...(named ? {} : { tentative: true }) });
+  }
+
+  /** An origin has said yes to a subject who has that home: what counts from now on. */
+  confirm(subject, kind, home, epoch) {
+    const held = this.find(subject);
+    // It may have gone meanwhile, and somebody else may have got a later one.
+    const found = held && held.epoch > epoch ? held : { kind, home, epoch };
+    this.settle(subject, found);
+    return found;
   }
 
   /** The subject's ownership, or undefined. */
   find(subject) {
-    return this.sql.exec("select kind, home, epoch from homes where subject = ?", subject).toArray()[0];
+    return this.row("homes", subject) ?? this.row("tentative", subject);
   }
 
   /** Takes in a later ownership; returns what counts then. */
   record(subject, kind, home, epoch) {
-    const sql = "insert into homes values (?, ?, ?, ?) on conflict do update set home = excluded.home, epoch = excluded.epoch where excluded.epoch > homes.epoch";
-    this.sql.exec(sql, subject, kind, home, epoch);
+    const held = this.find(subject);
+    this.settle(subject, held && held.epoch >= epoch ? held : { kind, home, epoch });
     return this.find(subject);
   }
 
+  /** How many live there; who is tentative does not. */
   count(home) {
     return this.sql.exec("select count(*) as n from homes where home = ?", home).one().n;
   }
 
   list(home, after, most) {
     return this.sql.exec("select subject, kind from homes where home = ? and subject > ? order by subject limit ?", home, after, most).toArray();
+  }
+
+  /** How many are tentative; for tests. */
+  tentative() {
+    return this.sql.exec("select count(*) as n from tentative").one().n;
+  }
+
+  alarm() {
+    this.clean(Date.now());
+  }
+
+  /** Lets go of what nobody has said yes to. */
+  clean(now) {
+    const over = this.sql.exec("delete from tentative where subject in (select subject from tentative where until <= ? order by until limit ?) returning epoch", now, AT_ONCE).toArray();
+    const floor = over.reduce((floor, { epoch }) => Math.max(floor, epoch), 0);
+    if (floor > this.floor()) this.sql.exec("insert into floors values (1, ?1) on conflict do update set epoch = ?1", floor);
+    this.wake(now);
+  }
+
+  row(table, subject) {
+    return this.sql.exec(`select kind, home, epoch from ${table} where subject = ?`, subject).toArray()[0];
+  }
+
+  /** The latest epoch of any subject that has gone: nobody who comes after it gets an earlier one. */
+  floor() {
+    return this.sql.exec("select epoch from floors").toArray()[0]?.epoch ?? 0;
+  }
+
+  settle(subject, { kind, home, epoch }) {
+    this.sql.exec("insert into homes values (?, ?, ?, ?) on conflict do update set home = excluded.home, epoch = excluded.epoch where excluded.epoch > homes.epoch", subject, kind, home, epoch);
+    this.sql.exec("delete from tentative where subject = ?", subject);
+  }
+
+  hold(subject, { kind, home, epoch }) {
+    const now = Date.now();
+    this.sql.exec("insert into tentative values (?, ?, ?, ?, ?) on conflict do update set until = excluded.until", subject, kind, home, epoch, now + TENTATIVE_MS);
+    this.wake(now);
+  }
+
+  /** The alarm is always that of the row that ends first, so that whoever comes later never puts it off. */
+  wake(now) {
+    const [{ first }] = this.sql.exec("select min(until) as first from tentative").toArray();
+    if (first !== null) this.ctx.storage.setAlarm(Math.max(first, now + 1000));
   }
 }

@@ -15,6 +15,8 @@ import { abandon, begin, resume } from "homing-wasm";
 const SMALL_BODY = 64 * 1024;
 // So long a client may take to send a small body.
 const SMALL_BODY_MS = 30_000;
+// So long an answer waits until the directory keeps the home of what was written.
+const CONFIRM_MS = 1000;
 // The platform's own cache must not answer for an origin: it knows nothing of pins.
 const UNCACHED = { cacheTtl: -1 };
 
@@ -66,7 +68,7 @@ export class Drive {
   step(kind, lines) {
     if (kind === "S") return this.send(lines);
     if (kind === "P") return this.probe(lines[2], Number(lines[3]));
-    return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines[2], lines[3], lines[4], Number(lines[5]));
+    return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines.slice(2, 5), lines[6] === "1", Number(lines[5]));
   }
 
   async probe(key, wait) {
@@ -122,9 +124,9 @@ export class Drive {
     }
   }
 
-  async assign(subject, kind, region, ms) {
+  async assign([subject, kind, region], named, ms) {
     try {
-      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region))}`;
+      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region, named))}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
       return "HF";
@@ -294,10 +296,26 @@ export class Drive {
     if (kind === "l") return console.log(text);
     if (kind === "v") return doubt();
     if (kind === "d") return tellSoon(this.env, this.ctx);
+    if (kind === "c") return pending.push(this.confirm(...text.split("\t")));
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
     if (kind === "x") pending.push(done);
     else this.ctx.waitUntil(done);
+  }
+  /**
+   * Has the directory keep a home that it had assigned for some minutes, and tells the home store. The answer waits for that for a
+   * while, so that who is told that something was written has a home; what takes longer goes on behind it.
+   */
+  confirm(subject, kind, value) {
+    const { home, epoch } = JSON.parse(value);
+    const once = async () => {
+      const kept = await directory(this.env, subject).confirm(subject, kind, home, epoch);
+      this.ctx.waitUntil(Promise.resolve(this.env.HOMES?.put(`home:${subject}`, JSON.stringify({ epoch: kept.epoch, home: kept.home }))).catch(() => {}));
+    };
+    const again = (ms) => (error) => new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));
+    const done = once().catch(again(1000)).catch(again(5000)).catch((error) => complain("a home was not confirmed", { error: String(error) }));
+    this.ctx.waitUntil(done);
+    return within(CONFIRM_MS, done).catch(() => {});
   }
 }

@@ -191,7 +191,7 @@ fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
     let Some(drilled) = &record.drilled else { return };
     let Some(drill) = MEMORY.with_borrow(|memory| memory.drill(now).cloned()) else { return };
     let row = row_of(record, drilled, &isolate.settings.topology);
-    if DRILLED.with_borrow_mut(|tally| tally.add(&drill, row)) {
+    if DRILLED.with_borrow_mut(|tally| tally.add(&drill, row, drilled.by)) {
         learn(vec![Lesson::DrillOver(drill.id.clone())], now);
     }
 }

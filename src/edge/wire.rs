@@ -3,12 +3,12 @@
 //! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time; `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject); `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
 //! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
-//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `v` the view is old, `d` a
+//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `cSUBJECT TAB KIND TAB VALUE` keep a tentative home, `v` the view is old, `d` a
 //! drill has something to tell, `lLINE` log.
 
 use std::fmt::Write;
@@ -21,7 +21,7 @@ use crate::routing::{
     flow::{ASSIGN, Assignment, Found, LOOK_UP, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
-    settle::{Base, Source, refusal as refusal_parts},
+    settle::{Base, Publish, Source, refusal as refusal_parts},
     text,
     time::millis,
     topology::{Access, Location, Origin},
@@ -106,9 +106,10 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             let _ = write!(text, "H\n{id}\nhome:{}\n{}", subject.as_str(), millis(flow.patience(LOOK_UP, now)));
         }
         Step::AssignHome(assignment) => {
-            let Assignment { subject, kind, proposed } = assignment;
+            let Assignment { subject, kind, proposed, named } = assignment;
             let time = millis(flow.patience(ASSIGN, now));
-            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}", subject.as_str(), kind.token());
+            let named = u8::from(*named);
+            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}", subject.as_str(), kind.token());
         }
         Step::Send(attempt) => {
             let (service, base) = match &attempt.origin {
@@ -195,6 +196,9 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
     }
     for publish in &settlement.publish {
         let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);
+    }
+    if let Some((kind, Publish { subject, value })) = &settlement.confirm {
+        let _ = writeln!(text, "c{}\t{}\t{value}", subject.as_str(), kind.token());
     }
     for line in &said.log {
         text::all(&mut text, &["l", line, "\n"]);

@@ -27,6 +27,7 @@ impl Problem {
             Reason::NotForClients => 404,
             Reason::RequestIncomplete => 408,
             Reason::UrlTooLong => 414,
+            Reason::TooManySubjects => 429,
             Reason::HeadersTooLarge => 431,
             Reason::Internal => 500,
             Reason::OnlyIfCached => 504,
@@ -34,7 +35,7 @@ impl Problem {
             _ => 503,
         };
         let wait = if reason == Reason::RegionFull { Duration::from_secs(1) } else { RETRY_AFTER };
-        Self { status, reason, retry_after: (status == 503).then_some(wait) }
+        Self { status, reason, retry_after: matches!(status, 429 | 503).then_some(wait) }
     }
 
     /// The same, but with another time after which to try again; whole seconds travel, and none is too soon.
@@ -81,6 +82,7 @@ fn title(status: u16) -> &'static str {
         404 => "Not Found",
         408 => "Request Timeout",
         414 => "URI Too Long",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         504 => "Gateway Timeout",

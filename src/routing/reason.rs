@@ -143,6 +143,8 @@ reasons! {
     HomeFromDirectory = "home-from-directory",
     /// The subject had none; the directory assigned the nearest permitted region.
     HomeAssigned = "home-assigned",
+    /// The client has named too many subjects that nobody knows; a new one gets no home for now.
+    TooManySubjects = "too-many-subjects",
     /// The directory failed or was too slow.
     DirectoryFailed = "directory-failed",
     /// The home store failed or was too slow.

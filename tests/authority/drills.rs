@@ -23,11 +23,11 @@ fn published(world: &World) -> Value {
     serde_json::from_str(&world.published["view"]).unwrap()
 }
 
-/// So many reads that were served and so many writes that were refused, as an edge tells of them.
+/// So many reads that were served and so many writes that were refused, each to another visitor, as an edge tells of them.
 fn told(world: &mut World, id: &str, served: u64, refused: u64) -> bool {
     let rows = json!([
         { "route": "/catalog/*", "access": "read", "dataset": "catalog", "requests": served, "alone": served },
-        { "route": "/catalog/*", "access": "write", "dataset": "catalog", "requests": refused, "refused": refused, "home": { "us": refused } },
+        { "route": "/catalog/*", "access": "write", "dataset": "catalog", "requests": refused, "refused": refused, "wrong": refused, "home": { "us": refused } },
     ]);
     let reply = world.turn(&json!({ "do": "drilled", "drill": id, "rows": rows }));
     world.settle();

@@ -1,7 +1,7 @@
 // The directory gives every subject one home, whoever asks and whenever.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, startRegions, startRouter, stopAll, subjectId, topology } from "./harness.mjs";
+import { Client, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const EDGES = ["us", "eu", "ap"];
 let regions;
@@ -38,7 +38,7 @@ test("edges that meet a new subject at the same moment agree on its home", async
 test("a home store that has not heard of a subject proves nothing", async () => {
   const first = await note(1, "late");
   assert.equal(first.region, "us");
-  const stored = await (await router.homes()).get(`home:${subjectId("tenant", "late")}`);
+  const stored = await waitUntil(async () => (await router.homes()).get(`home:${subjectId("tenant", "late")}`), "the home store hears of it");
   assert.equal(stored, '{"epoch":1,"home":"us"}');
   const second = await note(2, "late");
   assert.deepEqual([second.status, second.region, second.notes.length], [200, "us", 2]);
@@ -61,4 +61,17 @@ test("a directory that fails assigns nothing, and what is known goes on", async 
   await moody.mood("ok");
   assert.equal((await client.post("/t/unknown/notes", { text: "e" })).status, 200);
   await moody.stop();
+});
+
+test("whoever makes names up leaves nothing behind, and is stopped after twenty", async () => {
+  const client = new Client(router.url, "us");
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => client.post(`/t/made-up-${n}/notes/no/such/thing`, {})));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([404]));
+  await waitUntil(async () => (await client.post("/t/made-up-more/notes/no/such/thing", {})).status === 429, "no more names for now");
+  const refused = await client.post("/t/made-up-more/notes", { text: "a" });
+  if (refused.status !== 200) assert.deepEqual([refused.status, refused.json.reason, refused.headers["homing-write-outcome"], refused.headers["retry-after"]], [429, "too-many-subjects", "not-sent", "5"]);
+  assert.equal((await new Client(router.url, "us").post("/t/real/notes", { text: "a" })).status, 200, "others name theirs");
+  const homes = await router.homes();
+  await waitUntil(() => homes.get(`home:${subjectId("tenant", "real")}`), "the home store hears of who is real");
+  for (let n = 0; n < 20; n++) assert.equal(await homes.get(`home:${subjectId("tenant", `made-up-${n}`)}`), null);
 });

@@ -55,6 +55,7 @@ export const sentences = {
   "home-from-store": "The home store (KV) says it.",
   "home-from-directory": "The directory says it; the home store had not heard of it yet.",
   "home-assigned": "The subject had none; the directory assigned the nearest permitted region.",
+  "too-many-subjects": "The client has named too many subjects that nobody knows; a new one gets no home for now.",
   "directory-failed": "The directory failed or was too slow.",
   "home-lookup-failed": "The home store failed or was too slow.",
   "home-invalid": "The home store holds something that is no permitted ownership.",

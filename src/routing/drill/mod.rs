@@ -3,7 +3,9 @@
 
 mod tally;
 
-pub use tally::{Counts, Drilled, Ending, LEAST_DECIDING, Need, Row, Tally, add_to, has_failed, row_of, total};
+pub use tally::{
+    Counts, Drilled, Ending, LEAST_DECIDING, LEAST_WRONG, Need, Row, Tally, add_to, has_failed, row_of, total,
+};
 
 use std::net::Ipv6Addr;
 
@@ -91,7 +93,7 @@ impl Drill {
 }
 
 /// By whom a request is told from others in a drill: a hash of the subject, or of the client's address. It never leaves the isolate.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Visitor(u64);
 
 impl Visitor {

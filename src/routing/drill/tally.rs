@@ -1,10 +1,10 @@
 //! What a drill shows, route by route: who was served by what was left, and who needed what was not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Drill;
+use super::{Drill, Visitor};
 use crate::routing::{
     reason::Reason,
     settle::{CacheState, Record},
@@ -13,6 +13,10 @@ use crate::routing::{
 
 /// So many requests at least decide that a drill goes wrong; of fewer a single one would say too much.
 pub const LEAST_DECIDING: u64 = 50;
+/// So many visitors at least must be refused or see something fail: one can make any number of requests that fail.
+pub const LEAST_WRONG: u64 = 3;
+/// Of the most visitors an isolate knows that they count already; beyond it each error counts.
+const MOST_VISITORS: usize = 4096;
 /// The most rows that are kept of a drill; what comes beyond them is counted in one.
 const MOST_ROWS: usize = 64;
 /// The name of what no route takes, and of the row for what is beyond the most.
@@ -50,6 +54,8 @@ pub struct Drilled {
     pub ending: Ending,
     /// Which region it would have asked first, if that was unreachable.
     pub needed: Option<(RegionId, Need)>,
+    /// Whose it was: an address where one is known, for a client can name any subject.
+    pub by: Visitor,
 }
 
 /// How many requests ended how.
@@ -68,6 +74,8 @@ pub struct Counts {
     pub refused: u64,
     /// Failed otherwise.
     pub failed: u64,
+    /// Visitors for whom something was refused or failed, each once in an isolate: by this it is judged whether too much goes wrong.
+    pub wrong: u64,
     /// How often each region was needed as the home.
     pub home: BTreeMap<String, u64>,
     /// How often each region's copy would have been read.
@@ -84,6 +92,7 @@ impl Counts {
             (&mut self.stale, other.stale),
             (&mut self.refused, other.refused),
             (&mut self.failed, other.failed),
+            (&mut self.wrong, other.wrong),
         ];
         sums.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
         for (held, more) in [(&mut self.home, &other.home), (&mut self.copy, &other.copy)] {
@@ -158,11 +167,12 @@ pub fn total(rows: &[Row]) -> Counts {
     })
 }
 
-/// Whether more was refused or failed than the limit allows, once enough has been asked.
+/// Whether more was refused or failed than the limit allows, once enough has been asked: each visitor counts once, and it takes
+/// several, so that nobody ends a drill alone.
 #[must_use]
 pub fn has_failed(counts: &Counts, limit: Option<Share>) -> bool {
-    let wrong = counts.refused.saturating_add(counts.failed);
-    counts.requests >= LEAST_DECIDING && limit.is_some_and(|limit| limit.is_exceeded(wrong, counts.requests))
+    let decides = counts.requests >= LEAST_DECIDING && counts.wrong >= LEAST_WRONG;
+    decides && limit.is_some_and(|limit| limit.is_exceeded(counts.wrong, counts.requests))
 }
 
 impl Ending {
@@ -189,13 +199,18 @@ pub struct Tally {
     total: Counts,
     /// What the authority has not been told yet.
     untold: Vec<Row>,
+    /// For whom something went wrong.
+    wrong: HashSet<Visitor>,
 }
 
 impl Tally {
     /// Counts a request. True if too many go wrong by now, so that the drill must end here.
-    pub fn add(&mut self, drill: &Drill, row: Row) -> bool {
+    pub fn add(&mut self, drill: &Drill, mut row: Row, by: Visitor) -> bool {
         if self.drill != drill.id {
             *self = Self { drill: drill.id.clone(), ..Self::default() };
+        }
+        if row.counts.refused > 0 || row.counts.failed > 0 {
+            row.counts.wrong = u64::from(self.wrong.len() >= MOST_VISITORS || self.wrong.insert(by));
         }
         self.total.add(&row.counts);
         add_to(&mut self.untold, row);
@@ -234,8 +249,26 @@ mod tests {
     #[test]
     fn fifty_decide_and_no_fewer() {
         let limit = Share::parse("1%");
-        let counts = |requests, refused| Counts { requests, refused, ..Counts::default() };
-        assert!(!has_failed(&counts(49, 49), limit) && has_failed(&counts(50, 1), limit));
-        assert!(!has_failed(&counts(100, 1), limit) && !has_failed(&counts(100, 100), None));
+        let counts = |requests, wrong| Counts { requests, refused: wrong, wrong, ..Counts::default() };
+        assert!(!has_failed(&counts(49, 49), limit) && has_failed(&counts(50, 3), limit));
+        assert!(!has_failed(&counts(300, 3), limit) && !has_failed(&counts(100, 100), None));
+    }
+
+    #[test]
+    fn whoever_sends_requests_that_fail_ends_no_drill_alone() {
+        let drill = Drill {
+            id: "drill-1".to_owned(),
+            kind: super::super::Kind::Lose,
+            region: RegionId(0),
+            share: Share::WHOLE,
+            until: crate::routing::time::Timestamp(1),
+            limit: Share::parse("1%"),
+        };
+        let mut tally = Tally::default();
+        let hostile = Visitor::at("192.0.2.66");
+        assert!(!(0..1000).any(|_| tally.add(&drill, row("/", refused()), hostile)));
+        assert_eq!((tally.total.refused, tally.total.wrong), (1000, 1), "they are in the report all the same");
+        let ended = |n: u8| tally.add(&drill, row("/", refused()), Visitor::at(&format!("192.0.2.{n}")));
+        assert_eq!((1..60).map(ended).filter(|ended| *ended).count(), 50, "ten of a thousand are one in a hundred");
     }
 }

@@ -94,6 +94,7 @@ impl Flow {
         let ending = Ending::of(record, stale, refused)?;
         let of_home = self.intent.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };
-        Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)) })
+        let by = self.intent.visitor.or_else(|| Visitor::of(&self.intent))?;
+        Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
     }
 }

@@ -135,13 +135,21 @@ impl Flow {
             self.trace.note(Reason::HomeLastKnown, ownership.home());
             return self.go_home(ownership, now);
         }
-        let assignment = if source == Keeper::Store { self.assignment(subject, kind, allowed) } else { None };
+        let named = self.intent.session.session.subject.as_ref() == Some(&subject);
+        let asks = source == Keeper::Store && (named || self.may_name);
+        if source == Keeper::Store && !asks {
+            self.trace.note(Reason::TooManySubjects, None);
+        }
+        let assignment = if asks { self.assignment(subject, kind, allowed, named) } else { None };
         match (assignment, known.or(self.last_known)) {
             (Some(assignment), _) => {
                 self.stage = Stage::Finding(Keeper::Directory);
                 Step::AssignHome(assignment)
             }
             (None, Some(ownership)) => self.go_home(ownership, now),
+            (None, None) if source == Keeper::Store && !asks && !self.is_read() => {
+                self.refuse_write(Reason::TooManySubjects, now)
+            }
             (None, None) => self.homeless(now),
         }
     }
@@ -161,10 +169,16 @@ impl Flow {
     }
 
     /// What the directory is asked, unless a drill has it out of reach.
-    fn assignment(&mut self, subject: SubjectId, kind: SubjectKind, allowed: RegionSet) -> Option<Assignment> {
+    fn assignment(
+        &mut self,
+        subject: SubjectId,
+        kind: SubjectKind,
+        allowed: RegionSet,
+        named: bool,
+    ) -> Option<Assignment> {
         let nearest = self.nearest_allowed(allowed);
         let proposed = self.view.topology().region(nearest).name.clone();
-        self.may_propose(nearest).then_some(Assignment { subject, kind, proposed })
+        self.may_propose(nearest).then_some(Assignment { subject, kind, proposed, named })
     }
 
     /// The ownership that was found, if one was.
@@ -193,8 +207,11 @@ impl Flow {
             Keeper::Directory if new => Reason::HomeAssigned,
             Keeper::Directory => Reason::HomeFromDirectory,
         };
-        if source == Keeper::Directory {
+        if source == Keeper::Directory && !ownership.is_tentative() {
             self.publish = Some((subject.clone(), ownership));
+        }
+        if new && ownership.is_tentative() {
+            self.lessons.extend(self.intent.visitor.map(Lesson::NamedSubject));
         }
         self.trace.note(reason, ownership.home());
         self.lessons.push(Lesson::Home(subject.clone(), ownership));
@@ -249,7 +266,7 @@ impl Flow {
         let home = self.found(found, source, &sign_in.subject, allowed);
         if home.is_none()
             && source == Keeper::Store
-            && let Some(assignment) = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed)
+            && let Some(assignment) = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed, true)
         {
             self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);

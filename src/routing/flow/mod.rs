@@ -54,6 +54,8 @@ pub struct Flow {
     ends: Timestamp,
     /// What the isolate remembers of the subject's home: lately, and ever.
     remembered: Option<Ownership>,
+    /// Whether the visitor may name one more subject that nobody knows.
+    may_name: bool,
     last_known: Option<Ownership>,
     stage: Stage,
     trace: Trace,
@@ -107,6 +109,7 @@ impl Flow {
             freshness,
             ends: attempt::total_deadline(&intent),
             remembered: subject.and_then(|subject| memory.home(subject, now)),
+            may_name: subject.is_none() || memory.may_name_subjects(intent.visitor, now),
             last_known: subject.and_then(|subject| memory.last_known_home(subject)),
             stage: Stage::Over,
             trace: Trace::default(),
@@ -221,6 +224,7 @@ impl Flow {
             trace: std::mem::take(&mut self.trace),
             lessons: std::mem::take(&mut self.lessons),
             publish: self.publish.take(),
+            tentative: self.remembered.filter(Ownership::is_tentative),
         }
     }
 

@@ -43,6 +43,9 @@ pub struct Assignment {
     pub kind: SubjectKind,
     /// The name of the region that it should be if there is none.
     pub proposed: String,
+    /// Whether an origin has named the subject. What only clients have named is assigned for some minutes, until an origin says
+    /// yes: anybody can make names up.
+    pub named: bool,
 }
 
 /// A look into the edge cache.

@@ -11,7 +11,7 @@ pub use reached::{CopyOf, Known, Reached};
 
 use super::{
     authority::Published,
-    drill::Drill,
+    drill::{Drill, Visitor},
     health::{Health, Heard, Sending},
     matrix::{Matrix, Report},
     ownership::Ownership,
@@ -27,6 +27,12 @@ const HOME_FRESH: Duration = Duration::from_secs(60);
 const MOST_HOMES: usize = 10_000;
 /// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
 const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
+/// A visitor may name so many subjects at once whom nobody knows, and then one for each such time; subjects whom an origin has named do
+/// not count.
+const NAMES_AT_ONCE: u32 = 20;
+const NAME_EACH: Duration = Duration::from_secs(1);
+/// Of the most visitors it is known how many they named; past it they all begin anew.
+const MOST_NAMING: usize = 4096;
 const MOST_UNCACHEABLE: usize = 10_000;
 /// The most purges remembered, each for as long as a window can be; past that all are forgotten, so that what a lagging region fills
 /// may live out its freshness. Sessions that wrote are not shown it either way.
@@ -37,6 +43,8 @@ const MOST_PURGES: usize = 10_000;
 pub enum Lesson {
     /// Where a subject lives.
     Home(SubjectId, Ownership),
+    /// That visitor has named a subject whom nobody knew.
+    NamedSubject(Visitor),
     /// A dataset has a later owner than the topology says.
     Moved(DatasetId, Ownership),
     /// Something is sent to a region.
@@ -89,6 +97,8 @@ pub struct Purge {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     homes: HashMap<SubjectId, Remembered<Ownership>>,
+    /// By when visitors who name new subjects will have paid for all of them.
+    named: HashMap<Visitor, Timestamp>,
     moved: Vec<(DatasetId, Ownership)>,
     /// Whether a dataset's owner is known that the published view does not have.
     outdone: bool,
@@ -114,7 +124,16 @@ impl Memory {
     /// A subject's home, however long ago it was learned.
     #[must_use]
     pub fn last_known_home(&self, subject: &SubjectId) -> Option<Ownership> {
-        self.homes.get(subject).map(|held| held.what)
+        // The directory forgets a tentative one, and may then give the subject to another region.
+        self.homes.get(subject).map(|held| held.what).filter(|home| !home.is_tentative())
+    }
+
+    /// Whether that visitor may name one more subject whom nobody knows (a leaky bucket: so many at once, then one for each
+    /// interval). Where no visitor is known, nobody can be told from others, and the platform's rate limits must do.
+    #[must_use]
+    pub fn may_name_subjects(&self, visitor: Option<Visitor>, now: Timestamp) -> bool {
+        let full = visitor.and_then(|visitor| self.named.get(&visitor));
+        full.is_none_or(|until| until.since(now) <= NAME_EACH.saturating_mul(NAMES_AT_ONCE - 1))
     }
 
     /// How the regions fare with what is sent to them.
@@ -182,6 +201,16 @@ impl Memory {
     pub fn learn(&mut self, lesson: Lesson, now: Timestamp) {
         match lesson {
             Lesson::Home(subject, ownership) => self.learn_home(subject, ownership, now),
+            Lesson::NamedSubject(visitor) => {
+                if self.named.len() >= MOST_NAMING {
+                    self.named.retain(|_, until| *until > now);
+                }
+                if self.named.len() >= MOST_NAMING {
+                    self.named.clear();
+                }
+                let until = self.named.entry(visitor).or_insert(now);
+                *until = (*until).max(now).after(NAME_EACH);
+            }
             Lesson::Moved(dataset, ownership) => self.learn_moved(dataset, ownership),
             Lesson::Sent(sending) => self.health.sent(sending),
             Lesson::Heard(sending, heard) => self.health.heard(sending, heard, now),
@@ -216,7 +245,8 @@ impl Memory {
 
     fn learn_home(&mut self, subject: SubjectId, ownership: Ownership, now: Timestamp) {
         // A slow request may teach what a quicker one has already unlearned.
-        if self.homes.get(&subject).is_some_and(|held| held.what.epoch() > ownership.epoch()) {
+        let holds = |held: &Ownership| (held.epoch(), !held.is_tentative());
+        if self.homes.get(&subject).is_some_and(|held| holds(&held.what) > holds(&ownership)) {
             return;
         }
         if self.homes.len() >= MOST_HOMES {

@@ -37,6 +37,9 @@ struct Stored {
     /// Whether the directory has assigned it just now.
     #[serde(default)]
     new: bool,
+    /// Whether it goes again unless an origin says yes.
+    #[serde(default)]
+    tentative: bool,
 }
 
 impl Ownership {
@@ -89,10 +92,17 @@ impl Ownership {
         let home = topology.region_named(&stored.home).filter(|home| allowed.contains(*home))?;
         let said_by = match keeper {
             Keeper::Store => Evidence::HomeStore,
+            Keeper::Directory if stored.tentative => Evidence::Tentative,
             Keeper::Directory => Evidence::Directory,
         };
         let ownership = Self { home, epoch: Epoch(stored.epoch), said_by };
         (stored.epoch > 0).then_some(Kept { ownership, new: stored.new })
+    }
+
+    /// The same ownership, now that an origin has said yes to what was sent by it.
+    #[must_use]
+    pub fn confirmed(self) -> Self {
+        Self { said_by: Evidence::Directory, ..self }
     }
 
     /// What a session says of the home of that subject, if it is its own: of nobody else's can it say anything.

@@ -27,6 +27,9 @@ pub enum Evidence {
     View,
     /// The directory, whose word on subjects is the last.
     Directory,
+    /// The directory, for now: nobody but a client has named the subject, and no origin has said yes to it. It counts for this
+    /// request like any other, and is kept nowhere that outlives the directory's own row.
+    Tentative,
     /// The home store, a cache of the directory.
     HomeStore,
     /// A session, about its own subject of the same kind.
@@ -70,6 +73,12 @@ impl Ownership {
     #[must_use]
     pub fn said_by(&self) -> Evidence {
         self.said_by
+    }
+
+    /// Whether the directory forgets it again unless an origin says yes.
+    #[must_use]
+    pub fn is_tentative(&self) -> bool {
+        self.said_by == Evidence::Tentative
     }
 
     /// The later of the two; of one epoch, which no authority gives twice, the first.

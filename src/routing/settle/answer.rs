@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Asked, CacheState, Ending, Settlement, SignIn, Source, WriteOutcome,
+    Asked, CacheState, Ending, Publish, Settlement, SignIn, Source, WriteOutcome,
     keep::Kept,
     session::{self, Change, Seen},
 };
@@ -11,11 +11,13 @@ use crate::routing::{
     answer::Answer,
     copies,
     headers::{Edit, Edits, strip_response},
+    memory::Lesson,
+    ownership::Ownership,
     position::Stated,
     reason::Reason,
     text,
     time::millis,
-    topology::Access,
+    topology::{Access, Rule, SubjectKind},
 };
 
 impl Ending<'_> {
@@ -78,6 +80,7 @@ impl Ending<'_> {
         self.learn_lags(answer);
         let written = Written::of(intent.access, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
+        let confirm = self.confirm(asked, written, answer.status);
         let seen = Seen {
             wrote,
             owned: asked.owned,
@@ -88,6 +91,7 @@ impl Ending<'_> {
         let mut settlement = self.settlement(status, source, edits);
         settlement.record.pinned = pinned;
         settlement.record.wrote = written.said();
+        settlement.confirm = confirm;
         let sign_in = match change {
             Change::None => {
                 settlement.carry_along(&intent.session.session, answer, intent, view, now);
@@ -104,6 +108,23 @@ impl Ending<'_> {
             }
         };
         (settlement, sign_in)
+    }
+
+    /// A tentative home for good, if the region has said yes to a write by it. A read proves nothing: many answer 200 and an empty
+    /// list about whomever one asks. Nor does an outcome that nobody knows: should the home go, the next one has a later epoch.
+    fn confirm(&mut self, asked: &Asked, written: Written, status: u16) -> Option<(SubjectKind, Publish)> {
+        let (owned, subject) = (asked.owned.filter(Ownership::is_tentative)?, self.intent.subject.clone()?);
+        let accepted = match written {
+            Written::Yes => true,
+            Written::Perhaps | Written::Earlier => status < 400,
+            Written::No | Written::Hardly => false,
+        };
+        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
+        accepted.then(|| {
+            self.lessons.push(Lesson::Home(subject.clone(), owned.confirmed()));
+            (kind, Publish::new(subject, owned, self.view))
+        })
     }
 }
 

@@ -58,7 +58,9 @@ impl Ending<'_> {
             Rule::GeoPartitioned { regions, .. } => regions,
             Rule::MultiWriter { .. } => return None,
         };
-        Ownership::named(answer, topology, allowed)
+        // Who has heard of a tentative home from us alone only repeats it.
+        let own = |named: &Ownership| self.tentative.is_none_or(|told| named.epoch() > told.epoch());
+        Ownership::named(answer, topology, allowed).filter(own)
     }
 
     /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.

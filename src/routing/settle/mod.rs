@@ -21,7 +21,7 @@ use super::{
     subject::SubjectId,
     text,
     time::{Timestamp, millis},
-    topology::{Access, RegionId},
+    topology::{Access, RegionId, SubjectKind},
     trace::Trace,
     view::View,
 };
@@ -45,6 +45,8 @@ pub struct Settlement {
     pub invalidate: Vec<CacheKey>,
     /// What the home store should learn.
     pub publish: Vec<Publish>,
+    /// A tentative home that the directory should keep, since an origin has said yes; then the home store learns it too.
+    pub confirm: Option<(SubjectKind, Publish)>,
     /// What the isolate should learn.
     pub lessons: Vec<Lesson>,
     /// What is told about it.
@@ -137,6 +139,8 @@ pub struct Ending<'f> {
     pub(super) trace: Trace,
     pub(super) lessons: Vec<Lesson>,
     pub(super) publish: Option<(SubjectId, Ownership)>,
+    /// The subject's home, if that is tentative.
+    pub(super) tentative: Option<Ownership>,
 }
 
 /// What an origin's answer stands for.
@@ -160,6 +164,7 @@ impl Ending<'_> {
             store: None,
             invalidate: Vec::new(),
             publish: publish.into_iter().collect(),
+            confirm: None,
             lessons: self.lessons,
             record: Record {
                 at: self.intent.came,

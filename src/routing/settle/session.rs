@@ -211,7 +211,10 @@ fn signed_in(before: &Session, subject: &SubjectId, topology: &Topology, now: Ti
 /// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
 fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
     let own = intent.subject.is_some() && intent.subject == session.subject;
-    let said = [said.0, said.1].into_iter().flatten().filter(|owned| own && owned.epoch() > Epoch::NONE);
+    let said = [said.0, said.1]
+        .into_iter()
+        .flatten()
+        .filter(|owned| own && owned.epoch() > Epoch::NONE && !owned.is_tentative());
     let Some(owned) = said.reduce(Ownership::or_later) else { return false };
     let name = &view.topology().region(owned.home()).name;
     let later = session.home.as_ref().is_none_or(|(_, epoch)| owned.epoch() > *epoch);

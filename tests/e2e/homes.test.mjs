@@ -1,0 +1,108 @@
+// The directory's rows by themselves, over the same SQLite and a clock of the test's own: what a client alone has named goes again,
+// what an origin has said yes to stays, and nobody is ever owned twice in one epoch.
+import assert from "node:assert/strict";
+import { registerHooks } from "node:module";
+import { DatabaseSync } from "node:sqlite";
+import { beforeEach, mock, test } from "node:test";
+
+registerHooks({
+  resolve: (name, context, next) =>
+    name === "cloudflare:workers" ? { url: "data:text/javascript,export class DurableObject { constructor(ctx, env) { Object.assign(this, { ctx, env }); } }", shortCircuit: true } : next(name, context),
+});
+const { Directory } = await import("../../src/edge/directory.mjs");
+
+const MINUTE = 60_000;
+let database, alarm, now;
+
+/** A new object over the same rows, as after it was put away. */
+function directory() {
+  const exec = (text, ...values) => {
+    const rows = database.prepare(text).all(...values);
+    return { toArray: () => rows.map((row) => ({ ...row })), one: () => ({ ...rows[0] }) };
+  };
+  return new Directory({ storage: { sql: { exec }, setAlarm: (at) => void (alarm = at) } }, {});
+}
+
+/** Lets time pass, and the alarm come when it is due. */
+function pass(ms) {
+  const end = now + ms;
+  while (alarm !== undefined && alarm <= end) {
+    now = Math.max(now, alarm);
+    alarm = undefined;
+    directory().alarm();
+  }
+  now = end;
+}
+
+const assign = (...args) => JSON.parse(directory().assign(...args));
+
+beforeEach(() => {
+  [database, alarm, now] = [new DatabaseSync(":memory:"), undefined, 1_800_000_000_000];
+  mock.method(Date, "now", () => now);
+});
+
+test("whoever makes names up fills nothing: after ten minutes nothing is left, and no sweep ever sees them", () => {
+  for (let n = 0; n < 1200; n++) assert.deepEqual(assign(`junk${n}`, "tenant", "us", false), { kind: "tenant", home: "us", epoch: 1, new: true, tentative: true });
+  assert.deepEqual([directory().count("us"), directory().list("us", "", 64)], [0, []]);
+  assert.equal(directory().tentative(), 1200);
+  pass(9 * MINUTE);
+  assert.equal(directory().tentative(), 1200);
+  pass(2 * MINUTE);
+  assert.deepEqual([directory().tentative(), directory().count("us"), alarm], [0, 0, undefined]);
+});
+
+test("while it is there it counts like any other: there are never two homes", () => {
+  assert.equal(assign("acme", "tenant", "us", false).home, "us");
+  assert.deepEqual(assign("acme", "tenant", "eu", false), { kind: "tenant", home: "us", epoch: 1, new: false, tentative: true });
+  assert.deepEqual(directory().find("acme"), { kind: "tenant", home: "us", epoch: 1 });
+  pass(9 * MINUTE);
+  // Whoever asks again keeps it.
+  assign("acme", "tenant", "eu", false);
+  pass(9 * MINUTE);
+  assert.equal(assign("acme", "tenant", "eu", false).home, "us");
+});
+
+test("an origin's yes keeps it for good", () => {
+  assign("acme", "tenant", "us", false);
+  assert.deepEqual(directory().confirm("acme", "tenant", "us", 1), { kind: "tenant", home: "us", epoch: 1 });
+  directory().confirm("acme", "tenant", "us", 1);
+  pass(60 * MINUTE);
+  assert.deepEqual(assign("acme", "tenant", "eu", false), { kind: "tenant", home: "us", epoch: 1, new: false });
+  assert.deepEqual([directory().count("us"), directory().tentative()], [1, 0]);
+  // Whom an origin has named is kept at once, also if a client had named them before.
+  assign("ada", "user", "eu", false);
+  assert.deepEqual(assign("ada", "user", "us", true), { kind: "user", home: "eu", epoch: 1, new: false });
+  assert.equal(assign("bob", "user", "us", true).tentative, undefined);
+  assert.deepEqual([directory().count("eu"), directory().count("us")], [1, 2]);
+});
+
+test("who comes after one that has gone has a later epoch, and a yes that comes too late takes nothing back", () => {
+  assert.equal(assign("acme", "tenant", "us", false).epoch, 1);
+  pass(11 * MINUTE);
+  assert.deepEqual(assign("acme", "tenant", "eu", false), { kind: "tenant", home: "eu", epoch: 2, new: true, tentative: true });
+  // An upload of half an hour ends at the first home; the second one may have been written to.
+  assert.deepEqual(directory().confirm("acme", "tenant", "us", 1), { kind: "tenant", home: "eu", epoch: 2 });
+  assert.equal(assign("other", "tenant", "us", false).epoch, 2, "one more for each generation that has gone, not for each subject");
+  pass(11 * MINUTE);
+  assert.deepEqual(directory().confirm("other", "tenant", "us", 2), { kind: "tenant", home: "us", epoch: 2 }, "nobody came in between");
+});
+
+test("the alarm is that of the row that ends first, whoever comes later and whenever the object is put away", () => {
+  assign("first", "tenant", "us", false);
+  for (let n = 0; n < 9; n++) {
+    pass(MINUTE);
+    assign(`later${n}`, "tenant", "us", false);
+  }
+  pass(MINUTE + 1000);
+  assert.equal(directory().find("first"), undefined);
+  assert.ok(directory().find("later8"));
+});
+
+test("a move by the authority is later than any first home; rows of before are read as they are", () => {
+  database.exec("create table homes (subject text primary key, kind text not null, home text not null, epoch integer not null) without rowid; insert into homes values ('old', 'user', 'us', 3)");
+  assert.deepEqual(assign("old", "user", "eu", false), { kind: "user", home: "us", epoch: 3, new: false });
+  assign("acme", "tenant", "us", false);
+  assert.deepEqual(directory().record("acme", "tenant", "eu", 2), { kind: "tenant", home: "eu", epoch: 2 });
+  assert.deepEqual(directory().record("acme", "tenant", "us", 1), { kind: "tenant", home: "eu", epoch: 2 });
+  assert.deepEqual([directory().count("eu"), directory().tentative()], [1, 0]);
+});
