@@ -241,6 +241,21 @@ test("a topology with errors is not served: 500 for all, and the log lists every
   await waitUntil(() => /vars\.DATASETS\.catalog\.home/.test(complaints) && /vars\.DATASETS\.likes/.test(complaints), "both errors are logged");
 });
 
+test("that regions which others may reach are asked without a signature is said once in the log, and in the snapshot", async () => {
+  const vars = topology(regions, (vars) => void (vars.REGIONS.ap.origin = "https://ap.example.invalid"));
+  for (const [bindings, warned] of [[{}, 1], [{ ORIGIN_KEY: "a key that the regions do not look at" }, 0]]) {
+    let said = "";
+    const other = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });
+    const client = new Client(other.url, "us");
+    for (const path of ["/echo", "/echo?again"]) assert.equal((await client.get(path)).status, 200);
+    const { warnings } = await other.snapshot();
+    assert.deepEqual(warnings.map((warning) => warning.slice(0, 32)), Array(warned).fill("What is sent to ap is not signed"));
+    await waitUntil(() => said.includes('"/echo"'), "requests are logged");
+    assert.equal(said.split("What is sent to ap is not signed").length - 1, warned, said);
+    await other.stop();
+  }
+});
+
 test("a missing or short SESSION_KEY is said outside of development", async () => {
   for (const [bindings, found] of [[{}, /SESSION_KEY: found nothing/], [{ SESSION_KEY: "short" }, /SESSION_KEY: found 5 characters/]]) {
     let said = "";
