@@ -8,9 +8,9 @@ mod support;
 use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use homing::routing::{
-    Settlement, Timestamp,
+    Settlement, Target, Timestamp,
     authority::{self, Published, RegionState},
-    cache::{Variant, entry::KEPT, freshness::Reuse},
+    cache::{CacheKey, Place, Variant, entry::KEPT, freshness::Reuse},
     drill::{Drilled, Kind, Need, Visitor},
     facts::Content,
     headers::Edit,
@@ -195,6 +195,34 @@ fn view(words: &[&str]) -> Published {
     });
     let text = authority::write_with(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
     Published::read(&text, &topology()).unwrap()
+}
+
+/// The targets that the cases store.
+const TARGETS: [&str; 13] = [
+    "/about",
+    "/cart/cached/1",
+    "/catalog/1",
+    "/catalog/1?b=c",
+    "/catalog/1?x=1",
+    "/catalog/2",
+    "/catalog/3",
+    "/likes/1",
+    "/orders/1",
+    "/search",
+    "/session/1",
+    "/tags/1",
+    "/track",
+];
+
+/// A key with its target in words, where it is one of these.
+fn named(key: &CacheKey) -> String {
+    let (place, hash) = key.as_str().rsplit_once('/').unwrap();
+    let is_it = |path: &&str| {
+        let target = Target::read(&format!("https://example.com{path}")).unwrap();
+        let key = CacheKey::new(&Place { target: &target, dataset: "_", epoch: 0, subject: None });
+        key.as_str().ends_with(hash)
+    };
+    TARGETS.into_iter().find(is_it).map_or(key.as_str().to_owned(), |path| format!("{place}{path}"))
 }
 
 /// `eu orders us`: the copy at eu of what us wrote.
@@ -396,10 +424,10 @@ fn kept(out: &mut String, end: &Settlement, when: &str) {
             Base::Held(place) => format!(" the copy in place {place}, confirmed,"),
         };
         let beside = if store.carried.is_empty() { String::new() } else { format!(", beside {:?}", store.carried) };
-        let _ = writeln!(out, "    {when}stores{from} {}{beside}", store.key.as_str());
+        let _ = writeln!(out, "    {when}stores{from} {}{beside}", named(&store.key));
     }
     for key in &end.invalidate {
-        let _ = writeln!(out, "    {when}forgets {}", key.as_str());
+        let _ = writeln!(out, "    {when}forgets {}", named(key));
     }
 }
 

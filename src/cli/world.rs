@@ -229,7 +229,8 @@ impl Surroundings for Told<'_> {
                 let is_down = self.down.contains(attempt.region);
                 let said = if is_down { "refuses the connection" } else { "answers 200" };
                 let name = &self.topology.region(attempt.region).name;
-                let (method, target, time) = (&attempt.method, &attempt.target, millis(attempt.timeout));
+                let (method, target, time) =
+                    (&attempt.method, attempt.target.path_and_query(), millis(attempt.timeout));
                 self.steps.push(format!("send {method} {target} to {name}, {time} ms at most: {said}"));
                 let answer = Answer { status: 200, headers: Headers(Vec::new()), framing: Framing::Delimited };
                 Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })

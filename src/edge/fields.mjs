@@ -1,6 +1,10 @@
 // Between the platform's header fields and the text that crosses into Wasm (see wire.rs). Every call into the platform costs
 // about a microsecond, and an iterator over its fields costs several objects for each: so they are read out by `forEach`, once.
 
+// Only the platform has the tables of Unicode (UTS 46), so a host that needs them is brought into its form here; what is no URL then is none for the core.
+const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
+const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
+
 /** The facts as text; the fields go into `fields` too, for `edited`. */
 export function facts(request, url, fields) {
   const { method, headers, cf } = request;
@@ -17,7 +21,7 @@ export function facts(request, url, fields) {
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${url}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
+  return `${method}\n${known(url)}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
 }
 
 /**

@@ -112,21 +112,19 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}", subject.as_str(), kind.token());
         }
         Step::Send(attempt) => {
-            let (service, base) = match &attempt.origin {
-                Origin::Url(url) => ("", [url.as_str(), "", ""]),
-                Origin::Service(name) => {
-                    (name.as_str(), [flow.intent().scheme.as_str(), "://", flow.intent().authority.as_str()])
-                }
+            // The whole of it is the target's own text: what was routed and signed is what is sent.
+            let (service, base, target) = match &attempt.origin {
+                Origin::Url(url) => ("", url.as_str(), attempt.target.path_and_query()),
+                Origin::Service(name) => (name.as_str(), "", attempt.target.as_str()),
             };
             let replay = match attempt.replay {
                 Replay::Empty => "e",
                 Replay::Buffered | Replay::Once => "b",
                 Replay::Stream => "s",
             };
-            let [scheme, border, host] = base;
             text.push_str("S\n");
             text::number(&mut text, id.into());
-            text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", scheme, border, host, &attempt.target]);
+            text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", base, target]);
             for time in [attempt.timeout, attempt.delay, attempt.idle] {
                 text.push('\n');
                 text::number(&mut text, millis(time));

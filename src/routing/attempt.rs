@@ -8,6 +8,7 @@ use super::{
     intent::Intent,
     ownership::{Epoch, Owner},
     position::Mark,
+    target::Target,
     time::Timestamp,
     topology::{Access, Origin, RegionId, Rule},
     view::View,
@@ -33,8 +34,8 @@ pub struct Attempt {
     pub origin: Origin,
     /// The method.
     pub method: String,
-    /// Normal path and query.
-    pub target: String,
+    /// What is asked for: of a region's own URL its path and query, of a service binding all of it.
+    pub target: Rc<Target>,
     /// Time to headers; the edge arms a real timer and reports `TimedOut`.
     pub timeout: Duration,
     /// How long the body may stand still before it is cut: a region may be silent no longer in it than before it.
@@ -131,7 +132,7 @@ fn message(intent: &Intent, edits: &Edits, now: Timestamp) -> String {
             _ => None,
         })
     };
-    let mut message = format!("{}\n{}\n{}", intent.method, intent.target, now.0);
+    let mut message = format!("{}\n{}\n{}", intent.method, intent.target.path_and_query(), now.0);
     for name in COVERED {
         message.push('\n');
         message.push_str(value(name).unwrap_or(""));

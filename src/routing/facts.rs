@@ -9,7 +9,7 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// The raw method; unknown ones stay what they are.
     pub method: &'a str,
-    /// The whole URL.
+    /// The whole URL, as it came.
     pub url: &'a str,
     /// Its header fields.
     pub headers: Headers<'a>,
@@ -62,8 +62,8 @@ pub enum Replay {
 /// The largest body that is held for a second attempt.
 pub const MOST_BUFFERED: u64 = 64 * 1024;
 
-/// A URL taken apart. The platform has parsed it already (WHATWG URL: dot segments resolved, no fragment sent), so this
-/// only finds the borders.
+/// The borders of a URL that somebody has written into a configuration or a log. What a client sends is a
+/// [`super::Target`]: this changes nothing, so nothing may be routed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Url<'a> {
     /// `http` or `https`.
@@ -107,32 +107,6 @@ pub fn host(authority: &str) -> &str {
     end.map_or(authority, |at| authority.split_at(at).0)
 }
 
-/// A path in the normal form of RFC 3986 section 6.2.2: percent-encodings of unreserved characters decoded, the others in
-/// upper case. Both the route and the origin see this form, so that they cannot disagree. `%2F` stays what it is: it is data, not a border.
-#[must_use]
-pub fn normal_path(path: &str) -> String {
-    let mut normal = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((before, after)) = rest.split_once('%') {
-        normal.push_str(before);
-        let code = after.get(..2).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let decoded = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (code, decoded) {
-            (Some(_), Some(byte)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-                normal.push(char::from(byte));
-            }
-            (Some(hex), _) => {
-                normal.push('%');
-                normal.push_str(&hex.to_ascii_uppercase());
-            }
-            (None, _) => normal.push_str("%25"),
-        }
-        rest = if code.is_some() { after.get(2..).unwrap_or("") } else { after };
-    }
-    normal.push_str(rest);
-    normal
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,11 +123,5 @@ mod tests {
         assert_eq!(Url::parse("http://[::1]/").unwrap().host(), "[::1]");
         assert_eq!(Url::parse("ftp://x/"), None);
         assert_eq!(Url::parse("/x"), None);
-    }
-
-    #[test]
-    fn paths_have_one_form() {
-        assert_eq!(normal_path("/%61pi/%7eada/%2f/%zz/%"), "/api/~ada/%2F/%25zz/%25");
-        assert_eq!(normal_path("/é%c3%a9"), "/é%C3%A9");
     }
 }

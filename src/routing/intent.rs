@@ -10,6 +10,7 @@ use super::{
     reason::Reason,
     session::Opened,
     subject::SubjectId,
+    target::Target,
     time::Timestamp,
     topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId},
 };
@@ -21,14 +22,10 @@ pub struct Intent {
     pub came: Timestamp,
     /// The raw method.
     pub method: String,
-    /// `http` or `https`.
-    pub scheme: String,
-    /// Host and port that the client asked for.
-    pub authority: String,
-    /// Normal path, with the query.
-    pub target: String,
-    /// Length of the path in `target`.
-    pub path_length: usize,
+    /// Whether the method itself is safe (RFC 9110 section 9.2.1): whatever its route says, it makes no stored copy useless.
+    pub safe: bool,
+    /// What it asks for, without what is the router's own in the query.
+    pub target: Rc<Target>,
     /// The index of the route that takes it.
     pub route: Option<usize>,
     /// What it concerns.
@@ -66,14 +63,6 @@ pub struct Intent {
     pub clock: Option<String>,
     /// A number for what chance decides; it is told to nobody.
     pub entropy: u64,
-}
-
-impl Intent {
-    /// The path without the query; it is what logs may show.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.target.get(..self.path_length).unwrap_or(&self.target)
-    }
 }
 
 /// What a route promises and allows.

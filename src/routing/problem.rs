@@ -23,8 +23,9 @@ impl Problem {
     #[must_use]
     pub fn of(reason: Reason) -> Self {
         let status = match reason {
-            Reason::BodyOnGet | Reason::BadRequest => 400,
+            Reason::BodyOnGet | Reason::BadRequest | Reason::AmbiguousPath => 400,
             Reason::NotForClients => 404,
+            Reason::MethodNotAllowed => 405,
             Reason::RequestIncomplete => 408,
             Reason::UrlTooLong => 414,
             Reason::TooManySubjects => 429,
@@ -49,7 +50,17 @@ impl Problem {
     pub fn remedy(&self) -> &'static str {
         match self.reason {
             Reason::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
-            Reason::BadRequest => "Send an absolute http or https URL.",
+            Reason::BadRequest => {
+                "Send an http or https URL: a host of letters, digits, hyphens and dots, a port up to 65535, no user, no NUL in \
+                 the path."
+            }
+            Reason::AmbiguousPath => {
+                "Spell the path plainly: without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \"%\". Where the application \
+                 reads it as it stands, its route can say spelling = \"exact\"."
+            }
+            Reason::MethodNotAllowed => {
+                "Use another method; TRACE would show fields that are the router's and the origin's."
+            }
             Reason::RequestIncomplete => "Send the whole of the content without long pauses.",
             Reason::NotForClients => "Ask the region itself, or the dashboard, how it is.",
             Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
@@ -80,6 +91,7 @@ fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         408 => "Request Timeout",
         414 => "URI Too Long",
         429 => "Too Many Requests",

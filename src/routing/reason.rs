@@ -211,6 +211,10 @@ reasons! {
     BadRequest = "bad-request",
     /// The router alone asks the regions at this address.
     NotForClients = "not-for-clients",
+    /// Servers read the path in several ways, and these lead to different routes.
+    AmbiguousPath = "ambiguous-path",
+    /// No request of this method passes the router.
+    MethodNotAllowed = "method-not-allowed",
     /// The reader wanted a cached copy or nothing.
     OnlyIfCached = "only-if-cached",
     /// The router itself is at fault; the log has the rest.

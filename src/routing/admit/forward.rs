@@ -5,16 +5,17 @@ use sha2::{Digest, Sha256};
 use super::ROUTER;
 use crate::routing::{
     cookies::Cookies,
-    facts::{Facts, Url},
+    facts::Facts,
     headers::{Edit, Edits, Headers, LetThrough, strip_request},
     intent::CacheUse,
+    target::Target,
     text,
 };
 
 /// Fields of the connection and those that applications believe go, then ours are set: `Connection` cannot name ours away.
 pub(super) fn edits(
     facts: &Facts<'_>,
-    url: &Url<'_>,
+    target: &Target,
     upgrade: bool,
     cache: &CacheUse,
     cookies: &Cookies<'_>,
@@ -29,13 +30,13 @@ pub(super) fn edits(
     edits.push(Edit::Set("cdn-loop", appended(headers, "cdn-loop", ROUTER)));
     // RFC 9110 section 7.6.3; what the platform speaks with the client is not told, and 1.1 is the least that it can be.
     edits.push(Edit::Set("via", appended(headers, "via", "1.1 homing")));
-    edits.push(Edit::Set("x-forwarded-host", url.authority.to_owned()));
-    edits.push(Edit::Set("x-forwarded-proto", url.scheme.to_owned()));
+    edits.push(Edit::Set("x-forwarded-host", target.authority().to_owned()));
+    edits.push(Edit::Set("x-forwarded-proto", target.scheme().to_owned()));
     let client = headers.get("cf-connecting-ip").filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
     if let Some(ip) = client {
         edits.push(Edit::Set("x-forwarded-for", ip.to_owned()));
     }
-    edits.push(Edit::Set("forwarded", forwarded(client, url)));
+    edits.push(Edit::Set("forwarded", forwarded(client, target)));
     if !headers.has("traceparent") {
         edits.push(Edit::Set("traceparent", traceparent(facts.entropy)));
     }
@@ -53,14 +54,14 @@ pub(super) fn edits(
 }
 
 /// RFC 7239.
-fn forwarded(client: Option<&str>, url: &Url<'_>) -> String {
+fn forwarded(client: Option<&str>, target: &Target) -> String {
     let mut field = String::with_capacity(96);
     match client {
         Some(ip) if ip.contains(':') => text::all(&mut field, &["for=\"[", ip, "]\";"]),
         Some(ip) => text::all(&mut field, &["for=", ip, ";"]),
         None => {}
     }
-    text::all(&mut field, &["host=\"", url.authority, "\";proto=", url.scheme]);
+    text::all(&mut field, &["host=\"", target.authority(), "\";proto=", target.scheme()]);
     field
 }
 

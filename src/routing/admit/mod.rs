@@ -1,15 +1,16 @@
 //! Admission: facts become an intent, or are refused before any I/O.
 
 mod forward;
+mod spelling;
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use super::{
     cache::{Coding, Directives, Fields, Scope},
     clock::Clock,
     cookies::{Cookies, Named},
     drill::Visitor,
-    facts::{Content, Facts, MOST_BUFFERED, Replay, Url, normal_path},
+    facts::{Content, Facts, MOST_BUFFERED, Replay},
     headers::{Headers, LetThrough, MOST_MEMBERS},
     intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
     local::Caller,
@@ -18,6 +19,7 @@ use super::{
     reason::Reason,
     session::{self, Opened},
     subject::SubjectId,
+    target::{self, Target},
     topology::{Access, DatasetId, IdentitySource, ReadAfterWrite, RegionId, Route, Rule, SubjectKind, Topology},
     view::Settings,
 };
@@ -38,22 +40,21 @@ pub const ROUTER: &str = "homing";
 /// # Errors
 /// With the problem that refuses it.
 pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Result<Intent, Problem> {
-    let url = guard(facts)?;
+    let target = guard(facts)?;
     let topology = &settings.topology;
-    let path = normal_path(url.path);
-    not_for_clients(&path)?;
-    let (index, route) = topology.route(facts.method, url.host(), &path).unzip();
+    let (index, route) = topology.route(facts.method, target.host(), target.path()).unzip();
+    spelling::unambiguous(facts.method, &target, route, topology)?;
     let dataset = route.and_then(|route| route.dataset);
-    let upgrade = facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+    let upgrade = is_upgrade(facts);
     let access = access(facts.method, upgrade, route);
     let cookies = Cookies::of(&facts.headers);
     let (mut session, carrier) = open_session(facts, &cookies, settings);
-    let arrived = url.query.and_then(|query| session::arrived(query, &settings.session_keys, facts.now));
+    let arrived = target.query().and_then(|query| session::arrived(query, &settings.session_keys, facts.now));
     let carried = arrived.as_ref().is_some_and(|(_, carried)| session.join(carried, facts.now));
-    let claim = Claim { facts, cookies: &cookies, url: &url, path: &path, session: &session };
+    let claim = Claim { facts, cookies: &cookies, target: &target, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
-    let near = near_order(facts, settings);
-    let promise = promise(route, dataset, access, topology);
+    let near = near_order(facts, &target, settings);
+    let promise = promise(facts.method, route, dataset, access, topology);
     let cache = cache_use((facts, &cookies), route, dataset, access, upgrade, subject.is_some(), topology);
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
@@ -63,21 +64,12 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
-    let edits = Rc::new(forward::edits(facts, &url, upgrade, &cache, &cookies, &through));
-    let path_length = path.len();
-    let mut target = path;
-    let query = arrived.as_ref().map_or(url.query, |(query, _)| Some(query.as_str()).filter(|query| !query.is_empty()));
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
-    }
+    let edits = Rc::new(forward::edits(facts, &target, upgrade, &cache, &cookies, &through));
     Ok(Intent {
         came: facts.now,
         method: facts.method.to_owned(),
-        scheme: url.scheme.to_owned(),
-        authority: url.authority.to_owned(),
-        target,
-        path_length,
+        safe: is_safe(facts.method),
+        target: Rc::new(if arrived.is_some() { target.keeping(session::is_not_ours) } else { target }),
         route: index,
         dataset,
         access,
@@ -99,10 +91,14 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     })
 }
 
-/// What is refused before anything else: loops, bombs, bodies that no cache key could hold.
-fn guard<'a>(facts: &Facts<'a>) -> Result<Url<'a>, Problem> {
+/// What is refused before anything else: loops, bombs, bodies that no cache key could hold, URLs without a final form.
+fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
     if facts.headers.list("cdn-loop").filter(|hop| is_this_router(hop)).count() >= MOST_HOPS {
         return Err(Problem::of(Reason::Loop));
+    }
+    // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
+    if facts.method == "TRACE" {
+        return Err(Problem::of(Reason::MethodNotAllowed));
     }
     if facts.url.len() > LONGEST_URL {
         return Err(Problem::of(Reason::UrlTooLong));
@@ -115,35 +111,43 @@ fn guard<'a>(facts: &Facts<'a>) -> Result<Url<'a>, Problem> {
     if facts.headers.list("connection").nth(MOST_MEMBERS).is_some() {
         return Err(Problem::of(Reason::HeadersTooLarge));
     }
-    if matches!(facts.method, "GET" | "HEAD") && facts.content != Content::Empty {
+    // `Content-Length: 0` says that there is none (RFC 9110 section 8.6), and some clients send it with everything.
+    let empty = matches!(facts.content, Content::Empty | Content::Length(0));
+    if matches!(facts.method, "GET" | "HEAD") && !empty {
         return Err(Problem::of(Reason::BodyOnGet));
     }
-    Url::parse(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))
-}
-
-/// The contract's own addresses are the router's to ask: they tell of regions, epochs and lag, and move what is owned. A health
-/// address that the topology puts elsewhere is the application's.
-fn not_for_clients(path: &str) -> Result<(), Problem> {
-    match path.strip_prefix("/.well-known/homing") {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => Err(Problem::of(Reason::NotForClients)),
-        _ => Ok(()),
-    }
+    let target = Target::read(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
+    // Encoded, it may have become three times as long.
+    if target.as_str().len() > LONGEST_URL { Err(Problem::of(Reason::UrlTooLong)) } else { Ok(target) }
 }
 
 fn is_this_router(hop: &str) -> bool {
     hop.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(ROUTER))
 }
 
-/// GET, HEAD and QUERY (RFC 10008) read, everything else writes, an unknown method too; a route may say otherwise.
-/// An upgraded connection can carry anything, so it counts as a write whatever the route says.
+/// Whether it opens a WebSocket: a GET does (RFC 6455 section 4.1). For any other method the field asks for nothing that there is;
+/// RFC 9110 section 7.8 lets it be passed over, so such a request goes its way as if it had none.
+fn is_upgrade(facts: &Facts<'_>) -> bool {
+    facts.method == "GET" && facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
+}
+
+/// Safe methods read, everything else writes, an unknown method too; a route may say otherwise. An upgraded connection can carry
+/// anything, so it counts as a write whatever the route says; OPTIONS asks about a resource and never for it, so it reads.
 fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
-    if upgrade { Access::Write } else { route.and_then(|route| route.access).unwrap_or(access_of(method)) }
+    let said = route.and_then(|route| route.access).filter(|_| method != "OPTIONS");
+    if upgrade { Access::Write } else { said.unwrap_or(access_of(method)) }
 }
 
 /// What a method does where no route says otherwise.
 #[must_use]
 pub fn access_of(method: &str) -> Access {
-    if matches!(method, "GET" | "HEAD" | "QUERY") { Access::Read } else { Access::Write }
+    if is_safe(method) { Access::Read } else { Access::Write }
+}
+
+/// Whether a method is safe: those that the IANA registry of methods says it of (RFC 9110 section 16.1; QUERY of RFC 10008,
+/// PROPFIND of RFC 4918, REPORT of RFC 3253, SEARCH of RFC 5323).
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "QUERY" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH")
 }
 
 /// The most cookies of the session's name that are looked at.
@@ -175,8 +179,7 @@ fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
 struct Claim<'a> {
     facts: &'a Facts<'a>,
     cookies: &'a Cookies<'a>,
-    url: &'a Url<'a>,
-    path: &'a str,
+    target: &'a Target,
     session: &'a Opened,
 }
 
@@ -192,24 +195,26 @@ impl Claim<'_> {
     fn named(&self, kind: SubjectKind, topology: &Topology) -> Option<SubjectId> {
         let name = match topology.identity().source(kind)? {
             IdentitySource::ResponseHeader(_) => return self.session.session.subject.clone(),
-            IdentitySource::Header(name) => self.facts.headers.get(name),
+            IdentitySource::Header(name) => self.facts.headers.get(name).map(Cow::Borrowed),
             IdentitySource::Cookie(name) => match self.cookies.named(name) {
-                Named::One(subject) => Some(subject),
+                Named::One(subject) => Some(Cow::Borrowed(subject)),
                 Named::None | Named::Several => None,
             },
-            IdentitySource::Path(pattern) => pattern.capture(self.path, kind.token()),
+            // The application gets it decoded, so that `%40` is no other subject than `@`.
+            IdentitySource::Path(pattern) => pattern.capture(self.target.path(), kind.token()).map(target::decoded),
             IdentitySource::Host { prefix, suffix } => {
-                self.url.host().strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_suffix(suffix.as_str()))
+                let rest = self.target.host().strip_prefix(prefix.as_str());
+                rest.and_then(|rest| rest.strip_suffix(suffix.as_str())).map(Cow::Borrowed)
             }
         };
-        name.filter(|name| !name.is_empty()).map(|name| SubjectId::of(kind, name))
+        name.filter(|name| !name.is_empty()).map(|name| SubjectId::of(kind, &name))
     }
 }
 
-fn near_order(facts: &Facts<'_>, settings: &Settings) -> Vec<RegionId> {
+fn near_order(facts: &Facts<'_>, target: &Target, settings: &Settings) -> Vec<RegionId> {
     let topology = &settings.topology;
     // In development whoever sits at this machine may say where it stands; nobody else, wherever `DEV` was left on.
-    let is_here = || Url::parse(facts.url).is_some_and(|url| Caller::of(url.authority, &facts.headers).is_here());
+    let is_here = || Caller::of(target.authority(), &facts.headers).is_here();
     let said = || facts.headers.get("homing-dev-near").filter(|_| settings.dev && is_here());
     match facts.client.beside.or_else(said).and_then(|name| topology.region_named(name)) {
         Some(region) => near::order_beside(region, topology),
@@ -217,8 +222,18 @@ fn near_order(facts: &Facts<'_>, settings: &Settings) -> Vec<RegionId> {
     }
 }
 
-fn promise(route: Option<&Route>, dataset: Option<DatasetId>, access: Access, topology: &Topology) -> Promise {
+fn promise(
+    method: &str,
+    route: Option<&Route>,
+    dataset: Option<DatasetId>,
+    access: Access,
+    topology: &Topology,
+) -> Promise {
     let Some(route) = route else { return Promise::default() };
+    if method == "OPTIONS" {
+        // A preflight (Fetch Standard section 3.3) asks what is allowed, which any region knows: it needs no home, and shows no data.
+        return Promise { deadline: route.deadline, ..Promise::default() };
+    }
     let session = |route: &Route| route.read_after_write == ReadAfterWrite::Session;
     // A write's own route often says nothing of reads: any route of the dataset that promises them makes it leave a pin.
     let pins = session(route)

@@ -2,7 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::routing::text;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::routing::{target::Target, text};
 
 /// What a copy is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
 /// tells apart the variants of one resource stands in the entry itself.
@@ -10,14 +13,19 @@ use crate::routing::text;
 pub struct CacheKey(String);
 
 impl CacheKey {
-    /// The key of a GET: scheme, host, normal path, query, ownership generation, and for personal data whose it is.
+    /// The key of a GET: scheme, host, path and query, ownership generation, and for personal data whose it is.
+    ///
+    /// A client chooses path and query, and whoever keeps the store reads keys as URLs and may resolve what stands in them. So
+    /// they stand there as a hash: data of a fixed length that is one segment, and never a path.
     #[must_use]
     pub fn new(place: &Place<'_>) -> Self {
-        let Place { scheme, authority, target, dataset, epoch, subject } = place;
-        let mut url = String::with_capacity(48 + authority.len() + dataset.len() + target.len());
+        let Place { target, dataset, epoch, subject } = place;
+        let (scheme, authority) = (target.scheme(), target.authority());
+        let mut url = String::with_capacity(128 + authority.len());
         text::all(&mut url, &[scheme, "://", authority, "/_homing/cache/", dataset, "/"]);
         text::number(&mut url, *epoch);
-        text::all(&mut url, &["/", subject.unwrap_or("_"), target]);
+        text::all(&mut url, &["/", subject.unwrap_or("_"), "/"]);
+        URL_SAFE_NO_PAD.encode_string(Sha256::digest(target.path_and_query()), &mut url);
         Self(url)
     }
 
@@ -39,12 +47,8 @@ impl CacheKey {
 /// What tells two cached resources apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// Host and port.
-    pub authority: &'a str,
-    /// Normal path and query.
-    pub target: &'a str,
+    /// What a GET would ask for.
+    pub target: &'a Target,
     /// Name of the dataset, `_` for none.
     pub dataset: &'a str,
     /// Generation of its ownership; a copy made under an earlier owner is never found again.
@@ -59,19 +63,22 @@ mod tests {
 
     #[test]
     fn whatever_tells_responses_apart_is_in_the_key() {
-        let place = Place {
-            scheme: "https",
-            authority: "example.com",
-            target: "/a?b=c",
-            dataset: "catalog",
-            epoch: 1,
-            subject: None,
-        };
+        let target = |url| Target::read(url).unwrap();
+        let [one, scheme, host, path, query] = [
+            "https://example.com/a?b=c",
+            "http://example.com/a?b=c",
+            "https://example.org/a?b=c",
+            "https://example.com/A?b=c",
+            "https://example.com/a?b=d",
+        ]
+        .map(target);
+        let place = Place { target: &one, dataset: "catalog", epoch: 1, subject: None };
         let keys = [
             CacheKey::new(&place),
-            CacheKey::new(&Place { scheme: "http", ..place }),
-            CacheKey::new(&Place { authority: "example.org", ..place }),
-            CacheKey::new(&Place { target: "/a?b=d", ..place }),
+            CacheKey::new(&Place { target: &scheme, ..place }),
+            CacheKey::new(&Place { target: &host, ..place }),
+            CacheKey::new(&Place { target: &path, ..place }),
+            CacheKey::new(&Place { target: &query, ..place }),
             CacheKey::new(&Place { epoch: 2, ..place }),
             CacheKey::new(&Place { dataset: "cart", ..place }),
             CacheKey::new(&Place { subject: Some("ada"), ..place }),
@@ -79,5 +86,16 @@ mod tests {
         for (at, one) in keys.iter().enumerate() {
             assert!(keys.iter().skip(at + 1).all(|other| other != one && other.hash() != one.hash()));
         }
+    }
+
+    #[test]
+    fn no_spelling_of_a_target_is_a_path_in_a_key() {
+        // A stranger asks for a path that leads from the keys of nobody to ada's, in whatever way a store reads it.
+        let climb = Target::read("https://h/x%2F..%2f..%5C..%252f../cart/0/ADA/api/cart?/../..").unwrap();
+        let place = Place { target: &climb, dataset: "_", epoch: 0, subject: None };
+        let key = CacheKey::new(&place);
+        let target = key.as_str().strip_prefix("https://h/_homing/cache/_/0/_/").unwrap();
+        assert_eq!(target.len(), 43);
+        assert!(target.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     }
 }

@@ -74,7 +74,7 @@ impl Flow {
             region,
             origin: self.view.topology().region(region).origin.clone(),
             method: intent.method.clone(),
-            target: intent.target.clone(),
+            target: Rc::clone(&intent.target),
             timeout: patience.min(left),
             idle: deadline,
             delay,

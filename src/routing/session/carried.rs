@@ -3,13 +3,7 @@
 use std::time::Duration;
 
 use super::{Claim, Opened, Pin, Session, open, seal};
-use crate::routing::{
-    facts::{Url, host},
-    keys::SessionKeys,
-    reason::Reason,
-    time::Timestamp,
-    topology::Identity,
-};
+use crate::routing::{keys::SessionKeys, reason::Reason, target::Target, time::Timestamp, topology::Identity};
 
 /// The query parameter.
 pub const PARAMETER: &str = "homing-session";
@@ -25,26 +19,32 @@ pub fn arrived<'q>(query: &'q str, keys: &SessionKeys, now: Timestamp) -> Option
     Some((others.join("&"), open(sealed, keys, now)))
 }
 
+/// Whether a part of a query is not the parameter.
+#[must_use]
+pub fn is_not_ours(part: &str) -> bool {
+    part.split('=').next() != Some(PARAMETER)
+}
+
 /// The target of a redirect from that host, with the session's pins in it if it leads to another host of the application.
 #[must_use]
 pub fn along(
     location: &str,
-    from: &str,
+    from: &Target,
     session: &Session,
     identity: &Identity,
     keys: &SessionKeys,
     now: Timestamp,
 ) -> Option<String> {
-    let to = host(Url::parse(location)?.authority);
-    if session.pins.is_empty() || to.eq_ignore_ascii_case(host(from)) || !identity.shares_sessions(to) {
+    // The host as browsers find it, which what is handed back says in so many words.
+    let to = from.join(location)?;
+    if session.pins.is_empty() || to.host() == from.host() || !identity.shares_sessions(to.host()) {
         return None;
     }
     // Only what was written: who somebody is stays where they signed in.
     let carried = Session { pins: session.pins.clone(), issued: now, expires: now.after(FOR), ..Session::default() };
-    let (before, fragment) = location.split_once('#').map_or((location, None), |(url, part)| (url, Some(part)));
-    let gap = if before.contains('?') { '&' } else { '?' };
-    let fragment = fragment.map(|part| format!("#{part}")).unwrap_or_default();
-    Some(format!("{before}{gap}{PARAMETER}={}{fragment}", seal(&carried, keys)))
+    let gap = if to.query().is_some() { '&' } else { '?' };
+    let fragment = location.split_once('#').map(|(_, part)| format!("#{part}")).unwrap_or_default();
+    Some(format!("{}{gap}{PARAMETER}={}{fragment}", to.as_str(), seal(&carried, keys)))
 }
 
 impl Session {
@@ -100,18 +100,29 @@ mod tests {
     fn redirect(location: &str) -> Option<String> {
         let identity = Identity { hosts: vec![HostPattern::parse("*.example.com").unwrap()], ..Identity::default() };
         let session = Session { pins: vec![pin("cart", 7)], expires: NOW, ..Session::default() };
-        along(location, "a.example.com:8443", &session, &identity, &keys(), NOW)
+        let from = Target::read("https://a.example.com:8443/").unwrap();
+        along(location, &from, &session, &identity, &keys(), NOW)
     }
 
     #[test]
     fn pins_go_along_to_another_host_of_the_application_only() {
         let to = redirect("https://b.example.com/x?y=1#z").unwrap();
         assert!(to.starts_with("https://b.example.com/x?y=1&homing-session=1.") && to.ends_with("#z"), "{to}");
-        for elsewhere in
-            ["/x", "https://a.example.com/x", "https://example.com/", "https://evil.example.org/", "mailto:a@b"]
-        {
+        for elsewhere in [
+            "/x",
+            "https://a.example.com/x",
+            "https://example.com/",
+            "https://evil.example.org/",
+            "mailto:a@b",
+            // What browsers take for the host is not what stands before the next slash.
+            "https://evil.example\\@b.example.com/",
+            "https://evil.example\\.b.example.com/",
+            "/\\evil.example/.b.example.com",
+            "https://u@b.example.com/",
+        ] {
             assert_eq!(redirect(elsewhere), None, "{elsewhere}");
         }
+        assert!(redirect("\\\\B.example.com.\\x").unwrap().starts_with("https://b.example.com/x?homing-session=1."));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod codec;
 
 use std::time::Duration;
 
-pub use carried::{PARAMETER, along, arrived};
+pub use carried::{PARAMETER, along, arrived, is_not_ours};
 pub use codec::{COOKIE, open, seal};
 
 use super::{ownership::Epoch, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp};

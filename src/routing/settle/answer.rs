@@ -11,6 +11,7 @@ use crate::routing::{
     answer::Answer,
     copies,
     headers::{Edit, Edits, strip_response},
+    intent::Intent,
     memory::Lesson,
     ownership::Ownership,
     position::Stated,
@@ -26,7 +27,7 @@ impl Ending<'_> {
         let intent = self.intent;
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
-        let written = Written::of(intent.access, answer, self.unsure);
+        let written = Written::of(intent, answer, self.unsure);
         if let (Access::Read, Written::Yes) = (intent.access, written) {
             self.trace.note(Reason::ReadThatWrote, self.region);
         }
@@ -38,7 +39,8 @@ impl Ending<'_> {
         }
         let kept = self.keep(answer, asked, stated);
         edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
-        let changes_target = intent.access == Access::Write && (200..400).contains(&answer.status);
+        // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
+        let changes_target = !intent.safe && (200..400).contains(&answer.status);
         let useless = if changes_target { copies::made_useless(intent, self.view, answer) } else { Vec::new() };
         let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
@@ -78,7 +80,7 @@ impl Ending<'_> {
     ) -> (Settlement, Option<SignIn>) {
         let (intent, view, now) = (self.intent, self.view, self.now);
         self.learn_lags(answer);
-        let written = Written::of(intent.access, answer, self.unsure);
+        let written = Written::of(intent, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
         let seen = Seen {
@@ -139,14 +141,16 @@ enum Written {
     Perhaps,
     /// An earlier send of the write may have done it, so the origin's word on this one settles nothing.
     Earlier,
-    /// It is a read, and the origin says nothing.
+    /// It is a read or opens a connection, and the origin says nothing.
     Hardly,
 }
 
 impl Written {
-    fn of(access: Access, answer: &Answer<'_>, unsure: bool) -> Self {
-        match (answer.headers.get("homing-wrote").map(str::trim), access) {
+    fn of(intent: &Intent, answer: &Answer<'_>, unsure: bool) -> Self {
+        match (answer.headers.get("homing-wrote").map(str::trim), intent.access) {
             (Some("1"), _) => Self::Yes,
+            // It goes home for what may come over the connection; the GET that opens it is safe.
+            _ if intent.upgrade => Self::Hardly,
             _ if unsure => Self::Earlier,
             (Some("0"), _) => Self::No,
             (_, Access::Write) => Self::Perhaps,

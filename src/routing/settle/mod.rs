@@ -169,7 +169,7 @@ impl Ending<'_> {
             record: Record {
                 at: self.intent.came,
                 method: self.intent.method.clone(),
-                path: self.intent.path().to_owned(),
+                path: self.intent.target.path().to_owned(),
                 route: self.intent.route,
                 dataset: self.intent.dataset,
                 access: self.intent.access,
@@ -232,7 +232,7 @@ impl Ending<'_> {
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let pinned = match (outcome, owned) {
-            (WriteOutcome::Unknown, Some(owned)) => session::pinned(intent, view, owned.home(), now),
+            (WriteOutcome::Unknown, Some(owned)) if !intent.upgrade => session::pinned(intent, view, owned.home(), now),
             _ => None,
         };
         let (session, pinned) = pinned.unzip();

@@ -23,6 +23,10 @@ pub fn problem_fields(problem: &Problem) -> Edits {
     if let Some(after) = problem.retry_after {
         edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
     }
+    if problem.reason == Reason::MethodNotAllowed {
+        // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
+        edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
+    }
     // RFC 9209 section 2.3.
     let error = match problem.reason {
         Reason::WriteNotSent => Some("connection_refused"),
@@ -37,6 +41,8 @@ pub fn problem_fields(problem: &Problem) -> Edits {
         Reason::Internal => Some("proxy_internal_error"),
         Reason::BodyOnGet
         | Reason::BadRequest
+        | Reason::AmbiguousPath
+        | Reason::MethodNotAllowed
         | Reason::RequestIncomplete
         | Reason::UrlTooLong
         | Reason::HeadersTooLarge => Some("http_request_error"),

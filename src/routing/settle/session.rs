@@ -258,7 +258,7 @@ impl Settlement {
         let redirect = intent.access == Access::Write && (300..400).contains(&answer.status);
         let location = answer.headers.get("location").filter(|_| redirect);
         let (identity, keys) = (view.topology().identity(), &view.settings().session_keys);
-        let along = location.and_then(|to| session::along(to, &intent.authority, session, identity, keys, now));
+        let along = location.and_then(|to| session::along(to, &intent.target, session, identity, keys, now));
         self.edits.extend(along.map(|location| Edit::Set("location", location)));
     }
 

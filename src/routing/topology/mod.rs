@@ -23,7 +23,7 @@ pub use identity::{Identity, IdentitySource};
 pub use ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
 pub use parse::parse;
 pub use pattern::RoutePattern;
-pub use route::{Access, OnHomeDown, ReadAfterWrite, Route};
+pub use route::{Access, OnHomeDown, ReadAfterWrite, Route, Spelling};
 pub use units::Share;
 
 /// A validated topology: at least one region, every name resolved.
@@ -85,7 +85,7 @@ impl Topology {
         &self.routes
     }
 
-    /// The first route that takes such a request, and its index; the path is in its normal form, the host without a port.
+    /// The first route that takes such a request, and its index; the path in its final form (or a reading of it), the host without a port.
     #[must_use]
     pub fn route(&self, method: &str, host: &str, path: &str) -> Option<(usize, &Route)> {
         self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(method, host, path))

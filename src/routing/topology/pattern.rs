@@ -2,6 +2,8 @@
 
 mod written;
 
+use crate::routing::target;
+
 /// Which requests a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePattern {
@@ -20,11 +22,14 @@ pub enum HostPattern {
     Below(String),
 }
 
-/// A path of segments: literal, or `{name}` for any one; at the end `/*` takes the path before it and all below.
+/// A path of segments: literal, or `{name}` for any one; at the end `/*` takes the path before it and all below. A slash at the
+/// end means nothing, in the pattern or in a request's path: most applications answer both alike, and none holds other data there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     segments: Vec<Segment>,
     below: bool,
+    /// Whether it is written with a slash at its end.
+    slash: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +58,8 @@ impl RoutePattern {
         Ok(Self { methods, host, path: PathPattern::parse(path)? })
     }
 
-    /// Whether the pattern takes a request: raw method, host without port, normal path.
+    /// Whether the pattern takes a request: raw method, host without port, path in its final form or a reading of it. Segments
+    /// are compared as data, so `%40` is `@`; upper and lower case are two things.
     #[must_use]
     pub fn matches(&self, method: &str, host: &str, path: &str) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
@@ -135,12 +141,30 @@ impl PathPattern {
             }
             None => (path, false),
         };
-        let segments = if below && path.is_empty() {
-            Vec::new()
-        } else {
-            path.split('/').map(Segment::parse).collect::<Result<_, _>>()?
+        let (path, slash) = match path.strip_suffix('/').filter(|_| !below) {
+            Some(path) => (Some(path), true),
+            None => (Some(path).filter(|path| !path.is_empty()), path.is_empty() && !below),
         };
-        Ok(Self { segments, below })
+        let segments =
+            path.into_iter().flat_map(|path| path.split('/')).map(Segment::parse).collect::<Result<_, _>>()?;
+        Ok(Self { segments, below, slash })
+    }
+
+    /// Whether a path of the pattern has several readings, whatever its request is.
+    #[must_use]
+    pub fn is_spelled(&self) -> bool {
+        self.segments.iter().any(|segment| match segment {
+            Segment::Literal(text) => {
+                text.is_empty() || target::readings(text).is_none_or(|mut all| all.next().is_some())
+            }
+            Segment::Any(_) => false,
+        })
+    }
+
+    /// Whether it takes every path.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.segments.is_empty() && self.below
     }
 
     /// Whether the path is one of the pattern's.
@@ -173,20 +197,21 @@ impl PathPattern {
         for segment in &self.segments {
             let Some(part) = parts.next() else { return false };
             match segment {
-                Segment::Literal(text) if text != part => return false,
+                Segment::Literal(text) if !same(text, part) => return false,
                 Segment::Any(_) if part.is_empty() => return false,
                 Segment::Literal(_) => {}
                 Segment::Any(name) => named(name, part),
             }
         }
-        self.below || parts.next().is_none()
+        self.below || parts.next().is_none_or(|last| last.is_empty() && parts.next().is_none())
     }
 
     fn covers(&self, other: &Self) -> bool {
         let same = self.segments.iter().zip(&other.segments).all(|(mine, theirs)| match (mine, theirs) {
             (Segment::Any(_), Segment::Any(_)) => true,
             (Segment::Any(_), Segment::Literal(text)) => !text.is_empty(),
-            (mine, theirs) => mine == theirs,
+            (Segment::Literal(mine), Segment::Literal(theirs)) => same(mine, theirs),
+            (Segment::Literal(_), Segment::Any(_)) => false,
         });
         same && if self.below {
             self.segments.len() <= other.segments.len()
@@ -210,13 +235,18 @@ impl Segment {
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>^`\\".contains(&byte)) {
             return Err("a path as it stands in a URL, so \"caf%C3%A9\" for \"café\"");
         }
-        // Requests are matched in their normal form, so the pattern is brought into it too.
-        let text = crate::routing::facts::normal_path(text);
+        // Requests are matched in their final form, so the pattern is brought into it too.
+        let text = target::segment(text).into_owned();
         if text == "." || text == ".." {
             return Err("a path without \".\" and \"..\", which no request has");
         }
         Ok(Self::Literal(text))
     }
+}
+
+/// Whether two segments are the same data.
+fn same(mine: &str, theirs: &str) -> bool {
+    mine == theirs || ((mine.contains('%') || theirs.contains('%')) && target::decoded(mine) == target::decoded(theirs))
 }
 
 #[cfg(test)]
@@ -240,7 +270,30 @@ mod tests {
         assert!(takes("GET *.example.com/", "GET", "A.Example.com", "/"));
         assert!(!takes("GET *.example.com/", "GET", "example.com", "/"));
         assert!(takes("GET example.com/", "GET", "EXAMPLE.com", "/"));
-        assert!(!takes("GET /a", "GET", "x", "/a/"));
+        assert!(!takes("GET /A", "GET", "x", "/a"));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_leads_past_no_pattern() {
+        for (pattern, path) in [("/a", "/a/"), ("/a/", "/a"), ("/a/{b}", "/a/b/"), ("/", "/"), ("/a/*", "/a/")] {
+            assert!(takes(pattern, "PUT", "x", path), "{pattern} {path}");
+        }
+        for (pattern, path) in [("/a", "/a//"), ("/a", "/a/b"), ("/a/{b}", "/a/"), ("/", "/a"), ("/a/", "/a/b")] {
+            assert!(!takes(pattern, "PUT", "x", path), "{pattern} {path}");
+        }
+        assert_eq!(RoutePattern::parse("GET /a/").unwrap().to_string(), "GET /a/");
+        assert_eq!(RoutePattern::parse("/").unwrap().to_string(), "/");
+    }
+
+    #[test]
+    fn segments_are_data() {
+        assert!(takes("/@scope/{name}", "PUT", "x", "/%40scope/a"));
+        assert!(takes("/caf%C3%A9/%21", "PUT", "x", "/caf%C3%A9/!"));
+        assert!(!takes("/a/b", "PUT", "x", "/a%2Fb"));
+        assert!(takes("/a%2Fb", "PUT", "x", "/a%2Fb"));
+        for (path, spelled) in [("/a/*", false), ("/@a/", false), ("/a;b", true), ("/a//b", true), ("/a%2Fb", true)] {
+            assert_eq!(PathPattern::parse(path).unwrap().is_spelled(), spelled, "{path}");
+        }
     }
 
     #[test]

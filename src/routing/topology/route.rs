@@ -23,6 +23,8 @@ pub struct Route {
     pub cache: Option<bool>,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
+    /// How its application reads a path that is not plain.
+    pub spelling: Spelling,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.
     pub max_cross_region: Option<Share>,
     /// Request fields that go on although applications believe them, in lower case (see [`crate::routing::believed`]). A
@@ -37,6 +39,29 @@ impl Route {
         let home_only = route.is_some_and(|route| route.read_after_write == ReadAfterWrite::Home);
         route.and_then(|route| route.cache).unwrap_or(!personal) && !home_only
     }
+
+    /// Whether it matters to nobody which of two routes takes a request; what no route claims is like a route that says nothing.
+    #[must_use]
+    pub fn decide_alike(one: Option<&Self>, other: Option<&Self>) -> bool {
+        type Says<'r> =
+            (Option<DatasetId>, ReadAfterWrite, OnHomeDown, Option<Access>, bool, Option<bool>, &'r [String]);
+        fn says(route: Option<&Route>) -> Says<'_> {
+            let Some(route) = route else { return Says::default() };
+            let Route { dataset, read_after_write, on_home_down, access, idempotent, cache, .. } = *route;
+            (dataset, read_after_write, on_home_down, access, idempotent, cache, &route.allow_request_fields)
+        }
+        says(one) == says(other)
+    }
+}
+
+/// How an application reads a path that servers read in several ways: one with `//`, `;` or an encoded slash, for example.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spelling {
+    /// In any of these ways, so all of them must lead to the same.
+    #[default]
+    Any,
+    /// As it stands, so nothing else counts.
+    Exact,
 }
 
 /// What a read must see of the session's own writes.

@@ -175,7 +175,12 @@ fn left(attempt: &Attempt, intent: &Intent, before: &[Attempt], named: &Named) {
     let topology = &settings().topology;
     let write = intent.access == Access::Write;
     let name = |region: RegionId| &topology.region(region).name;
-    assert!(!write || owns(attempt.region, intent, named), "{} was written at {}", intent.target, name(attempt.region));
+    assert!(
+        !write || owns(attempt.region, intent, named),
+        "{} was written at {}",
+        intent.target.as_str(),
+        name(attempt.region)
+    );
     // What a region is told of the owner it takes over, if its epoch is a later one: so nobody may have made it up.
     let told = attempt.own.iter().find_map(|edit| match edit {
         Edit::Set("homing-home", home) => topology.region_named(home),
@@ -185,7 +190,7 @@ fn left(attempt: &Attempt, intent: &Intent, before: &[Attempt], named: &Named) {
         assert!(
             owns(home, intent, named),
             "{} was told of {}'s ownership, which nobody has named",
-            intent.target,
+            intent.target.as_str(),
             name(home)
         );
     }

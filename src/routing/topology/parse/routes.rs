@@ -7,12 +7,13 @@ use crate::routing::{
     headers::is_token,
     topology::{
         Access, Dataset, DatasetId, Identity, IdentitySource, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
+        Spelling,
         error::{Complaints, KeyPath},
         raw::Raw,
     },
 };
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "match",
     "dataset",
     "read_after_write",
@@ -21,6 +22,7 @@ const KEYS: [&str; 10] = [
     "idempotent",
     "cache",
     "deadline",
+    "spelling",
     "max_cross_region",
     "allow_request_fields",
 ];
@@ -140,6 +142,7 @@ fn route(
     };
     let on_home_down = on_home_down.unwrap_or_default();
     let allow_request_fields = allowed(table, &pattern, access, log);
+    let spelling = spelling(table, text, &pattern, log);
     Some(Route {
         pattern,
         dataset,
@@ -149,9 +152,28 @@ fn route(
         idempotent,
         cache,
         deadline,
+        spelling,
         max_cross_region,
         allow_request_fields,
     })
+}
+
+/// How the route's application reads paths, and whether its pattern fits to that.
+fn spelling(table: &Table<'_>, text: &str, pattern: &RoutePattern, log: &mut Complaints) -> Spelling {
+    let spelling = table.choice("spelling", &[("any", Spelling::Any), ("exact", Spelling::Exact)], log);
+    let spelling = spelling.unwrap_or_default();
+    if spelling == Spelling::Any && pattern.path().is_spelled() {
+        let expected = "a path that all servers read alike, or spelling = \"exact\"";
+        let remedy = "write it without empty segments, \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \"%\"; or add spelling = \"exact\" if your \
+                      application takes it as it stands";
+        log.error(&table.path.key("match"), format!("{text:?}"), expected, remedy);
+    }
+    if spelling == Spelling::Exact && pattern.path().is_all() {
+        let expected = "\"exact\" for a part of the paths";
+        let remedy = "name the part that needs it: for all paths it lets any spelling past your other routes";
+        log.warn(&table.path.key("spelling"), format!("\"exact\" for {text:?}"), expected, remedy);
+    }
+    spelling
 }
 
 /// The fields of `allow_request_fields`, in lower case.

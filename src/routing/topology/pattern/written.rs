@@ -33,6 +33,10 @@ impl fmt::Display for PathPattern {
                 Segment::Any(name) => write!(f, "/{{{name}}}")?,
             }
         }
-        f.write_str(if self.below { "/*" } else { "" })
+        f.write_str(match (self.below, self.slash) {
+            (true, _) => "/*",
+            (false, true) => "/",
+            (false, false) => "",
+        })
     }
 }
