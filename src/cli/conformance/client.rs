@@ -80,7 +80,8 @@ impl Answer {
 
 impl Origin {
     pub(super) fn new(base: &str, key: Option<Key>) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        // An origin that refuses a write unread may close the connection behind its answer; the next request must not meet that.
+        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).max_idle_connections(0);
         let agent = config.allow_non_standard_methods(true).timeout_global(Some(PATIENCE)).build().into();
         Self { agent, base: base.trim_end_matches('/').to_owned(), key }
     }
