@@ -7,6 +7,9 @@ import { join } from "node:path";
 import workerd from "workerd";
 import { cacheServer } from "./cache.mjs";
 
+// A run that is interrupted takes with it what it has started, by the hooks at exit; miniflare sees to that itself.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 const text = (value) => JSON.stringify(String(value));
 const list = (items) => `[${items.join(", ")}]`;
 const named = (name, what) => `(name = ${text(name)}, ${what})`;
