@@ -164,8 +164,8 @@ fn spelling(table: &Table<'_>, text: &str, pattern: &RoutePattern, log: &mut Com
     let spelling = spelling.unwrap_or_default();
     if spelling == Spelling::Any && pattern.path().is_spelled() {
         let expected = "a path that all servers read alike, or spelling = \"exact\"";
-        let remedy = "write it without empty segments, \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \"%\"; or add spelling = \"exact\" if your \
-                      application takes it as it stands";
+        let remedy =
+            "write it without \"//\", \";\" and encoded borders; or say \"exact\" if your application reads it so";
         log.error(&table.path.key("match"), format!("{text:?}"), expected, remedy);
     }
     if spelling == Spelling::Exact && pattern.path().is_all() {
