@@ -10,7 +10,6 @@ use homing::routing::{
     cache::{ENTRY, Variant, entry},
     headers::Edit,
     memory::Lesson,
-    ownership::Epoch,
     session::{self, Session},
     settle::{Source, Store},
     subject::SubjectId,
@@ -40,10 +39,10 @@ fn after(millis: u64) -> Timestamp {
 }
 
 fn session_of(name: &str) -> String {
-    let subject = Some(SubjectId::of(SubjectKind::User, name));
-    let home = Some(("eu".to_owned(), Epoch(1)));
-    let expires = NOW.after(session::LIFETIME);
-    session::seal(&Session { subject, home, issued: NOW, expires, ..Session::default() }, &keys())
+    let mut session = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
+    session.subjects.sign(SubjectKind::User, Some(SubjectId::of(SubjectKind::User, name)));
+    session.subjects.settle(SubjectKind::User, support::owned("eu", 1), &support::topology());
+    session::seal(&session, &keys())
 }
 
 /// The session that an answer hands out.

@@ -6,7 +6,6 @@ mod support;
 
 use homing::routing::{
     facts::Content,
-    ownership::Epoch,
     session::{self, Claim, Pin, Session},
     subject::SubjectId,
     topology::SubjectKind,
@@ -232,8 +231,11 @@ fn world(case: &Case, path: &str) -> World {
     let mut world = World::new(&format!("{} {path}", if case.write { "PUT" } else { "GET" })).near(case.near);
     world.content = if case.write { Content::Length(10) } else { Content::Empty };
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
-    claims.subject = (case.data == Data::GeoPartitioned).then(|| SubjectId::of(SubjectKind::User, "ada"));
-    claims.home = (case.known == Known::Session).then(|| ("eu".to_owned(), Epoch::FIRST));
+    let subject = (case.data == Data::GeoPartitioned).then(|| SubjectId::of(SubjectKind::User, "ada"));
+    claims.subjects.sign(SubjectKind::User, subject);
+    if case.known == Known::Session {
+        claims.subjects.settle(SubjectKind::User, support::owned("eu", 1), &support::topology());
+    }
     if case.pinned {
         for dataset in ["catalog", "cart", "likes", ""] {
             let claim = Claim::Until(NOW.after(std::time::Duration::from_secs(5)));
@@ -255,7 +257,7 @@ fn world(case: &Case, path: &str) -> World {
     let first = specified(case).asked.first().copied().unwrap_or("us");
     let epoch = if case.data == Data::Unclaimed { 0 } else { 1 };
     world.deeds = vec![deed(case.first, first, epoch), deed(case.second, later(first), epoch + 1)];
-    world.field("cookie", &format!("{}={}", session::COOKIE, session::seal(&claims, &keys())))
+    world.field("cookie", &format!("{}={}", session::COOKIE, session::seal(&support::with_own_parts(claims), &keys())))
 }
 
 fn seen(case: &Case, path: &str) -> Seen {

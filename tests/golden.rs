@@ -260,47 +260,37 @@ fn owned(text: &str) -> Ownership {
 }
 
 /// `user:ada home=eu@3 pin=catalog@us+5000-2000 mark=notes/tenant:acme@us=1#42-3000`: for so long, since so long; a window that ended
-/// so long ago is `pin=catalog@us~3000-8000`.
+/// so long ago is `pin=catalog@us~3000-8000`. A home is that of whoever stands before it.
 fn seal(words: &[&str]) -> String {
     let mut claims = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
+    let mut last = SubjectKind::User;
     for word in words {
         if let Some(home) = word.strip_prefix("home=") {
-            let owned = owned(home);
-            claims.home = Some((topology().region(owned.home()).name.clone(), owned.epoch()));
-        } else if let Some(pin) = word.strip_prefix("pin=") {
-            let (dataset, rest) = pin.split_once('@').unwrap();
-            let (dataset, whose) = part(dataset);
-            let over = rest.contains('~');
-            let (place, rest) = rest.split_once(['+', '~']).unwrap();
-            let (span, ago) = rest.split_once('-').unwrap_or((rest, "0"));
-            let (span, since) = (span.parse::<u64>().unwrap(), Timestamp(NOW.0 - ago.parse::<u64>().unwrap()));
-            let claim = Claim::Until(Timestamp(if over { NOW.0 - span } else { NOW.0 + span }));
-            claims.pins.push(Pin {
-                dataset: dataset.to_owned(),
-                subject: whose,
-                region: place.to_owned(),
-                since,
-                claim,
-            });
-        } else if let Some(pin) = word.strip_prefix("mark=") {
-            let (dataset, rest) = pin.split_once('@').unwrap();
-            let (dataset, whose) = part(dataset);
-            let (place, rest) = rest.split_once('=').unwrap();
-            let (at, ago) = rest.split_once('-').unwrap_or((rest, "0"));
-            let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
-            let claim = Claim::AtLeast(mark(at));
-            claims.pins.push(Pin {
-                dataset: dataset.to_owned(),
-                subject: whose,
-                region: place.to_owned(),
-                since,
-                claim,
-            });
+            claims.subjects.settle(last, owned(home), &topology());
+        } else if let Some(text) = word.strip_prefix("pin=").or_else(|| word.strip_prefix("mark=")) {
+            claims.pins.push(pin(text, word.starts_with("pin=")));
         } else {
-            claims.subject = Some(subject(word));
+            last = if word.starts_with("user:") { SubjectKind::User } else { SubjectKind::Tenant };
+            claims.subjects.sign(last, Some(subject(word)));
         }
     }
-    session::seal(&claims, &keys())
+    session::seal(&support::with_own_parts(claims), &keys())
+}
+
+/// `catalog@us+5000-2000`, a window, or `notes/tenant:acme@us=1#42-3000`, a mark.
+fn pin(text: &str, is_window: bool) -> Pin {
+    let (dataset, rest) = text.split_once('@').unwrap();
+    let (dataset, subject) = part(dataset);
+    let (place, rest) = rest.split_once(if is_window { &['+', '~'][..] } else { &['='][..] }).unwrap();
+    let over = text.contains('~');
+    let (claim, ago) = rest.split_once('-').unwrap_or((rest, "0"));
+    let since = Timestamp(NOW.0 - ago.parse::<u64>().unwrap());
+    let claim = match is_window {
+        true if over => Claim::Until(Timestamp(NOW.0 - claim.parse::<u64>().unwrap())),
+        true => Claim::Until(NOW.after(Duration::from_millis(claim.parse().unwrap()))),
+        false => Claim::AtLeast(mark(claim)),
+    };
+    Pin { dataset: dataset.to_owned(), subject, region: place.to_owned(), since, claim }
 }
 
 /// `us made=-3000 fresh=10000 grace=60000 shows=us:1:2a:2a; etag: "v2"`: milliseconds, `made` from now; what it shows in
@@ -435,12 +425,15 @@ fn kept(out: &mut String, end: &Settlement, when: &str) {
 fn opened(line: &str, then: Timestamp) -> String {
     let sealed = line.split(';').next().unwrap().rsplit('=').next().unwrap();
     let session = session::open(sealed, &keys(), then).session;
-    let mut text = session.subject.map_or("nobody".to_owned(), |subject| subject.as_str().to_owned());
-    if let Some((home, epoch)) = session.home {
-        let _ = write!(text, " home {home}@{}", epoch.0);
-    }
+    let names = session.subjects.all().map(|own| {
+        let home = own.home().map_or(String::new(), |home| format!(" home {}@{}", home.name(), home.epoch().0));
+        format!("{}{home}", own.subject().as_str())
+    });
+    let names: Vec<_> = names.collect();
+    let mut text = if names.is_empty() { "nobody".to_owned() } else { names.join(" and ") };
     for pin in session.pins {
-        let whose = pin.subject.map_or(String::new(), |whose| format!("/{}", whose.as_str()));
+        let whose = pin.subject.filter(|whose| !session.subjects.has(whose));
+        let whose = whose.map_or(String::new(), |whose| format!("/{}", whose.as_str()));
         let (dataset, since) = (format!("{}{whose}", pin.dataset), pin.since.since(NOW).as_millis());
         let _ = match pin.claim {
             Claim::Until(until) => {

@@ -13,7 +13,7 @@ use crate::routing::{
     intent::Intent,
     keys::Key,
     memory::{CopyOf, Lesson, UNMEASURED},
-    ownership::Epoch,
+    ownership::{Epoch, Keeper, Ownership},
     position::Mark,
     problem::Problem,
     session::{self, Claim, LIFETIME, Pin, Session},
@@ -131,7 +131,7 @@ impl World {
     }
 
     fn settings(&self, topology: &Topology) -> Result<Settings, String> {
-        let real = self.session.as_ref().is_some_and(|session| session.starts_with("1."));
+        let real = self.session.as_ref().is_some_and(|session| is_real(session));
         let secret = match std::env::var("SESSION_KEY") {
             Ok(secret) if real => secret,
             _ if real => return Err("a real session needs SESSION_KEY in the environment to be believed".to_owned()),
@@ -145,7 +145,7 @@ impl World {
     /// The session that the request carries. Where a home is given but nobody to have it, somebody is signed in.
     fn session(&self, topology: &Topology, settings: &Settings) -> Result<Option<String>, String> {
         let spec = match &self.session {
-            Some(real) if real.starts_with("1.") => return Ok(Some(real.clone())),
+            Some(real) if is_real(real) => return Ok(Some(real.clone())),
             Some(spec) => spec.as_str(),
             None if self.home.is_some() => "user=somebody",
             None => return Ok(None),
@@ -154,21 +154,33 @@ impl World {
             named(topology, home)?;
         }
         let mut session = Session { issued: NOW, expires: NOW.after(LIFETIME), ..Session::default() };
+        let mut home = None;
         for claim in spec.split(',').filter(|claim| !claim.is_empty()) {
             let (what, value) = claim.split_once('=').unwrap_or((claim, ""));
             match what {
-                "user" => session.subject = Some(SubjectId::of(SubjectKind::User, value)),
-                "home" => {
-                    named(topology, value)?;
-                    session.home = Some((value.to_owned(), Epoch::FIRST));
-                }
+                "user" => session.subjects.sign(SubjectKind::User, Some(SubjectId::of(SubjectKind::User, value))),
+                "tenant" => session.subjects.sign(SubjectKind::Tenant, Some(SubjectId::of(SubjectKind::Tenant, value))),
+                "home" => home = Some(first_home(topology, value)?),
                 "pin" => session.add_pin(self.pin(value, topology)?, NOW),
                 _ => {
                     return Err(format!(
-                        "the session says {claim:?}, expected user=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION"
+                        "the session says {claim:?}, expected user=NAME, tenant=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION"
                     ));
                 }
             }
+        }
+        for kind in SubjectKind::ALL {
+            home.into_iter().for_each(|home| {
+                session.subjects.settle(kind, home, topology);
+            });
+        }
+        let Session { subjects, pins, .. } = &mut session;
+        for pin in pins {
+            let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
+            pin.subject = match dataset.map(|dataset| &dataset.rule) {
+                Some(Rule::GeoPartitioned { subject, .. }) => subjects.subject(*subject).cloned(),
+                _ => None,
+            };
         }
         Ok(Some(session::seal(&session, &settings.session_keys)))
     }
@@ -192,6 +204,19 @@ impl World {
         };
         Ok(Pin { dataset: name.to_owned(), subject: None, region: home.unwrap_or_default(), since: NOW, claim })
     }
+}
+
+/// Whether it is a session as clients carry them, and not what one should say.
+fn is_real(session: &str) -> bool {
+    session.starts_with("1.") || session.starts_with("2.")
+}
+
+/// What the directory says of a subject whose home is that region and was never moved.
+fn first_home(topology: &Topology, region: &str) -> Result<Ownership, String> {
+    let text = serde_json::json!({ "home": region, "epoch": Epoch::FIRST.0 }).to_string();
+    named(topology, region)?;
+    let kept = Ownership::kept(&text, Keeper::Directory, topology, topology.all_regions());
+    kept.map(|kept| kept.ownership).ok_or_else(|| format!("{region:?} can be nobody's home"))
 }
 
 /// Surroundings that tell what they are asked, a line for each step.

@@ -93,8 +93,7 @@ fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId
 /// Whether the copy is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
 /// can be said: one that is gone would take all copies away.
 fn lags_too_much(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
-    let home = || intent.session.session.home.as_ref().filter(|_| intent.subject.is_some());
-    let source = source.or_else(|| home().and_then(|(home, _)| view.topology().region_named(home)));
+    let source = source.or_else(|| intent.home_in_session(view.topology()).map(|owned| owned.home()));
     let of = source.filter(|source| *source != region);
     of.and_then(|source| view.lag(region, Some(source))).is_some_and(|lag| lag > ALL_LEAVE)
 }

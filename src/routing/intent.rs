@@ -7,12 +7,13 @@ use super::{
     drill::Visitor,
     facts::Replay,
     headers::Edits,
+    ownership::Ownership,
     reason::Reason,
     session::Opened,
     subject::SubjectId,
     target::Target,
     time::Timestamp,
-    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId},
+    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId, Topology},
 };
 
 /// An admitted request.
@@ -42,8 +43,8 @@ pub struct Intent {
     pub visitor: Option<Visitor>,
     /// The session it carries.
     pub session: Opened,
-    /// Pins came along from another host, so the client's session must be issued anew.
-    pub carried: bool,
+    /// What came along in the address from another host of the application, if anything did.
+    pub carried: Option<CameAlong>,
     /// An origin has said meanwhile that the request is another subject's, so the client's session must be issued anew, whatever
     /// becomes of it.
     pub begun: bool,
@@ -63,6 +64,31 @@ pub struct Intent {
     pub clock: Option<String>,
     /// A number for what chance decides; it is told to nobody.
     pub entropy: u64,
+}
+
+impl Intent {
+    /// Where the session says that the request's subject lives, if it is its own.
+    #[must_use]
+    pub fn home_in_session(&self, topology: &Topology) -> Option<Ownership> {
+        let kind = topology.dataset(self.dataset?)?.rule.split_by()?;
+        let subject = (kind, self.subject.as_ref()?);
+        Ownership::in_session(&self.session.session, subject, topology, topology.residency(kind))
+    }
+
+    /// Whether pins came along, so that the client's session must be issued anew.
+    #[must_use]
+    pub fn has_carried(&self) -> bool {
+        self.carried.is_some_and(|came| came.believed)
+    }
+}
+
+/// What came along in the address from another host of the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CameAlong {
+    /// Whether it could be believed.
+    pub believed: bool,
+    /// Whether the client shows its address to people, and is sent on to the one without it.
+    pub is_shown: bool,
 }
 
 /// What a route promises and allows.

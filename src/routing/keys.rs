@@ -46,6 +46,17 @@ impl Key {
         &self.id
     }
 
+    /// Another key, made of this one for a purpose: what one signs is nothing to the other. It keeps the id.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Self {
+        let mut mac = self.keyed.clone();
+        mac.update(b"homing-derived-key:");
+        mac.update(purpose.as_bytes());
+        // HMAC takes a key of any length, so the other branch is never taken.
+        let keyed = Hmac::new_from_slice(&mac.finalize().into_bytes()).unwrap_or_else(|_| self.keyed.clone());
+        Self { id: self.id.clone(), keyed }
+    }
+
     /// base64url of HMAC-SHA256 over the message.
     #[must_use]
     pub fn sign(&self, message: &str) -> String {

@@ -169,6 +169,10 @@ reasons! {
     SessionAmbiguous = "session-ambiguous",
     /// A redirect from another host of the application carried pins along.
     SessionCarried = "session-carried",
+    /// What is said to have been carried along from another host is not ours, not for this host, or older than a minute.
+    CarriedNotBelieved = "carried-not-believed",
+    /// The address had in it what another host carried along; the browser is sent on to the address without it.
+    AddressCleaned = "address-cleaned",
     /// A pin reaches further ahead than any pin may, and is not believed.
     PinNotBelieved = "pin-not-believed",
 

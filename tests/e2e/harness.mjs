@@ -224,11 +224,20 @@ export function command(env, ...args) {
 /** The id by which the router knows a subject. */
 export const subjectId = (kind, name) => createHash("sha256").update(`${kind}:${name}`).digest("base64url").slice(0, 22);
 
-/** Seals a session with any claims, as only a holder of the key can. */
-export function seal(secret, { subject = "-", home = "-", epoch = 0, issued = Date.now(), expires = Date.now() + 86_400_000, pins = [] } = {}) {
+/** Seals a session with any claims, as only a holder of the key can; `subject`, `home` and `epoch` are the user's, unless `kind` says otherwise. */
+export function seal(secret, { subject = "-", home = "-", epoch = 0, kind = "user", issued = Date.now(), expires = Date.now() + 86_400_000, pins = [], version = 2 } = {}) {
   const key = createHash("sha256").update(`homing-key-id:${secret}`).digest("base64url").slice(0, 4);
-  const text = ["1", key, subject, home, epoch, issued, expires, pins.join("~")].join(".");
+  const own = home === "-" ? subject : `${subject}:${home}:${epoch}`;
+  const subjects = version === 1 ? [subject, home, epoch] : kind === "user" ? [own, "-"] : ["-", own];
+  const text = [version, key, ...subjects, issued, expires, pins.join("~")].join(".");
   return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+}
+
+/** Claims of a sealed session, unsigned part only: [version, key, user, home, epoch, issued, expires, pins], then [tenant, home, epoch]. */
+export function claims(sealed) {
+  const [version, key, user, tenant, issued, expires, pins] = sealed.split(".");
+  const own = (text) => [...text.split(":"), "-", "-"].slice(0, 3);
+  return [version, key, ...own(user), issued, expires, pins, own(tenant)];
 }
 
 let clients = 0;
@@ -302,8 +311,9 @@ export class Client {
     return this.request("PUT", path, { body, ...options });
   }
 
-  /** The session's claims, unsigned part only: [version, key, subject, home, epoch, issued, expires, pins]. */
+  /** The session's claims. */
   session() {
-    return this.cookies.get("__Host-homing")?.split(".");
+    const sealed = this.cookies.get("__Host-homing");
+    return sealed && claims(sealed);
   }
 }

@@ -120,7 +120,7 @@ test("a user's own data: by the home and epoch of the user", async () => {
   await client.post("/login", { user: "positions" });
   const written = await client.post("/api/cart", { item: "tea" });
   assert.equal(written.json.region, "eu");
-  assert.match(pins(client), /^cart:p:eu:\d+:1:[0-9a-f]+$/);
+  assert.match(pins(client), /^cart\/u:p:eu:\d+:1:[0-9a-f]+$/);
   client.headers["homing-dev-near"] = "us";
   const read = await client.get("/api/cart");
   assert.deepEqual([...place(read), read.json.items], ["pinned-home", "eu", ["tea"]]);

@@ -21,6 +21,7 @@ use homing::routing::{
     headers::{Edit, Headers},
     keys::{Key, SessionKeys},
     ownership::{Epoch, Keeper, Ownership},
+    session::Session,
     topology::{KeyPath, RegionId, Topology, parse::parse, raw},
 };
 
@@ -55,6 +56,29 @@ pub fn region(name: &str) -> RegionId {
 pub fn owned(home: &str, epoch: u64) -> Ownership {
     let (text, topology) = (format!(r#"{{"home":"{home}","epoch":{epoch}}}"#), topology());
     Ownership::kept(&text, Keeper::Directory, &topology, topology.all_regions()).unwrap().ownership
+}
+
+/// A session with the pins on split data that name nobody on the part of its own subject.
+pub fn with_own_parts(mut session: Session) -> Session {
+    let topology = topology();
+    for pin in &mut session.pins {
+        let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
+        let own = dataset.and_then(|dataset| session.subjects.subject(dataset.rule.split_by()?).cloned());
+        pin.subject = pin.subject.take().or(own);
+    }
+    session
+}
+
+/// A sealed session in which its user lives in that region, which the topology may not have: as another deployment made it.
+pub fn at_home(sealed: &str, home: &str, epoch: u64) -> String {
+    let (text, _) = sealed.rsplit_once('.').unwrap();
+    let mut fields: Vec<String> = text.split('.').map(str::to_owned).collect();
+    let user = fields.get_mut(2).unwrap();
+    if user != "-" {
+        *user = format!("{}:{home}:{epoch}", user.split(':').next().unwrap());
+    }
+    let text = fields.join(".");
+    format!("{text}.{}", keys().current().sign(&text))
 }
 
 pub type Fields = Vec<(String, String)>;

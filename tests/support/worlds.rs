@@ -17,7 +17,7 @@ use homing::routing::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Deed, NOW, World, keys, owned, region, stored, topology};
+use crate::support::{Deed, NOW, World, at_home, keys, owned, region, stored, topology, with_own_parts};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 pub const PATHS: [&str; 22] = [
@@ -129,14 +129,15 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
             since: Timestamp(NOW.0 - ago),
             claim: Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(value.into()) }),
         };
-        let session = Session {
-            subject: name.map(|name| SubjectId::of(SubjectKind::User, name)),
-            home: home.map(|(home, epoch)| (home.to_owned(), Epoch(epoch))),
+        let mut session = Session {
             issued: NOW,
             expires: NOW.after(session::LIFETIME),
             pins: pins.into_iter().map(pin).chain(marks.into_iter().map(mark)).collect(),
+            ..Session::default()
         };
-        session::seal(&session, &keys())
+        session.subjects.sign(SubjectKind::User, name.map(|name| SubjectId::of(SubjectKind::User, name)));
+        let sealed = session::seal(&with_own_parts(session), &keys());
+        home.map_or(sealed.clone(), |(home, epoch)| at_home(&sealed, home, epoch))
     }))
 }
 

@@ -67,6 +67,8 @@ export const sentences = {
   "session-malformed": "The session cannot be read.",
   "session-ambiguous": "Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.",
   "session-carried": "A redirect from another host of the application carried pins along.",
+  "carried-not-believed": "What is said to have been carried along from another host is not ours, not for this host, or older than a minute.",
+  "address-cleaned": "The address had in it what another host carried along; the browser is sent on to the address without it.",
   "pin-not-believed": "A pin reaches further ahead than any pin may, and is not believed.",
   "cache-hit": "A fresh copy at the edge satisfies the reader.",
   "cache-updating": "An expired copy at the edge answers once more while a new one is fetched.",

@@ -75,11 +75,14 @@ impl<'t> Player<'t> {
     /// The session of somebody whom the application has named at login, or of nobody.
     fn introduced(&self, line: &Line, now: Timestamp) -> String {
         let at_login = |kind| matches!(self.topology.identity().source(kind), Some(IdentitySource::ResponseHeader(_)));
-        let mut named = [(SubjectKind::User, &line.user), (SubjectKind::Tenant, &line.tenant)].into_iter();
-        let subject = named.find_map(|(kind, name)| name.as_ref().filter(|_| at_login(kind)).map(|name| (kind, name)));
-        let Some((kind, name)) = subject else { return NO_SESSION.to_owned() };
-        let subject = Some(SubjectId::of(kind, name));
-        let session = Session { subject, issued: now, expires: now.after(LIFETIME), ..Session::default() };
+        let mut session = Session { issued: now, expires: now.after(LIFETIME), ..Session::default() };
+        for (kind, name) in [(SubjectKind::User, &line.user), (SubjectKind::Tenant, &line.tenant)] {
+            let subject = name.as_ref().filter(|_| at_login(kind)).map(|name| SubjectId::of(kind, name));
+            session.subjects.sign(kind, subject);
+        }
+        if session.subjects.all().next().is_none() {
+            return NO_SESSION.to_owned();
+        }
         session::seal(&session, &self.settings.session_keys)
     }
 

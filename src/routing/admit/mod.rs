@@ -12,12 +12,12 @@ use super::{
     drill::Visitor,
     facts::{Content, Facts, MOST_BUFFERED, Replay},
     headers::{Headers, LetThrough, MOST_MEMBERS},
-    intent::{CacheUse, Carrier, Conditions, Intent, Lookup, Method, Promise},
+    intent::{CacheUse, CameAlong, Carrier, Conditions, Intent, Lookup, Method, Promise},
     local::Caller,
     near,
     problem::Problem,
     reason::Reason,
-    session::{self, Opened},
+    session::{self, Arrived, Opened},
     subject::SubjectId,
     target::{self, Target},
     topology::{Access, DatasetId, IdentitySource, ReadAfterWrite, RegionId, Route, Rule, SubjectKind, Topology},
@@ -49,8 +49,14 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let access = access(facts.method, upgrade, route);
     let cookies = Cookies::of(&facts.headers);
     let (mut session, carrier) = open_session(facts, &cookies, settings);
-    let arrived = target.query().and_then(|query| session::arrived(query, &settings.session_keys, facts.now));
-    let carried = arrived.as_ref().is_some_and(|(_, carried)| session.join(carried, facts.now));
+    let keys = &settings.session_keys;
+    let query = target.query();
+    let arrived = query.and_then(|query| session::arrived(query, target.host(), topology, keys, facts.now));
+    let is_shown = carrier == Carrier::Cookie && !upgrade && is_navigation(facts);
+    let carried = arrived.as_ref().map(|Arrived { pins, .. }| {
+        pins.iter().for_each(|pins| session.session.adopt(pins, topology, facts.now));
+        CameAlong { believed: pins.is_ok(), is_shown }
+    });
     let claim = Claim { facts, cookies: &cookies, target: &target, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
     let near = near_order(facts, &target, settings);
@@ -150,11 +156,19 @@ fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "QUERY" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH")
 }
 
+/// Whether a browser goes to this address, and will show it: it says so (Fetch Metadata Request Headers, W3C), or, where it is older
+/// than that, by what it wants.
+fn is_navigation(facts: &Facts<'_>) -> bool {
+    let headers = &facts.headers;
+    let wants_page = || headers.list("accept").any(|range| range.starts_with("text/html"));
+    facts.method == "GET" && headers.get("sec-fetch-mode").map_or_else(wants_page, |mode| mode == "navigate")
+}
+
 /// The most cookies of the session's name that are looked at.
 const MOST_SESSIONS: usize = 4;
 
 fn open_session(facts: &Facts<'_>, cookies: &Cookies<'_>, settings: &Settings) -> (Opened, Carrier) {
-    let open = |text| session::open(text, &settings.session_keys, facts.now);
+    let open = |text| session::received(text, &settings.session_keys, &settings.topology, facts.now);
     match facts.headers.get("homing-session") {
         Some(text) => (open(text), Carrier::Header),
         None => (the_one(cookies.all(session::COOKIE).map(open)), Carrier::Cookie),
@@ -194,7 +208,7 @@ impl Claim<'_> {
 
     fn named(&self, kind: SubjectKind, topology: &Topology) -> Option<SubjectId> {
         let name = match topology.identity().source(kind)? {
-            IdentitySource::ResponseHeader(_) => return self.session.session.subject.clone(),
+            IdentitySource::ResponseHeader(_) => return self.session.session.subject(kind).cloned(),
             IdentitySource::Header(name) => self.facts.headers.get(name).map(Cow::Borrowed),
             IdentitySource::Cookie(name) => match self.cookies.named(name) {
                 Named::One(subject) => Some(Cow::Borrowed(subject)),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     intent::Intent,
+    session::Own,
     subject::SubjectId,
     time::Timestamp,
     topology::{RegionId, RegionSet, Share, Topology},
@@ -108,8 +109,9 @@ impl Visitor {
     /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
     #[must_use]
     pub fn of(intent: &Intent) -> Option<Self> {
+        let own = intent.session.session.subjects.all().map(Own::subject).next();
         let of = |subject: &SubjectId| Self(hash(subject.as_str().as_bytes()));
-        intent.subject.as_ref().or(intent.session.session.subject.as_ref()).map(of).or(intent.visitor)
+        intent.subject.as_ref().or(own).map(of).or(intent.visitor)
     }
 }
 

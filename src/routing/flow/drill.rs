@@ -9,6 +9,7 @@ use crate::routing::{
     ownership::Owner,
     plan::undrilled_owner,
     reason::Reason,
+    session::Own,
     settle::Settlement,
     topology::{Access, RegionId},
 };
@@ -44,8 +45,8 @@ impl Flow {
 
     /// Where the session's own subject lives; whatever the request itself concerns is of nobody in particular.
     fn home_of_session(&self) -> Option<RegionId> {
-        let (home, _) = self.intent.session.session.home.as_ref()?;
-        self.view.topology().region_named(home)
+        let homes = || self.intent.session.session.subjects.all().filter_map(Own::home);
+        self.view.topology().region_named(homes().next()?.name())
     }
 
     /// Whether the directory may be asked, which gives a subject without a home that one, for good. A drill must not move it

@@ -88,7 +88,7 @@ impl Flow {
 
     /// The subject's home as the session or the isolate's memory knows it, the later epoch first.
     pub(super) fn known_home(&self) -> Option<(Ownership, Reason)> {
-        let session = self.home_from_session();
+        let session = self.intent.home_in_session(self.view.topology());
         match (session, self.remembered) {
             (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Reason::HomeFromMemory)),
             (Some(session), _) => Some((session, Reason::HomeFromSession)),
@@ -97,17 +97,9 @@ impl Flow {
         }
     }
 
-    fn home_from_session(&self) -> Option<Ownership> {
-        let (session, topology) = (&self.intent.session.session, self.view.topology());
-        Ownership::in_session(session, self.intent.subject.as_ref()?, topology, self.residency())
-    }
-
     /// By what the request's dataset is split.
     pub(super) fn split_by(&self) -> Option<SubjectKind> {
-        match self.view.topology().dataset(self.intent.dataset?)?.rule {
-            Rule::GeoPartitioned { subject, .. } => Some(subject),
-            Rule::SingleWriter { .. } | Rule::MultiWriter { .. } => None,
-        }
+        self.view.topology().dataset(self.intent.dataset?)?.rule.split_by()
     }
 
     /// Where the request's subject may live.
@@ -135,7 +127,7 @@ impl Flow {
             self.trace.note(Reason::HomeLastKnown, ownership.home());
             return self.go_home(ownership, now);
         }
-        let named = self.intent.session.session.subject.as_ref() == Some(&subject);
+        let named = self.intent.session.session.subject(kind) == Some(&subject);
         let asks = source == Keeper::Store && (named || self.may_name);
         if source == Keeper::Store && !asks {
             self.trace.note(Reason::TooManySubjects, None);
@@ -162,9 +154,8 @@ impl Flow {
 
     /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
     pub(super) fn note_home(&mut self, owned: Ownership) {
-        if self.intent.begun {
-            let name = self.view.topology().region(owned.home()).name.clone();
-            self.intent.session.session.home = Some((name, owned.epoch()));
+        if let (true, Some(kind)) = (self.intent.begun, self.split_by()) {
+            self.intent.session.session.subjects.settle(kind, owned, self.view.topology());
         }
     }
 
@@ -254,7 +245,7 @@ impl Flow {
         self.begin_read(plan, Some(Owner::of(owned)), least, now)
     }
 
-    /// After a sign-in: the session starts with the subject's home, or without one if nobody could say.
+    /// After a sign-in: the session starts with the homes of those who have signed in, or without where nobody could say.
     pub(super) fn signed_in(
         &mut self,
         mut settlement: Box<Settlement>,
@@ -262,23 +253,37 @@ impl Flow {
         (found, source): (Found<'_>, Keeper),
         now: Timestamp,
     ) -> Step {
-        let allowed = self.view.topology().residency(sign_in.kind);
-        let home = self.found(found, source, &sign_in.subject, allowed);
+        let Some((kind, subject)) = sign_in.next().cloned() else {
+            return self.signed_in_all(settlement, &sign_in, now);
+        };
+        let allowed = self.view.topology().residency(kind);
+        let home = self.found(found, source, &subject, allowed);
         if home.is_none()
             && source == Keeper::Store
-            && let Some(assignment) = self.assignment(sign_in.subject.clone(), sign_in.kind, allowed, true)
+            && let Some(assignment) = self.assignment(subject, kind, allowed, true)
         {
             self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);
         }
-        sign_in.session.home =
-            home.map(|owned| (self.view.topology().region(owned.home()).name.clone(), owned.epoch()));
-        settlement.record.trace.append(std::mem::take(&mut self.trace));
-        settlement.lessons.append(&mut self.lessons);
+        sign_in.found(home, self.view.topology());
+        // At once, since the next may be found, too.
         if let Some((subject, owned)) = self.publish.take() {
             settlement.publish.push(Publish::new(subject, owned, &self.view));
         }
-        settlement.issue(&sign_in, &self.intent, &self.view, now);
+        self.find_next(settlement, sign_in, now)
+    }
+
+    /// Goes on with the next of those who have signed in.
+    pub(super) fn find_next(&mut self, settlement: Box<Settlement>, sign_in: Box<SignIn>, now: Timestamp) -> Step {
+        let Some((_, subject)) = sign_in.next().cloned() else { return self.signed_in_all(settlement, &sign_in, now) };
+        self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Store);
+        Step::LookUpHome(subject)
+    }
+
+    fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {
+        settlement.record.trace.append(std::mem::take(&mut self.trace));
+        settlement.lessons.append(&mut self.lessons);
+        settlement.issue(sign_in, &self.intent, &self.view, now);
         Step::Finish(settlement)
     }
 

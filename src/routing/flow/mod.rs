@@ -131,8 +131,14 @@ impl Flow {
             intent,
         };
         flow.trace.note(flow.intent.session.verdict, None);
-        if flow.intent.carried {
-            flow.trace.note(Reason::SessionCarried, None);
+        if let Some(came) = flow.intent.carried {
+            let reason = if came.believed { Reason::SessionCarried } else { Reason::CarriedNotBelieved };
+            flow.trace.note(reason, None);
+            if came.is_shown {
+                flow.trace.note(Reason::AddressCleaned, None);
+                let settlement = Box::new(flow.ending(None, Reason::AddressCleaned, now).sent_on());
+                return (flow, Step::Finish(settlement));
+            }
         }
         if flow.intent.session.disbelieved > 0 {
             flow.trace.note(Reason::PinNotBelieved, None);
@@ -237,16 +243,10 @@ impl Flow {
     /// Ends, or goes on to find the home of a subject whom the origin names.
     fn settled(&mut self, (mut settlement, sign_in): (Settlement, Option<SignIn>), now: Timestamp) -> Step {
         match sign_in {
-            Some(sign_in) if sign_in.needs_home => {
-                let subject = sign_in.subject.clone();
+            Some(sign_in) => {
                 // Learned now: what was heard of the region counts, whether or not anybody waits for the rest.
                 self.lessons.append(&mut settlement.lessons);
-                self.stage = Stage::SigningIn(Box::new(settlement), Box::new(sign_in), Keeper::Store);
-                Step::LookUpHome(subject)
-            }
-            Some(sign_in) => {
-                settlement.issue(&sign_in, &self.intent, &self.view, now);
-                Step::Finish(Box::new(settlement))
+                self.find_next(Box::new(settlement), Box::new(sign_in), now)
             }
             None => Step::Finish(Box::new(settlement)),
         }

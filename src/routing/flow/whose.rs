@@ -14,7 +14,7 @@ use crate::routing::{
     settle::{self, SignIn, WriteOutcome},
     subject::SubjectId,
     time::Timestamp,
-    topology::{IdentitySource, SubjectKind},
+    topology::SubjectKind,
 };
 
 impl Flow {
@@ -32,7 +32,7 @@ impl Flow {
         }
         self.trace.note(Reason::SubjectNamed, None);
         if self.is_told_by_answers(kind) {
-            self.intent.session.session = settle::begun(&self.intent, &self.view, &subject, now);
+            self.intent.session.session = settle::begun(&self.intent, &self.view, (&subject, kind), now);
             self.intent.begun = true;
         }
         self.intent.subject = Some(subject);
@@ -51,18 +51,18 @@ impl Flow {
             return if self.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
         }
         self.trace.note(reason, None);
-        let session = settle::begun(&self.intent, &self.view, &subject, now);
+        let session = settle::begun(&self.intent, &self.view, (&subject, kind), now);
         let (ending, problem) = (self.ending(None, reason, now), Problem::of(reason));
         let settlement = if ending.is_of_read() {
             ending.problem(&problem)
         } else {
             ending.failed_write(&problem, WriteOutcome::Refused, None)
         };
-        self.settled((settlement, Some(SignIn { subject, kind, session, needs_home: true })), now)
+        self.settled((settlement, Some(SignIn::of(session, kind, subject))), now)
     }
 
     /// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.
     fn is_told_by_answers(&self, kind: SubjectKind) -> bool {
-        matches!(self.view.topology().identity().source(kind), Some(IdentitySource::ResponseHeader(_)))
+        self.view.topology().identity().is_named_by_answers(kind)
     }
 }

@@ -8,7 +8,7 @@ use crate::routing::{
     answer::Answer,
     session::Session,
     subject::SubjectId,
-    topology::{DatasetId, RegionId, RegionSet, Rule, Topology},
+    topology::{DatasetId, RegionId, RegionSet, Rule, SubjectKind, Topology},
 };
 
 /// Who keeps the homes of subjects.
@@ -105,12 +105,17 @@ impl Ownership {
         Self { said_by: Evidence::Directory, ..self }
     }
 
-    /// What a session says of the home of that subject, if it is its own: of nobody else's can it say anything.
+    /// What a session says of the home of that subject, if it is its own of that kind: of nobody else's can it say anything.
     #[must_use]
-    pub fn in_session(session: &Session, subject: &SubjectId, topology: &Topology, allowed: RegionSet) -> Option<Self> {
-        let (home, epoch) = session.home.as_ref().filter(|_| session.subject.as_ref() == Some(subject))?;
-        let home = topology.region_named(home).filter(|home| allowed.contains(*home))?;
-        Some(Self { home, epoch: *epoch, said_by: Evidence::Session })
+    pub fn in_session(
+        session: &Session,
+        (kind, subject): (SubjectKind, &SubjectId),
+        topology: &Topology,
+        allowed: RegionSet,
+    ) -> Option<Self> {
+        let said = session.home(kind).filter(|_| session.subject(kind) == Some(subject))?;
+        let home = topology.region_named(said.name()).filter(|home| allowed.contains(*home))?;
+        Some(Self { home, epoch: said.epoch(), said_by: Evidence::Session })
     }
 
     /// What an origin says of what it was asked: `Homing-Home` together with `Homing-Epoch`, in a 421 or any other answer.

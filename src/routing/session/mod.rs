@@ -2,13 +2,23 @@
 
 mod carried;
 mod codec;
+mod former;
+mod own;
 
 use std::time::Duration;
 
-pub use carried::{PARAMETER, along, arrived, is_not_ours};
-pub use codec::{COOKIE, open, seal};
+pub use carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
+use codec::SIGNATURE;
+pub use codec::{COOKIE, open, received, seal};
+pub use own::{Home, Own, Subjects};
 
-use super::{ownership::Epoch, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp};
+use super::{
+    position::Mark,
+    reason::Reason,
+    subject::SubjectId,
+    time::Timestamp,
+    topology::{Dataset, SubjectKind},
+};
 
 /// How long a session lives. It is renewed once less than half of it is left.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -25,10 +35,8 @@ pub const MOST_BYTES: usize = 1024;
 /// What a session says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
-    /// Whose it is, if the application has said so.
-    pub subject: Option<SubjectId>,
-    /// The home of that subject, by name: a session outlives a change of the configuration.
-    pub home: Option<(String, Epoch)>,
+    /// Whose it is, as far as the application has said so.
+    pub subjects: Subjects,
     /// When it was issued.
     pub issued: Timestamp,
     /// When it ends.
@@ -42,8 +50,7 @@ pub struct Session {
 pub struct Pin {
     /// The dataset's name; empty for requests that no dataset claims.
     pub dataset: String,
-    /// Whose part of the dataset, where that is not the session's own subject: homes, epochs and logs differ from one subject
-    /// to the next.
+    /// Whose part of a split dataset it is on, the session's own too: homes, epochs and logs differ from one subject to the next.
     pub subject: Option<SubjectId>,
     /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read.
     pub region: String,
@@ -66,6 +73,14 @@ pub enum Claim {
 
 /// Stands in place of a dataset, and of a region, where a pin is for all of them.
 const EVERYTHING: &str = "*";
+
+impl Pin {
+    /// Whether it is the window that stands for pins that gave way.
+    #[must_use]
+    pub fn is_over_everything(&self) -> bool {
+        self.dataset == EVERYTHING
+    }
+}
 
 impl Claim {
     /// The window's end, if it is one.
@@ -107,6 +122,24 @@ impl Opened {
 }
 
 impl Session {
+    /// Who of that kind is signed in.
+    #[must_use]
+    pub fn subject(&self, kind: SubjectKind) -> Option<&SubjectId> {
+        self.subjects.subject(kind)
+    }
+
+    /// Where the data of that subject lives.
+    #[must_use]
+    pub fn home(&self, kind: SubjectKind) -> Option<&Home> {
+        self.subjects.home(kind)
+    }
+
+    /// Whose part of that dataset is the session's own.
+    #[must_use]
+    pub fn own_part(&self, dataset: &Dataset) -> Option<&SubjectId> {
+        self.subject(dataset.rule.split_by()?)
+    }
+
     /// The window that is in force on that dataset, or that subject's part of it.
     #[must_use]
     pub fn window(&self, dataset: &str, subject: Option<&SubjectId>, now: Timestamp) -> Option<&Pin> {
@@ -135,19 +168,12 @@ impl Session {
     }
 
     fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl Iterator<Item = &Pin> {
-        let subject = self.another(subject);
         self.pins.iter().filter(move |pin| pin.dataset == dataset && pin.subject.as_ref() == subject)
-    }
-
-    /// The subject, if it is not the session's own.
-    fn another<'s>(&self, subject: Option<&'s SubjectId>) -> Option<&'s SubjectId> {
-        subject.filter(|subject| self.subject.as_ref() != Some(subject))
     }
 
     /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
     /// that say nothing any more go, and if there are too many the oldest, ended windows before all else.
     pub fn add_pin(&mut self, mut pin: Pin, now: Timestamp) {
-        pin.subject = self.another(pin.subject.as_ref()).cloned();
         self.pins.retain(|held| {
             let same = held.dataset == pin.dataset && held.subject == pin.subject;
             let replaced = same && held.claim.is_like(&pin.claim);
@@ -169,7 +195,7 @@ impl Session {
     /// everything: as long as the longest that there is, after which a region most likely has what the pin stood for; of an ended
     /// window only its end is kept, for the sake of stored copies.
     pub(super) fn drop_oldest(&mut self, now: Timestamp) -> bool {
-        let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| pin.dataset != EVERYTHING);
+        let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| !pin.is_over_everything());
         let order = |at: &usize| self.pins.get(*at).map(|pin| (!pin.claim.is_over(now), pin.since));
         let Some(oldest) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
         let gone = self.pins.remove(oldest);
@@ -178,7 +204,7 @@ impl Session {
         }
         let own = gone.claim.end().filter(|until| *until <= now).unwrap_or(now.after(LONGEST_PIN));
         let until = self.on(EVERYTHING, None).filter_map(|pin| pin.claim.end()).fold(own, Timestamp::max);
-        self.pins.retain(|pin| pin.dataset != EVERYTHING);
+        self.pins.retain(|pin| !pin.is_over_everything());
         self.pins.push(Pin {
             dataset: EVERYTHING.to_owned(),
             subject: None,
@@ -206,7 +232,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::position::Position;
+    use crate::routing::{ownership::Epoch, position::Position};
 
     fn pin(dataset: &str, since: u64, until: u64) -> Pin {
         let claim = Claim::Until(Timestamp(until));
@@ -302,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_do_not_share_their_pins_and_the_sessions_own_need_no_name() {
+    fn subjects_do_not_share_their_pins() {
         let of = |name| SubjectId::of(crate::routing::topology::SubjectKind::Tenant, name);
         let (acme, bolt) = (of("acme"), of("bolt"));
         let mark = |epoch| Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(7) });
@@ -311,11 +337,11 @@ mod tests {
             claim: mark(epoch),
             ..pin("notes", 1, 0)
         };
-        let mut session = Session { subject: Some(acme.clone()), ..Session::default() };
+        let mut session = Session::default();
+        session.subjects.sign(SubjectKind::Tenant, Some(acme.clone()));
         session.add_pin(of(&acme, 3), Timestamp(1));
         session.add_pin(of(&bolt, 1), Timestamp(1));
         let epoch = |subject| session.mark("notes", subject).map(|(_, mark)| mark.epoch.0);
-        assert_eq!((epoch(Some(&acme)), epoch(None), epoch(Some(&bolt))), (Some(3), Some(3), Some(1)));
-        assert_eq!(session.pins[0].subject, None);
+        assert_eq!((epoch(Some(&acme)), epoch(None), epoch(Some(&bolt))), (Some(3), None, Some(1)));
     }
 }

@@ -94,6 +94,9 @@ impl Ending<'_> {
         settlement.record.pinned = pinned;
         settlement.record.wrote = written.said();
         settlement.confirm = confirm;
+        if !matches!(change, Change::None) {
+            settlement.keep_private(Some(&answer.headers));
+        }
         let sign_in = match change {
             Change::None => {
                 settlement.carry_along(&intent.session.session, answer, intent, view, now);

@@ -49,11 +49,7 @@ impl Ending<'_> {
             // Each of several owners is behind the others.
             Standing::Owned(_, Reason::NearestOwner) => None,
             Standing::Owned(owner, _) => Some(owner.region()),
-            Standing::BySubject => {
-                let session = &self.intent.session.session;
-                let (home, _) = session.home.as_ref().filter(|_| session.subject == self.intent.subject)?;
-                self.view.topology().region_named(home)
-            }
+            Standing::BySubject => self.intent.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }
     }
 }

@@ -69,12 +69,7 @@ impl Ending<'_> {
         match (view.dataset_ownership(id), &self.intent.subject) {
             (Some(known), _) if named.epoch() > known.epoch() => self.lessons.push(Lesson::Moved(id, named)),
             (None, Some(subject)) => {
-                let known = Ownership::in_session(
-                    &self.intent.session.session,
-                    subject,
-                    view.topology(),
-                    view.topology().all_regions(),
-                );
+                let known = self.intent.home_in_session(view.topology());
                 if known.is_none_or(|known| named.epoch() > known.epoch()) {
                     self.lessons.push(Lesson::Home(subject.clone(), named));
                 }

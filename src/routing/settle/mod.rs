@@ -5,6 +5,7 @@ mod copy;
 mod keep;
 mod lagging;
 mod lessons;
+mod private;
 mod record;
 mod refusal;
 mod session;
@@ -201,6 +202,9 @@ impl Ending<'_> {
         let region = self.region.map(|id| self.view.topology().region(id).name.clone());
         let mut edits = vec![Edit::Set("homing-reason", self.reason.token().to_owned())];
         edits.extend(region.map(|name| Edit::Set("homing-region", name)));
+        // The client's address has in it what came along, and no other site is to see it.
+        let came = self.intent.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));
+        edits.extend(came);
         edits
     }
 

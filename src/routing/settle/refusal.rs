@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CacheState, WriteOutcome};
+use super::{CacheState, Ending, Settlement, Source, WriteOutcome};
 use crate::routing::{
     headers::{Edit, Edits},
     problem::Problem,
@@ -50,6 +50,25 @@ pub fn problem_fields(problem: &Problem) -> Edits {
     };
     edits.extend(error.map(|error| Edit::Set("proxy-status", format!("homing; error={error}"))));
     edits
+}
+
+impl Ending<'_> {
+    /// Sends a browser on to the same address without what a redirect from another host carried along in it: it is not to stay
+    /// where people copy it from, or where the next page's `Referer` shows it. What was carried is in the session from now on.
+    #[must_use]
+    pub fn sent_on(self) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let mut edits = self.signature();
+        // Absolute: a target that begins with two slashes would name another host.
+        edits.push(Edit::Set("location", intent.target.as_str().to_owned()));
+        edits.push(Edit::Set("cache-control", "no-store".to_owned()));
+        edits.push(Edit::Set("cache-status", self.forwarded()));
+        let mut settlement = self.settlement(303, Source::Own(String::new()), edits);
+        if intent.has_carried() {
+            settlement.carry(&intent.session.session, intent, view, now);
+        }
+        settlement
+    }
 }
 
 /// A request that was refused before it became a flow. A write among them was certainly not sent.

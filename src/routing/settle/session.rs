@@ -7,27 +7,45 @@ use crate::routing::{
     headers::Edit,
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
-    ownership::{Epoch, Ownership},
+    ownership::Ownership,
     position::{Mark, Shows, Stated},
     reason::Reason,
-    session::{self, COOKIE, Claim, LIFETIME, Pin, Session, seal},
+    session::{self, COOKIE, Claim, LIFETIME, Own, Pin, Session, seal},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, Rule, SubjectKind, Topology},
     view::View,
 };
 
-/// A session that starts because the application said who the user is.
+/// A session that starts because the application said who the client is.
 #[derive(Clone, Debug)]
 pub struct SignIn {
-    /// Who.
-    pub subject: SubjectId,
-    /// A user or a tenant.
-    pub kind: SubjectKind,
-    /// The session so far, still without a home.
+    /// The session so far.
     pub session: Session,
-    /// Whether some dataset is split by this kind, so that the home must be found.
-    pub needs_home: bool,
+    /// Those whose home must be found: some dataset is split by their kind.
+    waiting: Vec<(SubjectKind, SubjectId)>,
+}
+
+impl SignIn {
+    /// The session of somebody whose home must be found.
+    #[must_use]
+    pub fn of(session: Session, kind: SubjectKind, subject: SubjectId) -> Self {
+        Self { session, waiting: vec![(kind, subject)] }
+    }
+
+    /// Whose home is to be found next.
+    #[must_use]
+    pub fn next(&self) -> Option<&(SubjectKind, SubjectId)> {
+        self.waiting.first()
+    }
+
+    /// Takes in what was found of the next.
+    pub fn found(&mut self, home: Option<Ownership>, topology: &Topology) {
+        let (kind, _) = self.waiting.remove(0);
+        if let Some(home) = home {
+            self.session.subjects.settle(kind, home, topology);
+        }
+    }
 }
 
 /// What an answer does to the session.
@@ -129,7 +147,7 @@ fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark,
 pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
     let held = &intent.session.session;
     let valid = intent.session.verdict == Reason::SessionValid;
-    let renewal = intent.carried || (valid && held.wants_renewal(now));
+    let renewal = intent.has_carried() || (valid && held.wants_renewal(now));
     let stays = shows.is_none_or(|shows| held.expires == Timestamp::default() || !moves(intent, view, shows));
     if stays && !renewal {
         return None;
@@ -156,20 +174,11 @@ pub(super) fn change(
 ) -> (Change, Option<Pinned>) {
     let topology = view.topology();
     let mut session = intent.session.session.clone();
-    let mut changed = intent.carried || intent.begun || session.wants_renewal(now);
     // In a 421 it is whose the request is, which the flow has looked at.
-    let named = if answer.status == 421 { None } else { named_subject(answer, topology) };
-    match &named {
-        Some((_, None)) if session.subject.is_some() => {
-            session = Session::default();
-            changed = true;
-        }
-        Some((_, Some(subject))) if session.subject.as_ref() != Some(subject) => {
-            session = signed_in(&session, subject, topology, now);
-            changed = true;
-        }
-        _ => {}
-    }
+    let is_word = answer.status != 421;
+    let named: Vec<_> = named_subjects(answer, topology).filter(|_| is_word).collect();
+    let mut changed = intent.has_carried() || intent.begun || session.wants_renewal(now);
+    changed |= signed(&mut session, &named, topology);
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
     changed |= pinned.is_some();
     if let Some(stated) = &seen.stated {
@@ -177,56 +186,75 @@ pub(super) fn change(
         changed |= raise_by_read(&mut session, intent, home, stated.mark(), view, now);
     }
     changed |= moved(&mut session, intent, view, (seen.owned, seen.named));
-    let change = match named {
-        Some((kind, Some(subject))) if session.home.is_none() && (changed || splits(topology, kind)) => {
-            Change::SignIn(SignIn { subject, kind, session, needs_home: splits(topology, kind) })
-        }
-        _ if changed => Change::Issue(session),
-        _ => Change::None,
+    let waits = |(kind, subject): (SubjectKind, Option<SubjectId>)| {
+        let homeless = splits(topology, kind) && session.home(kind).is_none();
+        subject.filter(|_| homeless).map(|subject| (kind, subject))
+    };
+    let waiting: Vec<_> = named.into_iter().filter_map(waits).collect();
+    let change = match (waiting.is_empty(), changed) {
+        (false, _) => Change::SignIn(SignIn { session, waiting }),
+        (true, true) => Change::Issue(session),
+        (true, false) => Change::None,
     };
     (change, pinned)
 }
 
 /// The session of whom an origin has named in the course of the request.
 #[must_use]
-pub fn begun(intent: &Intent, view: &View, subject: &SubjectId, now: Timestamp) -> Session {
-    let session = signed_in(&intent.session.session, subject, view.topology(), now);
+pub fn begun(intent: &Intent, view: &View, (subject, kind): (&SubjectId, SubjectKind), now: Timestamp) -> Session {
+    let mut session = intent.session.session.clone();
+    signed(&mut session, &[(kind, Some(subject.clone()))], view.topology());
     // It is issued whatever becomes of the request, and so remembers what its answer shows.
     Session { expires: now.after(LIFETIME), ..session }
 }
 
-/// The session of who signs in. What the client wrote before it was anybody is its own, but for the parts of split datasets
-/// that belong to nobody in particular; what somebody else wrote is not.
-fn signed_in(before: &Session, subject: &SubjectId, topology: &Topology, now: Timestamp) -> Session {
-    let mut session = Session { subject: Some(subject.clone()), ..Session::default() };
-    let is_split = |pin: &Pin| {
+/// Signs in and out whom the application names; true if that changes the session. What the client wrote before it was anybody is its
+/// own, but for the parts of split datasets that belong to nobody in particular. What somebody wrote who is not here any more is not,
+/// unless somebody else is still here who was then: a user changes the tenant.
+fn signed(session: &mut Session, named: &[(SubjectKind, Option<SubjectId>)], topology: &Topology) -> bool {
+    if named.is_empty() {
+        return false;
+    }
+    let before = session.subjects.clone();
+    for (kind, subject) in named {
+        if session.subject(*kind) != subject.as_ref() {
+            session.subjects.sign(*kind, subject.clone());
+        }
+    }
+    if session.subjects == before {
+        return false;
+    }
+    let gone = |subject: &SubjectId| before.has(subject) && !session.subjects.has(subject);
+    let somebody_left = before.all().map(Own::subject).any(gone);
+    let somebody_stays = before.all().map(Own::subject).any(|subject| !gone(subject));
+    let now_somebodys = |pin: &Pin| {
         let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
-        dataset.is_some_and(|dataset| matches!(dataset.rule, Rule::GeoPartitioned { .. }))
+        pin.subject.is_none() && dataset.is_some_and(|dataset| session.own_part(dataset).is_some())
     };
-    let stays = |pin: &&Pin| before.subject.is_none() && (pin.subject.is_some() || !is_split(pin));
-    before.pins.iter().filter(stays).for_each(|pin| session.add_pin(pin.clone(), now));
-    session
+    let stays = |pin: &Pin| match &pin.subject {
+        Some(subject) if gone(subject) => false,
+        Some(subject) if session.subjects.has(subject) => true,
+        _ => (!somebody_left || somebody_stays) && !now_somebodys(pin),
+    };
+    let pins: Vec<_> = session.pins.iter().filter(|pin| stays(pin)).cloned().collect();
+    session.pins = pins;
+    true
 }
 
 /// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
 fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
-    let own = intent.subject.is_some() && intent.subject == session.subject;
-    let said = [said.0, said.1]
-        .into_iter()
-        .flatten()
-        .filter(|owned| own && owned.epoch() > Epoch::NONE && !owned.is_tentative());
-    let Some(owned) = said.reduce(Ownership::or_later) else { return false };
-    let name = &view.topology().region(owned.home()).name;
-    let later = session.home.as_ref().is_none_or(|(_, epoch)| owned.epoch() > *epoch);
-    if later {
-        session.home = Some((name.clone(), owned.epoch()));
-    }
-    later
+    let topology = view.topology();
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let Some(kind) = dataset.and_then(|dataset| dataset.rule.split_by()) else { return false };
+    let own = intent.subject.is_some() && intent.subject.as_ref() == session.subject(kind);
+    let said =
+        [said.0, said.1].into_iter().flatten().filter(|owned| own && !owned.is_tentative()).reduce(Ownership::or_later);
+    said.is_some_and(|owned| session.subjects.settle(kind, owned, topology))
 }
 
-/// Whom the application names: a kind, and a subject or, with an empty value, nobody any more (signed out).
-fn named_subject(answer: &Answer<'_>, topology: &Topology) -> Option<(SubjectKind, Option<SubjectId>)> {
-    [SubjectKind::User, SubjectKind::Tenant].into_iter().find_map(|kind| {
+/// Whom the application names: of each kind a subject or, with an empty value, nobody any more (signed out).
+fn named_subjects(answer: &Answer<'_>, topology: &Topology) -> impl Iterator<Item = (SubjectKind, Option<SubjectId>)> {
+    SubjectKind::ALL.into_iter().filter_map(|kind| {
         let Some(IdentitySource::ResponseHeader(name)) = topology.identity().source(kind) else { return None };
         let value = answer.headers.get(name)?.trim();
         Some((kind, (!value.is_empty()).then(|| SubjectId::of(kind, value))))
@@ -257,13 +285,14 @@ impl Settlement {
     ) {
         let redirect = intent.access == Access::Write && (300..400).contains(&answer.status);
         let location = answer.headers.get("location").filter(|_| redirect);
-        let (identity, keys) = (view.topology().identity(), &view.settings().session_keys);
-        let along = location.and_then(|to| session::along(to, &intent.target, session, identity, keys, now));
+        let (topology, keys) = (view.topology(), &view.settings().session_keys);
+        let along = location.and_then(|to| session::along(to, &intent.target, session, topology, keys, now));
         self.edits.extend(along.map(|location| Edit::Set("location", location)));
     }
 
     /// Hands the client a session, the way its request carried one.
     pub(super) fn carry(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
+        self.keep_private(None);
         let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
         let sealed = seal(&session, &view.settings().session_keys);
         self.edits.push(match intent.carrier {

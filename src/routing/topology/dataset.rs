@@ -45,6 +45,15 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// By which kind of subject the data is split, if it is.
+    #[must_use]
+    pub fn split_by(&self) -> Option<SubjectKind> {
+        match self {
+            Self::GeoPartitioned { subject, .. } => Some(*subject),
+            Self::SingleWriter { .. } | Self::MultiWriter { .. } => None,
+        }
+    }
+
     /// Whether the data is of one subject each, and nobody else's to see.
     #[must_use]
     pub fn is_personal(&self) -> bool {
@@ -72,6 +81,9 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::User, Self::Tenant];
+
     /// The kind's name in the configuration.
     #[must_use]
     pub fn token(self) -> &'static str {
@@ -84,7 +96,7 @@ impl SubjectKind {
     /// The kind of that name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Tenant].into_iter().find(|kind| kind.token() == text)
+        Self::ALL.into_iter().find(|kind| kind.token() == text)
     }
 }
 

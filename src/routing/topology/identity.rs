@@ -32,6 +32,12 @@ impl Identity {
         })
     }
 
+    /// Whether the application names subjects of that kind in its answers, so that the session carries them on.
+    #[must_use]
+    pub fn is_named_by_answers(&self, kind: SubjectKind) -> bool {
+        matches!(self.source(kind), Some(IdentitySource::ResponseHeader(_)))
+    }
+
     /// The source of that kind of subject.
     #[must_use]
     pub fn source(&self, kind: SubjectKind) -> Option<&IdentitySource> {

@@ -109,8 +109,9 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     let mut all = fields(u, &ASKED)?;
     if u.ratio(1, 2)? {
         let session = session(u)?;
-        named.session = session.home.as_ref().and_then(|(home, _)| settings.topology.region_named(home));
-        named.session_of = session.subject.clone();
+        let home = session.home(SubjectKind::User);
+        named.session = home.and_then(|home| settings.topology.region_named(home.name()));
+        named.session_of = session.subject(SubjectKind::User).cloned();
         all.push(("cookie".to_owned(), format!("{COOKIE}={}", seal(&session, &keys()))));
     }
     let url = format!("https://a.example.com{}", *u.choose(&PATHS)?);

@@ -5,15 +5,15 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use homing::routing::{
     Timestamp,
-    ownership::Epoch,
+    ownership::{Epoch, Keeper, Ownership},
     position::{Mark, Position},
     reason::Reason,
-    session::{Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, arrived, open, seal},
+    session::{Arrived, Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, arrived, open, seal},
     subject::SubjectId,
     topology::SubjectKind,
 };
 
-use crate::made::{NOW, keys, text};
+use crate::made::{NOW, keys, settings, text};
 
 /// Pieces of a session's text.
 const PIECES: [&str; 16] = [
@@ -47,7 +47,7 @@ pub fn whatever(bytes: &[u8]) {
 pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
     let u = &mut Unstructured::new(bytes);
     // Signed text that nobody sealed: the parser behind the signature, which no forger reaches.
-    let body = format!("1.{}.{}", keys().current().id(), text(u, &PIECES, 24)?);
+    let body = format!("2.{}.{}", keys().current().id(), text(u, &PIECES, 24)?);
     let signed = format!("{body}.{}", keys().current().sign(&body));
     reads_back(&open(&signed), &open);
 
@@ -71,7 +71,8 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
     let raw = u.arbitrary::<String>()?;
     assert_ne!(open(&raw).verdict, Reason::SessionValid, "{raw}");
     let query = text(u, &["homing-session=", "&", "=", "a=1", "#", &sealed, &signed], 6)?;
-    if let Some((rest, _)) = arrived(&query, &keys(), NOW) {
+    if let Some(Arrived { query: rest, pins }) = arrived(&query, "a.example.com", &settings().topology, &keys(), NOW) {
+        assert!(pins.is_err(), "a session is no token: {query}");
         assert!(!rest.split('&').any(|pair| pair.starts_with("homing-session=")), "{rest}");
     }
     Ok(())
@@ -115,9 +116,16 @@ fn time(u: &mut Unstructured<'_>) -> Result<Timestamp> {
 /// A session that some edge could have made, or nearly.
 pub fn session(u: &mut Unstructured<'_>) -> Result<Session> {
     let names = ["us", "eu", "ap", "gone"];
-    let home =
-        if u.arbitrary()? { Some(((*u.choose(&names)?).to_owned(), Epoch(u.int_in_range(0..=3)?))) } else { None };
-    let mut session = Session { subject: subject(u)?, home, issued: time(u)?, expires: time(u)?, pins: Vec::new() };
+    let mut session = Session { issued: time(u)?, expires: time(u)?, ..Session::default() };
+    let topology = &settings().topology;
+    for kind in SubjectKind::ALL {
+        session.subjects.sign(kind, subject(u)?);
+        let text = format!(r#"{{"home":"{}","epoch":{}}}"#, u.choose(&names)?, u.int_in_range(0..=3)?);
+        let home = Ownership::kept(&text, Keeper::Directory, topology, topology.all_regions());
+        if let (Some(home), true) = (home, u.arbitrary()?) {
+            session.subjects.settle(kind, home.ownership, topology);
+        }
+    }
     for _ in 0..u.int_in_range(0..=10)? {
         let claim = if u.arbitrary()? {
             Claim::Until(time(u)?)

@@ -21,6 +21,14 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> I
         source(kind, &Table::of(table.get(kind.token())?, &path, log)?, log)
     };
     let (user, tenant) = (of(SubjectKind::User), of(SubjectKind::Tenant));
+    if let (Some(IdentitySource::ResponseHeader(user)), Some(IdentitySource::ResponseHeader(tenant))) = (&user, &tenant)
+        && user == tenant
+    {
+        let path = path.key("tenant").key("response_header");
+        let (expected, remedy) =
+            ("another field than the user's", "let the application name each in a field of its own");
+        log.error(&path, format!("{tenant:?}"), expected, remedy);
+    }
     Identity { user, tenant, hosts: hosts(&table, log) }
 }
 
