@@ -17,6 +17,8 @@ mod checker;
 mod choices;
 #[path = "protocol/edge.rs"]
 mod edge;
+#[path = "protocol/hostile.rs"]
+mod hostile;
 #[path = "protocol/ledger.rs"]
 mod ledger;
 #[path = "protocol/model.rs"]
@@ -143,6 +145,11 @@ fn a_forced_move() {
 #[test]
 fn a_regions_share() {
     holds(scope::whole_region());
+}
+
+#[test]
+fn somebody_hostile() {
+    holds(scope::hostile());
 }
 
 #[test]

@@ -24,6 +24,8 @@ mod edge;
 mod faults;
 #[path = "simulation/finish.rs"]
 mod finish;
+#[path = "simulation/hostile.rs"]
+mod hostile;
 #[path = "simulation/network.rs"]
 mod network;
 #[path = "simulation/origin.rs"]
@@ -89,8 +91,9 @@ fn sessions_are_kept_their_promises() {
 fn complain(name: &str, outcome: &Outcome) -> usize {
     let found = violations(outcome);
     found.iter().for_each(|violation| println!("{name}: {violation}"));
+    outcome.foul.iter().for_each(|line| println!("{name}: never: {line}"));
     outcome.unanswered.iter().for_each(|line| println!("{name}: nobody answered although all was well: {line}"));
-    found.len() + outcome.unanswered.len()
+    found.len() + outcome.unanswered.len() + outcome.foul.len()
 }
 
 #[test]
@@ -99,6 +102,72 @@ fn scripts_keep_them_too() {
         let bad = (0..50).map(|seed| complain(&format!("{script:?} {seed}"), &scripted::play(script, seed, None)));
         assert_eq!(bad.sum::<usize>(), 0);
     }
+}
+
+/// How many worlds there are with somebody hostile in them.
+const HOSTILE: u64 = 1000;
+
+#[test]
+fn who_is_hostile_changes_nothing_for_others() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let one = number("SEED");
+    let range = one.map_or(0..number("SEEDS").unwrap_or(HOSTILE), |seed| seed..seed + 1);
+    let mut bad = 0;
+    for seed in range {
+        let outcome = World::hostile(seed, None, one.is_some()).run();
+        outcome.story.iter().for_each(|line| println!("{line}"));
+        bad += complain(&format!("seed {seed}"), &outcome);
+    }
+    assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+}
+
+#[test]
+fn whoever_makes_an_address_fail_keeps_nobody_away() {
+    let mut seen = 0;
+    for seed in 0..40 {
+        let outcome = World::failing(seed, None, false).run();
+        assert_eq!(complain(&format!("seed {seed}"), &outcome), 0);
+        seen += outcome.seen["failures that somebody made"];
+    }
+    assert!(seen > 20_000, "{seen}");
+}
+
+/// How often what is hostile must have happened in so many worlds, for the promises to have been tried.
+const HOSTILITIES: [(&str, u64); 7] = [
+    ("links with another's session", 2000),
+    ("tokens of another in a link", 500),
+    ("cookies of another beside the own", 500),
+    ("cookies of another behind a blank", 1000),
+    ("requests without their session", 2000),
+    ("sessions from before", 1500),
+    ("claims that were true of their subject", 10_000),
+];
+
+#[test]
+fn what_is_hostile_is_also_tried() {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..WORLDS {
+        for (what, count) in World::hostile(seed, None, false).run().seen {
+            *seen.entry(what).or_default() += count;
+        }
+    }
+    for (what, least) in HOSTILITIES {
+        let count = seen.get(what).copied().unwrap_or_default();
+        println!("{what}: {count}");
+        assert!(count >= least, "{what}: {count} times, expected {least} at least");
+    }
+}
+
+/// What somebody hostile could do if the router, or an application, were careless: each must be found.
+#[test]
+fn every_carelessness_is_found() {
+    use bugs::Bug::{BlanksTrimmed, FailuresBelieved, LinksBelieved};
+    let hostile =
+        |bug, within| (0..within).find(|seed| complain("", &World::hostile(*seed, Some(bug), false).run()) > 0);
+    assert!(hostile(LinksBelieved, 300).is_some(), "a link with another's session");
+    assert!(hostile(BlanksTrimmed, 300).is_some(), "a cookie behind a blank that is none");
+    let failing = |bug| (0..10).find(|seed| complain("", &World::failing(*seed, Some(bug), false).run()) > 0);
+    assert!(failing(FailuresBelieved).is_some(), "an address that fails");
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl World {
         }
         let (now, write) = (self.now, self.next_write);
         self.next_write += 1;
-        matches!(self.region(at).write(unit, claim, write, now), Written::Accepted(_))
+        matches!(self.region(at).write(unit, Some(claim), write, now), Written::Accepted(_))
     }
 
     /// A region follows another one's log to its end.

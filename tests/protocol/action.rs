@@ -35,6 +35,10 @@ pub enum Action {
     Follows(usize, usize, usize),
     /// A client writes a unit through an edge near that region, which believes that.
     Writes(usize, usize, Option<Owned>),
+    /// The same by a client who is signed in at the application and has no session.
+    WritesBare(usize, usize),
+    /// A client reads a unit by a session that believes that, and into which that mark was slipped.
+    Reads(usize, Option<Owned>, Owned),
 }
 
 impl Model {
@@ -63,6 +67,12 @@ impl Model {
             Action::Expires(at, unit) => format!("the pause of {} at {} ends by itself", self.name(*unit), region(at)),
             Action::Follows(at, source, unit) => {
                 format!("{} follows the log of {} at {}", region(at), self.name(*unit), region(source))
+            }
+            Action::WritesBare(unit, near) => {
+                format!("a client near {} without a session writes {}", region(near), self.name(*unit))
+            }
+            Action::Reads(unit, belief, mark) => {
+                format!("a client reads {} by a session with {belief:?} and the mark {mark:?}", self.name(*unit))
             }
             Action::Writes(unit, near, belief) => {
                 format!("a client near {} writes {}; its edge believes {belief:?}", region(near), self.name(*unit))

@@ -22,6 +22,8 @@ pub enum Bug {
     PublishedEarly,
     /// Nobody tells regions of what was decided without them.
     NeverTold,
+    /// Edges take what a session has seen for an ownership.
+    MarksBelieved,
 }
 
 impl Bug {
@@ -58,5 +60,7 @@ pub fn all() -> Vec<Planted> {
         planted(Bug::PutsTrusted, scope::promotion(), "unpublished:"),
         planted(Bug::PublishedEarly, scope::promotion(), "ownerless:"),
         planted(Bug::NeverTold, scope::forced_one(), "zombie:"),
+        planted(Bug::MarksBelieved, scope::hostile(), "two owners:"),
+        region(Flaw::Unclaimed, scope::hostile(), "lost: eu has accepted"),
     ]
 }

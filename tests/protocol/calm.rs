@@ -106,7 +106,9 @@ impl Model {
                     .iter()
                     .find(|(dataset, _)| dataset == name)
                     .map(|(_, owned)| (owned.home.clone(), owned.epoch)),
-                Unit::Tenant(_) => state.directory.0.get(unit.id().as_str()).map(|(_, owned)| owned.clone()),
+                Unit::Tenant(_) | Unit::User(_) => {
+                    state.directory.0.get(unit.id().as_str()).map(|(_, owned)| owned.clone())
+                }
             };
             let Some(said) = said else { continue };
             let owned = state.truth[at].owned.clone();

@@ -76,6 +76,14 @@ impl Model {
     }
 
     fn clients(&self, state: &State, actions: &mut Vec<Action>) {
+        if self.scope.hostile {
+            // The first is the victim; what the others have come to know can be slipped into its session.
+            let marks = state.beliefs.iter().skip(1).flat_map(|beliefs| beliefs.iter());
+            for mark in marks.filter(|mark| !state.beliefs[0].contains(mark)) {
+                let sessions = state.beliefs[0].iter().cloned().map(Some).chain([None]);
+                actions.extend(sessions.map(|belief| Action::Reads(0, belief, mark.clone())));
+            }
+        }
         if state.writes >= self.scope.writes {
             return;
         }
@@ -84,8 +92,11 @@ impl Model {
                 actions.push(Action::Writes(at, 0, Some(belief.clone())));
             }
             // A home that nobody has heard of is proposed by who is near.
-            let near = if matches!(unit, Unit::Tenant(_)) { state.regions.len() } else { 1 };
+            let near = if matches!(unit, Unit::Tenant(_) | Unit::User(_)) { state.regions.len() } else { 1 };
             actions.extend((0..near).map(|near| Action::Writes(at, near, None)));
+            if self.scope.hostile {
+                actions.extend((0..near).map(|near| Action::WritesBare(at, near)));
+            }
         }
     }
 }

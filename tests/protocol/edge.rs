@@ -10,11 +10,16 @@ use homing::routing::{
     authority::{self, Published},
     cache::Probed,
     clock::Clock,
-    facts::{Client, Content},
+    facts::{Client as Place, Content},
     flow::{Found, Outcome},
+    headers::Edit,
     health::Health,
     memory::Lesson,
-    ownership::Ownership,
+    ownership::{Epoch, Keeper, Ownership},
+    position::{Mark, Position},
+    session::{self, COOKIE, Claim, Pin, Session},
+    settle::Settlement,
+    topology::SubjectKind,
 };
 use serde_json::Value;
 
@@ -23,7 +28,7 @@ use crate::{
     scope::Unit,
     support::{
         self,
-        region::{Owned, Written},
+        region::{Owned, Read, Written},
     },
 };
 
@@ -34,8 +39,21 @@ pub enum Reply {
     Stored(Option<Owned>),
     /// The directory's word.
     Assigned(Owned),
-    /// A region's.
+    /// A region's, of a write.
     Wrote(Written),
+    /// A region's, of a read.
+    Read(Read),
+}
+
+impl Reply {
+    /// Whether it says that this is the owner.
+    pub fn names(&self, owned: &Owned) -> bool {
+        match self {
+            Self::Stored(said) => said.as_ref() == Some(owned),
+            Self::Assigned(said) | Self::Read(Read::Shown(said, _) | Read::Misdirected(said)) => said == owned,
+            Self::Wrote(_) => false,
+        }
+    }
 }
 
 /// What an edge does next.
@@ -44,13 +62,25 @@ pub enum Next {
     LookUp,
     /// The directory is asked, and that region proposed.
     Assign(String),
-    /// The write is sent to the home of that claim.
-    Send(Owned),
+    /// It is sent to that region, by that claim.
+    Send(String, Option<Owned>),
     /// The client has its answer; what the isolate has learned of ownerships.
     End(Vec<Owned>),
 }
 
-type Asked = (usize, &'static str, Option<Owned>, Vec<Reply>);
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    pub near: &'static str,
+    /// What its edge believes of the owner; of a user, the session says it.
+    pub belief: Option<Owned>,
+    /// What was slipped into its session: a position of that owner. It reads; without one it writes.
+    pub mark: Option<Owned>,
+    /// It has no session.
+    pub bare: bool,
+}
+
+type Asked = (usize, Client, Vec<Reply>);
 
 /// All edges: they differ in what they believe and what is near.
 pub struct Edges {
@@ -64,25 +94,32 @@ impl Edges {
     }
 
     /// What an edge does with a write, after all that came back to it.
-    pub fn next(&self, at: usize, unit: Unit, near: &'static str, belief: Option<&Owned>, replies: &[Reply]) -> Next {
-        let asked = (at, near, belief.cloned(), replies.to_vec());
+    pub fn next(&self, at: usize, unit: Unit, client: &Client, replies: &[Reply]) -> Next {
+        let asked = (at, client.clone(), replies.to_vec());
         if let Some(next) = self.known.borrow().get(&asked) {
             return next.clone();
         }
-        let next = self.play(unit, near, belief, replies);
+        let next = self.play(unit, client, replies);
         self.known.borrow_mut().insert(asked, next.clone());
         next
     }
 
-    fn play(&self, unit: Unit, near: &str, belief: Option<&Owned>, replies: &[Reply]) -> Next {
+    fn play(&self, unit: Unit, client: &Client, replies: &[Reply]) -> Next {
+        let belief = client.belief.as_ref();
+        let session = match unit {
+            Unit::User(_) if !client.bare => Some(format!("{COOKIE}={}", self.sealed(unit, client))),
+            _ => None,
+        };
+        let mut fields = Vec::new();
+        fields.extend(session.iter().map(|session| ("cookie", session.as_str())));
         let url = format!("https://example.com{}", unit.path());
         let facts = Facts {
             now: NOW,
-            method: "POST",
+            method: if client.mark.is_some() { "GET" } else { "POST" },
             url: &url,
-            headers: homing::routing::headers::Headers(Vec::new()),
-            content: Content::Length(10),
-            client: Client { beside: Some(near), ..Client::default() },
+            headers: homing::routing::headers::Headers(fields),
+            content: if client.mark.is_some() { Content::Empty } else { Content::Length(10) },
+            client: Place { beside: Some(client.near), ..Place::default() },
             entropy: 7,
             node: 1,
         };
@@ -96,12 +133,33 @@ impl Edges {
         let view = Rc::new(View::capture(&self.settings, &memory, NOW));
         let (mut flow, mut step) = Flow::start(intent, view, &memory, NOW);
         for reply in replies {
-            step = self.on((&mut flow, memory.health()), step, reply);
+            step = self.on((&mut flow, memory.health()), step, (unit, reply));
         }
         self.told(past_the_cache(&mut flow, memory.health(), step))
     }
 
-    fn on(&self, (flow, health): (&mut Flow, &Health), step: Step, reply: &Reply) -> Step {
+    /// The session of a user, with what was slipped into it.
+    fn sealed(&self, unit: Unit, client: &Client) -> String {
+        let topology = &self.settings.topology;
+        let mut session = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
+        session.subjects.sign(SubjectKind::User, Some(unit.id()));
+        if let Some((home, epoch)) = &client.belief {
+            let text = format!(r#"{{"home":"{home}","epoch":{epoch}}}"#);
+            let kept = Ownership::kept(&text, Keeper::Directory, topology, topology.all_regions()).unwrap();
+            session.subjects.settle(SubjectKind::User, kept.ownership, topology);
+        }
+        let pin = |(region, epoch): &Owned| Pin {
+            dataset: "cart".to_owned(),
+            subject: Some(unit.id()),
+            region: region.clone(),
+            since: NOW,
+            claim: Claim::AtLeast(Mark { epoch: Epoch(*epoch), position: Position::new(1) }),
+        };
+        session.pins = client.mark.iter().map(pin).collect();
+        session::seal(&session, &support::keys())
+    }
+
+    fn on(&self, (flow, health): (&mut Flow, &Health), step: Step, (unit, reply): (Unit, &Reply)) -> Step {
         let step = past_the_cache(flow, health, step);
         match (step, reply) {
             (Step::LookUpHome(_), Reply::Stored(None)) => flow.on(Event::Home(Found::Absent), health, NOW),
@@ -109,8 +167,12 @@ impl Edges {
                 let text = format!(r#"{{"home":"{}","epoch":{}}}"#, owned.0, owned.1);
                 flow.on(Event::Home(Found::Value(&text)), health, NOW)
             }
-            (Step::Send(_), Reply::Wrote(written)) => {
-                let (status, fields) = response(written);
+            (Step::Send(_), Reply::Wrote(_) | Reply::Read(_)) => {
+                let (status, fields) = match reply {
+                    Reply::Wrote(written) => response(written, unit),
+                    Reply::Read(read) => shown(read),
+                    _ => unreachable!(),
+                };
                 let answer = Answer { status, headers: support::borrowed(&fields), framing: Framing::Delimited };
                 flow.on(Event::Origin(Outcome::Answered(answer)), health, NOW)
             }
@@ -122,7 +184,9 @@ impl Edges {
         match step {
             Step::LookUpHome(_) => Next::LookUp,
             Step::AssignHome(assignment) => Next::Assign(assignment.proposed),
-            Step::Send(attempt) => Next::Send(claim(&attempt)),
+            Step::Send(attempt) => {
+                Next::Send(support::told(&attempt, "homing-region").unwrap().to_owned(), claim(&attempt))
+            }
             Step::Finish(end) => {
                 let name =
                     |owned: Ownership| (self.settings.topology.region(owned.home()).name.clone(), owned.epoch().0);
@@ -131,7 +195,7 @@ impl Edges {
                     _ => None,
                 });
                 let published = end.publish.iter().filter_map(|publish| read_owned(&publish.value));
-                Next::End(learned.chain(published).collect())
+                Next::End(learned.chain(published).chain(in_session(&end)).collect())
             }
             other => panic!("a write needs no such step: {other:?}"),
         }
@@ -145,12 +209,38 @@ fn past_the_cache(flow: &mut Flow, health: &Health, step: Step) -> Step {
     }
 }
 
-fn claim(attempt: &Attempt) -> Owned {
-    let told = |name: &str| support::told(attempt, name).unwrap().to_owned();
-    (told("homing-home"), told("homing-epoch").parse().unwrap())
+fn claim(attempt: &Attempt) -> Option<Owned> {
+    let told = |name: &str| support::told(attempt, name);
+    Some((told("homing-home")?.to_owned(), told("homing-epoch")?.parse().unwrap()))
 }
 
-fn response(written: &Written) -> (u16, support::Fields) {
+/// The home that the session believes in which an answer brings.
+fn in_session(end: &Settlement) -> Option<Owned> {
+    let issued = end.edits.iter().find_map(|edit| match edit {
+        Edit::Append("set-cookie", line) => line.split(';').next()?.strip_prefix(COOKIE)?.strip_prefix('='),
+        _ => None,
+    });
+    let session = session::open(issued?, &support::keys(), NOW).session;
+    let home = session.subjects.home(SubjectKind::User)?;
+    Some((home.name().to_owned(), home.epoch().0))
+}
+
+fn shown(read: &Read) -> (u16, support::Fields) {
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let (status, (home, epoch)) = match read {
+        Read::Misdirected(owned) => (421, owned),
+        // Nobody has told it of an owner, so it says nothing of its copy.
+        Read::Shown((_, 0), _) => return (200, Vec::new()),
+        Read::Shown(of, _) => (200, of),
+    };
+    let mut fields = vec![field("homing-home", home), field("homing-epoch", &epoch.to_string())];
+    if let Read::Shown(_, length) = read {
+        fields.push(field("homing-position", &format!("cart={length}; least={length}")));
+    }
+    (status, fields)
+}
+
+fn response(written: &Written, unit: Unit) -> (u16, support::Fields) {
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     match written {
         Written::Accepted(_) => (200, vec![field("homing-wrote", "1")]),
@@ -158,6 +248,7 @@ fn response(written: &Written) -> (u16, support::Fields) {
             let epoch = epoch.to_string();
             (421, vec![field("homing-home", home), field("homing-epoch", &epoch), field("homing-wrote", "0")])
         }
+        Written::OfSubject => (421, vec![field("homing-subject", &unit.name()), field("homing-wrote", "0")]),
         Written::Paused => (503, vec![field("homing-wrote", "0"), field("retry-after", "1")]),
     }
 }

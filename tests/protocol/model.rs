@@ -109,6 +109,8 @@ impl Model {
             }
             Action::Follows(region, source, unit) => self.follows(&mut next, (*region, *source), *unit)?,
             Action::Writes(unit, near, belief) => self.writes(&mut next, *unit, *near, belief.as_ref())?,
+            Action::WritesBare(unit, near) => self.writes_bare(&mut next, *unit, *near)?,
+            Action::Reads(unit, belief, mark) => self.reads(&mut next, *unit, belief.as_ref(), mark)?,
         }
         Ok((next != *state).then_some(next))
     }
@@ -199,7 +201,7 @@ impl Model {
                     let view: Value = serde_json::from_str(value).unwrap();
                     read_owned(&view["datasets"][name].to_string())
                 }
-                Unit::Tenant(_) if key == format!("home:{}", unit.id().as_str()) => read_owned(value),
+                Unit::Tenant(_) | Unit::User(_) if key == format!("home:{}", unit.id().as_str()) => read_owned(value),
                 _ => None,
             };
             if let Some(owned) = owned {

@@ -18,19 +18,33 @@ pub enum Unit {
     Dataset(&'static str),
     /// A tenant, who has no home yet.
     Tenant(&'static str),
+    /// A user, who has none either, and whom a session names.
+    User(&'static str),
 }
 
 impl Unit {
     pub fn id(self) -> SubjectId {
-        let Self::Tenant(name) = self else { panic!("a dataset has no subject") };
-        SubjectId::of(SubjectKind::Tenant, name)
+        match self {
+            Self::Dataset(_) => panic!("a dataset has no subject"),
+            Self::Tenant(name) => SubjectId::of(SubjectKind::Tenant, name),
+            Self::User(name) => SubjectId::of(SubjectKind::User, name),
+        }
+    }
+
+    /// By which kind its dataset is split.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Dataset(_) => panic!("a dataset has no subject"),
+            Self::Tenant(_) => "tenant",
+            Self::User(_) => "user",
+        }
     }
 
     /// Its name between the authority and regions.
     pub fn name(self) -> String {
         match self {
             Self::Dataset(name) => name.to_owned(),
-            Self::Tenant(_) => format!("~{}", self.id().as_str()),
+            Self::Tenant(_) | Self::User(_) => format!("~{}", self.id().as_str()),
         }
     }
 
@@ -39,6 +53,7 @@ impl Unit {
         match self {
             Self::Dataset(name) => format!("/{name}/1"),
             Self::Tenant(name) => format!("/t/{name}/notes/1"),
+            Self::User(_) => "/cart/1".to_owned(),
         }
     }
 }
@@ -61,6 +76,8 @@ pub struct Scope {
     pub gives_up: bool,
     /// How much more than elsewhere a state costs.
     pub weight: usize,
+    /// Whether there are clients that mean harm.
+    pub hostile: bool,
     pub bug: Option<Bug>,
 }
 
@@ -76,6 +93,7 @@ impl Scope {
             sometimes: &[],
             gives_up: false,
             weight: 1,
+            hostile: false,
             bug: None,
         }
     }
@@ -101,6 +119,10 @@ impl Scope {
         Self { weight, ..self }
     }
 
+    pub fn hostile(self) -> Self {
+        Self { hostile: true, ..self }
+    }
+
     pub fn with(self, bug: Bug) -> Self {
         Self { bug: Some(bug), ..self }
     }
@@ -124,6 +146,11 @@ impl Scope {
                     json!({ "ownership": "geo-partitioned", "subject": "tenant", "regions": self.regions }),
                     "/t/{tenant}/notes/*".to_owned(),
                 ),
+                Unit::User(_) => (
+                    "cart",
+                    json!({ "ownership": "geo-partitioned", "subject": "user", "regions": self.regions }),
+                    "/cart/*".to_owned(),
+                ),
             };
             datasets.insert(name.to_owned(), rule);
             datasets[name]["position"] = json!("counter");
@@ -131,7 +158,7 @@ impl Scope {
         }
         let vars = json!({
             "REGIONS": regions, "DATASETS": datasets, "ROUTES": routes,
-            "IDENTITY": { "tenant": { "path": "/t/{tenant}/*" } },
+            "IDENTITY": { "tenant": { "path": "/t/{tenant}/*" }, "user": { "response_header": "Homing-Subject" } },
         });
         let raw = raw::from_json(&vars.to_string()).unwrap();
         let (topology, _) = parse(&raw, &KeyPath::default().key("vars")).unwrap_or_else(|all| panic!("{all}"));
@@ -143,6 +170,8 @@ const TWO: &[&str] = &["us", "eu"];
 const THREE: &[&str] = &["us", "eu", "ap"];
 const ORDERS: Unit = Unit::Dataset("orders");
 const ADA: Unit = Unit::Tenant("ada");
+const VICTIM: Unit = Unit::User("grace");
+const MALLORY: Unit = Unit::User("mallory");
 
 /// An order as an operator sends it.
 pub fn numbered(mut order: Value, request: &str) -> Value {
@@ -168,6 +197,17 @@ pub fn abort_by_word(change: &str) -> Value {
 
 fn moved(to: &str) -> Value {
     json!({ "command": "move", "kind": "tenant", "subject": ADA.id().as_str(), "to": to })
+}
+
+/// Somebody hostile has moved, and so has seen a later epoch than the victim.
+pub fn hostile() -> Scope {
+    let order = json!({ "command": "move", "kind": "user", "subject": MALLORY.id().as_str(), "to": "eu" });
+    Scope::new("somebody hostile", TWO, &[VICTIM, MALLORY]).order(order).writes(3).hostile().sees(&[
+        "a planned change done",
+        "a read with a false mark that was answered",
+        "a write without a session that was sent on as its subject's",
+        "a write without a session at a region that knows the owner",
+    ])
 }
 
 /// A planned promotion, ordered twice by the same request.

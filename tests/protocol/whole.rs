@@ -19,14 +19,14 @@ impl checker::Model for Model {
     fn first(&self) -> State {
         let datasets = self.scope.units.iter().filter_map(|unit| match unit {
             Unit::Dataset(name) => Some((*name, "us")),
-            Unit::Tenant(_) => None,
+            Unit::Tenant(_) | Unit::User(_) => None,
         });
         let datasets: Vec<_> = datasets.collect();
         let flaw = self.scope.bug.and_then(Bug::flaw);
         let region = |name: &&str| self.regions.of(&Region { flaw, ..Region::new(name, &datasets) });
         let first = |unit: &Unit| match unit {
             Unit::Dataset(_) => ("us".to_owned(), 1),
-            Unit::Tenant(_) => (String::new(), 0),
+            Unit::Tenant(_) | Unit::User(_) => (String::new(), 0),
         };
         State {
             ledger: self.authority.empty(),

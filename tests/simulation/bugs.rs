@@ -36,6 +36,12 @@ pub enum Bug {
     Zombie,
     /// A planned move does not wait for the new home to have everything.
     MovesTooEarly,
+    /// What a link brings of another's session is added to the own one.
+    LinksBelieved,
+    /// A blank that is none ends the name of a cookie all the same.
+    BlanksTrimmed,
+    /// Whatever an application answers with 502 counts against its region, as if nobody had answered.
+    FailuresBelieved,
 }
 
 /// A bug, where to look for it, and what it must be found to violate within so many seeds.

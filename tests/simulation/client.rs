@@ -10,7 +10,10 @@ use crate::{
     settings::keys,
 };
 
-pub const USERS: [&str; 2] = ["ada", "grace"];
+/// The last one is hostile.
+pub const USERS: [&str; 3] = ["ada", "grace", "mallory"];
+pub const HONEST: usize = 2;
+pub const MALLORY: usize = 2;
 pub const TENANTS: [&str; 2] = ["acme", "bolt"];
 
 /// One key of one subject of a dataset.
@@ -26,6 +29,8 @@ pub enum Deed {
     Read,
     Write(Id),
     SignIn,
+    /// An address of the application that says 502 to whoever asks so.
+    Fails,
 }
 
 /// What a client does next.
@@ -46,7 +51,12 @@ pub struct Client {
     /// Carries its session in a header of its own.
     pub headers: bool,
     pub signed_in: bool,
+    pub hostile: bool,
     pub sealed: Option<String>,
+    /// The sessions that it has had.
+    pub hoard: Vec<String>,
+    /// How often its session was taken away: nothing is promised from before to after.
+    pub lives: u32,
     edge: usize,
     /// Keys that it likes to come back to.
     favourites: [Place; 3],
@@ -68,17 +78,34 @@ fn a_place(user: usize, random: &mut Random) -> Place {
 impl Client {
     /// In a crowd everybody wants the same.
     pub fn new(at: usize, crowd: Option<Place>, random: &mut Random) -> Self {
-        let user = random.index(USERS.len());
+        let user = random.index(HONEST);
         Self {
             name: format!("s{at}"),
             user,
             headers: random.chance(250),
             signed_in: false,
+            hostile: false,
             sealed: None,
+            hoard: Vec::new(),
+            lives: 0,
             edge: random.index(EDGES),
             favourites: std::array::from_fn(|_| crowd.unwrap_or_else(|| a_place(user, random))),
             left: 0,
             sequence: 0,
+        }
+    }
+
+    /// One that uses what it has against others.
+    pub fn hostile(random: &mut Random) -> Self {
+        let own = Place { dataset: 2, subject: MALLORY, key: 0 };
+        let favourites = [own, own, a_place(MALLORY, random)];
+        Self {
+            name: "mallory".to_owned(),
+            user: MALLORY,
+            hostile: true,
+            headers: false,
+            favourites,
+            ..Self::new(0, None, random)
         }
     }
 
@@ -140,6 +167,7 @@ impl Action {
         let stale = if self.stale { "stale/" } else { "" };
         match (self.deed, dataset) {
             (Deed::SignIn, _) => "/login".to_owned(),
+            (Deed::Fails, _) => "/reports/1".to_owned(),
             (_, 3) => format!("/t/{}/notes/{stale}{key}", TENANTS[subject]),
             _ => format!("/{}/{stale}{key}", datasets[dataset].name),
         }

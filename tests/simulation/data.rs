@@ -63,6 +63,8 @@ pub struct Dataset {
     /// The home of a whole dataset by epoch; the first home of a split one by subject.
     homes: Vec<usize>,
     pub owners: Vec<Owner>,
+    /// All who ever were, by subject.
+    pub ever: Vec<Vec<Owner>>,
     copies: [Copy; 3],
     /// Subjects whose writes wait for a move.
     pub paused: Vec<bool>,
@@ -93,6 +95,7 @@ impl Dataset {
             logs: vec![Vec::new(); if split { REGIONS.len() } else { 1 }],
             paused: vec![false; owners.len()],
             homes: homes.to_vec(),
+            ever: owners.iter().map(|owner| vec![*owner]).collect(),
             owners,
             copies: std::array::from_fn(|_| copy.clone()),
             lost: Vec::new(),
@@ -210,6 +213,7 @@ impl Dataset {
         let new = Owner { home: region, epoch: old.epoch + 1 };
         let lists: Vec<_> = (0..KEYS).map(|key| self.list(region, subject, key)).collect();
         self.owners[subject] = new;
+        self.owned(subject);
         for home in [old.home, region] {
             self.copies[home].told[subject] = new;
         }

@@ -8,6 +8,7 @@ use homing::routing::{
 };
 
 use crate::{
+    bugs::Bug,
     data::REGIONS,
     edge::NEAR,
     origin::{Next, Visit},
@@ -64,6 +65,7 @@ impl World {
     }
 
     fn send_to_region(&mut self, at: usize, attempt: &Attempt) {
+        self.weigh_claim(at, attempt);
         let request = &mut self.requests[at];
         request.attempt += 1;
         let (client, action, number) = (request.client, request.action, request.attempt);
@@ -144,6 +146,9 @@ impl World {
             Back::TimedOut => self.on(at, CoreEvent::Origin(Outcome::TimedOut), now),
             Back::Refused => self.on(at, CoreEvent::Origin(Outcome::Refused), now),
             Back::Broken => self.on(at, CoreEvent::Origin(Outcome::Broken), now),
+            Back::Answered(answer) if answer.status == 502 && self.habits.bug == Some(Bug::FailuresBelieved) => {
+                self.on(at, CoreEvent::Origin(Outcome::Refused), now)
+            }
             Back::Answered(answer) => {
                 let head =
                     Answer { status: answer.status, headers: borrowed(&answer.fields), framing: Framing::Delimited };

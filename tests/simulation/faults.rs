@@ -4,7 +4,7 @@ use homing::routing::{Memory, subject::SubjectId, topology::SubjectKind};
 
 use crate::{
     bugs::Bug,
-    client::{TENANTS, USERS},
+    client::{HONEST, TENANTS, USERS},
     data::REGIONS,
     edge::{EDGES, ISOLATES},
     world::{Event, World},
@@ -86,7 +86,7 @@ pub fn plan(world: &mut World) {
             _ => {
                 let group = match world.random.below(3) {
                     0 => Group::Whole(WHOLE[world.random.index(WHOLE.len())]),
-                    1 => Group::User(from % USERS.len()),
+                    1 => Group::User(from % HONEST),
                     _ => Group::Tenant(from % TENANTS.len()),
                 };
                 (Fault::Move(group, to, 50), None)

@@ -46,11 +46,13 @@ impl World {
         std::mem::take(&mut settlement.lessons).into_iter().for_each(|lesson| memory.learn(lesson, now));
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {
+            self.weigh_publish(publish);
             self.publish(publish.subject.as_str(), &publish.value);
         }
         if std::mem::replace(&mut self.requests[at].settled, true) {
             return;
         }
+        self.weigh_gates(at, &settlement);
         self.note(at, &settlement);
         let answer = Response { status: settlement.status, ..made }.edited(&settlement.edits);
         self.answer(at, answer);
@@ -98,6 +100,7 @@ impl World {
             _ => brought,
         };
         let client = &mut self.clients[client];
+        client.hoard.extend(taken.clone().filter(|_| client.hostile));
         client.sealed = taken.or(client.sealed.take());
         let reached = answer.status == 200 && action.deed == Deed::Read && answer.get("homing-consistency").is_none();
         if self.habits.bug == Some(Bug::ClearedOnceReached) && reached && answer.get("age").is_none() {

@@ -1,7 +1,7 @@
 //! What a region's application does with a request: the contract of an origin, in steps that take time, so that others come
 //! in between.
 
-use homing::routing::{attempt::Attempt, headers::Edit};
+use homing::routing::{attempt::Attempt, headers::Edit, subject::SubjectId, topology::SubjectKind};
 
 use crate::{
     bugs::Bug,
@@ -45,6 +45,8 @@ pub struct Visit {
     pub key: usize,
     pub repeatable: bool,
     user: usize,
+    /// Whom the router names as the subject.
+    named: Option<String>,
     claim: Option<Owner>,
     least: Option<usize>,
     /// The answer that the edge has.
@@ -95,6 +97,7 @@ impl Visit {
             key: place.key,
             repeatable,
             user,
+            named: told("homing-subject").map(str::to_owned),
             claim: home.zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             least,
             has: told("if-none-match").map(str::to_owned),
@@ -108,6 +111,7 @@ impl Visit {
         let dataset = &mut datasets[self.dataset];
         match (self.deed, self.stage) {
             (Deed::SignIn, _) => Next::Answer(response(200, &[("homing-subject", USERS[self.user])])),
+            (Deed::Fails, _) => Next::Answer(response(502, &[])),
             (Deed::Read, Stage::Arrives) => self.arrives(dataset, habits),
             (Deed::Read, Stage::Acts) => {
                 self.list = dataset.list(self.region, self.subject, self.key);
@@ -209,6 +213,10 @@ impl Visit {
 
     /// A write is refused where this is not the owner, or while its subject moves.
     fn refused(&self, dataset: &Dataset, habits: &Habits) -> Option<Response> {
+        if self.names_another() {
+            let name = USERS[self.user];
+            return Some(response(421, &[("homing-subject", name), ("homing-wrote", "0")]));
+        }
         let believes = dataset.label(self.region, self.subject).owner.home == self.region;
         match dataset.fence(self.region, self.subject) {
             Err(_) if habits.bug == Some(Bug::Zombie) && believes && !dataset.split => None,
@@ -218,6 +226,12 @@ impl Visit {
             }
             Ok(()) => None,
         }
+    }
+
+    /// Whether the router takes the data for another's than who is signed in at the application.
+    fn names_another(&self) -> bool {
+        let signed_in = SubjectId::of(SubjectKind::User, USERS[self.user]);
+        matches!(self.dataset, 2 | 5) && self.named.as_deref() != Some(signed_in.as_str())
     }
 
     /// The fence holds at the commit, and not only on arrival.

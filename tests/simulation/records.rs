@@ -3,7 +3,7 @@
 use history::{Action as Shown, Operation, Record, Status};
 
 use crate::{
-    client::{Action, Deed, Place, TENANTS, USERS},
+    client::{Action, Client, Deed, Place},
     data::{Dataset, Id, KEYS, REGIONS},
     edge::EDGES,
     request::Request,
@@ -13,23 +13,21 @@ use crate::{
 
 impl World {
     pub fn record(&mut self, at: usize, answer: Option<&Response>) {
-        let Request { client, action, began, had_session, .. } = self.requests[at];
+        let Request { client, action, began, .. } = self.requests[at];
         let sequence = self.clients[client].sequence;
         self.clients[client].sequence += 1;
-        let status = status_of(action.deed, answer);
         let shown = match action.deed {
-            Deed::SignIn => return,
+            Deed::SignIn | Deed::Fails => return,
             Deed::Write(id) => Shown::Write { id: id.to_string() },
             Deed::Read => Shown::Read { list: answer.map(|answer| texts(&answer.body)).unwrap_or_default() },
         };
+        let status = status_of(action.deed, answer);
         let stale = answer.is_some_and(|answer| answer.get("homing-consistency").is_some());
         if stale {
             self.count("stale answers");
         }
-        // Without a session nothing is promised from one request to the next.
-        let is_anonymous = action.deed == Deed::Read && !had_session;
-        let name = &self.clients[client].name;
-        let session = if is_anonymous { format!("{name}-before-{sequence}") } else { name.clone() };
+        let Client { name, lives, .. } = &self.clients[client];
+        let session = if self.is_loose(at) { format!("{name}-alone-{sequence}") } else { format!("{name}.{lives}") };
         self.records.push(Record::Operation(Operation {
             session,
             seq: sequence,
@@ -50,7 +48,8 @@ impl World {
     pub fn read_all(&mut self) -> Vec<String> {
         let mut unanswered = Vec::new();
         let places = self.places();
-        for client in 0..self.clients.len() {
+        // Who is hostile may have shut itself out.
+        for client in (0..self.clients.len()).filter(|client| !self.clients[*client].hostile).collect::<Vec<_>>() {
             for place in places.iter().copied() {
                 if !self.clients[client].may_read(place) {
                     continue;
@@ -74,9 +73,8 @@ impl World {
     }
 
     fn places(&self) -> Vec<Place> {
-        let subjects = |dataset: &Dataset| if dataset.split { USERS.len().max(TENANTS.len()) } else { 1 };
         let of = |(dataset, of): (usize, &Dataset)| {
-            (0..subjects(of)).flat_map(move |subject| (0..KEYS).map(move |key| Place { dataset, subject, key }))
+            (0..of.owners.len()).flat_map(move |subject| (0..KEYS).map(move |key| Place { dataset, subject, key }))
         };
         self.datasets.iter().enumerate().flat_map(of).collect()
     }

@@ -7,12 +7,15 @@ use homing::routing::{
     Facts, Flow, Step, View, admit,
     facts::{Client as Where, Content},
     session::{COOKIE, Claim, seal},
+    subject::SubjectId,
+    topology::SubjectKind,
 };
 
 use crate::{
     bugs::Bug,
-    client::{Action, Client, Deed},
+    client::{Action, Client, Deed, USERS},
     edge::{ISOLATES, NEAR, Stored},
+    hostile::Trick,
     response::{Fields, Response, borrowed},
     settings::{keys, settings},
     world::World,
@@ -23,6 +26,8 @@ pub struct Request {
     pub client: usize,
     pub action: Action,
     pub began: u64,
+    /// What was done to it.
+    pub trick: Option<Trick>,
     /// Whether it carried a session.
     pub had_session: bool,
     /// Whether that has seen something of its dataset.
@@ -42,11 +47,12 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(client: usize, action: Action, began: u64) -> Self {
+    pub fn new(client: usize, action: Action, began: u64, trick: Option<Trick>) -> Self {
         Self {
             client,
             action,
             began,
+            trick,
             had_session: false,
             pinned: false,
             isolate: 0,
@@ -65,8 +71,9 @@ impl Request {
         let shown = answer.map(|answer| format!("{} {:?}", answer.status, answer.body));
         let region = answer.and_then(|answer| answer.get("homing-region")).unwrap_or("nobody");
         format!(
-            "s{} {deed:?} {place:?} at edge {edge}.{} since {}: {} {} from {region} by {}",
+            "s{} {deed:?} {place:?} ({:?}) at edge {edge}.{} since {}: {} {} from {region} by {}",
             self.client,
+            self.trick,
             self.isolate,
             self.began,
             status.token(),
@@ -80,8 +87,8 @@ impl World {
     /// A request is at its edge.
     pub fn arrive(&mut self, at: usize) {
         let isolate = self.random.index(ISOLATES);
-        let (client, action) = (self.requests[at].client, self.requests[at].action);
-        let sealed = self.carried(client, action, isolate);
+        let action = self.requests[at].action;
+        let sealed = self.carried(at, isolate);
         let now = self.timestamp();
         if let Some(sealed) = &sealed {
             let session = Client::open(sealed, now);
@@ -91,7 +98,9 @@ impl World {
             }
             self.requests[at].pinned = session.pins.iter().any(|pin| pin.dataset == name);
         }
-        self.requests[at].had_session = sealed.is_some();
+        let names = sealed.as_ref().is_some_and(|sealed| self.names_its_user(at, sealed));
+        let takes_away = self.requests[at].trick.as_ref().is_some_and(|trick| !trick.leaves_session());
+        self.requests[at].had_session = names && !takes_away;
         self.requests[at].isolate = isolate;
         let is_read = action.deed == Deed::Read;
         if is_read && self.habits.bug == Some(Bug::CopiesForEverybody) && self.shown_to_everybody(at) {
@@ -102,11 +111,27 @@ impl World {
         self.advance(at, step);
     }
 
+    /// Whether the session says whose the data is, where it is a user's: to who has a login and no session nothing is promised.
+    fn names_its_user(&self, at: usize, sealed: &str) -> bool {
+        let Request { client, action, .. } = self.requests[at];
+        let user = SubjectId::of(SubjectKind::User, USERS[self.clients[client].user]);
+        !matches!(action.place.dataset, 2 | 5) || Client::open(sealed, self.timestamp()).subjects.has(&user)
+    }
+
     /// The core takes a request on.
     pub fn start(&mut self, at: usize, sealed: Option<String>) -> (Flow, Step) {
-        let Request { client, action, isolate, .. } = self.requests[at];
-        let url = format!("https://example.com{}", action.path(&self.datasets));
-        let fields = self.fields(client, action, sealed);
+        let Request { client, action, isolate, ref trick, .. } = self.requests[at];
+        let query = trick.as_ref().and_then(Trick::query).unwrap_or_default();
+        let sealed = match (self.habits.bug, trick) {
+            (Some(Bug::LinksBelieved), Some(Trick::Link(brought))) => sealed.map(|own| joined(&own, brought)),
+            _ => sealed,
+        };
+        let url = format!("https://example.com{}{query}", action.path(&self.datasets));
+        let mut fields = self.fields(client, action, sealed);
+        trick.iter().for_each(|trick| trick.play(&mut fields));
+        if self.habits.bug == Some(Bug::BlanksTrimmed) {
+            fields.iter_mut().for_each(|(_, value)| *value = value.replace('\u{2000}', ""));
+        }
         let now = self.timestamp();
         let facts = Facts {
             now,
@@ -126,15 +151,14 @@ impl World {
     }
 
     fn fields(&self, client: usize, action: Action, sealed: Option<String>) -> Fields {
-        let mut fields = Vec::new();
-        if let Some(sealed) = sealed {
-            fields.push(match self.clients[client].headers {
-                true => ("homing-session".to_owned(), sealed),
-                false => ("cookie".to_owned(), format!("{COOKIE}={sealed}")),
-            });
-            // What its origin knows the client by: without that nobody is shown personal data from a copy.
-            fields.push(("cookie".to_owned(), "a=b".to_owned()));
-        }
+        let mut fields = vec![("cf-connecting-ip".to_owned(), format!("192.0.2.{client}"))];
+        let Client { user, headers, signed_in, .. } = &self.clients[client];
+        let login = if *signed_in { format!("login={}", USERS[*user]) } else { "a=b".to_owned() };
+        fields.extend(match (*headers, sealed) {
+            (true, Some(sealed)) => vec![("cookie".to_owned(), login), ("homing-session".to_owned(), sealed)],
+            (false, Some(sealed)) => vec![("cookie".to_owned(), format!("{login}; {COOKIE}={sealed}"))],
+            (_, None) => vec![("cookie".to_owned(), login)],
+        });
         if action.repeatable && action.deed != Deed::Read {
             fields.push(("idempotency-key".to_owned(), "1".to_owned()));
         }
@@ -142,8 +166,13 @@ impl World {
     }
 
     /// The session that the client carries.
-    fn carried(&self, client: usize, action: Action, isolate: usize) -> Option<String> {
-        let sealed = self.clients[client].sealed.clone()?;
+    fn carried(&self, at: usize, isolate: usize) -> Option<String> {
+        let sealed = match &self.requests[at].trick {
+            Some(Trick::Bare) => return None,
+            Some(Trick::Replayed(sealed)) => sealed.clone(),
+            _ => self.clients[self.requests[at].client].sealed.clone()?,
+        };
+        let Request { action, .. } = self.requests[at];
         if self.habits.bug != Some(Bug::TokenWithoutEpoch) {
             return Some(sealed);
         }
@@ -161,4 +190,16 @@ impl World {
         }
         Some(seal(&session, &keys()))
     }
+}
+
+/// Planted: a session with the pins of another, as if both were about the same subject.
+fn joined(own: &str, brought: &str) -> String {
+    let now = homing::routing::Timestamp(crate::world::START);
+    let (mut own, brought) = (Client::open(own, now), Client::open(brought, now));
+    own.pins.retain(|pin| {
+        !brought.pins.iter().any(|other| (&other.dataset, &other.subject) == (&pin.dataset, &pin.subject))
+    });
+    own.pins.extend(brought.pins);
+    own.pins.truncate(8);
+    seal(&own, &keys())
 }

@@ -64,6 +64,10 @@ pub struct World {
     pub habits: Habits,
     /// Everybody wants the same, and at once.
     pub crowded: bool,
+    /// Nothing is wrong with any region.
+    pub failing: bool,
+    /// What may never happen and has.
+    pub foul: Vec<String>,
     pub records: Vec<Record>,
     /// How often what has happened.
     pub seen: BTreeMap<&'static str, u64>,
@@ -82,25 +86,33 @@ pub struct Outcome {
     pub story: Vec<String>,
     /// Reads that were not answered although nothing was wrong any more.
     pub unanswered: Vec<String>,
+    /// What may never happen and has.
+    pub foul: Vec<String>,
 }
 
 impl World {
     /// One where everything happens by chance.
     pub fn new(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
+        let mut world = Self::healthy(seed, bug, tells);
+        faults::plan(&mut world);
+        world
+    }
+
+    /// One where clients do what they like, and nothing goes wrong on a large scale.
+    pub fn healthy(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
         let mut world = Self::still(seed, bug, tells);
         for client in 0..world.clients.len() {
             world.clients[client].left = 40;
             let at = world.random.below(500);
             world.after(at, Event::Begin(client));
         }
-        faults::plan(&mut world);
         world
     }
 
     /// One where nothing happens by itself.
     pub fn still(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
         let mut random = Random::new(seed);
-        let homes: [usize; 2] = std::array::from_fn(|_| random.index(3));
+        let homes: [usize; 3] = std::array::from_fn(|_| random.index(3));
         let tenants: [usize; 2] = std::array::from_fn(|_| random.index(3));
         let dataset = |at, name, positions, split, homes: &[usize]| Dataset::new(at, name, positions, split, homes);
         let fresh = |random: &mut Random| random.below(10);
@@ -122,6 +134,8 @@ impl World {
         let crowd = random.chance(300).then(|| Place { dataset: random.index(2), subject: 0, key: 0 });
         let mut world = Self {
             crowded: crowd.is_some(),
+            failing: false,
+            foul: Vec::new(),
             now: 0,
             order: 0,
             heap: BinaryHeap::new(),
@@ -181,6 +195,7 @@ impl World {
             seen: self.seen,
             story: self.story.unwrap_or_default(),
             unanswered,
+            foul: self.foul,
         }
     }
 
@@ -220,7 +235,11 @@ impl World {
 
     pub fn send(&mut self, client: usize, action: Action) {
         let request = self.requests.len();
-        self.requests.push(Request::new(client, action, self.now));
+        let trick = self.trick(client);
+        if trick.as_ref().is_some_and(|trick| !trick.leaves_session()) {
+            self.clients[client].lives += 1;
+        }
+        self.requests.push(Request::new(client, action, self.now, trick));
         let hop = self.random.within(1, 10);
         self.after(hop, Event::Arrive(request));
     }

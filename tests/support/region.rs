@@ -25,6 +25,8 @@ pub enum Flaw {
     NotDrained,
     /// It takes itself for the owner by an epoch that it knows as somebody else's.
     GrantedAnyway,
+    /// Writes on nobody's word are accepted where it has heard of no owner.
+    Unclaimed,
 }
 
 /// A region.
@@ -55,8 +57,19 @@ pub enum Written {
     Accepted(u64),
     /// Somebody else owns the unit, or the same region by a later epoch.
     Misdirected(Owned),
+    /// The write names nobody, and the subject's owner is not known here, or is another.
+    OfSubject,
     /// Writes wait.
     Paused,
+}
+
+/// What comes of a read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Read {
+    /// The copy is so far in the log of that owner.
+    Shown(Owned, usize),
+    /// It was sent as to the owner, and another one is.
+    Misdirected(Owned),
 }
 
 impl Unit {
@@ -196,10 +209,8 @@ impl Region {
     /// Has this copy come as far as that position in the log of that owner, by the epoch that is in the copy?
     fn reached(&self, command: &Command) -> (u16, Value) {
         let dataset = command.get("reached");
-        let unit = self
-            .units
-            .get(dataset)
-            .or_else(|| self.units.iter().find(|(name, _)| name.starts_with('~')).map(|(_, unit)| unit));
+        // A dataset itself, or that part of it.
+        let unit = self.units.get(dataset).or_else(|| self.units.get(command.unit().0));
         let unit = unit.cloned().unwrap_or_default();
         let same = unit.of == (command.get("of").to_owned(), command.number("epoch"));
         let far_enough = unit.log.len() as u64 >= command.number("position");
@@ -265,8 +276,19 @@ impl Region {
     }
 
     /// A client's write by that claim, as an edge sends it.
-    pub fn write(&mut self, name: &str, claim: &Owned, write: u64, now: u64) -> Written {
+    pub fn write(&mut self, name: &str, claim: Option<&Owned>, write: u64, now: u64) -> Written {
         let unit = self.units.entry(name.to_owned()).or_default();
+        let Some(claim) = claim else {
+            let nobody = unit.owned.1 == 0 && self.flaw == Some(Flaw::Unclaimed);
+            return match unit.paused(now) {
+                _ if unit.owned.0 != self.name && !nobody => Written::OfSubject,
+                Some(_) => Written::Paused,
+                None => {
+                    unit.log.push(write);
+                    Written::Accepted(unit.owned.1)
+                }
+            };
+        };
         unit.hear(claim, &self.name);
         if self.flaw != Some(Flaw::NoFence) && (unit.owned.0 != self.name || claim.1 < unit.owned.1) {
             return Written::Misdirected(unit.owned.clone());
@@ -276,6 +298,15 @@ impl Region {
         }
         unit.log.push(write);
         Written::Accepted(unit.owned.1)
+    }
+
+    /// A client's read, by that claim if it was sent as to the owner. Nothing is believed of it.
+    pub fn read(&self, name: &str, claim: Option<&Owned>) -> Read {
+        let unit = self.unit(name);
+        if claim.is_some_and(|claim| claim.0 == self.name) && unit.owned.1 > 0 && unit.owned.0 != self.name {
+            return Read::Misdirected(unit.owned);
+        }
+        Read::Shown(unit.of, unit.log.len())
     }
 
     /// Follows another region's log to its end, where that is ahead. An owner follows nobody: one that does not know yet that it is
