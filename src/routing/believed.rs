@@ -1,11 +1,11 @@
-//! Request fields that applications believe: who the client is, which host, path or method it "really" asked for. Only who
+//! Request fields that applications believe: who the client is, who signed in, which host, path or method was "really" asked for. Only who
 //! stands before the application may say such things, and that is the router: a client's own copies are replaced or taken out.
 //! None of these stands in a cache key, so one request could otherwise poison a copy for all (J. Kettle, "Practical Web Cache
 //! Poisoning", 2018), or reach another resource, by another method, than the one that was routed.
 //!
-//! Known from RFC 7239, Envoy's header sanitising, the trusted-proxy lists of Django, Rack, Rails, Symfony, Laravel and
-//! gunicorn, and what CDNs call the client's address. `CF-*` passes: Cloudflare sets these fields itself and lets no client
-//! spoof them. A field by which a trusted hop before the router names the subject (`IDENTITY`) passes, too.
+//! Known from RFC 7239 and RFC 9440, Envoy's header sanitising, the trusted-proxy lists of Django, Rack, Rails, Symfony, Laravel and
+//! gunicorn, and what CDNs and proxies that sign users in call them. A field by which a trusted hop before the router names the
+//! subject (`IDENTITY`) passes.
 
 use std::borrow::Cow;
 
@@ -41,8 +41,28 @@ pub(super) const CONTRACT: &str = "homing-";
 /// What the router itself sets in the client's place.
 const SET: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
-/// Believed, by how the name begins: `X-Forwarded-*`, `X-Forward-For`, `X-Original-URL`, `X-Real-IP`, `X-Rewrite-URL` and their like.
-const BEGIN: [&str; 11] = [
+/// What passes of those below. Cloudflare sets the first four on every request, whatever the client has sent; it documents no
+/// other field of its own as overwritten (`CF-IPCountry`, `CF-Connecting-IPv6`, `CF-Pseudo-IPv4`, `CF-Bot-*` and the like come only
+/// where a setting is on, and `CF-Worker` is added behind the router). Those of Access are a signed assertion, which the application has to
+/// verify, and the client's own credentials. Next.js asks for a page ahead of time with the last.
+const PASS: [&str; 9] = [
+    "cf-connecting-ip",
+    "cf-ew-via",
+    "cf-ray",
+    "cf-visitor",
+    "cf-access-client-id",
+    "cf-access-client-secret",
+    "cf-access-jwt-assertion",
+    "cf-access-token",
+    "x-middleware-prefetch",
+];
+
+/// Believed, by how the name begins.
+const BEGIN: [&[&str]; 5] = [&FORWARDED, &CLOUDFLARE, &SIGNED_IN, &CERTIFICATE, &INSIDE];
+
+/// What a proxy says of the request that it got: `X-Forwarded-*`, `X-Forward-For`, `X-Original-URL`, `X-Real-IP`, `X-Rewrite-URL` and
+/// their like.
+const FORWARDED: [&str; 9] = [
     "forwarded-",
     "x-envoy-",
     "x-forward",
@@ -51,10 +71,57 @@ const BEGIN: [&str; 11] = [
     "x-method-override",
     "x-original-",
     "x-real-",
-    "x-remote-addr",
-    "x-remote-ip",
     "x-rewrite-",
 ];
+
+/// What Cloudflare says, where it says so.
+const CLOUDFLARE: [&str; 1] = ["cf-"];
+
+/// Who signed in, as proxies say it: CGI and Authelia (`Remote-User`), Grafana (`X-WebAuth-User`), oauth2-proxy (`X-Auth-Request-*`),
+/// mod_auth_openidc, Kong, WebSEAL, SiteMinder, Shibboleth, authentik, Pomerium, Tailscale, Istio, the load balancers of AWS, Google and Azure.
+const SIGNED_IN: [&str; 23] = [
+    "iv-",
+    "oidc-",
+    "remote-",
+    "shib-",
+    "sm-",
+    "tailscale-",
+    "x-amzn-oidc-",
+    "x-appengine-",
+    "x-auth-request-",
+    "x-auth-user",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-jwt-claim",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-pomerium-",
+    "x-remote-",
+    "x-userinfo",
+    "x-webauth-",
+];
+
+/// Which certificate the client has shown (RFC 9440, nginx, Apache, HAProxy, AWS, Azure).
+const CERTIFICATE: [&str; 9] = [
+    "client-cert",
+    "ssl-client-",
+    "x-amzn-mtls-",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-client-cert",
+    "x-client-verify",
+    "x-ssl-",
+    "x-tls-client-",
+];
+
+/// What servers and frameworks say to themselves: Next.js (CVE-2025-29927: who says `X-Middleware-Subrequest` passes its middleware
+/// by), Rack (`X-Sendfile-Type`, CVE-2025-61780).
+const INSIDE: [&str; 6] =
+    ["x-accel-", "x-invoke-", "x-matched-path", "x-middleware-", "x-now-route-matches", "x-sendfile-type"];
 
 /// Believed, by how the name ends: `True-Client-IP`, `X-Cluster-Client-IP`, `X-Azure-ClientIP`, `Fastly-Client-IP` and their like.
 const END: [&str; 9] = [
@@ -69,13 +136,14 @@ const END: [&str; 9] = [
     "client-ip",
 ];
 
-/// Believed, by the whole name: how the client is said to have connected, and where the application is said to be mounted.
+/// Believed, by the whole name: how the client is said to have connected, where the application is said to be mounted, and `Proxy`,
+/// which CGI takes for the proxy of the server's own requests (CVE-2016-5385).
 const WHOLE: [&str; 18] = [
     "base-url",
     "front-end-https",
     "http-method-override",
     "path-info",
-    "remote-addr",
+    "proxy",
     "script-name",
     "x-base-url",
     "x-host",
@@ -106,7 +174,9 @@ pub fn fate(name: &str) -> Fate {
         Fate::OfConnection
     } else if read.starts_with(CONTRACT) || SET.contains(&read.as_ref()) || (name_is_another && begins(&READ)) {
         Fate::Ours
-    } else if begins(&BEGIN) || WHOLE.contains(&read.as_ref()) || ends(&read) {
+    } else if PASS.contains(&read.as_ref()) {
+        Fate::Passes
+    } else if BEGIN.iter().any(|starts| begins(starts)) || WHOLE.contains(&read.as_ref()) || ends(&read) {
         Fate::Believed
     } else {
         Fate::Passes
@@ -114,8 +184,7 @@ pub fn fate(name: &str) -> Fate {
 }
 
 fn ends(name: &str) -> bool {
-    // Cloudflare's own word.
-    !name.starts_with("cf-") && END.iter().any(|end| name.ends_with(end))
+    END.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a field says that another method is meant than the request has.
@@ -187,6 +256,63 @@ mod tests {
     }
 
     #[test]
+    fn who_signed_in_is_not_the_clients_to_say() {
+        for name in [
+            "remote-user",
+            "remote-groups",
+            "x-remote-user",
+            "x-webauth-user",
+            "x-authenticated-user",
+            "x-authenticated-userid",
+            "x-auth-request-email",
+            "x-ssl-client-verify",
+            "ssl-client-s-dn",
+            "x-client-cert",
+            "x-client-verify",
+            "client-cert",
+            "client-cert-chain",
+            "x-forwarded-client-cert",
+            "x-amzn-oidc-identity",
+            "x-amzn-mtls-clientcert-subject",
+            "x-goog-authenticated-user-email",
+            "x-goog-iap-jwt-assertion",
+            "x-ms-client-principal-name",
+            "x-consumer-username",
+            "oidc-claim-sub",
+            "x-middleware-subrequest",
+            "x-middleware-rewrite",
+            "x-sendfile-type",
+            "proxy",
+        ] {
+            assert_eq!(fate(name), Fate::Believed, "{name}");
+        }
+        assert_eq!(fate("remote_user"), Fate::Believed);
+    }
+
+    #[test]
+    fn what_cloudflare_does_not_certainly_set_itself_is_not_the_clients_to_say() {
+        for name in [
+            "cf-access-authenticated-user-email",
+            "cf-bot-score",
+            "cf-connecting-ipv6",
+            "cf-ipcountry",
+            "cf-ipcity",
+            "cf-pseudo-ipv4",
+            "cf-verified-bot",
+            "cf-worker",
+            "cf-whatever-comes-next",
+        ] {
+            assert_eq!(fate(name), Fate::Believed, "{name}");
+        }
+        // What it sets, what is signed, and what the client proves itself by.
+        for name in
+            ["cf-connecting-ip", "cf-ray", "cf-visitor", "cf-ew-via", "cf-access-jwt-assertion", "cf-access-token"]
+        {
+            assert_eq!(fate(name), Fate::Passes, "{name}");
+        }
+    }
+
+    #[test]
     fn another_spelling_of_ours_is_ours() {
         for name in
             ["homing_epoch", "homing-subject", "homing.home", "x_forwarded_host", "x-forwarded_for", "forwarded"]
@@ -218,8 +344,12 @@ mod tests {
             "sec-fetch-site",
             "traceparent",
             "user-agent",
+            "x-amz-date",
             "x-api-key",
+            "x-auth-token",
             "x-csrf-token",
+            "x-goog-api-key",
+            "x-middleware-prefetch",
             "x-request-id",
             "x-requested-with",
         ] {
