@@ -7,7 +7,7 @@ pub use tally::{
     Counts, Drilled, Ending, LEAST_DECIDING, LEAST_WRONG, Need, Row, Tally, add_to, has_failed, row_of, total,
 };
 
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
@@ -99,11 +99,14 @@ pub struct Visitor(u64);
 
 impl Visitor {
     /// The visitor at that address. Whoever has an IPv6 address has at least the 2^64 of its network (RFC 6177, RFC 7934), so all of
-    /// these are one.
+    /// these are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        let network = address.contains(':').then(|| address.parse::<Ipv6Addr>().ok()).flatten();
-        Self(mixed(network.map_or_else(|| hash(address.as_bytes()), |ip| hash(&ip.octets()[..8]))))
+        Self(mixed(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V4(ip)) => hash(&ip.octets()),
+            Ok(IpAddr::V6(ip)) => hash(&ip.octets()[..8]),
+            Err(_) => hash(address.as_bytes()),
+        }))
     }
 
     /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
@@ -182,7 +185,14 @@ mod tests {
         let [one, other, next] = ["2001:db8::1", "2001:db8:0:0:ffff::9", "2001:db8:0:1::1"].map(Visitor::at);
         assert!(one == other && one != next);
         assert!(Visitor::at("192.0.2.1") != Visitor::at("192.0.2.2"));
-        assert!(Visitor::at("::ffff:192.0.2.1") == Visitor::at("::ffff:192.0.2.1"));
+    }
+
+    #[test]
+    fn an_ipv4_address_is_one_visitor_in_either_form() {
+        // Else all who come in the long form would be one, and one of them could spend what is there for each.
+        assert!(Visitor::at("::ffff:192.0.2.1") == Visitor::at("192.0.2.1"));
+        assert!(Visitor::at("::ffff:c000:201") == Visitor::at("192.0.2.1"));
+        assert!(Visitor::at("::ffff:192.0.2.1") != Visitor::at("::ffff:192.0.2.2"));
     }
 
     #[test]
