@@ -61,7 +61,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
     let near = near_order(facts, &target, settings);
     let promise = promise(facts.method, route, dataset, access, topology);
-    let cache = cache_use((facts, &cookies), route, dataset, access, upgrade, subject.is_some(), topology);
+    let cache = cache_use((facts, &cookies), route, dataset, access, upgrade, subject.is_some(), topology)?;
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
     let repeatable = route.is_some_and(|route| route.idempotent) && facts.headers.has("idempotency-key");
@@ -272,6 +272,8 @@ fn replay(content: Content, could_be_needed: bool) -> Replay {
     }
 }
 
+/// What the edge cache has to do with a request. Whoever wants a stored response and no other gets 504 wherever none may answer
+/// (RFC 9111 section 5.2.1.7), and nothing is sent.
 fn cache_use(
     (facts, cookies): (&Facts<'_>, &Cookies<'_>),
     route: Option<&Route>,
@@ -280,16 +282,17 @@ fn cache_use(
     upgrade: bool,
     identified: bool,
     topology: &Topology,
-) -> CacheUse {
+) -> Result<CacheUse, Problem> {
     let headers: &Headers<'_> = &facts.headers;
+    let wants = wants(headers);
+    let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Reason::OnlyIfCached)) } else { Ok(so) };
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
     // What a route lets through stands in no key, and would be in a copy for all.
     let let_through = route.is_some_and(|route| route.allow_request_fields.iter().any(|name| headers.has(name)));
     if !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
-        return CacheUse::Bypass(Reason::CacheBypass);
+        return unanswered(CacheUse::Bypass(Reason::CacheBypass));
     }
-    let wants = wants(headers);
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
     let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
     let lookup = |method| lookup((headers, cookies), method, wants.clone(), personal);
@@ -303,8 +306,11 @@ fn cache_use(
         _ => CacheUse::Bypass(Reason::CacheMethod),
     };
     match found {
-        CacheUse::Use(lookup) | CacheUse::Fill(lookup) if anybody(&lookup) => CacheUse::Bypass(Reason::CacheBypass),
-        found => found,
+        CacheUse::Use(lookup) | CacheUse::Fill(lookup) if anybody(&lookup) => {
+            unanswered(CacheUse::Bypass(Reason::CacheBypass))
+        }
+        found @ CacheUse::Use(_) => Ok(found),
+        found => unanswered(found),
     }
 }
 
