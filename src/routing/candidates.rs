@@ -6,6 +6,7 @@ use super::{
     authority::RegionState,
     intent::Intent,
     matrix::ALL_LEAVE,
+    ranked::ranked,
     reason::Reason,
     topology::{DatasetId, RegionId, Rule},
     trace::Trace,
@@ -51,7 +52,7 @@ pub fn candidates(
     }
     if good.is_empty() && last.is_empty() {
         let home = source.unwrap_or(view.topology().default_home());
-        bad.sort_by_key(|region| *region != home);
+        bad = ranked(bad, |region, other| *region == home && *other != home);
     }
     good.into_iter().chain(last).chain(bad)
 }

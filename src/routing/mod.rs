@@ -28,6 +28,7 @@ pub mod ownership;
 pub mod plan;
 pub mod position;
 pub mod problem;
+mod ranked;
 pub mod reason;
 pub mod report;
 pub mod session;

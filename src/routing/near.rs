@@ -2,6 +2,7 @@
 
 use super::{
     facts::Client,
+    ranked::ranked,
     topology::{RegionId, Topology, UnitVector, geo},
 };
 
@@ -29,14 +30,10 @@ pub fn order_beside(region: RegionId, topology: &Topology) -> Vec<RegionId> {
 }
 
 fn order_from(here: &UnitVector, topology: &Topology) -> Vec<RegionId> {
-    let mut ranked: Vec<(f64, RegionId)> = topology
-        .regions()
-        .map(|(id, region)| {
-            let closeness = region.location.map_or(f64::NEG_INFINITY, |there| here.closeness(&there.unit()));
-            (closeness, id)
-        })
-        .collect();
-    // Stable, so configured order decides between equals.
-    ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    ranked.into_iter().map(|(_, id)| id).collect()
+    let places = topology.regions().map(|(id, region)| {
+        let closeness = region.location.map_or(f64::NEG_INFINITY, |there| here.closeness(&there.unit()));
+        (closeness, id)
+    });
+    // Configured order decides between equals.
+    ranked(places, |(one, _), (other, _)| one > other).into_iter().map(|(_, id)| id).collect()
 }

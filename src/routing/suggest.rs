@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    ranked::ranked,
     settle::Record,
     topology::{Access, OnHomeDown, ReadAfterWrite, Route, Topology},
 };
@@ -67,8 +68,9 @@ impl Suggestions {
     /// What there is to suggest, the most often seen first.
     #[must_use]
     pub fn list(&self, topology: &Topology) -> Vec<Suggestion> {
-        let mut kinds: Vec<_> = self.0.iter().filter(|kind| kind.is_wrong()).collect();
-        kinds.sort_by_key(|kind| std::cmp::Reverse(kind.wrote + kind.wrote_not));
+        let seen = |kind: &Kind| kind.wrote + kind.wrote_not;
+        let wrong = self.0.iter().filter(|kind| kind.is_wrong());
+        let kinds = ranked(wrong, |one, other| seen(one) > seen(other));
         kinds.into_iter().map(|kind| kind.suggest(topology)).collect()
     }
 

@@ -17,6 +17,7 @@ use crate::routing::{
     believed::is_same,
     cookies::Cookies,
     headers::{Headers, MOST_MEMBERS, trim},
+    ranked::ranked,
 };
 
 /// Longer values stand as their hash.
@@ -81,15 +82,13 @@ impl Fields {
 /// there are more than anybody needs, and each look at the copy would cost as much.
 #[must_use]
 pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
-    let mut names: Vec<_> = headers.list("vary").take(MOST_MEMBERS + 1).map(str::to_ascii_lowercase).collect();
+    let names: Vec<_> = headers.list("vary").take(MOST_MEMBERS + 1).map(str::to_ascii_lowercase).collect();
     // Whatever else stands in a name would be taken for a border of the entry's text.
     let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if names.len() > MOST_MEMBERS || !names.iter().all(plain) {
         return None;
     }
-    names.sort_unstable();
-    names.dedup();
-    Some(names)
+    Some(each_once(names))
 }
 
 /// The fields by which a request proves who asks; see [`names_of_personal`].
@@ -100,7 +99,11 @@ const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
 #[must_use]
 pub fn names_of_personal(mut names: Vec<String>) -> Vec<String> {
     names.extend(CREDENTIALS.map(str::to_owned));
-    names.sort_unstable();
+    each_once(names)
+}
+
+fn each_once(names: Vec<String>) -> Vec<String> {
+    let mut names = ranked(names, |one, other| one < other);
     names.dedup();
     names
 }
@@ -232,10 +235,20 @@ fn languages<'a>(members: impl Iterator<Item = &'a str>) -> Vec<(u16, String)> {
     ranges.into_iter().map(|(below, range)| (1000 - below, range)).collect()
 }
 
+/// `0.8` is 800 (RFC 9110 section 12.4.2: from 0 to 1, of three decimals at most; what is more exact is cut off).
 fn thousandths(weight: &str) -> Option<u16> {
-    let weight: f32 = trim(weight).parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and 1000")]
-    Some((weight * 1000.0).round() as u16)
+    let weight = trim(weight);
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    if !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let digits = decimals.bytes().chain(std::iter::repeat(b'0')).take(3);
+    let part = digits.fold(0, |part, digit| part * 10 + u16::from(digit - b'0'));
+    match whole {
+        "0" => Some(part),
+        "1" if part == 0 => Some(1000),
+        _ => None,
+    }
 }
 
 fn plain_or_hashed(text: &mut String, name: &str, value: &str) {

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::{
+    ranked::ranked,
     reason::Reason,
     settle::Record,
     time::Timestamp,
@@ -99,26 +100,23 @@ impl Reasons {
     /// The reasons, the most frequent first; of equals the one whose token comes first.
     #[must_use]
     pub fn sorted(&self) -> Vec<(Reason, u64)> {
-        // By insertion: they are few, and a sort of the library's is 7 KB of Wasm.
-        let mut sorted: Vec<(Reason, u64)> = Vec::with_capacity(self.0.len());
-        for (reason, times) in &self.0 {
-            let goes_before = |(other, others): &(Reason, u64)| match times.cmp(others) {
-                Ordering::Equal => reason.token() < other.token(),
-                order => order.is_gt(),
-            };
-            let place = sorted.iter().position(goes_before).unwrap_or(sorted.len());
-            sorted.insert(place, (*reason, *times));
-        }
-        sorted
+        ranked(self.0.iter().copied(), |(reason, times), (other, others)| match times.cmp(others) {
+            Ordering::Equal => reason.token() < other.token(),
+            order => order.is_gt(),
+        })
     }
 
     fn json(&self) -> Value {
-        self.sorted()
-            .iter()
-            .take(MOST_REASONS)
-            .map(|(reason, times)| (reason.token().to_owned(), json!(times)))
-            .collect()
+        let sorted = self.sorted();
+        object(sorted.iter().take(MOST_REASONS).map(|(reason, times)| (reason.token().to_owned(), json!(times))))
     }
+}
+
+/// An object of JSON. One by one: to make one of all entries at once sorts them first, by the library's sort.
+fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
+    let mut object = serde_json::Map::new();
+    object.extend(entries);
+    Value::Object(object)
 }
 
 /// Whether a route keeps its budget.
@@ -225,7 +223,7 @@ impl Row {
             let count = self.regions.get(id.index()).filter(|count| count.requests > 0)?;
             Some((region.name.clone(), json!({ "requests": count.requests, "crossed": count.crossed })))
         });
-        Value::Object(counted.collect())
+        object(counted)
     }
 
     /// The row for machines: the counts since the beginning, and of the window by which the budget is judged.

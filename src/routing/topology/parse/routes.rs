@@ -5,6 +5,7 @@ use crate::routing::{
     admit::access_of,
     believed::{Fate, fate, overrides_method},
     headers::is_token,
+    ranked::ranked,
     topology::{
         Access, Dataset, DatasetId, Identity, IdentitySource, OnHomeDown, ReadAfterWrite, Route, RoutePattern, Rule,
         Spelling,
@@ -79,7 +80,7 @@ fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
             }
         }
     }
-    more.sort_unstable();
+    let more = ranked(more, |one, other| one < other);
     if let (Some(first), None) = (more.first(), vars.get("ROUTES")) {
         let remedy = format!("rename ROUTES_{first} to ROUTES");
         log.error(&at.key("ROUTES"), "nothing", "the routes that the others continue", remedy);
