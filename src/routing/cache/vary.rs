@@ -379,6 +379,18 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_is_read_in_thousandths() {
+        for (text, weight) in
+            [("0", 0), ("0.8", 800), ("0.05", 50), ("0.1239", 123), ("1", 1000), ("1.000", 1000), (" 0.5 ", 500)]
+        {
+            assert_eq!(thousandths(text), Some(weight), "{text}");
+        }
+        for text in ["", ".", ".5", "1.1", "2", "-0.5", "0.x", "0.5.5", "NaN", "1e-1"] {
+            assert_eq!(thousandths(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn thirty_thousand_bytes_of_languages_are_read_once() {
         // A client sends 15,000 ranges at a resource with eight variants by language: what it costs must not grow with either.
         let many = vec!["aa"; 10_000].join(",");
