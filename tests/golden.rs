@@ -96,6 +96,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "directory" if value == "fails" => world.directory = None,
         "directory" => world.directory = Some(Some(value.to_owned())),
         "content" if value == "streams" => world.content = Content::Unknown,
+        "content" if value == "unsent" => world.content = Content::Unsent,
         "content" => world.content = Content::Length(value.parse().unwrap()),
         "session" => {
             let sealed = seal(&words);

@@ -28,7 +28,6 @@ export class Drive {
     this.ctx = ctx;
     this.fields = Object.create(null); // the request's header fields
     this.held = undefined; // the request's body, if it is small
-    this.unsent = false; // whether the client did not send it
     this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
     this.body = undefined; // its body: bytes if small, else a stream
@@ -44,8 +43,10 @@ export class Drive {
 
   async run(url) {
     try {
-      await this.receive();
-      return await this.steps(call(() => begin(Date.now(), facts(this.request, url, this.fields))));
+      const unsent = !(await this.receive());
+      const { latitude, longitude } = this.request.cf ?? {}; // as text
+      const told = facts(this.request, url, this.fields, unsent);
+      return await this.steps(call(() => begin(Date.now(), parseFloat(latitude), parseFloat(longitude), told)));
     } catch (error) {
       if (this.id !== undefined) abandon(this.id, Date.now());
       throw error;
@@ -152,7 +153,6 @@ export class Drive {
   }
 
   async send(lines) {
-    if (this.unsent) return "U";
     this.listen();
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
@@ -192,17 +192,18 @@ export class Drive {
 
   /**
    * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
-   * request's time is spent waiting for it.
+   * request's time is spent waiting for it. Returns whether all came that was waited for.
    */
   async receive() {
     const { method, headers, body } = this.request;
-    if (method === "GET" || method === "HEAD" || !body) return;
+    if (method === "GET" || method === "HEAD" || !body) return true;
     const length = headers.get("content-length");
-    if (length === null || !(Number(length) <= SMALL_BODY)) return;
+    if (length === null || !(Number(length) <= SMALL_BODY)) return true;
     try {
       this.held = await within(SMALL_BODY_MS, this.request.arrayBuffer());
+      return true;
     } catch {
-      this.unsent = true;
+      return false;
     }
   }
 

@@ -5,8 +5,8 @@
 const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
-/** The facts as text; the fields go into `fields` too, for `edited`. */
-export function facts(request, url, fields) {
+/** The facts as text; the fields go into `fields` too, for `edited`. `unsent` is whether a small body was waited for in vain. */
+export function facts(request, url, fields, unsent) {
   const { method, headers, cf } = request;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
   const accepts = cf?.clientAcceptEncoding;
@@ -21,7 +21,7 @@ export function facts(request, url, fields) {
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${known(url)}\n${cf?.latitude ?? ""}\n${cf?.longitude ?? ""}\n${cf?.continent ?? ""}\n${content ? 1 : 0}${text}`;
+  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${unsent ? 2 : content ? 1 : 0}${text}`;
 }
 
 /**

@@ -28,7 +28,7 @@ use crate::routing::{
     reason::Reason,
     report::{Report, fingerprint, record_json, refusal_json},
     settle::Record,
-    topology::{Access, Region},
+    topology::{Access, Location, Region},
 };
 
 /// Which requests are logged.
@@ -98,9 +98,9 @@ fn isolate() -> Option<Rc<Isolate>> {
     ISOLATE.with_borrow(Clone::clone)
 }
 
-pub(super) fn begin(now: Timestamp, text: &str) -> String {
+pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal() };
-    let Some(facts) = wire::facts(text, now, entropy(), isolate.node) else { return internal() };
+    let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal() };
     #[cfg(feature = "planted-panic")]
     if facts.headers.has("planted-panic") {
         planted();

@@ -3,6 +3,7 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{isolate, settings::Secrets, time};
+use crate::routing::topology::Location;
 
 /// Sets the isolate up, once. Returns an empty text, or what is wrong with the configuration.
 #[wasm_bindgen]
@@ -18,10 +19,11 @@ pub fn warnings() -> String {
     isolate::warnings()
 }
 
-/// Admits a request and begins its flow: facts in, the first step out (see [`super::wire`]).
+/// Admits a request and begins its flow: facts in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
+/// where they are unknown.
 #[wasm_bindgen]
-pub fn begin(now: f64, facts: &str) -> String {
-    isolate::begin(time(now), facts)
+pub fn begin(now: f64, latitude: f64, longitude: f64, facts: &str) -> String {
+    isolate::begin(time(now), Location::new(latitude, longitude), facts)
 }
 
 /// Goes on with a flow: what came of its step in, the next step out.

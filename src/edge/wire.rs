@@ -1,6 +1,7 @@
 //! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
 //!
-//! Facts: method, URL, latitude, longitude, continent, `1` if there is a body, then names and values of header fields in turn.
+//! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, then names and values
+//! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
 //! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject); `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
@@ -28,20 +29,19 @@ use crate::routing::{
 };
 
 /// Reads facts.
-pub fn facts(text: &str, now: Timestamp, entropy: u64, node: u32) -> Option<Facts<'_>> {
+pub fn facts(text: &str, location: Option<Location>, now: Timestamp, entropy: u64, node: u32) -> Option<Facts<'_>> {
     let mut lines = text.split('\n');
     let method = lines.next()?;
     let url = lines.next()?;
-    let (lat, lon) = (lines.next()?.parse().ok(), lines.next()?.parse().ok());
     let continent = lines.next().filter(|code| !code.is_empty());
-    let has_body = lines.next()? == "1";
+    let body = lines.next()?;
     let headers = fields(lines);
-    let content = match (has_body, headers.get("content-length").and_then(|length| length.parse().ok())) {
-        (false, _) => Content::Empty,
-        (true, Some(length)) => Content::Length(length),
-        (true, None) => Content::Unknown,
+    let content = match (body, headers.get("content-length").and_then(|length| length.parse().ok())) {
+        ("0", _) => Content::Empty,
+        ("2", _) => Content::Unsent,
+        (_, Some(length)) => Content::Length(length),
+        (_, None) => Content::Unknown,
     };
-    let location = lat.zip(lon).and_then(|(lat, lon)| Location::new(lat, lon));
     Some(Facts {
         now,
         method,

@@ -33,6 +33,8 @@ pub enum Content {
     Length(u64),
     /// Some, of unknown length.
     Unknown,
+    /// A small one that was waited for, and that its client has not sent.
+    Unsent,
 }
 
 /// Where the client is, as far as the platform says.

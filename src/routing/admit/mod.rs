@@ -122,6 +122,10 @@ fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
     if matches!(facts.method, "GET" | "HEAD") && !empty {
         return Err(Problem::of(Reason::BodyOnGet));
     }
+    // Before a home is looked up, or assigned, for a request of which nothing can be sent.
+    if facts.content == Content::Unsent {
+        return Err(Problem::of(Reason::RequestIncomplete));
+    }
     let target = Target::read(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
     // Encoded, it may have become three times as long.
     if target.as_str().len() > LONGEST_URL { Err(Problem::of(Reason::UrlTooLong)) } else { Ok(target) }
@@ -264,7 +268,7 @@ fn promise(
 
 fn replay(content: Content, could_be_needed: bool) -> Replay {
     match content {
-        Content::Empty | Content::Length(0) => Replay::Empty,
+        Content::Empty | Content::Length(0) | Content::Unsent => Replay::Empty,
         Content::Length(bytes) if bytes > MOST_BUFFERED => Replay::Stream,
         Content::Length(_) if could_be_needed => Replay::Buffered,
         Content::Length(_) => Replay::Once,

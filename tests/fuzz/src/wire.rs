@@ -12,6 +12,7 @@ use homing::{
         flow::{Found, Outcome},
         headers::Edit,
         settle::Settlement,
+        topology::Location,
     },
 };
 
@@ -101,11 +102,11 @@ fn holds(bytes: &[u8]) -> Result<()> {
     let u = &mut Unstructured::new(bytes);
     let raw = text(u, &FACTS, 40)?;
     let sound = format!(
-        "{}\nhttps://a.example.com{}\n\n\n\n{}\n{}",
+        "{}\nhttps://a.example.com{}\n\n{}\n{}",
         *u.choose(&["GET", "HEAD", "POST", "PUT", "QUERY"])?,
         text(u, &["/catalog/1", "/cart/1", "/mail/1", "/t/acme/notes", "/likes/1", "/about", "?x=1"], 2)?
             .replace('\n', ""),
-        u.int_in_range(0..=1)?,
+        u.int_in_range(0..=2)?,
         text(
             u,
             &["accept-language\nde\n", "cookie\na=1\n", "connection\nx\n", "x-a\nb\n", "if-none-match\n\"a\"\n"],
@@ -113,7 +114,9 @@ fn holds(bytes: &[u8]) -> Result<()> {
         )?,
     );
     let text = if u.ratio(1, 4)? { &raw } else { &sound };
-    let Some(facts) = wire::facts(text, NOW, u.arbitrary()?, 1) else { return Ok(()) };
+    let Some(facts) = wire::facts(text, Location::new(u.arbitrary()?, u.arbitrary()?), NOW, u.arbitrary()?, 1) else {
+        return Ok(());
+    };
     let settings = settings();
     let mut memory = Memory::default();
     let intent = match admit(&facts, &settings, &mut Clock::new(1)) {
