@@ -109,9 +109,10 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     let mut all = fields(u, &ASKED)?;
     if u.ratio(1, 2)? {
         let session = session(u)?;
-        let home = session.home(SubjectKind::User);
-        named.session = home.and_then(|home| settings.topology.region_named(home.name()));
-        named.session_of = session.subject(SubjectKind::User).cloned();
+        for kind in [SubjectKind::User, SubjectKind::Tenant] {
+            let home = session.home(kind).and_then(|home| settings.topology.region_named(home.name()));
+            named.homes.extend(session.subject(kind).cloned().zip(home));
+        }
         all.push(("cookie".to_owned(), format!("{COOKIE}={}", seal(&session, &keys()))));
     }
     let url = format!("https://a.example.com{}", *u.choose(&PATHS)?);
@@ -160,8 +161,6 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
 /// Whom something that may be believed has named as an owner.
 #[derive(Default)]
 struct Named {
-    session: Option<RegionId>,
-    session_of: Option<SubjectId>,
     moved: Vec<(homing::routing::topology::DatasetId, RegionId)>,
     homes: Vec<(SubjectId, RegionId)>,
     /// By a store, the directory or an origin, on the way.
@@ -210,8 +209,7 @@ fn owns(region: RegionId, intent: &Intent, named: &Named) -> bool {
         (Some(Rule::MultiWriter { regions, .. }), _) => regions.contains(region),
         (Some(Rule::GeoPartitioned { .. }), None) => region == topology.default_home() || said,
         (Some(Rule::GeoPartitioned { .. }), Some(subject)) => {
-            let own = named.session_of.as_ref() == Some(subject) && named.session == Some(region);
-            own || said || named.homes.iter().any(|(of, home)| of == subject && *home == region)
+            said || named.homes.iter().any(|(of, home)| of == subject && *home == region)
         }
     }
 }
