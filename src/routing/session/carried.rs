@@ -14,6 +14,7 @@ use super::{
 use crate::routing::{
     facts::host,
     keys::{Key, SessionKeys},
+    ranked::ranked,
     reason::Reason,
     target::Target,
     time::Timestamp,
@@ -101,8 +102,7 @@ fn bare(authority: &str) -> String {
 
 /// Writes and signs pins for a host. What does not fit any more are the oldest.
 fn seal_carried(pins: &[Pin], to: &str, keys: &SessionKeys, now: Timestamp) -> String {
-    let mut newest: Vec<&Pin> = pins.iter().collect();
-    newest.sort_by_key(|pin| std::cmp::Reverse(pin.since));
+    let newest = ranked(pins, |one, other| one.since > other.since);
     let mut text = format!("{VERSION}.{}.{}.", keys.current().id(), now.0);
     let start = text.len();
     for pin in newest {
