@@ -67,6 +67,7 @@ export class Drive {
   }
 
   step(kind, lines) {
+    this.listen();
     if (kind === "S") return this.send(lines);
     if (kind === "P") return this.probe(lines[2], Number(lines[3]));
     return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines.slice(2, 5), lines[6] === "1", Number(lines[5]));
@@ -82,7 +83,6 @@ export class Drive {
   }
 
   async follow(flight, key, wait) {
-    this.listen();
     flight.followers++;
     this.followed = flight;
     await within(wait, flight.landed).catch(() => {});
@@ -116,7 +116,6 @@ export class Drive {
   }
 
   async lookUp(key, ms) {
-    this.listen();
     try {
       const value = await within(ms, this.env.HOMES.get(key));
       return value === null ? "HA" : `HV\n${value}`;
@@ -134,7 +133,7 @@ export class Drive {
     }
   }
 
-  /** Hears from now on whether the client goes; what takes no time is over sooner than anybody could. */
+  /** Hears from now on whether the client goes: before anything is waited for, since the platform resumes nothing for who has gone. */
   listen() {
     if (this.listening) return;
     this.listening = true;
@@ -153,7 +152,6 @@ export class Drive {
   }
 
   async send(lines) {
-    this.listen();
     const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));

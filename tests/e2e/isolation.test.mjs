@@ -59,6 +59,23 @@ test("clients that wait for another one's answer and reset their connections lea
   assert.equal((await regions.us.seen("/slow?ms=600000&waited")).length, asked, "nobody has asked for themselves meanwhile");
 });
 
+test("clients that reset their connections while a copy is looked for leave nothing behind", async () => {
+  const vars = topology(regions, (vars) => void vars.ROUTES.unshift({ match: "/slow", deadline: "1s" }));
+  const router = await startRouter({ vars });
+  for (let n = 0; n < 12; n++) {
+    const sockets = Array.from({ length: 30 }, () => {
+      const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(`GET /slow?ms=600000&gone=${n} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\n\r\n`);
+      return socket;
+    });
+    await waitUntil(async () => (await router.snapshot()).in_flight > 0, "the first has come");
+    for (const socket of sockets) socket.resetAndDestroy();
+  }
+  // One that others wait for goes on for them, for as long as a request may take.
+  await waitUntil(async () => (await router.snapshot()).in_flight === 0, "no flow is left");
+});
+
 test("a panic ends its own request with 500 and harms none in flight", async () => {
   const client = new Client(router.url, "eu");
   await regions.eu.control({ mode: "slow", slow_ms: 700, paths: ["/echo"] });
