@@ -145,6 +145,16 @@ impl Asked {
     /// If it may not, with the answer that says why.
     pub fn admit(&self, unit: &Unit, standing: &Standing) -> Result<(), Refusal> {
         self.must_be_one(unit)?;
+        // The router names the owner of whatever has one owner, so where it names none, and nobody's part, the dataset is split.
+        let is_whole = unit.as_dataset().is_some() && self.unit().as_ref() == Some(unit);
+        if is_whole
+            && self.intent == Intent::Write
+            && self.claim.is_none()
+            && self.clock.is_none()
+            && standing.owner.is_none()
+        {
+            return Err(Refusal::Split(unit.clone()));
+        }
         standing.admit(unit, &self.here, self.claim_of(unit)).map_err(|refusal| self.said_of(unit, refusal))?;
         standing.owner.as_ref().map_or(Ok(()), |owner| self.rules.leases.hold(unit, owner.epoch))
     }

@@ -135,6 +135,17 @@ async fn a_dataset_that_is_split_has_no_owner_as_a_whole() {
     assert_eq!(region.app.told(), [""; 0]);
 }
 
+/// An application that forgot to say that its carts are split.
+#[tokio::test]
+async fn a_dataset_of_which_the_router_names_no_owner_is_split_whoever_forgot_to_say_so() {
+    let region = region();
+    let (about, claim) = (("homing-dataset", "wishes"), [("homing-home", "us"), ("homing-epoch", "1")]);
+    let nobodys = [("homing-intent", "write"), ("homing-region", "us"), about];
+    assert_eq!(region.send(request(Method::POST, "/api/wishes", &nobodys)).await.status, 421);
+    assert!(region.app.0.asked.lock().unwrap().is_none(), "before anything was done");
+    region.asked(&[about, claim[0], claim[1]]).await;
+}
+
 #[tokio::test]
 async fn the_contracts_addresses_are_for_no_client_and_for_no_cache() {
     let region = region();

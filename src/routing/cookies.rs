@@ -56,8 +56,8 @@ impl<'a> Cookies<'a> {
     #[must_use]
     pub fn of(headers: &Headers<'a>) -> Self {
         // Browsers send this with every request to a place that a `Secure` cookie may go to, and no page can leave it out
-        // (Fetch Metadata Request Headers, W3C; Safari since 16.4).
-        let joined = !headers.has("sec-fetch-site");
+        // (Fetch Metadata Request Headers, W3C; Safari since 16.4), or at least `Origin` where a page opens a WebSocket.
+        let joined = !["sec-fetch-site", "origin", "sec-websocket-key"].iter().any(|name| headers.has(name));
         let (mut pairs, mut strings) = (Vec::new(), 0);
         for line in headers.all("cookie") {
             strings += 1;
@@ -197,6 +197,11 @@ mod tests {
             assert_eq!(forwarded(&browser(line)), line, "it is a value of the application's");
         }
         assert_eq!(ours(&browser("x=1, __Host-homing=evil; __Host-homing=own")), ["own"]);
+        // A page that opens a WebSocket says where it is from, if nothing else.
+        for field in ["origin", "sec-websocket-key"] {
+            let page = Headers(vec![("cookie", "x=1, __Host-homing=evil"), (field, "x")]);
+            assert!(ours(&page).is_empty(), "{field}");
+        }
     }
 
     #[test]

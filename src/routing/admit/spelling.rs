@@ -21,7 +21,15 @@ pub(super) fn unambiguous(
     if let Some(why) = reserved(path) {
         return Err(Problem::of(why));
     }
-    if target::is_plain(path) || taken.is_some_and(|route| route.spelling == Spelling::Exact) {
+    let is_exact = |route: Option<&Route>| route.is_some_and(|route| route.spelling == Spelling::Exact);
+    // Express and IIS, for two, take `/API/cart` for `/api/cart` unless they are told otherwise.
+    if path.bytes().any(|byte| byte.is_ascii_uppercase()) && !is_exact(taken) {
+        let folded = topology.route_in_any_case(method, host, path);
+        if !is_exact(folded) && !Route::decide_alike(taken, folded) {
+            return Err(Problem::of(Reason::AmbiguousPath));
+        }
+    }
+    if target::is_plain(path) || is_exact(taken) {
         return Ok(());
     }
     let subject = named(path, taken, topology);

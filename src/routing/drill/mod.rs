@@ -98,13 +98,13 @@ impl Drill {
 pub struct Visitor(u64);
 
 impl Visitor {
-    /// The visitor at that address. Whoever has an IPv6 address has at least the 2^64 of its network (RFC 6177, RFC 7934), so all of
-    /// these are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
+    /// The visitor at that address. A site is given a network of 56 bits or more (RFC 6177 section 2), so all addresses of one
+    /// are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
     #[must_use]
     pub fn at(address: &str) -> Self {
         Self(mixed(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(IpAddr::V4(ip)) => hash(&ip.octets()),
-            Ok(IpAddr::V6(ip)) => hash(&ip.octets()[..8]),
+            Ok(IpAddr::V6(ip)) => hash(&ip.octets()[..7]),
             Err(_) => hash(address.as_bytes()),
         }))
     }
@@ -181,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_64_bits_is_one_visitor() {
-        let [one, other, next] = ["2001:db8::1", "2001:db8:0:0:ffff::9", "2001:db8:0:1::1"].map(Visitor::at);
+    fn a_network_of_56_bits_is_one_visitor() {
+        let [one, other, next] = ["2001:db8::1", "2001:db8:0:ff:ffff::9", "2001:db8:0:100::1"].map(Visitor::at);
         assert!(one == other && one != next);
         assert!(Visitor::at("192.0.2.1") != Visitor::at("192.0.2.2"));
     }

@@ -18,7 +18,7 @@
 //! topology, or four others who fail too. What they do see is held against that route for themselves, so that who is alone
 //! in an isolate waits no more than five times. Paths do not count, only routes: whoever asks chooses the path. Where one route
 //! takes everything, or none does, that is one route, and its breaker is as good as the region's. Whoever has many addresses
-//! is many visitors; an IPv6 network of 64 bits is one of them.
+//! is many visitors; an IPv6 network of 56 bits is one of them.
 
 use crate::routing::{drill::Visitor, intent::Intent};
 
@@ -48,6 +48,11 @@ impl By {
     #[must_use]
     pub fn route(self) -> Option<u16> {
         self.route
+    }
+
+    /// Whether it is known who asks: all who are not known are not one visitor, and none is held to account for another.
+    pub(super) fn is_known(self) -> bool {
+        self.visitor.is_some()
     }
 
     /// The same route, whoever asks.

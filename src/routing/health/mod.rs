@@ -251,7 +251,7 @@ impl Seen {
             Heard::Gateway | Heard::Silence => {
                 self.breaker_mut(access).failed(said, at, now);
                 self.routes.failed(all, access, said, (at, now));
-                if heard == Heard::Silence {
+                if heard == Heard::Silence && by.is_known() {
                     // For themselves a visitor need not ask whether it was they.
                     self.visitors.failed(by, access, Proof::Certain, (at, now));
                 } else {
@@ -368,6 +368,11 @@ mod tests {
         for asking in [asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
             assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
         }
+        // Of whom nobody knows the address, none is held to account for another.
+        let unknown = Asking { by: By::new(None, Some(3)), streams: false };
+        let mut other = Health::default();
+        (0..100).for_each(|_| fails(&mut other, unknown, Access::Write, Heard::Silence));
+        assert_eq!(condition(&other, "", unknown), Condition::default());
         (2..6).for_each(|visitor| fails(&mut health, asked(visitor, 1), Access::Write, Heard::Silence));
         assert!(matches!(condition(&health, "", asked(9, 1)).write, Gate::Open(_)), "five visitors: the route");
         assert_eq!(condition(&health, "", asked(9, 2)).write, Gate::Closed, "and no other");

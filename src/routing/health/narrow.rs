@@ -9,8 +9,7 @@ use super::{
 };
 use crate::routing::{time::Timestamp, topology::Access};
 
-/// The most that are kept; the one that came first gives way. Nobody fills it for others: routes are the topology's, and
-/// whom a visitor's own breaker gives way only waits a little longer.
+/// The most that are kept; the first that keeps nobody away gives way, so that failures on many routes open none again.
 const MOST: usize = 32;
 
 /// Breakers, each for somebody.
@@ -60,7 +59,9 @@ impl Narrow {
     pub(super) fn failed(&mut self, by: By, access: Access, proof: Proof, (sent, now): (Timestamp, Timestamp)) {
         if self.of(by, access).is_none() {
             if self.0.len() >= MOST {
-                self.0.pop_front();
+                // One that keeps nobody away gives way first.
+                let idle = self.0.iter().position(|(_, _, breaker)| breaker.gate(now) == Gate::Closed);
+                self.0.remove(idle.unwrap_or(0));
             }
             self.0.push_back((by, access, Breaker::new(access, Scope::Route)));
         }
@@ -73,5 +74,21 @@ impl Narrow {
         if let Some(breaker) = self.of_mut(by, access) {
             breaker.lost(sent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_visitor_makes_fail_pushes_no_open_breaker_out() {
+        let (mut narrow, now) = (Narrow::default(), Timestamp(9));
+        let route = |index| By::new(None, Some(index));
+        (0..5).for_each(|_| narrow.failed(route(0), Access::Write, Proof::Certain, (now, now)));
+        assert!(matches!(narrow.gate(route(0), Access::Write, now), Gate::Open(_)));
+        (1..100).for_each(|index| narrow.failed(route(index), Access::Write, Proof::Certain, (now, now)));
+        assert!(matches!(narrow.gate(route(0), Access::Write, now), Gate::Open(_)));
+        assert!(narrow.0.len() <= MOST);
     }
 }

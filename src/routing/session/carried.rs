@@ -164,7 +164,12 @@ impl Session {
                 (Claim::AtLeast(mark), _, Some((_, held))) => mark.is_after(&held),
                 _ => true,
             };
-            if more {
+            // What is the session's own never gives way to what somebody may have sent it.
+            let held = match pin.claim {
+                Claim::Until(_) => self.window(&pin.dataset, subject, now).is_some(),
+                Claim::AtLeast(_) => self.mark(&pin.dataset, subject).is_some(),
+            };
+            if more && (held || self.pins.len() < super::MOST_PINS) {
                 self.add_pin(pin.clone(), now);
             }
         }
@@ -281,6 +286,20 @@ mod tests {
             None,
             "nor from a host that is not named"
         );
+    }
+
+    #[test]
+    fn a_link_throws_nothing_away_that_the_session_holds() {
+        // Somebody writes to eight datasets of the same application and lets a redirect lead the victim here with all of it.
+        let full = |position| (0..super::super::MOST_PINS).map(move |at| pin(&format!("d{at}"), position)).collect();
+        let topology = topology();
+        let mut session = session("ada", full(5));
+        let before = session.clone();
+        session.adopt(&[pin("catalog", 7), pin("", 7)], &topology, NOW);
+        assert_eq!(session.pins, before.pins);
+        session.pins.truncate(3);
+        session.adopt(&[pin("catalog", 7)], &topology, NOW);
+        assert_eq!(session.pins.len(), 4, "where there is room");
     }
 
     #[test]

@@ -37,6 +37,8 @@ const ALL: [Otherwise; 8] = [
 ];
 /// A path with more of them at once has more readings than anybody needs.
 const MOST: usize = 6;
+/// And so many bytes of them all together: a path of ordinary length never comes near.
+const MOST_BYTES: usize = 64 * 1024;
 
 /// When empty segments are dropped.
 #[derive(Clone, Copy, PartialEq)]
@@ -65,6 +67,10 @@ pub fn readings(path: &str) -> Option<impl Iterator<Item = String>> {
         true => &[],
         false => &[Join::Never, Join::BeforeDots, Join::AfterDots],
     };
+    // Each reading is as long as the path, and a route is looked up for each.
+    if (joins.len() << there.len()) * path.len() > MOST_BYTES {
+        return None;
+    }
     let sets = 0..1u8 << there.len();
     let combined = joins.iter().flat_map(move |join| sets.clone().map(move |set| (*join, set)));
     let read = move |(join, set)| reading(path, join, (0..).zip(&there).filter(|(at, _)| set >> at & 1 == 1));
@@ -170,5 +176,8 @@ mod tests {
         assert!(readings("/%25%2F%3F%23").is_some(), "a whole URL as data");
         assert!(readings("/%25%2F%5C%3F%23;").is_none());
         assert!(readings("/%252F%255C%253F%2523;").is_none());
+        // Each is as long as the path: eight kilobytes of hard ones would cost tens of milliseconds.
+        assert!(readings(&"/a%25/b%2F//c%5C;d".repeat(10)).is_some());
+        assert!(readings(&"/a%25/b%2F//c%5C;d".repeat(400)).is_none());
     }
 }

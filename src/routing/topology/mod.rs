@@ -91,6 +91,12 @@ impl Topology {
         self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(method, host, path))
     }
 
+    /// The first route that would take it if upper and lower case of paths were one, as some applications have it.
+    #[must_use]
+    pub fn route_in_any_case(&self, method: &str, host: &str, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.pattern.matches_in_any_case(method, host, path))
+    }
+
     /// Where subjects are read from.
     #[must_use]
     pub fn identity(&self) -> &Identity {

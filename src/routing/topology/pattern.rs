@@ -59,12 +59,20 @@ impl RoutePattern {
     }
 
     /// Whether the pattern takes a request: raw method, host without port, path in its final form or a reading of it. Segments
-    /// are compared as data, so `%40` is `@`; upper and lower case are two things.
+    /// are compared as data, so `%40` is `@`; upper and lower case are two things here (see [`Self::matches_in_any_case`]).
     #[must_use]
     pub fn matches(&self, method: &str, host: &str, path: &str) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
             && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
             && self.path.matches(path)
+    }
+
+    /// The same for an application that takes upper and lower case for one.
+    #[must_use]
+    pub fn matches_in_any_case(&self, method: &str, host: &str, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
+            && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
+            && self.path.walk(path, alike, |_, _| {})
     }
 
     /// Whether every request that `other` takes is taken by this pattern too, so that `other` behind it is never reached.
@@ -170,14 +178,14 @@ impl PathPattern {
     /// Whether the path is one of the pattern's.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        self.walk(path, |_, _| {})
+        self.walk(path, same, |_, _| {})
     }
 
     /// What stands in the place of that name.
     #[must_use]
     pub fn capture<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut found = None;
-        let matches = self.walk(path, |known, text| {
+        let matches = self.walk(path, same, |known, text| {
             if known == name {
                 found = Some(text);
             }
@@ -191,7 +199,7 @@ impl PathPattern {
         self.segments.iter().any(|segment| matches!(segment, Segment::Any(known) if known == name))
     }
 
-    fn walk<'p>(&self, path: &'p str, mut named: impl FnMut(&str, &'p str)) -> bool {
+    fn walk<'p>(&self, path: &'p str, same: fn(&str, &str) -> bool, mut named: impl FnMut(&str, &'p str)) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
         let mut parts = path.split('/');
         for segment in &self.segments {
@@ -247,6 +255,11 @@ impl Segment {
 /// Whether two segments are the same data.
 fn same(mine: &str, theirs: &str) -> bool {
     mine == theirs || ((mine.contains('%') || theirs.contains('%')) && target::decoded(mine) == target::decoded(theirs))
+}
+
+/// The same where case says nothing.
+fn alike(mine: &str, theirs: &str) -> bool {
+    same(mine, theirs) || mine.eq_ignore_ascii_case(theirs)
 }
 
 #[cfg(test)]
