@@ -10,7 +10,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres chaos simulate model lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres chaos simulate model fuzz planted lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 
 test: setup      ## set up, lint, every test
 	@scripts/test.sh
+
+planted: setup   ## bugs planted in the router's own code, one at a time: each must be found by the test that names it
+	@$(NODE) tests/planted/run.mjs
 
 audit:           ## licences, sources and bans of all dependencies, by deny.toml; advisories where their database can be fetched
 	@scripts/audit.sh
