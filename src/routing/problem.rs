@@ -55,8 +55,8 @@ impl Problem {
                  the path."
             }
             Reason::AmbiguousPath => {
-                "Spell the path plainly: without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \"%\". Where the application \
-                 reads it as it stands, its route can say spelling = \"exact\"."
+                "Spell the path plainly: in the case of its route, and without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \
+                 \"%\". Where the application reads it as it stands, its route can say spelling = \"exact\"."
             }
             Reason::MethodNotAllowed => {
                 "Use another method; TRACE would show fields that are the router's and the origin's."
