@@ -17,6 +17,7 @@ pub mod fields;
 pub mod flow;
 pub mod made;
 pub mod session;
+pub mod target;
 pub mod topology;
 pub mod wire;
 
@@ -24,10 +25,11 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus and of its program.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("session", session::whatever),
     ("entry", entry::whatever),
     ("fields", fields::whatever),
+    ("target", target::whatever),
     ("topology", topology::whatever),
     ("wire", wire::whatever),
     ("flow", flow::whatever),

@@ -15,14 +15,16 @@ pub const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
 thread_local! {
     static SETTINGS: Rc<Settings> = {
-        let raw = raw::from_json(include_str!("../../support/topology.json")).unwrap();
+        let shared = r#""IDENTITY": { "hosts": ["a.example.com", "b.example.com"],"#;
+        let vars = include_str!("../../support/topology.json").replacen(r#""IDENTITY": {"#, shared, 1);
+        let raw = raw::from_json(&vars).unwrap();
         let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
         let key = Key::new("the key that the fuzz targets sign with").unwrap();
         Rc::new(Settings { topology, session_keys: SessionKeys::new(key, None), origin_key: None, dev: true })
     };
 }
 
-/// The settings of the core's own tests.
+/// The settings of the core's own tests, for an application at two hosts.
 pub fn settings() -> Rc<Settings> {
     SETTINGS.with(Rc::clone)
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use homing::routing::{
-    Timestamp,
+    Target, Timestamp,
     ownership::{Epoch, Keeper, Ownership},
     position::{Mark, Position},
     reason::Reason,
-    session::{Arrived, Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, arrived, open, seal},
+    session::{Arrived, Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, along, arrived, open, seal},
     subject::SubjectId,
     topology::SubjectKind,
 };
@@ -66,6 +66,21 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
         let opened = open(&forged);
         assert_eq!(opened.session, Session::default(), "believed: {forged}");
         assert_ne!(opened.verdict, Reason::SessionValid);
+    }
+    // What a redirect carries along is no session, does at its own host alone, and no change of it is believed.
+    let from = Target::read("https://a.example.com/").unwrap();
+    let to = "https://b.example.com/";
+    if let Some(url) = along(to, &from, &session, &settings().topology, &keys(), NOW) {
+        let token = url.split_once('=').unwrap().1;
+        assert_ne!(open(token).verdict, Reason::SessionValid, "a token is no session: {token}");
+        let brought =
+            |token: &str, host| arrived(&format!("homing-session={token}"), host, &settings().topology, &keys(), NOW);
+        let pins = |token: &str, host| brought(token, host).unwrap().pins;
+        assert!(pins(token, "b.example.com").is_ok() && pins(token, "a.example.com").is_err(), "{token}");
+        let mut forged = token.to_owned();
+        let at = u.int_in_range(0..=forged.len() - 1)?;
+        forged.replace_range(at..=at, u.choose(&PIECES)?);
+        assert!(forged == token || pins(&forged, "b.example.com").is_err(), "believed: {forged}");
     }
     // Raw text, as a cookie and as what a redirect brings.
     let raw = u.arbitrary::<String>()?;

@@ -3,13 +3,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
-use fuzz::{entry, fields, flow, made, session};
+use fuzz::{entry, fields, flow, made, session, target};
 use homing::routing::{
-    Intent,
+    Intent, Target,
     attempt::Attempt,
     cache::{Variant, entry::write},
     cookies::Cookies,
     headers::{Edit, Headers},
+    reason::Reason,
     session::{COOKIE, open},
     topology::Access,
 };
@@ -83,10 +84,32 @@ fn a_region_that_is_told_of_an_ownership_by_a_sessions_mark() {
 }
 
 #[test]
+fn a_form_that_leaves_dots_to_the_next_parser() {
+    let lazy = |url: &str| Target::read(url).map(|target| target.as_str().replacen("/api", "/%2e%2e", 1));
+    assert!(found(|bytes| target::holds(bytes, lazy)) < 1_000);
+}
+
+/// Bytes that let a session be carried along, so that what is said of tokens was tried.
+#[test]
+fn a_token_that_is_taken_for_a_session() {
+    let taken = |text: &str| {
+        let opened = open(text, &made::keys(), made::NOW);
+        if text.starts_with("c1.") {
+            homing::routing::session::Opened { verdict: Reason::SessionValid, ..opened }
+        } else {
+            opened
+        }
+    };
+    assert!(found(|bytes| session::holds(bytes, taken)) < 1_000);
+}
+
+#[test]
 fn nothing_is_found_where_nothing_is_planted() {
     let right = |headers: &Headers<'_>| Cookies::of(headers).of_application();
     assert_eq!(found(|bytes| fields::holds(bytes, right)), usize::MAX);
     assert_eq!(found(|bytes| flow::holds(bytes, |_, _| {})), usize::MAX);
+    let form = |url: &str| Target::read(url).map(|target| target.as_str().to_owned());
+    assert_eq!(found(|bytes| target::holds(bytes, form)), usize::MAX);
     assert_eq!(found(|bytes| entry::holds(bytes, write)), usize::MAX);
     assert_eq!(found(|bytes| session::holds(bytes, |text| open(text, &made::keys(), made::NOW))), usize::MAX);
 }

@@ -56,4 +56,4 @@ macro_rules! each {
     ($($name:ident)+) => { $(#[test] fn $name() { run(stringify!($name)); })+ };
 }
 
-each!(session entry fields topology wire flow);
+each!(session entry fields target topology wire flow);

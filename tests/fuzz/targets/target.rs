@@ -1,0 +1,4 @@
+//! See [`fuzz::target`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::target::whatever(bytes));
