@@ -42,6 +42,8 @@ impl Flow {
             || lookup.conditions.range.is_some()
             || lookup.wants.only_if_cached
             || lookup.wants.no_cache != Scope::None
+            // Another of the same subject may have other credentials, and what that one fills answers nobody else.
+            || lookup.personal
             || self.freshness.is_promised();
         self.stage = Stage::Probing;
         Step::ProbeCache(Probe { key, wait: (!alone).then_some(LONGEST_WAIT) })
