@@ -9,7 +9,7 @@ import { topology } from "./support.mjs";
 
 export const SECRET = "the key with which these tests sign";
 const KEY = "the key between router and regions, long enough";
-const TOKEN = "the token of the operators";
+const TOKEN = "the token of the operators in these tests";
 const serving = new Set();
 
 process.once("exit", () => serving.forEach((child) => child.kill("SIGKILL")));
