@@ -57,6 +57,13 @@ use world::{Outcome, World};
 /// How many worlds there are where nobody says it.
 const SEEDS: u64 = 2000;
 
+/// The seeds that are tried, so many where nobody says it, and whether a story is told: of the one that is asked for.
+fn seeds(usual: u64) -> (std::ops::Range<u64>, bool) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let one = number("SEED");
+    (one.map_or(0..number("SEEDS").unwrap_or(usual), |seed| seed..seed + 1), one.is_some())
+}
+
 /// What a world violates.
 fn violations(Outcome { records, habits, .. }: &Outcome) -> Vec<Violation> {
     let mut recording = Recording::default();
@@ -73,12 +80,10 @@ fn violations(Outcome { records, habits, .. }: &Outcome) -> Vec<Violation> {
 
 #[test]
 fn sessions_are_kept_their_promises() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let one = number("SEED");
-    let range = one.map_or(0..number("SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
+    let (range, tells) = seeds(SEEDS);
     let (mut bad, mut operations) = (0, 0);
     for seed in range {
-        let outcome = World::new(seed, None, one.is_some()).run();
+        let outcome = World::new(seed, None, tells).run();
         operations += outcome.records.len();
         outcome.story.iter().for_each(|line| println!("{line}"));
         bad += complain(&format!("seed {seed}"), &outcome);
@@ -109,12 +114,10 @@ const HOSTILE: u64 = 1000;
 
 #[test]
 fn who_is_hostile_changes_nothing_for_others() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let one = number("SEED");
-    let range = one.map_or(0..number("SEEDS").unwrap_or(HOSTILE), |seed| seed..seed + 1);
+    let (range, tells) = seeds(HOSTILE);
     let mut bad = 0;
     for seed in range {
-        let outcome = World::hostile(seed, None, one.is_some()).run();
+        let outcome = World::hostile(seed, None, tells).run();
         outcome.story.iter().for_each(|line| println!("{line}"));
         bad += complain(&format!("seed {seed}"), &outcome);
     }

@@ -159,17 +159,13 @@ impl Session {
                 continue;
             }
             let subject = pin.subject.as_ref();
-            let more = match (pin.claim, self.window(&pin.dataset, subject, now), self.mark(&pin.dataset, subject)) {
+            // What is the session's own never gives way to what somebody may have sent it.
+            let counts = match (pin.claim, self.window(&pin.dataset, subject, now), self.mark(&pin.dataset, subject)) {
                 (Claim::Until(until), Some(Pin { claim: Claim::Until(held), .. }), _) => until > *held,
                 (Claim::AtLeast(mark), _, Some((_, held))) => mark.is_after(&held),
-                _ => true,
+                _ => self.pins.len() < super::MOST_PINS,
             };
-            // What is the session's own never gives way to what somebody may have sent it.
-            let held = match pin.claim {
-                Claim::Until(_) => self.window(&pin.dataset, subject, now).is_some(),
-                Claim::AtLeast(_) => self.mark(&pin.dataset, subject).is_some(),
-            };
-            if more && (held || self.pins.len() < super::MOST_PINS) {
+            if counts {
                 self.add_pin(pin.clone(), now);
             }
         }

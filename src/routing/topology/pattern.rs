@@ -62,17 +62,18 @@ impl RoutePattern {
     /// are compared as data, so `%40` is `@`; upper and lower case are two things here (see [`Self::matches_in_any_case`]).
     #[must_use]
     pub fn matches(&self, method: &str, host: &str, path: &str) -> bool {
-        (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
-            && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
-            && self.path.matches(path)
+        self.is_of(method, host) && self.path.matches(path)
     }
 
     /// The same for an application that takes upper and lower case for one.
     #[must_use]
     pub fn matches_in_any_case(&self, method: &str, host: &str, path: &str) -> bool {
+        self.is_of(method, host) && self.path.walk(path, alike, |_, _| {})
+    }
+
+    fn is_of(&self, method: &str, host: &str) -> bool {
         (self.methods.is_empty() || self.methods.iter().any(|known| known == method))
             && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
-            && self.path.walk(path, alike, |_, _| {})
     }
 
     /// Whether every request that `other` takes is taken by this pattern too, so that `other` behind it is never reached.
