@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
+use http_body::Body;
 use serde_json::json;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,6 +20,7 @@ use crate::{
     health,
     refusal::json_response,
     say,
+    unread::take_in,
 };
 
 /// Wraps an application's service. Put it around everything that the router may reach, with nothing outside of it that
@@ -65,7 +67,7 @@ where
     T::Future: Send,
     S: EpochStore,
     A: Application,
-    B: Send + 'static,
+    B: Body + Send + 'static,
     R: From<Bytes> + Send + 'static,
 {
     type Response = Response<R>;
@@ -84,7 +86,10 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let Passed { asked, permit, copy } = match homing.before(&parts).await {
-                Before::Answer(response) => return Ok(response),
+                Before::Answer(response) => {
+                    take_in(body).await;
+                    return Ok(response);
+                }
                 Before::Pass(passed) => *passed,
             };
             parts.extensions.insert(asked.clone());

@@ -33,6 +33,7 @@ pub mod say;
 mod settings;
 mod signature;
 pub mod store;
+mod unread;
 
 pub use application::{Application, Failure, Mark, Part, Peer};
 pub use asked::{Asked, Intent};

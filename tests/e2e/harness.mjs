@@ -208,6 +208,57 @@ export function sendRaw(url, lines, body = "") {
   });
 }
 
+/** A connection on which requests go one behind the other, as bytes: `send` what the client says, `answer` waits for the next answer and
+ *  takes it apart. An answer that the connection's end leaves out is an error that says so. */
+export function converse(url) {
+  const { hostname, port } = new URL(url);
+  const socket = net.connect(Number(port), hostname);
+  let bytes = "";
+  let over;
+  let moved = () => {};
+  socket.on("data", (data) => ((bytes += data.toString("latin1")), moved()));
+  socket.on("error", (error) => ((over = error.code), moved())).on("close", () => ((over ??= "closed"), moved()));
+  const end = () => socket.destroy();
+  started.add(end);
+  /** The first answer in what has come, and how long it is; undefined if that is not all of it. */
+  const taken = () => {
+    const head = bytes.indexOf("\r\n\r\n");
+    if (head < 0) return;
+    const [first, ...rest] = bytes.slice(0, head).split("\r\n");
+    const headers = Object.fromEntries(rest.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+    const status = Number(first.split(" ")[1]);
+    let at = head + 4;
+    let text = "";
+    if (headers["transfer-encoding"] === "chunked") {
+      for (;;) {
+        const line = bytes.indexOf("\r\n", at);
+        if (line < 0) return;
+        const size = parseInt(bytes.slice(at, line), 16);
+        if (bytes.length < line + 2 + size + 2) return;
+        text += bytes.slice(line + 2, line + 2 + size);
+        at = line + 2 + size + 2;
+        if (size === 0) break;
+      }
+    } else {
+      const length = Number(headers["content-length"] ?? 0);
+      if (bytes.length < at + length) return;
+      text = bytes.slice(at, (at += length));
+    }
+    bytes = bytes.slice(at);
+    return { status, headers, text };
+  };
+  const answer = async (patience = 20_000) => {
+    const end = Date.now() + patience;
+    for (;;) {
+      const answer = taken();
+      if (answer) return answer;
+      if (over || Date.now() > end) throw new Error(`no answer (${over ?? "nothing comes"}); what came: ${JSON.stringify(bytes)}`);
+      await new Promise((resolve) => ((moved = resolve), setTimeout(resolve, end - Date.now()).unref()));
+    }
+  };
+  return { socket, end, send: (text) => socket.write(text), answer };
+}
+
 /** Runs `homing` with these variables; resolves to its exit status, its JSON where it speaks JSON, and what it said. */
 export function command(env, ...args) {
   return new Promise((resolve) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Client, root, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
+import { Client, converse, root, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
 before(async () => {
@@ -62,6 +62,22 @@ test("clients do not reach the ownership address", async () => {
   for (const method of ["GET", "POST"]) {
     const answer = await new Client(router.url, "us").request(method, "/.well-known/homing/ownership?op=resume&id=1&unit=catalog");
     assert.equal(answer.status, 404);
+  }
+});
+
+test("a region that refuses unread takes the body in, so that its answer is not lost and the connection serves on", async () => {
+  const elsewhere = "Homing-Dataset: catalog\r\nHoming-Home: us\r\nHoming-Epoch: 1\r\nHoming-Intent: write\r\n";
+  const refusals = [["POST /no/such/thing", "", 404], ["POST /api/catalog/x", "", 405], ["PUT /api/catalog/x", elsewhere, 421], ["POST /login", "", 415]];
+  for (const [line, fields, status] of refusals) {
+    const connection = converse(regions.ap.url);
+    connection.send(`${line} HTTP/1.1\r\nHost: x\r\n${fields}Content-Length: 2\r\n\r\n`);
+    // The body comes behind the head by itself, as workerd sends it.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    connection.send("{}");
+    assert.equal((await connection.answer()).status, status, line);
+    connection.send("GET /api/likes/x HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert.equal((await connection.answer()).status, 200, `behind ${line}`);
+    connection.end();
   }
 });
 

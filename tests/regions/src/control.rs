@@ -4,10 +4,12 @@ use std::{
     collections::HashMap,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
     Json,
+    body::{Body, HttpBody, to_bytes},
     extract::{Request, State},
     http::StatusCode,
     middleware::Next,
@@ -19,6 +21,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{Region, store::now};
+
+/// Bodies up to this size are taken in before anything is decided, which may take so long.
+const SMALL_BODY: u64 = 64 * 1024;
+const SMALL_BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a region does to requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -202,8 +208,25 @@ pub(crate) async fn show(State(region): State<Arc<Region>>) -> Json<Value> {
     Json(region.faults.state())
 }
 
+/// Takes in a small body before anybody answers: hyper closes the connection of a request whose body nobody has read (a 404, a 405),
+/// what still arrives then resets it, and a reset overtakes the answer.
+async fn taken_in(request: Request) -> Result<Request, Response> {
+    if request.body().size_hint().upper().is_none_or(|size| size > SMALL_BODY) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(SMALL_BODY_WITHIN, to_bytes(body, usize::MAX)).await {
+        Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
+        Ok(Err(_)) | Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
+    }
+}
+
 /// Around every request: noted, and hurt if a fault is in force.
 pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, next: Next) -> Response {
+    let request = match taken_in(request).await {
+        Ok(request) => request,
+        Err(answer) => return answer,
+    };
     let path = request.uri().path().to_owned();
     // What is for peers and for people at this machine does not answer whom the router brings.
     let inside = path.starts_with("/control") || path == "/replicate";
@@ -223,7 +246,7 @@ pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, 
     }
     match region.faults.mode_for(&path) {
         (Mode::Hang, _) => std::future::pending().await,
-        (Mode::Slow, slow) => tokio::time::sleep(std::time::Duration::from_millis(slow)).await,
+        (Mode::Slow, slow) => tokio::time::sleep(Duration::from_millis(slow)).await,
         (Mode::Error, _) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         (Mode::Reset, _) => return crate::tools::broken_body(),
         (Mode::Ok | Mode::Refuse, _) => {}
