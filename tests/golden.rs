@@ -336,11 +336,16 @@ fn deed(text: &str) -> Deed {
         "unsent" => Deed::Unsent,
         answer => {
             let (status, fields) = answer.split_once(' ').unwrap_or((answer, ""));
-            let fields = fields.split("; ").filter_map(|field| field.split_once(": "));
-            Deed::Answers(
-                status.parse().unwrap(),
-                fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            )
+            let mut all: support::Fields = Vec::new();
+            for part in fields.split("; ").filter(|part| !part.is_empty()) {
+                match (part.split_once(": "), all.last_mut()) {
+                    (Some((name, value)), _) => all.push((name.to_owned(), value.to_owned())),
+                    // A parameter of the field before it.
+                    (None, Some((_, value))) => *value = format!("{value}; {part}"),
+                    (None, None) => panic!("no field in {part:?}"),
+                }
+            }
+            Deed::Answers(status.parse().unwrap(), all)
         }
     }
 }

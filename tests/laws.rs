@@ -16,6 +16,7 @@ use homing::routing::{
     health::{Asking, By, Condition, Gate, Health, Heard, Sending},
     memory::Lesson,
     ownership::Epoch,
+    position::Position,
     reason::Reason,
     session::{self, Session},
     settle::Source,
@@ -322,6 +323,23 @@ proptest! {
         }
     }
 
+    /// Neither too low, which would let reads go back, nor too high, which would send them home for nothing.
+    #[test]
+    fn a_mark_moves_to_what_the_answer_shows(world in a_world()) {
+        let story = play(&world, &settings());
+        let held = carried(&world);
+        let Some(said) = said_of_orders(&world, &story).filter(|_| is_of_origin(&story)) else { return Ok(()) };
+        let orders = |session: &Session| session.mark("orders", None).map(|(_, mark)| mark);
+        for edit in &story.end().edits {
+            let Edit::Append("set-cookie", line) = edit else { continue };
+            let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
+            let issued = orders(&session::open(sealed, &keys(), NOW.after(story.took)).session);
+            if let Some(mark) = issued.filter(|mark| orders(&held) != Some(*mark)) {
+                prop_assert_eq!(mark.position, Position::new(said.into()));
+            }
+        }
+    }
+
     #[test]
     fn a_session_that_is_issued_is_whole_small_and_within_its_bounds(world in a_world()) {
         let story = play(&world, &settings());
@@ -413,6 +431,17 @@ proptest! {
             }
         }
     }
+}
+
+/// What the last answer says that it shows of the orders: `shows` where that is not beyond the position, else the position.
+fn said_of_orders(world: &World, story: &Story) -> Option<u32> {
+    let last = world.deeds.get(story.sent.len().checked_sub(1)?).or(world.deeds.last());
+    let Some(Deed::Answers(_, fields)) = last.filter(|_| world.path.starts_with("/orders/")) else { return None };
+    let members = fields.iter().filter(|(name, _)| name == "homing-position").flat_map(|(_, all)| all.split(','));
+    let mut parts = members.filter_map(|member| member.trim().strip_prefix("orders=")).next()?.split("; ");
+    let position = parts.next()?.parse().ok()?;
+    let shows = parts.find_map(|part| part.strip_prefix("shows=")).and_then(|shows| shows.parse().ok());
+    Some(shows.filter(|shows| *shows <= position).unwrap_or(position))
 }
 
 /// The session that the request carries, as far as it is believed.

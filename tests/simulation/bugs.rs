@@ -4,7 +4,10 @@
 
 use history::Guarantee;
 
-use crate::{origin::Habits, scripted::Script};
+use crate::{
+    origin::{Habits, Shows},
+    scripted::Script,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
@@ -30,6 +33,8 @@ pub enum Bug {
     CheckedAfterSnapshot,
     /// Origins say that an answer shows at least what it can show at most.
     LeastIsMost,
+    /// Origins say that an answer shows one write less than it does.
+    ShowsTooLow,
     /// Origins never say that they are behind.
     NeverBehind,
     /// A region that comes back believes in its old ownership.
@@ -54,7 +59,7 @@ pub struct Planted {
 }
 
 /// Every bug.
-pub const ALL: [Planted; 14] = {
+pub const ALL: [Planted; 15] = {
     use Guarantee::{Durability, MonotonicReads, ReadYourWrites};
     const fn by_chance(bug: Bug, violates: Guarantee, within: u64) -> Planted {
         Planted { bug, script: None, violates, within }
@@ -74,6 +79,7 @@ pub const ALL: [Planted; 14] = {
         by_chance(Bug::PositionBeforeCommit, ReadYourWrites, 50),
         by_script(Bug::CheckedAfterSnapshot, Script::SlowCopy, 200),
         by_chance(Bug::LeastIsMost, ReadYourWrites, 400),
+        by_chance(Bug::ShowsTooLow, MonotonicReads, 400),
         by_chance(Bug::NeverBehind, ReadYourWrites, 200),
         by_chance(Bug::Zombie, Durability, 300),
         by_chance(Bug::MovesTooEarly, Durability, 300),
@@ -86,6 +92,9 @@ impl Bug {
         match self {
             // The edge holds what reads say against what was asked, which hides much that an origin does wrong.
             Self::NeverBehind | Self::BarePositions => Habits { reads_say: false, ..habits },
+            // A position that is wrong harms nobody where what is shown is said beside it.
+            Self::PositionBeforeRead => Habits { shows: Shows::Nothing, ..habits },
+            Self::ShowsTooLow => Habits { shows: Shows::OfKey, reads_say: true, ..habits },
             _ => habits,
         }
     }

@@ -146,6 +146,19 @@ impl Dataset {
         list
     }
 
+    /// The newest write that had any part in what the region's copy shows of a key, or, where no key is named, of the subject; 0 if none
+    /// had. What a new owner has taken over counts as one write.
+    pub fn newest(&self, region: usize, subject: usize, key: Option<usize>) -> usize {
+        let Label { owner, place } = self.label(region, subject);
+        let log = if self.split { &self.logs[owner.home] } else { self.timeline(owner.epoch) };
+        let had_part = |entry: &Entry| {
+            let of_key = matches!(entry.what, What::Append(of, _) if key.is_none_or(|key| key == of));
+            let of_all = matches!(entry.what, What::TakeOver(_) | What::Promotion);
+            entry.subject == subject && (of_key || of_all)
+        };
+        log[..place].iter().rposition(had_part).map_or(0, |at| at + 1)
+    }
+
     /// Whether the region owns the subject's data, or who does as far as it has been told.
     pub fn fence(&self, region: usize, subject: usize) -> Result<(), Owner> {
         if self.owners[subject].home == region {

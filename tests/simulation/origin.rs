@@ -22,6 +22,8 @@ pub struct Habits {
     pub reads_say: bool,
     /// Reads say what they show at least.
     pub says_least: bool,
+    /// Answers say what they show, so exactly.
+    pub shows: Shows,
     /// Writes say that they wrote.
     pub says_wrote: bool,
     /// Copies may be kept for so many seconds, by dataset.
@@ -33,6 +35,15 @@ pub struct Habits {
     /// Between two stages of a request others come in for so many milliseconds at most.
     pub dawdles: u64,
     pub bug: Option<Bug>,
+}
+
+/// What answers say of the newest write that had part in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    Nothing,
+    /// The last write of the subject, or of a dataset that is not split.
+    OfUnit,
+    OfKey,
 }
 
 /// A request at a region.
@@ -54,6 +65,8 @@ pub struct Visit {
     stage: Stage,
     before: Option<Label>,
     list: Vec<Id>,
+    /// What the answer shows, by whose log.
+    shown: Option<Label>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +117,7 @@ impl Visit {
             stage: Stage::Arrives,
             before: None,
             list: Vec::new(),
+            shown: None,
         }
     }
 
@@ -115,6 +129,8 @@ impl Visit {
             (Deed::Read, Stage::Arrives) => self.arrives(dataset, habits),
             (Deed::Read, Stage::Acts) => {
                 self.list = dataset.list(self.region, self.subject, self.key);
+                // In the same snapshot.
+                self.shown = self.newest(dataset, habits);
                 self.stage = Stage::Measures;
                 Next::Later(self)
             }
@@ -249,11 +265,25 @@ impl Visit {
             return Next::Answer(answer);
         }
         let message = dataset.commit(self.region, self.subject, self.key, id);
+        let owner = dataset.label(self.region, self.subject).owner;
+        self.shown = (habits.shows != Shows::Nothing).then_some(Label { owner, place: message.length });
         self.stage = Stage::Measures;
         Next::Committed(self, message)
     }
 
-    /// Says how far the copy is, and for a read how far it was before.
+    /// The newest write that has part in what is read.
+    fn newest(&self, dataset: &Dataset, habits: &Habits) -> Option<Label> {
+        let key = match habits.shows {
+            Shows::Nothing => return None,
+            Shows::OfUnit => None,
+            Shows::OfKey => Some(self.key),
+        };
+        let place = dataset.newest(self.region, self.subject, key);
+        let place = if habits.bug == Some(Bug::ShowsTooLow) { place.saturating_sub(1) } else { place };
+        Some(Label { owner: dataset.label(self.region, self.subject).owner, place })
+    }
+
+    /// Says how far the copy is, for a read how far it was before, and what the answer shows.
     fn state(&self, answer: &mut Response, dataset: &Dataset, label: Label, habits: &Habits) {
         if !dataset.positions {
             return;
@@ -265,7 +295,9 @@ impl Visit {
             _ => before.filter(|_| habits.says_least),
         };
         let least = least.map(|least| format!("; least={least}")).unwrap_or_default();
-        answer.fields.push(("homing-position".to_owned(), format!("{}={place}{least}", dataset.name)));
+        let shown = self.shown.filter(|shown| shown.owner == owner).map(|shown| format!("; shows={}", shown.place));
+        let shown = shown.unwrap_or_default();
+        answer.fields.push(("homing-position".to_owned(), format!("{}={place}{least}{shown}", dataset.name)));
         answer.fields.push(("homing-home".to_owned(), REGIONS[owner.home].to_owned()));
         answer.fields.push(("homing-epoch".to_owned(), owner.epoch.to_string()));
     }

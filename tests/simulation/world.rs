@@ -13,7 +13,7 @@ use crate::{
     edge::{EDGES, Edge, Stored},
     faults::{self, Fault},
     network::Network,
-    origin::{Habits, Visit},
+    origin::{Habits, Shows, Visit},
     random::Random,
     request::Request,
     response::Response,
@@ -123,6 +123,7 @@ impl World {
             reads_say: random.chance(700),
             says_least: random.chance(700),
             says_wrote: random.chance(500),
+            shows: [Shows::Nothing, Shows::OfUnit, Shows::OfKey][random.index(3)],
             // Without positions a copy may not live longer than a window, less what replication takes.
             fresh: [fresh(&mut random), fresh(&mut random), fresh(&mut random), fresh(&mut random), 1, 1],
             while_revalidate: [during, during, during, during, 0, 0],

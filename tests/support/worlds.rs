@@ -66,9 +66,10 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
         fixed("homing-epoch", "1"),
         fixed("homing-epoch", "2"),
         fixed("homing-position", "orders=x"),
-        (0..9u32, 0..4u32).prop_map(|(at, gap)| {
+        (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
             let least = at.saturating_sub(gap);
-            let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}"));
+            let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
+            let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}{shows}"));
             ("homing-position".to_owned(), positions.join(", "))
         }),
         (0..90_000u32).prop_map(|lag| ("homing-lag".to_owned(), format!("us={lag}, eu=x"))),

@@ -268,23 +268,23 @@ impl Flow {
     fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Mark> {
         let (least, owner) = (reading.told?, reading.owner?);
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
-        let mark = self.stated_mark(owner, answer);
+        let mark = self.stated_place(owner, answer);
         let short = mark.is_some_and(|mark| least.is_after(&mark));
         (said || short).then(|| mark.unwrap_or(Mark { epoch: Epoch::NONE, position: Position::default() }))
     }
 
     /// How far an answer says that its copy is, asked by that ownership.
-    fn stated_mark(&self, owner: Owner, answer: &Answer<'_>) -> Option<Mark> {
+    fn stated_place(&self, owner: Owner, answer: &Answer<'_>) -> Option<Mark> {
         let topology = self.view.topology();
         let dataset = topology.dataset(self.intent.dataset?)?;
         let stated =
             stated(answer, (&dataset.name, dataset.position?), Some(Log::of(owner.ownership())), topology).ok()?;
-        Some(stated.mark())
+        Some(stated.place())
     }
 
     /// Whether an answer by that ownership says that it does not show the mark.
     pub(super) fn is_short_of(&self, mark: Mark, owner: Owner, answer: &Answer<'_>) -> bool {
-        self.stated_mark(owner, answer).is_some_and(|stated| mark.is_after(&stated))
+        self.stated_place(owner, answer).is_some_and(|stated| mark.is_after(&stated))
     }
 
     /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A

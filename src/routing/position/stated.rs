@@ -29,17 +29,26 @@ impl Log {
 pub struct Stated {
     /// By whose log the position counts.
     pub log: Log,
-    /// At most this was seen by who reads the answer: the position after the read, or where the write committed.
+    /// How far the copy was after the read, or where the write committed.
     pub position: Position,
     /// At least this is in the answer: the position before the read's snapshot, where it is known.
     pub least: Option<Position>,
+    /// The newest write that had any part in the answer, deletions too, where the origin says it; never beyond the position.
+    pub shows: Option<Position>,
 }
 
 impl Stated {
-    /// The most that the answer can show.
+    /// How far the copy is. It decides whether its region may answer a session; what a session has seen is another thing.
     #[must_use]
-    pub fn mark(&self) -> Mark {
+    pub fn place(&self) -> Mark {
         Mark { epoch: self.log.epoch, position: self.position }
+    }
+
+    /// The most that who reads the answer can have seen. Within one owner's log a copy that has reached this has every write up to
+    /// it, so all that was seen is there; what is later was not seen. Where the origin does not say it, that is all that the copy had.
+    #[must_use]
+    pub fn seen(&self) -> Mark {
+        Mark { epoch: self.log.epoch, position: self.shows.unwrap_or(self.position) }
     }
 }
 
@@ -58,9 +67,11 @@ impl Shows {
     /// What an answer shows whose region was told that it must show `asked` at least.
     #[must_use]
     pub fn of(stated: &Stated, asked: Option<Mark>, topology: &Topology) -> Self {
-        let most = stated.mark();
-        let asked = asked.filter(|asked| asked.epoch == most.epoch).map(|asked| asked.position.min(most.position));
-        Self { home: topology.region(stated.log.home).name.clone(), most, least: stated.least.max(asked) }
+        let place = stated.place();
+        let asked = asked.filter(|asked| asked.epoch == place.epoch).map(|asked| asked.position.min(place.position));
+        let home = topology.region(stated.log.home).name.clone();
+        // An idle row in a copy that is far on: the least lies beyond the most then, and both are true.
+        Self { home, most: stated.seen(), least: stated.least.max(asked) }
     }
 
     /// Whether all up to that mark is certainly in it.
@@ -106,9 +117,12 @@ pub enum Unusable {
     Unowned,
 }
 
-/// Reads `Homing-Position: DATASET=POSITION; least=POSITION` of an answer, and by whose log it counts: `Homing-Home` and
-/// `Homing-Epoch` of the answer, else `sent`. So what was sent may say by which log an owner counts that does not say so itself;
-/// who the owner is, it may not ([`Ownership::named`]).
+/// Reads `Homing-Position: DATASET=POSITION; least=POSITION; shows=POSITION` of an answer, the parameters in any order, and by whose
+/// log it counts: `Homing-Home` and `Homing-Epoch` of the answer, else `sent`. So what was sent may say by which log an owner counts
+/// that does not say so itself; who the owner is, it may not ([`Ownership::named`]).
+///
+/// A `shows` beyond the position, or one that cannot be read, is as if it were not said: then the position stands for what was seen,
+/// which is never too low.
 ///
 /// # Errors
 /// With the reason, if the answer says nothing that can be used.
@@ -126,11 +140,18 @@ pub fn stated(
     let mut parts = mine.ok_or(Unusable::Absent)?.split(';').map(str::trim);
     let read = |text: &str| kind.read(text).ok_or(Unusable::Malformed);
     let position = read(parts.next().unwrap_or(""))?;
-    let least = parts.find_map(|part| part.strip_prefix("least=")).map(read).transpose()?;
+    let (mut least, mut shows) = (None, None);
+    for part in parts {
+        match part.split_once('=') {
+            Some(("least", value)) => least = Some(read(value)?),
+            Some(("shows", value)) => shows = kind.read(value).filter(|shows| *shows <= position),
+            _ => {}
+        }
+    }
     if least.is_some_and(|least| least > position) {
         return Err(Unusable::Malformed);
     }
-    Ok(Stated { log: log(answer, sent, topology)?, position, least })
+    Ok(Stated { log: log(answer, sent, topology)?, position, least, shows })
 }
 
 fn log(answer: &Answer<'_>, sent: Option<Log>, topology: &Topology) -> Result<Log, Unusable> {
@@ -149,6 +170,56 @@ fn log(answer: &Answer<'_>, sent: Option<Log>, topology: &Topology) -> Result<Lo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::{
+        answer::Framing,
+        headers::Headers,
+        topology::{KeyPath, parse, raw},
+    };
+
+    fn said(field: &str) -> Result<Stated, Unusable> {
+        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
+        let topology = parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0;
+        let headers = Headers(vec![("homing-position", field), ("homing-home", "us"), ("homing-epoch", "2")]);
+        let answer = Answer { status: 200, headers, framing: Framing::Delimited };
+        stated(&answer, ("catalog", PositionKind::Counter), None, &topology)
+    }
+
+    #[test]
+    fn what_an_answer_shows_is_another_thing_than_how_far_its_copy_is() {
+        for (field, least, seen) in [
+            ("catalog=42", None, 42),
+            ("catalog=42; least=41", Some(41), 42),
+            ("catalog=42; least=41; shows=17", Some(41), 17),
+            ("catalog=42;shows=17;later=x;least=41;", Some(41), 17),
+            ("likes=7; shows=1, catalog=42; shows=0", None, 0),
+            ("catalog=42; shows=42", None, 42),
+            // Never too low: what cannot be is as if it were not said.
+            ("catalog=42; shows=43", None, 42),
+            ("catalog=42; shows=", None, 42),
+            ("catalog=42; shows=0/17", None, 42),
+            ("catalog=42; shows", None, 42),
+        ] {
+            let said = said(field).unwrap();
+            let seen = Mark { epoch: Epoch(2), position: Position::new(seen) };
+            assert_eq!((said.place().position, said.seen()), (Position::new(42), seen), "{field}");
+            assert_eq!(said.least, least.map(Position::new), "{field}");
+        }
+        for bad in ["catalog=x; shows=1", "catalog=42; least=43; shows=1", "catalog=42; least=x"] {
+            assert_eq!(said(bad), Err(Unusable::Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_what_is_idle_shows_little_and_covers_much() {
+        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
+        let topology = parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0;
+        let mark = |value| Mark { epoch: Epoch(2), position: Position::new(value) };
+        let shows = Shows::of(&said("catalog=42; least=41; shows=17").unwrap(), None, &topology);
+        assert_eq!((shows.write().as_str(), shows.most), ("us:2:11:29", mark(17)));
+        assert!(shows.covers(&mark(41)) && !shows.covers(&mark(42)));
+        let told = Shows::of(&said("catalog=42; shows=17").unwrap(), Some(mark(30)), &topology);
+        assert!(told.covers(&mark(30)) && !told.covers(&mark(31)) && told.most == mark(17));
+    }
 
     #[test]
     fn a_copy_covers_what_is_certainly_in_it_and_no_more() {

@@ -34,7 +34,7 @@ impl Ending<'_> {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.intent.access == Access::Read {
                     let copy = copy_of(id, region, stated.log.home, view);
-                    self.lessons.push(Lesson::Reached(copy, stated.mark()));
+                    self.lessons.push(Lesson::Reached(copy, stated.place()));
                 }
                 Some(stated)
             }

@@ -7,8 +7,8 @@ use crate::routing::{
     headers::Edit,
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
-    ownership::Ownership,
-    position::{Mark, Shows, Stated},
+    ownership::{Epoch, Ownership},
+    position::{Mark, Position, Shows, Stated},
     reason::Reason,
     session::{self, COOKIE, Claim, LIFETIME, Own, Pin, Session, seal},
     subject::SubjectId,
@@ -67,7 +67,7 @@ pub(super) struct Seen {
     pub(super) owned: Option<Ownership>,
     /// The owner that its answer names.
     pub(super) named: Option<Ownership>,
-    /// How far its copy is.
+    /// How far its copy is, and what it shows.
     pub(super) stated: Option<Stated>,
 }
 
@@ -93,8 +93,9 @@ fn pin_write(
         return None;
     }
     if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
-        raise(session, intent, name, (&topology.region(stated.log.home).name, stated.mark()), now);
-        return Some(Pinned::Position(kind.write(stated.position)));
+        let mark = stated.seen();
+        raise(session, intent, name, (&topology.region(stated.log.home).name, mark), now);
+        return Some(Pinned::Position(kind.write(mark.position)));
     }
     let window = longest_window(intent, view, region);
     session.add_pin(
@@ -131,11 +132,17 @@ fn raise(session: &mut Session, intent: &Intent, dataset: &str, (home, mark): (&
     further
 }
 
+/// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other. It needs no pin, for
+/// every copy shows as much.
+fn is_nothing(seen: &Mark) -> bool {
+    seen.epoch <= Epoch::FIRST && seen.position == Position::default()
+}
+
 /// A read moves the mark of a session that there is, so that what it has seen never goes back; it starts none.
 fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
     let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
     let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
-    match dataset.filter(|dataset| promised && dataset.position.is_some()) {
+    match dataset.filter(|dataset| promised && dataset.position.is_some() && !is_nothing(&mark)) {
         Some(dataset) if session.expires > Timestamp::default() => {
             raise(session, intent, &dataset.name, (home, mark), now)
         }
@@ -161,7 +168,7 @@ pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, no
 fn moves(intent: &Intent, view: &View, shows: &Shows) -> bool {
     let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
     let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name, intent.subject.as_ref()));
-    held.is_none_or(|(_, held)| shows.most.is_after(&held))
+    !is_nothing(&shows.most) && held.is_none_or(|(_, held)| shows.most.is_after(&held))
 }
 
 /// What the answer does to the session, and what was promised because of a write.
@@ -183,7 +190,7 @@ pub(super) fn change(
     changed |= pinned.is_some();
     if let Some(stated) = &seen.stated {
         let home = &topology.region(stated.log.home).name;
-        changed |= raise_by_read(&mut session, intent, home, stated.mark(), view, now);
+        changed |= raise_by_read(&mut session, intent, home, stated.seen(), view, now);
     }
     changed |= moved(&mut session, intent, view, (seen.owned, seen.named));
     let waits = |(kind, subject): (SubjectKind, Option<SubjectId>)| {
