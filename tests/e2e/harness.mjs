@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "smol-toml";
+import { lateStore } from "./late.mjs";
 import { all as allMoods, moodyStore } from "./moody.mjs";
 import { freePort } from "./ports.mjs";
 
@@ -22,7 +23,7 @@ const { start: startRuntime } = await import({ miniflare: "./runtime/miniflare.m
 /** Where clients are, unless they say so: near Frankfurt. */
 const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
 /** What the platform's front, which plain workerd has none of, says of a client. */
-const FRONT = runtime === "workerd" ? { "mf-cf-blob": JSON.stringify(CF), "cf-connecting-ip": "127.0.0.1" } : {};
+export const FRONT = runtime === "workerd" ? { "mf-cf-blob": JSON.stringify(CF), "cf-connecting-ip": "127.0.0.1" } : {};
 
 function fail() {
   throw new Error(`RUNTIME is ${JSON.stringify(runtime)}; it can be "miniflare" or "workerd"`);
@@ -149,11 +150,12 @@ export function topology(regions, change = (vars) => vars) {
 /** The Durable Objects, as wrangler.toml binds them; which of them a moody store stands in for. */
 const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => ({ name, className: class_name, moody: ["DIRECTORY", "AUTHORITY"].includes(name) }));
 
-/** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods. */
+/** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods,
+ *  `kv: "late"` one whose entries reach other edges late. */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, handleLog } = {}) {
   // Where a test counts what regions see, nobody else may ask them.
   const all = { ...vars, PROBES: "off", ...bindings };
-  const options = { root, build, edges, kv, vars: all, objects, store: moodyStore, wrangler, port, cf: CF, front: FRONT };
+  const options = { root, build, edges, kv, vars: all, objects, store: kv === "late" ? lateStore : moodyStore, wrangler, port, cf: CF, front: FRONT };
   const router = await startRuntime({ ...options, handleLog: handleLog ?? ((out, err) => (out.resume(), err.resume())) });
   const stop = async () => {
     started.delete(stop);
@@ -295,7 +297,7 @@ let clients = 0;
 
 /** An address of its own for each client, as the platform says it: each is another visitor, and all are of this machine, or nobody
  *  would let them choose a region or ask the API in development. */
-const address = () => `127.18.${(++clients >> 8) & 255}.${clients & 255}`;
+export const address = () => `127.18.${(++clients >> 8) & 255}.${clients & 255}`;
 
 /** A client with a cookie jar, an address and a place; every request is a fresh look at raw status, headers and body. */
 export class Client {

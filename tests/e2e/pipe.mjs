@@ -68,6 +68,7 @@ export class Pipe {
       this.sink.end();
       return true;
     }
+    if (this.way === "down" && this.connection.losesAnswer()) return this.connection.reset() ?? false;
     const throttled = fault.kind === "throttle" && (fault.way ?? this.way) === this.way;
     const slow = throttled && head.data.length > fault.bytes;
     const piece = slow ? head.data.subarray(0, fault.bytes) : head.data;

@@ -49,7 +49,8 @@ export class FaultProxy {
   /**
    * Sets what happens from now on, to open connections too:
    * `pass`; `refuse`; `blackhole`; `loss {p}`; `latency {ms, jitter}`; `throttle {bytes, every, way}`; `reset {after}` so many
-   * bytes of answers; `half-open {way}`. `way` is `up` (towards the region) or `down`; a throttle without one is both ways.
+   * bytes of answers; `half-open {way}`; `lost {p, paths}`: the region acts, and with that chance its answer is lost with the
+   * connection, of requests whose target that expression matches. `way` is `up` (towards the region) or `down`; a throttle without one is both ways.
    */
   async set(kind, options = {}) {
     const before = this.fault.kind;
@@ -121,12 +122,24 @@ class Connection {
   /** Notes whose request heads come by, whether they go on or not. */
   note(data) {
     const text = this.tail + data.toString("latin1");
+    const head = /^[A-Z]+ (\S+) HTTP\/1\.1\r\n/.exec(data.toString("latin1", 0, 2000));
+    // Whoever asks here waits for the answer before asking again on the same connection.
+    if (head) this.target = head[1];
     const field = /\r\nx-request: *(\S+)\r\n/gi;
     let read = 0;
     for (let match; (match = field.exec(text)); read = field.lastIndex - 2) {
       this.proxy.sends.push({ id: match[1], at: Date.now(), reached: !this.swallows("up") });
     }
     this.tail = text.slice(Math.max(read, text.length - 200));
+  }
+
+  /** Whether the answer that begins to come is lost; asked once for each. */
+  losesAnswer() {
+    const { kind, p, paths } = this.fault;
+    if (kind !== "lost" || this.target === undefined) return false;
+    const { target } = this;
+    this.target = undefined;
+    return (!paths || paths.test(target)) && this.random.chance(p);
   }
 
   /** Another fault is in force. Whoever has lost bytes is not mended by its end: a middlebox has forgotten the connection. */

@@ -7,6 +7,8 @@ export async function start({ root, build, edges, kv, vars, objects, store, wran
   const bound = Object.fromEntries(objects.map(({ name, className }) => [name, { className, useSQLite: true }]));
   const moods = Object.fromEntries(objects.filter(({ moody }) => moody).map(({ name }) => [name, bound[name]]));
   const elsewhere = (objects, scriptName) => Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName }]));
+  // Of a store that tells edges apart, each has its own entrance.
+  const homes = (edge) => (kv === true ? { kvNamespaces: { HOMES: edge === 1 ? "HOMES" : `HOMES-${edge}` } } : kv ? { serviceBindings: { HOMES: kv === "late" ? { name: "home-store", entrypoint: `Edge${edge}` } : "home-store" } } : {});
   const router = {
     name: "router",
     modules: [
@@ -18,15 +20,15 @@ export async function start({ root, build, edges, kv, vars, objects, store, wran
     compatibilityDate: wrangler.compatibility_date,
     compatibilityFlags: wrangler.compatibility_flags,
     bindings: vars,
-    ...(kv === true ? { kvNamespaces: ["HOMES"] } : kv ? { serviceBindings: { HOMES: "moody-store" } } : {}),
-    durableObjects: kv === "moody" ? { ...bound, ...elsewhere(moods, "moody-store") } : bound,
+    ...homes(1),
+    durableObjects: kv === "moody" ? { ...bound, ...elsewhere(moods, "home-store") } : bound,
     assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
   };
-  const moody = { name: "moody-store", modules: true, script: store, compatibilityDate: wrangler.compatibility_date, durableObjects: moods };
-  // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet.
+  const standIn = { name: "home-store", modules: true, script: store, compatibilityDate: wrangler.compatibility_date, durableObjects: kv === "moody" ? moods : {} };
+  // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet (or late).
   const door = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
-  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, kvNamespaces: { HOMES: `HOMES-${at + 2}` }, durableObjects: elsewhere(bound, "router") }));
-  const miniflare = new Miniflare({ host: "127.0.0.1", port, handleRuntimeStdio: handleLog, cf, workers: kv === "moody" ? [router, moody] : [router, ...others] });
+  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, ...homes(at + 2), durableObjects: elsewhere(bound, "router") }));
+  const miniflare = new Miniflare({ host: "127.0.0.1", port, handleRuntimeStdio: handleLog, cf, workers: [router, ...others, ...(kv && kv !== true ? [standIn] : [])] });
   const stop = () => miniflare.dispose();
   try {
     const url = await miniflare.ready;
@@ -35,7 +37,7 @@ export async function start({ root, build, edges, kv, vars, objects, store, wran
       stop,
       homes: () => miniflare.getKVNamespace("HOMES", "router"),
       at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
-      askStore: async (init) => (await miniflare.getWorker("moody-store")).fetch("http://store/", init),
+      askStore: async (init) => (await miniflare.getWorker("home-store")).fetch("http://store/", init),
     };
   } catch (error) {
     await stop();

@@ -30,10 +30,11 @@ function configuration({ root, build, names, kv, vars, objects, store, wrangler,
   const moody = objects.filter((object) => kv === "moody" && object.moody).map(({ className }) => className);
   const mine = objects.map(({ className }) => className).filter((name) => !moody.includes(name));
   const modules = [named("worker.mjs", `esModule = embed "/${build}/worker.mjs"`), ...["homing_bg.wasm", "operators_bg.wasm"].map((file) => named(file, `wasm = embed "/${build}/${file}"`))];
-  const homes = (at) => (kv === "moody" ? [`(name = "HOMES", service = "moody-store")`] : kv ? [`(name = "HOMES", kvNamespace = "homes-${at + 1}")`] : []);
+  const entrance = (at) => (kv === "late" ? `(name = "home-store", entrypoint = "Edge${at + 1}")` : text("home-store"));
+  const homes = (at) => (kv && kv !== true ? [`(name = "HOMES", service = ${entrance(at)})`] : kv ? [`(name = "HOMES", kvNamespace = "homes-${at + 1}")`] : []);
   // Another edge has the same Durable Objects, and a home store to which nothing has come through yet.
   const bound = (at) => ({ name, className }) => {
-    const where = moody.includes(className) ? "moody-store" : at > 0 ? "router" : undefined;
+    const where = moody.includes(className) ? "home-store" : at > 0 ? "router" : undefined;
     return named(name, `durableObjectNamespace = ${where ? `(className = ${text(className)}, serviceName = ${text(where)})` : text(className)}`);
   };
   const edge = (name, at) => {
@@ -44,14 +45,14 @@ function configuration({ root, build, names, kv, vars, objects, store, wrangler,
     ...names.map(edge),
     ...caches.map((port, at) => named(`cache-${at + 1}`, `external = (address = "127.0.0.1:${port}", http = ())`)),
     ...(kv === true ? names.map((_, at) => worker(`homes-${at + 1}`, { modules: embedded("/tests/e2e/runtime/kv.mjs") }, wrangler)) : []),
-    ...(kv === "moody" ? [worker("moody-store", { modules: [named("worker", `esModule = ${text(store)}`)], objects: moody }, wrangler)] : []),
+    ...(kv && kv !== true ? [worker("home-store", { modules: [named("worker", `esModule = ${text(store)}`)], objects: moody }, wrangler)] : []),
     worker("assets", { modules: embedded("/tests/e2e/runtime/assets.mjs"), bindings: [`(name = "FILES", service = "files")`] }, wrangler),
     named("files", `disk = (path = ${text(join(root, wrangler.assets.directory))})`),
     named("objects", `disk = (path = ${text(folder)}, writable = true)`),
     named("internet", `network = (allow = ["private", "public", "local"])`),
   ];
   const socket = (name, service, port) => named(name, `address = "127.0.0.1:${port}", http = (cfBlobHeader = "MF-CF-Blob"), service = ${text(service)}`);
-  const sockets = [...names.map((name, at) => socket(name, name, at === 0 ? port : 0)), ...(kv ? [socket("store", kv === "moody" ? "moody-store" : "homes-1", 0)] : [])];
+  const sockets = [...names.map((name, at) => socket(name, name, at === 0 ? port : 0)), ...(kv ? [socket("store", kv === true ? "homes-1" : "home-store", 0)] : [])];
   return `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`;
 }
 
