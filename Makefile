@@ -6,6 +6,7 @@ SEEDS ?= 20000
 STATES ?= 5000000
 SECONDS ?= 60
 SEED ?= 1
+MODE ?= all
 RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
@@ -44,9 +45,9 @@ e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare;
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
 	@scripts/test-postgres.sh
 
-chaos: build     ## SECONDS of faults of all kinds at random, by SEED, under load; the last line counts violations
+chaos: build     ## SECONDS of orders and faults at random, by SEED, under load, in MODE=calm, lag, all or network; the last line counts violations
 	@$(CARGO_QUIET) build -p history
-	@SECONDS=$(SECONDS) SEED=$(SEED) $(NODE) tests/chaos/run.mjs
+	@MODE=$(MODE) SECONDS=$(SECONDS) SEED=$(SEED) $(NODE) tests/chaos/run.mjs
 
 simulate:        ## SEEDS worlds of the simulation, made by chance; tests/simulation.rs says how to replay one
 	@SEEDS=$(SEEDS) cargo test --locked --test simulation promises -- --nocapture

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
-import { check } from "../chaos/check.mjs";
-import { Faults } from "../chaos/faults.mjs";
-import { checkSettled } from "../chaos/settled.mjs";
+import { check } from "../chaos/network/check.mjs";
+import { Faults } from "../chaos/network/faults.mjs";
+import { checkSettled } from "../chaos/network/settled.mjs";
 import { root, startOrigin, stopAll, subjectId } from "./harness.mjs";
 
 test("20 s of chaos", async (t) => {
-  const child = spawn(process.execPath, [join(root, "tests/chaos/run.mjs")], { env: { ...process.env, SECONDS: "20", SEED: "1" } });
+  const child = spawn(process.execPath, [join(root, "tests/chaos/run.mjs")], { env: { ...process.env, MODE: "network", SECONDS: "20", SEED: "1" } });
   let out = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (out += data));
   const status = await new Promise((resolve) => child.once("close", resolve));

@@ -87,6 +87,17 @@ test("reset: so many bytes of the answer, then a reset", async () => {
   await proxy.set("pass");
 });
 
+test("lost: the region has acted, and its answer is lost with the connection; of targets that are meant, and no others", async () => {
+  await proxy.set("lost", { p: 1, paths: /^\/other/ });
+  await whole(await asks("g1"));
+  await proxy.set("lost", { p: 1, paths: /^\/$/ });
+  const asked = await asks("g2");
+  await waitUntil(() => asked.ended === "ECONNRESET", "it is reset");
+  assert.deepEqual([asked.text, heard.includes("g2")], ["", true]);
+  await proxy.set("pass");
+  await whole(await asks("g3"));
+});
+
 test("throttle: a piece at a time; when it ends the rest comes at once", async () => {
   await proxy.set("throttle", { bytes: 1, every: 20 });
   const asked = await asks("f1");

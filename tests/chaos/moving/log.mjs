@@ -24,7 +24,8 @@ export class Log {
     /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, origin, at, seq }. */
     Object.assign(this, { writes: [], announced: [], likes: new Map(), ids: new Map(), places: new Map() });
     for (const ops of Object.values(logs)) for (const op of ops) this.take(op);
-    for (const versions of this.places.values()) versions.sort((one, other) => (one.stamp < other.stamp ? -1 : 1));
+    const inOrder = (one, other) => (one.stamp < other.stamp ? -1 : 1);
+    for (const versions of [...this.places.values(), ...this.ids.values()]) versions.sort(inOrder);
   }
 
   take({ origin, seq, dataset, key, value, stamp, at }) {
@@ -48,9 +49,9 @@ export class Log {
     return this.ids.get(id)?.[0];
   }
 
-  /** The newest of them, should it have been applied twice: that is another check's. */
+  /** Its last, should it have been applied twice. */
   lastOf(id) {
-    return this.ids.get(id)?.reduce((last, write) => (write.stamp > last.stamp ? write : last));
+    return this.ids.get(id)?.at(-1);
   }
 
   /** The newest version of that place up to that stamp. */

@@ -59,7 +59,7 @@ function acknowledges(record, id, { log, finals }, say) {
   }
   const write = log.of(id);
   if (!write) return say("acknowledged-lost", `${id} was acknowledged by ${record.json?.region} and is in no log`, record);
-  if (!record.repeat && record.json?.region !== write.origin) say("acknowledged-elsewhere", `${id} was acknowledged by ${record.json?.region}, and it is in the log of ${write.origin}`, record);
+  if (!record.repeat && log.ids.get(id).every(({ origin }) => origin !== record.json?.region)) say("acknowledged-elsewhere", `${id} was acknowledged by ${record.json?.region}, and it is in the log of ${write.origin}`, record);
   for (const [region, held] of Object.entries(finals)) {
     const last = held[record.key];
     const there = Array.isArray(last) ? last.includes(id) : last !== undefined && (last === id || log.of(last)?.stamp > write.stamp);

@@ -28,22 +28,25 @@ class Session {
     }
   }
 
-  /** What a read shows: place and version; the catalogue as a whole shows all its items, and those that it lacks. */
+  /**
+   * What a read shows: place and version; the catalogue as a whole shows all its items, and those that it lacks. Of an item there only
+   * the id is known: should that have been applied twice, which is another check's, it is of a version between `least` and `stamp`.
+   */
   shown(record) {
-    if (record.key !== undefined) return [{ place: placeOf(record), stamp: record.json?.version ?? "" }];
+    if (record.key !== undefined) return [{ place: placeOf(record), stamp: record.json?.version ?? "", least: record.json?.version ?? "" }];
     const items = new Map((record.json?.items ?? []).map(({ id, item }) => [`catalog/${id}`, item?.id]));
     const places = new Set([...items.keys(), ...[...this.log.places.keys()].filter((place) => place.startsWith("catalog/"))]);
-    return [...places].map((place) => ({ place, stamp: this.log.lastOf(items.get(place))?.stamp ?? "" }));
+    return [...places].map((place) => ({ place, stamp: this.log.lastOf(items.get(place))?.stamp ?? "", least: this.log.of(items.get(place))?.stamp ?? "" }));
   }
 
   read(record) {
     const shown = this.shown(record);
     const unit = unitOf(record.unit);
-    for (const { place, stamp } of shown) this.phantom(record, place, stamp);
+    for (const { place, least } of shown) this.phantom(record, place, least);
     // What says itself that it may be stale promises nothing, and shows a session nothing that it could miss later.
     if (isStale(record)) return;
     const before = this.newest.get(unit) ?? "";
-    const here = shown.reduce((most, { stamp }) => (stamp > most ? stamp : most), "");
+    const here = shown.reduce((most, { least }) => (least > most ? least : most), "");
     for (const { place, stamp } of shown) {
       if (this.misses(record, place, stamp, before)) continue;
       if (record.key === undefined && record.hadSession && (this.log.upTo(place, here)?.stamp ?? "") > stamp) {

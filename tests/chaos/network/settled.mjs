@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { root, waitUntil } from "../e2e/harness.mjs";
+import { root, waitUntil } from "../../e2e/harness.mjs";
 import { header, isStale, listOf } from "./check.mjs";
 
 const checker = join(root, "target/debug/history");

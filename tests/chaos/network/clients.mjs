@@ -1,5 +1,5 @@
 // The load: strangers who only read, at a steady rate whatever happens, and sessions that write and read what they wrote.
-import { Client } from "../e2e/harness.mjs";
+import { Client } from "../../e2e/harness.mjs";
 
 const NEAR = ["us", "eu", "ap"];
 /** A stranger asks so often near each region. */

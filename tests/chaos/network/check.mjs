@@ -1,6 +1,6 @@
 // What must be true of every request, whatever happened meanwhile.
-import { subjectId } from "../e2e/harness.mjs";
-import { TOTAL_MS } from "../e2e/world.mjs";
+import { subjectId } from "../../e2e/harness.mjs";
+import { TOTAL_MS } from "../../e2e/world.mjs";
 
 /** By how much an answer may come later than the router's own deadline, on a machine that has other work. */
 const LATE_MS = 1500;
