@@ -10,15 +10,15 @@ use axum::{
     routing::get,
 };
 use homing_origin::{
-    Application, Asked, Failure, Homing, Ownership, Part, Settings, Unit, say,
+    Application, Asked, Failure, Homing, Mark, Ownership, Part, Settings, Unit, say,
     store::sqlite::{self, Sqlite},
 };
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 #[derive(Clone)]
 struct Items(Arc<Mutex<Connection>>);
 
-/// What Homing asks of the application. Only positions are said here; the other methods have defaults.
+/// What Homing asks of the application. Only how far it is and what was written last is said here; the other methods have defaults.
 impl Application for Items {
     fn datasets(&self) -> Vec<String> {
         vec!["items".to_owned()]
@@ -28,6 +28,10 @@ impl Application for Items {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let writes: i64 = connection.query_row("select coalesce(max(write), 0) from items", [], |row| row.get(0))?;
         Ok(Some(writes.to_string()))
+    }
+
+    async fn shows(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
+        Ok(sqlite::shows(&self.0.lock().unwrap_or_else(PoisonError::into_inner), part)?)
     }
 }
 
@@ -46,12 +50,17 @@ async fn put(
 ) -> Result<Response, Broken> {
     let mut connection = items.0.lock().unwrap_or_else(PoisonError::into_inner);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let items = Unit::dataset("items");
     // The fence that counts: nobody can move the ownership between this and the commit.
-    if let Err(refusal) = sqlite::fence(&transaction, &asked, &Unit::dataset("items"))? {
+    if let Err(refusal) = sqlite::fence(&transaction, &asked, &items)? {
         return Ok(refusal.into_response());
     }
-    let sql = "insert or replace into items values (?, ?, (select coalesce(max(write), 0) + 1 from items))";
-    transaction.execute(sql, [id, text])?;
+    let write: i64 = transaction.query_row("select coalesce(max(write), 0) + 1 from items", [], |row| row.get(0))?;
+    transaction.execute("insert or replace into items values (?, ?, ?)", params![id, text, write])?;
+    // What reads show from now on, and in whose log.
+    if let Some(owner) = sqlite::standing(&transaction, &items)?.owner {
+        sqlite::wrote(&transaction, "items", &items, &Mark { owner, position: write.to_string() })?;
+    }
     transaction.commit()?;
     Ok([say::wrote(true)].into_response())
 }

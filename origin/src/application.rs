@@ -29,6 +29,24 @@ pub struct Mark {
     pub position: String,
 }
 
+impl Mark {
+    /// The latest of several, by which all of them are reached. None if they are of several ownerships, or cannot be compared, or
+    /// if there are none.
+    #[must_use]
+    pub fn latest(marks: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut marks = marks.into_iter();
+        let first = marks.next()?;
+        marks.try_fold(first, |held, next| {
+            let reaches = |one: &Self, other: &Self| position::reaches(&one.position, &other.position);
+            match held.owner == next.owner {
+                true if reaches(&held, &next) => Some(held),
+                true if reaches(&next, &held) => Some(next),
+                _ => None,
+            }
+        })
+    }
+}
+
 /// Another region, as this one sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -80,6 +98,21 @@ pub trait Application: Send + Sync + 'static {
             let position = self.position(part).await?;
             Ok(part.owner.cloned().zip(position).map(|(owner, position)| Mark { owner, position }))
         }
+    }
+
+    /// What a read of the part can have shown: the newest write that had any part in it, deletions included, in whose log
+    /// [`mark`](Application::mark) counts. None where that is not known; then the router takes how far the copy is for it.
+    ///
+    /// It is all that a session has seen, and no copy that lacks it may answer that session any more. So the nearer to the truth it
+    /// is, the more reads stay near; and **it must never be too low**. The last write of the unit will do, else that of the dataset;
+    /// `store::sqlite` and `store::postgres` keep them. A handler that knows more exactly, by the versions of the rows that it has
+    /// read, says so with [`say::shows`](crate::say::shows), and is not asked here.
+    ///
+    /// The layer asks behind the handler, and before it asks how far the copy is. Before the handler would be too low: a write that
+    /// is applied between the two is in the answer and not in what was said. Behind the position would be too high for it.
+    fn shows(&self, part: Part<'_>) -> impl Future<Output = Result<Option<Mark>, Failure>> + Send {
+        let _ = part;
+        async { Ok(None) }
     }
 
     /// How far a new owner has to come, asked at the old one while its writes are paused: all that was written must lie before
@@ -154,6 +187,10 @@ impl<A: Application> Application for Arc<A> {
         A::mark(self, part)
     }
 
+    fn shows(&self, part: Part<'_>) -> impl Future<Output = Result<Option<Mark>, Failure>> + Send {
+        A::shows(self, part)
+    }
+
     fn settled(&self, part: Part<'_>) -> impl Future<Output = Result<Option<String>, Failure>> + Send {
         A::settled(self, part)
     }
@@ -180,5 +217,24 @@ impl<A: Application> Application for Arc<A> {
 
     fn health(&self) -> impl Future<Output = Map<String, Value>> + Send {
         A::health(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_of_several_reaches_them_all_or_there_is_none() {
+        let mark = |home: &str, epoch, position: &str| Mark {
+            owner: Ownership::new(home, epoch),
+            position: position.to_owned(),
+        };
+        let [nine, ten] = [mark("us", 1, "9"), mark("us", 1, "10")];
+        assert_eq!(Mark::latest([nine.clone(), ten.clone(), nine.clone()]), Some(ten.clone()));
+        assert_eq!(Mark::latest([]), None);
+        for other in [mark("us", 2, "1"), mark("eu", 1, "1"), mark("us", 1, "0/9")] {
+            assert_eq!(Mark::latest([nine.clone(), other, ten.clone()]), None, "two logs have no latest place");
+        }
     }
 }

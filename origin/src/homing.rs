@@ -130,11 +130,6 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         self.shared.store.change(unit, awake).await.map_err(Refusal::unknown)
     }
 
-    /// How far this copy of what is asked for is now.
-    pub(crate) async fn copy_of(&self, asked: &Asked) -> Option<Mark> {
-        self.copy(asked.dataset.as_deref()?, &asked.unit()?).await.ok()?
-    }
-
     /// How far this copy of a part is now. The ownership is read first: a position counts by one that was known by then.
     pub(crate) async fn copy(&self, dataset: &str, unit: &Unit) -> Result<Option<Mark>, Failure> {
         let owner = self.shared.store.standing(unit).await?.owner;

@@ -15,9 +15,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Application, Asked, EpochStore, Homing, Intent, Mark, Permit, Refusal, address,
+    Application, Asked, EpochStore, Homing, Intent, Mark, Part, Permit, Refusal, Standing, address,
     asked::{COVERED, Rules},
-    health,
+    health, position,
     refusal::json_response,
     say,
     unread::take_in,
@@ -169,16 +169,29 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         Ok((None, self.admit_read(asked).await?))
     }
 
-    /// Says how far this copy is by now, and how far behind its peers.
+    /// Says what the answer shows, how far this copy is by now, and how far behind its peers.
     async fn after(&self, asked: &Asked, before: Option<Mark>, headers: &mut HeaderMap) {
         headers.extend(say::lag(&self.shared.application.peers()));
+        let said = say::take_shows(headers);
         // What a handler has said itself stands.
         if headers.contains_key("homing-position") || headers.contains_key("homing-home") {
             return;
         }
-        let (Some(copy), Some(dataset)) = (self.copy_of(asked).await, &asked.dataset) else { return };
+        let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return };
+        // The ownership first: what is said counts by one that was known by then.
+        let Ok(Standing { owner, .. }) = self.shared.store.standing(&unit).await else { return };
+        let part = Part { dataset, unit: &unit, owner: owner.as_ref() };
+        // Behind the handler, so that it is no less than the handler has read; before the position, so that it is no more.
+        let shows = match said {
+            Some(said) => said,
+            None => self.shared.application.shows(part).await.unwrap_or(None),
+        };
+        let Ok(Some(copy)) = self.shared.application.mark(part).await else { return };
         let least = before.filter(|before| before.owner == copy.owner).map(|before| before.position);
-        headers.extend([say::position(dataset, &copy.position, least.as_deref())]);
+        // A place in another log, or one that this copy has not come to, says nothing here; then the position counts.
+        let shows = shows.filter(|shows| shows.owner == copy.owner).map(|shows| shows.position);
+        let shows = shows.filter(|shows| position::reaches(&copy.position, shows));
+        headers.extend([say::position(dataset, &copy.position, least.as_deref(), shows.as_deref())]);
         headers.extend(say::ownership(&copy.owner));
     }
 }

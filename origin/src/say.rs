@@ -10,9 +10,12 @@
 //!
 //! The layer says positions, ownership and lag by itself.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Ownership, Peer};
+use crate::{Mark, Ownership, Peer};
+
+/// Between handler and layer alone.
+const SHOWS: HeaderName = HeaderName::from_static("homing-shows");
 
 /// A field.
 pub type Field = (HeaderName, HeaderValue);
@@ -41,11 +44,41 @@ pub fn behind() -> Field {
     (HeaderName::from_static("homing-behind"), HeaderValue::from_static("1"))
 }
 
-/// After a write where it committed; after a read how far this copy is, and at least was when the read began.
+/// After a write where it committed; after a read how far this copy is, at least was when the read began, and what the answer
+/// shows. The layer says this by itself; whoever says it takes all of it over.
 #[must_use]
-pub fn position(dataset: &str, position: &str, least: Option<&str>) -> Field {
+pub fn position(dataset: &str, position: &str, least: Option<&str>, shows: Option<&str>) -> Field {
     let least = least.map(|least| format!("; least={least}")).unwrap_or_default();
-    (HeaderName::from_static("homing-position"), text(&format!("{dataset}={position}{least}")))
+    let shows = shows.map(|shows| format!("; shows={shows}")).unwrap_or_default();
+    (HeaderName::from_static("homing-position"), text(&format!("{dataset}={position}{least}{shows}")))
+}
+
+/// What the answer shows: the newest write that had any part in it, deletions included, and in whose log. For a handler that
+/// knows it more exactly than [`Application::shows`](crate::Application::shows), which is then not asked.
+///
+/// Once in an answer: of several rows the [latest](Mark::latest), and never too low. Where the rows that are there do not tell of
+/// one that is gone, the last write of the unit does. The layer adds how far the copy is, and drops what is said by another
+/// ownership than that counts by.
+#[must_use]
+pub fn shows(newest: &Mark) -> Field {
+    let Mark { owner: Ownership { home, epoch }, position } = newest;
+    (SHOWS, text(&format!("{home}@{epoch}={position}")))
+}
+
+/// Takes out what a handler has said that its answer shows: none if it has said nothing; no mark if that is of no use.
+pub(crate) fn take_shows(headers: &mut HeaderMap) -> Option<Option<Mark>> {
+    let said: Vec<_> = headers.get_all(&SHOWS).iter().map(read_mark).collect();
+    if said.is_empty() {
+        return None;
+    }
+    headers.remove(&SHOWS);
+    Some(said.into_iter().collect::<Option<Vec<_>>>().and_then(Mark::latest))
+}
+
+fn read_mark(value: &HeaderValue) -> Option<Mark> {
+    let (owner, position) = value.to_str().ok()?.split_once('=')?;
+    let (home, epoch) = owner.rsplit_once('@')?;
+    Some(Mark { owner: Ownership::new(home, epoch.parse().ok()?), position: position.to_owned() })
 }
 
 /// By which ownership a position counts; with 421, who owns it.

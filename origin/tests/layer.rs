@@ -4,7 +4,7 @@
 mod support;
 
 use bytes::Bytes;
-use homing_origin::{Asked, EpochStore, Intent, Ownership, Refusal, Settings, Unit, subject_id};
+use homing_origin::{Asked, EpochStore, Intent, Mark, Ownership, Refusal, Settings, Unit, say, subject_id};
 use http::Method;
 use http_body_util::Full;
 use serde_json::json;
@@ -197,6 +197,67 @@ async fn answers_say_how_far_the_copy_is_and_by_which_ownership() {
     assert_eq!(seen.header("homing-position"), Some("catalog=1; least=1"));
     assert_eq!(seen.header("homing-lag"), Some("eu=12"));
     assert_eq!(region.send(request(Method::GET, "/x", &[])).await.header("homing-position"), None, "of no dataset");
+}
+
+fn mark(home: &str, epoch: u64, position: &str) -> Mark {
+    Mark { owner: Ownership::new(home, epoch), position: position.to_owned() }
+}
+
+#[tokio::test]
+async fn an_answer_says_what_it_shows_asked_behind_the_handler_and_before_the_position() {
+    let region = region();
+    *region.app.0.shows.lock().unwrap() = Some(mark("us", 3, "1"));
+    for _ in 0..3 {
+        region.write("us", 3).await;
+    }
+    region.app.0.order.lock().unwrap().clear();
+    assert_eq!(region.send(read(&[])).await.header("homing-position"), Some("catalog=3; least=3; shows=1"));
+    // Before the handler it would miss what is applied between the two; behind the position it could lie beyond that.
+    assert_eq!(*region.app.0.order.lock().unwrap(), ["position", "handler", "shows", "position"]);
+    assert_eq!(region.write("us", 3).await.header("homing-position"), Some("catalog=4; shows=1"));
+}
+
+#[tokio::test]
+async fn what_a_handler_says_that_it_shows_stands_and_nobody_else_is_asked() {
+    let region = region();
+    *region.app.0.shows.lock().unwrap() = Some(mark("us", 3, "9"));
+    for _ in 0..12 {
+        region.write("us", 3).await;
+    }
+    let says = async |fields: Vec<say::Field>| {
+        *region.app.0.says.lock().unwrap() = fields;
+        region.app.0.order.lock().unwrap().clear();
+        let answer = region.send(read(&[])).await;
+        assert_eq!(answer.header("homing-shows"), None, "it is between handler and layer");
+        (answer.header("homing-position").map(str::to_owned), region.app.0.order.lock().unwrap().contains(&"shows"))
+    };
+    let shows = |position: &str| say::shows(&mark("us", 3, position));
+    let answered = |text: &str| (Some(text.to_owned()), false);
+    assert_eq!(says(vec![shows("2")]).await, answered("catalog=12; least=12; shows=2"));
+    assert_eq!(says(vec![shows("2"), shows("10")]).await, answered("catalog=12; least=12; shows=10"), "the latest");
+    let own = vec![say::position("catalog", "7", Some("6"), Some("5"))];
+    assert_eq!(says(own).await, answered("catalog=7; least=6; shows=5"));
+    // What cannot be believed leaves the position, which is never too low; it is not made up from elsewhere.
+    let useless = [mark("us", 2, "2"), mark("eu", 3, "2"), mark("us", 3, "13"), mark("us", 3, "0/2")];
+    for useless in useless {
+        let expected = answered("catalog=12; least=12");
+        assert_eq!(says(vec![say::shows(&useless)]).await, expected, "{useless:?}");
+        assert_eq!(says(vec![shows("2"), say::shows(&useless)]).await, expected, "{useless:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_application_says_of_another_epoch_or_beyond_its_copy_is_left_out() {
+    let region = region();
+    for (said, expected) in [
+        (mark("us", 3, "0"), "catalog=0; least=0; shows=0"),
+        (mark("us", 3, "1"), "catalog=0; least=0"),
+        (mark("us", 2, "0"), "catalog=0; least=0"),
+        (mark("us", 4, "0"), "catalog=0; least=0"),
+    ] {
+        *region.app.0.shows.lock().unwrap() = Some(said.clone());
+        assert_eq!(region.send(read(&[])).await.header("homing-position"), Some(expected), "{said:?}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use homing_origin::{Asked, EpochStore, Ownership, Refusal, Settings, Unit, store::Memory, store::sqlite};
+use homing_origin::{Asked, EpochStore, Mark, Ownership, Part, Refusal, Settings, Unit, store::Memory, store::sqlite};
 use rusqlite::{Connection, TransactionBehavior};
 use support::{Region, keeps_standings, region_over};
 
@@ -150,4 +150,68 @@ async fn no_write_slips_between_a_pause_and_giving_away() {
     over.store(true, Ordering::SeqCst);
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     assert!(outcomes.iter().all(|count| *count > 0), "late and in time: {outcomes:?}");
+}
+
+/// What the store says that a read of the user's cart shows, by that ownership.
+fn shown(connection: &Connection, home: &str, epoch: u64) -> Option<String> {
+    let (unit, owner) = (Unit::subject("ada"), Ownership::new(home, epoch));
+    let part = Part { dataset: "cart", unit: &unit, owner: Some(&owner) };
+    let mark = sqlite::shows(connection, part).unwrap()?;
+    assert_eq!(mark.owner, owner);
+    Some(mark.position)
+}
+
+#[test]
+fn what_a_read_shows_is_the_last_write_of_its_part_and_never_less() {
+    let database = Database::new("shows");
+    drop(database.store());
+    let connection = database.connect();
+    let (unit, other) = (Unit::subject("ada"), Unit::subject("bob"));
+    let at =
+        |home: &str, epoch, position: &str| Mark { owner: Ownership::new(home, epoch), position: position.to_owned() };
+    let wrote = |dataset: &str, at: &Mark| sqlite::wrote(&connection, dataset, &unit, at).unwrap();
+    let shows = |home: &str, epoch| shown(&connection, home, epoch);
+
+    assert_eq!(shows("us", 1), None, "the data may be older than the notes");
+    wrote("cart", &at("us", 1, "9"));
+    wrote("cart", &at("us", 1, "10"));
+    wrote("cart", &at("us", 1, "8"));
+    assert_eq!(shows("us", 1), Some("10".to_owned()), "a note never goes back");
+    wrote("notes", &at("us", 1, "11"));
+    sqlite::wrote(&connection, "cart", &other, &at("us", 1, "12")).unwrap();
+    assert_eq!(shows("us", 1), Some("10".to_owned()), "what is written elsewhere does not matter");
+
+    // The unit moves. A place in the old owner's log is none in the new one's, though it is the greater number.
+    assert_eq!(shows("eu", 2), None, "nobody knows yet where that ownership begins");
+    sqlite::began(&connection, &unit, &at("eu", 2, "3")).unwrap();
+    assert_eq!(shows("eu", 2), Some("3".to_owned()));
+    assert_eq!(shows("us", 1), None, "this copy has more than it knows of");
+    wrote("cart", &at("us", 1, "20"));
+    assert_eq!(shows("eu", 2), Some("3".to_owned()), "what comes late from the old owner is older");
+    wrote("cart", &at("eu", 2, "4"));
+    assert_eq!(shows("eu", 2), Some("4".to_owned()));
+    let part = Part { dataset: "cart", unit: &unit, owner: None };
+    assert_eq!(sqlite::shows(&connection, part).unwrap(), None);
+}
+
+#[test]
+fn a_note_is_seen_by_whoever_sees_the_write_and_by_nobody_else() {
+    let database = Database::new("notes");
+    drop(database.store());
+    let (mut writer, reader) = (database.connect(), database.connect());
+    let (unit, us) = (Unit::subject("ada"), Ownership::new("us", 1));
+    let note = |writer: &Connection, position: &str| {
+        let at = Mark { owner: us.clone(), position: position.to_owned() };
+        sqlite::wrote(writer, "cart", &unit, &at).unwrap();
+    };
+    note(&writer, "1");
+    let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    note(&transaction, "2");
+    assert_eq!(shown(&reader, "us", 1), Some("1".to_owned()), "not before the commit");
+    drop(transaction);
+    assert_eq!(shown(&reader, "us", 1), Some("1".to_owned()), "nor where there was none");
+    let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    note(&transaction, "2");
+    transaction.commit().unwrap();
+    assert_eq!(shown(&reader, "us", 1), Some("2".to_owned()));
 }

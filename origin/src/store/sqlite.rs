@@ -2,6 +2,8 @@
 //!
 //! Pauses are timed by the system's clock. If it jumps, a pause ends early or late; no write is lost by that.
 
+mod shows;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -9,11 +11,15 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 
+pub use shows::{began, shows, wrote};
+
 use super::EpochStore;
 use crate::{Asked, Ownership, Pause, Refusal, Standing, Unit};
 
 const SCHEMA: &str = "create table if not exists homing_units (unit text primary key, home text not null,
-    epoch integer not null, pause integer, pause_until integer, last_pause integer not null default 0) without rowid";
+    epoch integer not null, pause integer, pause_until integer, last_pause integer not null default 0) without rowid;
+    create table if not exists homing_writes (unit text, dataset text, home text not null, epoch integer not null,
+    position text not null, primary key (unit, dataset)) without rowid";
 
 /// Ownership in SQLite. It may share the application's connection; a look takes some microseconds of the thread that asks.
 #[derive(Clone, Debug)]
@@ -23,7 +29,7 @@ impl Sqlite {
     /// A store over a connection, shared or its own.
     ///
     /// # Errors
-    /// If its table cannot be made.
+    /// If its tables cannot be made.
     pub fn new(connection: Arc<Mutex<Connection>>) -> Result<Self> {
         let store = Self(connection);
         store.connection().execute_batch(SCHEMA)?;

@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use homing_origin::{
-    Application, Asked, Denied, EpochStore, Failure, Homing, Ownership, Part, Peer, Settings, Standing, Unit, sign,
-    store::Memory,
+    Application, Asked, Denied, EpochStore, Failure, Homing, Mark, Ownership, Part, Peer, Settings, Standing, Unit,
+    say, sign, store::Memory,
 };
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -39,6 +39,11 @@ pub struct Inner {
     /// Looks at the position wait for this, once it is there; how many have begun.
     pub hold_looks: Mutex<Option<Arc<Semaphore>>>,
     pub looks: AtomicU64,
+    /// What it says that a read shows, and what handlers say of themselves.
+    pub shows: Mutex<Option<Mark>>,
+    pub says: Mutex<Vec<say::Field>>,
+    /// In which order it was asked.
+    pub order: Mutex<Vec<&'static str>>,
 }
 
 impl App {
@@ -72,7 +77,12 @@ impl App {
             }
             self.0.position.fetch_add(1, Ordering::SeqCst);
         }
-        Ok(Response::new(Full::from(json!({ "position": self.position() }).to_string())))
+        self.0.order.lock().unwrap().push("handler");
+        let mut response = Response::new(Full::from(json!({ "position": self.position() }).to_string()));
+        for (name, value) in self.0.says.lock().unwrap().iter().cloned() {
+            response.headers_mut().append(name, value);
+        }
+        Ok(response)
     }
 }
 
@@ -87,11 +97,17 @@ impl Application for App {
 
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
         self.0.looks.fetch_add(1, Ordering::SeqCst);
+        self.0.order.lock().unwrap().push("position");
         let hold = self.0.hold_looks.lock().unwrap().clone();
         if let Some(hold) = hold {
             hold.acquire().await.unwrap().forget();
         }
         Ok(Some(App::position(self).to_string()))
+    }
+
+    async fn shows(&self, _: Part<'_>) -> Result<Option<Mark>, Failure> {
+        self.0.order.lock().unwrap().push("shows");
+        Ok(self.0.shows.lock().unwrap().clone())
     }
 
     async fn granted(&self, unit: &Unit, owner: &Ownership) -> Result<(), Failure> {

@@ -5,20 +5,31 @@
 pub(super) struct Said {
     pub(super) position: String,
     pub(super) least: Option<String>,
+    pub(super) shows: Option<String>,
 }
 
-/// Reads `catalog=42; least=41`.
+/// Reads `catalog=42; least=41; shows=17`; the order of the parameters does not matter, and others are not looked at.
 pub(super) fn read(header: &str, dataset: &str) -> Result<Said, String> {
     let mut parts = header.split(';').map(str::trim);
     let position = parts.next().and_then(|part| part.strip_prefix(dataset)?.strip_prefix('='));
     let position = position.filter(|position| value(position).is_some()).map(str::to_owned);
     let position = position.ok_or_else(|| format!("it is {header:?}; expected {dataset}=POSITION"))?;
-    let least = match parts.next().map(|part| part.strip_prefix("least=")) {
-        None => None,
-        Some(Some(least)) if reaches(&position, least) => Some(least.to_owned()),
-        Some(_) => return Err(format!("it is {header:?}; expected a least= that is not beyond the position")),
-    };
-    Ok(Said { position, least })
+    let (mut least, mut shows) = (None, None);
+    for part in parts {
+        let Some((name, value)) = part.split_once('=') else {
+            return Err(format!("it is {header:?}; expected NAME=VALUE behind each semicolon"));
+        };
+        let held = match name {
+            "least" => &mut least,
+            "shows" => &mut shows,
+            _ => continue,
+        };
+        if !reaches(&position, value) {
+            return Err(format!("it is {header:?}; expected a {name}= that is not beyond the position"));
+        }
+        *held = Some(value.to_owned());
+    }
+    Ok(Said { position, least, shows })
 }
 
 /// Whether one position is as far as another. What cannot be compared is not.
@@ -60,12 +71,23 @@ mod tests {
 
     #[test]
     fn positions_are_read_and_compared() {
-        let said = |position: &str, least: Option<&str>| {
-            Ok(Said { position: position.to_owned(), least: least.map(str::to_owned) })
+        let said = |position: &str, least: Option<&str>, shows: Option<&str>| {
+            let [least, shows] = [least, shows].map(|at| at.map(str::to_owned));
+            Ok(Said { position: position.to_owned(), least, shows })
         };
-        assert_eq!(read("catalog=42; least=41", "catalog"), said("42", Some("41")));
-        assert_eq!(read("catalog=16/B374D848", "catalog"), said("16/B374D848", None));
-        for bad in ["catalog=", "cart=1", "42", "catalog=41; least=42", "catalog=1; most=1", "catalog=16/B; least=9"] {
+        assert_eq!(read("catalog=42; least=41", "catalog"), said("42", Some("41"), None));
+        assert_eq!(read("catalog=42;shows=0; most=99; least=41", "catalog"), said("42", Some("41"), Some("0")));
+        assert_eq!(read("catalog=16/B374D848", "catalog"), said("16/B374D848", None, None));
+        for bad in [
+            "catalog=",
+            "cart=1",
+            "42",
+            "catalog=41; least=42",
+            "catalog=41; shows=42",
+            "catalog=1; most",
+            "catalog=16/B; least=9",
+            "catalog=16/B; shows=0",
+        ] {
             assert!(read(bad, "catalog").is_err(), "{bad}");
         }
         assert!(reaches("10", "9") && !reaches("9", "10") && reaches("1/0", "0/F") && !reaches("1/0", "1"));

@@ -18,7 +18,7 @@ use crate::{
     Region,
     contract::{Answer, Broken, Caller},
     control,
-    store::Entry,
+    store::{Entry, Held},
     tools,
 };
 
@@ -59,11 +59,14 @@ struct Part<'a> {
 }
 
 fn read(region: &Region, caller: &Caller, part: &Part<'_>, show: impl FnOnce(Value, &str) -> Value) -> Reply {
-    let held = region.store.read(part.dataset, part.key)?;
+    Ok(read_of(region, caller, region.store.read(part.dataset, part.key)?, show).into_response())
+}
+
+fn read_of(region: &Region, caller: &Caller, held: Option<Held>, show: impl FnOnce(Value, &str) -> Value) -> Answer {
     let (value, version) = held.map_or((Value::Null, String::new()), |held| {
         (serde_json::from_str(&held.value).unwrap_or(Value::Null), held.stamp)
     });
-    Ok(Answer::new(region, show(value, &version)).naming(caller).saying(say::wrote(false)).into_response())
+    Answer::new(region, show(value, &version)).naming(caller).saying(say::wrote(false))
 }
 
 /// A write: fenced, and done once for each Idempotency-Key.
@@ -92,6 +95,8 @@ fn write(
     if let Some(key) = repeat_key {
         region.store.remember(&key, &answer.body.to_string())?;
     }
+    // It shows what it wrote, and nothing that was written later elsewhere in this log.
+    let answer = op.written().iter().fold(answer, |answer, (_, at)| answer.saying(say::shows(at)));
     Ok(answer.saying(say::wrote(true)).into_response())
 }
 
@@ -124,11 +129,12 @@ async fn catalog(State(region): Shared, caller: Caller) -> Reply {
 
 async fn item(State(region): Shared, caller: Caller, Path(id): Path<String>) -> Reply {
     let part = catalog_item(&id);
-    let mut tag = String::new();
-    let mut response = read(&region, &caller, &part, |item, version| {
-        version.clone_into(&mut tag);
-        json!({ "id": id, "item": item, "version": version })
-    })?;
+    let held = region.store.read(part.dataset, part.key)?;
+    // More exactly than the layer's question, which is for the last write of the whole catalogue.
+    let shows = region.store.shows_of(&part.unit, held.as_ref())?;
+    let tag = held.as_ref().map_or_else(String::new, |held| held.stamp.clone());
+    let answer = read_of(&region, &caller, held, |item, version| json!({ "id": id, "item": item, "version": version }));
+    let mut response = shows.iter().fold(answer, |answer, at| answer.saying(say::shows(at))).into_response();
     cacheable(&mut response, &tag);
     Ok(response)
 }

@@ -34,6 +34,11 @@ impl Application for Region {
         Ok(Some(self.store.applied(&owner.home)?.to_string()))
     }
 
+    /// The last write of the part, as it is noted where the log is folded. Of likes there is no one log, and so no position.
+    async fn shows(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
+        Ok(self.store.shows(part)?)
+    }
+
     async fn reached(&self, part: Part<'_>, mark: &Mark) -> Result<bool, Failure> {
         let wanted: i64 = mark.position.parse()?;
         // Asked of a split dataset as a whole: its epochs are its subjects'. A region's log never forks, so its length will do.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use homing_origin::{
-    Asked, Ownership, Refusal, Unit,
+    Asked, Mark, Ownership, Part, Refusal, Unit,
     store::sqlite::{self, Sqlite},
 };
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
@@ -59,6 +59,28 @@ pub(crate) struct Held {
     pub stamp: String,
 }
 
+impl Op {
+    /// Of data with one owner: the unit that it writes, and its place in that owner's log. The stamp holds the epoch.
+    pub(crate) fn written(&self) -> Option<(Unit, Mark)> {
+        let (epoch, _) = place(&self.stamp)?;
+        let unit = match self.dataset.as_str() {
+            "cart" | "notes" => Unit::subject(&self.key),
+            dataset => Unit::dataset(dataset),
+        };
+        Some((unit, self.mark(epoch)))
+    }
+
+    fn mark(&self, epoch: u64) -> Mark {
+        Mark { owner: Ownership::new(&self.origin, epoch), position: self.seq.to_string() }
+    }
+}
+
+/// The epoch by which a value was written, and where in the log of that epoch's owner.
+fn place(stamp: &str) -> Option<(u64, u64)> {
+    let (epoch, seq) = stamp.split_once('.')?;
+    Some((epoch.parse().ok()?, seq.parse().ok()?))
+}
+
 /// A region's database.
 pub(crate) struct Store {
     name: String,
@@ -93,7 +115,7 @@ impl Store {
         connection.execute_batch(SCHEMA)?;
         let store = Self { name: name.to_owned(), connection: Arc::new(Mutex::new(connection)) };
         store.epochs()?;
-        store.own(&Unit::dataset("catalog"), &Ownership::new("us", 1))?;
+        begin(&store.connection())?;
         Ok(store)
     }
 
@@ -162,6 +184,26 @@ impl Store {
         let connection = self.connection();
         let mut rows = connection.prepare_cached("select key, value from held where dataset = ? order by key")?;
         rows.query_map([dataset], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    /// What a read of the part can have shown: the last write of it, or where its present ownership began.
+    pub(crate) fn shows(&self, part: Part<'_>) -> Result<Option<Mark>> {
+        sqlite::shows(&self.connection(), part)
+    }
+
+    /// What a read has shown that found this under one key. Values are overwritten and never removed, so its own version tells; and
+    /// of what an earlier owner wrote, or nobody, nothing shows in the present owner's log but its beginning.
+    pub(crate) fn shows_of(&self, unit: &Unit, held: Option<&Held>) -> Result<Option<Mark>> {
+        let connection = self.connection();
+        let Some(owner) = sqlite::standing(&connection, unit)?.owner else { return Ok(None) };
+        let beginning = sqlite::shows(&connection, Part { dataset: "", unit, owner: Some(&owner) })?;
+        Ok(match held.and_then(|held| place(&held.stamp)) {
+            Some((epoch, _)) if epoch > owner.epoch => None,
+            Some((epoch, seq)) if epoch == owner.epoch => {
+                Mark::latest([Mark { owner, position: seq.to_string() }].into_iter().chain(beginning))
+            }
+            _ => beginning,
+        })
     }
 
     /// How far this copy has applied that region's log.
@@ -236,11 +278,21 @@ impl Store {
     pub(crate) fn reset(&self) -> Result<()> {
         let connection = self.connection();
         connection.execute_batch(
-            "delete from ops; delete from held; delete from homing_units; delete from begins; delete from repeats;
-            delete from counts;",
+            "delete from ops; delete from held; delete from homing_units; delete from homing_writes; delete from begins;
+            delete from repeats; delete from counts;",
         )?;
-        sqlite::advance(&connection, &Unit::dataset("catalog"), &Ownership::new("us", 1))
+        begin(&connection)
     }
+}
+
+/// Who owns the catalogue before anybody says otherwise; its log begins with nothing.
+fn begin(connection: &Connection) -> Result<()> {
+    let (catalog, us) = (Unit::dataset("catalog"), Ownership::new("us", 1));
+    sqlite::advance(connection, &catalog, &us)?;
+    if last(connection, &us.home)? == 0 {
+        sqlite::began(connection, &catalog, &Mark { owner: us, position: "0".to_owned() })?;
+    }
+    Ok(())
 }
 
 fn held(connection: &Connection, dataset: &str, key: &str) -> Result<Option<Held>> {
@@ -262,8 +314,15 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     if op.dataset == "own" {
         if let (Some(unit), Ok(told)) = (Unit::parse(&op.key), serde_json::from_str::<Announcement>(&op.value)) {
             take_in(connection, &unit, &told)?;
+            // Where the old owner tells of it, it is a place in that one's log.
+            if told.home == op.origin {
+                sqlite::began(connection, &unit, &op.mark(told.epoch))?;
+            }
         }
         return Ok(false);
+    }
+    if let Some((unit, at)) = op.written() {
+        sqlite::wrote(connection, &op.dataset, &unit, &at)?;
     }
     let before = held(connection, &op.dataset, &op.key)?;
     // The later stamp wins; equal stamps are the same operation. This is the whole of last-write-wins.
@@ -353,6 +412,66 @@ mod tests {
         );
         exchange(&[&us, &ap]);
         assert!(!ap.lacks_the_beginning(&catalog, &moved).unwrap());
+    }
+
+    /// What the whole of a dataset shows, and what one key of it does: epoch and position.
+    fn shown(store: &Store, dataset: &str, key: &str) -> [Option<(u64, String)>; 2] {
+        let unit = Unit::dataset(dataset);
+        let owner = owner(store, &unit);
+        let held = store.read(dataset, key).unwrap();
+        let whole = store.shows(Part { dataset, unit: &unit, owner: owner.as_ref() }).unwrap();
+        [whole, store.shows_of(&unit, held.as_ref()).unwrap()].map(|at| at.map(|at| (at.owner.epoch, at.position)))
+    }
+
+    /// A write to the catalogue by the ownership that the store knows.
+    fn write_catalog(store: &Store, key: &str, value: &str) {
+        let mut connection = store.connection();
+        let tx = connection.transaction().unwrap();
+        let epoch = sqlite::standing(&tx, &Unit::dataset("catalog")).unwrap().owner.unwrap().epoch;
+        store.append(&tx, Entry { dataset: "catalog", key, stamp: None }, epoch, value.to_owned()).unwrap();
+        tx.commit().unwrap();
+    }
+
+    #[test]
+    fn an_item_shows_its_own_version_and_a_list_the_last_write_whatever_is_written_elsewhere() {
+        let (us, eu) = (Store::open("us", None).unwrap(), Store::open("eu", None).unwrap());
+        let at = |position: &str| Some((1, position.to_owned()));
+        assert_eq!(shown(&us, "catalog", "x"), [at("0"), at("0")], "nothing was ever written");
+        write_catalog(&us, "x", "1");
+        put(&us, "likes", "x", Some("2"), "true");
+        write_catalog(&us, "y", "1");
+        put(&us, "likes", "x", Some("3"), "true");
+        assert_eq!(us.applied("us").unwrap(), 4);
+        assert_eq!(shown(&us, "catalog", "x"), [at("3"), at("1")]);
+        assert_eq!(shown(&us, "catalog", "z"), [at("3"), at("0")], "what is not there was never there");
+        write_catalog(&us, "x", "null");
+        assert_eq!(shown(&us, "catalog", "x"), [at("5"), at("5")], "emptied is written");
+        exchange(&[&us, &eu]);
+        assert_eq!(shown(&eu, "catalog", "x"), [at("5"), at("5")], "a copy says the same");
+    }
+
+    #[test]
+    fn a_value_of_an_earlier_epoch_shows_where_the_present_one_began() {
+        let (us, eu) = (Store::open("us", None).unwrap(), Store::open("eu", None).unwrap());
+        for n in 0..9 {
+            write_catalog(&us, "x", &n.to_string());
+        }
+        exchange(&[&us, &eu]);
+        let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
+        // The label travels ahead of the log: what the notes say is of an earlier owner, and says nothing in this one's log.
+        us.own(&catalog, &moved).unwrap();
+        assert_eq!(shown(&us, "catalog", "x"), [None, None]);
+        put(&eu, "likes", "x", Some("2"), "true");
+        eu.announce(&catalog, &moved).unwrap();
+        exchange(&[&us, &eu]);
+        let at = |position: &str| Some((2, position.to_owned()));
+        for store in [&us, &eu] {
+            assert_eq!(shown(store, "catalog", "x"), [at("2"), at("2")], "9 in the log of us is nothing in that of eu");
+        }
+        write_catalog(&eu, "x", "\"new\"");
+        exchange(&[&us, &eu]);
+        assert_eq!(shown(&us, "catalog", "x"), [at("3"), at("3")]);
+        assert_eq!(shown(&us, "catalog", "y"), [at("3"), at("2")]);
     }
 
     #[test]
