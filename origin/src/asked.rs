@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 
-use crate::{Ownership, Refusal, Standing, Unit, lease::Leases, subject_id};
+use crate::{Ownership, Refusal, Standing, Unit, key::Keyed, lease::Leases, subject_id};
 
 /// The contract's headers that a signature covers, in its order.
 pub(crate) const COVERED: [&str; 8] = [
@@ -44,6 +44,8 @@ pub struct Asked {
     pub min_position: Option<String>,
     /// The hybrid logical clock stamp of a multi-writer write; later stamps are greater as text.
     pub clock: Option<String>,
+    /// What has an `Idempotency-Key`.
+    pub(crate) keyed: Option<Box<Keyed>>,
     pub(crate) rules: Rules,
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Rules {
 
 impl Asked {
     /// Reads the headers of a request that came through the router.
-    pub(crate) fn read(here: Arc<str>, method: &Method, headers: &HeaderMap, rules: Rules) -> Self {
+    pub(crate) fn read(here: Arc<str>, method: &Method, uri: &Uri, headers: &HeaderMap, rules: Rules) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let dataset =
             text("homing-dataset").filter(|name| Unit::parse(name).is_some_and(|unit| unit.as_subject().is_none()));
@@ -75,6 +77,7 @@ impl Asked {
                 .map(|(home, epoch)| Ownership::new(home, epoch)),
             min_position: min_position.filter(|(of, _)| Some(*of) == dataset).map(|(_, position)| position.to_owned()),
             clock: text("homing-clock").map(str::to_owned),
+            keyed: Keyed::read(method, uri, headers),
             dataset: dataset.map(str::to_owned),
             here,
             rules,
@@ -91,6 +94,7 @@ impl Asked {
             claim: None,
             min_position: None,
             clock: None,
+            keyed: None,
             rules,
         }
     }

@@ -6,9 +6,15 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{Asked, Refusal};
+use crate::{Answer, Asked, Refusal};
 
 impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        Self::into_response(self)
+    }
+}
+
+impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         Self::into_response(self)
     }

@@ -150,7 +150,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         let (method, headers) = (&request.method, &request.headers);
         let here = self.shared.here.clone();
         let rules = Rules { leases: self.shared.leases.clone(), split: self.shared.split.clone() };
-        let said = Asked::read(here.clone(), method, headers, rules.clone());
+        let said = Asked::read(here.clone(), method, &request.uri, headers, rules.clone());
         let direct = Asked::direct(here, method, rules);
         match self.shared.keys.verify(method, &request.uri, headers, now()) {
             Ok(()) => Ok(said),

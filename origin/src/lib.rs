@@ -15,6 +15,9 @@
 //! **A handler that writes passes the fence once more, in the transaction that writes**: `store::sqlite::fence`,
 //! `store::postgres::fence`, or [`Asked::admit`] over what its own store says. The layer counts the writes of its own
 //! process, and counts a write no longer whose client has gone; only the database knows of all of them.
+//!
+//! **A write that a client may repeat** (`Idempotency-Key`) is done by `store::sqlite::once` or `store::postgres::once`: the fence, the
+//! look for an earlier answer, the write, and the keeping of its answer in one transaction.
 
 mod address;
 mod application;
@@ -24,6 +27,7 @@ mod axum;
 mod gate;
 mod health;
 mod homing;
+mod key;
 mod layer;
 mod lease;
 mod ownership;
@@ -39,6 +43,7 @@ pub use application::{Application, Failure, Mark, Part, Peer};
 pub use asked::{Asked, Intent};
 pub use gate::Permit;
 pub use homing::Homing;
+pub use key::{Answer, KEPT_FOR, Kept, Key, LONGEST_ANSWER};
 pub use layer::{Contract, HomingLayer};
 pub use ownership::{Denied, Ownership, Pause, Standing, Unit, subject_id};
 pub use refusal::Refusal;

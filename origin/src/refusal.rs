@@ -26,6 +26,10 @@ pub enum Refusal {
     NoLease,
     /// This copy has not reached the position that the reader has seen. 503, and the router asks home.
     Behind,
+    /// The `Idempotency-Key` is none. 400.
+    NoKey(&'static str),
+    /// The `Idempotency-Key` is that of a write with another body. 422.
+    OtherBody,
     /// The request is not the router's. 403.
     Unsigned(&'static str),
     /// The epoch store failed, so nobody knows who owns the unit. 503.
@@ -62,6 +66,8 @@ impl Refusal {
                 StatusCode::MISDIRECTED_REQUEST
             }
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
+            Self::NoKey(_) => StatusCode::BAD_REQUEST,
+            Self::OtherBody => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Paused(_) | Self::NoLease | Self::Behind | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -94,7 +100,10 @@ impl Refusal {
             Self::Paused(_) => "Writes to this are paused for a moment, while its home moves. Nothing was written.",
             Self::NoLease => "This region has not heard from the authority for too long. Nothing was written.",
             Self::Behind => "This copy has not reached what the session has seen.",
-            Self::Unsigned(why) => why,
+            Self::Unsigned(why) | Self::NoKey(why) => why,
+            Self::OtherBody => {
+                "A write with this Idempotency-Key was done before, and had another body. Nothing was written; use a new key."
+            }
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };
         let title = match self {
@@ -105,6 +114,8 @@ impl Refusal {
             Self::NoLease => "no lease",
             Self::Behind => "this copy is behind",
             Self::Unsigned(_) => "not from the router",
+            Self::NoKey(_) => "no key",
+            Self::OtherBody => "the key of another write",
             Self::Unknown(_) => "the owner is not known",
         };
         json!({ "status": self.status().as_u16(), "title": title, "detail": detail })

@@ -2,6 +2,7 @@
 //!
 //! Pauses are timed by the system's clock. If it jumps, a pause ends early or late; no write is lost by that.
 
+mod keys;
 mod shows;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 
+pub use keys::{once, recall, remember};
 pub use shows::{began, shows, wrote};
 
 use super::EpochStore;
@@ -33,6 +35,7 @@ impl Sqlite {
     pub fn new(connection: Arc<Mutex<Connection>>) -> Result<Self> {
         let store = Self(connection);
         store.connection().execute_batch(SCHEMA)?;
+        store.connection().execute_batch(keys::SCHEMA)?;
         Ok(store)
     }
 

@@ -74,30 +74,22 @@ fn write(
     region: &Region,
     caller: &Caller,
     part: &Part<'_>,
-    decide: impl FnOnce(Option<Value>) -> Value,
+    sent: Value,
+    decide: impl FnOnce(Option<Value>, Value) -> Value,
     show: impl FnOnce(Value, &str) -> Value,
 ) -> Reply {
-    let repeat_key = caller.repeat_key.as_ref().map(|key| format!("{}/{}/{key}", part.dataset, part.key));
-    let before = repeat_key.as_deref().map(|key| region.store.repeated(key)).transpose()?.flatten();
-    if let Some(answer) = before.and_then(|text| serde_json::from_str(&text).ok()) {
-        return Ok(Answer::new(region, answer).saying(say::wrote(false)).into_response());
-    }
+    let key = caller.asked.key(caller.user.as_deref(), sent.to_string().as_bytes())?;
     let entry = Entry { dataset: part.dataset, key: part.key, stamp: None };
-    let written = region.store.write(Some((&caller.asked, &part.unit)), entry, |held| {
-        decide(held.and_then(|text| serde_json::from_str(text).ok())).to_string()
+    let decide = |held: Option<&str>| decide(held.and_then(|text| serde_json::from_str(text).ok()), sent).to_string();
+    let written = region.store.write_once((&caller.asked, &part.unit), &key, entry, decide, |op| {
+        let value = serde_json::from_str(&op.value).unwrap_or(Value::Null);
+        let answer = homing_origin::Answer::json(StatusCode::OK, &Answer::new(region, show(value, &op.stamp)).body);
+        // It shows what it wrote, and nothing that was written later elsewhere in this log. Of a repeat, the last write of the unit does.
+        op.written().iter().fold(answer, |answer, (_, at)| answer.with(say::shows(at)))
     })?;
-    let op = match written {
-        Ok((op, _)) => op,
-        Err(refusal) => return Ok(refusal.into_response()),
-    };
-    let value = serde_json::from_str(&op.value).unwrap_or(Value::Null);
-    let answer = Answer::new(region, show(value, &op.stamp)).naming(caller);
-    if let Some(key) = repeat_key {
-        region.store.remember(&key, &answer.body.to_string())?;
-    }
-    // It shows what it wrote, and nothing that was written later elsewhere in this log.
-    let answer = op.written().iter().fold(answer, |answer, (_, at)| answer.saying(say::shows(at)));
-    Ok(answer.saying(say::wrote(true)).into_response())
+    let mut response = written?.into_response();
+    response.headers_mut().extend(caller.naming());
+    Ok(response)
 }
 
 fn catalog_item(key: &str) -> Part<'_> {
@@ -150,7 +142,14 @@ fn cacheable(response: &mut Response, tag: &str) {
 
 async fn put_item(State(region): Shared, caller: Caller, Path(id): Path<String>, Json(body): Json<Value>) -> Reply {
     let part = catalog_item(&id);
-    write(&region, &caller, &part, |_| body, |item, version| json!({ "id": id, "item": item, "version": version }))
+    write(
+        &region,
+        &caller,
+        &part,
+        body,
+        |_, item| item,
+        |item, version| json!({ "id": id, "item": item, "version": version }),
+    )
 }
 
 #[derive(Deserialize)]
@@ -201,14 +200,14 @@ async fn add_to_cart(State(region): Shared, caller: Caller, Json(body): Json<Add
     let Some(user) = &caller.user else { return Ok(nobody(&region)) };
     let id = subject_id("user", user);
     let part = of_subject(&caller, "cart", ("user", user), &id)?;
-    write(&region, &caller, &part, |held| appended(held, body.item), |items, version| show_cart(user, items, version))
+    write(&region, &caller, &part, body.item, appended, |items, version| show_cart(user, items, version))
 }
 
 async fn put_cart(State(region): Shared, caller: Caller, Json(items): Json<Value>) -> Reply {
     let Some(user) = &caller.user else { return Ok(nobody(&region)) };
     let id = subject_id("user", user);
     let part = of_subject(&caller, "cart", ("user", user), &id)?;
-    write(&region, &caller, &part, |_| items, |items, version| show_cart(user, items, version))
+    write(&region, &caller, &part, items, |_, items| items, |items, version| show_cart(user, items, version))
 }
 
 fn appended(held: Option<Value>, item: Value) -> Value {
@@ -229,10 +228,7 @@ async fn put_like(State(region): Shared, caller: Caller, Path(id): Path<String>,
     let stamp = caller.asked.clock.clone().unwrap_or_else(|| format!("{:012x}-0000-00000000", crate::store::now()));
     // Every region may write these, so there is no fence.
     let entry = Entry { dataset: "likes", key: &id, stamp: Some(&stamp) };
-    let (op, conflicted) = match region.store.write(None, entry, |_| json!({ "liked": liked }).to_string())? {
-        Ok(written) => written,
-        Err(refusal) => return Ok(refusal.into_response()),
-    };
+    let (op, conflicted) = region.store.write(entry, |_| json!({ "liked": liked }).to_string())?;
     let held = region.store.read("likes", &id)?.map_or(op.value, |held| held.value);
     let answer = Answer::new(&region, json!({ "id": id, "liked": held.contains("true"), "version": op.stamp }));
     let answer = if conflicted { answer.saying(say::conflict("last-write-wins")) } else { answer };
@@ -249,7 +245,7 @@ async fn add_note(State(region): Shared, caller: Caller, Path(tenant): Path<Stri
     let id = subject_id("tenant", &tenant);
     let part = of_subject(&caller, "notes", ("tenant", &tenant), &id)?;
     let show = |notes, version: &str| json!({ "tenant": tenant, "notes": notes, "version": version });
-    write(&region, &caller, &part, |held| appended(held, note), show)
+    write(&region, &caller, &part, note, appended, show)
 }
 
 #[derive(Deserialize)]

@@ -68,7 +68,6 @@ impl Application for Region {
 pub(crate) struct Caller {
     pub(crate) asked: Asked,
     pub(crate) user: Option<String>,
-    pub(crate) repeat_key: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -78,8 +77,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let user = text("cookie")
             .and_then(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix("app_user=").map(str::to_owned)));
-        let repeat_key = text("idempotency-key");
-        Ok(Self { user, repeat_key, asked: Asked::from_request_parts(parts, state).await? })
+        Ok(Self { user, asked: Asked::from_request_parts(parts, state).await? })
+    }
+}
+
+impl Caller {
+    /// Heals a session that was lost: the router asked without a subject, and the application knows the user.
+    pub(crate) fn naming(&self) -> Option<say::Field> {
+        self.user.as_deref().filter(|_| self.asked.subject.is_none()).map(say::subject)
     }
 }
 
@@ -141,12 +146,9 @@ impl Answer {
         self
     }
 
-    /// Heals a session that was lost: the router asked without a subject, and the application knows the user.
-    pub(crate) fn naming(self, caller: &Caller) -> Self {
-        match &caller.user {
-            Some(user) if caller.asked.subject.is_none() => self.saying(say::subject(user)),
-            _ => self,
-        }
+    pub(crate) fn naming(mut self, caller: &Caller) -> Self {
+        self.headers.extend(caller.naming());
+        self
     }
 }
 

@@ -4,6 +4,8 @@
 mod app;
 mod contract;
 mod control;
+#[cfg(test)]
+mod repeats;
 mod replicate;
 mod store;
 mod tools;

@@ -1,6 +1,8 @@
 //! The database: an insert-only log of operations per region, and what it folds to. Folding is the same for an operation of
 //! one's own and for a peer's, idempotent, and independent of the order in which regions' logs interleave.
 
+mod keys;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,7 +10,7 @@ use std::{
 };
 
 use homing_origin::{
-    Asked, Mark, Ownership, Part, Refusal, Unit,
+    Kept, Mark, Ownership, Part, Unit,
     store::sqlite::{self, Sqlite},
 };
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
@@ -32,6 +34,9 @@ pub(crate) struct Op {
     pub stamp: String,
     /// When it was made, in Unix milliseconds.
     pub at: i64,
+    /// By what its repeat is known, and what that is answered: whoever has the write knows its repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
 }
 
 /// What an operation of this region is about.
@@ -90,11 +95,10 @@ pub(crate) struct Store {
 const SCHEMA: &str = "
     pragma journal_mode = wal; pragma synchronous = normal;
     create table if not exists ops (origin text, seq integer, dataset text, key text, value text, stamp text, at integer,
-        primary key (origin, seq)) without rowid;
+        repeat text, primary key (origin, seq)) without rowid;
     create table if not exists held (dataset text, key text, value text, stamp text, primary key (dataset, key)) without rowid;
     create table if not exists begins (unit text, epoch integer, origin text, seq integer,
         primary key (unit, epoch, origin)) without rowid;
-    create table if not exists repeats (key text primary key, answer text) without rowid;
     create table if not exists counts (name text primary key, n integer) without rowid;
 ";
 
@@ -128,32 +132,27 @@ impl Store {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs an operation of this region and folds it, in one transaction, behind the fence of what it belongs to. `decide` sees
+    /// Logs an operation of this region and folds it, in one transaction. Every region may make it: there is no fence. `decide` sees
     /// what is held and makes the new value.
-    pub(crate) fn write(
-        &self,
-        fence: Option<(&Asked, &Unit)>,
-        entry: Entry<'_>,
-        decide: impl FnOnce(Option<&str>) -> String,
-    ) -> Result<std::result::Result<(Op, bool), Refusal>> {
+    pub(crate) fn write(&self, entry: Entry<'_>, decide: impl FnOnce(Option<&str>) -> String) -> Result<(Op, bool)> {
         let mut connection = self.connection();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut epoch = 0;
-        if let Some((asked, unit)) = fence {
-            if let Err(refusal) = sqlite::fence(&tx, asked, unit)? {
-                return Ok(Err(refusal));
-            }
-            epoch = sqlite::standing(&tx, unit)?.owner.map_or(0, |owner| owner.epoch);
-        }
         let held = held(&tx, entry.dataset, entry.key)?;
-        let written = self.append(&tx, entry, epoch, decide(held.as_ref().map(|held| held.value.as_str())))?;
+        let written = self.append(&tx, entry, 0, decide(held.as_ref().map(|held| held.value.as_str())))?;
         tx.commit()?;
-        Ok(Ok(written))
+        Ok(written)
     }
 
     fn append(&self, tx: &Connection, entry: Entry<'_>, epoch: u64, value: String) -> Result<(Op, bool)> {
+        let op = self.next(tx, entry, epoch, value)?;
+        let conflicted = apply(tx, &op)?;
+        Ok((op, conflicted))
+    }
+
+    /// The next operation of this region, which is yet to be applied.
+    fn next(&self, tx: &Connection, entry: Entry<'_>, epoch: u64, value: String) -> Result<Op> {
         let seq = last(tx, &self.name)? + 1;
-        let op = Op {
+        Ok(Op {
             origin: self.name.clone(),
             seq,
             dataset: entry.dataset.to_owned(),
@@ -161,9 +160,8 @@ impl Store {
             value,
             stamp: entry.stamp.map_or_else(|| format!("{epoch:012}.{seq:012}"), str::to_owned),
             at: now(),
-        };
-        let conflicted = apply(tx, &op)?;
-        Ok((op, conflicted))
+            repeat: None,
+        })
     }
 
     /// Folds a peer's operation; one that is known already changes nothing.
@@ -215,7 +213,7 @@ impl Store {
     pub(crate) fn own_ops_after(&self, seq: i64) -> Result<Vec<Op>> {
         let connection = self.connection();
         let mut rows = connection.prepare_cached(
-            "select origin, seq, dataset, key, value, stamp, at from ops where origin = ? and seq > ? order by seq limit 500",
+            "select origin, seq, dataset, key, value, stamp, at, repeat from ops where origin = ? and seq > ? order by seq limit 500",
         )?;
         let op = |row: &rusqlite::Row<'_>| {
             Ok(Op {
@@ -226,6 +224,7 @@ impl Store {
                 value: row.get(4)?,
                 stamp: row.get(5)?,
                 at: row.get(6)?,
+                repeat: row.get(7)?,
             })
         };
         rows.query_map(params![self.name, seq], op)?.collect()
@@ -259,16 +258,6 @@ impl Store {
         rows.query_row(params![unit.as_str(), owner.epoch.cast_signed()], |row| row.get(0))
     }
 
-    /// The answer that a write with this Idempotency-Key has had.
-    pub(crate) fn repeated(&self, key: &str) -> Result<Option<String>> {
-        let connection = self.connection();
-        connection.query_row("select answer from repeats where key = ?", [key], |row| row.get(0)).optional()
-    }
-
-    pub(crate) fn remember(&self, key: &str, answer: &str) -> Result<()> {
-        self.connection().execute("insert or ignore into repeats values (?, ?)", [key, answer]).map(|_| ())
-    }
-
     pub(crate) fn count(&self, name: &str) -> Result<i64> {
         let connection = self.connection();
         let found = connection.query_row("select n from counts where name = ?", [name], |row| row.get(0)).optional()?;
@@ -279,7 +268,7 @@ impl Store {
         let connection = self.connection();
         connection.execute_batch(
             "delete from ops; delete from held; delete from homing_units; delete from homing_writes; delete from begins;
-            delete from repeats; delete from counts;",
+            delete from homing_keys; delete from counts;",
         )?;
         begin(&connection)
     }
@@ -308,9 +297,12 @@ fn last(connection: &Connection, origin: &str) -> Result<i64> {
 /// Logs and folds. Returns whether two regions had written the same thing and the greater stamp decided.
 fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     connection.execute(
-        "insert or ignore into ops values (?, ?, ?, ?, ?, ?, ?)",
-        params![op.origin, op.seq, op.dataset, op.key, op.value, op.stamp, op.at],
+        "insert or ignore into ops values (?, ?, ?, ?, ?, ?, ?, ?)",
+        params![op.origin, op.seq, op.dataset, op.key, op.value, op.stamp, op.at, op.repeat],
     )?;
+    if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
+        sqlite::remember(connection, &kept)?;
+    }
     if op.dataset == "own" {
         if let (Some(unit), Ok(told)) = (Unit::parse(&op.key), serde_json::from_str::<Announcement>(&op.value)) {
             take_in(connection, &unit, &told)?;
@@ -366,7 +358,7 @@ mod tests {
     }
 
     fn put(store: &Store, dataset: &str, key: &str, stamp: Option<&str>, value: &str) {
-        store.write(None, Entry { dataset, key, stamp }, |_| value.to_owned()).unwrap().unwrap();
+        store.write(Entry { dataset, key, stamp }, |_| value.to_owned()).unwrap();
     }
 
     fn owner(store: &Store, unit: &Unit) -> Option<Ownership> {
