@@ -35,9 +35,16 @@ fn a_planned_promotion_moves_the_home_and_loses_nothing() {
     let change = world.change(&id);
     assert_eq!((change["phase"].as_str(), change["says"].as_str()), (Some("done"), Some("eu owns it by epoch 2")));
     assert!(change["paused_for"].is_u64(), "{change}");
-    for region in ["us", "eu", "ap"] {
+    for region in ["us", "eu"] {
         assert_eq!(world.owner_at(region, "orders"), owned("eu", 2), "{region}");
     }
+    assert_eq!(
+        world.owner_at("ap", "orders"),
+        owned("us", 1),
+        "who takes no part hears of it with the data, and not before"
+    );
+    world.replicate("orders", "eu", "ap");
+    assert_eq!(world.owner_at("ap", "orders"), owned("eu", 2));
     let view: Value = serde_json::from_str(&world.published["view"]).unwrap();
     assert_eq!(view["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }));
     assert!(!world.write("orders", "us", &owned("us", 1)), "the old owner is fenced");

@@ -28,7 +28,8 @@ use axum::{
 };
 use command::{Run, homing};
 use homing_origin::{
-    Application, Asked, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, sign, store::Memory,
+    Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, sign,
+    store::Memory,
 };
 use serde_json::Value;
 
@@ -70,6 +71,7 @@ enum Wrong {
     WritesForWhoeverIsSignedIn,
     WritesForWhomItIsAskedAbout,
     RefusesAndNamesNobody,
+    TakesTheWordForTheLog,
 }
 
 impl Wrong {
@@ -189,6 +191,12 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
             let epoch = request.headers()["homing-epoch"].to_str().unwrap().parse().unwrap();
             let claim = Ownership::new(request.headers()["homing-home"].to_str().unwrap(), epoch);
             homing.learn(&Unit::dataset("counter"), &claim).await.unwrap();
+        }
+        Wrong::TakesTheWordForTheLog => {
+            let unit = Unit::dataset("counter");
+            if let Some(owner) = homing.store().standing(&unit).await.unwrap().owner {
+                homing.announced(&unit, &owner).await.unwrap();
+            }
         }
         Wrong::IsNeverBehind => remove(request.headers_mut(), &["homing-min-position"]),
         Wrong::AnswersClientsAtItsAddress if at_address => {
@@ -332,11 +340,11 @@ fn broken(run: &Run) -> Vec<String> {
 #[test]
 fn a_right_origin_keeps_every_rule() {
     let run = hold(Wrong::Nothing, &[]);
-    assert!(run.out.ends_with("33 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("34 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
     let of_ada = ["--path", "/cart", "--dataset", "cart", "--subject", "user:ada", "--header", "X-User: ada"];
     let run = hold_place(Wrong::Nothing, &of_ada, &[]);
-    assert!(run.out.ends_with("34 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("35 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
     assert!(run.out.contains("n/a   lease "), "{}", run.out);
 }
 
@@ -378,6 +386,7 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         (Wrong::WritesForWhoeverIsSignedIn, "no-subject"),
         (Wrong::RefusesAndNamesNobody, "no-subject"),
         (Wrong::WritesForWhomItIsAskedAbout, "other-subject"),
+        (Wrong::TakesTheWordForTheLog, "position-told"),
     ];
     let runs: Vec<_> = all.map(|(wrong, rule)| (wrong, rule, thread::spawn(move || hold(wrong, &["--json"])))).into();
     for (wrong, rule, run) in runs {

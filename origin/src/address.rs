@@ -177,11 +177,10 @@ async fn grant<S: EpochStore, A: Application>(
         return Ok((StatusCode::CONFLICT, with_state("later", owner(Some(&known)))));
     }
     homing.application().granted(unit, held).await?;
-    let counts = homing.store().advance(unit, held).await?;
+    let counts = homing.own(unit, held).await?;
     if counts != *held {
         return Ok((StatusCode::CONFLICT, with_state("later", owner(Some(&counts)))));
     }
-    homing.application().announce(unit, held).await?;
     if let Some((time, asked)) = lease {
         homing.shared.leases.renew(unit, held.epoch, time, asked);
     }

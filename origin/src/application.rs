@@ -16,7 +16,8 @@ pub struct Part<'a> {
     pub dataset: &'a str,
     /// The unit that it is, or belongs to.
     pub unit: &'a Unit,
-    /// Its ownership, as this copy knows it: whose log a position counts in.
+    /// Whose log this copy has, with all that this owner began with: a position counts in that one. Never an owner that this region
+    /// was only told of, which has no log here yet; none where nothing of the part has come here.
     pub owner: Option<&'a Ownership>,
 }
 
@@ -91,8 +92,8 @@ pub trait Application: Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// How far this copy is, and in whose log: by default its [`position`](Application::position), in the log of the owner that
-    /// it knows.
+    /// How far this copy is, and in whose log: by default its [`position`](Application::position), in the log that it has
+    /// ([`Part::owner`]).
     fn mark(&self, part: Part<'_>) -> impl Future<Output = Result<Option<Mark>, Failure>> + Send {
         async move {
             let position = self.position(part).await?;
@@ -145,8 +146,10 @@ pub trait Application: Send + Sync + 'static {
     }
 
     /// Tells the peers of an ownership, in the log that is replicated to them, behind all that was written so far: a label
-    /// that travels apart from the data breaks the order of reads. Nothing to do where the epoch store itself is replicated
-    /// with the data. May be called twice with the same.
+    /// that travels apart from the data breaks the order of reads. Where it comes out of the log again, and the copy has what the
+    /// owner began with, it is taken in with `store::sqlite::announced` or [`Homing::announced`](crate::Homing::announced). Nothing to
+    /// do where the epoch store itself is replicated with the data. May be called twice with the same; comes before anything is
+    /// written by that ownership here.
     fn announce(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = (unit, owner);
         async { Ok(()) }

@@ -16,7 +16,10 @@ pub(crate) async fn answer<S: EpochStore, A: Application, R: From<Bytes>>(homing
         let Ok(standing) = homing.store().standing(&unit).await else {
             return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "title": "the epoch store failed" }));
         };
-        let position = homing.copy(&dataset, &unit).await.ok().flatten().map(|copy| copy.position);
+        // The two stand beside each other, so a copy of an earlier epoch says nothing: it would pass for one of this.
+        let copy = homing.copy(&dataset, &unit).await.ok().flatten();
+        let copy = copy.filter(|copy| Some(&copy.owner) == standing.owner.as_ref());
+        let position = copy.map(|copy| copy.position);
         epochs.insert(dataset.clone(), json!(standing.owner.map(|owner| owner.epoch)));
         positions.insert(dataset, position.map_or(Value::Null, number));
     }

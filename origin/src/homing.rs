@@ -77,7 +77,8 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         Ok(permit)
     }
 
-    /// Takes in a later ownership, as a request or the application itself has come to know of it.
+    /// Takes in a later ownership, as a request or the application itself was told of it. Writes go by it at once. This copy is no
+    /// copy of it before the log has said so ([`announced`](Self::announced)), but where the owner is this region, or the first one.
     ///
     /// # Errors
     /// If the store or the log cannot be written, or if the unit is none: of a dataset that is split, each subject's part has an
@@ -87,16 +88,33 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
             return Err(format!("{unit} is split by subjects; its units are ~ID").into());
         }
         let known = self.shared.store.standing(unit).await?.owner;
-        let counts = self.shared.store.advance(unit, to).await?;
-        if known.as_ref() == Some(&counts) {
+        if known.as_ref().is_some_and(|known| known.epoch >= to.epoch) {
             return Ok(());
         }
-        if known.is_some_and(|known| known.home == self.region()) && counts.home != self.region() {
+        if to.home == self.region() {
+            return self.own(unit, to).await.map(|_| ());
+        }
+        let counts = self.shared.store.advance(unit, to).await?;
+        if counts.home != self.region() && known.is_some_and(|known| known.home == self.region()) {
             self.shared.application.deposed(unit, &counts).await;
         }
-        if counts.home == self.region() {
-            self.shared.application.announce(unit, &counts).await?;
-        }
+        Ok(())
+    }
+
+    /// This region is the owner: its peers hear of it in the log before anything can be written by that ownership, so that no copy
+    /// has of an owner's writes what it does not take for them. Says which ownership counts now.
+    pub(crate) async fn own(&self, unit: &Unit, held: &Ownership) -> Result<Ownership, Failure> {
+        self.shared.application.announce(unit, held).await?;
+        Ok(self.shared.store.announced(unit, held).await?)
+    }
+
+    /// Takes in an ownership that has come in the application's own replicated log, once this copy has all that the owner began
+    /// with: from here on it is a copy of that epoch, and its positions count by it.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn announced(&self, unit: &Unit, owner: &Ownership) -> Result<(), Failure> {
+        self.shared.store.announced(unit, owner).await?;
         Ok(())
     }
 
@@ -130,24 +148,24 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         self.shared.store.change(unit, awake).await.map_err(Refusal::unknown)
     }
 
-    /// How far this copy of a part is now. The ownership is read first: a position counts by one that was known by then.
+    /// How far this copy of a part is now, and in whose log. That is read first: a position counts by one that was known by then.
     pub(crate) async fn copy(&self, dataset: &str, unit: &Unit) -> Result<Option<Mark>, Failure> {
-        let owner = self.shared.store.standing(unit).await?.owner;
-        self.shared.application.mark(Part { dataset, unit, owner: owner.as_ref() }).await
+        let log = self.shared.store.standing(unit).await?.log;
+        self.shared.application.mark(Part { dataset, unit, owner: log.as_ref() }).await
     }
 
     /// How far a new owner has to come, while writes are paused here.
     pub(crate) async fn settled(&self, dataset: &str, unit: &Unit) -> Result<Option<String>, Failure> {
-        let owner = self.shared.store.standing(unit).await?.owner;
-        self.shared.application.settled(Part { dataset, unit, owner: owner.as_ref() }).await
+        let log = self.shared.store.standing(unit).await?.log;
+        self.shared.application.settled(Part { dataset, unit, owner: log.as_ref() }).await
     }
 
     /// Passes a read that this copy may answer, and says how far the copy is; asked before the read's snapshot is taken.
     pub(crate) async fn admit_read(&self, asked: &Asked) -> Result<Option<Mark>, Refusal> {
         let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return Ok(None) };
         let as_home = asked.claim.as_ref().filter(|claim| claim.home == self.region());
-        let owner = match self.shared.store.standing(&unit).await {
-            Ok(standing) => standing.owner,
+        let Standing { owner, log, .. } = match self.shared.store.standing(&unit).await {
+            Ok(standing) => standing,
             Err(_) if asked.min_position.is_some() => return Err(Refusal::Behind),
             Err(error) if as_home.is_some() => return Err(Refusal::unknown(error)),
             Err(_) => return Ok(None),
@@ -159,7 +177,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         {
             return Err(Refusal::Misdirected(owner.clone()));
         }
-        let part = Part { dataset, unit: &unit, owner: owner.as_ref() };
+        let part = Part { dataset, unit: &unit, owner: log.as_ref() };
         if let Some(wanted) = &asked.min_position {
             let mark = Mark { owner: asked.claim.clone().ok_or(Refusal::Behind)?, position: wanted.clone() };
             if !self.shared.application.reached(part, &mark).await.unwrap_or(false) {
@@ -170,7 +188,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     }
 
     pub(crate) async fn reached(&self, dataset: &str, unit: &Unit, mark: &Mark) -> Result<bool, Failure> {
-        let owner = self.shared.store.standing(unit).await?.owner;
-        self.shared.application.reached(Part { dataset, unit, owner: owner.as_ref() }, mark).await
+        let log = self.shared.store.standing(unit).await?.log;
+        self.shared.application.reached(Part { dataset, unit, owner: log.as_ref() }, mark).await
     }
 }

@@ -178,9 +178,9 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
             return;
         }
         let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return };
-        // The ownership first: what is said counts by one that was known by then.
-        let Ok(Standing { owner, .. }) = self.shared.store.standing(&unit).await else { return };
-        let part = Part { dataset, unit: &unit, owner: owner.as_ref() };
+        // Whose log it is first: what is said counts by one that was known by then.
+        let Ok(Standing { log, .. }) = self.shared.store.standing(&unit).await else { return };
+        let part = Part { dataset, unit: &unit, owner: log.as_ref() };
         // Behind the handler, so that it is no less than the handler has read; before the position, so that it is no more.
         let shows = match said {
             Some(said) => said,

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::Refusal;
 
+/// The epoch of a first owner.
+const FIRST: u64 = 1;
+
 /// What has one owner: a whole dataset by its name, or a subject (`~` and its id) with its part of every dataset that is
 /// split by its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +98,12 @@ pub struct Pause {
 /// All that is kept of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The latest ownership that anybody has told.
+    /// The latest ownership that anybody has told: a claim, the authority, a peer. The fence goes by it, and nothing else does.
     pub owner: Option<Ownership>,
+    /// Whose log this copy has, with all that the owner began with: positions count by it. It may be behind `owner`, since only the
+    /// log itself moves it on, or that this region is the owner. Words travel faster than data, and a copy that has only been told
+    /// of an owner has nothing of that one's epoch yet.
+    pub log: Option<Ownership>,
     /// Whether its writes are held back. As long as this is there no write goes through, and only while it is there can
     /// the unit be given away; so no clock that jumps can let a write slip between the two.
     pub pause: Option<Pause>,
@@ -119,13 +126,26 @@ pub enum Denied {
 }
 
 impl Standing {
-    /// Takes a later ownership in; says whether it was later. A pause belongs to the ownership that it was made for.
+    /// Takes in a later ownership that this region was told of; says whether it was later. A pause belongs to the ownership that it
+    /// was made for. Whose log the copy has stays as it is, but for the first owner, before whom nothing was written.
     pub fn advance(&mut self, to: &Ownership) -> bool {
         let later = self.owner.as_ref().is_none_or(|owner| owner.epoch < to.epoch);
         if later {
-            *self = Self { owner: Some(to.clone()), pause: None, ..self.clone() };
+            (self.owner, self.pause) = (Some(to.clone()), None);
+            if to.epoch <= FIRST {
+                self.log = Some(to.clone());
+            }
         }
         later
+    }
+
+    /// The ownership has come in the log itself, behind all that its owner began with; or this region is the owner, who never lacks
+    /// that. From here on the copy is one of its epoch.
+    pub fn announced(&mut self, to: &Ownership) {
+        self.advance(to);
+        if self.log.as_ref().is_none_or(|log| log.epoch < to.epoch) {
+            self.log = Some(to.clone());
+        }
     }
 
     /// Holds the writes of an ownership back, or does so for longer.
@@ -235,6 +255,26 @@ mod tests {
         assert_eq!(standing, owned("us", 3));
         assert!(standing.advance(&Ownership::new("eu", 4)));
         assert_eq!(standing, owned("eu", 4));
+    }
+
+    /// Whoever is told of an owner ahead of the data (a claim, the authority) must not pass its old copy off as one of that epoch.
+    #[test]
+    fn who_was_told_of_an_owner_has_its_log_only_when_that_says_so() {
+        let [us, eu, ap] = [("us", 1), ("eu", 2), ("ap", 3)].map(|(home, epoch)| Ownership::new(home, epoch));
+        let mut standing = Standing::default();
+        standing.advance(&us);
+        assert_eq!(standing.log, Some(us.clone()), "nothing was written before the first owner");
+        standing.advance(&eu);
+        assert_eq!((&standing.owner, &standing.log), (&Some(eu.clone()), &Some(us)), "told, and no more");
+        standing.advance(&ap);
+        standing.announced(&eu);
+        assert_eq!((&standing.owner, &standing.log), (&Some(ap.clone()), &Some(eu.clone())), "the log may be behind");
+        standing.announced(&ap);
+        standing.announced(&eu);
+        assert_eq!((&standing.owner, &standing.log), (&Some(ap.clone()), &Some(ap)), "and never goes back");
+        let mut late = Standing::default();
+        late.advance(&eu);
+        assert_eq!(late.log, None, "what was there before is not here");
     }
 
     /// Without the numbers of pauses.

@@ -280,6 +280,49 @@ async fn a_copy_that_is_behind_does_not_answer() {
     assert_eq!(asks("us", "3", "nonsense").await.status, 200);
 }
 
+/// The authority, or a claim, tells this region of a new owner, and of that one's log nothing is here yet. Whoever took the label for
+/// the data would show a session less than it has seen, and call it enough.
+#[tokio::test]
+async fn a_copy_that_was_told_of_an_owner_is_none_of_its_epoch_before_the_log_says_so() {
+    let asks = async |region: &support::Region, home, epoch, least| {
+        let headers = [("homing-home", home), ("homing-epoch", epoch), ("homing-min-position", least)];
+        region.send(read(&headers)).await.status
+    };
+    for told in ["by the authority", "by a claim"] {
+        let region = region();
+        region.write("us", 3).await;
+        if told == "by a claim" {
+            assert_eq!(region.write("eu", 4).await.owner(), (421, Some("eu"), Some("4")));
+        } else {
+            assert_eq!(region.post("op=learn&home=eu&unit=catalog@4").await.0, 200);
+        }
+        assert_eq!(
+            region.write("us", 3).await.owner(),
+            (421, Some("eu"), Some("4")),
+            "{told}: writes go by it at once"
+        );
+        let seen = region.send(read(&[])).await;
+        assert_eq!(
+            (seen.header("homing-position"), seen.owner()),
+            (Some("catalog=1; least=1"), (200, Some("us"), Some("3")))
+        );
+        assert_eq!(asks(&region, "eu", "4", "catalog=0").await, 503, "{told}: nothing of eu's log is here");
+        assert_eq!(asks(&region, "eu", "3", "catalog=1").await, 503);
+        assert_eq!(region.get("reached=catalog&of=eu&epoch=4&position=0").await.1["reached"], false, "{told}");
+        assert_eq!(
+            region.get("reached=catalog&of=us&epoch=3&position=1").await.1["reached"],
+            true,
+            "it has all of us's"
+        );
+        let health = region.send(request(Method::GET, "/.well-known/homing", &[])).await.body;
+        assert_eq!((&health["epochs"]["catalog"], &health["position"]["catalog"]), (&json!(4), &json!(null)));
+
+        region.homing.announced(&Unit::dataset("catalog"), &Ownership::new("eu", 4)).await.unwrap();
+        assert_eq!(asks(&region, "eu", "4", "catalog=1").await, 200, "{told}: now the log has said so");
+        assert_eq!(region.send(read(&[])).await.owner(), (200, Some("eu"), Some("4")));
+    }
+}
+
 #[tokio::test]
 async fn a_read_that_was_sent_to_the_home_is_not_answered_by_one_that_is_none() {
     let region = region();

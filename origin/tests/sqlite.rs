@@ -76,6 +76,24 @@ async fn it_outlives_the_process_and_every_process_sees_it() {
     assert_eq!(other.write("us", 3).await.status, 200);
 }
 
+#[tokio::test]
+async fn a_table_of_before_goes_on_and_says_whose_log_a_copy_has() {
+    let database = Database::new("former");
+    database
+        .connect()
+        .execute_batch(
+            "create table homing_units (unit text primary key, home text not null, epoch integer not null, pause integer,
+            pause_until integer, last_pause integer not null default 0) without rowid;
+            insert into homing_units values ('catalog', 'us', 3, null, null, 7)",
+        )
+        .unwrap();
+    for _ in 0..2 {
+        let standing = database.store().standing(&Unit::dataset("catalog")).await.unwrap();
+        let us = Some(Ownership::new("us", 3));
+        assert_eq!((&standing.owner, &standing.log, standing.last_pause), (&us, &us, 7));
+    }
+}
+
 /// What a handler is given.
 async fn asked(region: &Region<sqlite::Sqlite>) -> Asked {
     region.write("us", 1).await;

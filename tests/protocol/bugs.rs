@@ -52,6 +52,7 @@ pub fn all() -> Vec<Planted> {
         region(Flaw::NotDrained, scope::promotion(), "lost: eu owns it"),
         region(Flaw::PausesTwice, scope::promotion(), "lost: eu owns it"),
         region(Flaw::AlwaysReached, scope::promotion(), "lost: eu owns it"),
+        region(Flaw::WordsForTheLog, scope::forced_and_back(), "lost: us owns it"),
         region(Flaw::BarePositions, scope::forced_and_back(), "lost: us owns it"),
         region(Flaw::GrantedAnyway, scope::by_word(), "back:"),
         planted(Bug::TrustsAMiss, scope::assignment(), "two owners:"),

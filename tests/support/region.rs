@@ -17,6 +17,8 @@ pub enum Flaw {
     DeposedUnpaused,
     /// A pause that is over counts anew when its command comes again.
     PausesTwice,
+    /// An owner that it is told of is taken for the one whose log its copy has.
+    WordsForTheLog,
     /// Positions are compared without the epoch of the log that they are in.
     BarePositions,
     /// Every copy is said to be far enough.
@@ -187,7 +189,11 @@ impl Region {
             ("POST", "grant") => self.grant(&name, command),
             ("POST", "learn") => {
                 let owned = (command.get("home").to_owned(), command.unit().1);
-                self.units.entry(name).or_default().hear(&owned, &self.name);
+                let unit = self.units.entry(name).or_default();
+                unit.hear(&owned, &self.name);
+                if self.flaw == Some(Flaw::WordsForTheLog) {
+                    unit.of = unit.owned.clone();
+                }
                 (200, json!({}))
             }
             // What a lease does is the kit's to show; the authority never counts on its answer.

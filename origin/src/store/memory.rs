@@ -18,6 +18,7 @@ pub struct Memory(Mutex<HashMap<Unit, Row>>);
 #[derive(Debug, Default)]
 struct Row {
     owner: Option<Ownership>,
+    log: Option<Ownership>,
     pause: Option<(u64, Instant)>,
     last_pause: u64,
 }
@@ -28,15 +29,15 @@ impl Row {
             .pause
             .as_ref()
             .map(|(id, until)| Pause { id: *id, left: until.saturating_duration_since(Instant::now()) });
-        Standing { owner: self.owner.clone(), pause, last_pause: self.last_pause }
+        Standing { owner: self.owner.clone(), log: self.log.clone(), pause, last_pause: self.last_pause }
     }
 }
 
 impl Memory {
-    /// A store in which these ownerships are known already.
+    /// A store in which these ownerships are known already, and their logs are here.
     #[must_use]
     pub fn of(known: impl IntoIterator<Item = (Unit, Ownership)>) -> Self {
-        let row = |owner| Row { owner: Some(owner), ..Row::default() };
+        let row = |owner: Ownership| Row { log: Some(owner.clone()), owner: Some(owner), ..Row::default() };
         Self(Mutex::new(known.into_iter().map(|(unit, owner)| (unit, row(owner))).collect()))
     }
 
@@ -61,7 +62,8 @@ impl EpochStore for Memory {
         let mut standing = rows.get(unit).map(Row::standing).unwrap_or_default();
         let said = decide(&mut standing);
         let pause = standing.pause.map(|pause| (pause.id, Instant::now() + pause.left));
-        rows.insert(unit.clone(), Row { owner: standing.owner, pause, last_pause: standing.last_pause });
+        let Standing { owner, log, last_pause, .. } = standing;
+        rows.insert(unit.clone(), Row { owner, log, pause, last_pause });
         Ok(said)
     }
 

@@ -34,7 +34,17 @@ pub trait EpochStore: Send + Sync + 'static {
     /// The units that this pause holds.
     fn paused_by(&self, id: u64) -> impl Future<Output = Result<Vec<Unit>, Self::Error>> + Send;
 
-    /// Takes an ownership in, if it is later than what is known; says which one counts now.
+    /// Takes in an ownership that the log itself has brought, or this region's own: see [`Standing::announced`]. Says which one
+    /// counts now.
+    fn announced(&self, unit: &Unit, to: &Ownership) -> impl Future<Output = Result<Ownership, Self::Error>> + Send {
+        self.change(unit, |standing| {
+            standing.announced(to);
+            standing.owner.clone().unwrap_or_else(|| to.clone())
+        })
+    }
+
+    /// Takes in an ownership that somebody has told of, if it is later than what is known: see [`Standing::advance`]. Says which one
+    /// counts now.
     fn advance(&self, unit: &Unit, to: &Ownership) -> impl Future<Output = Result<Ownership, Self::Error>> + Send {
         self.change(unit, |standing| {
             standing.advance(to);

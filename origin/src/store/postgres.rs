@@ -38,10 +38,10 @@ pub const SCHEMA: &str = "create table if not exists homing_units (unit text pri
 /// this one waited is seen by the next one (in the isolation level `read committed`, which is the default).
 pub const LOCK: &str = "select pg_advisory_xact_lock_shared(1752132969, hashtext($1))";
 
-/// The second: home, epoch, the pause's number and how many milliseconds of it are left, or no row. Make a [`Standing`] of it and
-/// ask [`Asked::admit`].
+/// The second: home, epoch, the pause's number and how many milliseconds of it are left, the last pause, and whose log this is; or no
+/// row. Make a [`Standing`] of it and ask [`Asked::admit`].
 pub const FENCE: &str = "select home, epoch, pause,
-    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause
+    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause, log_home, log_epoch
     from homing_units where unit = $1 for share";
 
 const LSN: &str = "select (case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
@@ -50,7 +50,7 @@ const LSN: &str = "select (case when pg_is_in_recovery() then pg_last_wal_replay
 const LOG: &str = "select log_home, log_epoch from homing_units where unit = $1";
 
 const STANDING: &str = "select home, epoch, pause,
-    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause, version
+    extract(epoch from pause_until - clock_timestamp())::float8 * 1000 as left, last_pause, log_home, log_epoch, version
     from homing_units where unit = $1";
 
 const INSERT: &str = "insert into homing_units
@@ -107,8 +107,12 @@ pub async fn fence(transaction: &impl GenericClient, asked: &Asked, unit: &Unit)
 pub async fn mark(client: &impl GenericClient, unit: &Unit) -> Result<Option<Mark>, Error> {
     let position = client.query_typed_one(LSN, &[]).await?.try_get(0)?;
     let Some(row) = of(client, LOG, unit).await? else { return Ok(None) };
-    let owner = row.try_get::<_, Option<String>>(0)?.zip(row.try_get::<_, Option<i64>>(1)?);
-    Ok(owner.map(|(home, epoch)| Mark { owner: Ownership { home, epoch: epoch.unsigned_abs() }, position }))
+    Ok(log(&row)?.map(|owner| Mark { owner, position }))
+}
+
+fn log(row: &Row) -> Result<Option<Ownership>, Error> {
+    let owner = row.try_get::<_, Option<String>>("log_home")?.zip(row.try_get::<_, Option<i64>>("log_epoch")?);
+    Ok(owner.map(|(home, epoch)| Ownership { home, epoch: epoch.unsigned_abs() }))
 }
 
 /// How far a standby has to replay to have all that was written before: for
@@ -159,6 +163,7 @@ fn standing(row: &Row) -> Result<Standing, Error> {
     let pause = row.try_get::<_, Option<i64>>("pause")?.zip(row.try_get::<_, Option<f64>>("left")?);
     Ok(Standing {
         owner: Some(Ownership { home: row.try_get("home")?, epoch: row.try_get::<_, i64>("epoch")?.unsigned_abs() }),
+        log: log(row)?,
         pause: pause
             .map(|(id, left)| Pause { id: id.unsigned_abs(), left: Duration::from_millis(left.max(0.0) as u64) }),
         last_pause: row.try_get::<_, i64>("last_pause")?.unsigned_abs(),

@@ -263,7 +263,9 @@ pub async fn keeps_standings<S: EpochStore>(store: &S) {
     );
     assert_eq!(store.advance(&unit, &us).await.unwrap(), us);
     assert_eq!(store.advance(&unit, &Ownership::new("eu", 3)).await.unwrap(), us, "forward only");
-    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(us.clone()), ..Standing::default() });
+    assert_eq!(store.announced(&unit, &us).await.unwrap(), us);
+    let of_us = Standing { owner: Some(us.clone()), log: Some(us.clone()), ..Standing::default() };
+    assert_eq!(store.standing(&unit).await.unwrap(), of_us);
 
     assert_eq!(store.change(&unit, |standing| standing.pause(&us, 1, minute)).await.unwrap(), Ok(()));
     let pause = store.standing(&unit).await.unwrap().pause.unwrap();
@@ -271,7 +273,8 @@ pub async fn keeps_standings<S: EpochStore>(store: &S) {
     assert_eq!(store.paused_by(1).await.unwrap().as_slice(), std::slice::from_ref(&unit));
     assert!(store.paused_by(2).await.unwrap().is_empty());
     assert_eq!(store.change(&unit, |standing| standing.depose(&us, 1, "eu")).await.unwrap(), Ok(eu.clone()));
-    assert_eq!(store.standing(&unit).await.unwrap(), Standing { owner: Some(eu.clone()), pause: None, last_pause: 1 });
+    let given_away = Standing { owner: Some(eu.clone()), log: Some(us), pause: None, last_pause: 1 };
+    assert_eq!(store.standing(&unit).await.unwrap(), given_away, "told, and nothing of eu's log is here yet");
 
     store.change(&unit, |standing| standing.pause(&eu, 3, Duration::from_millis(1))).await.unwrap().unwrap();
     while !store.standing(&unit).await.unwrap().pause.unwrap().left.is_zero() {

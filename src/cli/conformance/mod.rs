@@ -7,6 +7,7 @@ mod pauses;
 mod position;
 mod report;
 mod subject;
+mod told;
 mod trial;
 
 use std::process::ExitCode;

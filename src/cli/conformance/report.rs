@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 35] = [
+pub(super) const RULES: [(&str, &str); 36] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
     ("no-store", "what the health address and the ownership address answer says Cache-Control: no-store"),
     ("not-for-clients", "the health address answers 404 to what came through the router (homing in CDN-Loop)"),
@@ -34,6 +34,10 @@ pub(super) const RULES: [(&str, &str); 35] = [
     ("read-your-write", "a read that demands a write's position is answered, by a copy that is as far"),
     ("behind", "a read that demands more than the copy has is answered with 503 and Homing-Behind: 1"),
     ("position-epoch", "a position of a later epoch is not reached by the length of an earlier log"),
+    (
+        "position-told",
+        "a copy that was told of an owner, and has nothing of its log, states no position of that owner's and has reached none",
+    ),
     ("look", "the ownership address says who owns a unit"),
     (
         "authority-only",

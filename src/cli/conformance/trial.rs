@@ -41,7 +41,7 @@ pub(super) struct Trial {
     pub(super) origin: Origin,
     pub(super) here: String,
     pub(super) place: Option<Place>,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     /// The epoch by which this region owns the unit.
     pub(super) epoch: u64,
     number: u64,
@@ -112,6 +112,7 @@ impl Trial {
         self.fence(report, &place)?;
         self.signatures(report, &place)?;
         self.positions(report, &place)?;
+        self.told(report, &place)?;
         self.address(report, &place)
     }
 

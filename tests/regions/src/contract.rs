@@ -25,12 +25,9 @@ impl Application for Region {
         SPLIT.map(str::to_owned).to_vec()
     }
 
-    /// How much of the owner's log is applied here. A copy that lacks what the owner began with is no copy of that epoch yet.
+    /// How much of the owner's log is applied here.
     async fn position(&self, part: Part<'_>) -> Result<Option<String>, Failure> {
         let Some(owner) = part.owner else { return Ok(None) };
-        if self.store.lacks_the_beginning(part.unit, owner)? {
-            return Ok(None);
-        }
         Ok(Some(self.store.applied(&owner.home)?.to_string()))
     }
 
@@ -43,8 +40,7 @@ impl Application for Region {
         let wanted: i64 = mark.position.parse()?;
         // Asked of a split dataset as a whole: its epochs are its subjects'. A region's log never forks, so its length will do.
         let whole = part.unit.as_dataset().is_some_and(|dataset| SPLIT.contains(&dataset));
-        let same =
-            whole || (part.owner == Some(&mark.owner) && !self.store.lacks_the_beginning(part.unit, &mark.owner)?);
+        let same = whole || part.owner == Some(&mark.owner);
         Ok(same && self.store.applied(&mark.owner.home)? >= wanted)
     }
 

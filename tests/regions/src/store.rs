@@ -1,6 +1,7 @@
 //! The database: an insert-only log of operations per region, and what it folds to. Folding is the same for an operation of
 //! one's own and for a peer's, idempotent, and independent of the order in which regions' logs interleave.
 
+mod announced;
 mod keys;
 
 use std::{
@@ -16,6 +17,8 @@ use homing_origin::{
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use announced::{OF_UNIT, is_here, is_too_early, take_in};
 
 /// One operation, as it is logged and replicated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +51,9 @@ pub(crate) struct Entry<'a> {
     pub stamp: Option<&'a str>,
 }
 
-/// What the peers are told of an ownership: who owns it, and how far the logs were where it began. Before a copy has all of
-/// that, it lacks writes that the new owner may build upon, and may not pass for a copy of the new epoch.
+/// What the peers are told of an ownership: who owns it, and the last operations of this unit that it began with, by whose log they
+/// are in. Before a copy has all of those, it lacks writes that the new owner may build upon, and may not pass for a copy of the new
+/// epoch; what else is in those logs has nothing to do with it.
 #[derive(Serialize, Deserialize)]
 struct Announcement {
     home: String,
@@ -97,8 +101,10 @@ const SCHEMA: &str = "
     create table if not exists ops (origin text, seq integer, dataset text, key text, value text, stamp text, at integer,
         repeat text, primary key (origin, seq)) without rowid;
     create table if not exists held (dataset text, key text, value text, stamp text, primary key (dataset, key)) without rowid;
-    create table if not exists begins (unit text, epoch integer, origin text, seq integer,
+    create index if not exists ops_of on ops (dataset, key);
+    create table if not exists awaited (unit text, epoch integer, home text, origin text, seq integer,
         primary key (unit, epoch, origin)) without rowid;
+    create index if not exists awaited_of on awaited (origin, seq);
     create table if not exists counts (name text primary key, n integer) without rowid;
 ";
 
@@ -193,7 +199,7 @@ impl Store {
     /// of what an earlier owner wrote, or nobody, nothing shows in the present owner's log but its beginning.
     pub(crate) fn shows_of(&self, unit: &Unit, held: Option<&Held>) -> Result<Option<Mark>> {
         let connection = self.connection();
-        let Some(owner) = sqlite::standing(&connection, unit)?.owner else { return Ok(None) };
+        let Some(owner) = sqlite::standing(&connection, unit)?.log else { return Ok(None) };
         let beginning = sqlite::shows(&connection, Part { dataset: "", unit, owner: Some(&owner) })?;
         Ok(match held.and_then(|held| place(&held.stamp)) {
             Some((epoch, _)) if epoch > owner.epoch => None,
@@ -212,50 +218,28 @@ impl Store {
     /// This region's own operations after a place in its log.
     pub(crate) fn own_ops_after(&self, seq: i64) -> Result<Vec<Op>> {
         let connection = self.connection();
-        let mut rows = connection.prepare_cached(
-            "select origin, seq, dataset, key, value, stamp, at, repeat from ops where origin = ? and seq > ? order by seq limit 500",
-        )?;
-        let op = |row: &rusqlite::Row<'_>| {
-            Ok(Op {
-                origin: row.get(0)?,
-                seq: row.get(1)?,
-                dataset: row.get(2)?,
-                key: row.get(3)?,
-                value: row.get(4)?,
-                stamp: row.get(5)?,
-                at: row.get(6)?,
-                repeat: row.get(7)?,
-            })
-        };
-        rows.query_map(params![self.name, seq], op)?.collect()
+        let mut rows = connection
+            .prepare_cached(&format!("select {OP} from ops where origin = ? and seq > ? order by seq limit 500"))?;
+        rows.query_map(params![self.name, seq], read_op)?.collect()
     }
 
-    /// Takes in an ownership if its epoch is later than what is known.
+    /// Takes in an ownership that this region is told of, if its epoch is later than what is known.
     pub(crate) fn own(&self, unit: &Unit, owner: &Ownership) -> Result<()> {
-        sqlite::advance(&self.connection(), unit, owner)
+        let take_in = if owner.home == self.name { sqlite::announced } else { sqlite::advance };
+        take_in(&self.connection(), unit, owner)
     }
 
-    /// Tells the peers of an ownership, in the log: a label that lags behind the data would break monotonic reads.
+    /// Tells the peers of an ownership, in the log: a label that travels apart from the data would break the order of reads.
     pub(crate) fn announce(&self, unit: &Unit, owner: &Ownership) -> Result<()> {
         let mut connection = self.connection();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let after = tx
-            .prepare_cached("select origin, max(seq) from ops group by origin")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .prepare_cached(&format!("select origin, max(seq) from ops where {OF_UNIT} group by origin"))?
+            .query_map([unit.as_str(), unit.as_subject().unwrap_or("")], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<Vec<_>>>()?;
         let value = json!(Announcement { home: owner.home.clone(), epoch: owner.epoch, after }).to_string();
         self.append(&tx, Entry { dataset: "own", key: unit.as_str(), stamp: Some("") }, 0, value)?;
         tx.commit()
-    }
-
-    /// Whether this copy lacks something of what was there when that ownership began.
-    pub(crate) fn lacks_the_beginning(&self, unit: &Unit, owner: &Ownership) -> Result<bool> {
-        let connection = self.connection();
-        let mut rows = connection.prepare_cached(
-            "select exists (select 1 from begins where unit = ? and epoch = ?
-            and seq > (select coalesce(max(seq), 0) from ops where ops.origin = begins.origin))",
-        )?;
-        rows.query_row(params![unit.as_str(), owner.epoch.cast_signed()], |row| row.get(0))
     }
 
     pub(crate) fn count(&self, name: &str) -> Result<i64> {
@@ -267,7 +251,7 @@ impl Store {
     pub(crate) fn reset(&self) -> Result<()> {
         let connection = self.connection();
         connection.execute_batch(
-            "delete from ops; delete from held; delete from homing_units; delete from homing_writes; delete from begins;
+            "delete from ops; delete from held; delete from homing_units; delete from homing_writes; delete from awaited;
             delete from homing_keys; delete from counts;",
         )?;
         begin(&connection)
@@ -282,6 +266,21 @@ fn begin(connection: &Connection) -> Result<()> {
         sqlite::began(connection, &catalog, &Mark { owner: us, position: "0".to_owned() })?;
     }
     Ok(())
+}
+
+const OP: &str = "origin, seq, dataset, key, value, stamp, at, repeat";
+
+fn read_op(row: &rusqlite::Row<'_>) -> Result<Op> {
+    Ok(Op {
+        origin: row.get(0)?,
+        seq: row.get(1)?,
+        dataset: row.get(2)?,
+        key: row.get(3)?,
+        value: row.get(4)?,
+        stamp: row.get(5)?,
+        at: row.get(6)?,
+        repeat: row.get(7)?,
+    })
 }
 
 fn held(connection: &Connection, dataset: &str, key: &str) -> Result<Option<Held>> {
@@ -303,6 +302,7 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
         sqlite::remember(connection, &kept)?;
     }
+    let mut loses = false;
     if op.dataset == "own" {
         if let (Some(unit), Ok(told)) = (Unit::parse(&op.key), serde_json::from_str::<Announcement>(&op.value)) {
             take_in(connection, &unit, &told)?;
@@ -311,35 +311,32 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
                 sqlite::began(connection, &unit, &op.mark(told.epoch))?;
             }
         }
-        return Ok(false);
+    } else if !is_too_early(connection, op)? {
+        loses = fold(connection, op)?;
     }
+    if loses {
+        connection
+            .execute("insert into counts values ('conflicts', 1) on conflict (name) do update set n = n + 1", [])?;
+    }
+    is_here(connection, op)?;
+    Ok(loses)
+}
+
+/// Returns whether something greater is held.
+fn fold(connection: &Connection, op: &Op) -> Result<bool> {
     if let Some((unit, at)) = op.written() {
         sqlite::wrote(connection, &op.dataset, &unit, &at)?;
     }
     let before = held(connection, &op.dataset, &op.key)?;
     // The later stamp wins; equal stamps are the same operation. This is the whole of last-write-wins.
     let loses = before.is_some_and(|before| before.stamp >= op.stamp);
-    if loses {
-        connection
-            .execute("insert into counts values ('conflicts', 1) on conflict (name) do update set n = n + 1", [])?;
-    } else {
+    if !loses {
         connection.execute(
             "insert into held values (?1, ?2, ?3, ?4) on conflict (dataset, key) do update set value = ?3, stamp = ?4",
             params![op.dataset, op.key, op.value, op.stamp],
         )?;
     }
     Ok(loses)
-}
-
-fn take_in(connection: &Connection, unit: &Unit, told: &Announcement) -> Result<()> {
-    let (name, epoch) = (unit.as_str(), told.epoch.cast_signed());
-    sqlite::advance(connection, unit, &Ownership::new(&told.home, told.epoch))?;
-    connection.execute("delete from begins where unit = ? and epoch < ?", params![name, epoch])?;
-    let sql = "insert into begins values (?, ?, ?, ?) on conflict do update set seq = max(seq, excluded.seq)";
-    for (origin, seq) in &told.after {
-        connection.execute(sql, params![name, epoch, origin, seq])?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -365,6 +362,10 @@ mod tests {
         sqlite::standing(&store.connection(), unit).unwrap().owner
     }
 
+    fn log(store: &Store, unit: &Unit) -> Option<Ownership> {
+        sqlite::standing(&store.connection(), unit).unwrap().log
+    }
+
     #[test]
     fn concurrent_writes_converge_on_the_later_stamp() {
         let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
@@ -388,28 +389,72 @@ mod tests {
         assert_eq!(owner(&b, &ada), Some(eu));
     }
 
+    fn send(from: &Store, to: &Store) {
+        from.own_ops_after(0).unwrap().iter().for_each(|op| to.receive(op).unwrap());
+    }
+
+    fn write_by(store: &Store, key: &str, epoch: u64, value: &str) {
+        let entry = Entry { dataset: "catalog", key, stamp: None };
+        let mut connection = store.connection();
+        let tx = connection.transaction().unwrap();
+        store.append(&tx, entry, epoch, value.to_owned()).unwrap();
+        tx.commit().unwrap();
+    }
+
+    fn value(store: &Store, key: &str) -> Option<String> {
+        store.read("catalog", key).unwrap().map(|held| held.value)
+    }
+
+    /// A session has written at the old owner, which is promoted away, and reads at a third region that has not got that write yet.
     #[test]
-    fn a_copy_without_the_beginning_of_an_epoch_is_no_copy_of_it() {
+    fn a_copy_without_the_beginning_of_an_epoch_is_no_copy_of_it_and_shows_nothing_of_it() {
+        let [us, eu, ap] = ["us", "eu", "ap"].map(|name| Store::open(name, None).unwrap());
+        let (catalog, [first, moved]) =
+            (Unit::dataset("catalog"), [("us", 1), ("eu", 2)].map(|(home, epoch)| Ownership::new(home, epoch)));
+        write_by(&us, "x", 1, "1");
+        send(&us, &eu);
+        ap.own(&catalog, &moved).unwrap();
+        assert_eq!(
+            (owner(&ap, &catalog), log(&ap, &catalog)),
+            (Some(moved.clone()), Some(first.clone())),
+            "told, and no more"
+        );
+        eu.announce(&catalog, &moved).unwrap();
+        write_by(&eu, "y", 2, "2");
+        send(&eu, &ap);
+        assert_eq!((log(&eu, &catalog), log(&ap, &catalog)), (Some(moved.clone()), Some(first)), "x is missing there");
+        assert_eq!(value(&ap, "y"), None, "what is later is not shown beside what is older");
+        send(&us, &ap);
+        assert_eq!(
+            (log(&ap, &catalog), value(&ap, "x"), value(&ap, "y")),
+            (Some(moved), Some("1".into()), Some("2".into()))
+        );
+    }
+
+    /// A like, another tenant: the logs carry more than the unit that moves.
+    #[test]
+    fn an_owner_begins_with_the_units_own_operations_and_never_lacks_them() {
         let [us, eu, ap] = ["us", "eu", "ap"].map(|name| Store::open(name, None).unwrap());
         let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
-        put(&us, "catalog", "x", None, "1");
-        exchange(&[&us, &eu]);
-        eu.announce(&catalog, &moved).unwrap();
-        for op in eu.own_ops_after(0).unwrap() {
-            ap.receive(&op).unwrap();
-        }
-        assert_eq!(owner(&ap, &catalog), Some(moved.clone()));
-        assert!(
-            ap.lacks_the_beginning(&catalog, &moved).unwrap() && !eu.lacks_the_beginning(&catalog, &moved).unwrap()
-        );
-        exchange(&[&us, &ap]);
-        assert!(!ap.lacks_the_beginning(&catalog, &moved).unwrap());
+        write_by(&us, "x", 1, "1");
+        put(&ap, "likes", "1", Some("2"), "\"ap\"");
+        send(&ap, &us);
+        us.announce(&catalog, &moved).unwrap();
+        send(&us, &eu);
+        assert_eq!(log(&eu, &catalog), Some(moved.clone()), "though it has nothing of ap's");
+        assert_eq!(log(&us, &catalog), Some(moved.clone()), "who gave it away has all that was written");
+        // By force, without what the old owner alone has.
+        let (catalog, forced) = (Unit::dataset("catalog"), Ownership::new("ap", 3));
+        us.announce(&catalog, &Ownership::new("eu", 2)).unwrap();
+        send(&eu, &ap);
+        ap.announce(&catalog, &forced).unwrap();
+        assert_eq!(log(&ap, &catalog), Some(forced));
     }
 
     /// What the whole of a dataset shows, and what one key of it does: epoch and position.
     fn shown(store: &Store, dataset: &str, key: &str) -> [Option<(u64, String)>; 2] {
         let unit = Unit::dataset(dataset);
-        let owner = owner(store, &unit);
+        let owner = log(store, &unit);
         let held = store.read(dataset, key).unwrap();
         let whole = store.shows(Part { dataset, unit: &unit, owner: owner.as_ref() }).unwrap();
         [whole, store.shows_of(&unit, held.as_ref()).unwrap()].map(|at| at.map(|at| (at.owner.epoch, at.position)))
@@ -450,9 +495,10 @@ mod tests {
         }
         exchange(&[&us, &eu]);
         let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
-        // The label travels ahead of the log: what the notes say is of an earlier owner, and says nothing in this one's log.
+        // Told ahead of the log: what is shown is still of the log that is here.
         us.own(&catalog, &moved).unwrap();
-        assert_eq!(shown(&us, "catalog", "x"), [None, None]);
+        let before = Some((1, "9".to_owned()));
+        assert_eq!(shown(&us, "catalog", "x"), [before.clone(), before]);
         put(&eu, "likes", "x", Some("2"), "true");
         eu.announce(&catalog, &moved).unwrap();
         exchange(&[&us, &eu]);
