@@ -18,7 +18,8 @@ use homing::routing::{
     matrix::Report,
     memory::{CopyOf, Lesson},
     ownership::{Epoch, Ownership},
-    position::{Mark, Position, Shows},
+    position::{Log, Mark, Position, Shows},
+    reach,
     session::{self, Claim, Pin, Session},
     settle::{Base, Source},
     subject::SubjectId,
@@ -129,7 +130,14 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
         }
         "reached" => {
-            world.memory.learn(Lesson::Reached(copy_of(&words), mark(words[3])), Timestamp(NOW.0 - ago(&words)))
+            world.memory.learn(Lesson::Reached(copy_of(&words), mark(words[3]).position), NOW);
+        }
+        // `eu orders us 1#42 500`: so long ago it was only so far, and that was too little; 0 is nothing of that log.
+        "short" => {
+            let at = Timestamp(NOW.0 - ago(&words));
+            let copy = copy_of(&words);
+            let place = (!words[3].ends_with("#0")).then(|| mark(words[3]).position);
+            world.memory.learn(Lesson::Behind { copy, place, source: copy.home, by: Duration::ZERO }, at);
         }
         // So many subjects, just now, by the visitor at 192.0.2.1.
         "named" => {
@@ -226,10 +234,10 @@ fn named(key: &CacheKey) -> String {
     TARGETS.into_iter().find(is_it).map_or(key.as_str().to_owned(), |path| format!("{place}{path}"))
 }
 
-/// `eu orders us`: the copy at eu of what us wrote.
+/// `eu orders us 1#42`: the copy at eu of what us wrote as the owner since epoch 1.
 fn copy_of(words: &[&str]) -> CopyOf {
     let dataset = topology().dataset_named(words[1]).unwrap();
-    CopyOf { region: region(words[0]), dataset, home: region(words[2]) }
+    reach::copy_of(dataset, region(words[0]), Log { home: region(words[2]), epoch: mark(words[3]).epoch }, &topology())
 }
 
 /// The fifth word, in milliseconds.

@@ -290,7 +290,13 @@ proptest! {
             };
             let calls_itself = says("homing-home").is_some_and(|home| topology().region_named(&home) == Some(last.region))
                 && says("homing-epoch").and_then(|epoch| epoch.parse().ok()).is_some_and(|epoch: u64| epoch >= mark.epoch.0);
-            prop_assert!(calls_itself || if same { told_least } else { at_home }, "{owner:?} {told_least} {pin:?}");
+            // Of a later owner's log any copy will do that has its beginning, and says so itself.
+            let later = owner.is_some_and(|(_, epoch)| epoch.parse::<u64>().unwrap() > mark.epoch.0);
+            let beginning = later && told(last, "homing-min-position") == Some("orders=0");
+            let says_so = says("homing-position").is_some_and(|said| !said.contains("orders=x"))
+                && owner.is_some_and(|(_, epoch)| says("homing-epoch").is_some_and(|said| said.as_str() >= epoch));
+            let has_it = if same { told_least } else { at_home || (beginning && says_so) };
+            prop_assert!(calls_itself || has_it, "{owner:?} {told_least} {pin:?}");
             let behind = [world.deeds.get(story.sent.len() - 1).or(world.deeds.last())]
                 .into_iter()
                 .flatten()

@@ -12,10 +12,11 @@ use crate::routing::{
     headers::Headers,
     intent::Intent,
     keys::Key,
-    memory::{CopyOf, Lesson, UNMEASURED},
+    memory::{Lesson, UNMEASURED},
     ownership::{Epoch, Keeper, Ownership},
-    position::Mark,
+    position::{Log, Mark},
     problem::Problem,
+    reach::copy_of,
     session::{self, Claim, LIFETIME, Pin, Session},
     subject::SubjectId,
     time::millis,
@@ -120,8 +121,8 @@ impl World {
                 (Rule::GeoPartitioned { .. }, Some(home)) => named(topology, home)?,
                 _ => topology.default_home(),
             };
-            let mark = Mark { epoch: Epoch::FIRST, position };
-            memory.learn(Lesson::Reached(CopyOf { region, dataset: id, home }, mark), NOW);
+            let log = Log { home, epoch: Epoch::FIRST };
+            memory.learn(Lesson::Reached(copy_of(id, region, log, topology), position), NOW);
         }
         Ok(())
     }

@@ -100,6 +100,8 @@ pub struct Promise {
     pub on_home_down: OnHomeDown,
     /// Time to headers for one attempt, where the route says so.
     pub deadline: Option<Duration>,
+    /// The longest that a read waits until a near copy should have what its session has seen.
+    pub wait: Duration,
     /// Whether a write leaves a pin: some read of the same dataset is promised to see it.
     pub pins: bool,
 }

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod position;
 pub mod problem;
 mod ranked;
+pub mod reach;
 pub mod reason;
 pub mod report;
 pub mod session;

@@ -6,13 +6,12 @@ use super::{
     authority::RegionState,
     candidates::{candidates, reachable},
     intent::Intent,
-    memory::CopyOf,
     ownership::{Owner, Ownership},
     position::Mark,
+    reach::{Demand, Reach},
     reason::Reason,
     session::Pin,
-    time::Timestamp,
-    topology::{Access, DatasetId, OnHomeDown, ReadAfterWrite, RegionId, RegionSet, Rule},
+    topology::{Access, OnHomeDown, ReadAfterWrite, RegionId, RegionSet, Rule},
     trace::Trace,
     view::View,
 };
@@ -84,10 +83,12 @@ pub struct Target {
 }
 
 /// The regions that a read may be sent to: one, and one other if it fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadPlan {
     /// The first; none if no region may answer.
     pub first: Option<Target>,
+    /// How long it is waited before the first is asked, where its copy has most likely come so far by then.
+    pub after: Duration,
     /// The other.
     pub fallback: Option<Target>,
 }
@@ -101,28 +102,37 @@ impl ReadPlan {
         let mut targets = reachable(all, view, trace);
         let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
         let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
-        Self { first: next(), fallback: next() }
+        Self { first: next(), fallback: next(), ..Self::default() }
     }
 
-    /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that home: the nearest that is
+    /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that owner: the nearest that is
     /// known or expected to be so far, and home, which always is.
     #[must_use]
-    pub fn at_least(intent: &Intent, view: &View, home: RegionId, demand: (&Pin, Mark), trace: &mut Trace) -> Self {
+    pub fn at_least(intent: &Intent, view: &View, demand: &Demand<'_>, trace: &mut Trace) -> Self {
+        let home = demand.log.home;
         let bound = intent.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
         let mut targets: Vec<Target> = Vec::new();
+        let mut after = Duration::ZERO;
         for region in candidates(intent, view, (bound, Some(home)), trace) {
-            match reaches(intent, view, home, region, demand) {
-                Ok(_) if view.is_away(region) => {
+            match demand.reach(intent, view, region) {
+                Reach::Not(why) if targets.is_empty() => trace.note(why, region),
+                Reach::Not(_) => {}
+                _ if view.is_away(region) => {
                     if targets.is_empty() {
                         trace.note(Reason::DrillUnreachable, region);
                     }
                 }
-                Ok(Reason::PinnedHome) if targets.is_empty() && intent.near.first() == Some(&region) => {
+                Reach::Home if targets.is_empty() && intent.near.first() == Some(&region) && !demand.of_earlier => {
                     targets.push(Target { region, reason: Reason::Nearest, stale: false });
                 }
-                Ok(reason) => targets.push(Target { region, reason, stale: false }),
-                Err(why) if targets.is_empty() => trace.note(why, region),
-                Err(_) => {}
+                Reach::Home => targets.push(Target { region, reason: demand.at_home(), stale: false }),
+                Reach::There(reason) => targets.push(Target { region, reason, stale: false }),
+                // In the place of another that has failed nothing is waited for.
+                Reach::Soon(time) if targets.is_empty() => {
+                    after = time;
+                    targets.push(Target { region, reason: Reason::PositionAwaited, stale: false });
+                }
+                Reach::Soon(_) => {}
             }
         }
         let first = targets.first().copied();
@@ -133,9 +143,9 @@ impl ReadPlan {
             }
             Some(_) => of_home,
             // Home cannot be asked, and nobody else is so far.
-            None => return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None },
+            None => return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() },
         };
-        Self { first, fallback }
+        Self { first, fallback, after }
     }
 
     /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
@@ -144,20 +154,22 @@ impl ReadPlan {
         let down = view.state(home) == RegionState::Down;
         if view.is_away(home) {
             trace.note(Reason::DrillUnreachable, home);
-            return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None };
+            return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() };
         }
         if down || view.condition(home).full {
             if intent.promise.on_home_down == OnHomeDown::Refuse {
                 trace.note(if down { Reason::RegionDown } else { Reason::RegionFull }, home);
             }
-            return Self { first: stale_elsewhere(intent, view, home, trace), fallback: None };
+            return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() };
         }
         let first = Some(Target { region: home, reason, stale: false });
         let elsewhere = stale_elsewhere(intent, view, home, trace);
         match elsewhere {
             // Another copy is quick and says that it is stale; home would most likely fail.
-            Some(other) if view.is_open(home, Access::Read) => Self { first: Some(other), fallback: first },
-            _ => Self { first, fallback: elsewhere },
+            Some(other) if view.is_open(home, Access::Read) => {
+                Self { first: Some(other), fallback: first, ..Self::default() }
+            }
+            _ => Self { first, fallback: elsewhere, ..Self::default() },
         }
     }
 
@@ -165,12 +177,12 @@ impl ReadPlan {
     #[must_use]
     pub fn homeless(intent: &Intent, view: &View, trace: &mut Trace) -> Self {
         if intent.promise.on_home_down == OnHomeDown::Refuse {
-            return Self { first: None, fallback: None };
+            return Self::default();
         }
         let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
         let all = candidates(intent, view, (None, None), trace);
         let mut targets = reachable(all, view, trace);
-        Self { first: targets.next().map(stale), fallback: targets.next().map(stale) }
+        Self { first: targets.next().map(stale), fallback: targets.next().map(stale), ..Self::default() }
     }
 }
 
@@ -180,42 +192,6 @@ fn stale_elsewhere(intent: &Intent, view: &View, home: RegionId, trace: &mut Tra
         candidates(intent, view, (None, Some(home)), trace).filter(|region| *region != home && !view.is_away(*region))
     })?;
     others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
-}
-
-/// How long a copy that was seen short of a mark is not tried again for one.
-const SHORT_FOR: Duration = Duration::from_secs(1);
-
-/// Whether a region's copy has reached the mark: home always; another if it has said so; and if it was not asked lately, once
-/// as much time has gone by as a write takes to get there. The origin checks it in any case.
-fn reaches(
-    intent: &Intent,
-    view: &View,
-    home: RegionId,
-    region: RegionId,
-    (pin, mark): (&Pin, Mark),
-) -> Result<Reason, Reason> {
-    if region == home {
-        return Ok(Reason::PinnedHome);
-    }
-    let known = intent.dataset.and_then(|dataset| view.known(copy_of(dataset, region, home, view)));
-    if known.is_some_and(|known| known.mark.reaches(&mark)) {
-        return Ok(Reason::PositionReached);
-    }
-    if let Some(why) = view.too_far_behind(region, home) {
-        return Err(why);
-    }
-    let now: Timestamp = intent.came;
-    let there_by_now = now.since(pin.since) >= view.window(region, home).length;
-    let short_lately = known.is_some_and(|known| now.since(known.at) < SHORT_FOR);
-    if there_by_now && !short_lately { Ok(Reason::PositionExpected) } else { Err(Reason::PositionNotReached) }
-}
-
-/// By what a copy's marks are known: those of a multi-writer dataset count by a clock that all owners share.
-#[must_use]
-pub fn copy_of(dataset: DatasetId, region: RegionId, home: RegionId, view: &View) -> CopyOf {
-    let shared =
-        matches!(view.topology().dataset(dataset).map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }));
-    CopyOf { region, dataset, home: if shared { view.topology().default_home() } else { home } }
 }
 
 /// Who owns what a request concerns, as far as it follows from the view alone.

@@ -41,9 +41,11 @@ reasons! {
     PositionReached = "position-reached",
     /// The copy should have reached what the session has seen by now; its origin checks it.
     PositionExpected = "position-expected",
+    /// The copy should have reached what the session has seen in a moment, which the route allows to wait and going home takes longer.
+    PositionAwaited = "position-awaited",
     /// The copy has not reached what the session has seen.
     PositionNotReached = "position-not-reached",
-    /// What the session has seen was written under an earlier owner, so the read goes home for a new position.
+    /// What the session has seen was written under an earlier owner, and no nearer copy is known to have what is left of that.
     PositionOfOldEpoch = "position-of-old-epoch",
     /// The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.
     PositionOfLaterEpoch = "position-of-later-epoch",

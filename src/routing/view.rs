@@ -229,6 +229,26 @@ impl View {
         }
     }
 
+    /// How long a write at the source usually takes to get into the region's copy: as this isolate has measured it, else the vantage
+    /// points, else as long as a window is while nobody has.
+    #[must_use]
+    pub fn takes(&self, region: RegionId, source: RegionId) -> Duration {
+        let measured = || self.pair(region, source).and_then(|pair| pair.p99.max(pair.lag));
+        self.lags.usual(region, source, self.taken).or_else(measured).unwrap_or(UNMEASURED)
+    }
+
+    /// How long it takes from that region to the other and back, as the prober beside it has measured it.
+    #[must_use]
+    pub fn between(&self, region: RegionId, other: RegionId) -> Option<Duration> {
+        self.matrix.took(region, other, self.taken)
+    }
+
+    /// Whether that region's origin says how far its copy of the dataset is.
+    #[must_use]
+    pub fn says_positions(&self, region: RegionId, dataset: DatasetId) -> bool {
+        self.reached.says(region, dataset)
+    }
+
     /// How far a copy is known to be.
     #[must_use]
     pub fn known(&self, copy: CopyOf) -> Option<Known> {

@@ -142,7 +142,7 @@ test("home is down: refused, or stale and said so with its age", async () => {
   assert.match(stale.headers["homing-consistency"], /^stale(; age=\d+)?$/);
 });
 
-test("a position of an older epoch goes home and gets a fresh one", async () => {
+test("a position of an older epoch is met by the later owner's log, and becomes one of it", async () => {
   const client = new Client(router.url, "eu");
   await client.put("/api/catalog/p9", { name: "lamp" });
   for (const region of Object.values(regions)) await region.control({ own: { dataset: "catalog", home: "ap", epoch: 2 } });
@@ -150,7 +150,11 @@ test("a position of an older epoch goes home and gets a fresh one", async () => 
   const moved = await new Client(router.url, "us").put("/api/catalog/p9-moved", { name: "candle" });
   assert.equal(moved.json.region, "ap");
   const read = await client.get("/api/catalog/p9?after");
-  assert.deepEqual(place(read), ["position-of-old-epoch", "ap"]);
+  assert.equal(read.json.name, "lamp");
+  // Nearby, if eu has the beginning of that log by now; it is asked, once.
+  const near = ["position-expected", "position-reached"].includes(reason(read));
+  assert.ok(near || ["position-of-old-epoch", "position-not-reached"].includes(reason(read)), reason(read));
+  assert.equal(read.headers["homing-region"], near ? "eu" : "ap");
   assert.match(pins(client), /^catalog:p:ap:\d+:2:[0-9a-f]+$/);
 });
 

@@ -8,9 +8,10 @@ use homing::routing::{
     cache::{Variant, entry::Kept, freshness::Reuse},
     facts::Content,
     health::{Asking, Heard, Sending},
-    memory::{CopyOf, Lesson, Memory},
+    memory::{Lesson, Memory},
     ownership::Epoch,
-    position::{Mark, Position, Shows},
+    position::{Log, Mark, Position, Shows},
+    reach::copy_of,
     session::{self, Claim, Pin, Session},
     subject::SubjectId,
     topology::{Access, SubjectKind},
@@ -166,13 +167,10 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
         }),
         (a_region(), a_region(), prop::sample::select(vec!["orders", "mail", "tags"]), 1u64..4, 0u64..8).prop_map(
             |(name, home, dataset, epoch, value)| {
-                let copy = CopyOf {
-                    region: region(name),
-                    dataset: topology().dataset_named(dataset).unwrap(),
-                    home: region(home),
-                };
-                let mark = Mark { epoch: Epoch(epoch), position: Position::new(value.into()) };
-                vec![Lesson::Reached(copy, mark)]
+                let dataset = topology().dataset_named(dataset).unwrap();
+                let log = Log { home: region(home), epoch: Epoch(epoch) };
+                let copy = copy_of(dataset, region(name), log, &topology());
+                vec![Lesson::Reached(copy, Position::new(value.into()))]
             },
         ),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {

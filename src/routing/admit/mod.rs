@@ -262,6 +262,7 @@ fn promise(
         read_after_write: route.read_after_write,
         on_home_down: route.on_home_down,
         deadline: route.deadline,
+        wait: route.wait,
         pins,
     }
 }

@@ -7,6 +7,7 @@ use crate::routing::{
     ownership::{Keeper, Kept, Owner, Ownership},
     plan::{Freshness, ReadPlan, Standing, standing},
     position::{Log, Mark},
+    reach::Demand,
     reason::Reason,
     session::Pin,
     settle::{Publish, Settlement, SignIn},
@@ -42,9 +43,9 @@ impl Flow {
         let owned = self.wrote_at(pin).unwrap_or(owner.ownership());
         let home = owned.home();
         self.join_drill(Some(home));
-        if self.log_of(pin, mark) == Some(Log::of(owned)) {
-            let plan = ReadPlan::at_least(&self.intent, &self.view, home, (pin, mark), &mut self.trace);
-            return self.begin_read(plan, Some(Owner::of(owned)), Some(mark), now);
+        if let Some(demand) = Demand::of(pin, mark, self.log_of(pin, mark), Log::of(owned)) {
+            let plan = ReadPlan::at_least(&self.intent, &self.view, &demand, &mut self.trace);
+            return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }
         let plan = ReadPlan::home(&self.intent, &self.view, home, Reason::PositionOfOldEpoch, &mut self.trace);
         self.begin_read(plan, Some(Owner::of(owned)), None, now)

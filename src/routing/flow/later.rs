@@ -48,10 +48,15 @@ impl Flow {
         // After so long whoever is to know of a change of owner does, and home is the best there is.
         let named = named.filter(|named| !overdue && *named != home && self.may_be_read(*named));
         let named = named.map(|region| Target { region, reason, stale: false });
-        let ReadPlan { first, fallback } = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
+        let ReadPlan { first, fallback, .. } = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
         let plan = match first {
-            Some(first) if first.region == home => ReadPlan { first: Some(first), fallback: named.or(fallback) },
-            elsewhere => ReadPlan { first: named.or(elsewhere), fallback: elsewhere.filter(|_| named.is_some()) },
+            Some(first) if first.region == home => {
+                ReadPlan { first: Some(first), fallback: named.or(fallback), ..ReadPlan::default() }
+            }
+            elsewhere => {
+                let fallback = elsewhere.filter(|_| named.is_some());
+                ReadPlan { first: named.or(elsewhere), fallback, ..ReadPlan::default() }
+            }
         };
         self.begin_seeking(plan, owner, Seeks { mark, may_be_stale }, now)
     }

@@ -8,10 +8,11 @@ use crate::routing::{
     candidates::candidates,
     health::Health,
     memory::Lesson,
-    ownership::{Epoch, Owner, Ownership},
-    plan::{Freshness, ReadPlan, Target, copy_of},
+    ownership::{Owner, Ownership},
+    plan::{Freshness, ReadPlan, Target},
     position::{Log, Mark, Position, stated},
     problem::Problem,
+    reach::{Demand, copy_of},
     reason::Reason,
     time::Timestamp,
     topology::{self, Access, OnHomeDown, RegionId},
@@ -23,11 +24,20 @@ use crate::routing::{
 pub(super) struct Reading {
     target: Target,
     fallback: Option<Target>,
+    wants: Wants,
+    /// What the answer must show at least, as far as this region was told of it.
+    told: Option<Mark>,
+}
+
+/// What a read wants, whoever is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wants {
+    /// By whose ownership it is asked.
     owner: Option<Owner>,
     /// What the answer must show at least.
     least: Option<Mark>,
-    /// The same, as far as this region was told of it.
-    told: Option<Mark>,
+    /// Home is not told that: what was seen is of an earlier owner, and what home lacks of it is nowhere.
+    spares_home: bool,
     /// The owner that it looks for.
     seeks: Option<Seeks>,
 }
@@ -69,18 +79,18 @@ impl Reading {
 
     /// The same read, by the ownership that its answer has told of.
     pub(super) fn by(&self, owner: Owner) -> Self {
-        Self { owner: Some(owner), ..*self }
+        Self { wants: Wants { owner: Some(owner), ..self.wants }, ..*self }
     }
 
     /// Whether the owner is asked.
     pub(super) fn is_at_home(&self) -> bool {
-        self.owner.is_some_and(|owner| owner.region() == self.target.region)
+        self.wants.owner.is_some_and(|owner| owner.region() == self.target.region)
     }
 
     /// How it ends if the region's answer goes to the client.
     pub(super) fn ended(&self) -> Ended {
         let Target { region, reason, stale } = self.target;
-        let owner = self.owner.filter(|owner| owner.region() == region);
+        let owner = self.wants.owner.filter(|owner| owner.region() == region);
         Ended { region, reason, owner, least: self.told, stale }
     }
 }
@@ -93,22 +103,30 @@ impl Flow {
         least: Option<Mark>,
         now: Timestamp,
     ) -> Step {
-        self.begin(plan, (owner, least, None), now)
+        self.begin(plan, Wants { owner, least, ..Wants::default() }, now)
+    }
+
+    /// A read of a copy that is so far, or of home.
+    pub(super) fn begin_demanding(
+        &mut self,
+        plan: ReadPlan,
+        owner: Owner,
+        demand: &Demand<'_>,
+        now: Timestamp,
+    ) -> Step {
+        let (owner, least) = (Some(owner), Some(demand.least));
+        self.begin(plan, Wants { owner, least, spares_home: demand.of_earlier, seeks: None }, now)
     }
 
     /// A read that looks for a later owner.
     pub(super) fn begin_seeking(&mut self, plan: ReadPlan, known: Owner, seeks: Seeks, now: Timestamp) -> Step {
-        self.begin(plan, (Some(known), None, Some(seeks)), now)
+        self.begin(plan, Wants { owner: Some(known), seeks: Some(seeks), ..Wants::default() }, now)
     }
 
-    fn begin(
-        &mut self,
-        plan: ReadPlan,
-        (owner, least, seeks): (Option<Owner>, Option<Mark>, Option<Seeks>),
-        now: Timestamp,
-    ) -> Step {
-        match plan.first {
-            Some(target) => self.ask(Reading { target, fallback: plan.fallback, owner, least, told: None, seeks }, now),
+    fn begin(&mut self, plan: ReadPlan, wants: Wants, now: Timestamp) -> Step {
+        let ReadPlan { first, fallback, after } = plan;
+        match first {
+            Some(target) => self.ask_after(after, Reading { target, fallback, wants, told: None }, now),
             None => self.exhausted(None, now),
         }
     }
@@ -120,20 +138,17 @@ impl Flow {
     fn ask_after(&mut self, delay: Duration, reading: Reading, now: Timestamp) -> Step {
         let Target { region, reason, .. } = reading.target;
         self.trace.note(reason, region);
-        let (owner, least) = (reading.owner, self.least_of(&reading));
+        let (owner, least) = (reading.wants.owner, self.least_of(&reading));
         self.reading(Reading { told: least, ..reading });
         self.send(region, owner, least, delay, now)
     }
 
-    /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of several owners may lie before its own
-    /// last write, so the one where the session wrote is told nothing.
+    /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
+    /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
-        let at_home = reading.is_at_home();
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
-        reading
-            .least
-            .filter(|_| !reading.target.stale)
-            .filter(|_| !(at_home && matches!(dataset.rule, topology::Rule::MultiWriter { .. })))
+        let spares_home = reading.wants.spares_home || matches!(dataset.rule, topology::Rule::MultiWriter { .. });
+        reading.wants.least.filter(|_| !reading.target.stale && !(spares_home && reading.is_at_home()))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
@@ -144,12 +159,12 @@ impl Flow {
             return self.ask_as(named, now);
         }
         if let Outcome::Answered(answer) = &outcome
-            && let Some(known) = self.falls_short(&reading, answer)
+            && let Some(place) = self.falls_short(&reading, answer)
         {
             let later = self.later_owner(&reading, answer);
-            return self.behind(&reading, known, later, now);
+            return self.behind(&reading, place, later, now);
         }
-        if let (Outcome::Answered(answer), Some(seeks)) = (&outcome, reading.seeks)
+        if let (Outcome::Answered(answer), Some(seeks)) = (&outcome, reading.wants.seeks)
             && !is_gateway_failure(answer.status)
         {
             return self.sought(&reading, seeks, answer, now);
@@ -241,7 +256,7 @@ impl Flow {
     /// A strictly later owner that the answer names.
     pub(super) fn later_owner(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Owner> {
         let named = Ownership::named(answer, self.view.topology(), self.residency())?;
-        reading.owner?.succeeded_by(named)
+        reading.wants.owner?.succeeded_by(named)
     }
 
     /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
@@ -260,45 +275,53 @@ impl Flow {
         }
         let target = Target { region: later.region(), reason, stale: false };
         let least = self.mark_of(later.ownership());
-        let reading = Reading { owner: Some(later), least, seeks: None, ..reading.at(target, None) };
+        let wants = Wants { owner: Some(later), least, ..Wants::default() };
+        let reading = Reading { wants, ..reading.at(target, None) };
         (self.can_repeat() && self.has_time(now)).then(|| self.ask(reading, now))
     }
 
-    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is.
-    fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Mark> {
-        let (least, owner) = (reading.told?, reading.owner?);
+    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is, where it
+    /// says so of the log that was asked for.
+    #[expect(clippy::option_option, reason = "that it says nothing is a value here, and that it is not short is none")]
+    fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Option<Position>> {
+        let (least, owner) = (reading.told?, reading.wants.owner?);
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
-        let mark = self.stated_place(owner, answer);
-        let short = mark.is_some_and(|mark| least.is_after(&mark));
-        (said || short).then(|| mark.unwrap_or(Mark { epoch: Epoch::NONE, position: Position::default() }))
+        let log = Log::of(owner.ownership());
+        let (mark, short) = if reading.wants.spares_home {
+            // Whether the copy has the beginning of that log nothing but its own word on whose it is can say.
+            let mark = self.stated_place(None, answer);
+            (mark, mark.is_none_or(|mark| least.is_after(&mark)))
+        } else {
+            let mark = self.stated_place(Some(log), answer);
+            (mark, mark.is_some_and(|mark| least.is_after(&mark)))
+        };
+        let of_that_log = mark.filter(|mark| mark.epoch == least.epoch).map(|mark| mark.position);
+        (said || short).then_some(of_that_log)
     }
 
-    /// How far an answer says that its copy is, asked by that ownership.
-    fn stated_place(&self, owner: Owner, answer: &Answer<'_>) -> Option<Mark> {
+    /// How far an answer says that its copy is: by whose log it says, else by that one.
+    fn stated_place(&self, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
         let topology = self.view.topology();
         let dataset = topology.dataset(self.intent.dataset?)?;
-        let stated =
-            stated(answer, (&dataset.name, dataset.position?), Some(Log::of(owner.ownership())), topology).ok()?;
+        let stated = stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()?;
         Some(stated.place())
     }
 
     /// Whether an answer by that ownership says that it does not show the mark.
     pub(super) fn is_short_of(&self, mark: Mark, owner: Owner, answer: &Answer<'_>) -> bool {
-        self.stated_place(owner, answer).is_some_and(|stated| mark.is_after(&stated))
+        self.stated_place(Some(Log::of(owner.ownership())), answer).is_some_and(|stated| mark.is_after(&stated))
     }
 
     /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
     /// copy of a later epoch knows the later owner.
-    fn behind(&mut self, reading: &Reading, known: Mark, later: Option<Owner>, now: Timestamp) -> Step {
+    fn behind(&mut self, reading: &Reading, place: Option<Position>, later: Option<Owner>, now: Timestamp) -> Step {
         let Target { region, .. } = reading.target;
-        if let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.owner) {
-            self.lessons.push(Lesson::Behind(copy_of(dataset, region, owner.region(), &self.view), known));
-        }
+        self.learn_short(reading, place, now);
         self.trace.note(Reason::PositionNotReached, region);
         if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Reason::PositionOfOldEpoch, now)) {
             return step;
         }
-        let missed = reading.owner.map(Owner::region).filter(|home| self.view.is_away(*home));
+        let missed = reading.wants.owner.map(Owner::region).filter(|home| self.view.is_away(*home));
         let reason = if missed.is_some() { Reason::DrillUnreachable } else { Reason::PositionNotReached };
         missed.into_iter().for_each(|home| self.trace.note(reason, home));
         let at_home = reading.is_at_home();
@@ -314,6 +337,19 @@ impl Flow {
             Some(target) if self.can_repeat() && self.has_time(now) => self.ask(reading.at(target, None), now),
             _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now)),
         }
+    }
+
+    /// Learns that the copy is short of what the session has seen, and since when it has seen that.
+    fn learn_short(&mut self, reading: &Reading, place: Option<Position>, now: Timestamp) {
+        let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.wants.owner) else { return };
+        let log = Log::of(owner.ownership());
+        let copy = copy_of(dataset, reading.target.region, log, self.view.topology());
+        // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
+        if reading.wants.spares_home && copy.epoch != log.epoch {
+            return;
+        }
+        let by = self.session_mark().map_or(Duration::ZERO, |(pin, _)| now.since(pin.since));
+        self.lessons.push(Lesson::Behind { copy, place, source: log.home, by });
     }
 
     /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.

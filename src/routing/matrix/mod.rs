@@ -150,6 +150,13 @@ impl Matrix {
         told.max_by_key(|(at, _)| *at).map(|(_, pair)| pair)
     }
 
+    /// How long the prober beside that region waits for the other one's answer.
+    #[must_use]
+    pub fn took(&self, from: RegionId, region: RegionId, now: Timestamp) -> Option<Duration> {
+        let seen = self.fresh(now).find(|report| report.from == from)?.of(region).filter(|seen| seen.ok)?;
+        seen.took.map(Duration::from_millis)
+    }
+
     fn fresh(&self, now: Timestamp) -> impl Iterator<Item = &Report> {
         self.0.iter().filter(move |report| now.since(report.at) < FRESH)
     }

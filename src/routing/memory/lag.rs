@@ -31,6 +31,9 @@ struct Pair {
     source: RegionId,
     latest: Duration,
     at: Timestamp,
+    /// Smoothed, and by how much the measurements differ from that, as of round trips in RFC 6298 section 2.
+    smoothed: Duration,
+    varies: Duration,
     counts: [u32; BUCKETS],
     window: Duration,
     /// Since when the window could have been shorter by a quarter.
@@ -64,6 +67,8 @@ impl Lags {
                     source,
                     latest: lag,
                     at: now,
+                    smoothed: lag,
+                    varies: lag / 2,
                     counts: [0; BUCKETS],
                     window: UNMEASURED,
                     calm_since: None,
@@ -72,6 +77,22 @@ impl Lags {
                 self.0.push(pair);
             }
         }
+    }
+
+    /// Takes in that a write of that source was missing from a region's copy after so long. It says nothing of how much longer it was,
+    /// and is believed only where it is not far from what is usual: what somebody saw long ago and is still missing is out of the
+    /// ordinary, and one such session would have everybody else read at home.
+    pub fn at_least(&mut self, region: RegionId, source: RegionId, lag: Duration) {
+        let pair = self.0.iter_mut().find(|pair| (pair.region, pair.source) == (region, source));
+        let believed = |pair: &&mut Pair| (pair.usual()..=(pair.usual() * 4).max(SHORTEST)).contains(&lag);
+        pair.filter(believed).into_iter().for_each(|pair| pair.smooth(lag));
+    }
+
+    /// How long a write at that source usually takes to get into the region's copy, if that was measured lately. It follows what is
+    /// measured within a few samples, up and down: whoever counts on it and is wrong has lost one attempt nearby, and nothing else.
+    #[must_use]
+    pub fn usual(&self, region: RegionId, source: RegionId, now: Timestamp) -> Option<Duration> {
+        self.of(region, now).find(|pair| pair.source == source).map(Pair::usual)
     }
 
     /// How far the region was behind that source when it was last measured, if that was lately.
@@ -102,6 +123,7 @@ impl Lags {
 impl Pair {
     fn learn(&mut self, lag: Duration, now: Timestamp) {
         (self.latest, self.at) = (lag, now);
+        self.smooth(lag);
         if let Some(count) = self.counts.get_mut(bucket(lag)) {
             *count += 1;
         }
@@ -109,6 +131,17 @@ impl Pair {
             self.counts.iter_mut().for_each(|count| *count /= 2);
         }
         self.adapt(now);
+    }
+
+    /// RFC 6298 section 2.3, with its gains of an eighth and a quarter.
+    fn smooth(&mut self, lag: Duration) {
+        self.varies = (self.varies * 3 + self.smoothed.abs_diff(lag)) / 4;
+        self.smoothed = (self.smoothed * 7 + lag) / 8;
+    }
+
+    /// Twice the mean deviation above the mean, and not the four times of a retransmission: that costs more than a try here.
+    fn usual(&self) -> Duration {
+        self.smoothed + self.varies * 2
     }
 
     fn samples(&self) -> u32 {
@@ -223,6 +256,37 @@ mod tests {
         assert_eq!(lags.window(EU, US).length, LONGEST);
         let calm = learned(&mut lags, 5, 25, then.0 + 30_000);
         assert_eq!(lags.window(EU, US).length, LONGEST, "still at {calm:?}");
+    }
+
+    #[test]
+    fn what_a_write_usually_takes_follows_what_is_measured_within_a_few_samples() {
+        let mut lags = Lags::default();
+        let usual = |lags: &Lags, at: Timestamp| lags.usual(EU, US, at).map(|usual| usual.as_millis());
+        assert_eq!(usual(&lags, Timestamp(0)), None);
+        // As a region measures that polls every 60 ms.
+        let mut now = Timestamp(0);
+        for millis in [40, 100, 70, 55, 85, 60, 95, 45, 80, 65, 50, 90] {
+            now = learned(&mut lags, millis, 1, now.0);
+        }
+        let calm = usual(&lags, now).unwrap();
+        assert!((80..=115).contains(&calm), "{calm}");
+        now = learned(&mut lags, 5000, 3, now.0);
+        let slow = usual(&lags, now).unwrap();
+        assert!(slow > 4000, "{slow}");
+        now = learned(&mut lags, 70, 40, now.0);
+        let healed = usual(&lags, now).unwrap();
+        assert!(healed < 150, "{healed}");
+        lags.at_least(EU, US, Duration::from_millis(20));
+        assert_eq!(usual(&lags, now), Some(healed), "it was missing for 20 ms at least, which is nothing new");
+        lags.at_least(EU, US, Duration::from_secs(3600));
+        assert_eq!(usual(&lags, now), Some(healed), "an hour is out of the ordinary");
+        for millis in [200, 400, 800, 1600] {
+            lags.at_least(EU, US, Duration::from_millis(millis));
+        }
+        assert!(usual(&lags, now).unwrap() > 700, "{:?}", usual(&lags, now));
+        assert_eq!(usual(&lags, now.after(FRESH)), None);
+        lags.at_least(US, EU, Duration::from_secs(2));
+        assert_eq!(lags.usual(US, EU, now), None, "nobody has measured it");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     health::{Health, Heard, Sending},
     matrix::{Matrix, Report},
     ownership::Ownership,
-    position::Mark,
+    position::Position,
     subject::SubjectId,
     time::Timestamp,
     topology::{DatasetId, RegionId},
@@ -61,9 +61,18 @@ pub enum Lesson {
         lag: Duration,
     },
     /// How far a copy is.
-    Reached(CopyOf, Mark),
-    /// A copy could not satisfy a reader, and is only so far.
-    Behind(CopyOf, Mark),
+    Reached(CopyOf, Position),
+    /// A copy could not satisfy a reader.
+    Behind {
+        /// Which.
+        copy: CopyOf,
+        /// It is only so far; none if it has nothing of that log.
+        place: Option<Position>,
+        /// The region whose write is missing from it.
+        source: RegionId,
+        /// How long the session had seen that write.
+        by: Duration,
+    },
     /// The response under this cache key could not be stored.
     Uncacheable(u64),
     /// It could, after all.
@@ -215,8 +224,11 @@ impl Memory {
             Lesson::Sent(sending) => self.health.sent(sending),
             Lesson::Heard(sending, heard) => self.health.heard(sending, heard, now),
             Lesson::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).learn(region, source, lag, now),
-            Lesson::Reached(copy, mark) => Rc::make_mut(&mut self.reached).learn(copy, mark, now),
-            Lesson::Behind(copy, mark) => Rc::make_mut(&mut self.reached).behind(copy, mark, now),
+            Lesson::Reached(copy, place) => Rc::make_mut(&mut self.reached).learn(copy, place),
+            Lesson::Behind { copy, place, source, by } => {
+                Rc::make_mut(&mut self.reached).behind(copy, place, now);
+                Rc::make_mut(&mut self.lags).at_least(copy.region, source, by);
+            }
             Lesson::Uncacheable(key) => {
                 if self.uncacheable.len() >= MOST_UNCACHEABLE {
                     self.uncacheable.clear();

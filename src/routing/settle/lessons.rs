@@ -7,8 +7,8 @@ use crate::routing::{
     answer::Answer,
     memory::Lesson,
     ownership::{Epoch, Ownership},
-    plan::copy_of,
     position::{Log, Stated, Unusable, stated},
+    reach::copy_of,
     reason::Reason,
     topology::{Access, MAX_REGIONS, Rule},
 };
@@ -33,8 +33,8 @@ impl Ending<'_> {
             Ok(stated) => {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.intent.access == Access::Read {
-                    let copy = copy_of(id, region, stated.log.home, view);
-                    self.lessons.push(Lesson::Reached(copy, stated.place()));
+                    let copy = copy_of(id, region, stated.log, view.topology());
+                    self.lessons.push(Lesson::Reached(copy, stated.position));
                 }
                 Some(stated)
             }

@@ -23,6 +23,8 @@ pub struct Route {
     pub cache: Option<bool>,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
+    /// The longest that a session's read waits until a near copy should have what the session has seen; zero where it is not said.
+    pub wait: Duration,
     /// How its application reads a path that is not plain.
     pub spelling: Spelling,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.

@@ -1,5 +1,7 @@
 //! `ROUTES`, `ROUTES_2` and on.
 
+use std::time::Duration;
+
 use super::{Names, Table, name_of};
 use crate::routing::{
     admit::access_of,
@@ -14,7 +16,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "match",
     "dataset",
     "read_after_write",
@@ -23,6 +25,7 @@ const KEYS: [&str; 11] = [
     "idempotent",
     "cache",
     "deadline",
+    "wait",
     "spelling",
     "max_cross_region",
     "allow_request_fields",
@@ -133,6 +136,7 @@ fn route(
     }
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
     let max_cross_region = table.share("max_cross_region", log);
+    let wait = wait(table, read_after_write, dataset.and_then(|id| datasets.get(id.index())), log);
     let text = table.text("match", log)?;
     let pattern = match RoutePattern::parse(text) {
         Ok(pattern) => pattern,
@@ -153,10 +157,35 @@ fn route(
         idempotent,
         cache,
         deadline,
+        wait,
         spelling,
         max_cross_region,
         allow_request_fields,
     })
+}
+
+/// The longest that is worth waiting nearby: anything longer than a round trip to another continent is not.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a session's read may wait for a near copy, and whether there is anything to wait for.
+fn wait(table: &Table<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>, log: &mut Complaints) -> Duration {
+    let Some(wait) = table.duration("wait", log) else { return Duration::ZERO };
+    let path = table.path.key("wait");
+    let found = table.get("wait").map_or_else(String::new, Raw::describe);
+    if wait > LONGEST_WAIT {
+        let expected = "at most \"1s\": whoever waits longer is answered sooner by another continent";
+        log.error(&path, found, expected, "write some tens of milliseconds, such as \"50ms\"");
+        return Duration::ZERO;
+    }
+    if promise != ReadAfterWrite::Session {
+        let expected = "a wait only with read_after_write = \"session\": no other read waits for a copy";
+        log.error(&path, found, expected, "remove it, or let the route promise sessions their writes");
+    } else if dataset.map_or(!table.has("dataset"), |dataset| dataset.position.is_none()) {
+        let expected =
+            "a wait only for a dataset whose origins say positions: without them nobody knows what is waited for";
+        log.error(&path, found, expected, "give the dataset its position, such as position = \"lsn\", or remove wait");
+    }
+    wait
 }
 
 /// How the route's application reads paths, and whether its pattern fits to that.
