@@ -170,7 +170,8 @@ fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
     };
     let (times, ago) = match state {
         "doubtful" => (1, 1000),
-        // Of writes one is let through each second.
+        "answers" => (5, 2000),
+        // Of writes one is let through after a second.
         "open" if access == Access::Write => (5, 500),
         "open" => (5, 1000),
         _ => (5, 40_000),
@@ -178,6 +179,12 @@ fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
     (0..times).for_each(|_| hear(Heard::Unreached, ago));
     if state == "returns" {
         hear(Heard::Answer, 1000);
+    }
+    // The region has answered a read.
+    if state == "answers" {
+        let at = Timestamp(NOW.0 - 1000);
+        let read = Sending { region, access: Access::Read, at, again: false, asking: Asking::default() };
+        world.memory.learn(Lesson::Heard(read, Heard::Answer), at);
     }
 }
 

@@ -52,6 +52,16 @@ fn a_deed_of_health() -> impl Strategy<Value = (usize, Access, Heard, u64)> {
     (whose, prop::sample::select(vec![Access::Read, Access::Write]), heard, prop_oneof![Just(0u64), 1u64..40_000])
 }
 
+/// Who sends what on which route of a region that fails, how it does (nothing is heard for long), and after which pause in milliseconds.
+fn a_failure() -> impl Strategy<Value = ((usize, usize), Access, Option<Heard>, u64)> {
+    let heard = prop_oneof![
+        3 => Just(Some(Heard::Gateway)), 6 => Just(Some(Heard::Silence)), 3 => Just(Some(Heard::Unreached)),
+        1 => Just(Some(Heard::Nothing)), 3 => Just(None),
+    ];
+    let access = prop_oneof![1 => Just(Access::Read), 4 => Just(Access::Write)];
+    ((0usize..6, 0usize..3), access, heard, prop_oneof![Just(0u64), 1u64..3_000])
+}
+
 fn play(world: &World, settings: &Rc<Settings>) -> Story {
     world.play(settings).unwrap()
 }
@@ -405,6 +415,51 @@ proptest! {
             }
             let unknown = health.conditions(&topology(), Asking::default(), now);
             prop_assert_eq!(unknown, Vec::<Condition>::new());
+        }
+    }
+
+    /// A write has nowhere else to go. However a region failed, whoever asked and however often: while it fails, one write at a time
+    /// goes there, a second after the last or more; and once it is well, whoever writes is answered within three seconds, at the
+    /// next attempt.
+    #[test]
+    fn writes_go_again_within_three_seconds_of_the_healing(deeds in prop::collection::vec(a_failure(), 0..80), every in 10u64..300) {
+        let (mut health, mut now, topology) = (Health::default(), NOW, topology());
+        let gate = |health: &Health, asking, now| health.conditions(&topology, asking, now).first().map_or(Gate::Closed, |it| it.write);
+        let (mut hang, mut last) = (Vec::new(), None);
+        for ((whose, route), access, heard, pause) in deeds {
+            now = now.after(Duration::from_millis(pause));
+            let sending = Sending { region: region("us"), access, at: now, again: false, asking: visitor(whose, route) };
+            let gate = gate(&health, sending.asking, now);
+            if access == Access::Write && gate != Gate::Closed {
+                if !gate.admits(0) {
+                    continue;
+                }
+                prop_assert!(last.is_none_or(|last| now.since(last) >= Duration::from_secs(1)), "two at a time");
+                // Of whose client has gone nothing is known, and another may go.
+                last = (heard != Some(Heard::Nothing)).then_some(now);
+            }
+            health.sent(sending);
+            match heard {
+                Some(heard) => health.heard(sending, heard, now),
+                None => hang.push(sending),
+            }
+        }
+        let healed = now;
+        for (whose, route) in [(0, 1), (1, 2), (9, 9)] {
+            let asking = visitor(whose, route);
+            while gate(&health, asking, now) != Gate::Closed {
+                prop_assert!(now.since(healed) <= Duration::from_millis(3_000 + every), "{whose} on {route} after {:?}", now.since(healed));
+                // What hung all the while fails now, one after another.
+                if let Some(sending) = hang.pop() {
+                    health.heard(sending, Heard::Silence, now);
+                }
+                if gate(&health, asking, now).admits(0) {
+                    let sending = Sending { region: region("us"), access: Access::Write, at: now, again: false, asking };
+                    health.sent(sending);
+                    health.heard(sending, Heard::Answer, now);
+                }
+                now = now.after(Duration::from_millis(every));
+            }
         }
     }
 

@@ -97,7 +97,7 @@ reasons! {
     WriteNotSent = "write-not-sent",
     /// The time for the whole request is used up.
     DeadlineExceeded = "deadline-exceeded",
-    /// The region failed several times in a row, or as often as not; its breaker is open, and others are asked.
+    /// The region failed several times in a row, or as often as not; its breaker is open: reads go elsewhere, and of writes one at a time goes there.
     BreakerOpen = "breaker-open",
     /// The region has come back a moment ago and gets its share of requests little by little.
     BreakerRamp = "breaker-ramp",

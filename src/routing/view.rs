@@ -162,7 +162,10 @@ impl View {
     pub fn is_unwelcome(&self, region: RegionId) -> bool {
         let condition = self.condition(region);
         let open = self.is_open(region, Access::Read) || self.is_open(region, Access::Write);
-        open || condition.full || self.is_unreachable(region) || self.state(region) != RegionState::Active
+        open || condition.wary
+            || condition.full
+            || self.is_unreachable(region)
+            || self.state(region) != RegionState::Active
     }
 
     /// Whether the vantage points agree that the region does not answer.

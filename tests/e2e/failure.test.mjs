@@ -198,3 +198,40 @@ test("a region that failed five times in a row is not asked: its breaker is open
   await client().get("/other/suspect");
   assert.deepEqual((await requestsTo("/other/suspect")).at(2), 0);
 });
+
+/** Writes to the home of the catalogue, each by another visitor, on one route and another in turn; what each came to. */
+async function writes(count) {
+  const write = (n) => new Client(router.url, "us").request("PUT", n % 2 ? `/api/catalog/burst${n}` : `/api/catalog/other/${n}`, { body: { name: "lamp" } });
+  return Promise.all(Array.from({ length: count }, (_, n) => write(n)));
+}
+
+test("a region that fails for a second: its writes are answered within three, and a second time costs no more", async (t) => {
+  await router.stop();
+  router = await startRouter({ vars: topology(regions, (vars) => void vars.ROUTES.unshift({ match: "/api/catalog/other/*", dataset: "catalog" })) });
+  const isOpen = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit.write.state === "open";
+  for (const time of ["first", "second", "third"]) {
+    const end = performance.now() + 1000;
+    await regions.us.control({ mode: "error" });
+    await waitUntil(async () => (await writes(10)).some((answer) => reason(answer) === "breaker-open") && performance.now() > end, "its breaker is open");
+    const [refused] = (await writes(10)).filter((answer) => reason(answer) === "breaker-open");
+    assert.deepEqual([refused.headers["homing-write-outcome"], refused.headers["retry-after"]], ["not-sent", "1"]);
+    await regions.us.control({ mode: "ok" });
+    const healed = performance.now();
+    await waitUntil(async () => (await writes(1))[0].status !== 503, "a write is answered");
+    const ms = Math.round(performance.now() - healed);
+    t.diagnostic(`the ${time} time: writes are answered ${ms} ms after the healing`);
+    assert.ok(ms < 3000, `the ${time} time after ${ms} ms`);
+    const after = await writes(20);
+    assert.deepEqual(after.map(reason).filter((why) => why === "breaker-open"), [], "one is answered, and all go");
+    assert.equal(await isOpen(), false);
+  }
+});
+
+test("a read that its region answers is news of it: writes go at once", async () => {
+  await regions.us.control({ mode: "error" });
+  const write = () => new Client(router.url, "us").put("/api/catalog/news", { name: "lamp" });
+  await waitUntil(async () => reason(await write()) === "breaker-open", "the route's breaker is open");
+  await regions.us.control({ mode: "ok" });
+  assert.equal((await new Client(router.url, "us").get("/api/catalog/news?fresh")).json.region, "us");
+  assert.equal((await write()).status, 200);
+});

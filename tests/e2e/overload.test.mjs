@@ -75,7 +75,7 @@ test("clients that go away leave room at the ceiling", async () => {
   const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 2));
   const sockets = Array.from({ length: 2 }, (_, n) => {
     const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
-    socket.write(`PUT /api/catalog/${n} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`);
+    socket.write(`PUT /api/catalog/${n} HTTP/1.1\r\nHost: x\r\nCF-Connecting-IP: 127.19.0.${n}\r\nContent-Length: 2\r\n\r\n{}`);
     return socket;
   });
   await waitUntil(() => us.waiting() === 2, "both are under way");
@@ -135,16 +135,36 @@ test("what one visitor makes fail on one route is held against nobody else, and 
   assert.deepEqual([circuit.write.state, circuit.routes], ["closed", [{ route: "/broken/*", access: "write" }]]);
 });
 
-/** A connection that sends the head of a write, and then a byte now and then. */
-function trickle(router, path, framing) {
+let visitors = 0;
+
+/** A connection that sends the head of a write, and then a byte now and then; each is another visitor's. */
+function trickle(router, path, framing, visitor = `127.20.0.${++visitors}`) {
   const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
-  socket.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+  socket.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nCF-Connecting-IP: ${visitor}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
   const piece = framing.startsWith("Content-Length") ? "x" : "1\r\nx\r\n";
   const timer = setInterval(() => socket.write(piece), 1000);
   let head = "";
   socket.on("data", (data) => (head += data)).on("close", () => clearInterval(timer));
   return { socket, status: () => Number(head.slice(9, 12)), reason: () => /homing-reason: (\S+)/i.exec(head)?.[1] };
 }
+
+test("one visitor fills no more than half of a region, and of what is there for uploads", async () => {
+  const us = await gate();
+  const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 8));
+  const hostile = new Client(router.url, "us");
+  const answers = [];
+  const slow = Array.from({ length: 12 }, (_, n) => hostile.put(`/api/catalog/${n}`, { name: "lamp" }).then((answer) => answers.push(answer)));
+  await waitUntil(() => answers.length === 8 && us.waiting() === 4, "four are under way, and eight are refused");
+  assert.deepEqual(new Set(answers.map(({ headers }) => headers["homing-reason"])), new Set(["region-full"]));
+  const uploads = Array.from({ length: 3 }, (_, n) => trickle(router, `/api/catalog/upload${n}`, "Transfer-Encoding: chunked", "127.20.1.1"));
+  await waitUntil(() => uploads.filter(({ reason }) => reason() === "region-full").length === 2 && us.waiting() === 5, "of two places for uploads one is theirs");
+  const others = Array.from({ length: 3 }, (_, n) => new Client(router.url, "us").put(`/api/catalog/other${n}`, { name: "lamp" }));
+  await waitUntil(() => us.waiting() === 8, "the others have the rest");
+  us.release();
+  assert.deepEqual((await Promise.all(others)).map(({ status }) => status), [200, 200, 200]);
+  await Promise.all(slow);
+  for (const { socket } of uploads) socket.destroy();
+});
 
 test("clients that send slowly hold no place that others need, and are ended", async () => {
   // It answers when it has all of a request, as most applications do.

@@ -34,7 +34,7 @@ export const sentences = {
   "write-unknown": "The write was not answered; it may or may not have happened.",
   "write-not-sent": "The write never reached its home.",
   "deadline-exceeded": "The time for the whole request is used up.",
-  "breaker-open": "The region failed several times in a row, or as often as not; its breaker is open, and others are asked.",
+  "breaker-open": "The region failed several times in a row, or as often as not; its breaker is open: reads go elsewhere, and of writes one at a time goes there.",
   "breaker-ramp": "The region has come back a moment ago and gets its share of requests little by little.",
   "last-resort": "Every region that may answer looks bad, so it is tried anyway, for a short time.",
   "region-full": "As many requests are under way to the region as its ceiling allows.",

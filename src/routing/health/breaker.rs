@@ -1,9 +1,13 @@
 //! A breaker: whether requests of one kind (reads, or writes) may be sent to one region, or on one route of it.
 //!
 //! It opens when sends fail in a row, or as often as not; lets one request through when its time is up; and on a good answer
-//! lets the rest back little by little. Writes have nowhere else to go: of them it lets one through each second, and all of them
-//! once one is answered. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
+//! lets the rest back little by little. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
 //! grow, slow start), and Nygard, "Release It!", on breakers that are half open. What counts as a failure: [`Proof`].
+//!
+//! Writes have nowhere else to go, so refusing them saves no client anything: it only keeps from the region, and from the next who
+//! writes, what would certainly fail. So theirs never stays open longer than before; lets one through after a second, and never two at
+//! a time, but for one of which nothing is heard for two seconds; and closes, for all at once, with any answer of the region,
+//! whatever was asked there. What is too much for a region is for its `ceiling` to say.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -27,12 +31,16 @@ const LONGEST: Duration = Duration::from_secs(300);
 const FORGIVEN_AFTER: Duration = Duration::from_secs(300);
 /// A probe of which nothing is heard for so long is lost, and another may go.
 const PROBE_LOST: Duration = Duration::from_secs(60);
+/// The same of a write: one that hangs may do so for half a minute, and whoever comes later need not wait for it.
+const WRITE_LOST: Duration = Duration::from_secs(2);
 /// After a probe that failed as one request alone may fail, another goes so soon: that one proves nothing.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long after one write the next is let through while it is open.
+/// How long it stays open for writes, each time; and after a write that was let through and failed.
 const NEXT_WRITE: Duration = Duration::from_secs(1);
 /// How long the return takes, from the first tenth of the requests to all of them.
 const RAMP: Duration = Duration::from_secs(10);
+/// So long after writes have failed there, and none was answered since, whatever may as well be written elsewhere is.
+const WARY: Duration = Duration::from_secs(10);
 
 /// What it says of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +139,7 @@ impl Breaker {
         match self.state {
             State::Open { until, .. } if now < until => Gate::Open(until),
             // The probe says soon how things are.
-            State::Open { probe: Some(sent), .. } if now.since(sent) < PROBE_LOST => {
+            State::Open { probe: Some(sent), .. } if now.since(sent) < self.probe_lost() => {
                 Gate::Open(now.after(Duration::from_secs(1)))
             }
             State::Open { .. } => Gate::Probe,
@@ -153,6 +161,11 @@ impl Breaker {
         self.failures > 0 && (self.state != State::Closed || is_shared(self.row()))
     }
 
+    /// Whether writes have failed there lately and none was answered since, though the region answers other requests.
+    pub(super) fn is_wary(&self, now: Timestamp) -> bool {
+        self.access == Access::Write && self.opened > 0 && now.since(self.since) < WARY
+    }
+
     /// Whether it is like a new one.
     pub(super) fn is_idle(&self) -> bool {
         self.state == State::Closed && self.opened == 0 && self.recent == 0
@@ -160,10 +173,10 @@ impl Breaker {
 
     /// A request is sent.
     pub(super) fn sent(&mut self, now: Timestamp) {
-        match (&mut self.state, self.access) {
-            (State::Open { until, .. }, Access::Write) if now >= *until => *until = now.after(NEXT_WRITE),
-            (State::Open { until, probe }, Access::Read) if now >= *until => *probe = Some(now),
-            _ => {}
+        if let State::Open { until, probe } = &mut self.state
+            && now >= *until
+        {
+            *probe = Some(now);
         }
     }
 
@@ -172,14 +185,26 @@ impl Breaker {
         if sent < self.since {
             return;
         }
+        // A read that is answered begins the return; a write that is answered ends all doubt.
+        let opened = if self.access == Access::Read { self.opened } else { 0 };
         match self.state {
             State::Closed if self.proofs.is_empty() => self.known = (self.known + 1).min(RECENT),
             State::Closed => self.note(None),
-            State::Open { .. } => {
-                let opened = if self.access == Access::Read { self.opened } else { 0 };
-                *self = Self { since: now, opened, ..Self::new(self.access, self.scope) };
-            }
+            State::Open { .. } => *self = Self { since: now, ..Self::new(self.access, self.scope) },
         }
+        self.opened = opened;
+    }
+
+    /// The region has answered something else that was asked then: it is there, so writes go again.
+    pub(super) fn lives(&mut self, asked: Timestamp, now: Timestamp) {
+        if self.access == Access::Write && self.is_open() && asked >= self.since {
+            *self = Self { since: now, opened: 1, ..Self::new(self.access, self.scope) };
+        }
+    }
+
+    /// Whether it keeps anybody away.
+    pub(super) fn is_open(&self) -> bool {
+        self.state != State::Closed
     }
 
     /// What was sent then has failed.
@@ -202,17 +227,20 @@ impl Breaker {
                     self.proves_nothing(sent, now);
                 }
             }
-            State::Open { .. } => {}
+            State::Open { .. } => self.proves_nothing(sent, now),
         }
     }
 
-    /// A probe has come to nothing that could be held against more than itself: the next one goes soon.
+    /// A probe has come to nothing that could be held against more than itself: the next one goes soon. One write more says nothing
+    /// new either: the next goes as soon as it did.
     fn proves_nothing(&mut self, sent: Timestamp, now: Timestamp) {
+        let (access, next) = (self.access, if self.access == Access::Read { AGAIN } else { NEXT_WRITE });
         if let State::Open { until, probe } = &mut self.state
-            && self.access == Access::Read
             && sent >= *until
+            // A write that was given up for lost puts off nothing when it fails at last.
+            && (access == Access::Read || *probe == Some(sent))
         {
-            (*until, *probe) = (now.after(AGAIN), None);
+            (*until, *probe) = (now.after(next), None);
         }
     }
 
@@ -223,6 +251,10 @@ impl Breaker {
         {
             *probe = None;
         }
+    }
+
+    fn probe_lost(&self) -> Duration {
+        if self.access == Access::Read { PROBE_LOST } else { WRITE_LOST }
     }
 
     /// What those prove that have failed in a row.
@@ -435,17 +467,60 @@ mod tests {
         assert_eq!(gate(&breaker, now), Gate::Open(Timestamp(now + 55 * SECOND)), "five say so: twice as long");
     }
 
-    #[test]
-    fn of_writes_one_goes_each_second_whatever_becomes_of_it_and_any_answer_lets_all_back() {
+    fn open_for_writes() -> Breaker {
         let mut breaker = Breaker::new(Access::Write, Scope::Region);
         fail(&mut breaker, 5, 0);
+        breaker
+    }
+
+    #[test]
+    fn of_writes_one_goes_at_a_time_a_second_after_the_last_has_failed_however_often() {
+        let mut breaker = open_for_writes();
         for n in 1..100 {
-            assert!(matches!(gate(&breaker, n * SECOND - 1), Gate::Open(_)), "{n}");
-            assert_eq!(gate(&breaker, n * SECOND), Gate::Probe, "nobody waits for the one before");
-            breaker.sent(Timestamp(n * SECOND));
-            fail(&mut breaker, 3, n * SECOND);
+            let at = n * 1100;
+            assert_eq!(gate(&breaker, at - 101), Gate::Open(Timestamp(at - 100)), "{n}");
+            assert_eq!(gate(&breaker, at), Gate::Probe, "never later than the first time");
+            breaker.sent(Timestamp(at));
+            assert!(matches!(gate(&breaker, at), Gate::Open(_)), "one");
+            breaker.failed(Proof::Certain, Timestamp(at), Timestamp(at));
+            fail(&mut breaker, 3, at + 1);
         }
-        breaker.answered(Timestamp(99 * SECOND), Timestamp(99 * SECOND));
-        assert_eq!(gate(&breaker, 99 * SECOND), Gate::Closed);
+        breaker.sent(Timestamp(200_000));
+        breaker.answered(Timestamp(200_000), Timestamp(200_050));
+        assert_eq!(gate(&breaker, 200_050), Gate::Closed, "all at once");
+        assert!(!breaker.is_wary(Timestamp(200_050)));
+    }
+
+    #[test]
+    fn a_write_that_hangs_is_waited_for_two_seconds_and_one_whose_client_has_gone_not_at_all() {
+        let mut breaker = open_for_writes();
+        breaker.sent(Timestamp(SECOND));
+        assert!(matches!(gate(&breaker, 3 * SECOND - 1), Gate::Open(until) if until <= Timestamp(4 * SECOND)));
+        assert_eq!(gate(&breaker, 3 * SECOND), Gate::Probe);
+        breaker.sent(Timestamp(3 * SECOND));
+        breaker.failed(Proof::Certain, Timestamp(SECOND), Timestamp(3 * SECOND + 1));
+        assert!(matches!(gate(&breaker, 3 * SECOND + 1), Gate::Open(_)), "the second is still under way");
+        assert_eq!(gate(&breaker, 5 * SECOND), Gate::Probe, "and the first puts nothing off");
+        breaker.sent(Timestamp(5 * SECOND));
+        breaker.lost(Timestamp(5 * SECOND));
+        assert_eq!(gate(&breaker, 5 * SECOND), Gate::Probe);
+    }
+
+    #[test]
+    fn whatever_else_the_region_answers_lets_all_writes_go_again() {
+        let mut breaker = open_for_writes();
+        breaker.since = Timestamp(10);
+        breaker.lives(Timestamp(9), Timestamp(20));
+        assert!(matches!(gate(&breaker, 20), Gate::Open(_)), "it was asked before");
+        breaker.lives(Timestamp(10), Timestamp(20));
+        assert_eq!((gate(&breaker, 20), breaker.failures()), (Gate::Closed, 0));
+        assert!(breaker.is_wary(Timestamp(20)), "what may go elsewhere does, until a write is answered");
+        assert!(!breaker.is_wary(Timestamp(20 + 10 * SECOND)));
+        breaker.answered(Timestamp(20), Timestamp(30));
+        assert!(!breaker.is_wary(Timestamp(30)));
+        let mut reads = reads();
+        fail(&mut reads, 5, 10);
+        reads.lives(Timestamp(10), Timestamp(20));
+        assert!(matches!(gate(&reads, 20), Gate::Open(_)), "reads have somewhere else to go");
     }
 }

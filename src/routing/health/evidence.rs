@@ -50,9 +50,10 @@ impl By {
         self.route
     }
 
-    /// Whether it is known who asks: all who are not known are not one visitor, and none is held to account for another.
-    pub(super) fn is_known(self) -> bool {
-        self.visitor.is_some()
+    /// The visitor; none where it is not known who asks: all who are not known are not one visitor, and none is held to account
+    /// for another.
+    pub(super) fn visitor(self) -> Option<Visitor> {
+        self.visitor
     }
 
     /// The same route, whoever asks.

@@ -9,6 +9,7 @@ mod narrow;
 mod show;
 
 use super::{
+    drill::Visitor,
     facts::Replay,
     intent::Intent,
     time::Timestamp,
@@ -27,6 +28,9 @@ const BUDGET_AT_LEAST: u32 = 3;
 /// Of a region's `ceiling` bodies that stream in may take one part in so many, and one place in any case: how long they take is
 /// their clients' to say.
 const STREAMS: u32 = 4;
+/// Of a `ceiling`, and of the part for bodies that stream in, one visitor may take one part in so many, and one place in any case:
+/// how many requests are slow is theirs to say, too.
+const ONE_VISITOR: u32 = 2;
 
 /// What of a request matters to health: by whom it is, and whether its body streams in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +89,8 @@ struct Seen {
     visitors: Narrow,
     in_flight: u32,
     streams: u32,
+    /// Whose these are, where that is known, each with whether its body streams in.
+    whose: Vec<(Visitor, bool)>,
 }
 
 impl Default for Seen {
@@ -96,6 +102,7 @@ impl Default for Seen {
             visitors: Narrow::default(),
             in_flight: 0,
             streams: 0,
+            whose: Vec::new(),
         }
     }
 }
@@ -125,6 +132,8 @@ pub struct Condition {
     pub full: bool,
     /// The latest reads there have failed, for several visitors or for this one, although its breaker is not open yet.
     pub doubtful: bool,
+    /// Writes have failed there a moment ago, and none has been answered since, though the region answers.
+    pub wary: bool,
 }
 
 impl Health {
@@ -137,6 +146,7 @@ impl Health {
         let seen = self.seen(sending.region);
         seen.in_flight += 1;
         seen.streams += u32::from(asking.streams);
+        seen.whose.extend(asking.by.visitor().map(|visitor| (visitor, asking.streams)));
         seen.breaker_mut(access).sent(at);
         seen.routes.sent(asking.by.anybody(), access, at);
         seen.visitors.sent(asking.by, access, at);
@@ -151,7 +161,20 @@ impl Health {
         let seen = self.seen(sending.region);
         seen.in_flight = seen.in_flight.saturating_sub(1);
         seen.streams = seen.streams.saturating_sub(u32::from(asking.streams));
+        let whose = asking.by.visitor().map(|visitor| (visitor, asking.streams));
+        if let Some(at) = whose.and_then(|whose| seen.whose.iter().position(|other| *other == whose)) {
+            seen.whose.swap_remove(at);
+        }
         seen.heard(sending, heard, now);
+    }
+
+    /// The region has answered somebody else, who asked then: a vantage point. It is there, so that writes may go.
+    pub fn lives(&mut self, region: RegionId, asked: Timestamp, now: Timestamp) {
+        if let Some(seen) = self.regions.get_mut(region.index()) {
+            let was_open = seen.write.is_open();
+            seen.write.lives(asked, now);
+            seen.end_writes_trouble(was_open);
+        }
     }
 
     /// Every region's condition for such a request, in the topology's order; nothing where all is well, as it nearly always is.
@@ -199,14 +222,13 @@ impl Health {
 
     fn condition(&self, region: RegionId, topology: &Topology, asking: Asking, now: Timestamp) -> Condition {
         let Some(seen) = self.regions.get(region.index()) else { return Condition::default() };
-        let is_full =
-            |ceiling: u32| seen.in_flight >= ceiling || (asking.streams && seen.streams >= (ceiling / STREAMS).max(1));
         let alone = seen.visitors.of(asking.by, Access::Read).is_some_and(|own| own.failures() > 0);
         Condition {
             read: seen.gate(Access::Read, asking.by, now),
             write: seen.gate(Access::Write, asking.by, now),
-            full: topology.region(region).ceiling.is_some_and(is_full),
+            full: topology.region(region).ceiling.is_some_and(|ceiling| seen.is_full(ceiling, asking)),
             doubtful: alone || seen.read.is_doubted(),
+            wary: seen.write.is_wary(now),
         }
     }
 
@@ -229,6 +251,19 @@ impl Health {
 }
 
 impl Seen {
+    /// Whether there is no place for one more of that kind, or none for this visitor.
+    fn is_full(&self, ceiling: u32, asking: Asking) -> bool {
+        let part = |of: u32, share: u32| (of / share).max(1);
+        let uploads = part(ceiling, STREAMS);
+        if self.in_flight >= ceiling || (asking.streams && self.streams >= uploads) {
+            return true;
+        }
+        let Some(visitor) = asking.by.visitor() else { return false };
+        let own = |streams: bool| self.whose.iter().filter(|whose| **whose == (visitor, streams)).count() as u32;
+        let streams = own(true);
+        own(false) + streams >= part(ceiling, ONE_VISITOR) || (asking.streams && streams >= part(uploads, ONE_VISITOR))
+    }
+
     /// What all breakers say together that have a say in such a request.
     fn gate(&self, access: Access, by: By, now: Timestamp) -> Gate {
         let region = if access == Access::Read { &self.read } else { &self.write }.gate(now);
@@ -243,15 +278,22 @@ impl Seen {
         let (all, said) = (by.anybody(), Proof::By(by));
         match heard {
             Heard::Answer => {
+                let was_open = self.write.is_open();
                 self.breaker_mut(access).answered(at, now);
                 self.routes.answered(all, access, at, now);
                 self.visitors.answered(by, access, at, now);
+                if access == Access::Read {
+                    self.routes.lives(all, at, now);
+                    self.visitors.lives(by, at, now);
+                    self.write.lives(at, now);
+                }
+                self.end_writes_trouble(was_open);
             }
             Heard::Unreached => self.breaker_mut(access).failed(Proof::Certain, at, now),
             Heard::Gateway | Heard::Silence => {
                 self.breaker_mut(access).failed(said, at, now);
                 self.routes.failed(all, access, said, (at, now));
-                if heard == Heard::Silence && by.is_known() {
+                if heard == Heard::Silence && by.visitor().is_some() {
                     // For themselves a visitor need not ask whether it was they.
                     self.visitors.failed(by, access, Proof::Certain, (at, now));
                 } else {
@@ -263,6 +305,14 @@ impl Seen {
                 self.routes.lost(all, access, at);
                 self.visitors.lost(by, access, at);
             }
+        }
+    }
+
+    /// What its routes and visitors saw while the whole region was in trouble was no trouble of their own.
+    fn end_writes_trouble(&mut self, was_open: bool) {
+        if was_open && !self.write.is_open() {
+            self.routes.forget_writes();
+            self.visitors.forget_writes();
         }
     }
 
@@ -378,6 +428,79 @@ mod tests {
         assert_eq!(condition(&health, "", asked(9, 2)).write, Gate::Closed, "and no other");
         fails(&mut health, asked(2, 2), Access::Write, Heard::Silence);
         assert!(matches!(condition(&health, "", asked(9, 3)).write, Gate::Open(_)), "two routes: the region");
+    }
+
+    #[test]
+    fn one_visitor_takes_half_of_the_ceiling_and_half_of_the_uploads() {
+        let asking = |who: &str, streams| Asking { by: By::new(Some(Visitor::at(who)), Some(1)), streams };
+        let fill = |health: &mut Health, asking: Asking, ceiling| {
+            for taken in 0.. {
+                if condition(health, ceiling, asking).full {
+                    return taken;
+                }
+                health.sent(Sending { asking, ..read(0, false) });
+            }
+            0
+        };
+        let ceiling = r#","ceiling":20"#;
+        let mut health = Health::default();
+        assert_eq!(fill(&mut health, asking("a", true), ceiling), 2, "uploads have five, one visitor's two");
+        assert_eq!(fill(&mut health, asking("a", false), ceiling), 8, "ten with those");
+        assert_eq!(fill(&mut health, asking("b", true), ceiling), 2);
+        assert_eq!(fill(&mut health, asking("b", false), ceiling), 8, "the other half");
+        assert!(
+            condition(&health, ceiling, asking("c", false)).full && condition(&health, ceiling, Asking::default()).full
+        );
+        health.heard(Sending { asking: asking("a", true), ..read(0, false) }, Heard::Nothing, Timestamp(6));
+        assert!(
+            !condition(&health, ceiling, asking("a", true)).full
+                && !condition(&health, ceiling, asking("c", false)).full
+        );
+        assert!(condition(&health, ceiling, asking("b", false)).full, "whose share is taken");
+        assert_eq!(
+            fill(&mut Health::default(), Asking::default(), ceiling),
+            20,
+            "of whom nobody knows who it is, none is one"
+        );
+        assert_eq!(fill(&mut Health::default(), asking("a", false), r#","ceiling":1"#), 1);
+    }
+
+    #[test]
+    fn a_region_that_answers_anything_gets_its_writes_and_one_route_is_not_the_other() {
+        let asked = |route| Asking { by: By::new(Some(Visitor::at("192.0.2.1")), Some(route)), streams: false };
+        let send = |health: &mut Health, access, asking: Asking, heard, at: u64| {
+            let sending = Sending { access, asking, at: Timestamp(at), ..read(0, false) };
+            health.sent(sending);
+            health.heard(sending, heard, Timestamp(at));
+        };
+        let opened = || {
+            let mut health = Health::default();
+            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Silence, 2));
+            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Unreached, 2));
+            health
+        };
+        let is_open = |health: &Health, route| matches!(condition(health, "", asked(route)).write, Gate::Open(_));
+        let mut health = opened();
+        assert!(is_open(&health, 1) && is_open(&health, 2), "the region, and this visitor on that route");
+        send(&mut health, Access::Read, asked(2), Heard::Answer, 1);
+        assert!(is_open(&health, 2), "that was asked before it failed");
+        send(&mut health, Access::Read, asked(2), Heard::Gateway, 3);
+        assert!(is_open(&health, 2), "that is no answer");
+        send(&mut health, Access::Read, asked(2), Heard::Answer, 3);
+        assert!(!is_open(&health, 1) && !is_open(&health, 2));
+        assert!(condition(&health, "", asked(2)).wary);
+        // Now that route alone, for that visitor.
+        (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Silence, 4));
+        send(&mut health, Access::Read, asked(2), Heard::Answer, 5);
+        assert!(is_open(&health, 1) && !is_open(&health, 2), "the route may be in trouble of its own");
+        send(&mut health, Access::Read, asked(1), Heard::Answer, 5);
+        assert!(!is_open(&health, 1));
+        let mut health = opened();
+        health.lives(RegionId(0), Timestamp(1), Timestamp(6));
+        assert!(is_open(&health, 2));
+        health.lives(RegionId(0), Timestamp(3), Timestamp(6));
+        assert!(!is_open(&health, 2), "a vantage point has seen it");
+        Health::default().lives(RegionId(0), Timestamp(3), Timestamp(6));
     }
 
     #[test]

@@ -56,6 +56,18 @@ impl Narrow {
         }
     }
 
+    /// The region has answered them something else that was asked then.
+    pub(super) fn lives(&mut self, by: By, asked: Timestamp, now: Timestamp) {
+        if let Some(breaker) = self.of_mut(by, Access::Write) {
+            breaker.lives(asked, now);
+        }
+    }
+
+    /// The whole region was in trouble, and is no more: so were all of these.
+    pub(super) fn forget_writes(&mut self) {
+        self.0.retain(|(_, access, _)| *access == Access::Read);
+    }
+
     pub(super) fn failed(&mut self, by: By, access: Access, proof: Proof, (sent, now): (Timestamp, Timestamp)) {
         if self.of(by, access).is_none() {
             if self.0.len() >= MOST {

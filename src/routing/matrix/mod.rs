@@ -83,6 +83,17 @@ impl Report {
         })
     }
 
+    /// When that was.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The regions that have answered in this very round.
+    pub fn answered(&self) -> impl Iterator<Item = RegionId> {
+        self.regions.iter().filter(|seen| seen.ok && seen.took.is_some()).map(|seen| seen.region)
+    }
+
     fn of(&self, region: RegionId) -> Option<&Seen> {
         self.regions.iter().find(|seen| seen.region == region)
     }

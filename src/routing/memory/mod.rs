@@ -251,7 +251,10 @@ impl Memory {
             Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
             Lesson::Published(_) => {}
             Lesson::DrillOver(id) => self.drill_over = Some(id),
-            Lesson::Measured(report) => Rc::make_mut(&mut self.matrix).learn(report),
+            Lesson::Measured(report) => {
+                report.answered().for_each(|region| self.health.lives(region, report.at(), now));
+                Rc::make_mut(&mut self.matrix).learn(report);
+            }
         }
     }
 
