@@ -57,7 +57,7 @@ export class Operators {
   async change({ name, ...order }, abortAfter) {
     const given = Date.now();
     const { status, json } = await this.post(order);
-    const told = json?.change ?? json;
+    const told = json?.change ?? json?.sweep ?? json;
     const id = told?.id;
     const entry = { order, name: name ?? order.dataset ?? order.region, id, given, status, says: told?.says ?? json?.detail };
     this.changes.push(entry);
