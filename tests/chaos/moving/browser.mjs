@@ -4,13 +4,15 @@ import { FRONT, address } from "../../e2e/harness.mjs";
 
 /** Nobody waits for longer: the router's own deadlines are 15 s for reads and 35 s for writes. */
 const PATIENCE_MS = 45_000;
+/** A connection that rests for longer is closed here: workerd closes those that have rested for 5 s, and might do so just as it is used again. */
+const REST_MS = 3000;
 const COOKIE = "__Host-homing";
 
 export class Browser {
   /** Each edge is reached by connections of its own. `kind` is `cookie` or `header`. */
   constructor(doors, kind) {
     Object.assign(this, { doors, kind, cookies: new Map(), token: undefined, address: address() });
-    this.agents = doors.map(() => new http.Agent({ keepAlive: true, maxSockets: 32 }));
+    this.agents = doors.map(() => new http.Agent({ keepAlive: true, maxSockets: 32, timeout: REST_MS }));
   }
 
   get session() {
@@ -49,7 +51,7 @@ export class Browser {
    */
   ask({ edge, near, method, path, body, headers, leaves, loses }) {
     const payload = body === undefined ? undefined : JSON.stringify(body);
-    const options = { method, agent: this.agents[edge], headers: this.headers(near, payload, headers) };
+    const options = { method, timeout: PATIENCE_MS, agent: this.agents[edge], headers: this.headers(near, payload, headers) };
     return new Promise((resolve) => {
       const request = http.request(new URL(path, this.doors[edge]), options, (response) => {
         if (loses) return end({ left: true });
