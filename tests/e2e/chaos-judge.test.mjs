@@ -13,7 +13,7 @@ function well() {
   const op = (origin, seq, dataset, key, value, epoch, at) => ({ origin, seq, dataset, key, value: JSON.stringify(value), stamp: stamp(epoch, seq), at });
   const logs = {
     us: [op("us", 1, "catalog", "x", { id: "w1" }, 1, 1000), op("us", 2, "catalog", "y", { id: "w2" }, 1, 1100)],
-    eu: [op("eu", 1, "own", "catalog", { home: "eu", epoch: 2 }, 0, 2000), op("eu", 2, "catalog", "x", { id: "w3" }, 2, 2100)],
+    eu: [op("eu", 1, "own", "catalog", { home: "eu", epoch: 2, after: [["us", 2]] }, 0, 2000), op("eu", 2, "catalog", "x", { id: "w3" }, 2, 2100)],
     ap: [op("ap", 1, "cart", ada, ["w4"], 1, 1000), op("ap", 2, "cart", ada, ["w4", "w5"], 1, 1200), op("ap", 3, "likes", "l", { liked: true }, 0, 3000)],
   };
   const held = () => ({ x: "w3", y: "w2", "user:ada": ["w4", "w5"] });
@@ -93,6 +93,7 @@ const PLANTED = {
   "two-owners": ({ logs }) => void (logs.eu[0].value = '{"home":"ap","epoch":2}'),
   "late-epoch": ({ logs }) => void (logs.us[1].at = 2200),
   "fence-passed": ({ logs }) => logs.us.unshift({ origin: "us", seq: 0, dataset: "own", key: "catalog", value: '{"home":"eu","epoch":2}', stamp: "", at: 900 }),
+  "begun-without": ({ logs }) => void (logs.eu[0].value = '{"home":"eu","epoch":2,"after":[["us",1]]}'),
   "applied-twice": ({ logs }) => logs.eu.push({ ...logs.eu[1], seq: 3, stamp: stamp(2, 3) }),
   "acknowledged-lost": ({ finals }) => void (finals.eu["user:ada"] = ["w4"]),
   "acknowledged-elsewhere": ({ records }) => void (records[0].json.region = "ap"),

@@ -21,7 +21,7 @@ const nameOf = (entry) => entry?.id ?? entry;
 export class Log {
   /** `logs` are the operations by region, each in its order. */
   constructor(logs) {
-    /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, origin, at, seq }. */
+    /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, after, origin, at, seq }. */
     Object.assign(this, { writes: [], announced: [], likes: new Map(), ids: new Map(), places: new Map() });
     for (const ops of Object.values(logs)) for (const op of ops) this.take(op);
     const inOrder = (one, other) => (one.stamp < other.stamp ? -1 : 1);
@@ -30,8 +30,8 @@ export class Log {
 
   take({ origin, seq, dataset, key, value, stamp, at }) {
     if (dataset === "own") {
-      const { home, epoch } = parse(value) ?? {};
-      this.announced.push({ unit: key, home, epoch, origin, at, seq });
+      const { home, epoch, after } = parse(value) ?? {};
+      this.announced.push({ unit: key, home, epoch, after: new Map(after), origin, at, seq });
     } else if (dataset === "likes") {
       this.likes.set(key, [...(this.likes.get(key) ?? []), { origin, at }]);
     } else if (OWNED.has(dataset)) {

@@ -14,6 +14,15 @@ export function owners(log, say) {
     }
     overlaps(unit, epochs, say);
     fences(unit, writes, announced, say);
+    beginnings(unit, writes, announced, say);
+  }
+}
+
+/** A new owner has all that was written by earlier epochs when it begins, by its own word of how far the logs were. */
+function beginnings(unit, writes, announced, say) {
+  for (const { epoch, after, home, origin } of announced.filter(({ home, origin }) => home === origin)) {
+    const missed = writes.filter((write) => write.epoch < epoch && write.origin !== origin && write.seq > (after.get(write.origin) ?? 0));
+    for (const { id, origin, stamp } of missed) say("begun-without", `${home} began to own ${unit} by epoch ${epoch} without ${id}, which ${origin} had written (${stamp})`);
   }
 }
 
