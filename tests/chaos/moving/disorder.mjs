@@ -90,6 +90,11 @@ export class Disorder {
     return this.world.regions[region].control(command).catch(() => {});
   }
 
+  /** The regions that have no process now. */
+  dead() {
+    return this.happened.filter(({ what, ended }) => what === "die" && ended === Infinity).map(({ region }) => region);
+  }
+
   async heal() {
     for (const front of Object.values(this.world.fronts)) await front.set("pass");
     await this.world.regions.heal();

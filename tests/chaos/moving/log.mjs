@@ -18,30 +18,38 @@ const parse = (text) => {
 };
 const nameOf = (entry) => entry?.id ?? entry;
 
+/** Whether it was written by an earlier epoch, and the new owner did not have it when it began. */
+export const isBehind = (write, { unit, epoch, after, origin }) => write.unit === unit && write.epoch < epoch && write.origin !== origin && write.seq > (after.get(write.origin) ?? 0);
+
 export class Log {
-  /** `logs` are the operations by region, each in its order. */
-  constructor(logs) {
+  /** `logs` are the operations by region, each in its order; `forced` the changes that were made without the old owner: { unit, epoch }. */
+  constructor(logs, forced = []) {
     /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, after, origin, at, seq }. */
-    Object.assign(this, { writes: [], announced: [], likes: new Map(), ids: new Map(), places: new Map() });
-    for (const ops of Object.values(logs)) for (const op of ops) this.take(op);
+    Object.assign(this, { writes: [], announced: [], likes: new Map(), ids: new Map(), places: new Map(), lost: new Map() });
+    const ops = Object.values(logs).flat();
+    for (const op of ops.filter(({ dataset }) => dataset === "own")) this.hear(op);
+    const begun = this.announced.filter(({ unit, epoch, home, origin }) => home === origin && forced.some((one) => one.unit === unit && one.epoch === epoch));
+    for (const op of ops.filter(({ dataset }) => dataset !== "own")) this.take(op, begun);
     const inOrder = (one, other) => (one.stamp < other.stamp ? -1 : 1);
     for (const versions of [...this.places.values(), ...this.ids.values()]) versions.sort(inOrder);
   }
 
-  take({ origin, seq, dataset, key, value, stamp, at }) {
-    if (dataset === "own") {
-      const { home, epoch, after } = parse(value) ?? {};
-      this.announced.push({ unit: key, home, epoch, after: new Map(after), origin, at, seq });
-    } else if (dataset === "likes") {
-      this.likes.set(key, [...(this.likes.get(key) ?? []), { origin, at }]);
-    } else if (OWNED.has(dataset)) {
-      const held = parse(value);
-      const list = Array.isArray(held) ? held.map(nameOf) : undefined;
-      const write = { id: list ? list.at(-1) : held?.id, list, place: `${dataset}/${key}`, unit: dataset === "catalog" ? dataset : `~${key}`, origin, epoch: Number(stamp.split(".")[0]), stamp, at, seq };
-      this.writes.push(write);
-      this.ids.set(write.id, [...(this.ids.get(write.id) ?? []), write]);
-      this.places.set(write.place, [...(this.places.get(write.place) ?? []), write]);
-    }
+  hear({ origin, seq, key, value, at }) {
+    const { home, epoch, after } = parse(value) ?? {};
+    this.announced.push({ unit: key, home, epoch, after: new Map(after), origin, at, seq });
+  }
+
+  take({ origin, seq, dataset, key, value, stamp, at }, begun) {
+    if (dataset === "likes") this.likes.set(key, [...(this.likes.get(key) ?? []), { origin, at }]);
+    if (!OWNED.has(dataset)) return;
+    const held = parse(value);
+    const list = Array.isArray(held) ? held.map(nameOf) : undefined;
+    const write = { id: list ? list.at(-1) : held?.id, list, place: `${dataset}/${key}`, unit: dataset === "catalog" ? dataset : `~${key}`, origin, epoch: Number(stamp.split(".")[0]), stamp, at, seq };
+    // What a forced change has declared lost is as if it had never been, for whatever was promised.
+    if (begun.some((one) => isBehind(write, one))) return void this.lost.set(write.id, write);
+    this.writes.push(write);
+    this.ids.set(write.id, [...(this.ids.get(write.id) ?? []), write]);
+    this.places.set(write.place, [...(this.places.get(write.place) ?? []), write]);
   }
 
   /** The write of that id that counts: its first. */

@@ -10,12 +10,13 @@ const MOST_CHANGES = 3;
 const STATE_MS = [1500, 5000];
 /** When a change is given up, if it is: so long after the order. */
 const ABORT_MS = [0, 2500];
-const ORDERS = { promote: 5, move: 8, sweep: 1, state: 1.5, abort: 2 };
+const ORDERS = { promote: 5, move: 8, sweep: 1, state: 1.5, abort: 2, force: 3 };
 const over = (change) => ["done", "aborted", "undone"].includes(change?.phase);
 
 export class Operators {
-  constructor(world, load, random, say) {
-    Object.assign(this, { world, load, random, say, changes: [], states: [], under: new Set(), asked: 0 });
+  /** `dead()` names the regions that have died. */
+  constructor(world, load, random, say, dead) {
+    Object.assign(this, { world, load, random, say, dead, changes: [], states: [], under: new Set(), asked: 0 });
   }
 
   async run(until) {
@@ -33,9 +34,21 @@ export class Operators {
     const what = Object.keys(ORDERS).find((name) => (at -= ORDERS[name]) < 0) ?? "move";
     if (what === "state") return this.begin(this.state());
     if (this.under.size >= MOST_CHANGES) return;
+    if (what === "force") return this.force();
     if (what === "sweep") return this.begin(this.change({ command: "promote-region", ...this.twoRegions() }));
     const order = what === "promote" || (what === "abort" && this.random.chance(0.5)) ? { command: "promote", dataset: "catalog", to: this.random.pick(REGIONS) } : this.move();
     this.begin(this.change(order, what === "abort" ? this.random.between(...ABORT_MS) : undefined));
+  }
+
+  /** A dead owner's catalogue goes to another region, and what it had not handed on is lost. */
+  force() {
+    const [region] = this.dead();
+    if (region) this.begin(this.change({ command: "promote", dataset: "catalog", to: this.random.pick(REGIONS.filter((name) => name !== region)), accept_loss: true }));
+  }
+
+  /** The changes that were made so: unit, and by which epoch the new owner began. */
+  forced() {
+    return this.changes.filter(({ phase, forced }) => phase === "done" && forced).map(({ order, epoch }) => ({ unit: order.dataset, epoch: epoch + 1 }));
   }
 
   begin(work) {
@@ -77,7 +90,7 @@ export class Operators {
       // A sweep has no phase: it is over when it is not on any more.
       const isOver = change?.phase ? over(change) : change?.ended != null;
       if (isOver) {
-        Object.assign(entry, { phase: change.phase ?? "over", from: change.from ?? change.region, to: change.to, epoch: change.epoch, began: change.began, ended: change.ended ?? Date.now(), paused_for: change.paused_for, says: change.says });
+        Object.assign(entry, { phase: change.phase ?? "over", from: change.from ?? change.region, to: change.to, epoch: change.epoch, forced: change.forced === true, began: change.began, ended: change.ended ?? Date.now(), paused_for: change.paused_for, says: change.says });
         this.say(`${entry.order.command} ${entry.name} ${entry.from} -> ${entry.to}: ${entry.phase}${entry.paused_for != null ? `, writes waited ${entry.paused_for} ms` : ""} (${change.says ?? ""})`);
         return;
       }

@@ -1,5 +1,5 @@
 // What the logs alone say: one owner at a time, each write once, nothing lost.
-import { placeOf } from "./log.mjs";
+import { isBehind, placeOf } from "./log.mjs";
 
 /** Who has written what by which epoch. */
 export function owners(log, say) {
@@ -20,9 +20,9 @@ export function owners(log, say) {
 
 /** A new owner has all that was written by earlier epochs when it begins, by its own word of how far the logs were. */
 function beginnings(unit, writes, announced, say) {
-  for (const { epoch, after, home, origin } of announced.filter(({ home, origin }) => home === origin)) {
-    const missed = writes.filter((write) => write.epoch < epoch && write.origin !== origin && write.seq > (after.get(write.origin) ?? 0));
-    for (const { id, origin, stamp } of missed) say("begun-without", `${home} began to own ${unit} by epoch ${epoch} without ${id}, which ${origin} had written (${stamp})`);
+  for (const begun of announced.filter(({ home, origin }) => home === origin)) {
+    const missed = writes.filter((write) => isBehind(write, begun));
+    for (const { id, origin, stamp } of missed) say("begun-without", `${begun.home} began to own ${unit} by epoch ${begun.epoch} without ${id}, which ${origin} had written (${stamp})`);
   }
 }
 
@@ -45,21 +45,21 @@ function fences(unit, writes, announced, say) {
   }
 }
 
-/** What clients were told of their writes, against what became of them; `lost` are the ids that a forced change has declared lost. */
-export function outcomes({ records, log, finals, lost = new Set() }, say) {
+/** What clients were told of their writes, against what became of them. */
+export function outcomes({ records, log, finals }, say) {
   for (const [id, applied] of log.ids) {
     if (applied.length > 1) say("applied-twice", `${id} was applied ${applied.length} times: ${applied.map(({ origin, stamp }) => `${origin} ${stamp}`).join(", ")}`, records.findLast((record) => record.id === id));
   }
   const attempts = Map.groupBy(records.filter(({ id }) => id !== undefined), ({ id }) => id);
   for (const [id, tries] of attempts) {
     const acknowledged = tries.find(({ status }) => status === 200);
-    if (acknowledged && !lost.has(id)) acknowledges(acknowledged, id, { log, finals }, say);
+    if (acknowledged && !log.lost.has(id)) acknowledges(acknowledged, id, { log, finals }, say);
     const denied = tries.every(({ headers }) => /^(not-sent|refused)$/.test(headers?.["homing-write-outcome"] ?? ""));
     if (denied && isApplied(tries[0], log)) say("said-not-done", `${id} was said to be ${tries[0].headers["homing-write-outcome"]}, and was done`, tries[0]);
   }
 }
 
-const isApplied = (record, log) => (record.dataset === "likes" ? log.likes.has(record.key) : log.ids.has(record.id));
+const isApplied = (record, log) => (record.dataset === "likes" ? log.likes.has(record.key) : log.ids.has(record.id) || log.lost.has(record.id));
 
 function acknowledges(record, id, { log, finals }, say) {
   if (record.dataset === "likes") {

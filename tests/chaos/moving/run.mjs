@@ -26,7 +26,7 @@ async function main() {
   const at = (time = Date.now()) => `${((time - load.began) / 1000).toFixed(2).padStart(7)} s`;
   const say = (what) => process.env.QUIET || console.log(`${at()}  ${what}`);
   const disorder = new Disorder(world, mode, random.fork("disorder"), say);
-  const operators = new Operators(world, load, random.fork("operators"), say);
+  const operators = new Operators(world, load, random.fork("operators"), say, () => disorder.dead());
   console.log(`seed ${seed}, ${seconds} s, ${mode}: three regions, two edges, ${load.sessions.length} sessions and two metronomes`);
 
   const until = load.began + seconds * 1000;
@@ -47,7 +47,7 @@ async function main() {
   const run = { records, lasting, operators, disorder, healed };
   const lists = [...new Set(records.filter(({ id, key }) => id && key?.includes(":")).map(({ key }) => key))];
   const hurts = (from, to) => disorder.happened.some(({ what, mode, options, began, ended }) => (what === "mode" || (what === "front" && options?.paths === undefined) || what === "die") && mode !== "refuse" && began <= to && ended + 2000 >= from);
-  const history = { records, logs: await logs(world), finals: await finals(world, lists) };
+  const history = { records, logs: await logs(world), finals: await finals(world, lists), forced: operators.forced() };
   if (process.env.DUMP) writeFileSync(process.env.DUMP, JSON.stringify({ ...history, happened: disorder.happened, changes: operators.changes, states: operators.states, began: load.began }));
   const { wrong, counts } = judge({ ...history, hurts });
   for (const line of figures(run)) console.log(line);

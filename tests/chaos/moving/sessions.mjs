@@ -36,7 +36,11 @@ class Session {
     if (record.key !== undefined) return [{ place: placeOf(record), stamp: record.json?.version ?? "", least: record.json?.version ?? "" }];
     const items = new Map((record.json?.items ?? []).map(({ id, item }) => [`catalog/${id}`, item?.id]));
     const places = new Set([...items.keys(), ...[...this.log.places.keys()].filter((place) => place.startsWith("catalog/"))]);
-    return [...places].map((place) => ({ place, stamp: this.log.lastOf(items.get(place))?.stamp ?? "", least: this.log.of(items.get(place))?.stamp ?? "" }));
+    return [...places].map((place) => {
+      const id = items.get(place);
+      const lost = this.log.lost.get(id);
+      return { place, stamp: (this.log.lastOf(id) ?? lost)?.stamp ?? "", least: (this.log.of(id) ?? lost)?.stamp ?? "" };
+    });
   }
 
   read(record) {
@@ -72,8 +76,8 @@ class Session {
   phantom(record, place, stamp) {
     if (stamp === "") return;
     const version = this.log.at(place, stamp);
-    if (!version) this.say("phantom", `${place} is shown by ${stamp}, which no region has in its log`, record);
-    else if (version.at > record.end) this.say("phantom", `${place} is shown by ${stamp}, which was written later`, record);
+    if (!version && ![...this.log.lost.values()].some((lost) => lost.place === place && lost.stamp === stamp)) this.say("phantom", `${place} is shown by ${stamp}, which no region has in its log`, record);
+    else if (version?.at > record.end) this.say("phantom", `${place} is shown by ${stamp}, which was written later`, record);
   }
 
   write(record) {
