@@ -276,6 +276,89 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
     assert!(world.directory.0.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
 }
 
+/// Subjects of tenants who have that home.
+fn live_in(world: &mut World, home: &str, names: impl Iterator<Item = String>) {
+    for name in names {
+        let id = SubjectId::of(SubjectKind::Tenant, &name).as_str().to_owned();
+        world.directory.0.insert(id, ("tenant".to_owned(), owned(home, 1)));
+    }
+}
+
+fn living_in(world: &World, home: &str) -> usize {
+    world.directory.0.values().filter(|(_, (lives, _))| lives == home).count()
+}
+
+/// Whoever is confirmed while a sweep goes on, or was tentative when it ended, is behind the place that the sweep has come to.
+#[test]
+fn a_sweep_finds_who_gets_the_old_region_behind_it_and_who_comes_late() {
+    let mut world = World::new();
+    live_in(&mut world, "us", (0..30).map(|at| format!("t{at}")));
+    world.order(json!({ "command": "state", "region": "us", "state": "draining", "for": "1h" }));
+    let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    let id = body["sweep"]["id"].as_str().unwrap().to_owned();
+    while living_in(&world, "eu") < 20 {
+        world.do_effect(0, false);
+    }
+    live_in(&mut world, "us", (30..40).map(|at| format!("t{at}")));
+    world.settle();
+    assert_eq!((living_in(&world, "us"), living_in(&world, "eu")), (0, 40), "all that came meanwhile");
+
+    live_in(&mut world, "us", ["confirmed".to_owned()].into_iter());
+    assert!(world.wake.is_some(), "nobody would look again");
+    world.now += 599_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!(living_in(&world, "us"), 1, "it may be tentative for ten minutes");
+    world.now += 61_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!((living_in(&world, "us"), living_in(&world, "eu")), (0, 41));
+    let sweep = world.change(&id);
+    assert_eq!(sweep["says"], "43 done, 0 given up, 0 may not live in eu", "two datasets among them");
+    assert_eq!(sweep["looks_again"], Value::Null, "it was the last look");
+    assert!(sweep["ended"].is_u64());
+}
+
+#[test]
+fn a_late_look_takes_nobody_who_is_there_by_intent() {
+    for ends_it in [
+        json!({ "command": "state", "region": "us", "state": "active" }),
+        json!({ "command": "abort", "change": "sweep-1" }),
+        json!({ "command": "promote-region", "region": "eu", "to": "ap" }),
+    ] {
+        let mut world = World::new();
+        world.order(json!({ "command": "state", "region": "us", "state": "draining", "for": "1h" }));
+        world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+        world.settle();
+        assert!(world.order(ends_it).0 < 300);
+        world.settle();
+        live_in(&mut world, "us", ["new".to_owned()].into_iter());
+        world.now += 661_000;
+        world.turn(&json!({ "do": "tick" }));
+        world.settle();
+        assert_eq!(living_in(&world, "us"), 1);
+    }
+}
+
+/// A region that is not drained first gets new subjects for as long as the sweep goes on.
+#[test]
+fn a_sweep_comes_to_its_end_although_subjects_keep_coming() {
+    let mut world = World::new();
+    live_in(&mut world, "us", ["first".to_owned()].into_iter());
+    let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    let id = body["sweep"]["id"].as_str().unwrap().to_owned();
+    let mut came = 0;
+    while world.change(&id)["ended"].is_null() {
+        if world.effects[0]["do"] == "list" {
+            came += 1;
+            live_in(&mut world, "us", [format!("new{came}")].into_iter());
+        }
+        world.do_effect(0, false);
+        assert!(came < 1000, "it never ends");
+    }
+    assert!(world.change(&id)["ended"].is_u64());
+}
+
 #[test]
 fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
     let mut world = World::new();

@@ -61,6 +61,8 @@ pub fn normal(text: &str, passes: Passes) -> String {
     for sweep in &mut ledger.sweeps {
         sweep.began = 0;
         sweep.ended = sweep.ended.map(|_| 0);
+        // The next tick is the late one.
+        sweep.looks_again = sweep.looks_again.map(|_| 0);
         sweep.says.clear();
         aged(&mut sweep.asked, passes, false);
     }

@@ -84,6 +84,9 @@ pub(super) fn change(change: &Value) -> String {
     if let Some(subjects) = number(change, "subjects") {
         let _ = writeln!(out, "  subjects that live there: {subjects}");
     }
+    if let Some(at) = number(change, "looks_again") {
+        let _ = writeln!(out, "  it looks once more at {}, for who was given the old region meanwhile", time(Some(at)));
+    }
     if let Some(found) = change.get("found").and_then(|found| found.get("estimate")) {
         for (dataset, behind) in entries(found, "writes_behind") {
             let _ = writeln!(out, "  {dataset}: the new home's copy was {behind} writes behind");

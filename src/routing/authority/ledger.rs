@@ -142,7 +142,8 @@ impl Ledger {
     #[must_use]
     pub fn wake(&self) -> Option<u64> {
         let busy = self.changes.iter().any(|change| !change.phase.is_over()) || self.sweeps.iter().any(Sweep::is_on);
-        let is_open = !self.untold.is_empty() || self.stored != self.version;
+        let looks_again = self.sweeps.iter().any(|sweep| sweep.looks_again.is_some());
+        let is_open = !self.untold.is_empty() || self.stored != self.version || looks_again;
         if busy { Some(TICK) } else { is_open.then_some(SLOW_TICK) }
     }
 

@@ -1,10 +1,14 @@
 //! A whole region's share goes to another one: every single-writer dataset that it is the home of, and every subject that lives
 //! there. Each of them is a change of its own, so what was moved stays moved if the rest is given up.
+//!
+//! Subjects get the old region as their home behind the place that the sweep has come to, so it lists from the start until a whole
+//! list brings nobody new; and once more when every home that was tentative then has gone or been kept for good.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
+    RegionState,
     change::{Change, Phase},
     command::{Order, Refusal},
     effect::{self, text},
@@ -21,6 +25,11 @@ const AT_ONCE: usize = 8;
 const PAGE: u64 = 64;
 /// The most sweeps that are remembered.
 const MOST_KEPT: usize = 20;
+/// How often it lists from the start at once: where new subjects keep coming, no sweep comes to its end.
+const MOST_LISTS: u32 = 20;
+/// After how long it lists once more, in milliseconds: a home is tentative for ten minutes (`TENTATIVE_MS` of the directory), and
+/// edges may be a minute late to hear of a drain.
+const LOOKS_AGAIN: u64 = 660_000;
 
 /// A region's share on its way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +63,18 @@ pub struct Sweep {
     pub after: String,
     /// Whether the directory has named them all.
     pub listed: bool,
+    /// How often it has begun to list.
+    pub lists: u32,
+    /// How many subjects have moved since it did so last, and how many of those it named were given up.
+    pub moved: u64,
+    /// See `moved`.
+    pub kept: u64,
+    /// Whether the old region took no new subjects when it began.
+    pub drained: bool,
+    /// Whether this is the look for those who came late.
+    pub late: bool,
+    /// When it looks for them.
+    pub looks_again: Option<u64>,
     /// Subjects that are known and wait for their turn: id and kind.
     pub waiting: Vec<(String, String)>,
     /// Changes that are under way.
@@ -79,6 +100,25 @@ impl Sweep {
         self.ended.is_none()
     }
 
+    /// One of its parts stays where it was. Of a subject the next list says so anew.
+    fn given_up(&mut self, is_subject: bool) {
+        self.failed += 1;
+        self.kept += u64::from(is_subject);
+    }
+
+    /// Whether somebody new may have come behind the place where it is: the list that has just ended had somebody to move.
+    fn is_worth_another_list(&self) -> bool {
+        self.listed && !self.stopped && self.moved > 0 && self.lists < MOST_LISTS
+    }
+
+    /// Lists from the start: who could not be moved, and who may not live there, is counted again.
+    fn list_again(&mut self) {
+        self.failed = self.failed.saturating_sub(self.kept);
+        (self.moved, self.kept, self.stays, self.listed) = (0, 0, 0, false);
+        self.after.clear();
+        self.lists += 1;
+    }
+
     /// To whom the directory's word belongs.
     fn tag(&self) -> Value {
         json!({ "sweep": self.id, "step": self.step })
@@ -95,6 +135,8 @@ impl Turn<'_> {
             let detail = format!("{} is under way. Wait for it, or abort it.", other.id);
             return Err(Refusal::conflict(detail));
         }
+        // Two that look again would send a subject there and back.
+        self.ledger.sweeps.iter_mut().filter(|_| !order.dry_run).for_each(|sweep| sweep.looks_again = None);
         if self.ledger.sweeps.len() >= MOST_KEPT {
             self.ledger.sweeps.remove(0);
         }
@@ -106,6 +148,7 @@ impl Turn<'_> {
             reason: order.reason.clone(),
             began: self.now.0,
             says: format!("the directory is asked who lives in {from}"),
+            drained: self.ledger.state(&from, self.now) != RegionState::Active,
             from,
             to,
             ..Sweep::default()
@@ -129,7 +172,7 @@ impl Turn<'_> {
     fn begin_part(&mut self, sweep: &mut Sweep, change: Change) {
         // It may move already by an order of its own.
         if self.ledger.is_moving(&change.unit) {
-            sweep.failed += 1;
+            sweep.given_up(change.subject().is_some());
             return;
         }
         let (forced, dry_run) = (sweep.forced, sweep.dry_run);
@@ -172,6 +215,7 @@ impl Turn<'_> {
         } else {
             let page = body.as_array().map_or(&[][..], Vec::as_slice);
             sweep.listed = page.is_empty();
+            sweep.lists = sweep.lists.max(1);
             for entry in page {
                 let (subject, kind) = (text(entry, "subject"), text(entry, "kind"));
                 subject.clone_into(&mut sweep.after);
@@ -187,8 +231,9 @@ impl Turn<'_> {
         sweep.running.retain(|id| *id != change.id);
         if change.phase == Phase::Done {
             sweep.done += 1;
+            sweep.moved += u64::from(change.subject().is_some() && !change.dry_run);
         } else {
-            sweep.failed += 1;
+            sweep.given_up(change.subject().is_some());
         }
         self.go_on(sweep);
     }
@@ -207,7 +252,13 @@ impl Turn<'_> {
         sweep.says = format!("{done} done, {failed} given up, {stays} may not live in {}", sweep.to);
         let asked_for_all = sweep.stopped || (sweep.listed && sweep.waiting.is_empty());
         if asked_for_all && sweep.running.is_empty() {
+            if sweep.is_worth_another_list() {
+                sweep.list_again();
+                return self.ask_directory(sweep);
+            }
             sweep.ended = Some(self.now.0);
+            sweep.looks_again =
+                Some(self.now.0 + LOOKS_AGAIN).filter(|_| !sweep.late && !sweep.stopped && !sweep.dry_run);
             self.effects.push(effect::audit(&json!({
                 "at": self.now.0, "change": sweep.id, "actor": sweep.actor, "what": sweep.says, "from": sweep.from,
                 "to": sweep.to, "version": self.ledger.version,
@@ -233,8 +284,21 @@ impl Turn<'_> {
         Some(self.moving(kind, &SubjectId::parse(subject)?, to))
     }
 
-    /// Asks again for what the directory did not answer.
+    /// Asks again for what the directory did not answer, and looks for those who came late.
     pub(super) fn go_on_sweeping(&mut self) {
+        let due = |sweep: &&Sweep| sweep.looks_again.is_some_and(|at| at <= self.now.0);
+        let due: Vec<_> = self.ledger.sweeps.iter().filter(due).cloned().collect();
+        for mut sweep in due {
+            sweep.looks_again = None;
+            // Whoever is new there by now is meant to be.
+            if sweep.drained && self.ledger.state(&sweep.from, self.now) == RegionState::Active {
+                self.put(sweep);
+                continue;
+            }
+            (sweep.late, sweep.ended) = (true, None);
+            sweep.list_again();
+            self.ask_directory(sweep);
+        }
         let late = |sweep: &&Sweep| {
             sweep.is_on() && sweep.asking && !sweep.stopped && self.now.0.saturating_sub(sweep.asked) > UNANSWERED
         };
@@ -247,6 +311,12 @@ impl Turn<'_> {
     /// Stops a sweep, if that is what the id names: changes that are under way come to their end.
     pub(super) fn abort_sweep(&mut self, order: &Order, id: &str) -> Option<Result<(u16, Value), Refusal>> {
         let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
+        if sweep.looks_again.is_some() && !order.dry_run {
+            sweep.looks_again = None;
+            self.note(order, &format!("{id} does not look again"));
+            self.put(sweep);
+            return Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))));
+        }
         if !sweep.is_on() {
             return Some(Err(Refusal::conflict(format!("{id} is over: {}", sweep.says))));
         }
