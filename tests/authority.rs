@@ -276,6 +276,32 @@ fn a_regions_share_goes_whole_but_for_who_may_not_live_there() {
     assert!(world.directory.0.values().filter(|(kind, _)| kind == "user").all(|(_, lives)| *lives == owned("us", 1)));
 }
 
+/// On the day on which the router is put in front nobody has asked for anybody's home, and the data is where it is.
+#[test]
+fn a_subject_without_a_home_moves_from_where_its_data_is() {
+    let mut world = World::new();
+    world.settings = support::living_in(("tenant", "us"));
+    let acme = SubjectId::of(SubjectKind::Tenant, "acme");
+    let order = json!({ "command": "move", "kind": "tenant", "subject": acme.as_str(), "to": "eu" });
+    let mut dry = order.clone();
+    dry["dry_run"] = json!(true);
+    let (_, body) = world.order(dry);
+    world.settle();
+    let change = world.change(body["change"]["id"].as_str().unwrap());
+    assert_eq!(change["says"], "the subject has no home yet; its first one is us");
+    assert!(world.directory.0.is_empty(), "a dry run");
+
+    let (_, body) = world.order(order);
+    world.settle();
+    let change = world.change(body["change"]["id"].as_str().unwrap());
+    assert_eq!((change["phase"].as_str(), change["from"].as_str()), (Some("done"), Some("us")), "{change}");
+    assert!(change["paused_for"].is_u64(), "it moved as any other does");
+    assert_eq!(world.directory.0[acme.as_str()].1, owned("eu", 2));
+    for region in ["us", "eu"] {
+        assert_eq!(world.owner_at(region, &format!("~{}", acme.as_str())), owned("eu", 2), "{region}");
+    }
+}
+
 /// Subjects of tenants who have that home.
 fn live_in(world: &mut World, home: &str, names: impl Iterator<Item = String>) {
     for name in names {
@@ -664,4 +690,43 @@ fn a_lease_that_was_given_is_waited_for_though_it_is_shorter_by_now() {
         world.do_effect(0, false);
     }
     assert_eq!(world.change(&id)["phase"], "lapsing");
+}
+
+/// What an application knows of its subjects is told in bulk, and nothing of a list that is wrong somewhere.
+#[test]
+fn a_list_of_homes_is_taken_whole_or_not_at_all() {
+    let settings = support::settings();
+    let read = |more: Value| {
+        let mut list = json!({ "kind": "user", "actor": "ada", "reason": "a test" });
+        for (key, value) in more.as_object().unwrap() {
+            list[key] = value.clone();
+        }
+        homing::routing::authority::homes::read(&list.to_string(), &settings.topology)
+    };
+    let id = "GdAZGkoHV5U4-Bo_P4T8RX";
+    let told = read(json!({ "homes": { "eu": [id], "us": [] }, "dry_run": true })).unwrap();
+    assert_eq!(told["homes"], json!([[id, "eu"]]));
+    assert_eq!((&told["dry_run"], &told["note"]), (&json!(true), &Value::Null));
+    let many: Vec<_> = (0..1001).map(|_| id).collect();
+    let cases = [
+        (json!({ "kind": "pet", "homes": {} }), 400, r#"kind is "pet"; expected "user" or "tenant"."#),
+        (json!({}), 400, "homes is missing or no object; expected an object with a list of ids for each region."),
+        (json!({ "homes": { "mars": [] } }), 400, r#"homes is "mars"; expected a region: "us", "eu", "ap"."#),
+        (
+            json!({ "homes": { "ap": [id] } }),
+            409,
+            r#"homes has "ap", where no user may live. Name a region of the users' datasets."#,
+        ),
+        (json!({ "homes": { "eu": id } }), 400, "homes.eu is no list; expected a list of ids."),
+        (
+            json!({ "homes": { "eu": ["ada"] } }),
+            400,
+            r#"homes.eu is "\"ada\""; expected ids of 22 letters of base64url."#,
+        ),
+        (json!({ "homes": { "eu": many } }), 400, "homes has 1001 subjects; expected 1000 at most. Send several."),
+    ];
+    for (list, status, detail) in cases {
+        let refusal = read(list).unwrap_err();
+        assert_eq!((refusal.status, refusal.detail.as_str()), (status, detail));
+    }
 }

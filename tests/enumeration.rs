@@ -164,6 +164,8 @@ fn specified_write(case: &Case) -> Seen {
     match case.first {
         // What no dataset claims has no owner whom a region could name, so its body is not held for a second send.
         Meets::LaterOwner if case.data != Data::Unclaimed => ended(&[owner, later(owner)], case.second),
+        // Who declines a subject by that very claim, and says where its data is: the directory gives it that home.
+        Meets::SameEpoch if case.data == Data::GeoPartitioned => ended(&[owner, later(owner)], case.second),
         first => ended(&[owner], first),
     }
 }
@@ -193,9 +195,12 @@ fn specified_read(case: &Case) -> Seen {
             (true, true) => seen(vec![near[0], near[1]], status(case.second), failed_or_stale(case.second)),
         };
     };
-    if case.first == Meets::LaterOwner {
-        // The later owner names another, later still: two regions have seen it, and the client comes again.
-        let end = if case.second == Meets::LaterOwner { 503 } else { status(case.second) };
+    let declined = case.first == Meets::SameEpoch && case.data == Data::GeoPartitioned;
+    if case.first == Meets::LaterOwner || declined {
+        // The later owner names another: two regions have seen it, and the client comes again.
+        let named_another =
+            case.second == Meets::LaterOwner || (case.second == Meets::SameEpoch && case.data == Data::GeoPartitioned);
+        let end = if named_another { 503 } else { status(case.second) };
         return seen(vec![home, later(home)], end, false);
     }
     if !failed(case.first) {

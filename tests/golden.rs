@@ -79,10 +79,15 @@ fn outcome(case: &str) -> String {
         }
     }
     let mut world = world.unwrap_or_else(|| panic!("no request in:\n{case}"));
+    let mut settings = settings();
     for (key, value) in setup {
-        prepare(&mut world, key, value);
+        match key {
+            // `user us`: where subjects live whom nobody knows.
+            "first-home" => settings = support::living_in(value.split_once(' ').unwrap()),
+            _ => prepare(&mut world, key, value),
+        }
     }
-    match world.play(&settings()) {
+    match world.play(&settings) {
         Ok(story) => tell(&story),
         Err(problem) => format!("    refused {} {}\n", problem.status, problem.reason),
     }
@@ -413,6 +418,9 @@ fn tell(story: &Story) -> String {
     }
     if let Some((kind, home)) = &end.confirm {
         let _ = writeln!(out, "    confirms the {}'s home {}", kind.token(), home.value);
+    }
+    if let Some((kind, home)) = &end.tell {
+        let _ = writeln!(out, "    tells the directory of the {}'s home {}", kind.token(), home.value);
     }
     for lesson in &end.lessons {
         if let Lesson::Moved(dataset, owned) = lesson {

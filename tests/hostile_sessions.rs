@@ -417,6 +417,9 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
         if let Some((home, epoch)) = told(attempt, "homing-home").zip(told(attempt, "homing-epoch")) {
             let claim = (home.to_owned(), epoch.parse().unwrap());
             prop_assert!(said.contains(&claim), "{claim:?} of {said:?}");
+            // Who is asked by that claim and declines it says where the data is: the directory gives it that home, by the next epoch.
+            let declined = case.said_by_origin(at).filter(|(home, epoch)| *home != claim.0 && *epoch <= claim.1);
+            said.extend(declined.filter(|_| case.is_cart()).map(|(home, _)| (home, claim.1 + 1)));
         }
         said.extend(case.said_by_origin(at));
     }

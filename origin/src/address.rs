@@ -57,7 +57,7 @@ async fn look<S: EpochStore, A: Application>(homing: &Homing<S, A>, query: &Quer
     let mut units = Vec::new();
     for name in query.all("unit") {
         let Some(unit) = Unit::parse(name) else { return malformed("unit") };
-        let Standing { owner, pause, .. } = homing.store().standing(&unit).await?;
+        let Standing { owner, pause, .. } = homing.standing(&unit).await?;
         let (home, epoch) = owner.map(|owner| (owner.home, owner.epoch)).unzip();
         let left = epoch.and_then(|epoch| homing.shared.leases.left(&unit, epoch));
         units.push(json!({

@@ -55,6 +55,8 @@ pub(crate) struct Rules {
     pub(crate) leases: Arc<Leases>,
     /// The datasets that are split by subjects.
     pub(crate) split: Arc<[String]>,
+    /// Where the data is of subjects of whom nobody has told an owner.
+    pub(crate) first_home: Option<Arc<str>>,
 }
 
 impl Asked {
@@ -149,6 +151,8 @@ impl Asked {
     /// If it may not, with the answer that says why.
     pub fn admit(&self, unit: &Unit, standing: &Standing) -> Result<(), Refusal> {
         self.must_be_one(unit)?;
+        let first = standing.owner.is_none().then(|| standing.clone().or_first(unit, self.rules.first_home.as_deref()));
+        let standing = first.as_ref().unwrap_or(standing);
         // The router names the owner of whatever has one owner, so where it names none, and nobody's part, the dataset is split.
         let is_whole = unit.as_dataset().is_some() && self.unit().as_ref() == Some(unit);
         if is_whole
@@ -170,7 +174,10 @@ impl Asked {
         match refusal {
             Refusal::Misdirected(_) | Refusal::OfSubject(_) if about.is_some() && about.as_ref() != Some(unit) => {
                 match unit.as_subject() {
-                    Some(_) if self.subject.is_none() => Refusal::OfSubject(unit.clone()),
+                    Some(_) if self.subject.is_none() => match refusal {
+                        Refusal::Misdirected(owner) => Refusal::OfSubjectIn(unit.clone(), owner),
+                        _ => Refusal::OfSubject(unit.clone()),
+                    },
                     _ => Refusal::NotAbout(unit.clone()),
                 }
             }

@@ -16,6 +16,7 @@ pub(crate) struct Shared<S, A> {
     pub(crate) here: Arc<str>,
     pub(crate) keys: Keys,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) first_home: Option<Arc<str>>,
     pub(crate) split: Arc<[String]>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) store: S,
@@ -32,10 +33,11 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     /// A region's side of the contract.
     #[must_use]
     pub fn new(settings: Settings, store: S, application: A) -> Self {
-        let Settings { region, keys, leases } = settings;
+        let Settings { region, keys, leases, first_home } = settings;
+        let first_home = first_home.map(Arc::from);
         let (here, leases, gate) = (region.into(), Arc::new(leases), Arc::default());
         let split = application.split().into();
-        Self { shared: Arc::new(Shared { here, keys, leases, split, gate, store, application }) }
+        Self { shared: Arc::new(Shared { here, keys, leases, first_home, split, gate, store, application }) }
     }
 
     /// This region's name.
@@ -64,9 +66,9 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     pub async fn enter(&self, asked: &Asked, unit: &Unit) -> Result<Permit, Refusal> {
         asked.must_be_one(unit)?;
         let permit = self.shared.gate.enter(unit);
-        let mut standing = self.shared.store.standing(unit).await.map_err(Refusal::unknown)?;
+        let mut standing = self.standing(unit).await.map_err(Refusal::unknown)?;
         if let Some(claim) = asked.claim_of(unit)
-            && standing.owner.as_ref().is_none_or(|owner| owner.epoch < claim.epoch)
+            && standing.believes(claim, self.region())
         {
             standing = self.believe(unit, claim, &standing).await?;
         }
@@ -75,6 +77,12 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         }
         asked.admit(unit, &standing)?;
         Ok(permit)
+    }
+
+    /// What counts of a unit now.
+    pub(crate) async fn standing(&self, unit: &Unit) -> Result<Standing, S::Error> {
+        let standing = self.shared.store.standing(unit).await?;
+        Ok(standing.or_first(unit, self.shared.first_home.as_deref()))
     }
 
     /// Takes in a later ownership, as a request or the application itself was told of it. Writes go by it at once. This copy is no
@@ -164,7 +172,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     pub(crate) async fn admit_read(&self, asked: &Asked) -> Result<Option<Mark>, Refusal> {
         let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return Ok(None) };
         let as_home = asked.claim.as_ref().filter(|claim| claim.home == self.region());
-        let Standing { owner, log, .. } = match self.shared.store.standing(&unit).await {
+        let Standing { owner, log, .. } = match self.standing(&unit).await {
             Ok(standing) => standing,
             Err(_) if asked.min_position.is_some() => return Err(Refusal::Behind),
             Err(error) if as_home.is_some() => return Err(Refusal::unknown(error)),
@@ -173,7 +181,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         // Whoever asks the home wants all that was acknowledged, wherever that was.
         if let (Some(claim), Some(owner)) = (as_home, &owner)
             && owner.home != self.region()
-            && owner.epoch > claim.epoch
+            && (owner.epoch > claim.epoch || owner.epoch == Ownership::BEFORE)
         {
             return Err(Refusal::Misdirected(owner.clone()));
         }

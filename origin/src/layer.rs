@@ -149,7 +149,11 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     fn read(&self, request: &Parts) -> Result<Asked, Refusal> {
         let (method, headers) = (&request.method, &request.headers);
         let here = self.shared.here.clone();
-        let rules = Rules { leases: self.shared.leases.clone(), split: self.shared.split.clone() };
+        let rules = Rules {
+            leases: self.shared.leases.clone(),
+            split: self.shared.split.clone(),
+            first_home: self.shared.first_home.clone(),
+        };
         let said = Asked::read(here.clone(), method, &request.uri, headers, rules.clone());
         let direct = Asked::direct(here, method, rules);
         match self.shared.keys.verify(method, &request.uri, headers, now()) {

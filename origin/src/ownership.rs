@@ -79,6 +79,10 @@ pub struct Ownership {
 }
 
 impl Ownership {
+    /// The epoch of what the application itself knows of before anybody has given it one: where a subject's data is on the day on
+    /// which the router is put in front. [`Homing::learn`](crate::Homing::learn) it, for each subject, in every region.
+    pub const BEFORE: u64 = 0;
+
     /// An ownership by that region since that epoch.
     #[must_use]
     pub fn new(home: &str, epoch: u64) -> Self {
@@ -146,6 +150,21 @@ impl Standing {
         if self.log.as_ref().is_none_or(|log| log.epoch < to.epoch) {
             self.log = Some(to.clone());
         }
+    }
+
+    /// The same, where all subjects of whom nobody has told an owner have their data in that region.
+    pub(crate) fn or_first(mut self, unit: &Unit, first_home: Option<&str>) -> Self {
+        if let (None, Some(home), Some(_)) = (&self.owner, first_home, unit.as_subject()) {
+            self.owner = Some(Ownership::new(home, Ownership::BEFORE));
+        }
+        self
+    }
+
+    /// Whether a claim is to be taken over: it is later than all that is known. But where the data is in another region by the
+    /// application's own word, the router has guessed, and only the authority moves it away from there.
+    pub(crate) fn believes(&self, claim: &Ownership, here: &str) -> bool {
+        let guessed = |owner: &Ownership| owner.epoch == Ownership::BEFORE && owner.home != here && claim.home == here;
+        self.owner.as_ref().is_none_or(|owner| owner.epoch < claim.epoch && !guessed(owner))
     }
 
     /// Holds the writes of an ownership back, or does so for longer.
@@ -246,6 +265,25 @@ mod tests {
         assert_eq!(admit(&owned("us", 3), Some(Ownership::new("eu", 3))), misdirected("us", 3));
         assert_eq!(admit(&owned("eu", 3), Some(us(2))), misdirected("eu", 3));
         assert_eq!(admit(&owned("eu", 3), None), misdirected("eu", 3));
+    }
+
+    /// The router's directory is empty on the day on which it is put in front, and gives homes by what is near.
+    #[test]
+    fn where_the_data_is_counts_until_the_authority_moves_it() {
+        let own = |home, epoch| Ownership::new(home, epoch);
+        let (ada, nobody) = (Unit::subject("ada"), Standing::default());
+        let lives_in = |home| nobody.clone().or_first(&ada, Some(home));
+        assert_eq!(lives_in("eu").admit(&ada, "us", None), Err(Refusal::Misdirected(own("eu", 0))));
+        assert_eq!(lives_in("us").admit(&ada, "us", None), Ok(()), "before there is a router, too");
+        assert!(lives_in("us").believes(&own("us", 1), "us"), "the router's first word");
+        assert!(!lives_in("eu").believes(&own("us", 1), "us") && !lives_in("eu").believes(&own("us", 900), "us"));
+        assert!(lives_in("eu").believes(&own("ap", 3), "us"), "that somebody else owns it");
+        assert_eq!(owned("eu", 3).or_first(&ada, Some("us")), owned("eu", 3), "what was told counts");
+        let mut moved = lives_in("eu");
+        assert!(moved.advance(&own("us", 1)), "granted");
+        assert_eq!(moved.admit(&ada, "us", Some(&own("us", 1))), Ok(()));
+        let catalog = Unit::dataset("catalog");
+        assert_eq!(nobody.clone().or_first(&catalog, Some("eu")), nobody, "of subjects alone");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Refusal {
     /// It is that subject's, and the request was about somebody else or nobody: 421 with `Homing-Subject`. The router finds that
     /// one's home and asks once more.
     OfSubject(Unit),
+    /// The same where the request was about nobody, and this region knows where that subject's data is.
+    OfSubjectIn(Unit, Ownership),
     /// The dataset is split by subjects, so it has no owner as a whole. 421.
     Split(Unit),
     /// This region may not write the unit, and the request is about another one, so the router cannot help. 421.
@@ -52,6 +54,10 @@ impl Refusal {
         match &self {
             Self::Misdirected(owner) => headers.extend(say::ownership(owner)),
             Self::OfSubject(unit) => headers.extend([say::subject(unit.as_str())]),
+            Self::OfSubjectIn(unit, owner) => {
+                headers.extend([say::subject(unit.as_str())]);
+                headers.extend(say::ownership(owner));
+            }
             _ => {}
         }
         if let Some(seconds) = self.retry_after() {
@@ -62,7 +68,7 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Misdirected(_) | Self::OfSubject(_) | Self::Split(_) | Self::NotAbout(_) => {
+            Self::Misdirected(_) | Self::OfSubject(_) | Self::OfSubjectIn(..) | Self::Split(_) | Self::NotAbout(_) => {
                 StatusCode::MISDIRECTED_REQUEST
             }
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
@@ -89,7 +95,7 @@ impl Refusal {
                     "detail": format!("{} owns this, since epoch {}. Nothing was written.", owner.home, owner.epoch),
                 });
             }
-            Self::OfSubject(unit) => {
+            Self::OfSubject(unit) | Self::OfSubjectIn(unit, _) => {
                 return json!({
                     "status": 421, "title": "another subject's", "subject": unit.as_str(),
                     "detail": format!("This is {unit}'s, and was asked about somebody else or nobody. Nothing was done."),
@@ -108,7 +114,7 @@ impl Refusal {
         };
         let title = match self {
             Self::Misdirected(_) | Self::NotAbout(_) => "not the owner",
-            Self::OfSubject(_) => "another subject's",
+            Self::OfSubject(_) | Self::OfSubjectIn(..) => "another subject's",
             Self::Split(_) => "no unit",
             Self::Paused(_) => "paused",
             Self::NoLease => "no lease",

@@ -10,6 +10,7 @@ pub struct Settings {
     pub(crate) region: String,
     pub(crate) keys: Keys,
     pub(crate) leases: Leases,
+    pub(crate) first_home: Option<String>,
 }
 
 /// A key that is no secret.
@@ -57,7 +58,17 @@ impl Settings {
     /// tests, and for regions that nobody but the router can reach.
     #[must_use]
     pub fn unsigned(region: &str) -> Self {
-        Self { region: region.to_owned(), keys: Keys::default(), leases: Leases::default() }
+        Self { region: region.to_owned(), keys: Keys::default(), leases: Leases::default(), first_home: None }
+    }
+
+    /// Where the data of every subject is of whom nobody has told this region an owner: all that there was before the router, in
+    /// the one region where the application wrote. That region takes such a subject's writes, with the router and without it, and
+    /// every other one declines them, though the router may have thought otherwise. Say the same in all regions, and the router's
+    /// `first_home`; leave both out when the homes of all who were there before are in the router's directory (`homing import`).
+    #[must_use]
+    pub fn with_first_home(mut self, home: &str) -> Self {
+        self.first_home = Some(home.to_owned());
+        self
     }
 
     /// Units that are written only while a lease holds. Without one a region that was deposed in its absence, and comes back,

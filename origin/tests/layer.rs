@@ -89,7 +89,11 @@ async fn a_write_that_names_no_subject_needs_a_region_that_was_told_of_its_owner
     assert!(region.homing.enter(&asked, &ada).await.is_ok(), "it is at home");
     region.homing.learn(&ada, &Ownership::new("eu", 2)).await.unwrap();
     let refused = region.homing.enter(&asked, &ada).await.unwrap_err();
-    assert_eq!(refused, Refusal::OfSubject(ada), "an owner alone would be taken for that of what was asked about");
+    // An owner alone would be taken for that of what was asked about.
+    assert_eq!(refused, Refusal::OfSubjectIn(ada, Ownership::new("eu", 2)));
+    let answer = refused.into_response::<Full<Bytes>>();
+    let said = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+    assert_eq!((said("homing-subject"), said("homing-home")), (Some("~GdAZGkoHV5U4-Bo_P4T8RX"), Some("eu")));
 }
 
 /// The session is of one user and the login of another; or a request writes what it is not about.

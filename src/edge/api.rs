@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 use serde_json::{Value, json};
-use worker::{AbortSignal, Date, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, Response, Result};
+use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, RequestInit, RequestRedirect, Response, Result};
 
 use super::{
     authority,
@@ -38,6 +38,7 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
         "/_homing/api/snapshot" => snapshot(&request, env, router).await,
         "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
         "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
+        "/_homing/api/homes" if request.method() == Method::Post => authority::homes(router, request).await,
         path if path.starts_with(API) => match authority::input(path, request).await? {
             Some(input) => authority::put(router, &input).await,
             None => problem(404, &unknown(path)),

@@ -14,6 +14,9 @@ const SHOWN = 200;
 /** Puts an input to the authority of this deployment. */
 export const ask = async (env, input) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).take(input);
 
+/** Puts a line into its audit log. */
+export const note = (env, line) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).note(line);
+
 export class Authority extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
@@ -76,6 +79,11 @@ export class Authority extends DurableObject {
 
   async find({ subject }) {
     return this.told(directory(this.env, subject).find(subject));
+  }
+
+  async assign({ subject, kind, home }) {
+    const object = directory(this.env, subject);
+    return this.told(object.assign(subject, kind, home, true).then(() => object.find(subject)));
   }
 
   async record({ subject, kind, home, epoch }) {

@@ -1,13 +1,19 @@
 //! The operators' side of the authority: what comes in over HTTP, as its inputs.
 
 use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Method, Request, Response, Result};
 
-use super::{api::problem, operators::Router};
+use super::{
+    api::problem,
+    operators::{self, Router},
+};
+use crate::routing::authority::{Refusal, homes};
 
-/// The longest order, in bytes.
+/// The longest order, and the longest list of homes, in bytes.
 const LONGEST_ORDER: usize = 16 * 1024;
+const LONGEST_LIST: usize = 64 * 1024;
 
 /// What a request asks of the authority; none if it asks nothing that there is.
 pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<String>> {
@@ -31,9 +37,29 @@ pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<Str
     })
 }
 
+/// Tells the directory of homes that are known beforehand.
+pub(super) async fn homes(router: &Router, mut request: Request) -> Result<Response> {
+    let text = request.text().await?;
+    let read = match operators::settings() {
+        Some(settings) if text.len() <= LONGEST_LIST => homes::read(&text, &settings.topology),
+        Some(_) => {
+            Err(Refusal { status: 400, detail: format!("The list is longer than {LONGEST_LIST} bytes. Send several.") })
+        }
+        None => return Response::error("not configured", 500),
+    };
+    match read {
+        Ok(list) => answer(router.keep_homes(&list.to_string())).await,
+        Err(refusal) => problem(refusal.status, &refusal.body().to_string()),
+    }
+}
+
 /// Puts an input to the authority, and answers with its reply.
 pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
-    let reply = match router.ask(input) {
+    answer(router.ask(input)).await
+}
+
+async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>) -> Result<Response> {
+    let reply = match promised {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };
@@ -43,7 +69,7 @@ pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
     let Some(status) = status else {
         let body = json!({
             "type": "about:blank", "title": "Service Unavailable", "status": 503,
-            "detail": "The authority does not answer. Requests go on by the last view. Try again; the log has the cause.",
+            "detail": "The authority or the directory does not answer. Requests go on by the last view. Try again; the log has the cause.",
         });
         let response = problem(503, &body.to_string())?;
         response.headers().set("retry-after", "5")?;

@@ -14,6 +14,14 @@ export async function count(env, home) {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
+/** Tells the shards of homes that are known beforehand, `[subject, home]` each: what each of them said, added up. */
+export async function keep(env, kind, homes, dry) {
+  const shards = Object.groupBy(homes, ([subject]) => subject[0]);
+  const said = await Promise.all(Object.values(shards).map((homes) => directory(env, homes[0][0]).keep(kind, homes, dry)));
+  const sum = (what) => said.reduce((sum, one) => sum + one[what], 0);
+  return { added: sum("added"), there: sum("there"), elsewhere: said.flatMap(({ elsewhere }) => elsewhere) };
+}
+
 /** Subjects who live in a region, so many at most, in the order of their ids, from behind one on; none if there are no more. */
 export async function list(env, home, after, most) {
   for (const shard of SHARDS.slice(after ? SHARDS.indexOf(after[0]) : 0)) {
@@ -42,11 +50,16 @@ export class Directory extends DurableObject {
     this.sql.exec("create index if not exists residents on homes (home, subject)");
     this.sql.exec("create table if not exists tentative (subject text primary key, kind text not null, home text not null, epoch integer not null, until integer not null) without rowid");
     this.sql.exec("create index if not exists ends on tentative (until)");
+    this.sql.exec("create table if not exists moved (subject text primary key) without rowid");
     this.sql.exec("create table if not exists floors (one integer primary key check (one = 1), epoch integer not null)");
   }
 
-  /** The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time; for good if an origin has named it. */
-  assign(subject, kind, home, named) {
+  /**
+   * The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time; for good if an origin has
+   * named it. `insteadOf`: the very region that has that home by that epoch says that the data is elsewhere, and so has written nothing.
+   */
+  assign(subject, kind, home, named, insteadOf) {
+    if (insteadOf) this.correct(subject, kind, home, insteadOf);
     const known = this.row("homes", subject);
     if (known) return JSON.stringify({ ...known, new: false });
     const held = this.row("tentative", subject);
@@ -54,6 +67,29 @@ export class Directory extends DurableObject {
     if (named) this.settle(subject, found);
     else this.hold(subject, found);
     return JSON.stringify({ ...found, new: !held, ...(named ? {} : { tentative: true }) });
+  }
+
+  /** Another home in place of one that its region declines, by the next epoch: only if that still counts, and no operator has ordered it. */
+  correct(subject, kind, home, declined) {
+    const held = this.find(subject) ?? { kind, ...declined };
+    const isIt = held.home === declined.home && held.epoch === declined.epoch;
+    const ordered = this.sql.exec("select 1 from moved where subject = ?", subject).toArray().length > 0;
+    if (isIt && !ordered) this.settle(subject, { kind: held.kind, home, epoch: Math.max(held.epoch, this.floor()) + 1 });
+  }
+
+  /**
+   * Homes that are known beforehand, `[subject, home]` each: those who have none get it for good, nobody gets another one. How many were
+   * `added` and were `there` already, and who lives `elsewhere`: `[subject, home]` each. `dry`: only says so.
+   */
+  keep(kind, homes, dry) {
+    const told = { added: 0, there: 0, elsewhere: [] };
+    for (const [subject, home] of homes) {
+      const held = this.find(subject);
+      if (held && (held.home !== home || held.kind !== kind)) told.elsewhere.push([subject, held.home]);
+      else told[held ? "there" : "added"]++;
+      if (!dry && (!held || held.home === home)) this.settle(subject, held ?? { kind, home, epoch: this.floor() + 1 });
+    }
+    return told;
   }
 
   /** An origin has said yes to a subject who has that home: what counts from now on. */
@@ -74,6 +110,7 @@ export class Directory extends DurableObject {
   record(subject, kind, home, epoch) {
     const held = this.find(subject);
     this.settle(subject, held && held.epoch >= epoch ? held : { kind, home, epoch });
+    this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
     return this.find(subject);
   }
 

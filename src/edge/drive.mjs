@@ -70,7 +70,7 @@ export class Drive {
     this.listen();
     if (kind === "S") return this.send(lines);
     if (kind === "P") return this.probe(lines[2], Number(lines[3]));
-    return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines.slice(2, 5), lines[6] === "1", Number(lines[5]));
+    return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines.slice(2, 5), lines[6] === "1", lines[7], Number(lines[5]));
   }
 
   async probe(key, wait) {
@@ -124,9 +124,11 @@ export class Drive {
     }
   }
 
-  async assign([subject, kind, region], named, ms) {
+  async assign([subject, kind, region], named, declined, ms) {
+    const [home, epoch] = declined.split("\t");
+    const insteadOf = declined ? { home, epoch: Number(epoch) } : undefined;
     try {
-      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region, named))}`;
+      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region, named, insteadOf))}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
       return "HF";
@@ -296,12 +298,20 @@ export class Drive {
     if (kind === "v") return doubt();
     if (kind === "d") return tellSoon(this.env, this.ctx);
     if (kind === "c") return pending.push(this.confirm(...text.split("\t")));
+    if (kind === "r") return this.tell(...text.split("\t"));
     const tab = text.indexOf("\t");
     const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
     if (kind === "x") pending.push(done);
     else this.ctx.waitUntil(done);
   }
+  /** Tells the directory of an ownership that an origin has named, and that it may have lost. */
+  tell(subject, kind, value) {
+    const { home, epoch } = JSON.parse(value);
+    const told = async () => directory(this.env, subject).confirm(subject, kind, home, epoch);
+    this.ctx.waitUntil(told().catch((error) => complain("the directory was not told of a home", { error: String(error) })));
+  }
+
   /**
    * Has the directory keep a home that it had assigned for some minutes, and tells the home store. The answer waits for that for a
    * while, so that who is told that something was written has a home; what takes longer goes on behind it.

@@ -2,8 +2,9 @@
 import module from "./operators_bg.wasm";
 import * as core from "homing-operators";
 import { snapshot, suggestions } from "homing-wasm";
-import { ask } from "./authority.mjs";
+import { ask, note } from "./authority.mjs";
 import { call, settings } from "./core.mjs";
+import { keep } from "./directory.mjs";
 
 let wasm;
 let stackAtRest;
@@ -32,9 +33,16 @@ export function api(request, env) {
   ready(env);
   return core.api(request, env, {
     ask: (input) => ask(env, input),
+    keepHomes: (list) => keepHomes(env, JSON.parse(list)),
     snapshot: (health) => call(() => snapshot(Date.now(), health)),
     suggestions: (asToml) => call(() => suggestions(asToml)),
   });
+}
+
+/** Tells the directory of homes that are known beforehand; what is to be noted goes into the audit log. */
+async function keepHomes(env, { kind, homes, dry_run, note: what, actor, reason }) {
+  if (what) await note(env, { at: Date.now(), actor, reason, dry_run, what });
+  return JSON.stringify({ status: 200, body: { ...(await keep(env, kind, homes, dry_run)), dry_run } });
 }
 
 /** One turn of the authority: what comes in, and what it comes to. */

@@ -36,6 +36,10 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub fn ask(this: &Router, input: &str) -> Result<js_sys::Promise, JsValue>;
 
+    /// Tells the directory of homes that are known beforehand, and promises its reply as JSON.
+    #[wasm_bindgen(method, catch, js_name = keepHomes)]
+    pub fn keep_homes(this: &Router, list: &str) -> Result<js_sys::Promise, JsValue>;
+
     /// The isolate's snapshot behind a line with its fingerprint.
     #[wasm_bindgen(method)]
     pub fn snapshot(this: &Router, health: &str) -> String;

@@ -4,12 +4,12 @@
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject); `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
 //! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
-//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `cSUBJECT TAB KIND TAB VALUE` keep a tentative home, `v` the view is old, `d` a
+//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `cSUBJECT TAB KIND TAB VALUE` keep a tentative home, `r…` tell the directory of one that an origin has named, `v` the view is old, `d` a
 //! drill has something to tell, `lLINE` log.
 
 use std::fmt::Write;
@@ -106,10 +106,13 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             let _ = write!(text, "H\n{id}\nhome:{}\n{}", subject.as_str(), millis(flow.patience(LOOK_UP, now)));
         }
         Step::AssignHome(assignment) => {
-            let Assignment { subject, kind, proposed, named } = assignment;
+            let Assignment { subject, kind, proposed, named, instead_of } = assignment;
             let time = millis(flow.patience(ASSIGN, now));
             let named = u8::from(*named);
-            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}", subject.as_str(), kind.token());
+            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}\n", subject.as_str(), kind.token());
+            if let Some((home, epoch)) = instead_of {
+                let _ = write!(text, "{home}\t{epoch}");
+            }
         }
         Step::Send(attempt) => {
             // The whole of it is the target's own text: what was routed and signed is what is sent.
@@ -197,6 +200,9 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
     }
     if let Some((kind, Publish { subject, value })) = &settlement.confirm {
         let _ = writeln!(text, "c{}\t{}\t{value}", subject.as_str(), kind.token());
+    }
+    if let Some((kind, Publish { subject, value })) = &settlement.tell {
+        let _ = writeln!(text, "r{}\t{}\t{value}", subject.as_str(), kind.token());
     }
     for line in &said.log {
         text::all(&mut text, &["l", line, "\n"]);

@@ -106,3 +106,35 @@ test("a move by the authority is later than any first home; rows of before are r
   assert.deepEqual(directory().record("acme", "tenant", "us", 1), { kind: "tenant", home: "eu", epoch: 2 });
   assert.deepEqual([directory().count("eu"), directory().tentative()], [1, 0]);
 });
+
+test("a home that its own region declines is corrected, while it is that very one, and never one that an operator has ordered", () => {
+  const declined = (subject, home, epoch) => assign(subject, "user", "eu", true, { home, epoch });
+  assign("ada", "user", "us", true);
+  assert.deepEqual(declined("ada", "ap", 1), { kind: "user", home: "us", epoch: 1, new: false }, "somebody else's");
+  assert.deepEqual(declined("ada", "us", 2), { kind: "user", home: "us", epoch: 1, new: false }, "nobody has that epoch");
+  assert.deepEqual(declined("ada", "us", 1), { kind: "user", home: "eu", epoch: 2, new: false });
+  assert.deepEqual(declined("ada", "us", 1), { kind: "user", home: "eu", epoch: 2, new: false }, "whoever is late hears the same");
+  directory().record("ada", "user", "us", 3);
+  assert.deepEqual(declined("ada", "us", 3), { kind: "user", home: "us", epoch: 3, new: false }, "by order");
+  // Of a tentative home the region's word is as good as a yes to the other one.
+  assign("acme", "tenant", "us", false);
+  assert.deepEqual(assign("acme", "tenant", "eu", true, { home: "us", epoch: 1 }), { kind: "tenant", home: "eu", epoch: 2, new: false });
+  assert.equal(directory().tentative(), 0);
+  // The directory has lost what it knew.
+  assert.deepEqual(declined("lost", "us", 4), { kind: "user", home: "eu", epoch: 5, new: false });
+});
+
+test("homes that are known beforehand are kept for good, and take nobody's", () => {
+  assign("ada", "user", "us", true);
+  assign("tent", "user", "eu", false);
+  assign("other", "user", "us", false);
+  const list = [["ada", "eu"], ["tent", "eu"], ["other", "eu"], ["new", "eu"]];
+  const told = { added: 1, there: 1, elsewhere: [["ada", "us"], ["other", "us"]] };
+  assert.deepEqual(directory().keep("user", list, true), told);
+  assert.equal(directory().find("new"), undefined, "a dry run");
+  assert.deepEqual(directory().keep("user", list, false), told);
+  assert.deepEqual(directory().keep("user", list, false), { ...told, added: 0, there: 2 }, "once more");
+  pass(11 * MINUTE);
+  assert.deepEqual([directory().count("eu"), directory().tentative()], [2, 0]);
+  assert.deepEqual(directory().keep("tenant", [["new", "eu"]], false).elsewhere, [["new", "eu"]], "another kind is another subject");
+});

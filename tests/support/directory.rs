@@ -22,6 +22,11 @@ impl Directory {
         let text = |key: &str| effect[key].as_str().unwrap_or_default().to_owned();
         match effect["do"].as_str()? {
             "find" => Some(self.0.get(&text("subject")).map_or(Value::Null, said)),
+            "assign" => {
+                let (subject, kind) = (text("subject"), text("kind"));
+                self.assign(&subject, &kind, &text("home"));
+                self.0.get(&subject).map(said)
+            }
             "record" => {
                 let later = (text("home"), effect["epoch"].as_u64().unwrap());
                 let held = self.0.entry(text("subject")).or_insert_with(|| (text("kind"), (String::new(), 0)));

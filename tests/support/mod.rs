@@ -44,6 +44,21 @@ pub fn keys() -> SessionKeys {
     SessionKeys::new(Key::new("the key that the tests sign with").unwrap(), None)
 }
 
+/// The same settings where subjects of that kind live in that region until somebody knows better.
+pub fn living_in((kind, home): (&str, &str)) -> Rc<Settings> {
+    let mut raw = raw::from_json(include_str!("topology.json")).unwrap();
+    let raw::Raw::Table(vars) = &mut raw else { unreachable!() };
+    for (_, value) in vars.iter_mut().filter(|(name, _)| name == "IDENTITY") {
+        let raw::Raw::Table(kinds) = value else { unreachable!() };
+        for (_, source) in kinds.iter_mut().filter(|(name, _)| name == kind) {
+            let raw::Raw::Table(keys) = source else { unreachable!() };
+            keys.push(("first_home".to_owned(), raw::Raw::Text(home.to_owned())));
+        }
+    }
+    let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
+    Rc::new(Settings { topology, ..(*settings()).clone() })
+}
+
 pub fn settings() -> Rc<Settings> {
     SETTINGS.with(Rc::clone)
 }
@@ -224,7 +239,11 @@ impl World {
                     story.asked_directory += 1;
                     let text = match &self.directory {
                         None => None,
-                        Some(None) => Some(format!(r#"{{"home":"{}","epoch":1,"new":true}}"#, assignment.proposed)),
+                        Some(None) => {
+                            let epoch = assignment.instead_of.as_ref().map_or(1, |(_, epoch)| epoch + 1);
+                            let new = assignment.instead_of.is_none();
+                            Some(format!(r#"{{"home":"{}","epoch":{epoch},"new":{new}}}"#, assignment.proposed))
+                        }
                         Some(Some(text)) => Some(text.clone()),
                     };
                     now = now.after(Duration::from_millis(if text.is_none() { 1000 } else { 2 }));

@@ -26,6 +26,14 @@ pub(super) fn request_id(actor: &str) -> String {
     format!("{actor:.100}-{micros:x}-{:x}", std::process::id())
 }
 
+/// Why there is no answer that counts.
+pub(super) enum Unanswered {
+    /// It was not accepted, and will not be.
+    Refused(String),
+    /// It may be the next time.
+    Failed(String),
+}
+
 impl Client {
     pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
         let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
@@ -50,6 +58,17 @@ impl Client {
             Some(token) => request.header("authorization", format!("Bearer {token}")).call(),
             None => request.call(),
         })
+    }
+
+    /// Sends something that does no harm if it is done twice.
+    pub(super) fn post(&self, what: &str, body: &Value) -> Result<Value, Unanswered> {
+        let request = self.agent.post(format!("{}{what}", self.base)).header("content-type", "application/json");
+        let sent = match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")).send(body.to_string()),
+            None => request.send(body.to_string()),
+        };
+        let is_final = sent.as_ref().is_ok_and(|answer| answer.status().is_client_error());
+        self.answer(sent).map_err(if is_final { Unanswered::Refused } else { Unanswered::Failed })
     }
 
     /// Gives an order; the id in it makes it safe to give it once more where no answer came.

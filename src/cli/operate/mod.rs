@@ -3,6 +3,7 @@
 
 mod client;
 mod drill;
+mod import;
 mod show;
 mod wait;
 
@@ -131,6 +132,9 @@ pub(super) enum Operation {
     Promote(Promote),
     /// Give one user or tenant another home.
     Move(Move),
+    /// Tell the router where subjects live already: on the day on which it is put in front of an application, and its directory is
+    /// empty. Nobody gets another home by that.
+    Import(import::Import),
     /// Give a region no new work: it is read last and gets no new subjects; what it owns it goes on serving.
     Drain(State),
     /// Let a region take part again, whatever was said of it.
@@ -175,6 +179,7 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
             }
             Err(message) => super::usage(&message),
         },
+        Operation::Import(args) => import::run(args),
         Operation::Drain(args) => state("draining", args),
         Operation::ReadOnly(args) => state("read-only", args),
         Operation::Down(args) => state("down", args),

@@ -60,6 +60,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// It as problem details (RFC 9457).
+    #[must_use]
+    pub fn body(&self) -> Value {
+        super::turn::problem(self.status, &self.detail)
+    }
+
     /// The order itself cannot be understood.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         Self { status: 400, detail: detail.into() }
@@ -96,7 +102,7 @@ pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, Re
 /// The fields of an order.
 pub(super) struct Fields<'a> {
     pub(super) order: &'a Map<String, Value>,
-    topology: &'a Topology,
+    pub(super) topology: &'a Topology,
 }
 
 impl<'a> Fields<'a> {
@@ -148,7 +154,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn flag(&self, key: &str) -> Result<bool, Refusal> {
+    pub(super) fn flag(&self, key: &str) -> Result<bool, Refusal> {
         match self.order.get(key) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -169,7 +175,10 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn region(&self, key: &str) -> Result<RegionId, Refusal> {
-        let name = self.text(key)?;
+        self.region_named(key, self.text(key)?)
+    }
+
+    pub(super) fn region_named(&self, key: &str, name: &str) -> Result<RegionId, Refusal> {
         let names = || self.topology.regions().map(|(_, region)| format!("{:?}", region.name)).collect::<Vec<_>>();
         self.topology.region_named(name).ok_or_else(|| wrong(key, name, &format!("a region: {}", names().join(", "))))
     }
@@ -187,7 +196,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn kind(&self) -> Result<SubjectKind, Refusal> {
+    pub(super) fn kind(&self) -> Result<SubjectKind, Refusal> {
         let text = self.text("kind")?;
         SubjectKind::parse(text).ok_or_else(|| wrong("kind", text, "\"user\" or \"tenant\""))
     }

@@ -45,6 +45,11 @@ pub(super) fn find(subject: &str, tag: &Value) -> Value {
     json!({ "do": "find", "subject": subject, "tag": tag })
 }
 
+/// Give a subject its first home, unless it has one: what counts then is said as to [`find`].
+pub(super) fn assign((subject, kind): (&str, &str), home: &str, tag: &Value) -> Value {
+    json!({ "do": "assign", "subject": subject, "kind": kind, "home": home, "tag": tag })
+}
+
 /// Tell the directory of a later ownership.
 pub(super) fn record(change: &Change, tag: &Value) -> Value {
     let (subject, epoch) = (change.subject().unwrap_or(""), change.epoch + 1);

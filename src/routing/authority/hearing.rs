@@ -8,6 +8,7 @@ use super::{
     ledger::Owned,
     turn::Turn,
 };
+use crate::routing::topology::SubjectKind;
 
 /// How long to wait before the new owner is asked again how far it is, in milliseconds.
 const NOT_YET: u64 = 40;
@@ -90,11 +91,7 @@ impl Turn<'_> {
     fn located(&mut self, change: &mut Change, heard: &Heard<'_>) {
         let now = self.now.0;
         match heard {
-            // Nobody has asked for its home yet, so nobody has written there.
-            Heard::Said(200, Value::Null) if change.dry_run => {
-                change.enter(Phase::Done, "the subject has no home yet", now)
-            }
-            Heard::Said(200, Value::Null) => change.enter(Phase::Recording, "the subject has no home yet", now),
+            Heard::Said(200, Value::Null) => self.homeless(change),
             Heard::Said(200, owned) => {
                 text(owned, "home").clone_into(&mut change.from);
                 change.epoch = get(owned, "epoch").as_u64().unwrap_or(0);
@@ -116,6 +113,25 @@ impl Turn<'_> {
             Heard::Said(..) | Heard::Nothing(_) | Heard::Elapsed => {
                 change.enter(Phase::Aborted, "the directory does not answer; try again", now);
             }
+        }
+    }
+
+    /// Nobody has asked for its home yet. Where its data is already, the topology may know: then that is its home first.
+    fn homeless(&mut self, change: &mut Change) {
+        let now = self.now.0;
+        let topology = &self.settings.topology;
+        let first = SubjectKind::parse(&change.kind).and_then(|kind| topology.identity().first_home(kind));
+        match first.map(|home| topology.region(home).name.clone()).filter(|home| *home != change.to) {
+            Some(home) if change.dry_run => {
+                change.enter(Phase::Done, format!("the subject has no home yet; its first one is {home}"), now);
+            }
+            Some(home) => {
+                let subject = change.subject().unwrap_or("");
+                let assign = effect::assign((subject, &change.kind), &home, &effect::tag(change, "directory"));
+                self.effects.push(assign);
+            }
+            None if change.dry_run => change.enter(Phase::Done, "the subject has no home yet", now),
+            None => change.enter(Phase::Recording, "the subject has no home yet", now),
         }
     }
 

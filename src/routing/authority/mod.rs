@@ -10,6 +10,7 @@ mod command;
 mod drills;
 mod effect;
 mod hearing;
+pub mod homes;
 mod lease;
 mod ledger;
 mod preflight;
@@ -20,6 +21,7 @@ mod telling;
 mod turn;
 
 pub use change::{Change, Phase};
+pub use command::Refusal;
 pub use effect::ADDRESS;
 pub use ledger::{Ledger, Owned};
 pub use published::{KEY, Published, RegionState, write, write_with};

@@ -114,6 +114,9 @@ impl Flow {
         let (Some(subject), Some(kind)) = (self.intent.subject.clone(), self.split_by()) else {
             return self.refuse(Reason::Internal, now);
         };
+        if let Some(denied) = self.denied {
+            return self.corrected(denied, found, &subject, now);
+        }
         if let Some(ownership) = self.found(found, source, &subject, allowed) {
             self.remembered = Some(self.remembered.map_or(ownership, |held| held.or_later(ownership)));
         }
@@ -133,7 +136,7 @@ impl Flow {
         if source == Keeper::Store && !asks {
             self.trace.note(Reason::TooManySubjects, None);
         }
-        let assignment = if asks { self.assignment(subject, kind, allowed, named) } else { None };
+        let assignment = if asks { self.assignment((subject, kind), allowed, named, self.lives) } else { None };
         match (assignment, known.or(self.last_known)) {
             (Some(assignment), _) => {
                 self.stage = Stage::Finding(Keeper::Directory);
@@ -160,21 +163,23 @@ impl Flow {
         }
     }
 
-    /// What the directory is asked, unless a drill has it out of reach.
+    /// What the directory is asked, unless a drill has it out of reach. Where data is already nobody is given another home: an
+    /// origin may know that, or the topology.
     fn assignment(
         &mut self,
-        subject: SubjectId,
-        kind: SubjectKind,
+        (subject, kind): (SubjectId, SubjectKind),
         allowed: RegionSet,
         named: bool,
+        lives: Option<RegionId>,
     ) -> Option<Assignment> {
-        let nearest = self.nearest_allowed(allowed);
-        let proposed = self.view.topology().region(nearest).name.clone();
-        self.may_propose(nearest).then_some(Assignment { subject, kind, proposed, named })
+        let known = lives.or_else(|| self.view.topology().identity().first_home(kind));
+        let home = known.unwrap_or_else(|| self.nearest_allowed(allowed));
+        let proposed = self.view.topology().region(home).name.clone();
+        self.may_propose(home).then_some(Assignment { subject, kind, proposed, named, instead_of: None })
     }
 
     /// The ownership that was found, if one was.
-    fn found(
+    pub(super) fn found(
         &mut self,
         found: Found<'_>,
         source: Keeper,
@@ -261,7 +266,7 @@ impl Flow {
         let home = self.found(found, source, &subject, allowed);
         if home.is_none()
             && source == Keeper::Store
-            && let Some(assignment) = self.assignment(subject, kind, allowed, true)
+            && let Some(assignment) = self.assignment((subject, kind), allowed, true, sign_in.lives_in(allowed))
         {
             self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);

@@ -2,6 +2,7 @@
 //! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
 
 mod cached;
+mod correct;
 mod drill;
 mod home;
 mod later;
@@ -33,7 +34,7 @@ use super::{
     settle::{Asked, CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{Access, Origin, RegionId},
+    topology::{Access, Origin, RegionId, SubjectKind},
     trace::Trace,
     view::View,
 };
@@ -81,9 +82,15 @@ pub struct Flow {
     sending: Option<Sending>,
     /// Where the write may have been done by a send of which nothing was heard.
     perhaps: Option<Ownership>,
+    /// By which ownership a region was asked that says that the data is elsewhere.
+    denied: Option<Ownership>,
+    /// Where an origin says that the subject lives whom it names.
+    lives: Option<RegionId>,
     lessons: Vec<Lesson>,
     /// An ownership that the home store should learn.
     publish: Option<(SubjectId, Ownership)>,
+    /// Whether the directory should learn it too: an origin has said so, and it may have lost what it knew.
+    tell: Option<SubjectKind>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,8 +132,11 @@ impl Flow {
             asked: now,
             sending: None,
             perhaps: None,
+            denied: None,
+            lives: None,
             lessons: Vec::new(),
             publish: None,
+            tell: None,
             view,
             intent,
         };
@@ -230,6 +240,7 @@ impl Flow {
             trace: std::mem::take(&mut self.trace),
             lessons: std::mem::take(&mut self.lessons),
             publish: self.publish.take(),
+            tell: self.tell.take(),
             tentative: self.remembered.filter(Ownership::is_tentative),
         }
     }

@@ -156,7 +156,7 @@ impl Flow {
         if let Outcome::Answered(answer) = &outcome
             && let Some(named) = self.named_subject(answer)
         {
-            return self.ask_as(named, now);
+            return self.ask_as(named, answer, now);
         }
         if let Outcome::Answered(answer) = &outcome
             && let Some(place) = self.falls_short(&reading, answer)
@@ -242,6 +242,13 @@ impl Flow {
             let reason = Reason::Misdirected;
             let step = self.ask_later(reading, later, reason, now);
             return step.unwrap_or_else(|| self.misdirected_in_vain(later, now));
+        }
+        if let (421, Some(owner)) = (answer.status, ended.owner) {
+            let is_second = self.denied.is_some();
+            let step = self.correct(owner, answer);
+            if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Reason::MisdirectedInVain, now))) {
+                return step;
+            }
         }
         self.about_the_copy(reading, answer, now).unwrap_or_else(|| self.settle(ended, answer, now))
     }
@@ -359,6 +366,7 @@ impl Flow {
             (Some(subject), _) => {
                 self.lessons.push(Lesson::Home(subject.clone(), named));
                 self.publish = Some((subject.clone(), named));
+                self.tell = self.split_by();
             }
             (None, Some(dataset)) => self.lessons.push(Lesson::Moved(dataset, named)),
             (None, None) => {}

@@ -46,6 +46,9 @@ pub struct Assignment {
     /// Whether an origin has named the subject. What only clients have named is assigned for some minutes, until an origin says
     /// yes: anybody can make names up.
     pub named: bool,
+    /// The home, and its epoch, by which that very region was asked, and said that the data is in the proposed one. That the
+    /// directory corrects, unless it knows better by now.
+    pub instead_of: Option<(String, u64)>,
 }
 
 /// A look into the edge cache.

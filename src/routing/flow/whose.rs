@@ -2,12 +2,14 @@
 //! about another subject than the one who is signed in. The origin has refused that before acting, with 421 and
 //! `Homing-Subject`. The subject's home is looked up, and the request goes on there, once, as that subject's; so does the session.
 //!
-//! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject.
+//! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject. Only where
+//! that was nobody, `Homing-Home` says where the subject lives, and the directory is told so if it knows of no home.
 
 use super::{Flow, Step};
 use crate::routing::{
     answer::Answer,
     intent::CacheUse,
+    ownership::lives_in,
     plan::Freshness,
     problem::Problem,
     reason::Reason,
@@ -26,7 +28,14 @@ impl Flow {
     }
 
     /// The same request as that subject's: the one send more that it may have, after a look-up of its own.
-    pub(super) fn ask_as(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
+    pub(super) fn ask_as(
+        &mut self,
+        (subject, kind): (SubjectId, SubjectKind),
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> Step {
+        let asked_of_nobody = self.intent.subject.is_none();
+        self.lives = lives_in(answer, self.view.topology(), self.residency()).filter(|_| asked_of_nobody);
         if !self.can_repeat() || !self.has_time(now) {
             return self.named_in_vain((subject, kind), now);
         }
@@ -58,7 +67,7 @@ impl Flow {
         } else {
             ending.failed_write(&problem, WriteOutcome::Refused, None)
         };
-        self.settled((settlement, Some(SignIn::of(session, kind, subject))), now)
+        self.settled((settlement, Some(SignIn::of(session, kind, subject, self.lives))), now)
     }
 
     /// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.

@@ -29,8 +29,12 @@ const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
     pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
-        // It begins a second time only where an origin has said whose it is.
-        let reason = if self.attempts > 0 { Reason::SubjectNamed } else { reason };
+        // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
+        let reason = match self.denied {
+            Some(_) => Reason::Misdirected,
+            None if self.attempts > 0 => Reason::SubjectNamed,
+            None => reason,
+        };
         self.note_missed_owner(owner);
         if self.view.is_away(owner.region()) {
             self.trace.note(Reason::DrillUnreachable, owner.region());
@@ -111,7 +115,7 @@ impl Flow {
         let Writing { owner, reason } = writing;
         let region = owner.region();
         if let Some(named) = self.named_subject(answer) {
-            return self.ask_as(named, now);
+            return self.ask_as(named, answer, now);
         }
         // A 421 without a name is the application's own business.
         if answer.status != 421 || !answer.headers.has("homing-home") {
@@ -131,6 +135,8 @@ impl Flow {
                 let writing = Writing { owner: later, reason: Reason::Misdirected };
                 return self.write_to(writing, Duration::ZERO, now);
             }
+        } else if let Some(step) = self.correct(owner, answer) {
+            return step;
         }
         self.refuse_write(Reason::MisdirectedInVain, now)
     }

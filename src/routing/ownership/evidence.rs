@@ -118,11 +118,18 @@ impl Ownership {
         Some(Self { home, epoch: said.epoch(), said_by: Evidence::Session })
     }
 
-    /// What an origin says of what it was asked: `Homing-Home` together with `Homing-Epoch`, in a 421 or any other answer.
+    /// What an origin says of what it was asked: `Homing-Home` together with `Homing-Epoch`, in a 421 or any other answer. By epoch
+    /// 0 it only knows where the data is, and that is no ownership.
     #[must_use]
     pub fn named(answer: &Answer<'_>, topology: &Topology, allowed: RegionSet) -> Option<Self> {
-        let home = topology.region_named(answer.headers.get("homing-home")?.trim())?;
+        let home = lives_in(answer, topology, allowed)?;
         let epoch = Epoch(answer.headers.get("homing-epoch")?.trim().parse().ok()?);
-        allowed.contains(home).then_some(Self { home, epoch, said_by: Evidence::Origin })
+        (epoch > Epoch::NONE).then_some(Self { home, epoch, said_by: Evidence::Origin })
     }
+}
+
+/// Where an origin says that the data is, by whatever epoch or none (`Homing-Home`). The directory alone makes an ownership of it.
+#[must_use]
+pub fn lives_in(answer: &Answer<'_>, topology: &Topology, allowed: RegionSet) -> Option<RegionId> {
+    topology.region_named(answer.headers.get("homing-home")?.trim()).filter(|home| allowed.contains(*home))
 }

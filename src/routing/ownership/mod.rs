@@ -2,7 +2,7 @@
 
 mod evidence;
 
-pub use evidence::{Keeper, Kept};
+pub use evidence::{Keeper, Kept, lives_in};
 
 use super::topology::RegionId;
 

@@ -48,6 +48,8 @@ pub struct Settlement {
     pub publish: Vec<Publish>,
     /// A tentative home that the directory should keep, since an origin has said yes; then the home store learns it too.
     pub confirm: Option<(SubjectKind, Publish)>,
+    /// An ownership that an origin has named, for the directory: it may have lost what it knew. No answer waits for that.
+    pub tell: Option<(SubjectKind, Publish)>,
     /// What the isolate should learn.
     pub lessons: Vec<Lesson>,
     /// What is told about it.
@@ -140,6 +142,8 @@ pub struct Ending<'f> {
     pub(super) trace: Trace,
     pub(super) lessons: Vec<Lesson>,
     pub(super) publish: Option<(SubjectId, Ownership)>,
+    /// Whether the directory should learn it too, of a subject of that kind.
+    pub(super) tell: Option<SubjectKind>,
     /// The subject's home, if that is tentative.
     pub(super) tentative: Option<Ownership>,
 }
@@ -158,6 +162,7 @@ pub(super) struct Asked {
 impl Ending<'_> {
     fn settlement(self, status: u16, source: Source, edits: Edits) -> Settlement {
         let publish = self.publish.map(|(subject, owned)| Publish::new(subject, owned, self.view));
+        let tell = self.tell.zip(publish.clone());
         Settlement {
             status,
             source,
@@ -166,6 +171,7 @@ impl Ending<'_> {
             invalidate: Vec::new(),
             publish: publish.into_iter().collect(),
             confirm: None,
+            tell,
             lessons: self.lessons,
             record: Record {
                 at: self.intent.came,

@@ -7,13 +7,13 @@ use crate::routing::{
     headers::Edit,
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
-    ownership::{Epoch, Ownership},
+    ownership::{Epoch, Ownership, lives_in},
     position::{Mark, Position, Shows, Stated},
     reason::Reason,
     session::{self, COOKIE, Claim, LIFETIME, Own, Pin, Session, seal},
     subject::SubjectId,
     time::Timestamp,
-    topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, Rule, SubjectKind, Topology},
+    topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, RegionSet, Rule, SubjectKind, Topology},
     view::View,
 };
 
@@ -24,13 +24,21 @@ pub struct SignIn {
     pub session: Session,
     /// Those whose home must be found: some dataset is split by their kind.
     waiting: Vec<(SubjectKind, SubjectId)>,
+    /// Where the application says that they live.
+    lives: Option<RegionId>,
 }
 
 impl SignIn {
     /// The session of somebody whose home must be found.
     #[must_use]
-    pub fn of(session: Session, kind: SubjectKind, subject: SubjectId) -> Self {
-        Self { session, waiting: vec![(kind, subject)] }
+    pub fn of(session: Session, kind: SubjectKind, subject: SubjectId, lives: Option<RegionId>) -> Self {
+        Self { session, waiting: vec![(kind, subject)], lives }
+    }
+
+    /// Where the application says that they live, if they may.
+    #[must_use]
+    pub fn lives_in(&self, allowed: RegionSet) -> Option<RegionId> {
+        self.lives.filter(|home| allowed.contains(*home))
     }
 
     /// Whose home is to be found next.
@@ -94,14 +102,15 @@ fn pin_write(
     }
     if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
         let mark = stated.seen();
-        raise(session, intent, name, (&topology.region(stated.log.home).name, mark), now);
+        let subject = whose(session, intent, topology);
+        raise(session, subject, name, (&topology.region(stated.log.home).name, mark), now);
         return Some(Pinned::Position(kind.write(mark.position)));
     }
     let window = longest_window(intent, view, region);
     session.add_pin(
         Pin {
             dataset: dataset.map_or("", |dataset| dataset.name.as_str()).to_owned(),
-            subject: intent.subject.clone(),
+            subject: whose(session, intent, topology),
             region: topology.region(region).name.clone(),
             since: now,
             claim: Claim::Until(now.after(window.length)),
@@ -119,14 +128,28 @@ fn longest_window(intent: &Intent, view: &View, source: RegionId) -> Window {
     longest.unwrap_or(Window { region: source, length: UNMEASURED, p99: None })
 }
 
+/// Whose part of the dataset it was: of whom the request was about, else of who is signed in since this very answer. A region that
+/// is told of a user's ownership takes a write of nobody in particular, for it knows whose it is.
+fn whose(session: &Session, intent: &Intent, topology: &Topology) -> Option<SubjectId> {
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let own = || session.subject(dataset?.rule.split_by()?).cloned();
+    intent.subject.clone().or_else(own)
+}
+
 /// Raises the session's mark on a dataset; a mark never goes back. True if that changed it.
-fn raise(session: &mut Session, intent: &Intent, dataset: &str, (home, mark): (&str, Mark), now: Timestamp) -> bool {
-    let held = session.mark(dataset, intent.subject.as_ref());
+fn raise(
+    session: &mut Session,
+    subject: Option<SubjectId>,
+    dataset: &str,
+    (home, mark): (&str, Mark),
+    now: Timestamp,
+) -> bool {
+    let held = session.mark(dataset, subject.as_ref());
     // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
     let further = held.is_none_or(|(_, held)| mark.is_after(&held));
     if further {
         let claim = Claim::AtLeast(mark);
-        let (dataset, subject, region) = (dataset.to_owned(), intent.subject.clone(), home.to_owned());
+        let (dataset, region) = (dataset.to_owned(), home.to_owned());
         session.add_pin(Pin { dataset, subject, region, since: now, claim }, now);
     }
     further
@@ -144,7 +167,8 @@ fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark,
     let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
     match dataset.filter(|dataset| promised && dataset.position.is_some() && !is_nothing(&mark)) {
         Some(dataset) if session.expires > Timestamp::default() => {
-            raise(session, intent, &dataset.name, (home, mark), now)
+            let subject = whose(session, intent, view.topology());
+            raise(session, subject, &dataset.name, (home, mark), now)
         }
         _ => false,
     }
@@ -199,11 +223,22 @@ pub(super) fn change(
     };
     let waiting: Vec<_> = named.into_iter().filter_map(waits).collect();
     let change = match (waiting.is_empty(), changed) {
-        (false, _) => Change::SignIn(SignIn { session, waiting }),
+        (false, _) => {
+            let lives = home_of_the_named(intent, answer, topology);
+            Change::SignIn(SignIn { session, waiting, lives })
+        }
         (true, true) => Change::Issue(session),
         (true, false) => Change::None,
     };
     (change, pinned)
+}
+
+/// Where an answer that names somebody says that they live (`Homing-Home`): what it says of a dataset as a whole, or of the subject
+/// that was asked about, is another matter.
+fn home_of_the_named(intent: &Intent, answer: &Answer<'_>, topology: &Topology) -> Option<RegionId> {
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && intent.subject.is_none());
+    lives_in(answer, topology, topology.all_regions()).filter(|_| speaks_of_them)
 }
 
 /// The session of whom an origin has named in the course of the request.

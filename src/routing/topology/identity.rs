@@ -1,7 +1,7 @@
 //! Identity: where the router learns who a request is about.
 
 use super::{
-    SubjectKind,
+    RegionId, SubjectKind,
     pattern::{HostPattern, PathPattern},
 };
 
@@ -14,6 +14,8 @@ pub struct Identity {
     pub tenant: Option<IdentitySource>,
     /// The hosts that this router serves for one application: a redirect among them carries the session's pins along.
     pub hosts: Vec<HostPattern>,
+    /// Where those live whom nobody knows.
+    pub first_homes: Vec<(SubjectKind, RegionId)>,
 }
 
 impl Identity {
@@ -36,6 +38,12 @@ impl Identity {
     #[must_use]
     pub fn is_named_by_answers(&self, kind: SubjectKind) -> bool {
         matches!(self.source(kind), Some(IdentitySource::ResponseHeader(_)))
+    }
+
+    /// Where subjects of that kind live until somebody knows better: their data is there already. None: the nearest region.
+    #[must_use]
+    pub fn first_home(&self, kind: SubjectKind) -> Option<RegionId> {
+        self.first_homes.iter().find(|(of, _)| *of == kind).map(|(_, region)| *region)
     }
 
     /// The source of that kind of subject.

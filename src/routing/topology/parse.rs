@@ -28,9 +28,10 @@ pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complai
     }
     let (raw_regions, raw_datasets, raw_identity) = (vars.get("REGIONS"), vars.get("DATASETS"), vars.get("IDENTITY"));
     let found = regions::read(raw_regions, &at.key("REGIONS"), &mut log);
-    let identity = identity::read(raw_identity, &at.key("IDENTITY"), &mut log);
+    let mut identity = identity::read(raw_identity, &at.key("IDENTITY"), &mut log);
     let regions = Names::of(found.regions.iter().map(|region| region.name.clone()), raw_regions);
     let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, &mut log);
+    identity.first_homes = identity::first_homes(raw_identity, &at.key("IDENTITY"), (&regions, &datasets), &mut log);
     let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
     let routes = routes::read(vars, at, (&datasets, &dataset_names), &identity, &mut log);
     misnamed(vars, at, &mut log);

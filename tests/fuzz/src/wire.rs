@@ -181,7 +181,7 @@ fn asked(written: &str, step: &Step) {
     match step {
         Step::ProbeCache(probe) => assert_eq!((lines.len(), lines[2]), (4, probe.key.as_str())),
         Step::LookUpHome(_) => assert_eq!(lines.len(), 4),
-        Step::AssignHome(_) => assert_eq!(lines.len(), 7),
+        Step::AssignHome(_) => assert_eq!(lines.len(), 8),
         Step::Send(attempt) => {
             assert_eq!(lines[2], attempt.method);
             assert!(lines[4].ends_with(attempt.target.path_and_query()), "{written}");

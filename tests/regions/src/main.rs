@@ -42,6 +42,9 @@ struct Args {
     /// A dataset that is written only while the authority's lease holds.
     #[arg(long)]
     lease: Vec<String>,
+    /// Where the data of all users and tenants is of whom nobody has told an owner: what there was before the router.
+    #[arg(long)]
+    first_home: Option<String>,
 }
 
 /// What every handler shares.
@@ -74,6 +77,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     if !args.lease.is_empty() {
         settings = settings.with_lease(move |unit: &Unit| args.lease.iter().any(|name| name == unit.as_str()));
+    }
+    if let Some(home) = &args.first_home {
+        settings = settings.with_first_home(home);
     }
     let homing = Homing::new(settings, region.store.epochs()?, Arc::clone(&region));
     let routes = app::routes(&region, &homing);

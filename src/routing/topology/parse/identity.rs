@@ -1,10 +1,10 @@
 //! `IDENTITY`.
 
-use super::Table;
+use super::{Names, Table};
 use crate::routing::{
     headers::is_token,
     topology::{
-        Identity, IdentitySource, SubjectKind,
+        Dataset, Identity, IdentitySource, RegionId, RegionSet, Rule, SubjectKind,
         error::{Complaints, KeyPath, quoted},
         pattern::{HostPattern, PathPattern},
         raw::Raw,
@@ -12,6 +12,8 @@ use crate::routing::{
 };
 
 const SOURCES: [&str; 5] = ["response_header", "header", "cookie", "path", "host"];
+/// What else stands beside a source.
+const FIRST_HOME: &str = "first_home";
 
 pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> Identity {
     let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Identity::default() };
@@ -29,7 +31,44 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> I
             ("another field than the user's", "let the application name each in a field of its own");
         log.error(&path, format!("{tenant:?}"), expected, remedy);
     }
-    Identity { user, tenant, hosts: hosts(&table, log) }
+    Identity { user, tenant, hosts: hosts(&table, log), first_homes: Vec::new() }
+}
+
+/// Where subjects live whom nobody knows: of each kind a region where all of their data may be.
+pub(super) fn first_homes(
+    raw: Option<&Raw>,
+    path: &KeyPath,
+    (regions, datasets): (&Names, &[Dataset]),
+    log: &mut Complaints,
+) -> Vec<(SubjectKind, RegionId)> {
+    let mut read = |kind: SubjectKind| {
+        let Raw::Table(_) = raw?.get(kind.token())? else { return None };
+        let path = path.key(kind.token()).key(FIRST_HOME);
+        let name = match raw?.get(kind.token())?.get(FIRST_HOME)? {
+            Raw::Text(name) => name,
+            other => {
+                log.error(&path, other.describe(), "the name of a region", "put it in quotes");
+                return None;
+            }
+        };
+        let home = regions.region(name, &path, log)?;
+        let of_kind = datasets.iter().filter_map(|dataset| match dataset.rule {
+            Rule::GeoPartitioned { subject, regions } if subject == kind => Some(regions),
+            _ => None,
+        });
+        let token = kind.token();
+        let Some(allowed) = of_kind.reduce(RegionSet::and) else {
+            let expected = format!("it only where a dataset is split by {token}s");
+            log.error(&path, format!("{name:?}"), expected, "leave it out");
+            return None;
+        };
+        if !allowed.contains(home) {
+            let expected = format!("a region where all data of a {token} may live");
+            log.error(&path, format!("{name:?}"), expected, "name one of the datasets' regions");
+        }
+        Some((kind, home))
+    };
+    SubjectKind::ALL.into_iter().filter_map(&mut read).collect()
 }
 
 fn hosts(table: &Table<'_>, log: &mut Complaints) -> Vec<HostPattern> {
@@ -43,13 +82,14 @@ fn hosts(table: &Table<'_>, log: &mut Complaints) -> Vec<HostPattern> {
 }
 
 fn source(kind: SubjectKind, table: &Table<'_>, log: &mut Complaints) -> Option<IdentitySource> {
-    table.only(&SOURCES, log);
+    let known = [SOURCES.as_slice(), &[FIRST_HOME]].concat();
+    table.only(&known, log);
     let mut given = SOURCES.into_iter().filter(|key| table.has(key));
     let (Some(key), None) = (given.next(), given.next()) else {
         let found = quoted(SOURCES.into_iter().filter(|key| table.has(key)));
         let found = if found.is_empty() { "nothing".to_owned() } else { found };
         // A slip in the one key has had its complaint.
-        if found != "nothing" || table.entries().next().is_none() {
+        if found != "nothing" || table.entries().all(|(key, _)| key == FIRST_HOME) {
             let expected = format!("exactly one of {}", quoted(SOURCES));
             log.error(&table.path, found, expected, "say one place to read it from");
         }

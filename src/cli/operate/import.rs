@@ -1,0 +1,274 @@
+//! `homing import`: tells the directory where the subjects of an application live that was there before the router. Who has a home
+//! already keeps it, so it may be broken off and begun anew at any time.
+
+use std::{
+    collections::HashMap,
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    At,
+    client::{self, Client, Unanswered},
+    failed,
+    show::{list, number},
+    subject,
+};
+
+/// So many subjects are told at once.
+const AT_ONCE: usize = 500;
+/// How often a list is sent again that was not answered, and how long is waited before the first time.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(500);
+/// How many bad lines, and how many subjects that live elsewhere, are shown.
+const SHOWN: usize = 20;
+/// How often it says how far it is.
+const EVERY: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Import {
+    /// The list, a line for each: `user:NAME`, `tenant:NAME` or `user:#ID`, and behind a tab the region, if it is not --home's.
+    /// `-` is standard input.
+    file: PathBuf,
+    /// The region of all whose line names none.
+    #[arg(long)]
+    home: Option<String>,
+    /// So many subjects a second at most.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// Begin with this line, where an earlier import has broken off. To begin anew does no harm.
+    #[arg(long, default_value_t = 1)]
+    from_line: usize,
+    /// Why; it stands in the audit log.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who; without it the user of this machine.
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only say what would be told, and who lives elsewhere.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// A line of the list.
+struct Resident<'a> {
+    line: usize,
+    named: &'a str,
+    kind: &'static str,
+    id: String,
+    home: &'a str,
+}
+
+/// What has come of it so far.
+#[derive(Default)]
+struct Told {
+    added: u64,
+    there: u64,
+    /// Who has another home: as the list names them, that home, and the list's.
+    elsewhere: Vec<(String, String, String)>,
+}
+
+pub(super) fn run(args: &Import) -> ExitCode {
+    let read = match read(&args.file) {
+        Ok(read) => read,
+        Err(error) => return super::super::usage(&format!("{}: {error}", args.file.display())),
+    };
+    let residents = match residents(&read, args) {
+        Ok(residents) => residents,
+        Err(message) => return super::super::usage(&message),
+    };
+    let client = match Client::new(args.at.url.as_deref()) {
+        Ok(client) => client,
+        Err(message) => return super::super::usage(&message),
+    };
+    let mut told = Told::default();
+    if let Err(message) = tell_all(&client, &residents, args, &mut told) {
+        return failed(&message);
+    }
+    print!("{}", if args.at.json { in_json(&told, args) } else { in_words(&told, args) });
+    if told.elsewhere.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    if file != Path::new("-") {
+        return std::fs::read_to_string(file);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// All lines, or what is wrong with the first of those that are wrong: nothing is told of such a list.
+fn residents<'a>(text: &'a str, args: &'a Import) -> Result<Vec<Resident<'a>>, String> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
+    let lines = lines.filter(|(at, line)| *at >= args.from_line && !line.is_empty() && !line.starts_with('#'));
+    let (mut residents, mut wrong) = (Vec::new(), Vec::new());
+    for (at, line) in lines {
+        match resident(at, line, args.home.as_deref()) {
+            Ok(resident) => residents.push(resident),
+            Err(message) => wrong.push(format!("line {at}: {message}")),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(residents);
+    }
+    let more = wrong.len().saturating_sub(SHOWN);
+    wrong.truncate(SHOWN);
+    let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
+    Err(format!("nothing was told, for the list has lines that cannot be read\n{}{more}", wrong.join("\n")))
+}
+
+fn resident<'a>(line: usize, text: &'a str, all: Option<&'a str>) -> Result<Resident<'a>, String> {
+    let (named, own) = text.split_once('\t').map_or((text, None), |(named, home)| (named, Some(home.trim())));
+    let (kind, id) = subject(named)?;
+    let home = own.or(all).filter(|home| !home.is_empty());
+    let home = home.ok_or("no region; write it behind a tab, or say --home for all")?;
+    Ok(Resident { line, named, kind: kind.token(), id: id.as_str().to_owned(), home })
+}
+
+fn tell_all(client: &Client, residents: &[Resident<'_>], args: &Import, told: &mut Told) -> Result<(), String> {
+    let (began, mut said) = (Instant::now(), Instant::now());
+    let at_once = AT_ONCE.min(usize::try_from(args.rate).unwrap_or(AT_ONCE));
+    let all = residents.len();
+    let mut sent = 0;
+    // One list is of one kind.
+    for some in residents.chunk_by(|one, next| one.kind == next.kind).flat_map(|same| same.chunks(at_once)) {
+        let note = (sent == 0).then(|| format!("the homes of {all} subjects are imported"));
+        tell(client, some, args, (note, told))?;
+        sent += some.len();
+        if said.elapsed() > EVERY && !args.at.json {
+            let line = some.last().map_or(0, |last| last.line);
+            eprintln!("line {line}: {sent} of {all} subjects, {} of them elsewhere", told.elsewhere.len());
+            said = Instant::now();
+        }
+        let due = Duration::from_secs_f64(sent as f64 / f64::from(args.rate));
+        if sent < all {
+            thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+    }
+    Ok(())
+}
+
+fn tell(
+    client: &Client,
+    some: &[Resident<'_>],
+    args: &Import,
+    (note, told): (Option<String>, &mut Told),
+) -> Result<(), String> {
+    let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok(()) };
+    let mut homes: HashMap<&str, Vec<&str>> = HashMap::new();
+    for Resident { home, id, .. } in some {
+        homes.entry(home).or_default().push(id);
+    }
+    let actor = args.actor.clone().or_else(|| client::variable("USER")).unwrap_or_else(|| "unknown".to_owned());
+    let mut body = json!({
+        "kind": first.kind, "homes": homes, "dry_run": args.dry_run,
+        "actor": actor, "reason": args.reason.as_deref().unwrap_or("none given"),
+    });
+    if let (Some(note), Value::Object(fields)) = (note.filter(|_| !args.dry_run), &mut body) {
+        fields.insert("note".to_owned(), json!(note));
+    }
+    let said = send(client, &body).map_err(|message| {
+        format!(
+            "{message}\nBroken off in lines {} to {}: go on with --from-line {}, or begin anew.",
+            first.line, last.line, first.line
+        )
+    })?;
+    told.added += number(&said, "added").unwrap_or(0);
+    told.there += number(&said, "there").unwrap_or(0);
+    let of: HashMap<&str, &Resident<'_>> = some.iter().map(|resident| (resident.id.as_str(), resident)).collect();
+    for pair in list(&said, "elsewhere") {
+        let part = |at: usize| pair.get(at).and_then(Value::as_str).unwrap_or("");
+        if let Some(resident) = of.get(part(0)) {
+            told.elsewhere.push((resident.named.to_owned(), part(1).to_owned(), resident.home.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The same list again does no harm, so it is sent again where nobody has answered.
+fn send(client: &Client, body: &Value) -> Result<Value, String> {
+    let mut pause = PAUSE;
+    for left in (0..TRIES).rev() {
+        match client.post("homes", body) {
+            Ok(said) => return Ok(said),
+            Err(Unanswered::Refused(message)) => return Err(message),
+            Err(Unanswered::Failed(message)) if left == 0 => return Err(message),
+            Err(Unanswered::Failed(_)) => thread::sleep(pause),
+        }
+        pause *= 2;
+    }
+    Err("nobody answers".to_owned())
+}
+
+fn in_words(told: &Told, args: &Import) -> String {
+    let dry = if args.dry_run { "a dry run: " } else { "" };
+    let (added, there, elsewhere) = (told.added, told.there, told.elsewhere.len());
+    let mut out = format!(
+        "{dry}{added} subjects got their home, {there} had it already, {elsewhere} have another one and keep it\n"
+    );
+    for (named, lives, wanted) in told.elsewhere.iter().take(SHOWN) {
+        out.push_str(&format!("  {named} lives in {lives}, not {wanted}\n"));
+    }
+    if elsewhere > SHOWN {
+        out.push_str(&format!("  and {} more (--json shows all)\n", elsewhere - SHOWN));
+    }
+    if elsewhere > 0 {
+        out.push_str("`homing move SUBJECT --to REGION` moves one of them with its data.\n");
+    }
+    out
+}
+
+fn in_json(told: &Told, args: &Import) -> String {
+    let elsewhere = told
+        .elsewhere
+        .iter()
+        .map(|(named, lives, wanted)| json!({ "subject": named, "home": lives, "listed": wanted }));
+    let elsewhere: Vec<Value> = elsewhere.collect();
+    format!(
+        "{}\n",
+        json!({ "added": told.added, "there": told.there, "elsewhere": elsewhere, "dry_run": args.dry_run })
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        import: Import,
+    }
+
+    fn args(more: &[&str]) -> Import {
+        Line::parse_from(["import", "-"].iter().chain(more)).import
+    }
+
+    #[test]
+    fn a_list_is_read_whole_or_not_at_all() {
+        let text = "# ours\nuser:ada\nuser:bob b\tus\n\ntenant:acme\r\nuser:#GdAZGkoHV5U4-Bo_P4T8RX\teu\n";
+        let args_eu = args(&["--home", "eu"]);
+        let read: Vec<_> =
+            residents(text, &args_eu).unwrap().iter().map(|one| (one.line, one.kind, one.home)).collect();
+        assert_eq!(read, [(2, "user", "eu"), (3, "user", "us"), (5, "tenant", "eu"), (6, "user", "eu")]);
+        let from = args(&["--home", "eu", "--from-line", "5"]);
+        assert_eq!(residents(text, &from).unwrap().len(), 2);
+        let error = residents("ada\nuser:ada\nuser:bob\tus\n", &args(&[])).err().unwrap();
+        assert_eq!(
+            error,
+            "nothing was told, for the list has lines that cannot be read\n\
+             line 1: subject is \"ada\"; expected user:NAME, tenant:NAME, or user:#ID with an id of 22 letters\n\
+             line 2: no region; write it behind a tab, or say --home for all"
+        );
+    }
+}
