@@ -19,7 +19,7 @@ use homing_origin::{
     store::postgres::{self, Postgres},
 };
 use serde_json::{Value, json};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 /// One dataset for all that the database cluster holds: it is replicated and promoted as a whole.
 const DATASET: &str = "lists";
@@ -43,6 +43,10 @@ impl Application for Lists {
         Ok(postgres::mark(&**self.pool.get().await?, part.unit).await?)
     }
 
+    async fn shows(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
+        Ok(postgres::shows(&**self.pool.get().await?, part).await?)
+    }
+
     async fn settled(&self, part: Part<'_>) -> Result<Option<String>, Failure> {
         postgres::settled(&**self.pool.get().await?, part.unit).await.map(Some)
     }
@@ -56,7 +60,13 @@ async fn show(State(lists): State<Arc<Lists>>, Path(key): Path<String>) -> Resul
     let client = lists.pool.get().await.map_err(Broken::before)?;
     let row = client.query_opt("select items from lists where key = $1", &[&key]).await.map_err(Broken::before)?;
     let items: Vec<String> = row.map(|row| row.try_get(0)).transpose().map_err(Broken::before)?.unwrap_or_default();
-    Ok(lists.answer(false, json!({ "key": key, "items": items })))
+    let shows = shown(&client, &key).await;
+    Ok(lists.answer(false, shows, json!({ "key": key, "items": items })))
+}
+
+/// What a read or a write of one list shows; asked behind it. Where that is not known the layer asks for all lists.
+async fn shown(client: &Client, key: &str) -> Option<Mark> {
+    postgres::shows_of(client, DATASET, &Unit::dataset(DATASET), key).await.ok().flatten()
 }
 
 async fn append(
@@ -71,22 +81,25 @@ async fn append(
     let mut client = lists.pool.get().await.map_err(Broken::before)?;
     let transaction = client.transaction().await.map_err(Broken::before)?;
     // The fence that counts: nobody can move the ownership between this and the commit, in whatever process.
-    if let Err(refusal) =
-        postgres::fence(&*transaction, &asked, &Unit::dataset(DATASET)).await.map_err(Broken::before)?
-    {
+    let unit = Unit::dataset(DATASET);
+    if let Err(refusal) = postgres::fence(&*transaction, &asked, &unit).await.map_err(Broken::before)? {
         return Ok(refusal.into_response());
     }
     transaction.execute(APPEND, &[&key, &id]).await.map_err(Broken::before)?;
+    postgres::wrote(&*transaction, DATASET, &unit, &key).await.map_err(Broken::before)?;
     transaction.commit().await.map_err(Broken::committing)?;
-    Ok(lists.answer(true, json!({ "key": key, "id": id })))
+    let shows = shown(&client, &key).await;
+    Ok(lists.answer(true, shows, json!({ "key": key, "id": id })))
 }
 
 impl Lists {
-    fn answer(&self, wrote: bool, mut body: Value) -> Response {
+    fn answer(&self, wrote: bool, shows: Option<Mark>, mut body: Value) -> Response {
         if let Value::Object(fields) = &mut body {
             fields.insert("region".to_owned(), self.region.clone().into());
         }
-        ([say::wrote(wrote)], [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+        let mut response = ([say::wrote(wrote)], [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+        response.headers_mut().extend(shows.as_ref().map(say::shows));
+        response
     }
 
     /// Whether this is the primary, where tables can be made; the standbys get them with the data.

@@ -13,7 +13,7 @@ use std::{
 
 use homing_origin::{
     Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit,
-    store::postgres::{Postgres, SCHEMA, fence, mark, promote, settled},
+    store::postgres::{NOTE_ALL, Postgres, SCHEMA, fence, mark, promote, settled, shows, shows_of, wrote},
 };
 use support::{Region, keeps_standings, region_over};
 use tokio::time::{sleep, timeout};
@@ -250,6 +250,13 @@ async fn the_old_owners_log_is_not_the_new_owners_however_long_it_is() {
     homing.store().change(&unit, |standing| standing.depose(&held, 1, "eu")).await.unwrap().unwrap();
     assert!(!reached("eu", 2, "0/1").await, "nothing of eu's log is here");
     assert!(reached("us", 1, "0/1").await, "but all of us's is");
+    // So what a read shows here lies in the log of us, and says nothing in that of eu.
+    let client = connect(&config).await;
+    note(&client, "x").await;
+    let unit = Unit::dataset(CATALOG);
+    let part = Part { dataset: CATALOG, unit: &unit, owner: Some(&Ownership::new("eu", 2)) };
+    let of = [shows_of(&client, CATALOG, &unit, "x").await.unwrap(), shows(&client, part).await.unwrap()];
+    assert_eq!(of.map(|mark| mark.map(|mark| mark.owner)), [Some(held.clone()), Some(held)]);
 }
 
 /// A standby gets what is flushed, and a read that writes to the log flushes nothing.
@@ -268,6 +275,148 @@ async fn what_a_new_owner_has_to_reach_is_on_its_way_to_it() {
     assert_eq!(refused, "orders is in this database cluster too, and cannot stay when catalog moves");
 }
 
+/// Lists of a catalogue that us owns by epoch 1, and a second connection.
+async fn noting(name: &str) -> (Config, Client, Client) {
+    let config = database(name).await;
+    let us = Ownership::new("us", 1);
+    Postgres::new("us", &config, NoTls).advance(&Unit::dataset("catalog"), &us).await.unwrap();
+    (config.clone(), connect(&config).await, connect(&config).await)
+}
+
+const CATALOG: &str = "catalog";
+
+/// What a read of one key shows, and what one of the whole catalogue does.
+async fn shown(client: &Client, key: &str) -> [Option<String>; 2] {
+    let unit = Unit::dataset(CATALOG);
+    let part = Part { dataset: CATALOG, unit: &unit, owner: None };
+    let of_key = shows_of(client, CATALOG, &unit, key).await.unwrap();
+    [of_key, shows(client, part).await.unwrap()].map(|mark| mark.map(|mark| mark.position))
+}
+
+async fn note(client: &impl tokio_postgres::GenericClient, key: &str) {
+    wrote(client, CATALOG, &Unit::dataset(CATALOG), key).await.unwrap();
+}
+
+async fn end_of_log(client: &Client) -> String {
+    client.query_one("select pg_current_wal_insert_lsn()::text", &[]).await.unwrap().get(0)
+}
+
+fn reaches(at: &[Option<String>; 2], wanted: &str) -> bool {
+    at.iter().all(|at| homing_origin::position::reaches(at.as_deref().unwrap_or("none"), wanted))
+}
+
+#[tokio::test]
+async fn what_a_read_shows_is_the_last_write_of_its_key_and_stays_where_that_is() {
+    let (_, client, _) = noting("shows").await;
+    let nothing = shown(&client, "x").await;
+    assert!(nothing[0].is_some() && nothing[0] == nothing[1], "all that is older than the notes: {nothing:?}");
+    let before = end_of_log(&client).await;
+    note(&client, "x").await;
+    let first = shown(&client, "x").await;
+    assert!(reaches(&first, &before), "{first:?} {before}");
+    note(&client, "y").await;
+    let [x, all] = shown(&client, "x").await;
+    assert_eq!(x, first[0], "what is written elsewhere does not matter");
+    assert_ne!(all, first[1], "but of the whole it does");
+    assert_eq!(shown(&client, "z").await, [nothing[0].clone(), all.clone()], "nor does it where nothing is");
+    let before = end_of_log(&client).await;
+    note(&client, "x").await;
+    assert!(
+        reaches(&shown(&client, "x").await, &before),
+        "a deletion is noted as a write is, whether or not there is a row"
+    );
+    // What no key tells of, and what nobody has noted.
+    for all in ["", NOTE_ALL] {
+        let before = end_of_log(&client).await;
+        match all {
+            "" => note(&client, "").await,
+            sql => client.batch_execute(sql).await.unwrap(),
+        }
+        for key in ["x", "y", "z"] {
+            assert!(reaches(&shown(&client, key).await, &before), "{key} after {all:?}");
+        }
+    }
+}
+
+/// Rule 1: in the transaction any place is too low. Whoever looks meanwhile neither waits nor is told one.
+#[tokio::test]
+async fn a_note_has_no_place_before_its_commit_and_one_behind_it_afterwards() {
+    let (_, client, mut writer) = noting("seals").await;
+    note(&client, "x").await;
+    let first = shown(&client, "x").await;
+    let transaction = writer.transaction().await.unwrap();
+    note(&transaction, "x").await;
+    let inside = end_of_log(&client).await;
+    let meanwhile = timeout(Duration::from_secs(2), shown(&client, "x")).await.expect("nobody waits for a writer");
+    assert_eq!(meanwhile, first, "its write is in no snapshot yet");
+    transaction.commit().await.unwrap();
+    // The next writer is at work before anybody has looked: the note of the first has no place, and gets none now.
+    let next = writer.transaction().await.unwrap();
+    note(&next, "x").await;
+    let between = timeout(Duration::from_secs(2), shown(&client, "x")).await.expect("nor now");
+    assert_eq!(between, [None, None], "what has committed and has no place shows how far the copy is");
+    next.rollback().await.unwrap();
+    let after = shown(&client, "x").await;
+    assert!(reaches(&after, &inside) && after != first, "{after:?} {inside}");
+    assert_eq!(shown(&client, "x").await, after, "sealed once");
+}
+
+/// Writers, and readers that seal, at once. What a statement sees of the data and of the notes is of one moment, so no place that it
+/// sees may lie before the commit of what it sees.
+#[tokio::test]
+async fn no_place_is_ever_before_the_commit_of_what_it_stands_for() {
+    let (config, client, _) = noting("seal_race").await;
+    client
+        .batch_execute("create table counted (n int, inside pg_lsn); insert into counted values (0, '0/0')")
+        .await
+        .unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for _ in 0..3 {
+        let (mut writer, over) = (connect(&config).await, Arc::clone(&over));
+        tasks.push(tokio::spawn(async move {
+            while !over.load(Ordering::SeqCst) {
+                let transaction = writer.transaction().await.unwrap();
+                note(&transaction, "x").await;
+                let sql = "update counted set n = n + 1, inside = pg_current_wal_insert_lsn()";
+                transaction.execute(sql, &[]).await.unwrap();
+                transaction.commit().await.unwrap();
+            }
+        }));
+    }
+    for _ in 0..3 {
+        let (reader, over) = (connect(&config).await, Arc::clone(&over));
+        tasks.push(tokio::spawn(async move {
+            while !over.load(Ordering::SeqCst) {
+                shown(&reader, "x").await;
+            }
+        }));
+    }
+    let (mut sealed, mut checked) = (0, 0);
+    while checked < 3000 || sealed < 50 {
+        let sql = "select place > inside from counted, homing_writes where key = 'x'";
+        let seen = client.query_opt(sql, &[]).await.unwrap().and_then(|row| row.get::<_, Option<bool>>(0));
+        assert_ne!(seen, Some(false), "a place before the commit");
+        sealed += usize::from(seen == Some(true));
+        checked += 1;
+    }
+    over.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Waits for it, as the log is replayed.
+async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..500 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds");
+}
+
 #[tokio::test]
 async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     let config = database("promotion").await;
@@ -284,6 +433,15 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     }
     let mark = async || homing.application().mark(Part { dataset: "catalog", unit: &unit, owner: None }).await.unwrap();
     assert_eq!(mark().await.unwrap().owner, Ownership::new("us", 1), "so far it is a copy of the old one's log");
+    // What is sealed comes with the log; what is not shows how far the copy is, until the new primary seals it.
+    let (old, copy) = (connect(&config).await, connect(&there).await);
+    note(&old, "sealed").await;
+    let sealed = shown(&old, "sealed").await;
+    assert_eq!(eventually(async || shown(&copy, "sealed").await[0].clone()).await, *sealed[0].as_ref().unwrap());
+    note(&old, "open").await;
+    let noted = async || copy.query_opt("select 1 from homing_writes where key = 'open'", &[]).await.unwrap();
+    eventually(noted).await;
+    assert_eq!(shown(&copy, "open").await, [None, None], "a standby cannot seal it");
     let later = Ownership::new("eu", 3);
     assert!(homing.store().advance(&unit, &later).await.is_err(), "a standby cannot write it down");
     for _ in 0..2 {
@@ -291,4 +449,8 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     }
     assert_eq!(homing.store().advance(&unit, &later).await.unwrap(), later, "promoted, it can");
     assert_eq!(mark().await.unwrap().owner, later, "and from here on it is its own log");
+    let open = shown(&copy, "open").await;
+    assert!(reaches(&open, sealed[0].as_ref().unwrap()), "{open:?}");
+    let mark = shows_of(&copy, CATALOG, &unit, "sealed").await.unwrap().unwrap();
+    assert_eq!((mark.owner, Some(mark.position)), (later, sealed[0].clone()), "its log goes on from there");
 }

@@ -11,10 +11,20 @@ import pg from "pg";
 export const schema = (home) => `
   create table homing_ownership (dataset text primary key, home text not null, epoch bigint not null);
   insert into homing_ownership values ('lists', '${home}', 1);
-  create table lists (key text primary key, items text[] not null);`;
+  create table lists (key text primary key, items text[] not null);
+  create table homing_writes (key text primary key, place pg_lsn);`;
 
 /** The last step of a promotion, at the new primary: from here on writes are taken there, and the old epoch is over. */
 export const takeOver = (home) => `update homing_ownership set home = '${home}', epoch = epoch + 1 where dataset = 'lists'`;
+
+/** Notes a write or a deletion of a list, in its transaction. Where it lies in the log nobody knows before it has committed. */
+export const NOTE = "insert into homing_writes values ($1, null) on conflict (key) do update set place = null";
+/** Gives a note its place, at the primary. Who sees the note sees its commit, and the end of the log is taken after that. A list that
+ *  is being written is passed over. That it waits for no disk holds for this statement alone; if it is lost, the next one seals. */
+export const SEAL = `
+  update homing_writes set place = pg_current_wal_insert_lsn()
+  where place is null and set_config('synchronous_commit', 'off', true) is not null
+  and key in (select key from homing_writes where key = $1 and place is null for no key update skip locked)`;
 
 export const OWNERSHIP = "select home, epoch::int from homing_ownership where dataset = 'lists'";
 export const LSN = "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end as lsn";
@@ -39,13 +49,14 @@ export class Lists {
     this.pool.on("error", () => {}).on("connect", (client) => client.on("error", () => {}));
   }
 
-  /** A read: may this copy answer, then the data, then how far the copy is by now. */
+  /** A read: may this copy answer, then the data, then what that shows, and then how far the copy is by now. */
   async read(key, asked) {
     return this.connected(async (client) => {
       const { items, least } = await this.checked(client, key, asked);
-      // After the read, so that nothing it saw can be newer than what is handed out.
+      // After the read, so that nothing it saw can be newer than what is handed out; and what it shows is not beyond the copy.
+      const shows = await this.shows(client, key);
       const seen = await this.position(client);
-      return { body: { key, items }, headers: { ...handOut(seen, least), "homing-wrote": "0" } };
+      return { body: { key, items }, headers: { ...handOut(seen, least, shows), "homing-wrote": "0" } };
     });
   }
 
@@ -60,22 +71,33 @@ export class Lists {
     return { items: rows[0]?.items ?? [], least: here.lsn };
   }
 
+  append(key, id, asked) {
+    const change = (client) =>
+      client.query("insert into lists values ($1, array[$2]) on conflict (key) do update set items = lists.items || excluded.items", [key, id]);
+    return this.write(key, change, { key, id }, asked);
+  }
+
+  remove(key, asked) {
+    return this.write(key, (client) => client.query("delete from lists where key = $1", [key]), { key }, asked);
+  }
+
   /** A write: only where this region owns the data. */
-  async append(key, id, asked) {
+  async write(key, change, body, asked) {
     let committing = false;
-    const write = async (client) => {
+    const work = async (client) => {
       this.fence(await this.ownership(client), asked);
       await client.query("begin");
       // With a shared lock: a change of the ownership waits for the writers that still go by the old one.
       const owned = await this.ownership(client, "for share");
       this.fence(owned, asked);
-      await client.query("insert into lists values ($1, array[$2]) on conflict (key) do update set items = lists.items || excluded.items", [key, id]);
+      await change(client);
+      await this.note(client, key);
       committing = true;
-      const lsn = await this.commit(client);
-      return { body: { key, id }, headers: { ...(lsn ? handOut({ ...owned, lsn }) : {}), "homing-wrote": "1" } };
+      const { lsn, shows } = await this.commit(client, key);
+      return { body, headers: { ...(lsn ? handOut({ ...owned, lsn }, undefined, shows) : {}), "homing-wrote": "1" } };
     };
     try {
-      return await this.connected(write);
+      return await this.connected(work);
     } catch (error) {
       // Before the commit was sent nothing can have been written; from then on nobody can say.
       if (!committing) error.headers = { ...error.headers, "homing-wrote": "0" };
@@ -83,12 +105,40 @@ export class Lists {
     }
   }
 
-  /** Commits, and says how far the log is then. Before the commit it would be too low: the commit stands in the log too. */
-  async commit(client) {
+  /** Commits, and says what that shows and how far the log is then. Before the commit it would be too low: the commit stands in the
+   *  log too. */
+  async commit(client, key) {
     await this.at("written");
     await client.query("commit");
     // Committed is committed, also if this fails; the router then goes by time.
-    return this.lsn(client).catch(() => undefined);
+    return this.committed(client, key).catch(() => ({}));
+  }
+
+  async committed(client, key) {
+    const shows = await this.shows(client, key);
+    return { shows, lsn: await this.lsn(client) };
+  }
+
+  /** That a list is written, for who asks what it shows. */
+  async note(client, key) {
+    await client.query(NOTE, [key]);
+  }
+
+  /** The place of a list's last write, also where it is gone. None while nobody knows, which is until the primary has sealed it: then how
+   *  far the copy is counts. A place in the log of one epoch is a place in that of the next, which goes on from there. */
+  async shows(client, key) {
+    const look = async () => (await client.query("select place, pg_is_in_recovery() as standby from homing_writes where key = $1", [key])).rows[0];
+    const noted = await look();
+    // The notes are as old as the data: what nobody has noted was never there.
+    if (!noted) return "0/0";
+    if (noted.place || noted.standby) return noted.place ?? undefined;
+    await this.seal(client, key);
+    return (await look()).place ?? undefined;
+  }
+
+  async seal(client, key) {
+    await this.at("sealing");
+    await client.query(SEAL, [key]);
   }
 
   async lsn(client) {
@@ -155,11 +205,12 @@ export class Lists {
 }
 
 /** How a position stands in an answer. Whose log it counts by, and in which epoch, goes along: without that it is unsafe. What
- *  the answer shows at least is for the edge's cache: a stored copy may be shown to who has seen no more than that. */
-export const handOut = ({ home, epoch, lsn }, least) => ({
+ *  the answer shows at least is for the edge's cache: a stored copy may be shown to who has seen no more than that. What it shows at
+ *  most is all that a session has seen. */
+export const handOut = ({ home, epoch, lsn }, least, shows) => ({
   "homing-home": home,
   "homing-epoch": String(epoch),
-  "homing-position": least ? `lists=${lsn}; least=${least}` : `lists=${lsn}`,
+  "homing-position": [`lists=${lsn}`, ...(least ? [`least=${least}`] : []), ...(shows ? [`shows=${shows}`] : [])].join("; "),
 });
 
 /** This copy cannot show what is asked for; and how far it is, so that it is not asked in vain again. */
@@ -179,7 +230,7 @@ function whatIsAsked(headers) {
   return { lsn, epoch: Number(headers["homing-epoch"] ?? 0), home: headers["homing-home"] };
 }
 
-/** Starts the application of one region: GET and POST /lists/KEY, and the health address. */
+/** Starts the application of one region: GET, POST and DELETE /lists/KEY, and the health address. */
 export async function serve(lists, { cacheControl = "no-store" } = {}) {
   const answer = async (request) => {
     const path = new URL(request.url, "http://origin").pathname;
@@ -188,7 +239,8 @@ export async function serve(lists, { cacheControl = "no-store" } = {}) {
     if (path === "/.well-known/homing") return lists.health();
     if (!key) return { status: 404, body: { error: "there is /lists/KEY and nothing else" }, headers: {} };
     if (request.method === "GET") return lists.read(key, asked);
-    if (request.method !== "POST") return { status: 405, body: { error: "GET or POST" }, headers: { "homing-wrote": "0" } };
+    if (request.method === "DELETE") return lists.remove(key, asked);
+    if (request.method !== "POST") return { status: 405, body: { error: "GET, POST or DELETE" }, headers: { "homing-wrote": "0" } };
     const { id } = await json(request);
     return lists.append(key, String(id), asked);
   };

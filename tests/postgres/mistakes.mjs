@@ -1,6 +1,6 @@
 // The application with one mistake planted in each: what looks right, and what the rules of positions forbid. Each has a test
 // in which the anomaly is really seen, so that the test of the right way is known to be able to fail.
-import { LSN, Lists, behind, handOut, place } from "./app.mjs";
+import { LSN, Lists, NOTE, behind, handOut, place } from "./app.mjs";
 
 /** The position of a write is read before its commit. */
 export class PositionInsideTransaction extends Lists {
@@ -8,7 +8,50 @@ export class PositionInsideTransaction extends Lists {
     const lsn = await this.lsn(client);
     await this.at("written");
     await client.query("commit");
-    return lsn;
+    return { lsn };
+  }
+}
+
+/** What a write shows gets its place with the note, before the commit. */
+export class PlaceInsideTransaction extends Lists {
+  async note(client, key) {
+    await client.query(NOTE, [key]);
+    await client.query("update homing_writes set place = pg_current_wal_insert_lsn() where key = $1", [key]);
+  }
+}
+
+/** A note is sealed by a place that was taken before the statement that seals, and so perhaps before the commit of what is sealed. */
+export class SealedByAnEarlierPlace extends Lists {
+  async seal(client, key) {
+    const lsn = await this.lsn(client);
+    await this.at("sealing");
+    await client.query("update homing_writes set place = $2 where key = $1 and place is null", [key, lsn]);
+  }
+}
+
+/** What a read shows is asked before it. */
+export class ShowsBeforeRead extends Lists {
+  async checked(client, key, asked) {
+    this.early = await super.shows(client, key);
+    return super.checked(client, key, asked);
+  }
+  async shows() {
+    return this.early;
+  }
+}
+
+/** A write is noted where its row is: a deletion leaves none. */
+export class DeletionForgotten extends Lists {
+  async note(client, key) {
+    const { rows } = await client.query("select from lists where key = $1", [key]);
+    if (rows.length > 0) await super.note(client, key);
+  }
+}
+
+/** No mistake: it dies between its commit and the seal, or somebody else's application has written. */
+export class SealsNothing extends Lists {
+  async committed(client) {
+    return { lsn: await this.lsn(client) };
   }
 }
 

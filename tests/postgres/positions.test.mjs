@@ -60,6 +60,26 @@ describe("lag", () => {
     assert.deepEqual(seen(await writer.get(path)), ["eu", ["w1"]], "a lagging copy answers who demands no more than it has");
   });
 
+  test("a session that has read at home stays near, whatever is written elsewhere", async () => {
+    const path = "/lists/idle";
+    await world.client("us").post(path, { id: "w1" });
+    const reader = world.client("us");
+    reader.cookies.set("__Host-homing", seal(SECRET));
+    await cluster.eu.catchesUpWith(cluster.us);
+    await cluster.eu.pause();
+    await world.client("us").post("/lists/busy", { id: "w2" });
+    assert.deepEqual(seen(await reader.get(path)), ["us", ["w1"]]);
+    reader.headers["homing-dev-near"] = "eu";
+    await look(world, "eu", path);
+    assert.deepEqual(seen(await reader.get(path)), ["eu", ["w1"]], "home was further, and showed no more than eu has");
+    const list = await world.client("us").request("DELETE", path);
+    assert.deepEqual([list.status, region(list)], [200, "us"]);
+    reader.headers["homing-dev-near"] = "us";
+    assert.deepEqual(seen(await reader.get(path)), ["us", []]);
+    reader.headers["homing-dev-near"] = "eu";
+    assert.deepEqual(seen(await reader.get(path)), ["us", []], "that it is gone is newer than eu");
+  });
+
   test("a session that only read does not go back when it meets a slower copy", async () => {
     const path = "/lists/monotonic";
     await cluster.ap.pause();

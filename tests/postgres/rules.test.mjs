@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { waitUntil } from "../e2e/harness.mjs";
 import { Lists, place, takeOver } from "./app.mjs";
-import { BarePosition, CheckedInOneStatement, EpochOutOfBand, GATE, PositionBeforeRead, PositionInsideTransaction } from "./mistakes.mjs";
+import { BarePosition, CheckedInOneStatement, DeletionForgotten, EpochOutOfBand, GATE, PlaceInsideTransaction, PositionBeforeRead } from "./mistakes.mjs";
+import { PositionInsideTransaction, SealedByAnEarlierPlace, SealsNothing, ShowsBeforeRead } from "./mistakes.mjs";
 import { ask, holdAt, startApp, startDatabase, stopAll } from "./support.mjs";
 
 after(stopAll);
@@ -50,7 +51,7 @@ describe("one primary, two standbys", () => {
   });
 
   /** The standby has replayed all that the transaction wrote, and not its commit. */
-  async function rule1(Kind, key) {
+  async function rule1(Kind, key, what = "token") {
     const app = await startApp(cluster.us, Kind);
     const held = holdAt(app, "written");
     const writing = ask(app, key, { id: "w1" });
@@ -58,7 +59,7 @@ describe("one primary, two standbys", () => {
     await cluster.eu.catchesUpWith(cluster.us);
     await cluster.eu.pause();
     held.release();
-    const { token } = await writing;
+    const token = (await writing)[what];
     const read = await ask(eu, key, { token });
     await cluster.eu.resume();
     await cluster.eu.catchesUpWith(cluster.us);
@@ -71,6 +72,13 @@ describe("one primary, two standbys", () => {
     assert.deepEqual([right.status, right.behind], [503, "1"]);
     const wrong = await rule1(PositionInsideTransaction, "rule-1-wrong");
     assert.deepEqual([wrong.status, wrong.items], [200, []], "a position from inside of the transaction is reached without the write");
+  });
+
+  test("rule 1 of what a write shows: it has no place before its commit", async () => {
+    const right = await rule1(Lists, "shows-1", "seen");
+    assert.deepEqual([right.status, right.behind], [503, "1"]);
+    const wrong = await rule1(PlaceInsideTransaction, "shows-1-wrong", "seen");
+    assert.deepEqual([wrong.status, wrong.items], [200, []], "a place from inside of the transaction is reached without the write");
   });
 
   /** The write is replayed while a read that demands it is under way. */
@@ -99,8 +107,35 @@ describe("one primary, two standbys", () => {
     assert.deepEqual([wrong.status, wrong.items], [200, []], "one statement gives the old row and the newer position");
   });
 
+  /** A second write commits while a reader is about to seal the first one's note; the reader's next read meets a copy that has the first. */
+  async function sealing(Kind, key) {
+    const [writer, reader] = [await startApp(cluster.us, SealsNothing), await startApp(cluster.us, Kind)];
+    await ask(writer, key, { id: "w1" });
+    const held = holdAt(reader, "sealing");
+    const first = ask(reader, key);
+    await held.arrived;
+    await cluster.eu.catchesUpWith(cluster.us);
+    await cluster.eu.pause();
+    await ask(writer, key, { id: "w2" });
+    held.release();
+    assert.deepEqual((await first).items, ["w1"]);
+    const { items, shows, seen } = await ask(reader, key);
+    assert.deepEqual([items, shows !== undefined], [["w1", "w2"], true]);
+    const next = await ask(eu, key, { token: seen });
+    await cluster.eu.resume();
+    await cluster.eu.catchesUpWith(cluster.us);
+    return next;
+  }
+
+  test("rule 2 of what a read shows: a note's place is taken after the snapshot that sees the note", async () => {
+    const right = await sealing(Lists, "shows-2");
+    assert.deepEqual([right.status, right.behind], [503, "1"]);
+    const wrong = await sealing(SealedByAnEarlierPlace, "shows-2-wrong");
+    assert.deepEqual([wrong.status, wrong.items], [200, ["w1"]], "the session saw w2, and sees it no more");
+  });
+
   /** The write is replayed between a read's check and the read itself; the session's next read meets a slower copy. */
-  async function rule3(Kind, key) {
+  async function rule3(Kind, key, what = "token") {
     const app = await startApp(cluster.eu, Kind);
     await Promise.all([cluster.eu.pause(), cluster.ap.pause()]);
     const held = holdAt(app, "admitted");
@@ -110,7 +145,7 @@ describe("one primary, two standbys", () => {
     await cluster.eu.resume();
     await cluster.eu.catchesUpWith(cluster.us);
     held.release();
-    const { items, token } = await reading;
+    const { items, [what]: token } = await reading;
     assert.deepEqual(items, ["w1"]);
     const next = await ask(ap, key, { token });
     await cluster.ap.resume();
@@ -124,6 +159,57 @@ describe("one primary, two standbys", () => {
     assert.deepEqual([right.status, right.behind], [503, "1"]);
     const wrong = await rule3(PositionBeforeRead, "rule-3-wrong");
     assert.deepEqual([wrong.status, wrong.items], [200, []], "the session saw it, and sees it no more");
+  });
+
+  test("rule 3 of what a read shows: it is asked after the read", async () => {
+    const right = await rule3(Lists, "shows-3", "seen");
+    assert.deepEqual([right.status, right.behind], [503, "1"]);
+    const wrong = await rule3(ShowsBeforeRead, "shows-3-wrong", "seen");
+    assert.deepEqual([wrong.status, wrong.items], [200, []], "the session saw it, and sees it no more");
+  });
+
+  /** A list is deleted while a standby lags; who has seen that it is gone meets the standby. */
+  async function deleted(Kind, key) {
+    const app = await startApp(cluster.us, Kind);
+    await ask(app, key, { id: "w1" });
+    await cluster.eu.catchesUpWith(cluster.us);
+    await cluster.eu.pause();
+    await ask(app, key, { remove: true });
+    const { items, shows, seen } = await ask(us, key);
+    assert.deepEqual([items, shows !== undefined], [[], true]);
+    const next = await ask(eu, key, { token: seen });
+    await cluster.eu.resume();
+    await cluster.eu.catchesUpWith(cluster.us);
+    assert.deepEqual((await ask(eu, key, { token: seen })).items, []);
+    return next;
+  }
+
+  test("a deletion is a write: a list that is gone shows it", async () => {
+    const right = await deleted(Lists, "gone");
+    assert.deepEqual([right.status, right.behind], [503, "1"]);
+    const wrong = await deleted(DeletionForgotten, "gone-wrong");
+    assert.deepEqual([wrong.status, wrong.items], [200, ["w1"]], "the session saw it gone, and it is back");
+  });
+
+  test("what a read shows is its own list's last write, at every copy, and stays where that is", async () => {
+    const never = await ask(us, "never");
+    assert.deepEqual([never.items, never.shows], [[], "0/0"], "nobody has written it");
+    const written = await ask(us, "own", { id: "w1" });
+    await ask(us, "another", { id: "w2" });
+    await cluster.eu.catchesUpWith(cluster.us);
+    for (const app of [us, eu]) {
+      const read = await ask(app, "own");
+      assert.deepEqual([read.items, read.shows], [["w1"], written.shows]);
+      assert.ok(place(read.lsn) > place(read.shows), "the copy is further");
+    }
+    await ask(await startApp(cluster.us, SealsNothing), "own", { id: "w3" });
+    await cluster.eu.catchesUpWith(cluster.us);
+    const open = await ask(eu, "own");
+    assert.deepEqual([open.items, open.shows], [["w1", "w3"], undefined], "a standby cannot seal it; how far it is counts");
+    const sealed = await ask(us, "own");
+    assert.ok(place(sealed.shows) > place(written.shows));
+    await cluster.eu.catchesUpWith(cluster.us);
+    assert.equal((await ask(eu, "own")).shows, sealed.shows, "once somebody has asked at the primary, it is");
   });
 });
 
@@ -157,12 +243,14 @@ describe("rule 4: a position counts by its epoch", () => {
   test("the epoch travels in band, with the data", async () => {
     const right = await ask(eu, "list");
     assert.deepEqual([right.items, right.token.epoch], [["w2"], "2"]);
-    assert.equal((await ask(ap, "list", { token: right.token })).behind, "1");
+    for (const token of [right.token, right.seen]) assert.equal((await ask(ap, "list", { token })).behind, "1");
     const late = await startApp(cluster.eu, EpochOutOfBand);
     const wrong = await ask(late, "list");
     assert.deepEqual([wrong.items, wrong.token.epoch], [["w2"], "1"], "data of the new epoch under the old one's label");
-    const next = await ask(ap, "list", { token: wrong.token });
-    assert.deepEqual([next.status, next.items], [200, ["lost"]], "the session saw w2, and sees it no more");
+    for (const token of [wrong.token, wrong.seen]) {
+      const next = await ask(ap, "list", { token });
+      assert.deepEqual([next.status, next.items], [200, ["lost"]], "the session saw w2, and sees it no more");
+    }
   });
 
   test("the new home answers a position of the old epoch, and hands out one of its own", async () => {

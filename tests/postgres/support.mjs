@@ -41,20 +41,24 @@ export function holdAt(app, point) {
 }
 
 /** A request as the router sends it; `token` is what an answer before it handed out. */
-export async function ask(app, key, { token, id, home, epoch } = {}) {
+export async function ask(app, key, { token, id, home, epoch, remove } = {}) {
   const headers = { ...(home ? { "homing-home": home } : {}), ...(epoch ? { "homing-epoch": String(epoch) } : {}) };
   if (token) Object.assign(headers, { "homing-min-position": token.position, "homing-epoch": token.epoch });
-  const options = id ? { method: "POST", headers, body: JSON.stringify({ id }) } : { headers };
+  const options = id ? { method: "POST", headers, body: JSON.stringify({ id }) } : { method: remove ? "DELETE" : "GET", headers };
   const answer = await fetch(`${app.url}/lists/${key}`, options);
   const text = await answer.text();
   const header = (name) => answer.headers.get(name);
-  const [position] = header("homing-position")?.split(";") ?? [];
+  const [position, ...parameters] = header("homing-position")?.split("; ") ?? [];
+  const shows = parameters.find((parameter) => parameter.startsWith("shows="))?.slice("shows=".length);
   return {
     status: answer.status,
     items: text ? JSON.parse(text).items : undefined,
     empty: text === "",
     token: position ? { position, epoch: header("homing-epoch") } : undefined,
     lsn: position?.split("=")[1],
+    shows,
+    // What a session remembers that has had this answer.
+    seen: position ? { position: shows ? `lists=${shows}` : position, epoch: header("homing-epoch") } : undefined,
     behind: header("homing-behind"),
     wrote: header("homing-wrote"),
     owner: [header("homing-home"), header("homing-epoch")],

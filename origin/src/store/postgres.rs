@@ -4,7 +4,9 @@
 //! A pause waits for the transactions that have passed [`fence`], in whatever process, and those that come after it wait for the
 //! pause: both take an advisory lock of the unit, which queues. Pauses are timed by the clock of the database.
 //!
-//! [`mark`], [`settled`] and [`promote`] are for applications whose regions are one primary and its streaming standbys.
+//! [`mark`], [`shows`], [`settled`] and [`promote`] are for applications whose regions are one primary and its streaming standbys.
+
+mod shows;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,16 +21,24 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
+pub use shows::{NOTE, NOTE_ALL, shows, shows_of, wrote};
+
 use super::EpochStore;
 use crate::{Asked, Failure, Mark, Ownership, Pause, Refusal, Standing, Unit};
 
-/// The table. Make it where the data is, once; its standbys get it with the data.
+/// The tables. Make them where the data is, once; its standbys get them with the data.
 ///
 /// `home` and `epoch` say who owns the unit. `log_home` and `log_epoch` say whose log this is, and only the owner itself writes
 /// them: that somebody else owns the unit from now on still stands in the log of the old owner, which may grow on.
+///
+/// `homing_writes` holds the last write of each key; what was written before the table was there counts as written when it was made.
+/// Where processes that make no notes go on for a while, run [`NOTE_ALL`] when the last of them has ended.
 pub const SCHEMA: &str = "create table if not exists homing_units (unit text primary key, home text not null,
     epoch bigint not null, pause bigint, pause_until timestamptz, last_pause bigint not null default 0,
-    version bigint not null default 0, log_home text, log_epoch bigint)";
+    version bigint not null default 0, log_home text, log_epoch bigint);
+    create table if not exists homing_writes (unit text, dataset text, key text, place pg_lsn, primary key (unit, dataset, key));
+    create index if not exists homing_writes_place on homing_writes (unit, dataset, place);
+    insert into homing_writes values ('', '', '') on conflict do nothing";
 
 /// The first of the two statements of [`fence`], for applications that use another driver. It locks the unit until the
 /// transaction ends, whether or not there is a row of it: a unit that nobody has told of can be paused and granted, too.
