@@ -3,6 +3,8 @@
 
 #[path = "authority/drills.rs"]
 mod drills;
+#[path = "authority/pauses.rs"]
+mod pauses;
 mod support;
 #[path = "authority/world.rs"]
 mod world;

@@ -78,11 +78,11 @@ impl Refusal {
         }
     }
 
-    /// In seconds. A pause is over when it is over; whatever else is 503 may be over at any time.
+    /// In seconds. It may be over at any time: what is left of a pause is the most that it can last, and it seldom lasts so long. A client
+    /// that was sent away until then would wait for what is done.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Paused(left) => Some(left.as_secs_f64().ceil().max(1.0) as u64),
-            Self::NoLease | Self::Unknown(_) => Some(1),
+            Self::Paused(_) | Self::NoLease | Self::Unknown(_) => Some(1),
             _ => None,
         }
     }

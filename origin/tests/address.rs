@@ -24,7 +24,7 @@ async fn an_ownership_moves_without_losing_a_write() {
     let paused = region.post("op=pause&id=1&for_ms=5000&unit=catalog@3").await;
     assert_eq!(paused, (200, json!({ "positions": { "catalog": "1" } })));
     let held = region.write("us", 3).await;
-    assert_eq!((held.status, held.header("retry-after"), held.header("homing-wrote")), (503, Some("5"), Some("0")));
+    assert_eq!((held.status, held.header("retry-after"), held.header("homing-wrote")), (503, Some("1"), Some("0")));
     assert_eq!(region.send(read(&[])).await.status, 200, "reads go on");
     let unit = json!({ "unit": "catalog", "home": "us", "epoch": 3, "pause": 1, "lease_ms": null });
     assert_eq!(region.get("unit=catalog").await, (200, json!({ "region": "us", "units": [unit] })));

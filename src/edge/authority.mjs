@@ -61,10 +61,10 @@ export class Authority extends DurableObject {
     this.ctx.waitUntil(done.catch((error) => complain("the authority failed", { effect: effect.do, error: String(error) })));
   }
 
-  async call({ method, service, url, signature }) {
+  async call({ method, service, url, signature, timeout = CALL_MS }) {
     try {
       const headers = signature ? { "homing-signature": signature } : {};
-      const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(CALL_MS) };
+      const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeout) };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       return { status: response.status, body: await json(response) };
     } catch (error) {

@@ -24,8 +24,12 @@ pub struct World {
     pub regions: BTreeMap<String, Region>,
     /// Regions that do not answer.
     pub down: Vec<&'static str>,
+    /// Regions that do what they are asked, and whose answers are lost.
+    pub mute: Vec<&'static str>,
     pub directory: Directory,
     pub directory_is_down: bool,
+    /// How long a call takes, in milliseconds.
+    pub trip: u64,
     /// What the home store refuses to take, so many times.
     pub failing_puts: u32,
     pub effects: Vec<Value>,
@@ -49,8 +53,10 @@ impl World {
             ledger: String::new(),
             now: support::NOW.0,
             down: Vec::new(),
+            mute: Vec::new(),
             directory: Directory::default(),
             directory_is_down: false,
+            trip: 0,
             failing_puts: 0,
             effects: Vec::new(),
             published: BTreeMap::new(),
@@ -67,7 +73,12 @@ impl World {
             r#""home": "us", "position": "counter" }"#,
             r#""home": "us", "position": "counter", "lease": "10s" }"#,
         );
-        let raw = raw::from_json(&text).unwrap();
+        Self::of(&text)
+    }
+
+    /// The same, with another topology.
+    pub fn of(text: &str) -> Self {
+        let raw = raw::from_json(text).unwrap();
         let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
         Self { settings: Rc::new(Settings { topology, ..(*support::settings()).clone() }), ..Self::new() }
     }
@@ -87,7 +98,13 @@ impl World {
         let text = turn(&self.ledger, &input.to_string(), &self.settings, Timestamp(self.now)).unwrap();
         let outcome: Value = serde_json::from_str(&text).unwrap();
         outcome["ledger"].as_str().unwrap().clone_into(&mut self.ledger);
-        self.effects.extend(outcome["effects"].as_array().unwrap().iter().cloned());
+        for mut effect in outcome["effects"].as_array().unwrap().iter().cloned() {
+            // Several changes wait at the same time, and not one behind the other.
+            if let Some(millis) = effect["millis"].as_u64() {
+                effect["due"] = json!(self.now + millis);
+            }
+            self.effects.push(effect);
+        }
         self.wake = outcome["wake"].as_u64();
         outcome["reply"].clone()
     }
@@ -154,14 +171,22 @@ impl World {
         match effect["do"].as_str().unwrap() {
             "call" => {
                 let command = Command::read(&text("method"), &text("url"));
+                // That a preflight takes its time, nobody waits for.
+                let patience = effect["timeout"].as_u64().unwrap_or(0);
                 if self.down.contains(&command.region.as_str()) {
+                    self.now += patience;
                     return Some(json!({ "failed": "no answer" }));
                 }
                 let (status, body) = self.regions.get_mut(&command.region).unwrap().command(&command, self.now);
+                if self.mute.contains(&command.region.as_str()) {
+                    self.now += patience;
+                    return Some(json!({ "failed": "the answer is lost" }));
+                }
+                self.now += self.trip;
                 Some(json!({ "status": status, "body": body }))
             }
             "after" => {
-                self.now += effect["millis"].as_u64().unwrap();
+                self.now = self.now.max(effect["due"].as_u64().unwrap());
                 Some(json!({}))
             }
             "audit" => {

@@ -81,21 +81,45 @@ test("every edge learns of the new home from the view, without asking a region i
   await waitUntil(async () => (await home(1)) === "home");
 });
 
-test("a copy that cannot catch up is not promoted, and the old home serves on", async () => {
+test("a copy that cannot catch up is not promoted, and no write is refused for it", async () => {
   await catalogAt("us");
-  await regions.eu.control({ cut: ["us"] });
   const client = new Client(router.url, "us");
-  assert.equal((await client.put("/api/catalog/behind", { name: "new" })).status, 200);
-  const refused = await homing("promote", "catalog", "--to", "eu", "--json");
-  assert.equal(refused.status, 1);
-  assert.equal(refused.json.phase, "aborted");
-  assert.match(refused.json.says, /did not catch up within \d+ ms; us serves on/);
-  assert.equal((await client.put("/api/catalog/behind", { name: "newer" })).status, 200);
+  const inVain = async (why) => {
+    const load = writers(1, () => client.put("/api/catalog/behind", { name: "new" }).then(({ status }) => ({ status })));
+    await waitUntil(() => load.log.length > 0);
+    const refused = await homing("promote", "catalog", "--to", "eu", "--json");
+    assert.deepEqual([refused.status, refused.json?.phase], [1, "aborted"], refused.out + refused.err);
+    assert.match(refused.json.says, why);
+    assert.deepEqual((await load.stop()).filter(({ status }) => status !== 200), []);
+  };
+  await regions.eu.control({ cut: ["us"] });
+  await inVain(/^eu cannot reach us, so it cannot catch up/);
+  await regions.eu.control({ cut: [], lag_ms: 30_000 });
+  await waitUntil(async () => (await (await fetch(`${regions.eu.url}/.well-known/homing`)).json()).reachable.us);
+  await inVain(/^eu is \d+ ms behind us, and writers may be refused for 5000 ms at most/);
+});
+
+test("a copy that is late is waited for as long as writers may be refused, and they come back within a second", async () => {
+  await catalogAt("us");
+  await regions.eu.control({ lag_ms: 2_500 });
+  const client = new Client(router.url, "us");
+  const put = () => client.put("/api/catalog/late", { name: "new" }).then(({ status, headers }) => ({ status, after: headers["retry-after"], at: Date.now() }));
+  const load = writers(1, put);
+  await waitUntil(() => load.log.length > 0);
+  const dry = await homing("promote", "catalog", "--to", "eu", "--max-pause", "2s", "--dry-run", "--json");
+  assert.match(dry.json.says, /^eu is \d+ ms behind us, and writers may be refused for 2000 ms at most/);
+  const promoted = await homing("promote", "catalog", "--to", "eu");
+  assert.match(promoted.out, /expected: writers are refused for about \d+ ms, and 5000 ms at most\n/, promoted.err);
+  const refused = (await load.stop()).filter(({ status }) => status !== 200);
+  assert.equal(promoted.status, 0, promoted.out);
+  assert.deepEqual([...new Set(refused.map(({ status, after }) => `${status} ${after}`))], ["503 1"]);
+  const gap = refused.at(-1).at - refused[0].at;
+  assert.ok(gap < 5_000, `${gap} ms`);
 });
 
 test("a change that is given up is given up, and the command says so", async () => {
   await catalogAt("us");
-  await regions.eu.control({ cut: ["us"] });
+  await regions.eu.control({ lag_ms: 3_000 });
   await new Client(router.url, "us").put("/api/catalog/given-up", { name: "new" });
   const begun = await homing("promote", "catalog", "--to", "eu", "--no-wait", "--json");
   assert.equal(begun.status, 0, begun.err);
@@ -108,8 +132,10 @@ test("a dry run says what it would cost and changes nothing", async () => {
   await catalogAt("us");
   const { status, json } = await homing("promote", "catalog", "--to", "ap", "--dry-run", "--json");
   assert.equal(status, 0);
-  assert.deepEqual([json.phase, json.says], ["done", "a dry run: it could be promoted"]);
-  assert.ok(json.found.estimate.longest_wait_ms >= 2000);
+  assert.equal(json.phase, "done");
+  assert.match(json.says, /^a dry run: it could be promoted, with writers refused for about \d+ ms$/);
+  const { expected_pause_ms: about, max_pause_ms: most, longest_wait_ms: wait } = json.found.estimate;
+  assert.ok(about < 4_000 && most === 5_000 && wait >= 2_000, JSON.stringify(json.found.estimate));
   assert.equal((await homing("status", "--json")).json.datasets.catalog.home, "us");
 });
 

@@ -43,10 +43,13 @@ fn aged(at: &mut u64, passes: Passes, moments_count: bool) {
 pub fn normal(text: &str, passes: Passes) -> String {
     let mut ledger = Ledger::read(text).unwrap();
     for change in &mut ledger.changes {
-        (change.began, change.paused, change.paused_for) = (0, None, None);
+        (change.began, change.paused_for) = (0, None);
         change.says.clear();
-        if change.phase != Phase::Checking {
-            change.found.clear();
+        // How long calls took is told, and decides nothing.
+        change.found.retain(|slot, _| change.phase == Phase::Checking && !slot.ends_with("-ms"));
+        match &mut change.paused {
+            Some(paused) if matches!(change.phase, Phase::Pausing | Phase::Waiting) => aged(paused, passes, false),
+            paused => *paused = None,
         }
         if change.phase.is_over() {
             (change.since, change.asked, change.step, change.ended) = (0, 0, 0, Some(0));
@@ -82,7 +85,8 @@ pub fn noisy(text: &str) -> String {
     for change in &mut ledger.changes {
         let is_timed = matches!(change.phase, Phase::Pausing | Phase::Waiting | Phase::Resuming);
         change.since = if is_timed { change.since } else { NOW.0 - 12_345 };
-        (change.began, change.paused) = (NOW.0 - 54_321, Some(NOW.0 - 5_000));
+        change.began = NOW.0 - 54_321;
+        change.paused = change.paused.or(Some(NOW.0 - 5_000));
         "noise".clone_into(&mut change.says);
         if !matches!(change.phase, Phase::Locating | Phase::Checking) {
             change.found.insert("to".to_owned(), Value::Bool(true));

@@ -38,6 +38,12 @@ pub struct Region {
     /// Datasets whose positions it does not report.
     pub silent: Vec<String>,
     pub flaw: Option<Flaw>,
+    /// How many milliseconds it says that it is behind everybody; 10 where nobody says it.
+    pub lag: Option<u64>,
+    /// Whom it cannot reach.
+    pub cut: Vec<String>,
+    /// Whether it says where its copy is when it has not reached a position. The model leaves that out: it only ends a pause sooner.
+    pub says_where: bool,
     pub units: BTreeMap<String, Unit>,
 }
 
@@ -208,8 +214,10 @@ impl Region {
             .filter(|(name, _)| !name.starts_with('~'))
             .map(|(name, unit)| (name.to_owned(), json!(unit.log.len())))
             .collect();
-        let lag = json!({ "us": 10, "eu": 10, "ap": 10 });
-        (200, json!({ "region": self.name, "position": known, "lag_ms": lag }))
+        let lag = self.lag.unwrap_or(10);
+        let lag = json!({ "us": lag, "eu": lag, "ap": lag });
+        let cut: serde_json::Map<_, _> = self.cut.iter().map(|peer| (peer.clone(), json!(false))).collect();
+        (200, json!({ "region": self.name, "position": known, "lag_ms": lag, "reachable": cut }))
     }
 
     /// Has this copy come as far as that position in the log of that owner, by the epoch that is in the copy?
@@ -225,7 +233,14 @@ impl Region {
             Some(Flaw::BarePositions) => far_enough,
             _ => same && far_enough,
         };
-        (200, json!({ "reached": reached }))
+        let place = self.says_where.then(|| unit.log.len().to_string());
+        (
+            200,
+            place.map_or_else(
+                || json!({ "reached": reached }),
+                |place| json!({ "reached": reached, "position": place }),
+            ),
+        )
     }
 
     fn pause(&mut self, name: &str, command: &Command, now: u64) -> (u16, Value) {

@@ -3,7 +3,7 @@ import { NONE, ago, el, list, number, span, word } from "./dom.js";
 import { MARKS } from "./regions.js";
 
 const SHOWN = 8;
-const COLUMNS = ["Change", "Of", "From", "To", "State", "By", "Writes waited"];
+const COLUMNS = ["Change", "Of", "From", "To", "State", "By", "Writers refused"];
 
 const isOver = (change) => Number.isFinite(change.ended);
 
@@ -18,6 +18,13 @@ const unit = (change) => {
   return name.startsWith("~") ? el("code", { title: name }, `${name.slice(0, 9)}…`) : name;
 };
 
+/** How long writers were refused; before that how long they will be, by the preflight. */
+function refused({ paused_for: was, found }) {
+  const { expected_pause_ms: about, max_pause_ms: most } = found?.estimate ?? {};
+  if (typeof was === "number") return span(was);
+  return typeof about === "number" && typeof most === "number" ? `about ${span(about)}, at most ${span(most)}` : NONE;
+}
+
 function row(change) {
   const mark = level(change);
   const cells = [
@@ -27,7 +34,7 @@ function row(change) {
     el("b", null, word(change.to)),
     el("span", { class: mark === "good" ? "" : mark }, `${MARKS[mark]} ${change.phase ?? (isOver(change) ? "done" : "sweeping")}: ${word(change.says)}`),
     word(change.actor),
-    typeof change.paused_for === "number" ? span(change.paused_for) : NONE,
+    refused(change),
   ];
   return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
 }

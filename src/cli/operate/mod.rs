@@ -62,6 +62,10 @@ pub(super) struct Moving {
     /// gone but cut off, it accepts writes by its old epoch until it hears of the new one.
     #[arg(long)]
     accept_loss: bool,
+    /// How long writers may be refused at most, such as 5s (1s to 60s): then the old home serves on. Without it as wrangler.toml says
+    /// (`max_pause` of the dataset), else 5s. Of a region's share it is each part's own.
+    #[arg(long)]
+    max_pause: Option<String>,
     /// Return at once; `homing change ID` says what became of it.
     #[arg(long)]
     no_wait: bool,
@@ -195,7 +199,10 @@ pub(super) fn run(operation: &Operation) -> ExitCode {
     }
 }
 
-fn begin(order: Value, moving: &Moving) -> ExitCode {
+fn begin(mut order: Value, moving: &Moving) -> ExitCode {
+    if let (Value::Object(fields), Some(pause)) = (&mut order, &moving.max_pause) {
+        fields.insert("max_pause".to_owned(), json!(pause));
+    }
     let wanted = if moving.no_wait { Wanted::Begun } else { Wanted::Done };
     order_it(order, &moving.saying, moving.accept_loss, wanted)
 }

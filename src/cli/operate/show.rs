@@ -98,8 +98,12 @@ pub(super) fn change(change: &Value) -> String {
             let _ = writeln!(out, "  it is waited for {wait} ms at most");
         }
     }
+    let said = |name: &str| change.get("found")?.get("estimate").and_then(|found| number(found, name));
+    if let Some((about, most)) = said("expected_pause_ms").zip(said("max_pause_ms")) {
+        let _ = writeln!(out, "  expected: writers are refused for about {about} ms, and {most} ms at most");
+    }
     if let Some(paused) = number(change, "paused_for") {
-        let _ = writeln!(out, "  writes waited {paused} ms at most");
+        let _ = writeln!(out, "  writers were refused for {paused} ms at most");
     }
     out
 }

@@ -4,10 +4,13 @@ use serde_json::Value;
 
 use super::{
     change::{Change, Phase},
-    effect::{self, ADDRESS, after, call, tag},
+    effect::{self, ADDRESS, after, call, tag, within},
     turn::Turn,
 };
 use crate::routing::topology::RegionId;
+
+/// How long a grant is waited for before it is asked again, in milliseconds.
+const GRANT: u64 = 2_000;
 
 impl Turn<'_> {
     /// Asks for what the change's phase needs.
@@ -15,6 +18,14 @@ impl Turn<'_> {
         let now = self.now.0;
         let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else { return };
         change.asked = now;
+        if change.phase == Phase::Pausing && change.is_too_late(now) {
+            let says = format!(
+                "{} does not answer, and writers may be refused for {} ms at most",
+                change.from,
+                change.most_paused()
+            );
+            change.enter(Phase::Resuming, says, now);
+        }
         // An old owner that is not configured any more does not answer.
         if change.phase == Phase::Checking && self.settings.topology.region_named(&change.from).is_none() {
             change.found.extend(["from", "from-health"].map(|slot| (slot.to_owned(), Value::Null)));
@@ -28,7 +39,7 @@ impl Turn<'_> {
             }
             Phase::Checking => self.check(&change),
             Phase::Pausing => {
-                let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number, change.pause());
+                let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number, change.left(now));
                 self.command(old, &target, &change);
             }
             Phase::Waiting => self.compare(&change),
@@ -68,7 +79,7 @@ impl Turn<'_> {
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
             let waited = self.now.0.saturating_sub(change.since);
-            self.effects.push(after(change.wait().saturating_sub(waited), &tag(change, "time")));
+            self.effects.push(after(change.needed().saturating_sub(waited), &tag(change, "time")));
             return;
         };
         let Some(region) = self.region(&change.to) else { return };
@@ -80,13 +91,18 @@ impl Turn<'_> {
             change.unit
         );
         let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
-        self.effects.push(asked);
+        self.effects.push(within(asked, change.patience()));
     }
 
     fn command(&mut self, region: &str, target: &str, change: &Change) {
         let Some(region) = self.region(region) else { return };
         let asked = call(self.settings, region, ("POST", target), &tag(change, "command"), self.now);
-        self.effects.push(asked);
+        // A grant may take its time: there a standby becomes a primary. Nothing else does.
+        self.effects.push(if change.phase.is_paused() {
+            within(asked, change.patience())
+        } else {
+            within(asked, GRANT)
+        });
     }
 
     pub(super) fn region(&self, name: &str) -> Option<RegionId> {

@@ -9,12 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The least and the most that the new owner is waited for, and how many times its recent lag.
-pub const WAIT: (u64, u64, u64) = (2_000, 30_000, 10);
-/// How much longer than the wait the pause is held, in milliseconds: time for the old owner to be deposed.
-const PAUSE_SLACK: u64 = 10_000;
-/// How long the old owner is asked for a pause before that is given up.
-pub const MOST_PAUSING: u64 = 10_000;
+use super::pause::Seen;
 
 /// Where a change is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,9 +108,13 @@ pub struct Change {
     pub waiting: Vec<(String, String)>,
     /// Whether the old owner reports no position of some dataset: of that one, time must do.
     pub silent: bool,
+    /// Where the new owner's copy was seen while it was waited for.
+    pub seen: Option<Seen>,
+    /// How long writers may be refused, in milliseconds; 0 where nobody has said it.
+    pub max_pause: u64,
     /// When the pause was asked for.
     pub paused: Option<u64>,
-    /// How long writes had to wait at most, in milliseconds.
+    /// How long writers were refused at most, in milliseconds.
     pub paused_for: Option<u64>,
     /// When it was over.
     pub ended: Option<u64>,
@@ -130,19 +129,6 @@ impl Change {
         self.unit.strip_prefix('~')
     }
 
-    /// How long the new owner is waited for, in milliseconds: ten times its recent lag, within bounds.
-    #[must_use]
-    pub fn wait(&self) -> u64 {
-        let (least, most, times) = WAIT;
-        self.lag.unwrap_or(0).saturating_mul(times).clamp(least, most)
-    }
-
-    /// How long the old owner is asked to pause, in milliseconds.
-    #[must_use]
-    pub fn pause(&self) -> u64 {
-        self.wait() + PAUSE_SLACK
-    }
-
     /// Goes on to another phase.
     pub(super) fn enter(&mut self, phase: Phase, says: impl Into<String>, now: u64) {
         self.phase = phase;
@@ -150,9 +136,12 @@ impl Change {
         self.step += 1;
         self.since = now;
         self.says = says.into();
+        if phase.is_over() || phase == Phase::Recording {
+            let paused_for = self.paused.map(|paused| now.saturating_sub(paused));
+            self.paused_for = self.paused_for.or(paused_for);
+        }
         if phase.is_over() {
             self.ended = Some(now);
-            self.paused_for = self.paused.map(|paused| now.saturating_sub(paused));
         }
     }
 }

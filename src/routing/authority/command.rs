@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{RegionState, drills::Wanted};
+use super::{RegionState, drills::Wanted, pause::LIMITS};
 use crate::routing::{
     subject::{ID_LENGTH, SubjectId},
-    time::Timestamp,
+    time::{Timestamp, millis},
     topology::{DatasetId, RegionId, Rule, SubjectKind, Topology, units},
 };
 
@@ -25,6 +25,8 @@ pub struct Order {
     pub dry_run: bool,
     /// Carry it out only if the ledger still has this version: nothing has changed since it was looked at.
     pub version: Option<u64>,
+    /// How long writers may be refused, in milliseconds, where it is not as configured.
+    pub max_pause: Option<u64>,
     /// Go on although acknowledged writes may be lost, or a home be without writes.
     pub accept_loss: bool,
     /// What.
@@ -94,6 +96,7 @@ pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, Re
         reason: fields.text("reason")?.to_owned(),
         dry_run: fields.flag("dry_run")?,
         version: fields.version()?,
+        max_pause: fields.max_pause()?,
         accept_loss: fields.flag("accept_loss")?,
         command: fields.command(now)?,
     })
@@ -172,6 +175,16 @@ impl<'a> Fields<'a> {
                 ))
             }),
         }
+    }
+
+    fn max_pause(&self) -> Result<Option<u64>, Refusal> {
+        if !self.order.contains_key("max_pause") {
+            return Ok(None);
+        }
+        let text = self.text("max_pause")?;
+        let (least, most) = LIMITS;
+        let span = units::duration(text).filter(|span| (least..=most).contains(span));
+        span.map(|span| Some(millis(span))).ok_or_else(|| wrong("max_pause", text, "a time such as \"5s\", 1s to 60s"))
     }
 
     pub(super) fn region(&self, key: &str) -> Result<RegionId, Refusal> {

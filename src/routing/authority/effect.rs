@@ -35,6 +35,14 @@ pub(super) fn call(
     json!({ "do": "call", "method": method, "service": service, "url": url, "signature": signature, "tag": tag })
 }
 
+/// The same call, given up after so many milliseconds: what is lost is asked for again.
+pub(super) fn within(mut call: Value, millis: u64) -> Value {
+    if let Value::Object(fields) = &mut call {
+        fields.insert("timeout".to_owned(), millis.into());
+    }
+    call
+}
+
 /// Come back after so many milliseconds.
 pub(super) fn after(millis: u64, tag: &Value) -> Value {
     json!({ "do": "after", "millis": millis, "tag": tag })

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    change::{Change, MOST_PAUSING, Phase},
+    change::{Change, Phase},
     effect::{self, after, get, tag, text},
     ledger::Owned,
+    pause::positions,
     turn::Turn,
 };
 use crate::routing::topology::SubjectKind;
@@ -13,7 +14,7 @@ use crate::routing::topology::SubjectKind;
 /// How long to wait before the new owner is asked again how far it is, in milliseconds.
 const NOT_YET: u64 = 40;
 /// How long to wait before somebody who did not answer is asked again, in milliseconds.
-const AGAIN: u64 = 400;
+const AGAIN: u64 = 200;
 
 /// What came of an effect.
 enum Heard<'a> {
@@ -139,19 +140,20 @@ impl Turn<'_> {
         let now = self.now.0;
         match heard {
             Heard::Said(200, body) => {
-                let said = |dataset: &String| {
-                    Some((dataset.clone(), get(get(body, "positions"), dataset).as_str()?.to_owned()))
-                };
-                change.waiting = change.datasets.iter().filter_map(said).collect();
+                change.waiting = positions(change, body);
                 change.silent = change.waiting.len() < change.datasets.len();
+                if change.silent && change.needed() > change.most_waited() {
+                    let (needed, most) = (change.needed(), change.most_paused());
+                    let says = format!(
+                        "not all positions are reported, so {needed} ms must pass, and writers may be refused for {most} ms at most"
+                    );
+                    return change.enter(Phase::Resuming, says, now);
+                }
                 let says = format!("writes at {} wait until {} has caught up", change.from, change.to);
                 change.enter(Phase::Waiting, says, now);
             }
             Heard::Said(409, body) => {
                 change.enter(Phase::Aborted, format!("{} refuses to pause: {}", change.from, brief(body)), now)
-            }
-            _ if now.saturating_sub(change.since) > MOST_PAUSING => {
-                change.enter(Phase::Resuming, format!("{} does not answer", change.from), now);
             }
             other => self.again(change, other),
         }
@@ -165,19 +167,25 @@ impl Turn<'_> {
         match heard {
             Heard::Said(200, body) if slot_is_next && *get(body, "reached") == Value::Bool(true) => {
                 change.waiting.remove(0);
-                if !change.waiting.is_empty() || (change.silent && waited < change.wait()) {
+                change.seen = None;
+                if !change.waiting.is_empty() || (change.silent && waited < change.needed()) {
                     self.compare(change);
                 } else {
                     change.enter(Phase::Deposing, format!("{} has caught up", change.to), now);
                 }
             }
-            Heard::Elapsed if change.waiting.is_empty() && waited >= change.wait() => {
+            Heard::Elapsed if change.waiting.is_empty() && waited >= change.needed() => {
                 change.enter(Phase::Deposing, "not all positions are reported; ten times the lag has passed", now);
             }
-            _ if waited >= change.wait() => {
-                let says = format!("{} did not catch up within {} ms", change.to, change.wait());
+            _ if waited >= change.wait() || change.is_too_late(now) => {
+                let says = format!("{} did not catch up within {waited} ms", change.to);
                 change.enter(Phase::Resuming, says, now);
             }
+            // Whoever waits for what will not come is kept waiting for nothing.
+            Heard::Said(200, body) if slot_is_next => match change.stands_still(body, now) {
+                Some(says) => change.enter(Phase::Resuming, says, now),
+                None => self.effects.push(after(NOT_YET, &tag(change, "time"))),
+            },
             Heard::Said(200, _) => self.effects.push(after(NOT_YET, &tag(change, "time"))),
             other => self.again(change, other),
         }
@@ -241,7 +249,7 @@ impl Turn<'_> {
         match heard {
             Heard::Said(200, _) => change.enter(Phase::Aborted, says, now),
             // By now the pause has ended by itself.
-            _ if now.saturating_sub(change.since) > change.pause() => change.enter(Phase::Aborted, says, now),
+            _ if now.saturating_sub(change.since) > change.most_paused() => change.enter(Phase::Aborted, says, now),
             other => self.again(change, other),
         }
     }
@@ -282,6 +290,7 @@ impl Turn<'_> {
                 from: change.to.clone(),
                 to: change.from.clone(),
                 epoch: change.epoch + 1,
+                max_pause: change.max_pause,
                 actor: change.actor.clone(),
                 reason: format!("{} was aborted too late to stop it, so it is undone", change.id),
                 ..Change::default()

@@ -248,5 +248,6 @@ fn asked_for(order: &Order) -> String {
         Command::State(region, state, _) => format!("{region:?} {state:?}"),
         command => format!("{command:?}"),
     };
-    format!("{what} {} {}", order.dry_run, order.accept_loss)
+    let pause = order.max_pause.map_or_else(String::new, |pause| format!(" {pause}"));
+    format!("{what} {} {}{pause}", order.dry_run, order.accept_loss)
 }

@@ -13,6 +13,7 @@ mod hearing;
 pub mod homes;
 mod lease;
 mod ledger;
+mod pause;
 mod preflight;
 mod published;
 mod safety;

@@ -6,6 +6,7 @@ use super::{
     change::{Change, Phase},
     effect::{self, get},
     ledger::Owned,
+    pause::{behind, expected},
     turn::Turn,
 };
 
@@ -16,6 +17,10 @@ impl Turn<'_> {
     /// Takes in one word of the preflight; with the last one it is judged.
     pub(super) fn judged(&mut self, change: &mut Change, slot: &str, said: Value) {
         change.found.insert(slot.to_owned(), said);
+        if matches!(slot, "from" | "to") {
+            let trip = self.now.0.saturating_sub(change.asked);
+            change.found.insert(format!("{slot}-ms"), trip.into());
+        }
         if !SLOTS.iter().all(|slot| change.found.contains_key(*slot)) {
             return;
         }
@@ -26,14 +31,14 @@ impl Turn<'_> {
             change.found.clear();
             return change.enter(Phase::Aborted, why, now);
         }
-        let loss = estimate(change);
+        let (loss, expected) = (estimate(change), expected(change));
         // What regions say is as long as they like; no more of it is needed.
         change.found = [("estimate".to_owned(), loss)].into();
         if change.dry_run {
             let what = if change.forced {
-                "could be taken over, with the loss that is estimated"
+                "could be taken over, with the loss that is estimated".to_owned()
             } else {
-                "could be promoted"
+                format!("could be promoted, with writers refused for about {expected} ms")
             };
             return change.enter(Phase::Done, format!("a dry run: it {what}"), now);
         }
@@ -78,7 +83,8 @@ impl Turn<'_> {
         });
         match later {
             Some((region, home, epoch)) => Err(self.take_in(change, region, home, epoch)),
-            None => Ok(()),
+            None if change.forced => Ok(()),
+            None => self.cannot_catch_up(change),
         }
     }
 
@@ -103,19 +109,13 @@ impl Turn<'_> {
 
 /// What a forced change would lose, and how long a planned one would pause.
 fn estimate(change: &Change) -> Value {
-    let said = |slot: &str| change.found.get(slot).unwrap_or(&Value::Null);
-    let place = |slot: &str, dataset: &str| match get(get(said(slot), "position"), dataset) {
-        Value::Number(place) => place.as_u64(),
-        Value::String(place) => place.parse().ok(),
-        _ => None,
-    };
-    let behind: serde_json::Map<_, _> = change
-        .datasets
-        .iter()
-        .filter_map(|name| {
-            let behind = place("from-health", name)?.saturating_sub(place("to-health", name)?);
-            Some((name.clone(), json!(behind)))
-        })
-        .collect();
-    json!({ "writes_behind": behind, "milliseconds_behind": change.lag, "longest_wait_ms": change.wait() })
+    let behind: serde_json::Map<_, _> =
+        behind(change).into_iter().map(|(name, behind)| (name, json!(behind))).collect();
+    let mut estimate =
+        json!({ "writes_behind": behind, "milliseconds_behind": change.lag, "longest_wait_ms": change.wait() });
+    if let (Value::Object(fields), false) = (&mut estimate, change.forced) {
+        fields.insert("expected_pause_ms".to_owned(), json!(expected(change)));
+        fields.insert("max_pause_ms".to_owned(), json!(change.most_paused()));
+    }
+    estimate
 }

@@ -45,6 +45,8 @@ pub struct Sweep {
     pub forced: bool,
     /// Only the preflight.
     pub dry_run: bool,
+    /// How long writers of each part may be refused, in milliseconds, where it is not as configured.
+    pub max_pause: Option<u64>,
     /// Who wants it.
     pub actor: String,
     /// Why.
@@ -144,6 +146,7 @@ impl Turn<'_> {
             id: self.ledger.name("sweep"),
             forced: order.accept_loss,
             dry_run: order.dry_run,
+            max_pause: order.max_pause,
             actor: order.actor.clone(),
             reason: order.reason.clone(),
             began: self.now.0,
@@ -177,7 +180,8 @@ impl Turn<'_> {
         }
         let (forced, dry_run) = (sweep.forced, sweep.dry_run);
         let (actor, reason, of) = (sweep.actor.clone(), sweep.reason.clone(), sweep.id.clone());
-        let id = self.ledger.add(Change { forced, dry_run, actor, reason, sweep: of, ..change }, self.now);
+        let max_pause = self.max_pause(&change.datasets, sweep.max_pause);
+        let id = self.ledger.add(Change { forced, dry_run, max_pause, actor, reason, sweep: of, ..change }, self.now);
         self.ask(&id);
         sweep.running.push(id);
     }

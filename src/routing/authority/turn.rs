@@ -152,7 +152,8 @@ impl Turn<'_> {
     }
 
     fn begin(&mut self, order: &Order, change: Change) -> Result<(u16, Value), Refusal> {
-        let change = Change { forced: order.accept_loss, dry_run: order.dry_run, ..change };
+        let max_pause = self.max_pause(&change.datasets, order.max_pause);
+        let change = Change { forced: order.accept_loss, dry_run: order.dry_run, max_pause, ..change };
         let what = format!("{} to {}", change.unit, change.to);
         let id = self.ledger.begin(order, change, self.now)?;
         self.note(order, &format!("{id} begins: {what}"));

@@ -18,6 +18,8 @@ pub struct Dataset {
     pub position: Option<PositionKind>,
     /// How long its home may accept writes without hearing from the authority, if that is bounded; single-writer only.
     pub lease: Option<Duration>,
+    /// How long its writers may be refused at most while a home moves, if that is said; not of a multi-writer one.
+    pub max_pause: Option<Duration>,
 }
 
 /// The ownership rule of a dataset.

@@ -12,10 +12,14 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 8] = ["ownership", "home", "subject", "regions", "staleness", "position", "lease", "conflicts"];
+const KEYS: [&str; 9] =
+    ["ownership", "home", "subject", "regions", "staleness", "position", "lease", "max_pause", "conflicts"];
 
 /// The least and the most that a lease may last, in seconds: several renewals must fit into it, and origins take no longer one.
 const LEASE: (u64, u64) = (3, 600);
+
+/// The least and the most that writers may be refused while a home moves, in seconds.
+const MAX_PAUSE: (u64, u64) = (1, 60);
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -48,7 +52,15 @@ pub(super) fn read(
         let staleness = table.duration("staleness", log);
         let position = rule.as_ref().and_then(|rule| position(&table, rule, log));
         let lease = rule.as_ref().and_then(|rule| lease(&table, rule, log));
-        datasets.extend(rule.map(|rule| Dataset { name: name.to_owned(), rule, staleness, position, lease }));
+        let max_pause = rule.as_ref().and_then(|rule| max_pause(&table, rule, log));
+        datasets.extend(rule.map(|rule| Dataset {
+            name: name.to_owned(),
+            rule,
+            staleness,
+            position,
+            lease,
+            max_pause,
+        }));
     }
     for kind in [SubjectKind::User, SubjectKind::Tenant] {
         residency(&datasets, kind, path, regions, log);
@@ -87,14 +99,32 @@ fn lease(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duratio
         table.out_of_place("lease", "only a single-writer dataset has one home that could hold it", log);
         return None;
     }
-    let lease = table.duration("lease", log)?;
-    let (least, most) = LEASE;
-    if (least..=most).contains(&lease.as_secs()) {
-        return Some(lease);
-    }
-    let found = table.get("lease").map_or_else(String::new, Raw::describe);
     let remedy = "writes stop for up to so long if the authority is gone, and a forced promotion waits for so long";
-    log.error(&table.path.key("lease"), found, format!("{least}s to {most}s"), remedy);
+    within(table, "lease", LEASE, remedy, log)
+}
+
+fn max_pause(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+    if matches!(rule, Rule::MultiWriter { .. }) {
+        table.out_of_place("max_pause", "several regions take writes, so no home moves and nobody is refused", log);
+        return None;
+    }
+    let remedy = "writers are refused for so long at most while a home moves; then it stays where it was";
+    within(table, "max_pause", MAX_PAUSE, remedy, log)
+}
+
+fn within(
+    table: &Table<'_>,
+    key: &str,
+    (least, most): (u64, u64),
+    remedy: &str,
+    log: &mut Complaints,
+) -> Option<Duration> {
+    let span = table.duration(key, log)?;
+    if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&span) {
+        return Some(span);
+    }
+    let found = table.get(key).map_or_else(String::new, Raw::describe);
+    log.error(&table.path.key(key), found, format!("{least}s to {most}s"), remedy);
     None
 }
 
