@@ -464,3 +464,17 @@ fn every_ownership_that_is_acted_on_was_said_of_that_subject_by_who_may_say_it()
         assert!(what.get() >= least, "{} of {least}", what.get());
     }
 }
+
+/// A client keeps the application's login and leaves the session out: a region that is told of that user takes the write, though the
+/// router asked about nobody. The session that its answer begins is the user's, and so is the pin: the next read is by it.
+#[test]
+fn a_write_of_nobody_in_particular_is_pinned_as_the_one_whom_its_answer_names() {
+    let ada = SubjectId::of(SubjectKind::User, "ada");
+    let mut world = World::new("POST /cart/1");
+    let fields = [("homing-subject", "ada"), ("homing-wrote", "1")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    world.deeds = vec![Deed::Answers(200, fields)].into();
+    let session = issued(&world.play(&settings()).unwrap()).unwrap();
+    let whose: Vec<_> = session.pins.iter().map(|pin| pin.subject.clone()).collect();
+    assert_eq!(whose, [Some(ada)]);
+}
