@@ -138,6 +138,9 @@ test("what a forced change has lost is no violation, and the same is one if the 
 /** What is excused: each of these is no violation. */
 const EXCUSED = {
   "what a session has seen ends with the session": ({ records }) => records.push({ ...records[7], n: 60, session: "s2", start: 2700, end: 2710, json: { version: stamp(1, 1) } }),
+  "what was promised to the user before": ({ records }) => {
+    records.push({ ...records[3], n: 60, status: 503, headers: refused(), id: "w12", was: ada, is: "another", start: 2500, end: 2510 }, { ...records[7], n: 61, start: 2700, end: 2710, json: { version: stamp(1, 1) } });
+  },
   "an answer that says it is stale": ({ records }) => {
     records[7].json.version = stamp(1, 1);
     records[7].headers["homing-consistency"] = "stale; age=3";

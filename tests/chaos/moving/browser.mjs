@@ -19,6 +19,12 @@ export class Browser {
     return this.kind === "cookie" ? this.cookies.get(COOKIE) : this.token;
   }
 
+  /** The user of whom the session says that it is: anybody can read that. */
+  get signedIn() {
+    const who = this.session?.split(".")[2]?.split(":")[0];
+    return who === "-" ? undefined : who;
+  }
+
   get user() {
     return this.cookies.get("app_user");
   }

@@ -40,10 +40,10 @@ export class Load {
 
   /** One request, recorded with all that is known of it; `key` is what it writes to or reads. */
   async ask(browser, what) {
-    const record = { n: this.records.length, ...what, start: Date.now(), hadSession: browser.session !== undefined };
+    const record = { n: this.records.length, ...what, start: Date.now(), hadSession: browser.session !== undefined, was: browser.signedIn };
     this.records.push(record);
     const { body, ...answer } = await browser.ask({ ...what, headers: what.idempotent ? { "idempotency-key": what.idempotent } : {} });
-    Object.assign(record, answer, { end: Date.now(), hasSession: browser.session !== undefined });
+    Object.assign(record, answer, { end: Date.now(), hasSession: browser.session !== undefined, is: browser.signedIn });
     return record;
   }
 }

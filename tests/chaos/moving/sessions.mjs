@@ -21,6 +21,8 @@ class Session {
 
   walk(records) {
     for (const record of records) {
+      // Another user is signed in from this answer on, whoever noticed: what was promised to the one before is over.
+      if (record.was !== undefined && record.is !== record.was) for (const kept of [this.newest, this.own, this.seen, this.likes]) kept.clear();
       if (record.status !== 200 || record.dataset === undefined) continue;
       if (record.dataset === "likes") this.like(record);
       else if (record.read) this.read(record);
