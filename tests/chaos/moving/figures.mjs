@@ -96,11 +96,11 @@ function pauses({ records, operators }) {
   ];
 }
 
-/** How long after the healing something still failed. */
+/** How long after the healing something still failed that had been asked since; of what was still under way then the end is no news. */
 function recovery({ records, healed }) {
   const since = records.filter(({ start, status, left }) => start >= healed && !left && (status === undefined || status >= 500));
   const last = (read) => DATASETS.map((dataset) => {
-    const of = since.filter((record) => record.read === read && record.dataset === dataset);
+    const of = since.filter((record) => record.read === read && record.dataset === dataset && !isPaused(record));
     return `${dataset} ${of.length === 0 ? 0 : Math.max(...of.map(({ start }) => start)) - healed} ms`;
   });
   return [`the last that failed after all was healed: writes of ${last(false).join(", ")}; reads of ${last(true).join(", ")} (${tally(since, reasonOf)})`];

@@ -126,7 +126,7 @@ class Session {
     this.likes.push(like);
     await this.write("PUT", `/api/likes/${like}`, "likes", undefined, like, () => ({ liked: true }));
     if (this.random.chance(0.2)) for (const tenant of this.load.tenants()) await this.read(`/t/${tenant}/notes`, "notes", `tenant:${tenant}`, `tenant:${tenant}`);
-    if (this.random.chance(0.4)) await this.read(`/api/likes/${like}`, "likes", undefined, like);
+    if (this.random.chance(0.25)) await this.read(`/api/likes/${like}`, "likes", undefined, like);
   };
   liked = () => {
     const like = this.likes.length > 0 && this.random.chance(0.7) ? this.likes.at(-1) : `like-${this.random.between(0, 20)}-${this.random.between(0, 50)}`;
