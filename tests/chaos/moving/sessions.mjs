@@ -2,8 +2,8 @@
 // what a session has written or seen of that is a place in it. Whatever it is shown later is at least as new.
 import { placeOf, unitOf } from "./log.mjs";
 
-/** A like is to be seen by its session for so long at least: the shortest window. */
-const WINDOW_MS = 1000;
+/** A like is to be seen by its session for so long at least: the shortest window is 1 s, of which a busy machine may take some. */
+const WINDOW_MS = 750;
 export const isStale = ({ headers }) => /^stale/.test(headers?.["homing-consistency"] ?? "");
 
 export function sessions({ records, log }, say) {
