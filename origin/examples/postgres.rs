@@ -15,7 +15,7 @@ use axum::{
 };
 use deadpool_postgres::{Manager, Pool};
 use homing_origin::{
-    Application, Asked, Failure, Homing, Mark, Ownership, Part, Settings, Unit, say,
+    Answer, Application, Asked, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, say,
     store::postgres::{self, Postgres},
 };
 use serde_json::{Value, json};
@@ -60,8 +60,9 @@ async fn show(State(lists): State<Arc<Lists>>, Path(key): Path<String>) -> Resul
     let client = lists.pool.get().await.map_err(Broken::before)?;
     let row = client.query_opt("select items from lists where key = $1", &[&key]).await.map_err(Broken::before)?;
     let items: Vec<String> = row.map(|row| row.try_get(0)).transpose().map_err(Broken::before)?.unwrap_or_default();
-    let shows = shown(&client, &key).await;
-    Ok(lists.answer(false, shows, json!({ "key": key, "items": items })))
+    let body = json!({ "key": key, "items": items, "region": lists.region });
+    let answer = ([say::wrote(false)], [(header::CACHE_CONTROL, "no-store")], Json(body));
+    Ok(showing(answer, shown(&client, &key).await))
 }
 
 /// What a read or a write of one list shows; asked behind it. Where that is not known the layer asks for all lists.
@@ -69,39 +70,40 @@ async fn shown(client: &Client, key: &str) -> Option<Mark> {
     postgres::shows_of(client, DATASET, &Unit::dataset(DATASET), key).await.ok().flatten()
 }
 
+fn showing(answer: impl IntoResponse, shows: Option<Mark>) -> Response {
+    let mut response = answer.into_response();
+    response.headers_mut().extend(shows.as_ref().map(say::shows));
+    response
+}
+
 async fn append(
     State(lists): State<Arc<Lists>>,
     asked: Asked,
-    Path(key): Path<String>,
+    Path(list): Path<String>,
     Json(body): Json<Value>,
 ) -> Result<Response, Broken> {
     let Some(id) = body.get("id").and_then(Value::as_str) else {
         return Ok((StatusCode::BAD_REQUEST, [say::wrote(false)], "expected {\"id\": \"…\"}").into_response());
     };
+    // Nobody signs in here; else say who asks, for a key is its caller's.
+    let key = asked.key(None, body.to_string().as_bytes())?;
     let mut client = lists.pool.get().await.map_err(Broken::before)?;
     let transaction = client.transaction().await.map_err(Broken::before)?;
-    // The fence that counts: nobody can move the ownership between this and the commit, in whatever process.
     let unit = Unit::dataset(DATASET);
-    if let Err(refusal) = postgres::fence(&*transaction, &asked, &unit).await.map_err(Broken::before)? {
-        return Ok(refusal.into_response());
-    }
-    transaction.execute(APPEND, &[&key, &id]).await.map_err(Broken::before)?;
-    postgres::wrote(&*transaction, DATASET, &unit, &key).await.map_err(Broken::before)?;
+    let append = async {
+        transaction.execute(APPEND, &[&list, &id]).await?;
+        postgres::wrote(&*transaction, DATASET, &unit, &list).await?;
+        let appended = json!({ "key": list, "id": id, "region": lists.region });
+        Ok::<_, tokio_postgres::Error>(Answer::json(StatusCode::OK, &appended))
+    };
+    // Behind the fence that counts: nobody can move the ownership between this and the commit, in whatever process. And once: a
+    // repeat gets the answer of the first, here or at the next home.
+    let answer = postgres::once(&*transaction, &asked, &unit, &key, append).await.map_err(Broken::before)??;
     transaction.commit().await.map_err(Broken::committing)?;
-    let shows = shown(&client, &key).await;
-    Ok(lists.answer(true, shows, json!({ "key": key, "id": id })))
+    Ok(showing(answer, shown(&client, &list).await))
 }
 
 impl Lists {
-    fn answer(&self, wrote: bool, shows: Option<Mark>, mut body: Value) -> Response {
-        if let Value::Object(fields) = &mut body {
-            fields.insert("region".to_owned(), self.region.clone().into());
-        }
-        let mut response = ([say::wrote(wrote)], [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
-        response.headers_mut().extend(shows.as_ref().map(say::shows));
-        response
-    }
-
     /// Whether this is the primary, where tables can be made; the standbys get them with the data.
     async fn is_primary(&self) -> Result<bool, Failure> {
         Ok(!self.pool.get().await?.query_one("select pg_is_in_recovery()", &[]).await?.try_get::<_, bool>(0)?)
@@ -123,7 +125,7 @@ async fn main() -> Result<(), Failure> {
     };
     let homing = Homing::new(settings, Postgres::new(&region, &config, NoTls), Arc::clone(&lists));
     if lists.is_primary().await? {
-        lists.pool.get().await?.batch_execute(&format!("{}; {TABLE}", postgres::SCHEMA)).await?;
+        lists.pool.get().await?.batch_execute(&format!("{}; {}; {TABLE}", postgres::SCHEMA, postgres::KEYS)).await?;
         // Who owns it from the start; whoever comes to know of a later epoch forgets this.
         homing.learn(&Unit::dataset(DATASET), &Ownership::new(&given("FIRST_HOME", "us"), 1)).await?;
     }
@@ -134,28 +136,39 @@ async fn main() -> Result<(), Failure> {
     Ok(axum::serve(listener, routes.layer(homing.layer())).await?)
 }
 
-/// The database failed: the region's own trouble, so a read is tried elsewhere.
-struct Broken {
-    /// Whether it failed while committing. Before that nothing was written; from then on nobody can say.
-    perhaps: bool,
-    why: String,
+/// Why there is no answer.
+enum Broken {
+    /// The database failed, and nothing was written: the region's own trouble, so a read is tried elsewhere.
+    Before(String),
+    /// It failed while committing: nobody can say whether it was written.
+    Committing(String),
+    /// The contract forbids it, and nothing was written.
+    Refused(Refusal),
 }
 
 impl Broken {
     fn before(why: impl std::fmt::Display) -> Self {
-        Self { perhaps: false, why: why.to_string() }
+        Self::Before(why.to_string())
     }
 
     fn committing(why: tokio_postgres::Error) -> Self {
-        Self { perhaps: true, why: why.to_string() }
+        Self::Committing(why.to_string())
+    }
+}
+
+impl From<Refusal> for Broken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
 impl IntoResponse for Broken {
     fn into_response(self) -> Response {
-        let wrote = (!self.perhaps).then(|| say::wrote(false));
-        let mut response = (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], self.why).into_response();
-        response.headers_mut().extend(wrote);
-        response
+        let again = [(header::RETRY_AFTER, "1")];
+        match self {
+            Self::Before(why) => (StatusCode::SERVICE_UNAVAILABLE, [say::wrote(false)], again, why).into_response(),
+            Self::Committing(why) => (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response(),
+            Self::Refused(refusal) => refusal.into_response(),
+        }
     }
 }

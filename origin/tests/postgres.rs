@@ -12,9 +12,10 @@ use std::{
 };
 
 use homing_origin::{
-    Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit,
-    store::postgres::{NOTE_ALL, Postgres, SCHEMA, fence, mark, promote, settled, shows, shows_of, wrote},
+    Answer, Application, Asked, EpochStore, Failure, Homing, Key, Mark, Ownership, Part, Refusal, Settings, Unit,
+    store::postgres::{KEYS, NOTE_ALL, Postgres, SCHEMA, fence, mark, once, promote, settled, shows, shows_of, wrote},
 };
+use http::StatusCode;
 use support::{Region, keeps_standings, region_over};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Config, NoTls};
@@ -453,4 +454,103 @@ async fn a_grant_promotes_the_standby_that_has_the_epoch_with_the_data() {
     assert!(reaches(&open, sealed[0].as_ref().unwrap()), "{open:?}");
     let mark = shows_of(&copy, CATALOG, &unit, "sealed").await.unwrap().unwrap();
     assert_eq!((mark.owner, Some(mark.position)), (later, sealed[0].clone()), "its log goes on from there");
+}
+
+/// Counts in that database, and answers with the count.
+async fn counts(client: &mut Client, asked: &Asked, key: &Key) -> Result<(i64, bool), Refusal> {
+    let transaction = client.transaction().await.unwrap();
+    let act = async {
+        let row = transaction.query_one("insert into written default values returning id::bigint", &[]).await?;
+        Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::CREATED, row.get::<_, i64>(0).to_string()))
+    };
+    let answer = once(&transaction, asked, &Unit::dataset("catalog"), key, act).await.unwrap()?;
+    transaction.commit().await.unwrap();
+    let is_repeat = answer.is_repeat();
+    let body = answer.into_response::<bytes::Bytes>().into_body();
+    Ok((String::from_utf8(body.to_vec()).unwrap().parse().unwrap(), is_repeat))
+}
+
+/// A database with keys, where `us` owns the catalogue by epoch 3, and a request that has one.
+async fn keyed(name: &str) -> (Config, Asked, Key) {
+    let config = database(name).await;
+    connect(&config).await.batch_execute(KEYS).await.unwrap();
+    let [(unit, owner)] = support::known();
+    Postgres::new("us", &config, NoTls).advance(&unit, &owner).await.unwrap();
+    let asked = support::asked_with_key("/orders", Some("k")).await;
+    let key = asked.key(Some("ada"), b"tea").unwrap();
+    (config, asked, key)
+}
+
+#[tokio::test]
+async fn a_write_with_a_key_is_done_once_for_its_caller_and_body() {
+    let (config, asked, key) = keyed("keys").await;
+    let mut client = connect(&config).await;
+    assert_eq!(counts(&mut client, &asked, &key).await, Ok((1, false)));
+    assert_eq!(counts(&mut client, &asked, &key).await, Ok((1, true)));
+    assert_eq!(counts(&mut client, &asked, &asked.key(Some("eve"), b"tea").unwrap()).await, Ok((2, false)));
+    assert_eq!(counts(&mut client, &asked, &asked.key(Some("ada"), b"coffee").unwrap()).await, Err(Refusal::OtherBody));
+    let without = support::asked_with_key("/orders", None).await;
+    let no_key = without.key(Some("ada"), b"tea").unwrap();
+    assert_eq!(counts(&mut client, &without, &no_key).await, Ok((3, false)));
+    let moved = Ownership::new("eu", 4);
+    Postgres::new("us", &config, NoTls).advance(&Unit::dataset("catalog"), &moved).await.unwrap();
+    assert_eq!(counts(&mut client, &asked, &key).await, Err(Refusal::Misdirected(moved)), "the next home answers it");
+}
+
+/// Killed before the commit, nothing was done and nothing is remembered; the next one does it.
+#[tokio::test]
+async fn a_connection_that_dies_before_the_commit_leaves_neither_the_write_nor_its_key() {
+    let (config, asked, key) = keyed("killed").await;
+    let (mut first, mut second, looks) = (connect(&config).await, connect(&config).await, connect(&config).await);
+    let transaction = first.transaction().await.unwrap();
+    let act = async {
+        transaction.execute("insert into written default values", &[]).await?;
+        Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::CREATED, "0"))
+    };
+    once(&transaction, &asked, &Unit::dataset("catalog"), &key, act).await.unwrap().unwrap();
+    let pid: i32 = transaction.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    looks.execute("select pg_terminate_backend($1)", &[&pid]).await.unwrap();
+    let (_, is_repeat) = counts(&mut second, &asked, &key).await.unwrap();
+    assert!(!is_repeat);
+    assert_eq!(written(&looks).await, 1);
+}
+
+/// The second waits for the first, and gets its answer; where the first gives up, the second does it.
+#[tokio::test]
+async fn of_two_with_one_key_at_once_one_does_it() {
+    for commits in [true, false] {
+        let (config, asked, key) = keyed(if commits { "two_commit" } else { "two_give_up" }).await;
+        let (mut first, mut second) = (connect(&config).await, connect(&config).await);
+        let transaction = first.transaction().await.unwrap();
+        let act = async { Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::CREATED, "77")) };
+        once(&transaction, &asked, &Unit::dataset("catalog"), &key, act).await.unwrap().unwrap();
+        let repeat = counts(&mut second, &asked, &key);
+        tokio::pin!(repeat);
+        tokio::select! {
+            _ = &mut repeat => panic!("the first has not ended"),
+            () = sleep(Duration::from_millis(300)) => {}
+        }
+        if commits {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+        assert_eq!(repeat.await, Ok(if commits { (77, true) } else { (1, false) }));
+    }
+}
+
+#[tokio::test]
+async fn keys_are_forgotten_after_a_day_a_few_with_each_write() {
+    let (config, asked, key) = keyed("days").await;
+    let mut client = connect(&config).await;
+    for n in 0..5 {
+        counts(&mut client, &asked, &asked.key(Some(&n.to_string()), b"").unwrap()).await.unwrap();
+    }
+    counts(&mut client, &asked, &key).await.unwrap();
+    client.execute("update homing_keys set at = at - interval '23 hours 59 minutes'", &[]).await.unwrap();
+    assert_eq!(counts(&mut client, &asked, &key).await, Ok((6, true)));
+    client.execute("update homing_keys set at = at - interval '2 minutes'", &[]).await.unwrap();
+    assert_eq!(counts(&mut client, &asked, &key).await, Ok((7, false)), "a new write, and two old ones gone");
+    let left: i64 = client.query_one("select count(*) from homing_keys", &[]).await.unwrap().get(0);
+    assert_eq!(left, 4);
 }

@@ -3,17 +3,21 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::Future,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::time::Instant;
 
 use super::EpochStore;
-use crate::{Ownership, Pause, Standing, Unit};
+use crate::{Answer, Asked, KEPT_FOR, Kept, Key, Ownership, Pause, Refusal, Standing, Unit};
 
 /// Ownership in memory.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<Unit, Row>>);
+pub struct Memory {
+    rows: Mutex<HashMap<Unit, Row>>,
+    keys: tokio::sync::Mutex<HashMap<String, (Instant, Kept)>>,
+}
 
 #[derive(Debug, Default)]
 struct Row {
@@ -38,11 +42,43 @@ impl Memory {
     #[must_use]
     pub fn of(known: impl IntoIterator<Item = (Unit, Ownership)>) -> Self {
         let row = |owner: Ownership| Row { log: Some(owner.clone()), owner: Some(owner), ..Row::default() };
-        Self(Mutex::new(known.into_iter().map(|(unit, owner)| (unit, row(owner))).collect()))
+        let rows = Mutex::new(known.into_iter().map(|(unit, owner)| (unit, row(owner))).collect());
+        Self { rows, keys: tokio::sync::Mutex::default() }
+    }
+
+    /// A write behind its fence, done once for its key, as by `once` of the other stores. There is no transaction here, so it is for tests:
+    /// what ends before `act` has ended may have been done, and is not remembered. Those that have a key wait for each other.
+    ///
+    /// # Errors
+    /// If `act` fails. The inner error is the answer to give if the unit may not be written, or the key is that of a write with another
+    /// body.
+    pub async fn once<E>(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        key: &Key,
+        act: impl Future<Output = Result<Answer, E>>,
+    ) -> Result<Result<Answer, Refusal>, E> {
+        let held = match key.id(unit) {
+            Some(id) => Some((self.keys.lock().await, id)),
+            None => None,
+        };
+        let standing = self.rows().get(unit).map(Row::standing).unwrap_or_default();
+        if let Err(refusal) = asked.admit(unit, &standing) {
+            return Ok(Err(refusal));
+        }
+        let Some((mut keys, id)) = held else { return act.await.map(Ok) };
+        keys.retain(|_, (at, _)| at.elapsed() <= KEPT_FOR);
+        if let Some((_, kept)) = keys.get(&id) {
+            return Ok(key.answered(kept.clone()));
+        }
+        let answer = act.await?;
+        keys.extend(key.keep(unit, &answer, 0).map(|kept| (id, (Instant::now(), kept))));
+        Ok(Ok(answer))
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<Unit, Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! [`mark`], [`shows`], [`settled`] and [`promote`] are for applications whose regions are one primary and its streaming standbys.
 
+mod keys;
 mod shows;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
+pub use keys::{KEYS, once};
 pub use shows::{NOTE, NOTE_ALL, shows, shows_of, wrote};
 
 use super::EpochStore;

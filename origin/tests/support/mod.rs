@@ -285,3 +285,13 @@ pub async fn keeps_standings<S: EpochStore>(store: &S) {
     assert_eq!(store.standing(&unit).await.unwrap().pause, None);
     assert_eq!(store.standing(&other).await.unwrap(), Standing::default());
 }
+
+/// What a handler is given of a write to the catalogue at that address, by its owner `us` since epoch 3.
+pub async fn asked_with_key(target: &str, key: Option<&str>) -> Asked {
+    let region = region();
+    let mut fields =
+        vec![("homing-dataset", "catalog"), ("homing-intent", "write"), ("homing-home", "us"), ("homing-epoch", "3")];
+    fields.extend(key.map(|key| ("idempotency-key", key)));
+    assert_eq!(region.send(request(Method::POST, target, &fields)).await.status, 200);
+    region.app.0.asked.lock().unwrap().take().unwrap()
+}
