@@ -6,6 +6,7 @@
 mod command;
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     path::Path,
     sync::{
@@ -28,10 +29,10 @@ use axum::{
 };
 use command::{Run, homing};
 use homing_origin::{
-    Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, sign,
+    Answer, Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, say, sign,
     store::Memory,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const KEY: &str = "a key of at least thirty-two characters";
 
@@ -72,6 +73,11 @@ enum Wrong {
     WritesForWhomItIsAskedAbout,
     RefusesAndNamesNobody,
     TakesTheWordForTheLog,
+    KeepsNoKeys,
+    SaysThatARepeatWroteNothing,
+    TakesAnyBodyByOneKey,
+    ForgetsKeysWhenTheHomeMoves,
+    AnswersWhoeverHasTheKey,
 }
 
 impl Wrong {
@@ -107,7 +113,7 @@ impl Application for Counter {
     }
 }
 
-async fn put(State(counter): State<Counter>, asked: Asked) -> Response {
+async fn count(counter: Counter, asked: Asked) -> Response {
     let at = counter.begun.fetch_add(1, Ordering::SeqCst) + 1;
     let written = Arc::clone(&counter.written);
     let write = async move {
@@ -129,22 +135,55 @@ async fn put(State(counter): State<Counter>, asked: Asked) -> Response {
     (StatusCode::NO_CONTENT, fields).into_response()
 }
 
+/// A write with a key, done once for it.
+async fn put(
+    homing: Homing<Memory, Counter>,
+    unit: Unit,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let counter = homing.application().clone();
+    if counter.wrong == Wrong::KeepsNoKeys || !headers.contains_key("idempotency-key") {
+        return Ok(count(counter, asked).await);
+    }
+    let user = headers.get("x-user").map_or("", |user| user.to_str().unwrap());
+    let caller = match counter.wrong {
+        Wrong::AnswersWhoeverHasTheKey => None,
+        Wrong::ForgetsKeysWhenTheHomeMoves => Some(format!("{user} {:?}", asked.claim)),
+        _ => Some(user.to_owned()),
+    };
+    let sent = if counter.wrong == Wrong::TakesAnyBodyByOneKey { &[] } else { &body[..] };
+    let key = asked.key(caller.as_deref(), sent)?;
+    let act = async {
+        counter.begun.fetch_add(1, Ordering::SeqCst);
+        let written = counter.written.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok::<_, Infallible>(Answer::json(StatusCode::OK, &json!({ "written": written })))
+    };
+    let Ok(answer) = homing.store().once(&asked, &unit, &key, act).await;
+    let answer = answer?;
+    let says_no = counter.wrong == Wrong::SaysThatARepeatWroteNothing && answer.is_repeat();
+    let mut response = answer.into_response();
+    response.headers_mut().extend(says_no.then(|| say::wrote(false)));
+    Ok(response)
+}
+
 /// A cart of whom the application says is signed in, behind the fence of that user's part.
 async fn put_cart(
     homing: Homing<Memory, Counter>,
-    counter: Counter,
     asked: Asked,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Response, Refusal> {
     let user = headers["x-user"].to_str().unwrap();
     let of_asked = asked.subject.as_deref().map(Unit::subject);
-    let unit = match (counter.wrong, of_asked) {
-        (Wrong::WritesForWhoeverIsSignedIn, None) => return Ok(put(State(counter), asked).await),
+    let unit = match (homing.application().wrong, of_asked) {
+        (Wrong::WritesForWhoeverIsSignedIn, None) => return Ok(count(homing.application().clone(), asked).await),
         (Wrong::WritesForWhomItIsAskedAbout, Some(unit)) => unit,
         _ => asked.about("user", user)?,
     };
     let _permit = homing.enter(&asked, &unit).await?;
-    Ok(put(State(counter), asked).await)
+    put(homing, unit, asked, headers, body).await
 }
 
 fn routes(wrong: Wrong) -> Router {
@@ -158,12 +197,12 @@ fn routes(wrong: Wrong) -> Router {
     }
     let homing = Homing::new(settings, Memory::default(), counter.clone());
     let layer = homing.layer();
-    let (of_cart, its_counter) = (homing.clone(), counter.clone());
-    let cart = move |asked, headers| put_cart(of_cart.clone(), its_counter.clone(), asked, headers);
-    let routes = Router::new()
-        .route("/counter", get(async || "a counter").put(put))
-        .route("/cart", get(async || "a cart").put(cart))
-        .with_state(counter);
+    let [of_cart, of_counter] = [homing.clone(), homing.clone()];
+    let cart = move |asked, headers, body| put_cart(of_cart.clone(), asked, headers, body);
+    let put = move |asked, headers, body| put(of_counter.clone(), Unit::dataset("counter"), asked, headers, body);
+    let show = async |State(counter): State<Counter>| counter.written.load(Ordering::SeqCst).to_string();
+    let routes =
+        Router::new().route("/counter", get(show).put(put)).route("/cart", get(show).put(cart)).with_state(counter);
     routes.layer(layer).layer(from_fn(move |request, next| spoil(wrong, homing.clone(), request, next)))
 }
 
@@ -309,10 +348,26 @@ fn start(wrong: Wrong) -> SocketAddr {
     receiver.recv().unwrap()
 }
 
+const PLACE: [&str; 7] =
+    ["--path", "/counter", "--dataset", "counter", "--idempotent", "--other-header", "X-User: eve"];
+const OF_ADA: [&str; 13] = [
+    "--path",
+    "/cart",
+    "--dataset",
+    "cart",
+    "--subject",
+    "user:ada",
+    "--header",
+    "X-User: ada",
+    "--idempotent",
+    "--other-header",
+    "X-User: eve",
+    "--other-subject",
+    "user:eve",
+];
+
 fn hold(wrong: Wrong, more: &[&str]) -> Run {
-    let place = ["--path", "/counter", "--dataset", "counter"];
-    let of_ada = ["--path", "/cart", "--dataset", "cart", "--subject", "user:ada", "--header", "X-User: ada"];
-    let place = if wrong.is_of_subjects() { &of_ada[..] } else { &place };
+    let place = if wrong.is_of_subjects() { &OF_ADA[..] } else { &PLACE };
     hold_place(wrong, place, more)
 }
 
@@ -340,11 +395,10 @@ fn broken(run: &Run) -> Vec<String> {
 #[test]
 fn a_right_origin_keeps_every_rule() {
     let run = hold(Wrong::Nothing, &[]);
-    assert!(run.out.ends_with("34 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("39 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
-    let of_ada = ["--path", "/cart", "--dataset", "cart", "--subject", "user:ada", "--header", "X-User: ada"];
-    let run = hold_place(Wrong::Nothing, &of_ada, &[]);
-    assert!(run.out.ends_with("35 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
+    let run = hold_place(Wrong::Nothing, &OF_ADA, &[]);
+    assert!(run.out.ends_with("40 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
     assert!(run.out.contains("n/a   lease "), "{}", run.out);
 }
 
@@ -387,6 +441,11 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         (Wrong::RefusesAndNamesNobody, "no-subject"),
         (Wrong::WritesForWhomItIsAskedAbout, "other-subject"),
         (Wrong::TakesTheWordForTheLog, "position-told"),
+        (Wrong::KeepsNoKeys, "key-once"),
+        (Wrong::SaysThatARepeatWroteNothing, "key-wrote"),
+        (Wrong::TakesAnyBodyByOneKey, "key-body"),
+        (Wrong::ForgetsKeysWhenTheHomeMoves, "key-moved"),
+        (Wrong::AnswersWhoeverHasTheKey, "key-others"),
     ];
     let runs: Vec<_> = all.map(|(wrong, rule)| (wrong, rule, thread::spawn(move || hold(wrong, &["--json"])))).into();
     for (wrong, rule, run) in runs {

@@ -61,7 +61,7 @@ const homing = (router) => (...args) => command({ HOMING_URL: router.url.href, H
 
 /** Holds an application against the contract. */
 export const conformance = ({ url }) =>
-  command({ ORIGIN_KEY: KEY }, ["conformance", url, "--path", "/lists/conformance", "--dataset", "lists", "--method", "POST", "--body", '{"id":"x"}']);
+  command({ ORIGIN_KEY: KEY }, ["conformance", url, "--path", "/lists/conformance", "--dataset", "lists", "--method", "POST", "--body", '{"id":"x"}', "--idempotent"]);
 
 function command(env, args) {
   return new Promise((resolve) => {

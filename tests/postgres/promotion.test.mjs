@@ -68,6 +68,14 @@ function tell(t, lines, { paused_for: paused }) {
 
 const verdict = (t, lines) => judge(t.name.replaceAll(/[^a-z]+/g, "-"), lines);
 
+/** Appends to a list, through the router; resolves to the answer. */
+async function append({ url }, list, id, headers) {
+  const post = { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify({ id }) };
+  const response = await fetch(new URL(`/lists/${list}`, url), post);
+  assert.equal(response.status, 200);
+  return response.json();
+}
+
 /** Orders that promotion under load, and waits until clients have written at the new home. */
 async function promote({ homing }, to, recording) {
   const promoted = await homing("promote", "lists", "--to", to, "--reason", "a test");
@@ -79,10 +87,14 @@ async function promote({ homing }, to, recording) {
 test("a planned promotion loses no acknowledged write, and the only error is 503 while writes wait", async (t) => {
   const [old, next, third] = await roles(cluster);
   const { recording, keys, stop } = begin(t, world, 1);
+  const repeated = () => append(world.router, "repeated", "once", { "idempotency-key": "promoted" });
+  const first = await repeated();
   await recording.more(150);
   // The other standby is to have nothing that the new home does not have, so that it can follow it.
   await third.cutOff();
   const change = await promote(world, next.name, recording);
+  assert.deepEqual(await repeated(), first, "the new home knows what was done at the old one");
+  assert.deepEqual(await next.value("select items from lists where key = 'repeated'"), ["once"]);
   await third.follow(next);
   await recording.more(80);
   await cluster.rejoin(old, next);

@@ -55,6 +55,7 @@ pub(super) struct Answer {
     headers: HeaderMap,
     /// Null where it is no JSON.
     pub(super) body: Value,
+    pub(super) text: String,
     pub(super) took: Duration,
 }
 
@@ -114,7 +115,8 @@ impl Origin {
         let mut answer = answer.map_err(|error| named(&error.to_string()))?;
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body, took: began.elapsed() })
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Ok(Answer { status, headers, body, text, took: began.elapsed() })
     }
 
     fn signature(&self, ask: &Ask<'_>) -> Option<String> {

@@ -3,6 +3,7 @@
 mod address;
 mod client;
 mod fence;
+mod keys;
 mod pauses;
 mod position;
 mod report;
@@ -52,6 +53,15 @@ pub(super) struct Args {
     /// Another header field, as `Cookie: app_user=ada`; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Writes there are done once for each Idempotency-Key: their route is to be `idempotent`.
+    #[arg(long, requires = "path")]
+    idempotent: bool,
+    /// What another user sends in place of --header, as `Cookie: app_user=eve`: so that keys are tried by two; may be repeated.
+    #[arg(long = "other-header", value_name = "NAME: VALUE", requires = "idempotent")]
+    other_headers: Vec<String>,
+    /// The subject of that other user, where there is a --subject.
+    #[arg(long, requires = "other_headers")]
+    other_subject: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 36] = [
+pub(super) const RULES: [(&str, &str); 41] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
     ("no-store", "what the health address and the ownership address answer says Cache-Control: no-store"),
     ("not-for-clients", "the health address answers 404 to what came through the router (homing in CDN-Loop)"),
@@ -38,6 +38,11 @@ pub(super) const RULES: [(&str, &str); 36] = [
         "position-told",
         "a copy that was told of an owner, and has nothing of its log, states no position of that owner's and has reached none",
     ),
+    ("key-once", "a write that is repeated with its Idempotency-Key is done once, and gets the same answer"),
+    ("key-wrote", "such a repeat does not say Homing-Wrote: 0: the session that repeats a write has to see it"),
+    ("key-body", "a key that comes with another body than before is refused with 422, and nothing is done"),
+    ("key-moved", "a repeat is known when the home has moved away and back"),
+    ("key-others", "a key that one user has used does another user's own write, and shows nothing of the first one's"),
     ("look", "the ownership address says who owns a unit"),
     (
         "authority-only",

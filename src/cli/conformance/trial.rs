@@ -24,8 +24,8 @@ pub(super) struct Place {
     pub(super) path: String,
     pub(super) dataset: String,
     pub(super) subject: Option<Subject>,
-    method: String,
-    body: String,
+    pub(super) method: String,
+    pub(super) body: String,
 }
 
 /// Whose part of a dataset it is.
@@ -36,12 +36,23 @@ pub(super) struct Subject {
     pub(super) name: Option<String>,
 }
 
+/// Another user.
+#[derive(Clone)]
+pub(super) struct Other {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) subject: Option<Subject>,
+}
+
 #[derive(Clone)]
 pub(super) struct Trial {
     pub(super) origin: Origin,
     pub(super) here: String,
     pub(super) place: Option<Place>,
     pub(super) headers: Vec<(String, String)>,
+    /// Whether writes are done once for each key.
+    pub(super) idempotent: bool,
+    /// Who else there is.
+    pub(super) other: Option<Other>,
     /// The epoch by which this region owns the unit.
     pub(super) epoch: u64,
     number: u64,
@@ -53,14 +64,8 @@ impl Trial {
         if !args.origin.starts_with("http://") && !args.origin.starts_with("https://") {
             return Err(format!("the origin is {:?}; expected http://… or https://…", args.origin));
         }
-        let field = |text: &String| {
-            let pair = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
-            pair.ok_or_else(|| format!("the header is {text:?}; expected NAME: VALUE"))
-        };
-        let mut headers = args.headers.iter().map(field).collect::<Result<Vec<_>, _>>()?;
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-            headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        }
+        let other =
+            Other { headers: fields(&args.other_headers)?, subject: args.other_subject.as_deref().map(Subject::read) };
         let place = args.path.clone().zip(args.dataset.clone()).map(|(path, dataset)| Place {
             path,
             dataset,
@@ -72,7 +77,9 @@ impl Trial {
             origin: Origin::new(&args.origin, key(args.key.as_deref())?),
             here: args.region.clone().unwrap_or_default(),
             place,
-            headers,
+            headers: fields(&args.headers)?,
+            idempotent: args.idempotent,
+            other: (!args.other_headers.is_empty()).then_some(other),
             epoch: 0,
             number: 0,
             leased: false,
@@ -113,6 +120,7 @@ impl Trial {
         self.signatures(report, &place)?;
         self.positions(report, &place)?;
         self.told(report, &place)?;
+        self.keys(report, &place)?;
         self.address(report, &place)
     }
 
@@ -247,6 +255,19 @@ impl Subject {
         });
         named.unwrap_or_else(|| Self { id: text.to_owned(), name: None })
     }
+}
+
+/// Header fields as they were given, with a type for the body.
+fn fields(given: &[String]) -> Result<Vec<(String, String)>, String> {
+    let field = |text: &String| {
+        let pair = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+        pair.ok_or_else(|| format!("the header is {text:?}; expected NAME: VALUE"))
+    };
+    let mut fields = given.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        fields.push(("content-type".to_owned(), "application/json".to_owned()));
+    }
+    Ok(fields)
 }
 
 /// That no cache may keep the answer.

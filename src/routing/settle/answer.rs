@@ -122,7 +122,8 @@ impl Ending<'_> {
         let accepted = match written {
             Written::Yes => true,
             Written::Perhaps | Written::Earlier => status < 400,
-            Written::No | Written::Hardly => false,
+            // A client may repeat what was never done.
+            Written::No | Written::Repeated | Written::Hardly => false,
         };
         let dataset = self.view.topology().dataset(self.intent.dataset?)?;
         let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
@@ -140,6 +141,8 @@ enum Written {
     Yes,
     /// The origin says no.
     No,
+    /// The origin says no, and it may be the repeat of a write that was done: the client sent a key, and the route is idempotent.
+    Repeated,
     /// It is a write, and the origin says nothing.
     Perhaps,
     /// An earlier send of the write may have done it, so the origin's word on this one settles nothing.
@@ -155,6 +158,7 @@ impl Written {
             // It goes home for what may come over the connection; the GET that opens it is safe.
             _ if intent.upgrade => Self::Hardly,
             _ if unsure => Self::Earlier,
+            (Some("0"), Access::Write) if intent.repeatable => Self::Repeated,
             (Some("0"), _) => Self::No,
             (_, Access::Write) => Self::Perhaps,
             (_, Access::Read) => Self::Hardly,
@@ -166,6 +170,8 @@ impl Written {
         match self {
             Self::Yes | Self::Earlier => true,
             Self::No | Self::Hardly => false,
+            // A refusal is none of an earlier one.
+            Self::Repeated => (200..400).contains(&status),
             Self::Perhaps => (200..400).contains(&status) || status >= 500,
         }
     }
@@ -174,7 +180,7 @@ impl Written {
     fn said(self) -> Option<bool> {
         match self {
             Self::Yes => Some(true),
-            Self::No => Some(false),
+            Self::No | Self::Repeated => Some(false),
             Self::Perhaps | Self::Earlier | Self::Hardly => None,
         }
     }
@@ -182,7 +188,7 @@ impl Written {
     fn outcome(self) -> WriteOutcome {
         match self {
             Self::Yes => WriteOutcome::Committed,
-            Self::No => WriteOutcome::Refused,
+            Self::No | Self::Repeated => WriteOutcome::Refused,
             Self::Perhaps | Self::Earlier | Self::Hardly => WriteOutcome::Unknown,
         }
     }
