@@ -164,7 +164,10 @@ async fn put(
     let answer = answer?;
     let says_no = counter.wrong == Wrong::SaysThatARepeatWroteNothing && answer.is_repeat();
     let mut response = answer.into_response();
-    response.headers_mut().extend(says_no.then(|| say::wrote(false)));
+    if says_no {
+        let (name, no) = say::wrote(false);
+        response.headers_mut().insert(name, no);
+    }
     Ok(response)
 }
 
