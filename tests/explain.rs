@@ -100,6 +100,37 @@ fn explain_prints_the_rules_and_the_steps() {
 }
 
 #[test]
+fn explain_says_what_a_session_has_seen_and_how_each_copy_stands_to_that() {
+    let catalog = "[vars.DATASETS.catalog]\nownership = \"single-writer\"\nhome = \"us\"\nposition = \"counter\"\n\n\
+        [[vars.ROUTES]]\nmatch = \"/api/catalog/*\"\ndataset = \"catalog\"\nread_after_write = \"session\"\nwait = \"50ms\"\n\n\
+        [vars.IDENTITY]";
+    let here = directory(&[("wrangler.toml", &sound().replace("[vars.IDENTITY]", catalog))]);
+    let explained = |more: &str| {
+        let line = format!("explain GET /api/catalog/1 --near eu --session pin=catalog@42 {more}");
+        let run = homing(&here, &line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{more}");
+        let seen = run.out.split("The session has seen: ").nth(1).and_then(|rest| rest.split("\n\n").next());
+        seen.unwrap_or_default().to_owned()
+    };
+    let seen = "catalog 42 of us, epoch 1; 0 ms ago\n";
+    for (more, of_eu) in [
+        ("--reached eu=42", "eu: has it, by its own word"),
+        ("--reached eu=41", "eu: should not have it for another 5000 ms; a write usually takes 5000 ms to get there"),
+        ("--lag eu=800ms", "eu: should not have it for another 800 ms; a write usually takes 800 ms to get there"),
+        (
+            "--lag eu=40ms",
+            "eu: should have it in 40 ms, which the route waits; a write usually takes 40 ms to get there",
+        ),
+        (
+            "--lag eu=11s",
+            "eu: It lags by more than ten seconds, so it is not expected to have what the session has seen.",
+        ),
+    ] {
+        assert_eq!(explained(more), format!("{seen}  {of_eu}\n  us: home, which has it"), "{more}");
+    }
+}
+
+#[test]
 fn explain_as_json_has_the_steps_and_the_answer() {
     let arguments = ["explain", "POST", "/api/cart", "--near", "us", "--home", "eu", "--json"];
     let run = homing(&golden(""), &arguments);

@@ -274,7 +274,7 @@ fn a_session() -> impl Strategy<Value = Session> {
     let home = prop::sample::select(vec!["us", "eu", "ap"]);
     (name, home, 1u64..6, prop::collection::vec(a_pin(), 0..6)).prop_map(|(name, home, epoch, pins)| {
         let mut session = signed_in(name, home, epoch);
-        pins.into_iter().for_each(|pin| session.add_pin(pin, NOW));
+        pins.into_iter().for_each(|pin| session.add_pin(pin, &settings().topology, NOW));
         session
     })
 }

@@ -102,6 +102,10 @@ fn print(request: &str, story: &Story, topology: &Topology) {
         let region = rule.region.map_or("", |region| topology.region(region).name.as_str());
         println!("  {:<22} {region:<8} {}", rule.reason.token(), rule.reason.sentence().trim());
     }
+    for (at, line) in story.mark.iter().enumerate() {
+        let head = if at == 0 { "\nThe session has seen: " } else { "  " };
+        println!("{head}{line}");
+    }
     println!("\nSteps:");
     for (at, step) in story.steps.iter().enumerate() {
         println!("  {}. {step}", at + 1);
@@ -123,5 +127,5 @@ fn print_json(story: &Story, topology: &Topology) {
         Ok(settlement) => record_json(&settlement.record, topology),
         Err(problem) => json!({ "status": problem.status, "reason": problem.reason.token(), "region": null }),
     };
-    println!("{}", json!({ "steps": story.steps, "answer": end }));
+    println!("{}", json!({ "mark": story.mark, "steps": story.steps, "answer": end }));
 }

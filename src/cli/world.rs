@@ -7,6 +7,7 @@ use crate::routing::{
     Event, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     answer::{Answer, Framing},
     cache::Probed,
+    candidates::holds,
     clock::Clock,
     flow::{Found, Outcome},
     headers::Headers,
@@ -14,13 +15,15 @@ use crate::routing::{
     keys::Key,
     memory::{Lesson, UNMEASURED},
     ownership::{Epoch, Keeper, Ownership},
+    plan::{Freshness, Standing, standing},
     position::{Log, Mark},
     problem::Problem,
-    reach::copy_of,
+    reach::{Demand, Reach, copy_of},
+    reason::Reason,
     session::{self, Claim, LIFETIME, Pin, Session},
     subject::SubjectId,
     time::millis,
-    topology::{Dataset, RegionSet, Rule, SubjectKind, Topology, units},
+    topology::{Access, Dataset, RegionId, RegionSet, Rule, SubjectKind, Topology, units},
 };
 
 /// A moment; the world stands still but for what a step takes.
@@ -51,6 +54,8 @@ pub(super) struct World {
 pub(super) struct Story {
     /// The steps, a line each, with what came of them.
     pub(super) steps: Vec<String>,
+    /// What the session has seen, and what is known of each copy of it; nothing where that decides nothing.
+    pub(super) mark: Vec<String>,
     /// The end, or the refusal before anything began.
     pub(super) end: Result<Box<Settlement>, Problem>,
 }
@@ -75,13 +80,14 @@ impl World {
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
         let facts = facts(NOW, (method, &url), headers, self.near.as_deref());
         Ok(match admit(&facts, &settings, &mut Clock::new(1)) {
-            Err(problem) => Story { steps: Vec::new(), end: Err(problem) },
+            Err(problem) => Story { steps: Vec::new(), mark: Vec::new(), end: Err(problem) },
             Ok(intent) => {
                 let mut memory = Memory::default();
                 self.teach(&mut memory, &intent, topology)?;
                 let view = Rc::new(View::capture(&settings, &memory, NOW));
+                let mark = self.weigh(&intent, &view);
                 let (flow, step) = Flow::start(intent, view, &memory, NOW);
-                self.drive(flow, step, &memory, (topology, down))
+                Story { mark, ..self.drive(flow, step, &memory, (topology, down)) }
             }
         })
     }
@@ -91,7 +97,36 @@ impl World {
         let stored = said.map(stored);
         let mut told = Told { topology, down, said, stored, directory: String::new(), steps: Vec::new() };
         let end = drive(flow, step, &mut told, (memory.health(), NOW));
-        Story { steps: told.steps, end: Ok(end) }
+        Story { steps: told.steps, mark: Vec::new(), end: Ok(end) }
+    }
+
+    /// What the session has seen of what the request reads, and how each copy stands to that.
+    fn weigh(&self, intent: &Intent, view: &View) -> Vec<String> {
+        let topology = view.topology();
+        let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+        let (Freshness::AtLeast(pin, mark), Some(Dataset { name, position: Some(kind), .. }), Access::Read) =
+            (Freshness::of(intent, view), dataset, intent.access)
+        else {
+            return Vec::new();
+        };
+        let several =
+            intent.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
+        let owned = several.or_else(|| match standing(intent, view) {
+            Standing::Owned(owner, _) => Some(owner.ownership()),
+            Standing::BySubject => {
+                let said = || first_home(topology, self.home.as_deref()?).ok();
+                intent.home_in_session(topology).or_else(said)
+            }
+        });
+        let home = topology.region_named(&pin.region);
+        let counts_by = home.map(|home| Log { home, epoch: mark.epoch });
+        let demand = owned.and_then(|owned| Demand::of(&pin, mark, counts_by, Log::of(owned)));
+        let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
+        let mut lines = vec![format!("{name} {seen} of {}, epoch {}; {ago} ms ago", pin.region, mark.epoch.0)];
+        let Some(demand) = demand else { return lines };
+        let copies = intent.near.iter().filter(|region| holds(intent.dataset, view, **region));
+        lines.extend(copies.map(|region| standing_of(&demand, intent, view, *region)));
+        lines
     }
 
     /// What the isolate would have learned by now.
@@ -162,7 +197,7 @@ impl World {
                 "user" => session.subjects.sign(SubjectKind::User, Some(SubjectId::of(SubjectKind::User, value))),
                 "tenant" => session.subjects.sign(SubjectKind::Tenant, Some(SubjectId::of(SubjectKind::Tenant, value))),
                 "home" => home = Some(first_home(topology, value)?),
-                "pin" => session.add_pin(self.pin(value, topology)?, NOW),
+                "pin" => session.add_pin(self.pin(value, topology)?, topology, NOW),
                 _ => {
                     return Err(format!(
                         "the session says {claim:?}, expected user=NAME, tenant=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION"
@@ -204,6 +239,32 @@ impl World {
             }
         };
         Ok(Pin { dataset: name.to_owned(), subject: None, region: home.unwrap_or_default(), since: NOW, claim })
+    }
+}
+
+/// How a region's copy stands to what a session has seen.
+fn standing_of(demand: &Demand<'_>, intent: &Intent, view: &View, region: RegionId) -> String {
+    let name = &view.topology().region(region).name;
+    let takes = || {
+        let takes = millis(view.takes(region, demand.log.home));
+        format!("a write usually takes {takes} ms to get there")
+    };
+    let left = demand.due(intent, view, region).map(millis);
+    match (demand.reach(intent, view, region), left) {
+        (Reach::Home, _) => format!("{name}: home, which has it"),
+        (Reach::There(Reason::PositionReached), _) => format!("{name}: has it, by its own word"),
+        (Reach::There(_), _) if demand.of_earlier => {
+            format!("{name}: should have what is left of it, in the later owner's log")
+        }
+        (Reach::There(_), _) => format!("{name}: should have it; {}", takes()),
+        (Reach::Soon(wait), _) => {
+            format!("{name}: should have it in {} ms, which the route waits; {}", millis(wait), takes())
+        }
+        (Reach::Not(Reason::PositionNotReached), Some(left)) => {
+            format!("{name}: should not have it for another {left} ms; {}", takes())
+        }
+        (Reach::Not(Reason::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
+        (Reach::Not(why), _) => format!("{name}: {}", why.sentence().trim()),
     }
 }
 
@@ -271,7 +332,7 @@ pub(super) fn pair<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'
 }
 
 /// The region of that name, or what there is instead.
-pub(super) fn named(topology: &Topology, name: &str) -> Result<crate::routing::topology::RegionId, String> {
+pub(super) fn named(topology: &Topology, name: &str) -> Result<RegionId, String> {
     topology.region_named(name).ok_or_else(|| {
         let known: Vec<_> = topology.regions().map(|(_, region)| region.name.as_str()).collect();
         format!("there is no region {name:?}; the topology has {}", known.join(", "))

@@ -63,5 +63,5 @@ fn shows_all(copy: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
 /// Whether the home by which the pin counts made the copy after that. Whom this isolate takes for the home does not matter:
 /// what a region has had it still has, and another may have been the home before.
 fn made_at_home_since(copy: &Variant<'_>, pin: &Pin) -> bool {
-    copy.made >= pin.since && copy.region == pin.region
+    copy.made >= pin.since && copy.region == pin.region && !pin.is_over_everything()
 }

@@ -166,7 +166,7 @@ impl Session {
                 _ => self.pins.len() < super::MOST_PINS,
             };
             if counts {
-                self.add_pin(pin.clone(), now);
+                self.add_pin(pin.clone(), topology, now);
             }
         }
         // Somebody who had none has a session now.

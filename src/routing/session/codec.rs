@@ -30,16 +30,26 @@ const VERSION: &str = "2";
 /// What a signature adds to the text that it signs: a dot and 32 bytes in base64url.
 pub(super) const SIGNATURE: usize = 44;
 
-/// Writes and signs a session. What does not fit any more is the oldest of its pins.
+/// Writes and signs a session. Of what does not fit any more the pins go that are missed least.
+#[must_use]
+pub fn seal_for(session: &Session, topology: &Topology, keys: &SessionKeys) -> String {
+    sealed(session, Some(topology), keys)
+}
+
+/// The same without a look at what datasets there are: for sessions that are made up and fit.
 #[must_use]
 pub fn seal(session: &Session, keys: &SessionKeys) -> String {
+    sealed(session, None, keys)
+}
+
+fn sealed(session: &Session, topology: Option<&Topology>, keys: &SessionKeys) -> String {
     let mut text = write(session, keys);
     let mut smaller = None;
     while text.len() + SIGNATURE > MOST_BYTES {
         let smaller = smaller.get_or_insert_with(|| session.clone());
         // The newest pin is about as old as this session.
         let now = smaller.pins.iter().map(|pin| pin.since).max().unwrap_or_default();
-        if !smaller.drop_oldest(now) {
+        if !smaller.drop_one(topology, now) {
             break;
         }
         text = write(smaller, keys);
@@ -241,6 +251,15 @@ mod tests {
         }
     }
 
+    fn topology(vars: &str) -> Topology {
+        let vars = if vars == "{}" {
+            r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#
+        } else {
+            vars
+        };
+        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
     fn pin(dataset: &str, claim: Claim) -> Pin {
         Pin { dataset: dataset.to_owned(), subject: None, region: "eu".to_owned(), since: NOW, claim }
     }
@@ -323,7 +342,7 @@ mod tests {
                 "notes":{{"ownership":"geo-partitioned","subject":"tenant","regions":["us","eu"]}},
                 "catalog":{{"ownership":"single-writer","home":"us"}}}},"IDENTITY":{identity}}}"#
             );
-            let topology = parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0;
+            let topology = topology(&vars);
             let (ada, acme) = ("GdAZGkoHV5U4-Bo_P4T8RX", SubjectId::of(SubjectKind::Tenant, "acme"));
             let since = NOW.0;
             let pins =
@@ -354,7 +373,11 @@ mod tests {
         for at in 0..MOST_PINS {
             let dataset = format!("{at}{}", "d".repeat(31));
             let since = Timestamp(NOW.0 + at as u64);
-            large.add_pin(Pin { region: "r".repeat(32), since, ..pin(&dataset, Claim::AtLeast(mark)) }, NOW);
+            large.add_pin(
+                Pin { region: "r".repeat(32), since, ..pin(&dataset, Claim::AtLeast(mark)) },
+                &topology("{}"),
+                NOW,
+            );
         }
         let sealed = seal(&large, &keys("a", None));
         assert!(sealed.len() <= MOST_BYTES, "{} bytes", sealed.len());
@@ -370,6 +393,17 @@ mod tests {
         let mark = Mark { epoch: Epoch(12), position: Position::new(0x019b_0e5a_8000_0001_0000_000a) };
         session.pins = (0..MOST_PINS).map(|at| pin(&format!("dataset-{at}"), Claim::AtLeast(mark))).collect();
         assert_eq!(open(&seal(&session, &keys("a", None)), &keys("a", None), NOW).session, session);
+        // As they are in a shop: a catalogue, a cart, what was liked, and notes of tenants in the paths.
+        let until = Claim::Until(NOW.after(LONGEST_PIN));
+        let notes = |name: &str| Pin {
+            subject: Some(SubjectId::of(SubjectKind::Tenant, name)),
+            ..pin("notes", Claim::AtLeast(Mark { epoch: Epoch(2), position: Position::new(0x1f_b374) }))
+        };
+        let cart = Pin { subject: session.subject(SubjectKind::User).cloned(), ..pin("cart", Claim::AtLeast(mark)) };
+        session.pins = vec![pin("catalog", Claim::AtLeast(mark)), cart, pin("likes", until)];
+        session.pins.extend(["a", "b", "c", "d", "e"].map(notes));
+        let length = seal(&session, &keys("a", None)).len();
+        assert!((540..600).contains(&length), "docs/sessions.md says how long it is: {length}");
     }
 
     proptest! {

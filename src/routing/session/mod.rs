@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
 use codec::SIGNATURE;
-pub use codec::{COOKIE, open, received, seal};
+pub use codec::{COOKIE, open, received, seal, seal_for};
 pub use own::{Home, Own, Subjects};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     reason::Reason,
     subject::SubjectId,
     time::Timestamp,
-    topology::{Dataset, SubjectKind},
+    topology::{Dataset, Rule, SubjectKind, Topology},
 };
 
 /// How long a session lives. It is renewed once less than half of it is left.
@@ -27,7 +27,7 @@ pub const LONGEST_PIN: Duration = Duration::from_secs(30);
 /// How long after its end a window is remembered: regions have the write by then, but a stored copy may have been made before. A
 /// session is shown no copy older than this, so that when a window is forgotten every copy that it could be shown is newer.
 pub const REMEMBERED: Duration = Duration::from_secs(3600);
-/// The most pins that a session holds; the oldest gives way.
+/// The most pins that a session holds; with ordinary names so many take 570 of the 1,024 bytes.
 pub const MOST_PINS: usize = 8;
 /// The most bytes of a sealed session.
 pub const MOST_BYTES: usize = 1024;
@@ -52,7 +52,8 @@ pub struct Pin {
     pub dataset: String,
     /// Whose part of a split dataset it is on, the session's own too: homes, epochs and logs differ from one subject to the next.
     pub subject: Option<SubjectId>,
-    /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read.
+    /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read. Of the
+    /// window over everything the latter, where one of a multi-writer dataset is among what gave way.
     pub region: String,
     /// When the write, or what the session has read, was answered: a copy made at home after this shows it.
     pub since: Timestamp,
@@ -74,7 +75,29 @@ pub enum Claim {
 /// Stands in place of a dataset, and of a region, where a pin is for all of them.
 const EVERYTHING: &str = "*";
 
+/// How much a pin would be missed if it gave way, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missed {
+    /// It only says something of stored copies, or what it stands for is everywhere by now.
+    Hardly,
+    /// A mark can be had again, by reading home.
+    Mark,
+    /// A window cannot: nobody knows which position the write has.
+    Window,
+    /// Nobody but the region of the pin has it for certain, and nobody else knows which that is.
+    Place,
+}
+
 impl Pin {
+    fn is_missed(&self, is_shared: bool, now: Timestamp) -> Missed {
+        match self.claim {
+            claim if claim.may_be_missing_until(self.since) <= now => Missed::Hardly,
+            _ if is_shared => Missed::Place,
+            Claim::Until(_) => Missed::Window,
+            Claim::AtLeast(_) => Missed::Mark,
+        }
+    }
+
     /// Whether it is the window that stands for pins that gave way.
     #[must_use]
     pub fn is_over_everything(&self) -> bool {
@@ -88,13 +111,15 @@ impl Claim {
         if let Self::Until(until) = self { Some(*until) } else { None }
     }
 
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.end().is_some_and(|until| until <= now)
-    }
-
     /// Whether it says nothing of any copy any more.
     fn is_forgotten(&self, now: Timestamp) -> bool {
         self.end().is_some_and(|until| until.after(REMEMBERED) <= now)
+    }
+
+    /// Until when a region may lack what is claimed: a window says so itself, and what a session has seen is everywhere, as far as
+    /// anybody can say, once the longest window since then is over.
+    fn may_be_missing_until(&self, since: Timestamp) -> Timestamp {
+        self.end().unwrap_or(since.after(LONGEST_PIN))
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -172,8 +197,8 @@ impl Session {
     }
 
     /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
-    /// that say nothing any more go, and if there are too many the oldest, ended windows before all else.
-    pub fn add_pin(&mut self, mut pin: Pin, now: Timestamp) {
+    /// that say nothing any more go, and if there are too many the one that is missed least.
+    pub fn add_pin(&mut self, mut pin: Pin, topology: &Topology, now: Timestamp) {
         self.pins.retain(|held| {
             let same = held.dataset == pin.dataset && held.subject == pin.subject;
             let replaced = same && held.claim.is_like(&pin.claim);
@@ -187,29 +212,34 @@ impl Session {
             }
             !replaced && !held.claim.is_forgotten(now)
         });
-        while self.pins.len() >= MOST_PINS && self.drop_oldest(now) {}
+        while self.pins.len() >= MOST_PINS && self.drop_one(Some(topology), now) {}
         self.pins.push(pin);
     }
 
-    /// Lets the oldest pin go, an ended window before all else; false if there is none. What it promised is kept by a window over
-    /// everything: as long as the longest that there is, after which a region most likely has what the pin stood for; of an ended
-    /// window only its end is kept, for the sake of stored copies.
-    pub(super) fn drop_oldest(&mut self, now: Timestamp) -> bool {
+    /// Lets the pin go that is missed least; false if there is none. What it promised is kept by a window over everything, for as long
+    /// as a region may lack what it stood for; that sends reads of multi-writer data where the latest that gave way can be read. Only of
+    /// several of those that give way within one window is the earlier lost.
+    pub(super) fn drop_one(&mut self, topology: Option<&Topology>, now: Timestamp) -> bool {
+        let is_shared = |pin: &Pin| {
+            let dataset = topology.and_then(|topology| topology.dataset(topology.dataset_named(&pin.dataset)?));
+            matches!(dataset.map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }))
+        };
         let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| !pin.is_over_everything());
-        let order = |at: &usize| self.pins.get(*at).map(|pin| (!pin.claim.is_over(now), pin.since));
-        let Some(oldest) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
-        let gone = self.pins.remove(oldest);
+        let order = |at: &usize| self.pins.get(*at).map(|pin| (pin.is_missed(is_shared(pin), now), pin.since));
+        let Some(least) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
+        let gone = self.pins.remove(least);
         if gone.claim.is_forgotten(now) {
             return true;
         }
-        let own = gone.claim.end().filter(|until| *until <= now).unwrap_or(now.after(LONGEST_PIN));
-        let until = self.on(EVERYTHING, None).filter_map(|pin| pin.claim.end()).fold(own, Timestamp::max);
-        self.pins.retain(|pin| !pin.is_over_everything());
+        let held = self.pins.iter().position(Pin::is_over_everything).map(|at| self.pins.remove(at));
+        let until = gone.claim.may_be_missing_until(gone.since);
+        let until = held.as_ref().and_then(|held| held.claim.end()).map_or(until, |held| held.max(until));
+        // No region has that name.
+        let nowhere = || held.as_ref().map_or_else(|| EVERYTHING.to_owned(), |held| held.region.clone());
         self.pins.push(Pin {
             dataset: EVERYTHING.to_owned(),
             subject: None,
-            // No region has that name, so no copy passes for having been made there.
-            region: EVERYTHING.to_owned(),
+            region: if is_shared(&gone) { gone.region } else { nowhere() },
             since: now,
             claim: Claim::Until(until),
         });
@@ -232,7 +262,22 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{ownership::Epoch, position::Position};
+    use crate::routing::{
+        ownership::Epoch,
+        position::Position,
+        topology::{KeyPath, parse, raw},
+    };
+
+    /// `likes` and `s0` to `s8` have several owners; of the rest it is said nothing, as of datasets that have been removed.
+    fn topology() -> Topology {
+        let several = r#"{"ownership":"multi-writer","conflicts":{"rule":"merge","explain":"All stay."}}"#;
+        let vars = format!(
+            r#"{{"REGIONS":{{"us":{{"origin":"https://us.example"}},"eu":{{"origin":"https://eu.example"}}}},
+            "DATASETS":{{"likes":{several}{}}}}}"#,
+            (0..9).map(|at| format!(r#","s{at}":{several}"#)).collect::<String>()
+        );
+        parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
 
     fn pin(dataset: &str, since: u64, until: u64) -> Pin {
         let claim = Claim::Until(Timestamp(until));
@@ -242,30 +287,30 @@ mod tests {
     #[test]
     fn a_later_pin_replaces_an_earlier_one_and_forgotten_ones_go() {
         let mut session = Session::default();
-        session.add_pin(pin("cart", 1, 10), Timestamp(1));
-        session.add_pin(pin("notes", 1, 50), Timestamp(1));
-        session.add_pin(pin("cart", 20, 40), Timestamp(20));
+        session.add_pin(pin("cart", 1, 10), &topology(), Timestamp(1));
+        session.add_pin(pin("notes", 1, 50), &topology(), Timestamp(1));
+        session.add_pin(pin("cart", 20, 40), &topology(), Timestamp(20));
         assert_eq!(session.pins, [pin("notes", 1, 50), pin("cart", 20, 40)]);
         assert!(session.window("cart", None, Timestamp(39)).is_some());
         assert!(session.window("cart", None, Timestamp(40)).is_none());
-        session.add_pin(pin("cart", 21, 30), Timestamp(21));
+        session.add_pin(pin("cart", 21, 30), &topology(), Timestamp(21));
         assert_eq!(session.pins.last(), Some(&pin("cart", 21, 40)), "a shorter window ends no longer one");
-        session.add_pin(pin("cart", 19, 45), Timestamp(22));
+        session.add_pin(pin("cart", 19, 45), &topology(), Timestamp(22));
         assert_eq!(
             session.pins.last(),
             Some(&pin("cart", 21, 45)),
             "a copy of before the later write does not count again"
         );
         let later = Timestamp(50).after(REMEMBERED);
-        session.add_pin(pin("likes", later.0, later.0 + 10), later);
+        session.add_pin(pin("likes", later.0, later.0 + 10), &topology(), later);
         assert_eq!(session.pins, [pin("likes", later.0, later.0 + 10)]);
     }
 
     #[test]
     fn a_window_that_has_ended_is_remembered_for_the_copies_of_before() {
         let mut session = Session::default();
-        session.add_pin(pin("cart", 1, 10), Timestamp(1));
-        session.add_pin(pin("notes", 20, 50), Timestamp(20));
+        session.add_pin(pin("cart", 1, 10), &topology(), Timestamp(1));
+        session.add_pin(pin("notes", 20, 50), &topology(), Timestamp(20));
         let ends =
             |at| session.ended_windows("cart", None, Timestamp(at)).map(|(_, until)| until.0).collect::<Vec<_>>();
         assert_eq!((ends(9), ends(10), ends(4000)), (vec![], vec![10], vec![10]));
@@ -276,10 +321,10 @@ mod tests {
     fn ended_windows_give_way_first_and_leave_their_ends() {
         let mut session = Session::default();
         let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
-        session.add_pin(Pin { claim: mark, ..pin("d0", 1, 0) }, Timestamp(1));
-        (1..8u64).for_each(|at| session.add_pin(pin(&format!("d{at}"), at, 100 + at), Timestamp(at)));
+        session.add_pin(Pin { claim: mark, ..pin("d0", 1, 0) }, &topology(), Timestamp(1));
+        (1..8u64).for_each(|at| session.add_pin(pin(&format!("d{at}"), at, 100 + at), &topology(), Timestamp(at)));
         // Of d1 and d2, which are over by then, the older goes; the mark of d0, which is older than both, stays.
-        session.add_pin(pin("d8", 102, 200), Timestamp(102));
+        session.add_pin(pin("d8", 102, 200), &topology(), Timestamp(102));
         assert!(session.mark("d0", None).is_some());
         assert_eq!(session.window_over_everything(Timestamp(102)), None, "nobody is sent home for it");
         let ends = |data, at| session.ended_windows(data, None, Timestamp(at)).map(|(_, until)| until.0).max();
@@ -291,10 +336,10 @@ mod tests {
     fn a_mark_outlives_every_window_beside_it() {
         let mut session = Session::default();
         let mark = Mark { epoch: Epoch(1), position: Position::new(7) };
-        session.add_pin(Pin { claim: Claim::AtLeast(mark), ..pin("cart", 1, 0) }, Timestamp(1));
-        session.add_pin(pin("cart", 2, 10), Timestamp(2));
+        session.add_pin(Pin { claim: Claim::AtLeast(mark), ..pin("cart", 1, 0) }, &topology(), Timestamp(1));
+        session.add_pin(pin("cart", 2, 10), &topology(), Timestamp(2));
         let later = Timestamp(10).after(REMEMBERED);
-        session.add_pin(pin("notes", later.0, later.0 + 40), later);
+        session.add_pin(pin("notes", later.0, later.0 + 40), &topology(), later);
         assert_eq!(session.pins.len(), 2);
         assert_eq!(session.mark("cart", None).map(|(_, mark)| mark), Some(mark));
         assert!(session.window("cart", None, Timestamp(50)).is_none());
@@ -304,7 +349,7 @@ mod tests {
     fn the_oldest_pin_gives_way() {
         let mut session = Session::default();
         for at in 0..9u64 {
-            session.add_pin(pin(&format!("d{at}"), 10 + (at + 5) % 9, 100), Timestamp(1));
+            session.add_pin(pin(&format!("d{at}"), 10 + (at + 5) % 9, 100), &topology(), Timestamp(1));
         }
         assert_eq!(session.pins.len(), MOST_PINS);
         assert!(session.window("d4", None, Timestamp(1)).is_none());
@@ -314,17 +359,71 @@ mod tests {
     fn what_a_pin_promised_that_gave_way_is_kept_by_a_window_over_everything() {
         let mut session = Session::default();
         let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
-        (1..=8).for_each(|at| session.add_pin(Pin { claim: mark, ..pin(&format!("d{at}"), at, 0) }, Timestamp(at)));
+        (1..=8).for_each(|at| {
+            session.add_pin(Pin { claim: mark, ..pin(&format!("d{at}"), at, 0) }, &topology(), Timestamp(at))
+        });
         assert_eq!(session.window_over_everything(Timestamp(8)), None, "there was room for all");
-        session.add_pin(Pin { claim: mark, ..pin("d9", 9, 0) }, Timestamp(9));
+        session.add_pin(Pin { claim: mark, ..pin("d9", 9, 0) }, &topology(), Timestamp(9));
         assert_eq!(session.pins.len(), MOST_PINS);
         assert!(session.mark("d1", None).is_none() && session.mark("d9", None).is_some());
-        assert!(session.window_over_everything(Timestamp(30_008)).is_some());
-        assert!(session.window_over_everything(Timestamp(30_009)).is_none());
-        let later = Timestamp(30_009).after(REMEMBERED);
-        session.add_pin(Pin { claim: mark, ..pin("d10", later.0, 0) }, later);
+        // The second of the two that gave way was seen at 2: half a minute later a region has it as good as certainly.
+        assert!(session.window_over_everything(Timestamp(30_001)).is_some());
+        assert!(session.window_over_everything(Timestamp(30_002)).is_none());
+        let later = Timestamp(30_002).after(REMEMBERED);
+        session.add_pin(Pin { claim: mark, ..pin("d10", later.0, 0) }, &topology(), later);
         assert!(session.window_over_everything(later).is_none(), "there was room again");
         assert!(session.mark("d3", None).is_some());
+    }
+
+    /// The notes of one tenant, as the session has read them.
+    fn notes(tenant: &str, since: u64) -> Pin {
+        let claim = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
+        let subject = Some(SubjectId::of(SubjectKind::Tenant, tenant));
+        Pin { subject, claim, ..pin("notes", since, 0) }
+    }
+
+    /// Whoever reads the notes of nine tenants after a like has it back only where it was written.
+    #[test]
+    fn a_window_stays_before_marks_which_can_be_had_again() {
+        for dataset in ["likes", "catalog"] {
+            let mut session = Session::default();
+            session.add_pin(Pin { region: "us".to_owned(), ..pin(dataset, 1, 20_000) }, &topology(), Timestamp(1));
+            for at in 2..=10 {
+                session.add_pin(notes(&format!("t{at}"), at), &topology(), Timestamp(at));
+            }
+            let window = session.window(dataset, None, Timestamp(19_999));
+            assert_eq!(window.map(|pin| pin.region.as_str()), Some("us"), "{dataset}");
+            assert!(
+                session.window_over_everything(Timestamp(11)).is_some(),
+                "of what the first tenants' marks stood for"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_missed_of_a_mark_that_gives_way_long_after_it_was_seen() {
+        let mut session = Session::default();
+        (1..=8).for_each(|at| session.add_pin(notes(&format!("t{at}"), at), &topology(), Timestamp(at)));
+        let later = Timestamp(8).after(LONGEST_PIN);
+        session.add_pin(notes("t9", later.0), &topology(), later);
+        assert_eq!(session.window_over_everything(later), None, "so nobody is sent home for it");
+        let ended: Vec<_> = session.ended_windows("notes", None, later).map(|(_, until)| until.0).collect();
+        assert_eq!(ended, [30_002], "but a stored copy of before may lack it");
+    }
+
+    #[test]
+    fn what_of_several_owners_data_gives_way_leaves_the_place_where_it_can_be_read() {
+        let shared = |at: u64, region: &str| Pin { region: region.to_owned(), ..pin(&format!("s{at}"), at, 20_000) };
+        let mut session = Session::default();
+        (0..8)
+            .for_each(|at| session.add_pin(shared(at, if at == 1 { "us" } else { "eu" }), &topology(), Timestamp(at)));
+        session.add_pin(notes("t", 8), &topology(), Timestamp(8));
+        let place = |session: &Session| session.window_over_everything(Timestamp(100)).map(|pin| pin.region.clone());
+        assert_eq!(place(&session).as_deref(), Some("us"), "of s0 and s1, which gave way, s1 was written last");
+        session.add_pin(notes("u", 9), &topology(), Timestamp(9));
+        assert_eq!(place(&session).as_deref(), Some("us"), "a mark that gave way says nothing of that");
+        let until = session.window_over_everything(Timestamp(100)).map(|pin| pin.claim);
+        assert_eq!(until, Some(Claim::Until(Timestamp(8).after(LONGEST_PIN))));
     }
 
     #[test]
@@ -339,8 +438,8 @@ mod tests {
         };
         let mut session = Session::default();
         session.subjects.sign(SubjectKind::Tenant, Some(acme.clone()));
-        session.add_pin(of(&acme, 3), Timestamp(1));
-        session.add_pin(of(&bolt, 1), Timestamp(1));
+        session.add_pin(of(&acme, 3), &topology(), Timestamp(1));
+        session.add_pin(of(&bolt, 1), &topology(), Timestamp(1));
         let epoch = |subject| session.mark("notes", subject).map(|(_, mark)| mark.epoch.0);
         assert_eq!((epoch(Some(&acme)), epoch(None), epoch(Some(&bolt))), (Some(3), None, Some(1)));
     }

@@ -8,9 +8,9 @@ use crate::routing::{
     intent::{Carrier, Intent},
     memory::{UNMEASURED, Window},
     ownership::{Epoch, Ownership, lives_in},
-    position::{Mark, Position, Shows, Stated},
+    position::{Log, Mark, Position, Shows, Stated},
     reason::Reason,
-    session::{self, COOKIE, Claim, LIFETIME, Own, Pin, Session, seal},
+    session::{self, COOKIE, Claim, LIFETIME, Own, Pin, Session, seal_for},
     subject::SubjectId,
     time::Timestamp,
     topology::{Access, Dataset, IdentitySource, ReadAfterWrite, RegionId, RegionSet, Rule, SubjectKind, Topology},
@@ -26,13 +26,24 @@ pub struct SignIn {
     waiting: Vec<(SubjectKind, SubjectId)>,
     /// Where the application says that they live.
     lives: Option<RegionId>,
+    /// What the answer has shown of the part of one of them.
+    shown: Option<Shown>,
+}
+
+/// What a read has shown of the part of somebody who was not known when it was sent: the application knew who it was.
+#[derive(Clone, Debug)]
+struct Shown {
+    kind: SubjectKind,
+    subject: SubjectId,
+    dataset: String,
+    stated: Option<Stated>,
 }
 
 impl SignIn {
     /// The session of somebody whose home must be found.
     #[must_use]
     pub fn of(session: Session, kind: SubjectKind, subject: SubjectId, lives: Option<RegionId>) -> Self {
-        Self { session, waiting: vec![(kind, subject)], lives }
+        Self { session, waiting: vec![(kind, subject)], lives, shown: None }
     }
 
     /// Where the application says that they live, if they may.
@@ -53,6 +64,29 @@ impl SignIn {
         if let Some(home) = home {
             self.session.subjects.settle(kind, home, topology);
         }
+    }
+
+    /// The session, which remembers what the answer has shown: by a mark, if what was stated is of the log of whom it is about. The
+    /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every copy has that.
+    fn remembering(&self, intent: &Intent, view: &View, now: Timestamp) -> Session {
+        let mut session = self.session.clone();
+        let Some(Shown { kind, subject, dataset, stated }) = &self.shown else { return session };
+        let topology = view.topology();
+        let home = session.home(*kind).filter(|_| session.subject(*kind) == Some(subject));
+        let own = home.and_then(|home| Some((topology.region_named(home.name())?, home.epoch())));
+        let Some((region, epoch)) = own else { return session };
+        let name = topology.region(region).name.clone();
+        let part = (dataset.as_str(), Some(subject));
+        match stated.filter(|stated| stated.log == Log { home: region, epoch }) {
+            Some(stated) if is_nothing(&stated.seen()) => {}
+            Some(stated) => drop(raise(&mut session, topology, part, (&name, stated.seen()), now)),
+            None => {
+                let claim = Claim::Until(now.after(longest_window(intent, view, region).length));
+                let (dataset, subject) = (dataset.clone(), Some(subject.clone()));
+                session.add_pin(Pin { dataset, subject, region: name, since: now, claim }, topology, now);
+            }
+        }
+        session
     }
 }
 
@@ -103,7 +137,8 @@ fn pin_write(
     if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
         let mark = stated.seen();
         let subject = whose(session, intent, topology);
-        raise(session, subject, name, (&topology.region(stated.log.home).name, mark), now);
+        let part = (name.as_str(), subject.as_ref());
+        raise(session, topology, part, (&topology.region(stated.log.home).name, mark), now);
         return Some(Pinned::Position(kind.write(mark.position)));
     }
     let window = longest_window(intent, view, region);
@@ -115,6 +150,7 @@ fn pin_write(
             since: now,
             claim: Claim::Until(now.after(window.length)),
         },
+        topology,
         now,
     );
     Some(Pinned::Window(window))
@@ -136,21 +172,21 @@ fn whose(session: &Session, intent: &Intent, topology: &Topology) -> Option<Subj
     intent.subject.clone().or_else(own)
 }
 
-/// Raises the session's mark on a dataset; a mark never goes back. True if that changed it.
+/// Raises the session's mark on a dataset, or that part of it; a mark never goes back. True if that changed it.
 fn raise(
     session: &mut Session,
-    subject: Option<SubjectId>,
-    dataset: &str,
+    topology: &Topology,
+    (dataset, subject): (&str, Option<&SubjectId>),
     (home, mark): (&str, Mark),
     now: Timestamp,
 ) -> bool {
-    let held = session.mark(dataset, subject.as_ref());
+    let held = session.mark(dataset, subject);
     // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
     let further = held.is_none_or(|(_, held)| mark.is_after(&held));
     if further {
         let claim = Claim::AtLeast(mark);
-        let (dataset, region) = (dataset.to_owned(), home.to_owned());
-        session.add_pin(Pin { dataset, subject, region, since: now, claim }, now);
+        let (dataset, subject, region) = (dataset.to_owned(), subject.cloned(), home.to_owned());
+        session.add_pin(Pin { dataset, subject, region, since: now, claim }, topology, now);
     }
     further
 }
@@ -161,16 +197,17 @@ fn is_nothing(seen: &Mark) -> bool {
     seen.epoch <= Epoch::FIRST && seen.position == Position::default()
 }
 
-/// A read moves the mark of a session that there is, so that what it has seen never goes back; it starts none.
-fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
-    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+/// The dataset of which a session is promised that what it has seen never goes back, if the request reads that.
+fn remembered<'v>(intent: &Intent, view: &'v View) -> Option<&'v Dataset> {
     let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
-    match dataset.filter(|dataset| promised && dataset.position.is_some() && !is_nothing(&mark)) {
-        Some(dataset) if session.expires > Timestamp::default() => {
-            let subject = whose(session, intent, view.topology());
-            raise(session, subject, &dataset.name, (home, mark), now)
-        }
-        _ => false,
+    view.topology().dataset(intent.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
+}
+
+/// A read moves the mark of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.
+fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
+    match remembered(intent, view).filter(|_| !is_nothing(&mark)) {
+        Some(dataset) => raise(session, view.topology(), (&dataset.name, intent.subject.as_ref()), (home, mark), now),
+        None => false,
     }
 }
 
@@ -184,7 +221,9 @@ pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, no
         return None;
     }
     let mut session = held.clone();
-    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
+    let exists = held.expires > Timestamp::default();
+    let raised = shows.filter(|_| exists);
+    let raised = raised.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
     (raised || renewal).then_some(session)
 }
 
@@ -210,9 +249,12 @@ pub(super) fn change(
     let named: Vec<_> = named_subjects(answer, topology).filter(|_| is_word).collect();
     let mut changed = intent.has_carried() || intent.begun || session.wants_renewal(now);
     changed |= signed(&mut session, &named, topology);
+    // A session that begins with this answer remembers what it shows, too.
+    let exists = session.expires > Timestamp::default() || named.iter().any(|(_, subject)| subject.is_some());
+    let shown = shown_of_another(intent, view, &named, seen.stated);
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
     changed |= pinned.is_some();
-    if let Some(stated) = &seen.stated {
+    if let Some(stated) = seen.stated.filter(|_| exists && shown.is_none()) {
         let home = &topology.region(stated.log.home).name;
         changed |= raise_by_read(&mut session, intent, home, stated.seen(), view, now);
     }
@@ -225,7 +267,7 @@ pub(super) fn change(
     let change = match (waiting.is_empty(), changed) {
         (false, _) => {
             let lives = home_of_the_named(intent, answer, topology);
-            Change::SignIn(SignIn { session, waiting, lives })
+            Change::SignIn(SignIn { session, waiting, lives, shown })
         }
         (true, true) => Change::Issue(session),
         (true, false) => Change::None,
@@ -239,6 +281,20 @@ fn home_of_the_named(intent: &Intent, answer: &Answer<'_>, topology: &Topology) 
     let dataset = intent.dataset.and_then(|id| topology.dataset(id));
     let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && intent.subject.is_none());
     lives_in(answer, topology, topology.all_regions()).filter(|_| speaks_of_them)
+}
+
+/// What a read has shown, if its answer names another than it was sent about: the data is that one's then.
+fn shown_of_another(
+    intent: &Intent,
+    view: &View,
+    named: &[(SubjectKind, Option<SubjectId>)],
+    stated: Option<Stated>,
+) -> Option<Shown> {
+    let dataset = remembered(intent, view)?;
+    let kind = dataset.rule.split_by()?;
+    let (_, subject) = named.iter().find(|(of, _)| *of == kind)?;
+    let subject = subject.clone().filter(|subject| intent.subject.as_ref() != Some(subject))?;
+    Some(Shown { kind, subject, dataset: dataset.name.clone(), stated })
 }
 
 /// The session of whom an origin has named in the course of the request.
@@ -313,7 +369,7 @@ fn splits(topology: &Topology, kind: SubjectKind) -> bool {
 impl Settlement {
     /// Hands the client the session of a sign-in.
     pub fn issue(&mut self, sign_in: &SignIn, intent: &Intent, view: &View, now: Timestamp) {
-        self.carry(&sign_in.session, intent, view, now);
+        self.carry(&sign_in.remembering(intent, view, now), intent, view, now);
     }
 
     /// Lets a redirect of a write carry the session's pins along to another host, where its cookie does not go.
@@ -336,7 +392,7 @@ impl Settlement {
     pub(super) fn carry(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
         self.keep_private(None);
         let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
-        let sealed = seal(&session, &view.settings().session_keys);
+        let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);
         self.edits.push(match intent.carrier {
             Carrier::Header => Edit::Set("homing-session", sealed),
             Carrier::Cookie => {

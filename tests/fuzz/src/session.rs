@@ -151,7 +151,7 @@ pub fn session(u: &mut Unstructured<'_>) -> Result<Session> {
         let pin =
             Pin { dataset, subject: subject(u)?, region: (*u.choose(&names)?).to_owned(), since: time(u)?, claim };
         if u.ratio(3, 4)? {
-            session.add_pin(pin, NOW);
+            session.add_pin(pin, topology, NOW);
         } else {
             session.pins.push(pin);
         }
