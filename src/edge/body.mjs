@@ -2,8 +2,7 @@
  * A body that is cut when its source stands still for too long or breaks off. The hooks: `cut` does the cutting, `waits` and
  * `moves` hear when the source is waited for and when a piece came (its bytes, and whether the body has ended), `dropped` hears that nobody reads on.
  */
-export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut }) {
-  const reader = body.getReader();
+export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut, reader = body.getReader() }) {
   let wanted = true;
   const stream = new ReadableStream({
     async pull(controller) {
@@ -33,6 +32,38 @@ export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = 
   const { readable, writable } = new FixedLengthStream(Number(length));
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
   return readable;
+}
+
+// So much of a body that nobody will read is taken in, within so long. Beyond that the client's connection is given up.
+const UNREAD_BYTES = 1024 * 1024;
+const UNREAD_MS = 2000;
+
+/**
+ * Takes in a request's body that nobody has read and nobody will, before the request is answered. Else workerd closes the connection
+ * behind the answer without saying so, and what the client sends on it next is lost (miniflare does so after one byte, plain workerd
+ * after 64 KiB). Who waits to be asked for the body (`Expect`) has not sent it, and of one that says that it is longer none is taken.
+ */
+export async function takeIn({ body, headers }) {
+  if (!body || body.locked || headers.has("expect") || Number(headers.get("content-length")) > UNREAD_BYTES) return;
+  const reader = body.getReader({ mode: "byob" }); // in large pieces
+  await rest(() => reader.read(new Uint8Array(64 * 1024)));
+}
+
+/** The same of what is left, as `read` gives it. */
+export async function rest(read) {
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, UNREAD_MS)));
+  try {
+    for (let left = UNREAD_BYTES; left > 0; ) {
+      const piece = await Promise.race([read(), late]);
+      if (!piece || piece.done) return;
+      left -= piece.value.byteLength;
+    }
+  } catch {
+    // It broke off, and so has the connection.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 // What a client must send at least while it is waited for, in bytes a second, looked at so often; and how long it may take in all. A

@@ -1,6 +1,6 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
-import { paced, watched } from "./body.mjs";
+import { paced, rest, takeIn, watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
@@ -28,6 +28,7 @@ export class Drive {
     this.ctx = ctx;
     this.fields = Object.create(null); // the request's header fields
     this.held = undefined; // the request's body, if it is small
+    this.rest = undefined; // takes in what is left of it, if some of it streamed
     this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
     this.body = undefined; // its body: bytes if small, else a stream
@@ -210,9 +211,12 @@ export class Drive {
   /** The client's body as it streams: while it is waited for it may stand still for so long, and no other clock runs. */
   upload(idle, abort, clock) {
     const state = { broken: false, end: () => pace.end() };
-    const cut = () => (pace.end(), (state.broken = true), abort.abort());
+    const cut = () => (pace.end(), (state.broken = true), (this.rest = undefined), abort.abort());
     const pace = paced(cut);
+    const reader = this.request.body.getReader();
+    this.rest = () => rest(() => reader.read());
     state.body = watched(this.request.body, {
+      reader,
       idle,
       length: this.request.headers.get("content-length"),
       ctx: this.ctx,
@@ -250,6 +254,7 @@ export class Drive {
     this.drop();
     if (source[0] !== "t") return this.copy.answer(source, status, lines, 3);
     this.copy?.drop();
+    await (this.rest ? this.rest() : this.held || takeIn(this.request));
     const headers = new Headers();
     edit(headers, lines, 3);
     return new Response(this.request.method === "HEAD" ? null : lines.slice(end + 1).join("\n"), { status, headers });

@@ -1,4 +1,5 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
+import { takeIn } from "./body.mjs";
 import { Panic, complain, configuration } from "./core.mjs";
 import { Drive } from "./drive.mjs";
 import { api } from "./operators.mjs";
@@ -23,11 +24,15 @@ function isOperators(url) {
 
 async function answer(request, env, ctx, operators) {
   try {
-    if (configuration(env)) return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+    if (configuration(env)) {
+      if (!operators) await takeIn(request);
+      return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+    }
     refresh(env, ctx);
     return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
   } catch (error) {
     if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
+    if (!operators) await takeIn(request);
     return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
   }
 }
@@ -36,6 +41,8 @@ export default {
   async fetch(request, env, ctx) {
     const operators = isOperators(request.url);
     const response = await answer(request, env, ctx, operators);
-    return operators ? shielded(response) : response;
+    if (!operators) return response;
+    await takeIn(request);
+    return shielded(response);
   },
 };

@@ -299,6 +299,10 @@ let clients = 0;
  *  would let them choose a region or ask the API in development. */
 export const address = () => `127.18.${(++clients >> 8) & 255}.${clients & 255}`;
 
+/** All clients' connections are kept, as agents, browsers and proxies keep them: what an answer leaves behind on one is the next request's
+ *  trouble. None is used that has been idle for long, which its server may be closing just then. */
+const agent = new http.Agent({ keepAlive: true, timeout: 2000 });
+
 /** A client with a cookie jar, an address and a place; every request is a fresh look at raw status, headers and body. */
 export class Client {
   constructor(url, near, headers = {}) {
@@ -313,7 +317,7 @@ export class Client {
     const payload = isJson ? JSON.stringify(body) : body;
     const options = {
       method,
-      agent: false,
+      agent,
       headers: {
         ...this.headers,
         ...(cookie ? { cookie } : {}),
