@@ -306,7 +306,11 @@ impl Surroundings for Told<'_> {
                 Event::Home(self.stored.as_deref().map_or(Found::Absent, Found::Value))
             }
             Step::AssignHome(assignment) => {
-                let (subject, home) = (assignment.subject.as_str(), &assignment.proposed);
+                let subject = assignment.subject.as_str();
+                let Some(home) = &assignment.proposed else {
+                    self.steps.push(format!("ask the directory for {subject}, and give it no home: it has none"));
+                    return Event::Home(Found::Absent);
+                };
                 self.steps
                     .push(format!("ask the directory for {subject}, and to make its home {home} if it has none: done"));
                 self.directory = assigned(home);

@@ -92,6 +92,15 @@ export class Directory extends DurableObject {
     return told;
   }
 
+  /** The subject's ownership as JSON, or null: nobody gets one by being asked for. Who asks for a tentative one keeps it, as with `assign`. */
+  known(subject) {
+    const known = this.row("homes", subject);
+    if (known) return JSON.stringify({ ...known, new: false });
+    const held = this.row("tentative", subject);
+    if (held) this.hold(subject, held);
+    return held ? JSON.stringify({ ...held, new: false, tentative: true }) : null;
+  }
+
   /** An origin has said yes to a subject who has that home: what counts from now on. */
   confirm(subject, kind, home, epoch) {
     const held = this.find(subject);

@@ -129,7 +129,9 @@ export class Drive {
     const [home, epoch] = declined.split("\t");
     const insteadOf = declined ? { home, epoch: Number(epoch) } : undefined;
     try {
-      return `HV\n${await within(ms, directory(this.env, subject).assign(subject, kind, region, named, insteadOf))}`;
+      const shard = directory(this.env, subject);
+      const value = await within(ms, region === "" ? shard.known(subject) : shard.assign(subject, kind, region, named, insteadOf));
+      return value === null ? "HA" : `HV\n${value}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
       return "HF";

@@ -108,7 +108,7 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
         Step::AssignHome(assignment) => {
             let Assignment { subject, kind, proposed, named, instead_of } = assignment;
             let time = millis(flow.patience(ASSIGN, now));
-            let named = u8::from(*named);
+            let (named, proposed) = (u8::from(*named), proposed.as_deref().unwrap_or_default());
             let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}\n", subject.as_str(), kind.token());
             if let Some((home, epoch)) = instead_of {
                 let _ = write!(text, "{home}\t{epoch}");

@@ -76,3 +76,13 @@ test("whoever makes names up leaves nothing behind, and is stopped after twenty"
   await waitUntil(() => homes.get(`home:${subjectId("tenant", "real")}`), "the home store hears of who is real");
   for (let n = 0; n < 20; n++) assert.equal(await homes.get(`home:${subjectId("tenant", `made-up-${n}`)}`), null);
 });
+
+test("whoever has made too many names up is told of tenants that exist, though this edge knows nothing of them", async () => {
+  assert.equal((await note(1, "exists")).region, "us");
+  const visitor = new Client(router.doors[1], "eu");
+  const made = async (n) => (await visitor.post(`/t/invented-${n}/notes/no/such/thing`, {})).status;
+  assert.deepEqual(new Set(await Promise.all(Array.from({ length: 20 }, (_, n) => made(n)))), new Set([404]));
+  await waitUntil(async () => (await made("more")) === 429, "no more names for now");
+  const written = await visitor.post("/t/exists/notes", { text: "from the visitor" });
+  assert.deepEqual([written.status, written.json.region, written.json.notes.length], [200, "us", 2]);
+});

@@ -62,6 +62,21 @@ test("while it is there it counts like any other: there are never two homes", ()
   assert.equal(assign("acme", "tenant", "eu", false).home, "us");
 });
 
+test("who is only asked for gets no home, and is told of the one that is there", () => {
+  assert.equal(directory().known("acme"), null);
+  assert.deepEqual([directory().tentative(), alarm], [0, undefined]);
+  assign("acme", "tenant", "us", false);
+  const held = { kind: "tenant", home: "us", epoch: 1, new: false, tentative: true };
+  assert.deepEqual(JSON.parse(directory().known("acme")), held);
+  pass(9 * MINUTE);
+  // An isolate remembers for a minute what it was told, so asking keeps it.
+  assert.deepEqual(JSON.parse(directory().known("acme")), held);
+  pass(9 * MINUTE);
+  assert.deepEqual(JSON.parse(directory().known("acme")), held);
+  directory().confirm("acme", "tenant", "us", 1);
+  assert.deepEqual(JSON.parse(directory().known("acme")), { kind: "tenant", home: "us", epoch: 1, new: false });
+});
+
 test("an origin's yes keeps it for good", () => {
   assign("acme", "tenant", "us", false);
   assert.deepEqual(directory().confirm("acme", "tenant", "us", 1), { kind: "tenant", home: "us", epoch: 1 });

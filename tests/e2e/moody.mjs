@@ -37,6 +37,11 @@ export const moodyStore = `
       if (!known) assigned.set(subject, home);
       return JSON.stringify({ home: known ?? home, epoch: 1, new: !known });
     }
+    async known(subject) {
+      await feel("directory");
+      const home = assigned.get(subject);
+      return home ? JSON.stringify({ home, epoch: 1, new: false }) : null;
+    }
   }`;
 
 /** All that have moods, in the same one. */

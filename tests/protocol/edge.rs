@@ -183,7 +183,7 @@ impl Edges {
     fn told(&self, step: Step) -> Next {
         match step {
             Step::LookUpHome(_) => Next::LookUp,
-            Step::AssignHome(assignment) => Next::Assign(assignment.proposed),
+            Step::AssignHome(assignment) => Next::Assign(assignment.proposed.unwrap()),
             Step::Send(attempt) => {
                 Next::Send(support::told(&attempt, "homing-region").unwrap().to_owned(), claim(&attempt))
             }

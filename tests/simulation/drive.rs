@@ -52,9 +52,13 @@ impl World {
                 Step::AssignHome(assignment) => {
                     self.count("subjects whose home the directory was asked for");
                     let fails = !self.calm && (self.network.no_store || self.random.chance(20));
-                    let home = self.directory.entry(assignment.subject.as_str().to_owned());
-                    let home = home.or_insert_with(|| format!(r#"{{"home":"{}","epoch":1}}"#, assignment.proposed));
-                    let back = if fails { Back::NoHome } else { Back::Home(Some(home.clone())) };
+                    let subject = assignment.subject.as_str().to_owned();
+                    if let Some(proposed) = assignment.proposed {
+                        let assigned = || format!(r#"{{"home":"{proposed}","epoch":1}}"#);
+                        self.directory.entry(subject.clone()).or_insert_with(assigned);
+                    }
+                    let home = self.directory.get(&subject).cloned();
+                    let back = if fails { Back::NoHome } else { Back::Home(home) };
                     let millis = if fails { 1000 } else { self.random.within(5, 200) };
                     let attempt = self.requests[at].attempt;
                     return self.after(millis, Event::Back(at, attempt, back));

@@ -237,17 +237,20 @@ impl World {
                 }
                 Step::AssignHome(assignment) => {
                     story.asked_directory += 1;
-                    let text = match &self.directory {
-                        None => None,
-                        Some(None) => {
+                    let assigned;
+                    let found = match (&self.directory, &assignment.proposed) {
+                        (None, _) => Found::Failed,
+                        (Some(None), None) => Found::Absent,
+                        (Some(None), Some(proposed)) => {
                             let epoch = assignment.instead_of.as_ref().map_or(1, |(_, epoch)| epoch + 1);
                             let new = assignment.instead_of.is_none();
-                            Some(format!(r#"{{"home":"{}","epoch":{epoch},"new":{new}}}"#, assignment.proposed))
+                            assigned = format!(r#"{{"home":"{proposed}","epoch":{epoch},"new":{new}}}"#);
+                            Found::Value(&assigned)
                         }
-                        Some(Some(text)) => Some(text.clone()),
+                        (Some(Some(text)), _) => Found::Value(text),
                     };
-                    now = now.after(Duration::from_millis(if text.is_none() { 1000 } else { 2 }));
-                    flow.on(Event::Home(text.as_deref().map_or(Found::Failed, Found::Value)), health, now)
+                    now = now.after(Duration::from_millis(if found == Found::Failed { 1000 } else { 2 }));
+                    flow.on(Event::Home(found), health, now)
                 }
                 Step::Send(attempt) => {
                     let deed = if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().cloned() }.unwrap();

@@ -147,9 +147,10 @@ impl Surroundings for Healthy<'_> {
                 Event::Home(Found::Value(&self.said))
             }
             Step::AssignHome(assignment) => {
-                let home = self.topology.region_named(&assignment.proposed);
+                let Some(proposed) = &assignment.proposed else { return Event::Home(Found::Absent) };
+                let home = self.topology.region_named(proposed);
                 self.homes.extend(home.map(|home| (hash(assignment.subject.as_str()), home)));
-                self.said = assigned(&assignment.proposed);
+                self.said = assigned(proposed);
                 Event::Home(Found::Value(&self.said))
             }
             Step::Send(_) => Event::Origin(Outcome::Answered(Answer {

@@ -27,7 +27,7 @@ impl Flow {
         }
         let name = |region| self.view.topology().region(region).name.clone();
         let instead_of = Some((name(declined.region()), declined.epoch().0));
-        let proposed = name(home);
+        let proposed = Some(name(home));
         self.denied = Some(declined.ownership());
         self.stage = Stage::Finding(Keeper::Directory);
         Some(Step::AssignHome(Assignment { subject, kind, proposed, named: true, instead_of }))

@@ -132,20 +132,23 @@ impl Flow {
             return self.go_home(ownership, now);
         }
         let named = self.intent.session.session.subject(kind) == Some(&subject);
-        let asks = source == Keeper::Store && (named || self.may_name);
-        if source == Keeper::Store && !asks {
+        // The directory says so where nothing was proposed, and then alone.
+        let nobodys = source == Keeper::Directory && found == Found::Absent;
+        if nobodys {
             self.trace.note(Reason::TooManySubjects, None);
         }
-        let assignment = if asks { self.assignment((subject, kind), allowed, named, self.lives) } else { None };
+        let assignment = match source {
+            Keeper::Store if named || self.may_name => self.assignment((subject, kind), allowed, named, self.lives),
+            Keeper::Store => Some(Assignment { subject, kind, proposed: None, named, instead_of: None }),
+            Keeper::Directory => None,
+        };
         match (assignment, known.or(self.last_known)) {
             (Some(assignment), _) => {
                 self.stage = Stage::Finding(Keeper::Directory);
                 Step::AssignHome(assignment)
             }
             (None, Some(ownership)) => self.go_home(ownership, now),
-            (None, None) if source == Keeper::Store && !asks && !self.is_read() => {
-                self.refuse_write(Reason::TooManySubjects, now)
-            }
+            (None, None) if nobodys && !self.is_read() => self.refuse_write(Reason::TooManySubjects, now),
             (None, None) => self.homeless(now),
         }
     }
@@ -175,7 +178,13 @@ impl Flow {
         let known = lives.or_else(|| self.view.topology().identity().first_home(kind));
         let home = known.unwrap_or_else(|| self.nearest_allowed(allowed));
         let proposed = self.view.topology().region(home).name.clone();
-        self.may_propose(home).then_some(Assignment { subject, kind, proposed, named, instead_of: None })
+        self.may_propose(home).then_some(Assignment {
+            subject,
+            kind,
+            proposed: Some(proposed),
+            named,
+            instead_of: None,
+        })
     }
 
     /// The ownership that was found, if one was.
@@ -188,8 +197,8 @@ impl Flow {
     ) -> Option<Ownership> {
         let stored = match found {
             Found::Value(text) => Ownership::kept(text, source, self.view.topology(), allowed),
-            Found::Absent if source == Keeper::Store => return None,
-            Found::Absent | Found::Failed => {
+            Found::Absent => return None,
+            Found::Failed => {
                 let failed = if source == Keeper::Store { Reason::HomeLookupFailed } else { Reason::DirectoryFailed };
                 self.trace.note(failed, None);
                 return None;

@@ -24,7 +24,7 @@ pub enum Step {
     ProbeCache(Probe),
     /// Ask the home store where the subject lives.
     LookUpHome(SubjectId),
-    /// Ask the directory, which assigns the proposed region unless the subject has a home.
+    /// Ask the directory, which assigns the proposed region, if one is, unless the subject has a home.
     AssignHome(Assignment),
     /// Send to a region.
     Send(Box<Attempt>),
@@ -34,15 +34,16 @@ pub enum Step {
     Finish(Box<Settlement>),
 }
 
-/// What the directory is asked: it alone may say that a subject has no home yet, and then gives it one, once.
+/// What the directory is asked: it alone may say that a subject has no home yet, and then gives it one, once, if one is proposed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// Whose home.
     pub subject: SubjectId,
     /// What kind of subject that is; its id does not tell.
     pub kind: SubjectKind,
-    /// The name of the region that it should be if there is none.
-    pub proposed: String,
+    /// The name of the region that it should be if there is none. None: it is only asked, and nobody gets a home by that; a visitor
+    /// who has named too many subjects is told of those that exist.
+    pub proposed: Option<String>,
     /// Whether an origin has named the subject. What only clients have named is assigned for some minutes, until an origin says
     /// yes: anybody can make names up.
     pub named: bool,
