@@ -234,12 +234,7 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
             let claim = Ownership::new(request.headers()["homing-home"].to_str().unwrap(), epoch);
             homing.learn(&Unit::dataset("counter"), &claim).await.unwrap();
         }
-        Wrong::TakesTheWordForTheLog => {
-            let unit = Unit::dataset("counter");
-            if let Some(owner) = homing.store().standing(&unit).await.unwrap().owner {
-                homing.announced(&unit, &owner).await.unwrap();
-            }
-        }
+        Wrong::TakesTheWordForTheLog => take_the_word_for_the_log(&homing).await,
         Wrong::IsNeverBehind => remove(request.headers_mut(), &["homing-min-position"]),
         Wrong::AnswersClientsAtItsAddress if at_address => {
             let signed = request.headers().contains_key("homing-region");
@@ -281,6 +276,14 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
         _ => {}
     }
     response
+}
+
+/// Whoever is told to be the owner is taken for the one whose log is here.
+async fn take_the_word_for_the_log(homing: &Homing<Memory, Counter>) {
+    let unit = Unit::dataset("counter");
+    if let Some(owner) = homing.store().standing(&unit).await.unwrap().owner {
+        homing.announced(&unit, &owner).await.unwrap();
+    }
 }
 
 async fn after(wrong: Wrong, query: &str, mut response: Response) -> Response {

@@ -1,6 +1,7 @@
 // Who owns what can change while clients go on: through the authority, the real command, and regions that keep the contract.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { FaultProxy } from "./proxy.mjs";
 import { Client, command, runtime, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key between router and regions, long enough";
@@ -126,6 +127,51 @@ test("a change that is given up is given up, and the command says so", async () 
   const given = await homing("abort", begun.json.id, "--reason", "not today", "--json");
   assert.deepEqual([given.status, given.json?.phase, given.json?.from], [0, "aborted", "us"], given.err);
   assert.equal((await homing("abort", begun.json.id)).status, 1, "it is over");
+});
+
+test("an answer of the authority's calls that is lost costs a second or so, and not the change", async () => {
+  await catalogAt("us");
+  const fronts = Object.fromEntries(await Promise.all(Object.entries(regions).map(async ([name, { url }]) => [name, await FaultProxy.start(url)])));
+  const vars = topology(regions, ({ REGIONS }) => Object.entries(fronts).forEach(([name, front]) => (REGIONS[name].origin = front.url)));
+  const lossy = await startRouter({ vars, bindings: { ORIGIN_KEY: KEY, ADMIN_TOKEN: TOKEN } });
+  const order = (...args) => command({ HOMING_URL: lossy.url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, ...args);
+  // An authority of its own, which learns from the regions who is the home.
+  await order("promote", "catalog", "--to", "eu", "--json");
+  const latest = async () => (await order("status", "--json")).json.changes.at(-1);
+  for (const op of ["pause", "depose", "grant", "reached"]) {
+    const { home } = (await order("status", "--json")).json.datasets.catalog;
+    const [from, to] = home === "us" ? ["us", "eu"] : ["eu", "us"];
+    const front = fronts[["grant", "reached"].includes(op) ? to : from];
+    const acknowledged = [];
+    let going = true;
+    const writing = (async () => {
+      const client = new Client(lossy.url, from);
+      while (going) if ((await client.put("/api/catalog/lossy", { op })).status === 200) acknowledged.push(Date.now());
+    })();
+    await waitUntil(() => acknowledged.length > 3);
+    if (op === "reached") await regions[to].control({ lag_ms: 1_500 });
+    else await front.set("lost", { p: 1, paths: new RegExp(`op=${op}&`) });
+    const promoting = order("promote", "catalog", "--to", to, "--json");
+    if (op === "reached") {
+      // Of this one nothing is heard at all, not even that it is lost.
+      await waitUntil(async () => (await latest())?.phase === "waiting", "the new home is waited for");
+      await front.set("half-open", { way: "down" });
+    }
+    await waitUntil(async () => (await latest())?.says.includes("trying again"), `an answer to ${op} is lost`);
+    await front.set("pass");
+    const promoted = await promoting;
+    assert.equal(promoted.json?.phase, "done", promoted.out + promoted.err);
+    const after = acknowledged.length;
+    await waitUntil(() => acknowledged.length > after + 3);
+    going = false;
+    await writing;
+    const longest = Math.max(...acknowledged.slice(1).map((time, at) => time - acknowledged[at]));
+    console.log(`# an answer to ${op} is lost: no write for ${longest} ms`);
+    assert.ok(longest < 4_500, `${op}: ${longest} ms`);
+    await regions[to].control({ lag_ms: 0 });
+  }
+  await lossy.stop();
+  Object.values(fronts).forEach((front) => front.stop());
 });
 
 test("a dry run says what it would cost and changes nothing", async () => {
