@@ -59,7 +59,7 @@ export class Directory extends DurableObject {
    * named it. `insteadOf`: the very region that has that home by that epoch says that the data is elsewhere, and so has written nothing.
    */
   assign(subject, kind, home, named, insteadOf) {
-    if (insteadOf) this.correct(subject, kind, home, insteadOf);
+    if (insteadOf) this.correct(subject, kind, home, named, insteadOf);
     const known = this.row("homes", subject);
     if (known) return JSON.stringify({ ...known, new: false });
     const held = this.row("tentative", subject);
@@ -69,12 +69,20 @@ export class Directory extends DurableObject {
     return JSON.stringify({ ...found, new: !held, ...(named ? {} : { tentative: true }) });
   }
 
-  /** Another home in place of one that its region declines, by the next epoch: only if that still counts, and no operator has ordered it. */
-  correct(subject, kind, home, declined) {
-    const held = this.find(subject) ?? { kind, ...declined };
+  /**
+   * Another home in place of one that its region declines, by the next epoch: only if that still counts, and no operator has ordered it.
+   * Whom a client alone has named stays tentative: to decline somebody is no yes.
+   */
+  correct(subject, kind, home, named, declined) {
+    const kept = this.row("homes", subject);
+    const held = kept ?? this.row("tentative", subject) ?? { kind, ...declined };
     const isIt = held.home === declined.home && held.epoch === declined.epoch;
     const ordered = this.sql.exec("select 1 from moved where subject = ?", subject).toArray().length > 0;
-    if (isIt && !ordered) this.settle(subject, { kind: held.kind, home, epoch: Math.max(held.epoch, this.floor()) + 1 });
+    if (!isIt || ordered) return;
+    const next = { kind: held.kind, home, epoch: Math.max(held.epoch, this.floor()) + 1 };
+    if (kept || named) return this.settle(subject, next);
+    this.sql.exec("delete from tentative where subject = ?", subject);
+    this.hold(subject, next);
   }
 
   /**

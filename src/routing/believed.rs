@@ -22,9 +22,11 @@ pub enum Fate {
     Believed,
 }
 
-/// Fields of one connection only, which no proxy forwards (RFC 9110 section 7.6.1).
-const OF_CONNECTION: [&str; 9] = [
+/// Fields of one connection only, which no proxy forwards (RFC 9110 section 7.6.1). With them `Expect` (section 10.1.1), which has been
+/// met by whoever took the body in: a region's own 100 would come in the place of its answer, and curl asks for one with every long body.
+const OF_CONNECTION: [&str; 10] = [
     "connection",
+    "expect",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",

@@ -131,12 +131,16 @@ test("a home that its own region declines is corrected, while it is that very on
   assert.deepEqual(declined("ada", "us", 1), { kind: "user", home: "eu", epoch: 2, new: false }, "whoever is late hears the same");
   directory().record("ada", "user", "us", 3);
   assert.deepEqual(declined("ada", "us", 3), { kind: "user", home: "us", epoch: 3, new: false }, "by order");
-  // Of a tentative home the region's word is as good as a yes to the other one.
+  // Whom a client alone has named is tentative still: anybody can make up names that regions decline.
   assign("acme", "tenant", "us", false);
-  assert.deepEqual(assign("acme", "tenant", "eu", true, { home: "us", epoch: 1 }), { kind: "tenant", home: "eu", epoch: 2, new: false });
-  assert.equal(directory().tentative(), 0);
+  assert.deepEqual(assign("acme", "tenant", "eu", false, { home: "us", epoch: 1 }), { kind: "tenant", home: "eu", epoch: 2, new: false, tentative: true });
+  assert.deepEqual([directory().find("acme"), directory().tentative()], [{ kind: "tenant", home: "eu", epoch: 2 }, 1]);
+  pass(11 * MINUTE);
+  assert.equal(directory().find("acme"), undefined);
+  assert.equal(assign("acme", "tenant", "us", false).epoch, 3, "and leaves its epoch");
   // The directory has lost what it knew.
   assert.deepEqual(declined("lost", "us", 4), { kind: "user", home: "eu", epoch: 5, new: false });
+  assert.deepEqual(assign("lost tenant", "tenant", "eu", false, { home: "us", epoch: 4 }), { kind: "tenant", home: "eu", epoch: 5, new: false, tentative: true });
 });
 
 test("homes that are known beforehand are kept for good, and take nobody's", () => {

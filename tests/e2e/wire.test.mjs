@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, test } from "node:test";
-import { Client, startOrigin, startRegions, startRouter, stopAll, topology } from "./harness.mjs";
+import { Client, startOrigin, sendRaw, startRegions, startRouter, stopAll, topology } from "./harness.mjs";
 
 let regions, router;
 before(async () => {
@@ -80,6 +80,14 @@ test("a WebSocket passes to the home and back", async () => {
   assert.deepEqual(messages, ["us", "hello"]);
   const decision = await router.decision("/ws");
   assert.deepEqual([decision.access, decision.reason, decision.status], ["write", "default-home", 101]);
+});
+
+test("a body that the client announces by Expect: 100-continue is written, however long it is", async () => {
+  for (const [id, length] of [["short", 5], ["long", 200_000]]) {
+    const body = JSON.stringify("x".repeat(length));
+    const answer = await sendRaw(router.url, [`PUT /api/catalog/expect-${id} HTTP/1.1`, "Content-Type: application/json", `Content-Length: ${body.length}`, "Expect: 100-continue"], body);
+    assert.deepEqual([answer.status, answer.headers["homing-reason"]], [200, "home"], answer.text.slice(0, 200));
+  }
 });
 
 test("hop-by-hop fields and those that Connection names go no further, and ours cannot be named away", async () => {

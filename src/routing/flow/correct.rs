@@ -28,9 +28,11 @@ impl Flow {
         let name = |region| self.view.topology().region(region).name.clone();
         let instead_of = Some((name(declined.region()), declined.epoch().0));
         let proposed = Some(name(home));
+        // To decline somebody whom a client has made up is no yes.
+        let named = self.intent.session.session.subject(kind) == Some(&subject);
         self.denied = Some(declined.ownership());
         self.stage = Stage::Finding(Keeper::Directory);
-        Some(Step::AssignHome(Assignment { subject, kind, proposed, named: true, instead_of }))
+        Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of }))
     }
 
     /// The directory's word on that. Where the request cannot be sent once more, its client's own repeat finds its way.
