@@ -83,14 +83,15 @@ test("a region that refuses unread takes the body in, so that its answer is not 
 
 test("a demo region conforms", async () => {
   const open = (place) => {
-    const arguments_ = ["conformance", regions.us.url, ...place, "--json"];
+    const keys = ["--header", "Cookie: app_user=conny", "--idempotent", "--other-header", "Cookie: app_user=eve"];
+    const arguments_ = ["conformance", regions.us.url, ...place, ...keys, "--json"];
     const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
     return [report.conforms, report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule)];
   };
   const without = ["unsigned", "forged", "stale", "unsigned-claim", "lease"];
   const whole = open(["--path", "/api/catalog/held", "--dataset", "catalog"]);
   assert.deepEqual(whole, [true, ["no-subject", "other-subject", ...without]], "without a key, a lease and a subject");
-  const cart = ["--path", "/api/cart", "--dataset", "cart", "--body", "[]", "--subject", "user:conny", "--header", "Cookie: app_user=conny"];
+  const cart = ["--path", "/api/cart", "--dataset", "cart", "--body", '["tea"]', "--subject", "user:conny", "--other-subject", "user:eve"];
   assert.deepEqual(open(cart), [true, without]);
   const notes = ["--path", "/t/held/notes", "--dataset", "notes", "--method", "POST", "--subject", "tenant:held"];
   assert.deepEqual(open(notes), [true, without]);
