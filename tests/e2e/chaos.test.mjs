@@ -1,4 +1,4 @@
-// A short run of `make chaos` with a fixed seed; and that its check finds each thing that it looks for.
+// Short runs of `make chaos` with a fixed seed; and that the check of `network` finds each thing that it looks for.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -20,6 +20,9 @@ async function chaos(t, { figures, ...env }) {
 }
 
 test("20 s of chaos", (t) => chaos(t, { MODE: "network", SECONDS: "20", SEED: "1", figures: /^(reads|writes|failed)/ }));
+
+test("15 s in which owners move, clients roam, lose sessions and repeat themselves, and copies lag", (t) =>
+  chaos(t, { MODE: "lag", SECONDS: "15", SEED: "1", figures: /^(reads local|session reads|writes refused|checked)/ }));
 
 const refusal = (more = {}) => ({ "retry-after": "5", "content-type": "application/problem+json", "homing-reason": "all-regions-failed", ...more });
 const readOf = (more) => ({ id: "q1", read: true, kind: "stranger", near: "eu", start: 100_000, end: 100_010, status: 200, headers: {}, ...more });
