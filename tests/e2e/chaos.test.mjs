@@ -33,7 +33,7 @@ const sent = (...regions) => Object.fromEntries(["us", "eu", "ap"].map((name) =>
 
 const MISTAKES = [
   ["no answer", readOf({ status: undefined, error: "hung up" })],
-  ["answered after", readOf({ end: 104_000 })],
+  ["answered after", readOf({ end: 106_000 })],
   ["answered with 500", readOf({ status: 500 })],
   ["without problem+json", readOf({ status: 503, headers: refusal({ "content-type": "text/html" }) }), sent(), ["us", "eu"]],
   ["without problem+json", readOf({ status: 503, headers: refusal({ "retry-after": undefined }) }), sent(), ["us", "eu"]],
