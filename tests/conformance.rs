@@ -6,11 +6,12 @@
 mod command;
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -72,6 +73,12 @@ enum Wrong {
     WritesForWhoeverIsSignedIn,
     WritesForWhomItIsAskedAbout,
     RefusesAndNamesNobody,
+    ReadsShowTheWriteBefore,
+    WritesShowTheOneBefore,
+    ShowsWhatItHasNot,
+    ForgetsDeletions,
+    ShowsAllThatIsWritten,
+    ShowsNothing,
     TakesTheWordForTheLog,
     KeepsNoKeys,
     SaysThatARepeatWroteNothing,
@@ -96,6 +103,8 @@ struct Counter {
     wrong: Wrong,
     written: Arc<AtomicU64>,
     begun: Arc<AtomicU64>,
+    /// The last write of each path.
+    lasts: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Application for Counter {
@@ -105,6 +114,17 @@ impl Application for Counter {
 
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
         Ok(Some(self.written.load(Ordering::SeqCst).to_string()))
+    }
+
+    /// Of a write: the layer asks behind it.
+    async fn shows(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
+        let written = self.written.load(Ordering::SeqCst);
+        let shows = match self.wrong {
+            Wrong::ShowsNothing => return Ok(None),
+            Wrong::WritesShowTheOneBefore => written.saturating_sub(1),
+            _ => written,
+        };
+        Ok(part.owner.map(|owner| Mark { owner: owner.clone(), position: shows.to_string() }))
     }
 
     async fn reached(&self, part: Part<'_>, mark: &Mark) -> Result<bool, Failure> {
@@ -190,7 +210,7 @@ async fn put_cart(
 }
 
 fn routes(wrong: Wrong) -> Router {
-    let counter = Counter { wrong, written: Arc::default(), begun: Arc::default() };
+    let counter = Counter { wrong, written: Arc::default(), begun: Arc::default(), lasts: Arc::default() };
     let mut settings = Settings::unsigned("us");
     if ![Wrong::ChecksNoSignature, Wrong::HasNoFence, Wrong::ComparesNamesOnly, Wrong::IsNeverBehind].contains(&wrong) {
         settings = settings.and_key(KEY).unwrap();
@@ -204,8 +224,11 @@ fn routes(wrong: Wrong) -> Router {
     let cart = move |asked, headers, body| put_cart(of_cart.clone(), asked, headers, body);
     let put = move |asked, headers, body| put(of_counter.clone(), Unit::dataset("counter"), asked, headers, body);
     let show = async |State(counter): State<Counter>| counter.written.load(Ordering::SeqCst).to_string();
-    let routes =
-        Router::new().route("/counter", get(show).put(put)).route("/cart", get(show).put(cart)).with_state(counter);
+    let routes = Router::new()
+        .route("/counter", get(show).put(put.clone()).delete(put.clone()))
+        .route("/counter/{key}", get(show).put(put))
+        .route("/cart", get(show).put(cart))
+        .with_state(counter);
     routes.layer(layer).layer(from_fn(move |request, next| spoil(wrong, homing.clone(), request, next)))
 }
 
@@ -267,7 +290,10 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
         _ => {}
     }
     let of_contract = (request.uri().path().starts_with("/.well-known"), at_address);
-    let mut response = after(wrong, &query, next.run(request).await).await;
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    show_the_path(homing.application(), &method, &path, &mut response);
+    response = after(wrong, &query, response).await;
     match (wrong, of_contract) {
         (Wrong::IsKeptByCaches, (true, false)) | (Wrong::AnswersAuthorityIntoCaches, (true, true)) => {
             remove(response.headers_mut(), &["cache-control"]);
@@ -276,6 +302,29 @@ async fn spoil(wrong: Wrong, homing: Homing<Memory, Counter>, mut request: Reque
         _ => {}
     }
     response
+}
+
+/// What a read shows is the last write of its path, and not of them all.
+fn show_the_path(counter: &Counter, method: &Method, path: &str, response: &mut Response) {
+    let Some(said) = response.headers().get("homing-position").and_then(|said| said.to_str().ok()) else { return };
+    let (copy, _) = said.split_once("; shows=").unwrap_or((said, ""));
+    let mut lasts = counter.lasts.lock().unwrap();
+    if method != Method::GET {
+        let forgets = counter.wrong == Wrong::ForgetsDeletions && method == Method::DELETE;
+        if response.status().is_success() && !forgets {
+            let last = lasts.entry(path.to_owned()).or_default();
+            *last = copy.split_once('=').unwrap().1.parse::<u64>().unwrap().max(*last);
+        }
+        return;
+    }
+    let last = lasts.get(path).copied().unwrap_or(0);
+    let shows = match counter.wrong {
+        Wrong::ShowsAllThatIsWritten | Wrong::ShowsNothing => return,
+        Wrong::ReadsShowTheWriteBefore => last.saturating_sub(1),
+        _ => last,
+    };
+    let position = format!("{copy}; shows={shows}").parse().unwrap();
+    response.headers_mut().insert("homing-position", position);
 }
 
 /// Whoever is told to be the owner is taken for the one whose log is here.
@@ -293,6 +342,10 @@ async fn after(wrong: Wrong, query: &str, mut response: Response) -> Response {
         Wrong::SaysNoEpoch if position => remove(response.headers_mut(), &["homing-home", "homing-epoch"]),
         Wrong::ReportsOnePosition if position => {
             response.headers_mut().insert("homing-position", HeaderValue::from_static("counter=7"));
+        }
+        Wrong::ShowsWhatItHasNot if position => {
+            let said = response.headers()["homing-position"].to_str().unwrap().to_owned();
+            response.headers_mut().insert("homing-position", format!("{said}; shows=9999999").parse().unwrap());
         }
         Wrong::WritesPositionsOtherwise if position => {
             response.headers_mut().insert("homing-position", HeaderValue::from_static("counter: seven"));
@@ -354,8 +407,18 @@ fn start(wrong: Wrong) -> SocketAddr {
     receiver.recv().unwrap()
 }
 
-const PLACE: [&str; 7] =
-    ["--path", "/counter", "--dataset", "counter", "--idempotent", "--other-header", "X-User: eve"];
+const PLACE: [&str; 10] = [
+    "--path",
+    "/counter",
+    "--dataset",
+    "counter",
+    "--delete",
+    "--beside",
+    "/counter/2",
+    "--idempotent",
+    "--other-header",
+    "X-User: eve",
+];
 const OF_ADA: [&str; 13] = [
     "--path",
     "/cart",
@@ -401,10 +464,10 @@ fn broken(run: &Run) -> Vec<String> {
 #[test]
 fn a_right_origin_keeps_every_rule() {
     let run = hold(Wrong::Nothing, &[]);
-    assert!(run.out.ends_with("39 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("42 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
     let run = hold_place(Wrong::Nothing, &OF_ADA, &[]);
-    assert!(run.out.ends_with("40 kept, 0 broken, 1 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("41 kept, 0 broken, 3 not applicable\n"), "{}", run.out);
     assert!(run.out.contains("n/a   lease "), "{}", run.out);
 }
 
@@ -446,6 +509,10 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         (Wrong::WritesForWhoeverIsSignedIn, "no-subject"),
         (Wrong::RefusesAndNamesNobody, "no-subject"),
         (Wrong::WritesForWhomItIsAskedAbout, "other-subject"),
+        (Wrong::ReadsShowTheWriteBefore, "shows"),
+        (Wrong::WritesShowTheOneBefore, "shows"),
+        (Wrong::ShowsWhatItHasNot, "shows"),
+        (Wrong::ForgetsDeletions, "shows-gone"),
         (Wrong::TakesTheWordForTheLog, "position-told"),
         (Wrong::KeepsNoKeys, "key-once"),
         (Wrong::SaysThatARepeatWroteNothing, "key-wrote"),
@@ -464,6 +531,17 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
             run.err
         );
     }
+}
+
+#[test]
+fn what_would_keep_more_reads_near_is_advice() {
+    let run = hold(Wrong::ShowsAllThatIsWritten, &[]);
+    let hint = "hint  shows-still      what a read shows does not rise with what is written elsewhere (advice)
+                       but: after a write to /counter/2 it says ";
+    assert!(run.status == 0 && run.out.contains(hint), "{}", run.out);
+    let run = hold(Wrong::ShowsNothing, &[]);
+    let why = "n/a   shows            its answers do not say shows=, so whoever reads here is bound to all that was written anywhere";
+    assert!(run.status == 0 && run.out.contains(why), "{}", run.out);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod keys;
 mod pauses;
 mod position;
 mod report;
+mod shows;
 mod subject;
 mod told;
 mod trial;
@@ -50,6 +51,12 @@ pub(super) struct Args {
     /// What is written.
     #[arg(long, default_value = r#"{"written":"by homing conformance"}"#)]
     body: String,
+    /// Also delete what --path names (DELETE), to see that a read shows it is gone; it is written again.
+    #[arg(long, requires = "path")]
+    delete: bool,
+    /// Another path of the dataset, which is written to see that what --path shows does not rise with it.
+    #[arg(long, requires = "path", value_name = "PATH")]
+    beside: Option<String>,
     /// Another header field, as `Cookie: app_user=ada`; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 41] = [
+pub(super) const RULES: [(&str, &str); 44] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
     ("no-store", "what the health address and the ownership address answer says Cache-Control: no-store"),
     ("not-for-clients", "the health address answers 404 to what came through the router (homing in CDN-Loop)"),
@@ -38,6 +38,12 @@ pub(super) const RULES: [(&str, &str); 41] = [
         "position-told",
         "a copy that was told of an owner, and has nothing of its log, states no position of that owner's and has reached none",
     ),
+    (
+        "shows",
+        "what an answer shows is not beyond its copy; of a write, and of a read behind it, not before that write",
+    ),
+    ("shows-gone", "a read of what was deleted shows the deletion"),
+    ("shows-still", "what a read shows does not rise with what is written elsewhere (advice)"),
     ("key-once", "a write that is repeated with its Idempotency-Key is done once, and gets the same answer"),
     ("key-wrote", "such a repeat does not say Homing-Wrote: 0: the session that repeats a write has to see it"),
     ("key-body", "a key that comes with another body than before is refused with 422, and nothing is done"),
@@ -69,6 +75,8 @@ pub(super) enum Finding {
     Pass,
     /// It is broken, and how.
     Fail(String),
+    /// It is kept, and could be kept better.
+    Advice(String),
     /// It could not be tried, and why.
     NotApplicable(String),
 }
@@ -90,6 +98,11 @@ impl Report {
         }
     }
 
+    /// Notes what would be better, and is no fault.
+    pub(super) fn advise(&mut self, rule: &'static str, why: String) {
+        self.found.entry(rule).or_insert(Finding::Advice(why));
+    }
+
     /// Notes that rules say nothing here.
     pub(super) fn skip(&mut self, rules: &[&'static str], why: &str) {
         for rule in rules {
@@ -107,11 +120,12 @@ impl Report {
             text += &match self.of(name) {
                 Finding::Pass => format!("pass  {name:16} {says}\n"),
                 Finding::Fail(why) => format!("FAIL  {name:16} {says}\n      {:16} but: {why}\n", ""),
+                Finding::Advice(why) => format!("hint  {name:16} {says}\n      {:16} but: {why}\n", ""),
                 Finding::NotApplicable(why) => format!("n/a   {name:16} {why}\n"),
             };
         }
         let count = |wanted: fn(&Finding) -> bool| RULES.iter().filter(|(name, _)| wanted(&self.of(name))).count();
-        let passed = count(|found| *found == Finding::Pass);
+        let passed = count(|found| matches!(found, Finding::Pass | Finding::Advice(_)));
         let failed = count(|found| matches!(found, Finding::Fail(_)));
         text + &format!("{passed} kept, {failed} broken, {} not applicable\n", RULES.len() - passed - failed)
     }
@@ -121,6 +135,7 @@ impl Report {
             let (finding, why) = match self.of(name) {
                 Finding::Pass => ("pass", Value::Null),
                 Finding::Fail(why) => ("fail", why.into()),
+                Finding::Advice(why) => ("advice", why.into()),
                 Finding::NotApplicable(why) => ("not-applicable", why.into()),
             };
             json!({ "rule": name, "says": says, "finding": finding, "why": why })

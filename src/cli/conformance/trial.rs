@@ -57,6 +57,10 @@ pub(super) struct Trial {
     pub(super) epoch: u64,
     number: u64,
     pub(super) leased: bool,
+    /// Whether what is written may be deleted again.
+    pub(super) deletes: bool,
+    /// Another path of the dataset that may be written.
+    pub(super) beside: Option<String>,
 }
 
 impl Trial {
@@ -83,6 +87,8 @@ impl Trial {
             epoch: 0,
             number: 0,
             leased: false,
+            deletes: args.delete,
+            beside: args.beside.clone(),
         })
     }
 
@@ -119,6 +125,7 @@ impl Trial {
         self.fence(report, &place)?;
         self.signatures(report, &place)?;
         self.positions(report, &place)?;
+        self.what_is_shown(report, &place)?;
         self.told(report, &place)?;
         self.keys(report, &place)?;
         self.address(report, &place)
@@ -241,6 +248,16 @@ impl Trial {
 }
 
 impl Place {
+    /// The same, to be deleted.
+    pub(super) fn deleted(&self) -> Self {
+        Self { method: "DELETE".to_owned(), body: String::new(), ..self.clone() }
+    }
+
+    /// Another path of the same.
+    pub(super) fn at(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
     /// The unit that has one owner.
     pub(super) fn unit(&self) -> String {
         self.subject.as_ref().map_or_else(|| self.dataset.clone(), |subject| format!("~{}", subject.id))
