@@ -3,7 +3,7 @@
 use homing::routing::session::{self, Session};
 
 use crate::{
-    data::{Id, KEYS},
+    data::{DATASETS, Id, KEYS, SHARED},
     edge::EDGES,
     random::Random,
     response::Response,
@@ -14,7 +14,8 @@ use crate::{
 pub const USERS: [&str; 3] = ["ada", "grace", "mallory"];
 pub const HONEST: usize = 2;
 pub const MALLORY: usize = 2;
-pub const TENANTS: [&str; 2] = ["acme", "bolt"];
+/// So many that the parts of a session are more than its pins.
+pub const TENANTS: [&str; 4] = ["acme", "bolt", "cove", "dell"];
 
 /// One key of one subject of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub struct Place {
 pub enum Deed {
     Read,
     Write(Id),
-    SignIn,
+    /// As that user, whoever was signed in before.
+    SignIn(usize),
     /// An address of the application that says 502 to whoever asks so.
     Fails,
 }
@@ -43,6 +45,8 @@ pub struct Action {
     pub edge: usize,
     /// The client says that repeating is harmless.
     pub repeatable: bool,
+    /// The client does the same once more because it does not know what came of it; it began with that then.
+    pub again: Option<u64>,
 }
 
 pub struct Client {
@@ -57,6 +61,12 @@ pub struct Client {
     pub hoard: Vec<String>,
     /// How often its session was taken away: nothing is promised from before to after.
     pub lives: u32,
+    /// What it does once more.
+    pub repeats: Option<Action>,
+    /// Where it has written last what several regions write, and how often that was another region than before.
+    pub wrote_at: (Option<String>, u32),
+    /// Users that share this browser.
+    pub shares: bool,
     edge: usize,
     /// Keys that it likes to come back to.
     favourites: [Place; 3],
@@ -64,9 +74,8 @@ pub struct Client {
     pub sequence: u64,
 }
 
-/// Dataset by number, as the world has them: whole, whole, by user, by tenant, and the same without positions.
 fn a_place(user: usize, random: &mut Random) -> Place {
-    let dataset = random.index(6);
+    let dataset = random.index(DATASETS.len());
     let subject = match dataset {
         2 | 5 => user,
         3 => random.index(TENANTS.len()),
@@ -88,6 +97,9 @@ impl Client {
             sealed: None,
             hoard: Vec::new(),
             lives: 0,
+            repeats: None,
+            wrote_at: (None, 0),
+            shares: random.chance(300),
             edge: random.index(EDGES),
             favourites: std::array::from_fn(|_| crowd.unwrap_or_else(|| a_place(user, random))),
             left: 0,
@@ -125,16 +137,22 @@ impl Client {
         }
         let mut place = if random.chance(800) { self.favourites[random.index(3)] } else { a_place(self.user, random) };
         let deed = if !self.signed_in && (self.sequence == 0 || random.chance(200)) {
-            Deed::SignIn
+            Deed::SignIn(self.user)
+        } else if self.shares && self.signed_in && random.chance(30) {
+            Deed::SignIn((self.user + 1) % HONEST)
         } else if random.chance(350) {
             Deed::Write(id)
         } else {
             Deed::Read
         };
-        if !self.signed_in && Self::is_personal(place) {
-            place = Place { dataset: 0, subject: 0, key: place.key };
+        if Self::is_personal(place) {
+            place = match self.signed_in {
+                true => Place { subject: self.user, ..place },
+                false => Place { dataset: 0, subject: 0, key: place.key },
+            };
         }
-        Action { deed, place, stale: random.chance(200), edge: self.edge, repeatable: random.chance(500) }
+        let stale = random.chance(200) && place.dataset != SHARED;
+        Action { deed, place, stale, edge: self.edge, repeatable: random.chance(500), again: None }
     }
 
     /// How long it thinks before it goes on; nobody does in a crowd.
@@ -162,14 +180,14 @@ impl Client {
 }
 
 impl Action {
-    pub fn path(&self, datasets: &[crate::data::Dataset]) -> String {
+    pub fn path(&self) -> String {
         let Place { dataset, subject, key } = self.place;
         let stale = if self.stale { "stale/" } else { "" };
         match (self.deed, dataset) {
-            (Deed::SignIn, _) => "/login".to_owned(),
+            (Deed::SignIn(_), _) => "/login".to_owned(),
             (Deed::Fails, _) => "/reports/1".to_owned(),
             (_, 3) => format!("/t/{}/notes/{stale}{key}", TENANTS[subject]),
-            _ => format!("/{}/{stale}{key}", datasets[dataset].name),
+            _ => format!("/{}/{stale}{key}", DATASETS[dataset].name),
         }
     }
 
@@ -180,13 +198,13 @@ impl Action {
 
 impl Place {
     /// The key in the history.
-    pub fn name(self, datasets: &[crate::data::Dataset]) -> String {
+    pub fn name(self) -> String {
         let Self { dataset, subject, key } = self;
         let whose = match dataset {
             2 | 5 => USERS[subject],
             3 => TENANTS[subject],
             _ => "all",
         };
-        format!("{}/{whose}/{key}", datasets[dataset].name)
+        format!("{}/{whose}/{key}", DATASETS[dataset].name)
     }
 }

@@ -1,9 +1,19 @@
-//! The applications' data: what is committed where, what has arrived where, and who owns what.
+//! The applications' data: what is committed where, what has arrived where, and in whose epoch it counts.
 //!
-//! A single-writer dataset is one log. A promotion begins a new epoch of it: a copy of the log as far as the new home has it,
-//! with a mark of its own, so that the epoch is replicated with the data. What only the old epoch has is lost.
-//! A dataset split by subject is one log per region, with the writes of all subjects that live there. A subject that moves
-//! is taken over whole into its new home's log, with its new epoch.
+//! Each region has a log of its own, with the writes of all that it owns one behind the other, and a second one for the data without
+//! positions. The others have a beginning of each. That a unit has a new owner is said in the log (an announcement), with the
+//! stretches of the earlier owners' logs that count from now on: whatever else an earlier owner wrote is lost, and a copy
+//! without all of them is no copy of the new epoch yet.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use homing_origin::Ownership;
+
+use crate::{
+    bugs::Bug,
+    client::{Place, TENANTS, USERS},
+    region::Kept,
+};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 /// Keys of a subject, or of a dataset that is not split.
@@ -25,227 +35,427 @@ pub struct Label {
     pub place: usize,
 }
 
-/// What is replicated: the log of that source in that epoch, up to there.
+/// What has one owner: a dataset that is not split, or somebody's part of all datasets of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Whole(usize),
+    User(usize),
+    Tenant(usize),
+}
+
+/// The datasets that are not split.
+pub const WHOLE: [usize; 3] = [0, 1, 4];
+pub const UNITS: usize = WHOLE.len() + USERS.len() + TENANTS.len();
+
+impl Unit {
+    pub fn all() -> impl Iterator<Item = Self> {
+        let users = (0..USERS.len()).map(Self::User);
+        WHOLE.into_iter().map(Self::Whole).chain(users).chain((0..TENANTS.len()).map(Self::Tenant))
+    }
+
+    /// Its place in lists of units.
+    pub fn at(self) -> usize {
+        match self {
+            Self::Whole(dataset) => WHOLE.iter().position(|whole| *whole == dataset).unwrap(),
+            Self::User(user) => WHOLE.len() + user,
+            Self::Tenant(tenant) => WHOLE.len() + USERS.len() + tenant,
+        }
+    }
+
+    /// What that is a part of; of what several write, nothing.
+    pub fn of(place: Place) -> Option<Self> {
+        match place.dataset {
+            2 | 5 => Some(Self::User(place.subject)),
+            3 => Some(Self::Tenant(place.subject)),
+            SHARED => None,
+            whole => Some(Self::Whole(whole)),
+        }
+    }
+
+    /// In which of a region's two logs it has data.
+    pub fn channels(self) -> &'static [usize] {
+        match self {
+            Self::Whole(4) => &[1],
+            Self::Whole(_) | Self::Tenant(_) => &[0],
+            Self::User(_) => &[0, 1],
+        }
+    }
+}
+
+/// A dataset of the simulated application.
+#[derive(Clone, Copy, Debug)]
+pub struct Dataset {
+    pub name: &'static str,
+    /// How many subjects it is split by; one where it is not.
+    pub subjects: usize,
+    /// Its origins report positions.
+    pub positions: bool,
+}
+
+/// Whoever is near writes it, and all writes count.
+pub const SHARED: usize = 6;
+pub const DATASETS: [Dataset; 7] = {
+    const fn dataset(name: &'static str, positions: bool, subjects: usize) -> Dataset {
+        Dataset { name, subjects, positions }
+    }
+    [
+        dataset("orders", true, 1),
+        dataset("prices", true, 1),
+        dataset("mail", true, USERS.len()),
+        dataset("notes", true, TENANTS.len()),
+        dataset("news", false, 1),
+        dataset("profile", false, USERS.len()),
+        dataset("likes", false, 1),
+    ]
+};
+
+/// The log in which a dataset's writes are.
+pub fn channel(dataset: usize) -> usize {
+    usize::from(!DATASETS[dataset].positions)
+}
+
+/// What is replicated: a region's log, up to there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    pub dataset: usize,
     pub source: usize,
-    pub epoch: u64,
+    pub channel: usize,
     pub length: usize,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    subject: usize,
+/// A stretch of an earlier owner's log that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
     epoch: u64,
-    what: What,
+    home: usize,
+    upto: usize,
 }
 
+/// That a unit has a new owner, in the log of that region.
 #[derive(Clone, Debug)]
-enum What {
-    Append(usize, Id),
-    /// The subject's lists so far, taken over from its old home.
-    TakeOver(Vec<Vec<Id>>),
-    /// A new epoch of the whole log begins.
-    Promotion,
+struct Announced {
+    log: usize,
+    /// After how much of it one knows; nothing is needed for what was configured.
+    upto: usize,
+    owner: Owner,
+    stretches: Rc<[Stretch]>,
 }
 
-/// A dataset of the simulated application, and its copies.
+/// What a write has made of a key.
 #[derive(Clone, Debug)]
-pub struct Dataset {
-    pub name: &'static str,
-    pub split: bool,
-    /// Its origins report positions.
-    pub positions: bool,
-    at: usize,
-    /// Of a whole dataset by epoch, of a split one by home.
-    logs: Vec<Vec<Entry>>,
-    /// The home of a whole dataset by epoch; the first home of a split one by subject.
-    homes: Vec<usize>,
-    pub owners: Vec<Owner>,
-    /// All who ever were, by subject.
+struct Version {
+    epoch: u64,
+    home: usize,
+    upto: usize,
+    id: Id,
+    list: Rc<[Id]>,
+}
+
+/// What a unit comes to once everything has arrived.
+#[derive(Clone, Debug)]
+struct Truth {
+    owner: Owner,
+    stretches: Rc<[Stretch]>,
+}
+
+impl Version {
+    /// It was written before the router was there, or on the application's own word.
+    fn is_of_before(&self) -> bool {
+        self.epoch == 0
+    }
+}
+
+pub struct Data {
+    /// How long each region's logs are.
+    lengths: [[usize; 2]; 3],
+    /// How much a region has of another's log.
+    applied: [[[usize; 2]; 3]; 3],
+    announced: Vec<[Vec<Announced>; 2]>,
+    versions: Vec<Vec<Version>>,
+    truth: Vec<[Option<Truth>; 2]>,
+    /// Units that were taken from an owner by force, and the epoch that followed it.
+    forced: BTreeSet<(usize, u64)>,
+    /// All who ever owned a unit, by somebody's word.
     pub ever: Vec<Vec<Owner>>,
-    copies: [Copy; 3],
-    /// Subjects whose writes wait for a move.
-    pub paused: Vec<bool>,
-    /// Keys and ids that promotions gave up.
-    pub lost: Vec<(usize, Id)>,
+    /// By whom each epoch of a unit was written.
+    writers: Vec<Vec<Owner>>,
+    pub regions: [Vec<Kept>; 3],
+    /// How many admitted writes have not said their position yet.
+    pub in_flight: [[u32; UNITS]; 3],
+    /// The latest epoch of which a region has been told, believed or not.
+    pub heard: [[u64; UNITS]; 3],
+    /// What forced changes gave up.
+    pub lost: Vec<(Place, Id)>,
+    /// What sets out to the other regions.
+    pub outbox: Vec<Message>,
+    /// What may never happen and has.
+    pub foul: Vec<String>,
+    pub bug: Option<Bug>,
 }
 
-#[derive(Clone, Debug)]
-struct Copy {
-    /// Of a whole dataset.
-    epoch: u64,
-    length: usize,
-    /// Of a split one, by home.
-    applied: [usize; 3],
-    /// The owners that this region has been told of.
-    told: Vec<Owner>,
+impl Place {
+    fn number(self) -> usize {
+        (self.dataset * USERS.len().max(TENANTS.len()) + self.subject) * KEYS + self.key
+    }
+
+    pub fn all() -> impl Iterator<Item = Self> {
+        let keys = |dataset, subject| (0..KEYS).map(move |key| Self { dataset, subject, key });
+        let subjects = move |(dataset, of): (usize, &Dataset)| (0..of.subjects).flat_map(move |at| keys(dataset, at));
+        DATASETS.iter().enumerate().flat_map(subjects)
+    }
 }
 
-impl Dataset {
-    pub fn new(at: usize, name: &'static str, positions: bool, split: bool, homes: &[usize]) -> Self {
-        let owners: Vec<_> = homes.iter().map(|home| Owner { home: *home, epoch: 1 }).collect();
-        let copy = Copy { epoch: 1, length: 0, applied: [0; 3], told: owners.clone() };
+impl Data {
+    pub fn new(bug: Option<Bug>) -> Self {
         Self {
-            name,
-            split,
-            positions,
-            at,
-            logs: vec![Vec::new(); if split { REGIONS.len() } else { 1 }],
-            paused: vec![false; owners.len()],
-            homes: homes.to_vec(),
-            ever: owners.iter().map(|owner| vec![*owner]).collect(),
-            owners,
-            copies: std::array::from_fn(|_| copy.clone()),
+            lengths: [[0; 2]; 3],
+            applied: [[[0; 2]; 3]; 3],
+            announced: vec![Default::default(); UNITS],
+            versions: vec![Vec::new(); DATASETS.len() * USERS.len().max(TENANTS.len()) * KEYS],
+            truth: vec![[None, None]; UNITS],
+            forced: BTreeSet::new(),
+            ever: vec![Vec::new(); UNITS],
+            writers: vec![Vec::new(); UNITS],
+            regions: std::array::from_fn(|_| vec![Kept::default(); UNITS]),
+            in_flight: [[0; UNITS]; 3],
+            heard: [[0; UNITS]; 3],
             lost: Vec::new(),
+            outbox: Vec::new(),
+            foul: Vec::new(),
+            bug,
         }
     }
 
-    fn timeline(&self, epoch: u64) -> &[Entry] {
-        &self.logs[usize::try_from(epoch).unwrap() - 1]
+    /// All regions know from the beginning who owns it.
+    pub fn configure(&mut self, unit: Unit, owner: Owner) {
+        for channel in unit.channels() {
+            let stretches: Rc<[Stretch]> = Rc::default();
+            let announced = Announced { log: owner.home, upto: 0, owner, stretches: Rc::clone(&stretches) };
+            self.announced[unit.at()][*channel].push(announced);
+            self.truth[unit.at()][*channel] = Some(Truth { owner, stretches });
+        }
+        self.ever[unit.at()].push(owner);
+        for region in 0..REGIONS.len() {
+            self.hear(region, unit, owner);
+        }
     }
 
-    /// How far a region's copy is for that subject, by the epoch that is in the data.
-    pub fn label(&self, region: usize, subject: usize) -> Label {
-        let copy = &self.copies[region];
-        if !self.split {
-            let home = self.homes[usize::try_from(copy.epoch).unwrap() - 1];
-            return Label { owner: Owner { home, epoch: copy.epoch }, place: copy.length };
+    /// The latest announcement that a region's copy has, and whether all that counts has arrived with it.
+    fn latest(&self, region: usize, unit: Unit, channel: usize) -> Option<(&Announced, bool)> {
+        let has = |announced: &&Announced| self.applied[region][announced.log][channel] >= announced.upto;
+        let whole = |announced: &Announced| {
+            announced.stretches.iter().all(|stretch| self.applied[region][stretch.home][channel] >= stretch.upto)
+        };
+        let known = || self.announced[unit.at()][channel].iter().filter(has);
+        let latest = known().max_by_key(|of| (of.owner.epoch, whole(of)))?;
+        // Planted: it lacks what any of them demands.
+        let lacks = |of: &Announced| of.owner == latest.owner && !whole(of);
+        let is_whole = whole(latest) && !(self.bug == Some(Bug::DemandsAllLogs) && known().any(lacks));
+        Some((latest, is_whole))
+    }
+
+    /// How far a region's copy is, by the epoch that is in the data. One without the announcement of whom it has heard of, or without
+    /// all that counts in that epoch, is no copy of it; one that goes by the data alone is still one of the epoch before.
+    pub fn label(&self, region: usize, unit: Unit, channel: usize, by_data: bool) -> Option<Label> {
+        let told = self.regions[region][unit.at()].owner();
+        let label = |owner: Owner| Label { owner, place: self.applied[region][owner.home][channel] };
+        if self.bug == Some(Bug::LabelAheadOfData) {
+            return told.map(label);
         }
-        let mut owner = Owner { home: self.homes[subject], epoch: 1 };
-        for home in 0..REGIONS.len() {
-            let applied = self.logs[home][..copy.applied[home]].iter();
-            let epoch = applied.filter(|entry| entry.subject == subject).map(|entry| entry.epoch).max();
-            if let Some(epoch) = epoch.filter(|epoch| *epoch > owner.epoch) {
-                owner = Owner { home, epoch };
-            }
-        }
-        Label { owner, place: copy.applied[owner.home] }
+        let (announced, whole) = self.latest(region, unit, channel)?;
+        let counts = whole && (by_data || told == Some(announced.owner));
+        counts.then(|| label(announced.owner))
+    }
+
+    fn counts(stretches: &[Stretch], owner: Owner, upto: usize, of: &Version) -> bool {
+        let own = Stretch { epoch: owner.epoch, home: owner.home, upto };
+        let within =
+            |stretch: &Stretch| (stretch.epoch, stretch.home) == (of.epoch, of.home) && of.upto <= stretch.upto;
+        within(&own) || stretches.iter().any(within)
+    }
+
+    /// The last version of a key that a region's copy has.
+    fn version(&self, region: usize, place: Place) -> Option<&Version> {
+        let (unit, channel) = (Unit::of(place)?, channel(place.dataset));
+        let latest = self.latest(region, unit, channel).map(|(announced, _)| announced);
+        let in_epoch =
+            |version: &Version| latest.is_some_and(|of| Self::counts(&of.stretches, of.owner, usize::MAX, version));
+        let arrived = |version: &Version| self.applied[region][version.home][channel] >= version.upto;
+        let counts = |version: &&Version| arrived(version) && (version.is_of_before() || in_epoch(version));
+        self.versions[place.number()].iter().filter(counts).max_by_key(|version| (version.epoch, version.upto))
     }
 
     /// What a region's copy shows of a key.
-    pub fn list(&self, region: usize, subject: usize, key: usize) -> Vec<Id> {
-        let copy = &self.copies[region];
-        let append = |entry: &Entry| match entry.what {
-            What::Append(of, id) if of == key && entry.subject == subject => Some(id),
-            _ => None,
-        };
-        if !self.split {
-            return self.timeline(copy.epoch)[..copy.length].iter().filter_map(append).collect();
+    pub fn list(&self, region: usize, place: Place) -> Vec<Id> {
+        let versions = &self.versions[place.number()];
+        if place.dataset == SHARED {
+            // They are merged: what was done twice, by a repeat elsewhere, counts once.
+            let arrived = |of: &&Version| self.applied[region][of.home][1] >= of.upto;
+            let mut ids: Vec<_> = versions.iter().filter(arrived).map(|version| version.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            return ids;
         }
-        let Label { owner, place } = self.label(region, subject);
-        let mut list = Vec::new();
-        let own = self.logs[owner.home][..place].iter();
-        for entry in own.filter(|entry| entry.subject == subject && entry.epoch == owner.epoch) {
-            match &entry.what {
-                What::TakeOver(lists) => list.clone_from(&lists[key]),
-                _ => list.extend(append(entry)),
+        self.version(region, place).map(|version| version.list.to_vec()).unwrap_or_default()
+    }
+
+    /// The newest write that had any part in what a copy of that owner's epoch shows: of the key, or of the whole unit.
+    pub fn shows(&self, region: usize, place: Place, owner: Owner, of_unit: bool) -> usize {
+        let keys = if of_unit { (0..KEYS).collect() } else { vec![place.key] };
+        let versions = keys.into_iter().filter_map(|key| self.version(region, Place { key, ..place }));
+        let own = versions.filter(|version| (version.epoch, version.home) == (owner.epoch, owner.home));
+        own.map(|version| version.upto).max().unwrap_or(0)
+    }
+
+    /// Whether the copy holds that write, so that a repeated request need not be applied again.
+    pub fn has(&self, region: usize, place: Place, id: Id) -> bool {
+        if self.bug == Some(Bug::KeysStayBehind) {
+            return self.versions[place.number()].iter().any(|version| version.id == id && version.home == region);
+        }
+        self.list(region, place).contains(&id)
+    }
+
+    /// All regions know from before where its data is, and nobody has made anybody its owner.
+    pub fn lives_in(&mut self, unit: Unit, home: usize) {
+        let owner = Owner { home, epoch: Ownership::BEFORE };
+        (0..REGIONS.len()).for_each(|region| self.hear(region, unit, owner));
+        self.ever[unit.at()].push(owner);
+    }
+
+    /// Everybody has that from before.
+    pub fn begin_with(&mut self, place: Place, id: Id) {
+        self.versions[place.number()].push(Version { epoch: 0, home: 0, upto: 0, id, list: [id].into() });
+    }
+
+    /// Commits a write at a region, by the ownership that it has.
+    pub fn commit(&mut self, region: usize, place: Place, id: Id) {
+        let channel = channel(place.dataset);
+        let list = if place.dataset == SHARED { Vec::new() } else { self.list(region, place) };
+        self.lengths[region][channel] += 1;
+        let upto = self.lengths[region][channel];
+        let epoch = Unit::of(place).map_or(0, |unit| self.written_by(region, unit, (place, id)));
+        let list = list.into_iter().chain([id]).collect();
+        self.versions[place.number()].push(Version { epoch, home: region, upto, id, list });
+        self.lost.retain(|lost| *lost != (place, id));
+        if let Some(unit) = Unit::of(place)
+            && self.is_given_up(region, unit, epoch)
+        {
+            self.lost.push((place, id));
+        }
+        self.send(region, channel);
+    }
+
+    /// Law: nobody writes by an epoch of another, nor by one that is over by its own knowledge.
+    fn written_by(&mut self, region: usize, unit: Unit, (place, id): (Place, Id)) -> u64 {
+        let Some(owner) = self.regions[region][unit.at()].owner() else {
+            let line = format!("{} took {id} of {place:?} on nobody's word", REGIONS[region]);
+            self.foul.push(line);
+            return 0;
+        };
+        let by = Owner { home: region, epoch: owner.epoch };
+        if let Some(other) =
+            self.writers[unit.at()].iter().find(|other| other.epoch == by.epoch && other.home != region)
+        {
+            let line = format!("two owners wrote {unit:?} in epoch {}: {other:?} and {by:?}", by.epoch);
+            self.foul.push(line);
+        }
+        if owner.home != region || self.heard[region][unit.at()] > owner.epoch {
+            self.foul.push(format!("{} wrote {unit:?} behind the fence of a later owner", REGIONS[region]));
+        }
+        if !self.writers[unit.at()].contains(&by) {
+            self.writers[unit.at()].push(by);
+        }
+        owner.epoch
+    }
+
+    /// Whether an owner was given up by force and has not heard of it: what it still takes is lost with the rest.
+    fn is_given_up(&self, region: usize, unit: Unit, epoch: u64) -> bool {
+        self.forced.contains(&(unit.at(), epoch + 1)) && self.heard[region][unit.at()] <= epoch
+    }
+
+    fn send(&mut self, region: usize, channel: usize) {
+        let length = self.lengths[region][channel];
+        self.applied[region][region][channel] = length;
+        self.outbox.push(Message { source: region, channel, length });
+    }
+
+    /// A message arrives: what it tells of owners is heard with it.
+    pub fn deliver(&mut self, region: usize, Message { source, channel, length }: Message) {
+        let applied = &mut self.applied[region][source][channel];
+        let before = std::mem::replace(applied, length.max(*applied));
+        for unit in Unit::all() {
+            let new = |of: &&Announced| of.log == source && of.upto > before && of.upto <= length;
+            let told: Vec<_> = self.announced[unit.at()][channel].iter().filter(new).map(|of| of.owner).collect();
+            told.into_iter().for_each(|owner| self.hear(region, unit, owner));
+        }
+    }
+
+    /// Tells the others of an owner, in the log of that region: with the stretches that count of all that was there before.
+    pub fn announce(&mut self, region: usize, unit: Unit, owner: Owner) {
+        for channel in unit.channels().iter().copied() {
+            let all = &self.announced[unit.at()][channel];
+            if all.iter().any(|of| of.log == region && of.owner == owner) {
+                continue;
             }
-        }
-        list
-    }
-
-    /// The newest write that had any part in what the region's copy shows of a key, or, where no key is named, of the subject; 0 if none
-    /// had. What a new owner has taken over counts as one write.
-    pub fn newest(&self, region: usize, subject: usize, key: Option<usize>) -> usize {
-        let Label { owner, place } = self.label(region, subject);
-        let log = if self.split { &self.logs[owner.home] } else { self.timeline(owner.epoch) };
-        let had_part = |entry: &Entry| {
-            let of_key = matches!(entry.what, What::Append(of, _) if key.is_none_or(|key| key == of));
-            let of_all = matches!(entry.what, What::TakeOver(_) | What::Promotion);
-            entry.subject == subject && (of_key || of_all)
-        };
-        log[..place].iter().rposition(had_part).map_or(0, |at| at + 1)
-    }
-
-    /// Whether the region owns the subject's data, or who does as far as it has been told.
-    pub fn fence(&self, region: usize, subject: usize) -> Result<(), Owner> {
-        if self.owners[subject].home == region {
-            return Ok(());
-        }
-        let told = self.copies[region].told[subject];
-        let copied = self.label(region, subject).owner;
-        let known = if copied.epoch > told.epoch { copied } else { told };
-        // A region that has heard of nothing newer is no owner all the same.
-        Err(if known.home == region { self.owners[subject] } else { known })
-    }
-
-    /// Whether the copy at home holds that id, so that a repeated request need not be applied again.
-    pub fn has(&self, region: usize, subject: usize, key: usize, id: Id) -> bool {
-        self.list(region, subject, key).contains(&id)
-    }
-
-    /// Commits a write at a region, and what is to be replicated.
-    pub fn commit(&mut self, region: usize, subject: usize, key: usize, id: Id) -> Message {
-        // A region writes by the epoch that it has; only the owner has the latest.
-        let epoch = if self.split { self.label(region, subject).owner.epoch } else { self.copies[region].epoch };
-        let log = if self.split { region } else { usize::try_from(epoch).unwrap() - 1 };
-        self.logs[log].push(Entry { subject, epoch, what: What::Append(key, id) });
-        self.tell(region, log)
-    }
-
-    /// The whole log of a region is its own copy; a message brings it elsewhere.
-    fn tell(&mut self, region: usize, log: usize) -> Message {
-        let length = self.logs[log].len();
-        let copy = &mut self.copies[region];
-        let epoch = if self.split {
-            copy.applied[region] = length;
-            0
-        } else {
-            (copy.epoch, copy.length) = (log as u64 + 1, length);
-            copy.epoch
-        };
-        Message { dataset: self.at, source: region, epoch, length }
-    }
-
-    /// A message arrives: a copy never goes back, but a later epoch may replace what it had.
-    pub fn deliver(&mut self, region: usize, message: &Message) {
-        let copy = &mut self.copies[region];
-        if self.split {
-            copy.applied[message.source] = copy.applied[message.source].max(message.length);
-        } else if (message.epoch, message.length) > (copy.epoch, copy.length) {
-            (copy.epoch, copy.length) = (message.epoch, message.length);
+            let before = all.iter().filter(|of| of.owner.epoch < owner.epoch);
+            let before = before.filter(|of| self.applied[region][of.log][channel] >= of.upto);
+            let before = before.max_by_key(|of| of.owner.epoch);
+            let mut stretches = before.map(|of| of.stretches.to_vec()).unwrap_or_default();
+            stretches.extend(before.map(|of| {
+                let (Owner { home, epoch }, applied) = (of.owner, &self.applied[region]);
+                Stretch { epoch, home, upto: applied[home][channel] }
+            }));
+            if self.bug == Some(Bug::DemandsAllLogs) {
+                // Also those that have nothing to do with it.
+                let all = (0..REGIONS.len()).map(|home| Stretch {
+                    epoch: 0,
+                    home,
+                    upto: self.applied[region][home][channel],
+                });
+                stretches.extend(all);
+            }
+            let stretches: Rc<[Stretch]> = stretches.into();
+            self.lengths[region][channel] += 1;
+            let upto = self.lengths[region][channel];
+            let announced = Announced { log: region, upto, owner, stretches: Rc::clone(&stretches) };
+            self.announced[unit.at()][channel].push(announced);
+            if owner.home == region {
+                self.settle_truth(unit, channel, Truth { owner, stretches });
+            }
+            self.send(region, channel);
         }
     }
 
-    /// Whether a region has all that the subject's owner has.
-    pub fn is_caught_up(&self, region: usize, subject: usize) -> bool {
-        let Owner { home, epoch } = self.owners[subject];
-        let copy = &self.copies[region];
-        if self.split {
-            copy.applied[home] == self.logs[home].len()
-        } else {
-            (copy.epoch, copy.length) == (epoch, self.timeline(epoch).len())
+    /// From now on that counts. What counted before and does not any more is lost; by force alone may anything be.
+    fn settle_truth(&mut self, unit: Unit, channel: usize, new: Truth) {
+        let old = self.truth[unit.at()][channel].replace(new.clone());
+        let Some(old) = old.filter(|old| old.owner.epoch < new.owner.epoch) else { return };
+        if !self.forced.contains(&(unit.at(), new.owner.epoch)) {
+            return;
+        }
+        let of_unit = |place: &Place| Unit::of(*place) == Some(unit) && self::channel(place.dataset) == channel;
+        for place in Place::all().filter(of_unit) {
+            let gone = self.versions[place.number()].iter().filter(|version| {
+                Self::counts(&old.stretches, old.owner, usize::MAX, version)
+                    && !Self::counts(&new.stretches, new.owner, 0, version)
+            });
+            let gone: Vec<_> = gone.map(|version| (place, version.id)).collect();
+            self.lost.extend(gone);
         }
     }
 
-    /// Moves a subject's home to a region; what that region does not have is lost. The old home is told at once.
-    pub fn promote(&mut self, region: usize, subject: usize) -> Message {
-        let old = self.owners[subject];
-        let new = Owner { home: region, epoch: old.epoch + 1 };
-        let lists: Vec<_> = (0..KEYS).map(|key| self.list(region, subject, key)).collect();
-        self.owners[subject] = new;
-        self.owned(subject);
-        for home in [old.home, region] {
-            self.copies[home].told[subject] = new;
-        }
-        if self.split {
-            let what = What::TakeOver(lists);
-            self.logs[region].push(Entry { subject, epoch: new.epoch, what });
-            return self.tell(region, region);
-        }
-        let gone = self.timeline(old.epoch).iter().filter_map(|entry| match entry.what {
-            What::Append(key, id) if !lists[key].contains(&id) => Some((key, id)),
-            _ => None,
-        });
-        let gone: Vec<_> = gone.collect();
-        self.lost.extend(gone);
-        let Copy { epoch, length, .. } = self.copies[region];
-        let mut log = self.timeline(epoch)[..length].to_vec();
-        log.push(Entry { subject, epoch: new.epoch, what: What::Promotion });
-        self.logs.push(log);
-        self.homes.push(region);
-        self.tell(region, self.logs.len() - 1)
+    /// The unit is taken from its owner by force, and that epoch follows.
+    pub fn give_up(&mut self, unit: Unit, epoch: u64) {
+        self.forced.insert((unit.at(), epoch));
+    }
+
+    /// By which epoch the unit is owned in the end.
+    pub fn owner(&self, unit: Unit) -> Option<Owner> {
+        let owners = self.truth[unit.at()].iter().flatten().map(|truth| truth.owner);
+        owners.max_by_key(|owner| owner.epoch)
+    }
+
+    /// The places of writes that count, for the order that is promised across keys: epoch and place of each id of a part.
+    pub fn places(&self, place: Place) -> impl Iterator<Item = (Id, (u64, usize))> {
+        self.versions[place.number()].iter().map(|version| (version.id, (version.epoch, version.upto)))
     }
 }

@@ -4,14 +4,15 @@ use homing::routing::{
     Event as CoreEvent, Flow, Step, Timestamp,
     answer::{Answer, Framing},
     attempt::Attempt,
-    flow::{Found, Outcome},
+    flow::{Assignment, Found, Outcome},
 };
 
 use crate::{
     bugs::Bug,
-    data::REGIONS,
+    data::{Owner, REGIONS, Unit},
     edge::NEAR,
     origin::{Next, Visit},
+    region::number,
     response::{Response, borrowed},
     world::{Event, World},
 };
@@ -43,7 +44,10 @@ impl World {
                 Step::LookUpHome(subject) => {
                     let edge = self.requests[at].action.edge;
                     let fails = !self.calm && (self.network.no_store || self.random.chance(20));
-                    let home = self.edges[edge].homes.get(subject.as_str()).cloned();
+                    let home = self.edges[edge]
+                        .stored
+                        .get(&format!("home:{}", subject.as_str()))
+                        .map(|(_, home)| home.clone());
                     let millis = if fails { 250 } else { self.random.within(1, 30) };
                     let attempt = self.requests[at].attempt;
                     return self
@@ -52,13 +56,7 @@ impl World {
                 Step::AssignHome(assignment) => {
                     self.count("subjects whose home the directory was asked for");
                     let fails = !self.calm && (self.network.no_store || self.random.chance(20));
-                    let subject = assignment.subject.as_str().to_owned();
-                    if let Some(proposed) = assignment.proposed {
-                        let assigned = || format!(r#"{{"home":"{proposed}","epoch":1}}"#);
-                        self.directory.entry(subject.clone()).or_insert_with(assigned);
-                    }
-                    let home = self.directory.get(&subject).cloned();
-                    let back = if fails { Back::NoHome } else { Back::Home(home) };
+                    let back = if fails { Back::NoHome } else { Back::Home(self.assign(&assignment)) };
                     let millis = if fails { 1000 } else { self.random.within(5, 200) };
                     let attempt = self.requests[at].attempt;
                     return self.after(millis, Event::Back(at, attempt, back));
@@ -68,13 +66,31 @@ impl World {
         }
     }
 
+    /// The directory's word; it makes nobody a home where none is proposed.
+    fn assign(&mut self, assignment: &Assignment) -> Option<String> {
+        let (subject, kind) = (assignment.subject.as_str(), assignment.kind.token());
+        let Some(proposed) = &assignment.proposed else { return self.directory.known(subject) };
+        let home = number(proposed);
+        if let Some((declined, epoch)) = &assignment.instead_of {
+            let declined = Owner { home: number(declined), epoch: *epoch };
+            self.directory.correct((subject, kind), home, assignment.named, declined, self.now);
+        }
+        let assigned = self.directory.assign(subject, kind, home, assignment.named, self.now);
+        if assigned.tentative {
+            self.count(if assigned.new { "tentative homes" } else { "tentative homes asked for again" });
+        }
+        if let Some(unit) = Unit::named(&format!("~{subject}")) {
+            self.data.owned(unit, assigned.owner);
+        }
+        Some(assigned.text)
+    }
+
     fn send_to_region(&mut self, at: usize, attempt: &Attempt) {
         self.weigh_claim(at, attempt);
         let request = &mut self.requests[at];
         request.attempt += 1;
         let (client, action, number) = (request.client, request.action, request.attempt);
-        let repeatable = action.repeatable && action.place.dataset == 0 && !action.stale;
-        let visit = Visit::new(attempt, action.deed, action.place, repeatable, self.clients[client].user);
+        let visit = Visit::new(attempt, action.deed, action.place, action.repeatable, self.clients[client].user);
         let (delay, timeout) = (millis(attempt.delay), millis(attempt.timeout));
         self.after(delay + timeout, Event::Back(at, number, Back::TimedOut));
         if !self.calm && self.random.chance(2 + self.network.lossy / 2) {
@@ -89,9 +105,10 @@ impl World {
     }
 
     /// A request is at a region, or goes on there.
-    pub fn visit(&mut self, at: usize, attempt: u32, visit: Visit) {
+    pub fn visit(&mut self, at: usize, attempt: u32, mut visit: Visit) {
         let region = visit.region;
         if self.network.dead[region] {
+            visit.lands(&mut self.data);
             // A dead region is silent, or its machines refuse in its place; what was under way breaks off.
             let back = if visit.arrives_only_now() { Back::Refused } else { Back::Broken };
             if self.random.chance(500) {
@@ -99,13 +116,10 @@ impl World {
             }
             return;
         }
-        let next = visit.go_on(&mut self.datasets, &self.habits);
+        let next = visit.go_on(&mut self.data, &self.habits, self.now);
+        self.replicate();
         let visit = match next {
             Next::Later(visit) => visit,
-            Next::Committed(visit, message) => {
-                self.replicate(message);
-                visit
-            }
             Next::Answer(answer) => return self.leaves(at, attempt, region, answer),
         };
         let most = if self.random.chance(200) { self.habits.dawdles } else { 4 };
@@ -119,7 +133,11 @@ impl World {
             self.count("answers from copies that are behind");
         }
         if answer.status == 421 {
-            self.count("misdirected answers");
+            let names = answer.get("homing-subject").is_some();
+            self.count(if names { "answers that name the subject" } else { "misdirected answers" });
+        }
+        if answer.status == 503 && answer.get("retry-after").is_some() {
+            self.count("writes that met a pause");
         }
         if !self.calm && self.random.chance(2 + self.network.lossy / 2) {
             self.count("answers lost on their way to the edge");

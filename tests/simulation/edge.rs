@@ -29,8 +29,16 @@ pub struct Edge {
     pub memories: [Memory; ISOLATES],
     pub clocks: [Clock; ISOLATES],
     pub store: HashMap<String, Stored>,
-    /// What this location reads from the home store.
-    pub homes: HashMap<String, String>,
+    /// What this location reads from the home store: values, and which put of all each is of.
+    pub stored: HashMap<String, (u64, String)>,
+    pub views: [Viewed; ISOLATES],
+}
+
+/// When an isolate has read the published view, and when it will again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Viewed {
+    pub read: u64,
+    pub due: u64,
 }
 
 impl Edge {
@@ -40,7 +48,8 @@ impl Edge {
             memories: Default::default(),
             clocks: [Clock::new(node), Clock::new(node + 1)],
             store: HashMap::new(),
-            homes: HashMap::new(),
+            stored: HashMap::new(),
+            views: Default::default(),
         }
     }
 }

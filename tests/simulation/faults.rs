@@ -3,10 +3,10 @@
 use homing::routing::{Memory, subject::SubjectId, topology::SubjectKind};
 
 use crate::{
-    bugs::Bug,
     client::{HONEST, TENANTS, USERS},
-    data::REGIONS,
-    edge::{EDGES, ISOLATES},
+    control::Order,
+    data::{Owner, REGIONS, Unit, WHOLE},
+    edge::{EDGES, ISOLATES, Viewed},
     world::{Event, World},
 };
 
@@ -28,47 +28,39 @@ pub enum Fault {
     },
     Dies(usize),
     Returns(usize),
+    /// What the authority tells a region does not arrive, or does again.
+    Deaf(usize, bool),
     Lossy(u64),
     SlowNetwork(u64),
     NoStore(bool),
     /// The isolate forgets what it knew.
     Restart(usize, usize),
     Evict(usize),
-    /// A planned move of what a group owns; so many looks whether the new home has everything are left.
-    Move(Group, usize, u32),
-    /// An operator gives up what a dead home alone has.
-    Force(usize, usize),
+    /// The client's session is gone, and the application's login stays.
+    LosesSession(usize),
+    /// An operator gives an order.
+    Orders(Order),
+    /// An operator gives up what a dead region alone has.
+    GivesUp(usize),
 }
 
-/// What moves together: a dataset that is not split, a user, or a tenant.
-#[derive(Clone, Copy, Debug)]
-pub enum Group {
-    Whole(usize),
-    User(usize),
-    Tenant(usize),
-}
-
-impl Group {
-    fn parts(self) -> (Vec<usize>, usize) {
-        match self {
-            Self::Whole(dataset) => (vec![dataset], 0),
-            Self::User(user) => (vec![2, 5], user),
-            Self::Tenant(tenant) => (vec![3], tenant),
-        }
+/// A unit that honest clients use.
+fn unit(world: &mut World) -> Unit {
+    match world.random.below(5) {
+        0 | 1 => Unit::Whole(WHOLE[world.random.index(WHOLE.len())]),
+        2 | 3 => Unit::User(world.random.index(HONEST)),
+        _ => Unit::Tenant(world.random.index(TENANTS.len())),
     }
 }
 
-/// Half of the datasets that are not split report positions; the third does not.
-const WHOLE: [usize; 3] = [0, 1, 4];
-
 pub fn plan(world: &mut World) {
-    let crowded = world.crowded;
+    let long_ago = if world.crowded { 12_000 } else { 50_000 };
     for _ in 0..world.random.within(2, 8) {
         // A crowd is soon done.
-        let at = world.random.below(if crowded { 12_000 } else { 50_000 });
+        let at = world.random.below(long_ago);
         let long = world.random.within(500, 15_000);
         let (from, to) = (world.random.index(3), world.random.index(3));
-        let (begins, ends) = match world.random.below(12) {
+        let (begins, ends) = match world.random.below(11) {
             0 | 1 => {
                 let millis = world.random.within(1000, 20_000);
                 (Fault::Slow { from, to, millis }, Some(Fault::Slow { from, to, millis: 0 }))
@@ -82,20 +74,46 @@ pub fn plan(world: &mut World) {
             7 => (Fault::SlowNetwork(world.random.within(500, 15_000)), Some(Fault::SlowNetwork(0))),
             8 => (Fault::NoStore(true), Some(Fault::NoStore(false))),
             9 => (Fault::Restart(world.random.index(EDGES), world.random.index(ISOLATES)), None),
-            10 => (Fault::Evict(world.random.index(EDGES)), None),
-            _ => {
-                let group = match world.random.below(3) {
-                    0 => Group::Whole(WHOLE[world.random.index(WHOLE.len())]),
-                    1 => Group::User(from % HONEST),
-                    _ => Group::Tenant(from % TENANTS.len()),
-                };
-                (Fault::Move(group, to, 50), None)
-            }
+            _ => (Fault::Evict(world.random.index(EDGES)), None),
         };
         world.after(at, Event::Fault(begins));
         if let Some(ends) = ends {
             world.after(at + long, Event::Fault(ends));
         }
+    }
+    // Whoever moves somebody of whom the directory has never heard must have imported the homes that the regions know.
+    for _ in 0..if world.known { 0 } else { world.random.within(0, 5) } {
+        let at = world.random.below(long_ago);
+        operate(world, at);
+    }
+    for client in 0..world.clients.len() {
+        if world.random.chance(300) {
+            let at = world.random.below(long_ago);
+            world.after(at, Event::Fault(Fault::LosesSession(client)));
+        }
+    }
+}
+
+/// Operators move things about, now and then one thing at once with another, and change their minds.
+fn operate(world: &mut World, at: u64) {
+    let (from, to) = (world.random.index(3), world.random.index(3));
+    let order = match world.random.below(12) {
+        0..=6 => Order::Move(unit(world), to),
+        7 | 8 if from != to => Order::Sweep(from, to),
+        9 => Order::ReadOnly(from, world.random.within(2, 15)),
+        10 => Order::Down(from, world.random.within(2, 15)),
+        _ => Order::Drain(from, world.random.within(2, 30)),
+    };
+    world.after(at, Event::Fault(Fault::Orders(order)));
+    let is_change = matches!(order, Order::Move(..) | Order::Sweep(..));
+    if is_change && world.random.chance(300) {
+        let later = world.random.below(2500);
+        world.after(at + later, Event::Fault(Fault::Orders(Order::Abort)));
+    }
+    if is_change && world.random.chance(300) {
+        let later = world.random.below(3000);
+        let order = Order::Move(unit(world), world.random.index(3));
+        world.after(at + later, Event::Fault(Fault::Orders(order)));
     }
 }
 
@@ -114,6 +132,11 @@ fn isolate(world: &mut World, region: usize, dies: u64, long: u64) {
             world.after(dies + long + after, Event::Fault(Fault::Whole { from: other, to: region }));
         }
     }
+    if world.random.chance(300) {
+        let after = world.random.within(500, 20_000);
+        world.after(dies, Event::Fault(Fault::Deaf(region, true)));
+        world.after(dies + long + after, Event::Fault(Fault::Deaf(region, false)));
+    }
 }
 
 impl World {
@@ -131,98 +154,79 @@ impl World {
                 self.network.dead[region] = false;
                 (0..REGIONS.len()).for_each(|from| self.release(from, region));
             }
+            Fault::Deaf(region, deaf) => self.network.deaf[region] = deaf,
             Fault::Lossy(chance) => self.network.lossy = chance,
             Fault::SlowNetwork(millis) => self.network.slow = millis,
             Fault::NoStore(none) => self.network.no_store = none,
-            Fault::Restart(edge, isolate) => self.edges[edge].memories[isolate] = Memory::default(),
+            Fault::Restart(edge, isolate) => {
+                self.edges[edge].memories[isolate] = Memory::default();
+                self.edges[edge].views[isolate] = Viewed::default();
+            }
             Fault::Evict(edge) => self.edges[edge].store.clear(),
-            Fault::Move(group, to, looks) => self.move_group(group, to, looks),
-            Fault::Force(dataset, region) => self.force(dataset, region),
+            Fault::LosesSession(client) => self.loses_session(client),
+            Fault::Orders(order) => self.order(order),
+            Fault::GivesUp(region) => self.give_up(region),
+        }
+    }
+
+    fn loses_session(&mut self, client: usize) {
+        let client = &mut self.clients[client];
+        if client.sealed.take().is_some() {
+            client.lives += 1;
+            self.count("sessions that were lost while the login stayed");
         }
     }
 
     fn dies(&mut self, region: usize) {
         self.network.dead[region] = true;
         self.count("regions that died");
-        for dataset in [0, 1] {
-            if self.datasets[dataset].owners[0].home == region && self.random.chance(600) {
-                let to = (region + 1 + self.random.index(2)) % REGIONS.len();
-                let patience = self.random.within(500, 6000);
-                self.after(patience, Event::Fault(Fault::Force(dataset, to)));
+        if self.random.chance(600) {
+            let patience = self.random.within(500, 6000);
+            self.after(patience, Event::Fault(Fault::GivesUp(region)));
+        }
+        // Who sees a change stand still gives it up, by word if need be.
+        if self.random.chance(300) {
+            let patience = self.random.within(500, 6000);
+            let order = if self.random.chance(500) { Order::Abort } else { Order::AbortByWord };
+            self.after(patience, Event::Fault(Fault::Orders(order)));
+        }
+    }
+
+    fn give_up(&mut self, region: usize) {
+        // It came back meanwhile.
+        if !self.network.dead[region] {
+            return;
+        }
+        let to = (region + 1 + self.random.index(2)) % REGIONS.len();
+        if self.random.chance(300) {
+            return self.order(Order::ForceAll(region, to));
+        }
+        let owned: Vec<_> =
+            Unit::all().filter(|unit| self.data.owner(*unit).is_some_and(|of| of.home == region)).collect();
+        for unit in owned {
+            if self.random.chance(500) {
+                self.order(Order::Force(unit, to));
             }
-        }
-    }
-
-    fn force(&mut self, dataset: usize, to: usize) {
-        let home = self.datasets[dataset].owners[0].home;
-        // It came back meanwhile, or there is nobody to promote.
-        if !self.network.dead[home] || self.network.dead[to] || home == to || self.datasets[dataset].paused[0] {
-            return;
-        }
-        self.count("forced promotions");
-        let message = self.datasets[dataset].promote(to, 0);
-        self.replicate(message);
-    }
-
-    /// Writes wait until the new home has everything, or somebody loses patience.
-    fn move_group(&mut self, group: Group, to: usize, looks: u32) {
-        let (datasets, subject) = group.parts();
-        let home = self.datasets[datasets[0]].owners[subject].home;
-        let is_possible = home != to && !self.network.dead[home] && !self.network.dead[to];
-        let hurries = self.habits.bug == Some(Bug::MovesTooEarly);
-        let ready = hurries || datasets.iter().all(|dataset| self.datasets[*dataset].is_caught_up(to, subject));
-        let paused = is_possible && !ready && looks > 0;
-        for dataset in datasets.iter().copied() {
-            self.datasets[dataset].paused[subject] = paused;
-        }
-        if paused {
-            return self.after(200, Event::Fault(Fault::Move(group, to, looks - 1)));
-        }
-        if !is_possible || !ready {
-            return;
-        }
-        self.count("planned moves");
-        for dataset in datasets {
-            // A planned move may lose nothing, so nothing is declared lost.
-            let declared = self.datasets[dataset].lost.len();
-            let message = self.datasets[dataset].promote(to, subject);
-            self.datasets[dataset].lost.truncate(declared);
-            self.replicate(message);
-        }
-        let id = match group {
-            Group::Whole(_) => return,
-            Group::User(user) => SubjectId::of(SubjectKind::User, USERS[user]),
-            Group::Tenant(tenant) => SubjectId::of(SubjectKind::Tenant, TENANTS[tenant]),
-        };
-        let owner = self.datasets[if matches!(group, Group::User(_)) { 2 } else { 3 }].owners[subject];
-        let home = format!(r#"{{"home":"{}","epoch":{}}}"#, REGIONS[owner.home], owner.epoch);
-        self.directory.insert(id.as_str().to_owned(), home.clone());
-        self.publish(id.as_str(), &home);
-    }
-
-    /// The home store is read at each edge sooner or later.
-    pub fn publish(&mut self, subject: &str, home: &str) {
-        for edge in 0..EDGES {
-            let late = if self.random.chance(500) { self.random.below(200) } else { self.random.below(60_000) };
-            self.after(late, Event::Publish(edge, subject.to_owned(), home.to_owned()));
         }
     }
 
     /// Every subject has a home from the beginning, and not every edge has heard of it: that a look-up finds nothing proves
     /// nothing.
-    pub fn publish_homes(&mut self) {
-        let users = USERS.iter().enumerate().map(|(at, name)| (2, at, SubjectKind::User, *name));
-        let tenants = TENANTS.iter().enumerate().map(|(at, name)| (3, at, SubjectKind::Tenant, *name));
-        for (dataset, subject, kind, name) in users.chain(tenants) {
-            let home = REGIONS[self.datasets[dataset].owners[subject].home];
-            let home = format!(r#"{{"home":"{home}","epoch":1}}"#);
+    pub fn publish_homes(&mut self, homes: &[usize], tenants: &[usize]) {
+        let users = USERS.iter().zip(homes).enumerate().map(|(at, of)| (Unit::User(at), SubjectKind::User, of));
+        let tenants =
+            TENANTS.iter().zip(tenants).enumerate().map(|(at, of)| (Unit::Tenant(at), SubjectKind::Tenant, of));
+        for (unit, kind, (name, home)) in users.chain(tenants).collect::<Vec<_>>() {
+            let owner = Owner { home: *home, epoch: 1 };
+            self.data.configure(unit, owner);
             let id = SubjectId::of(kind, name).as_str().to_owned();
+            self.directory.settle(&id, kind.token(), owner);
+            let home = format!(r#"{{"home":"{}","epoch":1}}"#, REGIONS[*home]);
             for edge in &mut self.edges {
                 if self.random.chance(500) {
-                    edge.homes.insert(id.clone(), home.clone());
+                    edge.stored.insert(format!("home:{id}"), (0, home.clone()));
                 }
             }
-            self.directory.insert(id, home);
         }
     }
 }

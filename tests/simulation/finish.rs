@@ -1,20 +1,25 @@
 //! The end of a request: what its edge does with what the core has decided, and its client with the answer.
 
 use homing::routing::{
-    Settlement,
-    session::{Claim, seal},
+    Settlement, Timestamp,
+    session::{Claim, Session, seal},
+    topology::SubjectKind,
 };
 
 use crate::{
     bugs::Bug,
-    client::{Client, Deed},
-    data::REGIONS,
+    client::{Client, Deed, Place},
+    control::Confirm,
+    data::{DATASETS, REGIONS, Unit},
     edge::{NEAR, shows_copy},
     request::Request,
     response::Response,
     settings::{keys, settings},
-    world::World,
+    world::{START, World},
 };
+
+/// Of so many pins, planted, windows are the first to go.
+const MANY_PINS: usize = 6;
 
 /// What is counted, by the reason that tells of it.
 const TOLD: [(&str, &str); 10] = [
@@ -47,8 +52,19 @@ impl World {
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {
             self.weigh_publish(publish);
-            self.publish(publish.subject.as_str(), &publish.value);
+            self.put(&format!("home:{}", publish.subject.as_str()), &publish.value);
         }
+        if let Some((kind, publish)) = &settlement.confirm {
+            self.weigh_publish(publish);
+            let confirm =
+                Confirm { kind: *kind, subject: publish.subject.as_str().to_owned(), value: publish.value.clone() };
+            self.confirm(&confirm, 0);
+        }
+        if let Some((kind, publish)) = &settlement.tell {
+            self.weigh_publish(publish);
+            self.tell_directory(kind.token(), publish);
+        }
+        self.doubt(action.edge, isolate);
         if std::mem::replace(&mut self.requests[at].settled, true) {
             return;
         }
@@ -64,8 +80,7 @@ impl World {
         let rules = record.trace.rules();
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
         let near = region.as_deref() == Some(NEAR[action.edge]);
-        let of_home =
-            region.as_deref() == Some(REGIONS[self.datasets[action.place.dataset].owners[action.place.subject].home]);
+        let of_home = region.as_deref() == self.home_of(action.place);
         let is_read = action.deed == Deed::Read && settlement.status == 200;
         if is_read && pinned && !shows_copy(settlement) && near && !of_home {
             self.count("pinned reads answered beside the client");
@@ -90,6 +105,11 @@ impl World {
         self.requests[at].trace = trace.join(", ");
     }
 
+    /// The region that owns what is there.
+    fn home_of(&self, place: Place) -> Option<&'static str> {
+        Some(REGIONS[self.data.owner(Unit::of(place)?)?.home])
+    }
+
     /// The client takes over the session that an answer brings.
     pub fn take_session(&mut self, at: usize, answer: Response) -> Response {
         let Request { client, action, .. } = self.requests[at];
@@ -99,18 +119,43 @@ impl World {
             (Some(Bug::NoPin), Deed::Write(_)) | (Some(Bug::ReadsDoNotMove), Deed::Read) => None,
             _ => brought,
         };
+        if let (Some(held), Some(taken)) = (&self.clients[client].sealed, &taken)
+            && changes_hands(&Client::open(held, now), &Client::open(taken, now))
+        {
+            // It was slipped in, and had somebody else's pins: those went with its user.
+            self.clients[client].lives += 1;
+        }
         let client = &mut self.clients[client];
         client.hoard.extend(taken.clone().filter(|_| client.hostile));
         client.sealed = taken.or(client.sealed.take());
+        if self.habits.bug == Some(Bug::WindowsGiveWay) {
+            client.sealed = client.sealed.take().map(without_windows);
+        }
         let reached = answer.status == 200 && action.deed == Deed::Read && answer.get("homing-consistency").is_none();
         if self.habits.bug == Some(Bug::ClearedOnceReached) && reached && answer.get("age").is_none() {
             client.sealed = client.sealed.take().map(|sealed| {
                 let mut session = Client::open(&sealed, now);
-                let name = self.datasets[action.place.dataset].name;
+                let name = DATASETS[action.place.dataset].name;
                 session.pins.retain(|pin| pin.dataset != name || matches!(pin.claim, Claim::Until(_)));
                 seal(&session, &keys())
             });
         }
         answer
     }
+}
+
+/// Whether somebody else's session becomes the client's own.
+fn changes_hands(held: &Session, taken: &Session) -> bool {
+    let before = held.subject(SubjectKind::User);
+    before.is_some() && before != taken.subject(SubjectKind::User)
+}
+
+/// Planted: where there are many pins, windows go first.
+fn without_windows(sealed: String) -> String {
+    let mut session = Client::open(&sealed, Timestamp(START));
+    if session.pins.len() < MANY_PINS {
+        return sealed;
+    }
+    session.pins.retain(|pin| matches!(pin.claim, Claim::AtLeast(_)));
+    seal(&session, &keys())
 }

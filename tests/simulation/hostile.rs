@@ -4,19 +4,19 @@
 use homing::routing::{
     Target,
     attempt::Attempt,
-    headers::Edit,
     reason::Reason,
     session::{self, COOKIE, PARAMETER},
     settle::{Publish, Settlement},
-    subject::SubjectId,
-    topology::SubjectKind,
 };
 
 use crate::{
-    client::{Action, Client, Deed, MALLORY, Place, TENANTS, USERS},
-    data::{Dataset, Owner, REGIONS},
+    client::{Action, Client, Deed, MALLORY, Place},
+    control::Order,
+    data::{Owner, REGIONS, SHARED, Unit},
     edge::EDGES,
-    faults::{Fault, Group},
+    faults::Fault,
+    origin::told,
+    region::number,
     request::Request,
     response::Fields,
     settings::settings,
@@ -74,7 +74,7 @@ impl World {
         world.after(0, Event::Begin(world.clients.len() - 1));
         for at in [1000, 9000, 20_000] {
             let to = world.random.index(REGIONS.len());
-            world.after(at, Event::Fault(Fault::Move(Group::User(MALLORY), to, 50)));
+            world.after(at, Event::Fault(Fault::Orders(Order::Move(Unit::User(MALLORY), to))));
         }
         world
     }
@@ -88,7 +88,7 @@ impl World {
         let place = Place { dataset: 0, subject: 0, key: 0 };
         for time in 0..600 {
             let edge = world.random.index(EDGES);
-            let action = Action { deed: Deed::Fails, place, stale: false, edge, repeatable: false };
+            let action = Action { deed: Deed::Fails, place, stale: false, edge, repeatable: false, again: None };
             world.after(time * 50, Event::Act(world.clients.len() - 1, action));
         }
         world
@@ -156,29 +156,24 @@ impl World {
         url.split_once(&format!("{PARAMETER}=")).map(|(_, token)| token.to_owned())
     }
 
-    /// Whose data a request says that it is about.
-    fn subject_of(&self, dataset: usize, id: Option<&str>) -> Option<usize> {
-        let named = |kind, names: &[&str]| names.iter().position(|name| Some(SubjectId::of(kind, name).as_str()) == id);
+    /// What a request says that it is about.
+    fn unit_of(&self, dataset: usize, id: Option<&str>) -> Option<Unit> {
         match dataset {
-            2 | 5 => named(SubjectKind::User, &USERS),
-            3 => named(SubjectKind::Tenant, &TENANTS),
-            _ => Some(0),
+            2 | 3 | 5 => Unit::named(&format!("~{}", id?)),
+            whole => Some(Unit::Whole(whole)),
         }
     }
 
     /// Law: a request goes out by no ownership that was never one of its own subject.
     pub fn weigh_claim(&mut self, at: usize, attempt: &Attempt) {
-        let told = |name: &str| {
-            attempt.own.iter().find_map(|edit| match edit {
-                Edit::Set(set, value) if *set == name => Some(value.as_str()),
-                _ => None,
-            })
-        };
-        let (Some(home), Some(epoch)) = (told("homing-home"), told("homing-epoch")) else { return };
-        let claim = Owner { home: region(home), epoch: epoch.parse().unwrap() };
+        let (Some(home), Some(epoch)) = (told(attempt, "homing-home"), told(attempt, "homing-epoch")) else { return };
+        let claim = Owner { home: number(home), epoch: epoch.parse().unwrap() };
         let dataset = self.requests[at].action.place.dataset;
-        let subject = self.subject_of(dataset, told("homing-subject"));
-        let is_true = subject.is_some_and(|subject| self.datasets[dataset].ever[subject].contains(&claim));
+        if dataset == SHARED {
+            return;
+        }
+        let unit = self.unit_of(dataset, told(attempt, "homing-subject"));
+        let is_true = unit.is_some_and(|unit| self.data.ever[unit.at()].contains(&claim));
         if is_true {
             return self.count("claims that were true of their subject");
         }
@@ -194,13 +189,9 @@ impl World {
     /// Law: the home store learns nothing of a subject that was never so.
     pub fn weigh_publish(&mut self, publish: &Publish) {
         let stored: serde_json::Value = serde_json::from_str(&publish.value).unwrap();
-        let owner = Owner { home: region(stored["home"].as_str().unwrap()), epoch: stored["epoch"].as_u64().unwrap() };
-        let id = Some(publish.subject.as_str());
-        let ever = |dataset: usize| {
-            let subject = self.subject_of(dataset, id)?;
-            Some(self.datasets[dataset].ever[subject].contains(&owner))
-        };
-        if ever(2).or_else(|| ever(3)) != Some(true) {
+        let owner = Owner { home: number(stored["home"].as_str().unwrap()), epoch: stored["epoch"].as_u64().unwrap() };
+        let unit = Unit::named(&format!("~{}", publish.subject.as_str()));
+        if !unit.is_some_and(|unit| self.data.ever[unit.at()].contains(&owner)) {
             self.foul(format!("the home store was told {publish:?}"));
         }
     }
@@ -214,17 +205,5 @@ impl World {
     pub fn is_loose(&self, at: usize) -> bool {
         let Request { client, action, had_session, .. } = &self.requests[at];
         self.clients[*client].hostile || (action.deed == Deed::Read && !had_session)
-    }
-}
-
-fn region(name: &str) -> usize {
-    REGIONS.iter().position(|region| *region == name).unwrap()
-}
-
-impl Dataset {
-    /// Notes who owns a subject from now on.
-    pub fn owned(&mut self, subject: usize) {
-        let owner = self.owners[subject];
-        self.ever[subject].push(owner);
     }
 }

@@ -19,6 +19,8 @@ pub struct Link {
 pub struct Network {
     links: [[Link; 3]; 3],
     pub dead: [bool; 3],
+    /// What the authority tells them does not arrive.
+    pub deaf: [bool; 3],
     /// Of a thousand messages between edges and regions, and of answers to clients.
     pub lossy: u64,
     /// What sends to regions take longer, in milliseconds.

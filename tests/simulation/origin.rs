@@ -1,20 +1,36 @@
 //! What a region's application does with a request: the contract of an origin, in steps that take time, so that others come
-//! in between.
+//! in between. Who may write is decided by the origin kit's rules (`region.rs`).
 
 use homing::routing::{attempt::Attempt, headers::Edit, subject::SubjectId, topology::SubjectKind};
+use homing_origin::{Ownership, Refusal};
 
 use crate::{
     bugs::Bug,
-    client::{Deed, USERS},
-    data::{Dataset, Id, Label, Message, Owner, REGIONS},
+    client::{Deed, Place, USERS},
+    data::{DATASETS, Data, Id, Label, Owner, REGIONS, Unit, channel},
+    region::number,
     response::Response,
 };
+
+/// What an answer says of itself besides how far the copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing.
+    Nothing,
+    /// The newest write of the key.
+    OfKey,
+    /// The newest write of the unit.
+    OfUnit,
+}
 
 /// How the applications of one world are made.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
     /// A copy of a later epoch does for a position of an earlier one.
     pub later_epochs_do: bool,
+    /// A copy says how far it is by the epoch that is in the data, whatever its region has heard of since; otherwise it says nothing
+    /// until the data is there.
+    pub by_data: bool,
     /// Reads that were sent to an owner are refused where it is none.
     pub fences_reads: bool,
     /// Reads say how far their copy is; otherwise only writes and copies that are behind do, and what a session reads does not
@@ -22,14 +38,14 @@ pub struct Habits {
     pub reads_say: bool,
     /// Reads say what they show at least.
     pub says_least: bool,
-    /// Answers say what they show, so exactly.
+    /// Answers say which write is the newest that had a part in them.
     pub shows: Shows,
     /// Writes say that they wrote.
     pub says_wrote: bool,
     /// Copies may be kept for so many seconds, by dataset.
-    pub fresh: [u64; 6],
+    pub fresh: [u64; 7],
     /// And then for so many more while a new one is fetched.
-    pub while_revalidate: [u64; 6],
+    pub while_revalidate: [u64; 7],
     /// Answers have validators, and a read that asks whether it still holds is told so.
     pub validates: bool,
     /// Between two stages of a request others come in for so many milliseconds at most.
@@ -37,23 +53,15 @@ pub struct Habits {
     pub bug: Option<Bug>,
 }
 
-/// What answers say of the newest write that had part in them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    Nothing,
-    /// The last write of the subject, or of a dataset that is not split.
-    OfUnit,
-    OfKey,
-}
+/// That a copy cannot say how far it is, which is of no use to anybody but the simulation: what is seen there binds nobody.
+pub const UNSAID: &str = "x-unsaid";
 
 /// A request at a region.
 #[derive(Clone, Debug)]
 pub struct Visit {
     pub region: usize,
     pub deed: Deed,
-    pub dataset: usize,
-    pub subject: usize,
-    pub key: usize,
+    pub place: Place,
     pub repeatable: bool,
     user: usize,
     /// Whom the router names as the subject.
@@ -65,8 +73,9 @@ pub struct Visit {
     stage: Stage,
     before: Option<Label>,
     list: Vec<Id>,
-    /// What the answer shows, by whose log.
-    shown: Option<Label>,
+    shows: Option<(Owner, usize)>,
+    /// The unit of which it is a write under way.
+    flies: Option<Unit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +89,15 @@ enum Stage {
 pub enum Next {
     /// Another stage.
     Later(Visit),
-    /// The same, and something was committed.
-    Committed(Visit, Message),
     Answer(Response),
+}
+
+/// What the router says to an origin in that field.
+pub fn told<'a>(attempt: &'a Attempt, name: &str) -> Option<&'a str> {
+    attempt.own.iter().find_map(|edit| match edit {
+        Edit::Set(set, value) if *set == name => Some(value.as_str()),
+        _ => None,
+    })
 }
 
 impl Visit {
@@ -91,84 +106,111 @@ impl Visit {
         self.stage == Stage::Arrives
     }
 
-    pub fn new(attempt: &Attempt, deed: Deed, place: crate::client::Place, repeatable: bool, user: usize) -> Self {
-        let told = |name: &str| {
-            attempt.own.iter().find_map(|edit| match edit {
-                Edit::Set(set, value) if *set == name => Some(value.as_str()),
-                _ => None,
-            })
-        };
-        let region = |name: &str| REGIONS.iter().position(|region| *region == name);
-        let home = told("homing-home").and_then(region);
+    pub fn new(attempt: &Attempt, deed: Deed, place: Place, repeatable: bool, user: usize) -> Self {
+        let told = |name: &str| told(attempt, name);
         let epoch = told("homing-epoch").and_then(|epoch| epoch.parse().ok());
         let least = told("homing-min-position").map(|told| told.split_once('=').unwrap().1.parse().unwrap());
         Self {
-            region: region(told("homing-region").unwrap()).unwrap(),
+            region: told("homing-region").map(number).unwrap(),
             deed,
-            dataset: place.dataset,
-            subject: place.subject,
-            key: place.key,
+            place,
             repeatable,
             user,
             named: told("homing-subject").map(str::to_owned),
-            claim: home.zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
+            claim: told("homing-home").map(number).zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             least,
             has: told("if-none-match").map(str::to_owned),
             stage: Stage::Arrives,
             before: None,
             list: Vec::new(),
-            shown: None,
+            shows: None,
+            flies: None,
         }
     }
 
-    pub fn go_on(mut self, datasets: &mut [Dataset], habits: &Habits) -> Next {
-        let dataset = &mut datasets[self.dataset];
+    pub fn go_on(mut self, data: &mut Data, habits: &Habits, now: u64) -> Next {
         match (self.deed, self.stage) {
-            (Deed::SignIn, _) => Next::Answer(response(200, &[("homing-subject", USERS[self.user])])),
+            (Deed::SignIn(user), _) => Next::Answer(response(200, &[("homing-subject", USERS[user])])),
             (Deed::Fails, _) => Next::Answer(response(502, &[])),
-            (Deed::Read, Stage::Arrives) => self.arrives(dataset, habits),
+            (Deed::Read, Stage::Arrives) => self.arrives(data, habits),
             (Deed::Read, Stage::Acts) => {
-                self.list = dataset.list(self.region, self.subject, self.key);
-                // In the same snapshot.
-                self.shown = self.newest(dataset, habits);
+                self.list = data.list(self.region, self.place);
+                let label = self.label(data, habits);
+                self.shows = label.and_then(|label| Some((label.owner, self.shown(data, label.owner, habits)?)));
                 self.stage = Stage::Measures;
                 Next::Later(self)
             }
             (Deed::Read, Stage::Measures) => {
-                if habits.bug == Some(Bug::CheckedAfterSnapshot) && !self.reaches(dataset, habits) {
-                    return self.behind(dataset, habits);
+                if habits.bug == Some(Bug::CheckedAfterSnapshot) && !self.reaches(data, habits) {
+                    return self.behind(data, habits);
                 }
-                let after = self.label(dataset, habits);
-                let shown = if habits.bug == Some(Bug::PositionBeforeRead) { self.before.unwrap() } else { after };
+                let after = self.label(data, habits);
+                let shown = if habits.bug == Some(Bug::PositionBeforeRead) { self.before } else { after };
                 let mut answer = self.page(habits);
+                if self.heals() {
+                    answer.fields.push(("homing-subject".to_owned(), USERS[self.user].to_owned()));
+                }
                 if habits.reads_say {
-                    self.state(&mut answer, dataset, shown, habits);
+                    self.state(&mut answer, shown, habits);
+                }
+                if shown.is_none() && DATASETS[self.place.dataset].positions && !self.is_owner(data) {
+                    answer.fields.push((UNSAID.to_owned(), "1".to_owned()));
                 }
                 Next::Answer(answer)
             }
             (Deed::Write(_), Stage::Arrives) => {
-                self.before = Some(self.label(dataset, habits));
+                self.before = self.label(data, habits);
                 self.stage = Stage::Acts;
-                self.refused(dataset, habits).map_or_else(|| Next::Later(self), Next::Answer)
-            }
-            (Deed::Write(id), Stage::Acts) => self.commits(id, dataset, habits),
-            (Deed::Write(_), Stage::Measures) => {
-                let after = self.label(dataset, habits);
-                let at = if habits.bug == Some(Bug::PositionBeforeCommit) { self.before.unwrap() } else { after };
-                let mut answer = response(200, &[]);
-                if habits.says_wrote {
-                    answer.fields.push(("homing-wrote".to_owned(), "1".to_owned()));
+                if let Some(refused) = self.refused(data, habits, now) {
+                    return Next::Answer(refused);
                 }
-                self.before = None;
-                self.state(&mut answer, dataset, at, habits);
-                Next::Answer(answer)
+                self.flies = Unit::of(self.place);
+                if let Some(unit) = self.flies {
+                    data.in_flight[self.region][unit.at()] += 1;
+                }
+                Next::Later(self)
+            }
+            (Deed::Write(id), Stage::Acts) => self.commits(id, data, habits, now),
+            (Deed::Write(_), Stage::Measures) => {
+                let after = self.label(data, habits);
+                let at = if habits.bug == Some(Bug::PositionBeforeCommit) { self.before } else { after };
+                self.lands(data);
+                Next::Answer(self.written(at, true, data, habits))
             }
         }
     }
 
+    /// It is under way no more.
+    pub fn lands(&mut self, data: &mut Data) {
+        if let Some(unit) = self.flies.take() {
+            data.in_flight[self.region][unit.at()] -= 1;
+        }
+    }
+
+    /// The answer to a write, now or earlier.
+    fn written(&mut self, at: Option<Label>, now: bool, data: &Data, habits: &Habits) -> Response {
+        let mut answer = response(200, &[]);
+        if habits.says_wrote || !now {
+            let wrote = if !now && habits.bug == Some(Bug::RepeatsWroteNothing) { "0" } else { "1" };
+            answer.fields.push(("homing-wrote".to_owned(), wrote.to_owned()));
+        }
+        if self.heals() {
+            answer.fields.push(("homing-subject".to_owned(), USERS[self.user].to_owned()));
+        }
+        self.before = None;
+        self.shows = at.and_then(|at| Some((at.owner, self.shown(data, at.owner, habits)?)));
+        self.state(&mut answer, at, habits);
+        answer
+    }
+
+    /// Whether the router does not know whose this is, and the application does.
+    fn heals(&self) -> bool {
+        matches!(self.place.dataset, 2 | 5) && self.named.is_none()
+    }
+
     /// What was read, or that it is what the edge has.
     fn page(&mut self, habits: &Habits) -> Response {
-        let (fresh, during) = (habits.fresh[self.dataset], habits.while_revalidate[self.dataset]);
+        let (fresh, during) = (habits.fresh[self.place.dataset], habits.while_revalidate[self.place.dataset]);
         let control = format!("max-age={fresh}, stale-while-revalidate={during}");
         let mut answer = response(200, &[("cache-control", &control)]);
         if habits.validates {
@@ -183,121 +225,128 @@ impl Visit {
     }
 
     /// The check comes before the snapshot, which can then only be newer.
-    fn arrives(mut self, dataset: &Dataset, habits: &Habits) -> Next {
-        let fenced = habits.fences_reads || !dataset.positions;
-        if let (true, Some(claim), Err(owner)) = (fenced, self.claim, dataset.fence(self.region, self.subject))
-            && claim.home == self.region
+    fn arrives(mut self, data: &Data, habits: &Habits) -> Next {
+        let owner = Unit::of(self.place).and_then(|unit| data.regions[self.region][unit.at()].owner());
+        let fenced = habits.fences_reads || !DATASETS[self.place.dataset].positions;
+        if let (Some(claim), Some(owner)) = (self.claim.filter(|claim| fenced && claim.home == self.region), owner)
+            && owner.home != self.region
+            && (owner.epoch > claim.epoch || owner.epoch == Ownership::BEFORE)
         {
             return Next::Answer(misdirected(owner));
         }
-        if habits.bug != Some(Bug::CheckedAfterSnapshot) && !self.reaches(dataset, habits) {
-            return self.behind(dataset, habits);
+        if self.names_another() {
+            return Next::Answer(response(421, &[("homing-subject", USERS[self.user]), ("homing-wrote", "0")]));
         }
-        self.before = Some(self.label(dataset, habits));
+        if habits.bug != Some(Bug::CheckedAfterSnapshot) && !self.reaches(data, habits) {
+            return self.behind(data, habits);
+        }
+        self.before = self.label(data, habits);
         self.stage = Stage::Acts;
         Next::Later(self)
     }
 
+    /// Whether this region owns what is there, as far as it knows.
+    fn is_owner(&self, data: &Data) -> bool {
+        let owner = Unit::of(self.place).and_then(|unit| data.regions[self.region][unit.at()].owner());
+        owner.is_some_and(|owner| owner.home == self.region && owner.epoch > Ownership::BEFORE)
+    }
+
     /// How far the copy is.
-    fn label(&self, dataset: &Dataset, habits: &Habits) -> Label {
-        let label = dataset.label(self.region, self.subject);
-        match (habits.bug, dataset.fence(self.region, self.subject)) {
-            (Some(Bug::LabelAheadOfData), Err(told)) if told.epoch > label.owner.epoch => {
-                Label { owner: told, ..label }
-            }
-            _ => label,
+    fn label(&self, data: &Data, habits: &Habits) -> Option<Label> {
+        let unit = Unit::of(self.place).filter(|_| DATASETS[self.place.dataset].positions)?;
+        data.label(self.region, unit, channel(self.place.dataset), habits.by_data)
+    }
+
+    /// The newest write that has a part in what is shown, where the application says that.
+    fn shown(&self, data: &Data, owner: Owner, habits: &Habits) -> Option<usize> {
+        let shown = |of_unit| data.shows(self.region, self.place, owner, of_unit);
+        match (habits.bug, habits.shows) {
+            (Some(Bug::ShowsTooLow), _) => Some(shown(false).saturating_sub(1)),
+            (_, Shows::Nothing) => None,
+            (_, of) => Some(shown(of == Shows::OfUnit)),
         }
     }
 
-    fn reaches(&self, dataset: &Dataset, habits: &Habits) -> bool {
+    fn reaches(&self, data: &Data, habits: &Habits) -> bool {
         let (Some(least), Some(claim)) = (self.least, self.claim) else { return true };
-        let Label { owner, place } = self.label(dataset, habits);
+        if habits.bug == Some(Bug::NeverBehind) {
+            return true;
+        }
+        let Some(Label { owner, place }) = self.label(data, habits) else { return false };
         match habits.bug {
-            Some(Bug::NeverBehind) => true,
             Some(Bug::BarePositions) => place >= least,
             _ if habits.later_epochs_do && owner.epoch > claim.epoch => true,
             _ => owner == claim && place >= least,
         }
     }
 
-    fn behind(&self, dataset: &Dataset, habits: &Habits) -> Next {
+    fn behind(&self, data: &Data, habits: &Habits) -> Next {
         let mut answer = response(503, &[("homing-behind", "1")]);
-        let unmeasured = Self { before: None, ..self.clone() };
-        unmeasured.state(&mut answer, dataset, self.label(dataset, habits), habits);
+        let unmeasured = Self { before: None, shows: None, ..self.clone() };
+        unmeasured.state(&mut answer, self.label(data, habits), habits);
         Next::Answer(answer)
     }
 
     /// A write is refused where this is not the owner, or while its subject moves.
-    fn refused(&self, dataset: &Dataset, habits: &Habits) -> Option<Response> {
+    fn refused(&self, data: &mut Data, habits: &Habits, now: u64) -> Option<Response> {
+        let unit = Unit::of(self.place)?;
+        let of_user = [("homing-subject", USERS[self.user]), ("homing-wrote", "0")];
         if self.names_another() {
-            let name = USERS[self.user];
-            return Some(response(421, &[("homing-subject", name), ("homing-wrote", "0")]));
+            return Some(response(421, &of_user));
         }
-        let believes = dataset.label(self.region, self.subject).owner.home == self.region;
-        match dataset.fence(self.region, self.subject) {
-            Err(_) if habits.bug == Some(Bug::Zombie) && believes && !dataset.split => None,
-            Err(owner) => Some(misdirected(owner)),
-            Ok(()) if dataset.paused[self.subject] => {
-                Some(response(503, &[("homing-wrote", "0"), ("retry-after", "1")]))
+        // A claim says nothing of another unit than that which the router has asked about.
+        let about = self.named.is_some() || matches!(unit, Unit::Whole(_));
+        let refusal = data.enter(self.region, unit, self.claim.filter(|_| about), now).err()?;
+        let home = |owner: &Ownership| Owner { home: number(&owner.home), epoch: owner.epoch };
+        Some(match refusal {
+            // Of somebody whom the request was not about it says who that is, and where.
+            Refusal::Misdirected(owner) if !about && habits.bug != Some(Bug::NamesAnOwner) => {
+                let mut answer = misdirected(home(&owner));
+                answer.fields.push(("homing-subject".to_owned(), USERS[self.user].to_owned()));
+                answer
             }
-            Ok(()) => None,
-        }
+            Refusal::Misdirected(owner) => misdirected(home(&owner)),
+            Refusal::OfSubject(_) => response(421, &of_user),
+            Refusal::Paused(_) => response(503, &[("homing-wrote", "0"), ("retry-after", "1")]),
+            other => panic!("an unknown refusal: {other:?}"),
+        })
     }
 
     /// Whether the router takes the data for another's than who is signed in at the application.
     fn names_another(&self) -> bool {
-        let signed_in = SubjectId::of(SubjectKind::User, USERS[self.user]);
-        matches!(self.dataset, 2 | 5) && self.named.as_deref() != Some(signed_in.as_str())
+        let signed_in = || SubjectId::of(SubjectKind::User, USERS[self.user]);
+        matches!(self.place.dataset, 2 | 5) && self.named.as_ref().is_some_and(|named| named != signed_in().as_str())
     }
 
-    /// The fence holds at the commit, and not only on arrival.
-    fn commits(mut self, id: Id, dataset: &mut Dataset, habits: &Habits) -> Next {
-        if let Some(refused) = self.refused(dataset, habits) {
+    /// The fence holds at the commit, and not only on arrival. A key that is in the copy was done before, here or at an earlier owner.
+    fn commits(mut self, id: Id, data: &mut Data, habits: &Habits, now: u64) -> Next {
+        if let Some(refused) = self.refused(data, habits, now) {
+            self.lands(data);
             return Next::Answer(refused);
         }
-        if self.repeatable && dataset.has(self.region, self.subject, self.key, id) {
-            let mut answer = response(200, &[]);
-            if habits.says_wrote {
-                answer.fields.push(("homing-wrote".to_owned(), "0".to_owned()));
-            }
-            self.before = None;
-            self.state(&mut answer, dataset, self.label(dataset, habits), habits);
-            return Next::Answer(answer);
+        if self.repeatable && data.has(self.region, self.place, id) {
+            self.lands(data);
+            let label = self.label(data, habits);
+            return Next::Answer(self.written(label, false, data, habits));
         }
-        let message = dataset.commit(self.region, self.subject, self.key, id);
-        let owner = dataset.label(self.region, self.subject).owner;
-        self.shown = (habits.shows != Shows::Nothing).then_some(Label { owner, place: message.length });
+        data.commit(self.region, self.place, id);
         self.stage = Stage::Measures;
-        Next::Committed(self, message)
+        Next::Later(self)
     }
 
-    /// The newest write that has part in what is read.
-    fn newest(&self, dataset: &Dataset, habits: &Habits) -> Option<Label> {
-        let key = match habits.shows {
-            Shows::Nothing => return None,
-            Shows::OfUnit => None,
-            Shows::OfKey => Some(self.key),
-        };
-        let place = dataset.newest(self.region, self.subject, key);
-        let place = if habits.bug == Some(Bug::ShowsTooLow) { place.saturating_sub(1) } else { place };
-        Some(Label { owner: dataset.label(self.region, self.subject).owner, place })
-    }
-
-    /// Says how far the copy is, for a read how far it was before, and what the answer shows.
-    fn state(&self, answer: &mut Response, dataset: &Dataset, label: Label, habits: &Habits) {
-        if !dataset.positions {
-            return;
-        }
-        let Label { owner, place } = label;
+    /// Says how far the copy is, and for a read how far it was before.
+    fn state(&self, answer: &mut Response, label: Option<Label>, habits: &Habits) {
+        let Some(Label { owner, place }) = label else { return };
         let before = self.before.filter(|before| before.owner == owner).map(|before| before.place);
         let least = match habits.bug {
             Some(Bug::LeastIsMost) => Some(place),
             _ => before.filter(|_| habits.says_least),
         };
         let least = least.map(|least| format!("; least={least}")).unwrap_or_default();
-        let shown = self.shown.filter(|shown| shown.owner == owner).map(|shown| format!("; shows={}", shown.place));
-        let shown = shown.unwrap_or_default();
-        answer.fields.push(("homing-position".to_owned(), format!("{}={place}{least}{shown}", dataset.name)));
+        // Of a snapshot in which the copy was another owner's it says nothing.
+        let shows = self.shows.filter(|(of, _)| *of == owner).map(|(_, shows)| format!("; shows={shows}"));
+        let (name, shows) = (DATASETS[self.place.dataset].name, shows.unwrap_or_default());
+        answer.fields.push(("homing-position".to_owned(), format!("{name}={place}{least}{shows}")));
         answer.fields.push(("homing-home".to_owned(), REGIONS[owner.home].to_owned()));
         answer.fields.push(("homing-epoch".to_owned(), owner.epoch.to_string()));
     }

@@ -14,6 +14,7 @@ use homing::routing::{
 use crate::{
     bugs::Bug,
     client::{Action, Client, Deed, USERS},
+    data::DATASETS,
     edge::{ISOLATES, NEAR, Stored},
     hostile::Trick,
     response::{Fields, Response, borrowed},
@@ -26,6 +27,8 @@ pub struct Request {
     pub client: usize,
     pub action: Action,
     pub began: u64,
+    /// How often its client had lost its session by then.
+    pub life: u32,
     /// What was done to it.
     pub trick: Option<Trick>,
     /// Whether it carried a session.
@@ -47,11 +50,12 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(client: usize, action: Action, began: u64, trick: Option<Trick>) -> Self {
+    pub fn new((client, life): (usize, u32), action: Action, began: u64, trick: Option<Trick>) -> Self {
         Self {
             client,
             action,
             began,
+            life,
             trick,
             had_session: false,
             pinned: false,
@@ -92,7 +96,7 @@ impl World {
         let now = self.timestamp();
         if let Some(sealed) = &sealed {
             let session = Client::open(sealed, now);
-            let name = self.datasets[action.place.dataset].name;
+            let name = DATASETS[action.place.dataset].name;
             if session.pins.iter().any(|pin| matches!(pin.claim, Claim::Until(until) if until <= now)) {
                 self.count("requests after a window had ended");
             }
@@ -102,6 +106,7 @@ impl World {
         let takes_away = self.requests[at].trick.as_ref().is_some_and(|trick| !trick.leaves_session());
         self.requests[at].had_session = names && !takes_away;
         self.requests[at].isolate = isolate;
+        self.refresh(action.edge, isolate);
         let is_read = action.deed == Deed::Read;
         if is_read && self.habits.bug == Some(Bug::CopiesForEverybody) && self.shown_to_everybody(at) {
             return;
@@ -126,7 +131,7 @@ impl World {
             (Some(Bug::LinksBelieved), Some(Trick::Link(brought))) => sealed.map(|own| joined(&own, brought)),
             _ => sealed,
         };
-        let url = format!("https://example.com{}{query}", action.path(&self.datasets));
+        let url = format!("https://example.com{}{query}", action.path());
         let mut fields = self.fields(client, action, sealed);
         trick.iter().for_each(|trick| trick.play(&mut fields));
         if self.habits.bug == Some(Bug::BlanksTrimmed) {
@@ -159,8 +164,8 @@ impl World {
             (false, Some(sealed)) => vec![("cookie".to_owned(), format!("{login}; {COOKIE}={sealed}"))],
             (_, None) => vec![("cookie".to_owned(), login)],
         });
-        if action.repeatable && action.deed != Deed::Read {
-            fields.push(("idempotency-key".to_owned(), "1".to_owned()));
+        if let (true, Deed::Write(id)) = (action.repeatable, action.deed) {
+            fields.push(("idempotency-key".to_owned(), id.to_string()));
         }
         fields
     }
