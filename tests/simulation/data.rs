@@ -335,7 +335,6 @@ impl Data {
         let epoch = Unit::of(place).map_or(0, |unit| self.written_by(region, unit, (place, id)));
         let list = list.into_iter().chain([id]).collect();
         self.versions[place.number()].push(Version { epoch, home: region, upto, id, list });
-        self.lost.retain(|lost| *lost != (place, id));
         if let Some(unit) = Unit::of(place)
             && self.is_given_up(region, unit, epoch)
         {
