@@ -45,7 +45,13 @@ impl World {
         let all: Vec<(Place, Vec<Written>)> = Place::all()
             .map(|place| {
                 let last = self.data.list(0, place);
-                (place, self.data.places(place).filter(|(id, _)| last.contains(id)).collect())
+                (
+                    place,
+                    self.data
+                        .places(place)
+                        .filter(|(id, _)| last.contains(id) && !self.data.lost.contains(&(place, *id)))
+                        .collect(),
+                )
             })
             .collect();
         let of = |place: Place| &all.iter().find(|(at, _)| *at == place).unwrap().1;
