@@ -136,8 +136,10 @@ impl Application for Counter {
 async fn count(counter: Counter, asked: Asked) -> Response {
     let at = counter.begun.fetch_add(1, Ordering::SeqCst) + 1;
     let written = Arc::clone(&counter.written);
+    // Long enough that what is behind is seen to be behind, whatever else the machine does.
+    let takes = if counter.wrong == Wrong::AnswersPausesAtOnce { 50 } else { 5 };
     let write = async move {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(takes)).await;
         written.fetch_add(1, Ordering::SeqCst);
     };
     if counter.wrong != Wrong::AnswersPausesAtOnce {

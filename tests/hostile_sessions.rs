@@ -473,7 +473,7 @@ fn a_write_of_nobody_in_particular_is_pinned_as_the_one_whom_its_answer_names() 
     let mut world = World::new("POST /cart/1");
     let fields = [("homing-subject", "ada"), ("homing-wrote", "1")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    world.deeds = vec![Deed::Answers(200, fields)].into();
+    world.deeds = vec![Deed::Answers(200, fields)];
     let session = issued(&world.play(&settings()).unwrap()).unwrap();
     let whose: Vec<_> = session.pins.iter().map(|pin| pin.subject.clone()).collect();
     assert_eq!(whose, [Some(ada)]);

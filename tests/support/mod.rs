@@ -197,6 +197,13 @@ impl World {
         Ok(self.drive(flow, step))
     }
 
+    /// The entry that the cache holds, and the lengths of its bodies.
+    fn held(&self) -> (Option<String>, String) {
+        let all = |others: &[_]| (0..others.len()).collect::<Vec<_>>();
+        let text = self.cache.split_first().map(|(first, others)| entry::write(first, others, &all(others)).0);
+        (text, vec![BODY.to_string(); self.cache.len()].join(","))
+    }
+
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
         let (mut now, health) = (self.now, self.memory.health());
         let mut deeds: VecDeque<Deed> = self.deeds.iter().cloned().collect();
@@ -216,11 +223,7 @@ impl World {
                 }
                 Step::ProbeCache(probe) => {
                     story.probed = Some(probe.key);
-                    let text = self
-                        .cache
-                        .split_first()
-                        .map(|(first, others)| entry::write(first, others, &(0..others.len()).collect::<Vec<_>>()).0);
-                    let lengths = vec![BODY.to_string(); self.cache.len()].join(",");
+                    let (text, lengths) = self.held();
                     let probed = Probed { entry: text.as_deref(), lengths: &lengths, waited: self.waited };
                     flow.on(Event::Cache(probed), health, now)
                 }

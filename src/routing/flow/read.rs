@@ -148,7 +148,7 @@ impl Flow {
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
         let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
         let spares_home = reading.wants.spares_home || matches!(dataset.rule, topology::Rule::MultiWriter { .. });
-        reading.wants.least.filter(|_| !reading.target.stale && !(spares_home && reading.is_at_home()))
+        reading.wants.least.filter(|_| !reading.target.stale && (!spares_home || !reading.is_at_home()))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
