@@ -123,11 +123,14 @@ export class Directory extends DurableObject {
     return this.row("homes", subject) ?? this.row("tentative", subject);
   }
 
-  /** Takes in a later ownership; returns what counts then. */
+  /**
+   * Takes in a later ownership; returns what counts then. Of one that nobody knew here nobody was paused and nothing was granted: a region
+   * that knows better may still say so (`correct`), or that subject would be locked out.
+   */
   record(subject, kind, home, epoch) {
     const held = this.find(subject);
     this.settle(subject, held && held.epoch >= epoch ? held : { kind, home, epoch });
-    this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
+    if (held) this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
     return this.find(subject);
   }
 

@@ -131,6 +131,9 @@ test("a home that its own region declines is corrected, while it is that very on
   assert.deepEqual(declined("ada", "us", 1), { kind: "user", home: "eu", epoch: 2, new: false }, "whoever is late hears the same");
   directory().record("ada", "user", "us", 3);
   assert.deepEqual(declined("ada", "us", 3), { kind: "user", home: "us", epoch: 3, new: false }, "by order");
+  // An order about somebody whom nobody knew here took nothing from any region: the one that has the data may say so, or they are locked out.
+  directory().record("grace", "user", "us", 1);
+  assert.deepEqual(declined("grace", "us", 1), { kind: "user", home: "eu", epoch: 2, new: false });
   // Whom a client alone has named is tentative still: anybody can make up names that regions decline.
   assign("acme", "tenant", "us", false);
   assert.deepEqual(assign("acme", "tenant", "eu", false, { home: "us", epoch: 1 }), { kind: "tenant", home: "eu", epoch: 2, new: false, tentative: true });
