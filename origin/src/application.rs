@@ -149,7 +149,8 @@ pub trait Application: Send + Sync + 'static {
     /// that travels apart from the data breaks the order of reads. Where it comes out of the log again, and the copy has what the
     /// owner began with, it is taken in with `store::sqlite::announced` or [`Homing::announced`](crate::Homing::announced). Nothing to
     /// do where the epoch store itself is replicated with the data. May be called twice with the same; comes before anything is
-    /// written by that ownership here.
+    /// written by that ownership here. With `store::sqlite::announced` that is the application's own to see to: if a peer's log names
+    /// this region, its own log says so too, in the same transaction.
     fn announce(&self, unit: &Unit, owner: &Ownership) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = (unit, owner);
         async { Ok(()) }

@@ -117,11 +117,17 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
     }
 
     /// Takes in an ownership that has come in the application's own replicated log, once this copy has all that the owner began
-    /// with: from here on it is a copy of that epoch, and its positions count by it.
+    /// with: from here on it is a copy of that epoch, and its positions count by it. If that owner is this region, its peers hear of it
+    /// in its own log too, before it can write anything by it: the log that said so may reach them later than what is written here.
     ///
     /// # Errors
-    /// If the store cannot be written.
+    /// If the store or the log cannot be written.
     pub async fn announced(&self, unit: &Unit, owner: &Ownership) -> Result<(), Failure> {
+        let standing = self.shared.store.standing(unit).await?;
+        let is_first = standing.owner.is_none_or(|known| known.epoch < owner.epoch);
+        if is_first && owner.home == self.region() {
+            return self.own(unit, owner).await.map(|_| ());
+        }
         self.shared.store.announced(unit, owner).await?;
         Ok(())
     }

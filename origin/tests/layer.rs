@@ -34,6 +34,21 @@ async fn a_later_epoch_is_believed_and_makes_an_owner_know_itself_deposed() {
     assert_eq!(region.app.told(), ["announced catalog us 5"], "once, as it got here");
 }
 
+/// What this region writes may reach a third one ahead of the old owner's log, which alone would say whose it is.
+#[tokio::test]
+async fn an_owner_that_hears_of_itself_in_anothers_log_says_so_in_its_own_before_it_writes() {
+    let region = region();
+    let (catalog, [moved, back]) =
+        (Unit::dataset("catalog"), [("eu", 4), ("us", 5)].map(|(home, epoch)| Ownership::new(home, epoch)));
+    region.homing.announced(&catalog, &moved).await.unwrap();
+    assert_eq!(region.app.told(), [""; 0], "another's it need not tell");
+    region.homing.announced(&catalog, &back).await.unwrap();
+    assert_eq!(region.app.told(), ["announced catalog us 5"]);
+    region.homing.announced(&catalog, &back).await.unwrap();
+    assert_eq!(region.write("us", 5).await.status, 200);
+    assert_eq!(region.app.told(), [""; 0], "once is enough");
+}
+
 #[tokio::test]
 async fn a_first_assignment_gets_here_with_the_first_write_and_is_of_the_subject() {
     let region = region();

@@ -377,14 +377,15 @@ impl Data {
         self.outbox.push(Message { source: region, channel, length });
     }
 
-    /// A message arrives: what it tells of owners is heard with it.
+    /// A message arrives: what it tells of owners is heard with it. Whom one of the two logs names may be ahead of the other, so the new
+    /// owner announces itself in both before it writes: what it wrote in the log that is behind would not count even for itself.
     pub fn deliver(&mut self, region: usize, Message { source, channel, length }: Message) {
         let applied = &mut self.applied[region][source][channel];
         let before = std::mem::replace(applied, length.max(*applied));
         for unit in Unit::all() {
             let new = |of: &&Announced| of.log == source && of.upto > before && of.upto <= length;
             let told: Vec<_> = self.announced[unit.at()][channel].iter().filter(new).map(|of| of.owner).collect();
-            told.into_iter().for_each(|owner| self.hear(region, unit, owner));
+            told.into_iter().for_each(|owner| self.learn(region, unit, owner));
         }
     }
 

@@ -137,8 +137,8 @@ impl Data {
         self.kept(region, unit).standing.advance(&ownership(owner));
     }
 
-    /// The same, as a request or a command tells it; whoever becomes the owner by it tells its peers.
-    fn learn(&mut self, region: usize, unit: Unit, owner: Owner) {
+    /// The same, as a request, a command or a log tells it; whoever becomes the owner by it tells its peers before it writes.
+    pub fn learn(&mut self, region: usize, unit: Unit, owner: Owner) {
         let known = self.regions[region][unit.at()].owner();
         self.hear(region, unit, owner);
         let counts = self.regions[region][unit.at()].owner();

@@ -348,6 +348,7 @@ impl World {
             return self.network.link(message.source, region).held.push(message);
         }
         self.data.deliver(region, message);
+        self.replicate();
     }
 
     /// What waited at a link goes on.

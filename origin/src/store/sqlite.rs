@@ -94,7 +94,8 @@ pub fn standing(connection: &Connection, unit: &Unit) -> Result<Standing> {
 }
 
 /// Takes in an ownership that has come in the application's own replicated log, in the transaction that applies it, once this copy
-/// has all that the owner began with: from here on it is a copy of that epoch ([`Standing::announced`]).
+/// has all that the owner began with: from here on it is a copy of that epoch ([`Standing::announced`]). If that owner is this region,
+/// announce it in this region's own log in the same transaction: nothing is written by it before.
 ///
 /// # Errors
 /// If the database fails.

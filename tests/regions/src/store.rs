@@ -176,6 +176,7 @@ impl Store {
         let tx = connection.transaction()?;
         if op.seq == last(&tx, &op.origin)? + 1 {
             apply(&tx, op)?;
+            self.follow(&tx, op)?;
         }
         tx.commit()
     }
@@ -233,13 +234,36 @@ impl Store {
     pub(crate) fn announce(&self, unit: &Unit, owner: &Ownership) -> Result<()> {
         let mut connection = self.connection();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.announce_in(&tx, unit, owner)?;
+        tx.commit()
+    }
+
+    /// If a peer's log names this region the owner, its own says so too, before anything that it writes by that: what it writes may
+    /// reach a third region ahead of the peer's log, and would be shown there beside what is older.
+    fn follow(&self, tx: &Connection, op: &Op) -> Result<()> {
+        let told = serde_json::from_str::<Announcement>(&op.value).ok().filter(|_| op.dataset == "own");
+        let Some((unit, told)) = Unit::parse(&op.key).zip(told) else { return Ok(()) };
+        let owner = Ownership::new(&told.home, told.epoch);
+        if owner.home != self.name || sqlite::standing(tx, &unit)?.owner.as_ref() != Some(&owner) {
+            return Ok(());
+        }
+        self.announce_in(tx, &unit, &owner)
+    }
+
+    /// Each ownership is announced once: its beginning is one place in the log.
+    fn announce_in(&self, tx: &Connection, unit: &Unit, owner: &Ownership) -> Result<()> {
+        let sql = "select exists (select 1 from ops where dataset = 'own' and key = ? and origin = ?
+            and value ->> 'home' = ? and value ->> 'epoch' = ?)";
+        let known = params![unit.as_str(), self.name, owner.home, owner.epoch.cast_signed()];
+        if tx.prepare_cached(sql)?.query_row(known, |row| row.get(0))? {
+            return Ok(());
+        }
         let after = tx
             .prepare_cached(&format!("select origin, max(seq) from ops where {OF_UNIT} group by origin"))?
             .query_map([unit.as_str(), unit.as_subject().unwrap_or("")], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<Vec<_>>>()?;
         let value = json!(Announcement { home: owner.home.clone(), epoch: owner.epoch, after }).to_string();
-        self.append(&tx, Entry { dataset: "own", key: unit.as_str(), stamp: Some("") }, 0, value)?;
-        tx.commit()
+        self.append(tx, Entry { dataset: "own", key: unit.as_str(), stamp: Some("") }, 0, value).map(|_| ())
     }
 
     pub(crate) fn count(&self, name: &str) -> Result<i64> {
@@ -429,6 +453,25 @@ mod tests {
             (log(&ap, &catalog), value(&ap, "x"), value(&ap, "y")),
             (Some(moved), Some("1".into()), Some("2".into()))
         );
+    }
+
+    /// The router sends writes to the new owner as soon as the old one has named it: before the authority grants it anything.
+    #[test]
+    fn an_owner_that_hears_of_itself_in_anothers_log_says_so_in_its_own_before_it_writes() {
+        let [us, eu, ap] = ["us", "eu", "ap"].map(|name| Store::open(name, None).unwrap());
+        let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
+        write_by(&us, "x", 1, "1");
+        us.announce(&catalog, &moved).unwrap();
+        send(&us, &eu);
+        write_by(&eu, "y", 2, "2");
+        send(&eu, &ap);
+        assert_eq!(owner(&ap, &catalog), Some(moved.clone()), "though nothing of the old owner's log is there");
+        assert_eq!(value(&ap, "y"), None, "what is later is not shown beside what is older");
+        let own = eu.applied("eu").unwrap();
+        eu.announce(&catalog, &moved).unwrap();
+        assert_eq!(eu.applied("eu").unwrap(), own, "granted: that is known");
+        send(&us, &ap);
+        assert_eq!((log(&ap, &catalog), value(&ap, "y")), (Some(moved), Some("2".into())));
     }
 
     /// A like, another tenant: the logs carry more than the unit that moves.
