@@ -226,6 +226,10 @@ impl Visit {
 
     /// The check comes before the snapshot, which can then only be newer.
     fn arrives(mut self, data: &Data, habits: &Habits) -> Next {
+        // What the router was told of whom it has asked about is nothing of whom the application takes it for.
+        if self.names_another() {
+            return Next::Answer(response(421, &[("homing-subject", USERS[self.user]), ("homing-wrote", "0")]));
+        }
         let owner = Unit::of(self.place).and_then(|unit| data.regions[self.region][unit.at()].owner());
         let fenced = habits.fences_reads || !DATASETS[self.place.dataset].positions;
         if let (Some(claim), Some(owner)) = (self.claim.filter(|claim| fenced && claim.home == self.region), owner)
@@ -233,9 +237,6 @@ impl Visit {
             && (owner.epoch > claim.epoch || owner.epoch == Ownership::BEFORE)
         {
             return Next::Answer(misdirected(owner));
-        }
-        if self.names_another() {
-            return Next::Answer(response(421, &[("homing-subject", USERS[self.user]), ("homing-wrote", "0")]));
         }
         if habits.bug != Some(Bug::CheckedAfterSnapshot) && !self.reaches(data, habits) {
             return self.behind(data, habits);
