@@ -17,7 +17,8 @@ make() {
   local stamp; stamp=$(cat "$wasm" scripts/build.sh scripts/bindgen/Cargo.lock package-lock.json | sha256sum)
   if [ "$(cat "$folder/.$name" 2>/dev/null || true)" = "$stamp" ]; then return; fi
   "$BINDGEN" "$wasm" "$folder" "$name"
-  node_modules/.bin/wasm-opt -Os --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
+  # No pointer into the first 1024 bytes is ever used: the stack ends there.
+  node_modules/.bin/wasm-opt -Os --converge --low-memory-unused --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
     --enable-sign-ext --enable-mutable-globals --enable-multivalue --enable-extended-const \
     "$folder/${name}_bg.wasm" -o "$folder/${name}_bg.opt.wasm"
   mv "$folder/${name}_bg.opt.wasm" "$folder/${name}_bg.wasm"

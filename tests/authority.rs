@@ -347,6 +347,29 @@ fn a_sweep_finds_who_gets_the_old_region_behind_it_and_who_comes_late() {
     assert!(sweep["ended"].is_u64());
 }
 
+/// On the day of adoption: a read has made the directory keep the nearest region for somebody whose data is elsewhere.
+#[test]
+fn nobody_is_moved_by_a_guess_of_the_directory_while_a_region_says_where_the_data_is() {
+    let mut world = World::new();
+    let ada = SubjectId::of(SubjectKind::User, "ada").as_str().to_owned();
+    world.directory.0.insert(ada.clone(), ("user".to_owned(), owned("us", 1)));
+    world.region("us").units.entry(format!("~{ada}")).or_default().owned = owned("eu", 0);
+    let order = |to: &str| json!({ "command": "move", "kind": "user", "subject": ada, "to": to });
+    let (_, body) = world.order(order("eu"));
+    world.settle();
+    let change = world.change(body["change"]["id"].as_str().unwrap());
+    assert_eq!(change["phase"], "aborted");
+    assert_eq!(
+        change["says"],
+        "us says that the data is in eu, as it was before the router. The directory has been told; order it again"
+    );
+    assert_eq!(world.directory.0[&ada].1, owned("eu", 2), "and nothing was paused");
+    // Ordered again it is a move like others, from where the data is.
+    world.order(order("us"));
+    world.settle();
+    assert_eq!(world.directory.0[&ada].1, owned("us", 3));
+}
+
 #[test]
 fn a_late_look_takes_nobody_who_is_there_by_intent() {
     for ends_it in [
@@ -366,6 +389,22 @@ fn a_late_look_takes_nobody_who_is_there_by_intent() {
         world.settle();
         assert_eq!(living_in(&world, "us"), 1);
     }
+}
+
+#[test]
+fn a_late_look_undoes_no_later_order() {
+    let mut world = World::new();
+    live_in(&mut world, "us", ["acme".to_owned()].into_iter());
+    let acme = world.directory.0.keys().next().unwrap().clone();
+    world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    world.settle();
+    assert_eq!(living_in(&world, "eu"), 1);
+    world.order(json!({ "command": "move", "kind": "tenant", "subject": acme, "to": "us" }));
+    world.settle();
+    world.now += 661_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!(living_in(&world, "us"), 1);
 }
 
 /// A region that is not drained first gets new subjects for as long as the sweep goes on.

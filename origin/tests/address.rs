@@ -308,3 +308,14 @@ async fn what_cannot_be_read_is_refused_and_changes_nothing() {
     let nobody = json!({ "unit": "~ada", "home": null, "epoch": 0, "pause": null, "lease_ms": null });
     assert_eq!(region.get("unit=~ada").await.1["units"], json!([nobody]));
 }
+
+/// The router has guessed that this region is the home of somebody whose data is elsewhere: by a guess nothing is paused and given away.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_given_away_from_where_the_data_is_not() {
+    let region = region_with(Settings::unsigned("us").with_first_home("eu"));
+    let elsewhere = (409, json!({ "state": "not-owner", "home": "eu", "epoch": 0 }));
+    assert_eq!(region.post("op=pause&id=1&for_ms=5000&unit=~grace@1").await, elsewhere);
+    assert_eq!(region.post("op=resume&id=1&unit=~grace@1").await.0, 200);
+    let known = region.get("unit=~grace").await.1;
+    assert_eq!(known["units"][0]["epoch"], 0, "and it takes itself for the owner by neither");
+}

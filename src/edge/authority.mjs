@@ -81,9 +81,9 @@ export class Authority extends DurableObject {
     return this.told(directory(this.env, subject).find(subject));
   }
 
-  async assign({ subject, kind, home }) {
+  async assign({ subject, kind, home, instead_of: insteadOf }) {
     const object = directory(this.env, subject);
-    return this.told(object.assign(subject, kind, home, true).then(() => object.find(subject)));
+    return this.told(object.assign(subject, kind, home, true, insteadOf).then(() => object.find(subject)));
   }
 
   async record({ subject, kind, home, epoch }) {

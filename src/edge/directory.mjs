@@ -129,9 +129,13 @@ export class Directory extends DurableObject {
    */
   record(subject, kind, home, epoch) {
     const held = this.find(subject);
-    this.settle(subject, held && held.epoch >= epoch ? held : { kind, home, epoch });
-    if (held) this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
-    return this.find(subject);
+    const next = { kind, home, epoch: held ? epoch : Math.max(epoch, this.floor() + 1) };
+    this.settle(subject, held && held.epoch >= epoch ? held : next);
+    const found = this.find(subject);
+    // The first epoch is nobody's grant.
+    const granted = epoch > 1 && found.home === home && found.epoch === epoch;
+    if (granted) this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
+    return found;
   }
 
   /** How many live there; who is tentative does not. */

@@ -24,6 +24,12 @@ impl Directory {
             "find" => Some(self.0.get(&text("subject")).map_or(Value::Null, said)),
             "assign" => {
                 let (subject, kind) = (text("subject"), text("kind"));
+                let declined = &effect["instead_of"];
+                if let (Some(held), Some(home)) = (self.0.get_mut(&subject), declined["home"].as_str())
+                    && held.1 == (home.to_owned(), declined["epoch"].as_u64().unwrap())
+                {
+                    held.1 = (text("home"), held.1.1 + 1);
+                }
                 self.assign(&subject, &kind, &text("home"));
                 self.0.get(&subject).map(said)
             }

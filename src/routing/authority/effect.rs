@@ -58,6 +58,16 @@ pub(super) fn assign((subject, kind): (&str, &str), home: &str, tag: &Value) -> 
     json!({ "do": "assign", "subject": subject, "kind": kind, "home": home, "tag": tag })
 }
 
+/// Give the subject another home in place of one that nobody has written to: that region's own word.
+pub(super) fn correct(change: &Change, home: &str) -> Value {
+    let declined = json!({ "home": change.from, "epoch": change.epoch });
+    let mut effect = assign((change.subject().unwrap_or(""), &change.kind), home, &Value::Null);
+    if let Value::Object(fields) = &mut effect {
+        fields.insert("instead_of".to_owned(), declined);
+    }
+    effect
+}
+
 /// Tell the directory of a later ownership.
 pub(super) fn record(change: &Change, tag: &Value) -> Value {
     let (subject, epoch) = (change.subject().unwrap_or(""), change.epoch + 1);

@@ -231,12 +231,14 @@ impl Turn<'_> {
                 let says = format!("the directory knows a later home: {}", brief(owned));
                 change.enter(Phase::Aborted, says, self.now.0);
             }
-            Heard::Said(200, _) => {
+            Heard::Said(200, owned) => {
+                // Of somebody whom it did not know the directory says by which epoch.
+                let epoch = get(owned, "epoch").as_u64().unwrap_or(change.epoch + 1);
                 if let Some(subject) = change.subject() {
-                    let owned = json!({ "home": change.to, "epoch": change.epoch + 1 });
+                    let owned = json!({ "home": change.to, "epoch": epoch });
                     self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string(), &Value::Null));
                 }
-                let says = format!("{} owns it by epoch {}", change.to, change.epoch + 1);
+                let says = format!("{} owns it by epoch {epoch}", change.to);
                 change.enter(Phase::Done, says, self.now.0);
             }
             other => self.again(change, other),

@@ -81,11 +81,30 @@ impl Turn<'_> {
             let home = self.region(get(&said, "home").as_str()?)?;
             Some((region, self.settings.topology.region(home).name.clone(), epoch))
         });
+        if let Some(says) = self.lives_elsewhere(change, &unit("from")) {
+            return Err(says);
+        }
         match later {
             Some((region, home, epoch)) => Err(self.take_in(change, region, home, epoch)),
             None if change.forced => Ok(()),
             None => self.cannot_catch_up(change),
         }
+    }
+
+    /// The directory has guessed: by its own application's word (an epoch of 0) the old home has nothing of the subject, and another region
+    /// has all. Moved by that guess the data would stay behind.
+    fn lives_elsewhere(&mut self, change: &Change, said: &Value) -> Option<String> {
+        change.subject()?;
+        let home = get(said, "home").as_str().filter(|home| *home != change.from)?;
+        let home = self.settings.topology.region(self.region(home)?).name.clone();
+        if get(said, "epoch").as_u64() != Some(0) {
+            return None;
+        }
+        self.effects.push(effect::correct(change, &home));
+        let from = &change.from;
+        Some(format!(
+            "{from} says that the data is in {home}, as it was before the router. The directory has been told; order it again"
+        ))
     }
 
     /// The regions know of a later owner: this authority has lost its ledger, or began after them. It learns from them.
