@@ -93,10 +93,12 @@ test("a copy that cannot catch up is not promoted, and no write is refused for i
     assert.match(refused.json.says, why);
     assert.deepEqual((await load.stop()).filter(({ status }) => status !== 200), []);
   };
+  const health = async () => (await fetch(`${regions.eu.url}/.well-known/homing`)).json();
   await regions.eu.control({ cut: ["us"] });
+  await waitUntil(async () => !(await health()).reachable.us, "eu has seen that the link is cut");
   await inVain(/^eu cannot reach us, so it cannot catch up/);
   await regions.eu.control({ cut: [], lag_ms: 30_000 });
-  await waitUntil(async () => (await (await fetch(`${regions.eu.url}/.well-known/homing`)).json()).reachable.us);
+  await waitUntil(async () => (await health()).reachable.us, "and that it is mended");
   await inVain(/^eu is \d+ ms behind us, and writers may be refused for 5000 ms at most/);
 });
 
@@ -150,7 +152,7 @@ test("an answer of the authority's calls that is lost costs a second or so, and 
       while (going) if ((await client.put("/api/catalog/lossy", { op })).status === 200) acknowledged.push(Date.now());
     })();
     await waitUntil(() => acknowledged.length > 3);
-    if (op === "reached") await regions[to].control({ lag_ms: 1_500 });
+    if (op === "reached") await regions[to].control({ lag_ms: 1_000 });
     else await front.set("lost", { p: 1, paths: new RegExp(`op=${op}&`) });
     const promoting = order("promote", "catalog", "--to", to, "--json");
     if (op === "reached") {
