@@ -407,6 +407,23 @@ fn a_late_look_undoes_no_later_order() {
     assert_eq!(living_in(&world, "us"), 1);
 }
 
+/// What was begun takes it away, and nothing that was refused.
+#[test]
+fn a_refused_order_takes_no_late_look_away() {
+    let mut world = World::new();
+    world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
+    world.settle();
+    assert_eq!(world.order(json!({ "command": "promote", "dataset": "catalog", "to": "ap" })).0, 202);
+    let refused = world.order(json!({ "command": "promote", "dataset": "catalog", "to": "us" }));
+    assert_eq!(refused.0, 409, "it is on its way already");
+    world.settle();
+    live_in(&mut world, "us", ["late".to_owned()].into_iter());
+    world.now += 661_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!(living_in(&world, "us"), 0);
+}
+
 /// A region that is not drained first gets new subjects for as long as the sweep goes on.
 #[test]
 fn a_sweep_comes_to_its_end_although_subjects_keep_coming() {

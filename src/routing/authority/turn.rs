@@ -155,12 +155,11 @@ impl Turn<'_> {
         let max_pause = self.max_pause(&change.datasets, order.max_pause);
         let change = Change { forced: order.accept_loss, dry_run: order.dry_run, max_pause, ..change };
         let what = format!("{} to {}", change.unit, change.to);
-        if !change.dry_run {
-            // A late look would undo a later order.
-            let undone = self.ledger.sweeps.iter_mut().filter(|sweep| sweep.from == change.to);
-            undone.for_each(|sweep| sweep.looks_again = None);
-        }
+        let (to, dry_run) = (change.to.clone(), change.dry_run);
         let id = self.ledger.begin(order, change, self.now)?;
+        // A late look would undo a later order.
+        let undone = self.ledger.sweeps.iter_mut().filter(|sweep| sweep.from == to && !dry_run);
+        undone.for_each(|sweep| sweep.looks_again = None);
         self.note(order, &format!("{id} begins: {what}"));
         self.ask(&id);
         Ok((202, json!({ "change": self.ledger.shown(&id) })))
