@@ -117,8 +117,9 @@ async fn pause<S: EpochStore, A: Application>(
     id: u64,
     time: Duration,
 ) -> Outcome {
-    if let Some(elsewhere) = lives_elsewhere(homing, unit).await? {
-        return Ok(conflict(Denied::NotOwner(Some(elsewhere))));
+    // By a guess nothing is paused here and given away.
+    if let Some(elsewhere) = homing.standing(unit).await?.lives_elsewhere(homing.region()) {
+        return Ok(conflict(Denied::NotOwner(Some(elsewhere.clone()))));
     }
     // The authority knows who owns what; a region that has not heard of its subject yet hears of it so, and tells its peers.
     homing.learn(unit, held).await?;
@@ -137,20 +138,10 @@ async fn pause<S: EpochStore, A: Application>(
     Ok((StatusCode::OK, json!({ "positions": positions })))
 }
 
-/// Where the data is by the application's own word, if that is elsewhere: whoever calls this region its owner has guessed, and by a
-/// guess nothing is paused here and given away.
-async fn lives_elsewhere<S: EpochStore, A: Application>(
-    homing: &Homing<S, A>,
-    unit: &Unit,
-) -> Result<Option<Ownership>, Failure> {
-    let owner = homing.standing(unit).await?.owner;
-    Ok(owner.filter(|owner| owner.epoch == Ownership::BEFORE && owner.home != homing.region()))
-}
-
 /// Ends a pause wherever it holds, and for the unit that is named also where it has yet to arrive.
 async fn resume<S: EpochStore, A: Application>(homing: &Homing<S, A>, id: u64, of: Option<(Unit, u64)>) -> Outcome {
     if let Some((unit, epoch)) = of.filter(|(unit, _)| !homing.is_split(unit)) {
-        if lives_elsewhere(homing, &unit).await?.is_none() {
+        if homing.standing(&unit).await?.lives_elsewhere(homing.region()).is_none() {
             homing.learn(&unit, &Ownership::new(homing.region(), epoch)).await?;
         }
         homing.store().change(&unit, |standing| standing.resume(id)).await?;

@@ -163,8 +163,13 @@ impl Standing {
     /// Whether a claim is to be taken over: it is later than all that is known. But where the data is in another region by the
     /// application's own word, the router has guessed, and only the authority moves it away from there.
     pub(crate) fn believes(&self, claim: &Ownership, here: &str) -> bool {
-        let guessed = |owner: &Ownership| owner.epoch == Ownership::BEFORE && owner.home != here && claim.home == here;
-        self.owner.as_ref().is_none_or(|owner| owner.epoch < claim.epoch && !guessed(owner))
+        let guessed = claim.home == here && self.lives_elsewhere(here).is_some();
+        self.owner.as_ref().is_none_or(|owner| owner.epoch < claim.epoch && !guessed)
+    }
+
+    /// Where the data is by the application's own word, if that is elsewhere: whoever calls this region its owner has guessed.
+    pub(crate) fn lives_elsewhere(&self, here: &str) -> Option<&Ownership> {
+        self.owner.as_ref().filter(|owner| owner.epoch == Ownership::BEFORE && owner.home != here)
     }
 
     /// Holds the writes of an ownership back, or does so for longer.

@@ -11,11 +11,13 @@ const ALARM_AGAIN_MS = 30_000;
 const AUDIT = 10_000;
 const SHOWN = 200;
 
+const authority = (env) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority"));
+
 /** Puts an input to the authority of this deployment. */
-export const ask = async (env, input) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).take(input);
+export const ask = async (env, input) => authority(env).take(input);
 
 /** Puts a line into its audit log. */
-export const note = (env, line) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority")).note(line);
+export const note = (env, line) => authority(env).note(line);
 
 export class Authority extends DurableObject {
   constructor(ctx, env) {

@@ -312,6 +312,7 @@ export class Drive {
     if (kind === "x") pending.push(done);
     else this.ctx.waitUntil(done);
   }
+
   /** Tells the directory of an ownership that an origin has named, and that it may have lost. */
   tell(subject, kind, value) {
     const { home, epoch } = JSON.parse(value);

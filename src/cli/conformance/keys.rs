@@ -19,6 +19,21 @@ struct Written {
     shown: Option<String>,
 }
 
+impl Written {
+    /// That a repeat got its answer.
+    fn answered_alike(&self, when: &str, again: &Answer) -> Result<(), String> {
+        let first = &self.answer;
+        must(again.status == first.status && again.text == first.text, || {
+            format!("{when} it was answered {} {}, then {} {}", first.status, first.text, again.status, again.text)
+        })
+    }
+
+    /// Whether a read shows by now what it showed after it, as far as reads tell.
+    fn shows_still(&self, now: Option<&String>) -> bool {
+        self.shown.is_none() || now.is_none() || self.shown.as_ref() == now
+    }
+}
+
 impl Trial {
     pub(super) fn keys(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
         if !self.idempotent {
@@ -76,18 +91,11 @@ impl Trial {
 
     /// That a repeat got the answer of the first, and changed nothing.
     fn same(&self, place: &Place, written: &Written, again: &Answer) -> Result<(), String> {
-        let Written { answer, shown, .. } = written;
-        must(again.status == answer.status && again.text == answer.text, || {
-            format!("first it was answered {} {}, then {} {}", answer.status, answer.text, again.status, again.text)
-        })?;
+        written.answered_alike("first", again)?;
         let now = self.shown(place)?;
-        let is_same = shown.is_none() || now.is_none() || *shown == now;
-        must(is_same, || {
-            format!(
-                "a read showed {}, and after the repeat {}",
-                shown.clone().unwrap_or_default(),
-                now.unwrap_or_default()
-            )
+        must(written.shows_still(now.as_ref()), || {
+            let before = written.shown.clone().unwrap_or_default();
+            format!("a read showed {before}, and after the repeat {}", now.unwrap_or_default())
         })
     }
 
@@ -111,8 +119,10 @@ impl Trial {
             }),
         );
         let now = self.shown(place)?;
-        let is_same = written.shown.is_none() || now.is_none() || written.shown == now;
-        report.note("key-body", must(is_same, || format!("after it a read shows {}", now.unwrap_or_default())));
+        report.note(
+            "key-body",
+            must(written.shows_still(now.as_ref()), || format!("after it a read shows {}", now.unwrap_or_default())),
+        );
         Ok(())
     }
 
@@ -163,13 +173,7 @@ impl Trial {
         self.write(place, &self.here, self.epoch)?;
         self.renew(place)?;
         let again = self.keyed(place, &written.key, &place.body)?;
-        let same = must(again.status == written.answer.status && again.text == written.answer.text, || {
-            format!(
-                "before it was answered {} {}, then {} {}",
-                written.answer.status, written.answer.text, again.status, again.text
-            )
-        });
-        report.note("key-moved", same);
+        report.note("key-moved", written.answered_alike("before", &again));
         self.must_write(place).map(|_| ())
     }
 }

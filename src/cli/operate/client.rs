@@ -26,6 +26,8 @@ pub(super) fn request_id(actor: &str) -> String {
     format!("{actor:.100}-{micros:x}-{:x}", std::process::id())
 }
 
+type Sent = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// Why there is no answer that counts.
 pub(super) enum Unanswered {
     /// It was not accepted, and will not be.
@@ -62,28 +64,25 @@ impl Client {
 
     /// Sends something that does no harm if it is done twice.
     pub(super) fn post(&self, what: &str, body: &Value) -> Result<Value, Unanswered> {
-        let request = self.agent.post(format!("{}{what}", self.base)).header("content-type", "application/json");
-        let sent = match &self.token {
-            Some(token) => request.header("authorization", format!("Bearer {token}")).send(body.to_string()),
-            None => request.send(body.to_string()),
-        };
+        let sent = self.send(what, body);
         let is_final = sent.as_ref().is_ok_and(|answer| answer.status().is_client_error());
         self.answer(sent).map_err(if is_final { Unanswered::Refused } else { Unanswered::Failed })
     }
 
     /// Gives an order; the id in it makes it safe to give it once more where no answer came.
     pub(super) fn order(&self, order: &Value) -> Result<Value, String> {
-        let send = || {
-            let request = self.agent.post(format!("{}orders", self.base)).header("content-type", "application/json");
-            match &self.token {
-                Some(token) => request.header("authorization", format!("Bearer {token}")).send(order.to_string()),
-                None => request.send(order.to_string()),
-            }
-        };
-        self.answer(send().or_else(|_| send()))
+        self.answer(self.send("orders", order).or_else(|_| self.send("orders", order)))
     }
 
-    fn answer(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, String> {
+    fn send(&self, what: &str, body: &Value) -> Sent {
+        let request = self.agent.post(format!("{}{what}", self.base)).header("content-type", "application/json");
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")).send(body.to_string()),
+            None => request.send(body.to_string()),
+        }
+    }
+
+    fn answer(&self, answer: Sent) -> Result<Value, String> {
         let base = &self.base;
         let mut response = answer.map_err(|error| {
             format!("{base} does not answer: {error}. Is the router there? Name it with --url or HOMING_URL.")

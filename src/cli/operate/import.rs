@@ -13,8 +13,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    At,
-    client::{self, Client, Unanswered},
+    At, Why,
+    client::{Client, Unanswered},
     failed,
     show::{list, number},
     subject,
@@ -44,15 +44,8 @@ pub(in crate::cli) struct Import {
     /// Begin with this line, where an earlier import has broken off. To begin anew does no harm.
     #[arg(long, default_value_t = 1)]
     from_line: usize,
-    /// Why; it stands in the audit log.
-    #[arg(long)]
-    reason: Option<String>,
-    /// Who; without it the user of this machine.
-    #[arg(long)]
-    actor: Option<String>,
-    /// Only say what would be told, and who lives elsewhere.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: Why,
     #[command(flatten)]
     at: At,
 }
@@ -167,12 +160,11 @@ fn tell(
     for Resident { home, id, .. } in some {
         homes.entry(home).or_default().push(id);
     }
-    let actor = args.actor.clone().or_else(|| client::variable("USER")).unwrap_or_else(|| "unknown".to_owned());
     let mut body = json!({
-        "kind": first.kind, "homes": homes, "dry_run": args.dry_run,
-        "actor": actor, "reason": args.reason.as_deref().unwrap_or("none given"),
+        "kind": first.kind, "homes": homes, "dry_run": args.why.dry_run,
+        "actor": args.why.actor(), "reason": args.why.reason(),
     });
-    if let (Some(note), Value::Object(fields)) = (note.filter(|_| !args.dry_run), &mut body) {
+    if let (Some(note), Value::Object(fields)) = (note.filter(|_| !args.why.dry_run), &mut body) {
         fields.insert("note".to_owned(), json!(note));
     }
     let said = send(client, &body).map_err(|message| {
@@ -209,7 +201,7 @@ fn send(client: &Client, body: &Value) -> Result<Value, String> {
 }
 
 fn in_words(told: &Told, args: &Import) -> String {
-    let dry = if args.dry_run { "a dry run: " } else { "" };
+    let dry = if args.why.dry_run { "a dry run: " } else { "" };
     let (added, there, elsewhere) = (told.added, told.there, told.elsewhere.len());
     let mut out = format!(
         "{dry}{added} subjects got their home, {there} had it already, {elsewhere} have another one and keep it\n"
@@ -234,7 +226,7 @@ fn in_json(told: &Told, args: &Import) -> String {
     let elsewhere: Vec<Value> = elsewhere.collect();
     format!(
         "{}\n",
-        json!({ "added": told.added, "there": told.there, "elsewhere": elsewhere, "dry_run": args.dry_run })
+        json!({ "added": told.added, "there": told.there, "elsewhere": elsewhere, "dry_run": args.why.dry_run })
     )
 }
 

@@ -30,9 +30,9 @@ pub(super) struct At {
     json: bool,
 }
 
-/// What every order says.
+/// Who wants something of the router, and why: for the audit log.
 #[derive(clap::Args)]
-pub(super) struct Saying {
+struct Why {
     /// Why; it stands in the audit log. What is said of a region needs one.
     #[arg(long)]
     reason: Option<String>,
@@ -42,6 +42,23 @@ pub(super) struct Saying {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Why {
+    fn actor(&self) -> String {
+        self.actor.clone().or_else(|| client::variable("USER")).unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or("none given")
+    }
+}
+
+/// What every order says.
+#[derive(clap::Args)]
+pub(super) struct Saying {
+    #[command(flatten)]
+    why: Why,
     /// The id of this request. The same id again is the same order, and is carried out once.
     #[arg(long)]
     request: Option<String>,
@@ -208,7 +225,7 @@ fn begin(mut order: Value, moving: &Moving) -> ExitCode {
 }
 
 fn state(state: &str, args: &State) -> ExitCode {
-    if args.saying.reason.is_none() {
+    if args.saying.why.reason.is_none() {
         return super::usage("--reason is missing: say why, for whoever finds the region like that at 3 am");
     }
     let order = json!({ "command": "state", "region": args.region, "state": state, "for": args.span });
@@ -231,12 +248,12 @@ fn subject(text: &str) -> Result<(SubjectKind, SubjectId), String> {
 
 fn with(mut order: Value, saying: &Saying, accept_loss: bool) -> Value {
     if let Value::Object(fields) = &mut order {
-        let actor = saying.actor.clone().or_else(|| client::variable("USER")).unwrap_or_else(|| "unknown".to_owned());
+        let actor = saying.why.actor();
         let request = saying.request.clone().unwrap_or_else(|| client::request_id(&actor));
         fields.insert("request".to_owned(), json!(request));
         fields.insert("actor".to_owned(), json!(actor));
-        fields.insert("reason".to_owned(), json!(saying.reason.as_deref().unwrap_or("none given")));
-        fields.insert("dry_run".to_owned(), json!(saying.dry_run));
+        fields.insert("reason".to_owned(), json!(saying.why.reason()));
+        fields.insert("dry_run".to_owned(), json!(saying.why.dry_run));
         fields.insert("accept_loss".to_owned(), json!(accept_loss));
         fields.extend(saying.version.map(|version| ("version".to_owned(), json!(version))));
     }

@@ -1,12 +1,14 @@
 //! What an operator may ask of the authority, as it is read from JSON.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
-use super::{RegionState, drills::Wanted, pause::LIMITS};
+use super::{RegionState, drills::Wanted};
 use crate::routing::{
     subject::{ID_LENGTH, SubjectId},
     time::{Timestamp, millis},
-    topology::{DatasetId, RegionId, Rule, SubjectKind, Topology, units},
+    topology::{DatasetId, MAX_PAUSE, RegionId, Rule, SubjectKind, Topology, units},
 };
 
 /// The longest request id, actor or reason.
@@ -182,7 +184,7 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let text = self.text("max_pause")?;
-        let (least, most) = LIMITS;
+        let (least, most) = (Duration::from_secs(MAX_PAUSE.0), Duration::from_secs(MAX_PAUSE.1));
         let span = units::duration(text).filter(|span| (least..=most).contains(span));
         span.map(|span| Some(millis(span))).ok_or_else(|| wrong("max_pause", text, "a time such as \"5s\", 1s to 60s"))
     }

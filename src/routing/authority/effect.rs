@@ -36,11 +36,16 @@ pub(super) fn call(
 }
 
 /// The same call, given up after so many milliseconds: what is lost is asked for again.
-pub(super) fn within(mut call: Value, millis: u64) -> Value {
-    if let Value::Object(fields) = &mut call {
-        fields.insert("timeout".to_owned(), millis.into());
+pub(super) fn within(call: Value, millis: u64) -> Value {
+    with(call, "timeout", millis.into())
+}
+
+/// The same with one field more.
+fn with(mut effect: Value, name: &str, value: Value) -> Value {
+    if let Value::Object(fields) = &mut effect {
+        fields.insert(name.to_owned(), value);
     }
-    call
+    effect
 }
 
 /// Come back after so many milliseconds.
@@ -60,12 +65,8 @@ pub(super) fn assign((subject, kind): (&str, &str), home: &str, tag: &Value) -> 
 
 /// Give the subject another home in place of one that nobody has written to: that region's own word.
 pub(super) fn correct(change: &Change, home: &str) -> Value {
-    let declined = json!({ "home": change.from, "epoch": change.epoch });
-    let mut effect = assign((change.subject().unwrap_or(""), &change.kind), home, &Value::Null);
-    if let Value::Object(fields) = &mut effect {
-        fields.insert("instead_of".to_owned(), declined);
-    }
-    effect
+    let assign = assign((change.subject().unwrap_or(""), &change.kind), home, &Value::Null);
+    with(assign, "instead_of", json!({ "home": change.from, "epoch": change.epoch }))
 }
 
 /// Tell the directory of a later ownership.

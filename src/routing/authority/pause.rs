@@ -3,8 +3,6 @@
 //! The bound is kept by the old owner, whatever becomes of the authority and of its calls: it is asked to pause for no longer, and its pause
 //! ends by itself. All else here only ends it sooner, or does not let it begin.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,12 +11,13 @@ use super::{
     effect::{get, text},
     turn::Turn,
 };
-use crate::routing::time::millis;
+use crate::routing::{
+    position::{Position, PositionKind},
+    time::millis,
+};
 
 /// How long writers may be refused where nobody says it, in milliseconds.
 const MOST: u64 = 5_000;
-/// What may be said.
-pub(super) const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// This share of the time is kept for deposing the old owner.
 const RESERVE: u64 = 5;
 /// The new owner is waited for so many times its recent lag, and so long at least, in milliseconds.
@@ -109,12 +108,9 @@ impl Change {
     }
 }
 
-/// A position as a number: a decimal one, or PostgreSQL's `16/B374D848`.
+/// A position as a number, of the kinds that one can be counted with.
 fn number(position: &str) -> Option<u128> {
-    match position.split_once('/') {
-        Some((high, low)) => Some(u128::from_str_radix(high, 16).ok()? << 32 | u128::from_str_radix(low, 16).ok()?),
-        None => position.parse().ok(),
-    }
+    [PositionKind::Counter, PositionKind::Lsn].into_iter().find_map(|kind| kind.read(position)).map(Position::number)
 }
 
 impl Turn<'_> {

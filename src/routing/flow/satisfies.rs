@@ -49,8 +49,7 @@ impl Flow {
     /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
     fn is_too_old_to_tell(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
         let promised = self.intent.promise.read_after_write == ReadAfterWrite::Session;
-        let has_session = self.intent.session.session.expires > Timestamp::default();
-        promised && has_session && now.since(copy.made) > REMEMBERED
+        promised && self.intent.session.session.exists() && now.since(copy.made) > REMEMBERED
     }
 }
 

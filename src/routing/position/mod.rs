@@ -78,6 +78,12 @@ impl Position {
     pub fn new(value: u128) -> Self {
         Self(value)
     }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u128 {
+        self.0
+    }
 }
 
 impl fmt::LowerHex for Position {

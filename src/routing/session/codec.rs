@@ -251,12 +251,10 @@ mod tests {
         }
     }
 
+    const TWO_REGIONS: &str =
+        r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
+
     fn topology(vars: &str) -> Topology {
-        let vars = if vars == "{}" {
-            r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#
-        } else {
-            vars
-        };
         parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
     }
 
@@ -375,7 +373,7 @@ mod tests {
             let since = Timestamp(NOW.0 + at as u64);
             large.add_pin(
                 Pin { region: "r".repeat(32), since, ..pin(&dataset, Claim::AtLeast(mark)) },
-                &topology("{}"),
+                &topology(TWO_REGIONS),
                 NOW,
             );
         }

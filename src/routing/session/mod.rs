@@ -252,10 +252,16 @@ impl Session {
         self.window(EVERYTHING, None, now)
     }
 
+    /// Whether the client has it: one that has never been issued has no end.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.expires > Timestamp::default()
+    }
+
     /// Whether so little of its life is left that it should be issued anew.
     #[must_use]
     pub fn wants_renewal(&self, now: Timestamp) -> bool {
-        self.expires > Timestamp::default() && self.expires.since(now) < LIFETIME / 2
+        self.exists() && self.expires.since(now) < LIFETIME / 2
     }
 }
 

@@ -80,11 +80,7 @@ impl SignIn {
         match stated.filter(|stated| stated.log == Log { home: region, epoch }) {
             Some(stated) if is_nothing(&stated.seen()) => {}
             Some(stated) => drop(raise(&mut session, topology, part, (&name, stated.seen()), now)),
-            None => {
-                let claim = Claim::Until(now.after(longest_window(intent, view, region).length));
-                let (dataset, subject) = (dataset.clone(), Some(subject.clone()));
-                session.add_pin(Pin { dataset, subject, region: name, since: now, claim }, topology, now);
-            }
+            None => drop(open_window(&mut session, intent, view, part, region, now)),
         }
         session
     }
@@ -134,26 +130,30 @@ fn pin_write(
     if !intent.promise.pins {
         return None;
     }
-    if let (Some(stated), Some(Dataset { position: Some(kind), name, .. })) = (stated, dataset) {
+    let subject = whose(session, intent, topology);
+    let part = (dataset.map_or("", |dataset| dataset.name.as_str()), subject.as_ref());
+    if let (Some(stated), Some(kind)) = (stated, dataset.and_then(|dataset| dataset.position)) {
         let mark = stated.seen();
-        let subject = whose(session, intent, topology);
-        let part = (name.as_str(), subject.as_ref());
         raise(session, topology, part, (&topology.region(stated.log.home).name, mark), now);
         return Some(Pinned::Position(kind.write(mark.position)));
     }
+    Some(Pinned::Window(open_window(session, intent, view, part, region, now)))
+}
+
+/// Has that part of a dataset read at the region for as long as its latest write may be missing elsewhere.
+fn open_window(
+    session: &mut Session,
+    intent: &Intent,
+    view: &View,
+    (dataset, subject): (&str, Option<&SubjectId>),
+    region: RegionId,
+    now: Timestamp,
+) -> Window {
     let window = longest_window(intent, view, region);
-    session.add_pin(
-        Pin {
-            dataset: dataset.map_or("", |dataset| dataset.name.as_str()).to_owned(),
-            subject: whose(session, intent, topology),
-            region: topology.region(region).name.clone(),
-            since: now,
-            claim: Claim::Until(now.after(window.length)),
-        },
-        topology,
-        now,
-    );
-    Some(Pinned::Window(window))
+    let (dataset, subject) = (dataset.to_owned(), subject.cloned());
+    let (region, claim) = (view.topology().region(region).name.clone(), Claim::Until(now.after(window.length)));
+    session.add_pin(Pin { dataset, subject, region, since: now, claim }, view.topology(), now);
+    window
 }
 
 /// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
@@ -216,14 +216,12 @@ pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, no
     let held = &intent.session.session;
     let valid = intent.session.verdict == Reason::SessionValid;
     let renewal = intent.has_carried() || (valid && held.wants_renewal(now));
-    let stays = shows.is_none_or(|shows| held.expires == Timestamp::default() || !moves(intent, view, shows));
-    if stays && !renewal {
+    let shows = shows.filter(|shows| held.exists() && moves(intent, view, shows));
+    if shows.is_none() && !renewal {
         return None;
     }
     let mut session = held.clone();
-    let exists = held.expires > Timestamp::default();
-    let raised = shows.filter(|_| exists);
-    let raised = raised.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
+    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
     (raised || renewal).then_some(session)
 }
 
@@ -250,7 +248,7 @@ pub(super) fn change(
     let mut changed = intent.has_carried() || intent.begun || session.wants_renewal(now);
     changed |= signed(&mut session, &named, topology);
     // A session that begins with this answer remembers what it shows, too.
-    let exists = session.expires > Timestamp::default() || named.iter().any(|(_, subject)| subject.is_some());
+    let exists = session.exists() || named.iter().any(|(_, subject)| subject.is_some());
     let shown = shown_of_another(intent, view, &named, seen.stated);
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
     changed |= pinned.is_some();

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{RegionId, RegionSet};
 use crate::routing::position::PositionKind;
 
+/// The least and the most that writers may be refused while a home moves, in seconds, where somebody says it.
+pub const MAX_PAUSE: (u64, u64) = (1, 60);
+
 /// A class of data with one ownership rule.
 #[derive(Clone, Debug)]
 pub struct Dataset {

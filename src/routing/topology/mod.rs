@@ -16,7 +16,7 @@ pub mod units;
 
 use std::time::Duration;
 
-pub use dataset::{ConflictRule, Conflicts, Dataset, Rule, SubjectKind};
+pub use dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind};
 pub use error::{Complaint, Complaints, KeyPath, Severity};
 pub use geo::{Location, UnitVector};
 pub use identity::{Identity, IdentitySource};

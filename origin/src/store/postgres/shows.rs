@@ -10,7 +10,7 @@
 
 use tokio_postgres::{Client, Error, GenericClient, Row, types::Type};
 
-use crate::{Mark, Ownership, Part, Unit};
+use crate::{Mark, Part, Unit};
 
 /// The note of a write, for applications that use another driver: unit, dataset, key. It locks the note until the transaction ends,
 /// also where it has no place yet, so that nobody seals it by a place that is before the commit.
@@ -105,7 +105,5 @@ fn noted(row: &Row) -> Result<Option<Mark>, Error> {
     if is("unsealed")? || !is("complete")? {
         return Ok(None);
     }
-    let owner = row.try_get::<_, Option<String>>("log_home")?.zip(row.try_get::<_, Option<i64>>("log_epoch")?);
-    let mark = owner.zip(row.try_get("place")?);
-    Ok(mark.map(|((home, epoch), position)| Mark { owner: Ownership { home, epoch: epoch.unsigned_abs() }, position }))
+    Ok(super::log(row)?.zip(row.try_get("place")?).map(|(owner, position)| Mark { owner, position }))
 }

@@ -6,7 +6,7 @@ use super::{Names, Table, check_name};
 use crate::routing::{
     position::PositionKind,
     topology::{
-        ConflictRule, Conflicts, Dataset, RegionId, RegionSet, Rule, SubjectKind,
+        ConflictRule, Conflicts, Dataset, MAX_PAUSE, RegionId, RegionSet, Rule, SubjectKind,
         error::{Complaints, KeyPath},
         raw::Raw,
     },
@@ -17,9 +17,6 @@ const KEYS: [&str; 9] =
 
 /// The least and the most that a lease may last, in seconds: several renewals must fit into it, and origins take no longer one.
 const LEASE: (u64, u64) = (3, 600);
-
-/// The least and the most that writers may be refused while a home moves, in seconds.
-const MAX_PAUSE: (u64, u64) = (1, 60);
 
 #[derive(Clone, Copy)]
 enum Kind {
