@@ -243,7 +243,7 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\n")), assets),
         (
             small("name = \"small\"\n", "name = \"small\"\nvars.PROBES = \"often\"\n"),
-            "error: vars.PROBES: found \"often\", expected \"off\" or a time of a second or more, such as \"10s\"; \
+            "error: vars.PROBES: found \"often\", expected \"off\" or a time from a second to 45 s, such as \"10s\"; \
              write one of them, or leave it out for 10s",
         ),
         // Only some paths through the Worker are not enough: the others are the application's too.

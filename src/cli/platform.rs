@@ -151,7 +151,7 @@ fn probes(table: &Raw, vars: &Raw, (at, path): (&KeyPath, &KeyPath), log: &mut C
     }
     let Some(said) = said else { return };
     if said.text().is_none_or(|said| said.is_empty() || prober::every(said).is_err()) {
-        let expected = "\"off\" or a time of a second or more, such as \"10s\"";
+        let expected = "\"off\" or a time from a second to 45 s, such as \"10s\"";
         log.error(&path.key("PROBES"), said.describe(), expected, "write one of them, or leave it out for 10s");
     }
 }

@@ -25,6 +25,7 @@ pub mod matrix;
 pub mod memory;
 pub mod near;
 pub mod ownership;
+pub mod pace;
 pub mod plan;
 pub mod position;
 pub mod problem;

@@ -11,12 +11,12 @@ use super::{
     effect::{ADDRESS, call},
     turn::Turn,
 };
-use crate::routing::time::millis;
+use crate::routing::{pace::RENEWALS, time::millis};
 
 /// How far the clocks of the authority and an origin may be apart, in milliseconds: so much longer a lapse is waited for.
 const SKEW: u64 = 5_000;
 /// A lease is renewed so many times while it lasts.
-const TIMES: u64 = 3;
+const TIMES: u64 = RENEWALS as u64;
 
 /// When a lease was renewed last, and until when, by dataset. A renewal that may have arrived counts, heard of or not; so does one by
 /// a configuration that is not any more.

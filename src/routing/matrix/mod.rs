@@ -15,6 +15,7 @@ use serde_json::Value;
 pub use hint::location_hint;
 
 use super::{
+    pace::REPORT_COUNTS,
     time::Timestamp,
     topology::{RegionId, RegionSet, Topology},
 };
@@ -25,8 +26,6 @@ pub fn key(region: &str) -> String {
     format!("probe:{region}")
 }
 
-/// How long a report counts: probers repeat theirs every half minute, and KV may take a minute to show it.
-const FRESH: Duration = Duration::from_secs(120);
 /// From this lag on, a copy is not expected to have what a session has written or seen.
 pub const SESSIONS_LEAVE: Duration = Duration::from_secs(10);
 /// From this lag on, a copy is read only if there is no other.
@@ -168,8 +167,14 @@ impl Matrix {
         seen.took.map(Duration::from_millis)
     }
 
+    /// The regions whose vantage points have told nothing lately.
+    pub fn silent<'m>(&'m self, topology: &'m Topology, now: Timestamp) -> impl Iterator<Item = RegionId> + 'm {
+        let told = move |id| self.fresh(now).any(|report| report.from == id);
+        topology.regions().map(|(id, _)| id).filter(move |id| !told(*id))
+    }
+
     fn fresh(&self, now: Timestamp) -> impl Iterator<Item = &Report> {
-        self.0.iter().filter(move |report| now.since(report.at) < FRESH)
+        self.0.iter().filter(move |report| now.since(report.at) < REPORT_COUNTS)
     }
 }
 
@@ -215,6 +220,17 @@ mod tests {
         let old = matrix(&[report("us", 9, gone), report("ap", 9, gone)]);
         assert!(!old.is_unreachable(EU, Timestamp(120_009)), "what was long ago counts no more");
         assert!(!old.is_unreachable(US, Timestamp(1000)));
+    }
+
+    #[test]
+    fn a_vantage_point_is_silent_without_a_report_or_with_an_old_one() {
+        let silent = |now| {
+            matrix(&[report("us", 9, "{}"), report("ap", 30, "{}")])
+                .silent(&topology(), Timestamp(now))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(silent(40), [EU]);
+        assert_eq!(silent(120_009), [US, EU], "the prober beside us has died, or nobody hears it");
     }
 
     #[test]

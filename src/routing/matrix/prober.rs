@@ -11,17 +11,14 @@ use serde_json::{Map, Value, json};
 use super::{ALL_LEAVE, SESSIONS_LEAVE};
 use crate::routing::{
     authority::Published,
+    pace::{LONGEST_ROUND, ROUND, is_repeated},
     position::{Position, PositionKind},
     time::{Timestamp, millis},
     topology::{DatasetId, Origin, RegionId, Rule, Topology, units},
 };
 
-/// How often a prober asks, unless `PROBES` says otherwise.
-pub const EVERY: Duration = Duration::from_secs(10);
 /// So many rounds in a row must fail: one packet lost is no region lost.
 const FAILS: u32 = 2;
-/// A report that says nothing new is repeated after this long.
-const REPEAT: Duration = Duration::from_secs(30);
 /// Lags that a percentile is made of, and how many make one.
 const SAMPLES: usize = 60;
 /// See [`SAMPLES`].
@@ -95,16 +92,17 @@ pub fn targets(topology: &Topology) -> Value {
 /// How often to ask: nothing means never.
 ///
 /// # Errors
-/// If the text is neither a time of a second or more, nor "off".
+/// If the text is neither "off" nor a time from a second to [`LONGEST_ROUND`].
 pub fn every(said: &str) -> Result<Option<Duration>, String> {
     match said {
-        "" => Ok(Some(EVERY)),
+        "" => Ok(Some(ROUND)),
         "off" => Ok(None),
-        text => match units::duration(text).filter(|span| *span >= Duration::from_secs(1)) {
+        text => match units::duration(text).filter(|span| (Duration::from_secs(1)..=LONGEST_ROUND).contains(span)) {
             Some(span) => Ok(Some(span)),
-            None => {
-                Err(format!("PROBES: found {text:?}, expected \"off\" or a time of a second or more, such as \"10s\""))
-            }
+            None => Err(format!(
+                "PROBES: found {text:?}, expected \"off\" or a time from a second to {} s, such as \"10s\"",
+                LONGEST_ROUND.as_secs()
+            )),
         },
     }
 }
@@ -124,7 +122,7 @@ impl Prober {
         let regions: Map<String, Value> =
             answers.iter().map(|(name, answer)| (name.clone(), self.seen(name, answer, &world, now))).collect();
         let said = rough(&regions);
-        let put = said != self.said || now.since(Timestamp(self.put)) >= REPEAT;
+        let put = said != self.said || is_repeated(now.since(Timestamp(self.put)), world.every);
         if put {
             (self.said, self.put) = (said, now.0);
         }

@@ -34,7 +34,7 @@ impl Play {
             (name.to_owned(), Answered { ms: 4, health })
         });
         let published = Published::default();
-        let world = World { topology: &self.topology, published: &published, every: EVERY };
+        let world = World { topology: &self.topology, published: &published, every: ROUND };
         let round = self.prober.round("eu", &BTreeMap::from(answers), world, Timestamp(at * SECOND));
         self.puts += u32::from(round.put);
         // The state survives being stored as text.
@@ -128,10 +128,11 @@ fn a_report_is_put_when_it_says_something_new_and_every_half_minute() {
 
 #[test]
 fn how_often_is_said_in_words_that_people_use() {
-    assert_eq!(every(""), Ok(Some(EVERY)));
+    assert_eq!(every(""), Ok(Some(ROUND)));
     assert_eq!(every("off"), Ok(None));
     assert_eq!(every("2s"), Ok(Some(Duration::from_secs(2))));
-    for wrong in ["10", "0s", "200ms", "often"] {
+    assert_eq!(every("45s"), Ok(Some(LONGEST_ROUND)));
+    for wrong in ["10", "0s", "200ms", "often", "46s", "5m"] {
         assert!(every(wrong).unwrap_err().contains("expected \"off\" or a time"), "{wrong}");
     }
 }
