@@ -10,7 +10,7 @@ use super::{
 };
 use crate::routing::{
     headers::Edit,
-    report::record_json,
+    report::Line,
     topology::{KeyPath, Topology, parse::parse},
 };
 
@@ -124,7 +124,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
 
 fn print_json(story: &Story, topology: &Topology) {
     let end = match &story.end {
-        Ok(settlement) => record_json(&settlement.record, topology),
+        Ok(settlement) => json!(Line::of(&settlement.record, topology)),
         Err(problem) => json!({ "status": problem.status, "reason": problem.reason.token(), "region": null }),
     };
     println!("{}", json!({ "mark": story.mark, "steps": story.steps, "answer": end }));

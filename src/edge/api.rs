@@ -15,6 +15,7 @@ use crate::routing::{
     admin::{Call, Door, TurnedAway},
     facts::Url,
     headers::Headers,
+    snapshot::{add_health, fingerprint},
     topology::{Origin, Region},
 };
 
@@ -84,11 +85,14 @@ fn turned(away: TurnedAway) -> Result<Response> {
 async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Response> {
     let Some(settings) = operators::settings() else { return Response::error("not configured", 500) };
     let health = join_all(settings.topology.regions().map(|(_, region)| health(region, env))).await;
-    let snapshot = router.snapshot(&json!(health).to_string());
-    let Some((fingerprint, body)) = snapshot.split_once('\n') else { return Response::error("not configured", 500) };
-    let tag = format!("\"{fingerprint}\"");
+    let Ok(mut snapshot) = serde_json::from_str(&router.snapshot()) else {
+        return Response::error("not configured", 500);
+    };
+    add_health(&mut snapshot, health);
+    let tag = format!("\"{:016x}\"", fingerprint(&snapshot));
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
-    let response = if known { Response::empty()?.with_status(304) } else { text(body.to_owned(), "application/json")? };
+    let response =
+        if known { Response::empty()?.with_status(304) } else { text(snapshot.to_string(), "application/json")? };
     response.headers().set("etag", &tag)?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     settings::{self, Secrets},
@@ -21,13 +21,14 @@ use crate::routing::{
     admit::access_of,
     authority::Published,
     clock::Clock,
-    drill::{Tally, row_of},
+    drill::{Row, Tally, row_of},
     matrix,
     memory::Lesson,
     problem::Problem,
     reason::Reason,
-    report::{Report, fingerprint, record_json, refusal_json},
+    report::{Line, Refused, Report},
     settle::Record,
+    snapshot::{self, Snapshot},
     topology::{Access, Location, Region},
 };
 
@@ -108,7 +109,7 @@ pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
     match CLOCK.with_borrow_mut(|clock| admit(&facts, &isolate.settings, clock)) {
         Err(problem) => {
             REPORT.with_borrow_mut(Report::refused);
-            let line = (isolate.log != Log::Off).then(|| refusal_json(&problem, facts.method, now).to_string());
+            let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, facts.method, now)));
             wire::refusal(&problem, access_of(facts.method), line.as_deref())
         }
         Ok(intent) => {
@@ -169,9 +170,9 @@ fn finish(
         Log::Off => false,
     };
     let (record, topology) = (&settlement.record, &isolate.settings.topology);
-    let line = logged.then(|| record_json(record, topology).to_string());
+    let line = logged.then(|| json(&Line::of(record, topology)));
     let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
-    let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| alarm.json(topology).to_string());
+    let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| json(&alarm.show(topology)));
     let log = line.into_iter().chain(alarm).collect();
     let view_is_old = MEMORY.with_borrow_mut(Memory::take_outdone);
     let text = write(&settlement, &wire::Said { log, view_is_old });
@@ -196,11 +197,22 @@ fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
     }
 }
 
+/// What the authority takes in of a drill.
+#[derive(Serialize)]
+struct Told {
+    r#do: &'static str,
+    drill: String,
+    rows: Vec<Row>,
+}
+
+fn json(of: &impl Serialize) -> String {
+    serde_json::to_string(of).unwrap_or_default()
+}
+
 /// What the authority is to be told of a drill; empty if there is nothing new.
 pub(super) fn drilled() -> String {
     let untold = DRILLED.with_borrow_mut(Tally::take);
-    untold
-        .map_or_else(String::new, |(drill, rows)| json!({ "do": "drilled", "drill": drill, "rows": rows }).to_string())
+    untold.map_or_else(String::new, |(drill, rows)| json(&Told { r#do: "drilled", drill, rows }))
 }
 
 /// The drill of that name is over.
@@ -256,25 +268,16 @@ pub(super) fn warnings() -> String {
     settings().map(|settings| crate::routing::warnings::warnings(&settings).join("\n")).unwrap_or_default()
 }
 
-/// The snapshot for the dashboard as JSON, behind a line with a fingerprint of all in it but the time. `health` is what the
-/// regions' health addresses say, in order.
-pub(super) fn snapshot(now: Timestamp, health: &str) -> String {
-    let (Some(isolate), Ok(health)) = (isolate(), serde_json::from_str::<Vec<Option<Value>>>(health)) else {
-        return String::new();
-    };
-    let mut snapshot = MEMORY.with_borrow(|memory| {
+/// This isolate's part of the snapshot, as JSON.
+pub(super) fn snapshot(now: Timestamp) -> String {
+    let Some(isolate) = isolate() else { return String::new() };
+    let in_flight = FLOWS.with_borrow(HashMap::len);
+    let own =
+        snapshot::Isolate { node: isolate.node, in_flight, memory_bytes: core::arch::wasm32::memory_size(0) * 65536 };
+    MEMORY.with_borrow(|memory| {
         let view = View::capture(&isolate.settings, memory, now);
-        REPORT.with_borrow(|report| report.snapshot(&view, memory.health(), &health))
-    });
-    let mut hasher = DefaultHasher::new();
-    fingerprint(&snapshot).hash(&mut hasher);
-    if let Value::Object(fields) = &mut snapshot {
-        fields.insert("now".to_owned(), json!(now.0));
-        fields.insert("isolate".to_owned(), json!(format!("{:08x}", isolate.node)));
-        fields.insert("in_flight".to_owned(), json!(FLOWS.with_borrow(HashMap::len)));
-        fields.insert("memory_bytes".to_owned(), json!(core::arch::wasm32::memory_size(0) * 65536));
-    }
-    format!("{:016x}\n{snapshot}", hasher.finish())
+        REPORT.with_borrow(|report| json(&Snapshot::of(report, &view, memory.health(), &own)))
+    })
 }
 
 /// Route lines to add, as JSON or as TOML.
@@ -282,7 +285,7 @@ pub(super) fn suggestions(as_toml: bool) -> String {
     let Some(settings) = settings() else { return String::new() };
     REPORT.with_borrow(|report| {
         let all = report.suggestions();
-        if as_toml { all.toml(&settings.topology) } else { all.json(&settings.topology).to_string() }
+        if as_toml { all.toml(&settings.topology) } else { json(&all.show(&settings.topology)) }
     })
 }
 

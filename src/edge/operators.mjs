@@ -34,7 +34,7 @@ export function api(request, env) {
   return core.api(request, env, {
     ask: (input) => ask(env, input),
     keepHomes: (list) => keepHomes(env, JSON.parse(list)),
-    snapshot: (health) => call(() => snapshot(Date.now(), health)),
+    snapshot: () => call(() => snapshot(Date.now())),
     suggestions: (asToml) => call(() => suggestions(asToml)),
   });
 }

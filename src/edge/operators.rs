@@ -40,9 +40,9 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = keepHomes)]
     pub fn keep_homes(this: &Router, list: &str) -> Result<js_sys::Promise, JsValue>;
 
-    /// The isolate's snapshot behind a line with its fingerprint.
+    /// The isolate's part of the snapshot, as JSON.
     #[wasm_bindgen(method)]
-    pub fn snapshot(this: &Router, health: &str) -> String;
+    pub fn snapshot(this: &Router) -> String;
 
     /// Route lines to add, as JSON or as TOML.
     #[wasm_bindgen(method)]

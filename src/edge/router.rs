@@ -68,10 +68,10 @@ pub fn vantages() -> String {
     isolate::vantages()
 }
 
-/// The snapshot for operators, behind a line with its fingerprint; `health` is what the regions say of themselves, as JSON.
+/// This isolate's part of the snapshot for operators, as JSON.
 #[wasm_bindgen]
-pub fn snapshot(now: f64, health: &str) -> String {
-    isolate::snapshot(time(now), health)
+pub fn snapshot(now: f64) -> String {
+    isolate::snapshot(time(now))
 }
 
 /// Route lines that the origins' `Homing-Wrote` suggest, as JSON or as TOML.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::reason::Reason;
 
 /// An error of the router's own.
@@ -76,15 +78,25 @@ impl Problem {
     /// The body, as `application/problem+json`.
     #[must_use]
     pub fn body(&self) -> String {
-        serde_json::json!({
-            "type": "about:blank",
-            "title": title(self.status),
-            "status": self.status,
-            "detail": format!("{} {}", self.reason.sentence().trim(), self.remedy()),
-            "reason": self.reason.token(),
-        })
-        .to_string()
+        let details = Details {
+            r#type: "about:blank",
+            title: title(self.status),
+            status: self.status,
+            detail: format!("{} {}", self.reason.sentence().trim(), self.remedy()),
+            reason: self.reason.token(),
+        };
+        serde_json::to_string(&details).unwrap_or_default()
     }
+}
+
+/// The members (RFC 9457 section 3.1), and one of our own.
+#[derive(Serialize)]
+struct Details {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    reason: &'static str,
 }
 
 fn title(status: u16) -> &'static str {

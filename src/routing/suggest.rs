@@ -1,7 +1,7 @@
 //! Suggestions: requests whose origin says with `Homing-Wrote` that they do otherwise than they were taken for, and the route
 //! lines that would set it right.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     ranked::ranked,
@@ -40,6 +40,19 @@ pub struct Suggestion {
     pub toml: String,
 }
 
+/// What there is to suggest, for machines.
+#[derive(Serialize)]
+pub struct Shown {
+    suggestions: Vec<Lines>,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    why: String,
+    before: Option<String>,
+    toml: String,
+}
+
 impl Suggestions {
     /// Takes in a settled request.
     pub fn learn(&mut self, record: &Record) {
@@ -74,11 +87,11 @@ impl Suggestions {
         kinds.into_iter().map(|kind| kind.suggest(topology)).collect()
     }
 
-    /// The same as JSON.
+    /// The same for machines.
     #[must_use]
-    pub fn json(&self, topology: &Topology) -> Value {
-        let each = |one: Suggestion| json!({ "why": one.why, "before": place(one.before), "toml": one.toml });
-        json!({ "suggestions": self.list(topology).into_iter().map(each).collect::<Vec<_>>() })
+    pub fn show(&self, topology: &Topology) -> Shown {
+        let each = |one: Suggestion| Lines { why: one.why, before: place(one.before), toml: one.toml };
+        Shown { suggestions: self.list(topology).into_iter().map(each).collect() }
     }
 
     /// The same as TOML, to be pasted.

@@ -89,7 +89,7 @@ impl Estimate {
     pub(in crate::cli) fn json(&self, topology: &Topology) -> Value {
         let exceeded: Vec<_> = self.exceeded(topology).map(|(route, _)| route.pattern.to_string()).collect();
         let examples: Vec<_> = self.examples.iter().map(|(line, why)| json!({ "line": line, "why": why })).collect();
-        let mut said = self.locality.json(topology);
+        let mut said = json!(self.locality.show(topology));
         for row in said.get_mut("routes").and_then(Value::as_array_mut).into_iter().flatten() {
             // The whole log is judged here, not the end of it as by the router.
             let over =

@@ -9,7 +9,7 @@ pub use tally::{
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     intent::Intent,
@@ -62,6 +62,16 @@ pub struct Drill {
     pub limit: Option<Share>,
 }
 
+/// The drill as the dashboard shows it.
+#[derive(Serialize)]
+pub struct Shown<'a> {
+    id: &'a str,
+    kind: &'static str,
+    region: &'a str,
+    percent: f64,
+    until: u64,
+}
+
 impl Drill {
     /// The regions that count as unreachable for those who take part.
     #[must_use]
@@ -72,11 +82,9 @@ impl Drill {
 
     /// The drill for the dashboard.
     #[must_use]
-    pub fn show(&self, topology: &Topology) -> Value {
-        json!({
-            "id": self.id, "kind": self.kind.token(), "region": topology.region(self.region).name,
-            "percent": self.share.percent(), "until": self.until.0,
-        })
+    pub fn show<'a>(&'a self, topology: &'a Topology) -> Shown<'a> {
+        let region = &topology.region(self.region).name;
+        Shown { id: &self.id, kind: self.kind.token(), region, percent: self.share.percent(), until: self.until.0 }
     }
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.

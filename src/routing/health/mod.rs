@@ -19,6 +19,7 @@ use breaker::Scope;
 pub use breaker::{Breaker, Gate};
 pub use evidence::{By, Proof};
 use narrow::Narrow;
+pub use show::Circuit;
 
 /// Of the sends of a kind that are in flight, the share that may be second ones, in percent (Finagle's and Envoy's retry
 /// budgets).

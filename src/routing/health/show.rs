@@ -1,6 +1,6 @@
 //! The health of a region for operators.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{Breaker, Gate, Health, breaker::Scope};
 use crate::routing::{
@@ -8,39 +8,61 @@ use crate::routing::{
     topology::{Access, RegionId, Topology},
 };
 
+/// What the breakers of a region say, on which routes alone it is not asked, and how much is under way there.
+#[derive(Serialize)]
+pub struct Circuit {
+    read: State,
+    write: State,
+    routes: Vec<Troubled>,
+    in_flight: u32,
+    ceiling: Option<u32>,
+}
+
+/// A breaker, and how often it has seen a failure in a row.
+#[derive(Serialize)]
+struct State {
+    state: &'static str,
+    until: Option<u64>,
+    share: Option<u64>,
+    failures: u32,
+}
+
+/// A route on which alone the region is not asked.
+#[derive(Serialize)]
+struct Troubled {
+    route: String,
+    access: &'static str,
+}
+
 impl Health {
-    /// What the breakers of a region say, on which routes alone it is not asked, how often it has failed in a row, and how much is
-    /// under way there.
+    /// The health of a region for the snapshot.
     #[must_use]
-    pub fn show(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Value {
+    pub fn show(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Circuit {
         let breaker = |access| {
             let none = || show(&Breaker::new(access, Scope::Region), now);
             self.breaker(region, access).map_or_else(none, |it| show(it, now))
         };
-        let routes: Vec<Value> = self
-            .troubled_routes(region, now)
-            .map(|(route, access)| {
-                let route = route.and_then(|index| topology.routes().get(usize::from(index)));
-                let pattern = route.map_or_else(|| "(no route)".to_owned(), |route| route.pattern.to_string());
-                json!({ "route": pattern, "access": access.token() })
-            })
-            .collect();
-        json!({
-            "read": breaker(Access::Read),
-            "write": breaker(Access::Write),
-            "routes": routes,
-            "in_flight": self.in_flight(region),
-            "ceiling": topology.region(region).ceiling,
-        })
+        let routes = self.troubled_routes(region, now).map(|(route, access)| {
+            let route = route.and_then(|index| topology.routes().get(usize::from(index)));
+            let route = route.map_or_else(|| "(no route)".to_owned(), |route| route.pattern.to_string());
+            Troubled { route, access: access.token() }
+        });
+        Circuit {
+            read: breaker(Access::Read),
+            write: breaker(Access::Write),
+            routes: routes.collect(),
+            in_flight: self.in_flight(region),
+            ceiling: topology.region(region).ceiling,
+        }
     }
 }
 
-fn show(breaker: &Breaker, now: Timestamp) -> Value {
+fn show(breaker: &Breaker, now: Timestamp) -> State {
     let (state, until, share) = match breaker.gate(now) {
         Gate::Closed => ("closed", None, None),
         Gate::Ramp(share) => ("returning", None, Some(share)),
         Gate::Probe => ("probing", None, None),
         Gate::Open(until) => ("open", Some(until.0), None),
     };
-    json!({ "state": state, "until": until, "share": share, "failures": breaker.failures() })
+    State { state, until, share, failures: breaker.failures() }
 }

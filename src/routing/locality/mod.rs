@@ -1,11 +1,12 @@
 //! Locality: which requests touched a region other than the nearest, and why; and the budgets that routes set for it
 //! (`max_cross_region`).
 
+mod show;
 mod window;
 
 use std::cmp::Ordering;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     ranked::ranked,
@@ -15,11 +16,9 @@ use super::{
     topology::{RegionId, Share, Topology},
     trace::Trace,
 };
+pub use show::{Line, Notice, Table};
 use window::Window;
 pub use window::{ENOUGH, ENOUGH_BACK, HALF};
-
-/// The most reasons that an alarm and the snapshot name; the table itself has room for all there are.
-const MOST_REASONS: usize = 5;
 
 /// Why a request is about to touch a region other than the nearest: the rule that sends it there (the last one noted); or,
 /// where any copy would do, what speaks against the nearest.
@@ -46,7 +45,7 @@ fn tells_a_home(reason: Reason) -> bool {
 }
 
 /// How many requests, and how many of them crossed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// All of them.
     pub requests: u64,
@@ -105,18 +104,6 @@ impl Reasons {
             order => order.is_gt(),
         })
     }
-
-    fn json(&self) -> Value {
-        let sorted = self.sorted();
-        object(sorted.iter().take(MOST_REASONS).map(|(reason, times)| (reason.token().to_owned(), json!(times))))
-    }
-}
-
-/// An object of JSON. One by one: to make one of all entries at once sorts them first, by the library's sort.
-fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
-    let mut object = serde_json::Map::new();
-    object.extend(entries);
-    Value::Object(object)
 }
 
 /// Whether a route keeps its budget.
@@ -188,18 +175,6 @@ impl Locality {
     pub fn total(&self) -> Count {
         self.rows().fold(Count::default(), |sum, (_, row)| sum.and(row.total))
     }
-
-    /// What the snapshot says of it.
-    #[must_use]
-    pub fn json(&self, topology: &Topology) -> Value {
-        let total = self.total();
-        let rows: Vec<Value> = self.rows().map(|(route, row)| row.json(route, topology)).collect();
-        json!({ "requests": total.requests, "crossed": total.crossed, "local": shown(total.local()), "routes": rows })
-    }
-}
-
-fn shown(share: Option<Share>) -> Option<String> {
-    share.map(|share| share.to_string())
 }
 
 impl Row {
@@ -215,34 +190,6 @@ impl Row {
         if let Some(count) = self.regions.get_mut(place) {
             count.add(record.crossed);
         }
-    }
-
-    /// The counts by nearest region, by name; without regions that were the nearest to nobody.
-    fn regions(&self, topology: &Topology) -> Value {
-        let counted = topology.regions().filter_map(|(id, region)| {
-            let count = self.regions.get(id.index()).filter(|count| count.requests > 0)?;
-            Some((region.name.clone(), json!({ "requests": count.requests, "crossed": count.crossed })))
-        });
-        object(counted)
-    }
-
-    /// The row for machines: the counts since the beginning, and of the window by which the budget is judged.
-    #[must_use]
-    pub fn json(&self, route: Option<usize>, topology: &Topology) -> Value {
-        let route = route.and_then(|at| topology.routes().get(at));
-        let budget = route.and_then(|route| route.max_cross_region);
-        let (window, _) = self.window.sum();
-        json!({
-            "match": route.map(|route| route.pattern.to_string()),
-            "requests": self.total.requests,
-            "crossed": self.total.crossed,
-            "local": shown(self.total.local()),
-            "budget": shown(budget),
-            "over": self.standing == Standing::Over,
-            "window": budget.map(|_| json!({ "requests": window.requests, "crossed": window.crossed })),
-            "regions": self.regions(topology),
-            "reasons": self.reasons.json(),
-        })
     }
 }
 
@@ -261,28 +208,6 @@ pub struct Alarm {
     pub count: Count,
     /// Why they crossed.
     pub reasons: Reasons,
-}
-
-impl Alarm {
-    /// The line of the log.
-    #[must_use]
-    pub fn json(&self, topology: &Topology) -> Value {
-        let (level, message) = match self.standing {
-            Standing::Over => ("warn", "more requests cross regions than the route's max_cross_region allows"),
-            Standing::Within => ("info", "the route is back within its max_cross_region"),
-        };
-        json!({
-            "level": level,
-            "message": message,
-            "at": self.at.0,
-            "route": topology.routes().get(self.route).map(|route| route.pattern.to_string()),
-            "share": shown(self.count.crossing()),
-            "budget": self.budget.to_string(),
-            "requests": self.count.requests,
-            "crossed": self.count.crossed,
-            "reasons": self.reasons.json(),
-        })
-    }
 }
 
 #[cfg(test)]

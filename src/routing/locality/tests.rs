@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::routing::{
@@ -59,7 +60,7 @@ fn a_route_is_over_its_budget_from_the_hundredth_request_on_and_says_it_once() {
         "route": "GET,HEAD shop.example.com/{item}", "share": "50%", "budget": "5%", "requests": 100, "crossed": 50,
         "reasons": { "home": 50 },
     });
-    assert_eq!(alarms[0].json(&topology()), expected);
+    assert_eq!(json!(alarms[0].show(&topology())), expected);
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn a_route_comes_back_at_four_fifths_of_its_budget() {
     assert_eq!(play(&mut table, START, 149, 0), []);
     let alarms = play(&mut table, START, 1, 0);
     assert_eq!((alarms.len(), alarms[0].standing), (1, Standing::Within));
-    assert_eq!(alarms[0].json(&topology())["level"], "info");
+    assert_eq!(json!(alarms[0].show(&topology()))["level"], "info");
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_slow_request_of_the_half_before_and_a_clock_that_is_set_back_do_no_harm() {
     play(&mut table, START, 39, 30);
     assert_eq!(play(&mut table, START + half, 1, 0).len(), 1, "all of them are in one window");
     play(&mut table, START - 100 * half, 20, 0);
-    let row = table.rows().next().unwrap().1.json(Some(1), &topology());
+    let row = json!(table.rows().next().unwrap().1.show(Some(1), &topology()));
     assert_eq!((&row["window"]["requests"], &row["over"]), (&json!(20), &json!(false)));
 }
 
@@ -124,7 +125,7 @@ fn the_snapshot_has_a_row_for_each_route_that_was_used() {
         "regions": { "us": { "requests": 1, "crossed": 0 }, "eu": { "requests": 1, "crossed": 1 } },
     });
     let expected = json!({ "requests": 4, "crossed": 1, "local": "75%", "routes": [routed, unrouted] });
-    assert_eq!(table.json(&topology), expected);
+    assert_eq!(json!(table.show(&topology)), expected);
 }
 
 #[test]

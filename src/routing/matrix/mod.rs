@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use hint::location_hint;
+pub use show::Shown;
 
 use super::{
     pace::REPORT_COUNTS,

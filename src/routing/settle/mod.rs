@@ -10,6 +10,8 @@ mod record;
 mod refusal;
 mod session;
 
+use serde::Serialize;
+
 use super::{
     cache::{CacheKey, Held, range::Slice},
     headers::{Edit, Edits},
@@ -113,13 +115,20 @@ pub struct Publish {
     pub value: String,
 }
 
+/// An ownership as the home store keeps it.
+#[derive(Serialize)]
+struct Kept<'a> {
+    epoch: u64,
+    home: &'a str,
+}
+
 impl Publish {
     /// The ownership as the home store keeps it.
     #[must_use]
     pub fn new(subject: SubjectId, owned: Ownership, view: &View) -> Self {
         let home = &view.topology().region(owned.home()).name;
-        let value = serde_json::json!({ "home": home, "epoch": owned.epoch().0 }).to_string();
-        Self { subject, value }
+        let kept = Kept { epoch: owned.epoch().0, home };
+        Self { subject, value: serde_json::to_string(&kept).unwrap_or_default() }
     }
 }
 
