@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { cacheStore, contender, freePort, get, install, load, origin, root, scratch } from "./world.mjs";
+import { cacheStore, contender, freePort, get, install, load, origin, root, scratch, sink } from "./world.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS || 7);
 const SECONDS = Number(process.env.SECONDS_PER_ROUND || 3);
@@ -23,6 +23,12 @@ function median(list) {
 }
 const spread = (list) => `${median(list).toFixed(2)} (${Math.min(...list).toFixed(2)}-${Math.max(...list).toFixed(2)})`;
 
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SIZES = [10 * KIB, 100 * KIB, MIB, 10 * MIB];
+/** A scenario for each size of a body; a few connections are enough for large ones. */
+const sized = (name, sizes, of) => Object.fromEntries(sizes.map((size) => [`${size < MIB ? `${size / KIB} KB` : `${size / MIB} MB`} ${name}`, { connections: size < MIB ? 16 : 4, ...of(size) }]));
+
 /**
  * What each scenario sends, and what an answer must show; `fetch` and `cache` know one region only and give no reasons.
  * The region is seen in the body, which is the origin's own word.
@@ -35,15 +41,18 @@ const SCENARIOS = {
   "near read": { path: "/docs/1", against: ["anonymous", "fetch"], region: "eu", reason: "position-reached", marked: true },
   "shared hit": { path: "/shared/1", against: ["anonymous", "cache"], region: "eu", reason: "cache-hit", hit: true, marked: true },
   write: { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "home", request: JSON_BODY, session: true },
+  ...sized("down", SIZES, (size) => ({ path: `/sized/${size}`, against: ["fetch"], reason: "nearest", size })),
+  ...sized("up", [MIB, 10 * MIB], (size) => ({ path: "/up/1", against: ["fetch"], region: "eu", reason: "home", request: { method: "POST", bytes: size } })),
+  ...sized("hit", [MIB], (size) => ({ path: `/kept/${size}`, against: ["cache"], reason: "cache-hit", hit: true, size })),
 };
 const asked = process.env.SCENARIOS?.split(",").map((title) => title.trim());
 const unknown = asked?.find((title) => !SCENARIOS[title]);
 if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${Object.keys(SCENARIOS).join(", ")}`);
 
-function complaint(answer, name, { region, reason, hit, session }) {
+function complaint(answer, name, { region, reason, hit, session, size }) {
   const plain = name === "fetch" || name === "cache" || name === "anonymous";
   if (answer.status !== 200) return `status ${answer.status}`;
-  if (JSON.parse(answer.text).region !== (plain ? "eu" : region)) return "the wrong region";
+  if (size === undefined ? JSON.parse(answer.text).region !== (plain ? "eu" : region) : answer.text.length !== size) return size === undefined ? "the wrong region" : `${answer.text.length} bytes`;
   if (!plain && answer.headers["homing-reason"] !== reason) return `reason ${answer.headers["homing-reason"]}`;
   if (name === "cache" && hit && answer.headers["cf-cache-status"] !== "HIT") return "no hit";
   if (!plain && session && !answer.headers["set-cookie"]?.some((line) => line.startsWith("__Host-homing="))) return "no session";
@@ -51,22 +60,24 @@ function complaint(answer, name, { region, reason, hit, session }) {
 }
 
 async function contenders() {
-  const { us, eu, ap } = await origin(["us", "eu", "ap"]);
+  const { us, eu, ap } = await origin(["us", "eu", "ap"], SIZES);
+  const uploads = await sink();
   const cache = await cacheStore();
   // No place is known of a client here, so the first region is the nearest; the catalogue's home is another.
   const topology = {
-    REGIONS: { eu: { origin: `http://127.0.0.1:${eu}` }, us: { origin: `http://127.0.0.1:${us}`, default_home: true }, ap: { origin: `http://127.0.0.1:${ap}` } },
-    DATASETS: { catalog: { ownership: "single-writer", home: "us" }, docs: { ownership: "single-writer", home: "us", position: "counter" } },
+    REGIONS: { eu: { origin: `http://127.0.0.1:${eu}` }, us: { origin: `http://127.0.0.1:${us}`, default_home: true }, ap: { origin: `http://127.0.0.1:${ap}` }, sink: { origin: `http://127.0.0.1:${uploads}` } },
+    DATASETS: { catalog: { ownership: "single-writer", home: "us" }, docs: { ownership: "single-writer", home: "us", position: "counter" }, files: { ownership: "single-writer", home: "sink" } },
     ROUTES: [
       { match: "/catalog/*", dataset: "catalog", read_after_write: "session" },
       { match: "/docs/*", dataset: "docs", read_after_write: "session" },
       { match: "/shared/*", dataset: "docs", read_after_write: "session" },
+      { match: "/up/*", dataset: "files" },
     ],
   };
   const hono = join(scratch, "hono.mjs");
   execFileSync(join(root, "node_modules/.bin/esbuild"), [join(root, "benches/contenders/hono.mjs"), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main", "--conditions=worker,import", "--minify-syntax", "--log-level=warning", `--outfile=${hono}`]);
   const own = (file) => join(root, "benches/contenders", file);
-  const vars = { ORIGIN: `http://127.0.0.1:${eu}` };
+  const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
   const all = [
     contender("homing", Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(root, "build", file)])), { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
     contender("fetch", { "worker.mjs": own("fetch.mjs") }, vars, cache, await freePort()),
@@ -79,8 +90,8 @@ async function contenders() {
 }
 
 /** The request of a scenario; a pinned one has just written, and so has one with a mark. */
-async function prepare(one, { path, request = {}, pinned, marked }) {
-  if (one.name === "anonymous" || !(pinned || marked)) return request;
+async function prepare(one, { path, request = {}, pinned, marked, connections }) {
+  if (one.name === "anonymous" || !(pinned || marked)) return { connections, ...request };
   const { headers } = await get(one.port, marked ? path : "/catalog/1", JSON_BODY);
   // Somebody else's read tells the router how far the nearest copy is.
   if (marked) await get(one.port, "/docs/scout");

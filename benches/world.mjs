@@ -52,18 +52,20 @@ async function answers(port, child, status) {
   }
 }
 
-export function get(port, path, { method = "GET", headers = {}, body } = {}) {
+export function get(port, path, { method = "GET", headers = {}, body, bytes } = {}) {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: "127.0.0.1", port, path, method, headers, agent: false }, (response) => {
       let text = "";
       response.on("data", (chunk) => (text += chunk)).on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
     });
-    request.on("error", reject).end(body);
+    request.on("error", reject).end(body ?? (bytes && "x".repeat(bytes)));
   });
 }
 
 /** One nginx on several ports: regions that answer at once. Returns their ports by name. */
-export async function origin(names) {
+export async function origin(names, sizes = []) {
+  mkdirSync(join(scratch, "sized"));
+  for (const size of sizes) writeFileSync(join(scratch, "sized", String(size)), Buffer.alloc(size, "x"));
   const ports = {};
   for (const name of names) ports[name] = await freePort();
   const answer = (name) => `return 200 '{"region":"${name}","item":{"name":"lamp","price":12,"text":"${"x".repeat(200)}"}}';`;
@@ -73,6 +75,8 @@ export async function origin(names) {
       location /docs/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; ${answer(name)} }
       location /shared/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
       location /cached/ { add_header Cache-Control "public, max-age=3600"; add_header ETag '"v1"'; ${answer(name)} }
+      location /sized/ { root ${scratch}; etag off; add_header Last-Modified ""; add_header Cache-Control no-store; }
+      location /kept/ { alias ${scratch}/sized/; add_header Cache-Control "public, max-age=3600"; }
       location / { ${answer(name)} }
     }`);
   // nginx leaves out a header field without a value.
@@ -83,6 +87,13 @@ export async function origin(names) {
   const child = start("nginx", ["-p", scratch, "-c", join(scratch, "nginx.conf")]);
   for (const port of Object.values(ports)) await answers(port, child);
   return ports;
+}
+
+/** An origin for uploads: nginx answers before it has read them. */
+export async function sink() {
+  const port = await freePort();
+  await answers(port, start(process.execPath, [join(root, "benches/sink.mjs"), String(port)]));
+  return port;
 }
 
 /** What `caches.default` of plain workerd talks to: GET, PUT of a whole response as text, PURGE. A process of its own, so that its CPU is nobody's. */
@@ -136,14 +147,14 @@ export function contender(name, modules, vars, cache, port) {
 }
 
 /** One round of load: requests, failures, rate and latencies in milliseconds. */
-export function load(port, path, seconds, { method = "GET", headers = {}, body } = {}) {
+export function load(port, path, seconds, { method = "GET", headers = {}, body, bytes, connections = 32 } = {}) {
   const script = join(scratch, "load.lua");
   const fields = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
   const report = `function done(s, l) local e = s.errors
     io.write(string.format("JSON{\\"requests\\":%d,\\"failed\\":%d,\\"micros\\":%d,\\"p50\\":%.3f,\\"p99\\":%.3f}\\n", s.requests, e.connect + e.read + e.write + e.status + e.timeout, s.duration, l:percentile(50) / 1000, l:percentile(99) / 1000)) end`;
-  writeFileSync(script, [`wrk.method = "${method}"`, ...fields, body ? `wrk.body = ${JSON.stringify(body)}` : "", report].join("\n"));
+  writeFileSync(script, [`wrk.method = "${method}"`, ...fields, body ? `wrk.body = ${JSON.stringify(body)}` : bytes ? `wrk.body = string.rep("x", ${bytes})` : "", report].join("\n"));
   return new Promise((resolve, reject) => {
-    const child = start("wrk", ["-t1", "-c32", `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}${path}`], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = start("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}${path}`], { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));
     child.once("exit", () => {

@@ -402,8 +402,8 @@ proptest! {
     }
 
     /// Whatever one visitor makes fail on one route, in whatever order and with whatever pauses, while others are answered or
-    /// nobody else is there: no gate changes for anybody else, on any route. Only a connection that never came about is
-    /// left out: no request can cause one.
+    /// nobody else is there: no gate changes for anybody else, on any route (but that small bodies are read whole for a minute, so that
+    /// a break in one harms nobody). Only a connection that never came about is left out: no request can cause one.
     #[test]
     fn one_visitor_on_one_route_changes_no_gate_for_anybody_else(deeds in prop::collection::vec(a_deed_of_health(), 0..120)) {
         let mut health = Health::default();
@@ -416,12 +416,11 @@ proptest! {
             health.sent(sending);
             now = now.after(Duration::from_millis(pause / 2));
             health.heard(sending, heard, now);
+            let gates = |asking| health.conditions(&topology(), asking, now).into_iter().map(|it| Condition { breaks: false, ..it });
             for (whose, route) in [(1, 1), (2, 2), (9, 1), (9, 9)] {
-                let conditions = health.conditions(&topology(), visitor(whose, route), now);
-                prop_assert_eq!(conditions, Vec::<Condition>::new(), "{} on {}", whose, route);
+                prop_assert!(gates(visitor(whose, route)).all(|it| it == Condition::default()), "{} on {}", whose, route);
             }
-            let unknown = health.conditions(&topology(), Asking::default(), now);
-            prop_assert_eq!(unknown, Vec::<Condition>::new());
+            prop_assert!(gates(Asking::default()).all(|it| it == Condition::default()));
         }
     }
 

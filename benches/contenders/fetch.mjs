@@ -2,6 +2,6 @@
 export default {
   fetch(request, env) {
     const { pathname, search } = new URL(request.url);
-    return fetch(env.ORIGIN + pathname + search, request);
+    return fetch((pathname.startsWith("/up/") ? env.UPLOADS : env.ORIGIN) + pathname + search, request);
   },
 };

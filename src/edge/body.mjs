@@ -1,37 +1,99 @@
+import { within } from "./flights.mjs";
+
+// Bodies pass through as the platform's own streams, which cost no JavaScript: a default reader gets pieces of 4 KiB, and each of them
+// costs more than the whole rest of a request. Where a body must be watched, it is read in pieces as large as this.
+export const PIECE = 64 * 1024;
+
+/** A stream for a body of that length, or of none that is known, and its end to write to. */
+export const channel = (length) => (length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length)));
+
 /**
- * A body that is cut when its source stands still for too long or breaks off. The hooks: `cut` does the cutting, `waits` and
- * `moves` hear when the source is waited for and when a piece came (its bytes, and whether the body has ended), `dropped` hears that nobody reads on.
+ * Moves bytes from a reader to a writer, `most` of them or a little more, or all; returns whether that was the end of the body. The
+ * hooks: `waits` hears when the source is waited for, `moves` when a piece has come.
  */
-export function watched(body, { idle, length, ctx, cut, waits, moves, dropped = cut, reader = body.getReader() }) {
-  let wanted = true;
-  const stream = new ReadableStream({
-    async pull(controller) {
-      waits?.();
-      const timer = setTimeout(cut, idle);
-      try {
-        const { done, value } = await reader.read();
-        if (!wanted) return;
-        if (done) controller.close();
-        else controller.enqueue(value);
-        moves?.(done ? 0 : value.byteLength, done);
-      } catch (error) {
-        if (!wanted) return;
-        cut();
-        controller.error(error);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-    cancel() {
-      wanted = false;
-      dropped();
-    },
-  });
-  if (length === null) return stream;
-  // Keeps Content-Length.
-  const { readable, writable } = new FixedLengthStream(Number(length));
-  ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
+async function move(reader, writer, { most = Infinity, waits, moves }) {
+  let buffer = new ArrayBuffer(PIECE);
+  for (let sum = 0; sum < most; ) {
+    waits();
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    moves(done ? 0 : value.byteLength);
+    if (done) return true;
+    sum += value.byteLength;
+    await writer.write(value);
+    buffer = value.buffer;
+  }
+  return false;
+}
+
+/** An answer's body that is cut when it stands still for longer than `idle` ms, or breaks off. */
+export function watched(body, { idle, length, ctx, cut }) {
+  const { readable, writable } = channel(length);
+  const [reader, writer] = [body.getReader({ mode: "byob" }), writable.getWriter()];
+  let since; // when it was waited for
+  // Looks now and then, and not for each piece: a timer costs as much as a piece.
+  const timer = setInterval(() => since !== undefined && Date.now() - since >= idle && cut(), Math.max(idle / 4, 10));
+  const pump = async () => {
+    try {
+      await move(reader, writer, { waits: () => (since = Date.now()), moves: () => (since = undefined) });
+      await writer.close();
+    } catch (error) {
+      reader.cancel(error).catch(() => {});
+      writer.abort(error).catch(() => {});
+    } finally {
+      clearInterval(timer);
+    }
+  };
+  ctx.waitUntil(pump());
   return readable;
+}
+
+// So much of an upload is counted as it comes; what is left of a longer one goes by itself, since its client has shown by then how it sends.
+const COUNTED = 128 * 1024;
+// What is left may take so long, and a second for each so many bytes.
+const PATIENCE_MS = 30_000;
+
+/**
+ * A client's body on its way to a region: `body` for the region, and `broken` if it has not gone whole and that is the
+ * client's doing. The send says by `over` that it has ended; `rest` then ends the upload and takes in what is left of it, before the
+ * router answers by itself. What a client sends too slowly is cut (`paced`), and so is what nobody takes: of the first part it is known
+ * who is slow, and only the client is held to a rate; the rest goes by itself and must be over in the time that its length allows.
+ * `waits` and `moves` hear whether the client is waited for.
+ */
+export function upload(source, { length, cut, waits, moves }) {
+  const { readable, writable } = channel(length);
+  const state = { body: readable, over: false, broken: false };
+  const slow = () => ((state.broken = true), cut());
+  const pace = paced(slow);
+  const [reader, writer] = [source.getReader({ mode: "byob" }), writable.getWriter()];
+  const counted = { waits: () => (waits(), pace.waits()), moves: (bytes) => (moves(), pace.moves(bytes)), most: length === null ? Infinity : COUNTED };
+  let timer;
+  const pump = async () => {
+    if (await move(reader, writer, counted)) return writer.close();
+    reader.releaseLock();
+    writer.releaseLock();
+    waits();
+    timer = setTimeout(slow, Math.min(LONGEST_UPLOAD_MS, PATIENCE_MS + ((Number(length) - COUNTED) / LEAST_RATE) * 1000));
+    await source.pipeTo(writable, { preventAbort: true, preventCancel: true });
+    moves();
+  };
+  const failed = async (error) => {
+    const [from, to] = [source.locked ? reader : source.getReader({ mode: "byob" }), writable.locked ? writer : writable.getWriter()];
+    // Of a region that went away the send hears by itself, at once; a client that broke off only this pump sees.
+    const region = await Promise.race([to.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]);
+    to.abort(error).catch(() => {});
+    if (region) return void (left = () => from.read(new Uint8Array(PIECE)));
+    state.broken = true;
+    from.cancel(error).catch(() => {});
+    cut();
+  };
+  let left; // reads what the region has not taken
+  state.rest = async () => {
+    cut();
+    await within(UNREAD_MS, state.ended).catch(() => {});
+    if (left) await rest(left);
+  };
+  state.ended = pump().catch(failed).finally(() => (clearTimeout(timer), pace.end()));
+  return state;
 }
 
 // So much of a body that nobody will read is taken in, within so long. Beyond that the client's connection is given up.
@@ -46,11 +108,11 @@ const UNREAD_MS = 2000;
 export async function takeIn({ body, headers }) {
   if (!body || body.locked || headers.has("expect") || Number(headers.get("content-length")) > UNREAD_BYTES) return;
   const reader = body.getReader({ mode: "byob" }); // in large pieces
-  await rest(() => reader.read(new Uint8Array(64 * 1024)));
+  await rest(() => reader.read(new Uint8Array(PIECE)));
 }
 
 /** The same of what is left, as `read` gives it. */
-export async function rest(read) {
+async function rest(read) {
   let timer;
   const late = new Promise((resolve) => (timer = setTimeout(resolve, UNREAD_MS)));
   try {

@@ -73,7 +73,7 @@ export class Entry {
 
   /** Its body, all of it, as bytes; nothing if it is more than is held in memory. */
   async bytes() {
-    return (this.whole ??= await collect(this.stream ?? [], MOST));
+    return (this.whole ??= this.stream ? await collect(this.stream, MOST) : new Uint8Array());
   }
 
   /** The body of a variant, or a part of it; `from` and `length` may be left out. */

@@ -1,6 +1,6 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
-import { paced, rest, takeIn, watched } from "./body.mjs";
+import { takeIn, upload, watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./directory.mjs";
@@ -11,7 +11,8 @@ import { lone, share } from "./shared.mjs";
 import { doubt } from "./view.mjs";
 import { abandon, begin, resume } from "homing-wasm";
 
-// Bodies up to this are read whole before they are answered, so that a break in one can still be repaired elsewhere.
+// A request's body up to this is read whole before anything is sent; a response's where the core wants that, so that a break in it can
+// still be repaired elsewhere.
 const SMALL_BODY = 64 * 1024;
 // So long a client may take to send a small body.
 const SMALL_BODY_MS = 30_000;
@@ -157,10 +158,10 @@ export class Drive {
   }
 
   async send(lines) {
-    const [, , method, service, url, timeout, delay, idle, replay, upgrade] = lines;
+    const [, , method, service, url, timeout, delay, idle, whole, replay, upgrade] = lines;
     this.drop();
     if (delay !== "0") await new Promise((resolve) => setTimeout(resolve, Number(delay)));
-    const headers = edited(this.fields, lines, 10);
+    const headers = edited(this.fields, lines, 11);
     const abort = new AbortController();
     this.cut = () => abort.abort();
     let late = false;
@@ -168,10 +169,10 @@ export class Drive {
     const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
     // The time to headers, or to the end of a small body. An upload may go on after they came, and then touches it no more.
     const clock = { over: false, stop: () => clock.over || clearTimeout(timer), start: () => clock.over || (clearTimeout(timer), watch(timeout)) };
-    let upload;
+    let sent;
     try {
-      if (replay === "s") upload = this.upload(Number(idle), abort, clock);
-      const body = replay === "b" ? this.held : (upload?.body ?? null);
+      if (replay === "s") sent = this.upload(abort, clock);
+      const body = replay === "b" ? this.held : (sent?.body ?? null);
       clock.start();
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
@@ -179,15 +180,16 @@ export class Drive {
       this.response = response;
       const { text, length } = head(response, service !== "");
       if (upgrade === "1") this.body = null;
-      else if (length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
-      else if (response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
+      else if (whole === "1" && length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
+      else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
+      else this.body = response.body; // the platform's own, which costs nothing to hand on
       return `A\n${text}`;
     } catch (error) {
-      upload?.end();
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      return upload?.broken ? "U" : late ? "T" : "B";
+      return sent?.broken ? "U" : late ? "T" : "B";
     } finally {
+      if (sent) sent.over = true;
       clearTimeout(timer);
       this.cut = undefined;
     }
@@ -210,24 +212,12 @@ export class Drive {
     }
   }
 
-  /** The client's body as it streams: while it is waited for it may stand still for so long, and no other clock runs. */
-  upload(idle, abort, clock) {
-    const state = { broken: false, end: () => pace.end() };
-    const cut = () => (pace.end(), (state.broken = true), (this.rest = undefined), abort.abort());
-    const pace = paced(cut);
-    const reader = this.request.body.getReader();
-    this.rest = () => rest(() => reader.read());
-    state.body = watched(this.request.body, {
-      reader,
-      idle,
-      length: this.request.headers.get("content-length"),
-      ctx: this.ctx,
-      cut,
-      waits: () => (clock.stop(), pace.waits()),
-      moves: (bytes, ended) => (clock.start(), pace.moves(bytes), ended && pace.end()),
-      dropped: () => pace.end(), // the origin has answered without reading all of it
-    });
-    return state;
+  /** The client's body as it streams: while it is waited for, no other clock runs. */
+  upload(abort, clock) {
+    const sent = upload(this.request.body, { length: this.request.headers.get("content-length"), cut: () => abort.abort(), waits: clock.stop, moves: clock.start });
+    this.ctx.waitUntil(sent.ended);
+    this.rest = sent.rest;
+    return sent;
   }
 
   /** Lets go of a response that is not answered, so that its connection is free. */

@@ -1,5 +1,6 @@
 // One body for two: the client, who reads as slowly as it likes, and the store, which gets all of it or nothing. What is held in
-// memory meanwhile is bounded, whoever is slow; `tee` would hold all that the slower one has not read.
+// memory meanwhile is bounded, whoever is slow; `tee` holds all that the slower one has not read, so it is for small ones.
+import { PIECE, channel } from "./body.mjs";
 import { within } from "./flights.mjs";
 
 /** The most that is held in memory of one body. */
@@ -21,15 +22,22 @@ export function joined(pieces) {
   return bytes;
 }
 
+/** The next piece of a body, as large as may be: a small one is copied, so that what is kept of it is no larger than it is. */
+async function take(reader) {
+  const { done, value } = await reader.read(new Uint8Array(PIECE));
+  if (done) return undefined;
+  return value.byteLength < PIECE / 2 ? value.slice() : value;
+}
+
 /** All of a stream, or nothing if that is more than `most`, or not all of it comes. */
 export async function collect(stream, most) {
+  const reader = stream.getReader({ mode: "byob" });
   const pieces = [];
   let size = 0;
   try {
-    for await (const piece of stream) {
+    for (let piece; (piece = await take(reader)) !== undefined; pieces.push(piece)) {
       size += piece.byteLength;
-      if (size > most) return undefined;
-      pieces.push(piece);
+      if (size > most) return void reader.cancel().catch(() => {});
     }
   } catch {
     return undefined;
@@ -43,14 +51,23 @@ export async function collect(stream, most) {
  * whether that was all.
  */
 export function share(body, length, ctx) {
-  const shared = isLarge(length) ? paced(body, Number(length), ctx) : held(body, length, ctx);
-  return length === null ? shared : { ...shared, answer: fixed(shared.answer, Number(length), ctx) };
+  if (length === null) return held(body, ctx);
+  if (!isLarge(length)) return doubled(body, Number(length));
+  const shared = paced(body, Number(length), ctx);
+  return { ...shared, answer: fixed(shared.answer, Number(length), ctx) };
+}
+
+/** Of a body that is small enough the platform itself may hold what the slower one has not read. */
+function doubled(body, length) {
+  const [answer, own] = body.tee();
+  const whole = (bytes) => (bytes.byteLength === length ? new Uint8Array(bytes) : undefined);
+  return { answer, stored: new Response(own).arrayBuffer().then(whole, () => undefined) };
 }
 
 /** The same for the store alone, where nobody waits for an answer. */
 export function lone(body, length) {
   if (!isLarge(length)) return collect(body, HELD);
-  const { readable, writable } = new FixedLengthStream(Number(length));
+  const { readable, writable } = channel(length);
   return { stream: readable, whole: body.pipeTo(writable).then(() => true, () => false) };
 }
 
@@ -58,7 +75,7 @@ const isLarge = (length) => length !== null && Number(length) > HELD;
 
 /** The same stream with a length that the answer can say. */
 function fixed(stream, length, ctx) {
-  const { readable, writable } = new FixedLengthStream(length);
+  const { readable, writable } = channel(length);
   ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
   return readable;
 }
@@ -81,10 +98,10 @@ class Client {
   /** Reads one piece for it; returns that, or nothing if it was the end. Throws if the body breaks. */
   async next(reader) {
     try {
-      const { done, value } = await reader.read();
-      if (this.wanted && done) this.controller.close();
-      else if (this.wanted) this.controller.enqueue(value);
-      return done ? undefined : value;
+      const piece = await take(reader);
+      if (this.wanted && piece === undefined) this.controller.close();
+      else if (this.wanted) this.controller.enqueue(piece);
+      return piece;
     } catch (error) {
       if (this.wanted) this.controller.error(error);
       throw error;
@@ -92,9 +109,9 @@ class Client {
   }
 }
 
-/** Read on whether or not the client does, until it is whole or too large to hold; from then on as the client reads. */
-function held(body, length, ctx) {
-  const reader = body.getReader();
+/** Of no length that is known: read on whether or not the client does, until it is whole or too large to hold; from then on as the client reads. */
+function held(body, ctx) {
+  const reader = body.getReader({ mode: "byob" });
   const pieces = [];
   let size = 0;
   let more = true; // whether the body has not ended
@@ -102,7 +119,7 @@ function held(body, length, ctx) {
     try {
       for (let piece; size <= HELD && (piece = await client.next(reader)); pieces.push(piece)) size += piece.byteLength;
       more = size > HELD;
-      return more || (length !== null && size !== Number(length)) ? undefined : joined(pieces);
+      return more ? undefined : joined(pieces);
     } catch {
       more = false;
     } finally {
@@ -121,8 +138,8 @@ function held(body, length, ctx) {
 
 /** Read as the client reads; the store keeps up with it or is left out. When the client goes, as the store does. */
 function paced(body, length, ctx) {
-  const reader = body.getReader();
-  const { readable, writable } = new FixedLengthStream(length);
+  const reader = body.getReader({ mode: "byob" });
+  const { readable, writable } = channel(length);
   const writer = writable.getWriter();
   writer.closed.catch(() => {});
   let storing = true;

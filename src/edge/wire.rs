@@ -4,7 +4,7 @@
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `T`, `B`, `U` (origin).
-//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle replay upgrade, edits; `F` status source,
+//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
@@ -128,11 +128,18 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             text.push_str("S\n");
             text::number(&mut text, id.into());
             text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", base, target]);
-            for time in [attempt.timeout, attempt.delay, attempt.idle] {
+            for time in [attempt.timeout, attempt.delay, attempt.idle.unwrap_or_default()] {
                 text.push('\n');
                 text::number(&mut text, millis(time));
             }
-            text::all(&mut text, &["\n", replay, if attempt.upgrade { "\n1\n" } else { "\n0\n" }]);
+            text::all(
+                &mut text,
+                &[
+                    if attempt.whole { "\n1\n" } else { "\n0\n" },
+                    replay,
+                    if attempt.upgrade { "\n1\n" } else { "\n0\n" },
+                ],
+            );
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
         }
         Step::Answer(..) | Step::Finish(_) => {}

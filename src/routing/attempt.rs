@@ -38,8 +38,11 @@ pub struct Attempt {
     pub target: Rc<Target>,
     /// Time to headers; the edge arms a real timer and reports `TimedOut`.
     pub timeout: Duration,
-    /// How long the body may stand still before it is cut: a region may be silent no longer in it than before it.
-    pub idle: Duration,
+    /// How long the answer's body may stand still before it is cut, where the route says so; what nobody watches passes through as
+    /// the platform's own stream.
+    pub idle: Option<Duration>,
+    /// Whether a small body is read whole before it is answered, so that a break in it can be repaired elsewhere.
+    pub whole: bool,
     /// How long to wait before sending.
     pub delay: Duration,
     /// How often the body can be sent.

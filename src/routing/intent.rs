@@ -102,6 +102,10 @@ pub struct Promise {
     pub deadline: Option<Duration>,
     /// The longest that a read waits until a near copy should have what its session has seen.
     pub wait: Duration,
+    /// How long an answer's body may stand still, where the route says so.
+    pub body_idle: Option<Duration>,
+    /// Whether a break in a small body is repaired elsewhere, whatever it costs.
+    pub repair: bool,
     /// Whether a write leaves a pin: some read of the same dataset is promised to see it.
     pub pins: bool,
 }

@@ -141,7 +141,25 @@ test("a body that breaks off after it began ends broken, never short", async () 
   assert.equal(response.complete, false);
 });
 
-test("a body that stands still is cut at its idle limit, towards both sides", async () => {
+test("a small body that breaks off is repaired elsewhere: always where its route says so, else while its region does such things", async () => {
+  const origin = await startOrigin((_, response) => {
+    response.writeHead(200, { "content-length": 1000 });
+    response.write("x".repeat(500), () => response.socket.resetAndDestroy());
+  });
+  const vars = topology(regions, (vars) => {
+    vars.REGIONS.eu.origin = origin;
+    vars.ROUTES.unshift({ match: "/respond/*", repair: true });
+  });
+  const breaking = await startRouter({ vars });
+  const read = (path) => new Client(breaking.url, "eu").get(path).catch((error) => error);
+  const repaired = await read("/respond/repair");
+  assert.equal(repaired.headers["homing-region"], "us", "the next region's answer");
+  // The region is known to break off now, so nobody else sees it.
+  const next = await read("/respond?next");
+  assert.deepEqual([next.status, next.headers["homing-region"]], [200, "us"]);
+});
+
+test("a body that stands still is cut where its route says so, towards both sides", async () => {
   let cut = false;
   const origin = await startOrigin((_, response) => {
     response.on("close", () => (cut = true));
@@ -150,7 +168,7 @@ test("a body that stands still is cut at its idle limit, towards both sides", as
   });
   const vars = topology(regions, (vars) => {
     vars.REGIONS.eu.origin = origin;
-    vars.ROUTES.push({ match: "/endless", deadline: "1s" });
+    vars.ROUTES.push({ match: "/endless", body_idle: "1s" });
   });
   const endless = await startRouter({ vars });
   const response = await new Client(endless.url, "eu").get("/endless", { raw: true });

@@ -21,9 +21,10 @@ function source(length, until = Infinity) {
   const taken = { bytes: 0 };
   const body = new ReadableStream(
     {
+      type: "bytes",
       pull(controller) {
         if (taken.bytes >= until) return controller.error(new Error("it broke"));
-        if (taken.bytes >= length) return controller.close();
+        if (taken.bytes >= length) return controller.close(), controller.byobRequest?.respond(0);
         const piece = new Uint8Array(Math.min(PIECE, length - taken.bytes)).fill(taken.bytes / PIECE);
         taken.bytes += piece.byteLength;
         controller.enqueue(piece);

@@ -250,7 +250,8 @@ fn promise(
     let Some(route) = route else { return Promise::default() };
     if method == "OPTIONS" {
         // A preflight (Fetch Standard section 3.3) asks what is allowed, which any region knows: it needs no home, and shows no data.
-        return Promise { deadline: route.deadline, ..Promise::default() };
+        let Route { deadline, body_idle, repair, .. } = *route;
+        return Promise { deadline, body_idle, repair, ..Promise::default() };
     }
     let session = |route: &Route| route.read_after_write == ReadAfterWrite::Session;
     // A write's own route often says nothing of reads: any route of the dataset that promises them makes it leave a pin.
@@ -263,6 +264,8 @@ fn promise(
         on_home_down: route.on_home_down,
         deadline: route.deadline,
         wait: route.wait,
+        body_idle: route.body_idle,
+        repair: route.repair,
         pins,
     }
 }

@@ -15,6 +15,9 @@ use crate::routing::{
     topology::{Access, RegionId},
 };
 
+/// Of so many small bodies of a region that does well one is read whole.
+const SAMPLE: u64 = 64;
+
 impl Flow {
     /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
     /// has.
@@ -43,6 +46,13 @@ impl Flow {
 
     pub(super) fn has_time(&self, now: Timestamp) -> bool {
         self.ends.since(now) >= attempt::SHORTEST
+    }
+
+    /// Whether a small body from there is read whole before it is answered: where the route says so; of reads also where the region
+    /// has been silent or broken off lately, and now and then elsewhere, since else nobody would find out that it breaks bodies.
+    fn reads_whole(&self, region: RegionId) -> bool {
+        let samples = || self.intent.entropy.is_multiple_of(SAMPLE);
+        self.intent.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
@@ -76,7 +86,8 @@ impl Flow {
             method: intent.method.clone(),
             target: Rc::clone(&intent.target),
             timeout: patience.min(left),
-            idle: deadline,
+            idle: intent.promise.body_idle,
+            whole: self.reads_whole(region),
             delay,
             replay: intent.replay,
             upgrade: intent.upgrade,

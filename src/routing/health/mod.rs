@@ -8,6 +8,8 @@ mod evidence;
 mod narrow;
 mod show;
 
+use std::time::Duration;
+
 use super::{
     drill::Visitor,
     facts::Replay,
@@ -32,6 +34,8 @@ const STREAMS: u32 = 4;
 /// Of a `ceiling`, and of the part for bodies that stream in, one visitor may take one part in so many, and one place in any case:
 /// how many requests are slow is theirs to say, too.
 const ONE_VISITOR: u32 = 2;
+/// So long after a silence a region counts as one whose bodies may break off.
+const BREAKS: Duration = Duration::from_secs(60);
 
 /// What of a request matters to health: by whom it is, and whether its body streams in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +96,8 @@ struct Seen {
     streams: u32,
     /// Whose these are, where that is known, each with whether its body streams in.
     whose: Vec<(Visitor, bool)>,
+    /// When a send there was last met with silence.
+    silent: Option<Timestamp>,
 }
 
 impl Default for Seen {
@@ -104,6 +110,7 @@ impl Default for Seen {
             in_flight: 0,
             streams: 0,
             whose: Vec::new(),
+            silent: None,
         }
     }
 }
@@ -135,6 +142,8 @@ pub struct Condition {
     pub doubtful: bool,
     /// Writes have failed there a moment ago, and none has been answered since, though the region answers.
     pub wary: bool,
+    /// It has been silent or has broken off lately, for whomever: what it sends may end in the middle.
+    pub breaks: bool,
 }
 
 impl Health {
@@ -230,6 +239,7 @@ impl Health {
             full: topology.region(region).ceiling.is_some_and(|ceiling| seen.is_full(ceiling, asking)),
             doubtful: alone || seen.read.is_doubted(),
             wary: seen.write.is_wary(now),
+            breaks: seen.silent.is_some_and(|at| now.since(at) < BREAKS),
         }
     }
 
@@ -277,6 +287,9 @@ impl Seen {
     fn heard(&mut self, sending: Sending, heard: Heard, now: Timestamp) {
         let Sending { access, at, asking: Asking { by, .. }, .. } = sending;
         let (all, said) = (by.anybody(), Proof::By(by));
+        if heard == Heard::Silence {
+            self.silent = Some(now);
+        }
         match heard {
             Heard::Answer => {
                 let was_open = self.write.is_open();
@@ -413,17 +426,22 @@ mod tests {
         for asking in [asked(1, 1), asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
             assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
         }
+        let broke = Condition { breaks: true, ..Condition::default() };
         // A slow report: who waits for it stops asking for it, and nobody else does.
         (0..100).for_each(|_| fails(&mut health, asked(1, 1), Access::Write, Heard::Silence));
         assert!(matches!(condition(&health, "", asked(1, 1)).write, Gate::Open(_)));
         for asking in [asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
-            assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
+            assert_eq!(
+                condition(&health, "", asking),
+                broke,
+                "{asking:?}: what the region sends may break off, and no more"
+            );
         }
         // Of whom nobody knows the address, none is held to account for another.
         let unknown = Asking { by: By::new(None, Some(3)), streams: false };
         let mut other = Health::default();
         (0..100).for_each(|_| fails(&mut other, unknown, Access::Write, Heard::Silence));
-        assert_eq!(condition(&other, "", unknown), Condition::default());
+        assert_eq!(condition(&other, "", unknown), broke);
         (2..6).for_each(|visitor| fails(&mut health, asked(visitor, 1), Access::Write, Heard::Silence));
         assert!(matches!(condition(&health, "", asked(9, 1)).write, Gate::Open(_)), "five visitors: the route");
         assert_eq!(condition(&health, "", asked(9, 2)).write, Gate::Closed, "and no other");

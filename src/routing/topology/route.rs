@@ -25,6 +25,10 @@ pub struct Route {
     pub deadline: Option<Duration>,
     /// The longest that a session's read waits until a near copy should have what the session has seen; zero where it is not said.
     pub wait: Duration,
+    /// How long an answer's body may stand still before it is cut; none: as long as the platform lets it.
+    pub body_idle: Option<Duration>,
+    /// Whether small bodies are read whole before they are answered, so that a break in one is repaired elsewhere.
+    pub repair: bool,
     /// How its application reads a path that is not plain.
     pub spelling: Spelling,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.

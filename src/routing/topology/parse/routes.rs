@@ -16,7 +16,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "match",
     "dataset",
     "read_after_write",
@@ -26,6 +26,8 @@ const KEYS: [&str; 12] = [
     "cache",
     "deadline",
     "wait",
+    "body_idle",
+    "repair",
     "spelling",
     "max_cross_region",
     "allow_request_fields",
@@ -135,6 +137,7 @@ fn route(
         named_by_anybody(rule, identity, &table.path.key("cache"), log);
     }
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
+    let (repair, body_idle) = (table.flag("repair", log).unwrap_or(false), table.duration("body_idle", log));
     let max_cross_region = table.share("max_cross_region", log);
     let wait = wait(table, read_after_write, dataset.and_then(|id| datasets.get(id.index())), log);
     let text = table.text("match", log)?;
@@ -158,6 +161,8 @@ fn route(
         cache,
         deadline,
         wait,
+        body_idle,
+        repair,
         spelling,
         max_cross_region,
         allow_request_fields,
