@@ -70,7 +70,9 @@ export class Prober extends DurableObject {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       const said = await json(response);
       const ms = Date.now() - began;
-      if (response.status >= 500) return { ms };
+      const theirs = !service && response.headers.has("cf-error-type") && ![...response.headers.keys()].some((name) => name.startsWith("homing-"));
+      // A page of the platform's own, whatever its status, says that nobody is there for us (see flow/page.rs).
+      if (response.status >= 500 || theirs) return { ms };
       // Whoever has no such address, or says nothing there that can be read, is there all the same.
       return { ms, health: (response.status === 200 && said) || {} };
     } catch {

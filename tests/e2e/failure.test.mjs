@@ -54,6 +54,36 @@ for (const [fault, why, outcome] of FAULTS) {
   });
 }
 
+const PAGES = [
+  // What Cloudflare answers in a region's place: status and `cf-error-type`; then as above. Few enough at a time that no breaker opens.
+  ["520", "failover-broken", "unknown"],
+  ["521", "failover-connect", "not-sent"],
+  ["530", "failover-broken", "unknown"],
+  ["530-1016", "failover-connect", "not-sent"],
+  ["530-1033", "failover-connect", "not-sent"],
+  ["403-1003", "failover-broken", "unknown"],
+  ["404-1042", "failover-broken", "unknown"],
+];
+
+for (const some of [PAGES.slice(0, 4), PAGES.slice(4)]) {
+  test(`a page of Cloudflare's is no answer of the region: ${some.map(([page]) => page).join(", ")}`, async () => {
+    const pages = await startOrigin((request, response) => {
+      const [, status, kind] = request.url.match(/(\d{3})-?(\d*)$/) ?? [null, "404", ""];
+      request.resume().on("end", () => response.writeHead(status, kind ? { "cf-error-type": kind, "cf-error-origin": "edge" } : {}).end(`error code: ${kind || status}`));
+    });
+    await router.stop();
+    router = await startRouter({ vars: topology(regions, ({ REGIONS }) => void (REGIONS.us.origin = REGIONS.ap.origin = pages)) });
+    for (const [page, why, outcome] of some) {
+      const read = await new Client(router.url, "ap").get(`/api/likes/${page}`);
+      assert.deepEqual([read.status, reason(read), read.headers["homing-region"]], [200, why, "eu"], page);
+      const write = await new Client(router.url, "eu").put(`/api/catalog/${page}`, { name: "lamp" });
+      assert.deepEqual([write.status, write.headers["homing-write-outcome"]], [503, outcome], page);
+    }
+    const turnedAway = await new Client(router.url, "ap").get("/about/403-1020");
+    assert.deepEqual([turnedAway.status, turnedAway.text], [403, "error code: 1020"], "whom its zone turns away is told so");
+  });
+}
+
 test("a region that dies and comes back", async () => {
   const client = new Client(router.url, "ap");
   await regions.ap.kill();

@@ -2,7 +2,7 @@
 // and one vantage point alone moves nothing.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { Client, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 let regions, router;
 before(async () => {
@@ -73,4 +73,11 @@ test("what the vantage points agree on takes reads away before anything has fail
   await regions.heal();
   await until(async () => (await matrix()).unreachable.length === 0, "they agree that it is back");
   assert.equal((await new Client(router.url, "ap").get("/api/likes/agreed")).headers["homing-region"], "ap");
+});
+
+test("a page of the platform in a region's place is no sign of it, whatever its status", async () => {
+  const page = await startOrigin((request, response) => response.writeHead(403, { "cf-error-type": "1003", "cf-error-origin": "edge" }).end("error code: 1003"));
+  await router.stop();
+  router = await startRouter({ vars: topology(regions, ({ REGIONS }) => void (REGIONS.eu.origin = page)), bindings: { PROBES: "1s" } });
+  await until(async () => (await matrix()).unreachable.includes("eu"), "nobody reaches eu");
 });

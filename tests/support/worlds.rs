@@ -79,8 +79,9 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
 }
 
 pub fn a_deed() -> impl Strategy<Value = Deed> {
-    let status =
-        prop::sample::select(vec![200u16, 204, 301, 304, 404, 409, 421, 422, 500, 502, 503, 504, 521, 522, 524]);
+    let status = prop::sample::select(vec![
+        200u16, 204, 301, 304, 404, 409, 421, 422, 500, 502, 503, 504, 520, 521, 522, 524, 530,
+    ]);
     let owner = (prop_oneof![3 => a_region(), 1 => Just("mars")], 0u64..6).prop_map(|(home, epoch)| {
         let fields = vec![("homing-home".to_owned(), home.to_owned()), ("homing-epoch".to_owned(), epoch.to_string())];
         Deed::Answers(421, fields)

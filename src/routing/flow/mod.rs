@@ -6,6 +6,7 @@ mod correct;
 mod drill;
 mod home;
 mod later;
+mod page;
 mod read;
 mod satisfies;
 mod send;
@@ -15,6 +16,7 @@ mod write;
 
 use std::{rc::Rc, time::Duration};
 
+use page::Page;
 pub use step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
 
 use super::{
@@ -34,7 +36,7 @@ use super::{
     settle::{Asked, CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{Access, Origin, RegionId, SubjectKind},
+    topology::{Access, RegionId, SubjectKind},
     trace::Trace,
     view::View,
 };
@@ -168,9 +170,12 @@ impl Flow {
             Event::Origin(outcome) => {
                 let sending = self.sending.take();
                 let region = sending.map(|sending| self.view.topology().region(sending.region));
-                let platform = region.is_some_and(|region| matches!(region.origin, Origin::Url(_)));
-                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(platform))));
-                Event::Origin(outcome.unmasked(platform))
+                let page = match (&outcome, region) {
+                    (Outcome::Answered(answer), Some(region)) => Page::of(answer, &region.origin),
+                    _ => None,
+                };
+                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(page))));
+                Event::Origin(outcome.unmasked(page))
             }
             other => other,
         };

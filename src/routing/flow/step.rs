@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::page::Page;
 use crate::routing::{
     answer::{Answer, is_gateway_failure},
     attempt::Attempt,
@@ -103,43 +104,38 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// What it says of the region's health; `platform`: whether Cloudflare's network may have answered in its place. Whoever
-    /// speaks of the contract is no broken gateway: writes wait there while the data moves, and reads while it comes.
-    pub(super) fn heard(&self, platform: bool) -> Heard {
-        match self {
-            Self::Answered(answer) => {
+    /// What it says of the region's health; `page`: what the platform said in its place. Whoever speaks of the contract is no
+    /// broken gateway: writes wait there while the data moves, and reads while it comes.
+    pub(super) fn heard(&self, page: Option<Page>) -> Heard {
+        match (self, page) {
+            (_, Some(Page::TurnedAway)) => Heard::Nothing,
+            // A refused connection too: a page that fetches other pages passes on what they say.
+            (_, Some(Page::NotConnected | Page::TimedOut | Page::Broken)) => Heard::Silence,
+            (Self::Answered(answer), None) => {
                 let ours = answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
                 match answer.status {
                     _ if ours => Heard::Answer,
                     status if is_gateway_failure(status) => Heard::Gateway,
-                    520..=527 | 530 if platform => Heard::Silence,
                     0..=100 | 102..=199 | 600.. => Heard::Silence,
                     _ => Heard::Answer,
                 }
             }
-            Self::Refused => Heard::Unreached,
-            Self::TimedOut | Self::Broken => Heard::Silence,
-            Self::Unsent => Heard::Nothing,
+            (Self::Refused, _) => Heard::Unreached,
+            (Self::TimedOut | Self::Broken, _) => Heard::Silence,
+            (Self::Unsent, _) => Heard::Nothing,
         }
     }
 
-    /// The same, where the platform answers in the place of an origin that it could not speak with: its statuses say what
-    /// came of the send, and its pages are of no use to a client. Behind a service binding there is no such network, and
-    /// what has a field of the contract is no page of it.
-    pub(super) fn unmasked(self, platform: bool) -> Self {
-        let theirs =
-            |answer: &Answer<'_>| platform && !answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
-        match self {
+    /// The same, where the platform answers in the place of an origin that it could not speak with: what it says came of the
+    /// send, and its pages are of no use to a client; but for the one that turns this very client away.
+    pub(super) fn unmasked(self, page: Option<Page>) -> Self {
+        match (self, page) {
+            (_, Some(Page::NotConnected)) => Self::Refused,
+            (_, Some(Page::TimedOut)) => Self::TimedOut,
+            (_, Some(Page::Broken)) => Self::Broken,
             // No status at all (RFC 9110 section 15): nobody could make an answer of it.
-            Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }) => Self::Broken,
-            Self::Answered(answer) if theirs(&answer) => match answer.status {
-                // Refused, unreachable, no TLS, no such host: nothing was sent.
-                521 | 523 | 525 | 526 | 530 => Self::Refused,
-                522 | 524 => Self::TimedOut,
-                520 | 527 => Self::Broken,
-                _ => Self::Answered(answer),
-            },
-            other => other,
+            (Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }), None) => Self::Broken,
+            (other, _) => other,
         }
     }
 }
