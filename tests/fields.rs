@@ -97,3 +97,16 @@ fn every_session_is_taken_out_of_what_the_origin_gets() {
         play("GET /about", &[("cookie", "a=1; __Host-homing=x; __Host-homing=y"), ("cookie", "__Host-homing=z; b=2")]);
     assert_eq!(sent(&story, "cookie").as_deref(), Some("a=1; b=2"));
 }
+
+/// A client that says another address than its own: an application, or the platform in the region's zone (`CF-Connecting-IP` is made
+/// of it there), would take it for whom it says.
+#[test]
+fn the_real_address_is_the_platforms_word_in_every_field_that_tells_it() {
+    let came = [("cf-connecting-ip", "192.0.2.1"), ("x-real-ip", "203.0.113.9"), ("x_real_ip", "203.0.113.9")];
+    let story = play("POST /api/cart", &came);
+    assert_eq!(sent(&story, "x-real-ip").as_deref(), Some("192.0.2.1"));
+    assert_eq!(sent(&story, "x-forwarded-for").as_deref(), Some("192.0.2.1"));
+    assert_eq!(sent(&story, "x_real_ip"), None, "another spelling of it");
+    let nobody_knows = play("POST /api/cart", &[("x-real-ip", "203.0.113.9"), ("cf-connecting-ip", "evil")]);
+    assert_eq!(sent(&nobody_knows, "x-real-ip"), None);
+}

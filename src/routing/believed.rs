@@ -41,7 +41,7 @@ const OF_CONNECTION: [&str; 10] = [
 pub(super) const CONTRACT: &str = "homing-";
 
 /// What the router itself sets in the client's place.
-const SET: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+const SET: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// What passes of those below. Cloudflare sets the first four on every request, whatever the client has sent; it documents no
 /// other field of its own as overwritten (`CF-IPCountry`, `CF-Connecting-IPv6`, `CF-Pseudo-IPv4`, `CF-Bot-*` and the like come only
@@ -62,7 +62,7 @@ const PASS: [&str; 9] = [
 /// Believed, by how the name begins.
 const BEGIN: [&[&str]; 5] = [&FORWARDED, &CLOUDFLARE, &SIGNED_IN, &CERTIFICATE, &INSIDE];
 
-/// What a proxy says of the request that it got: `X-Forwarded-*`, `X-Forward-For`, `X-Original-URL`, `X-Real-IP`, `X-Rewrite-URL` and
+/// What a proxy says of the request that it got: `X-Forwarded-*`, `X-Forward-For`, `X-Original-URL`, `X-Real-Host`, `X-Rewrite-URL` and
 /// their like.
 const FORWARDED: [&str; 9] = [
     "forwarded-",
@@ -235,7 +235,7 @@ mod tests {
             "x-http-method-override",
             "x-method-override",
             "x-host",
-            "x-real-ip",
+            "x-real-host",
             "x-client-ip",
             "client-ip",
             "true-client-ip",
@@ -316,9 +316,15 @@ mod tests {
 
     #[test]
     fn another_spelling_of_ours_is_ours() {
-        for name in
-            ["homing_epoch", "homing-subject", "homing.home", "x_forwarded_host", "x-forwarded_for", "forwarded"]
-        {
+        for name in [
+            "homing_epoch",
+            "homing-subject",
+            "homing.home",
+            "x_forwarded_host",
+            "x-forwarded_for",
+            "forwarded",
+            "x_real_ip",
+        ] {
             assert_eq!(fate(name), Fate::Ours, "{name}");
         }
         // The router reads the one, the application would read the other: a language that no copy is keyed by, a page that

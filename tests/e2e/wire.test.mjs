@@ -108,6 +108,7 @@ test("a client's Homing-*, Forwarded and X-Forwarded-* are replaced by ours", as
   for (const name of spoofed) assert.ok(!one(name)?.includes("spoofed"), `${name}: ${one(name)}`);
   assert.equal(one("homing-region"), "eu");
   assert.equal(one("x-forwarded-proto"), "http");
+  assert.equal(one("x-real-ip"), one("x-forwarded-for"), "the client's address, from who knows it");
   assert.match(one("forwarded"), /host="127\.0\.0\.1:\d+";proto=http$/);
   assert.match(one("traceparent"), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   assert.match(one("via"), /1\.1 homing$/);

@@ -35,6 +35,9 @@ pub(super) fn edits(
     let client = headers.get("cf-connecting-ip").filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
     if let Some(ip) = client {
         edits.push(Edit::Set("x-forwarded-for", ip.to_owned()));
+        // Of this one Cloudflare makes `CF-Connecting-IP` where the region is in the router's own zone (its "HTTP headers"); to other
+        // zones it says an address of its own, the same for everybody.
+        edits.push(Edit::Set("x-real-ip", ip.to_owned()));
     }
     edits.push(Edit::Set("forwarded", forwarded(client, target)));
     if !headers.has("traceparent") {

@@ -99,7 +99,9 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
 
 /// What is refused before anything else: loops, bombs, bodies that no cache key could hold, URLs without a final form.
 fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
-    if facts.headers.list("cdn-loop").filter(|hop| is_this_router(hop)).count() >= MOST_HOPS {
+    // RFC 8586; and `Via`, in case the platform writes `CDN-Loop` itself: nobody has said that it does not.
+    let hops = |name, is_ours: fn(&str) -> bool| facts.headers.list(name).filter(|hop| is_ours(hop)).count();
+    if hops("cdn-loop", is_this_router) >= MOST_HOPS || hops("via", is_via_this_router) >= MOST_HOPS {
         return Err(Problem::of(Reason::Loop));
     }
     // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
@@ -133,6 +135,11 @@ fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
 
 fn is_this_router(hop: &str) -> bool {
     hop.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(ROUTER))
+}
+
+/// RFC 9110 section 7.6.3: a protocol, who received, and perhaps a comment.
+fn is_via_this_router(hop: &str) -> bool {
+    hop.split([' ', '\t']).filter(|word| !word.is_empty()).nth(1).is_some_and(|by| by.eq_ignore_ascii_case(ROUTER))
 }
 
 /// Whether it opens a WebSocket: a GET does (RFC 6455 section 4.1). For any other method the field asks for nothing that there is;
