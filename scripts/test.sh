@@ -31,6 +31,15 @@ built_once() {
   [ "$(modules)" = "$before" ] || { echo "with nothing changed the Wasm was built again"; return 1; }
 }
 
+# What wrangler warns of, it warns everybody of who deploys.
+dry_run() {
+  local said status
+  said=$(env CI=1 WRANGLER_SEND_METRICS=false node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run 2>&1)
+  status=$?
+  printf '%s\n' "$said"
+  [ "$status" = 0 ] && ! grep -q 'WARNING' <<<"$said"
+}
+
 step "format" cargo fmt --all --check
 step "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 step "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
@@ -45,8 +54,7 @@ step "demo regions" cargo build --quiet --locked -p demo-region
 step "end to end, in miniflare" scripts/test-e2e.sh miniflare
 step "end to end, in plain workerd" scripts/test-e2e.sh workerd
 step "real PostgreSQL" scripts/test-postgres.sh
-step "wrangler deploy --dry-run" env CI=1 WRANGLER_SEND_METRICS=false \
-  node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run
+step "wrangler deploy --dry-run" dry_run
 
 sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }
 passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))

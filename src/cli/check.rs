@@ -32,7 +32,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, locality: &access_log::Args, 
     let environments: Vec<Environment> = known
         .iter()
         .filter(|(name, ..)| only.is_none_or(|only| only == name))
-        .map(|(name, table, at)| check(name.clone(), table, at))
+        .map(|(name, table, at)| check(name.clone(), (&raw, table), at))
         .collect();
     if environments.is_empty() {
         let known = quoted(known.iter().map(|(name, ..)| name.as_str()));
@@ -82,9 +82,9 @@ fn list(raw: &Raw) -> Vec<(String, &Raw, KeyPath)> {
     found
 }
 
-fn check(name: String, table: &Raw, at: &KeyPath) -> Environment {
+fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment {
     let mut log = Complaints::default();
-    platform::lint(table, at, &mut log);
+    platform::lint(top, table, at, &mut log);
     let Some(vars) = table.get("vars") else {
         let expected = "[vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none";
         log.error(&at.key("vars"), "nothing", expected, "write the topology out for this environment");

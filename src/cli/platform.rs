@@ -1,5 +1,8 @@
 //! What the rest of wrangler.toml must say, so that the platform does not undo what the router promises.
 
+mod deployed;
+mod origins;
+
 use crate::routing::{
     admin,
     local::is_local_url,
@@ -10,23 +13,37 @@ use crate::routing::{
 /// The most bytes that one var may hold on the platform.
 const MOST_VAR_BYTES: usize = 5 * 1024;
 
-/// Checks one environment: the settings that stand in `table`, whose path is `at`.
-pub(super) fn lint(table: &Raw, at: &KeyPath, log: &mut Complaints) {
-    if table.get("cache").and_then(|cache| cache.get("enabled")) == Some(&Raw::Bool(true)) {
-        let expected = "no cache before the Worker: it answers without the router and knows no pins";
-        log.error(&at.key("cache").key("enabled"), "true", expected, "remove it; the router has a cache of its own");
+/// One environment of the file, and the top level that it inherits from.
+struct Place<'a> {
+    top: &'a Raw,
+    table: &'a Raw,
+    at: &'a KeyPath,
+}
+
+impl<'a> Place<'a> {
+    /// What counts here of a setting that environments inherit, and where it stands.
+    fn inherited(&self, key: &str) -> Option<(&'a Raw, KeyPath)> {
+        let own = self.table.get(key).map(|own| (own, self.at.key(key)));
+        own.or_else(|| self.top.get(key).map(|top| (top, KeyPath::default().key(key))))
     }
+}
+
+/// Checks one environment: the settings that stand in `table`, whose path is `at`, and of `top` those that it inherits.
+pub(super) fn lint(top: &Raw, table: &Raw, at: &KeyPath, log: &mut Complaints) {
+    let place = Place { top, table, at };
     if table.get("placement").is_some_and(|placement| placement.get("mode") != Some(&Raw::Text("off".to_owned()))) {
         let expected = "none: it moves the Worker away from its users, and \"nearest\" with it";
         log.error(&at.key("placement"), "a placement", expected, "remove it, or write mode = \"off\"");
     }
+    deployed::lint(&place, log);
     homes(table, at, log);
     objects(table, at, log);
     assets(table, at, log);
     if let Some(vars) = table.get("vars") {
         let path = at.key("vars");
         services(table, vars, &path, log);
-        development(vars, &path, log);
+        origins::lint(&place, &path, log);
+        development(table, vars, &path, log);
         admin_host(vars, &path, log);
         probes(table, vars, (at, &path), log);
         sizes(vars, &path, log);
@@ -37,6 +54,14 @@ fn members<'a>(table: &'a Raw, key: &str) -> &'a [Raw] {
     match table.get(key) {
         Some(Raw::List(members)) => members,
         _ => &[],
+    }
+}
+
+/// The texts of a list.
+fn texts(list: &Raw) -> Vec<&str> {
+    match list {
+        Raw::List(members) => members.iter().filter_map(Raw::text).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -103,23 +128,26 @@ fn services(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     }
 }
 
-/// `DEV` opens what production must not have open, so it may stand only beside regions that are certainly on this very machine.
-fn development(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
-    let on = matches!(vars.get("DEV"), Some(Raw::Bool(true))) || vars.get("DEV") == Some(&Raw::Text("true".to_owned()));
-    let Some(Raw::Table(regions)) = vars.get("REGIONS") else { return };
-    let elsewhere = regions.iter().find_map(|(name, region)| {
+/// The first region that is not certainly on this very machine, and where it is instead.
+fn elsewhere(table: &Raw) -> Option<(&str, &'static str)> {
+    let Some(Raw::Table(regions)) = table.get("vars").and_then(|vars| vars.get("REGIONS")) else { return None };
+    regions.iter().find_map(|(name, region)| {
         let said = |key: &str| region.get(key).and_then(Raw::text);
         match (said("service"), said("origin")) {
-            (Some(_), _) => Some(format!("true, though the region {name:?} is another Worker, which may be anywhere")),
-            (None, Some(origin)) if !is_local_url(origin) => {
-                Some(format!("true, though the region {name:?} is not on this machine"))
-            }
+            (Some(_), _) => Some((name.as_str(), "another Worker, which may be anywhere")),
+            (None, Some(origin)) if !is_local_url(origin) => Some((name.as_str(), "not on this machine")),
             (None, _) => None,
         }
-    });
-    if let (true, Some(found)) = (on, elsewhere) {
+    })
+}
+
+/// `DEV` opens what production must not have open, so it may stand only beside regions of this machine.
+fn development(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
+    let on = matches!(vars.get("DEV"), Some(Raw::Bool(true))) || vars.get("DEV") == Some(&Raw::Text("true".to_owned()));
+    if let (true, Some((name, place))) = (on, elsewhere(table)) {
         let expected = "DEV beside regions of this machine only (localhost, 127.0.0.0/8, [::1]): it opens the operators' API here, \
                         lets clients choose their region and makes up a SESSION_KEY";
+        let found = format!("true, though the region {name:?} is {place}");
         log.error(&path.key("DEV"), found, expected, "remove it; for `wrangler dev` write DEV=true into .dev.vars");
     }
 }

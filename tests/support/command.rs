@@ -71,3 +71,17 @@ pub fn small(old: &str, new: &str) -> String {
 pub fn sound() -> String {
     small("name = \"small\"", "name = \"small\"")
 }
+
+/// The complaints without the lines that point at them: `error: …` and its help.
+pub fn sentences(run: &Run) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for line in run.err.lines() {
+        if let Some(help) = line.strip_prefix("  = help: ") {
+            let last = said.last_mut().unwrap();
+            *last = format!("{last}; {help}");
+        } else if line.starts_with("error: ") || line.starts_with("warning: ") {
+            said.push(line.to_owned());
+        }
+    }
+    said
+}
