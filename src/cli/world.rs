@@ -113,6 +113,7 @@ impl World {
             intent.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
         let owned = several.or_else(|| match standing(intent, view) {
             Standing::Owned(owner, _) => Some(owner.ownership()),
+            Standing::Unknown => None,
             Standing::BySubject => {
                 let said = || first_home(topology, self.home.as_deref()?).ok();
                 intent.home_in_session(topology).or_else(said)

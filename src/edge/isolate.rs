@@ -233,9 +233,11 @@ fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
     forgotten.into_iter().for_each(|flow| learn(flow.abandon(), now));
 }
 
-pub(super) fn published(text: &str, now: Timestamp) {
-    let Some(settings) = settings() else { return };
+/// Whether what is known by then names every dataset that needs an owner.
+pub(super) fn published(text: &str, now: Timestamp) -> bool {
+    let Some(settings) = settings() else { return true };
     learn(Published::read(text, &settings.topology).map(Lesson::Published).into_iter().collect(), now);
+    MEMORY.with_borrow(|memory| memory.published().names_all(&settings.topology))
 }
 
 pub(super) fn measured(text: &str, now: Timestamp) {

@@ -38,10 +38,11 @@ pub fn abandon(id: u32, now: f64) {
     isolate::abandon(id, time(now));
 }
 
-/// Learns what the authority has published.
+/// Learns what the authority has published. Says whether that, or what was known before, names every dataset that needs an owner; if not,
+/// the authority itself is to be asked.
 #[wasm_bindgen]
-pub fn published(text: &str, now: f64) {
-    isolate::published(text, time(now));
+pub fn published(text: &str, now: f64) -> bool {
+    isolate::published(text, time(now))
 }
 
 /// What the authority is to be told of a drill, as an input of it; empty if there is nothing new.

@@ -15,6 +15,7 @@ pub mod copies;
 pub mod drill;
 pub mod facts;
 pub mod flow;
+pub mod formats;
 pub mod headers;
 pub mod health;
 pub mod intent;

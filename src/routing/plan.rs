@@ -40,6 +40,8 @@ impl Freshness {
         let session = &intent.session.session;
         match intent.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
+            // What it has written or seen is not known, and home has all of it.
+            ReadAfterWrite::Session if intent.session.verdict == Reason::SessionLater => return Self::Home,
             ReadAfterWrite::Session => {
                 if let Some(pin) = session.window(name, intent.subject.as_ref(), intent.came) {
                     return Self::Pinned(pin.clone());
@@ -201,6 +203,8 @@ pub enum Standing {
     Owned(Owner, Reason),
     /// It depends on the subject's home, which must be found.
     BySubject,
+    /// The authority has given it to a region that this topology does not know: nobody here may take the region's place.
+    Unknown,
 }
 
 /// Who owns what the request concerns.
@@ -209,7 +213,10 @@ pub fn standing(intent: &Intent, view: &View) -> Standing {
     let topology = view.topology();
     let rule = intent.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let owned = match (intent.dataset, rule) {
-        (Some(id), Some(Rule::SingleWriter { .. })) => view.dataset_ownership(id).map(|owned| (owned, Reason::Home)),
+        (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
+            Some(owned) => Some((owned, Reason::Home)),
+            None => return Standing::Unknown,
+        },
         (Some(_), Some(Rule::GeoPartitioned { .. })) if intent.subject.is_some() => return Standing::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
             let reachable = nearest_owner(intent, view, *regions, |region| !view.is_away(region));

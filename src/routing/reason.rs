@@ -167,6 +167,8 @@ reasons! {
     SessionExpired = "session-expired",
     /// The session cannot be read.
     SessionMalformed = "session-malformed",
+    /// A later version has issued the session: it is left as it is, and reads that sessions are promised go home.
+    SessionLater = "session-later",
     /// Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.
     SessionAmbiguous = "session-ambiguous",
     /// A redirect from another host of the application carried pins along.

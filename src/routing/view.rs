@@ -258,12 +258,15 @@ impl View {
         self.reached.of(copy)
     }
 
-    /// Who owns a single-writer dataset now: what the topology says, what the authority has published, or what an origin has
-    /// said, whichever has the highest epoch.
+    /// Who owns a single-writer dataset now: what the authority has published or an origin has said, whichever has the later epoch.
+    /// What the topology says counts only where the authority has said nothing: another version may say something else by the same
+    /// epoch. None if the owner is a region that this topology does not know: its own guess would be a second owner.
     #[must_use]
     pub fn dataset_ownership(&self, dataset: DatasetId) -> Option<Ownership> {
         let configured = Ownership::configured(self.topology(), dataset)?;
         let moved = self.moved.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership);
-        Some([self.published.ownership(dataset), moved].into_iter().flatten().fold(configured, Ownership::or_later))
+        let published = self.published.ownership(dataset);
+        let said = published.or((!self.published.names(dataset)).then_some(configured));
+        said.map_or(moved, |said| Some(moved.map_or(said, |moved| said.or_later(moved))))
     }
 }

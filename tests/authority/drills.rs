@@ -46,7 +46,7 @@ fn what(world: &World) -> Vec<&str> {
 
 #[test]
 fn a_drill_is_published_and_ends_when_its_time_is_up() {
-    let mut world = World::new();
+    let mut world = World::noted();
     let before = world.show()["version"].as_u64().unwrap();
     let id = begin(&mut world, json!({}));
     let view = published(&world);

@@ -83,6 +83,20 @@ impl World {
         Self { settings: Rc::new(Settings { topology, ..(*support::settings()).clone() }), ..Self::new() }
     }
 
+    /// The same, once edges have asked, so that first homes are noted and published.
+    pub fn noted() -> Self {
+        let mut world = Self::new();
+        world.turn(&json!({ "do": "view" }));
+        world.settle();
+        world.audit.clear();
+        world
+    }
+
+    /// The same authority, by the topology of another version.
+    pub fn deploy(&mut self, change: impl Fn(String) -> String) {
+        self.settings = Self::of(&change(include_str!("../support/topology.json").to_owned())).settings;
+    }
+
     /// The calls that are waiting to be made and whose address has this in it.
     pub fn calls(&self, part: &str) -> Vec<String> {
         let urls = self.effects.iter().filter_map(|effect| effect["url"].as_str());

@@ -66,6 +66,7 @@ export const sentences = {
   "session-forged": "The session's signature is not ours.",
   "session-expired": "The session has expired.",
   "session-malformed": "The session cannot be read.",
+  "session-later": "A later version has issued the session: it is left as it is, and reads that sessions are promised go home.",
   "session-ambiguous": "Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.",
   "session-carried": "A redirect from another host of the application carried pins along.",
   "carried-not-believed": "What is said to have been carried along from another host is not ours, not for this host, or older than a minute.",

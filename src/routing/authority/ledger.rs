@@ -16,27 +16,31 @@ use super::{
     telling::Untold,
 };
 use crate::routing::{
+    formats,
+    ownership::Ownership,
     time::Timestamp,
     topology::{DatasetId, Rule, Topology},
 };
 
 /// How soon what is under way is looked at again, and how soon who has not heard yet is told again, in milliseconds.
 const TICK: u64 = 5_000;
-const SLOW_TICK: u64 = 30_000;
+pub(super) const SLOW_TICK: u64 = 30_000;
 /// The most changes that are over, and the most replies, that are kept.
 const MOST_KEPT: usize = 100;
 
 /// What the authority remembers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ledger {
+    /// In which format it is written: always that of this version.
+    pub format: u64,
     /// The version of the view; it only grows.
     pub version: u64,
     /// The version that the home store is known to hold.
     pub stored: u64,
     /// What was said of regions, by name.
     pub regions: BTreeMap<String, Said>,
-    /// Datasets whose owner is not the configured one any more, by name.
+    /// Owners of single-writer datasets, by name: from the first one on, as `firsts.rs` has found it, whatever is configured later.
     pub datasets: BTreeMap<String, Owned>,
     /// Changes, the latest last.
     pub changes: Vec<Change>,
@@ -91,20 +95,53 @@ pub struct Replied {
     pub body: Value,
 }
 
+/// Why a ledger is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// A later version has written it, in this format: written back by this one it could lose what that one relies on.
+    Later(u64),
+    /// It is no ledger.
+    Broken(String),
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            format: formats::LEDGER,
+            version: 0,
+            stored: 0,
+            regions: BTreeMap::new(),
+            datasets: BTreeMap::new(),
+            changes: Vec::new(),
+            counted: 0,
+            numbered: 0,
+            replies: VecDeque::new(),
+            sweeps: Vec::new(),
+            untold: Vec::new(),
+            drills: Vec::new(),
+            renewed: Renewed::new(),
+        }
+    }
+}
+
 impl Ledger {
     /// Reads a ledger back; an empty text is that of a new deployment.
     ///
     /// # Errors
     /// If it cannot be read: nothing may then be decided by it.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
         if text.is_empty() {
-            Ok(Self::default())
-        } else {
-            serde_json::from_str(text).map_err(|error| error.to_string())
+            return Ok(Self::default());
+        }
+        let broken = |error: serde_json::Error| Unreadable::Broken(error.to_string());
+        let ledger: Value = serde_json::from_str(text).map_err(broken)?;
+        match formats::of(&ledger) {
+            later if later > formats::LEDGER => Err(Unreadable::Later(later)),
+            _ => Ok(Self { format: formats::LEDGER, ..serde_json::from_value(ledger).map_err(broken)? }),
         }
     }
 
-    /// Who owns a single-writer dataset.
+    /// Who owns a single-writer dataset; before its first owner is noted that is the configured one.
     #[must_use]
     pub fn owner(&self, id: DatasetId, topology: &Topology) -> Option<Owned> {
         let dataset = topology.dataset(id)?;
@@ -168,9 +205,16 @@ impl Ledger {
             .datasets()
             .filter_map(|(id, dataset)| Some((dataset.name.clone(), json!(self.owner(id, topology)?))))
             .collect();
+        let configured: serde_json::Map<_, _> = topology
+            .datasets()
+            .filter_map(|(id, dataset)| {
+                let home = Ownership::configured(topology, id)?.home();
+                Some((dataset.name.clone(), json!(topology.region(home).name)))
+            })
+            .collect();
         json!({
-            "version": self.version, "regions": regions, "datasets": datasets, "changes": self.changes,
-            "sweeps": self.sweeps, "untold": self.untold, "drill": self.drill_briefly(),
+            "version": self.version, "regions": regions, "datasets": datasets, "configured": configured,
+            "changes": self.changes, "sweeps": self.sweeps, "untold": self.untold, "drill": self.drill_briefly(),
         })
     }
 

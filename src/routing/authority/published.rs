@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use crate::routing::{
     drill::{Drill, Kind},
+    formats,
     ownership::Ownership,
     time::Timestamp,
-    topology::{DatasetId, RegionId, Share, Topology},
+    topology::{DatasetId, RegionId, Rule, Share, Topology},
 };
 
 /// The key in KV.
@@ -68,22 +69,27 @@ pub struct Published {
     /// It only grows.
     pub version: u64,
     regions: Vec<(RegionId, RegionState, Timestamp)>,
-    datasets: Vec<(DatasetId, Ownership)>,
+    /// None where the home is a region that this topology does not know.
+    datasets: Vec<(DatasetId, Option<Ownership>)>,
     drill: Option<Rc<Drill>>,
 }
 
 impl Published {
-    /// Reads what [`write`] has written. What this topology does not know is left out: another deployment may be older.
+    /// Reads what [`write`] has written. What this topology does not know is left out: another deployment may be older. A later
+    /// format is not read: it may mean something else by the same names.
     #[must_use]
     pub fn read(text: &str, topology: &Topology) -> Option<Self> {
         let view: Value = serde_json::from_str(text).ok()?;
+        if formats::of(&view) > formats::VIEW {
+            return None;
+        }
         let entries = |key: &str| view.get(key).and_then(Value::as_object).into_iter().flatten();
         let regions = entries("regions").filter_map(|(name, said)| {
             let state = RegionState::parse(said.get("state")?.as_str()?)?;
             Some((topology.region_named(name)?, state, Timestamp(said.get("until")?.as_u64()?)))
         });
         let datasets = entries("datasets")
-            .filter_map(|(name, said)| Some((topology.dataset_named(name)?, Ownership::published(said, topology)?)));
+            .filter_map(|(name, said)| Some((topology.dataset_named(name)?, Ownership::published(said, topology))));
         Some(Self {
             version: view.get("version")?.as_u64()?,
             regions: regions.collect(),
@@ -105,10 +111,23 @@ impl Published {
         said.map(|(_, state, until)| (*state, *until))
     }
 
-    /// Who owns the dataset, if that was ever changed.
+    /// Who owns the dataset, if it is named and this topology knows that region.
     #[must_use]
     pub fn ownership(&self, dataset: DatasetId) -> Option<Ownership> {
-        self.datasets.iter().find(|(id, _)| *id == dataset).map(|(_, ownership)| *ownership)
+        self.datasets.iter().find(|(id, _)| *id == dataset).and_then(|(_, ownership)| *ownership)
+    }
+
+    /// Whether it names an owner of the dataset, known here or not.
+    #[must_use]
+    pub fn names(&self, dataset: DatasetId) -> bool {
+        self.datasets.iter().any(|(id, _)| *id == dataset)
+    }
+
+    /// Whether it names each single-writer dataset, so that nobody need go by the configuration.
+    #[must_use]
+    pub fn names_all(&self, topology: &Topology) -> bool {
+        let mut single = topology.datasets().filter(|(_, dataset)| matches!(dataset.rule, Rule::SingleWriter { .. }));
+        single.all(|(id, _)| self.names(id))
     }
 }
 
@@ -154,7 +173,8 @@ pub fn write_with<'a>(
         .collect();
     let datasets: serde_json::Map<_, _> =
         datasets.map(|(name, home, epoch)| (name.to_owned(), json!({ "home": home, "epoch": epoch }))).collect();
-    json!({ "version": version, "regions": regions, "datasets": datasets, "drill": drill }).to_string()
+    json!({ "format": formats::VIEW, "version": version, "regions": regions, "datasets": datasets, "drill": drill })
+        .to_string()
 }
 
 #[cfg(test)]
@@ -209,7 +229,36 @@ mod tests {
         for broken in ["", "7", "{}", r#"{"version":"7"}"#] {
             assert_eq!(Published::read(broken, &topology()), None, "{broken}");
         }
-        let odd = r#"{"version":1,"regions":{"eu":{"state":"tired","until":9}},"datasets":{"catalog":{"home":"eu"}}}"#;
+        let odd = r#"{"version":1,"regions":{"eu":{"state":"tired","until":9}},"datasets":{"gone":{"home":"eu"}}}"#;
         assert_eq!(Published::read(odd, &topology()), Some(Published { version: 1, ..Published::default() }));
+    }
+
+    #[test]
+    fn a_view_of_a_later_format_is_not_read_and_one_of_an_earlier_one_is() {
+        let text = write(7, std::iter::empty(), [("catalog", "eu", 3)].into_iter());
+        let of = |format: Value| {
+            let mut view: Value = serde_json::from_str(&text).unwrap();
+            view["format"] = format;
+            Published::read(&view.to_string(), &topology())
+        };
+        for later in [json!(formats::VIEW + 1), json!("2"), Value::Null] {
+            assert_eq!(of(later.clone()), None, "{later}");
+        }
+        let first = text.replace(r#""format":2,"#, "");
+        assert_ne!(first, text);
+        assert_eq!(Published::read(&first, &topology()), Published::read(&text, &topology()));
+    }
+
+    #[test]
+    fn a_dataset_is_named_or_not_and_its_home_may_be_unknown() {
+        let (topology, catalog) = (topology(), DatasetId(0));
+        let read = |datasets: &[(&str, &str, u64)]| {
+            Published::read(&write(1, std::iter::empty(), datasets.iter().copied()), &topology).unwrap()
+        };
+        assert!(!read(&[]).names_all(&topology) && !read(&[]).names(catalog));
+        assert!(read(&[("catalog", "us", 1)]).names_all(&topology));
+        let gone = read(&[("catalog", "mars", 1)]);
+        assert!(gone.names_all(&topology));
+        assert_eq!(gone.ownership(catalog), None, "somebody owns it, and nobody here");
     }
 }

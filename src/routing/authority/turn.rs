@@ -7,10 +7,11 @@ use super::{
     change::{Change, Phase},
     command::{self, Command, Order, Refusal},
     effect,
-    ledger::Ledger,
+    ledger::{Ledger, SLOW_TICK, Unreadable},
     published,
 };
 use crate::routing::{
+    formats,
     subject::SubjectId,
     time::Timestamp,
     topology::{DatasetId, RegionId, Rule, SubjectKind},
@@ -34,7 +35,12 @@ pub struct Turn<'a> {
 /// # Errors
 /// If the ledger or the input cannot be read: nothing is decided then.
 pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> Result<String, String> {
-    let ledger = Ledger::read(ledger).map_err(|error| format!("the ledger cannot be read: {error}"))?;
+    let held = ledger;
+    let ledger = match Ledger::read(held) {
+        Ok(ledger) => ledger,
+        Err(Unreadable::Later(format)) => return Ok(stand_aside(held, format)),
+        Err(Unreadable::Broken(error)) => return Err(format!("the ledger cannot be read: {error}")),
+    };
     let input: Value = serde_json::from_str(input).map_err(|error| format!("the input is no JSON: {error}"))?;
     let mut turn = Turn { ledger, settings, now, effects: Vec::new() };
     let reply = turn.take(&input);
@@ -44,6 +50,18 @@ pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> R
     Ok(json!({ "ledger": ledger, "effects": turn.effects, "reply": reply, "wake": wake }).to_string())
 }
 
+/// What a version does that meets the ledger of a later one, as while that one is deployed or rolled back: nothing, and it says so. It
+/// looks again, for whatever is under way must not stand still once the later version is back.
+fn stand_aside(ledger: &str, format: u64) -> String {
+    let known = formats::LEDGER;
+    let detail = format!(
+        "The authority's ledger is of format {format}, and this version knows {known} at most, so it changes nothing in it. \
+         Requests go on by the last view. Deploy the version that has written it, or a later one, for all traffic; then order again."
+    );
+    let reply = json!({ "status": 503, "body": problem(503, &detail) });
+    json!({ "ledger": ledger, "effects": [], "reply": reply, "wake": SLOW_TICK }).to_string()
+}
+
 impl Turn<'_> {
     fn take(&mut self, input: &Value) -> Option<(u16, Value)> {
         let text = |key: &str| input.get(key).and_then(Value::as_str).unwrap_or("");
@@ -51,6 +69,7 @@ impl Turn<'_> {
         match text("do") {
             "order" => Some(self.order(text("order"))),
             "show" => Some((200, self.ledger.show(&self.settings.topology, self.now))),
+            "view" => Some(self.view()),
             "change" => Some(match self.ledger.shown(text("id")) {
                 Some(change) => (200, change),
                 None => (404, problem(404, &format!("There is no change {:?}.", text("id")))),
@@ -220,6 +239,7 @@ impl Turn<'_> {
 
     /// Asks again for what was not answered: the driver may have died in between.
     fn tick(&mut self) {
+        self.note_firsts();
         let late = |change: &&Change| !change.phase.is_over() && self.now.0.saturating_sub(change.asked) > UNANSWERED;
         let ids: Vec<String> = self.ledger.changes.iter().filter(late).map(|change| change.id.clone()).collect();
         for id in ids {
@@ -253,6 +273,7 @@ pub(super) fn problem(status: u16, detail: &str) -> Value {
     let title = match status {
         400 => "Bad Request",
         404 => "Not Found",
+        503 => "Service Unavailable",
         _ => "Conflict",
     };
     json!({ "type": "about:blank", "title": title, "status": status, "detail": detail })

@@ -26,6 +26,7 @@ impl Flow {
         }
         match standing(&self.intent, &self.view) {
             Standing::Owned(owner, reason) => self.go(owner, reason, now),
+            Standing::Unknown => self.homeless(now),
             Standing::BySubject => match self.known_home() {
                 Some((ownership, source)) if !self.has_seen_later(ownership) => {
                     if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {

@@ -16,6 +16,7 @@ pub use hint::location_hint;
 pub use show::Shown;
 
 use super::{
+    formats,
     pace::REPORT_COUNTS,
     time::Timestamp,
     topology::{RegionId, RegionSet, Topology},
@@ -66,10 +67,14 @@ pub struct Pair {
 }
 
 impl Report {
-    /// Reads what a prober has written. What this topology does not know is left out: another deployment may be older.
+    /// Reads what a prober has written. What this topology does not know is left out: another deployment may be older. One of a later
+    /// format is none: a vantage point less, as if its prober were silent.
     #[must_use]
     pub fn read(text: &str, topology: &Topology) -> Option<Self> {
         let report: Value = serde_json::from_str(text).ok()?;
+        if formats::of(&report) > formats::REPORT {
+            return None;
+        }
         let regions = entries(&report, "regions", topology).map(|(region, said)| Seen {
             region,
             ok: said.get("ok").and_then(Value::as_bool).unwrap_or(true),

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{ALL_LEAVE, SESSIONS_LEAVE};
 use crate::routing::{
     authority::Published,
+    formats,
     pace::{LONGEST_ROUND, ROUND, is_repeated},
     position::{Position, PositionKind},
     time::{Timestamp, millis},
@@ -107,6 +108,11 @@ pub fn every(said: &str) -> Result<Option<Duration>, String> {
     }
 }
 
+/// What is stored, as [`super::Report::read`] reads it.
+fn report(from: &str, regions: &Map<String, Value>, now: Timestamp) -> String {
+    json!({ "format": formats::REPORT, "from": from, "at": now.0, "regions": regions }).to_string()
+}
+
 impl Prober {
     /// Takes in the answers of one round.
     pub fn round(
@@ -126,7 +132,7 @@ impl Prober {
         if put {
             (self.said, self.put) = (said, now.0);
         }
-        Round { report: json!({ "from": from, "at": now.0, "regions": regions }).to_string(), put }
+        Round { report: report(from, &regions, now), put }
     }
 
     fn remember(&mut self, name: &str, answer: &Answered, world: &World<'_>, now: Timestamp) {

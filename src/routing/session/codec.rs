@@ -13,6 +13,7 @@ use super::{
     own::{Home, Own, Subjects},
 };
 use crate::routing::{
+    formats,
     keys::SessionKeys,
     ownership::Epoch,
     position::{Mark, Position},
@@ -114,10 +115,16 @@ pub fn open(text: &str, keys: &SessionKeys, now: Timestamp) -> Opened {
     }
 }
 
-/// The same for a session of any version that may still be out there.
+/// The same for a session of any version that may still be out there. One of a later version, which must have run here, is not read
+/// and not replaced: what it remembers is not lost, and until that version is back, what sessions were promised is read at home.
 #[must_use]
 pub fn received(text: &str, keys: &SessionKeys, topology: &Topology, now: Timestamp) -> Opened {
-    if text.split('.').next() != Some(former::VERSION) {
+    let version = text.split('.').next().unwrap_or_default();
+    // What is in it is that version's to know; that it is ours can be seen, for all of them sign alike.
+    if version.parse().is_ok_and(|version: u64| version > formats::SESSION) {
+        return Opened::nothing(verified(text, version, keys).err().unwrap_or(Reason::SessionLater));
+    }
+    if version != former::VERSION {
         return open(text, keys, now);
     }
     match verified(text, former::VERSION, keys) {

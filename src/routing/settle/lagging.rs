@@ -47,7 +47,7 @@ impl Ending<'_> {
         self.intent.dataset?;
         match standing(self.intent, self.view) {
             // Each of several owners is behind the others.
-            Standing::Owned(_, Reason::NearestOwner) => None,
+            Standing::Owned(_, Reason::NearestOwner) | Standing::Unknown => None,
             Standing::Owned(owner, _) => Some(owner.region()),
             Standing::BySubject => self.intent.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }

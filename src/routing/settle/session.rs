@@ -367,7 +367,7 @@ fn splits(topology: &Topology, kind: SubjectKind) -> bool {
 impl Settlement {
     /// Hands the client the session of a sign-in.
     pub fn issue(&mut self, sign_in: &SignIn, intent: &Intent, view: &View, now: Timestamp) {
-        self.carry(&sign_in.remembering(intent, view, now), intent, view, now);
+        self.hand_out(&sign_in.remembering(intent, view, now), intent, view, now);
     }
 
     /// Lets a redirect of a write carry the session's pins along to another host, where its cookie does not go.
@@ -386,8 +386,16 @@ impl Settlement {
         self.edits.extend(along.map(|location| Edit::Set("location", location)));
     }
 
-    /// Hands the client a session, the way its request carried one.
+    /// Hands the client its session anew, unless a later version has issued the one that it has: that one remembers more than this
+    /// version can say.
     pub(super) fn carry(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
+        if intent.session.verdict != Reason::SessionLater {
+            self.hand_out(session, intent, view, now);
+        }
+    }
+
+    /// Hands the client a session, the way its request carried one.
+    fn hand_out(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
         self.keep_private(None);
         let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
         let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);

@@ -1,0 +1,110 @@
+//! Two versions at once: what is configured counts once, and what a later version has stored is left alone.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn ask(world: &mut World) -> Value {
+    let reply = world.turn(&json!({ "do": "view" }));
+    assert_eq!(reply["status"], 200, "{reply}");
+    serde_json::from_str(reply["body"]["view"].as_str().unwrap()).unwrap()
+}
+
+fn edited(text: String) -> String {
+    text.replace(r#""home": "us", "position": "counter" }"#, r#""home": "eu", "position": "counter" }"#)
+}
+
+#[test]
+fn the_first_configured_home_is_noted_and_editing_it_moves_nothing() {
+    let mut world = World::new();
+    let first = ask(&mut world);
+    assert_eq!(first["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }), "at once, without the home store");
+    world.settle();
+    assert_eq!(serde_json::from_str::<Value>(&world.published["view"]).unwrap(), first);
+    assert_eq!(ask(&mut world), first, "asked again, nothing is new");
+
+    world.deploy(edited);
+    assert_eq!(ask(&mut world), first, "another version, with another home: two of one epoch would be two owners");
+    let shown = world.show();
+    assert_eq!((&shown["datasets"]["orders"]["home"], &shown["configured"]["orders"]), (&json!("us"), &json!("eu")));
+
+    world.replicate("orders", "us", "eu");
+    world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }), "an order does");
+}
+
+#[test]
+fn a_dataset_that_is_new_gets_its_first_home_then_and_keeps_it_while_it_is_away() {
+    let mut world = World::new();
+    let without = |text: String| {
+        text.lines().filter(|line| !line.contains(r#""orders": {"#) && !line.contains(r#""dataset": "orders""#)).collect()
+    };
+    world.deploy(without);
+    assert_eq!(ask(&mut world)["datasets"]["orders"], Value::Null);
+    world.deploy(|text| text);
+    assert_eq!(ask(&mut world)["datasets"]["orders"]["home"], "us");
+    world.deploy(without);
+    ask(&mut world);
+    world.deploy(edited);
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }), "its data is still there");
+}
+
+#[test]
+fn what_an_order_has_begun_with_is_the_first_home_whatever_is_configured_when_it_is_noted() {
+    let mut world = World::new();
+    world.order(json!({ "command": "promote", "dataset": "orders", "to": "ap" }));
+    world.deploy(edited);
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
+}
+
+/// A rollback to format 1 writes the ledger back by what it knows. What it drops must be no loss.
+#[test]
+fn a_version_that_knows_no_formats_loses_nothing_that_counts() {
+    let mut world = World::noted();
+    world.order(json!({ "command": "state", "region": "ap", "state": "draining", "for": "1h" }));
+    world.replicate("catalog", "us", "eu");
+    world.order(json!({ "command": "promote", "dataset": "catalog", "to": "eu" }));
+    let mut ledger: Value = serde_json::from_str(&world.ledger).unwrap();
+    let known = [
+        "version", "stored", "regions", "datasets", "changes", "counted", "numbered", "replies", "sweeps", "untold", "drills", "renewed",
+    ];
+    let fields = ledger.as_object_mut().unwrap();
+    fields.retain(|name, _| known.contains(&name.as_str()));
+    assert!(!fields.contains_key("format"));
+    let before = world.show();
+    world.ledger = ledger.to_string();
+    world.deploy(edited);
+    let after = world.show();
+    for what in ["version", "regions", "datasets", "changes", "sweeps"] {
+        assert_eq!(before[what], after[what], "{what}");
+    }
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["catalog"], json!({ "home": "eu", "epoch": 2 }), "and the order goes on");
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
+}
+
+#[test]
+fn the_ledger_of_a_later_version_is_left_alone_and_the_reason_is_said() {
+    let mut world = World::noted();
+    world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+    let mut ledger: Value = serde_json::from_str(&world.ledger).unwrap();
+    ledger["format"] = json!(3);
+    ledger["what this version has never heard of"] = json!([1]);
+    world.ledger = ledger.to_string();
+    let (held, under_way) = (world.ledger.clone(), world.effects.clone());
+    for input in [json!({ "do": "tick" }), json!({ "do": "show" }), json!({ "do": "view" })] {
+        let reply = world.turn(&input);
+        assert_eq!(reply["status"], 503);
+        assert_eq!(
+            reply["body"]["detail"],
+            "The authority's ledger is of format 3, and this version knows 2 at most, so it changes nothing in it. Requests go on by the \
+             last view. Deploy the version that has written it, or a later one, for all traffic; then order again."
+        );
+    }
+    assert_eq!(world.order(json!({ "command": "promote", "dataset": "catalog", "to": "eu" })).0, 503);
+    world.do_effect(0, false);
+    assert_eq!(world.ledger, held, "not even what came of its own calls is written into it");
+    assert!(world.effects.len() < under_way.len(), "and nothing is asked of anybody");
+    assert_eq!(world.wake, Some(30_000), "it looks again, or what is under way would stand still when the later version is back");
+}
