@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     access_log::{self, Estimate, Failure},
+    against,
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
     expectations, platform,
@@ -22,14 +23,20 @@ struct Environment {
     fill: Vec<(String, usize)>,
 }
 
-pub(super) fn run(file: &Path, only: Option<&str>, locality: &access_log::Args, as_json: bool) -> ExitCode {
+/// `deployed`: the address of a router, if the file is to be held against that.
+pub(super) fn run(
+    file: &Path,
+    only: Option<&str>,
+    (locality, deployed): (&access_log::Args, Option<&str>),
+    as_json: bool,
+) -> ExitCode {
     let source = match Source::read(file) {
         Ok(source) => source,
         Err(unreadable) => return complain(unreadable),
     };
     let raw = source.raw();
     let known = list(&raw);
-    let environments: Vec<Environment> = known
+    let mut environments: Vec<Environment> = known
         .iter()
         .filter(|(name, ..)| only.is_none_or(|only| only == name))
         .map(|(name, table, at)| check(name.clone(), (&raw, table), at))
@@ -39,6 +46,14 @@ pub(super) fn run(file: &Path, only: Option<&str>, locality: &access_log::Args, 
         let wanted = only.unwrap_or_default();
         return super::usage(&format!("{} has no environment {wanted:?}; it has {known}", source.name));
     }
+    let first = known.iter().find(|(name, ..)| environments.first().is_some_and(|first| first.name == *name));
+    let notes = match first.zip(deployed).map(|(first, url)| hold_against(url, first, &mut environments)).transpose() {
+        Ok(notes) => notes,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::FAILURE;
+        }
+    };
     let tests = expectations::beside(file);
     let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
         (Some(Ok(tests)), Some(topology)) => Some(Ok((expectations::run(&tests, topology), tests.name))),
@@ -56,10 +71,24 @@ pub(super) fn run(file: &Path, only: Option<&str>, locality: &access_log::Args, 
         }
     };
     if as_json {
-        report_json(&source, &environments, tests, estimate)
+        report_json(&source, &environments, tests, (estimate, notes))
     } else {
-        report(&source, &environments, tests, estimate)
+        report(&source, &environments, tests, (estimate, notes))
     }
+}
+
+/// Adds what is wrong beside the deployed router to the first environment's complaints; what else differs, as notes.
+fn hold_against(
+    url: &str,
+    (_, table, at): &(String, &Raw, KeyPath),
+    environments: &mut [Environment],
+) -> Result<Vec<String>, String> {
+    let Some(Environment { complaints, topology: Some(topology), .. }) = environments.first_mut() else {
+        return Ok(Vec::new());
+    };
+    let found = against::compare(url, table.get("vars").unwrap_or(&Raw::Null), &at.key("vars"), topology)?;
+    complaints.extend(found.complaints.0);
+    Ok(found.notes)
 }
 
 fn complain(unreadable: Unreadable) -> ExitCode {
@@ -112,7 +141,12 @@ type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 /// What an access log says of a topology.
 type Estimated<'a> = Option<(&'a Topology, Estimate)>;
 
-fn report(source: &Source, environments: &[Environment], tests: Tests, estimate: Estimated<'_>) -> ExitCode {
+fn report(
+    source: &Source,
+    environments: &[Environment],
+    tests: Tests,
+    (estimate, notes): (Estimated<'_>, Option<Vec<String>>),
+) -> ExitCode {
     let mut errors = 0;
     for environment in environments {
         for complaint in &environment.complaints {
@@ -134,6 +168,9 @@ fn report(source: &Source, environments: &[Environment], tests: Tests, estimate:
                 fill.join(", ")
             );
         }
+    }
+    for note in notes.into_iter().flatten() {
+        println!("against the deployed router: {note}");
     }
     match tests {
         None => {}
@@ -173,7 +210,12 @@ fn filled(bytes: usize) -> String {
     format!("{}.{} KB of 5", tenths / 10, tenths % 10)
 }
 
-fn report_json(source: &Source, environments: &[Environment], tests: Tests, estimate: Estimated<'_>) -> ExitCode {
+fn report_json(
+    source: &Source,
+    environments: &[Environment],
+    tests: Tests,
+    (estimate, notes): (Estimated<'_>, Option<Vec<String>>),
+) -> ExitCode {
     let complaints: Vec<_> = environments
         .iter()
         .flat_map(|environment| &environment.complaints)
@@ -195,6 +237,9 @@ fn report_json(source: &Source, environments: &[Environment], tests: Tests, esti
     let mut said = json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts });
     if let (Some((topology, estimate)), Some(fields)) = (estimate, said.as_object_mut()) {
         fields.insert("locality".to_owned(), estimate.json(topology));
+    }
+    if let (Some(notes), Some(fields)) = (notes, said.as_object_mut()) {
+        fields.insert("against".to_owned(), json!(notes));
     }
     println!("{said}");
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }

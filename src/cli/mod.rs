@@ -1,6 +1,7 @@
 //! The native command `homing`, on the same core as the edge.
 
 mod access_log;
+mod against;
 mod check;
 mod conformance;
 mod diagnose;
@@ -37,6 +38,9 @@ enum What {
         env: Option<String>,
         #[command(flatten)]
         locality: access_log::Args,
+        /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
+        #[arg(long, value_name = "URL")]
+        against: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -53,7 +57,9 @@ enum What {
 #[must_use]
 pub fn run() -> ExitCode {
     match Command::parse().what {
-        What::Check { file, env, locality, json } => check::run(&file, env.as_deref(), &locality, json),
+        What::Check { file, env, locality, against, json } => {
+            check::run(&file, env.as_deref(), (&locality, against.as_deref()), json)
+        }
         What::Explain(args) => explain::run(&args),
         What::Conformance(args) => conformance::run(&args),
         What::Operation(operation) => operate::run(&operation),

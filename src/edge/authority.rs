@@ -7,7 +7,7 @@ use worker::{Method, Request, Response, Result};
 
 use super::{
     api::problem,
-    operators::{self, Router},
+    operators::{self, Router, SHOW, this_build},
 };
 use crate::routing::authority::{Refusal, homes};
 
@@ -26,7 +26,7 @@ pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<Str
             }
             Some(json!({ "do": "order", "order": order }).to_string())
         }
-        "/_homing/api/authority" if reads => Some(json!({ "do": "show" }).to_string()),
+        "/_homing/api/authority" if reads => Some(SHOW.to_owned()),
         "/_homing/api/drills" if reads => Some(json!({ "do": "drills" }).to_string()),
         "/_homing/api/audit" if reads => Some("audit".to_owned()),
         path if reads => [("/_homing/api/changes/", "change"), ("/_homing/api/drills/", "drills")]
@@ -48,17 +48,19 @@ pub(super) async fn homes(router: &Router, mut request: Request) -> Result<Respo
         None => return Response::error("not configured", 500),
     };
     match read {
-        Ok(list) => answer(router.keep_homes(&list.to_string())).await,
+        Ok(list) => answer(router.keep_homes(&list.to_string()), None).await,
         Err(refusal) => problem(refusal.status, &refusal.body().to_string()),
     }
 }
 
 /// Puts an input to the authority, and answers with its reply.
 pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
-    answer(router.ask(input)).await
+    let edge = (input == SHOW).then(this_build);
+    answer(router.ask(input), edge).await
 }
 
-async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>) -> Result<Response> {
+/// Answers with what an object has promised; `edge`: which build this one is, for who is shown the other.
+async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>, edge: Option<Value>) -> Result<Response> {
     let reply = match promised {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
@@ -75,10 +77,13 @@ async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>) -> Resu
         response.headers().set("retry-after", "5")?;
         return Ok(response);
     };
-    let body = reply.get("body").unwrap_or(&Value::Null);
+    let mut body = reply.get("body").cloned().unwrap_or(Value::Null);
+    if let (Some(edge), Value::Object(fields)) = (edge, &mut body) {
+        fields.insert("edge".to_owned(), edge);
+    }
     let response = match status {
         400.. => problem(status, &body.to_string())?,
-        _ => Response::from_json(body)?.with_status(status),
+        _ => Response::from_json(&body)?.with_status(status),
     };
     response.headers().set("cache-control", "no-store")?;
     Ok(response)

@@ -5,6 +5,7 @@ use std::{
     rc::Rc,
 };
 
+use serde_json::Value;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::Env;
 
@@ -16,15 +17,20 @@ use super::{
 use crate::routing::{
     Settings,
     admin::{Call, Door, Guard, TurnedAway},
-    authority,
+    authority, build,
     matrix::prober,
     time::millis,
 };
+
+/// The input that asks the authority for all that operators are shown.
+pub(super) const SHOW: &str = r#"{"do":"show"}"#;
 
 thread_local! {
     static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
     static GUARD: RefCell<Guard> = RefCell::default();
     static SAID: Cell<bool> = const { Cell::new(false) };
+    /// What this version is, for operators who have several at once.
+    static BUILD: RefCell<Value> = const { RefCell::new(Value::Null) };
 }
 
 #[wasm_bindgen]
@@ -56,6 +62,7 @@ pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_ke
     let secrets = Secrets { session_key, session_key_old, origin_key };
     match settings::read(vars, &secrets, flags) {
         Ok(settings) => {
+            BUILD.replace(build::of(vars));
             SETTINGS.replace(Some(Rc::new(settings)));
             String::new()
         }
@@ -79,7 +86,15 @@ pub async fn api(request: web_sys::Request, env: Env, router: Router) -> Result<
 #[wasm_bindgen]
 pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
     let settings = settings().ok_or("not configured")?;
-    authority::turn(ledger, input, &settings, time(now))
+    let outcome = authority::turn(ledger, input, &settings, time(now))?;
+    if input != SHOW {
+        return Ok(outcome);
+    }
+    let mut outcome: Value = read(&outcome)?;
+    if let Some(body) = outcome.pointer_mut("/reply/body").and_then(Value::as_object_mut) {
+        body.insert("build".to_owned(), this_build());
+    }
+    Ok(outcome.to_string())
 }
 
 /// How often probers ask, in milliseconds; 0 means never. Or what is wrong with that setting.
@@ -118,6 +133,11 @@ pub fn probed(state: &str, from: &str, answers: &str, view: &str, every: f64, no
 
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// What this version is.
+pub(super) fn this_build() -> Value {
+    BUILD.with_borrow(Clone::clone)
 }
 
 pub(super) fn settings() -> Option<Rc<Settings>> {

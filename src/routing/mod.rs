@@ -7,6 +7,7 @@ pub mod answer;
 pub mod attempt;
 pub mod authority;
 pub mod believed;
+pub mod build;
 pub mod cache;
 pub mod candidates;
 pub mod clock;

@@ -38,7 +38,9 @@ fn the_first_configured_home_is_noted_and_editing_it_moves_nothing() {
 fn a_dataset_that_is_new_gets_its_first_home_then_and_keeps_it_while_it_is_away() {
     let mut world = World::new();
     let without = |text: String| {
-        text.lines().filter(|line| !line.contains(r#""orders": {"#) && !line.contains(r#""dataset": "orders""#)).collect()
+        text.lines()
+            .filter(|line| !line.contains(r#""orders": {"#) && !line.contains(r#""dataset": "orders""#))
+            .collect()
     };
     world.deploy(without);
     assert_eq!(ask(&mut world)["datasets"]["orders"], Value::Null);
@@ -67,7 +69,8 @@ fn a_version_that_knows_no_formats_loses_nothing_that_counts() {
     world.order(json!({ "command": "promote", "dataset": "catalog", "to": "eu" }));
     let mut ledger: Value = serde_json::from_str(&world.ledger).unwrap();
     let known = [
-        "version", "stored", "regions", "datasets", "changes", "counted", "numbered", "replies", "sweeps", "untold", "drills", "renewed",
+        "version", "stored", "regions", "datasets", "changes", "counted", "numbered", "replies", "sweeps", "untold",
+        "drills", "renewed",
     ];
     let fields = ledger.as_object_mut().unwrap();
     fields.retain(|name, _| known.contains(&name.as_str()));
@@ -106,5 +109,9 @@ fn the_ledger_of_a_later_version_is_left_alone_and_the_reason_is_said() {
     world.do_effect(0, false);
     assert_eq!(world.ledger, held, "not even what came of its own calls is written into it");
     assert!(world.effects.len() < under_way.len(), "and nothing is asked of anybody");
-    assert_eq!(world.wake, Some(30_000), "it looks again, or what is under way would stand still when the later version is back");
+    assert_eq!(
+        world.wake,
+        Some(30_000),
+        "it looks again, or what is under way would stand still when the later version is back"
+    );
 }

@@ -65,8 +65,8 @@ test("the origin never sees the session, only the subject that it stands for", a
 test("a session that was forged, cut, or signed with an unknown key routes like none", async () => {
   const real = seal(SECRET, { subject: subjectId("user", "ada"), home: "ap", epoch: 1 });
   const verdicts = {
-    "session-forged": [real.replace(/.(?=.$)/, (letter) => (letter === "A" ? "B" : "A")), real.replace(":ap:", ":us:"), seal("a key that nobody has ever configured", {}), real.replace(/\.[^.]*$/, ".")],
-    "session-malformed": ["", "1", "garbage", "x".repeat(2000), seal(SECRET, { home: "ap", epoch: "many" }), seal(SECRET, { subject: "ada" }), `3${real.slice(1)}`, `c${real.slice(1)}`],
+    "session-forged": [real.replace(/.(?=.$)/, (letter) => (letter === "A" ? "B" : "A")), real.replace(":ap:", ":us:"), seal("a key that nobody has ever configured", {}), real.replace(/\.[^.]*$/, "."), `3${real.slice(1)}`],
+    "session-malformed": ["", "1", "garbage", "x".repeat(2000), seal(SECRET, { home: "ap", epoch: "many" }), seal(SECRET, { subject: "ada" }), `c${real.slice(1)}`],
     "session-expired": [seal(SECRET, { subject: subjectId("user", "ada"), home: "ap", expires: Date.now() - 1 })],
   };
   for (const [verdict, sessions] of Object.entries(verdicts)) {

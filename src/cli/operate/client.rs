@@ -9,7 +9,7 @@ use crate::routing::local::is_local_url;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
@@ -37,7 +37,7 @@ pub(super) enum Unanswered {
 }
 
 impl Client {
-    pub(super) fn new(url: Option<&str>) -> Result<Self, String> {
+    pub(in crate::cli) fn new(url: Option<&str>) -> Result<Self, String> {
         let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
         let url = url.unwrap_or_else(|| "http://localhost:8787".to_owned());
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -54,7 +54,7 @@ impl Client {
         Ok(Self { agent, base, token })
     }
 
-    pub(super) fn get(&self, what: &str) -> Result<Value, String> {
+    pub(in crate::cli) fn get(&self, what: &str) -> Result<Value, String> {
         let request = self.agent.get(format!("{}{what}", self.base));
         self.answer(match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")).call(),

@@ -15,7 +15,8 @@ use crate::routing::{
     subject::{ID_LENGTH, SubjectId},
     topology::SubjectKind,
 };
-use client::Client;
+pub(super) use client::Client;
+pub(super) use show::{number, text};
 use wait::Wanted;
 
 /// Where the router is, and who asks.

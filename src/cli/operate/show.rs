@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(in crate::cli) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or("")
 }
 
-pub(super) fn number(value: &Value, name: &str) -> Option<u64> {
+pub(in crate::cli) fn number(value: &Value, name: &str) -> Option<u64> {
     value.get(name).and_then(Value::as_u64)
 }
 
@@ -119,8 +119,16 @@ pub(super) fn status(shown: &Value) -> String {
         out.push('\n');
     }
     out.push_str("\nhomes of single-writer datasets\n");
+    let mut edited = false;
     for (name, owned) in entries(shown, "datasets") {
-        let _ = writeln!(out, "  {name:<12} {} by epoch {}", text(owned, "home"), number(owned, "epoch").unwrap_or(0));
+        let home = text(owned, "home");
+        let configured = shown.get("configured").map_or(home, |configured| text(configured, name));
+        let differs = if configured == home { String::new() } else { format!(" (wrangler.toml: {configured})") };
+        let _ = writeln!(out, "  {name:<12} {home} by epoch {}{differs}", number(owned, "epoch").unwrap_or(0));
+        edited |= configured != home;
+    }
+    if edited {
+        out.push_str("  Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n");
     }
     let under_way = list(shown, "changes").iter().chain(list(shown, "sweeps")).filter(|each| !is_over(each));
     out.push_str("\nunder way\n");
@@ -151,4 +159,26 @@ pub(super) fn audit(log: &Value) -> String {
         format!("{}  {}: {}{reason}\n", time(number(line, "at")), text(line, "actor"), text(line, "what"))
     };
     lines.iter().rev().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::status;
+
+    #[test]
+    fn a_home_that_was_edited_and_not_promoted_is_shown() {
+        let mut shown = json!({
+            "version": 1, "regions": {}, "datasets": { "catalog": { "home": "us", "epoch": 1 }, "orders": { "home": "us", "epoch": 1 } },
+            "configured": { "catalog": "eu", "orders": "us" },
+        });
+        let expected = "homes of single-writer datasets\n\
+                        \x20 catalog      us by epoch 1 (wrangler.toml: eu)\n\
+                        \x20 orders       us by epoch 1\n\
+                        \x20 Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n";
+        assert!(status(&shown).contains(expected), "{}", status(&shown));
+        shown["configured"] = json!({ "catalog": "us", "orders": "us" });
+        assert!(!status(&shown).contains("wrangler.toml"), "{}", status(&shown));
+    }
 }

@@ -6,11 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    effect,
-    ledger::Owned,
-    turn::Turn,
-};
+use super::{effect, ledger::Owned, turn::Turn};
 use crate::routing::topology::DatasetId;
 
 impl Turn<'_> {

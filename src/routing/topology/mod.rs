@@ -4,6 +4,7 @@
 //! Regions and datasets are named by small indices, so that a decision copies bytes and never strings.
 
 pub mod dataset;
+pub mod digest;
 pub mod error;
 pub mod geo;
 pub mod identity;

@@ -1,0 +1,221 @@
+//! `homing check --against URL`: what differs between a deployed router and this file. Vars are part of a version, and some of what
+//! stands in them counts only once: a dataset's `home`, until it is promoted.
+
+use serde_json::Value;
+
+use super::operate::{Client, number, text};
+use crate::routing::{
+    formats,
+    ownership::Ownership,
+    topology::{Complaints, Dataset, DatasetId, KeyPath, Topology, digest::digests, raw::Raw},
+};
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Differences {
+    /// What would go wrong, or may.
+    pub(super) complaints: Complaints,
+    /// What is as it is before every deployment.
+    pub(super) notes: Vec<String>,
+}
+
+/// Asks the router at that address; `at` is where the vars stand in the file.
+///
+/// # Errors
+/// If it does not answer, or says no.
+pub(super) fn compare(url: &str, vars: &Raw, at: &KeyPath, topology: &Topology) -> Result<Differences, String> {
+    let deployed = Client::new(Some(url))?.get("authority")?;
+    Ok(differences(&deployed, vars, at, topology))
+}
+
+fn differences(deployed: &Value, vars: &Raw, at: &KeyPath, topology: &Topology) -> Differences {
+    let mut found = Differences::default();
+    for (id, dataset) in topology.datasets() {
+        if let Some(configured) = Ownership::configured(topology, id) {
+            let home = &topology.region(configured.home()).name;
+            found.home((id, dataset), home, deployed, at, topology);
+        }
+    }
+    found.formats(deployed, at);
+    found.configuration(deployed, vars);
+    found
+}
+
+impl Differences {
+    fn home(
+        &mut self,
+        (_, dataset): (DatasetId, &Dataset),
+        home: &str,
+        deployed: &Value,
+        at: &KeyPath,
+        topology: &Topology,
+    ) {
+        let name = &dataset.name;
+        let Some(owned) = deployed.get("datasets").and_then(|datasets| datasets.get(name)) else {
+            return self.notes.push(format!("{name} is new: {home} becomes its first home"));
+        };
+        let (is_at, epoch) = (text(owned, "home"), number(owned, "epoch").unwrap_or(0));
+        if is_at == home {
+            return;
+        }
+        let path = at.key("DATASETS").key(name).key("home");
+        let expected = format!("{is_at:?}, its home in the deployed router by epoch {epoch}");
+        let (complaints, found) = (&mut self.complaints, format!("{home:?}"));
+        if topology.region_named(is_at).is_none() {
+            let remedy = format!(
+                "nobody could write {name} after this deployment: the file has no region {is_at:?} any more; \
+                 `homing promote {name} --to {home}` first, or put the region back"
+            );
+            complaints.error(&path, found, expected, remedy);
+        } else if epoch == 1 {
+            let remedy = format!(
+                "editing it moves nothing; write {is_at:?} again, or `homing promote {name} --to {home}` first"
+            );
+            complaints.error(&path, found, expected, remedy);
+        } else {
+            let remedy = format!(
+                "it was promoted, and the file moves nothing back; write {is_at:?}: an edge that has just started goes by the file, \
+                 and so does a new deployment"
+            );
+            complaints.warn(&path, found, expected, remedy);
+        }
+    }
+
+    /// Which formats the deployed router writes: this build must be able to read them.
+    fn formats(&mut self, deployed: &Value, at: &KeyPath) {
+        for (what, known) in formats::show().as_object().into_iter().flatten() {
+            let written = ["edge", "build"].map(|of| written(deployed, of, what));
+            let later = written.into_iter().flatten().max().filter(|written| Some(*written) > known.as_u64());
+            if let Some(later) = later {
+                let (found, expected) =
+                    (format!("a version that knows format {known} of the {what}"), later.to_string());
+                let remedy = "the deployed router writes a later one, which this version leaves alone; deploy that version or a later one";
+                self.complaints.error(at, found, format!("one that knows {expected}"), remedy);
+            }
+        }
+        if deployed.get("build").is_none_or(Value::is_null) {
+            self.notes.push(
+                "the deployed authority is of a version without formats, which notes no first homes: \
+                 deploy this version first, and edit `home` or take regions out only after that"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// Whether the file is what is deployed, and whether that is one thing.
+    fn configuration(&mut self, deployed: &Value, vars: &Raw) {
+        let of = |of: &str, name: &str| deployed.get(of)?.get("configuration")?.get(name)?.as_str().map(str::to_owned);
+        let mine = digests(vars);
+        let deployed_names = |of: &str| {
+            let configuration =
+                deployed.get(of).and_then(|build| build.get("configuration")).and_then(Value::as_object);
+            configuration.into_iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let mut names: Vec<_> = mine.iter().map(|(name, _)| name.clone()).collect();
+        names.extend(deployed_names("edge").into_iter().chain(deployed_names("build")));
+        names.sort();
+        names.dedup();
+        let own = |name: &str| mine.iter().find(|(own, _)| own == name).map(|(_, digest)| digest.clone());
+        let list = |differs: &dyn Fn(&str) -> bool| {
+            names.iter().map(String::as_str).filter(|name| differs(name)).collect::<Vec<_>>().join(", ")
+        };
+        if deployed.get("edge").is_some_and(Value::is_object) {
+            let changed = list(&|name| own(name) != of("edge", name));
+            if !changed.is_empty() {
+                self.notes.push(format!("not as deployed: {changed}"));
+            }
+        }
+        if ["edge", "build"].iter().all(|of| deployed.get(of).is_some_and(Value::is_object)) {
+            let two = list(&|name| of("edge", name) != of("build", name));
+            if !two.is_empty() {
+                self.notes.push(format!(
+                    "two versions are deployed at once: the edge that answered and the authority differ in {two}"
+                ));
+            }
+        }
+    }
+}
+
+fn written(deployed: &Value, of: &str, what: &str) -> Option<u64> {
+    deployed.get(of)?.get("formats")?.get(what)?.as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::routing::topology::{parse::parse, raw::from_json};
+
+    const VARS: &str = r#"{"REGIONS":{"us":{"origin":"https://us.example.com"},"eu":{"origin":"https://eu.example.com"}},
+        "DATASETS":{"catalog":{"ownership":"single-writer","home":"us"}}}"#;
+
+    fn against(deployed: &Value) -> (Vec<String>, Vec<String>) {
+        let (vars, at) = (from_json(VARS).unwrap(), KeyPath::default().key("vars"));
+        let topology = parse(&vars, &at).unwrap().0;
+        let found = differences(deployed, &vars, &at, &topology);
+        let said = |complaint: &crate::routing::topology::Complaint| format!("{:?} {complaint}", complaint.severity);
+        (found.complaints.0.iter().map(said).collect(), found.notes)
+    }
+
+    fn deployed(home: &str, epoch: u64) -> Value {
+        let build = crate::routing::build::of(VARS);
+        json!({ "datasets": { "catalog": { "home": home, "epoch": epoch } }, "build": build, "edge": build })
+    }
+
+    #[test]
+    fn a_file_that_is_deployed_differs_in_nothing() {
+        assert_eq!(against(&deployed("us", 1)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_home_that_was_edited_and_not_promoted_does_not_ship() {
+        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 1; \
+                    editing it moves nothing; write \"eu\" again, or `homing promote catalog --to us` first";
+        assert_eq!(against(&deployed("eu", 1)).0, [said]);
+    }
+
+    #[test]
+    fn a_home_that_was_promoted_and_not_edited_is_told() {
+        let said = "Warning vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; it was \
+                    promoted, and the file moves nothing back; write \"eu\": an edge that has just started goes by the file, and so does a \
+                    new deployment";
+        assert_eq!(against(&deployed("eu", 3)).0, [said]);
+    }
+
+    #[test]
+    fn a_region_that_is_a_home_cannot_be_taken_out_of_the_file() {
+        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"ap\", its home in the deployed router by epoch 1; nobody \
+                    could write catalog after this deployment: the file has no region \"ap\" any more; `homing promote catalog --to us` \
+                    first, or put the region back";
+        assert_eq!(against(&deployed("ap", 1)).0, [said]);
+    }
+
+    #[test]
+    fn a_version_that_is_older_than_what_is_deployed_does_not_ship() {
+        let mut later = deployed("us", 1);
+        later["build"]["formats"]["ledger"] = json!(3);
+        let said = "Error vars: found a version that knows format 2 of the ledger, expected one that knows 3; the deployed router writes a \
+                    later one, which this version leaves alone; deploy that version or a later one";
+        assert_eq!(against(&later).0, [said]);
+    }
+
+    #[test]
+    fn what_is_new_what_differs_and_two_versions_at_once_are_noted() {
+        let mut odd = deployed("us", 1);
+        odd["datasets"] = json!({});
+        odd["edge"]["configuration"]["DATASETS"] = json!("another");
+        odd["edge"]["configuration"]["ROUTES"] = json!("some");
+        assert_eq!(
+            against(&odd).1,
+            [
+                "catalog is new: us becomes its first home",
+                "not as deployed: DATASETS, ROUTES",
+                "two versions are deployed at once: the edge that answered and the authority differ in DATASETS, ROUTES",
+            ]
+        );
+        let notes = against(&json!({ "datasets": { "catalog": { "home": "us", "epoch": 1 } } })).1;
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("the deployed authority is of a version without formats"), "{notes:?}");
+    }
+}
