@@ -6,6 +6,9 @@ use super::believed::{CONTRACT, Fate, fate, is_same};
 /// is bounded, whatever its fields hold.
 pub const MOST_MEMBERS: usize = 32;
 
+/// Fields of a response that are for caches like the edge's alone, and never passed on (see [`super::cache::targeted`]).
+pub const FOR_THIS_CACHE: [&str; 2] = ["cloudflare-cdn-cache-control", "surrogate-control"];
+
 /// Header fields in the order in which they came; names are lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Headers<'a>(pub Vec<(&'a str, &'a str)>);
@@ -87,10 +90,11 @@ pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>) -> Edits {
     edits
 }
 
-/// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, and the contract's.
+/// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, the contract's, and those for this cache.
 #[must_use]
 pub fn strip_response(headers: &Headers<'_>) -> Edits {
-    let gone = |name: &str| name.starts_with(CONTRACT) || fate(name) == Fate::OfConnection;
+    let gone =
+        |name: &str| name.starts_with(CONTRACT) || fate(name) == Fate::OfConnection || FOR_THIS_CACHE.contains(&name);
     let gone = headers.0.iter().filter(|(name, _)| gone(name));
     let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
     edits.extend(named_by_connection(headers));

@@ -118,7 +118,8 @@ impl Directives {
     /// Takes in a directive without a value.
     pub(super) fn raise(&mut self, flag: &str) {
         match flag {
-            "no-store" => self.no_store = true,
+            // The latter is Surrogate-Control's, for caches that do not stand beside their origin.
+            "no-store" | "no-store-remote" => self.no_store = true,
             "public" => self.public = true,
             "must-revalidate" => self.must_revalidate = true,
             "proxy-revalidate" => self.proxy_revalidate = true,

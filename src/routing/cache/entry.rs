@@ -1,7 +1,7 @@
 //! The entry that the edge stores under one key: the variants of one resource, each with its metadata, as one line of text.
 //!
 //! Variants are joined by `^`, the newest first, and their fields by `|`; text in a field has `%`, `|`, `^` and what is no
-//! printable ASCII as `%XX`. The first part is the version. An entry that cannot be read is a miss.
+//! printable ASCII as `%XX`. The first part is the format. An entry that cannot be read is a miss. The edge may cut the last variants off.
 
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
@@ -14,8 +14,9 @@ use crate::routing::{
 
 /// The field under which an entry's text is stored; it never leaves the edge.
 pub const ENTRY: &str = "homing-entry";
-/// The first part of the text.
-const VERSION: &str = "1";
+/// The format of entries: the first part of their text, and the end of their keys, so that two versions of the router that run at
+/// the same time never read or overwrite each other's.
+pub const FORMAT: &str = "2";
 /// The most variants of one resource; the oldest go first.
 pub const MOST_VARIANTS: usize = 8;
 /// The longest text of an entry.
@@ -56,8 +57,9 @@ pub struct Variant<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept<'a>(pub [Option<Cow<'a, str>>; KEPT.len()]);
 
-/// Their names. The first two are not what the store sees under their names, so they are given back with each answer.
-pub const KEPT: [&str; 8] = [
+/// Their names. The store would take some of them for its own: [`super::storing`] says which it does not see, and they are given back with
+/// each answer, but for those that are for caches here alone.
+pub const KEPT: [&str; 10] = [
     "cache-control",
     "cdn-cache-control",
     "etag",
@@ -66,6 +68,8 @@ pub const KEPT: [&str; 8] = [
     "expires",
     "content-encoding",
     "content-language",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
 ];
 
 impl Kept<'_> {
@@ -182,7 +186,7 @@ impl Variant<'_> {
 #[must_use]
 pub fn read(text: &str) -> Option<Vec<Variant<'_>>> {
     let mut parts = text.split('^');
-    if parts.next()? != VERSION {
+    if parts.next()? != FORMAT {
         return None;
     }
     parts.map(Variant::read).collect()
@@ -191,7 +195,7 @@ pub fn read(text: &str) -> Option<Vec<Variant<'_>>> {
 /// The text of an entry: one variant, and those of the held that go on, by their places, as far as there is room.
 #[must_use]
 pub fn write(first: &Variant<'_>, held: &[Variant<'_>], on: &[usize]) -> (String, Vec<usize>) {
-    let mut text = format!("{VERSION}^");
+    let mut text = format!("{FORMAT}^");
     first.write(&mut text);
     let mut kept = Vec::new();
     for (place, variant) in on.iter().filter_map(|place| Some((*place, held.get(*place)?))) {
@@ -279,7 +283,7 @@ mod tests {
     fn what_cannot_be_read_is_nothing() {
         let (text, _) = write(&variant("", "\"1\""), &[], &[]);
         assert!(read(&text).is_some());
-        for broken in ["", "1", "2^", "1^a|b", &text[..text.len() - 60], &text.replace("|n|", "|q|")] {
+        for broken in ["", "2", "1^", "2^a|b", &text[..text.len() - 60], &text.replace("|n|", "|q|")] {
             assert!(read(broken).is_none_or(|variants| variants.is_empty()), "{broken}");
         }
     }

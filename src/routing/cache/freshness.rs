@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     directives::{Directives, Scope},
-    targeted::{TARGETED, targeted},
+    targeted::targeted,
 };
 use crate::routing::{
     headers::Headers,
@@ -21,7 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Policy {
     /// The directives that count here.
     pub directives: Directives,
-    /// Whether they come from the targeted field, so that `Expires` does not count (RFC 9213 section 2.2).
+    /// Whether they come from a targeted field, so that `Expires` does not count (RFC 9213 section 2.2).
     targeted: bool,
 }
 
@@ -53,8 +53,7 @@ impl Policy {
     /// The policy of a response.
     #[must_use]
     pub fn of(headers: &Headers<'_>) -> Self {
-        let lines: Vec<_> = headers.all(TARGETED).collect();
-        match (!lines.is_empty()).then(|| targeted(&lines.join(", "))).flatten() {
+        match targeted(headers) {
             Some(directives) => Self { directives, targeted: true },
             None => Self { directives: Directives::of(headers), targeted: false },
         }

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
+use super::entry::FORMAT;
 use crate::routing::{target::Target, text};
 
 /// What a copy is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
@@ -13,7 +14,8 @@ use crate::routing::{target::Target, text};
 pub struct CacheKey(String);
 
 impl CacheKey {
-    /// The key of a GET: scheme, host, path and query, ownership generation, and for personal data whose it is.
+    /// The key of a GET: scheme, host, path and query, ownership generation, and for personal data whose it is; at its end the entry's
+    /// format, so that a purge by prefix reaches all of a dataset.
     ///
     /// A client chooses path and query, and whoever keeps the store reads keys as URLs and may resolve what stands in them. So
     /// they stand there as a hash: data of a fixed length that is one segment, and never a path.
@@ -26,6 +28,7 @@ impl CacheKey {
         text::number(&mut url, *epoch);
         text::all(&mut url, &["/", subject.unwrap_or("_"), "/"]);
         URL_SAFE_NO_PAD.encode_string(Sha256::digest(target.path_and_query()), &mut url);
+        text::all(&mut url, &[".", FORMAT]);
         Self(url)
     }
 
@@ -38,10 +41,16 @@ impl CacheKey {
     /// The key in short, for memories that may err.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.0.hash(&mut hasher);
-        hasher.finish()
+        in_short(&self.0)
     }
+}
+
+/// A key in short, for memories that may err.
+#[must_use]
+pub fn in_short(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What tells two cached resources apart.
@@ -95,7 +104,8 @@ mod tests {
         let place = Place { target: &climb, dataset: "_", epoch: 0, subject: None };
         let key = CacheKey::new(&place);
         let target = key.as_str().strip_prefix("https://h/_homing/cache/_/0/_/").unwrap();
-        assert_eq!(target.len(), 43);
+        let (target, format) = target.split_once('.').unwrap();
+        assert_eq!((target.len(), format), (43, FORMAT));
         assert!(target.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     }
 }

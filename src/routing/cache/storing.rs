@@ -6,7 +6,6 @@ use super::{
     directives::Scope,
     entry::{KEPT, Kept, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age},
-    targeted::TARGETED,
     vary::{Selector, names_of_personal, selecting_names},
 };
 use crate::routing::{
@@ -155,7 +154,8 @@ fn stored_fields(headers: &Headers<'_>, policy: &Policy) -> Edits {
     let mut edits = strip_response(headers);
     let named = policy.directives.no_cache.fields().iter().chain(policy.directives.private.fields());
     edits.extend(named.filter(|name| headers.has(name)).map(|name| Edit::Remove(name.clone())));
-    let ours = ["age", "set-cookie", "proxy-authentication-info", TARGETED];
+    // A store decodes what says that it is coded, as it is read: the bytes are stored as they are, and the coding beside them.
+    let ours = ["age", "set-cookie", "proxy-authentication-info", "content-encoding", "cdn-cache-control"];
     edits.extend(ours.iter().filter(|name| headers.has(name)).map(|name| Edit::Remove((*name).to_owned())));
     edits
 }

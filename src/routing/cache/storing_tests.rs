@@ -192,3 +192,20 @@ fn fields_that_must_not_be_stored_are_left_out() {
     }
     assert!(!removed.iter().any(|gone| gone == "c"));
 }
+
+#[test]
+fn what_is_stored_says_nothing_that_the_store_or_those_behind_it_would_take_for_theirs() {
+    // A store decodes what says that it is coded; the two targeted fields are for this cache alone.
+    let fields = [
+        ("content-encoding", "gzip"),
+        ("cloudflare-cdn-cache-control", "max-age=60"),
+        ("surrogate-control", "max-age=5"),
+        ("cdn-cache-control", "max-age=7"),
+        FRESH,
+    ];
+    let (fresh, removed) = stored(200, &Lookup::default(), &fields).unwrap();
+    assert_eq!(fresh, Duration::from_secs(60));
+    for (name, _) in &fields[..4] {
+        assert!(removed.iter().any(|gone| gone == name), "{name} in {removed:?}");
+    }
+}

@@ -1,5 +1,5 @@
-//! Targeted cache control (RFC 9213): `CDN-Cache-Control`, a structured dictionary (RFC 9651), takes the place of
-//! `Cache-Control` and `Expires` here and leaves those to the caches behind us.
+//! Targeted cache control (RFC 9213): fields that are structured dictionaries (RFC 9651) take the place of `Cache-Control` and
+//! `Expires` here and leave those to the caches behind us.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -9,13 +9,23 @@ use sfv::{
 };
 
 use super::directives::{Directives, LARGEST, Scope};
+use crate::routing::headers::{FOR_THIS_CACHE, Headers};
 
-/// The field of our target list.
-pub const TARGETED: &str = "cdn-cache-control";
+/// Our target list (RFC 9213 section 2.2): of these the first counts that is there and can be read. The first and the last are for
+/// caches like this one alone and never passed on; `Surrogate-Control` is of W3C's Edge Architecture, older than the RFC and its model.
+const TARGETED: [&str; 3] = [FOR_THIS_CACHE[0], "cdn-cache-control", FOR_THIS_CACHE[1]];
 
-/// The directives of its combined lines; none if there are none or if they do not parse (RFC 9213 section 2.1).
+/// The directives that a response targets at this cache, if it does.
 #[must_use]
-pub fn targeted(combined: &str) -> Option<Directives> {
+pub fn targeted(headers: &Headers<'_>) -> Option<Directives> {
+    TARGETED.iter().find_map(|name| {
+        let lines: Vec<_> = headers.all(name).collect();
+        of_lines(&lines.join(", "))
+    })
+}
+
+/// The directives of a field's combined lines; none if there are none or if they do not parse (RFC 9213 section 2.1).
+fn of_lines(combined: &str) -> Option<Directives> {
     let mut members = Members::default();
     Parser::new(combined).parse_dictionary_with_visitor(&mut members).ok()?;
     // Of a repeated key the last counts (RFC 9651 section 4.2.2), so they are taken in only now.
@@ -47,12 +57,13 @@ struct Members<'de> {
 }
 
 /// The directives that [`take`] takes.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "max-age",
     "must-revalidate",
     "must-understand",
     "no-cache",
     "no-store",
+    "no-store-remote",
     "only-if-cached",
     "private",
     "proxy-revalidate",
@@ -129,24 +140,43 @@ mod tests {
 
     #[test]
     fn a_dictionary_is_read() {
-        let read = targeted("max-age=60;x=1, public, no-cache=\"set-cookie\", stale-if-error=5").unwrap();
+        let read = of_lines("max-age=60;x=1, public, no-cache=\"set-cookie\", stale-if-error=5").unwrap();
         assert_eq!((read.max_age, read.public), (Some(Duration::from_secs(60)), true));
         assert_eq!(read.no_cache.fields(), ["set-cookie"]);
         assert_eq!(read.stale_if_error, Some(Duration::from_secs(5)));
-        assert_eq!(targeted("max-age=1, max-age=2").unwrap().max_age, Some(Duration::from_secs(2)));
+        assert_eq!(of_lines("max-age=1, max-age=2").unwrap().max_age, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn of_several_the_first_counts_that_can_be_read() {
+        // RFC 9213 section 2.2. An origin behind another cache, too, says to each what it means.
+        let fresh = |fields: &[(&str, &str)]| targeted(&Headers(fields.to_vec())).and_then(|said| said.max_age);
+        let (ours, cdn, surrogate) = (
+            ("cloudflare-cdn-cache-control", "max-age=1"),
+            ("cdn-cache-control", "max-age=2"),
+            ("surrogate-control", "max-age=3, content=\"ESI/1.0\""),
+        );
+        let seconds = |count| Some(Duration::from_secs(count));
+        assert_eq!(fresh(&[surrogate, cdn, ours]), seconds(1));
+        assert_eq!(fresh(&[surrogate, cdn]), seconds(2));
+        assert_eq!(fresh(&[("cache-control", "no-store"), surrogate]), seconds(3));
+        assert_eq!(fresh(&[(ours.0, "max age"), (cdn.0, ""), surrogate]), seconds(3));
+        assert_eq!(fresh(&[("cache-control", "max-age=1")]), None);
+        let remote = targeted(&Headers(vec![("surrogate-control", "max-age=60, no-store-remote")])).unwrap();
+        assert!(remote.no_store, "this cache is far from its origin");
     }
 
     #[test]
     fn what_is_empty_or_does_not_parse_is_no_word_at_all() {
         for broken in ["", "max-age=10,", "Max-Age=10", "max-age=", "a b", "max-age=\"1"] {
-            assert_eq!(targeted(broken), None, "{broken}");
+            assert_eq!(of_lines(broken), None, "{broken}");
         }
     }
 
     #[test]
     fn a_lifetime_of_another_type_is_stale_at_once() {
         for odd in ["max-age=1.5", "max-age", "max-age=abc", "max-age=(1 2)", "max-age=-5"] {
-            assert_eq!(targeted(odd).unwrap().max_age, Some(Duration::ZERO), "{odd}");
+            assert_eq!(of_lines(odd).unwrap().max_age, Some(Duration::ZERO), "{odd}");
         }
     }
 
@@ -156,6 +186,6 @@ mod tests {
         let mut members = Members::default();
         Parser::new(&field).parse_dictionary_with_visitor(&mut members).unwrap();
         assert_eq!(members.known, [("max-age", Value::Seconds(9_999))]);
-        assert_eq!(targeted("x"), Some(Directives::default()), "it is there, though it says nothing that is known");
+        assert_eq!(of_lines("x"), Some(Directives::default()), "it is there, though it says nothing that is known");
     }
 }

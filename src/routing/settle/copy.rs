@@ -138,6 +138,11 @@ fn own_fields(variant: &Variant<'_>, now: Timestamp) -> Edits {
         Some(control) => Edit::Set("cache-control", control.to_owned()),
         None => Edit::Remove("cache-control".to_owned()),
     });
+    // The coding of what is stored stands nowhere else; a store that codes what it hands out has it decoded as it is read.
+    edits.push(match variant.kept.get("content-encoding") {
+        Some(coding) => Edit::Set("content-encoding", coding.to_owned()),
+        None => Edit::Remove("content-encoding".to_owned()),
+    });
     edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
     edits.push(Edit::Set("age", variant.current_age(now).as_secs().to_string()));
     edits
