@@ -1,16 +1,20 @@
 // Entries of the edge cache, as entry.rs of the core describes them: one stored response for each key. Its own fields are those
 // of its first variant; where there are more, theirs stand in `homing-fields-N` as JSON, the lengths of the bodies in
-// `homing-bodies`, and the bodies one behind the other in its body.
+// `homing-bodies`, and the bodies one behind the other in its body. In front of the entry's text stands its key: what a store hands out
+// for another one, as a rule of the zone may make it, is nothing.
 //
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
 import { edit } from "./fields.mjs";
 import { within } from "./flights.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
+import { forget, mixed, place } from "./store.mjs";
 
 const ENTRY = "homing-entry";
 const BODIES = "homing-bodies";
 const BODY = "homing-body";
+/** The most that the header fields of an entry take, in bytes: a store refuses more than it has room for (there were 32 KB for all of a message, until lately). */
+const MOST_FIELDS = 24 * 1024;
 
 /** Statuses whose responses have no body. */
 const NO_BODY = new Set([204, 205, 304]);
@@ -38,15 +42,16 @@ function part(stream, from, length) {
 export class Entry {
   static async match(key) {
     const response = await find(key);
-    const place = response?.headers.get(BODY);
-    if (!place) return response && new Entry(response, response.body);
+    const where = response?.headers.get(BODY);
+    if (!where) return response && new Entry(response, response.body, key);
     response.body?.cancel().catch(() => {});
-    const apart = await find(place);
-    return apart && new Entry(response, apart.body);
+    const apart = await find(where);
+    return apart && new Entry(response, apart.body, key);
   }
 
-  constructor(response, stream) {
+  constructor(response, stream, key) {
     this.response = response;
+    this.text = response.headers.get(ENTRY).slice(key.length + 1);
     this.stream = stream; // its body
     this.whole = undefined; // the bytes of that, once they are read
     this.bodies = response.headers.get(BODIES) ?? response.headers.get("content-length");
@@ -55,8 +60,7 @@ export class Entry {
 
   /** The entry as text: what the core asks of it. */
   head() {
-    const { headers } = this.response;
-    return `${headers.get(ENTRY) ?? ""}\n${this.bodies ?? ""}`;
+    return `${this.text}\n${this.bodies ?? ""}`;
   }
 
   /** The fields of the variant in that place, without what belongs to the entry. */
@@ -106,12 +110,12 @@ export class Entry {
 
   /** The answer with the variant's fields, changed by the edits of these lines; returns where they end, too. */
   async answer(source, status, lines, at) {
-    const [place, from, length] = source.slice(1).split(" ").map(Number);
+    const [variant, from, length] = source.slice(1).split(" ").map(Number);
     // The cache hands bodies out coded as they were stored.
-    const body = source[0] !== "c" || NO_BODY.has(status) ? null : await this.body(place, from, length);
+    const body = source[0] !== "c" || NO_BODY.has(status) ? null : await this.body(variant, from, length);
     if (body === null) this.drop();
     const own = this.lengths !== undefined || this.response.headers.has(BODY);
-    const headers = own ? this.fields(place) : this.response.headers;
+    const headers = own ? this.fields(variant) : this.response.headers;
     const response = new Response(body, { status, headers, encodeBody: "manual" });
     edit(response.headers, lines, at);
     return response;
@@ -122,7 +126,44 @@ export class Entry {
   }
 }
 
-const find = (key) => caches.default.match(key).catch(() => undefined);
+/** What lies in the store under a key, and nothing that lies there for another. */
+async function find(key) {
+  const found = await caches.default.match(place(key)).catch(() => undefined);
+  if (!found || found.headers.get(ENTRY)?.startsWith(`${key} `)) return found;
+  found.body?.cancel().catch(() => {});
+  mixed();
+}
+
+const sizeOf = (headers) => {
+  let size = 0;
+  headers.forEach((value, name) => (size += name.length + value.length + 4));
+  return size;
+};
+
+/**
+ * Makes the fields of a response those of an entry: its key, and the fields of the variants behind the first, as many of them as there is
+ * room for. Returns their places.
+ */
+function bind(key, headers, held, carried) {
+  const [format, first, ...texts] = headers.get(ENTRY).split("^");
+  let text = `${key} ${format}^${first}`;
+  headers.delete(ENTRY);
+  let room = MOST_FIELDS - sizeOf(headers) - text.length;
+  if (room < 0) throw new Error(`the header fields take more than ${MOST_FIELDS} bytes`);
+  const places = [];
+  for (const [n, at] of carried.entries()) {
+    const fields = held.fields(at);
+    for (const own of [ENTRY, "content-length"]) fields.delete(own);
+    const line = ascii(JSON.stringify([...fields]));
+    room -= texts[n].length + line.length + 32;
+    if (room < 0) break;
+    headers.set(`homing-fields-${n + 1}`, line);
+    text += `^${texts[n]}`;
+    places.push(at);
+  }
+  headers.set(ENTRY, text);
+  return places;
+}
 
 /**
  * Stores an entry under a key: the first variant with these fields and this body (bytes, or what is shared with the client), and
@@ -131,43 +172,45 @@ const find = (key) => caches.default.match(key).catch(() => undefined);
 export async function put(key, headers, body, held, carried) {
   if (body instanceof Promise) body = (await body) ?? false;
   if (body === false) return false;
-  if (carried.length > 0) {
+  let places;
+  try {
+    places = bind(key, headers, held, carried);
+  } catch (error) {
+    body?.stream?.cancel().catch(() => {});
+    throw error;
+  }
+  if (places.length > 0) {
     const bodies = [body?.stream ? await collect(body.stream, MOST) : (body ?? new Uint8Array())];
     const whole = bodies[0] && (await held.bytes());
-    for (const at of whole ? carried : []) bodies.push(await held.body(at));
+    for (const at of whole ? places : []) bodies.push(await held.body(at));
     const sum = bodies.reduce((sum, bytes) => sum + (bytes?.byteLength ?? 0), 0);
     // Too much to hold at once: the next answer begins anew and alone.
-    if (bodies.length <= carried.length || sum > MOST) return void (await caches.default.delete(key));
-    for (const [n, at] of carried.entries()) {
-      const fields = held.fields(at);
-      for (const own of [ENTRY, "content-length"]) fields.delete(own);
-      headers.set(`homing-fields-${n + 1}`, ascii(JSON.stringify([...fields])));
-    }
+    if (bodies.length <= places.length || sum > MOST) return void (await forget(key));
     headers.set(BODIES, bodies.map((bytes) => bytes.byteLength).join());
     headers.delete("content-length");
     body = new Uint8Array(await new Blob(bodies).arrayBuffer());
   } else if (body?.stream) {
-    const place = await apart(key, headers, body);
-    if (place === undefined) return false;
-    headers.set(BODY, place);
+    const where = await apart(key, headers, body);
+    if (where === undefined) return false;
+    headers.set(BODY, where);
     headers.set(BODIES, headers.get("content-length"));
     headers.delete("content-length");
     body = null;
   }
-  await caches.default.put(key, new Response(body, { headers, encodeBody: "manual" }));
+  await caches.default.put(place(key), new Response(body, { headers, encodeBody: "manual" }));
   return true;
 }
 
 /** Stores a body in a place of its own, where nobody looks before an entry names it; returns that place, if all of it has come. */
 async function apart(key, headers, { stream, whole }) {
-  const place = new URL(`/_homing/bodies/${crypto.randomUUID()}`, key).href;
-  const own = { "cache-control": headers.get("cache-control"), "content-length": headers.get("content-length") };
+  const where = new URL(`/_homing/bodies/${crypto.randomUUID()}`, key).href;
+  const own = { "cache-control": headers.get("cache-control"), "content-length": headers.get("content-length"), [ENTRY]: `${where} body` };
   try {
-    await caches.default.put(place, new Response(stream, { headers: own }));
-    if (await whole) return place;
+    await caches.default.put(place(where), new Response(stream, { headers: own }));
+    if (await whole) return where;
   } catch (error) {
     // It is the store's fault only if the body has not broken.
     if ((await within(100, whole).catch(() => true)) === true) throw error;
   }
-  await caches.default.delete(place).catch(() => {});
+  await forget(where).catch(() => {});
 }

@@ -8,8 +8,9 @@ import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { lone, share } from "./shared.mjs";
+import { forget, refuses } from "./store.mjs";
 import { doubt } from "./view.mjs";
-import { abandon, begin, resume } from "homing-wasm";
+import { abandon, begin, not_stored, resume } from "homing-wasm";
 
 // A request's body up to this is read whole before anything is sent; a response's where the core wants that, so that a break in it can
 // still be repaired elsewhere.
@@ -277,10 +278,17 @@ export class Drive {
     // Before the copy in hand is let go.
     if (carried.length > 0) await copy.bytes();
     const comes = body instanceof Promise || body?.stream !== undefined;
-    const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => complain("not stored", { error: String(error) }));
+    const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => this.refused(lines[at], error));
     if (alone || !comes) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));
+  }
+
+  /** The store did not take what was to lie under that key: nobody waits for it to, for a while. */
+  refused(key, error) {
+    refuses(error);
+    complain("not stored", { error: String(error) });
+    call(() => not_stored(key, Date.now()));
   }
 
   /** Carries out the effects from line `at` on; returns those that an answer must wait for, and where the empty line is that ends them. */
@@ -297,7 +305,7 @@ export class Drive {
     if (kind === "c") return pending.push(this.confirm(...text.split("\t")));
     if (kind === "r") return this.tell(...text.split("\t"));
     const tab = text.indexOf("\t");
-    const work = kind === "x" ? caches.default.delete(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
+    const work = kind === "x" ? forget(text) : this.env.HOMES?.put(text.slice(0, tab), text.slice(tab + 1));
     const done = Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
     if (kind === "x") pending.push(done);
     else this.ctx.waitUntil(done);

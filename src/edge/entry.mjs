@@ -4,6 +4,7 @@ import { Panic, complain, configuration } from "./core.mjs";
 import { Drive } from "./drive.mjs";
 import { api } from "./operators.mjs";
 import { shielded } from "./shield.mjs";
+import { look } from "./store.mjs";
 import { refresh } from "./view.mjs";
 
 export { Authority } from "./authority.mjs";
@@ -29,6 +30,7 @@ async function answer(request, env, ctx, operators) {
       return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
     }
     refresh(env, ctx);
+    look(request.url, ctx);
     return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
   } catch (error) {
     if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });

@@ -20,6 +20,7 @@ use crate::routing::{
     Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
     admit::access_of,
     authority::Published,
+    cache::key::in_short,
     clock::Clock,
     drill::{Row, Tally, row_of},
     matrix,
@@ -238,6 +239,11 @@ pub(super) fn published(text: &str, now: Timestamp) -> bool {
     let Some(settings) = settings() else { return true };
     learn(Published::read(text, &settings.topology).map(Lesson::Published).into_iter().collect(), now);
     MEMORY.with_borrow(|memory| memory.published().names_all(&settings.topology))
+}
+
+/// The store did not take what was to lie under that key: nobody waits for it to.
+pub(super) fn not_stored(key: &str, now: Timestamp) {
+    learn(vec![Lesson::Uncacheable(in_short(key))], now);
 }
 
 pub(super) fn measured(text: &str, now: Timestamp) {

@@ -5,6 +5,7 @@ import { snapshot, suggestions } from "homing-wasm";
 import { ask, note } from "./authority.mjs";
 import { call, settings } from "./core.mjs";
 import { keep } from "./directory.mjs";
+import { cacheState, looked } from "./store.mjs";
 
 let wasm;
 let stackAtRest;
@@ -29,12 +30,13 @@ export function operate(env, work) {
 }
 
 /** Answers a request to `/_homing/*`. */
-export function api(request, env) {
+export async function api(request, env) {
   ready(env);
+  await looked(request.url);
   return core.api(request, env, {
     ask: (input) => ask(env, input),
     keepHomes: (list) => keepHomes(env, JSON.parse(list)),
-    snapshot: () => call(() => snapshot(Date.now())),
+    snapshot: () => `${call(() => snapshot(Date.now())).slice(0, -1)},"cache":${JSON.stringify(cacheState())}}`,
     suggestions: (asToml) => call(() => suggestions(asToml)),
   });
 }

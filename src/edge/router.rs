@@ -57,6 +57,12 @@ pub fn drill_over(id: &str, now: f64) {
     isolate::drill_over(id, time(now));
 }
 
+/// Learns that the store did not take what was to lie under that key.
+#[wasm_bindgen]
+pub fn not_stored(key: &str, now: f64) {
+    isolate::not_stored(key, time(now));
+}
+
 /// Learns what a vantage point has found.
 #[wasm_bindgen]
 pub fn measured(text: &str, now: f64) {

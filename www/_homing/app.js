@@ -1,5 +1,5 @@
 // The dashboard: asks the router for its snapshot every two seconds and shows it.
-import { age, clock, el, find, show, tick, word } from "./dom.js";
+import { age, clock, el, find, list, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
 import { drill } from "./drill.js";
 import { locality } from "./locality.js";
@@ -67,7 +67,7 @@ function drawDrill() {
 }
 
 function drawWarnings() {
-  const said = Array.isArray(snapshot.warnings) ? snapshot.warnings : [];
+  const said = [...list(snapshot.warnings), ...list(snapshot.cache?.says)];
   find("warnings").hidden = !said.length;
   show(find("warnings"), ...said.map((warning) => el("div", null, word(warning))));
 }

@@ -25,8 +25,11 @@ function lifetime(headers) {
 /** What the framing of a message says of it; the rest is the entry's own. */
 const FRAMING = ["transfer-encoding", "connection", "content-length"];
 
-/** A store as a server that does not listen yet. */
-export function cacheServer() {
+/**
+ * A store as a server that does not listen yet. Its `manner`: "nothing" takes all and keeps nothing, as the platform does on workers.dev;
+ * "mixed" takes all keys of a host for one, as a rule of a zone could make it.
+ */
+export function cacheServer(manner) {
   const held = new Map();
   const put = (key, bytes) => {
     const { status, headers, body } = parse(bytes);
@@ -37,10 +40,11 @@ export function cacheServer() {
     return 204;
   };
   const server = http.createServer((request, response) => {
-    const key = request.headers.host + request.url;
+    const key = request.headers.host + (manner === "mixed" ? "" : request.url);
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
+      if (request.method === "PUT" && manner === "nothing") return response.writeHead(204).end();
       if (request.method === "PUT") return response.writeHead(put(key, Buffer.concat(chunks))).end();
       if (request.method === "PURGE") return response.writeHead(held.delete(key) ? 200 : 404).end();
       const entry = held.get(key);

@@ -59,7 +59,7 @@ function configuration({ root, build, names, kv, vars, objects, store, wrangler,
 /** Starts it; resolves to what differs between the runtimes. */
 export async function start(options) {
   const folder = mkdtempSync(join(tmpdir(), "homing-workerd-"));
-  const caches = await Promise.all(Array.from({ length: options.edges }, cache));
+  const caches = await Promise.all(Array.from({ length: options.edges }, () => cache(options.cache)));
   const names = Array.from({ length: options.edges }, (_, at) => (at === 0 ? "router" : `router-${at + 1}`));
   writeFileSync(join(folder, "config.capnp"), configuration({ ...options, names, folder, caches: caches.map((server) => server.address().port) }));
   const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), `--import-path=${options.root}`, "--control-fd=3"], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
@@ -103,9 +103,9 @@ export async function start(options) {
   }
 }
 
-/** A store for one edge's cache, which listens. */
-function cache() {
-  const server = cacheServer();
+/** A store for one edge's cache, of that manner, which listens. */
+function cache(manner) {
+  const server = cacheServer(manner);
   return new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", () => resolve(server)));
 }
 
