@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     access_log::{self, Estimate, Failure},
     against,
+    cost::{self, Bill},
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
     expectations, platform,
@@ -23,13 +24,15 @@ struct Environment {
     fill: Vec<(String, usize)>,
 }
 
-/// `deployed`: the address of a router, if the file is to be held against that.
-pub(super) fn run(
-    file: &Path,
-    only: Option<&str>,
-    (locality, deployed): (&access_log::Args, Option<&str>),
-    as_json: bool,
-) -> ExitCode {
+/// What is asked besides.
+pub(super) struct Besides<'a> {
+    pub(super) locality: &'a access_log::Args,
+    pub(super) cost: &'a cost::Args,
+    /// The address of a router, if the file is to be held against that.
+    pub(super) deployed: Option<&'a str>,
+}
+
+pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json: bool) -> ExitCode {
     let source = match Source::read(file) {
         Ok(source) => source,
         Err(unreadable) => return complain(unreadable),
@@ -47,13 +50,14 @@ pub(super) fn run(
         return super::usage(&format!("{} has no environment {wanted:?}; it has {known}", source.name));
     }
     let first = known.iter().find(|(name, ..)| environments.first().is_some_and(|first| first.name == *name));
-    let notes = match first.zip(deployed).map(|(first, url)| hold_against(url, first, &mut environments)).transpose() {
-        Ok(notes) => notes,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let notes =
+        match first.zip(asked.deployed).map(|(first, url)| hold_against(url, first, &mut environments)).transpose() {
+            Ok(notes) => notes,
+            Err(message) => {
+                eprintln!("error: {message}");
+                return ExitCode::FAILURE;
+            }
+        };
     let tests = expectations::beside(file);
     let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
         (Some(Ok(tests)), Some(topology)) => Some(Ok((expectations::run(&tests, topology), tests.name))),
@@ -62,7 +66,7 @@ pub(super) fn run(
     };
     // By the topology of the first environment, as the expectations.
     let topology = environments.first().and_then(|first| first.topology.as_ref());
-    let estimate = match topology.and_then(|topology| locality.estimate(topology)).transpose() {
+    let estimate = match topology.and_then(|topology| asked.locality.estimate(topology)).transpose() {
         Ok(estimate) => topology.zip(estimate),
         Err(Failure::Usage(message)) => return super::usage(&message),
         Err(Failure::Log(message)) => {
@@ -70,10 +74,19 @@ pub(super) fn run(
             return ExitCode::FAILURE;
         }
     };
+    let observed = estimate.as_ref().map(|(_, estimate)| estimate.observed());
+    let bill = topology.zip(first).map(|(topology, (_, table, _))| {
+        let setup = cost::Setup::of(&raw, table);
+        asked.cost.bill(topology, setup, observed.as_ref())
+    });
+    let bill = match bill.transpose() {
+        Ok(bill) => bill.flatten(),
+        Err(message) => return super::usage(&message),
+    };
     if as_json {
-        report_json(&source, &environments, tests, (estimate, notes))
+        report_json(&source, &environments, tests, Told { estimate, bill, notes })
     } else {
-        report(&source, &environments, tests, (estimate, notes))
+        report(&source, &environments, tests, Told { estimate, bill, notes })
     }
 }
 
@@ -138,15 +151,15 @@ fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment 
 /// What came of the expectations, and the file that holds them.
 type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 
-/// What an access log says of a topology.
-type Estimated<'a> = Option<(&'a Topology, Estimate)>;
+/// What is told besides: what an access log says of a topology, what that costs, and how the deployed router differs.
+struct Told<'a> {
+    estimate: Option<(&'a Topology, Estimate)>,
+    bill: Option<Bill>,
+    notes: Option<Vec<String>>,
+}
 
-fn report(
-    source: &Source,
-    environments: &[Environment],
-    tests: Tests,
-    (estimate, notes): (Estimated<'_>, Option<Vec<String>>),
-) -> ExitCode {
+fn report(source: &Source, environments: &[Environment], tests: Tests, told: Told<'_>) -> ExitCode {
+    let Told { estimate, bill, notes } = told;
     let mut errors = 0;
     for environment in environments {
         for complaint in &environment.complaints {
@@ -193,6 +206,12 @@ fn report(
         exceeded.iter().for_each(|complaint| eprintln!("error: {complaint}"));
         errors += exceeded.len();
     }
+    if let Some(bill) = bill {
+        print!("{}", bill.text());
+        let ended = bill.complaints();
+        ended.iter().for_each(|complaint| eprintln!("error: {complaint}"));
+        errors += ended.len();
+    }
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
@@ -214,7 +233,7 @@ fn report_json(
     source: &Source,
     environments: &[Environment],
     tests: Tests,
-    (estimate, notes): (Estimated<'_>, Option<Vec<String>>),
+    Told { estimate, bill, notes }: Told<'_>,
 ) -> ExitCode {
     let complaints: Vec<_> = environments
         .iter()
@@ -231,7 +250,8 @@ fn report_json(
         .flat_map(|environment| &environment.complaints)
         .any(|complaint| complaint.severity == Severity::Error)
         || verdicts.iter().any(|verdict| verdict.failure.is_some())
-        || estimate.as_ref().is_some_and(|(topology, estimate)| estimate.exceeded(topology).next().is_some());
+        || estimate.as_ref().is_some_and(|(topology, estimate)| estimate.exceeded(topology).next().is_some())
+        || bill.as_ref().is_some_and(|bill| !bill.complaints().is_empty());
     let verdicts: Vec<_> =
         verdicts.iter().map(|verdict| json!({ "request": verdict.request, "failure": verdict.failure })).collect();
     let mut said = json!({ "ok": !wrong, "complaints": complaints, "expectations": verdicts });
@@ -240,6 +260,9 @@ fn report_json(
     }
     if let (Some(notes), Some(fields)) = (notes, said.as_object_mut()) {
         fields.insert("against".to_owned(), json!(notes));
+    }
+    if let (Some(bill), Some(fields)) = (bill, said.as_object_mut()) {
+        fields.insert("cost".to_owned(), bill.json());
     }
     println!("{said}");
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -4,6 +4,7 @@ mod access_log;
 mod against;
 mod check;
 mod conformance;
+mod cost;
 mod diagnose;
 mod document;
 mod drive;
@@ -28,7 +29,8 @@ struct Command {
 #[derive(Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum What {
-    /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong.
+    /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong. With --cost,
+    /// reckon what it costs a month.
     Check {
         /// The configuration.
         #[arg(default_value = "wrangler.toml")]
@@ -38,6 +40,8 @@ enum What {
         env: Option<String>,
         #[command(flatten)]
         locality: access_log::Args,
+        #[command(flatten)]
+        cost: cost::Args,
         /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
         #[arg(long, value_name = "URL")]
         against: Option<String>,
@@ -57,8 +61,9 @@ enum What {
 #[must_use]
 pub fn run() -> ExitCode {
     match Command::parse().what {
-        What::Check { file, env, locality, against, json } => {
-            check::run(&file, env.as_deref(), (&locality, against.as_deref()), json)
+        What::Check { file, env, locality, cost, against, json } => {
+            let asked = check::Besides { locality: &locality, cost: &cost, deployed: against.as_deref() };
+            check::run(&file, env.as_deref(), &asked, json)
         }
         What::Explain(args) => explain::run(&args),
         What::Conformance(args) => conformance::run(&args),

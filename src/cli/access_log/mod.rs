@@ -19,11 +19,15 @@ use clients::Spread;
 use line::Line;
 use play::Player;
 
-use crate::routing::{
-    locality::{Locality, Row},
-    reason::Reason,
-    suggest::shape,
-    topology::{Route, Topology},
+use crate::{
+    cli::cost::Observed,
+    routing::{
+        Timestamp,
+        locality::{Locality, Row},
+        reason::Reason,
+        suggest::shape,
+        topology::{Access, Route, Topology},
+    },
 };
 
 /// The longest line that is read.
@@ -71,6 +75,9 @@ pub(super) struct Estimate {
     timeless: u64,
     /// Requests without a host.
     hostless: u64,
+    /// What the requests would use, and when the first and the last of them came.
+    observed: Observed,
+    times: Option<(Timestamp, Timestamp)>,
 }
 
 impl Args {
@@ -109,6 +116,7 @@ impl Estimate {
         loop {
             bytes.clear();
             if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
+                (self.observed.lookups, self.observed.new_subjects) = player.asked();
                 return Ok(self);
             }
             self.lines += 1;
@@ -137,6 +145,13 @@ impl Estimate {
             Ok(settlement) => settlement,
         };
         let record = &settlement.record;
+        self.observed.requests += 1;
+        self.observed.writes += u64::from(record.access == Access::Write);
+        self.observed.problems += u64::from(line.status.is_some_and(|status| status >= 500));
+        if let Some(time) = line.time {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
+        }
         if record.route.is_none() {
             let kind = format!("{} {}", record.method, shape(&record.path));
             if self.unrouted.len() < MOST_KINDS || self.unrouted.contains_key(&kind) {
@@ -145,6 +160,12 @@ impl Estimate {
         }
         // The alarms of the time do not matter: the whole log is judged.
         let _ = self.locality.learn(record, topology);
+    }
+
+    /// What the requests of the log use of what the platform bills.
+    pub(super) fn observed(&self) -> Observed {
+        let seconds = self.times.map(|(first, last)| last.since(first).as_secs_f64());
+        Observed { seconds: seconds.filter(|_| self.timeless == 0), ..self.observed }
     }
 
     fn reject(&mut self, why: String) {

@@ -39,6 +39,8 @@ pub(super) struct Player<'t> {
     clients: Clients,
     /// The homes of subjects, by hashes of their ids.
     homes: HashMap<u64, RegionId>,
+    /// How often the store was asked for a home, and how often the directory gave one.
+    asked: (u64, u64),
 }
 
 impl<'t> Player<'t> {
@@ -48,7 +50,12 @@ impl<'t> Player<'t> {
         let memory = Memory::default();
         let view = Rc::new(View::capture(&settings, &memory, Timestamp::default()));
         let (clients, homes) = (Clients::new(spread), HashMap::new());
-        Ok(Self { topology, settings, view, memory, clock: Clock::new(1), clients, homes })
+        Ok(Self { topology, settings, view, memory, clock: Clock::new(1), clients, homes, asked: (0, 0) })
+    }
+
+    /// How often a home was looked up in the store, and how many subjects got one that they did not have.
+    pub(super) fn asked(&self) -> (u64, u64) {
+        self.asked
     }
 
     /// Plays the request of the line of that number.
@@ -68,6 +75,8 @@ impl<'t> Player<'t> {
         let (flow, step) = Flow::start(intent, Rc::clone(&self.view), &self.memory, now);
         let mut world = Healthy::new(self.topology, &mut self.homes, line);
         let settlement = drive(flow, step, &mut world, (self.memory.health(), now));
+        let (lookups, assigned) = world.asked;
+        self.asked = (self.asked.0 + lookups, self.asked.1 + assigned);
         self.carry(client, &settlement, now);
         Ok(settlement)
     }
@@ -120,6 +129,8 @@ struct Healthy<'a> {
     home: Option<RegionId>,
     status: u16,
     said: String,
+    /// See [`Player::asked`].
+    asked: (u64, u64),
 }
 
 impl<'a> Healthy<'a> {
@@ -127,7 +138,7 @@ impl<'a> Healthy<'a> {
         // A failure of then is none of the region's in this world, and without a stored copy nobody is told "not modified".
         let is_usable = |status: &u16| *status >= 200 && *status != 304 && !is_gateway_failure(*status);
         let status = line.status.filter(is_usable).unwrap_or(200);
-        Self { topology, homes, home: line.home, status, said: String::new() }
+        Self { topology, homes, home: line.home, status, said: String::new(), asked: (0, 0) }
     }
 }
 
@@ -138,6 +149,7 @@ impl Surroundings for Healthy<'_> {
             Step::Answer(..) | Step::Finish(_) => Event::GoOn,
             Step::ProbeCache(_) => Event::Cache(Probed::default()),
             Step::LookUpHome(subject) => {
+                self.asked.0 += 1;
                 let key = hash(subject.as_str());
                 if let Some(home) = self.home {
                     self.homes.insert(key, home);
@@ -149,6 +161,7 @@ impl Surroundings for Healthy<'_> {
             Step::AssignHome(assignment) => {
                 let Some(proposed) = &assignment.proposed else { return Event::Home(Found::Absent) };
                 let home = self.topology.region_named(proposed);
+                self.asked.1 += 1;
                 self.homes.extend(home.map(|home| (hash(assignment.subject.as_str()), home)));
                 self.said = assigned(proposed);
                 Event::Home(Found::Value(&self.said))

@@ -1,0 +1,111 @@
+//! `homing check --cost`: what a topology costs a month by product, which quota of the Free plan ends when, and what the plan must be.
+
+mod load;
+mod show;
+mod tariff;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use load::Load;
+pub(super) use load::Observed;
+use tariff::{Price, SUBSCRIPTION, TARIFF};
+pub(super) use usage::Setup;
+use usage::Usage;
+
+use crate::routing::topology::Topology;
+
+/// Seconds of a day: quotas begin anew at midnight UTC.
+const DAY: f64 = 86_400.0;
+/// Days of a month.
+const DAYS: f64 = 30.0;
+
+/// What is to be reckoned.
+#[derive(clap::Args)]
+#[group(id = "cost options")]
+pub(super) struct Args {
+    /// Reckon what the topology costs a month on Cloudflare, by product, which quota of the Free plan ends when, and which plan it must
+    /// be. docs/cost.md says how, and where the prices come from.
+    #[arg(long)]
+    cost: bool,
+    /// The requests of a second, on average over the day; without it those of the access log, if its lines have times.
+    #[arg(long, value_name = "NUMBER", requires = "cost")]
+    requests_per_second: Option<f64>,
+    /// How many isolates are busy at once, in all data centres together; without it 50.
+    #[arg(long, value_name = "NUMBER", requires = "cost", value_parser = clap::value_parser!(u32).range(1..))]
+    isolates: Option<u32>,
+    /// What else the bill depends on, where the access log does not say it, such as
+    /// writes=10%,lookups=5%,problems=1%,new-subjects=1000; what is supposed is printed.
+    #[arg(long, value_name = "SHARES", requires = "cost")]
+    load: Option<String>,
+    /// Hold it against that plan: exit status 1 if a quota of it ends before the day does.
+    #[arg(long, value_name = "PLAN", requires = "cost", value_parser = ["free"])]
+    plan: Option<String>,
+}
+
+/// What a month comes to.
+pub(super) struct Bill {
+    regions: usize,
+    setup: Setup,
+    load: Load,
+    usage: Usage,
+    /// Whether it has to do with the Free plan.
+    must_be_free: bool,
+}
+
+impl Args {
+    /// The bill, if one is asked for: of that topology, and of what an access log says of its requests.
+    ///
+    /// # Errors
+    /// If the command was called wrongly.
+    pub(super) fn bill(
+        &self,
+        topology: &Topology,
+        setup: Setup,
+        log: Option<&Observed>,
+    ) -> Result<Option<Bill>, String> {
+        if !self.cost {
+            return Ok(None);
+        }
+        let Some(requests) = self.requests_per_second.or_else(|| log?.requests_per_second()) else {
+            let found = if log.is_some() { ", and the access log covers less than a minute by its times" } else { "" };
+            return Err(format!("--cost does not know the load{found}; add --requests-per-second 100"));
+        };
+        if !(requests.is_finite() && (0.0..=1e9).contains(&requests)) {
+            return Err(format!("--requests-per-second is {requests}, expected a number from 0 to a thousand million"));
+        }
+        let mut load = Load::new(requests, self.isolates.unwrap_or(load::ISOLATES), topology, log);
+        if let Some(said) = &self.load {
+            load.take(said)?;
+        }
+        Ok(Some(Bill::of(topology, setup, load, self.plan.is_some())))
+    }
+}
+
+impl Bill {
+    fn of(topology: &Topology, setup: Setup, load: Load, must_be_free: bool) -> Self {
+        let usage = Usage::new(topology, &setup, &load);
+        Self { regions: topology.regions().count(), setup, load, usage, must_be_free }
+    }
+
+    /// Each price, how much of it is used in a day, and what that costs a month beyond what is included.
+    fn lines(&self) -> impl Iterator<Item = (&'static Price, f64, f64)> {
+        TARIFF.iter().map(|price| {
+            let a_day = self.usage.a_day(price.meter);
+            (price, a_day, price.cost(a_day * DAYS))
+        })
+    }
+
+    /// The quotas of the Free plan that end before the day does, the first to end first: when, in seconds after midnight UTC.
+    fn ended(&self) -> Vec<(&'static Price, f64, f64)> {
+        let ends = |(price, a_day, _): (&'static Price, f64, f64)| Some((price, a_day, price.ends(a_day)?));
+        let mut ended: Vec<_> = self.lines().filter_map(ends).collect();
+        ended.sort_by(|(.., one), (.., other)| one.total_cmp(other));
+        ended
+    }
+
+    /// What a month costs on Workers Paid, in dollars.
+    fn total(&self) -> f64 {
+        SUBSCRIPTION + self.lines().map(|(.., cost)| cost).sum::<f64>()
+    }
+}
