@@ -237,6 +237,13 @@ fn a_class_that_nothing_declares_does_not_ship() {
     let sqlite = "storage = \"sqlite\"";
     let all = export("Directory", sqlite) + &export("Authority", sqlite) + &export("Prober", sqlite);
     says(&[(CLASSES, &all)], &[]);
+    says(
+        &[(CLASSES, &format!("{CLASSES}{all}"))],
+        &[
+            "error: exports: found Durable Objects beside [[migrations]], expected one of the two: wrangler refuses a file with both; \
+           remove [[migrations]], once what they made is exported",
+        ],
+    );
     let gone = export("Directory", sqlite)
         + &export("Authority", "storage = \"legacy-kv\"")
         + &export("Prober", "state = \"deleted\"");

@@ -4,6 +4,7 @@ import { json } from "./body.mjs";
 import { complain } from "./core.mjs";
 import { count, directory, list } from "./directory.mjs";
 import { turn } from "./operators.mjs";
+import { isPage } from "./page.mjs";
 
 const CALL_MS = 5000;
 const ALARM_AGAIN_MS = 30_000;
@@ -68,7 +69,9 @@ export class Authority extends DurableObject {
       const headers = signature ? { "homing-signature": signature } : {};
       const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeout) };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      return { status: response.status, body: await json(response) };
+      const said = await json(response);
+      // A 409 of the platform's is no region's word that somebody else owns it.
+      return isPage(response, service) ? { failed: `Cloudflare answers ${response.status} in its place` } : { status: response.status, body: said };
     } catch (error) {
       return { failed: String(error) };
     }

@@ -4,6 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { json } from "./body.mjs";
 import { complain } from "./core.mjs";
 import { operate } from "./operators.mjs";
+import { isPage } from "./page.mjs";
 
 const PATIENCE_MS = 2000;
 const AGAIN_MS = 30_000;
@@ -70,9 +71,7 @@ export class Prober extends DurableObject {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       const said = await json(response);
       const ms = Date.now() - began;
-      const theirs = !service && response.headers.has("cf-error-type") && ![...response.headers.keys()].some((name) => name.startsWith("homing-"));
-      // A page of the platform's own, whatever its status, says that nobody is there for us (see flow/page.rs).
-      if (response.status >= 500 || theirs) return { ms };
+      if (response.status >= 500 || isPage(response, service)) return { ms };
       // Whoever has no such address, or says nothing there that can be read, is there all the same.
       return { ms, health: (response.status === 200 && said) || {} };
     } catch {

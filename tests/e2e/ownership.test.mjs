@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { FaultProxy } from "./proxy.mjs";
-import { Client, command, runtime, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
+import { Client, command, runtime, startOrigin, startRegions, startRouter, stopAll, subjectId, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key between router and regions, long enough";
 const TOKEN = "the token of the operators, which is long";
@@ -316,4 +316,21 @@ test("a leased home accepts writes while the authority renews it, and a forced p
   assert.ok([421, 503].includes(direct.status), `${direct.status}`);
   await own.stop();
   await leased.stop();
+});
+
+test("what Cloudflare says in a region's place is not the region's word to the authority", async () => {
+  // 409 is what a region answers that knows a later owner, and what Cloudflare answers where it cannot resolve the region's name (1001).
+  let pages = 1;
+  const front = await startOrigin(async (request, response) => {
+    const body = Buffer.concat(await request.toArray());
+    if (request.url.includes("op=grant") && pages-- > 0) return response.writeHead(409, { "cf-error-type": "1001" }).end("error code: 1001");
+    const { host: _, ...headers } = request.headers;
+    const answer = await fetch(new URL(request.url, regions.eu.url), { method: request.method, headers, body: body.length ? body : undefined });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  });
+  const vars = topology(regions, ({ REGIONS }) => void (REGIONS.eu.origin = front));
+  router = await startRouter({ vars, bindings: { ORIGIN_KEY: KEY, ADMIN_TOKEN: TOKEN } });
+  await catalogAt("us");
+  const promoted = await homing("promote", "catalog", "--to", "eu", "--json");
+  assert.deepEqual([promoted.json?.phase, pages < 1], ["done", true], promoted.out + promoted.err);
 });

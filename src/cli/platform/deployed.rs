@@ -91,6 +91,22 @@ fn modules(place: &Place<'_>, log: &mut Complaints) {
 /// objects store in.
 fn classes(place: &Place<'_>, log: &mut Complaints) {
     let declared = declared(place);
+    let exported = |export: &Raw| export.get("type").and_then(Raw::text) == Some("durable-object");
+    let both = match (place.inherited("migrations"), place.inherited("exports")) {
+        (Some((Raw::List(steps), _)), Some((Raw::Table(exports), at))) => {
+            (!steps.is_empty() && exports.iter().any(|(_, export)| exported(export))).then_some(at)
+        }
+        _ => None,
+    };
+    if let Some(at) = both {
+        let expected = "one of the two: wrangler refuses a file with both";
+        log.error(
+            &at,
+            "Durable Objects beside [[migrations]]",
+            expected,
+            "remove [[migrations]], once what they made is exported",
+        );
+    }
     let bindings = place.table.get("durable_objects").map_or(&[][..], |objects| members(objects, "bindings"));
     for class in ["Directory", "Authority", "Prober"] {
         let bound = |member: &Raw| {
