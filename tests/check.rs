@@ -232,6 +232,16 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
             "error: vars.PROBES: found \"often\", expected \"off\" or a time from a second to 45 s, such as \"10s\"; \
              write one of them, or leave it out for 10s",
         ),
+        (
+            small("name = \"small\"\n", "name = \"small\"\nvars.VIEW = \"1m\"\n"),
+            "error: vars.VIEW: found \"1m\", expected a time from a second to 30 s, such as \"15s\"; write one, or leave it \
+             out for 30s",
+        ),
+        (
+            small("name = \"small\"\n", "name = \"small\"\nvars.JURISDICTION = \"europe\"\n"),
+            "error: vars.JURISDICTION: found \"europe\", expected \"eu\" or \"fedramp\"; write one of them, or leave it out; \
+             it is chosen once, before the first deployment",
+        ),
         // Only some paths through the Worker are not enough: the others are the application's too.
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
         (
@@ -343,6 +353,27 @@ fn without_probers_it_ships_and_says_so() {
                     Durable Objects which ask the regions how they are; add [[durable_objects.bindings]] with name = \
                     \"PROBERS\" and class_name = \"Prober\", or write PROBES = \"off\"";
     assert_eq!((run.status, sentences(&run)), (0, vec![expected.to_owned()]), "{}", run.err);
+}
+
+#[test]
+fn a_jurisdiction_is_one_in_which_every_region_lies() {
+    let with = |us: &str, eu: &str| {
+        let text = small("name = \"small\"\n", "name = \"small\"\nvars.JURISDICTION = \"eu\"\n");
+        let text = text.replace("default_home = true", &format!("default_home = true\n{us}"));
+        check(
+            &text.replace("origin = \"https://eu.example.com\"", &format!("origin = \"https://eu.example.com\"\n{eu}")),
+        )
+    };
+    let (frankfurt, dublin) = ("location = { lat = 50.1, lon = 8.7 }", "location = { lat = 53.3, lon = -6.3 }");
+    assert_eq!(with(frankfurt, dublin).status, 0);
+    let run = with("location = { lat = 39.0, lon = -77.5 }", "");
+    let sentence = |found: &str| {
+        format!(
+            "error: vars.JURISDICTION: found \"eu\", though the region {found}, expected a jurisdiction in which every region \
+             lies; leave it out, or give the region the place where it stands"
+        )
+    };
+    assert_eq!(sentences(&run), [sentence("\"us\" is elsewhere"), sentence("\"eu\" says no location")], "{}", run.err);
 }
 
 fn many_routes(count: usize) -> String {

@@ -20,7 +20,7 @@ for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) 
 }
 
 const regions = await startRegions({ ports });
-await startRouter({ vars: topology(), port, bindings: { PROBES: wrangler.vars.PROBES }, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
+await startRouter({ vars: topology(), port, bindings: { PROBES: wrangler.vars.PROBES, VIEW: "2s" }, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
 
 let stopping = false;
 async function stop() {

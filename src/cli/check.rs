@@ -10,7 +10,7 @@ use super::{
     cost::{self, Bill},
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
-    expectations, platform,
+    expectations, placement, platform,
 };
 use crate::routing::topology::{
     Complaint, Complaints, KeyPath, Severity, Topology, error::quoted, parse::parse, raw::Raw,
@@ -145,6 +145,7 @@ fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment 
         Err(errors) => (None, errors),
     };
     log.0.extend(complaints.0);
+    placement::lint(vars, topology.as_ref(), &at.key("vars"), &mut log);
     Environment { name, complaints: log.0, topology, fill }
 }
 

@@ -11,6 +11,7 @@ mod drive;
 mod expectations;
 mod explain;
 mod operate;
+mod placement;
 mod platform;
 mod world;
 

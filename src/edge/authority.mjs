@@ -1,8 +1,10 @@
 // The authority: one object that keeps the ledger, does what its turns say, and reports what came of it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
 import { json } from "./body.mjs";
-import { complain } from "./core.mjs";
-import { count, directory, list } from "./directory.mjs";
+import { complain, place } from "./core.mjs";
+import { count, directory, list } from "./shards.mjs";
+import { turnstile } from "./few.mjs";
+import { asked, settle, stub } from "./objects.mjs";
 import { turn } from "./operators.mjs";
 import { isPage } from "./page.mjs";
 
@@ -12,13 +14,22 @@ const ALARM_AGAIN_MS = 30_000;
 const AUDIT = 10_000;
 const SHOWN = 200;
 
-const authority = (env) => env.AUTHORITY.get(env.AUTHORITY.idFromName("authority"));
+async function authority(env, question, ask = asked) {
+  await settle(env);
+  return ask(() => stub(env, "AUTHORITY", "authority", place(env)), question);
+}
 
-/** Puts an input to the authority of this deployment. */
-export const ask = async (env, input) => authority(env).take(input);
+const once = (stub, question) => question(stub());
 
-/** Puts a line into its audit log. */
-export const note = (env, line) => authority(env).note(line);
+/** Puts an input to the authority of this deployment that may be put twice (`asked`): a look (`view` notes first homes, once), a tick, or an order, which is known by its
+ *  request's id and carried out once. */
+export const ask = (env, input) => authority(env, (authority) => authority.take(input));
+
+/** Puts one to it that counts as often as it is put: the figures of a drill, which are added up. */
+export const tell = (env, input) => authority(env, (authority) => authority.take(input), once);
+
+/** Puts a line into its audit log; once, for two lines would say that it was done twice. */
+export const note = (env, line) => authority(env, (authority) => authority.note(line), once);
 
 export class Authority extends DurableObject {
   constructor(ctx, env) {
@@ -27,6 +38,7 @@ export class Authority extends DurableObject {
     this.sql.exec("create table if not exists ledger (one integer primary key check (one = 1), text text not null)");
     this.sql.exec("create table if not exists audit (n integer primary key autoincrement, line text not null)");
     this.ledger = this.sql.exec("select text from ledger").toArray()[0]?.text ?? "";
+    this.turn = turnstile();
   }
 
   /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
@@ -58,7 +70,9 @@ export class Authority extends DurableObject {
   }
 
   effect(effect) {
-    const done = this[effect.do](effect).then(
+    // Regions are called a few at once.
+    const work = () => this[effect.do](effect);
+    const done = (effect.do === "call" ? this.turn(work) : work()).then(
       (outcome) => outcome && this.take(JSON.stringify({ do: "heard", tag: effect.tag, ...outcome })),
     );
     this.ctx.waitUntil(done.catch((error) => complain("the authority failed", { effect: effect.do, error: String(error) })));
@@ -83,16 +97,16 @@ export class Authority extends DurableObject {
   }
 
   async find({ subject }) {
-    return this.told(directory(this.env, subject).find(subject));
+    return this.told(directory(this.env, subject, (shard) => shard.find(subject)));
   }
 
   async assign({ subject, kind, home, instead_of: insteadOf }) {
-    const object = directory(this.env, subject);
-    return this.told(object.assign(subject, kind, home, true, insteadOf).then(() => object.find(subject)));
+    const assign = (shard) => shard.assign(subject, kind, home, true, insteadOf).then(() => shard.find(subject));
+    return this.told(directory(this.env, subject, assign));
   }
 
   async record({ subject, kind, home, epoch }) {
-    return this.told(directory(this.env, subject).record(subject, kind, home, epoch));
+    return this.told(directory(this.env, subject, (shard) => shard.record(subject, kind, home, epoch)));
   }
 
   async count({ home }) {

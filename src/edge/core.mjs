@@ -1,6 +1,6 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
-import { configure, initSync, warnings } from "homing-wasm";
+import { configure, home_hint, initSync, warnings } from "homing-wasm";
 
 const wasm = initSync({ module });
 // A trap leaves the stack pointer where it was; at rest it always has this value.
@@ -40,4 +40,15 @@ export function configuration(env) {
     else call(warnings).split("\n").forEach(warn);
   }
   return configured;
+}
+
+let options;
+
+/** How objects are made that stand beside no region in particular: near the default home, whoever asks for them first. */
+export function place(env) {
+  if (options === undefined) {
+    const locationHint = configuration(env) ? "" : call(home_hint);
+    options = locationHint ? { locationHint } : {};
+  }
+  return options;
 }

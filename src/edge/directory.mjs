@@ -1,35 +1,6 @@
 // The directory: where each subject lives. Its word is the last; the home store (KV) only repeats it. It is sharded by the first
-// character of the subject's id, which is a hash, into 64 objects.
+// character of the subject's id, which is a hash, into 64 objects (`shards.mjs` asks them).
 import { DurableObject } from "cloudflare:workers";
-
-// In the order of their codes, as SQLite sorts, so that all shards one behind the other are in the order of the subjects.
-const SHARDS = [..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"];
-
-/** The shard that knows a subject. */
-export const directory = (env, subject) => env.DIRECTORY.get(env.DIRECTORY.idFromName(subject[0]));
-
-/** How many subjects live in a region. */
-export async function count(env, home) {
-  const counts = await Promise.all(SHARDS.map((shard) => directory(env, shard).count(home)));
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
-/** Tells the shards of homes that are known beforehand, `[subject, home]` each: what each of them said, added up. */
-export async function keep(env, kind, homes, dry) {
-  const shards = Object.groupBy(homes, ([subject]) => subject[0]);
-  const said = await Promise.all(Object.values(shards).map((homes) => directory(env, homes[0][0]).keep(kind, homes, dry)));
-  const sum = (what) => said.reduce((sum, one) => sum + one[what], 0);
-  return { added: sum("added"), there: sum("there"), elsewhere: said.flatMap(({ elsewhere }) => elsewhere) };
-}
-
-/** Subjects who live in a region, so many at most, in the order of their ids, from behind one on; none if there are no more. */
-export async function list(env, home, after, most) {
-  for (const shard of SHARDS.slice(after ? SHARDS.indexOf(after[0]) : 0)) {
-    const page = await directory(env, shard).list(home, after, most);
-    if (page.length > 0) return page;
-  }
-  return [];
-}
 
 // How long a home is kept that was assigned on a client's word alone. Longer than an isolate remembers one (`HOME_FRESH`).
 const TENTATIVE_MS = 600_000;

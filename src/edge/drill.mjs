@@ -1,5 +1,5 @@
 // What an isolation drill shows here, told to the authority behind the requests; it says when the drill is over.
-import { ask } from "./authority.mjs";
+import { tell as tellAuthority } from "./authority.mjs";
 import { call, complain } from "./core.mjs";
 import { drill_over, drilled } from "homing-wasm";
 
@@ -12,7 +12,7 @@ async function tell(env, wait) {
   [told, due] = [Date.now(), 0];
   const input = call(() => drilled());
   if (!input) return;
-  const { body } = JSON.parse(await ask(env, input));
+  const { body } = JSON.parse(await tellAuthority(env, input));
   if (body?.over) call(() => drill_over(JSON.parse(input).drill, Date.now()));
 }
 

@@ -3,7 +3,7 @@
 import { takeIn, upload, watched } from "./body.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
-import { directory } from "./directory.mjs";
+import { directory } from "./shards.mjs";
 import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
@@ -131,8 +131,8 @@ export class Drive {
     const [home, epoch] = declined.split("\t");
     const insteadOf = declined ? { home, epoch: Number(epoch) } : undefined;
     try {
-      const shard = directory(this.env, subject);
-      const value = await within(ms, region === "" ? shard.known(subject) : shard.assign(subject, kind, region, named, insteadOf));
+      const question = (shard) => (region === "" ? shard.known(subject) : shard.assign(subject, kind, region, named, insteadOf));
+      const value = await within(ms, directory(this.env, subject, question));
       return value === null ? "HA" : `HV\n${value}`;
     } catch (error) {
       complain("the directory failed", { error: String(error) });
@@ -314,8 +314,8 @@ export class Drive {
   /** Tells the directory of an ownership that an origin has named, and that it may have lost. */
   tell(subject, kind, value) {
     const { home, epoch } = JSON.parse(value);
-    const told = async () => directory(this.env, subject).confirm(subject, kind, home, epoch);
-    this.ctx.waitUntil(told().catch((error) => complain("the directory was not told of a home", { error: String(error) })));
+    const told = directory(this.env, subject, (shard) => shard.confirm(subject, kind, home, epoch));
+    this.ctx.waitUntil(told.catch((error) => complain("the directory was not told of a home", { error: String(error) })));
   }
 
   /**
@@ -325,7 +325,7 @@ export class Drive {
   confirm(subject, kind, value) {
     const { home, epoch } = JSON.parse(value);
     const once = async () => {
-      const kept = await directory(this.env, subject).confirm(subject, kind, home, epoch);
+      const kept = await directory(this.env, subject, (shard) => shard.confirm(subject, kind, home, epoch));
       this.ctx.waitUntil(Promise.resolve(this.env.HOMES?.put(`home:${subject}`, JSON.stringify({ epoch: kept.epoch, home: kept.home }))).catch(() => {}));
     };
     const again = (ms) => (error) => new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));

@@ -29,7 +29,7 @@ async function answer(request, env, ctx, operators) {
       if (!operators) await takeIn(request);
       return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
     }
-    refresh(env, ctx);
+    refresh(env, ctx, request.url);
     look(request.url, ctx);
     return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
   } catch (error) {

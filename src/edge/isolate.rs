@@ -30,7 +30,7 @@ use crate::routing::{
     report::{Line, Refused, Report},
     settle::Record,
     snapshot::{self, Snapshot},
-    topology::{Access, Location, Region},
+    topology::{Access, Location, Region, RegionId},
 };
 
 /// Which requests are logged.
@@ -251,12 +251,24 @@ pub(super) fn measured(text: &str, now: Timestamp) {
     learn(matrix::Report::read(text, &settings.topology).map(Lesson::Measured).into_iter().collect(), now);
 }
 
-/// The regions, a line each: name, then the platform's hint for an object near it.
-pub(super) fn vantages() -> String {
+/// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.
+pub(super) fn vantages(now: Timestamp) -> String {
     let Some(settings) = settings() else { return String::new() };
-    let line =
-        |region: &Region| format!("{}\t{}", region.name, region.location.as_ref().map_or("", matrix::location_hint));
-    settings.topology.regions().map(|(_, region)| line(region)).collect::<Vec<_>>().join("\n")
+    let matrix = MEMORY.with_borrow(|memory| Rc::clone(memory.matrix()));
+    let line = |(id, region): (RegionId, &Region)| {
+        let silent = if matrix.has_told(id, now) { "" } else { "1" };
+        format!("{}\t{}\t{silent}", region.name, hint(region))
+    };
+    settings.topology.regions().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The hint of the default home.
+pub(super) fn home_hint() -> String {
+    settings().map_or("", |settings| hint(settings.topology.region(settings.topology.default_home()))).to_owned()
+}
+
+fn hint(region: &Region) -> &'static str {
+    region.location.as_ref().map_or("", matrix::location_hint)
 }
 
 pub(super) fn abandon(id: u32, now: Timestamp) {

@@ -4,7 +4,7 @@ import * as core from "homing-operators";
 import { snapshot, suggestions } from "homing-wasm";
 import { ask, note } from "./authority.mjs";
 import { call, settings } from "./core.mjs";
-import { keep } from "./directory.mjs";
+import { keep } from "./shards.mjs";
 import { cacheState, looked } from "./store.mjs";
 
 let wasm;

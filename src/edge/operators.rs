@@ -19,6 +19,7 @@ use crate::routing::{
     admin::{Call, Door, Guard, TurnedAway},
     authority, build,
     matrix::prober,
+    pace,
     time::millis,
 };
 
@@ -97,21 +98,20 @@ pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> 
     Ok(outcome.to_string())
 }
 
-/// How often probers ask, in milliseconds; 0 means never. Or what is wrong with that setting.
-///
-/// # Errors
-/// If the text is no such setting.
+/// What a prober does, as JSON: how often in milliseconds (`every`, 0 means never), where it asks (`targets`), whether it needs the
+/// `view`; and what is `wrong` with the setting that says how often, which then counts as none.
 #[wasm_bindgen]
-pub fn probes_every(said: &str) -> Result<f64, String> {
-    #[allow(clippy::cast_precision_loss, reason = "72 hours at most")]
-    let every = prober::every(said)?.map_or(0.0, |every| millis(every) as f64);
-    Ok(every)
-}
-
-/// Where a prober asks, as JSON.
-#[wasm_bindgen]
-pub fn probe_targets() -> String {
-    settings().map_or_else(String::new, |settings| prober::targets(&settings.topology).to_string())
+pub fn probe_plan(said: &str) -> String {
+    let Some(settings) = settings() else { return String::new() };
+    let (every, wrong) = match prober::every(said) {
+        Ok(every) => (every, None),
+        Err(wrong) => (Some(pace::ROUND), Some(wrong)),
+    };
+    serde_json::json!({
+        "every": every.map_or(0, millis), "targets": prober::targets(&settings.topology),
+        "view": pace::needs_view(&settings.topology), "wrong": wrong,
+    })
+    .to_string()
 }
 
 /// What a prober makes of the answers of one round: its state, the report, and whether to put that into the store, as JSON.

@@ -3,64 +3,70 @@
 import { DurableObject } from "cloudflare:workers";
 import { json } from "./body.mjs";
 import { complain } from "./core.mjs";
+import { few } from "./few.mjs";
 import { operate } from "./operators.mjs";
+import { KV_KEEPS_S, PATIENCE_MS, REPORT_EXPIRES_S } from "./pace.mjs";
 import { isPage } from "./page.mjs";
 
-const PATIENCE_MS = 2000;
 const AGAIN_MS = 30_000;
-// What nobody repeats any more goes away by itself.
-const EXPIRES_S = 600;
 
-/** Begins a prober beside each region; those that are there already go on. */
+/** Begins a prober beside each of these regions; those that are there already go on. */
 export const begin = (env, vantages) =>
-  Promise.all(
-    vantages.map(([region, locationHint]) => {
-      const id = env.PROBERS.idFromName(region);
-      return env.PROBERS.get(id, locationHint ? { locationHint } : {}).begin(region);
-    }),
-  );
+  few(vantages, ([region, locationHint]) => {
+    const id = env.PROBERS.idFromName(region);
+    return env.PROBERS.get(id, locationHint ? { locationHint } : {}).begin(region);
+  });
 
 export class Prober extends DurableObject {
+  seen = { at: 0, view: "" };
+
   async begin(region) {
-    await this.ctx.storage.put("region", region);
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
+    const { storage } = this.ctx;
+    if ((await storage.get("region")) !== region) await storage.put("region", region);
+    if ((await storage.getAlarm()) === null) await storage.setAlarm(Date.now());
   }
 
   async alarm() {
-    // First of all: the platform gives an alarm up that fails often.
-    await this.ctx.storage.setAlarm(Date.now() + AGAIN_MS);
     try {
       await this.round();
     } catch (error) {
-      // Of a round that failed nobody hears; the next one comes.
+      // Of a round that failed nobody hears; the next one comes. The platform gives an alarm up that fails often, so none does.
       complain("a prober's round failed", { error: String(error) });
+      if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + AGAIN_MS);
     }
   }
 
   async round() {
-    const region = await this.ctx.storage.get("region");
-    const targets = JSON.parse(operate(this.env, (core) => core.probe_targets()));
-    const every = this.every();
+    const { storage } = this.ctx;
+    const region = await storage.get("region");
+    const { every, targets, view } = this.plan();
     // Switched off, or the region is gone from the configuration: whoever configures it again begins it again.
-    if (!every || !targets.some((target) => target.region === region)) return this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.setAlarm(Date.now() + every);
-    const answers = await Promise.all(targets.map(async (target) => [target.region, await this.ask(target)]));
-    const view = (await this.env.HOMES.get("view").catch(() => null)) ?? "";
+    if (!every || !targets.some((target) => target.region === region)) return storage.deleteAlarm();
+    // Once a round, for each is a row that is paid for; and first of all, so that whatever fails, there is a next one.
+    await storage.setAlarm(Date.now() + every);
+    const answers = await few(targets, async (target) => [target.region, await this.ask(target)]);
+    if (view) await this.look();
     // Stored, for between two rounds the platform may put the object out of memory.
-    const state = (await this.ctx.storage.get("state")) ?? "";
+    const state = (await storage.get("state")) ?? "";
     const said = JSON.stringify(Object.fromEntries(answers));
-    const round = JSON.parse(operate(this.env, (core) => core.probed(state, region, said, view, every, Date.now())));
-    await this.ctx.storage.put("state", round.state);
-    if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: EXPIRES_S });
+    const round = JSON.parse(operate(this.env, (core) => core.probed(state, region, said, this.seen.view, every, Date.now())));
+    if (round.state !== state) await storage.put("state", round.state);
+    if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: REPORT_EXPIRES_S });
   }
 
-  every() {
-    const every = (said) => operate(this.env, (core) => core.probes_every(said));
+  plan() {
+    const plan = JSON.parse(operate(this.env, (core) => core.probe_plan(String(this.env.PROBES ?? ""))));
+    if (plan.wrong) complain(plan.wrong);
+    return plan;
+  }
+
+  /** Reads the view, if it was not read lately. */
+  async look() {
+    if (Date.now() - this.seen.at < KV_KEEPS_S * 1000) return;
     try {
-      return every(String(this.env.PROBES ?? ""));
-    } catch (error) {
-      complain(String(error));
-      return every("");
+      this.seen = { at: Date.now(), view: (await this.env.HOMES.get("view", { cacheTtl: KV_KEEPS_S })) ?? "" };
+    } catch {
+      // What was read before is as good as can be had.
     }
   }
 

@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{isolate, settings::Secrets, time};
-use crate::routing::topology::Location;
+use crate::routing::{pace, time::millis, topology::Location};
 
 /// Sets the isolate up, once. Returns an empty text, or what is wrong with the configuration.
 #[wasm_bindgen]
@@ -69,10 +69,22 @@ pub fn measured(text: &str, now: f64) {
     isolate::measured(text, time(now));
 }
 
-/// The regions, a line each: name, then where the object should be that looks from there.
+/// The regions, a line each: name, where the object should be that looks from there, and 1 if nothing was heard from there lately.
 #[wasm_bindgen]
-pub fn vantages() -> String {
-    isolate::vantages()
+pub fn vantages(now: f64) -> String {
+    isolate::vantages(time(now))
+}
+
+/// Where objects should be that stand beside no region; empty where nothing says so.
+#[wasm_bindgen]
+pub fn home_hint() -> String {
+    isolate::home_hint()
+}
+
+/// How often the view is read, in milliseconds, as `VIEW` says it; 0 if it says nothing that can be meant.
+#[wasm_bindgen]
+pub fn view_every(said: &str) -> u32 {
+    pace::view(said).map_or(0, |every| u32::try_from(millis(every)).unwrap_or(0))
 }
 
 /// This isolate's part of the snapshot for operators, as JSON.

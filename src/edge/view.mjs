@@ -1,46 +1,53 @@
 // The view that the authority publishes, and what the probers have found: read from KV behind the requests, never in front of one.
 import { ask } from "./authority.mjs";
 import { call, complain } from "./core.mjs";
+import { together } from "./datacentre.mjs";
+import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
 import { begin } from "./prober.mjs";
-import { measured, published, vantages } from "homing-wasm";
+import { measured, published, vantages, view_every } from "homing-wasm";
 
-const EVERY_MS = 10_000;
-// However many origins know more than this isolate: one question to the store costs what a hundred requests do.
-const DOUBTED_MS = 1000;
 const KEY = "view";
-let read = -EVERY_MS;
-let due = 0;
 // Where the store has no view, or one without a dataset of this version: whoever decides is asked, this seldom.
 const ASKED_MS = 60_000;
 let asked = -ASKED_MS;
-const woken = new Set();
+let every; // how often all of it is read, in milliseconds
+let read = 0; // when anything was read last
+let due = 0; // when all of it is to be read again
+let doubted = Infinity; // when the view alone is
+let wakeAgain = 0; // until when this isolate wakes no prober
+let isAwake = false; // whether this isolate has woken the authority
 
-/** Does that once in an isolate's life: what it begins goes on by itself, by alarms. */
-async function once(what, work) {
-  if (woken.has(what)) return;
-  woken.add(what);
-  try {
-    await work();
-  } catch (error) {
-    woken.delete(what);
-    complain(`${what} cannot be woken`, { error: String(error) });
-  }
+/** How often `VIEW` says. */
+function interval(env) {
+  const said = (text) => call(() => view_every(text));
+  const ms = said(String(env.VIEW ?? ""));
+  if (ms > 0) return ms;
+  complain(`VIEW: found ${JSON.stringify(env.VIEW)}, expected a time from a second to 30 s, such as "15s"`);
+  return said("");
 }
 
-/** Leases are renewed by an alarm of the authority. */
-async function wake(env, regions) {
-  if (Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) await once("the authority", () => ask(env, JSON.stringify({ do: "tick" })));
-  if (env.PROBERS && env.PROBES !== "off") await once("the probers", () => begin(env, regions));
-}
+/** The regions, `[name, location hint, whether nobody has heard of its prober lately]` each. */
+const vantagePoints = () => call(() => vantages(Date.now())).split("\n").map((line) => line.split("\t"));
 
 /** What the store holds under these keys, in one question. */
 async function many(env, keys) {
-  const found = await env.HOMES?.get(keys);
+  const found = await env.HOMES?.get(keys, { cacheTtl: KV_KEEPS_S });
   return found ?? new Map();
 }
 
+/** Takes in what was read. Whether that, or what was known before, names every dataset that needs an owner. */
+function learn(found) {
+  let view = "";
+  for (const [key, text] of found) {
+    if (key === KEY) view = text ?? "";
+    else if (text) call(() => measured(text, Date.now()));
+  }
+  return call(() => published(view, Date.now()));
+}
+
 /** The authority's own word: it notes the first homes then, so that no later version has others. One of an earlier version says nothing. */
-async function askFor(env, now) {
+async function askFor(env) {
+  const now = Date.now();
   if (!env.AUTHORITY || now < asked + ASKED_MS) return;
   asked = now;
   const { status, body } = JSON.parse(await ask(env, JSON.stringify({ do: "view" }))) ?? {};
@@ -48,25 +55,64 @@ async function askFor(env, now) {
   if (body?.view) call(() => published(body.view, Date.now()));
 }
 
-/** Reads the view anew, if that was not done lately. */
-export function refresh(env, ctx) {
-  const now = Date.now();
-  if (now < due) return;
-  [read, due] = [now, now + EVERY_MS];
-  const regions = call(() => vantages()).split("\n").map((line) => line.split("\t"));
-  const learn = async () => {
-    const found = await many(env, [KEY, ...regions.map(([name]) => `probe:${name}`)]).catch((error) => {
-      complain("the view cannot be read", { error: String(error) });
-      return new Map();
-    });
-    for (const [key, text] of found) if (text && key !== KEY) call(() => measured(text, Date.now()));
-    if (!call(() => published(found.get(KEY) ?? "", Date.now()))) await askFor(env, now);
-  };
-  ctx.waitUntil(wake(env, regions));
-  ctx.waitUntil(learn().catch((error) => complain("the authority does not tell its view", { error: String(error) })));
+/** Leases are renewed by an alarm of the authority, which goes on by itself once it has begun. */
+async function wakeAuthority(env) {
+  if (isAwake || !Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) return;
+  isAwake = true;
+  try {
+    await ask(env, JSON.stringify({ do: "tick" }));
+  } catch (error) {
+    isAwake = false;
+    complain("the authority cannot be woken", { error: String(error) });
+  }
 }
 
-/** An origin knows more than this isolate: the next request reads the view, if the last one is a second ago. */
+/** Wakes the probers of whom nothing was heard lately: they go on by themselves, and what they find is read by every isolate. */
+async function wakeProbers(env) {
+  const silent = vantagePoints().filter(([, , isSilent]) => isSilent);
+  if (silent.length === 0 || Date.now() < wakeAgain) return;
+  wakeAgain = Date.now() + WAKE_AGAIN_MS;
+  try {
+    await begin(env, silent);
+  } catch (error) {
+    wakeAgain = 0;
+    complain("the probers cannot be woken", { error: String(error) });
+  }
+}
+
+/** Reads all of it, together with the other isolates of this data centre. */
+async function readAll(env, url) {
+  const probes = env.PROBERS && env.PROBES !== "off";
+  const keys = [KEY, ...(probes ? vantagePoints().map(([name]) => `probe:${name}`) : [])];
+  const reading = await together(url, keys, every, async (keys) => {
+    const woken = wakeAuthority(env);
+    return many(env, keys).finally(() => woken);
+  }).catch((error) => {
+    complain("the view cannot be read", { error: String(error) });
+    return { found: [] };
+  });
+  const isWhole = learn(reading.found);
+  // However it came here, it is as old as when the store was asked.
+  if (reading.at) due = Math.min(due, reading.at + every);
+  // Whoever has asked the store sees to it for the others.
+  if (reading.own && probes && env.HOMES) await wakeProbers(env);
+  if (!isWhole) await askFor(env);
+  await reading.left;
+}
+
+/** Reads the view anew, if that was not done lately. */
+export function refresh(env, ctx, url) {
+  const now = Date.now();
+  if (now < due && now < doubted) return;
+  const all = now >= due;
+  every ??= interval(env);
+  if (all) due = now + every;
+  [read, doubted] = [now, Infinity];
+  const reading = all ? readAll(env, url) : many(env, [KEY]).then(learn);
+  ctx.waitUntil(reading.catch((error) => complain("the view cannot be had", { error: String(error) })));
+}
+
+/** An origin knows more than this isolate: the next request reads the view, if the last reading is a second ago. */
 export function doubt() {
-  due = Math.min(due, read + DOUBTED_MS);
+  doubted = Math.min(doubted, read + DOUBTED_MS);
 }

@@ -75,8 +75,23 @@ fn a_lease_is_renewed_three_times_while_it_lasts() {
 
 #[test]
 fn how_often_the_view_is_read_is_said_in_words_that_people_use() {
-    assert_eq!((view(""), view("15s")), (Ok(VIEW), Ok(Duration::from_secs(15))));
+    assert_eq!((view(""), view("15s")), (Some(VIEW), Some(Duration::from_secs(15))));
     for wrong in ["10", "0s", "200ms", "31s", "off"] {
-        assert!(view(wrong).unwrap_err().contains("expected a time from a second to 30 s"), "{wrong}");
+        assert_eq!(view(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn the_edge_goes_by_the_same_figures() {
+    let said = format!(
+        "export const KV_KEEPS_S = {};\nexport const DOUBTED_MS = {};\nexport const PATIENCE_MS = {};\n\
+         export const REPORT_EXPIRES_S = {};\nexport const WAKE_AGAIN_MS = {};\nexport const AT_ONCE = {AT_ONCE};\n",
+        KV_KEEPS.as_secs(),
+        millis(DOUBTED),
+        millis(PATIENCE),
+        REPORT_EXPIRES.as_secs(),
+        millis(WAKE_AGAIN),
+    );
+    let (_, edge) = include_str!("../edge/pace.mjs").split_once('\n').unwrap();
+    assert_eq!(edge, said);
 }

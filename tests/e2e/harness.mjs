@@ -153,8 +153,8 @@ const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => 
 /** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods,
  *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs), in plain workerd. */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, cache, handleLog } = {}) {
-  // Where a test counts what regions see, nobody else may ask them.
-  const all = { ...vars, PROBES: "off", ...bindings };
+  // Where a test counts what regions see, nobody else may ask them. And no test waits as long for the view as is cheap.
+  const all = { ...vars, PROBES: "off", VIEW: "1s", ...bindings };
   const options = { root, build, edges, kv, vars: all, objects, store: kv === "late" ? lateStore : moodyStore, wrangler, port, cache, cf: CF, front: FRONT };
   const router = await startRuntime({ ...options, handleLog: handleLog ?? ((out, err) => (out.resume(), err.resume())) });
   const stop = async () => {

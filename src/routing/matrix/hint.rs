@@ -15,6 +15,17 @@ const HINTS: [(&str, f64, f64); 9] = [
     ("me", 25.2, 55.3),
 ];
 
+/// The jurisdictions that Durable Objects can be held to, and the hints of what may lie in them (Durable Objects, Data location).
+const JURISDICTIONS: [(&str, &[&str]); 2] = [("eu", &["weur", "eeur"]), ("fedramp", &["wnam", "enam"])];
+
+/// Whether a place may lie in that jurisdiction; none if there is no such one. Coordinates know no borders, so this only tells continents
+/// apart.
+#[must_use]
+pub fn may_lie_in(jurisdiction: &str, place: &Location) -> Option<bool> {
+    let (_, hints) = JURISDICTIONS.iter().find(|(name, _)| *name == jurisdiction)?;
+    Some(hints.contains(&location_hint(place)))
+}
+
 /// The platform's hint for a Durable Object that should be near that place.
 #[must_use]
 pub fn location_hint(place: &Location) -> &'static str {
@@ -47,5 +58,14 @@ mod tests {
         ] {
             assert_eq!(location_hint(&Location { lat, lon }), hint, "{lat} {lon}");
         }
+    }
+
+    #[test]
+    fn what_is_on_another_continent_is_in_no_jurisdiction_of_this_one() {
+        let place = |lat, lon| Location { lat, lon };
+        assert_eq!(may_lie_in("eu", &place(50.1, 8.7)), Some(true));
+        assert_eq!(may_lie_in("eu", &place(39.0, -77.5)), Some(false));
+        assert_eq!(may_lie_in("fedramp", &place(39.0, -77.5)), Some(true));
+        assert_eq!(may_lie_in("europe", &place(50.1, 8.7)), None);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use hint::location_hint;
+pub use hint::{location_hint, may_lie_in};
 pub use show::Shown;
 
 use super::{
@@ -173,10 +173,10 @@ impl Matrix {
         seen.took.map(Duration::from_millis)
     }
 
-    /// The regions whose vantage points have told nothing lately.
-    pub fn silent<'m>(&'m self, topology: &'m Topology, now: Timestamp) -> impl Iterator<Item = RegionId> + 'm {
-        let told = move |id| self.fresh(now).any(|report| report.from == id);
-        topology.regions().map(|(id, _)| id).filter(move |id| !told(*id))
+    /// Whether the vantage point beside that region has told anything lately.
+    #[must_use]
+    pub fn has_told(&self, from: RegionId, now: Timestamp) -> bool {
+        self.fresh(now).any(|report| report.from == from)
     }
 
     fn fresh(&self, now: Timestamp) -> impl Iterator<Item = &Report> {
@@ -230,13 +230,10 @@ mod tests {
 
     #[test]
     fn a_vantage_point_is_silent_without_a_report_or_with_an_old_one() {
-        let silent = |now| {
-            matrix(&[report("us", 9, "{}"), report("ap", 30, "{}")])
-                .silent(&topology(), Timestamp(now))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(silent(40), [EU]);
-        assert_eq!(silent(120_009), [US, EU], "the prober beside us has died, or nobody hears it");
+        let matrix = matrix(&[report("us", 9, "{}"), report("ap", 30, "{}")]);
+        let told = |now| [US, EU, RegionId(2)].map(|id| matrix.has_told(id, Timestamp(now)));
+        assert_eq!(told(40), [true, false, true]);
+        assert_eq!(told(120_009), [false, false, true], "the prober beside us has died, or nobody hears it");
     }
 
     #[test]

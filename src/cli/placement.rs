@@ -1,0 +1,41 @@
+//! Where the objects stand that hold homes, and how often edges look at what is published: the vars `JURISDICTION` and `VIEW`.
+
+use crate::routing::{
+    matrix::may_lie_in,
+    pace,
+    topology::{Complaints, KeyPath, Topology, raw::Raw},
+};
+
+/// Checks both; what depends on the topology only where there is one.
+pub(super) fn lint(vars: &Raw, topology: Option<&Topology>, path: &KeyPath, log: &mut Complaints) {
+    if let Some(said) = vars.get("VIEW")
+        && said.text().is_none_or(|said| said.is_empty() || pace::view(said).is_none())
+    {
+        let expected = "a time from a second to 30 s, such as \"15s\"";
+        log.error(&path.key("VIEW"), said.describe(), expected, "write one, or leave it out for 30s");
+    }
+    if let Some(said) = vars.get("JURISDICTION") {
+        jurisdiction(said, topology, &path.key("JURISDICTION"), log);
+    }
+}
+
+/// All regions must be where the objects are to be held: else whoever configured it means something that is not so.
+fn jurisdiction(said: &Raw, topology: Option<&Topology>, path: &KeyPath, log: &mut Complaints) {
+    let name = said.text().filter(|name| ["eu", "fedramp"].contains(name));
+    let Some(name) = name else {
+        let remedy = "write one of them, or leave it out; it is chosen once, before the first deployment";
+        return log.error(path, said.describe(), "\"eu\" or \"fedramp\"", remedy);
+    };
+    let Some(topology) = topology else { return };
+    let remedy = "leave it out, or give the region the place where it stands";
+    for (_, region) in topology.regions() {
+        let found = match &region.location {
+            None => format!("{name:?}, though the region {:?} says no location", region.name),
+            Some(place) if may_lie_in(name, place) != Some(true) => {
+                format!("{name:?}, though the region {:?} is elsewhere", region.name)
+            }
+            Some(_) => continue,
+        };
+        log.error(path, found, "a jurisdiction in which every region lies", remedy);
+    }
+}

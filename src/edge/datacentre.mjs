@@ -1,0 +1,42 @@
+// What the isolates of one data centre read of the home store together: one of them asks it, and leaves what it got in the data centre's
+// cache for the others. In a cache of its own, which no request and no rule for the application's paths reaches.
+import { within } from "./flights.mjs";
+import { place } from "./store.mjs";
+
+const NAME = "homing-view";
+const PATIENCE_MS = 1000;
+
+/** What was left there under that key less than `every` ms ago. */
+async function left(key, every) {
+  try {
+    const found = await within(PATIENCE_MS, caches.open(NAME).then((cache) => cache.match(place(key))));
+    const reading = found && (await found.json());
+    const age = Date.now() - reading?.at;
+    // What the cache has kept for longer than it should, or what another clock has left, counts no more.
+    // So does what a rule of the zone hands out for another key.
+    return reading?.key === key && age >= 0 && age < every ? reading : undefined;
+  } catch {
+    // Without a cache everybody asks for itself.
+  }
+}
+
+async function leave(key, reading, every) {
+  const headers = { "cache-control": `max-age=${Math.ceil(every / 1000)}`, "content-type": "application/json" };
+  try {
+    await (await caches.open(NAME)).put(place(key), new Response(JSON.stringify(reading), { headers }));
+  } catch {
+    // As above.
+  }
+}
+
+/**
+ * What the home store holds under these keys, and when it was asked: `{ at, found }`, with `[key, text]` for each. Of the data centre's
+ * cache, or else of `ask`, which is then `own`. Where the platform has no cache (`*.workers.dev`, behind Access), everybody asks.
+ */
+export async function together(url, keys, every, ask) {
+  const key = new URL(`/_homing/read/1/${keys.join(",")}`, url).href;
+  const found = await left(key, every);
+  if (found) return found;
+  const reading = { key, at: Date.now(), found: [...(await ask(keys))] };
+  return { ...reading, own: true, left: leave(key, reading, every) };
+}

@@ -1,0 +1,41 @@
+// The shards of the directory, from outside: who is asked about whom.
+import { place } from "./core.mjs";
+import { few } from "./few.mjs";
+import { asked, settle, stub } from "./objects.mjs";
+
+// In the order of their codes, as SQLite sorts, so that all shards one behind the other are in the order of the subjects.
+const SHARDS = [..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"];
+
+/**
+ * Asks the shard that knows a subject. All that it is asked may be asked twice (`asked`): `known`, `find`, `count` and `list` only look;
+ * `assign` says again what it has given, and takes a home away only from whom it names with its epoch, which is over after the first
+ * time; `confirm` and `record` take in nothing earlier than what is there; `keep` gives nobody another home (it then says of those whom
+ * the first time has added that they were there).
+ */
+export async function directory(env, subject, question) {
+  await settle(env);
+  return asked(() => stub(env, "DIRECTORY", subject[0], place(env)), question);
+}
+
+/** How many subjects live in a region. */
+export async function count(env, home) {
+  const counts = await few(SHARDS, (shard) => directory(env, shard, (shard) => shard.count(home)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Tells the shards of homes that are known beforehand, `[subject, home]` each: what each of them said, added up. */
+export async function keep(env, kind, homes, dry) {
+  const shards = Object.groupBy(homes, ([subject]) => subject[0]);
+  const said = await few(Object.values(shards), (homes) => directory(env, homes[0][0], (shard) => shard.keep(kind, homes, dry)));
+  const sum = (what) => said.reduce((sum, one) => sum + one[what], 0);
+  return { added: sum("added"), there: sum("there"), elsewhere: said.flatMap(({ elsewhere }) => elsewhere) };
+}
+
+/** Subjects who live in a region, so many at most, in the order of their ids, from behind one on; none if there are no more. */
+export async function list(env, home, after, most) {
+  for (const shard of SHARDS.slice(after ? SHARDS.indexOf(after[0]) : 0)) {
+    const page = await directory(env, shard, (shard) => shard.list(home, after, most));
+    if (page.length > 0) return page;
+  }
+  return [];
+}
