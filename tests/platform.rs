@@ -267,19 +267,20 @@ fn the_platforms_own_cache_is_refused_in_its_newer_spelling_too() {
 }
 
 #[test]
-fn logs_that_hold_queries_are_warned_about() {
+fn logs_that_hold_queries_or_cost_twice_are_warned_about() {
     let logs = |said: &str| format!("{said}\n{CLASSES}");
-    let expected = "warning: observability: found logs with the platform's own line for each request, expected invocation_logs = false: \
-                    that line holds the query, sessions that redirects carry among it, and costs as much as the router's own; add it \
-                    under [observability.logs]";
+    let query = "warning: observability: found logs with queries, expected redact_query_string = true: the platform notes each \
+                 request's whole URL, sessions that redirects carry in the query too; add it under [observability]";
+    let twice = "warning: observability: found logs with a line of the platform's own for each request, expected invocation_logs = \
+                 false: it says nothing that the router's line does not, and costs as much; add it under [observability.logs]";
     for said in ["[observability]\nenabled = true", "[observability.logs]\nenabled = true\ninvocation_logs = true"] {
-        says(&[(CLASSES, &logs(said))], &[expected]);
+        says(&[(CLASSES, &logs(said))], &[query, twice]);
     }
-    for said in [
-        "[observability]\nenabled = false",
-        "[observability.logs]\nenabled = true\ninvocation_logs = false",
-        "[observability]\nenabled = true\nredact_query_string = true",
-    ] {
+    says(&[(CLASSES, &logs("[observability]\nenabled = true\nredact_query_string = true"))], &[twice]);
+    says(&[(CLASSES, &logs("[observability]\nenabled = true\nlogs = { invocation_logs = false }"))], &[query]);
+    let sound =
+        "[observability]\nredact_query_string = true\n[observability.logs]\nenabled = true\ninvocation_logs = false";
+    for said in ["[observability]\nenabled = false", sound] {
         says(&[(CLASSES, &logs(said))], &[]);
     }
 }

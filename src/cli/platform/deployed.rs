@@ -55,17 +55,27 @@ fn addresses(place: &Place<'_>, log: &mut Complaints) {
     }
 }
 
-/// The platform's line for each request holds the whole URL.
+/// What the platform adds to logs: the whole URL to each line, and a line of its own for each request.
 fn logs(place: &Place<'_>, log: &mut Complaints) {
     let Some(observability) = place.table.get("observability") else { return };
     let logs = observability.get("logs");
-    let on = is_on(observability, "enabled") || logs.is_some_and(|logs| is_on(logs, "enabled"));
-    let lines = logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Raw::Bool(false));
-    if on && lines && !is_on(observability, "redact_query_string") {
+    if !is_on(observability, "enabled") && !logs.is_some_and(|logs| is_on(logs, "enabled")) {
+        return;
+    }
+    let at = place.at.key("observability");
+    if !is_on(observability, "redact_query_string") {
         log.warn(
-            &place.at.key("observability"),
-            "logs with the platform's own line for each request",
-            "invocation_logs = false: that line holds the query, sessions that redirects carry among it, and costs as much as the router's own",
+            &at,
+            "logs with queries",
+            "redact_query_string = true: the platform notes each request's whole URL, sessions that redirects carry in the query too",
+            "add it under [observability]",
+        );
+    }
+    if logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Raw::Bool(false)) {
+        log.warn(
+            &at,
+            "logs with a line of the platform's own for each request",
+            "invocation_logs = false: it says nothing that the router's line does not, and costs as much",
             "add it under [observability.logs]",
         );
     }
