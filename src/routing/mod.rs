@@ -19,6 +19,7 @@ pub mod flow;
 pub mod formats;
 pub mod headers;
 pub mod health;
+pub mod http_date;
 pub mod intent;
 pub mod keys;
 pub mod local;

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::routing::{Timestamp, http_date};
+
 pub(in crate::cli) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or("")
 }
@@ -22,8 +24,7 @@ pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 
 /// Unix milliseconds as people write a time.
 pub(super) fn time(millis: Option<u64>) -> String {
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis.unwrap_or(0));
-    httpdate::fmt_http_date(at)
+    http_date::written(Timestamp(millis.unwrap_or(0)))
 }
 
 /// Whether nothing follows.

@@ -1,15 +1,12 @@
 //! How long a response is fresh, how old it is, and how long it may be used after that (RFC 9111 section 4.2, RFC 5861).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{
     directives::{Directives, Scope},
     targeted::targeted,
 };
-use crate::routing::{
-    headers::Headers,
-    time::{Timestamp, millis},
-};
+use crate::routing::{headers::Headers, http_date, time::Timestamp};
 
 /// The longest lifetime that is guessed (RFC 9111 section 4.2.2 leaves it open; a day is what browsers take at most).
 const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
@@ -65,12 +62,12 @@ impl Policy {
         if let Some(span) = self.directives.s_maxage.or(self.directives.max_age) {
             return Lifetime::Explicit(span);
         }
-        let date = headers.get("date").and_then(http_date).unwrap_or(now);
+        let date = headers.get("date").and_then(http_date::read).unwrap_or(now);
         if let Some(expires) = headers.get("expires").filter(|_| !self.targeted) {
             // What cannot be read, `0` above all, has expired (RFC 9111 section 5.3).
-            return Lifetime::Explicit(http_date(expires).map_or(Duration::ZERO, |expires| expires.since(date)));
+            return Lifetime::Explicit(http_date::read(expires).map_or(Duration::ZERO, |expires| expires.since(date)));
         }
-        match headers.get("last-modified").and_then(http_date).filter(|_| guess) {
+        match headers.get("last-modified").and_then(http_date::read).filter(|_| guess) {
             Some(modified) => Lifetime::Heuristic((date.since(modified) / 10).min(LONGEST_GUESS)),
             None => Lifetime::None,
         }
@@ -99,15 +96,8 @@ pub fn initial_age(headers: &Headers<'_>, asked: Timestamp, came: Timestamp) -> 
     let said = headers.list("age").next().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
     let said = said.map_or(0, |value| value.parse().unwrap_or(u64::from(u32::MAX)));
     let corrected = Duration::from_secs(said.min(u64::from(u32::MAX))).saturating_add(came.since(asked));
-    let apparent = headers.get("date").and_then(http_date).map(|date| came.since(date.after(SECOND)));
+    let apparent = headers.get("date").and_then(http_date::read).map(|date| came.since(date.after(SECOND)));
     corrected.max(apparent.unwrap_or_default())
-}
-
-/// A date in one of the three forms of RFC 9110 section 5.6.7, and in no other.
-#[must_use]
-pub fn http_date(text: &str) -> Option<Timestamp> {
-    let since_epoch = httpdate::parse_http_date(text.trim()).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(Timestamp(millis(since_epoch)))
 }
 
 #[cfg(test)]

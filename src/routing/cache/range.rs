@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{entry::Variant, freshness::http_date};
-use crate::routing::intent::Conditions;
+use super::entry::Variant;
+use crate::routing::{http_date, intent::Conditions};
 
 /// A part of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +92,8 @@ fn is_same(validator: &str, variant: &Variant<'_>) -> bool {
     let Some(modified) = variant.kept.get("last-modified").filter(|stored| stored.trim() == validator) else {
         return false;
     };
-    let date = variant.kept.get("date").and_then(http_date);
-    http_date(modified).zip(date).is_some_and(|(modified, date)| date.since(modified) >= Duration::from_secs(60))
+    let date = variant.kept.get("date").and_then(http_date::read);
+    http_date::read(modified).zip(date).is_some_and(|(modified, date)| date.since(modified) >= Duration::from_secs(60))
 }
 
 #[cfg(test)]

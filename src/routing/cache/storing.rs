@@ -11,6 +11,7 @@ use super::{
 use crate::routing::{
     answer::Framing,
     headers::{Edit, Edits, Headers, strip_response},
+    http_date,
     intent::Lookup,
     ownership::Epoch,
     position::Shows,
@@ -109,7 +110,7 @@ pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore
     bounded(response)?;
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let variant = variant(response, &policy, &names)?;
-    Ok((variant, stored_fields(response.headers, &policy)))
+    Ok((variant, stored_fields(response, &policy)))
 }
 
 /// The metadata of a stored response that an origin has confirmed; `response` has its fields after the update, and what the
@@ -150,8 +151,13 @@ pub fn kept_for<'v>(variants: impl Iterator<Item = &'v Variant<'v>>, now: Timest
 
 /// What becomes of a response's fields when it is stored (RFC 9111 section 3.1): those of the connection go, those that may
 /// be used only after asking, and those that the store would take for its own.
-fn stored_fields(headers: &Headers<'_>, policy: &Policy) -> Edits {
+fn stored_fields(response: &Storing<'_>, policy: &Policy) -> Edits {
+    let headers = response.headers;
     let mut edits = strip_response(headers);
+    if !headers.has("date") {
+        // RFC 9110 section 6.6.1: the time at which it came.
+        edits.push(Edit::Set("date", http_date::written(response.now)));
+    }
     let named = policy.directives.no_cache.fields().iter().chain(policy.directives.private.fields());
     edits.extend(named.filter(|name| headers.has(name)).map(|name| Edit::Remove(name.clone())));
     // A store decodes what says that it is coded, as it is read: the bytes are stored as they are, and the coding beside them.
@@ -205,6 +211,8 @@ fn speaks_of_the_resource(status: u16, policy: &Policy) -> bool {
         // By the target alone: not found, not this method, gone, too long, forbidden by law. The other statuses of this class are by
         // RFC 9110 section 15.5 and RFC 6585 about the form, fields, credentials, content, connection or pace of one request.
         404 | 405 | 410 | 414 | 451 => true,
+        // By the server alone: it has no such method (section 15.6.2).
+        501 => true,
         // A failure, which the next request need not meet; where the origin says how long its copy may be shown, it means it.
         500..=599 => policy.directives.stale_if_error.is_some(),
         _ => false,
@@ -218,7 +226,7 @@ fn is_understood(status: u16) -> bool {
 
 /// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1); of failures nothing is guessed.
 fn is_heuristic(status: u16) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414)
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Result<Variant<'a>, NoStore> {

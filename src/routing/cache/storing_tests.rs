@@ -75,7 +75,8 @@ fn what_one_clients_request_has_brought_about_is_nobody_elses_answer() {
         let for_errors = ("cache-control", "max-age=60, stale-if-error=60");
         assert_eq!(plain(status, &[for_errors]), Err(NoStore::Status), "{status}");
     }
-    for status in [500, 501, 502, 503, 504, 505, 511, 599] {
+    // 501 says what the server can do, whoever asks (RFC 9110 section 15.6.2); the other failures need not meet the next request.
+    for status in [500, 502, 503, 504, 505, 511, 599] {
         assert_eq!(plain(status, &[public]), Err(NoStore::Status), "{status}");
         assert_eq!(plain(status, &[("cache-control", "max-age=10, stale-if-error=60")]), Ok(10), "{status}");
     }
@@ -94,7 +95,7 @@ fn of_a_part_that_was_asked_for_only_the_whole_is_stored() {
 #[test]
 fn a_lifetime_is_guessed_from_a_date_of_change_and_never_for_failures() {
     // RFC 9111 section 4.2.2, RFC 9110 section 15.1.
-    for status in [200, 203, 204, 301, 404, 405, 410, 414] {
+    for status in [200, 203, 204, 301, 404, 405, 410, 414, 501] {
         assert_eq!(plain(status, &[DATE, MODIFIED]), Ok(10), "{status}");
     }
     for status in [201, 202, 302, 451] {

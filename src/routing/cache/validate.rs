@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::{entry::Variant, freshness::http_date};
+use super::entry::Variant;
 use crate::routing::{
     headers::{Edit, Edits, Headers, strip_response},
+    http_date,
     intent::Conditions,
 };
 
@@ -115,8 +116,8 @@ pub fn client_has(variant: &Variant<'_>, client: &Conditions) -> bool {
     if let Some(tags) = &client.if_none_match {
         return tags.trim() == "*" || variant.kept.get("etag").is_some_and(|tag| names_tag(tags, tag));
     }
-    let Some(since) = client.if_modified_since.as_deref().and_then(http_date) else { return false };
-    let changed = ["last-modified", "date"].iter().find_map(|name| variant.kept.get(name).and_then(http_date));
+    let Some(since) = client.if_modified_since.as_deref().and_then(http_date::read) else { return false };
+    let changed = ["last-modified", "date"].iter().find_map(|name| variant.kept.get(name).and_then(http_date::read));
     changed.unwrap_or(variant.came) <= since
 }
 
