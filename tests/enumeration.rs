@@ -143,6 +143,7 @@ fn status(meets: Meets) -> u16 {
         Meets::Ok => 200,
         Meets::AppError => 500,
         Meets::LaterOwner | Meets::SameEpoch => 421,
+        Meets::Hangs => 504,
         _ => 503,
     }
 }
@@ -158,7 +159,8 @@ fn specified_write(case: &Case) -> Seen {
         Meets::Ok => seen(asked, 200, None),
         Meets::AppError => seen(asked, 500, Some("unknown")),
         Meets::Refuses => seen(asked, 503, Some("not-sent")),
-        Meets::Unavailable | Meets::Hangs | Meets::Breaks => seen(asked, 503, Some("unknown")),
+        Meets::Hangs => seen(asked, 504, Some("unknown")),
+        Meets::Unavailable | Meets::Breaks => seen(asked, 503, Some("unknown")),
         Meets::LaterOwner | Meets::SameEpoch => seen(asked, 503, Some("refused")),
     };
     match case.first {
@@ -207,7 +209,7 @@ fn specified_read(case: &Case) -> Seen {
         return seen(vec![home], status(case.first), false);
     }
     if !stale_allowed {
-        return seen(vec![home], 503, false);
+        return seen(vec![home], status(case.first), false);
     }
     let other = near.into_iter().find(|region| *region != home).unwrap();
     seen(vec![home, other], status(case.second), failed_or_stale(case.second))

@@ -116,7 +116,10 @@ fn print(request: &str, story: &Story, topology: &Topology) {
         println!("The session is promised {pinned}");
     }
     for edit in &settlement.edits {
-        if let Edit::Set(name, value) | Edit::Append(name, value) = edit {
+        // It would only be this moment's.
+        if let Edit::Set(name, value) | Edit::Append(name, value) = edit
+            && *name != "date"
+        {
             println!("  {name}: {value}");
         }
     }

@@ -25,7 +25,7 @@ export function call(work) {
 
 /** What is configured, as the core wants it. */
 export function settings(env) {
-  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY)$/.test(name)));
+  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY|EDGE_NAME)$/.test(name)));
   const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
   return [JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
 }

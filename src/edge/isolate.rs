@@ -18,7 +18,7 @@ use super::{
 };
 use crate::routing::{
     Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
-    admit::access_of,
+    admit::{ROUTER, access_of},
     authority::Published,
     cache::key::in_short,
     clock::Clock,
@@ -101,8 +101,8 @@ fn isolate() -> Option<Rc<Isolate>> {
 }
 
 pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
-    let Some(isolate) = isolate() else { return internal() };
-    let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal() };
+    let Some(isolate) = isolate() else { return internal(now) };
+    let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal(now) };
     #[cfg(feature = "planted-panic")]
     if facts.headers.has("planted-panic") {
         planted();
@@ -111,7 +111,8 @@ pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
         Err(problem) => {
             REPORT.with_borrow_mut(Report::refused);
             let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, facts.method, now)));
-            wire::refusal(&problem, access_of(facts.method), line.as_deref())
+            let name = isolate.settings.topology.edge_name();
+            wire::refusal(&problem, access_of(facts.method), name, now, line.as_deref())
         }
         Ok(intent) => {
             let id = NEXT_ID.get();
@@ -126,11 +127,12 @@ pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
 }
 
 pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
-    let Some(isolate) = isolate() else { return internal() };
+    let Some(isolate) = isolate() else { return internal(now) };
     // Before the flow is taken out of the table: what cannot be read must not lose it.
-    let Some(event) = wire::event(text) else { return internal() };
+    let Some(event) = wire::event(text) else { return internal(now) };
     let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
-        return wire::refusal(&Problem::of(Reason::DeadlineExceeded), Access::Read, None);
+        let name = isolate.settings.topology.edge_name();
+        return wire::refusal(&Problem::of(Reason::DeadlineExceeded), Access::Read, name, now, None);
     };
     #[cfg(feature = "planted-panic")]
     if text.contains("\nplanted-panic\n") {
@@ -276,8 +278,8 @@ pub(super) fn abandon(id: u32, now: Timestamp) {
     learn(gone.map(|flow| flow.abandon()).unwrap_or_default(), now);
 }
 
-fn internal() -> String {
-    wire::refusal(&Problem::of(Reason::Internal), Access::Read, None)
+fn internal(now: Timestamp) -> String {
+    wire::refusal(&Problem::of(Reason::Internal), Access::Read, ROUTER, now, None)
 }
 
 fn settings() -> Option<Rc<Settings>> {

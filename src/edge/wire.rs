@@ -222,8 +222,8 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
 }
 
 /// Writes the refusal of a request that never became a flow.
-pub fn refusal(problem: &Problem, access: Access, log: Option<&str>) -> String {
-    let (status, changes, body) = refusal_parts(problem, access);
+pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp, log: Option<&str>) -> String {
+    let (status, changes, body) = refusal_parts(problem, access, name, now);
     let mut text = format!("F\n{status}\nt\n");
     edits(&mut text, changes.iter());
     text.push('\n');

@@ -15,8 +15,11 @@ pub struct Problem {
     pub reason: Reason,
     /// When to try again, if trying again can help.
     pub retry_after: Option<Duration>,
+    /// What went wrong with the last send, if one did.
+    failure: Option<Reason>,
 }
 
+const TIMED_OUT: &str = "http_response_timeout";
 /// What `Retry-After` says where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,8 @@ impl Problem {
     #[must_use]
     pub fn of(reason: Reason) -> Self {
         let status = match reason {
+            // No error: who asks gets the router's own word (RFC 9110 section 9.3.7).
+            Reason::MaxForwards => 200,
             Reason::BodyOnGet | Reason::BadRequest | Reason::AmbiguousPath => 400,
             Reason::NotForClients => 404,
             Reason::MethodNotAllowed => 405,
@@ -33,12 +38,51 @@ impl Problem {
             Reason::TooManySubjects => 429,
             Reason::HeadersTooLarge => 431,
             Reason::Internal => 500,
-            Reason::OnlyIfCached => 504,
+            Reason::OnlyIfCached | Reason::DeadlineExceeded => 504,
             Reason::Loop => 508,
             _ => 503,
         };
         let wait = if reason == Reason::RegionFull { Duration::from_secs(1) } else { RETRY_AFTER };
-        Self { status, reason, retry_after: matches!(status, 429 | 503).then_some(wait) }
+        let may_help = matches!(status, 429 | 503) || reason == Reason::DeadlineExceeded;
+        Self { status, reason, retry_after: may_help.then_some(wait), failure: None }
+    }
+
+    /// The same, after a send that failed in that way: a region that did not answer in time is no region that said no.
+    #[must_use]
+    pub fn because(self, failure: Option<Reason>) -> Self {
+        let problem = Self { failure, ..self };
+        let status = if problem.error() == Some(TIMED_OUT) { 504 } else { problem.status };
+        Self { status, ..problem }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 section 2.3) that fits best, if one does.
+    #[must_use]
+    pub fn error(&self) -> Option<&'static str> {
+        Some(match self.reason {
+            Reason::WriteNotSent
+            | Reason::WriteUnknown
+            | Reason::HomeDown
+            | Reason::AllRegionsFailed
+            | Reason::DeadlineExceeded => match self.failure {
+                Some(Reason::FailoverTimeout) => TIMED_OUT,
+                Some(Reason::FailoverBroken) => "connection_terminated",
+                Some(Reason::FailoverConnect) => "connection_refused",
+                None if self.reason == Reason::DeadlineExceeded => TIMED_OUT,
+                _ => "destination_unavailable",
+            },
+            Reason::BreakerOpen | Reason::DrillUnreachable | Reason::RegionDown => "destination_unavailable",
+            Reason::RegionFull => "connection_limit_reached",
+            Reason::Loop => "proxy_loop_detected",
+            Reason::Internal => "proxy_internal_error",
+            Reason::BodyOnGet
+            | Reason::BadRequest
+            | Reason::AmbiguousPath
+            | Reason::MethodNotAllowed
+            | Reason::RequestIncomplete
+            | Reason::UrlTooLong
+            | Reason::HeadersTooLarge => "http_request_error",
+            _ => return None,
+        })
     }
 
     /// The same, but with another time after which to try again; whole seconds travel, and none is too soon.
@@ -63,6 +107,7 @@ impl Problem {
             Reason::MethodNotAllowed => {
                 "Use another method; TRACE would show fields that are the router's and the origin's."
             }
+            Reason::MaxForwards => "Allow says what passes it; what the application allows is for it to say.",
             Reason::RequestIncomplete => "Send the whole of the content without long pauses.",
             Reason::NotForClients => "Ask the region itself, or the dashboard, how it is.",
             Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
@@ -101,6 +146,7 @@ struct Details {
 
 fn title(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",

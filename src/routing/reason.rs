@@ -221,6 +221,8 @@ reasons! {
     NotForClients = "not-for-clients",
     /// Servers read the path in several ways, and these lead to different routes.
     AmbiguousPath = "ambiguous-path",
+    /// The client wants its question to go no further than this router (`Max-Forwards`).
+    MaxForwards = "max-forwards",
     /// No request of this method passes the router.
     MethodNotAllowed = "method-not-allowed",
     /// The reader wanted a cached copy or nothing.

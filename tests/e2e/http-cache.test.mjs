@@ -65,7 +65,7 @@ test("variants of one URL live side by side, each with its own fields and body",
   const get = (language, more) => client().get(path, { headers: { "accept-language": language, ...more } });
   assert.equal(status(await get("de-DE, de;q=0.5")), "homing; fwd=uri-miss; fwd-status=200; stored");
   // It may have waited for the copy of the first, which is stored behind its answer.
-  assert.match(status(await get("en")), /^homing; fwd=vary-miss;( collapsed;)? fwd-status=200; stored$/);
+  assert.match(status(await get("en")), /^homing; fwd=vary-miss;( collapsed=\?0;)? fwd-status=200; stored$/);
   await waitUntil(async () => hit.test(status(await get("en"))), "both are stored");
   for (let n = 0; n < 2; n++) {
     const german = await get("de-DE,de;q=0.50");
@@ -199,7 +199,7 @@ test("the answer to a HEAD makes an expired copy new, and one that is of somethi
     if (request.method !== "HEAD") return [200, { etag: `"${n}"`, "cache-control": "max-age=1", "content-length": 6 }, `body ${n}`];
     return n === 2 ? [200, { etag: '"1"', "cache-control": "max-age=2", "content-length": 6, "x-new": "1" }, ""] : [200, { etag: '"other"', "cache-control": "max-age=60" }, ""];
   });
-  const expired = async () => /fwd=stale/.test(status(await client().get(path, { headers: { "cache-control": "only-if-cached" } })));
+  const expired = async () => (await client().get(path, { headers: { "cache-control": "only-if-cached" } })).status === 504;
   await client().get(path);
   await waitUntil(expired, "the copy has expired");
   assert.equal(status(await client().request("HEAD", path)), "homing; fwd=stale; fwd-status=200; stored");

@@ -136,7 +136,7 @@ test("home is down: refused, or stale and said so with its age", async () => {
   await regions.us.control({ mode: "hang", paths: ["/api/catalog"] });
   const patient = { patience: 25_000 };
   const [refused, stale] = await Promise.all([client.get("/api/catalog/refuses/p8?x", patient), client.get("/api/catalog/p8?x", patient)]);
-  assert.deepEqual([refused.status, reason(refused)], [503, "home-down"]);
+  assert.deepEqual([refused.status, reason(refused)], [504, "home-down"]);
   assert.match(refused.headers["retry-after"], /^\d+$/);
   assert.deepEqual([stale.status, reason(stale)], [200, "home-down-stale"]);
   assert.match(stale.headers["homing-consistency"], /^stale(; age=\d+)?$/);

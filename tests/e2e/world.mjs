@@ -87,7 +87,7 @@ export const percentile = (asked, part) => {
 };
 export const most = (asked, what) => asked.reduce((most, one) => Math.max(most, one[what]), 0);
 export const answered = (asked) => asked.filter(({ status }) => status === 200);
-export const isHonest = ({ status, headers }) => status === 503 && /^application\/problem\+json/.test(headers["content-type"]) && Number(headers["retry-after"]) > 0;
+export const isHonest = ({ status, headers }) => (status === 503 || status === 504) && /^application\/problem\+json/.test(headers["content-type"]) && Number(headers["retry-after"]) > 0;
 
 /** The line of figures about reads: the first after the fault began, and those after it that took two sends or one. */
 export function readFigures([first, ...others]) {

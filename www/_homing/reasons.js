@@ -91,6 +91,7 @@ export const sentences = {
   "bad-request": "The request's URL cannot be read.",
   "not-for-clients": "The router alone asks the regions at this address.",
   "ambiguous-path": "Servers read the path in several ways, and these lead to different routes.",
+  "max-forwards": "The client wants its question to go no further than this router (`Max-Forwards`).",
   "method-not-allowed": "No request of this method passes the router.",
   "only-if-cached": "The reader wanted a cached copy or nothing.",
   "internal": "The router itself is at fault; the log has the rest.",

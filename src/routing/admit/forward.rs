@@ -1,8 +1,6 @@
 //! The changes to a request's headers that every attempt needs.
 
-use sha2::{Digest, Sha256};
-
-use super::ROUTER;
+use super::{ROUTER, trace_context};
 use crate::routing::{
     cookies::Cookies,
     facts::Facts,
@@ -40,8 +38,9 @@ pub(super) fn edits(
         edits.push(Edit::Set("x-real-ip", ip.to_owned()));
     }
     edits.push(Edit::Set("forwarded", forwarded(client, target)));
-    if !headers.has("traceparent") {
-        edits.push(Edit::Set("traceparent", traceparent(facts.entropy)));
+    edits.extend(trace_context::edits(headers, facts.entropy));
+    if let Some(left) = forwards_left(headers).filter(|_| facts.method == "OPTIONS") {
+        edits.push(Edit::Set("max-forwards", left.saturating_sub(1).to_string()));
     }
     edits.push(Edit::Set(
         "accept-encoding",
@@ -54,6 +53,11 @@ pub(super) fn edits(
         },
     ));
     edits
+}
+
+/// Over how many hops an OPTIONS may still go (RFC 9110 section 7.6.2); for other methods the field may be passed over.
+pub(super) fn forwards_left(headers: &Headers<'_>) -> Option<u64> {
+    headers.get("max-forwards")?.parse().ok()
 }
 
 /// RFC 7239.
@@ -75,46 +79,4 @@ fn appended(headers: &Headers<'_>, name: &str, ours: &str) -> String {
     }
     field.push_str(ours);
     field
-}
-
-/// W3C Trace Context: a trace begins here if nobody before began one. The origin, and whom it tells, sees this; what the router
-/// decides by chance it decides by `entropy`, to which nothing leads back from here: SHA-256 has no inverse.
-fn traceparent(entropy: u64) -> String {
-    let hash = Sha256::new().chain_update(b"traceparent").chain_update(entropy.to_be_bytes()).finalize();
-    let number = |at: usize| hash.iter().skip(at).take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    let mut field = String::with_capacity(55);
-    field.push_str("00-");
-    text::hex(&mut field, number(0));
-    // Neither part of a name may be all zeros.
-    text::hex(&mut field, number(8) | 1);
-    field.push('-');
-    text::hex(&mut field, number(16) | 1);
-    field.push_str("-01");
-    field
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_leaves_does_not_tell_what_decides() {
-        // Somebody at an origin takes the trace ids of her own requests and runs the generator back.
-        let unshift = |number: u64, by: u32| (0..64 / by).fold(number, |undone, _| number ^ (undone >> by));
-        let inverse = |number: u64| {
-            // The inverses of SplitMix64's factors modulo 2^64.
-            let number = unshift(number, 31).wrapping_mul(0x3196_42b2_d24d_8ec3);
-            unshift(unshift(number, 27).wrapping_mul(0x96de_1b17_3f11_9089), 30)
-        };
-        let entropy = 0x0123_4567_89ab_cdef;
-        let field = traceparent(entropy);
-        let numbers = [3..19, 19..35, 36..52].map(|place| u64::from_str_radix(&field[place], 16).unwrap());
-        for number in numbers.into_iter().flat_map(|number| [number, number ^ 1]) {
-            for step in 0..4u64 {
-                assert_ne!(inverse(number).wrapping_sub(step.wrapping_mul(0x9e37_79b9_7f4a_7c15)), entropy);
-            }
-            assert_ne!(number, entropy);
-        }
-        assert_ne!(field, traceparent(entropy + 1));
-    }
 }

@@ -2,6 +2,7 @@
 
 mod forward;
 mod spelling;
+mod trace_context;
 
 use std::{borrow::Cow, rc::Rc};
 
@@ -107,6 +108,9 @@ fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
     // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
     if facts.method == "TRACE" {
         return Err(Problem::of(Reason::MethodNotAllowed));
+    }
+    if facts.method == "OPTIONS" && forward::forwards_left(&facts.headers) == Some(0) {
+        return Err(Problem::of(Reason::MaxForwards));
     }
     if facts.url.len() > LONGEST_URL {
         return Err(Problem::of(Reason::UrlTooLong));

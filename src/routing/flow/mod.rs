@@ -75,6 +75,8 @@ pub struct Flow {
     unconditional: bool,
     /// Whether another request of the same key was waited for.
     collapsed: bool,
+    /// The status of the last answer, if the last send had one.
+    heard: Option<u16>,
     attempts: u8,
     /// Why a region other than the nearest was asked, if one was.
     crossed: Option<Reason>,
@@ -129,6 +131,7 @@ impl Flow {
             conditional: false,
             unconditional: false,
             collapsed: false,
+            heard: None,
             attempts: 0,
             crossed: None,
             asked: now,
@@ -175,7 +178,9 @@ impl Flow {
                     _ => None,
                 };
                 self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(page))));
-                Event::Origin(outcome.unmasked(page))
+                let outcome = outcome.unmasked(page);
+                self.heard = if let Outcome::Answered(answer) = &outcome { Some(answer.status) } else { None };
+                Event::Origin(outcome)
             }
             other => other,
         };
@@ -236,6 +241,7 @@ impl Flow {
             cache: self.cache,
             held: self.held.as_ref(),
             collapsed: self.collapsed,
+            heard: self.heard,
             attempts: self.attempts,
             crossed: self.crossed,
             asked: self.asked,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Asked, CacheState, Ending, Publish, Settlement, SignIn, Source, WriteOutcome,
+    Asked, Base, CacheState, Ending, Publish, Settlement, SignIn, Source, WriteOutcome,
     keep::Kept,
     session::{self, Change, Seen},
 };
@@ -11,6 +11,7 @@ use crate::routing::{
     answer::Answer,
     copies,
     headers::{Edit, Edits, strip_response},
+    http_date,
     intent::Intent,
     memory::Lesson,
     ownership::Ownership,
@@ -25,6 +26,9 @@ impl Ending<'_> {
     /// An origin's answer for the client, and the sign-in that it may ask for.
     pub(in crate::routing) fn answered(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
         let intent = self.intent;
+        let put_right = self.put_right(answer);
+        let renamed = put_right.of(answer);
+        let answer = renamed.as_ref().unwrap_or(answer);
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
         let written = Written::of(intent, answer, self.unsure);
@@ -32,12 +36,21 @@ impl Ending<'_> {
             self.trace.note(Reason::ReadThatWrote, self.region);
         }
         let mut edits = strip_response(&answer.headers);
+        let right = put_right.edits(answer);
+        edits.extend(right.iter().cloned());
         edits.extend(self.signature());
+        if !answer.headers.has("date") {
+            // RFC 9110 section 6.6.1.
+            edits.push(Edit::Set("date", http_date::written(self.now)));
+        }
         edits.extend(self.staleness(asked));
         if intent.access == Access::Write && answer.status >= 500 {
             edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
         }
-        let kept = self.keep(answer, asked, stated);
+        let mut kept = self.keep(answer, asked, stated);
+        if let Some(store) = kept.store.as_mut().filter(|store| store.base == Base::Origin) {
+            store.edits.splice(0..0, right);
+        }
         edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
         let changes_target = !intent.safe && (200..400).contains(&answer.status);

@@ -37,7 +37,8 @@ impl Ending<'_> {
         let age = variant.current_age(now);
         let mut edits = own_fields(variant, now);
         edits.extend(self.signature());
-        edits.push(Edit::Set("cache-status", self.status_of_copy(variant.fresh, age)));
+        // What the caches behind have said of it stands before (RFC 9211 section 2).
+        edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
         let is_stale = self.reason == Reason::CacheStale;
         if is_stale {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
@@ -55,9 +56,19 @@ impl Ending<'_> {
     fn status_of_copy(&self, fresh: Duration, age: Duration) -> String {
         let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.indulgence());
         let mut field = String::with_capacity(64);
-        let waited = self.collapsed && detail.is_none();
-        let how = if waited { "fwd=uri-miss; collapsed" } else { "hit" };
-        text::all(&mut field, &["homing; ", how, if age > fresh { "; ttl=-" } else { "; ttl=" }]);
+        field.push_str(self.view.topology().edge_name());
+        // Only what was not forwarded is a hit (section 2.1).
+        if self.attempts > 0 {
+            field.push_str(if age > fresh { "; fwd=stale" } else { "; fwd=request" });
+            if let Some(status) = self.heard {
+                field.push_str("; fwd-status=");
+                text::number(&mut field, status.into());
+            }
+        } else {
+            let waited = self.collapsed && detail.is_none();
+            field.push_str(if waited { "; fwd=uri-miss; collapsed" } else { "; hit" });
+        }
+        field.push_str(if age > fresh { "; ttl=-" } else { "; ttl=" });
         text::number(&mut field, fresh.abs_diff(age));
         if let Some(detail) = detail {
             text::all(&mut field, &["; detail=", detail]);
@@ -73,6 +84,9 @@ impl Ending<'_> {
         asked: &Asked,
         updates: bool,
     ) -> (Settlement, Option<SignIn>) {
+        let put_right = self.put_right(answer);
+        let renamed = put_right.of(answer);
+        let answer = renamed.as_ref().unwrap_or(answer);
         let held = self.held;
         let Some((held, (at, old))) = held.and_then(|held| Some((held, held.selected()?))) else {
             return self.answered(answer, asked);
@@ -93,7 +107,7 @@ impl Ending<'_> {
         } else {
             self.keep_confirmed(held, at, confirmed.as_ref(), answer)
         };
-        edits.push(Edit::Set("cache-status", self.status_of(304, &kept)));
+        edits.push(Edit::Append("cache-status", self.status_of(304, &kept)));
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
         settlement.carry_out(kept, Vec::new(), None);
         (settlement, sign_in)

@@ -6,6 +6,7 @@ mod keep;
 mod lagging;
 mod lessons;
 mod private;
+mod public;
 mod record;
 mod refusal;
 mod session;
@@ -141,6 +142,8 @@ pub struct Ending<'f> {
     pub(super) cache: CacheState,
     pub(super) held: Option<&'f Held>,
     pub(super) collapsed: bool,
+    /// The status of the last answer, if the last send had one.
+    pub(super) heard: Option<u16>,
     pub(super) attempts: u8,
     pub(super) crossed: Option<Reason>,
     pub(super) asked: Timestamp,
@@ -205,10 +208,11 @@ impl Ending<'_> {
         }
     }
 
-    /// Why the request was forwarded, for `Cache-Status` (RFC 9211).
+    /// Why the request was forwarded, for `Cache-Status` (RFC 9211); who waited for another's answer has done so in vain.
     fn forwarded(&self) -> String {
         let mut field = String::with_capacity(80);
-        text::all(&mut field, &[self.cache.forwarded(), if self.collapsed { "; collapsed" } else { "" }]);
+        let (name, collapsed) = (self.view.topology().edge_name(), if self.collapsed { "; collapsed=?0" } else { "" });
+        text::all(&mut field, &[name, self.cache.forwarded(), collapsed]);
         field
     }
 
@@ -241,8 +245,9 @@ impl Ending<'_> {
 
     fn plain_problem(self, problem: &Problem) -> Settlement {
         let mut edits = self.signature();
-        edits.push(Edit::Set("cache-status", self.forwarded()));
-        edits.extend(problem_fields(problem));
+        let failure = self.trace.rules().iter().rev().map(|rule| rule.reason).find(|reason| reason.is_failure());
+        let problem = &problem.clone().because(failure);
+        edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
         self.settlement(problem.status, Source::Own(problem.body()), edits)
     }
 

@@ -80,15 +80,15 @@ impl CacheState {
         }
     }
 
-    /// `Cache-Status` for a request that was forwarded (RFC 9211 section 2.2).
+    /// Why a request was forwarded, as a parameter of `Cache-Status` (RFC 9211 section 2.2).
     pub(super) fn forwarded(self) -> &'static str {
         match self {
-            Self::Miss => "homing; fwd=uri-miss",
-            Self::Expired => "homing; fwd=stale",
-            Self::TooOld | Self::NotWanted => "homing; fwd=request",
-            Self::VaryMiss | Self::Undecodable => "homing; fwd=vary-miss",
-            Self::Method => "homing; fwd=method",
-            Self::Bypass | Self::Hit | Self::Updating | Self::Tolerated | Self::Stale => "homing; fwd=bypass",
+            Self::Miss => "; fwd=uri-miss",
+            Self::Expired | Self::Stale => "; fwd=stale",
+            Self::TooOld | Self::NotWanted => "; fwd=request",
+            Self::VaryMiss | Self::Undecodable => "; fwd=vary-miss",
+            Self::Method => "; fwd=method",
+            Self::Bypass | Self::Hit | Self::Updating | Self::Tolerated => "; fwd=bypass",
         }
     }
 }

@@ -2,53 +2,36 @@
 
 use std::time::Duration;
 
-use super::{CacheState, Ending, Settlement, Source, WriteOutcome};
+use super::{Ending, Settlement, Source, WriteOutcome};
 use crate::routing::{
     headers::{Edit, Edits},
+    http_date,
     problem::Problem,
     reason::Reason,
+    time::Timestamp,
     topology::Access,
 };
 
 /// The longest that a client is told to wait: things often mend sooner than anybody could promise.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The header fields of a problem; the same for those that are found before a flow exists.
+/// The header fields of a problem; the same for those that are found before a flow exists. None of them is `Cache-Status`, which
+/// speaks of how the cache has handled a request (RFC 9211 section 2). `name` is the edge's.
 #[must_use]
-pub fn problem_fields(problem: &Problem) -> Edits {
+pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
     let mut edits = vec![
+        Edit::Set("date", http_date::written(now)),
         Edit::Set("content-type", "application/problem+json".to_owned()),
         Edit::Set("cache-control", "no-store".to_owned()),
     ];
     if let Some(after) = problem.retry_after {
         edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
     }
-    if problem.reason == Reason::MethodNotAllowed {
+    if matches!(problem.reason, Reason::MethodNotAllowed | Reason::MaxForwards) {
         // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
         edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
     }
-    // RFC 9209 section 2.3.
-    let error = match problem.reason {
-        Reason::WriteNotSent => Some("connection_refused"),
-        Reason::WriteUnknown
-        | Reason::HomeDown
-        | Reason::AllRegionsFailed
-        | Reason::BreakerOpen
-        | Reason::DrillUnreachable => Some("destination_unavailable"),
-        Reason::RegionFull => Some("connection_limit_reached"),
-        Reason::DeadlineExceeded => Some("http_response_timeout"),
-        Reason::Loop => Some("proxy_loop_detected"),
-        Reason::Internal => Some("proxy_internal_error"),
-        Reason::BodyOnGet
-        | Reason::BadRequest
-        | Reason::AmbiguousPath
-        | Reason::MethodNotAllowed
-        | Reason::RequestIncomplete
-        | Reason::UrlTooLong
-        | Reason::HeadersTooLarge => Some("http_request_error"),
-        _ => None,
-    };
-    edits.extend(error.map(|error| Edit::Set("proxy-status", format!("homing; error={error}"))));
+    edits.extend(problem.error().map(|error| Edit::Set("proxy-status", [name, "; error=", error].concat())));
     edits
 }
 
@@ -62,7 +45,7 @@ impl Ending<'_> {
         // Absolute: a target that begins with two slashes would name another host.
         edits.push(Edit::Set("location", intent.target.as_str().to_owned()));
         edits.push(Edit::Set("cache-control", "no-store".to_owned()));
-        edits.push(Edit::Set("cache-status", self.forwarded()));
+        edits.push(Edit::Set("date", http_date::written(now)));
         let mut settlement = self.settlement(303, Source::Own(String::new()), edits);
         if intent.has_carried() {
             settlement.carry(&intent.session.session, intent, view, now);
@@ -73,14 +56,11 @@ impl Ending<'_> {
 
 /// A request that was refused before it became a flow. A write among them was certainly not sent.
 #[must_use]
-pub fn refusal(problem: &Problem, access: Access) -> (u16, Edits, String) {
-    let mut edits = vec![
-        Edit::Set("homing-reason", problem.reason.token().to_owned()),
-        Edit::Set("cache-status", CacheState::Bypass.forwarded().to_owned()),
-    ];
+pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp) -> (u16, Edits, String) {
+    let mut edits = vec![Edit::Set("homing-reason", problem.reason.token().to_owned())];
     if access == Access::Write {
         edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
     }
-    edits.extend(problem_fields(problem));
+    edits.extend(problem_fields(problem, name, now));
     (problem.status, edits, problem.body())
 }

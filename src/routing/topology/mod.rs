@@ -37,6 +37,7 @@ pub struct Topology {
     pub(crate) routes: Vec<Route>,
     pub(crate) identity: Identity,
     pub(crate) default_home: RegionId,
+    pub(crate) edge_name: String,
 }
 
 impl Topology {
@@ -44,6 +45,12 @@ impl Topology {
     #[must_use]
     pub fn region(&self, id: RegionId) -> &Region {
         id.index().checked_sub(1).and_then(|at| self.rest.get(at)).unwrap_or(&self.first)
+    }
+
+    /// How `Cache-Status` and `Proxy-Status` name this deployment (RFC 9211 section 2, RFC 9209 section 2).
+    #[must_use]
+    pub fn edge_name(&self) -> &str {
+        &self.edge_name
     }
 
     /// Every region with its index, in configured order.

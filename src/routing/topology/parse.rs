@@ -11,6 +11,7 @@ use super::{
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
 };
+use crate::routing::{admit::ROUTER, headers::is_token};
 use table::{Table, nearest};
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
@@ -34,16 +35,32 @@ pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complai
     identity.first_homes = identity::first_homes(raw_identity, &at.key("IDENTITY"), (&regions, &datasets), &mut log);
     let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
     let routes = routes::read(vars, at, (&datasets, &dataset_names), &identity, &mut log);
+    let edge_name = edge_name(vars.get("EDGE_NAME"), &at.key("EDGE_NAME"), &mut log);
     misnamed(vars, at, &mut log);
     let mut all = found.regions.into_iter();
     match all.next() {
         Some(first) if !log.has_errors() => {
             let default_home = found.default_home.unwrap_or(RegionId(0));
-            let topology = Topology { first, rest: all.collect(), datasets, routes, identity, default_home };
+            let topology = Topology { first, rest: all.collect(), datasets, routes, identity, default_home, edge_name };
             Ok((topology, log))
         }
         _ => Err(log),
     }
+}
+
+/// The name in `Cache-Status` and `Proxy-Status`: a token of RFC 9651 section 3.3.4, so that it stands there as it is.
+fn edge_name(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> String {
+    let Some(raw) = raw else { return ROUTER.to_owned() };
+    let is_name = |name: &&str| {
+        let legal = |byte: u8| is_token(byte) || matches!(byte, b':' | b'/');
+        name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(legal)
+    };
+    let name = raw.text().filter(is_name);
+    if name.is_none() {
+        let expected = "a letter, then at most 63 letters, digits and any of . - _ : /";
+        log.error(path, raw.describe(), expected, "write the host of this deployment, such as \"shop.example.com\"");
+    }
+    name.unwrap_or(ROUTER).to_owned()
 }
 
 /// A table or list whose name is almost one of ours is a typing error, and would be passed over in silence.

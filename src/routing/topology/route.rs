@@ -31,6 +31,8 @@ pub struct Route {
     pub repair: bool,
     /// How its application reads a path that is not plain.
     pub spelling: Spelling,
+    /// Whether the region's own address in `Location`, cookies and the like becomes the public one.
+    pub rewrite_location: bool,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.
     pub max_cross_region: Option<Share>,
     /// Request fields that go on although applications believe them, in lower case (see [`crate::routing::believed`]). A

@@ -164,7 +164,7 @@ class Session {
   };
 }
 
-const mayBeRepeated = (record) => record.left || record.error !== undefined || record.headers?.["homing-write-outcome"] === "unknown" || record.status === 503;
+const mayBeRepeated = (record) => record.left || record.error !== undefined || record.headers?.["homing-write-outcome"] === "unknown" || record.status === 503 || record.status === 504;
 
 /** Writes at a steady rate, without waiting for its answers. */
 class Metronome {

@@ -8,6 +8,8 @@ const LATE_MS = 1500;
 const LEFT_ALONE_MS = 300_000;
 /** The shortest window in which a session that wrote reads where it wrote. */
 const WINDOW_MS = 1000;
+/** How the router refuses: a region fails, or has not answered in time. */
+const FAILED = new Set([503, 504]);
 const REFUSALS = /^(home-down|home-unknown|position-not-reached|region-|breaker|circuit)/;
 
 export const header = (record, name) => record.headers?.[name];
@@ -45,12 +47,12 @@ function answers({ faults, say }, record) {
   const { status, start, end, error } = record;
   if (error) return say(record, `no answer: ${error}`);
   if (end - start > TOTAL_MS + LATE_MS) say(record, `answered after ${end - start} ms`);
-  if (status !== 200 && status !== 503) say(record, `answered with ${status}`);
-  if (status !== 503) return;
+  if (status !== 200 && !FAILED.has(status)) say(record, `answered with ${status}`);
+  if (!FAILED.has(status)) return;
   if (!(Number(header(record, "retry-after")) > 0 && isProblem(record))) {
     // A region's own words pass, where no region had better ones.
     const own = faults.happened.some(({ fault, began, ended }) => fault.mode?.mode === "error" && began <= end && ended >= start);
-    if (!own) say(record, "a 503 without problem+json or Retry-After");
+    if (!own) say(record, "a 503 or 504 without problem+json or Retry-After");
   }
 }
 
@@ -66,7 +68,7 @@ function bounded({ sends, say }, record) {
  */
 function read(judge, record) {
   const { faults, counts, say } = judge;
-  if (record.status !== 503) return;
+  if (!FAILED.has(record.status)) return;
   const reason = header(record, "homing-reason");
   const { length } = judge.sends.get(record.id) ?? [];
   // Where only the home may answer, its own 503 passes.

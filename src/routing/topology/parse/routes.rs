@@ -16,7 +16,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "match",
     "dataset",
     "read_after_write",
@@ -29,6 +29,7 @@ const KEYS: [&str; 14] = [
     "body_idle",
     "repair",
     "spelling",
+    "rewrite_location",
     "max_cross_region",
     "allow_request_fields",
 ];
@@ -151,6 +152,7 @@ fn route(
     let on_home_down = on_home_down.unwrap_or_default();
     let allow_request_fields = allowed(table, &pattern, access, log);
     let spelling = spelling(table, text, &pattern, log);
+    let rewrite_location = table.flag("rewrite_location", log).unwrap_or(true);
     Some(Route {
         pattern,
         dataset,
@@ -164,6 +166,7 @@ fn route(
         body_idle,
         repair,
         spelling,
+        rewrite_location,
         max_cross_region,
         allow_request_fields,
     })
