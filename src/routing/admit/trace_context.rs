@@ -36,7 +36,11 @@ fn is_parent(bytes: &[u8]) -> bool {
     };
     let is_named = |from, to| known.get(from..to).is_some_and(|part| part.iter().any(|byte| *byte != b'0'));
     let is_whole = more.is_empty() || (!known.starts_with(b"00") && more.starts_with(b"-"));
-    known.iter().enumerate().all(is_formed) && is_named(3, 35) && is_named(36, 52) && is_whole && !known.starts_with(b"ff")
+    known.iter().enumerate().all(is_formed)
+        && is_named(3, 35)
+        && is_named(36, 52)
+        && is_whole
+        && !known.starts_with(b"ff")
 }
 
 /// Whether it is a list of at most 32 members, each a key and a value (section 3.3.1), and not an empty one.

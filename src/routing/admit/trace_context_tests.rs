@@ -37,10 +37,33 @@ fn a_trace_goes_on_as_it_came() {
 fn what_names_no_trace_is_replaced_and_its_state_goes_with_it() {
     // A client writes junk into everybody's tracing, or a proxy cuts the field in half.
     let wrong = [
-        "", "00", "junk", "00-T-P", "00-T-P-0", "00-T-P-001", "00-T-P-01-", "00-T-P-01-more", "00-T-P-01.", "0-T-P-01",
-        "000-T-P-01", "ff-T-P-01", "cc-T-P-01.more", "g0-T-P-01", "00-T-P-0g", "00-T-P-0A", "00-t-P-01", "00_T-P-01", "00-T-P_01",
-        "00-T0-P-01", "00-T-P0-01", "00-Z-P-01", "00-T-z-01", "00-T-00f067aa0ba902b-01", "00-T-00F067AA0BA902B7-01",
-        "00-T-P-01, 00-T-P-01", "00-T-P-é1",
+        "",
+        "00",
+        "junk",
+        "00-T-P",
+        "00-T-P-0",
+        "00-T-P-001",
+        "00-T-P-01-",
+        "00-T-P-01-more",
+        "00-T-P-01.",
+        "0-T-P-01",
+        "000-T-P-01",
+        "ff-T-P-01",
+        "cc-T-P-01.more",
+        "g0-T-P-01",
+        "00-T-P-0g",
+        "00-T-P-0A",
+        "00-t-P-01",
+        "00_T-P-01",
+        "00-T-P_01",
+        "00-T0-P-01",
+        "00-T-P0-01",
+        "00-Z-P-01",
+        "00-T-z-01",
+        "00-T-00f067aa0ba902b-01",
+        "00-T-00F067AA0BA902B7-01",
+        "00-T-P-01, 00-T-P-01",
+        "00-T-P-é1",
     ];
     for text in wrong {
         let parent = text
@@ -63,22 +86,48 @@ fn a_state_goes_on_if_all_of_it_can_be_read() {
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let state = |lines: &[&str]| {
         let lines = lines.iter().map(|line| ("tracestate", *line));
-        let (parent_told, keeps) = told(&[("traceparent", parent.as_str())].into_iter().chain(lines).collect::<Vec<_>>());
+        let (parent_told, keeps) =
+            told(&[("traceparent", parent.as_str())].into_iter().chain(lines).collect::<Vec<_>>());
         assert_eq!(parent_told.as_ref(), Some(&parent), "the trace is none the worse");
         keeps
     };
     let longest = "k".repeat(256);
     let many = |count: usize| (0..count).map(|at| format!("k{at}=v")).collect::<Vec<_>>().join(",");
     for good in [
-        "a=1", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "a=1 \t, \tb=2,", ",a=1,,", "0a_-*/@=!\"#~ <>", "a@=1", "a@@b=1",
-        "a=1,a=2", &format!("{longest}={longest}"), &many(32),
+        "a=1",
+        "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+        "a=1 \t, \tb=2,",
+        ",a=1,,",
+        "0a_-*/@=!\"#~ <>",
+        "a@=1",
+        "a@@b=1",
+        "a=1,a=2",
+        &format!("{longest}={longest}"),
+        &many(32),
     ] {
         assert!(state(&[good]), "{good}");
     }
     assert!(state(&["a=1", "", "b=2"]), "several lines are one list");
     for bad in [
-        "", " ,\t,", "a", "=1", "a=", "a==", "a=b=c", "A=1", "a.b=1", "a =1", "@a=1", "_a=1", "é=1", "a=é", "a=\u{1}", "a=1,b",
-        &format!("{longest}k=1"), &format!("a={longest}v"), &many(33),
+        "",
+        " ,\t,",
+        "a",
+        "=1",
+        "a=",
+        "a==",
+        "a=b=c",
+        "A=1",
+        "a.b=1",
+        "a =1",
+        "@a=1",
+        "_a=1",
+        "é=1",
+        "a=é",
+        "a=\u{1}",
+        "a=1,b",
+        &format!("{longest}k=1"),
+        &format!("a={longest}v"),
+        &many(33),
     ] {
         assert!(!state(&[bad]), "{bad}");
     }
