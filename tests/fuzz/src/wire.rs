@@ -123,7 +123,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
         Ok(intent) => intent,
         Err(problem) => {
             let access = admit::access_of(facts.method);
-            end(&wire::refusal(&problem, access, Some("{}")), 2);
+            end(&wire::refusal(&problem, access, "homing", NOW, Some("{}")), 2);
             return Ok(());
         }
     };
