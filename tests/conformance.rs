@@ -69,6 +69,8 @@ enum Wrong {
     NeedsALeaseAndWritesWithout,
     IsKeptByCaches,
     AnswersAuthorityIntoCaches,
+    StandsBehindACache,
+    RefusesWhatItDoesNotKnow,
     TellsClientsHowItIs,
     WritesForWhoeverIsSignedIn,
     WritesForWhomItIsAskedAbout,
@@ -352,6 +354,10 @@ async fn after(wrong: Wrong, query: &str, mut response: Response) -> Response {
         Wrong::WritesPositionsOtherwise if position => {
             response.headers_mut().insert("homing-position", HeaderValue::from_static("counter: seven"));
         }
+        Wrong::RefusesWhatItDoesNotKnow if query.ends_with("&n=1") => return StatusCode::BAD_REQUEST.into_response(),
+        Wrong::StandsBehindACache if query.starts_with("unit=") => {
+            response.headers_mut().insert("cf-cache-status", HeaderValue::from_static("HIT"));
+        }
         Wrong::PausesForStrangers if query.starts_with("op=pause") => return no_state(response, "not-owner").await,
         Wrong::ShowsAnotherEpoch if query.starts_with("unit=") => {
             return axum_json(&body(response).await.replace(r#""epoch":"#, r#""epoch":1"#));
@@ -466,10 +472,10 @@ fn broken(run: &Run) -> Vec<String> {
 #[test]
 fn a_right_origin_keeps_every_rule() {
     let run = hold(Wrong::Nothing, &[]);
-    assert!(run.out.ends_with("42 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("43 kept, 0 broken, 2 not applicable\n"), "{}", run.out);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
     let run = hold_place(Wrong::Nothing, &OF_ADA, &[]);
-    assert!(run.out.ends_with("41 kept, 0 broken, 3 not applicable\n"), "{}", run.out);
+    assert!(run.out.ends_with("42 kept, 0 broken, 3 not applicable\n"), "{}", run.out);
     assert!(run.out.contains("n/a   lease "), "{}", run.out);
 }
 
@@ -507,6 +513,8 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
         (Wrong::NeedsALeaseAndWritesWithout, "lease"),
         (Wrong::IsKeptByCaches, "no-store"),
         (Wrong::AnswersAuthorityIntoCaches, "no-store"),
+        (Wrong::StandsBehindACache, "no-store"),
+        (Wrong::RefusesWhatItDoesNotKnow, "any-parameter"),
         (Wrong::TellsClientsHowItIs, "not-for-clients"),
         (Wrong::WritesForWhoeverIsSignedIn, "no-subject"),
         (Wrong::RefusesAndNamesNobody, "no-subject"),

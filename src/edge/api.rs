@@ -17,6 +17,8 @@ use super::{
 use crate::routing::{
     Timestamp,
     admin::{Call, Door, TurnedAway},
+    answer::is_stored,
+    authority::nonced,
     facts::Url,
     headers::Headers,
     pace,
@@ -115,12 +117,13 @@ fn text(body: String, kind: &str) -> Result<Response> {
 
 /// What a region's health address says; nothing if it says nothing in time.
 async fn health(region: &Region, env: &Env) -> Option<Value> {
-    let path = &region.health;
+    let path = &nonced(&region.health, Timestamp(Date::now().as_millis()));
     let mut response = match &region.origin {
         Origin::Url(url) => {
             let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
             let mut init = RequestInit::new();
             init.with_redirect(RequestRedirect::Manual);
+            init.cf.cache_ttl = Some(-1);
             let request = Request::new_with_init(&format!("{url}{path}"), &init).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
@@ -134,7 +137,9 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
             }
         }
     };
-    if response.status_code() == 200 { response.json().await.ok() } else { None }
+    // What a cache says in its place is of some time before.
+    let stored = response.headers().get("cf-cache-status").ok()?.is_some_and(|said| is_stored(&said));
+    if response.status_code() == 200 && !stored { response.json().await.ok() } else { None }
 }
 
 fn redirect(to: &str) -> Result<Response> {

@@ -7,6 +7,7 @@ import { turnstile } from "./few.mjs";
 import { asked, settle, stub } from "./objects.mjs";
 import { turn } from "./operators.mjs";
 import { isPage } from "./page.mjs";
+import { UNCACHED, fromCache } from "./uncached.mjs";
 
 const CALL_MS = 5000;
 const ALARM_AGAIN_MS = 30_000;
@@ -30,6 +31,14 @@ export const tell = (env, input) => authority(env, (authority) => authority.take
 
 /** Puts a line into its audit log; once, for two lines would say that it was done twice. */
 export const note = (env, line) => authority(env, (authority) => authority.note(line), once);
+
+/** What a cache has said in a region's place is of some time before, and no answer. */
+async function distrusted(response, url, cached) {
+  await response.body?.cancel();
+  const failed = `a cache answers for the region (${cached}); take /.well-known/homing out of all caches of its host`;
+  complain(failed, { url });
+  return { failed };
+}
 
 export class Authority extends DurableObject {
   constructor(ctx, env) {
@@ -81,8 +90,10 @@ export class Authority extends DurableObject {
   async call({ method, service, url, signature, timeout = CALL_MS }) {
     try {
       const headers = signature ? { "homing-signature": signature } : {};
-      const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeout) };
+      const init = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeout), cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      const cached = fromCache(response);
+      if (cached) return await distrusted(response, url, cached);
       const said = await json(response);
       // A 409 of the platform's is no region's word that somebody else owns it.
       return isPage(response, service) ? { failed: `Cloudflare answers ${response.status} in its place` } : { status: response.status, body: said };

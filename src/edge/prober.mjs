@@ -7,6 +7,7 @@ import { few } from "./few.mjs";
 import { operate } from "./operators.mjs";
 import { KV_KEEPS_S, PATIENCE_MS, REPORT_EXPIRES_S } from "./pace.mjs";
 import { isPage } from "./page.mjs";
+import { UNCACHED, fromCache, nonced } from "./uncached.mjs";
 
 const AGAIN_MS = 30_000;
 
@@ -73,11 +74,15 @@ export class Prober extends DurableObject {
   async ask({ service, url }) {
     const began = Date.now();
     try {
-      const init = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS), cf: { cacheTtl: -1 } };
-      const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      const init = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS), cf: UNCACHED };
+      const response = await (service ? this.env[service].fetch(nonced(url), init) : fetch(nonced(url), init));
       const said = await json(response);
       const ms = Date.now() - began;
       if (response.status >= 500 || isPage(response, service)) return { ms };
+      // Somebody is there, and what was said some time before counts for nothing.
+      const cached = fromCache(response);
+      if (cached) complain("a cache answers for a region's health address", { url, cached });
+      if (cached) return { ms, health: {} };
       // Whoever has no such address, or says nothing there that can be read, is there all the same.
       return { ms, health: (response.status === 200 && said) || {} };
     } catch {

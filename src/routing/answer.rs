@@ -1,6 +1,6 @@
 //! A response's head, whoever made it.
 
-use super::headers::Headers;
+use super::headers::{Headers, trim};
 
 /// A response's head.
 #[derive(Clone, Debug)]
@@ -11,6 +11,20 @@ pub struct Answer<'a> {
     pub headers: Headers<'a>,
     /// How its body ends.
     pub framing: Framing,
+}
+
+impl Answer<'_> {
+    /// Whether a cache of Cloudflare's between here and the region gave it.
+    #[must_use]
+    pub fn is_from_a_cache(&self) -> bool {
+        self.headers.get("cf-cache-status").is_some_and(is_stored)
+    }
+}
+
+/// Whether that `CF-Cache-Status` says that a stored response was used (Cloudflare, "Cache responses").
+#[must_use]
+pub fn is_stored(said: &str) -> bool {
+    matches!(trim(said), "HIT" | "STALE" | "UPDATING" | "REVALIDATED")
 }
 
 /// How a body ends (RFC 9112 section 6.3).

@@ -8,12 +8,13 @@ use super::{
     fence::nothing_written,
     position::far_beyond,
     report::must,
-    trial::{ELSEWHERE, Place, Trial, no_store},
+    trial::{ELSEWHERE, HEALTH, Place, Trial, no_store},
 };
 use crate::routing::authority::ADDRESS;
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "look",
+    "any-parameter",
     "authority-only",
     "reached",
     "pause",
@@ -39,6 +40,7 @@ impl Trial {
         }
         report.note("look", self.looks_right(&answer, &unit));
         report.note("no-store", no_store(&answer, ADDRESS));
+        self.takes_no_notice(report, &unit)?;
         self.authority_only(report, place)?;
         self.reached(report, place)?;
         self.pause(report, place)?;
@@ -64,6 +66,18 @@ impl Trial {
             let expected = format!("{unit} of {}, epoch {}, not paused", self.here, self.epoch);
             format!("it answered {} {}, expected {expected}", answer.status, answer.body)
         })
+    }
+
+    /// The authority asks each question by a URL that nobody has asked before, so that no cache on the way has an answer.
+    fn takes_no_notice(&self, report: &mut Report, unit: &str) -> Result<(), String> {
+        let answer = self.authority("GET", &format!("unit={unit}&n=1"))?;
+        report.note("any-parameter", self.looks_right(&answer, unit));
+        let health = self.bare("GET", &format!("{HEALTH}?n=1"), Seal::Right)?;
+        report.note(
+            "any-parameter",
+            must(health.status == 200, || format!("{HEALTH}?n=1 is answered {}", health.status)),
+        );
+        Ok(())
     }
 
     fn authority_only(&self, report: &mut Report, place: &Place) -> Result<(), String> {

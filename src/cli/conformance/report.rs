@@ -5,9 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 44] = [
+pub(super) const RULES: [(&str, &str); 45] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
-    ("no-store", "what the health address and the ownership address answer says Cache-Control: no-store"),
+    (
+        "no-store",
+        "what the health address and the ownership address answer says Cache-Control: no-store, and comes from no cache",
+    ),
+    (
+        "any-parameter",
+        "both take no notice of a parameter that they do not know (n), by which the router asks what no cache has an answer to",
+    ),
     ("not-for-clients", "the health address answers 404 to what came through the router (homing in CDN-Loop)"),
     ("later-epoch", "a write by a later epoch that names this region is accepted"),
     ("owner", "a write by the ownership that counts is accepted"),

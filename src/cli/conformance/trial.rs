@@ -10,10 +10,10 @@ use super::{
     key, position,
     report::must,
 };
-use crate::routing::{authority::ADDRESS, subject::SubjectId, topology::SubjectKind};
+use crate::routing::{answer::is_stored, authority::ADDRESS, subject::SubjectId, topology::SubjectKind};
 
 /// The health address.
-const HEALTH: &str = "/.well-known/homing";
+pub(super) const HEALTH: &str = "/.well-known/homing";
 
 /// A region that there is not; what is given away goes to it.
 pub(super) const ELSEWHERE: &str = "elsewhere";
@@ -287,9 +287,11 @@ fn fields(given: &[String]) -> Result<Vec<(String, String)>, String> {
     Ok(fields)
 }
 
-/// That no cache may keep the answer.
+/// That no cache may keep the answer, and none has given it.
 pub(super) fn no_store(answer: &Answer, address: &str) -> Result<(), String> {
     let said = answer.header("cache-control").unwrap_or_default();
     let kept_out = said.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-store"));
-    must(kept_out, || format!("{address} says Cache-Control: {said:?}"))
+    must(kept_out, || format!("{address} says Cache-Control: {said:?}"))?;
+    let given = answer.header("cf-cache-status").filter(|said| is_stored(said)).or(answer.header("age"));
+    must(given.is_none(), || format!("a cache answers for {address}: its CF-Cache-Status or Age is {given:?}"))
 }

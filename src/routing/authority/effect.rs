@@ -17,7 +17,7 @@ pub(super) fn tag(change: &Change, slot: &str) -> Value {
     json!({ "change": change.id, "step": change.step, "slot": slot })
 }
 
-/// A call to a region: method and target.
+/// A call to a region: method and target. No two questions have the same URL, so that no cache on the way has an answer to it.
 pub(super) fn call(
     settings: &Settings,
     region: RegionId,
@@ -25,6 +25,10 @@ pub(super) fn call(
     tag: &Value,
     now: Timestamp,
 ) -> Value {
+    let target = &match method {
+        "GET" => nonced(target, now),
+        _ => target.to_owned(),
+    };
     let (service, url) = match &settings.topology.region(region).origin {
         Origin::Url(url) => (None, format!("{url}{target}")),
         Origin::Service(name) => (Some(name), format!("https://{name}{target}")),
@@ -33,6 +37,12 @@ pub(super) fn call(
     let message = || format!("{method}\n{target}\n{}{}", now.0, "\n".repeat(8));
     let signature = settings.origin_key.as_ref().map(|key| format!("t={};v={}", now.0, key.sign(&message())));
     json!({ "do": "call", "method": method, "service": service, "url": url, "signature": signature, "tag": tag })
+}
+
+/// A question's target that nobody has asked for before; a region takes no notice of the parameter.
+#[must_use]
+pub fn nonced(target: &str, now: Timestamp) -> String {
+    format!("{target}{}n={}", if target.contains('?') { '&' } else { '?' }, now.0)
 }
 
 /// The same call, given up after so many milliseconds: what is lost is asked for again.

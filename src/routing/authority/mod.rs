@@ -24,7 +24,7 @@ mod turn;
 
 pub use change::{Change, Phase};
 pub use command::Refusal;
-pub use effect::ADDRESS;
+pub use effect::{ADDRESS, nonced};
 pub use ledger::{Ledger, Owned, Unreadable};
 pub use published::{KEY, Published, RegionState, write, write_with};
 pub use sweep::Sweep;
