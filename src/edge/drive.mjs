@@ -9,6 +9,7 @@ import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
+import { UNCACHED, hearsFromCache } from "./uncached.mjs";
 import { doubt } from "./view.mjs";
 import { abandon, begin, not_stored, resume } from "homing-wasm";
 
@@ -19,8 +20,6 @@ const SMALL_BODY = 64 * 1024;
 const SMALL_BODY_MS = 30_000;
 // So long an answer waits until the directory keeps the home of what was written.
 const CONFIRM_MS = 1000;
-// The platform's own cache must not answer for an origin: it knows nothing of pins.
-const UNCACHED = { cacheTtl: -1 };
 
 /** One request on its way through the steps. */
 export class Drive {
@@ -179,7 +178,8 @@ export class Drive {
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
       clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
-      const { text, length } = head(response, service !== "");
+      const { text, length, stored } = head(response, service !== "");
+      if (stored) hearsFromCache(service || new URL(url).origin);
       if (upgrade === "1") this.body = null;
       else if (whole === "1" && length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });

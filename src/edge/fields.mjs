@@ -1,6 +1,8 @@
 // Between the platform's header fields and the text that crosses into Wasm (see wire.rs). Every call into the platform costs
 // about a microsecond, and an iterator over its fields costs several objects for each: so they are read out by `forEach`, once.
 
+import { isStored } from "./uncached.mjs";
+
 // Only the platform has the tables of Unicode (UTS 46), so a host that needs them is brought into its form here; what is no URL then is none for the core.
 const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
@@ -25,19 +27,21 @@ export function facts(request, url, fields, unsent) {
 }
 
 /**
- * A response's head as text, and the length of its body if it says that. `told` is whether the platform tells a stream that broke
+ * A response's head as text, the length of its body if it says that, and whether a cache on the way has given it. `told` is whether the platform tells a stream that broke
  * from one that is whole, however it is framed: a connection that is closed in the middle of a body without frame looks like its end.
  */
 export function head({ status, headers, body }, told) {
   let fields = "";
   let length = null;
   let framed = told || body === null;
+  let stored = false;
   headers.forEach((value, name) => {
     if (name === "content-length") length = value;
+    if (name === "cf-cache-status") stored = isStored(value);
     if (name === "content-length" || name === "transfer-encoding") framed = true;
     fields += `\n${name}\n${value}`;
   });
-  return { text: `${status}${framed ? "" : " close"}${fields}`, length };
+  return { text: `${status}${framed ? "" : " close"}${fields}`, length, stored };
 }
 
 /** Fields with the edits from line `at` on, as a new object without a prototype: cheaper than a list of the platform's. */

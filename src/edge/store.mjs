@@ -1,6 +1,7 @@
 // The platform's store behind the edge cache: its places, and whether it is of any use. On workers.dev and behind Cloudflare Access it
 // takes everything, keeps nothing and says neither; a rule of the zone may make it take several places for one.
 import { within } from "./flights.mjs";
+import { cachedOrigins } from "./uncached.mjs";
 
 /** Rules of the zone about what may be cached do not count here: a Worker's own word goes before them. */
 const HERE = { cf: { cacheEverything: true } };
@@ -82,9 +83,9 @@ export function cacheState() {
   const known = [...hosts].filter(([, kept]) => typeof kept === "boolean");
   const useless = known.filter(([, kept]) => !kept).map(([origin]) => origin);
   const effective = known.length === 0 ? null : useless.length === 0 && !mixes;
-  const says = [];
+  const { given_by_caches, says } = cachedOrigins();
   if (useless.length > 0) says.push(`${useless.join(", ")}: ${NOTHING}`);
   if (mixes) says.push(MIXED);
   if (refused > 0) says.push(`The cache has refused ${refused} copies; the last time because of: ${why}`);
-  return { effective, hosts: Object.fromEntries(known), mixes, refused, why, says };
+  return { effective, hosts: Object.fromEntries(known), mixes, refused, why, given_by_caches, says };
 }

@@ -45,6 +45,8 @@ reasons! {
     PositionAwaited = "position-awaited",
     /// The copy has not reached what the session has seen.
     PositionNotReached = "position-not-reached",
+    /// A cache between here and the region gave the answer, which may be older than what was promised.
+    GivenByCache = "given-by-cache",
     /// What the session has seen was written under an earlier owner, and no nearer copy is known to have what is left of that.
     PositionOfOldEpoch = "position-of-old-epoch",
     /// The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.

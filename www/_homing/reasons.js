@@ -9,6 +9,7 @@ export const sentences = {
   "position-expected": "The copy should have reached what the session has seen by now; its origin checks it.",
   "position-awaited": "The copy should have reached what the session has seen in a moment, which the route allows to wait and going home takes longer.",
   "position-not-reached": "The copy has not reached what the session has seen.",
+  "given-by-cache": "A cache between here and the region gave the answer, which may be older than what was promised.",
   "position-of-old-epoch": "What the session has seen was written under an earlier owner, and no nearer copy is known to have what is left of that.",
   "position-of-later-epoch": "The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.",
   "position-malformed": "The origin's position cannot be read; a window does in its place.",

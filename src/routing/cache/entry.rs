@@ -29,7 +29,8 @@ pub struct Variant<'a> {
     pub selecting: Cow<'a, str>,
     /// Its status.
     pub status: u16,
-    /// When the request was sent that made or last confirmed it: nothing committed later can be missing from a later copy.
+    /// When the request was sent that made or last confirmed it, less the age that it had: nothing committed later can be missing from a
+    /// later copy.
     pub made: Timestamp,
     /// When the response came.
     pub came: Timestamp,

@@ -89,13 +89,19 @@ impl Policy {
     }
 }
 
+/// The age that a response says it has: for so long caches on its way have kept it.
+#[must_use]
+pub fn said_age(headers: &Headers<'_>) -> Duration {
+    let said = headers.list("age").next().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let said = said.map_or(0, |value| value.parse().unwrap_or(u64::from(u32::MAX)));
+    Duration::from_secs(said.min(u64::from(u32::MAX)))
+}
+
 /// The age of a response when it came (RFC 9111 section 4.2.3): by `Age` and the time it took, or by its `Date`, whichever
 /// is more. Of an `Age` list the first member counts, and what is no number is ignored (section 5.1).
 #[must_use]
 pub fn initial_age(headers: &Headers<'_>, asked: Timestamp, came: Timestamp) -> Duration {
-    let said = headers.list("age").next().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    let said = said.map_or(0, |value| value.parse().unwrap_or(u64::from(u32::MAX)));
-    let corrected = Duration::from_secs(said.min(u64::from(u32::MAX))).saturating_add(came.since(asked));
+    let corrected = said_age(headers).saturating_add(came.since(asked));
     let apparent = headers.get("date").and_then(http_date::read).map(|date| came.since(date.after(SECOND)));
     corrected.max(apparent.unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use super::{
     directives::Scope,
     entry::{KEPT, Kept, Variant},
-    freshness::{Lifetime, Policy, Reuse, initial_age},
+    freshness::{Lifetime, Policy, Reuse, initial_age, said_age},
     vary::{Selector, names_of_personal, selecting_names},
 };
 use crate::routing::{
@@ -15,7 +15,7 @@ use crate::routing::{
     intent::Lookup,
     ownership::Epoch,
     position::Shows,
-    time::Timestamp,
+    time::{Timestamp, millis},
 };
 
 /// How long an expired copy is kept for the case that every region fails, where the response does not say.
@@ -258,7 +258,8 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
     let variant = Variant {
         selecting: Selector::of(&lookup.fields, lookup.coding).selecting(names).into(),
         status,
-        made: asked,
+        // One that another cache has kept was made before it was asked for here.
+        made: Timestamp(asked.0.saturating_sub(millis(said_age(headers)))),
         came: now,
         age,
         fresh: capped.unwrap_or(fresh),

@@ -210,3 +210,25 @@ fn what_is_stored_says_nothing_that_the_store_or_those_behind_it_would_take_for_
         assert!(removed.iter().any(|gone| gone == name), "{name} in {removed:?}");
     }
 }
+
+#[test]
+fn what_another_cache_has_kept_was_made_before_it_was_asked_for() {
+    // Else a session takes it for later than the write that it lacks.
+    let fields = [FRESH, ("age", "7")];
+    let headers = Headers(fields.to_vec());
+    let lookup = Lookup::default();
+    let storing = Storing {
+        status: 200,
+        headers: &headers,
+        framing: Framing::Delimited,
+        asked: SENT,
+        now: CAME,
+        region: "eu",
+        epoch: Epoch::FIRST,
+        shows: None,
+        at_most: None,
+        lookup: &lookup,
+    };
+    let (variant, _) = store(&storing).unwrap();
+    assert_eq!((variant.made, variant.came), (Timestamp(SENT.0 - 7000), CAME));
+}

@@ -1,6 +1,7 @@
 //! The life of one admitted request as a state machine. Whoever drives it (the edge, the simulator, `explain`) does what a
 //! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
 
+mod between;
 mod cached;
 mod correct;
 mod drill;

@@ -164,6 +164,11 @@ impl Flow {
             let later = self.later_owner(&reading, answer);
             return self.behind(&reading, place, later, now);
         }
+        if let Outcome::Answered(answer) = &outcome
+            && let Some(step) = self.given_by_a_cache(&reading, answer, now)
+        {
+            return step;
+        }
         if let (Outcome::Answered(answer), Some(seeks)) = (&outcome, reading.wants.seeks)
             && !is_gateway_failure(answer.status)
         {

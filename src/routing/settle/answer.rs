@@ -92,7 +92,9 @@ impl Ending<'_> {
         edits: Edits,
     ) -> (Settlement, Option<SignIn>) {
         let (intent, view, now) = (self.intent, self.view, self.now);
-        self.learn_lags(answer);
+        if !answer.is_from_a_cache() {
+            self.learn_lags(answer);
+        }
         let written = Written::of(intent, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);

@@ -46,7 +46,9 @@ impl Ending<'_> {
     /// What the edge cache keeps of an answer, which is nothing of one that may be older than was promised; learned either
     /// way, so that it is not asked in vain next time.
     pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> Kept {
-        if asked.stale {
+        // What a cache has given on the way is as old as that says, or of nobody knows when.
+        let of_unknown_age = answer.is_from_a_cache() && !answer.headers.has("age");
+        if asked.stale || of_unknown_age {
             return Kept::default();
         }
         let from = &self.origin(asked, stated);
