@@ -91,7 +91,8 @@ impl Bill {
                 "requests_per_second": load.requests_per_second, "isolates": load.isolates, "regions": self.regions,
                 "writes": share(load.writes), "lookups": share(load.lookups), "problems": share(load.problems),
                 "new_subjects": tidy(load.new_subjects, 1e3),
-                "probes_ms": self.setup.probes.map(millis), "view_ms": millis(self.setup.view), "log": self.setup.lines.token(),
+                "probes_ms": self.setup.probes.map(millis), "view_ms": millis(self.setup.view),
+                "view_shared": self.setup.shared, "log": self.setup.lines.token(),
                 "invocation_logs": self.setup.invocations, "sampled": self.setup.sampled,
             },
         })

@@ -30,7 +30,7 @@ fn topology(regions: usize, datasets: &[&str]) -> Topology {
 
 fn setup() -> Setup {
     let (probes, view) = (Some(pace::ROUND), pace::VIEW);
-    Setup { probes, view, lines: Lines::All, invocations: false, sampled: 1.0 }
+    Setup { probes, view, shared: true, lines: Lines::All, invocations: false, sampled: 1.0 }
 }
 
 fn bill(topology: &Topology, setup: Setup, (requests, isolates): (f64, u32)) -> Bill {
@@ -164,13 +164,16 @@ fn what_wrangler_toml_says_is_read() {
     let expected = Setup {
         probes: Some(Duration::from_secs(20)),
         view: Duration::from_secs(15),
+        shared: false,
         lines: Lines::Problems,
         invocations: false,
         sampled: 0.5,
     };
     assert_eq!(said, expected);
     let plain = setup(r#"{"observability":{"enabled":true}}"#);
-    assert_eq!(plain, Setup { probes: None, view: pace::VIEW, lines: Lines::All, invocations: true, sampled: 1.0 });
+    let expected =
+        Setup { probes: None, view: pace::VIEW, shared: false, lines: Lines::All, invocations: true, sampled: 1.0 };
+    assert_eq!(plain, expected);
     let rate = setup(r#"{"observability":{"enabled":true,"head_sampling_rate":0.1}}"#).sampled;
     assert!(is_near(rate, 0.1));
     // Logs may be switched off, or on, by themselves.
@@ -181,6 +184,9 @@ fn what_wrangler_toml_says_is_read() {
     ] {
         assert!(is_near(setup(text).sampled, sampled), "{text}");
     }
+    // An address in a zone makes the cache work, and with it what isolates share.
+    let zone = read(r#"{"routes":[{"pattern":"app.example.com","custom_domain":true}]}"#);
+    assert!(setup(r#"{"route":"example.com/*"}"#).shared && Setup::of(&zone, &read("{}")).shared);
     // An environment inherits it, unless it has its own.
     let top = read(r#"{"observability":{"enabled":true,"head_sampling_rate":0.5}}"#);
     assert!(is_near(Setup::of(&top, &read("{}")).sampled, 0.5));
@@ -216,13 +222,14 @@ fn the_tables_of_the_documents_are_what_comes_out() {
     // Isolates that are always busy, and nobody looks a home up.
     for regions in [3, 8, 32] {
         let topology = topology(regions, &[]);
-        let reads = |isolates| {
-            let bill = bill(&topology, setup(), (1e6, isolates));
+        let reads = |isolates, shared| {
+            let bill = bill(&topology, Setup { shared, ..setup() }, (1e6, isolates));
             let cost = bill.lines().find(|(price, ..)| price.meter == Meter::KvReads).map(|(.., cost)| cost);
             let month = used(&bill, Meter::KvReads) * DAYS / 1e6;
             format!("{} M, ${:.0}", show::amount(month), cost.unwrap_or_default())
         };
-        holds(format!("| {regions} ({}) | {} | {} | {} |", regions + 1, reads(1), reads(100), reads(10_000)));
+        let alone = [1, 100, 10_000].map(|isolates| reads(isolates, false)).join(" | ");
+        holds(format!("| {regions} ({}) | {alone} | {} |", regions + 1, reads(10_000, true)));
     }
     for requests in [1.0, 10.0, 100.0, 1000.0] {
         let logs = |lines, invocations| {
@@ -240,12 +247,12 @@ fn the_tables_of_the_documents_are_what_comes_out() {
 fn loads() -> impl Strategy<Value = (Load, Setup)> {
     let share = || (0u64..=10_000).prop_map(|hundredths| Share::new(hundredths).unwrap_or(Share::WHOLE));
     let lines = prop_oneof![Just(Lines::All), Just(Lines::Problems), Just(Lines::Off)];
-    let setup = (proptest::option::of(1u64..=45), 1u64..=30, lines, any::<bool>(), 0.0..=1.0f64);
+    let setup = (proptest::option::of(1u64..=45), 1u64..=30, any::<bool>(), lines, any::<bool>(), 0.0..=1.0f64);
     let load = (0.0..1e4f64, 1u32..10_000, share(), share(), share(), 0.0..1e6f64);
-    (load, setup).prop_map(|(load, (probes, view, lines, invocations, sampled))| {
+    (load, setup).prop_map(|(load, (probes, view, shared, lines, invocations, sampled))| {
         let (requests_per_second, isolates, writes, lookups, problems, new_subjects) = load;
         let (probes, view) = (probes.map(Duration::from_secs), Duration::from_secs(view));
-        let setup = Setup { probes, view, lines, invocations, sampled };
+        let setup = Setup { probes, view, shared, lines, invocations, sampled };
         (Load { requests_per_second, isolates, writes, lookups, problems, new_subjects }, setup)
     })
 }
@@ -301,6 +308,7 @@ proptest! {
             Setup { invocations: false, ..setup },
             Setup { sampled: 0.0, ..setup },
             Setup { view: pace::VIEW, ..setup },
+            Setup { shared: true, ..setup },
         ] {
             prop_assert!(is_at_most(&of(less), &bill), "{:?}", less);
         }

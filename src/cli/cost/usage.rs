@@ -33,6 +33,9 @@ const ROUND_SECONDS: f64 = 1.0;
 /// Seconds for which the directory is awake for a question.
 const QUESTION_SECONDS: f64 = 0.05;
 
+/// Cloudflare's data centres, about (<https://www.cloudflare.com/network/>).
+const DATA_CENTRES: u32 = 330;
+
 /// Which requests are logged by the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Lines {
@@ -58,6 +61,9 @@ pub(in crate::cli) struct Setup {
     pub(super) probes: Option<Duration>,
     /// How often an isolate reads the view.
     pub(super) view: Duration,
+    /// Whether the isolates of a data centre share what they read of the view (`datacentre.mjs`): the Cache API does nothing for a
+    /// Worker that has no address in a zone of its own.
+    pub(super) shared: bool,
     pub(super) lines: Lines,
     /// Whether the platform logs each invocation, of the Worker or of an object.
     pub(super) invocations: bool,
@@ -74,8 +80,9 @@ impl Setup {
             "problems" => Lines::Problems,
             _ => Lines::All,
         };
-        // An environment inherits this, but for vars and bindings.
-        let observed = table.get("observability").or_else(|| top.get("observability"));
+        // An environment inherits these; it does not inherit vars and bindings.
+        let inherited = |key| table.get(key).or_else(|| top.get(key));
+        let observed = inherited("observability");
         let logs = observed.and_then(|observed| observed.get("logs"));
         let is_on = [logs, observed].iter().flatten().find_map(|part| part.get("enabled")) == Some(&Raw::Bool(true));
         let rate = [logs, observed].iter().flatten().find_map(|part| match part.get("head_sampling_rate") {
@@ -85,6 +92,7 @@ impl Setup {
         Self {
             probes: prober::every(said("PROBES")).unwrap_or(Some(pace::ROUND)).filter(|_| has_probers(table)),
             view: pace::view(said("VIEW")).unwrap_or(pace::VIEW),
+            shared: inherited("routes").or_else(|| inherited("route")).is_some(),
             lines,
             invocations: logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Raw::Bool(false)),
             sampled: if is_on { rate.unwrap_or(1.0) } else { 0.0 },
@@ -157,12 +165,14 @@ impl Usage {
     }
 }
 
-/// Reads of the view and of the probers' reports, by each isolate. They are read behind requests, so never more often than those come.
+/// Reads of the view and of the probers' reports, by each isolate or for each data centre. They are read behind requests, so never more
+/// often than those come.
 fn view_reads(topology: &Topology, setup: &Setup, load: &Load, requests: f64) -> f64 {
     let hour = Duration::from_secs(3600);
     let once = pace::reader(topology, setup.probes, hour).kv_reads;
     let reader = pace::reader(topology, setup.probes, setup.view).kv_reads;
-    (f64::from(load.isolates) * day(reader)).min(requests * count(once))
+    let readers = if setup.shared { load.isolates.min(DATA_CENTRES) } else { load.isolates };
+    (f64::from(readers) * day(reader)).min(requests * count(once))
 }
 
 fn day(an_hour: u64) -> f64 {
