@@ -115,3 +115,50 @@ fn the_ledger_of_a_later_version_is_left_alone_and_the_reason_is_said() {
         "it looks again, or what is under way would stand still when the later version is back"
     );
 }
+
+#[test]
+fn the_other_regions_are_told_of_a_first_home_so_that_their_fence_holds() {
+    let mut world = World::new();
+    world.region("eu").units.clear();
+    ask(&mut world);
+    let told = world.calls("op=learn&home=us&unit=orders@1");
+    assert!(told.len() == 2 && !told.iter().any(|url| url.contains("//us.")), "all but the home: {told:?}");
+    world.settle();
+    assert_eq!(world.owner_at("eu", "orders"), ("us".to_owned(), 1));
+    assert!(
+        !world.write("orders", "eu", &("eu".to_owned(), 1)),
+        "an edge that goes by an edited file, and has no view yet"
+    );
+    ask(&mut world);
+    assert!(world.calls("op=learn").is_empty(), "once");
+    assert_eq!(world.show()["untold"], json!([]));
+}
+
+#[test]
+fn a_ledger_that_begins_after_the_regions_learns_later_owners_from_them() {
+    let mut world = World::noted();
+    world.replicate("orders", "us", "eu");
+    world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+    world.settle();
+    world.ledger.clear();
+    ask(&mut world);
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }), "eu says so itself");
+    assert!(world.audit.iter().any(|line| line["what"].as_str().unwrap().ends_with("by epoch 2, which is taken in")));
+}
+
+/// Before first homes were noted, two versions could send writes to two regions by epoch 1.
+#[test]
+fn two_regions_that_each_take_themselves_for_the_first_home_are_told_of() {
+    let mut world = World::new();
+    world.region("eu").units.clear();
+    assert!(world.write("orders", "eu", &("eu".to_owned(), 1)));
+    ask(&mut world);
+    world.settle();
+    let said = world.audit.iter().filter_map(|line| line["what"].as_str()).find(|what| what.starts_with("eu takes"));
+    assert!(
+        said.unwrap().starts_with("eu takes eu for the first home of orders, and us is noted"),
+        "{:?}",
+        world.audit
+    );
+}

@@ -200,7 +200,8 @@ impl Region {
                 if self.flaw == Some(Flaw::WordsForTheLog) {
                     unit.of = unit.owned.clone();
                 }
-                (200, json!({}))
+                let (home, epoch) = unit.owned.clone();
+                (200, json!({ "home": home, "epoch": epoch }))
             }
             // What a lease does is the kit's to show; the authority never counts on its answer.
             ("POST", "renew") => (200, json!({})),

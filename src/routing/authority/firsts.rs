@@ -3,11 +3,24 @@
 //! epoch. So the authority notes the first configured home of each dataset, for good. From then on an edit moves nothing; an order
 //! (`promote`) does, with all that makes it safe. Elsewhere this is how a replicated store bootstraps: what a node's flags say of the
 //! cluster counts at its first start only (etcd, `--initial-cluster`).
+//!
+//! The regions are told, too, so that their fence holds against an edge that goes by an edited file before it has a view. What they
+//! answer may be news: that they know a later owner, since this ledger began after them.
 
 use serde_json::{Value, json};
 
-use super::{effect, ledger::Owned, turn::Turn};
+use super::{
+    effect::{self, get, text},
+    ledger::Owned,
+    telling::Untold,
+    turn::Turn,
+};
 use crate::routing::topology::DatasetId;
+
+/// The epoch of a first owner.
+pub(super) const FIRST: u64 = 1;
+/// For how long a region is told that does not answer, in milliseconds.
+const TOLD_FOR: u64 = 600_000;
 
 impl Turn<'_> {
     /// Notes the first owner of each dataset that has none yet.
@@ -36,9 +49,60 @@ impl Turn<'_> {
         Some(begun.unwrap_or(configured))
     }
 
+    /// The other regions are told of first owners, once; one that does not take it within a while never will.
+    fn tell_firsts(&mut self) {
+        let topology = &self.settings.topology;
+        let ledger = &mut self.ledger;
+        let untold = ledger.datasets.iter().filter(|(name, owned)| {
+            owned.epoch == FIRST && topology.dataset_named(name).is_some() && !ledger.firsts_told.contains(name)
+        });
+        let untold: Vec<(String, Owned)> = untold.map(|(name, owned)| (name.clone(), owned.clone())).collect();
+        for (name, owned) in untold {
+            let others = topology.regions().filter(|(_, region)| region.name != owned.home);
+            ledger.untold.extend(others.map(|(_, region)| Untold {
+                region: region.name.clone(),
+                unit: name.clone(),
+                home: owned.home.clone(),
+                epoch: owned.epoch,
+                told: 0,
+                until: self.now.0 + TOLD_FOR,
+            }));
+            ledger.firsts_told.push(name);
+        }
+        self.tell();
+    }
+
+    /// What a region knows that was told of a first owner. An origin that does not keep the contract has no such address.
+    pub(super) fn first_was_told(&mut self, region: &str, unit: &str, (status, body): (u64, &Value)) {
+        if status < 500 {
+            self.was_told(region, unit, FIRST);
+        }
+        let (home, epoch) = (text(body, "home"), get(body, "epoch").as_u64().unwrap_or(0));
+        let (Some(owned), Some(_)) = (self.ledger.datasets.get(unit), self.region(home)) else { return };
+        if status != 200 || owned.epoch != FIRST || epoch < FIRST || (epoch == FIRST && owned.home == home) {
+            return;
+        }
+        let what = if epoch > FIRST {
+            format!("{region} says that {home} is the home of {unit} by epoch {epoch}, which is taken in")
+        } else {
+            let noted = &owned.home;
+            format!(
+                "{region} takes {home} for the first home of {unit}, and {noted} is noted: if both have writes of it, they differ. \
+                 Compare them, and order `homing promote {unit}`, which tells both"
+            )
+        };
+        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
+        if epoch > FIRST {
+            self.ledger.datasets.insert(unit.to_owned(), Owned { home: home.to_owned(), epoch });
+            self.ledger.version += 1;
+            self.publish();
+        }
+    }
+
     /// The view, for an edge that has not found one in the home store, or one that does not name each of its datasets.
     pub(super) fn view(&mut self) -> (u16, Value) {
         self.note_firsts();
+        self.tell_firsts();
         (200, json!({ "view": self.ledger.published() }))
     }
 }

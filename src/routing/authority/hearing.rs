@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     change::{Change, Phase},
     effect::{self, after, get, tag, text},
+    firsts::FIRST,
     ledger::Owned,
     pause::positions,
     turn::Turn,
@@ -36,8 +37,11 @@ impl Turn<'_> {
             return self.directory_said(sweep, get(tag, "step").as_u64().unwrap_or(0), body);
         }
         if let Some(region) = get(tag, "told").as_str() {
-            if status == Some(200) {
-                self.was_told(region, text(tag, "unit"), get(tag, "epoch").as_u64().unwrap_or(0));
+            let (unit, epoch) = (text(tag, "unit"), get(tag, "epoch").as_u64().unwrap_or(0));
+            match status {
+                Some(status) if epoch == FIRST => self.first_was_told(region, unit, (status, get(input, "body"))),
+                Some(200) => self.was_told(region, unit, epoch),
+                _ => {}
             }
             return;
         }

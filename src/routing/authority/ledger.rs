@@ -58,6 +58,8 @@ pub struct Ledger {
     pub drills: Vec<Practice>,
     /// When the leases of datasets were renewed last.
     pub renewed: Renewed,
+    /// Datasets of whose first owner the other regions were told. Told twice, it does no harm.
+    pub firsts_told: Vec<String>,
 }
 
 /// What an operator has said of a region.
@@ -120,6 +122,7 @@ impl Default for Ledger {
             untold: Vec::new(),
             drills: Vec::new(),
             renewed: Renewed::new(),
+            firsts_told: Vec::new(),
         }
     }
 }
