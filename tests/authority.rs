@@ -765,7 +765,12 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
     };
     let id = "GdAZGkoHV5U4-Bo_P4T8RX";
     let told = read(json!({ "homes": { "eu": [id], "us": [] }, "dry_run": true })).unwrap();
-    assert_eq!(told["homes"], json!([[id, "eu"]]));
+    assert_eq!(told["homes"], json!([[id, "eu", null]]));
+    let epochs = read(json!({ "homes": { "eu": [[id, 7], id] }, "no_kv": true })).unwrap();
+    assert_eq!((&epochs["homes"], &epochs["kv"]), (&json!([[id, "eu", 7], [id, "eu", null]]), &json!(false)));
+    for bad in [json!([id, 0]), json!([id, "7"]), json!([id]), json!([id, 1, 2]), json!([id, 1u64 << 53])] {
+        assert_eq!(read(json!({ "homes": { "eu": [bad] } })).unwrap_err().status, 400, "{bad}");
+    }
     assert_eq!((&told["dry_run"], &told["note"]), (&json!(true), &Value::Null));
     let many: Vec<_> = (0..1001).map(|_| id).collect();
     let cases = [
@@ -781,7 +786,7 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
         (
             json!({ "homes": { "eu": ["ada"] } }),
             400,
-            r#"homes.eu is "\"ada\""; expected ids of 22 letters of base64url."#,
+            r#"homes.eu is "\"ada\""; expected ids of 22 letters of base64url, or pairs of such an id and an epoch of 1 or more."#,
         ),
         (json!({ "homes": { "eu": many } }), 400, "homes has 1001 subjects; expected 1000 at most. Send several."),
     ];

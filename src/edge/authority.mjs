@@ -4,6 +4,7 @@ import { json } from "./body.mjs";
 import { complain, place } from "./core.mjs";
 import { count, directory, list } from "./shards.mjs";
 import { turnstile } from "./few.mjs";
+import { stored } from "./homes.mjs";
 import { asked, settle, stub } from "./objects.mjs";
 import { turn } from "./operators.mjs";
 import { isPage } from "./page.mjs";
@@ -108,7 +109,8 @@ export class Authority extends DurableObject {
   }
 
   async find({ subject }) {
-    return this.told(directory(this.env, subject, (shard) => shard.find(subject)));
+    // Whom only the home store knows moves like anybody, with all the questions to the regions.
+    return this.told(directory(this.env, subject, (shard) => shard.find(subject)).then((known) => known ?? stored(this.env, subject)));
   }
 
   async assign({ subject, kind, home, instead_of: insteadOf }) {

@@ -1,6 +1,7 @@
 // The directory: where each subject lives. Its word is the last; the home store (KV) only repeats it. It is sharded by the first
 // character of the subject's id, which is a hash, into 64 objects (`shards.mjs` asks them).
 import { DurableObject } from "cloudflare:workers";
+import { stored } from "./homes.mjs";
 
 // How long a home is kept that was assigned on a client's word alone. Longer than an isolate remembers one (`HOME_FRESH`).
 const TENTATIVE_MS = 600_000;
@@ -27,13 +28,20 @@ export class Directory extends DurableObject {
 
   /**
    * The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time; for good if an origin has
-   * named it. `insteadOf`: the very region that has that home by that epoch says that the data is elsewhere, and so has written nothing.
+   * named it. One whom only the home store knows gets what stands there, and the region there says yes or no, as to every claim. `insteadOf`: the very region that has that home by that epoch says that the data is elsewhere, and so has written nothing.
    */
   assign(subject, kind, home, named, insteadOf) {
     if (insteadOf) this.correct(subject, kind, home, named, insteadOf);
+    if (!this.env.HOMES || this.find(subject)) return this.give(subject, kind, home, named, null);
+    // Where the store cannot be asked nobody new gets a home: the one that stands there may have an owner.
+    return stored(this.env, subject).then((said) => this.give(subject, kind, home, named, said));
+  }
+
+  /** The same, once the home store has been asked; somebody else may have come meanwhile. */
+  give(subject, kind, home, named, said) {
     const known = this.row("homes", subject);
     if (known) return JSON.stringify({ ...known, new: false });
-    const held = this.row("tentative", subject);
+    const held = this.row("tentative", subject) ?? (said && { kind, ...said });
     const found = held ?? { kind, home, epoch: this.floor() + 1 };
     if (named) this.settle(subject, found);
     else this.hold(subject, found);
@@ -57,16 +65,23 @@ export class Directory extends DurableObject {
   }
 
   /**
-   * Homes that are known beforehand, `[subject, home]` each: those who have none get it for good, nobody gets another one. How many were
-   * `added` and were `there` already, and who lives `elsewhere`: `[subject, home]` each. `dry`: only says so.
+   * Homes that are known beforehand, `[subject, home]` each, or with the epoch by which the regions know it: those who have none get it for
+   * good, nobody gets another one, and no epoch goes back. How many were `added` and were `there` already, what was `kept`, `[subject, home, epoch]`
+   * each, and who lives `elsewhere`: `[subject, home]` each. `dry`: only says so.
    */
   keep(kind, homes, dry) {
-    const told = { added: 0, there: 0, elsewhere: [] };
-    for (const [subject, home] of homes) {
+    const told = { added: 0, there: 0, elsewhere: [], kept: [] };
+    for (const [subject, home, epoch = 1] of homes) {
       const held = this.find(subject);
-      if (held && (held.home !== home || held.kind !== kind)) told.elsewhere.push([subject, held.home]);
-      else told[held ? "there" : "added"]++;
-      if (!dry && (!held || held.home === home)) this.settle(subject, held ?? { kind, home, epoch: this.floor() + 1 });
+      if (held && (held.home !== home || held.kind !== kind)) {
+        told.elsewhere.push([subject, held.home]);
+        continue;
+      }
+      told[held ? "there" : "added"]++;
+      if (dry) continue;
+      const next = { kind, home, epoch: Math.max(epoch, held ? held.epoch : this.floor() + 1) };
+      this.settle(subject, next);
+      told.kept.push([subject, home, next.epoch]);
     }
     return told;
   }

@@ -42,9 +42,9 @@ export async function api(request, env) {
 }
 
 /** Tells the directory of homes that are known beforehand; what is to be noted goes into the audit log. */
-async function keepHomes(env, { kind, homes, dry_run, note: what, actor, reason }) {
+async function keepHomes(env, { kind, homes, dry_run, kv, note: what, actor, reason }) {
   if (what) await note(env, { at: Date.now(), actor, reason, dry_run, what });
-  return JSON.stringify({ status: 200, body: { ...(await keep(env, kind, homes, dry_run)), dry_run } });
+  return JSON.stringify({ status: 200, body: { ...(await keep(env, kind, homes, dry_run, kv)), dry_run } });
 }
 
 /** One turn of the authority: what comes in, and what it comes to. */

@@ -1,6 +1,7 @@
 // The shards of the directory, from outside: who is asked about whom.
 import { place } from "./core.mjs";
 import { few } from "./few.mjs";
+import { publish, storedOf } from "./homes.mjs";
 import { asked, settle, stub } from "./objects.mjs";
 
 // In the order of their codes, as SQLite sorts, so that all shards one behind the other are in the order of the subjects.
@@ -23,12 +24,32 @@ export async function count(env, home) {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Tells the shards of homes that are known beforehand, `[subject, home]` each: what each of them said, added up. */
-export async function keep(env, kind, homes, dry) {
+/** Homes that the home store, and not the directory, has elsewhere, `[subject, home]` each; and the others, with the later epoch of both. */
+async function compared(env, homes) {
+  const said = await storedOf(env, homes.map(([subject]) => subject));
+  const [plain, elsewhere] = [[], []];
+  await few(homes, async ([subject, home, epoch]) => {
+    const other = said.get(subject);
+    const differs = other && other.home !== home && !(await directory(env, subject, (shard) => shard.find(subject)));
+    if (differs) elsewhere.push([subject, other.home]);
+    else plain.push([subject, home, Math.max(epoch ?? 1, other?.home === home ? other.epoch : 1)]);
+  });
+  return { plain, elsewhere };
+}
+
+/**
+ * Tells the shards of homes that are known beforehand, `[subject, home, epoch]` each, and then the home store (`kv`): what each of them
+ * said, added up.
+ */
+export async function keep(env, kind, all, dry, kv) {
+  const { plain: homes, elsewhere: inStore } = await compared(env, all);
   const shards = Object.groupBy(homes, ([subject]) => subject[0]);
   const said = await few(Object.values(shards), (homes) => directory(env, homes[0][0], (shard) => shard.keep(kind, homes, dry)));
   const sum = (what) => said.reduce((sum, one) => sum + one[what], 0);
-  return { added: sum("added"), there: sum("there"), elsewhere: said.flatMap(({ elsewhere }) => elsewhere) };
+  const told = { added: sum("added"), there: sum("there"), elsewhere: inStore.concat(said.flatMap(({ elsewhere }) => elsewhere)) };
+  // One of an earlier version does not say what it has kept; edges fill the store by themselves.
+  const kept = said.flatMap(({ kept }) => kept ?? []);
+  return dry || !kv || !env.HOMES ? told : { ...told, kv: await publish(env, kept) };
 }
 
 /** Subjects who live in a region, so many at most, in the order of their ids, from behind one on; none if there are no more. */

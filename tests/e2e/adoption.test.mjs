@@ -170,9 +170,10 @@ test("homes that are known beforehand are told in bulk", async () => {
   const dry = await homing(router, "import", list, "--home", "eu", "--rate", "100000", "--dry-run");
   assert.deepEqual([dry.status, dry.out], [0, "a dry run: 1205 subjects got their home, 0 had it already, 0 have another one and keep it\n"], dry.err);
   const done = await homing(router, "import", list, "--home", "eu", "--rate", "100000", "--reason", "adoption", "--json");
-  assert.deepEqual([done.status, done.json], [0, { added: 1205, there: 0, elsewhere: [], dry_run: false }], done.err);
+  assert.deepEqual([done.status, done.json], [0, { added: 1205, there: 0, elsewhere: [], dry_run: false, kv: { put: 1205, failed: 0 } }], done.err);
+  assert.equal(await (await router.homes()).get(`home:${subjectId("user", "user1202")}`), '{"epoch":1,"home":"eu"}', "edges need not ask the directory");
   const again = await homing(router, "import", list, "--home", "eu", "--rate", "100000", "--from-line", "1000", "--json");
-  assert.deepEqual(again.json, { added: 0, there: 206, elsewhere: [], dry_run: false });
+  assert.deepEqual(again.json, { added: 0, there: 206, elsewhere: [], dry_run: false, kv: { put: 206, failed: 0 } });
   const other = await homing(router, "import", listOf("user:far\nuser:new"), "--home", "eu");
   assert.equal(other.status, 1);
   assert.equal(other.out, "1 subjects got their home, 1 had it already, 1 have another one and keep it\n".replace("1 had", "0 had") + "  user:far lives in us, not eu\n`homing move SUBJECT --to REGION` moves one of them with its data.\n");
@@ -190,6 +191,51 @@ test("homes that are known beforehand are told in bulk", async () => {
   const elsewhere = await homing(router, "import", listOf("user:ada"), "--home", "mars");
   assert.equal(elsewhere.status, 1);
   assert.match(elsewhere.err, /homes is "mars"; expected a region: "us", "eu", "ap"\.\nBroken off in lines 1 to 1/);
+});
+
+/** What README once advised: `wrangler kv key put home:ID`. The directory knows nothing of it, and KV is a cache. */
+test("whom only the home store knows nobody gives another home, and nobody moves without asking the regions", async () => {
+  const regions = await startRegions();
+  const router = await start(regions, () => {}, { edges: 2 });
+  const homes = await router.homes();
+  const put = (kind, name, text) => homes.put(`home:${subjectId(kind, name)}`, text);
+  const note = async (edge, tenant, near) => {
+    const answer = await router.at(edge, `/t/${tenant}/notes`, { method: "POST", headers: { "homing-dev-near": near, "content-type": "application/json" }, body: JSON.stringify({ text: `from ${edge}` }) });
+    return [answer.status, answer.headers.get("homing-region")];
+  };
+  for (const [name, text] of [["acme", '{"home":"eu","epoch":3}'], ["bolt", '{"home":"eu","epoch":3}'], ["curl", '{"home":"eu","epoch":3}'], ["dust", '{"home":"mars","epoch":3}'], ["emil", "no JSON"]]) await put("tenant", name, text);
+  await put("user", "far", '{"home":"us","epoch":4}');
+
+  await test("an edge whose home store has not heard of it yet asks the directory, which gives no second home", async () => {
+    assert.deepEqual(await note(2, "acme", "us"), [200, "eu"]);
+    assert.equal((await unitAt(regions.eu, subjectId("tenant", "acme"))).epoch, 3, "by the epoch that the region knows");
+    const known = await homing(router, "import", listOf("tenant:acme\teu\t3"), "--dry-run", "--json");
+    assert.deepEqual([known.json.added, known.json.there], [0, 1], "the region has said yes, so now the directory knows it");
+  });
+  await test("what stands there and is no home of this topology's counts for nothing", async () => {
+    assert.deepEqual(await note(2, "dust", "us"), [200, "us"]);
+    assert.deepEqual(await note(2, "emil", "us"), [200, "us"]);
+  });
+  await test("it moves with its data: both regions are asked, and the old one is paused", async () => {
+    assert.deepEqual(await note(1, "bolt", "us"), [200, "eu"]);
+    const moved = await homing(router, "move", "tenant:bolt", "--to", "ap", "--json");
+    assert.deepEqual([moved.json?.phase, moved.json?.from, moved.json?.epoch], ["done", "eu", 3], moved.out + moved.err);
+    assert.ok(moved.json.paused_for !== null && moved.json.waiting.length === 0, "nothing of it is left behind");
+    const { home, epoch } = await unitAt(regions.eu, subjectId("tenant", "bolt"));
+    assert.deepEqual([home, epoch], ["ap", 4], "it knows that it is no owner any more");
+    assert.equal((await (await fetch(`${regions.ap.url}/t/bolt/notes`)).json()).notes.length, 1);
+  });
+  await test("an import shows it, and keeps its epoch", async () => {
+    const wrong = await homing(router, "import", listOf('{"subject":"tenant:curl","home":"us"}\n{"subject":"user:far","home":"us"}\n'), "--json");
+    assert.deepEqual([wrong.status, wrong.json.elsewhere], [1, [{ subject: "tenant:curl", home: "eu", listed: "us" }]], wrong.err);
+    assert.deepEqual([wrong.json.added, wrong.json.kv], [1, { put: 1, failed: 0 }]);
+    assert.equal(await homes.get(`home:${subjectId("user", "far")}`), '{"epoch":4,"home":"us"}');
+    const right = await homing(router, "import", listOf('{"subject":"tenant:curl","home":"eu","epoch":2}'), "--no-kv", "--json");
+    assert.deepEqual([right.status, right.json], [0, { added: 1, there: 0, elsewhere: [], dry_run: false }]);
+    assert.equal(await homes.get(`home:${subjectId("tenant", "curl")}`), '{"home":"eu","epoch":3}', "--no-kv leaves it alone");
+    assert.deepEqual(await note(2, "curl", "us"), [200, "eu"]);
+    assert.equal((await unitAt(regions.eu, subjectId("tenant", "curl"))).epoch, 3, "the later of both");
+  });
 });
 
 test("the router is taken out, and put back a day later with an empty directory", async () => {

@@ -15,12 +15,12 @@ const MINUTE = 60_000;
 let database, alarm, now;
 
 /** A new object over the same rows, as after it was put away. */
-function directory() {
+function directory(env = {}) {
   const exec = (text, ...values) => {
     const rows = database.prepare(text).all(...values);
     return { toArray: () => rows.map((row) => ({ ...row })), one: () => ({ ...rows[0] }) };
   };
-  return new Directory({ storage: { sql: { exec }, setAlarm: (at) => void (alarm = at) } }, {});
+  return new Directory({ storage: { sql: { exec }, setAlarm: (at) => void (alarm = at) } }, env);
 }
 
 /** Lets time pass, and the alarm come when it is due. */
@@ -152,11 +152,37 @@ test("homes that are known beforehand are kept for good, and take nobody's", () 
   assign("other", "user", "us", false);
   const list = [["ada", "eu"], ["tent", "eu"], ["other", "eu"], ["new", "eu"]];
   const told = { added: 1, there: 1, elsewhere: [["ada", "us"], ["other", "us"]] };
-  assert.deepEqual(directory().keep("user", list, true), told);
+  assert.deepEqual(directory().keep("user", list, true), { ...told, kept: [] });
   assert.equal(directory().find("new"), undefined, "a dry run");
-  assert.deepEqual(directory().keep("user", list, false), told);
-  assert.deepEqual(directory().keep("user", list, false), { ...told, added: 0, there: 2 }, "once more");
+  const kept = [["tent", "eu", 1], ["new", "eu", 1]];
+  assert.deepEqual(directory().keep("user", list, false), { ...told, kept });
+  assert.deepEqual(directory().keep("user", list, false), { ...told, added: 0, there: 2, kept }, "once more");
   pass(11 * MINUTE);
   assert.deepEqual([directory().count("eu"), directory().tentative()], [2, 0]);
   assert.deepEqual(directory().keep("tenant", [["new", "eu"]], false).elsewhere, [["new", "eu"]], "another kind is another subject");
+});
+
+test("homes that the regions know by an epoch are kept by that one, and no epoch goes back", () => {
+  assert.deepEqual(directory().keep("user", [["ada", "eu", 5], ["bob", "eu"]], false).kept, [["ada", "eu", 5], ["bob", "eu", 1]]);
+  assert.deepEqual(directory().keep("user", [["ada", "eu", 3], ["bob", "eu", 2]], false).kept, [["ada", "eu", 5], ["bob", "eu", 2]]);
+  assert.deepEqual(directory().find("bob"), { kind: "user", home: "eu", epoch: 2 });
+});
+
+test("nobody new gets a home past what the home store says, nor while it cannot be asked", async () => {
+  const texts = { acme: '{"home":"eu","epoch":3}', odd: '{"home":"mars","epoch":3}', none: '{"home":"eu","epoch":0}', torn: "{" };
+  let answer = (subject) => Promise.resolve(texts[subject] ?? null);
+  const HOMES = { get: (key) => answer(key.slice(5)) };
+  const asked = async (...args) => JSON.parse(await directory({ HOMES, REGIONS: { us: {}, eu: {} } }).assign(...args));
+  assert.deepEqual(await asked("acme", "tenant", "us", false), { kind: "tenant", home: "eu", epoch: 3, new: false, tentative: true });
+  for (const subject of ["odd", "none", "torn", "unheard of"]) assert.deepEqual(await asked(subject, "tenant", "us", true), { kind: "tenant", home: "us", epoch: 1, new: true });
+  // Two ask at the same moment, while the store takes its time: the first has its way.
+  let let_go;
+  answer = () => new Promise((resolve) => (let_go = [...(let_go ?? []), resolve]));
+  const two = [asked("both", "tenant", "us", true), asked("both", "tenant", "eu", true)];
+  let_go.forEach((resolve) => resolve(null));
+  assert.deepEqual((await Promise.all(two)).map(({ home, epoch }) => `${home}@${epoch}`), ["us@1", "us@1"]);
+  answer = () => Promise.reject(new Error("KV is down"));
+  await assert.rejects(async () => asked("new", "tenant", "us", true), /KV is down/);
+  assert.equal(directory().find("new"), undefined, "it may have an owner");
+  assert.equal((await asked("both", "tenant", "eu", true)).home, "us", "who is known needs no store");
 });

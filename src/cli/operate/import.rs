@@ -32,8 +32,8 @@ const EVERY: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Import {
-    /// The list, a line for each: `user:NAME`, `tenant:NAME` or `user:#ID`, and behind a tab the region, if it is not --home's.
-    /// `-` is standard input.
+    /// The list, a line for each: `user:NAME`, `tenant:NAME` or `user:#ID`; behind a tab the region, if it is not --home's, and behind
+    /// another the epoch, if the regions know one. Or NDJSON: `{"subject":"user:NAME","home":"eu","epoch":3}`. `-` is standard input.
     file: PathBuf,
     /// The region of all whose line names none.
     #[arg(long)]
@@ -44,6 +44,9 @@ pub(in crate::cli) struct Import {
     /// Begin with this line, where an earlier import has broken off. To begin anew does no harm.
     #[arg(long, default_value_t = 1)]
     from_line: usize,
+    /// Leave the home store (KV) to the edges, which put each subject there that comes. Else each is written there now, which costs.
+    #[arg(long)]
+    no_kv: bool,
     #[command(flatten)]
     why: Why,
     #[command(flatten)]
@@ -51,12 +54,22 @@ pub(in crate::cli) struct Import {
 }
 
 /// A line of the list.
-struct Resident<'a> {
+struct Resident {
     line: usize,
-    named: &'a str,
+    named: String,
     kind: &'static str,
     id: String,
-    home: &'a str,
+    home: String,
+    epoch: Option<u64>,
+}
+
+/// A line as NDJSON.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Json {
+    subject: String,
+    home: Option<String>,
+    epoch: Option<u64>,
 }
 
 /// What has come of it so far.
@@ -66,6 +79,8 @@ struct Told {
     there: u64,
     /// Who has another home: as the list names them, that home, and the list's.
     elsewhere: Vec<(String, String, String)>,
+    /// What was put into the home store, and what it did not take; none where nobody was asked to.
+    kv: Option<(u64, u64)>,
 }
 
 pub(super) fn run(args: &Import) -> ExitCode {
@@ -99,7 +114,7 @@ fn read(file: &Path) -> std::io::Result<String> {
 }
 
 /// All lines, or what is wrong with the first of those that are wrong: nothing is told of such a list.
-fn residents<'a>(text: &'a str, args: &'a Import) -> Result<Vec<Resident<'a>>, String> {
+fn residents(text: &str, args: &Import) -> Result<Vec<Resident>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
     let lines = lines.filter(|(at, line)| *at >= args.from_line && !line.is_empty() && !line.starts_with('#'));
     let (mut residents, mut wrong) = (Vec::new(), Vec::new());
@@ -118,15 +133,35 @@ fn residents<'a>(text: &'a str, args: &'a Import) -> Result<Vec<Resident<'a>>, S
     Err(format!("nothing was told, for the list has lines that cannot be read\n{}{more}", wrong.join("\n")))
 }
 
-fn resident<'a>(line: usize, text: &'a str, all: Option<&'a str>) -> Result<Resident<'a>, String> {
-    let (named, own) = text.split_once('\t').map_or((text, None), |(named, home)| (named, Some(home.trim())));
-    let (kind, id) = subject(named)?;
-    let home = own.or(all).filter(|home| !home.is_empty());
-    let home = home.ok_or("no region; write it behind a tab, or say --home for all")?;
-    Ok(Resident { line, named, kind: kind.token(), id: id.as_str().to_owned(), home })
+fn resident(line: usize, text: &str, all: Option<&str>) -> Result<Resident, String> {
+    let Json { subject: named, home, epoch } = if text.starts_with('{') { in_object(text)? } else { in_columns(text)? };
+    let (kind, id) = subject(&named)?;
+    let home = home.or(all.map(str::to_owned)).filter(|home| !home.is_empty());
+    let home = home.ok_or("no region; write it behind a tab or as \"home\", or say --home for all")?;
+    if epoch == Some(0) {
+        return Err("the epoch is 0; expected 1 or more, or none where the regions know none".to_owned());
+    }
+    Ok(Resident { line, named, kind: kind.token(), id: id.as_str().to_owned(), home, epoch })
 }
 
-fn tell_all(client: &Client, residents: &[Resident<'_>], args: &Import, told: &mut Told) -> Result<(), String> {
+fn in_object(text: &str) -> Result<Json, String> {
+    let expected = r#"{"subject":"user:NAME","home":"REGION","epoch":N}, the last two where they are needed"#;
+    serde_json::from_str(text).map_err(|error| format!("{error}; expected {expected}"))
+}
+
+fn in_columns(text: &str) -> Result<Json, String> {
+    let mut columns = text.split('\t').map(str::trim);
+    let subject = columns.next().unwrap_or_default().to_owned();
+    let (home, epoch) = (columns.next().map(str::to_owned), columns.next());
+    let number = |text: &str| text.parse().map_err(|_| format!("the epoch is {text:?}; expected a number"));
+    let epoch = epoch.map(number).transpose()?;
+    match columns.next() {
+        Some(more) => Err(format!("{more:?} behind the epoch; expected the subject, its region and its epoch")),
+        None => Ok(Json { subject, home, epoch }),
+    }
+}
+
+fn tell_all(client: &Client, residents: &[Resident], args: &Import, told: &mut Told) -> Result<(), String> {
     let (began, mut said) = (Instant::now(), Instant::now());
     let at_once = AT_ONCE.min(usize::try_from(args.rate).unwrap_or(AT_ONCE));
     let all = residents.len();
@@ -151,17 +186,17 @@ fn tell_all(client: &Client, residents: &[Resident<'_>], args: &Import, told: &m
 
 fn tell(
     client: &Client,
-    some: &[Resident<'_>],
+    some: &[Resident],
     args: &Import,
     (note, told): (Option<String>, &mut Told),
 ) -> Result<(), String> {
     let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok(()) };
-    let mut homes: HashMap<&str, Vec<&str>> = HashMap::new();
-    for Resident { home, id, .. } in some {
-        homes.entry(home).or_default().push(id);
+    let mut homes: HashMap<&str, Vec<Value>> = HashMap::new();
+    for Resident { home, id, epoch, .. } in some {
+        homes.entry(home).or_default().push(epoch.map_or_else(|| json!(id), |epoch| json!([id, epoch])));
     }
     let mut body = json!({
-        "kind": first.kind, "homes": homes, "dry_run": args.why.dry_run,
+        "kind": first.kind, "homes": homes, "dry_run": args.why.dry_run, "no_kv": args.no_kv,
         "actor": args.why.actor(), "reason": args.why.reason(),
     });
     if let (Some(note), Value::Object(fields)) = (note.filter(|_| !args.why.dry_run), &mut body) {
@@ -175,11 +210,15 @@ fn tell(
     })?;
     told.added += number(&said, "added").unwrap_or(0);
     told.there += number(&said, "there").unwrap_or(0);
-    let of: HashMap<&str, &Resident<'_>> = some.iter().map(|resident| (resident.id.as_str(), resident)).collect();
+    if let Some(kv) = said.get("kv") {
+        let (put, failed) = told.kv.unwrap_or_default();
+        told.kv = Some((put + number(kv, "put").unwrap_or(0), failed + number(kv, "failed").unwrap_or(0)));
+    }
+    let of: HashMap<&str, &Resident> = some.iter().map(|resident| (resident.id.as_str(), resident)).collect();
     for pair in list(&said, "elsewhere") {
         let part = |at: usize| pair.get(at).and_then(Value::as_str).unwrap_or("");
         if let Some(resident) = of.get(part(0)) {
-            told.elsewhere.push((resident.named.to_owned(), part(1).to_owned(), resident.home.to_owned()));
+            told.elsewhere.push((resident.named.clone(), part(1).to_owned(), resident.home.clone()));
         }
     }
     Ok(())
@@ -212,6 +251,11 @@ fn in_words(told: &Told, args: &Import) -> String {
     if elsewhere > SHOWN {
         out.push_str(&format!("  and {} more (--json shows all)\n", elsewhere - SHOWN));
     }
+    if let Some((put, failed @ 1..)) = told.kv {
+        out.push_str(&format!(
+            "KV took {put} of them and refused {failed}: edges put those there as they come, or import the list again\n"
+        ));
+    }
     if elsewhere > 0 {
         out.push_str("`homing move SUBJECT --to REGION` moves one of them with its data.\n");
     }
@@ -224,10 +268,12 @@ fn in_json(told: &Told, args: &Import) -> String {
         .iter()
         .map(|(named, lives, wanted)| json!({ "subject": named, "home": lives, "listed": wanted }));
     let elsewhere: Vec<Value> = elsewhere.collect();
-    format!(
-        "{}\n",
-        json!({ "added": told.added, "there": told.there, "elsewhere": elsewhere, "dry_run": args.why.dry_run })
-    )
+    let mut said =
+        json!({ "added": told.added, "there": told.there, "elsewhere": elsewhere, "dry_run": args.why.dry_run });
+    if let (Some((put, failed)), Value::Object(fields)) = (told.kv, &mut said) {
+        fields.insert("kv".to_owned(), json!({ "put": put, "failed": failed }));
+    }
+    format!("{said}\n")
 }
 
 #[cfg(test)]
@@ -250,9 +296,26 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let text = "# ours\nuser:ada\nuser:bob b\tus\n\ntenant:acme\r\nuser:#GdAZGkoHV5U4-Bo_P4T8RX\teu\n";
         let args_eu = args(&["--home", "eu"]);
-        let read: Vec<_> =
-            residents(text, &args_eu).unwrap().iter().map(|one| (one.line, one.kind, one.home)).collect();
-        assert_eq!(read, [(2, "user", "eu"), (3, "user", "us"), (5, "tenant", "eu"), (6, "user", "eu")]);
+        let read = |text: &str| -> Vec<_> {
+            let read = residents(text, &args_eu).unwrap().into_iter();
+            read.map(|one| (one.line, one.kind, one.home, one.epoch)).collect()
+        };
+        let home = |line, kind, home: &str, epoch| (line, kind, home.to_owned(), epoch);
+        assert_eq!(
+            read(text),
+            [
+                home(2, "user", "eu", None),
+                home(3, "user", "us", None),
+                home(5, "tenant", "eu", None),
+                home(6, "user", "eu", None)
+            ]
+        );
+        let with_epochs =
+            "user:ada\tus\t7\n{\"subject\":\"user:bob\",\"home\":\"us\",\"epoch\":3}\n{\"subject\":\"tenant:acme\"}\n";
+        assert_eq!(
+            read(with_epochs),
+            [home(1, "user", "us", Some(7)), home(2, "user", "us", Some(3)), home(3, "tenant", "eu", None)]
+        );
         let from = args(&["--home", "eu", "--from-line", "5"]);
         assert_eq!(residents(text, &from).unwrap().len(), 2);
         let error = residents("ada\nuser:ada\nuser:bob\tus\n", &args(&[])).err().unwrap();
@@ -260,7 +323,17 @@ mod tests {
             error,
             "nothing was told, for the list has lines that cannot be read\n\
              line 1: subject is \"ada\"; expected user:NAME, tenant:NAME, or user:#ID with an id of 22 letters\n\
-             line 2: no region; write it behind a tab, or say --home for all"
+             line 2: no region; write it behind a tab or as \"home\", or say --home for all"
+        );
+        let wrong = "user:a\teu\tx\nuser:a\teu\t1\t2\nuser:a\teu\t0\n{\"subject\":\"user:a\",\"region\":\"eu\"}\n";
+        let error = residents(wrong, &args(&[])).err().unwrap();
+        let lines: Vec<_> = error.lines().skip(1).collect();
+        assert_eq!(lines[0], "line 1: the epoch is \"x\"; expected a number");
+        assert_eq!(lines[1], "line 2: \"2\" behind the epoch; expected the subject, its region and its epoch");
+        assert_eq!(lines[2], "line 3: the epoch is 0; expected 1 or more, or none where the regions know none");
+        assert!(
+            lines[3].starts_with("line 4: unknown field `region`") && lines[3].contains("; expected {\"subject\":"),
+            "{error}"
         );
     }
 }

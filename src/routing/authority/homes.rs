@@ -11,9 +11,11 @@ use crate::routing::{
 
 /// The most subjects that are told at once.
 pub const MOST: usize = 1_000;
+/// The greatest epoch that every part of the router can count (JavaScript's numbers).
+const MOST_EPOCHS: u64 = (1 << 53) - 1;
 
-/// What the directory is asked for such a list, as JSON: `kind`, `homes` (`[id, region]` each), `dry_run`, and a `note` for the audit
-/// log, if one came with it.
+/// What the directory is asked for such a list, as JSON: `kind`, `homes` (`[id, region, epoch]` each, the epoch null where none is given),
+/// `dry_run`, `kv` (whether they are put into the home store, too), and a `note` for the audit log, if one came with it.
 ///
 /// # Errors
 /// With the first thing in it that is not as it must be: nothing of the list is told then.
@@ -32,13 +34,16 @@ pub fn read(text: &str, topology: &Topology) -> Result<Value, Refusal> {
     }
     let note = if list.contains_key("note") { Some(fields.text("note")?) } else { None };
     Ok(json!({
-        "kind": kind.token(), "homes": homes, "dry_run": fields.flag("dry_run")?, "note": note,
+        "kind": kind.token(), "homes": homes, "dry_run": fields.flag("dry_run")?, "kv": !fields.flag("no_kv")?, "note": note,
         "actor": fields.text("actor")?, "reason": fields.text("reason")?,
     }))
 }
 
-/// `{"eu": [ID, …]}`, by region.
-fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> Result<Vec<(String, String)>, Refusal> {
+/// One home: whose, where, and by which epoch the regions know it, if that is said.
+type Home = (String, String, Option<u64>);
+
+/// `{"eu": [ID, …]}`, by region; `[ID, EPOCH]` in place of an id where the epoch is known.
+fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> Result<Vec<Home>, Refusal> {
     let Some(Value::Object(by_region)) = list.get("homes") else {
         let expected = "an object with a list of ids for each region";
         return Err(Refusal::malformed(format!("homes is missing or no object; expected {expected}.")));
@@ -49,12 +54,18 @@ fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> R
         let Value::Array(ids) = ids else {
             return Err(Refusal::malformed(format!("homes.{name} is no list; expected a list of ids.")));
         };
-        for id in ids {
-            let text = id.as_str().unwrap_or_default();
-            let Some(id) = SubjectId::parse(text) else {
-                return Err(wrong(&format!("homes.{name}"), &id.to_string(), "ids of 22 letters of base64url"));
+        for said in ids {
+            let (id, epoch) = match said.as_array().map(Vec::as_slice) {
+                Some([id, epoch]) => (id, Some(epoch.as_u64().filter(|epoch| (1..=MOST_EPOCHS).contains(epoch)))),
+                Some(_) => (&Value::Null, None),
+                None => (said, None),
             };
-            homes.push((id.as_str().to_owned(), name.clone()));
+            let id = SubjectId::parse(id.as_str().unwrap_or_default());
+            let (Some(id), true) = (id, epoch != Some(None)) else {
+                let expected = "ids of 22 letters of base64url, or pairs of such an id and an epoch of 1 or more";
+                return Err(wrong(&format!("homes.{name}"), &said.to_string(), expected));
+            };
+            homes.push((id.as_str().to_owned(), name.clone(), epoch.flatten()));
         }
     }
     Ok(homes)

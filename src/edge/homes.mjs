@@ -1,0 +1,44 @@
+// The homes in the home store (KV), from where the directory is: a cache of it, whose word is confirmed before it counts for somebody new.
+import { few } from "./few.mjs";
+
+// So many keys are read in one question, the platform's bound.
+const KEYS = 100;
+
+const key = (subject) => `home:${subject}`;
+
+/** What is written there, if it is an ownership by a region of this version. */
+function read(env, text) {
+  try {
+    const { home, epoch } = JSON.parse(text ?? "null") ?? {};
+    return env.REGIONS?.[home] && Number.isSafeInteger(epoch) && epoch > 0 ? { home, epoch } : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * What the home store says of a subject, or null. Of one whom the directory does not know that may be the word of a directory that has
+ * been lost, or of who has written there by hand: nobody may be given another home past it, and the region that it names says whether it is so.
+ */
+export async function stored(env, subject) {
+  return read(env, await env.HOMES?.get(key(subject)));
+}
+
+/** The same of many, by subject. */
+export async function storedOf(env, subjects) {
+  const found = new Map();
+  for (let at = 0; env.HOMES && at < subjects.length; at += KEYS) {
+    for (const [name, text] of await env.HOMES.get(subjects.slice(at, at + KEYS).map(key))) {
+      const said = read(env, text);
+      if (said) found.set(name.slice(key("").length), said);
+    }
+  }
+  return found;
+}
+
+/** Puts homes that the directory has kept, `[subject, home, epoch]` each, into the home store; how many, and how many it did not take. */
+export async function publish(env, kept) {
+  let failed = 0;
+  await few(kept, ([subject, home, epoch]) => env.HOMES.put(key(subject), JSON.stringify({ epoch, home })).catch(() => failed++));
+  return { put: kept.length - failed, failed };
+}
