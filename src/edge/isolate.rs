@@ -236,11 +236,14 @@ fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
     forgotten.into_iter().for_each(|flow| learn(flow.abandon(), now));
 }
 
-/// Whether what is known by then names every dataset that needs an owner.
-pub(super) fn published(text: &str, now: Timestamp) -> bool {
-    let Some(settings) = settings() else { return true };
-    learn(Published::read(text, &settings.topology).map(Lesson::Published).into_iter().collect(), now);
-    MEMORY.with_borrow(|memory| memory.published().names_all(&settings.topology))
+/// See [`super::router::published`].
+pub(super) fn published(text: &str, now: Timestamp) -> u8 {
+    let Some(settings) = settings() else { return 0 };
+    let read = Published::read(text, &settings.topology);
+    let unreadable = read.is_none() && !text.is_empty();
+    learn(read.map(Lesson::Published).into_iter().collect(), now);
+    let whole = MEMORY.with_borrow(|memory| memory.published().names_all(&settings.topology));
+    u8::from(!whole) + 2 * u8::from(unreadable)
 }
 
 /// The store did not take what was to lie under that key: nobody waits for it to.

@@ -38,10 +38,10 @@ pub fn abandon(id: u32, now: f64) {
     isolate::abandon(id, time(now));
 }
 
-/// Learns what the authority has published. Says whether that, or what was known before, names every dataset that needs an owner; if not,
-/// the authority itself is to be asked.
+/// Learns what the authority has published. 0 if it is well. 1 more if neither that nor what was known before names every dataset that
+/// needs an owner: the authority itself is to be asked. 2 more if it cannot be read: a later version may have written it.
 #[wasm_bindgen]
-pub fn published(text: &str, now: f64) -> bool {
+pub fn published(text: &str, now: f64) -> u8 {
     isolate::published(text, time(now))
 }
 

@@ -15,6 +15,7 @@ let read = 0; // when anything was read last
 let due = 0; // when all of it is to be read again
 let doubted = Infinity; // when the view alone is
 let wakeAgain = 0; // until when this isolate wakes no prober
+let saidUnreadable = false;
 let isAwake = false; // whether this isolate has woken the authority
 
 /** How often `VIEW` says. */
@@ -35,7 +36,7 @@ async function many(env, keys) {
   return found ?? new Map();
 }
 
-/** Takes in what was read. Whether that, or what was known before, names every dataset that needs an owner. */
+/** Takes in what was read; what is wanting then, as `published` says it. */
 function learn(found) {
   let view = "";
   for (const [key, text] of found) {
@@ -53,6 +54,12 @@ async function askFor(env) {
   const { status, body } = JSON.parse(await ask(env, JSON.stringify({ do: "view" }))) ?? {};
   if (status >= 400) complain("the authority does not tell its view", { detail: body.detail });
   if (body?.view) call(() => published(body.view, Date.now()));
+}
+
+/** Once in an isolate's life: as long as it lives that version does not learn to read. */
+function sayUnreadable() {
+  if (!saidUnreadable) complain("the view is of a later format, or broken: this version goes on by the last one that it has read");
+  saidUnreadable = true;
 }
 
 /** Leases are renewed by an alarm of the authority, which goes on by itself once it has begun. */
@@ -91,12 +98,13 @@ async function readAll(env, url) {
     complain("the view cannot be read", { error: String(error) });
     return { found: [] };
   });
-  const isWhole = learn(reading.found);
+  const wanting = learn(reading.found);
+  if (wanting & 2) sayUnreadable();
   // However it came here, it is as old as when the store was asked.
   if (reading.at) due = Math.min(due, reading.at + every);
   // Whoever has asked the store sees to it for the others.
   if (reading.own && probes && env.HOMES) await wakeProbers(env);
-  if (!isWhole) await askFor(env);
+  if (wanting & 1) await askFor(env);
   await reading.left;
 }
 
