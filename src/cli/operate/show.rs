@@ -131,6 +131,11 @@ pub(super) fn status(shown: &Value) -> String {
     if edited {
         out.push_str("  Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n");
     }
+    if is_mixed(shown) {
+        out.push_str(
+            "\ntwo versions are deployed at once: the edge that answered and the authority differ, in what they are or in their vars\n",
+        );
+    }
     let under_way = list(shown, "changes").iter().chain(list(shown, "sweeps")).filter(|each| !is_over(each));
     out.push_str("\nunder way\n");
     let before = out.len();
@@ -151,6 +156,11 @@ pub(super) fn status(shown: &Value) -> String {
     out
 }
 
+/// Whether the edge that has answered is of another version than the authority, which may be of one that does not say which it is.
+fn is_mixed(shown: &Value) -> bool {
+    shown.get("edge").is_some_and(|edge| shown.get("build") != Some(edge))
+}
+
 /// The audit log, the oldest line first.
 pub(super) fn audit(log: &Value) -> String {
     let lines = log.as_array().map_or(&[][..], Vec::as_slice);
@@ -164,7 +174,7 @@ pub(super) fn audit(log: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::status;
 
@@ -180,6 +190,11 @@ mod tests {
                         \x20 Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n";
         assert!(status(&shown).contains(expected), "{}", status(&shown));
         shown["configured"] = json!({ "catalog": "us", "orders": "us" });
+        let said = "two versions are deployed at once";
+        (shown["edge"], shown["build"]) = (json!({ "version": "1" }), json!({ "version": "1" }));
+        assert!(!status(&shown).contains(said));
+        shown["build"] = Value::Null;
+        assert!(status(&shown).contains(said), "{}", status(&shown));
         assert!(!status(&shown).contains("wrangler.toml"), "{}", status(&shown));
     }
 }
