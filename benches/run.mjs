@@ -45,9 +45,13 @@ const SCENARIOS = {
   ...sized("up", [MIB, 10 * MIB], (size) => ({ path: "/up/1", against: ["fetch"], region: "eu", reason: "home", request: { method: "POST", bytes: size } })),
   ...sized("hit", [MIB], (size) => ({ path: `/kept/${size}`, against: ["cache"], reason: "cache-hit", hit: true, size })),
 };
+/** Not a scenario of one request: p99 of small requests, while another client uploads 100 MB again and again, and while none does. */
+const BESIDE = "beside an upload";
+const UPLOAD = { method: "POST", bytes: 100 * MIB, connections: 1 };
+const SMALL = { path: "/plain/1", connections: 8 };
 const asked = process.env.SCENARIOS?.split(",").map((title) => title.trim());
-const unknown = asked?.find((title) => !SCENARIOS[title]);
-if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${Object.keys(SCENARIOS).join(", ")}`);
+const unknown = asked?.find((title) => !SCENARIOS[title] && title !== BESIDE);
+if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${[...Object.keys(SCENARIOS), BESIDE].join(", ")}`);
 
 function complaint(answer, name, { region, reason, hit, session, size }) {
   const plain = name === "fetch" || name === "cache" || name === "anonymous";
@@ -145,6 +149,24 @@ async function compare(all) {
   return results;
 }
 
+/** Small requests without and with an upload beside them, round by round: p99 in milliseconds. */
+async function beside(all) {
+  const rounds = { homing: [], fetch: [] };
+  const small = (one) => load(one.port, SMALL.path, SECONDS, { connections: SMALL.connections });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const name of round % 2 ? ["homing", "fetch"] : ["fetch", "homing"]) {
+      const one = all[name];
+      const alone = await small(one);
+      const upload = load(one.port, "/up/1", SECONDS + 2, UPLOAD);
+      await new Promise((resolve) => setTimeout(resolve, 1000)); // until it is under way
+      const with_ = await small(one);
+      const { requests: uploads } = await upload;
+      rounds[name].push({ alone: alone.p99, beside: with_.p99, ratio: with_.p99 / alone.p99, uploads });
+    }
+  }
+  return rounds;
+}
+
 /** From the start of the process to its first answer. */
 async function coldStarts(all) {
   const took = { homing: [], fetch: [] };
@@ -199,12 +221,17 @@ CPU is workerd's alone. Lower is better, but for requests/s. LOG is "${LOG}" for
 const results = await compare(all);
 const ratios = compared(results);
 console.log(table(results, ratios));
+const small = !asked || asked.includes(BESIDE) ? await beside(all) : {};
+for (const [name, rounds] of Object.entries(small)) {
+  const of = (figure) => spread(rounds.map((round) => round[figure]));
+  console.log(`\np99 of small requests, ${name}: ${of("alone")} ms alone, ${of("beside")} ms beside uploads of 100 MB, ratio ${of("ratio")}; ${of("uploads")} uploads meanwhile`);
+}
 const cold = await coldStarts(all);
 cold.ratio = cold.homing.map((ms, at) => ms / cold.fetch[at]);
 const size = sizes(all.homing);
 const kb = (bytes) => `${(bytes / 1024).toFixed(0)} KB`;
 console.log(`\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, fetch ${median(cold.fetch).toFixed(0)} ms, ratio ${spread(cold.ratio)}`);
 console.log(`size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`);
-const told = { rounds: ROUNDS, seconds: SECONDS, log: LOG, ratios: summary(ratios), cold: summary(cold), size, results };
+const told = { rounds: ROUNDS, seconds: SECONDS, log: LOG, ratios: summary(ratios), beside: small, cold: summary(cold), size, results };
 writeFileSync(join(root, "build/bench.json"), JSON.stringify(told, null, 1));
 process.exit(0);

@@ -146,9 +146,11 @@ export function contender(name, modules, vars, cache, port) {
   };
 }
 
+let loads = 0;
+
 /** One round of load: requests, failures, rate and latencies in milliseconds. */
 export function load(port, path, seconds, { method = "GET", headers = {}, body, bytes, connections = 32 } = {}) {
-  const script = join(scratch, "load.lua");
+  const script = join(scratch, `load-${++loads}.lua`); // two may run at once
   const fields = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
   const report = `function done(s, l) local e = s.errors
     io.write(string.format("JSON{\\"requests\\":%d,\\"failed\\":%d,\\"micros\\":%d,\\"p50\\":%.3f,\\"p99\\":%.3f}\\n", s.requests, e.connect + e.read + e.write + e.status + e.timeout, s.duration, l:percentile(50) / 1000, l:percentile(99) / 1000)) end`;

@@ -55,13 +55,13 @@ const PATIENCE_MS = 30_000;
 /**
  * A client's body on its way to a region: `body` for the region, and `broken` if it has not gone whole and that is the
  * client's doing. The send says by `over` that it has ended; `rest` then ends the upload and takes in what is left of it, before the
- * router answers by itself. What a client sends too slowly is cut (`paced`), and so is what nobody takes: of the first part it is known
- * who is slow, and only the client is held to a rate; the rest goes by itself and must be over in the time that its length allows.
- * `waits` and `moves` hear whether the client is waited for.
+ * router answers by itself. What a client sends too slowly is cut (`paced`). Behind the first part it goes by itself and must be over in
+ * the time that its length allows (`patience` and a second for each KiB); who is slow is looked at then: where the client has sent more
+ * than was taken, the region has `stalled`. `waits` and `moves` hear whether the client is waited for.
  */
-export function upload(source, { length, cut, waits, moves }) {
+export function upload(source, { length, cut, waits, moves, patience = PATIENCE_MS, rate = LEAST_RATE }) {
   const { readable, writable } = channel(length);
-  const state = { body: readable, over: false, broken: false };
+  const state = { body: readable, over: false, late: false, broken: false, stalled: false };
   const slow = () => ((state.broken = true), cut());
   const pace = paced(slow);
   const [reader, writer] = [source.getReader({ mode: "byob" }), writable.getWriter()];
@@ -72,14 +72,15 @@ export function upload(source, { length, cut, waits, moves }) {
     reader.releaseLock();
     writer.releaseLock();
     waits();
-    timer = setTimeout(slow, Math.min(LONGEST_UPLOAD_MS, PATIENCE_MS + ((Number(length) - COUNTED) / LEAST_RATE) * 1000));
+    timer = setTimeout(() => ((state.late = true), cut()), Math.min(LONGEST_UPLOAD_MS, patience + ((Number(length) - COUNTED) / rate) * 1000));
     await source.pipeTo(writable, { preventAbort: true, preventCancel: true });
     moves();
   };
   const failed = async (error) => {
     const [from, to] = [source.locked ? reader : source.getReader({ mode: "byob" }), writable.locked ? writer : writable.getWriter()];
+    state.stalled = state.late && (await gives(from));
     // Of a region that went away the send hears by itself, at once; a client that broke off only this pump sees.
-    const region = await Promise.race([to.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]);
+    const region = state.late ? state.stalled : await Promise.race([to.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]);
     to.abort(error).catch(() => {});
     if (region) return void (left = () => from.read(new Uint8Array(PIECE)));
     state.broken = true;
@@ -95,6 +96,9 @@ export function upload(source, { length, cut, waits, moves }) {
   state.ended = pump().catch(failed).finally(() => (clearTimeout(timer), pace.end()));
   return state;
 }
+
+/** Whether bytes wait there to be taken. */
+const gives = (reader) => within(100, reader.read(new Uint8Array(PIECE))).then(({ done }) => !done, () => false);
 
 // So much of a body that nobody will read is taken in, within so long. Beyond that the client's connection is given up.
 const UNREAD_BYTES = 1024 * 1024;

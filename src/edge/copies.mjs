@@ -8,7 +8,7 @@
 import { edit } from "./fields.mjs";
 import { within } from "./flights.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
-import { forget, mixed, place } from "./store.mjs";
+import { forget, isThere, mixed, place } from "./store.mjs";
 
 const ENTRY = "homing-entry";
 const BODIES = "homing-bodies";
@@ -207,7 +207,10 @@ async function apart(key, headers, { stream, whole }) {
   const own = { "cache-control": headers.get("cache-control"), "content-length": headers.get("content-length"), [ENTRY]: `${where} body` };
   try {
     await caches.default.put(place(where), new Response(stream, { headers: own }));
-    if (await whole) return where;
+    if (await whole) {
+      if (await isThere(where)) return where;
+      throw new Error("the store did not take it"); // which it does not say itself (413)
+    }
   } catch (error) {
     // It is the store's fault only if the body has not broken.
     if ((await within(100, whole).catch(() => true)) === true) throw error;

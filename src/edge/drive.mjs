@@ -6,7 +6,7 @@ import { call, complain } from "./core.mjs";
 import { directory } from "./shards.mjs";
 import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
-import { Flight, mayUpdate, updated, within } from "./flights.mjs";
+import { Flight, declined, mayStore, mayUpdate, updated, within } from "./flights.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
 import { UNCACHED, hearsFromCache } from "./uncached.mjs";
@@ -18,6 +18,8 @@ import { abandon, begin, not_stored, resume } from "homing-wasm";
 const SMALL_BODY = 64 * 1024;
 // So long a client may take to send a small body.
 const SMALL_BODY_MS = 30_000;
+// So long it is waited for whose fault an upload is that took too long.
+const FAULT_MS = 500;
 // So long an answer waits until the directory keeps the home of what was written.
 const CONFIRM_MS = 1000;
 
@@ -188,7 +190,8 @@ export class Drive {
     } catch (error) {
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      return sent?.broken ? "U" : late ? "T" : "B";
+      if (sent?.late) await within(FAULT_MS, sent.ended).catch(() => {});
+      return sent?.broken ? "U" : late || sent?.stalled ? "T" : "B";
     } finally {
       if (sent) sent.over = true;
       clearTimeout(timer);
@@ -255,11 +258,13 @@ export class Drive {
 
   /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */
   async keep(lines, at, source) {
+    const key = lines[at];
+    if (!mayStore(key)) return;
     const [base, ...carried] = lines[at + 1].split(" ");
     let { copy } = this;
     if (this.behind && (base !== "o" || carried.length > 0)) {
       // The answer took the body; what lies there now may be another's.
-      copy = await Entry.match(lines[at]);
+      copy = await Entry.match(key);
       if (copy?.head() !== this.behind.head) return;
     }
     const alone = this.left || this.behind !== undefined;
@@ -278,7 +283,7 @@ export class Drive {
     // Before the copy in hand is let go.
     if (carried.length > 0) await copy.bytes();
     const comes = body instanceof Promise || body?.stream !== undefined;
-    const stored = put(lines[at], headers, body, copy, carried.map(Number)).catch((error) => this.refused(lines[at], error));
+    const stored = put(key, headers, body, copy, carried.map(Number)).catch((error) => this.refused(key, error));
     if (alone || !comes) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));
@@ -286,6 +291,7 @@ export class Drive {
 
   /** The store did not take what was to lie under that key: nobody waits for it to, for a while. */
   refused(key, error) {
+    declined(key);
     refuses(error);
     complain("not stored", { error: String(error) });
     call(() => not_stored(key, Date.now()));

@@ -57,7 +57,8 @@ async function keeps(origin) {
   return false;
 }
 
-async function isThere(key) {
+/** Whether anything lies in that place. */
+export async function isThere(key) {
   const found = await caches.default.match(place(key));
   found?.body?.cancel().catch(() => {});
   return found !== undefined;

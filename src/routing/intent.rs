@@ -102,6 +102,8 @@ pub struct Promise {
     pub deadline: Option<Duration>,
     /// The longest that a read waits until a near copy should have what its session has seen.
     pub wait: Duration,
+    /// The largest body that the edge cache keeps, in bytes, where the route says so.
+    pub cache_up_to: Option<u64>,
     /// How long an answer's body may stand still, where the route says so.
     pub body_idle: Option<Duration>,
     /// Whether a break in a small body is repaired elsewhere, whatever it costs.

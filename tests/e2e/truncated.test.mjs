@@ -1,10 +1,11 @@
 // Answers that break off, over raw sockets: whatever frames them, the next client never gets half a file from the cache; and slow
 // clients and large bodies are the store's trouble and nobody else's.
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { after, before, test } from "node:test";
-import { Client, hear, startRouter, stopAll, stopWithAll, topology, waitUntil } from "./harness.mjs";
+import { Client, hear, runtime, startRouter, stopAll, stopWithAll, topology, waitUntil } from "./harness.mjs";
 
 const FIELDS = "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\n";
 const half = "x".repeat(5000);
@@ -26,11 +27,13 @@ const BROKEN = {
 const WHOLE = "the whole file";
 const seen = new Map();
 const bodies = new Map();
+const sockets = new Set();
 let router;
 let log = "";
+/** What the edge says of an entry that the store does not take. */
+const REFUSAL = /"not stored"[^\n]*did not take/g;
 
 before(async () => {
-  const sockets = new Set();
   const server = net.createServer((socket) => {
     sockets.add(socket.once("close", () => sockets.delete(socket)));
     let text = "";
@@ -62,12 +65,14 @@ before(async () => {
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
     vars.PROBES = "off";
+    const bounds = { "/length-up-to-64-MiB": "64MiB", "/length-beyond-the-store": "64MiB", "/length-up-to-1-MiB": "1MiB" };
+    vars.ROUTES.unshift(...Object.entries(bounds).map(([match, cache_up_to]) => ({ match, cache_up_to })));
   });
   router = await startRouter({ vars, handleLog: hear((text) => (log += text)) });
 });
 after(async () => {
   await stopAll();
-  assert.doesNotMatch(log, /not stored|the edge failed|panicked/, "the edge complained");
+  assert.doesNotMatch(log.replace(REFUSAL, ""), /not stored|the edge failed|panicked/, "the edge complained");
 });
 
 const status = (answer) => answer.headers["cache-status"];
@@ -102,6 +107,8 @@ for (const [path, length, stores] of [
   ["length middle", 900_000, true],
   ["length large", 15_000_000, true],
   ["length too large", 16 * 1024 * 1024 + 1, false],
+  ["length-up-to-64-MiB", 17 * 1024 * 1024, true],
+  ["length-up-to-1-MiB", 1024 * 1024 + 1, false],
 ]) {
   test(`what is whole reaches its client as it is, and is stored if it is not too large: ${path}`, async () => {
     const body = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(8, "-")).join("").slice(0, length);
@@ -150,4 +157,51 @@ test("a client that does not read fills nothing, and costs the next one no more 
   assert.equal(next.text.length, 12_000_000);
   assert.ok(Date.now() - began < 9000, `${Date.now() - began} ms`);
   stalled.destroy();
+});
+
+/** Memory that the router's processes have in hand, in bytes. */
+function resident() {
+  const children = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/status`, "utf8");
+    } catch {
+      return ""; // it has ended
+    }
+  });
+  const ours = children.filter((status) => /^Name:\s+workerd/m.test(status) && Number(/^PPid:\s+(\d+)/m.exec(status)[1]) === process.pid);
+  return ours.reduce((sum, status) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024, 0);
+}
+
+test("clients that read nothing of large files hold little of them in memory, and their origin is held back", { skip: process.platform !== "linux" }, async () => {
+  const clients = 20;
+  const file = Buffer.alloc(15_000_000, "z");
+  const before = resident();
+  assert.ok(before > 0, "the router's process is found");
+  const taken = () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0);
+  const began = taken();
+  const stalled = Array.from({ length: clients }, (_, n) => {
+    bodies.set(`length slow ${n}`, file);
+    return http.get(new URL(`/${encodeURIComponent(`length slow ${n}`)}`, router.url), { agent: false }, (response) => response.pause()).on("error", () => {});
+  });
+  let last = -1;
+  await waitUntil(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    return [last, (last = taken())].every((sum) => sum === last && sum > began) && Array.from({ length: clients }, (_, n) => seen.get(`length slow ${n}`)).every(Boolean);
+  }, "nothing moves any more");
+  const held = resident() - before;
+  console.log(`${clients} clients that read nothing of 15 MB: ${(held / 1e6).toFixed(1)} MB more in memory; the origin got ${((last - began) / 1e6).toFixed(0)} of ${clients * 15} MB off`);
+  for (const request of stalled) request.destroy();
+  assert.ok(held < clients * 3_000_000, `${held} bytes`);
+});
+
+test("what the store refuses is not offered to it by every request", { skip: runtime !== "workerd" && "miniflare's store takes all" }, async () => {
+  const path = "length-beyond-the-store";
+  bodies.set(path, Buffer.alloc(25 * 1024 * 1024, "w"));
+  const times = () => log.match(REFUSAL)?.length ?? 0;
+  await get(path);
+  await waitUntil(() => times() === 1, "it is refused");
+  for (let n = 0; n < 3; n++) assert.equal((await get(path)).bytes.length, 25 * 1024 * 1024);
+  await get("another behind it");
+  await waitUntil(async () => /hit/.test(status(await get("another behind it"))), "another answer is stored");
+  assert.deepEqual([times(), seen.get(path)], [1, 4]);
 });

@@ -275,6 +275,7 @@ fn promise(
         on_home_down: route.on_home_down,
         deadline: route.deadline,
         wait: route.wait,
+        cache_up_to: route.cache_up_to,
         body_idle: route.body_idle,
         repair: route.repair,
         pins,

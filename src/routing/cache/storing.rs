@@ -22,8 +22,9 @@ use crate::routing::{
 pub const GRACE: Duration = Duration::from_secs(3600);
 /// How long after it has expired a copy is kept that the origin can be asked about.
 const VALIDATED: Duration = Duration::from_secs(24 * 3600);
-/// The largest body that is stored, in bytes. One that does not say its length is kept up to what the edge can hold of it.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// The largest body that is stored, in bytes, where the route does not say another bound. One that does not say its length is kept up
+/// to what the edge can hold of it.
+pub const LARGEST: u64 = 16 * 1024 * 1024;
 /// The longest that the store is asked to keep anything.
 const LONGEST_KEPT: u64 = 365 * 24 * 3600;
 
@@ -92,6 +93,8 @@ pub struct Storing<'a> {
     pub shows: Option<Shows>,
     /// The longest that it may be fresh from now on, whatever it says, where its region's lag sets a limit.
     pub at_most: Option<Duration>,
+    /// The largest body that may be stored, in bytes.
+    pub largest: u64,
     /// The request.
     pub lookup: &'a Lookup,
 }
@@ -172,7 +175,7 @@ fn bounded(response: &Storing<'_>) -> Result<(), NoStore> {
     let length: Option<u64> = response.headers.get("content-length").and_then(|said| said.trim().parse().ok());
     match (response.framing, length) {
         (Framing::UntilClose, _) => Err(NoStore::Framing),
-        (Framing::Delimited, Some(length)) if length > LARGEST => Err(NoStore::Size),
+        (Framing::Delimited, Some(length)) if length > response.largest => Err(NoStore::Size),
         (Framing::Delimited, _) => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Dura
         epoch: Epoch::FIRST,
         shows: None,
         at_most: None,
+        largest: LARGEST,
         lookup,
     };
     let (variant, edits) = store(&storing)?;
@@ -122,21 +123,26 @@ fn an_authorised_answer_needs_permission() {
 #[test]
 fn what_may_be_half_of_a_file_or_is_too_large_is_not_stored() {
     let (lookup, mebibyte) = (Lookup::default(), 1024 * 1024);
-    let sized = |framing, length: Option<u64>| {
+    let within = |largest, framing, length: Option<u64>| {
         let length = length.map(|length| length.to_string());
         let headers =
             Headers(std::iter::once(FRESH).chain(length.as_deref().map(|length| ("content-length", length))).collect());
         let (status, asked, now, region, epoch) = (200, SENT, CAME, "eu", Epoch::FIRST);
         let (shows, at_most, headers, lookup) = (None, None, &headers, &lookup);
-        store(&Storing { status, headers, framing, asked, now, region, epoch, shows, at_most, lookup })
+        store(&Storing { status, headers, framing, asked, now, region, epoch, shows, at_most, largest, lookup })
             .map(|_| ())
             .err()
     };
+    let sized = |framing, length| within(LARGEST, framing, length);
     // An origin that dies in the middle of such a body ends it like a whole one.
     assert_eq!(sized(Framing::UntilClose, None), Some(NoStore::Framing));
     assert_eq!(sized(Framing::Delimited, None), None);
     assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte)), None);
     assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte + 1)), Some(NoStore::Size));
+    // What its route says goes before that, either way.
+    assert_eq!(within(64 * mebibyte, Framing::Delimited, Some(64 * mebibyte)), None);
+    assert_eq!(within(64 * mebibyte, Framing::Delimited, Some(64 * mebibyte + 1)), Some(NoStore::Size));
+    assert_eq!(within(mebibyte, Framing::Delimited, Some(2 * mebibyte)), Some(NoStore::Size));
 }
 
 #[test]
@@ -157,6 +163,7 @@ fn a_limit_of_the_regions_lag_goes_before_what_the_response_says() {
             epoch,
             shows: None,
             at_most,
+            largest: LARGEST,
             lookup: &lookup,
         };
         store(&storing).map(|(variant, _)| (variant.fresh.as_secs(), variant.while_revalidate.as_secs()))
@@ -227,6 +234,7 @@ fn what_another_cache_has_kept_was_made_before_it_was_asked_for() {
         epoch: Epoch::FIRST,
         shows: None,
         at_most: None,
+        largest: LARGEST,
         lookup: &lookup,
     };
     let (variant, _) = store(&storing).unwrap();

@@ -163,6 +163,7 @@ impl Ending<'_> {
             epoch: from.epoch,
             shows: from.shows.clone(),
             at_most: self.at_most_fresh(),
+            largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
             lookup,
         })
     }

@@ -21,6 +21,8 @@ pub struct Route {
     pub idempotent: bool,
     /// Whether the edge cache may hold its responses; where it is not said, ownership decides.
     pub cache: Option<bool>,
+    /// The largest body that is stored of its responses, in bytes, where it says so.
+    pub cache_up_to: Option<u64>,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
     /// The longest that a session's read waits until a near copy should have what the session has seen; zero where it is not said.

@@ -1,4 +1,4 @@
-//! Human durations and shares: a number and a unit.
+//! Human durations, sizes and shares: a number and a unit.
 
 use std::{fmt, time::Duration};
 
@@ -19,6 +19,18 @@ pub fn duration(text: &str) -> Option<Duration> {
     };
     let span = Duration::from_millis(amount.checked_mul(millis)?);
     (!span.is_zero() && span <= LONGEST).then_some(span)
+}
+
+/// The largest size that a configuration may name: what the platform's cache takes of one response.
+pub const LARGEST: u64 = 512 << 20;
+
+/// Reads `64KiB` or `16MiB` as bytes; none if it is anything else, zero, or over 512 MiB.
+#[must_use]
+pub fn size(text: &str) -> Option<u64> {
+    let (digits, unit) =
+        text.strip_suffix("KiB").map(|digits| (digits, 10)).or_else(|| Some((text.strip_suffix("MiB")?, 20)))?;
+    let amount: u64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+    Some(amount).filter(|amount| (1..=LARGEST >> unit).contains(amount)).map(|amount| amount << unit)
 }
 
 /// A share of a whole, in hundredths of a percent: exact, so that two can be compared.
@@ -124,6 +136,31 @@ mod tests {
         assert_eq!(Share::of(1, 1_000_000).map(|share| share.rest().to_string()).as_deref(), Some("99.99%"));
         assert_eq!(Share::of(0, 0), None);
         assert_eq!(Share::of(1 << 50, 1 << 50), Some(Share::WHOLE));
+    }
+
+    #[test]
+    fn sizes_are_a_number_and_a_unit() {
+        assert_eq!(size("1KiB"), Some(1024));
+        assert_eq!(size("64MiB"), Some(64 << 20));
+        assert_eq!(size("512MiB"), Some(LARGEST));
+        assert_eq!(size("524288KiB"), Some(LARGEST));
+        for wrong in [
+            "",
+            "KiB",
+            "0KiB",
+            "64",
+            "64KB",
+            "64 MiB",
+            "-1MiB",
+            "+1MiB",
+            "1.5MiB",
+            "513MiB",
+            "1GiB",
+            "64mib",
+            "99999999999999999999MiB",
+        ] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "match",
     "dataset",
     "read_after_write",
@@ -24,6 +24,7 @@ const KEYS: [&str; 15] = [
     "access",
     "idempotent",
     "cache",
+    "cache_up_to",
     "deadline",
     "wait",
     "body_idle",
@@ -137,6 +138,11 @@ fn route(
     if let (Some(true), Some(rule)) = (cache, rule) {
         named_by_anybody(rule, identity, &table.path.key("cache"), log);
     }
+    let cache_up_to = table.size("cache_up_to", log);
+    if let (Some(false), Some(_)) = (cache, cache_up_to) {
+        let expected = "a bound only where the edge cache takes part";
+        log.error(&table.path.key("cache_up_to"), "a bound beside cache = false", expected, "remove one of the two");
+    }
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
     let (repair, body_idle) = (table.flag("repair", log).unwrap_or(false), table.duration("body_idle", log));
     let max_cross_region = table.share("max_cross_region", log);
@@ -161,6 +167,7 @@ fn route(
         access,
         idempotent,
         cache,
+        cache_up_to,
         deadline,
         wait,
         body_idle,

@@ -90,6 +90,11 @@ impl<'a> Table<'a> {
         self.written(key, units::duration, (expected, "write a whole number and a unit, in quotes"), log)
     }
 
+    pub(super) fn size(&self, key: &str, log: &mut Complaints) -> Option<u64> {
+        let expected = "a size such as \"64KiB\" or \"16MiB\", at most 512MiB";
+        self.written(key, units::size, (expected, "write a whole number and KiB or MiB, in quotes"), log)
+    }
+
     pub(super) fn share(&self, key: &str, log: &mut Complaints) -> Option<Share> {
         let expected = "a share of requests such as \"5%\" or \"0.5%\", at most 100% and with at most two decimals";
         self.written(key, Share::parse, (expected, "write a number and a percent sign, in quotes"), log)
