@@ -104,7 +104,8 @@ test("an upload whose region answers early and hangs up says so, and the connect
   const connection = converse(router.url);
   const body = "x".repeat(300_000);
   connection.send(`PUT /rash/x HTTP/1.1\r\nHost: x\r\n${NEAR}Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
-  const answer = await connection.answer();
+  // Of a 200 whose connection broke in the middle of the upload plain workerd may lose the end: it then ends broken.
+  const answer = await connection.answer().catch((error) => (/HTTP\/1\.1 200 /.test(error.message) ? { status: 200 } : Promise.reject(error)));
   assert.ok([200, 503].includes(answer.status), answer.text);
   if (answer.status === 200) return connection.end();
   connection.send(`GET /api/likes/x HTTP/1.1\r\nHost: x\r\n${NEAR}\r\n`);
