@@ -62,6 +62,8 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
         fixed("cache-control", "private"),
         fixed("set-cookie", "a=b"),
         fixed("connection", "x-own"),
+        fixed("cf-error-type", "1016"),
+        fixed("cf-error-type", "1042"),
         fixed("homing-behind", "1"),
         fixed("homing-home", "us"),
         fixed("homing-epoch", "1"),
