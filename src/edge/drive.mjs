@@ -168,9 +168,16 @@ export class Drive {
     this.cut = () => abort.abort();
     let late = false;
     let timer;
-    const watch = (ms) => (timer = setTimeout(() => ((late = true), abort.abort()), Number(ms)));
-    // The time to headers, or to the end of a small body. An upload may go on after they came, and then touches it no more.
-    const clock = { over: false, stop: () => clock.over || clearTimeout(timer), start: () => clock.over || (clearTimeout(timer), watch(timeout)) };
+    // The time to headers, or to the end of a small body. An upload stops and starts it with each piece, for which no timer is set anew.
+    const clock = { over: false, until: Infinity, stop: () => void (clock.until = Infinity), start: () => ((clock.until = Date.now() + Number(timeout)), look(Number(timeout))) };
+    const look = (ms) => void (clock.over || (timer ??= setTimeout(looks, ms)));
+    const looks = () => {
+      timer = undefined;
+      const left = clock.until - Date.now();
+      if (left > 0) return left < Infinity && look(left);
+      late = true;
+      abort.abort();
+    };
     let sent;
     try {
       if (replay === "s") sent = this.upload(abort, clock);
@@ -194,6 +201,7 @@ export class Drive {
       return sent?.broken ? "U" : late || sent?.stalled ? "T" : "B";
     } finally {
       if (sent) sent.over = true;
+      clock.over = true;
       clearTimeout(timer);
       this.cut = undefined;
     }
