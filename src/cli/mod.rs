@@ -6,6 +6,7 @@ mod check;
 mod conformance;
 mod cost;
 mod diagnose;
+mod doctor;
 mod document;
 mod drive;
 mod expectations;
@@ -54,6 +55,9 @@ enum What {
     Explain(explain::Args),
     /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
     Conformance(conformance::Args),
+    /// Ask a deployment how it is: cache, view, objects, secrets, regions, and with a probe the platform itself. A line each: pass, warn or
+    /// fail, and what to do.
+    Doctor(doctor::Args),
     #[command(flatten)]
     Operation(operate::Operation),
 }
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
         }
         What::Explain(args) => explain::run(&args),
         What::Conformance(args) => conformance::run(&args),
+        What::Doctor(args) => doctor::run(&args),
         What::Operation(operation) => operate::run(&operation),
     }
 }

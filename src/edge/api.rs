@@ -8,6 +8,7 @@ use futures_util::{
     stream,
 };
 use serde_json::{Value, json};
+use wasm_bindgen_futures::JsFuture;
 use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, RequestInit, RequestRedirect, Response, Result};
 
 use super::{
@@ -19,11 +20,15 @@ use crate::routing::{
     admin::{Call, Door, TurnedAway},
     answer::is_stored,
     authority::nonced,
+    doctor::asking::{asks, hints},
     facts::Url,
     headers::Headers,
+    matrix::prober,
     pace,
     snapshot::{add_health, fingerprint},
+    time::millis,
     topology::{Origin, Region},
+    warnings::warnings,
 };
 
 /// What is under this is not for everybody.
@@ -44,6 +49,7 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
         "/_homing" => redirect("/_homing/"),
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
         "/_homing/api/snapshot" => snapshot(&request, env, router).await,
+        "/_homing/api/doctor" => doctor(router, env).await,
         "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
         "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
         "/_homing/api/homes" if request.method() == Method::Post => authority::homes(router, request).await,
@@ -105,6 +111,27 @@ async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Respo
     response.headers().set("etag", &tag)?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
+}
+
+/// How often probers ask, in milliseconds; 0 is never. What is no such setting counts as none.
+fn probes_every(said: &str) -> u64 {
+    let every = prober::every(said).unwrap_or(Some(pace::ROUND));
+    every.map_or(0, millis)
+}
+
+/// What this deployment tells of itself, for `homing doctor`; where its configuration is wrong, that.
+async fn doctor(router: &Router, env: &Env) -> Result<Response> {
+    let version = env!("CARGO_PKG_VERSION");
+    let told = match operators::settings() {
+        Some(settings) => json!({
+            "version": version, "dev": settings.dev, "warnings": warnings(&settings),
+            "probes_every": probes_every(&said(env, "PROBES").unwrap_or_default()),
+            "asks": asks(&settings, Timestamp(Date::now().as_millis())), "hints": hints(&settings),
+        }),
+        None => json!({ "version": version }),
+    };
+    let heard = JsFuture::from(router.examine(&told.to_string())?).await?;
+    text(heard.as_string().unwrap_or_default(), "application/json")
 }
 
 /// One isolate's word, which nobody may keep.

@@ -1,6 +1,7 @@
 // The authority: one object that keeps the ledger, does what its turns say, and reports what came of it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
 import { json } from "./body.mjs";
+import { colo } from "./colo.mjs";
 import { complain, place } from "./core.mjs";
 import { count, directory, list } from "./shards.mjs";
 import { turnstile } from "./few.mjs";
@@ -29,6 +30,9 @@ export const ask = (env, input) => authority(env, (authority) => authority.take(
 
 /** Puts one to it that counts as often as it is put: the figures of a drill, which are added up. */
 export const tell = (env, input) => authority(env, (authority) => authority.take(input), once);
+
+/** Where it stands, and what came of the last time that it published. */
+export const whereabouts = (env, onPlatform) => authority(env, (authority) => authority.stands(onPlatform));
 
 /** Puts a line into its audit log; once, for two lines would say that it was done twice. */
 export const note = (env, line) => authority(env, (authority) => authority.note(line), once);
@@ -139,7 +143,15 @@ export class Authority extends DurableObject {
   }
 
   async publish({ key, value }) {
-    return this.told(this.env.HOMES.put(key, value));
+    const told = await this.told(this.env.HOMES.put(key, value));
+    await this.ctx.storage.put("published", { at: Date.now(), failed: told.failed ?? null });
+    return told;
+  }
+
+  /** Where it stands, and what came of the last time that it published, for `homing doctor`. */
+  async stands(onPlatform) {
+    const published = (await this.ctx.storage.get("published")) ?? null;
+    return { colo: await colo(onPlatform), alarm: await this.ctx.storage.getAlarm(), published };
   }
 
   note(line) {

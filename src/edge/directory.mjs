@@ -1,6 +1,7 @@
 // The directory: where each subject lives. Its word is the last; the home store (KV) only repeats it. It is sharded by the first
 // character of the subject's id, which is a hash, into 64 objects (`shards.mjs` asks them).
 import { DurableObject } from "cloudflare:workers";
+import { colo } from "./colo.mjs";
 import { stored } from "./homes.mjs";
 
 // How long a home is kept that was assigned on a client's word alone. Longer than an isolate remembers one (`HOME_FRESH`).
@@ -131,6 +132,11 @@ export class Directory extends DurableObject {
 
   list(home, after, most) {
     return this.sql.exec("select subject, kind from homes where home = ? and subject > ? order by subject limit ?", home, after, most).toArray();
+  }
+
+  /** Where it stands, for `homing doctor`. */
+  async stands(onPlatform) {
+    return { colo: await colo(onPlatform) };
   }
 
   /** How many are tentative; for tests. */

@@ -1,6 +1,7 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
 import { takeIn } from "./body.mjs";
 import { Panic, complain, configuration } from "./core.mjs";
+import { asksForIt } from "./doctor.mjs";
 import { Drive } from "./drive.mjs";
 import { api } from "./operators.mjs";
 import { shielded } from "./shield.mjs";
@@ -26,6 +27,7 @@ function isOperators(url) {
 async function answer(request, env, ctx, operators) {
   try {
     if (configuration(env)) {
+      if (operators && asksForIt(request.url)) return await api(request, env);
       if (!operators) await takeIn(request);
       return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
     }

@@ -4,23 +4,25 @@ import * as core from "homing-operators";
 import { snapshot, suggestions } from "homing-wasm";
 import { ask, note } from "./authority.mjs";
 import { call, settings } from "./core.mjs";
+import { examine } from "./doctor.mjs";
 import { keep } from "./shards.mjs";
 import { cacheState, looked } from "./store.mjs";
 
 let wasm;
 let stackAtRest;
+let wrong = ""; // what is wrong with the configuration
 
 function ready(env) {
   if (wasm) return;
   const loaded = core.initSync({ module });
-  const wrong = core.configure(...settings(env));
-  if (wrong) throw new Error(wrong);
+  wrong = core.configure(...settings(env));
   [wasm, stackAtRest] = [loaded, loaded.__stack_pointer.value];
 }
 
 /** Calls into the operators' Wasm, set up. What it throws is for the caller to say; a trap there harms no later call. */
 export function operate(env, work) {
   ready(env);
+  if (wrong) throw new Error(wrong);
   try {
     return work(core);
   } catch (error) {
@@ -29,7 +31,7 @@ export function operate(env, work) {
   }
 }
 
-/** Answers a request to `/_homing/*`. */
+/** Answers a request to `/_homing/*`; where the configuration is wrong, only what `homing doctor` asks. */
 export async function api(request, env) {
   ready(env);
   await looked(request.url);
@@ -37,6 +39,7 @@ export async function api(request, env) {
     ask: (input) => ask(env, input),
     keepHomes: (list) => keepHomes(env, JSON.parse(list)),
     snapshot: () => `${call(() => snapshot(Date.now())).slice(0, -1)},"cache":${JSON.stringify(cacheState())}}`,
+    examine: (told) => examine(request, env, JSON.parse(told), wrong),
     suggestions: (asToml) => call(() => suggestions(asToml)),
   });
 }

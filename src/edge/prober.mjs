@@ -2,6 +2,7 @@
 // keeps itself going by its alarm; isolates only begin it. No decision lives here.
 import { DurableObject } from "cloudflare:workers";
 import { json } from "./body.mjs";
+import { colo } from "./colo.mjs";
 import { complain } from "./core.mjs";
 import { few } from "./few.mjs";
 import { operate } from "./operators.mjs";
@@ -11,15 +12,19 @@ import { UNCACHED, fromCache, nonced } from "./uncached.mjs";
 
 const AGAIN_MS = 30_000;
 
+/** The prober beside that region: whoever speaks to it first says where it is to be. */
+export const beside = (env, region, locationHint) => env.PROBERS.get(env.PROBERS.idFromName(region), locationHint ? { locationHint } : {});
+
 /** Begins a prober beside each of these regions; those that are there already go on. */
-export const begin = (env, vantages) =>
-  few(vantages, ([region, locationHint]) => {
-    const id = env.PROBERS.idFromName(region);
-    return env.PROBERS.get(id, locationHint ? { locationHint } : {}).begin(region);
-  });
+export const begin = (env, vantages) => few(vantages, ([region, locationHint]) => beside(env, region, locationHint).begin(region));
 
 export class Prober extends DurableObject {
   seen = { at: 0, view: "" };
+
+  /** Where it stands, and when it goes round again, for `homing doctor`. */
+  async stands(onPlatform) {
+    return { colo: await colo(onPlatform), alarm: await this.ctx.storage.getAlarm() };
+  }
 
   async begin(region) {
     const { storage } = this.ctx;

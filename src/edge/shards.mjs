@@ -5,10 +5,10 @@ import { publish, storedOf } from "./homes.mjs";
 import { asked, settle, stub } from "./objects.mjs";
 
 // In the order of their codes, as SQLite sorts, so that all shards one behind the other are in the order of the subjects.
-const SHARDS = [..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"];
+export const SHARDS = [..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"];
 
 /**
- * Asks the shard that knows a subject. All that it is asked may be asked twice (`asked`): `known`, `find`, `count` and `list` only look;
+ * Asks the shard that knows a subject. All that it is asked may be asked twice (`asked`): `known`, `find`, `count`, `list` and `stands` only look;
  * `assign` says again what it has given, and takes a home away only from whom it names with its epoch, which is over after the first
  * time; `confirm` and `record` take in nothing earlier than what is there; `keep` gives nobody another home (it then says of those whom
  * the first time has added that they were there).

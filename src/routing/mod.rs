@@ -13,6 +13,7 @@ pub mod candidates;
 pub mod clock;
 pub mod cookies;
 pub mod copies;
+pub mod doctor;
 pub mod drill;
 pub mod facts;
 pub mod flow;

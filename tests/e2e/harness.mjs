@@ -19,7 +19,7 @@ const binary = join(root, "target/debug/demo-region");
 
 /** In which of the two the router runs here. */
 export const runtime = process.env.RUNTIME || "miniflare";
-const { start: startRuntime } = await import({ miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail());
+const { start: startRuntime, startScript: startInRuntime } = await import({ miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail());
 /** Where clients are, unless they say so: near Frankfurt. */
 const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
 /** What the platform's front, which plain workerd has none of, says of a client. */
@@ -151,7 +151,7 @@ export function topology(regions, change = (vars) => vars) {
 const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => ({ name, className: class_name, moody: ["DIRECTORY", "AUTHORITY"].includes(name) }));
 
 /** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods,
- *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs), in plain workerd. */
+ *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs); miniflare's knows "nothing" alone. */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, cache, handleLog } = {}) {
   // Where a test counts what regions see, nobody else may ask them. And no test waits as long for the view as is cheap.
   const all = { ...vars, PROBES: "off", VIEW: "1s", ...bindings };
@@ -182,6 +182,13 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
       return waitUntil(async () => (await this.snapshot()).decisions.find((decision) => decision.path === path), `a decision about ${path}`);
     },
   };
+}
+
+/** Starts a Worker of one module, with these vars; resolves to where it listens and how it is stopped. */
+export async function startScript(options) {
+  const { url, stop } = await startInRuntime(options);
+  started.add(stop);
+  return { url, stop: () => (started.delete(stop), stop()) };
 }
 
 /** Sends an HTTP/1.1 request as these bytes, as no client of good manners would write it; resolves to the answer, taken apart. Nobody

@@ -54,6 +54,30 @@ impl Client {
         Ok(Self { agent, base, token })
     }
 
+    /// The router's address.
+    pub(in crate::cli) fn url(&self) -> &str {
+        self.base.trim_end_matches("/_homing/api/")
+    }
+
+    /// Status and body of what lies under `/_homing/`, with the token or without; or why there is no answer in that time.
+    pub(in crate::cli) fn look(
+        &self,
+        what: &str,
+        with_token: bool,
+        patience: Duration,
+    ) -> Result<(u16, String), String> {
+        let url = format!("{}/_homing/{what}", self.url());
+        let request = self.agent.get(&url).config().timeout_global(Some(patience)).build();
+        let answer = match self.token.as_ref().filter(|_| with_token) {
+            Some(token) => request.header("authorization", format!("Bearer {token}")).call(),
+            None => request.call(),
+        };
+        let mut answer = answer.map_err(|error| format!("{url} does not answer: {error}"))?;
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().map_err(|error| format!("{url}: {error}"))?;
+        Ok((status, text))
+    }
+
     pub(in crate::cli) fn get(&self, what: &str) -> Result<Value, String> {
         let request = self.agent.get(format!("{}{what}", self.base));
         self.answer(match &self.token {

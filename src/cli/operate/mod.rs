@@ -1,7 +1,7 @@
 //! What operators order and look at: `homing status`, `promote`, `move`, `drain` and the like. The authority decides; this only
 //! asks it, and waits for what it began.
 
-mod client;
+pub(super) mod client;
 mod drill;
 mod import;
 mod show;

@@ -18,7 +18,7 @@ pub(super) fn tag(change: &Change, slot: &str) -> Value {
 }
 
 /// A call to a region: method and target. No two questions have the same URL, so that no cache on the way has an answer to it.
-pub(super) fn call(
+pub(in crate::routing) fn call(
     settings: &Settings,
     region: RegionId,
     (method, target): (&str, &str),

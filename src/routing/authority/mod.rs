@@ -24,6 +24,7 @@ mod turn;
 
 pub use change::{Change, Phase};
 pub use command::Refusal;
+pub(super) use effect::call;
 pub use effect::{ADDRESS, nonced};
 pub use ledger::{Ledger, Owned, Unreadable};
 pub use published::{KEY, Published, RegionState, write, write_with};

@@ -37,7 +37,7 @@ use super::{
     settle::{Asked, CacheState, Ending, Settlement, SignIn},
     subject::SubjectId,
     time::Timestamp,
-    topology::{Access, RegionId, SubjectKind},
+    topology::{Access, Origin, RegionId, SubjectKind},
     trace::Trace,
     view::View,
 };
@@ -108,6 +108,12 @@ enum Stage {
     Writing(write::Writing),
     SigningIn(Box<Settlement>, Box<SignIn>, Keeper),
     Over,
+}
+
+/// What an answer of that origin is taken for: the application's word, or the platform's in its place.
+pub(in crate::routing) fn taken_for<'a>(answer: Answer<'a>, origin: &Origin) -> Outcome<'a> {
+    let page = Page::of(&answer, origin);
+    Outcome::Answered(answer).unmasked(page)
 }
 
 impl Flow {

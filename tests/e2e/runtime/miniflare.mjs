@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Miniflare } from "miniflare";
 
 /** Starts it; resolves to what differs between the runtimes. */
-export async function start({ root, build, edges, kv, vars, objects, store, wrangler, port, handleLog, cf }) {
+export async function start({ root, build, edges, kv, cache, vars, objects, store, wrangler, port, handleLog, cf }) {
   const bound = Object.fromEntries(objects.map(({ name, className }) => [name, { className, useSQLite: true }]));
   const moods = Object.fromEntries(objects.filter(({ moody }) => moody).map(({ name }) => [name, bound[name]]));
   const elsewhere = (objects, scriptName) => Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName }]));
@@ -20,6 +20,7 @@ export async function start({ root, build, edges, kv, vars, objects, store, wran
     compatibilityDate: wrangler.compatibility_date,
     compatibilityFlags: wrangler.compatibility_flags,
     bindings: vars,
+    cache: cache !== "nothing",
     ...homes(1),
     durableObjects: kv === "moody" ? { ...bound, ...elsewhere(moods, "home-store") } : bound,
     assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
@@ -43,4 +44,10 @@ export async function start({ root, build, edges, kv, vars, objects, store, wran
     await stop();
     throw error;
   }
+}
+
+/** Starts a Worker of one module. */
+export async function startScript({ script, vars, date, flags }) {
+  const miniflare = new Miniflare({ host: "127.0.0.1", modules: true, script, bindings: vars, compatibilityDate: date, compatibilityFlags: flags });
+  return { url: (await miniflare.ready).origin, stop: () => miniflare.dispose() };
 }

@@ -122,3 +122,23 @@ function listening(stream, count) {
     });
   });
 }
+
+/** Starts a Worker of one module. */
+export async function startScript({ script, vars, date, flags }) {
+  const folder = mkdtempSync(join(tmpdir(), "homing-script-"));
+  const modules = [named("worker", `esModule = ${text(script)}`)];
+  const bindings = Object.entries(vars).map(variable);
+  const services = [worker("script", { modules, bindings, flags }, { compatibility_date: date }), named("internet", `network = (allow = ["private", "public", "local"], tlsOptions = (trustBrowserCas = true))`)];
+  const sockets = [named("script", `address = "127.0.0.1:0", http = (), service = "script"`)];
+  writeFileSync(join(folder, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`);
+  const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), "--control-fd=3"], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+  const gone = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
+  const stop = async () => {
+    child.kill("SIGKILL");
+    await gone;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const early = gone.then(() => Promise.reject(new Error("workerd ended at once")));
+  const ports = await Promise.race([listening(child.stdio[3], 1), early]).catch(async (error) => (await stop(), Promise.reject(error)));
+  return { url: `http://127.0.0.1:${ports.script}`, stop };
+}

@@ -1,0 +1,158 @@
+//! `homing doctor`: asks a deployment how it is, and says what to do. What is said of what was heard is `routing/doctor`'s.
+
+mod probe;
+mod wrangler;
+
+use std::{collections::BTreeMap, process::ExitCode, time::Duration, time::Instant};
+
+use serde_json::{Value, json};
+
+use super::operate::client::Client;
+use crate::routing::{
+    doctor::{
+        Finding, Heard, Severity, door, examine,
+        platform::{CASES, Probed, findings},
+    },
+    local::is_local_url,
+};
+
+/// How long the deployment may take: it asks regions that may not answer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What to ask.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The token is read from HOMING_TOKEN: the ADMIN_TOKEN of the deployment. Exit status: 0 if nothing has failed \
+                        (warnings may have come), 1 if something has, 2 if it was called wrongly, 130 if it was interrupted. \
+                        docs/doctor.md says what each line means. Nothing is changed: what it puts into the cache goes again, and a probe \
+                        is removed, also when the run is broken off."
+)]
+pub(super) struct Args {
+    /// The router's address; without it HOMING_URL, else http://localhost:8787.
+    url: Option<String>,
+    /// Also deploy a small Worker, homing-doctor-probe, with `wrangler deploy`, and remove it again: it sees what the platform makes of
+    /// origins that cannot be asked, and which header fields arrive.
+    #[arg(long)]
+    deploy_probe: bool,
+    /// Another origin of that kind for the probe to ask, as `refused=http://host:81/`; may be repeated. Kinds: refused, nameless,
+    /// broken-tls, black-hole, no-http, address.
+    #[arg(long = "origin", value_name = "KIND=URL", requires = "deploy_probe", value_parser = origin)]
+    origins: Vec<(String, String)>,
+    /// Print JSON, with all that was heard.
+    #[arg(long)]
+    json: bool,
+}
+
+fn origin(text: &str) -> Result<(String, String), String> {
+    let kinds = || CASES.iter().filter(|case| !case.url.is_empty()).map(|case| case.name);
+    let (kind, url) = text.split_once('=').ok_or("expected KIND=URL")?;
+    if !kinds().any(|known| known == kind) {
+        return Err(format!("there is no kind {kind:?}; there is {}", kinds().collect::<Vec<_>>().join(", ")));
+    }
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(format!("found {url:?}, expected http://… or https://…"));
+    }
+    Ok((kind.to_owned(), url.to_owned()))
+}
+
+/// All that was found and heard.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+    heard: Value,
+    probed: Option<Box<Probed>>,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let client = match Client::new(args.url.as_deref()) {
+        Ok(client) => client,
+        Err(message) => return super::usage(&message),
+    };
+    let mut report = ask(&client);
+    if args.deploy_probe && !probe(&args.origins.iter().cloned().collect(), &mut report) {
+        eprintln!("interrupted");
+        print(&report, &client, args.json);
+        return ExitCode::from(130);
+    }
+    print(&report, &client, args.json);
+    if worst(&report) == Severity::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn worst(report: &Report) -> Severity {
+    report.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Pass)
+}
+
+/// Asks the deployment.
+fn ask(client: &Client) -> Report {
+    let mut report = Report::default();
+    let began = Instant::now();
+    let health = client.look("healthz", false, PATIENCE);
+    report.findings.push(door::answers(client.url(), &health, began.elapsed()));
+    if health.is_err() {
+        return report;
+    }
+    match client.look("api/doctor", true, PATIENCE) {
+        Ok((200, body)) => match serde_json::from_str::<Value>(&body) {
+            Ok(heard) => {
+                report.findings.extend(read(&heard));
+                report.heard = heard;
+            }
+            Err(_) => report.findings.push(door::turned_away(200, &body)),
+        },
+        Ok((status, body)) => report.findings.push(door::turned_away(status, &body)),
+        Err(says) => report.findings.push(door::silent(&says)),
+    }
+    report.findings.push(door::cost());
+    // On this machine in development it is meant to be open.
+    if !is_local_url(client.url()) {
+        let stranger = client.look("api/snapshot", false, PATIENCE).ok().map(|(status, _)| status);
+        report.findings.extend(stranger.map(door::stranger));
+    }
+    report
+}
+
+fn read(heard: &Value) -> Vec<Finding> {
+    match serde_json::from_value::<Heard>(heard.clone()) {
+        Ok(heard) => {
+            let mut found = vec![door::versions(&heard.version, env!("CARGO_PKG_VERSION"))];
+            found.extend(examine(&heard));
+            found
+        }
+        Err(error) => vec![door::unreadable(&error.to_string())],
+    }
+}
+
+/// Lets the probe ask; false if somebody has ended that.
+fn probe(origins: &BTreeMap<String, String>, report: &mut Report) -> bool {
+    let outcome = probe::run(origins);
+    let went_on = match outcome.run {
+        probe::Run::Told(probed) => {
+            report.findings.extend(findings(&probed));
+            report.probed = Some(probed);
+            true
+        }
+        probe::Run::Unable(unable) => {
+            report.findings.push(Finding::fail("probe", "", unable.says, unable.remedy));
+            true
+        }
+        probe::Run::Interrupted => false,
+    };
+    report.findings.extend(outcome.left);
+    went_on
+}
+
+fn print(report: &Report, client: &Client, as_json: bool) {
+    let Report { findings, heard, probed } = report;
+    if as_json {
+        let lines: Vec<Value> = findings.iter().map(Finding::json).collect();
+        let (healthy, url) = (worst(report) < Severity::Fail, client.url());
+        println!("{}", json!({ "url": url, "healthy": healthy, "findings": lines, "heard": heard, "probed": probed }));
+        return;
+    }
+    for finding in findings {
+        print!("{}", finding.text());
+    }
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let [passed, warned, failed] = [Severity::Pass, Severity::Warn, Severity::Fail].map(count);
+    println!("{passed} pass, {warned} warn, {failed} fail");
+}
