@@ -169,8 +169,8 @@ export class Drive {
     let late = false;
     let timer;
     // The time to headers, or to the end of a small body. An upload stops and starts it with each piece, for which no timer is set anew.
-    const clock = { over: false, until: Infinity, stop: () => void (clock.until = Infinity), start: () => ((clock.until = Date.now() + Number(timeout)), look(Number(timeout))) };
-    const look = (ms) => void (clock.over || (timer ??= setTimeout(looks, ms)));
+    const clock = { over: false, until: Infinity, stop: () => clock.over || (clock.until = Infinity), start: () => clock.over || ((clock.until = Date.now() + Number(timeout)), look(Number(timeout))) };
+    const look = (ms) => (timer ??= setTimeout(looks, ms));
     const looks = () => {
       timer = undefined;
       const left = clock.until - Date.now();
@@ -182,9 +182,10 @@ export class Drive {
     try {
       if (replay === "s") sent = this.upload(abort, clock);
       const body = replay === "b" ? this.held : (sent?.body ?? null);
-      clock.start();
+      if (!sent) clock.start(); // an upload's first piece is waited for
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      if (clock.until === Infinity) clock.start(); // an upload that goes on holds nothing back
       clock.over = true; // it ends with a small body; a large one is watched on its own
       this.response = response;
       const { text, length, stored } = head(response, service !== "");

@@ -115,6 +115,8 @@ test("a body that comes by the byte passes for as long as it takes, each way", a
   assert.ok(Date.now() - began > 1500, "longer than the attempt's deadline");
   // While its client is waited for, the region's clock stands still.
   const { request, answer } = begin("/up/slow");
+  request.flushHeaders();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
   for (let n = 0; n < 8; n++) {
     request.write("x");
     await new Promise((resolve) => setTimeout(resolve, 250));
