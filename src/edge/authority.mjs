@@ -13,6 +13,8 @@ import { UNCACHED, fromCache } from "./uncached.mjs";
 
 const CALL_MS = 5000;
 const ALARM_AGAIN_MS = 30_000;
+// So many calls of one region are under way at once.
+const EACH = 2;
 // The lines of the audit log that are kept, and that are shown.
 const AUDIT = 10_000;
 const SHOWN = 200;
@@ -53,6 +55,7 @@ export class Authority extends DurableObject {
     this.sql.exec("create table if not exists audit (n integer primary key autoincrement, line text not null)");
     this.ledger = this.sql.exec("select text from ledger").toArray()[0]?.text ?? "";
     this.turn = turnstile();
+    this.turns = new Map(); // of each region
   }
 
   /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
@@ -84,12 +87,18 @@ export class Authority extends DurableObject {
   }
 
   effect(effect) {
-    // Regions are called a few at once.
     const work = () => this[effect.do](effect);
-    const done = (effect.do === "call" ? this.turn(work) : work()).then(
+    const done = (effect.do === "call" ? this.inTurn(effect, work) : work()).then(
       (outcome) => outcome && this.take(JSON.stringify({ do: "heard", tag: effect.tag, ...outcome })),
     );
     this.ctx.waitUntil(done.catch((error) => complain("the authority failed", { effect: effect.do, error: String(error) })));
+  }
+
+  /** Regions are called a few at once, and each a few of those: one that hangs does not keep the others' leases waiting. */
+  inTurn({ url }, work) {
+    const region = url.slice(0, url.indexOf("/", 8));
+    if (!this.turns.has(region)) this.turns.set(region, turnstile(EACH));
+    return this.turns.get(region)(() => this.turn(work));
   }
 
   async call({ method, service, url, signature, timeout = CALL_MS }) {

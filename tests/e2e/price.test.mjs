@@ -29,9 +29,23 @@ const counting = `
   };
   Prober.prototype.alarm = counted("alarm", alarm);
   Prober.prototype.begin = counted("begin", begin);
+  const { alarm: tick } = Authority.prototype;
+  Authority.prototype.alarm = async function () {
+    say("tick");
+    patch(this.ctx.storage, "authority.", "setAlarm");
+    const { sql } = this;
+    this.sql = { exec: (text, ...rest) => (/^insert into ledger/.test(text) && say("ledger"), sql.exec(text, ...rest)) };
+    try {
+      await tick.call(this);
+    } finally {
+      this.sql = sql;
+    }
+  };
   const { fetch } = entry_default;
   entry_default.fetch = async (request, env, ctx) => {
     patch(env.HOMES, "kv.", "get", "put");
+    patch(env.DIRECTORY, "directory.", "get");
+    patch(env.AUTHORITY, "authority.", "get");
     if (!request.url.endsWith("/begin")) return fetch(request, env, ctx);
     await env.PROBERS.get(env.PROBERS.idFromName("us")).begin("us");
     return new Response("begun");
@@ -119,6 +133,25 @@ test("what is switched off costs nothing: a prober that was there ends, and nobo
   assert.deepEqual([of("alarm").length, of("begin").length, of("storage.put", "state").length, reports(of)], [1, 1, 0, 0]);
   for (const [, keys] of of("kv.get")) assert.deepEqual(keys, ["view"]);
   assert.equal(asked.count, 0, "no region was asked");
+  await router.stop();
+});
+
+test("a lease costs an alarm and a row each time that it is renewed", async () => {
+  const { of, until, router } = await start({ PROBES: "off" }, { change: (vars) => void (vars.DATASETS.catalog.lease = "3s") });
+  await until(() => of("tick").length >= 6, "it was renewed");
+  const ticks = of("tick").length;
+  for (const [what, times] of [["alarms", of("authority.setAlarm").length], ["ledgers", of("ledger").length]]) {
+    assert.ok(times <= ticks && times >= ticks - 2, `${times} ${what} in ${ticks} ticks`);
+  }
+  await router.stop();
+});
+
+test("the directory and the authority are made near the default home, wherever they are asked for first", async () => {
+  const { of, router } = await start({ PROBES: "off" });
+  await router.at(1, "/t/somebody/notes", { method: "POST", headers: { "homing-dev-near": "ap" }, body: "{}" });
+  await router.at(1, "/_homing/api/authority");
+  await waitUntil(() => of("directory.get").length > 0 && of("authority.get").length > 0, "both were asked");
+  for (const [, , options] of [...of("directory.get"), ...of("authority.get")]) assert.deepEqual(options, { locationHint: "enam" });
   await router.stop();
 });
 
