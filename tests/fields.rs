@@ -64,6 +64,16 @@ fn two_cookies_that_name_different_subjects_name_nobody() {
 }
 
 #[test]
+fn who_is_named_by_bytes_that_text_cannot_hold_is_nobody() {
+    // To the router all of them look like U+FFFD, and the application tells them apart: two users would share a home.
+    let subject = |cookie: &str| {
+        told(play("POST /api/cart", &[("cookie", cookie)]).sent.first().unwrap(), "homing-subject").map(str::to_owned)
+    };
+    assert_eq!(subject("uid=\u{fffd}"), None);
+    assert!(subject("uid=\u{e9}").is_some(), "UTF-8 is text");
+}
+
+#[test]
 fn a_route_lets_a_field_through_by_name_and_others_do_not() {
     let with = |request| {
         play(request, &[("x-http-method-override", "DELETE"), ("x_http_method_override", "PUT"), ("x-host", "evil")])

@@ -7,7 +7,10 @@ import { isStored } from "./uncached.mjs";
 const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
-/** The facts as text; the fields go into `fields` too, for `edited`. `unsent` is whether a small body was waited for in vain. */
+/**
+ * The facts as text; the fields go into `fields` too, for `edited`: as the platform has them, under no name, where text cannot hold what
+ * stands in one (bytes beyond ASCII that are no UTF-8). `unsent` is whether a small body was waited for in vain.
+ */
 export function facts(request, url, fields, unsent) {
   const { method, headers, cf } = request;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
@@ -17,6 +20,7 @@ export function facts(request, url, fields, unsent) {
   headers.forEach((value, name) => {
     // Only Set-Cookie comes in several lines.
     fields[name] = fields[name] === undefined ? value : `${fields[name]}, ${value}`;
+    if (value.includes("\ufffd")) fields[""] = headers;
     if (name === "content-length" || name === "transfer-encoding") content = true;
     if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;
   });
@@ -46,6 +50,11 @@ export function head({ status, headers, body }, told) {
 
 /** Fields with the edits from line `at` on, as a new object without a prototype: cheaper than a list of the platform's. */
 export function edited(fields, lines, at) {
+  if (fields[""]) {
+    const native = new Headers(fields[""]);
+    edit(native, lines, at);
+    return native;
+  }
   const changed = Object.create(null);
   for (const name in fields) changed[name] = fields[name];
   for (; lines[at]; at++) {

@@ -38,6 +38,7 @@ impl Problem {
             Reason::TooManySubjects => 429,
             Reason::HeadersTooLarge => 431,
             Reason::Internal => 500,
+            Reason::NotFinal => 502,
             Reason::OnlyIfCached | Reason::DeadlineExceeded => 504,
             Reason::Loop => 508,
             _ => 503,
@@ -74,6 +75,7 @@ impl Problem {
             Reason::RegionFull => "connection_limit_reached",
             Reason::Loop => "proxy_loop_detected",
             Reason::Internal => "proxy_internal_error",
+            Reason::NotFinal => "http_protocol_error",
             Reason::BodyOnGet
             | Reason::BadRequest
             | Reason::AmbiguousPath
@@ -115,6 +117,7 @@ impl Problem {
             Reason::Loop => "An origin of the topology points back at this router; correct its `origin`.",
             Reason::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a copy is stored.",
             Reason::Internal => "Try again; the operator finds the cause in the log under this reason.",
+            Reason::NotFinal => "Have the application send neither; if this was a write, look whether it was done.",
             Reason::WriteUnknown => "Look whether the change is there before you repeat it.",
             _ => "Try again after the time in Retry-After.",
         }
@@ -155,6 +158,7 @@ fn title(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        502 => "Bad Gateway",
         504 => "Gateway Timeout",
         508 => "Loop Detected",
         _ => "Service Unavailable",

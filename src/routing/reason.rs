@@ -97,6 +97,8 @@ reasons! {
     WriteUnknown = "write-unknown",
     /// The write never reached its home.
     WriteNotSent = "write-not-sent",
+    /// The region sent an interim answer (1xx) or a status beyond 599, and nothing else comes out of the platform.
+    NotFinal = "not-final",
     /// The time for the whole request is used up.
     DeadlineExceeded = "deadline-exceeded",
     /// The region failed several times in a row, or as often as not; its breaker is open: reads go elsewhere, and of writes one at a time goes there.

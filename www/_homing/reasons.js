@@ -34,6 +34,7 @@ export const sentences = {
   "home-down-stale": "The home is down and the route allows a stale read from elsewhere.",
   "write-unknown": "The write was not answered; it may or may not have happened.",
   "write-not-sent": "The write never reached its home.",
+  "not-final": "The region sent an interim answer (1xx) or a status beyond 599, and nothing else comes out of the platform.",
   "deadline-exceeded": "The time for the whole request is used up.",
   "breaker-open": "The region failed several times in a row, or as often as not; its breaker is open: reads go elsewhere, and of writes one at a time goes there.",
   "breaker-ramp": "The region has come back a moment ago and gets its share of requests little by little.",

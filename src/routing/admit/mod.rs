@@ -236,7 +236,8 @@ impl Claim<'_> {
                 rest.and_then(|rest| rest.strip_suffix(suffix.as_str())).map(Cow::Borrowed)
             }
         };
-        name.filter(|name| !name.is_empty()).map(|name| SubjectId::of(kind, &name))
+        let is_read = |name: &Cow<'_, str>| !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER);
+        name.filter(is_read).map(|name| SubjectId::of(kind, &name))
     }
 }
 
@@ -310,7 +311,9 @@ fn cache_use(
     let personal = rule.is_some_and(Rule::is_personal);
     // What a route lets through stands in no key, and would be in a copy for all.
     let let_through = route.is_some_and(|route| route.allow_request_fields.iter().any(|name| headers.has(name)));
-    if !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
+    // Bytes that text cannot hold look all the same here, and not to the origin.
+    let unread = headers.0.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
+    if unread || !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
         return unanswered(CacheUse::Bypass(Reason::CacheBypass));
     }
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).

@@ -16,9 +16,15 @@ pub(super) fn edits(headers: &Headers<'_>, entropy: u64) -> Edits {
     let mut edits = Edits::new();
     let mut parents = headers.all("traceparent");
     // Several are none: nobody knows which trace this is of (section 4.3).
-    let goes_on = parents.next().is_some_and(|parent| is_parent(trim(parent).as_bytes())) && parents.next().is_none();
-    if !goes_on {
-        edits.push(Edit::Set("traceparent", parent(entropy)));
+    let came = parents.next().map(trim).filter(|came| parents.next().is_none() && is_parent(came.as_bytes()));
+    let goes_on = came.is_some();
+    match came.map(|came| (came.starts_with("00"), came)) {
+        None => edits.push(Edit::Set("traceparent", parent(entropy))),
+        // Of a later version what is known goes on, as the version that is known.
+        Some((false, later)) => {
+            edits.push(Edit::Set("traceparent", ["00", later.get(2..55).unwrap_or_default()].concat()));
+        }
+        Some((true, _)) => {}
     }
     if headers.has("tracestate") && !(goes_on && is_state(headers)) {
         edits.push(Edit::Remove("tracestate".to_owned()));

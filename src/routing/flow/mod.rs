@@ -185,7 +185,11 @@ impl Flow {
                     _ => None,
                 };
                 self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(page))));
-                let outcome = outcome.unmasked(page);
+                let outcome = match outcome.unmasked(page) {
+                    // Nobody has asked for another protocol.
+                    Outcome::Answered(Answer { status: 101, .. }) if !self.intent.upgrade => Outcome::NotFinal,
+                    other => other,
+                };
                 self.heard = if let Outcome::Answered(answer) = &outcome { Some(answer.status) } else { None };
                 Event::Origin(outcome)
             }
@@ -234,6 +238,11 @@ impl Flow {
     /// Ends with a problem of the router's own.
     fn refuse(&mut self, reason: Reason, now: Timestamp) -> Step {
         self.trace.note(reason, None);
+        self.fail(reason, now)
+    }
+
+    /// The same, of a reason that stands in the trace.
+    fn fail(&mut self, reason: Reason, now: Timestamp) -> Step {
         let ending = self.ending(None, reason, now);
         Step::Finish(Box::new(ending.problem(&Problem::of(reason))))
     }

@@ -11,7 +11,6 @@ use crate::routing::{
     ownership::{Owner, Ownership},
     plan::{Freshness, ReadPlan, Target},
     position::{Log, Mark, Position, stated},
-    problem::Problem,
     reach::{Demand, copy_of},
     reason::Reason,
     time::Timestamp,
@@ -182,6 +181,10 @@ impl Flow {
             Outcome::Broken => (Reason::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
             Outcome::Unsent => return self.refuse(Reason::RequestIncomplete, now),
+            Outcome::NotFinal => {
+                self.trace.note(Reason::NotFinal, region);
+                return self.stale_copy(now).unwrap_or_else(|| self.fail(Reason::NotFinal, now));
+            }
         };
         self.trace.note(failure, region);
         if let Some(fallback) = self.fallback(&reading).filter(|_| self.can_repeat() && self.has_time(now))
@@ -402,8 +405,6 @@ impl Flow {
             _ if !self.has_time(now) => Reason::DeadlineExceeded,
             _ => Reason::AllRegionsFailed,
         };
-        self.trace.note(reason, None);
-        let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.problem(&Problem::of(reason))))
+        self.refuse(reason, now)
     }
 }

@@ -99,6 +99,9 @@ pub enum Outcome<'a> {
     Refused,
     /// The connection broke after something may have been sent, or before a small answer was whole.
     Broken,
+    /// No final answer (RFC 9110 section 15): an interim one (1xx), which workerd hands out as if it were all, or a status beyond 599.
+    /// What the region has made of the request nobody knows, and it would be the same again.
+    NotFinal,
     /// The client's own body stood still or broke off.
     Unsent,
 }
@@ -116,13 +119,14 @@ impl Outcome<'_> {
                 match answer.status {
                     _ if ours => Heard::Answer,
                     status if is_gateway_failure(status) => Heard::Gateway,
-                    0..=100 | 102..=199 | 600.. => Heard::Silence,
+                    // The application's fault, whoever asks; the region lives.
+                    0..=100 | 102..=199 | 600.. => Heard::Nothing,
                     _ => Heard::Answer,
                 }
             }
             (Self::Refused, _) => Heard::Unreached,
             (Self::TimedOut | Self::Broken, _) => Heard::Silence,
-            (Self::Unsent, _) => Heard::Nothing,
+            (Self::Unsent | Self::NotFinal, _) => Heard::Nothing,
         }
     }
 
@@ -133,8 +137,7 @@ impl Outcome<'_> {
             (_, Some(Page::NotConnected)) => Self::Refused,
             (_, Some(Page::TimedOut)) => Self::TimedOut,
             (_, Some(Page::Broken)) => Self::Broken,
-            // No status at all (RFC 9110 section 15): nobody could make an answer of it.
-            (Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }), None) => Self::Broken,
+            (Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }), None) => Self::NotFinal,
             (other, _) => other,
         }
     }

@@ -93,6 +93,7 @@ impl Flow {
             Outcome::Refused => (Reason::FailoverConnect, false),
             Outcome::Broken => (Reason::FailoverBroken, true),
             Outcome::Unsent => return self.cut_short(region, now),
+            Outcome::NotFinal => return self.not_final(writing.owner, now),
         };
         if perhaps {
             self.perhaps = Some(writing.owner.ownership());
@@ -157,6 +158,12 @@ impl Flow {
         let perhaps = self.intent.replay == Replay::Stream || self.perhaps.is_some();
         let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
         self.failed_write(reason, outcome, self.perhaps, now)
+    }
+
+    /// Ends a write to which there was no final answer: done or not, it is not sent again.
+    fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
+        self.trace.note(Reason::NotFinal, owner.region());
+        self.failed_write(Reason::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
     }
 
     /// Ends a write of which nobody knows whether it was done.
