@@ -330,6 +330,9 @@ test("what Cloudflare says in a region's place is not the region's word to the a
   });
   const vars = topology(regions, ({ REGIONS }) => void (REGIONS.eu.origin = front));
   router = await startRouter({ vars, bindings: { ORIGIN_KEY: KEY, ADMIN_TOKEN: TOKEN } });
+  // The ledger is new. It notes the configured home, tells the regions, and hears from them of whatever was moved before.
+  const isNoted = async () => (await homing("audit", "--json")).json.some(({ what }) => what.startsWith("us is the home of catalog by epoch 1, as configured"));
+  await waitUntil(async () => (await isNoted()) && (await homing("status", "--json")).json.untold.length === 0, "the regions were told of first homes");
   await catalogAt("us");
   const promoted = await homing("promote", "catalog", "--to", "eu", "--json");
   assert.deepEqual([promoted.json?.phase, pages < 1], ["done", true], promoted.out + promoted.err);
