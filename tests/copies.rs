@@ -177,17 +177,23 @@ fn who_saw_a_write() -> Memory {
 #[test]
 fn what_a_lagging_region_fills_after_a_write_is_fresh_until_it_must_have_it() {
     let memory = who_saw_a_write();
-    let fresh = |near: &str, at: u64, path: &str| {
+    let aged = |near: &str, at: u64, path: &str, age: &str| {
         let mut fill = World::new(&format!("GET {path}")).near(near);
         (fill.now, fill.memory) = (after(at), memory.clone());
-        fill.deeds = vec![answers(200, &[("cache-control", "max-age=60, stale-while-revalidate=60")])];
+        fill.deeds = vec![answers(200, &[("cache-control", "max-age=60, stale-while-revalidate=60"), ("age", age)])];
         let story = play(&fill);
-        let store = story.end().store.as_ref().unwrap();
-        let copy = &entry_of(store)[0];
-        (copy.fresh.as_millis(), copy.while_revalidate.as_millis())
+        let copy = &entry_of(story.end().store.as_ref()?)[0];
+        Some((copy.fresh.as_millis(), copy.while_revalidate.as_millis()))
     };
+    let fresh = |near: &str, at: u64, path: &str| aged(near, at, path, "0").unwrap();
     assert_eq!(fresh("eu", 500, "/orders/1"), (4_500, 0));
     assert_eq!(fresh("eu", 5_000, "/orders/1"), (60_000, 60_000), "it has it by now");
+    assert_eq!(
+        aged("eu", 9_000, "/orders/1", "3"),
+        Some((60_000, 60_000)),
+        "… and had it when a cache on the way took it in"
+    );
+    assert_eq!(aged("eu", 6_000, "/orders/1", "3"), None, "… but not then");
     assert_eq!(fresh("us", 500, "/orders/1"), (60_000, 60_000), "home has it");
     assert_eq!(fresh("eu", 500, "/orders/2"), (60_000, 60_000), "another address");
 }

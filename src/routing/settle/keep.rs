@@ -4,7 +4,9 @@ use super::{Asked, Base, Ending, Settlement, Store, copy::selected};
 use crate::routing::{
     answer::{Answer, Framing},
     cache::{
-        CacheKey, ENTRY, Held, NoStore, Storing, Variant, entry, select, storing,
+        CacheKey, ENTRY, Held, NoStore, Storing, Variant, entry,
+        freshness::said_age,
+        select, storing,
         validate::{same_representation, updates},
         vary::Selector,
     },
@@ -162,7 +164,7 @@ impl Ending<'_> {
             region: &topology.region(self.region?).name,
             epoch: from.epoch,
             shows: from.shows.clone(),
-            at_most: self.at_most_fresh(),
+            at_most: self.at_most_fresh(said_age(&answer.headers)),
             largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
             lookup,
         })

@@ -12,20 +12,21 @@ use crate::routing::{
 
 impl Ending<'_> {
     /// The longest that the region's answer may be fresh from now on, where its lag sets a limit. Its origin cannot know how far its
-    /// copy is behind, so what it says of freshness counts from what it shows.
-    pub(super) fn at_most_fresh(&self) -> Option<Duration> {
+    /// copy is behind, so what it says of freshness counts from what it shows. `age` is for how long caches on the way have had it.
+    pub(super) fn at_most_fresh(&self, age: Duration) -> Option<Duration> {
         let region = self.region?;
         let source = self.source();
-        let limits = [self.held_off(region), self.within_bound(region, source), self.far_behind(region, source)];
+        let within = self.within_bound(region, source).map(|left| left.saturating_sub(age));
+        let limits = [self.held_off(region, age), within, self.far_behind(region, source)];
         limits.into_iter().flatten().min()
     }
 
     /// A write has ended the copies of this place: what a region shows that may not have it yet is fresh only until it must have.
-    fn held_off(&self, region: RegionId) -> Option<Duration> {
+    fn held_off(&self, region: RegionId, age: Duration) -> Option<Duration> {
         let purge = self.purged?;
         let takes = if region == purge.region { Duration::ZERO } else { self.view.window(region, purge.region).length };
         let there = purge.at.after(takes);
-        (self.asked < there).then(|| there.since(self.now))
+        (self.asked < there.after(age)).then(|| there.since(self.now))
     }
 
     /// Of the dataset's bound, what the region's lag leaves.
