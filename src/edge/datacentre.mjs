@@ -31,12 +31,13 @@ async function leave(key, reading, every) {
 
 /**
  * What the home store holds under these keys, and when it was asked: `{ at, found }`, with `[key, text]` for each. Of the data centre's
- * cache, or else of `ask`, which is then `own`. Where the platform has no cache (`*.workers.dev`, behind Access), everybody asks.
+ * cache, if it was left there by a router of the same configuration (`of`) less than `every` ms ago; or else of `ask`, which is then `own`. Where the platform has no cache (`*.workers.dev`, behind Access), everybody asks.
  */
-export async function together(url, keys, every, ask) {
-  const key = new URL(`/_homing/read/1/${keys.join(",")}`, url).href;
-  const found = await left(key, every);
+export async function together(url, { keys, every, of }, ask) {
+  // The request is anybody's, and its host may be none that is a URL.
+  const key = URL.parse(`/_homing/read/1/${of}/${keys.join(",")}`, url)?.href;
+  const found = key && (await left(key, every));
   if (found) return found;
   const reading = { key, at: Date.now(), found: [...(await ask(keys))] };
-  return { ...reading, own: true, left: leave(key, reading, every) };
+  return { ...reading, own: true, left: key && leave(key, reading, every) };
 }

@@ -1,12 +1,17 @@
 // The objects that hold what must not be lost, the directory's shards and the authority: how they are reached, and what is asked twice.
+import { within } from "./flights.mjs";
 
 /** A question that took longer to fail is not put again: whoever waits for the answer has none of that time left. */
 const AGAIN_MS = 1000;
-/** Where the home store says for which jurisdiction the objects were made. */
+/** Where the home store says for which jurisdiction the objects were made, and how long that is waited for. */
 const KEY = "jurisdiction";
+const PATIENCE_MS = 500;
 
-/** The jurisdiction that the objects must not leave, if one is configured; in development there is none, since workerd knows none. */
-const jurisdiction = ({ DEV, JURISDICTION }) => (DEV === true || DEV === "true" ? "" : JURISDICTION) || "";
+/** In development there is no jurisdiction, since workerd knows none. */
+const isDevelopment = ({ DEV }) => DEV === true || DEV === "true";
+
+/** The jurisdiction that the objects must not leave, if one is configured. */
+const jurisdiction = (env) => (isDevelopment(env) ? "" : env.JURISDICTION) || "";
 
 /** A new stub of the object of that name, which is made as `options` say if there is none. */
 export function stub(env, binding, name, options) {
@@ -33,18 +38,32 @@ export async function asked(stub, question) {
 let settled = false;
 
 /**
- * Throws if the objects of the configured jurisdiction are not those in which this deployment keeps its homes. An object of one
- * jurisdiction and that of the same name outside of it are two, so a jurisdiction that is configured later would find an empty directory,
- * and everybody would get a home anew.
+ * Throws if the objects that are configured are not those in which this deployment keeps its homes. An object of one jurisdiction and
+ * that of the same name outside of it are two, so whoever configures another one later, or none, would find an empty directory, and
+ * everybody would get a home anew. While the home store does not say, the objects are asked as configured: it is a cache, and without
+ * it nothing else fails either.
  */
 export async function settle(env) {
+  if (settled || isDevelopment(env) || !env.HOMES) return;
   const wanted = jurisdiction(env);
-  if (settled || !wanted) return;
-  const said = await env.HOMES.get(KEY);
-  if (said !== wanted) {
-    const others = said !== null || (await env.HOMES.get("view")) !== null || (await env.HOMES.list({ prefix: "home:", limit: 1 })).keys.length > 0;
-    if (others) throw new Error(`JURISDICTION: found ${JSON.stringify(wanted)}, but this deployment keeps its homes ${said ? `in ${JSON.stringify(said)}` : "in none"}; write that again: it is chosen once, before the first deployment`);
-    await env.HOMES.put(KEY, wanted);
+  let isUsed, said;
+  try {
+    // In this order: the mark is there before anything else is.
+    isUsed = wanted !== "" && (await within(PATIENCE_MS, hasHomes(env.HOMES)));
+    said = await within(PATIENCE_MS, env.HOMES.get(KEY));
+  } catch {
+    return;
   }
+  const there = said ?? (isUsed ? "" : wanted);
+  if (there !== wanted) {
+    const named = (name) => (name === "" ? "none" : JSON.stringify(name));
+    throw new Error(`JURISDICTION: found ${named(wanted)}, but this deployment keeps its homes in ${named(there)}; write that again: it is chosen once, before the first deployment`);
+  }
+  if (said === null && wanted !== "") await env.HOMES.put(KEY, wanted);
   settled = true;
+}
+
+/** Whether anybody has a home, or anything was ordered. */
+async function hasHomes(homes) {
+  return (await homes.get("view")) !== null || (await homes.list({ prefix: "home:", limit: 1 })).keys.length > 0;
 }

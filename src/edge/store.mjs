@@ -31,7 +31,8 @@ function originOf(url) {
 /** Finds out, once for each host, behind a request, whether the store keeps what it gets. */
 export function look(url, ctx) {
   const origin = originOf(url);
-  if (hosts.has(origin) || hosts.size >= MOST_HOSTS) return;
+  // A host that is none can be anybody's.
+  if (hosts.has(origin) || hosts.size >= MOST_HOSTS || !URL.canParse(url)) return;
   const looked = keeps(origin).then((kept) => hosts.set(origin, kept));
   hosts.set(origin, looked);
   ctx.waitUntil(looked);

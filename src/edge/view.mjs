@@ -1,6 +1,6 @@
 // The view that the authority publishes, and what the probers have found: read from KV behind the requests, never in front of one.
 import { ask } from "./authority.mjs";
-import { call, complain } from "./core.mjs";
+import { call, complain, settings } from "./core.mjs";
 import { together } from "./datacentre.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
 import { begin } from "./prober.mjs";
@@ -87,13 +87,22 @@ async function wakeProbers(env) {
   }
 }
 
+let digested;
+
+/** What tells this router's configuration from that of another one on the same host, which has a view and a store of its own. */
+function digest(env) {
+  digested ??= crypto.subtle.digest("SHA-256", new TextEncoder().encode(settings(env)[0])).then((bytes) => [...new Uint8Array(bytes, 0, 8)].map((byte) => byte.toString(16)).join("-"));
+  return digested;
+}
+
 /** Reads all of it, together with the other isolates of this data centre. */
-async function readAll(env, url) {
+async function readAll(env, ctx, url) {
   const probes = env.PROBERS && env.PROBES !== "off";
   const keys = [KEY, ...(probes ? vantagePoints().map(([name]) => `probe:${name}`) : [])];
-  const reading = await together(url, keys, every, async (keys) => {
-    const woken = wakeAuthority(env);
-    return many(env, keys).finally(() => woken);
+  const reading = await together(url, { keys, every, of: await digest(env) }, (keys) => {
+    // Beside it: what an object does not answer must not keep anybody from what the store has.
+    ctx.waitUntil(wakeAuthority(env));
+    return many(env, keys);
   }).catch((error) => {
     complain("the view cannot be read", { error: String(error) });
     return { found: [] };
@@ -116,7 +125,7 @@ export function refresh(env, ctx, url) {
   every ??= interval(env);
   if (all) due = now + every;
   [read, doubted] = [now, Infinity];
-  const reading = all ? readAll(env, url) : many(env, [KEY]).then(learn);
+  const reading = all ? readAll(env, ctx, url) : many(env, [KEY]).then(learn);
   ctx.waitUntil(reading.catch((error) => complain("the view cannot be had", { error: String(error) })));
 }
 

@@ -17,9 +17,9 @@ beforeEach((t) => {
 });
 
 /** One isolate reads. */
-async function read(keys = KEYS) {
+async function read(keys = KEYS, { url = URL_OF, of = "1f" } = {}) {
   const ask = async () => (asked++, new Map(keys.map((key) => [key, `${key} as of ${Date.now()}`])));
-  const reading = await together(URL_OF, keys, EVERY, ask);
+  const reading = await together(url, { keys, every: EVERY, of }, ask);
   await reading.left;
   return reading;
 }
@@ -46,6 +46,16 @@ test("a deployment that wants other keys finds nothing of this one's", async () 
   await read();
   assert.equal((await read(["view"])).own, true);
   for (const key of kept.keys()) assert.ok(!key.includes("secret"), key);
+});
+
+test("another router on the same host has a view of its own", async () => {
+  await read();
+  assert.equal((await read(KEYS, { of: "2e" })).own, true);
+});
+
+test("a host that is no URL keeps nobody from the store: whoever sends such requests is often the first", async () => {
+  const { found, own } = await read(KEYS, { url: "https://a%b.example.com/" });
+  assert.deepEqual([own, found.length, kept.size], [true, 2, 0]);
 });
 
 test("what a rule of the zone hands out for another key is nobody's", async () => {

@@ -72,6 +72,33 @@ test("a jurisdiction that comes after the first homes is refused: it would find 
   await settle(env);
 });
 
-test("without a jurisdiction the store is not asked about one", async () => {
-  await settle({ get HOMES() { throw new Error("asked"); } });
+test("a jurisdiction that is left out later is refused as well, wherever the var was forgotten", async () => {
+  for (const vars of [{}, { JURISDICTION: "" }, { JURISDICTION: "fedramp" }]) {
+    const { env } = platform(vars, { jurisdiction: "eu", view: "{}" });
+    await assert.rejects(settle(env), /but this deployment keeps its homes in "eu"; write that again/);
+  }
+  await settle(platform({}, { view: "{}", "home:abc": "{}" }).env);
+});
+
+test("a store that is silent or failing, or none at all, keeps nobody from the objects", async () => {
+  for (const get of [() => Promise.reject(new Error("down")), () => new Promise(() => {})]) {
+    const { env } = platform({ JURISDICTION: "eu" });
+    await settle({ ...env, HOMES: { ...env.HOMES, get } });
+  }
+  await settle({ JURISDICTION: "eu" });
+});
+
+test("the mark of whoever was first is seen, though the view came between the two questions", async () => {
+  const { env, store } = platform({ JURISDICTION: "eu" });
+  const get = async (key) => {
+    const held = store.get(key) ?? null;
+    // Another isolate, elsewhere, at its first request.
+    if (key === "view") store.set("jurisdiction", "eu").set("view", "{}");
+    return held;
+  };
+  await settle({ ...env, HOMES: { ...env.HOMES, get } });
+});
+
+test("in development the store is not asked about a jurisdiction, for there is none", async () => {
+  await settle({ DEV: true, get HOMES() { throw new Error("asked"); } });
 });
