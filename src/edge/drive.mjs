@@ -268,7 +268,8 @@ export class Drive {
   /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */
   async keep(lines, at, source) {
     const key = lines[at];
-    if (!mayStore(key)) return;
+    // That the answer could be stored has just ended what was learned of the last refusal.
+    if (!mayStore(key)) return call(() => not_stored(key, Date.now()));
     const [base, ...carried] = lines[at + 1].split(" ");
     let { copy } = this;
     if (this.behind && (base !== "o" || carried.length > 0)) {
