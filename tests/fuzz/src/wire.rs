@@ -186,7 +186,7 @@ fn asked(written: &str, step: &Step) {
             assert_eq!(lines[2], attempt.method);
             assert!(lines[4].ends_with(attempt.target.path_and_query()), "{written}");
             let meant = attempt.common.iter().chain(&attempt.own);
-            let next = edits(&lines, 10, &meant.collect::<Vec<_>>());
+            let next = edits(&lines, 11, &meant.collect::<Vec<_>>());
             assert_eq!(lines[next..], [""], "{written}");
         }
         Step::Answer(..) | Step::Finish(_) => {}
