@@ -1,7 +1,7 @@
 // Clients that repeat a write with its Idempotency-Key: after an answer that was lost, after the home has moved, after it died.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { Client, command, startRegions, startRouter, stopAll, topology } from "./harness.mjs";
+import { Client, command, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key between router and regions, long enough";
 const TOKEN = "the token of the operators, which is long";
@@ -27,6 +27,9 @@ test("a session that only repeats a write, since it never had the answer, reads 
   assert.ok(client.session(), "a write's session");
   const read = await client.get("/api/catalog/lost");
   assert.deepEqual([read.status, read.json.item], [200, { name: "new" }]);
+  await regions.heal();
+  // By their own word they are behind until they have looked again, and nobody is moved to them.
+  for (const name of ["eu", "ap"]) await waitUntil(async () => Math.max(...Object.values((await (await fetch(`${regions[name].url}/.well-known/homing`)).json()).lag_ms)) < 1000, `${name} has caught up`);
 });
 
 test("a repeat is known wherever the data's home is by then", async () => {
