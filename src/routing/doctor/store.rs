@@ -91,7 +91,11 @@ fn reported(heard: &Heard, region: &str, report: Option<&str>) -> Vec<Finding> {
         let says = "none lies in KV: what the prober beside this region sees counts for nothing";
         let remedy =
             "ask again in two minutes (probers begin with the first requests); then see the line of the prober";
-        return vec![Finding::fail(CHECK, region, says, remedy)];
+        return vec![if is_new(heard) {
+            Finding::warn(CHECK, region, says, remedy)
+        } else {
+            Finding::fail(CHECK, region, says, remedy)
+        }];
     };
     let Some((report, at)) = read(report).and_then(|report| {
         let at = report.get("at")?.as_u64()?;
@@ -110,6 +114,12 @@ fn reported(heard: &Heard, region: &str, report: Option<&str>) -> Vec<Finding> {
     let mut found = vec![Finding::pass(CHECK, region, format!("{} old", span(age)))];
     found.extend(stands(region, &report));
     found
+}
+
+/// Whether the view was published just now, as by a deployment whose probers have had no time yet.
+fn is_new(heard: &Heard) -> bool {
+    let published = heard.authority.as_ref().and_then(|authority| authority.published.as_ref());
+    published.is_some_and(|published| heard.at.saturating_sub(published.at) < SHOWN_AFTER)
 }
 
 /// Whether the prober beside a region is nearer to it than to others.
