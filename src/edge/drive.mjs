@@ -1,6 +1,7 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
 import { takeIn, upload, watched } from "./body.mjs";
+import { Clock } from "./clock.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./shards.mjs";
@@ -18,8 +19,6 @@ import { abandon, begin, not_stored, resume } from "homing-wasm";
 const SMALL_BODY = 64 * 1024;
 // So long a client may take to send a small body.
 const SMALL_BODY_MS = 30_000;
-// So long it is waited for whose fault an upload is that took too long.
-const FAULT_MS = 500;
 // So long an answer waits until the directory keeps the home of what was written.
 const CONFIRM_MS = 1000;
 
@@ -166,18 +165,7 @@ export class Drive {
     const headers = edited(this.fields, lines, 11);
     const abort = new AbortController();
     this.cut = () => abort.abort();
-    let late = false;
-    let timer;
-    // The time to headers, or to the end of a small body. An upload stops and starts it with each piece, for which no timer is set anew.
-    const clock = { over: false, until: Infinity, stop: () => clock.over || (clock.until = Infinity), start: () => clock.over || ((clock.until = Date.now() + Number(timeout)), look(Number(timeout))) };
-    const look = (ms) => (timer ??= setTimeout(looks, ms));
-    const looks = () => {
-      timer = undefined;
-      const left = clock.until - Date.now();
-      if (left > 0) return left < Infinity && look(left);
-      late = true;
-      abort.abort();
-    };
+    const clock = new Clock(Number(timeout), () => abort.abort());
     let sent;
     try {
       if (replay === "s") sent = this.upload(abort, clock);
@@ -185,8 +173,7 @@ export class Drive {
       if (!sent) clock.start(); // an upload's first piece is waited for
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
       const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
-      if (clock.until === Infinity) clock.start(); // an upload that goes on holds nothing back
-      clock.over = true; // it ends with a small body; a large one is watched on its own
+      clock.fix(); // an upload that goes on holds nothing back; it ends with a small body, and a large one is watched on its own
       this.response = response;
       const { text, length, stored } = head(response, service !== "");
       if (stored) hearsFromCache(service || new URL(url).origin);
@@ -198,12 +185,10 @@ export class Drive {
     } catch (error) {
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      if (sent?.late) await within(FAULT_MS, sent.ended).catch(() => {});
-      return sent?.broken ? "U" : late || sent?.stalled ? "T" : "B";
+      return sent?.broken ? "U" : clock.rang ? "T" : "B";
     } finally {
       if (sent) sent.over = true;
-      clock.over = true;
-      clearTimeout(timer);
+      clock.end();
       this.cut = undefined;
     }
   }
@@ -227,7 +212,7 @@ export class Drive {
 
   /** The client's body as it streams: while it is waited for, no other clock runs. */
   upload(abort, clock) {
-    const sent = upload(this.request.body, { length: this.request.headers.get("content-length"), cut: () => abort.abort(), waits: clock.stop, moves: clock.start });
+    const sent = upload(this.request.body, { length: this.request.headers.get("content-length"), cut: () => abort.abort(), waits: () => clock.stop(), moves: () => clock.start() });
     this.ctx.waitUntil(sent.ended);
     this.rest = sent.rest;
     return sent;

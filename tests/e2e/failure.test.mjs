@@ -216,9 +216,9 @@ test("a request whose body stands still is ended at its idle limit, and is no fa
   // With a home store that fails, whoever is new is told so as soon as anybody looks: nobody does for a body that never comes.
   const moody = await startRouter({ vars: topology(regions), kv: "moody" });
   await moody.mood("fails");
-  const stalled = async (to, request, length, outcome) => {
+  const stalled = async (to, request, length, outcome, more = "") => {
     const socket = net.connect(new URL(to.url).port, "127.0.0.1");
-    socket.write(`${request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{"name":`);
+    socket.write(`${request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{"name":${more}`);
     const head = await new Promise((resolve) => socket.once("data", (data) => resolve(String(data))));
     socket.destroy();
     assert.match(head, /^HTTP\/1.1 408 /);
@@ -228,6 +228,8 @@ test("a request whose body stands still is ended at its idle limit, and is no fa
   await Promise.all([
     stalled(router, "PUT /api/catalog/stalled", 1000, "not-sent"),
     stalled(router, "PUT /api/catalog/endless", 1_000_000, "unknown"),
+    // A beginning that comes at once buys no patience for the rest.
+    stalled(router, "PUT /api/catalog/begun", 4_000_000, "unknown", " ".repeat(200_000)),
     stalled(moody, "POST /t/stalled/notes", 1000, "not-sent"),
   ]);
   assert.equal((await router.snapshot()).regions.find((region) => region.name === "us").circuit.write.failures, 0);
