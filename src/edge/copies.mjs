@@ -43,7 +43,7 @@ export class Entry {
   static async match(key) {
     const response = await find(key);
     const where = response?.headers.get(BODY);
-    if (!where) return response && new Entry(response, response.body, key);
+    if (!where) return response && new Entry(response, response.body, key).#readable();
     response.body?.cancel().catch(() => {});
     const apart = await find(where);
     return apart && new Entry(response, apart.body, key);
@@ -51,11 +51,19 @@ export class Entry {
 
   constructor(response, stream, key) {
     this.response = response;
+    this.key = key;
     this.text = response.headers.get(ENTRY).slice(key.length + 1);
     this.stream = stream; // its body
-    this.whole = undefined; // the bytes of that, once they are read
+    this.reading = undefined; // a promise of the bytes of that
+    this.whole = undefined; // those, once they are read
     this.bodies = response.headers.get(BODIES) ?? response.headers.get("content-length");
     this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
+  }
+
+  /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. */
+  async #readable() {
+    if (this.lengths === undefined || (await this.bytes()) !== undefined) return this;
+    await forget(this.key).catch(() => {});
   }
 
   /** The entry as text: what the core asks of it. */
@@ -75,9 +83,12 @@ export class Entry {
     return headers;
   }
 
-  /** Its body, all of it, as bytes; nothing if it is more than is held in memory. */
+  /** Its body, all of it, as bytes; nothing if it breaks, or is more than is held in memory or not what it says. It is read once. */
   async bytes() {
-    return (this.whole ??= this.stream ? await collect(this.stream, MOST) : new Uint8Array());
+    this.reading ??= this.stream ? collect(this.stream, MOST) : Promise.resolve(new Uint8Array());
+    const whole = await this.reading;
+    if (whole?.byteLength === (this.lengths ? this.start(this.lengths.length) : whole?.byteLength)) this.whole = whole;
+    return this.whole;
   }
 
   /** The body of a variant, or a part of it; `from` and `length` may be left out. */
@@ -93,8 +104,7 @@ export class Entry {
   /** The body of a variant for the store, so that there is one for the answer too, if that needs it; false if not all of it is there. */
   async share(at, needed, ctx) {
     if (this.lengths !== undefined || (this.bodies !== null && Number(this.bodies) <= MOST)) {
-      await this.bytes();
-      return this.body(at);
+      return (await this.bytes()) === undefined ? false : this.body(at);
     }
     if (this.stream === null) return null;
     if (!needed) return (await lone(this.stream, this.bodies)) ?? false;

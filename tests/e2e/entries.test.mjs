@@ -61,3 +61,23 @@ test("one response with more fields than a store has room for is not stored, and
   await assert.rejects(store(ONE, variants("a"), { "x-long": "x".repeat(24 * 1024) }, "body"), /24576 bytes/);
   assert.equal(held.size, 0);
 });
+
+test("an entry of several variants whose body breaks, or is not as long as it says, is a miss", async () => {
+  const broken = () => new ReadableStream({ type: "bytes", pull: (controller) => controller.error(new Error("it broke")) });
+  for (const body of [broken, () => bytes("of")]) {
+    await store(ONE, variants("a"), {}, "of a");
+    await store(ONE, variants("b", "a"), {}, "of b", await Entry.match(ONE), [0]);
+    const { headers } = held.get(ONE);
+    assert.equal(headers.get("homing-bodies"), "4,4");
+    held.set(ONE, { headers, clone: () => new Response(body(), { headers }) });
+    assert.equal(await Entry.match(ONE), undefined);
+    assert.equal(held.has(ONE), false, "nobody finds it again");
+  }
+});
+
+test("the body of an entry is read once, also if that failed", async () => {
+  const headers = { "homing-entry": `${ONE} ${variants("a")}` };
+  held.set(ONE, { headers, clone: () => new Response(new ReadableStream({ type: "bytes", pull: (controller) => controller.error(new Error("it broke")) }), { headers }) });
+  const entry = await Entry.match(ONE);
+  assert.deepEqual([await entry.bytes(), await entry.bytes()], [undefined, undefined]);
+});
