@@ -2,6 +2,7 @@
 // memory meanwhile is bounded, whoever is slow; `tee` holds all that the slower one has not read, so it is for small ones.
 import { PIECE, channel } from "./body.mjs";
 import { within } from "./flights.mjs";
+import { Hold } from "./hold.mjs";
 
 /** The most that is held in memory of one body. */
 export const HELD = 1024 * 1024;
@@ -48,36 +49,53 @@ export async function collect(stream, most) {
 /**
  * Parts a body into `answer`, a stream for the client, and `stored`, for the store: a promise of all its bytes, or of nothing if it is
  * too large to hold or breaks; where it says that it is larger than is held, `{ stream, whole }`: what comes of it, and a promise of
- * whether that was all.
+ * whether that was all. Where this isolate holds enough of others, the body is handed on as it is and the store gets nothing.
  */
 export function share(body, length, ctx) {
   if (length === null) return held(body, ctx);
-  if (!isLarge(length)) return doubled(body, Number(length));
-  const shared = paced(body, Number(length), ctx);
-  return { ...shared, answer: fixed(shared.answer, Number(length), ctx) };
+  const size = Number(length);
+  const hold = Hold.of(isLarge(length) ? LEEWAY : 2 * size);
+  if (!hold) return { answer: body, stored: Promise.resolve(undefined) };
+  if (!isLarge(length)) return doubled(body, size, hold, ctx);
+  const shared = paced(body, size, ctx);
+  shared.stored.whole.then(() => hold.end());
+  return { ...shared, answer: fixed(shared.answer, size, ctx).answer };
 }
 
-/** Of a body that is small enough the platform itself may hold what the slower one has not read. */
-function doubled(body, length) {
-  const [answer, own] = body.tee();
+/**
+ * Of a body that is small enough the platform itself may hold what the slower one has not read. Whether a client has read all of a
+ * very small one is not looked at: most of that is on its way by then.
+ */
+function doubled(body, length, hold, ctx) {
+  const [branch, own] = body.tee();
   const whole = (bytes) => (bytes.byteLength === length ? new Uint8Array(bytes) : undefined);
-  return { answer, stored: new Response(own).arrayBuffer().then(whole, () => undefined) };
+  const stored = new Response(own).arrayBuffer().then(whole, () => undefined);
+  const { answer, gone } = length > PIECE ? fixed(branch, length, ctx) : { answer: branch };
+  Promise.all([stored, gone]).then(() => hold.end());
+  return { answer, stored };
 }
 
 /** The same for the store alone, where nobody waits for an answer. */
 export function lone(body, length) {
-  if (!isLarge(length)) return collect(body, HELD);
+  if (!isLarge(length)) return alone(body, length === null ? HELD : Number(length));
   const { readable, writable } = channel(length);
   return { stream: readable, whole: body.pipeTo(writable).then(() => true, () => false) };
 }
 
+async function alone(body, size) {
+  const hold = Hold.of(size);
+  if (!hold) return void body.cancel().catch(() => {});
+  return collect(body, HELD).finally(() => hold.end());
+}
+
 const isLarge = (length) => length !== null && Number(length) > HELD;
 
-/** The same stream with a length that the answer can say. */
+/** The same stream with a length that the answer can say, and a promise of when all of it is gone. */
 function fixed(stream, length, ctx) {
   const { readable, writable } = channel(length);
-  ctx.waitUntil(stream.pipeTo(writable).catch(() => {}));
-  return readable;
+  const gone = stream.pipeTo(writable).catch(() => {});
+  ctx.waitUntil(gone);
+  return { answer: readable, gone };
 }
 
 /** The client's end: what it is given, as long as it wants that. */
@@ -95,15 +113,25 @@ class Client {
     });
   }
 
+  /** Whether it has read all that it was given, or wants no more. */
+  get done() {
+    return !this.wanted || this.controller.desiredSize > 0;
+  }
+
+  end() {
+    if (this.wanted) this.controller.close();
+    this.wanted = false;
+  }
+
   /** Reads one piece for it; returns that, or nothing if it was the end. Throws if the body breaks. */
   async next(reader) {
     try {
       const piece = await take(reader);
-      if (this.wanted && piece === undefined) this.controller.close();
-      else if (this.wanted) this.controller.enqueue(piece);
+      if (this.wanted && piece !== undefined) this.controller.enqueue(piece);
       return piece;
     } catch (error) {
       if (this.wanted) this.controller.error(error);
+      this.wanted = false;
       throw error;
     }
   }
@@ -112,12 +140,16 @@ class Client {
 /** Of no length that is known: read on whether or not the client does, until it is whole or too large to hold; from then on as the client reads. */
 function held(body, ctx) {
   const reader = body.getReader({ mode: "byob" });
+  const hold = new Hold();
   const pieces = [];
   let size = 0;
   let more = true; // whether the body has not ended
   const whole = async () => {
     try {
-      for (let piece; size <= HELD && (piece = await client.next(reader)); pieces.push(piece)) size += piece.byteLength;
+      for (let piece; size <= HELD && (piece = await client.next(reader)); pieces.push(piece)) {
+        // Twice: the client may not have read it when all of it is put together for the store.
+        size += hold.add(2 * piece.byteLength) ? piece.byteLength : Infinity;
+      }
       more = size > HELD;
       return more ? undefined : joined(pieces);
     } catch {
@@ -126,11 +158,17 @@ function held(body, ctx) {
       pieces.length = 0;
     }
   };
+  // Called when the client has read all that there was, and once at the beginning.
   const onward = async () => {
     await stored;
+    if (!client.done) return;
+    hold.end();
     if (more && (await client.next(reader)) === undefined) more = false;
+    if (!more) client.end();
   };
-  const gone = () => ctx.waitUntil(stored.then(() => more && reader.cancel()).catch(() => {}));
+  const gone = () => {
+    ctx.waitUntil(stored.then(() => (hold.end(), more && reader.cancel())).catch(() => {}));
+  };
   const client = new Client(() => onward().catch(() => {}), gone);
   const stored = whole();
   return { answer: client.stream, stored };
@@ -164,6 +202,7 @@ function paced(body, length, ctx) {
       const piece = await client.next(reader);
       if (piece === undefined) {
         more = false;
+        client.end();
         clearTimeout(timer);
         if (storing) writer.close().then(() => settle(true), giveUp);
       } else if (storing) await store(piece);

@@ -11,6 +11,7 @@ globalThis.FixedLengthStream ??= class {
   }
 };
 const { HELD, lone, share } = await import("../../src/edge/shared.mjs");
+const { MOST_TOGETHER } = await import("../../src/edge/hold.mjs").catch(() => ({ MOST_TOGETHER: 24 * 1024 * 1024 }));
 
 const PIECE = 64 * 1024;
 const waits = [];
@@ -99,4 +100,42 @@ test("when the client goes, a store that has begun gets the rest", async () => {
   await reader.read();
   await reader.cancel();
   assert.deepEqual([await store, await stored.whole], [4 * MIB, true]);
+});
+
+test("many clients that read nothing make an isolate hold no more than it has room for; what is beyond is handed on unstored", async () => {
+  for (const length of [MIB - 1, null]) {
+    const all = Array.from({ length: 100 }, () => {
+      const { body, taken } = source(MIB - 1);
+      return { ...share(body, length, ctx), taken };
+    });
+    await soon(300);
+    const held = all.reduce((sum, { taken }) => sum + taken.bytes, 0);
+    assert.ok(held <= MOST_TOGETHER + 100 * 2 * PIECE, `${held} bytes are held of bodies whose length is ${length}`);
+    const stored = await Promise.all(all.map(({ stored }) => stored));
+    const many = stored.filter(Boolean).length;
+    // What does not say its length counts as it grows: a hundred at once grow until there is room for none.
+    assert.ok(many < 25 && (many > 5 || length === null), `${many} are stored`);
+    assert.deepEqual(await Promise.all(all.map(({ answer }) => sizeOf(answer))), all.map(() => MIB - 1), "each client gets its own whole");
+  }
+});
+
+test("what was held counts no more, however it ended: read, left or broken", async () => {
+  for (let n = 0; n < 40; n++) {
+    for (const length of [MIB - 1, null]) {
+      const read = share(source(MIB - 1).body, length, ctx);
+      assert.equal(await sizeOf(read.answer), MIB - 1);
+      assert.equal((await read.stored)?.byteLength, MIB - 1, `number ${n}, of length ${length}`);
+      const left = share(source(MIB - 1).body, length, ctx);
+      await left.answer.cancel();
+      await left.stored;
+      const broken = share(source(MIB - 1, MIB / 2).body, length, ctx);
+      await sizeOf(broken.answer).catch(() => {});
+      assert.equal(await broken.stored, undefined);
+      await soon(0);
+    }
+    assert.equal((await lone(source(MIB / 2).body, MIB / 2)).byteLength, MIB / 2);
+    const large = share(source(2 * MIB).body, 2 * MIB, ctx);
+    const sizes = await Promise.all([sizeOf(large.stored.stream), sizeOf(large.answer)]);
+    assert.deepEqual([...sizes, await large.stored.whole], [2 * MIB, 2 * MIB, true]);
+  }
 });
