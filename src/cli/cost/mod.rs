@@ -13,7 +13,10 @@ use tariff::{Price, SUBSCRIPTION, TARIFF};
 pub(super) use usage::Setup;
 use usage::Usage;
 
-use crate::routing::topology::Topology;
+use std::path::Path;
+
+use super::document::Source;
+use crate::routing::topology::{KeyPath, Topology, parse::parse};
 
 /// Seconds of a day: quotas begin anew at midnight UTC.
 const DAY: f64 = 86_400.0;
@@ -41,6 +44,15 @@ pub(super) struct Args {
     /// Hold it against that plan: exit status 1 if a quota of it ends before the day does.
     #[arg(long, value_name = "PLAN", requires = "cost", value_parser = ["free"])]
     plan: Option<String>,
+}
+
+/// What the topology in that file costs a month at so many requests a second, in dollars, if all else is as is supposed where nothing is
+/// said. None if it cannot be read, which `homing check` says better.
+pub(super) fn supposed(file: &Path, requests_per_second: f64) -> Option<f64> {
+    let raw = Source::read(file).ok()?.raw();
+    let (topology, _) = parse(raw.get("vars")?, &KeyPath::default()).ok()?;
+    let load = Load::new(requests_per_second, load::ISOLATES, &topology, None);
+    Some(Bill::of(&topology, Setup::of(&raw, &raw), load, false).total())
 }
 
 /// What a month comes to.

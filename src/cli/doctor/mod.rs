@@ -3,11 +3,11 @@
 mod probe;
 mod wrangler;
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration, time::Instant};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration, time::Instant};
 
 use serde_json::{Value, json};
 
-use super::operate::client::Client;
+use super::{cost, operate::client::Client};
 use crate::routing::{
     doctor::{
         Finding, Heard, Severity, door, examine,
@@ -18,6 +18,8 @@ use crate::routing::{
 
 /// How long the deployment may take: it asks regions that may not answer.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// The load for which it says what the deployment costs, in requests a second.
+const REQUESTS: f64 = 100.0;
 
 /// What to ask.
 #[derive(clap::Args)]
@@ -102,7 +104,8 @@ fn ask(client: &Client) -> Report {
         Ok((status, body)) => report.findings.push(door::turned_away(status, &body)),
         Err(says) => report.findings.push(door::silent(&says)),
     }
-    report.findings.push(door::cost());
+    let dollars = cost::supposed(Path::new("wrangler.toml"), REQUESTS);
+    report.findings.push(door::cost(dollars.map(|dollars| (REQUESTS, dollars))));
     // On this machine in development it is meant to be open.
     if !is_local_url(client.url()) {
         let stranger = client.look("api/snapshot", false, PATIENCE).ok().map(|(status, _)| status);

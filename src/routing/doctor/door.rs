@@ -116,8 +116,17 @@ pub fn stranger(status: u16) -> Finding {
     Finding::pass(CHECK, "", format!("the operators' API answers {status} to who has no token"))
 }
 
-/// What it costs is no question to the deployment.
+/// What it costs, in dollars a month at so many requests a second, if the file that says so is at hand: that is no question to the
+/// deployment.
 #[must_use]
-pub fn cost() -> Finding {
-    Finding::pass("cost", "", "`homing check --cost` says what this topology costs a month, and which quota ends when")
+pub fn cost(known: Option<(f64, f64)>) -> Finding {
+    const PARTS: &str = "`homing check --cost` has the parts, other loads, and which quota ends when";
+    match known {
+        None => Finding::pass("cost", "", format!("not known without wrangler.toml; {PARTS}")),
+        Some((requests, dollars)) => {
+            let says =
+                format!("about ${dollars:.0} a month at {requests} requests a second, by the wrangler.toml here");
+            Finding::pass("cost", "", format!("{says}; {PARTS}"))
+        }
+    }
 }
