@@ -35,6 +35,8 @@ use crate::routing::{
 const API: &str = "/_homing/api/";
 /// How long a health address may take.
 const HEALTH_TIMEOUT_MS: u32 = 1000;
+/// How long what it says may be, in bytes.
+const LONGEST_HEALTH: usize = 64 * 1024;
 
 /// Answers a request to `/_homing/*`.
 pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router) -> Result<Response> {
@@ -142,8 +144,17 @@ fn text(body: String, kind: &str) -> Result<Response> {
     Ok(response)
 }
 
-/// What a region's health address says; nothing if it says nothing in time.
+/// What a region's health address says; nothing if it has not said all of it in time.
 async fn health(region: &Region, env: &Env) -> Option<Value> {
+    let said = std::pin::pin!(asked(region, env));
+    // A binding takes no signal, and a body of its may never end.
+    match select(said, Delay::from(Duration::from_millis(HEALTH_TIMEOUT_MS.into()))).await {
+        Either::Left((said, _)) => said,
+        Either::Right(_) => None,
+    }
+}
+
+async fn asked(region: &Region, env: &Env) -> Option<Value> {
     let path = &nonced(&region.health, Timestamp(Date::now().as_millis()));
     let mut response = match &region.origin {
         Origin::Url(url) => {
@@ -154,19 +165,24 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
             let request = Request::new_with_init(&format!("{url}{path}"), &init).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
-        Origin::Service(name) => {
-            let service = env.service(name).ok()?;
-            let answer = std::pin::pin!(service.fetch(format!("https://{name}{path}"), None));
-            // A binding takes no signal.
-            match select(answer, Delay::from(Duration::from_millis(HEALTH_TIMEOUT_MS.into()))).await {
-                Either::Left((answer, _)) => answer.ok()?,
-                Either::Right(_) => return None,
-            }
-        }
+        Origin::Service(name) => env.service(name).ok()?.fetch(format!("https://{name}{path}"), None).await.ok()?,
     };
     // What a cache says in its place is of some time before.
     let stored = response.headers().get("cf-cache-status").ok()?.is_some_and(|said| is_stored(&said));
-    if response.status_code() == 200 && !stored { response.json().await.ok() } else { None }
+    if response.status_code() == 200 && !stored { read(&mut response).await } else { None }
+}
+
+/// An answer in JSON, of which no more is read than it may have.
+async fn read(response: &mut Response) -> Option<Value> {
+    let mut body = response.stream().ok()?;
+    let mut text = Vec::new();
+    while let Some(piece) = body.next().await {
+        text.extend_from_slice(&piece.ok()?);
+        if text.len() > LONGEST_HEALTH {
+            return None;
+        }
+    }
+    serde_json::from_slice(&text).ok()
 }
 
 fn redirect(to: &str) -> Result<Response> {

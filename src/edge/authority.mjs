@@ -4,17 +4,15 @@ import { json } from "./body.mjs";
 import { colo } from "./colo.mjs";
 import { complain, place } from "./core.mjs";
 import { count, directory, list } from "./shards.mjs";
-import { turnstile } from "./few.mjs";
-import { stored } from "./homes.mjs";
+import { isBound, stored } from "./homes.mjs";
 import { asked, settle, stub } from "./objects.mjs";
 import { turn } from "./operators.mjs";
 import { isPage } from "./page.mjs";
+import { Turns } from "./turns.mjs";
 import { UNCACHED, fromCache } from "./uncached.mjs";
 
 const CALL_MS = 5000;
 const ALARM_AGAIN_MS = 30_000;
-// So many calls of one region are under way at once.
-const EACH = 2;
 // The lines of the audit log that are kept, and that are shown.
 const AUDIT = 10_000;
 const SHOWN = 200;
@@ -54,8 +52,7 @@ export class Authority extends DurableObject {
     this.sql.exec("create table if not exists ledger (one integer primary key check (one = 1), text text not null)");
     this.sql.exec("create table if not exists audit (n integer primary key autoincrement, line text not null)");
     this.ledger = this.sql.exec("select text from ledger").toArray()[0]?.text ?? "";
-    this.turn = turnstile();
-    this.turns = new Map(); // of each region
+    this.turns = new Turns();
   }
 
   /** One turn: the ledger is stored before anything is done. Returns the reply as JSON. */
@@ -87,18 +84,10 @@ export class Authority extends DurableObject {
   }
 
   effect(effect) {
-    const work = () => this[effect.do](effect);
-    const done = (effect.do === "call" ? this.inTurn(effect, work) : work()).then(
+    const done = (effect.do === "call" ? this.turns.take(effect, (call) => this.call(call)) : this[effect.do](effect)).then(
       (outcome) => outcome && this.take(JSON.stringify({ do: "heard", tag: effect.tag, ...outcome })),
     );
     this.ctx.waitUntil(done.catch((error) => complain("the authority failed", { effect: effect.do, error: String(error) })));
-  }
-
-  /** Regions are called a few at once, and each a few of those: one that hangs does not keep the others' leases waiting. */
-  inTurn({ url }, work) {
-    const region = url.slice(0, url.indexOf("/", 8));
-    if (!this.turns.has(region)) this.turns.set(region, turnstile(EACH));
-    return this.turns.get(region)(() => this.turn(work));
   }
 
   async call({ method, service, url, signature, timeout = CALL_MS }) {
@@ -152,7 +141,7 @@ export class Authority extends DurableObject {
   }
 
   async publish({ key, value }) {
-    const told = await this.told(this.env.HOMES.put(key, value));
+    const told = isBound(this.env, complain) ? await this.told(this.env.HOMES.put(key, value)) : { failed: "no home store is bound as HOMES" };
     await this.ctx.storage.put("published", { at: Date.now(), failed: told.failed ?? null });
     return told;
   }

@@ -148,13 +148,27 @@ export function paced(cut, { rate = LEAST_RATE, look = LOOK_MS, longest = LONGES
 }
 
 // An answer that is longer is none.
-const LONGEST_JSON = 64 * 1024;
+export const LONGEST_JSON = 64 * 1024;
+
+/** What a region says, as text; of what is longer than JSON may be (`LONGEST_JSON`) no more is read than shows that. Throws if it breaks off, which `collect` does not tell. */
+export async function text(response) {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let said = "";
+  while (reader && said.length <= LONGEST_JSON) {
+    const { done, value } = await reader.read();
+    if (done) return said + decoder.decode();
+    said += decoder.decode(value, { stream: true });
+  }
+  reader?.cancel().catch(() => {});
+  return said;
+}
 
 /** What a region says in JSON; null if that cannot be read, or is too long. */
 export async function json(response) {
-  const text = await response.text();
+  const said = await text(response);
   try {
-    return text.length > LONGEST_JSON ? null : JSON.parse(text);
+    return said.length > LONGEST_JSON ? null : JSON.parse(said);
   } catch {
     return null;
   }

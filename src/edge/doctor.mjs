@@ -1,6 +1,7 @@
 // What a deployment tells of itself when `homing doctor` asks it: what is bound and set, and what came of asking its cache, home store,
 // objects and regions. Nothing is judged here, nothing is changed, and no secret is told. routing/doctor has the meaning of each field.
 import { ask, whereabouts } from "./authority.mjs";
+import { LONGEST_JSON, text } from "./body.mjs";
 import { few } from "./few.mjs";
 import { KV_KEEPS_S, PATIENCE_MS } from "./pace.mjs";
 import { beside } from "./prober.mjs";
@@ -15,7 +16,6 @@ const SHORTEST_SECRET = 32;
 const FIELDS = [8, 24, 32].map((kilobytes) => kilobytes * 1024);
 // So much of a body that is no JSON is told.
 const FIRST = 80;
-const LONGEST_JSON = 64 * 1024;
 
 /** Whether a URL asks for this. */
 export const asksForIt = (url) => new URL(url).pathname === ADDRESS;
@@ -155,8 +155,8 @@ async function answered({ service, url, headers }, env) {
     const init = { headers, redirect: "manual", signal, cf: { cacheTtl: -1 } };
     const response = await (service ? env[service].fetch(url, init) : fetch(url, init));
     const ended = Date.now();
-    const text = await response.text();
-    return { status: response.status, service: Boolean(service), began, ended, fields: Object.fromEntries(response.headers), ...read(text) };
+    const said = await text(response);
+    return { status: response.status, service: Boolean(service), began, ended, fields: Object.fromEntries(response.headers), ...read(said) };
   } catch (error) {
     return { failed: error?.message ?? String(error), timed_out: signal.aborted, began, ended: Date.now() };
   }

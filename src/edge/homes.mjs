@@ -4,6 +4,17 @@ import { few } from "./few.mjs";
 // So many keys are read in one question, the platform's bound.
 const KEYS = 100;
 
+let isMissed = false;
+
+/** Whether there is a home store at all, which `homing check` sees to; if not, `complain` hears of it, once. */
+export function isBound(env, complain) {
+  if (!env.HOMES && !isMissed) {
+    complain("no home store is bound as HOMES, so nothing is published; add the KV namespace to wrangler.toml and deploy");
+    isMissed = true;
+  }
+  return Boolean(env.HOMES);
+}
+
 const key = (subject) => `home:${subject}`;
 
 /** What is written there, if it is an ownership by a region of this version. */

@@ -5,6 +5,7 @@ import { json } from "./body.mjs";
 import { colo } from "./colo.mjs";
 import { complain } from "./core.mjs";
 import { few } from "./few.mjs";
+import { isBound } from "./homes.mjs";
 import { operate } from "./operators.mjs";
 import { KV_KEEPS_S, PATIENCE_MS, REPORT_EXPIRES_S } from "./pace.mjs";
 import { isPage } from "./page.mjs";
@@ -57,7 +58,7 @@ export class Prober extends DurableObject {
     const said = JSON.stringify(Object.fromEntries(answers));
     const round = JSON.parse(operate(this.env, (core) => core.probed(state, region, said, this.seen.view, every, Date.now())));
     if (round.state !== state) await storage.put("state", round.state);
-    if (round.put) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: REPORT_EXPIRES_S });
+    if (round.put && isBound(this.env, complain)) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: REPORT_EXPIRES_S });
   }
 
   plan() {

@@ -17,7 +17,10 @@ const MOST_HOSTS = 8;
 const LOOKS_MS = [0, 100, 1000];
 const PATIENCE_MS = 500;
 
-const hosts = new Map(); // origin -> a promise that ends once it is known, then whether the store keeps what is stored there
+// What threw is looked at again after so long.
+const AGAIN_MS = 30_000;
+
+const hosts = new Map(); // origin -> a promise that ends once it is known, then whether the store keeps what is stored there; or from when on to look `again`
 let mixes = false;
 let refused = 0;
 let why = ""; // it last refused something
@@ -32,7 +35,7 @@ function originOf(url) {
 export function look(url, ctx) {
   const origin = originOf(url);
   // A host that is none can be anybody's.
-  if (hosts.has(origin) || hosts.size >= MOST_HOSTS || !URL.canParse(url)) return;
+  if (hosts.has(origin) ? !(hosts.get(origin).again <= Date.now()) : hosts.size >= MOST_HOSTS || !URL.canParse(url)) return;
   const looked = keeps(origin).then((kept) => hosts.set(origin, kept));
   hosts.set(origin, looked);
   ctx.waitUntil(looked);
@@ -52,10 +55,12 @@ async function keeps(origin) {
       await forget(mine);
       return true;
     }
+    return false;
   } catch (error) {
+    // That may pass, and says nothing of what the store keeps.
     why = String(error);
+    return { again: Date.now() + AGAIN_MS };
   }
-  return false;
 }
 
 /** Whether anything lies in that place. */

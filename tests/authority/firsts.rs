@@ -147,6 +147,90 @@ fn a_ledger_that_begins_after_the_regions_learns_later_owners_from_them() {
     assert!(world.audit.iter().any(|line| line["what"].as_str().unwrap().ends_with("by epoch 2, which is taken in")));
 }
 
+fn takes(world: &mut World, region: &str, owner: (&str, u64)) {
+    world.region(region).units.entry("orders".to_owned()).or_default().owned = (owner.0.to_owned(), owner.1);
+}
+
+fn said(world: &World, what: &str) -> usize {
+    world.audit.iter().filter(|line| line["what"].as_str().unwrap().contains(what)).count()
+}
+
+/// A region may have been restored from a backup, or be another deployment's, or hostile: its word alone made another one the home
+/// for all, at once.
+#[test]
+fn a_region_that_names_another_as_a_later_owner_is_not_believed_unless_that_one_says_so() {
+    let mut world = World::new();
+    takes(&mut world, "ap", ("eu", 7));
+    ask(&mut world);
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
+    assert_eq!(said(&world, "ap says that eu is the home of orders by epoch 7, and it is asked itself"), 1);
+    assert_eq!(world.show()["untold"], json!([]), "nobody is asked for ever");
+
+    // The noted home itself is told nothing, so that it is asked is the only way to hear it.
+    let mut world = World::new();
+    takes(&mut world, "ap", ("us", 3));
+    takes(&mut world, "us", ("us", 3));
+    ask(&mut world);
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 3 }));
+    assert_eq!(said(&world, "us says that us is the home of orders by epoch 3, which is taken in"), 1);
+}
+
+/// Each names the other, by one epoch more each time: the authority must not be sent to and fro.
+#[test]
+fn two_that_name_each_other_are_asked_once_each() {
+    let mut world = World::new();
+    takes(&mut world, "ap", ("eu", 7));
+    takes(&mut world, "eu", ("ap", 8));
+    ask(&mut world);
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
+    assert_eq!(said(&world, "asked itself"), 2);
+    assert_eq!(world.show()["untold"], json!([]));
+}
+
+/// Behind the last number there is none: the next promotion would give an epoch that no region takes, for ever.
+#[test]
+fn an_epoch_that_nobody_can_count_on_from_is_none() {
+    for (epoch, taken) in [(u64::MAX, false), (1 << 53, false), ((1 << 53) - 1, true)] {
+        let mut world = World::new();
+        takes(&mut world, "eu", ("eu", epoch));
+        ask(&mut world);
+        world.settle();
+        assert_eq!(ask(&mut world)["datasets"]["orders"]["home"] == "eu", taken, "{epoch}");
+        world.replicate("orders", "us", "eu");
+        world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+        world.settle();
+        assert!(ask(&mut world)["datasets"]["orders"]["epoch"].as_u64().unwrap() < 1 << 53);
+    }
+}
+
+/// A grant that was heard may yet be undone, and then the ledger would hold what never counted.
+#[test]
+fn who_names_itself_while_the_owner_changes_is_heard_when_that_is_over() {
+    let mut world = World::new();
+    world.turn(&json!({ "do": "view" }));
+    let told =
+        world.effects.iter().position(|effect| effect["tag"]["told"] == "eu" && effect["tag"]["unit"] == "orders");
+    let told = world.effects.remove(told.unwrap());
+    world.settle();
+    let before = ask(&mut world);
+    world.replicate("orders", "us", "eu");
+    world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
+    let body = json!({ "home": "eu", "epoch": 2 });
+    let early = json!({ "do": "heard", "tag": told["tag"], "status": 200, "body": body });
+    world.turn(&early);
+    assert_eq!(ask(&mut world), before, "the change is open");
+    assert_eq!(world.show()["untold"][0]["region"], "eu", "so it is told again");
+    world.settle();
+    assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }));
+    world.now += 30_000;
+    world.turn(&json!({ "do": "tick" }));
+    world.settle();
+    assert_eq!((world.show()["untold"].clone(), said(&world, "taken in")), (json!([]), 0));
+}
+
 /// Before first homes were noted, two versions could send writes to two regions by epoch 1.
 #[test]
 fn two_regions_that_each_take_themselves_for_the_first_home_are_told_of() {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use crate::routing::{
+    ownership::Epoch,
     time::Timestamp,
     topology::{Origin, RegionId},
     view::Settings,
@@ -103,4 +104,9 @@ pub(super) fn get<'v>(value: &'v Value, name: &str) -> &'v Value {
 /// The text in that field; empty where there is none.
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     get(value, name).as_str().unwrap_or("")
+}
+
+/// The epoch that somebody says; none where there is none, or one that nobody can count on from ([`Epoch::said`]).
+pub(super) fn epoch(value: &Value) -> Option<u64> {
+    Epoch::said(get(value, "epoch").as_u64()?).map(|epoch| epoch.0)
 }

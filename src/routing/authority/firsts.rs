@@ -66,37 +66,73 @@ impl Turn<'_> {
                 epoch: owned.epoch,
                 told: 0,
                 until: self.now.0 + TOLD_FOR,
+                asks: false,
             }));
             ledger.firsts_told.push(name);
         }
         self.tell();
     }
 
-    /// What a region knows that was told of a first owner. An origin that does not keep the contract has no such address.
+    /// What a region knows that was told of a first owner. An origin that does not keep the contract has no such address. While the
+    /// owner changes, the new one may name itself before that counts (it can still be undone): it is told again later.
     pub(super) fn first_was_told(&mut self, region: &str, unit: &str, (status, body): (u64, &Value)) {
+        if self.ledger.is_moving(unit) {
+            return;
+        }
         if status < 500 {
             self.was_told(region, unit, FIRST);
         }
-        let (home, epoch) = (text(body, "home"), get(body, "epoch").as_u64().unwrap_or(0));
-        let (Some(owned), Some(_)) = (self.ledger.datasets.get(unit), self.region(home)) else { return };
-        if status != 200 || owned.epoch != FIRST || epoch < FIRST || (epoch == FIRST && owned.home == home) {
+        let (home, epoch) = (text(body, "home"), effect::epoch(body).unwrap_or(0));
+        if status != 200 || epoch < FIRST || self.region(home).is_none() {
             return;
         }
-        let what = if epoch > FIRST {
-            format!("{region} says that {home} is the home of {unit} by epoch {epoch}, which is taken in")
-        } else {
-            let noted = &owned.home;
-            format!(
-                "{region} takes {home} for the first home of {unit}, and {noted} is noted: if both have writes of it, they differ. \
-                 Compare them, and order `homing promote {unit}`, which tells both"
-            )
-        };
-        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
         if epoch > FIRST {
-            self.ledger.datasets.insert(unit.to_owned(), Owned { home: home.to_owned(), epoch });
-            self.ledger.version += 1;
-            self.publish();
+            return self.later_owner(region, unit, home, epoch);
         }
+        let Some(owned) = self.ledger.datasets.get(unit).filter(|owned| owned.epoch == FIRST && owned.home != home)
+        else {
+            return;
+        };
+        let noted = &owned.home;
+        let what = format!(
+            "{region} takes {home} for the first home of {unit}, and {noted} is noted: if both have writes of it, they differ. \
+             Compare them, and order `homing promote {unit}`, which tells both"
+        );
+        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
+    }
+
+    /// What the one says whom another has named. Were it asked about a third one in turn, two could send the authority to and fro.
+    pub(super) fn later_was_asked(&mut self, region: &str, unit: &str, (status, body): (u64, &Value)) {
+        if self.ledger.is_moving(unit) {
+            return;
+        }
+        if status < 500 {
+            self.was_told(region, unit, 0);
+        }
+        let said = get(body, "units").get(0).unwrap_or(&Value::Null);
+        if let (200, Some(epoch)) = (status, effect::epoch(said))
+            && text(said, "home") == region
+        {
+            self.later_owner(region, unit, region, epoch);
+        }
+    }
+
+    /// A region says that there is a later owner than this ledger knows. Only that one's own word is taken: the other may have been
+    /// restored from a backup, or belong to another deployment, and what the ledger takes in counts for all at once.
+    fn later_owner(&mut self, region: &str, unit: &str, home: &str, epoch: u64) {
+        if self.ledger.datasets.get(unit).is_some_and(|owned| owned.epoch >= epoch) {
+            return;
+        }
+        let says = format!("{region} says that {home} is the home of {unit} by epoch {epoch}");
+        let what = if home == region { "which is taken in" } else { "and it is asked itself" };
+        let what = format!("{says}, {what}");
+        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
+        if home != region {
+            return self.ask_named(home, unit);
+        }
+        self.ledger.datasets.insert(unit.to_owned(), Owned { home: home.to_owned(), epoch });
+        self.ledger.version += 1;
+        self.publish();
     }
 
     /// The view, for an edge that has not found one in the home store, or one that does not name each of its datasets.

@@ -39,6 +39,9 @@ impl Turn<'_> {
         if let Some(region) = get(tag, "told").as_str() {
             let (unit, epoch) = (text(tag, "unit"), get(tag, "epoch").as_u64().unwrap_or(0));
             match status {
+                Some(status) if *get(tag, "asks") == Value::Bool(true) => {
+                    self.later_was_asked(region, unit, (status, get(input, "body")));
+                }
                 Some(status) if epoch == FIRST => self.first_was_told(region, unit, (status, get(input, "body"))),
                 Some(200) => self.was_told(region, unit, epoch),
                 _ => {}
@@ -99,7 +102,7 @@ impl Turn<'_> {
             Heard::Said(200, Value::Null) => self.homeless(change),
             Heard::Said(200, owned) => {
                 text(owned, "home").clone_into(&mut change.from);
-                change.epoch = get(owned, "epoch").as_u64().unwrap_or(0);
+                change.epoch = effect::epoch(owned).unwrap_or(0);
                 let kind = text(owned, "kind");
                 if !kind.is_empty() && kind != change.kind {
                     change.enter(Phase::Aborted, format!("the subject is a {kind}, not a {}", change.kind), now);
@@ -237,7 +240,7 @@ impl Turn<'_> {
             }
             Heard::Said(200, owned) => {
                 // Of somebody whom it did not know the directory says by which epoch.
-                let epoch = get(owned, "epoch").as_u64().unwrap_or(change.epoch + 1);
+                let epoch = effect::epoch(owned).unwrap_or(change.epoch + 1);
                 if let Some(subject) = change.subject() {
                     let owned = json!({ "home": change.to, "epoch": epoch });
                     self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string(), &Value::Null));

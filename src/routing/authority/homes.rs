@@ -5,14 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::command::{Fields, Refusal, wrong};
 use crate::routing::{
+    ownership::Epoch,
     subject::SubjectId,
     topology::{RegionId, SubjectKind, Topology},
 };
 
 /// The most subjects that are told at once.
 pub const MOST: usize = 1_000;
-/// The greatest epoch that every part of the router can count (JavaScript's numbers).
-const MOST_EPOCHS: u64 = (1 << 53) - 1;
 
 /// What the directory is asked for such a list, as JSON: `kind`, `homes` (`[id, region, epoch]` each, the epoch null where none is given),
 /// `dry_run`, `kv` (whether they are put into the home store, too), and a `note` for the audit log, if one came with it.
@@ -56,7 +55,7 @@ fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> R
         };
         for said in ids {
             let (id, epoch) = match said.as_array().map(Vec::as_slice) {
-                Some([id, epoch]) => (id, Some(epoch.as_u64().filter(|epoch| (1..=MOST_EPOCHS).contains(epoch)))),
+                Some([id, epoch]) => (id, Some(epoch.as_u64().filter(|epoch| (1..=Epoch::MOST.0).contains(epoch)))),
                 Some(_) => (&Value::Null, None),
                 None => (said, None),
             };

@@ -77,7 +77,7 @@ impl Turn<'_> {
         }
         let later = [("from", from), ("to", to)].into_iter().find_map(|(slot, region)| {
             let said = unit(slot);
-            let epoch = get(&said, "epoch").as_u64().filter(|epoch| *epoch > change.epoch)?;
+            let epoch = effect::epoch(&said).filter(|epoch| *epoch > change.epoch)?;
             let home = self.region(get(&said, "home").as_str()?)?;
             Some((region, self.settings.topology.region(home).name.clone(), epoch))
         });
@@ -97,7 +97,7 @@ impl Turn<'_> {
         change.subject()?;
         let home = get(said, "home").as_str().filter(|home| *home != change.from)?;
         let home = self.settings.topology.region(self.region(home)?).name.clone();
-        if get(said, "epoch").as_u64() != Some(0) {
+        if effect::epoch(said) != Some(0) {
             return None;
         }
         self.effects.push(effect::correct(change, &home));
@@ -109,14 +109,17 @@ impl Turn<'_> {
 
     /// The regions know of a later owner: this authority has lost its ledger, or began after them. It learns from them.
     fn take_in(&mut self, change: &Change, region: &str, home: String, epoch: u64) -> String {
+        let is_its_own = change.subject().is_some() || home == region;
+        let done = if is_its_own { "It has taken that in".to_owned() } else { format!("{home} is asked itself") };
         let says = format!(
-            "{region} says that {home} is the home by epoch {epoch}, and the authority knew of epoch {} only. It has taken that in; \
-             order it again",
+            "{region} says that {home} is the home by epoch {epoch}, and the authority knew of epoch {} only. {done}; order it again",
             change.epoch
         );
         if change.subject().is_some() {
             let later = Change { to: home, epoch: epoch - 1, ..change.clone() };
             self.effects.push(effect::record(&later, &Value::Null));
+        } else if !is_its_own {
+            self.ask_named(&home, &change.unit);
         } else {
             self.ledger.datasets.insert(change.unit.clone(), Owned { home, epoch });
             self.ledger.version += 1;

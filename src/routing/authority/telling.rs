@@ -1,5 +1,5 @@
 //! Telling regions of an ownership that they have no part in making: above all a former owner that was not there when it was
-//! deposed, and would go on as if nothing had been (a zombie primary).
+//! deposed, and would go on as if nothing had been (a zombie primary). And asking one whom another has named as a later owner.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,9 @@ pub struct Untold {
     pub told: u64,
     /// See `told`.
     pub until: u64,
+    /// It is told nothing, and asked whom it takes for the owner: another region has named it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks: bool,
 }
 
 impl Turn<'_> {
@@ -58,6 +61,7 @@ impl Turn<'_> {
             epoch: change.epoch + 1,
             told: 0,
             until: self.now.0 + FOR,
+            asks: false,
         });
         self.ledger.untold.extend(untold);
         let surplus = self.ledger.untold.len().saturating_sub(MOST);
@@ -83,10 +87,25 @@ impl Turn<'_> {
             *under_way += 1;
             untold.told = now.0;
             let (unit, epoch, home) = (&untold.unit, untold.epoch, &untold.home);
-            let target = format!("{ADDRESS}?op=learn&home={home}&unit={unit}@{epoch}");
-            let tag = json!({ "told": untold.region, "unit": unit, "epoch": epoch });
-            self.effects.push(call(self.settings, region, ("POST", &target), &tag, now));
+            let learn = format!("{ADDRESS}?op=learn&home={home}&unit={unit}@{epoch}");
+            let status = format!("{ADDRESS}?unit={unit}");
+            let question = if untold.asks { ("GET", status.as_str()) } else { ("POST", learn.as_str()) };
+            let tag = json!({ "told": untold.region, "unit": unit, "epoch": epoch, "asks": untold.asks });
+            self.effects.push(call(self.settings, region, question, &tag, now));
         }
+    }
+
+    /// Another region says that this one is a later owner: it is asked itself, until it answers. One that has yet to be told of a
+    /// first owner says it then.
+    pub(super) fn ask_named(&mut self, home: &str, unit: &str) {
+        let until = self.now.0 + FOR;
+        if let Some(held) = self.ledger.untold.iter_mut().find(|held| held.region == home && held.unit == unit) {
+            held.until = until;
+            return;
+        }
+        let (region, unit) = (home.to_owned(), unit.to_owned());
+        self.ledger.untold.push(Untold { region, unit, until, asks: true, ..Untold::default() });
+        self.tell();
     }
 
     /// A region has heard; there may be more for it.

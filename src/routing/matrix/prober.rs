@@ -12,6 +12,7 @@ use super::{ALL_LEAVE, SESSIONS_LEAVE};
 use crate::routing::{
     authority::Published,
     formats,
+    ownership::Epoch,
     pace::{LONGEST_ROUND, ROUND, is_repeated},
     position::{Position, PositionKind},
     time::{Timestamp, millis},
@@ -244,8 +245,8 @@ fn positions(health: &Value, topology: &Topology, now: Timestamp) -> Vec<(String
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        let epoch =
-            health.get("epochs").and_then(|epochs| epochs.get(&dataset.name)).and_then(Value::as_u64).unwrap_or(1);
+        let epoch = health.get("epochs").and_then(|epochs| epochs.get(&dataset.name)).and_then(Value::as_u64);
+        let epoch = epoch.and_then(Epoch::said).unwrap_or(Epoch::FIRST).0;
         Some((dataset.name.clone(), Step { at: now.0, epoch, position }))
     });
     told.collect()

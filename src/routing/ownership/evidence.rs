@@ -82,7 +82,7 @@ impl Ownership {
     #[must_use]
     pub fn published(said: &Value, topology: &Topology) -> Option<Self> {
         let home = topology.region_named(said.get("home")?.as_str()?)?;
-        Some(Self { home, epoch: Epoch(said.get("epoch")?.as_u64()?), said_by: Evidence::View })
+        Some(Self { home, epoch: Epoch::said(said.get("epoch")?.as_u64()?)?, said_by: Evidence::View })
     }
 
     /// What a keeper says of a subject's home: `{"home":NAME,"epoch":N}`. One that the topology does not permit is none.
@@ -95,7 +95,7 @@ impl Ownership {
             Keeper::Directory if stored.tentative => Evidence::Tentative,
             Keeper::Directory => Evidence::Directory,
         };
-        let ownership = Self { home, epoch: Epoch(stored.epoch), said_by };
+        let ownership = Self { home, epoch: Epoch::said(stored.epoch)?, said_by };
         (stored.epoch > 0).then_some(Kept { ownership, new: stored.new })
     }
 
@@ -123,7 +123,7 @@ impl Ownership {
     #[must_use]
     pub fn named(answer: &Answer<'_>, topology: &Topology, allowed: RegionSet) -> Option<Self> {
         let home = lives_in(answer, topology, allowed)?;
-        let epoch = Epoch(answer.headers.get("homing-epoch")?.trim().parse().ok()?);
+        let epoch = Epoch::said(answer.headers.get("homing-epoch")?.trim().parse().ok()?)?;
         (epoch > Epoch::NONE).then_some(Self { home, epoch, said_by: Evidence::Origin })
     }
 }

@@ -15,6 +15,15 @@ impl Epoch {
     pub const NONE: Self = Self(0);
     /// The first ownership.
     pub const FIRST: Self = Self(1);
+    /// The last one that every part of the router can count (JavaScript's numbers), and behind which there are others.
+    pub const MOST: Self = Self((1 << 53) - 1);
+
+    /// What somebody else says that an epoch is: none beyond [`Self::MOST`]. A promotion counts on from what it has heard, and
+    /// behind the last number there would be none that any region takes.
+    #[must_use]
+    pub const fn said(epoch: u64) -> Option<Self> {
+        if epoch <= Self::MOST.0 { Some(Self(epoch)) } else { None }
+    }
 }
 
 /// Whose word an ownership is. There is no other: above all a position is none, for it says how far somebody has read, and
