@@ -9,7 +9,7 @@ const soon = () => new Promise((resolve) => setImmediate(resolve));
 const call = (region, tag = {}) => ({ url: `https://${region}.example/.well-known/homing/ownership?n=1`, tag });
 const lease = (region) => call(region, { lease: "orders" });
 
-test("regions that hang keep no other region's lease waiting", async (t) => {
+test("regions that hang keep no other region's lease waiting", { timeout: 5000 }, async (t) => {
   t.mock.timers.enable({ apis: ["Date"] });
   const turns = new Turns();
   const ends = [];
