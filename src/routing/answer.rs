@@ -1,6 +1,9 @@
 //! A response's head, whoever made it.
 
-use super::headers::{Headers, trim};
+use super::{
+    believed::CONTRACT,
+    headers::{Headers, trim},
+};
 
 /// A response's head.
 #[derive(Clone, Debug)]
@@ -14,6 +17,19 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// Whether it has a field of the contract: whoever gave it knows the router.
+    #[must_use]
+    pub fn speaks_of_the_contract(&self) -> bool {
+        self.headers.0.iter().any(|(name, _)| name.starts_with(CONTRACT))
+    }
+
+    /// Whether it is a final answer (RFC 9110 section 15): neither an interim one (1xx) nor of a status that there is none of. A change
+    /// of protocols (101) ends the exchange.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.status, 101 | 200..=599)
+    }
+
     /// Whether a cache of Cloudflare's between here and the region gave it.
     #[must_use]
     pub fn is_from_a_cache(&self) -> bool {

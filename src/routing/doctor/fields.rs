@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
+use crate::routing::believed::CONTRACT;
 
 /// What becomes of the router's promises where a field does not arrive as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub(super) fn findings(arrived: &BTreeMap<String, String>) -> Vec<Finding> {
 fn stake(name: &str) -> Stake {
     match name {
         "authorization" | "cookie" | "idempotency-key" | "if-none-match" | "range" => Stake::Client,
-        _ if name.starts_with("homing-") => Stake::Contract,
+        _ if name.starts_with(CONTRACT) => Stake::Contract,
         _ => Stake::Convenience,
     }
 }

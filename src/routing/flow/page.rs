@@ -26,9 +26,11 @@ pub(super) enum Page {
 impl Page {
     /// What page of the platform an answer of that origin is; none if the application has spoken.
     pub(super) fn of(answer: &Answer<'_>, origin: &Origin) -> Option<Self> {
-        let is_ours = || answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
         // No error, no page of one: an application may pass on what others told it.
-        if !(400..=599).contains(&answer.status) || matches!(origin, Origin::Service(_)) || is_ours() {
+        if !(400..=599).contains(&answer.status)
+            || matches!(origin, Origin::Service(_))
+            || answer.speaks_of_the_contract()
+        {
             return None;
         }
         match (answer.status, answer.headers.get("cf-error-type").map(trim)) {

@@ -114,16 +114,13 @@ impl Outcome<'_> {
             (_, Some(Page::TurnedAway)) => Heard::Nothing,
             // A refused connection too: a page that fetches other pages passes on what they say.
             (_, Some(Page::NotConnected | Page::TimedOut | Page::Broken)) => Heard::Silence,
-            (Self::Answered(answer), None) => {
-                let ours = answer.headers.0.iter().any(|(name, _)| name.starts_with("homing-"));
-                match answer.status {
-                    _ if ours => Heard::Answer,
-                    status if is_gateway_failure(status) => Heard::Gateway,
-                    // The application's fault, whoever asks; the region lives.
-                    0..=100 | 102..=199 | 600.. => Heard::Nothing,
-                    _ => Heard::Answer,
-                }
-            }
+            (Self::Answered(answer), None) => match answer.status {
+                _ if answer.speaks_of_the_contract() => Heard::Answer,
+                status if is_gateway_failure(status) => Heard::Gateway,
+                // The application's fault, whoever asks; the region lives.
+                _ if !answer.is_final() => Heard::Nothing,
+                _ => Heard::Answer,
+            },
             (Self::Refused, _) => Heard::Unreached,
             (Self::TimedOut | Self::Broken, _) => Heard::Silence,
             (Self::Unsent | Self::NotFinal, _) => Heard::Nothing,
@@ -137,7 +134,7 @@ impl Outcome<'_> {
             (_, Some(Page::NotConnected)) => Self::Refused,
             (_, Some(Page::TimedOut)) => Self::TimedOut,
             (_, Some(Page::Broken)) => Self::Broken,
-            (Self::Answered(Answer { status: 0..=100 | 102..=199 | 600.., .. }), None) => Self::NotFinal,
+            (Self::Answered(answer), None) if !answer.is_final() => Self::NotFinal,
             (other, _) => other,
         }
     }
