@@ -205,10 +205,30 @@ fn what_was_asked_for_before_a_write_is_not_stored_after_it() {
     fill.deeds = vec![answers(200, &[("cache-control", "max-age=60")])];
     let mut end = play(&fill).end.unwrap();
     assert!(end.store.is_some());
-    end.forgo_what_a_write_has_outdated(&Memory::default(), after(50));
+    end.forgo_storing_in_vain(&Memory::default(), after(50));
     assert!(end.store.is_some());
-    end.forgo_what_a_write_has_outdated(&who_saw_a_write(), after(50));
+    end.forgo_storing_in_vain(&who_saw_a_write(), after(50));
     assert!(end.store.is_none(), "it may be what was there before");
+}
+
+#[test]
+fn what_the_store_has_refused_it_is_not_offered_again_for_a_minute() {
+    let fill = World::new("GET /orders/1").near("us").deeds(&[answers(200, &[("cache-control", "max-age=60")])]);
+    let end = play(&fill).end.unwrap();
+    let key = end.store.as_ref().unwrap().key.hash();
+    let mut memory = Memory::default();
+    memory.learn(Lesson::Refused(key), NOW);
+    // That the next answer could be stored says nothing of the store.
+    memory.learn(Lesson::Cacheable(key), NOW);
+    for (wait, is_stored) in [(0, false), (59_999, false), (60_000, true)] {
+        let mut end = play(&fill).end.unwrap();
+        end.forgo_storing_in_vain(&memory, after(wait));
+        assert_eq!(
+            (end.store.is_some(), memory.is_uncacheable(key, after(wait))),
+            (is_stored, !is_stored),
+            "{wait} ms"
+        );
+    }
 }
 
 #[test]

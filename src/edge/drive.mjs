@@ -7,7 +7,7 @@ import { call, complain } from "./core.mjs";
 import { directory } from "./shards.mjs";
 import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
-import { Flight, declined, mayStore, mayUpdate, updated, within } from "./flights.mjs";
+import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
 import { UNCACHED, hearsFromCache } from "./uncached.mjs";
@@ -253,8 +253,6 @@ export class Drive {
   /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */
   async keep(lines, at, source) {
     const key = lines[at];
-    // That the answer could be stored has just ended what was learned of the last refusal.
-    if (!mayStore(key)) return call(() => not_stored(key, Date.now()));
     const [base, ...carried] = lines[at + 1].split(" ");
     let { copy } = this;
     if (this.behind && (base !== "o" || carried.length > 0)) {
@@ -286,7 +284,6 @@ export class Drive {
 
   /** The store did not take what was to lie under that key: nobody waits for it to, for a while. */
   refused(key, error) {
-    declined(key);
     refuses(error);
     complain("not stored", { error: String(error) });
     call(() => not_stored(key, Date.now()));

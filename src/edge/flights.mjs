@@ -1,8 +1,7 @@
 // What requests of this isolate share, plain data but for promises that tell nothing: who is filling which place of the cache,
-// which places are made new behind an answer, and which the store refused. Each ends by itself, since its request may be gone.
+// and which places are made new behind an answer. Each ends by itself, since its request may be gone.
 const flights = new Map();
 const updates = new Map();
-const refusals = new Map();
 const LONGEST_MS = 30_000;
 /** From so many on, those are looked for whose request the platform has cut before it could say that it is over. */
 const MANY = 256;
@@ -49,17 +48,6 @@ export function mayUpdate(key) {
 }
 
 export const updated = (key) => updates.delete(key);
-
-/** So long nothing is offered to the store for a place whose entry it has refused: to part a body that is then refused costs its client. */
-const REFUSED_MS = 60_000;
-const MOST_REFUSALS = 10_000;
-
-export const mayStore = (key) => !(refusals.get(key) > Date.now());
-
-export function declined(key) {
-  if (refusals.size >= MOST_REFUSALS) refusals.clear();
-  refusals.set(key, Date.now() + REFUSED_MS);
-}
 
 /** What `work` comes to, or an error if that takes longer than so many milliseconds. */
 export async function within(ms, work) {

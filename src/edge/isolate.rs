@@ -165,7 +165,7 @@ fn finish(
     now: Timestamp,
     write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
-    MEMORY.with_borrow(|memory| settlement.forgo_what_a_write_has_outdated(memory, now));
+    MEMORY.with_borrow(|memory| settlement.forgo_storing_in_vain(memory, now));
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
         Log::All => true,
@@ -248,7 +248,7 @@ pub(super) fn published(text: &str, now: Timestamp) -> u8 {
 
 /// The store did not take what was to lie under that key: nobody waits for it to.
 pub(super) fn not_stored(key: &str, now: Timestamp) {
-    learn(vec![Lesson::Uncacheable(in_short(key))], now);
+    learn(vec![Lesson::Refused(in_short(key))], now);
 }
 
 pub(super) fn measured(text: &str, now: Timestamp) {

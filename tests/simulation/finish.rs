@@ -47,7 +47,7 @@ impl World {
         let Request { action, isolate, .. } = self.requests[at];
         let now = self.timestamp();
         let memory = &mut self.edges[action.edge].memories[isolate];
-        settlement.forgo_what_a_write_has_outdated(memory, now);
+        settlement.forgo_storing_in_vain(memory, now);
         std::mem::take(&mut settlement.lessons).into_iter().for_each(|lesson| memory.learn(lesson, now));
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {

@@ -77,6 +77,8 @@ pub enum Lesson {
     Uncacheable(u64),
     /// It could, after all.
     Cacheable(u64),
+    /// The store did not take what was to lie under this cache key.
+    Refused(u64),
     /// A write at that region has ended the copies under this cache key.
     Purged(u64, RegionId),
     /// The authority has published this.
@@ -113,6 +115,8 @@ pub struct Memory {
     outdone: bool,
     health: Health,
     uncacheable: HashMap<u64, Timestamp>,
+    /// Until when the store is offered nothing for a key: what it has refused it would refuse again, and a body is parted for that.
+    refused: HashMap<u64, Timestamp>,
     purges: HashMap<u64, Purge>,
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
     lags: Rc<Lags>,
@@ -197,7 +201,13 @@ impl Memory {
     /// Whether the cache need not be asked for that key.
     #[must_use]
     pub fn is_uncacheable(&self, key: u64, now: Timestamp) -> bool {
-        self.uncacheable.get(&key).is_some_and(|until| *until > now)
+        self.uncacheable.get(&key).is_some_and(|until| *until > now) || self.is_refused(key, now)
+    }
+
+    /// Whether the store is offered nothing for that key, since it has just refused it.
+    #[must_use]
+    pub fn is_refused(&self, key: u64, now: Timestamp) -> bool {
+        self.refused.get(&key).is_some_and(|until| *until > now)
     }
 
     /// The last write that ended the copies under that key, as long as some region's copy may still lack it.
@@ -229,12 +239,8 @@ impl Memory {
                 Rc::make_mut(&mut self.reached).behind(copy, place, now);
                 Rc::make_mut(&mut self.lags).at_least(copy.region, source, by);
             }
-            Lesson::Uncacheable(key) => {
-                if self.uncacheable.len() >= MOST_UNCACHEABLE {
-                    self.uncacheable.clear();
-                }
-                self.uncacheable.insert(key, now.after(UNCACHEABLE_FOR));
-            }
+            Lesson::Uncacheable(key) => pass_by(&mut self.uncacheable, key, now),
+            Lesson::Refused(key) => pass_by(&mut self.refused, key, now),
             Lesson::Cacheable(key) => {
                 self.uncacheable.remove(&key);
             }
@@ -278,6 +284,14 @@ impl Memory {
         }
         self.outdone |= self.published.ownership(dataset).is_none_or(|known| known.epoch() < ownership.epoch());
     }
+}
+
+/// Remembers for a while that nothing can be stored under that key.
+fn pass_by(keys: &mut HashMap<u64, Timestamp>, key: u64, now: Timestamp) {
+    if keys.len() >= MOST_UNCACHEABLE {
+        keys.clear();
+    }
+    keys.insert(key, now.after(UNCACHEABLE_FOR));
 }
 
 #[cfg(test)]

@@ -61,10 +61,13 @@ pub struct Settlement {
 
 impl Settlement {
     /// Stores nothing that was asked for before a write ended the copies of its place, which this isolate may have seen since the
-    /// request began: it may show what was there before.
-    pub fn forgo_what_a_write_has_outdated(&mut self, memory: &Memory, now: Timestamp) {
-        let outdated = |store: &Store| memory.purged(store.key.hash(), now).is_some_and(|purge| store.made < purge.at);
-        if self.store.as_ref().is_some_and(outdated) {
+    /// request began: it may show what was there before. Nor anything in a place for which the store has just refused it.
+    pub fn forgo_storing_in_vain(&mut self, memory: &Memory, now: Timestamp) {
+        let in_vain = |store: &Store| {
+            let outdated = |key| memory.purged(key, now).is_some_and(|purge| store.made < purge.at);
+            outdated(store.key.hash()) || memory.is_refused(store.key.hash(), now)
+        };
+        if self.store.as_ref().is_some_and(in_vain) {
             self.store = None;
         }
     }
