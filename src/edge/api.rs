@@ -25,7 +25,7 @@ use crate::routing::{
     headers::Headers,
     matrix::prober,
     pace,
-    snapshot::{add_health, fingerprint},
+    snapshot::{complete, fingerprint},
     time::millis,
     topology::{Origin, Region},
     warnings::warnings,
@@ -102,10 +102,11 @@ async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Respo
     // A few at once, in their order; none of them has begun, nor has its time, before it is its turn.
     let asked = settings.topology.regions().map(|(_, region)| health(region, env));
     let health: Vec<_> = stream::iter(asked).buffered(pace::AT_ONCE).collect().await;
-    let Ok(mut snapshot) = serde_json::from_str(&router.snapshot()) else {
+    let read = |text: String| serde_json::from_str::<Value>(&text);
+    let (Ok(mut snapshot), Ok(cache)) = (read(router.snapshot()), read(router.cache())) else {
         return Response::error("not configured", 500);
     };
-    add_health(&mut snapshot, health);
+    complete(&mut snapshot, health, cache);
     let tag = format!("\"{:016x}\"", fingerprint(&snapshot));
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
     let response =

@@ -38,7 +38,8 @@ export async function api(request, env) {
   return core.api(request, env, {
     ask: (input) => ask(env, input),
     keepHomes: (list) => keepHomes(env, JSON.parse(list)),
-    snapshot: () => `${call(() => snapshot(Date.now())).slice(0, -1)},"cache":${JSON.stringify(cacheState())}}`,
+    snapshot: () => call(() => snapshot(Date.now())),
+    cache: () => JSON.stringify(cacheState()),
     examine: (told) => examine(request, env, JSON.parse(told), wrong),
     suggestions: (asToml) => call(() => suggestions(asToml)),
   });

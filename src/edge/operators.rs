@@ -51,6 +51,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn snapshot(this: &Router) -> String;
 
+    /// What is known of the platform's cache, as JSON.
+    #[wasm_bindgen(method)]
+    pub fn cache(this: &Router) -> String;
+
     /// Asks all that belongs to this deployment how it is, and promises what was heard, as JSON.
     #[wasm_bindgen(method, catch)]
     pub fn examine(this: &Router, told: &str) -> Result<js_sys::Promise, JsValue>;

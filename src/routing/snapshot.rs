@@ -170,8 +170,11 @@ fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topolog
     }
 }
 
-/// Adds what each region's health address says, in their order; nothing where it says nothing.
-pub fn add_health(snapshot: &mut Value, said: Vec<Option<Value>>) {
+/// Adds what each region's health address says, in their order, nothing where it says nothing; and what is known of the platform's cache.
+pub fn complete(snapshot: &mut Value, said: Vec<Option<Value>>, cache: Value) {
+    if let Some(fields) = snapshot.as_object_mut() {
+        fields.insert("cache".to_owned(), cache);
+    }
     let regions = snapshot.get_mut("regions").and_then(Value::as_array_mut).into_iter().flatten();
     for (fields, said) in regions.filter_map(Value::as_object_mut).zip(said) {
         fields.insert("reachable".to_owned(), said.is_some().into());
@@ -229,7 +232,7 @@ mod tests {
     fn only_what_happens_changes_the_fingerprint() {
         let snapshot = |now: u64, lag: u64, requests: u64| {
             let mut snapshot = json!({ "now": now, "totals": { "requests": requests }, "regions": [{ "name": "us" }, { "name": "eu" }] });
-            add_health(&mut snapshot, vec![Some(json!({ "lag_ms": { "eu": lag } })), None]);
+            complete(&mut snapshot, vec![Some(json!({ "lag_ms": { "eu": lag } })), None], json!({ "effective": true }));
             snapshot
         };
         let before = snapshot(1, 10, 5);
@@ -237,7 +240,7 @@ mod tests {
             (&before["regions"][0]["reachable"], &before["regions"][1]["reachable"]),
             (&json!(true), &json!(false))
         );
-        assert_eq!(before["regions"][1]["health"], Value::Null);
+        assert_eq!((&before["regions"][1]["health"], &before["cache"]["effective"]), (&Value::Null, &json!(true)));
         assert_eq!(fingerprint(&before), fingerprint(&snapshot(2, 12, 5)));
         assert_ne!(fingerprint(&before), fingerprint(&snapshot(1, 400, 5)));
         assert_ne!(fingerprint(&before), fingerprint(&snapshot(1, 10, 6)));
