@@ -6,6 +6,7 @@ const AGAIN_MS = 1000;
 /** Where the home store says for which jurisdiction the objects were made, and how long that is waited for. */
 const KEY = "jurisdiction";
 const PATIENCE_MS = 500;
+const LOOK_AGAIN_MS = 30_000;
 
 /** In development there is no jurisdiction, since workerd knows none. */
 const isDevelopment = ({ DEV }) => DEV === true || DEV === "true";
@@ -36,6 +37,7 @@ export async function asked(stub, question) {
 }
 
 let settled = false;
+let lookAgain = 0; // when the home store is asked again that did not say
 
 /**
  * Throws if the objects that are configured are not those in which this deployment keeps its homes. An object of one jurisdiction and
@@ -44,7 +46,7 @@ let settled = false;
  * it nothing else fails either.
  */
 export async function settle(env) {
-  if (settled || isDevelopment(env) || !env.HOMES) return;
+  if (settled || isDevelopment(env) || !env.HOMES || Date.now() < lookAgain) return;
   const wanted = jurisdiction(env);
   let isUsed, said;
   try {
@@ -52,6 +54,8 @@ export async function settle(env) {
     isUsed = wanted !== "" && (await within(PATIENCE_MS, hasHomes(env.HOMES)));
     said = await within(PATIENCE_MS, env.HOMES.get(KEY));
   } catch {
+    // Not by each request, which would all wait for it.
+    lookAgain = Date.now() + LOOK_AGAIN_MS;
     return;
   }
   const there = said ?? (isUsed ? "" : wanted);

@@ -82,10 +82,19 @@ test("a jurisdiction that is left out later is refused as well, wherever the var
 
 test("a store that is silent or failing, or none at all, keeps nobody from the objects", async () => {
   for (const get of [() => Promise.reject(new Error("down")), () => new Promise(() => {})]) {
+    const { settle } = await import(`../../src/edge/objects.mjs?${copy++}`);
     const { env } = platform({ JURISDICTION: "eu" });
     await settle({ ...env, HOMES: { ...env.HOMES, get } });
   }
   await settle({ JURISDICTION: "eu" });
+});
+
+test("a store that does not say is not waited for by each request", async () => {
+  let questions = 0;
+  const { env } = platform({ JURISDICTION: "eu" });
+  const get = () => (questions++, Promise.reject(new Error("down")));
+  for (let n = 0; n < 5; n++) await settle({ ...env, HOMES: { ...env.HOMES, get } });
+  assert.equal(questions, 1);
 });
 
 test("the mark of whoever was first is seen, though the view came between the two questions", async () => {
