@@ -3,10 +3,12 @@
 import { ask, whereabouts } from "./authority.mjs";
 import { LONGEST_JSON, text } from "./body.mjs";
 import { few } from "./few.mjs";
+import { within } from "./flights.mjs";
 import { KV_KEEPS_S, PATIENCE_MS } from "./pace.mjs";
 import { beside } from "./prober.mjs";
 import { SHARDS, directory } from "./shards.mjs";
-import { forget, place as at } from "./store.mjs";
+import { forget, isThere, place as at } from "./store.mjs";
+import { UNCACHED } from "./uncached.mjs";
 
 const ADDRESS = "/_homing/api/doctor";
 const BOUND = { HOMES: "get", DIRECTORY: "idFromName", AUTHORITY: "idFromName", PROBERS: "idFromName", ASSETS: "fetch" };
@@ -59,15 +61,11 @@ const each = async (names, work) => Object.fromEntries(await few(names, async (n
 /** What work comes to, with how long it took, or why it failed. */
 async function timed(work) {
   const began = Date.now();
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS)));
   try {
-    const said = await Promise.race([work(), late]);
+    const said = await within(PATIENCE_MS, work());
     return { ...said, ms: Date.now() - began };
   } catch (error) {
     return { failed: error?.message ?? String(error), ms: Date.now() - began };
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -81,16 +79,11 @@ async function cache(url) {
     for (let left = size, n = 0; left > 0; left -= 4096, n++) headers.set(`homing-doctor-${n}`, "x".repeat(4096));
     return caches.default.put(at(key), new Response("doctor", { headers }));
   };
-  const isThere = async (key) => {
-    const response = await caches.default.match(at(key));
-    await response?.body?.cancel();
-    return response !== undefined;
-  };
   try {
     await put(`${place}?one`, 0);
     const hit = await isThere(`${place}?one`);
     const queryIgnored = await isThere(`${place}?two`);
-    const fields = hit ? await most(put, isThere, place) : 0;
+    const fields = hit ? await most(put, place) : 0;
     await forget(`${place}?one`);
     return { hit, query_ignored: queryIgnored, deleted: !(await isThere(`${place}?one`)), fields };
   } catch (error) {
@@ -100,7 +93,7 @@ async function cache(url) {
   }
 }
 
-async function most(put, isThere, place) {
+async function most(put, place) {
   let most = 0;
   for (const size of FIELDS) {
     const key = `${place}?${size}`;
@@ -152,7 +145,7 @@ async function answered({ service, url, headers }, env) {
   const began = Date.now();
   const signal = AbortSignal.timeout(PATIENCE_MS);
   try {
-    const init = { headers, redirect: "manual", signal, cf: { cacheTtl: -1 } };
+    const init = { headers, redirect: "manual", signal, cf: UNCACHED };
     const response = await (service ? env[service].fetch(url, init) : fetch(url, init));
     const ended = Date.now();
     const said = await text(response);

@@ -8,6 +8,7 @@ import { directory } from "./shards.mjs";
 import { tellSoon } from "./drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
+import { put as putHome } from "./homes.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
 import { UNCACHED, hearsFromCache } from "./uncached.mjs";
@@ -324,7 +325,7 @@ export class Drive {
     const { home, epoch } = JSON.parse(value);
     const once = async () => {
       const kept = await directory(this.env, subject, (shard) => shard.confirm(subject, kind, home, epoch));
-      this.ctx.waitUntil(Promise.resolve(this.env.HOMES?.put(`home:${subject}`, JSON.stringify({ epoch: kept.epoch, home: kept.home }))).catch(() => {}));
+      this.ctx.waitUntil(putHome(this.env, subject, kept).catch(() => {}));
     };
     const again = (ms) => (error) => new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));
     const done = once().catch(again(1000)).catch(again(5000)).catch((error) => complain("a home was not confirmed", { error: String(error) }));

@@ -52,7 +52,7 @@ export const updated = (key) => updates.delete(key);
 /** What `work` comes to, or an error if that takes longer than so many milliseconds. */
 export async function within(ms, work) {
   let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("too late")), ms)));
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)));
   try {
     return await Promise.race([work, late]);
   } finally {

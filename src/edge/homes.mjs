@@ -47,9 +47,12 @@ export async function storedOf(env, subjects) {
   return found;
 }
 
-/** Puts homes that the directory has kept, `[subject, home, epoch]` each, into the home store; how many, and how many it did not take. */
+/** Puts a home that the directory has kept into the home store, if there is one. */
+export const put = async (env, subject, { home, epoch }) => env.HOMES?.put(key(subject), JSON.stringify({ epoch, home }));
+
+/** Puts such homes there, `[subject, home, epoch]` each; how many, and how many it did not take. */
 export async function publish(env, kept) {
   let failed = 0;
-  await few(kept, ([subject, home, epoch]) => env.HOMES.put(key(subject), JSON.stringify({ epoch, home })).catch(() => failed++));
+  await few(kept, ([subject, home, epoch]) => put(env, subject, { home, epoch }).catch(() => failed++));
   return { put: kept.length - failed, failed };
 }

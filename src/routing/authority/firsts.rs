@@ -15,10 +15,10 @@ use super::{
     telling::Untold,
     turn::Turn,
 };
-use crate::routing::topology::DatasetId;
+use crate::routing::{ownership::Epoch, topology::DatasetId};
 
 /// The epoch of a first owner.
-pub(super) const FIRST: u64 = 1;
+pub(super) const FIRST: u64 = Epoch::FIRST.0;
 /// For how long a region is told that does not answer, in milliseconds.
 const TOLD_FOR: u64 = 600_000;
 
