@@ -4,11 +4,11 @@ use crate::routing::intent::Lookup;
 const SENT: Timestamp = Timestamp(784_111_777_000);
 const CAME: Timestamp = Timestamp(784_111_777_500);
 
-fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Duration, Vec<String>), NoStore> {
-    let headers = Headers(fields.to_vec());
-    let storing = Storing {
+/// A response as it came, within the bounds that hold where nobody says otherwise.
+fn came<'a>(status: u16, headers: &'a Headers<'a>, lookup: &'a Lookup) -> Storing<'a> {
+    Storing {
         status,
-        headers: &headers,
+        headers,
         framing: Framing::Delimited,
         asked: SENT,
         now: CAME,
@@ -18,8 +18,12 @@ fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Dura
         at_most: None,
         largest: LARGEST,
         lookup,
-    };
-    let (variant, edits) = store(&storing)?;
+    }
+}
+
+fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Duration, Vec<String>), NoStore> {
+    let headers = Headers(fields.to_vec());
+    let (variant, edits) = store(&came(status, &headers, lookup))?;
     let removed = edits.iter().filter_map(|edit| match edit {
         Edit::Remove(name) => Some(name.clone()),
         _ => None,
@@ -224,19 +228,6 @@ fn what_another_cache_has_kept_was_made_before_it_was_asked_for() {
     let fields = [FRESH, ("age", "7")];
     let headers = Headers(fields.to_vec());
     let lookup = Lookup::default();
-    let storing = Storing {
-        status: 200,
-        headers: &headers,
-        framing: Framing::Delimited,
-        asked: SENT,
-        now: CAME,
-        region: "eu",
-        epoch: Epoch::FIRST,
-        shows: None,
-        at_most: None,
-        largest: LARGEST,
-        lookup: &lookup,
-    };
-    let (variant, _) = store(&storing).unwrap();
+    let (variant, _) = store(&came(200, &headers, &lookup)).unwrap();
     assert_eq!((variant.made, variant.came), (Timestamp(SENT.0 - 7000), CAME));
 }
