@@ -1,38 +1,14 @@
 // What lies in the store of the edge cache: bodies that are coded, entries with many fields, and a store that is of no use. In plain workerd,
 // whose cache decodes what says that it is coded, and in miniflare, whose cache does not.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { Client, hear, runtime, sendRaw, startOrigin, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, hear, runtime, sendRaw, startOrigin, startRouter, topology, waitUntil } from "./harness.mjs";
+import { resource, startResources } from "./resources.mjs";
 
 let router;
-let number = 0;
-let log = "";
-const resources = new Map();
-
-/** A resource of its own: `answer(request, n)` gives the n-th answer, `[status, fields, body]`. Returns its path and what it saw. */
-function resource(answer) {
-  const path = `/copies/${++number}`;
-  const seen = [];
-  resources.set(path, { answer, seen });
-  return { path, seen };
-}
-
 before(async () => {
-  const origin = await startOrigin((request, response) => {
-    const { answer, seen } = resources.get(new URL(request.url, "http://x").pathname) ?? { answer: () => [404, {}, ""], seen: [] };
-    seen.push(request);
-    const [status, fields, body] = answer(request, seen.length);
-    response.writeHead(status, fields).end(request.method === "HEAD" ? undefined : body);
-  });
-  const vars = topology(undefined, (vars) => {
-    for (const region of Object.values(vars.REGIONS)) region.origin = origin;
-  });
-  router = await startRouter({ vars, handleLog: hear((text) => (log += text)) });
-});
-after(async () => {
-  await stopAll();
-  assert.doesNotMatch(log, /not stored|the edge failed|panicked|not made new/, "the edge complained");
+  router = await startResources();
 });
 
 const status = (answer) => answer.headers["cache-status"];

@@ -1,37 +1,13 @@
 // RFC 9111 through the whole: variants, validation, expired copies, ranges, HEAD, invalidation, collapsed requests; against an
 // origin whose every answer the test writes. The rules one by one are tested in the core and by `make conformance`.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Client, hear, startOrigin, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { before, test } from "node:test";
+import { Client, waitUntil } from "./harness.mjs";
+import { resource, resources, startResources } from "./resources.mjs";
 
 let router;
-let number = 0;
-let log = "";
-const resources = new Map();
-
-/** A resource of its own: `answer(request, n)` gives the n-th answer, `[status, fields, body]`. Returns its path and what it saw. */
-function resource(answer, under = "/resource") {
-  const path = `${under}/${++number}`;
-  const seen = [];
-  resources.set(path, { answer, seen });
-  return { path, seen };
-}
-
 before(async () => {
-  const origin = await startOrigin(async (request, response) => {
-    const { answer, seen } = resources.get(new URL(request.url, "http://x").pathname) ?? { answer: () => [404, {}, ""], seen: [] };
-    seen.push({ method: request.method, headers: request.headers });
-    const [status, fields, body] = await answer(request, seen.length);
-    response.writeHead(status, fields).end(body);
-  });
-  const vars = topology(undefined, (vars) => {
-    for (const region of Object.values(vars.REGIONS)) region.origin = origin;
-  });
-  router = await startRouter({ vars, handleLog: hear((text) => (log += text)) });
-});
-after(async () => {
-  await stopAll();
-  assert.doesNotMatch(log, /not stored|the edge failed|panicked|not made new/, "the edge complained");
+  router = await startResources();
 });
 
 const status = (answer) => answer.headers["cache-status"];

@@ -1,0 +1,38 @@
+// A router in front of an origin whose every answer the test writes, and that stands for every region. It must not complain.
+import assert from "node:assert/strict";
+import { after } from "node:test";
+import { hear, startOrigin, startRouter, stopAll, topology } from "./harness.mjs";
+
+/** What lies at each path. */
+export const resources = new Map();
+let number = 0;
+let log = "";
+after(async () => {
+  await stopAll();
+  assert.doesNotMatch(log, /not stored|the edge failed|panicked|not made new/, "the edge complained");
+});
+
+/**
+ * A resource of its own: `answer(request, n)` gives the n-th answer, `[status, fields, body]`. Returns its path and the requests that it
+ * saw.
+ */
+export function resource(answer, under = "/resource") {
+  const path = `${under}/${++number}`;
+  const seen = [];
+  resources.set(path, { answer, seen });
+  return { path, seen };
+}
+
+/** Starts both, and returns the router; behind the tests of the file all is stopped. */
+export async function startResources() {
+  const origin = await startOrigin(async (request, response) => {
+    const { answer, seen } = resources.get(new URL(request.url, "http://x").pathname) ?? { answer: () => [404, {}, ""], seen: [] };
+    seen.push(request);
+    const [status, fields, body] = await answer(request, seen.length);
+    response.writeHead(status, fields).end(body);
+  });
+  const vars = topology(undefined, (vars) => {
+    for (const region of Object.values(vars.REGIONS)) region.origin = origin;
+  });
+  return startRouter({ vars, handleLog: hear((text) => (log += text)) });
+}
