@@ -184,11 +184,7 @@ error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROU
 
 #[test]
 fn one_environment_may_be_checked_alone() {
-    let sound_one = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
-                     durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }, \
-                     { name = \"AUTHORITY\", class_name = \"Authority\" }, { name = \"PROBERS\", class_name = \"Prober\" }]\n\
-                     vars.REGIONS.us = { origin = \"https://us.example.com\" }\n";
-    let broken = small("home = true", "home = 1") + sound_one;
+    let broken = small("home = true", "home = 1") + &environment("https://us.example.com");
     let here = directory(&[("wrangler.toml", &broken)]);
     let run = homing(&here, &["check", "--env", "prod"]);
     let expected = "wrangler.toml (prod): 1 region, 0 datasets, 0 routes; REGIONS 0.0 KB of 5\n";

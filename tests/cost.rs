@@ -40,12 +40,7 @@ fn what_is_said_of_a_load_is_its_golden_case() {
     ];
     for (name, arguments) in cases {
         let run = beside(&format!("check --cost {arguments}"));
-        let said = format!("{}\n{}=> {}\n", run.out, run.err, run.status);
-        let file = golden(&format!("cost/{name}.txt"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&file, &said).unwrap();
-        }
-        assert_eq!(said, fs::read_to_string(&file).unwrap(), "{name}");
+        is_golden(&format!("cost/{name}.txt"), &run.whole());
     }
 }
 

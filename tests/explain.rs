@@ -6,8 +6,6 @@
 #[path = "support/command.rs"]
 mod command;
 
-use std::fs;
-
 use command::*;
 use serde_json::Value;
 
@@ -92,10 +90,7 @@ fn explain_prints_the_rules_and_the_steps() {
     ] {
         let run = homing(&here, &arguments.split(' ').collect::<Vec<_>>());
         assert_eq!((run.status, run.err.as_str()), (0, ""), "{arguments}");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(golden(name), &run.out).unwrap();
-        }
-        assert_eq!(run.out, fs::read_to_string(golden(name)).unwrap(), "{arguments}: see tests/golden/cli/{name}");
+        is_golden(name, &run.out);
     }
 }
 

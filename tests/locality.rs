@@ -35,12 +35,7 @@ fn locality(run: &Run) -> Value {
 fn what_is_said_of_a_log_is_its_golden_case() {
     for name in ["combined", "json", "timeless"] {
         let run = estimate(&format!("--access-log {name}.log --near us=1,eu=3"));
-        let said = format!("{}\n{}=> {}\n", run.out, run.err, run.status);
-        let file = golden(&format!("locality/{name}.txt"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&file, &said).unwrap();
-        }
-        assert_eq!(said, fs::read_to_string(&file).unwrap(), "see tests/golden/cli/locality/{name}.txt");
+        is_golden(&format!("locality/{name}.txt"), &run.whole());
     }
 }
 

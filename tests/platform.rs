@@ -185,10 +185,7 @@ fn where_the_edge_cache_would_do_nothing_it_says_so() {
 
 #[test]
 fn environments_inherit_addresses_and_classes_and_are_checked_by_them() {
-    let env = "\n[env.prod]\nkv_namespaces = [{ binding = \"HOMES\" }]\n\
-               durable_objects.bindings = [{ name = \"DIRECTORY\", class_name = \"Directory\" }, \
-               { name = \"AUTHORITY\", class_name = \"Authority\" }, { name = \"PROBERS\", class_name = \"Prober\" }]\n\
-               vars.REGIONS.us = { origin = \"https://app.example.com\" }\n";
+    let env = &environment("https://app.example.com");
     let run = check(&(sound() + env));
     assert!(
         run.err.contains("env.prod.vars.REGIONS.us.origin: found \"https://app.example.com\", a custom domain"),

@@ -15,6 +15,13 @@ pub struct Run {
     pub err: String,
 }
 
+impl Run {
+    /// All that it came to.
+    pub fn whole(&self) -> String {
+        format!("{}\n{}=> {}\n", self.out, self.err, self.status)
+    }
+}
+
 pub fn homing(directory: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
     let output = command.args(arguments).current_dir(directory).env_remove("SESSION_KEY").output().unwrap();
@@ -59,6 +66,25 @@ pub fn check(text: &str) -> Run {
 
 pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cli").join(name)
+}
+
+/// Holds what was said against the golden case of that name; `UPDATE_GOLDEN=1` writes it down instead.
+pub fn is_golden(name: &str, said: &str) {
+    let file = golden(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&file, said).unwrap();
+    }
+    assert_eq!(said, fs::read_to_string(&file).unwrap(), "see tests/golden/cli/{name}");
+}
+
+/// An environment beside the sound configuration, with a topology of its own: one region, at that origin.
+pub fn environment(origin: &str) -> String {
+    format!(
+        "\n[env.prod]\nkv_namespaces = [{{ binding = \"HOMES\" }}]\n\
+         durable_objects.bindings = [{{ name = \"DIRECTORY\", class_name = \"Directory\" }}, \
+         {{ name = \"AUTHORITY\", class_name = \"Authority\" }}, {{ name = \"PROBERS\", class_name = \"Prober\" }}]\n\
+         vars.REGIONS.us = {{ origin = \"{origin}\" }}\n"
+    )
 }
 
 /// The sound configuration, with one text in it replaced.
