@@ -178,7 +178,7 @@ export class Drive {
       this.response = response;
       const { text, length, stored } = head(response, service !== "");
       if (stored) hearsFromCache(service || new URL(url).origin);
-      if (upgrade === "1") this.body = null;
+      if (upgrade === "1" && response.webSocket) this.body = null; // a handshake that is refused has a body like any answer
       else if (whole === "1" && length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
       else this.body = response.body; // the platform's own, which costs nothing to hand on

@@ -9,6 +9,9 @@ pub const MOST_MEMBERS: usize = 32;
 /// Fields of a response that are for caches like the edge's alone, and never passed on (see [`super::cache::targeted`]).
 pub const FOR_THIS_CACHE: [&str; 2] = ["cloudflare-cdn-cache-control", "surrogate-control"];
 
+/// The other doors of a region's own server (RFC 7838 section 3): a client would take them for doors of the host that it asked.
+const OF_THE_REGION: &str = "alt-svc";
+
 /// Header fields in the order in which they came; names are lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Headers<'a>(pub Vec<(&'a str, &'a str)>);
@@ -90,11 +93,12 @@ pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>) -> Edits {
     edits
 }
 
-/// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, the contract's, and those for this cache.
+/// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, the contract's, those for this cache, and
+/// the region's other doors.
 #[must_use]
 pub fn strip_response(headers: &Headers<'_>) -> Edits {
-    let gone =
-        |name: &str| name.starts_with(CONTRACT) || fate(name) == Fate::OfConnection || FOR_THIS_CACHE.contains(&name);
+    let of_this_hop = |name: &str| fate(name) == Fate::OfConnection || name == OF_THE_REGION;
+    let gone = |name: &str| name.starts_with(CONTRACT) || of_this_hop(name) || FOR_THIS_CACHE.contains(&name);
     let gone = headers.0.iter().filter(|(name, _)| gone(name));
     let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
     edits.extend(named_by_connection(headers));
@@ -132,6 +136,13 @@ mod tests {
             removed(&headers, &LetThrough::default()),
             ["connection", "te", "homing-home", "x-private", "homing-home"]
         );
+    }
+
+    #[test]
+    fn a_regions_other_doors_end_at_the_router() {
+        // RFC 7838: browsers would look for port 8443 at the public host, for thirty days.
+        let headers = Headers(vec![("alt-svc", "h3=\":8443\"; ma=2592000"), ("server", "caddy")]);
+        assert_eq!(strip_response(&headers), [Edit::Remove("alt-svc".to_owned())]);
     }
 
     fn removed(headers: &Headers<'_>, through: &LetThrough<'_>) -> Vec<String> {

@@ -143,6 +143,8 @@ fn seconds(value: &str) -> Duration {
     Duration::from_secs(read.min(LARGEST))
 }
 
+/// The directives of a line. Commas part them (RFC 9111 section 5.2); where somebody has written semicolons, what was meant to forbid
+/// still does, and `private; max-age=60` is no unknown directive with a guess of how long everybody may have it.
 fn split_outside_quotes(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
@@ -150,7 +152,7 @@ fn split_outside_quotes(line: &str) -> impl Iterator<Item = &str> {
         let literal = escaped;
         escaped = quoted && !literal && letter == '\\';
         quoted ^= letter == '"' && !literal;
-        letter == ',' && !quoted
+        matches!(letter, ',' | ';') && !quoted
     })
 }
 
@@ -177,6 +179,14 @@ mod tests {
         assert_eq!(read("max-age='10'").max_age, Some(Duration::ZERO));
         assert_eq!(read("max-age=99999999999999999999").max_age, Some(Duration::from_secs(LARGEST)));
         assert_eq!(read("max-age=10, max-age=5").max_age, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn what_semicolons_part_forbids_all_the_same() {
+        assert!(read("no-store; max-age=60").no_store);
+        assert_eq!(read("private;max-age=60").private, Scope::Whole);
+        assert_eq!(read("max-age=60; s-maxage=5;").s_maxage, Some(Duration::from_secs(5)));
+        assert!(!read("x=\"a; no-store\", max-age=60").no_store);
     }
 
     #[test]
