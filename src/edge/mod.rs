@@ -1,9 +1,9 @@
 //! The edge: platform types in, effects out. No decision lives here.
 //!
-//! It is built twice, into two Wasm modules that know nothing of each other. [`router`] is the hot path and synchronous:
+//! It is built twice, into two Wasm modules that know nothing of each other. `router` is the hot path and synchronous:
 //! `drive.mjs` calls `begin`, does what the returned step says, and reports back through `resume` until the step says finish.
 //! JavaScript owns whatever is asynchronous, so a client that disconnects leaves no future behind, and a panic in one request is
-//! caught there without touching the others. [`operators`] is all that is rare: `/_homing/*`, in async Rust, and the authority.
+//! caught there without touching the others. `operators` is all that is rare: `/_homing/*`, in async Rust, and the authority.
 
 #[cfg(target_arch = "wasm32")]
 mod settings;

@@ -1,4 +1,4 @@
-//! The pure core: every decision, with its reason. In the order of a request: [`facts`], [`admit`], [`view`], [`flow`],
+//! The pure core: every decision, with its reason. In the order of a request: [`facts`], [`mod@admit`], [`view`], [`flow`],
 //! [`settle`]; beside them what they are made of.
 
 pub mod admin;

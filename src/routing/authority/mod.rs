@@ -1,7 +1,7 @@
 //! The authority: who owns what, and what operators have said of the regions. One object keeps it, the edges read what it
 //! publishes, and no request waits for it.
 //!
-//! It is a state machine like a request's flow: [`turn`] takes what comes in (an order, what came of an effect, a tick) and
+//! It is a state machine like a request's flow: `turn` takes what comes in (an order, what came of an effect, a tick) and
 //! says what to do. The driver stores the ledger first, and may die at any point: what is under way is asked for again.
 
 mod asking;

@@ -75,7 +75,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// Reads what [`write`] has written. What this topology does not know is left out: another deployment may be older. A later
+    /// Reads what [`write()`] has written. What this topology does not know is left out: another deployment may be older. A later
     /// format is not read: it may mean something else by the same names.
     #[must_use]
     pub fn read(text: &str, topology: &Topology) -> Option<Self> {

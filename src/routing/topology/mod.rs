@@ -1,6 +1,6 @@
 //! The topology: what `wrangler.toml` says, after it was found free of errors.
 //!
-//! Every type here is the parsed twin of something in [`raw`]; holding one is proof that the rules of [`parse`] hold.
+//! Every type here is the parsed twin of something in [`raw`]; holding one is proof that the rules of [`mod@parse`] hold.
 //! Regions and datasets are named by small indices, so that a decision copies bytes and never strings.
 
 pub mod dataset;
