@@ -14,6 +14,9 @@ export const reported = (address, rule, look) => test(rule, { timeout: PATIENCE_
 /** The same, where miniflare's front or its outbound fetch would answer for themselves. */
 export const reportedOfWorkerd = (address, rule, look) => test(rule, { timeout: PATIENCE_MS, skip: runtime === "workerd" ? false : "miniflare's front is not the router's" }, look);
 
+// Each router of these files has a listener there, so that none outlives the process.
+process.setMaxListeners(50);
+
 const places = new Map();
 let number = 0;
 

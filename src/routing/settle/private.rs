@@ -38,12 +38,12 @@ fn private(control: &str) -> Option<String> {
     Some(kept.map(str::trim).chain(["private"]).collect::<Vec<_>>().join(", "))
 }
 
-/// The members of the list; a comma in quotes is none of its borders.
+/// The members of the list, by whatever parts them (see the cache's directives); what stands in quotes is none of its borders.
 fn directives(control: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     control.split(move |letter| {
         quoted ^= letter == '"';
-        letter == ',' && !quoted
+        matches!(letter, ',' | ';') && !quoted
     })
 }
 
@@ -58,6 +58,7 @@ mod tests {
             ("", Some("private")),
             ("public, max-age=10", Some("max-age=10, private")),
             ("max-age=0, S-MaxAge=600, must-revalidate", Some("max-age=0, must-revalidate, private")),
+            ("public; max-age=10", Some("max-age=10, private")),
             ("no-store", None),
             ("private, max-age=5", None),
             ("private, s-maxage=5", Some("private")),
