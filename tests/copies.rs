@@ -263,3 +263,28 @@ fn what_an_origin_says_to_one_who_is_signed_in_does_not_cost_others_their_copies
     held.cache = vec![support::stored("eu", NOW, Duration::from_secs(60), Duration::ZERO)];
     assert!(!learns_uncacheable(&held), "a good copy is there");
 }
+
+#[test]
+fn who_finds_an_expired_copy_looks_once_more_behind_whoever_asks_about_it_already() {
+    // A crowd comes just as a copy expires, and would ask its region all together. Nobody waits where the other's answer would not do.
+    let looks = |control: &str, method: &str, fields: &[(&str, &str)]| {
+        let fresh = answers(200, &[("etag", "\"a\""), ("cache-control", control)]);
+        let stored = play(&World { deeds: vec![fresh], ..World::new("GET /catalog/1").near("eu") });
+        let cache = entry_of(stored.end().store.as_ref().unwrap());
+        let asks = World::new(&format!("{method} /catalog/1")).near("eu");
+        let asks = fields.iter().fold(asks, |asks, (name, value)| asks.field(name, value));
+        let world = World { cache, now: after(10_000), deeds: vec![answers(304, &[("etag", "\"a\"")])], ..asks };
+        let story = play(&world);
+        // One step is the send, one the end.
+        (story.steps - 1 - story.sent.len(), story.sent.len())
+    };
+    assert_eq!(looks("max-age=5", "GET", &[]), (2, 1));
+    assert_eq!(looks("max-age=60", "GET", &[]), (1, 0), "it is fresh");
+    for each_time in ["no-cache", "max-age=0", "max-age=5, no-cache"] {
+        assert_eq!(looks(each_time, "GET", &[]), (1, 1), "{each_time}");
+    }
+    for alone in [("range", "bytes=0-1"), ("cache-control", "no-cache"), ("authorization", "Bearer x")] {
+        assert_eq!(looks("max-age=5", "GET", &[alone]).0, 1, "{alone:?}");
+    }
+    assert_eq!(looks("max-age=5", "HEAD", &[]).0, 1);
+}

@@ -78,10 +78,13 @@ export class Drive {
   }
 
   async probe(key, wait) {
-    this.copy = await Entry.match(key);
-    const flight = this.copy || wait === 0 ? undefined : Flight.to(key);
+    // Asked for a second time: what was found has expired, and what another request makes of it will do.
+    const expired = this.copy !== undefined;
+    if (!expired) this.copy = await Entry.match(key);
+    const fills = wait > 0 && (expired || !this.copy);
+    const flight = fills ? Flight.to(key) : undefined;
     if (flight) await this.follow(flight, key, wait);
-    else if (!this.copy && wait > 0) this.lead(key);
+    else if (fills) this.lead(key);
     const waited = flight ? 1 : 0;
     return this.copy ? `C\n${waited}\n${this.copy.head()}` : `C\n${waited}`;
   }
@@ -91,6 +94,7 @@ export class Drive {
     this.followed = flight;
     await within(wait, flight.landed).catch(() => {});
     this.unfollow();
+    this.copy?.drop();
     this.copy = await Entry.match(key);
   }
 

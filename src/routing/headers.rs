@@ -105,6 +105,24 @@ pub fn strip_response(headers: &Headers<'_>) -> Edits {
     edits
 }
 
+/// A request's fields as its region will see them: what `Connection` names belongs to this connection (RFC 9110 section 7.6.1), so that
+/// nothing is decided, keyed or selected by it. Else a client would choose by `Accept-Language` which copy others get, and by
+/// `Connection: Accept-Language` that the region makes it in another. None: it names nothing that is there. What the platform and the
+/// router say cannot be named away.
+#[must_use]
+pub fn beyond_connection<'a>(headers: &Headers<'a>) -> Option<Headers<'a>> {
+    let common =
+        |option: &str| ["close", "keep-alive", "upgrade"].iter().any(|known| option.eq_ignore_ascii_case(known));
+    if headers.list("connection").all(common) {
+        return None;
+    }
+    let is_named = |name: &str| headers.list("connection").any(|option| option.eq_ignore_ascii_case(name));
+    let stays = |name: &str| {
+        name.starts_with("cf-") || matches!(fate(name), Fate::OfConnection | Fate::Ours) || !is_named(name)
+    };
+    Some(Headers(headers.0.iter().filter(|(name, _)| stays(name)).copied().collect()))
+}
+
 /// The fields that are there and that `Connection` names. Of requests longer lists are refused.
 fn named_by_connection(headers: &Headers<'_>) -> impl Iterator<Item = Edit> {
     headers.list("connection").take(MOST_MEMBERS).filter_map(|named| {
@@ -143,6 +161,29 @@ mod tests {
         // RFC 7838: browsers would look for port 8443 at the public host, for thirty days.
         let headers = Headers(vec![("alt-svc", "h3=\":8443\"; ma=2592000"), ("server", "caddy")]);
         assert_eq!(strip_response(&headers), [Edit::Remove("alt-svc".to_owned())]);
+    }
+
+    #[test]
+    fn what_connection_names_is_not_there_but_for_what_the_platform_and_we_say() {
+        let connection = "close, X-Theme, Cookie, CF-Connecting-IP, Homing-Session, X-Forwarded-For, Upgrade";
+        let headers = Headers(vec![
+            ("connection", connection),
+            ("x-theme", "dark"),
+            ("cookie", "a=1"),
+            ("cf-connecting-ip", "203.0.113.9"),
+            ("homing-session", "s"),
+            ("upgrade", "websocket"),
+            ("accept", "*/*"),
+        ]);
+        let left = beyond_connection(&headers).unwrap();
+        let names: Vec<_> = left.0.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["connection", "cf-connecting-ip", "homing-session", "upgrade", "accept"]);
+        for common in ["close", "Keep-Alive, Upgrade", ""] {
+            assert!(
+                beyond_connection(&Headers(vec![("connection", common), ("upgrade", "h2c")])).is_none(),
+                "{common}"
+            );
+        }
     }
 
     fn removed(headers: &Headers<'_>, through: &LetThrough<'_>) -> Vec<String> {

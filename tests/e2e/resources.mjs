@@ -13,8 +13,8 @@ after(async () => {
 });
 
 /**
- * A resource of its own: `answer(request, n)` gives the n-th answer, `[status, fields, body]`. Returns its path and the requests that it
- * saw.
+ * A resource of its own: `answer(request, n)` gives the n-th answer: `[status, fields, body]`, or its bytes as they are (a text in
+ * latin-1), behind which the connection is closed. Returns its path and the requests that it saw.
  */
 export function resource(answer, under = "/resource") {
   const path = `${under}/${++number}`;
@@ -23,16 +23,19 @@ export function resource(answer, under = "/resource") {
   return { path, seen };
 }
 
-/** Starts both, and returns the router; behind the tests of the file all is stopped. */
-export async function startResources() {
+/** Starts both, and returns the router; behind the tests of the file all is stopped. `change` may change the topology. */
+export async function startResources(change = () => {}) {
   const origin = await startOrigin(async (request, response) => {
     const { answer, seen } = resources.get(new URL(request.url, "http://x").pathname) ?? { answer: () => [404, {}, ""], seen: [] };
     seen.push(request);
-    const [status, fields, body] = await answer(request, seen.length);
+    const said = await answer(request, seen.length);
+    if (typeof said === "string") return void response.socket.end(Buffer.from(said, "latin1"));
+    const [status, fields, body] = said;
     response.writeHead(status, fields).end(body);
   });
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
+    change(vars, origin);
   });
   return startRouter({ vars, handleLog: hear((text) => (log += text)) });
 }

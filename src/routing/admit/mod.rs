@@ -12,7 +12,7 @@ use super::{
     cookies::{Cookies, Named},
     drill::Visitor,
     facts::{Content, Facts, MOST_BUFFERED, Replay},
-    headers::{Headers, LetThrough, MOST_MEMBERS},
+    headers::{Headers, LetThrough, MOST_MEMBERS, beyond_connection},
     intent::{CacheUse, CameAlong, Carrier, Conditions, Intent, Lookup, Method, Promise},
     local::Caller,
     near,
@@ -42,6 +42,10 @@ pub const ROUTER: &str = "homing";
 /// With the problem that refuses it.
 pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Result<Intent, Problem> {
     let target = guard(facts)?;
+    // Only what is sent on knows of the others, to take them out.
+    let all = facts;
+    let beyond = beyond_connection(&facts.headers).map(|headers| Facts { headers, ..facts.clone() });
+    let facts = beyond.as_ref().unwrap_or(all);
     let topology = &settings.topology;
     let (index, route) = topology.route(facts.method, target.host(), target.path()).unzip();
     spelling::unambiguous(facts.method, &target, route, topology)?;
@@ -71,7 +75,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
-    let edits = Rc::new(forward::edits(facts, &target, upgrade, &cache, &cookies, &through));
+    let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through));
     Ok(Intent {
         came: facts.now,
         method: facts.method.to_owned(),

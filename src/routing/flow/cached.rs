@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Flow, Probe, Stage, Step, read::Reading};
+use super::{Flow, Look, Probe, Stage, Step, read::Reading};
 use crate::routing::{
     answer::Answer,
     cache::{
-        Held, Judged, Probed, Scope, Variant, entry, held,
+        Held, Judged, Probed, Scope, Variant, entry,
+        freshness::Reuse,
+        held,
         select::{judge, select, survives, survives_an_error},
         validate::{Confirms, conditions, confirms},
     },
@@ -37,19 +39,31 @@ impl Flow {
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
-        let alone = lookup.method == Method::Head
+        let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
+        self.stage = Stage::Probing(Look::First);
+        Step::ProbeCache(Probe { key, wait })
+    }
+
+    /// Whether nobody else's answer will do for the request.
+    fn is_alone(&self, lookup: &Lookup) -> bool {
+        lookup.method == Method::Head
             || lookup.authorized
             || lookup.conditions.range.is_some()
             || lookup.wants.only_if_cached
             || lookup.wants.no_cache != Scope::None
             // Another of the same subject may have other credentials, and what that one fills answers nobody else.
             || lookup.personal
-            || self.freshness.is_promised();
-        self.stage = Stage::Probing;
-        Step::ProbeCache(Probe { key, wait: (!alone).then_some(LONGEST_WAIT) })
+            || self.freshness.is_promised()
     }
 
-    pub(super) fn on_cache(&mut self, probed: Probed<'_>, now: Timestamp) -> Step {
+    /// Whether to look once more, behind whoever asks about the same expired copy already: all who find it at once would ask their
+    /// region at once, each time that it expires. One that has to be asked about each time anyway is no good to those who wait.
+    fn is_worth_waiting(&self, look: Look, expired: &Variant<'_>, lookup: &Lookup) -> bool {
+        let is_kept = expired.reuse != Reuse::Validated && !expired.fresh.is_zero();
+        look == Look::First && !self.collapsed && is_kept && !self.is_alone(lookup)
+    }
+
+    pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
         let CacheUse::Use(lookup) = &self.intent.cache else { return self.refuse(Reason::Internal, now) };
         self.collapsed = probed.waited;
         let variants = probed.entry.and_then(entry::read).unwrap_or_default();
@@ -70,6 +84,13 @@ impl Flow {
                 }
                 Judged::Fresh | Judged::Tolerated | Judged::Updating => CacheState::TooOld,
                 Judged::Unwanted => CacheState::NotWanted,
+                Judged::Expired if self.is_worth_waiting(look, variant, lookup) => {
+                    self.stage = Stage::Probing(Look::Again);
+                    return Step::ProbeCache(Probe {
+                        key: copies::key(&self.intent, &self.view),
+                        wait: Some(LONGEST_WAIT),
+                    });
+                }
                 Judged::Expired => CacheState::Expired,
             },
         };
@@ -107,6 +128,11 @@ impl Flow {
     pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
         self.cache = CacheState::Expired;
         self.trace.note(Reason::CacheExpired, None);
+        if let CacheUse::Use(lookup) = &mut self.intent.cache {
+            // The answer to a HEAD could only show that the copy is old, and would leave nothing in its place.
+            lookup.method = Method::Get;
+            "GET".clone_into(&mut self.intent.method);
+        }
         self.resolve(now)
     }
 

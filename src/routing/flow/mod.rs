@@ -98,9 +98,17 @@ pub struct Flow {
     tell: Option<SubjectKind>,
 }
 
+/// Which look into the edge cache it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    First,
+    /// What lies there has expired, and another request may be about to make it new.
+    Again,
+}
+
 #[derive(Clone, Debug)]
 enum Stage {
-    Probing,
+    Probing(Look),
     /// The client has its answer, and the copy is made new.
     Answered,
     Finding(Keeper),
@@ -196,7 +204,7 @@ impl Flow {
             other => other,
         };
         let step = match (std::mem::replace(&mut self.stage, Stage::Over), event) {
-            (Stage::Probing, Event::Cache(probed)) => self.on_cache(probed, now),
+            (Stage::Probing(look), Event::Cache(probed)) => self.on_cache(look, probed, now),
             (Stage::Answered, Event::GoOn) => self.go_on(now),
             (Stage::Finding(source), Event::Home(found)) => self.on_home(found, source, now),
             (Stage::Reading(reading), Event::Origin(outcome)) => self.on_read(reading, outcome, health, now),

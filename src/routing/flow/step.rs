@@ -59,7 +59,8 @@ pub struct Probe {
     /// Where.
     pub key: CacheKey,
     /// Where nothing is found and another request of this isolate is about to fill the place: how long to wait for it at
-    /// most, and then look again. Where there is none, others wait for this one. None: neither.
+    /// most, and then look again. Where there is none, others wait for this one. None: neither. A second probe says that
+    /// what the first has found counts for nothing.
     pub wait: Option<Duration>,
 }
 
