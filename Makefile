@@ -64,7 +64,7 @@ bench: build     ## the router against hand-written JavaScript, in plain workerd
 bench-failure: build ## latencies while the nearest region is a black hole, beside all being well
 	@$(NODE) benches/failure.mjs
 
-conformance: worker ## the public cache tests, against this router and other caches
+conformance: worker ## public suites against this router and other caches; writes README's table. CACHE_TESTS=/a/clone where there is no network
 	@$(NODE) tests/conformance/run.mjs
 
 clean:           ## remove what was built

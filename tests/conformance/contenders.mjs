@@ -1,8 +1,8 @@
-// The caches that are held against the suite: Homing in plain workerd, and four of Debian's, each an ordinary reverse cache.
-import { spawn, spawnSync } from "node:child_process";
+// What the suites are run against: Homing in plain workerd, and four of Debian's caches, each an ordinary reverse cache.
+import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheStore, contender, freePort, root, scratch, start } from "../../benches/world.mjs";
+import { cacheStore, contender, freePort, get, root, scratch, start } from "../../benches/world.mjs";
 
 const SECRET = "a secret for the conformance run, of 32 letters or more";
 const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
@@ -16,19 +16,23 @@ function place(name) {
   return folder;
 }
 
-async function homing(origin) {
+/** Homing as `make build` has left it, as its wrangler.toml would have it with that topology. */
+export async function homing(name, topology) {
   const build = process.env.BUILD || join(root, "build");
-  const topology = { REGIONS: { only: { origin: `http://127.0.0.1:${origin}` } } };
   const files = Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(build, file)]));
   const port = await freePort();
-  const one = contender("homing", files, { ...topology, LOG: process.env.LOG || "off", SESSION_KEY: SECRET }, await cacheStore(), port);
-  start(one.command, one.args);
+  const one = contender(`${name}-${port}`, files, { ...topology, LOG: process.env.LOG || "off", SESSION_KEY: SECRET }, await cacheStore(), port);
+  // What workerd itself complains about is of the suites' making.
+  start(one.command, one.args, process.env.VERBOSE ? {} : { stdio: "ignore" });
   return port;
 }
 
+const region = (port) => ({ origin: `http://127.0.0.1:${port}` });
+
 /** nginx: the cache on, a lock for cold keys, revalidation with what is stored; the rest as it comes. */
-async function nginx(origin) {
-  const [folder, port] = [place("nginx"), await freePort()];
+async function nginx([origin]) {
+  const port = await freePort();
+  const folder = place(`nginx-${port}`);
   writeFileSync(join(folder, "nginx.conf"), `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/log; user root; events { worker_connections 1024; }
     http { access_log off; client_body_temp_path ${folder}/b; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
       proxy_cache_path ${folder}/cache keys_zone=k:8m max_size=100m inactive=60m use_temp_path=off;
@@ -43,15 +47,17 @@ async function nginx(origin) {
  * varnish: the built-in rules, but for the 120 s that it keeps what says nothing of freshness: with them the suite's first test
  * fails, and all that depend on it say nothing.
  */
-async function varnish(origin) {
-  const [folder, port] = [place("varnish"), await freePort()];
+async function varnish([origin]) {
+  const port = await freePort();
+  const folder = place(`varnish-${port}`);
   start("varnishd", ["-F", "-n", folder, "-a", `127.0.0.1:${port}`, "-b", `127.0.0.1:${origin}`, "-s", "malloc,100m", "-p", "default_ttl=0"], { stdio: "ignore" });
   return port;
 }
 
 /** httpd: mod_cache with its disk store, a lock for cold keys. */
-async function httpd(origin) {
-  const [folder, port] = [place("httpd"), await freePort()];
+async function httpd([origin]) {
+  const port = await freePort();
+  const folder = place(`httpd-${port}`);
   const modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "cache", "cache_disk"];
   mkdirSync(join(folder, "cache"));
   chmodSync(join(folder, "cache"), 0o777);
@@ -64,9 +70,10 @@ async function httpd(origin) {
 }
 
 /** trafficserver: everything to the one origin, the cache as it comes. */
-async function trafficserver(origin) {
-  const [folder, port] = [place("trafficserver"), await freePort()];
-  for (const part of ["config", "log", "run", "cache"]) place(join("trafficserver", part));
+async function trafficserver([origin]) {
+  const port = await freePort();
+  const folder = place(`trafficserver-${port}`);
+  for (const part of ["config", "log", "run", "cache"]) place(join(`trafficserver-${port}`, part));
   cpSync("/etc/trafficserver", join(folder, "config"), { recursive: true });
   writeFileSync(join(folder, "config/remap.config"), `map / http://127.0.0.1:${origin}/\n`);
   writeFileSync(join(folder, "config/storage.config"), `${folder}/cache 64M\n`);
@@ -77,13 +84,27 @@ async function trafficserver(origin) {
   return port;
 }
 
-const KNOWN = {
-  homing: { start: homing },
-  nginx: { start: nginx, command: "nginx", package: "nginx" },
-  varnish: { start: varnish, command: "varnishd", package: "varnish" },
-  httpd: { start: httpd, command: "apache2", package: "apache2" },
-  trafficserver: { start: trafficserver, command: "traffic_server", package: "trafficserver" },
+/**
+ * The rows of every table. Those with `ours` are held against excuses.toml. `says` is how a row's version is found out, and `package`
+ * where its command comes from.
+ */
+export const ROWS = {
+  homing: { title: "**Homing**, one region", ours: true, start: ([one]) => homing("homing", { REGIONS: { one: region(one) } }) },
+  "homing-regions": { title: "**Homing**, two regions", ours: true, start: ([one, two]) => homing("homing-regions", { REGIONS: { one: region(one), two: region(two) } }) },
+  nginx: { title: "nginx", start: nginx, command: "nginx", says: ["-v"], package: "nginx" },
+  varnish: { title: "Varnish", start: varnish, command: "varnishd", says: ["-V"], package: "varnish" },
+  httpd: { title: "Apache httpd", start: httpd, command: "apache2", says: ["-v"], package: "apache2" },
+  trafficserver: { title: "Traffic Server", start: trafficserver, command: "traffic_server", says: ["--version"], package: "trafficserver" },
 };
+export const OURS = Object.keys(ROWS).filter((name) => ROWS[name].ours);
+
+/** What a row is called in a table: with the version that was run, as the program itself says it. */
+export function titleOf(name) {
+  const { title, command, says } = ROWS[name];
+  if (!command || !has(command)) return title;
+  const { stdout, stderr } = spawnSync(command, says, { encoding: "utf8" });
+  return `${title} ${/\d+\.\d+(\.\d+)+/.exec(stdout + stderr)?.[0] ?? "?"}`;
+}
 
 /** Debian starts what it installs; here nothing may be started but by this run. */
 function install(packages) {
@@ -97,18 +118,45 @@ function install(packages) {
   if (ours) spawnSync("rm", [policy]);
 }
 
-/** The named caches in front of that origin: a port each, or none where it is not installed. */
-export async function startAll(names, origin) {
-  const unknown = names.find((name) => !Object.hasOwn(KNOWN, name));
-  if (unknown !== undefined) throw new Error(`CONTENDERS: found "${unknown}", expected some of: ${Object.keys(KNOWN).join(", ")}`);
-  const missing = names.map((name) => KNOWN[name]).filter(({ command }) => command && !has(command));
+/**
+ * The named rows in front of one origin, which listens on all those ports: `{ name, port }` of each that there is. Who has one
+ * region is in front of the first.
+ */
+export async function startAll(names, ports) {
+  const unknown = names.find((name) => !Object.hasOwn(ROWS, name));
+  if (unknown !== undefined) throw new Error(`CONTENDERS: found "${unknown}", expected some of: ${Object.keys(ROWS).join(", ")}`);
+  const missing = names.map((name) => ROWS[name]).filter(({ command }) => command && !has(command));
   if (missing.length) install(missing.map((one) => one.package));
-  const ports = {};
+  const started = [];
   for (const name of names) {
-    const { command, start: begin } = KNOWN[name];
-    ports[name] = !command || has(command) ? await begin(origin) : undefined;
+    const { command, start: begin } = ROWS[name];
+    if (command && !has(command)) continue;
+    const port = await begin(ports);
+    await ready(port);
+    started.push({ name, port });
   }
-  return ports;
+  return started;
 }
 
-export const ALL = Object.keys(KNOWN);
+/** Until a server answers anything at all. */
+export async function ready(port) {
+  for (const end = Date.now() + 30_000; ; ) {
+    try {
+      return await get(port, "/");
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100)); // a server is starting; nothing can be waited on but time
+    }
+  }
+}
+
+/** What `work` finds of each, by name; so many at the same time. */
+export async function eachOf(started, atOnce = Number(process.env.ROWS_AT_ONCE || 3), work) {
+  const found = {};
+  const left = [...started];
+  const one = async () => {
+    for (let next = left.shift(); next; next = left.shift()) found[next.name] = await work(next);
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
+  return found;
+}

@@ -1,113 +1,55 @@
-// `make conformance`: the public cache tests against Homing and other caches; README.md says how to read it.
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+// `make conformance`: suites that nobody here wrote, against Homing and other proxies; README.md says how to read it.
+//
+// A suite is a module in suites/ with
+//   name     as in the tables and in excuses.toml
+//   kinds    the kinds of its tests that are counted, each a column
+//   load()   -> { version, pinned, tests: [{ id, kind, group }], … }: `pinned` if it is what the tables are made with
+//   run({ names, id, ...what load() gave }) -> { ROW: { ID: true, or why it did not pass } } for each of the named rows that could be run
+// Nothing else knows the suites: a file more is a suite more.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse } from "smol-toml";
-import { freePort, get, start } from "../../benches/world.mjs";
-import { ALL, startAll } from "./contenders.mjs";
-import { groups, install, judge } from "./suite.mjs";
+import { filesOf } from "./checkout.mjs";
+import { OURS, ROWS } from "./contenders.mjs";
+import { misshapen, surprises } from "./excuses.mjs";
+import { groupTable, writeReadme } from "./table.mjs";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const id = process.env.ID;
-const names = process.env.CONTENDERS?.split(",").map((name) => name.trim()) ?? (id ? ["homing"] : ALL);
+const suites = join(dirname(fileURLToPath(import.meta.url)), "suites");
+const list = (text) => text?.split(",").map((name) => name.trim());
+const { ID: id, VERBOSE } = process.env;
+const names = list(process.env.CONTENDERS) ?? (id ? ["homing"] : Object.keys(ROWS));
 
-async function ready(port) {
-  for (const end = Date.now() + 30_000; ; ) {
-    try {
-      return await get(port, "/");
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100)); // a server is starting; nothing can be waited on but time
-    }
-  }
+async function chosen() {
+  const all = await Promise.all(filesOf(suites, ".mjs").map((file) => import(join(suites, file))));
+  const wanted = list(process.env.SUITES) ?? all.map((suite) => suite.name);
+  const unknown = wanted.find((name) => !all.some((suite) => suite.name === name));
+  if (unknown !== undefined) throw new Error(`SUITES: found "${unknown}", expected some of: ${all.map((suite) => suite.name).join(", ")}`);
+  return { all, some: all.filter((suite) => wanted.includes(suite.name)) };
 }
 
-/** The suite against one cache, in a process of its own. */
-function results(port) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--no-warnings", join(here, "client.mjs"), `http://127.0.0.1:${port}`, ...(id ? [id] : [])], { stdio: ["ignore", "pipe", "inherit"] });
-    let text = "";
-    child.stdout.on("data", (chunk) => (text += chunk));
-    child.once("exit", () => {
-      const at = text.lastIndexOf("\nRESULTS");
-      if (id) console.log(text.slice(0, at));
-      if (at < 0) reject(new Error(`the suite's client said:\n${text}`));
-      else resolve(JSON.parse(text.slice(at + 8)));
-    });
-  });
-}
-
-const kindOf = (test) => test.kind ?? "required";
-
-/** Passed and all, of one kind, by group and in total. */
-function count(all, tests, found, kind) {
-  const of = (list) => {
-    const counted = list.filter((test) => kindOf(test) === kind);
-    return [counted.filter((test) => judge(tests, found, test.id) === "pass").length, counted.length];
-  };
-  return { groups: all.map(({ tests: list }) => of(list)), total: of(all.flatMap((group) => group.tests)) };
-}
-
-function table(all, tests, found) {
-  const shown = Object.keys(found);
-  const rows = [["", ...shown.map((name) => `${name}`)]];
-  const cell = (name, at) => {
-    if (!found[name]) return "not installed";
-    const [required, optimal] = ["required", "optimal"].map((kind) => count(all, tests, found[name], kind));
-    const [r, o] = at === undefined ? [required.total, optimal.total] : [required.groups[at], optimal.groups[at]];
-    return `${r[1] ? r.join("/") : "-"}  ${o[1] ? o.join("/") : "-"}`;
-  };
-  all.forEach((group, at) => rows.push([group.name, ...shown.map((name) => cell(name, at))]));
-  rows.push(["all", ...shown.map((name) => cell(name))]);
-  const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => row[at].length)));
-  return rows.map((row) => row.map((text, at) => text.padEnd(widths[at])).join("   ").trimEnd()).join("\n");
-}
-
-/** What differs from expected.toml: failures that nobody has explained, and explanations of what passes. */
-function surprises(tests, found) {
-  const expected = parse(readFileSync(join(here, "expected.toml"), "utf8")).fails ?? {};
-  const list = [];
-  for (const test of tests.values()) {
-    if (kindOf(test) === "check") continue;
-    const outcome = judge(tests, found, test.id);
-    const why = Array.isArray(found[test.id]) ? found[test.id][1] : "";
-    if (outcome !== "pass" && !Object.hasOwn(expected, test.id)) list.push(`${test.id} (${kindOf(test)}) is "${outcome}": ${why}; mend it, or say in expected.toml why it must be so`);
-    if (outcome === "pass" && Object.hasOwn(expected, test.id)) list.push(`${test.id} passes; take it out of expected.toml`);
-  }
-  for (const name of Object.keys(expected)) if (!tests.has(name)) list.push(`${name} is in expected.toml, but not in the suite`);
-  return list;
-}
-
-install();
-const all = await groups();
-const tests = new Map(all.flatMap((group) => group.tests).map((test) => [test.id, test]));
-if (id && !tests.has(id)) throw new Error(`ID: found "${id}", expected a test of the suite`);
-const origin = await freePort();
-start(process.execPath, ["--no-warnings", join(here, "origin.mjs"), String(origin)]);
-await ready(origin);
-const ports = await startAll(names, origin);
-const found = {};
-for (const [name, port] of Object.entries(ports)) {
-  if (port === undefined) {
-    found[name] = undefined;
+const { all, some } = await chosen();
+const wrong = misshapen(all.map((suite) => suite.name), OURS);
+const done = [];
+for (const suite of some) {
+  const loaded = await suite.load();
+  if (id && !loaded.tests.some((test) => test.id === id)) continue;
+  console.log(`\n${suite.name}, ${loaded.version}`);
+  const rows = await suite.run({ ...loaded, names, id });
+  done.push({ ...suite, ...loaded, rows });
+  if (id) {
+    for (const [row, results] of Object.entries(rows)) console.log(`${row}: ${results[id] === true ? "passes" : results[id]}`);
     continue;
   }
-  await ready(port);
-  process.stderr.write(`${name} …\r`);
-  found[name] = await results(port);
+  console.log(`\n${groupTable(suite, loaded.tests, rows)}`);
+  const counted = loaded.tests.filter(({ kind }) => suite.kinds.includes(kind));
+  for (const row of OURS.filter((name) => rows[name])) {
+    if (VERBOSE) for (const test of loaded.tests) if (rows[row][test.id] !== true) console.log(`${row}: ${test.id} (${test.kind}): ${rows[row][test.id]}`);
+    if (loaded.pinned) wrong.push(...surprises({ suite: suite.name, row, tests: counted, results: rows[row] }));
+    else console.log(`${row} is not judged: excuses.toml is about another version of ${suite.name}`);
+  }
 }
-if (id) {
-  // Alone, without the tests that it depends on.
-  for (const name of names) console.log(`${name}: ${found[name] ? JSON.stringify(found[name][id]) : "not installed"}`);
-  process.exit(0);
-}
-console.log("Tests passed, required and optimal, by group.\n");
-console.log(table(all, tests, found));
-if (!found.homing) process.exit(0);
-const wrong = surprises(tests, found.homing);
-if (process.env.VERBOSE) for (const test of tests.values()) if (judge(tests, found.homing, test.id) !== "pass") console.log(test.id, kindOf(test), judge(tests, found.homing, test.id), JSON.stringify(found.homing[test.id]));
-for (const line of wrong) console.log(`\nunexpected: ${line}`);
-console.log("");
-for (const kind of ["required", "optimal"]) console.log(`${kind} ${count(all, tests, found.homing, kind).total.join("/")}`);
+if (id && !done.length) throw new Error(`ID: found "${id}", expected a test of ${some.map((suite) => suite.name).join(", ")}`);
+if (id) process.exit(0);
+for (const line of wrong) console.log(`unexpected: ${line}`);
+const whole = some.length === all.length && done.every((suite) => suite.pinned && Object.keys(ROWS).every((row) => suite.rows[row] || !names.includes(row)));
+console.log(wrong.length ? `\n${wrong.length} unexpected` : writeReadme(done, { whole: whole && names.length === Object.keys(ROWS).length }));
 process.exit(wrong.length ? 1 : 0);

@@ -1,0 +1,14 @@
+// Runs the suite once against a cache: node client.mjs SOURCE BASE [ID]. Prints the results as JSON; with an ID, what went over the
+// wire too. A process of its own, for the suite keeps its results in its modules.
+import { engine, groups } from "./source.mjs";
+
+const [, , text, base, id] = process.argv;
+const where = JSON.parse(text);
+const { runTests, getResults } = await engine(where, "client/runner.mjs");
+let asked = await groups(where);
+if (id) asked = asked.map((group) => ({ ...group, tests: group.tests.filter((test) => test.id === id).map((test) => ({ ...test, dump: true })) }));
+asked = asked.filter(({ tests }) => tests.length);
+// A few at a time: the tests wait for whole seconds, and a machine under load must not make them late.
+const few = Number(process.env.AT_ONCE || 25);
+await (where.pinned ? runTests(asked, false, base, few) : runTests(asked, (await import("node-fetch")).default, false, base, few));
+process.stdout.write(`\nRESULTS${JSON.stringify(getResults())}`, () => process.exit(0));

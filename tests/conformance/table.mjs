@@ -1,0 +1,48 @@
+// The tables: one for each suite on the terminal, and the one that README shows.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../../benches/world.mjs";
+import { ROWS, titleOf } from "./contenders.mjs";
+
+const README = join(root, "README.md");
+const [BEGIN, END] = ["<!-- conformance: `make conformance` writes what stands here -->\n", "<!-- end of conformance -->\n"];
+
+/** How many of the tests of a kind passed, and how many there are. */
+function count(tests, results, kind) {
+  const of = tests.filter((test) => test.kind === kind);
+  return [of.filter((test) => results[test.id] === true).length, of.length];
+}
+
+/** Passed and all by group, for each row that was run. */
+export function groupTable({ kinds }, tests, rows) {
+  const shown = Object.keys(ROWS).filter((row) => rows[row]);
+  const cells = (some) => shown.map((row) => kinds.map((kind) => count(some, rows[row], kind)).map(([passed, all]) => (all ? `${passed}/${all}` : "-")).join("  "));
+  const groups = [...new Set(tests.map((test) => test.group ?? ""))];
+  const lines = [[kinds.join(", "), ...shown], ...groups.map((group) => [group, ...cells(tests.filter((test) => (test.group ?? "") === group))]), ["all", ...cells(tests)]];
+  const widths = lines[0].map((_, at) => Math.max(...lines.map((line) => line[at].length)));
+  return lines.map((line) => line.map((text, at) => text.padEnd(widths[at])).join("   ").trimEnd()).join("\n");
+}
+
+/** README's table: a row for each contender, a column for each kind of each suite. */
+export function readmeTable(suites) {
+  const columns = suites.flatMap((suite) => suite.kinds.map((kind) => ({ suite, kind, all: suite.tests.filter((test) => test.kind === kind).length })));
+  const head = ["", ...columns.map(({ suite, kind, all }) => `${suite.name}${suite.kinds.length > 1 ? `: ${kind}` : ""}, of ${all}`)];
+  const rows = Object.keys(ROWS)
+    .filter((row) => suites.some((suite) => suite.rows[row]))
+    .map((row) => [titleOf(row), ...columns.map(({ suite, kind }) => (suite.rows[row] ? String(count(suite.tests, suite.rows[row], kind)[0]) : ""))]);
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const table = [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n").replace("|  |", "| |");
+  return `${table}\n\nThe suites: ${suites.map((suite) => `${suite.name} ${suite.version}`).join("; ")}.\n`;
+}
+
+/** Puts the table into README, if all of it was run; returns a sentence about it. */
+export function writeReadme(suites, { whole }) {
+  if (!whole) return "\nREADME.md is as it was: its table takes every suite and every row";
+  const text = readFileSync(README, "utf8");
+  const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (from < 0 || to < from) throw new Error(`README.md: found no place for the table, expected the lines ${BEGIN.trim()} and ${END.trim()}`);
+  const now = `${text.slice(0, from + BEGIN.length)}\n${readmeTable(suites)}\n${text.slice(to)}`;
+  if (now === text) return "\nREADME.md shows these figures";
+  writeFileSync(README, now);
+  return "\nREADME.md showed other figures; it shows these now";
+}
