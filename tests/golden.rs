@@ -12,7 +12,7 @@ use homing::routing::{
     authority::{self, Published, RegionState},
     cache::{CacheKey, Place, Variant, entry::KEPT, freshness::Reuse},
     drill::{Drilled, Kind, Need, Visitor},
-    facts::Content,
+    facts::{Content, Unsent},
     headers::Edit,
     health::{Asking, Heard, Sending},
     matrix::Report,
@@ -102,7 +102,8 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "directory" if value == "fails" => world.directory = None,
         "directory" => world.directory = Some(Some(value.to_owned())),
         "content" if value == "streams" => world.content = Content::Unknown,
-        "content" if value == "unsent" => world.content = Content::Unsent,
+        "content" if value == "unsent" => world.content = Content::Unsent(Unsent::Slow),
+        "content" if value == "broken" => world.content = Content::Unsent(Unsent::Broken),
         "content" => world.content = Content::Length(value.parse().unwrap()),
         "session" => {
             let sealed = seal(&words);
@@ -347,13 +348,14 @@ fn copy(text: &str) -> Variant<'static> {
     variant
 }
 
-/// `200 homing-wrote: 1; homing-lag: us=5`, `hangs`, `refuses`, `breaks`, `unsent`.
+/// `200 homing-wrote: 1; homing-lag: us=5`, `hangs`, `refuses`, `breaks`, `unsent` (too slow), `broken off`.
 fn deed(text: &str) -> Deed {
     match text {
         "hangs" => Deed::Hangs,
         "refuses" => Deed::Refuses,
         "breaks" => Deed::Breaks,
-        "unsent" => Deed::Unsent,
+        "unsent" => Deed::Unsent(Unsent::Slow),
+        "broken off" => Deed::Unsent(Unsent::Broken),
         answer => {
             let (status, fields) = answer.split_once(' ').unwrap_or((answer, ""));
             let mut all: support::Fields = Vec::new();

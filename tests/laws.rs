@@ -262,7 +262,7 @@ proptest! {
                 let by_url = story.sent.last().is_some_and(|attempt| matches!(attempt.origin, Origin::Url(_)));
                 let has = |fields: &support::Fields, name: &str| fields.iter().any(|(field, _)| field.starts_with(name));
                 let unsent = |deed: &Deed| match deed {
-                    Deed::Refuses | Deed::Unsent => true,
+                    Deed::Refuses | Deed::Unsent(_) => true,
                     Deed::Answers(521 | 523 | 525 | 526, fields) => by_url && !has(fields, "homing-"),
                     Deed::Answers(530, fields) => by_url && has(fields, "cf-error-type") && !has(fields, "homing-"),
                     _ => false,

@@ -50,22 +50,22 @@ const UPLOAD_PIECE = 256 * 1024;
 
 /**
  * A client's body on its way to a region: `body` for the region, and `broken` if it has not gone whole and that is the
- * client's doing. The send says by `over` that it has ended; `rest` then ends the upload and takes in what is left of it, before the
+ * client's doing: the event that says so. The send says by `over` that it has ended; `rest` then ends the upload and takes in what is left of it, before the
  * router answers by itself. What a client sends too slowly is cut (`paced`, which takes `pace`). `waits` and `moves` hear whether the
  * client is waited for: while it is not, the region is, for what it was given.
  */
 export function upload(source, { length, cut, waits, moves, pace: by }) {
   const { readable, writable } = channel(length);
-  const state = { body: readable, over: false, broken: false };
-  const pace = paced(() => ((state.broken = true), cut()), by);
+  const state = { body: readable, over: false, broken: "" };
+  const pace = paced(() => ((state.broken = "US"), cut()), by);
   const [reader, writer] = [source.getReader({ mode: "byob" }), writable.getWriter()];
   const size = length === null ? PIECE : Math.min(UPLOAD_PIECE, Number(length));
   const failed = async (error) => {
     // Of a region that went away the send hears by itself, at once; a client that broke off only this pump sees.
-    const region = await Promise.race([writer.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]);
+    const region = !isOdd() && (await Promise.race([writer.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]));
     writer.abort(error).catch(() => {});
     if (region) return void (left = () => reader.read(new Uint8Array(PIECE)));
-    state.broken = true;
+    state.broken ||= "UB";
     reader.cancel(error).catch(() => {});
     cut();
   };
@@ -75,7 +75,12 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
     await within(UNREAD_MS, state.ended).catch(() => {});
     if (left) await rest(left);
   };
-  const hooks = { size, waits: () => (waits(), pace.waits()), moves: (bytes) => (moves(), pace.moves(bytes)) };
+  let missing = length === null ? undefined : Number(length);
+  let over = false;
+  // Chunks beside a length can be of any other (RFC 9112 section 6.3).
+  const isOdd = () => missing < 0 || (over && missing > 0);
+  const took = (bytes) => (moves(), pace.moves(bytes), (missing -= bytes), (over = bytes === 0));
+  const hooks = { size, waits: () => (waits(), pace.waits()), moves: took };
   state.ended = move(reader, writer, hooks).catch(failed).finally(() => pace.end());
   return state;
 }

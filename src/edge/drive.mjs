@@ -47,7 +47,7 @@ export class Drive {
 
   async run(url) {
     try {
-      const unsent = !(await this.receive());
+      const unsent = await this.receive();
       const { latitude, longitude } = this.request.cf ?? {}; // as text
       const told = facts(this.request, url, this.fields, unsent);
       return await this.steps(call(() => begin(Date.now(), parseFloat(latitude), parseFloat(longitude), told)));
@@ -190,7 +190,7 @@ export class Drive {
     } catch (error) {
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      return sent?.broken ? "U" : clock.rang ? "T" : "B";
+      return sent?.broken || (clock.rang ? "T" : "B");
     } finally {
       if (sent) sent.over = true;
       clock.end();
@@ -200,19 +200,15 @@ export class Drive {
 
   /**
    * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
-   * request's time is spent waiting for it. Returns whether all came that was waited for.
+   * request's time is spent waiting for it. Returns 2 if it came too slowly, 3 if it broke off, and else nothing.
    */
   async receive() {
     const { method, headers, body } = this.request;
-    if (method === "GET" || method === "HEAD" || !body) return true;
+    if (method === "GET" || method === "HEAD" || !body) return;
     const length = headers.get("content-length");
-    if (length === null || !(Number(length) <= SMALL_BODY)) return true;
-    try {
-      this.held = await within(SMALL_BODY_MS, this.request.arrayBuffer());
-      return true;
-    } catch {
-      return false;
-    }
+    if (length === null || !(Number(length) <= SMALL_BODY)) return;
+    const came = this.request.arrayBuffer().then((bytes) => void (this.held = bytes), () => 3);
+    return within(SMALL_BODY_MS, came).catch(() => 2);
   }
 
   /** The client's body as it streams: while it is waited for, no other clock runs. */

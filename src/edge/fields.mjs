@@ -9,7 +9,7 @@ const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
 /**
  * The facts as text; the fields go into `fields` too, for `edited`: as the platform has them, under no name, where text cannot hold what
- * stands in one (bytes beyond ASCII that are no UTF-8). `unsent` is whether a small body was waited for in vain.
+ * stands in one (bytes beyond ASCII that are no UTF-8). `unsent` is 2 where a small body was too slow, 3 where it broke off.
  */
 export function facts(request, url, fields, unsent) {
   const { method, headers, cf } = request;
@@ -27,7 +27,7 @@ export function facts(request, url, fields, unsent) {
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${unsent ? 2 : content ? 1 : 0}${text}`;
+  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${unsent ?? (content ? 1 : 0)}${text}`;
 }
 
 /**

@@ -11,10 +11,11 @@ const FIELDS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** The response with those fields; no cache keeps what does not say itself that it may be kept, and no other site reads it. */
+/** The response with those fields, and a date (RFC 9110 section 6.6.1); no cache keeps what does not say itself that it may be kept, and no other site reads it. */
 export function shielded(response) {
   const answer = new Response(response.body, response);
   for (const [name, value] of Object.entries(FIELDS)) answer.headers.set(name, value);
+  if (!answer.headers.has("date")) answer.headers.set("date", new Date().toUTCString());
   if (!answer.headers.has("cache-control")) answer.headers.set("cache-control", "no-store");
   for (const name of [...answer.headers.keys()]) if (name.startsWith("access-control-")) answer.headers.delete(name);
   return answer;

@@ -1,9 +1,9 @@
 //! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
 //!
-//! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, then names and values
+//! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
-//! fields…, `T`, `B`, `U` (origin).
+//! fields…, `T`, `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
 //! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
@@ -18,7 +18,7 @@ use crate::routing::{
     Event, Facts, Flow, Settlement, Step, Timestamp,
     answer::{Answer, Framing},
     cache::{CacheKey, Probed},
-    facts::{Client, Content, Replay},
+    facts::{Client, Content, Replay, Unsent},
     flow::{ASSIGN, Assignment, Found, LOOK_UP, Outcome},
     headers::{Edit, Headers},
     problem::Problem,
@@ -36,10 +36,16 @@ pub fn facts(text: &str, location: Option<Location>, now: Timestamp, entropy: u6
     let continent = lines.next().filter(|code| !code.is_empty());
     let body = lines.next()?;
     let headers = fields(lines);
-    let content = match (body, headers.get("content-length").and_then(|length| length.parse().ok())) {
+    let content = match (body, headers.get("content-length")) {
         ("0", _) => Content::Empty,
-        ("2", _) => Content::Unsent,
-        (_, Some(length)) => Content::Length(length),
+        ("2", _) => Content::Unsent(Unsent::Slow),
+        ("3", _) => Content::Unsent(Unsent::Broken),
+        // Beside a coding a length is a lie or an attack, and the request may be refused (RFC 9112 section 6.3); more than JavaScript
+        // counts to is none.
+        (_, Some(length)) => match length.parse() {
+            Ok(length) if length < 1 << 53 && !headers.has("transfer-encoding") => Content::Length(length),
+            _ => Content::Unsent(Unsent::Broken),
+        },
         (_, None) => Content::Unknown,
     };
     Some(Facts {
@@ -74,7 +80,8 @@ pub fn event(text: &str) -> Option<Event<'_>> {
         "A" => Event::Origin(Outcome::Answered(answer(rest)?)),
         "T" => Event::Origin(Outcome::TimedOut),
         "B" => Event::Origin(Outcome::Broken),
-        "U" => Event::Origin(Outcome::Unsent),
+        "US" => Event::Origin(Outcome::Unsent(Unsent::Slow)),
+        "UB" => Event::Origin(Outcome::Unsent(Unsent::Broken)),
         _ => return None,
     })
 }

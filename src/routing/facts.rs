@@ -1,6 +1,6 @@
 //! What the edge knows of a request before anything is decided.
 
-use super::{headers::Headers, time::Timestamp, topology::Location};
+use super::{headers::Headers, reason::Reason, time::Timestamp, topology::Location};
 
 /// The facts of one request.
 #[derive(Clone, Debug)]
@@ -33,8 +33,28 @@ pub enum Content {
     Length(u64),
     /// Some, of unknown length.
     Unknown,
-    /// A small one that was waited for, and that its client has not sent.
-    Unsent,
+    /// Its client has not sent it, or not as it says.
+    Unsent(Unsent),
+}
+
+/// Why a body that a client has announced is not all here: always the client's doing, and never a region's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// It stood still, or came too slowly.
+    Slow,
+    /// It broke off, or is not as long as it says (RFC 9112 sections 6.3 and 8).
+    Broken,
+}
+
+impl Unsent {
+    /// The same as a reason.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Slow => Reason::RequestIncomplete,
+            Self::Broken => Reason::RequestBroken,
+        }
+    }
 }
 
 /// Where the client is, as far as the platform says.

@@ -30,7 +30,7 @@ impl Problem {
         let status = match reason {
             // No error: who asks gets the router's own word (RFC 9110 section 9.3.7).
             Reason::MaxForwards => 200,
-            Reason::BodyOnGet | Reason::BadRequest | Reason::AmbiguousPath => 400,
+            Reason::BodyOnGet | Reason::BadRequest | Reason::AmbiguousPath | Reason::RequestBroken => 400,
             Reason::NotForClients => 404,
             Reason::MethodNotAllowed => 405,
             Reason::RequestIncomplete => 408,
@@ -81,6 +81,7 @@ impl Problem {
             | Reason::AmbiguousPath
             | Reason::MethodNotAllowed
             | Reason::RequestIncomplete
+            | Reason::RequestBroken
             | Reason::UrlTooLong
             | Reason::HeadersTooLarge => "http_request_error",
             _ => return None,
@@ -111,6 +112,10 @@ impl Problem {
             }
             Reason::MaxForwards => "Allow says what passes it; what the application allows is for it to say.",
             Reason::RequestIncomplete => "Send the whole of the content without long pauses.",
+            Reason::RequestBroken => {
+                "Send all of the content, either as long as Content-Length says or in whole chunks without extensions, and never \
+                 both."
+            }
             Reason::NotForClients => "Ask the region itself, or the dashboard, how it is.",
             Reason::UrlTooLong => "Shorten the URL, or send the data as content.",
             Reason::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",

@@ -217,8 +217,10 @@ reasons! {
     HeadersTooLarge = "headers-too-large",
     /// A GET or HEAD came with a body.
     BodyOnGet = "body-on-get",
-    /// The client's body stood still or broke off.
+    /// The client's body stood still or came too slowly.
     RequestIncomplete = "request-incomplete",
+    /// The client's body broke off, or is not as long as the request says.
+    RequestBroken = "request-broken",
     /// The request's URL cannot be read.
     BadRequest = "bad-request",
     /// The router alone asks the regions at this address.

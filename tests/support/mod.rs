@@ -16,7 +16,7 @@ use homing::routing::{
         freshness::Reuse,
     },
     clock::Clock,
-    facts::{Client, Content},
+    facts::{Client, Content, Unsent},
     flow::{Found, Outcome},
     headers::{Edit, Headers},
     keys::{Key, SessionKeys},
@@ -109,7 +109,7 @@ pub enum Deed {
     Hangs,
     Refuses,
     Breaks,
-    Unsent,
+    Unsent(Unsent),
 }
 
 /// A request and its world.
@@ -268,7 +268,7 @@ impl World {
                         Deed::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
                         Deed::Refuses => Outcome::Refused,
                         Deed::Breaks => Outcome::Broken,
-                        Deed::Unsent => Outcome::Unsent,
+                        Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
                     };
                     flow.on(Event::Origin(outcome), health, now)
                 }

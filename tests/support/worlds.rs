@@ -6,7 +6,7 @@ use homing::routing::{
     Timestamp,
     authority::{self, Published, RegionState},
     cache::{Variant, entry::Kept, freshness::Reuse},
-    facts::Content,
+    facts::{Content, Unsent},
     health::{Asking, Heard, Sending},
     memory::{Lesson, Memory},
     ownership::Epoch,
@@ -104,7 +104,7 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Hangs),
         1 => Just(Deed::Refuses),
         1 => Just(Deed::Breaks),
-        1 => Just(Deed::Unsent),
+        1 => prop::sample::select(vec![Unsent::Slow, Unsent::Broken]).prop_map(Deed::Unsent),
     ]
 }
 

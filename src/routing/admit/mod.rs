@@ -133,8 +133,8 @@ fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
         return Err(Problem::of(Reason::BodyOnGet));
     }
     // Before a home is looked up, or assigned, for a request of which nothing can be sent.
-    if facts.content == Content::Unsent {
-        return Err(Problem::of(Reason::RequestIncomplete));
+    if let Content::Unsent(unsent) = facts.content {
+        return Err(Problem::of(unsent.reason()));
     }
     let target = Target::read(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
     // Encoded, it may have become three times as long.
@@ -289,7 +289,7 @@ fn promise(
 
 fn replay(content: Content, could_be_needed: bool) -> Replay {
     match content {
-        Content::Empty | Content::Length(0) | Content::Unsent => Replay::Empty,
+        Content::Empty | Content::Length(0) | Content::Unsent(_) => Replay::Empty,
         Content::Length(bytes) if bytes > MOST_BUFFERED => Replay::Stream,
         Content::Length(_) if could_be_needed => Replay::Buffered,
         Content::Length(_) => Replay::Once,

@@ -180,7 +180,9 @@ impl Ending {
     #[must_use]
     pub fn of(record: &Record, stale: bool, refused: bool) -> Option<Self> {
         Some(match (record.cache, record.region) {
-            _ if matches!(record.reason, Reason::OnlyIfCached | Reason::RequestIncomplete) => return None,
+            _ if matches!(record.reason, Reason::OnlyIfCached | Reason::RequestIncomplete | Reason::RequestBroken) => {
+                return None;
+            }
             (CacheState::Stale, _) => Self::Stale,
             (CacheState::Hit | CacheState::Updating | CacheState::Tolerated, _) => Self::Cache,
             (_, Some(_)) if record.status >= 500 => Self::Failed,

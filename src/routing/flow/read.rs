@@ -180,7 +180,7 @@ impl Flow {
             Outcome::Refused => (Reason::FailoverConnect, None),
             Outcome::Broken => (Reason::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
-            Outcome::Unsent => return self.refuse(Reason::RequestIncomplete, now),
+            Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
             Outcome::NotFinal => {
                 self.trace.note(Reason::NotFinal, region);
                 return self.stale_copy(now).unwrap_or_else(|| self.fail(Reason::NotFinal, now));

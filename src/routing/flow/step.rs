@@ -7,6 +7,7 @@ use crate::routing::{
     answer::{Answer, is_gateway_failure},
     attempt::Attempt,
     cache::{CacheKey, Probed},
+    facts::Unsent,
     health::Heard,
     settle::Settlement,
     subject::SubjectId,
@@ -103,8 +104,8 @@ pub enum Outcome<'a> {
     /// No final answer (RFC 9110 section 15): an interim one (1xx), which workerd hands out as if it were all, or a status beyond 599.
     /// What the region has made of the request nobody knows, and it would be the same again.
     NotFinal,
-    /// The client's own body stood still or broke off.
-    Unsent,
+    /// The client's own body did not come, or not as it says.
+    Unsent(Unsent),
 }
 
 impl Outcome<'_> {
@@ -124,7 +125,7 @@ impl Outcome<'_> {
             },
             (Self::Refused, _) => Heard::Unreached,
             (Self::TimedOut | Self::Broken, _) => Heard::Silence,
-            (Self::Unsent | Self::NotFinal, _) => Heard::Nothing,
+            (Self::Unsent(_) | Self::NotFinal, _) => Heard::Nothing,
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Ended, Flow, Outcome, Stage, Step};
 use crate::routing::{
     answer::Answer,
     authority::RegionState,
-    facts::Replay,
+    facts::{Replay, Unsent},
     health::{Gate, Health},
     ownership::{Owner, Ownership},
     problem::Problem,
@@ -92,7 +92,7 @@ impl Flow {
             Outcome::TimedOut => (Reason::FailoverTimeout, true),
             Outcome::Refused => (Reason::FailoverConnect, false),
             Outcome::Broken => (Reason::FailoverBroken, true),
-            Outcome::Unsent => return self.cut_short(region, now),
+            Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
             Outcome::NotFinal => return self.not_final(writing.owner, now),
         };
         if perhaps {
@@ -152,8 +152,8 @@ impl Flow {
     }
 
     /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
-    fn cut_short(&mut self, region: RegionId, now: Timestamp) -> Step {
-        let reason = Reason::RequestIncomplete;
+    fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
+        let reason = unsent.reason();
         self.trace.note(reason, region);
         let perhaps = self.intent.replay == Replay::Stream || self.perhaps.is_some();
         let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };

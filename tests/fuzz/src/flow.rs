@@ -10,7 +10,7 @@ use homing::routing::{
     attempt::Attempt,
     cache::Probed,
     clock::Clock,
-    facts::{Client, Content, Replay},
+    facts::{Client, Content, Replay, Unsent},
     flow::{Found, Outcome},
     headers::{Edit, Headers},
     memory::Lesson,
@@ -301,7 +301,7 @@ impl<'a> Said<'a> {
             Made::Ended(0) => Event::Origin(Outcome::TimedOut),
             Made::Ended(1) => Event::Origin(Outcome::Refused),
             Made::Ended(2) => Event::Origin(Outcome::Broken),
-            Made::Ended(_) => Event::Origin(Outcome::Unsent),
+            Made::Ended(_) => Event::Origin(Outcome::Unsent(Unsent::Broken)),
         }
     }
 }
