@@ -29,6 +29,14 @@ export async function homing(name, topology) {
 
 const region = (port) => ({ origin: `http://127.0.0.1:${port}` });
 
+/** A Worker that hands everything on by `fetch`, and keeps nothing: what fails here too is the platform's. */
+async function worker([origin]) {
+  const port = await freePort();
+  const bare = contender(`worker-${port}`, { "worker.mjs": join(root, "benches/contenders/fetch.mjs") }, { ORIGIN: region(origin).origin }, await cacheStore(), port);
+  start(bare.command, bare.args, process.env.VERBOSE ? {} : { stdio: "ignore" });
+  return port;
+}
+
 /** nginx: the cache on, a lock for cold keys, revalidation with what is stored; the rest as it comes. */
 async function nginx([origin]) {
   const port = await freePort();
@@ -85,7 +93,7 @@ async function trafficserver([origin]) {
 }
 
 /**
- * The rows of every table. Those with `ours` are held against excuses.toml. `says` is how a row's version is found out, and `package`
+ * The rows of every table. Those with `ours` are held against excuses.toml, the one with `bare` tells what "platform" may be said of in it. `says` is how a row's version is found out, and `package`
  * where its command comes from.
  */
 export const ROWS = {
@@ -95,8 +103,13 @@ export const ROWS = {
   varnish: { title: "Varnish", start: varnish, command: "varnishd", says: ["-V"], package: "varnish" },
   httpd: { title: "Apache httpd", start: httpd, command: "apache2", says: ["-v"], package: "apache2" },
   trafficserver: { title: "Traffic Server", start: trafficserver, command: "traffic_server", says: ["--version"], package: "trafficserver" },
+  worker: { title: "no cache: workerd and `fetch` alone", bare: true, start: worker },
 };
 export const OURS = Object.keys(ROWS).filter((name) => ROWS[name].ours);
+export const BARE = Object.keys(ROWS).find((name) => ROWS[name].bare);
+
+/** Whether a row can be run on this machine. */
+export const isThere = (name) => !ROWS[name].command || has(ROWS[name].command);
 
 /** What a row is called in a table: with the version that was run, as the program itself says it. */
 export function titleOf(name) {
@@ -125,13 +138,12 @@ function install(packages) {
 export async function startAll(names, ports) {
   const unknown = names.find((name) => !Object.hasOwn(ROWS, name));
   if (unknown !== undefined) throw new Error(`CONTENDERS: found "${unknown}", expected some of: ${Object.keys(ROWS).join(", ")}`);
-  const missing = names.map((name) => ROWS[name]).filter(({ command }) => command && !has(command));
-  if (missing.length) install(missing.map((one) => one.package));
+  const missing = names.filter((name) => !isThere(name));
+  if (missing.length) install(missing.map((name) => ROWS[name].package));
   const started = [];
   for (const name of names) {
-    const { command, start: begin } = ROWS[name];
-    if (command && !has(command)) continue;
-    const port = await begin(ports);
+    if (!isThere(name)) continue;
+    const port = await ROWS[name].start(ports);
     await ready(port);
     started.push({ name, port });
   }
@@ -151,7 +163,7 @@ export async function ready(port) {
 }
 
 /** What `work` finds of each, by name; so many at the same time. */
-export async function eachOf(started, atOnce = Number(process.env.ROWS_AT_ONCE || 3), work) {
+export async function eachOf(started, atOnce = Number(process.env.ROWS_AT_ONCE || 4), work) {
   const found = {};
   const left = [...started];
   const one = async () => {

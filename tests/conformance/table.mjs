@@ -2,9 +2,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../benches/world.mjs";
-import { ROWS, titleOf } from "./contenders.mjs";
+import { BARE, ROWS, titleOf } from "./contenders.mjs";
 
-const README = join(root, "README.md");
+/** Where a table stands, and of which suites: of all, where nothing is said. */
+const PLACES = [{ file: "README.md" }, { file: "src/routing/cache/README.md", of: ["cache-tests"] }];
 const [BEGIN, END] = ["<!-- conformance: `make conformance` writes what stands here -->\n", "<!-- end of conformance -->\n"];
 
 /** How many of the tests of a kind passed, and how many there are. */
@@ -28,21 +29,26 @@ export function readmeTable(suites) {
   const columns = suites.flatMap((suite) => suite.kinds.map((kind) => ({ suite, kind, all: suite.tests.filter((test) => test.kind === kind).length })));
   const head = ["", ...columns.map(({ suite, kind, all }) => `${suite.name}${suite.kinds.length > 1 ? `: ${kind}` : ""}, of ${all}`)];
   const rows = Object.keys(ROWS)
-    .filter((row) => suites.some((suite) => suite.rows[row]))
+    .filter((row) => row !== BARE && suites.some((suite) => suite.rows[row]))
     .map((row) => [titleOf(row), ...columns.map(({ suite, kind }) => (suite.rows[row] ? String(count(suite.tests, suite.rows[row], kind)[0]) : ""))]);
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n").replace("|  |", "| |");
   return `${table}\n\nThe suites: ${suites.map((suite) => `${suite.name} ${suite.version}`).join("; ")}.\n`;
 }
 
-/** Puts the table into README, if all of it was run; returns a sentence about it. */
-export function writeReadme(suites, { whole }) {
-  if (!whole) return "\nREADME.md is as it was: its table takes every suite and every row";
-  const text = readFileSync(README, "utf8");
+/** Puts the tables into their places, if all was run; returns a sentence about it. */
+export function writeTables(suites, isWhole) {
+  if (!isWhole) return "\nthe tables are as they were: they take every suite and every row";
+  const changed = PLACES.filter(({ file, of }) => write(join(root, file), readmeTable(suites.filter(({ name }) => !of || of.includes(name)))));
+  return changed.length ? `\n${changed.map(({ file }) => file).join(" and ")} showed other figures, and show these now` : "\nREADME.md shows these figures";
+}
+
+/** Puts a table between its marks; whether anything is new. */
+function write(file, table) {
+  const text = readFileSync(file, "utf8");
   const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`README.md: found no place for the table, expected the lines ${BEGIN.trim()} and ${END.trim()}`);
-  const now = `${text.slice(0, from + BEGIN.length)}\n${readmeTable(suites)}\n${text.slice(to)}`;
-  if (now === text) return "\nREADME.md shows these figures";
-  writeFileSync(README, now);
-  return "\nREADME.md showed other figures; it shows these now";
+  if (from < 0 || to < from) throw new Error(`${file}: found no place for the table, expected the lines ${BEGIN.trim()} and ${END.trim()}`);
+  const now = `${text.slice(0, from + BEGIN.length)}\n${table}\n${text.slice(to)}`;
+  if (now !== text) writeFileSync(file, now);
+  return now !== text;
 }
