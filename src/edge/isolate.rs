@@ -1,13 +1,15 @@
 //! The state of one isolate: settings, memory, the flows in flight, the report.
 //!
-//! A flow is taken out of the table while it is stepped and no borrow is held meanwhile, so a panic in it loses that flow
-//! alone.
+//! A panic on Wasm is a trap: nothing is unwound, so a borrow that was held then would be held for ever, and fail every later
+//! request. So none is held while anything is computed. A flow is taken out of the table while it is stepped, and the memory is
+//! shared with it; what changes is taken out, changed and put back ([`changing`]). A panic in a flow loses that flow alone.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
+    thread::LocalKey,
 };
 
 use serde::Serialize;
@@ -53,10 +55,10 @@ const SWEEP: usize = 64;
 
 thread_local! {
     static ISOLATE: RefCell<Option<Rc<Isolate>>> = const { RefCell::new(None) };
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    static MEMORY: RefCell<Option<Rc<Memory>>> = const { RefCell::new(None) };
     static REPORT: RefCell<Report> = RefCell::default();
     static DRILLED: RefCell<Tally> = RefCell::default();
-    static CLOCK: RefCell<Clock> = RefCell::new(Clock::new(0));
+    static CLOCK: Cell<Clock> = Cell::new(Clock::new(0));
     static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
     static NEXT_ID: Cell<u32> = const { Cell::new(1) };
@@ -74,7 +76,7 @@ pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Resul
     CHANCE.set(Chance { secret: [random()?, random()?], drawn: 0 });
     // Drawn by itself: every origin and operator sees it.
     let node = getrandom::u32().map_err(|error| format!("no randomness: {error}"))?;
-    CLOCK.replace(Clock::new(node));
+    CLOCK.set(Clock::new(node));
     ISOLATE.replace(Some(Rc::new(Isolate { settings: Rc::new(settings), log, node })));
     Ok(())
 }
@@ -103,13 +105,12 @@ fn isolate() -> Option<Rc<Isolate>> {
 pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal(now) };
     let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal(now) };
-    #[cfg(feature = "planted-panic")]
-    if facts.headers.has("planted-panic") {
-        planted();
-    }
-    match CLOCK.with_borrow_mut(|clock| admit(&facts, &isolate.settings, clock)) {
+    let mut clock = CLOCK.get();
+    let admitted = admit(&facts, &isolate.settings, &mut clock);
+    CLOCK.set(clock);
+    match admitted {
         Err(problem) => {
-            REPORT.with_borrow_mut(Report::refused);
+            changing(&REPORT, Report::refused);
             let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, facts.method, now)));
             let name = isolate.settings.topology.edge_name();
             wire::refusal(&problem, access_of(facts.method), name, now, line.as_deref())
@@ -117,10 +118,14 @@ pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
         Ok(intent) => {
             let id = NEXT_ID.get();
             NEXT_ID.set(id.wrapping_add(1));
-            let (flow, step) = MEMORY.with_borrow(|memory| {
-                let view = Rc::new(View::capture(&isolate.settings, memory, now));
-                Flow::start(intent, view, memory, now)
-            });
+            let memory = memory();
+            #[cfg(feature = "planted-panic")]
+            if facts.headers.has("planted-panic") {
+                planted();
+            }
+            let view = Rc::new(View::capture(&isolate.settings, &memory, now));
+            let (flow, step) = Flow::start(intent, view, &memory, now);
+            drop(memory);
             advance(&isolate, id, Box::new(flow), step, now)
         }
     }
@@ -134,11 +139,13 @@ pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
         let name = isolate.settings.topology.edge_name();
         return wire::refusal(&Problem::of(Reason::DeadlineExceeded), Access::Read, name, now, None);
     };
+    let memory = memory();
     #[cfg(feature = "planted-panic")]
     if text.contains("\nplanted-panic\n") {
         planted();
     }
-    let step = MEMORY.with_borrow(|memory| flow.on(event, memory.health(), now));
+    let step = flow.on(event, memory.health(), now);
+    drop(memory);
     advance(&isolate, id, flow, step, now)
 }
 
@@ -165,7 +172,7 @@ fn finish(
     now: Timestamp,
     write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
-    MEMORY.with_borrow(|memory| settlement.forgo_storing_in_vain(memory, now));
+    settlement.forgo_storing_in_vain(&memory(), now);
     learn(std::mem::take(&mut settlement.lessons), now);
     let logged = match isolate.log {
         Log::All => true,
@@ -174,28 +181,45 @@ fn finish(
     };
     let (record, topology) = (&settlement.record, &isolate.settings.topology);
     let line = logged.then(|| json(&Line::of(record, topology)));
-    let alarm = REPORT.with_borrow_mut(|report| report.weigh(record, topology));
+    let alarm = changing(&REPORT, |report| report.weigh(record, topology));
     let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| json(&alarm.show(topology)));
     let log = line.into_iter().chain(alarm).collect();
-    let view_is_old = MEMORY.with_borrow_mut(Memory::take_outdone);
+    let view_is_old = remembering(Memory::take_outdone);
     let text = write(&settlement, &wire::Said { log, view_is_old });
     count(isolate, &settlement.record, now);
-    REPORT.with_borrow_mut(|report| report.add(settlement.record));
+    changing(&REPORT, |report| report.add(settlement.record));
     text
 }
 
 fn learn(lessons: Vec<Lesson>, now: Timestamp) {
     if !lessons.is_empty() {
-        MEMORY.with_borrow_mut(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
+        remembering(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
     }
+}
+
+/// Shared with whoever reads it: the next lesson is learned by a copy where a trap has left a reader behind.
+fn memory() -> Rc<Memory> {
+    MEMORY.with_borrow(Clone::clone).unwrap_or_default()
+}
+
+fn remembering<R>(change: impl FnOnce(&mut Memory) -> R) -> R {
+    changing(&MEMORY, |memory| change(Rc::make_mut(memory.get_or_insert_default())))
+}
+
+/// Takes out what is in there, changes it, and puts it back. A trap in between loses what was in there; the isolate lives.
+fn changing<T: Default, R>(cell: &'static LocalKey<RefCell<T>>, change: impl FnOnce(&mut T) -> R) -> R {
+    let mut value = cell.take();
+    let result = change(&mut value);
+    cell.set(value);
+    result
 }
 
 /// Counts a request that took part in a drill, which ends here if too many go wrong.
 fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
     let Some(drilled) = &record.drilled else { return };
-    let Some(drill) = MEMORY.with_borrow(|memory| memory.drill(now).cloned()) else { return };
+    let Some(drill) = memory().drill(now).cloned() else { return };
     let row = row_of(record, drilled, &isolate.settings.topology);
-    if DRILLED.with_borrow_mut(|tally| tally.add(&drill, row, drilled.by)) {
+    if changing(&DRILLED, |tally| tally.add(&drill, row, drilled.by)) {
         learn(vec![Lesson::DrillOver(drill.id.clone())], now);
     }
 }
@@ -214,7 +238,7 @@ fn json(of: &impl Serialize) -> String {
 
 /// What the authority is to be told of a drill; empty if there is nothing new.
 pub(super) fn drilled() -> String {
-    let untold = DRILLED.with_borrow_mut(Tally::take);
+    let untold = changing(&DRILLED, Tally::take);
     untold.map_or_else(String::new, |(drill, rows)| json(&Told { r#do: "drilled", drill, rows }))
 }
 
@@ -224,7 +248,7 @@ pub(super) fn drill_over(id: &str, now: Timestamp) {
 }
 
 fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
-    let forgotten = FLOWS.with_borrow_mut(|flows| {
+    let forgotten = changing(&FLOWS, |flows| {
         let mut forgotten = Vec::new();
         if flows.len() >= NEXT_SWEEP.get() {
             forgotten.extend(flows.extract_if(|_, flow| flow.forgettable() <= now).map(|(_, flow)| flow));
@@ -242,7 +266,7 @@ pub(super) fn published(text: &str, now: Timestamp) -> u8 {
     let read = Published::read(text, &settings.topology);
     let unreadable = read.is_none() && !text.is_empty();
     learn(read.map(Lesson::Published).into_iter().collect(), now);
-    let whole = MEMORY.with_borrow(|memory| memory.published().names_all(&settings.topology));
+    let whole = memory().published().names_all(&settings.topology);
     u8::from(!whole) + 2 * u8::from(unreadable)
 }
 
@@ -259,7 +283,7 @@ pub(super) fn measured(text: &str, now: Timestamp) {
 /// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.
 pub(super) fn vantages(now: Timestamp) -> String {
     let Some(settings) = settings() else { return String::new() };
-    let matrix = MEMORY.with_borrow(|memory| Rc::clone(memory.matrix()));
+    let matrix = Rc::clone(memory().matrix());
     let line = |(id, region): (RegionId, &Region)| {
         let silent = if matrix.has_told(id, now) { "" } else { "1" };
         format!("{}\t{}\t{silent}", region.name, hint(region))
@@ -299,16 +323,15 @@ pub(super) fn snapshot(now: Timestamp) -> String {
     let in_flight = FLOWS.with_borrow(HashMap::len);
     let own =
         snapshot::Isolate { node: isolate.node, in_flight, memory_bytes: core::arch::wasm32::memory_size(0) * 65536 };
-    MEMORY.with_borrow(|memory| {
-        let view = View::capture(&isolate.settings, memory, now);
-        REPORT.with_borrow(|report| json(&Snapshot::of(report, &view, memory.health(), &own)))
-    })
+    let memory = memory();
+    let view = View::capture(&isolate.settings, &memory, now);
+    changing(&REPORT, |report| json(&Snapshot::of(report, &view, memory.health(), &own)))
 }
 
 /// Route lines to add, as JSON or as TOML.
 pub(super) fn suggestions(as_toml: bool) -> String {
     let Some(settings) = settings() else { return String::new() };
-    REPORT.with_borrow(|report| {
+    changing(&REPORT, |report| {
         let all = report.suggestions();
         if as_toml { all.toml(&settings.topology) } else { json(&all.show(&settings.topology)) }
     })
