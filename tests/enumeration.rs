@@ -46,6 +46,8 @@ enum Meets {
     Hangs,
     Refuses,
     Breaks,
+    /// Its connection had been closed.
+    Closed,
     LaterOwner,
     SameEpoch,
 }
@@ -75,17 +77,20 @@ const DATA: [Data; 4] = [Data::Unclaimed, Data::SingleWriter, Data::GeoPartition
 const PROMISES: [Promise; 5] =
     [Promise::None, Promise::SessionRefuse, Promise::SessionStale, Promise::HomeRefuse, Promise::HomeStale];
 const KNOWN: [Known; 4] = [Known::Session, Known::Store, Known::Absent, Known::Nowhere];
-const MEETS: [Meets; 8] = [
+const MEETS: [Meets; 9] = [
     Meets::Ok,
     Meets::AppError,
     Meets::Unavailable,
     Meets::Hangs,
     Meets::Refuses,
     Meets::Breaks,
+    Meets::Closed,
     Meets::LaterOwner,
     Meets::SameEpoch,
 ];
 const NEAR: [&str; 3] = ["us", "eu", "ap"];
+/// The one behind a service binding, to which no connections are kept.
+const BOUND: &str = "ap";
 
 /// The route that makes this promise for this data; not all do.
 fn path(case: &Case) -> Option<&'static str> {
@@ -135,7 +140,7 @@ fn later(of: &'static str) -> &'static str {
 }
 
 fn failed(meets: Meets) -> bool {
-    matches!(meets, Meets::Unavailable | Meets::Hangs | Meets::Refuses | Meets::Breaks)
+    matches!(meets, Meets::Unavailable | Meets::Hangs | Meets::Refuses | Meets::Breaks | Meets::Closed)
 }
 
 fn status(meets: Meets) -> u16 {
@@ -149,7 +154,22 @@ fn status(meets: Meets) -> u16 {
 }
 
 fn specified(case: &Case) -> Seen {
-    if case.write { specified_write(case) } else { specified_read(case) }
+    if case.write {
+        return specified_write(case);
+    }
+    if case.first != Meets::Closed {
+        return specified_read(case);
+    }
+    let broken = specified_read(&Case { first: Meets::Breaks, ..*case });
+    if broken.asked.first().is_none_or(|asked| *asked == BOUND) {
+        return broken;
+    }
+    // The same region is asked once more, and what it meets then is all that counts.
+    let first = if case.second == Meets::Closed { Meets::Breaks } else { case.second };
+    let mut seen = specified_read(&Case { first, ..*case });
+    let again = seen.asked.first().copied();
+    seen.asked.splice(0..0, again);
+    seen
 }
 
 fn specified_write(case: &Case) -> Seen {
@@ -160,7 +180,7 @@ fn specified_write(case: &Case) -> Seen {
         Meets::AppError => seen(asked, 500, Some("unknown")),
         Meets::Refuses => seen(asked, 503, Some("not-sent")),
         Meets::Hangs => seen(asked, 504, Some("unknown")),
-        Meets::Unavailable | Meets::Breaks => seen(asked, 503, Some("unknown")),
+        Meets::Unavailable | Meets::Breaks | Meets::Closed => seen(asked, 503, Some("unknown")),
         Meets::LaterOwner | Meets::SameEpoch => seen(asked, 503, Some("refused")),
     };
     match case.first {
@@ -217,7 +237,7 @@ fn specified_read(case: &Case) -> Seen {
 
 /// Only an answer of a region can be stale; a problem of the router's own is not.
 fn failed_or_stale(second: Meets) -> bool {
-    !matches!(second, Meets::Hangs | Meets::Refuses | Meets::Breaks)
+    !matches!(second, Meets::Hangs | Meets::Refuses | Meets::Breaks | Meets::Closed)
 }
 
 fn deed(meets: Meets, of: &'static str, epoch: u64) -> Deed {
@@ -225,6 +245,7 @@ fn deed(meets: Meets, of: &'static str, epoch: u64) -> Deed {
         Meets::Hangs => Deed::Hangs,
         Meets::Refuses => Deed::Refuses,
         Meets::Breaks => Deed::Breaks,
+        Meets::Closed => Deed::Loses,
         Meets::LaterOwner | Meets::SameEpoch => {
             let epoch = if meets == Meets::LaterOwner { epoch + 1 } else { epoch };
             let fields = [("homing-home", later(of).to_owned()), ("homing-epoch", epoch.to_string())];
@@ -264,6 +285,9 @@ fn world(case: &Case, path: &str) -> World {
     let first = specified(case).asked.first().copied().unwrap_or("us");
     let epoch = if case.data == Data::Unclaimed { 0 } else { 1 };
     world.deeds = vec![deed(case.first, first, epoch), deed(case.second, later(first), epoch + 1)];
+    if case.first == Meets::Closed && !case.write && first != BOUND {
+        world.deeds.insert(1, deed(case.second, first, epoch));
+    }
     world.field("cookie", &format!("{}={}", session::COOKIE, session::seal(&support::with_own_parts(claims), &keys())))
 }
 

@@ -117,6 +117,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "cache" => world.cache.push(copy(value)),
         "entropy" => world.entropy = value.parse().unwrap(),
         "waited" => world.waited = true,
+        "takes" => world.takes = value.parse().unwrap(),
         // `us {"eu":{"ok":false}}`: what the prober beside a region has found.
         "vantage" => {
             let (from, regions) = value.split_once(' ').unwrap();
@@ -353,6 +354,7 @@ fn deed(text: &str) -> Deed {
     match text {
         "hangs" => Deed::Hangs,
         "refuses" => Deed::Refuses,
+        "loses" => Deed::Loses,
         "breaks" => Deed::Breaks,
         "unsent" => Deed::Unsent(Unsent::Slow),
         "broken off" => Deed::Unsent(Unsent::Broken),

@@ -188,9 +188,10 @@ export class Drive {
       else this.body = response.body; // the platform's own, which costs nothing to hand on
       return `A\n${text}`;
     } catch (error) {
+      const begun = this.response !== undefined;
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.
-      return sent?.broken || (clock.rang ? "T" : "B");
+      return sent?.broken || (clock.rang ? "T" : begun ? "B" : "L");
     } finally {
       if (sent) sent.over = true;
       clock.end();

@@ -79,6 +79,7 @@ pub fn event(text: &str) -> Option<Event<'_>> {
         "HF" => Event::Home(Found::Failed),
         "A" => Event::Origin(Outcome::Answered(answer(rest)?)),
         "T" => Event::Origin(Outcome::TimedOut),
+        "L" => Event::Origin(Outcome::Lost),
         "B" => Event::Origin(Outcome::Broken),
         "US" => Event::Origin(Outcome::Unsent(Unsent::Slow)),
         "UB" => Event::Origin(Outcome::Unsent(Unsent::Broken)),

@@ -81,11 +81,11 @@ reasons! {
     FailoverConnect = "failover-connect",
     /// The region did not answer in time.
     FailoverTimeout = "failover-timeout",
-    /// The connection was refused, or broke before the answer was whole.
+    /// The connection was refused, was closed as it was used, or broke before the answer was whole.
     FailoverBroken = "failover-broken",
     /// The region answered with a gateway failure.
     FailoverStatus = "failover-status",
-    /// The idempotent write was repeated at the same region.
+    /// It was sent to the same region once more: an idempotent write, or a read whose connection had been closed.
     Retried = "retried",
     /// Every region that may answer failed.
     AllRegionsFailed = "all-regions-failed",

@@ -38,8 +38,11 @@ for (const [fault, why, outcome] of FAULTS) {
     const read = await new Client(router.url, "eu").get(path);
     assert.deepEqual([read.status, reason(read), read.json.region], [200, why, "us"]);
     const decision = await router.decision(path);
-    assert.deepEqual(decision.trace.slice(-3), ["nearest eu", `${why} eu`, `${why} us`]);
-    assert.equal(decision.attempts, 2);
+    // A connection that broke before an answer came may have been closed as it was used: it is tried there once more.
+    const again = why === "failover-broken" ? [`${why} eu`, "retried eu"] : [];
+    const trace = ["nearest eu", ...again, `${why} eu`, `${why} us`];
+    assert.deepEqual(decision.trace.slice(-trace.length), trace);
+    assert.equal(decision.attempts, again.length > 0 ? 3 : 2);
     assert.equal(decision.crossed, true);
   });
 
@@ -111,7 +114,7 @@ test("at most two regions see one request", async () => {
   assert.match(answer.headers["content-type"], /^application\/problem\+json/);
   assert.match(answer.headers["proxy-status"], /^homing; error=connection_terminated/);
   assert.ok(Number(answer.headers["retry-after"]) > 0);
-  assert.equal((await requestsTo("/api/likes/two")).reduce((sum, n) => sum + n), 2);
+  assert.deepEqual(await requestsTo("/api/likes/two"), [1, 2, 0], "a connection that broke is tried once more");
 });
 
 test("a pinned read while home is down: stale where the route allows it, and it says so", async () => {
@@ -243,7 +246,7 @@ test("a region that failed five times in a row is not asked: its breaker is open
   assert.deepEqual([(await circuit()).read.state, (await circuit()).routes], ["closed", [{ route: "/api/likes/*", access: "read" }]], "one route, whoever asks");
   const read = await client().get("/api/likes/suspect");
   assert.deepEqual([read.status, reason(read), read.json.region], [200, "nearest", "eu"]);
-  assert.deepEqual((await requestsTo("/api/likes/suspect")).at(2), 5, "it is not asked in vain");
+  assert.deepEqual((await requestsTo("/api/likes/suspect")).at(2), 6, "it is not asked in vain, but for the first lost connection that may have been closed");
   await client().get("/api/catalog/suspect");
   assert.equal((await circuit()).read.state, "open", "another route: the region");
   await client().get("/other/suspect");

@@ -63,7 +63,8 @@ for (const [name, fault] of Object.entries(FAULTS)) {
     t.diagnostic(`${name}: ${readFigures(reads)}`);
     assert.equal(answered(reads).length, reads.length, JSON.stringify(reads.find(({ status }) => status !== 200)?.json));
     for (const read of reads) {
-      assert.ok(read.sends <= 2 && read.regions <= 2, `${read.path}: ${read.sends} sends`);
+      // A lost connection is tried once more at the same region.
+      assert.ok(read.sends <= 3 && read.regions <= 2, `${read.path}: ${read.sends} sends`);
       assert.ok(read.ms < TOTAL_MS + GENEROUS_MS, `${read.path} took ${read.ms} ms`);
     }
     const failedOver = reads.filter(({ sends, first }) => sends > 1 && first === "eu").length;

@@ -24,6 +24,8 @@ pub enum Back {
     Answered(Response),
     TimedOut,
     Refused,
+    /// The connection is lost before an answer comes.
+    Lost,
     Broken,
 }
 
@@ -95,7 +97,7 @@ impl World {
         self.after(delay + timeout, Event::Back(at, number, Back::TimedOut));
         if !self.calm && self.random.chance(2 + self.network.lossy / 2) {
             if self.random.chance(500) {
-                self.after(delay + 20, Event::Back(at, number, Back::Broken));
+                self.after(delay + 20, Event::Back(at, number, Back::Lost));
             }
             return;
         }
@@ -110,7 +112,7 @@ impl World {
         if self.network.dead[region] {
             visit.lands(&mut self.data);
             // A dead region is silent, or its machines refuse in its place; what was under way breaks off.
-            let back = if visit.arrives_only_now() { Back::Refused } else { Back::Broken };
+            let back = if visit.arrives_only_now() { Back::Refused } else { Back::Lost };
             if self.random.chance(500) {
                 self.after(5, Event::Back(at, attempt, back));
             }
@@ -167,6 +169,7 @@ impl World {
             Back::NoHome => self.on(at, CoreEvent::Home(Found::Failed), now),
             Back::TimedOut => self.on(at, CoreEvent::Origin(Outcome::TimedOut), now),
             Back::Refused => self.on(at, CoreEvent::Origin(Outcome::Refused), now),
+            Back::Lost => self.on(at, CoreEvent::Origin(Outcome::Lost), now),
             Back::Broken => self.on(at, CoreEvent::Origin(Outcome::Broken), now),
             Back::Answered(answer) if answer.status == 502 && self.habits.bug == Some(Bug::FailuresBelieved) => {
                 self.on(at, CoreEvent::Origin(Outcome::Refused), now)

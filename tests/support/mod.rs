@@ -108,6 +108,8 @@ pub enum Deed {
     Answers(u16, Fields),
     Hangs,
     Refuses,
+    /// The connection is lost before an answer comes.
+    Loses,
     Breaks,
     Unsent(Unsent),
 }
@@ -267,6 +269,7 @@ impl World {
                         Deed::Hangs => Outcome::TimedOut,
                         Deed::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
                         Deed::Refuses => Outcome::Refused,
+                        Deed::Loses => Outcome::Lost,
                         Deed::Breaks => Outcome::Broken,
                         Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
                     };

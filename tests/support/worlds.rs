@@ -103,6 +103,8 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
         2 => owner,
         1 => Just(Deed::Hangs),
         1 => Just(Deed::Refuses),
+        2 => Just(Deed::Loses),
+        1 => Just(Deed::Answers(408, vec![("connection".to_owned(), "close".to_owned())])),
         1 => Just(Deed::Breaks),
         1 => prop::sample::select(vec![Unsent::Slow, Unsent::Broken]).prop_map(Deed::Unsent),
     ]

@@ -1,6 +1,7 @@
 //! The life of one admitted request as a state machine. Whoever drives it (the edge, the simulator, `explain`) does what a
 //! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
 
+mod again;
 mod between;
 mod cached;
 mod correct;
@@ -42,7 +43,8 @@ use super::{
     view::View,
 };
 
-/// At most this many sends, so at most two regions see one request.
+/// At most this many sends, so at most two regions see one request; but for the one of which a closed connection took nothing along, and that
+/// goes to the same region ([`again`]).
 pub const MOST_ATTEMPTS: u8 = 2;
 /// How long after its deadline a request is held, in case nobody says that its client has gone.
 const LINGER: Duration = Duration::from_secs(5);
@@ -79,6 +81,8 @@ pub struct Flow {
     /// The status of the last answer, if the last send had one.
     heard: Option<u16>,
     attempts: u8,
+    /// Whether one of these was in vain since its connection had been closed, so that it does not count.
+    again: bool,
     /// Why a region other than the nearest was asked, if one was.
     crossed: Option<Reason>,
     /// When the last send began.
@@ -148,6 +152,7 @@ impl Flow {
             collapsed: false,
             heard: None,
             attempts: 0,
+            again: false,
             crossed: None,
             asked: now,
             sending: None,

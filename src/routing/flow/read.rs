@@ -61,6 +61,12 @@ impl Reading {
         self.at(self.target, None)
     }
 
+    /// The same, because the connection was closed as it was used; the other region stays one to ask.
+    pub(super) fn once_more(&self) -> Self {
+        let reason = if self.target.stale { self.target.reason } else { Reason::Retried };
+        self.at(Target { reason, ..self.target }, self.fallback)
+    }
+
     /// The same read at the other region.
     pub(super) fn next(&self) -> Option<Self> {
         Some(self.at(self.fallback?, None))
@@ -152,6 +158,9 @@ impl Flow {
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
         let region = reading.target.region;
+        if self.was_closed(region, &outcome, health, now) {
+            return self.ask(reading.once_more(), now);
+        }
         if let Outcome::Answered(answer) = &outcome
             && let Some(named) = self.named_subject(answer)
         {
@@ -178,7 +187,7 @@ impl Flow {
             Outcome::Answered(answer) => return self.read_answered(&reading, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, None),
             Outcome::Refused => (Reason::FailoverConnect, None),
-            Outcome::Broken => (Reason::FailoverBroken, None),
+            Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
             Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
             Outcome::NotFinal => {
@@ -394,7 +403,7 @@ impl Flow {
         }
         let said = |reason: Reason| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
         let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
-        let reason = match (self.attempts, self.freshness.is_promised()) {
+        let reason = match (self.tries(), self.freshness.is_promised()) {
             _ if said(Reason::RegionFull) => Reason::RegionFull,
             (0, _) if said(Reason::DrillUnreachable) => Reason::DrillUnreachable,
             (0, true) if is_closed => Reason::HomeDown,

@@ -41,7 +41,7 @@ impl Flow {
     }
 
     pub(super) fn can_repeat(&self) -> bool {
-        self.attempts < MOST_ATTEMPTS && matches!(self.intent.replay, Replay::Empty | Replay::Buffered)
+        self.tries() < MOST_ATTEMPTS && matches!(self.intent.replay, Replay::Empty | Replay::Buffered)
     }
 
     pub(super) fn has_time(&self, now: Timestamp) -> bool {

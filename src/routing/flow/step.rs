@@ -99,7 +99,10 @@ pub enum Outcome<'a> {
     /// No connection came about, and the driver knows that nothing was sent. workerd never knows: it reports a refused
     /// connection like a broken one. Cloudflare's network answers 521 in its place.
     Refused,
-    /// The connection broke after something may have been sent, or before a small answer was whole.
+    /// The connection was lost before an answer came. One that was kept alive its origin may have closed just as it was used again (RFC
+    /// 9112 section 9.3.1), but that looks the same as one that was refused, or that broke while the request was at work.
+    Lost,
+    /// The connection broke after an answer had begun and before a small one was whole; or the platform says so.
     Broken,
     /// No final answer (RFC 9110 section 15): an interim one (1xx), which workerd hands out as if it were all, or a status beyond 599.
     /// What the region has made of the request nobody knows, and it would be the same again.
@@ -124,7 +127,7 @@ impl Outcome<'_> {
                 _ => Heard::Answer,
             },
             (Self::Refused, _) => Heard::Unreached,
-            (Self::TimedOut | Self::Broken, _) => Heard::Silence,
+            (Self::TimedOut | Self::Lost | Self::Broken, _) => Heard::Silence,
             (Self::Unsent(_) | Self::NotFinal, _) => Heard::Nothing,
         }
     }

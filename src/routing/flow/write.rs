@@ -87,11 +87,13 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         let region = writing.owner.region();
+        let closed = self.was_turned_off(region, &outcome, now);
         let (failure, perhaps) = match outcome {
+            Outcome::Answered(_) if closed => (Reason::FailoverBroken, false),
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, true),
             Outcome::Refused => (Reason::FailoverConnect, false),
-            Outcome::Broken => (Reason::FailoverBroken, true),
+            Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, true),
             Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
             Outcome::NotFinal => return self.not_final(writing.owner, now),
         };

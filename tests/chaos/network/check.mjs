@@ -56,10 +56,11 @@ function answers({ faults, say }, record) {
   }
 }
 
-/** Two sends are two regions at most. */
+/** Two regions at most; and one of them again if the connection to it was lost before it answered. */
 function bounded({ sends, say }, record) {
   const of = sends.get(record.id) ?? [];
-  if (of.length > 2) say(record, `sent ${of.length} times`);
+  const again = of.length - new Set(of.map(({ region }) => region)).size;
+  if (of.length - again > 2 || again > 1) say(record, `sent ${of.length} times`);
 }
 
 /**
@@ -70,9 +71,9 @@ function read(judge, record) {
   const { faults, counts, say } = judge;
   if (!FAILED.has(record.status)) return;
   const reason = header(record, "homing-reason");
-  const { length } = judge.sends.get(record.id) ?? [];
+  const { size } = new Set(judge.sends.get(record.id)?.map(({ region }) => region));
   // Where only the home may answer, its own 503 passes.
-  const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && length === 1 && !isProblem(record));
+  const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && size === 1 && !isProblem(record));
   if (record.kind === "session" && record.what !== "item-read" && refusal) {
     const fine = homes(judge, record).every((home) => faults.fine(home, record.start, record.end, LEFT_ALONE_MS));
     if (fine) return say(record, `refused with ${reason}, and its home was never ill`);
