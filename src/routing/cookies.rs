@@ -7,10 +7,14 @@
 //! and would speak as this host if a comma ended a cookie: the very thing that the prefix `__Host-` forbids. In any other
 //! client's request `, ` before `name=` is the border of two lines: no legal value has a comma, a blank or such a place
 //! (RFC 6265 section 4.1.1), and who keeps cookies by hand is handed none by a neighbour. Every other comma stays where it is.
+//!
+//! What is the application's stays as it is to the byte: applications read quoted values in which a `;` means nothing, and sign
+//! values of theirs.
 
 use super::{
     headers::{Edit, Headers, is_token, trim},
     session::COOKIE,
+    text,
 };
 
 /// A request's cookies, read once.
@@ -34,16 +38,18 @@ pub enum Named<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Pair<'a> {
+    /// As it came, with the blanks around it; nothing else may stand between two borders.
     text: &'a str,
+    /// Whether a line begins with it.
+    begins: bool,
     name: &'a str,
     value: &'a str,
 }
 
 impl<'a> Pair<'a> {
-    fn of(text: &'a str) -> Option<Self> {
-        let text = trim(text);
+    fn of(text: &'a str, begins: bool) -> Self {
         let (name, value) = text.split_once('=').unwrap_or(("", text));
-        (!text.is_empty()).then(|| Self { text, name: trim(name), value: trim(value) })
+        Self { text, begins, name: trim(name), value: trim(value) }
     }
 
     fn is_ours(&self) -> bool {
@@ -61,10 +67,10 @@ impl<'a> Cookies<'a> {
         let (mut pairs, mut strings) = (Vec::new(), 0);
         for line in headers.all("cookie") {
             strings += 1;
-            for crumb in line.split(';') {
+            for (at, crumb) in line.split(';').enumerate() {
                 let mut parts = lines(crumb, joined);
-                pairs.extend(parts.next().and_then(Pair::of));
-                pairs.extend(parts.inspect(|_| strings += 1).filter_map(Pair::of));
+                pairs.extend(parts.next().map(|text| Pair::of(text, at == 0)));
+                pairs.extend(parts.inspect(|_| strings += 1).map(|text| Pair::of(text, true)));
             }
         }
         Self { pairs, as_one: strings <= 1 }
@@ -86,7 +92,7 @@ impl<'a> Cookies<'a> {
     /// Whether any is the application's.
     #[must_use]
     pub fn has_any(&self) -> bool {
-        !self.pairs.iter().all(Pair::is_ours)
+        !self.pairs.iter().all(|pair| pair.is_ours() || trim(pair.text).is_empty())
     }
 
     /// The application's cookies as one string: what the origin gets, and so all that an answer can depend on. Empty if there
@@ -95,22 +101,31 @@ impl<'a> Cookies<'a> {
     pub fn of_application(&self) -> String {
         let mut string = String::new();
         for pair in self.pairs.iter().filter(|pair| !pair.is_ours()) {
-            if !string.is_empty() {
-                string.push_str("; ");
+            if string.is_empty() {
+                string.push_str(trim(pair.text));
+            } else if pair.begins {
+                text::all(&mut string, &["; ", trim(pair.text)]);
+            } else {
+                text::all(&mut string, &[";", pair.text]);
             }
-            string.push_str(pair.text);
         }
+        string.truncate(trim(&string).len());
         string
     }
 
     /// What must change of `Cookie` on the way to the origin: every session goes, for that is between the client and the edge,
-    /// and several lines become one. Nothing else changes.
+    /// and several lines become one. Nothing else changes. Bytes that are no UTF-8 are not known here (the platform shows U+FFFD
+    /// in their place), so that nothing can be written anew: then the field goes as the client sent it, with the session in it. That
+    /// opens nothing, and a user whose cookies were spoilt would be logged out.
     #[must_use]
     pub fn edit(&self) -> Option<Edit> {
         if self.as_one && !self.pairs.iter().any(Pair::is_ours) {
             return None;
         }
         let others = self.of_application();
+        if others.contains(char::REPLACEMENT_CHARACTER) {
+            return None;
+        }
         Some(if others.is_empty() { Edit::Remove("cookie".to_owned()) } else { Edit::Set("cookie", others) })
     }
 }
@@ -190,6 +205,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_the_applications_stays_as_it_is_to_the_byte() {
+        // Java's and Python's readers of cookies take a quoted value as one, whatever stands in it.
+        for own in [
+            "a=1;b=2",
+            "q=\"x;y;;z\"; b=",
+            "=v; =; b",
+            "a==b==; c=\"\"",
+            "a=1;\tb = 2 ; c",
+            "a=1; a=1; A=1",
+            "a=1;; b=2",
+        ] {
+            for line in [own.to_owned(), format!("__Host-homing=x; {own}"), format!("{own}; __Host-homing=x")] {
+                assert_eq!(forwarded(&headers(&[&line])), own, "{line}");
+            }
+        }
+        assert_eq!(forwarded(&headers(&["q=\"x; __Host-homing=s;y\";b=2"])), "q=\"x;y\";b=2");
+        assert_eq!(forwarded(&headers(&["a=1;b=2", "c=3;d=4"])), "a=1;b=2; c=3;d=4");
+        let many = (0..100).map(|n| format!("c{n}={}", "v".repeat(160))).collect::<Vec<_>>().join("; ");
+        assert_eq!(forwarded(&headers(&[&format!("{many}; __Host-homing=x")])), many);
+    }
+
+    #[test]
+    fn bytes_that_text_cannot_hold_go_as_they_came() {
+        // A neighbouring host may set such a cookie: nothing of the others may suffer by it.
+        for line in ["a=\u{fffd}; __Host-homing=x; b=2", "a=\u{fffd}, b=2"] {
+            assert_eq!(Cookies::of(&headers(&[line])).edit(), None, "{line}");
+        }
+        assert_eq!(forwarded(&headers(&["__Host-homing=\u{fffd}; a=\u{e9}"])), "a=\u{e9}");
+    }
+
+    #[test]
     fn a_neighbour_cannot_hide_a_session_in_a_value() {
         // A sibling host sets `x="1, __Host-homing=<its own session>"; domain=.example.com`, and the victim's browser sends it.
         for line in ["x=1, __Host-homing=evil", "__Host-homing2=1, __Host-homing=evil; y=2"] {
@@ -226,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_session_is_taken_out() {
-        let many = format!("a=1; {} b=2", "__Host-homing=x; ".repeat(900));
+        let many = format!("a=1; {}b=2", "__Host-homing=x; ".repeat(900));
         assert_eq!(forwarded(&headers(&[&many])), "a=1; b=2");
         assert!(!Cookies::of(&headers(&["__Host-homing=x; ; __Host-homing=y"])).has_any());
         assert!(Cookies::of(&headers(&["novalue"])).has_any());

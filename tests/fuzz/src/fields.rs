@@ -124,7 +124,7 @@ fn cookies(headers: &Headers<'_>, reader: Reader) {
         assert_ne!(name.trim_matches([' ', '\t']), COOKIE, "{of_application}");
     }
     let pieces: Vec<&str> = headers.all("cookie").collect();
-    for pair in of_application.split("; ").filter(|pair| !pair.is_empty()) {
+    for pair in of_application.split(';').map(|pair| pair.trim_matches([' ', '\t'])).filter(|pair| !pair.is_empty()) {
         assert!(pieces.iter().any(|line| line.contains(pair)), "{pair:?} is in none of {pieces:?}");
     }
     let kept = |text: &str| text.chars().filter(|letter| !" \t;,".contains(*letter)).count();
