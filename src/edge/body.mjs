@@ -49,14 +49,15 @@ export function watched(body, { idle, length, ctx, cut }) {
 const UPLOAD_PIECE = 256 * 1024;
 
 /**
- * A client's body on its way to a region: `body` for the region, and `broken` if it has not gone whole and that is the
- * client's doing: the event that says so. The send says by `over` that it has ended; `rest` then ends the upload and takes in what is left of it, before the
- * router answers by itself. What a client sends too slowly is cut (`paced`, which takes `pace`). `waits` and `moves` hear whether the
- * client is waited for: while it is not, the region is, for what it was given.
+ * A client's body on its way to a region: `body` for the region, `whole` once all of it has come, and `broken` if it has not gone whole and
+ * that is the client's doing: the event that says so. The send says by `over` that it has ended; `rest` then ends the upload and takes in
+ * what is left of it, before the router answers by itself; what takes in more of it, if that was not all, is returned. What a client sends
+ * too slowly is cut (`paced`, which takes `pace`). `waits` and `moves` hear whether the client is waited for: while it is not, the region
+ * is, for what it was given.
  */
 export function upload(source, { length, cut, waits, moves, pace: by }) {
   const { readable, writable } = channel(length);
-  const state = { body: readable, over: false, broken: "" };
+  const state = { body: readable, over: false, broken: "", whole: false };
   const pace = paced(() => ((state.broken = "US"), cut()), by);
   const [reader, writer] = [source.getReader({ mode: "byob" }), writable.getWriter()];
   const size = length === null ? PIECE : Math.min(UPLOAD_PIECE, Number(length));
@@ -73,31 +74,41 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
   state.rest = async () => {
     cut();
     await within(UNREAD_MS, state.ended).catch(() => {});
-    if (left) await rest(left);
+    return left && (await rest(left));
+  };
+  // For `lingering`: the region may take the rest itself.
+  state.drained = async () => {
+    await within(UNREAD_MS, state.ended).catch(() => {});
+    await (await state.rest())?.();
   };
   let missing = length === null ? undefined : Number(length);
-  let over = false;
   // Chunks beside a length can be of any other (RFC 9112 section 6.3).
-  const isOdd = () => missing < 0 || (over && missing > 0);
-  const took = (bytes) => (moves(), pace.moves(bytes), (missing -= bytes), (over = bytes === 0));
+  const isOdd = () => missing < 0 || (state.whole && missing > 0);
+  const took = (bytes) => (moves(), pace.moves(bytes), (missing -= bytes), (state.whole = bytes === 0));
   const hooks = { size, waits: () => (waits(), pace.waits()), moves: took };
   state.ended = move(reader, writer, hooks).catch(failed).finally(() => pace.end());
   return state;
 }
 
-// So much of a body that nobody will read is taken in, within so long. Beyond that the client's connection is given up.
+// So much of a body that nobody will read is taken in, within so long, before the request is answered.
 const UNREAD_BYTES = 1024 * 1024;
 const UNREAD_MS = 2000;
+// What a client then still sends is taken in for so long, until it pauses for so long.
+const LINGERING_MS = 10_000;
+const PAUSE_MS = 1000;
 
 /**
  * Takes in a request's body that nobody has read and nobody will, before the request is answered. Else workerd closes the connection
  * behind the answer without saying so, and what the client sends on it next is lost (miniflare does so after one byte, plain workerd
  * after 64 KiB). Who waits to be asked for the body (`Expect`) has not sent it, and of one that says that it is longer none is taken.
+ * What takes in more of it, if that was not all, is returned, for `lingering`.
  */
 export async function takeIn({ body, headers }) {
-  if (!body || body.locked || headers.has("expect") || Number(headers.get("content-length")) > UNREAD_BYTES) return;
+  if (!body || body.locked || headers.has("expect")) return;
   const reader = body.getReader({ mode: "byob" }); // in large pieces
-  await rest(() => reader.read(new Uint8Array(PIECE)));
+  const read = () => reader.read(new Uint8Array(PIECE));
+  if (Number(headers.get("content-length")) > UNREAD_BYTES) return () => drain(read);
+  return rest(read);
 }
 
 /** The same of what is left, as `read` gives it. */
@@ -107,14 +118,48 @@ async function rest(read) {
   try {
     for (let left = UNREAD_BYTES; left > 0; ) {
       const piece = await Promise.race([read(), late]);
-      if (!piece || piece.done) return;
+      if (!piece) break;
+      if (piece.done) return;
       left -= piece.value.byteLength;
     }
+    return () => drain(read);
   } catch {
     // It broke off, and so has the connection.
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** And of what is left of that, behind the answer's last byte. */
+async function drain(read) {
+  const end = Date.now() + LINGERING_MS;
+  try {
+    while (Date.now() < end && !(await within(PAUSE_MS, read())).done);
+  } catch {
+    // It has paused, or gone.
+  }
+}
+
+/**
+ * An answer to a client that is still sending: all of its bytes go at once, and its end when `take` has taken in the rest. Else the platform
+ * resets the connection behind its end, and who sends all of a body before it looks for an answer never sees it (RFC 9112 section 9.6).
+ */
+export function lingering(body, length, take, ctx) {
+  const { readable, writable } = channel(length);
+  const [reader, writer] = [(body instanceof ReadableStream ? body : new Response(body).body).getReader({ mode: "byob" }), writable.getWriter()];
+  const pump = async () => {
+    // By its length: the end of a region's answer workerd tells only when the upload is over, and if that breaks, never.
+    for (let left = length === null ? Infinity : Number(length); left > 0; ) {
+      const { done, value } = await reader.read(new Uint8Array(PIECE));
+      if (done) break;
+      await writer.write(value);
+      left -= value.byteLength;
+    }
+    await take();
+    await writer.close();
+  };
+  ctx.waitUntil(pump().catch((error) => writer.abort(error).catch(() => {})));
+  return readable;
 }
 
 // What a client must send at least while it is waited for, in bytes a second, looked at so often; and how long it may take in all. A

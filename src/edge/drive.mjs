@@ -1,6 +1,6 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
-import { takeIn, upload, watched } from "./body.mjs";
+import { lingering, takeIn, upload, watched } from "./body.mjs";
 import { Clock } from "./clock.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
@@ -31,7 +31,7 @@ export class Drive {
     this.ctx = ctx;
     this.fields = Object.create(null); // the request's header fields
     this.held = undefined; // the request's body, if it is small
-    this.rest = undefined; // takes in what is left of it, if some of it streamed
+    this.sent = undefined; // the upload of it, if it streamed
     this.copy = undefined; // the cache's entry
     this.response = undefined; // the last origin's response
     this.body = undefined; // its body: bytes if small, else a stream
@@ -216,7 +216,7 @@ export class Drive {
   upload(abort, clock) {
     const sent = upload(this.request.body, { length: this.request.headers.get("content-length"), cut: () => abort.abort(), waits: () => clock.stop(), moves: () => clock.start() });
     this.ctx.waitUntil(sent.ended);
-    this.rest = sent.rest;
+    this.sent = sent;
     return sent;
   }
 
@@ -239,17 +239,25 @@ export class Drive {
     if (source[0] === "o") {
       this.copy?.drop();
       // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
-      const answer = new Response(this.body, this.response);
+      const answer = new Response(this.whileItSends(status), this.response);
       edit(answer.headers, lines, 3);
       return answer;
     }
     this.drop();
     if (source[0] !== "t") return this.copy.answer(source, status, lines, 3);
     this.copy?.drop();
-    await (this.rest ? this.rest() : this.held || takeIn(this.request));
+    const more = await (this.sent ? this.sent.rest() : this.held ? undefined : takeIn(this.request));
     const headers = new Headers();
     edit(headers, lines, 3);
-    return new Response(this.request.method === "HEAD" ? null : lines.slice(end + 1).join("\n"), { status, headers });
+    const text = this.request.method === "HEAD" ? null : lines.slice(end + 1).join("\n");
+    return new Response(more && text ? lingering(text, new TextEncoder().encode(text).length, more, this.ctx) : text, { status, headers });
+  }
+
+  /** The origin's body for the client; one that refuses an upload before its end lingers for that. */
+  whileItSends(status) {
+    const { sent, body } = this;
+    if (!sent || sent.whole || status < 400 || body === null) return body;
+    return lingering(body, this.response.headers.get("content-length"), sent.drained, this.ctx);
   }
 
   /** Stores what line `at` and those after it say: key, base and variants that go on, edits. */

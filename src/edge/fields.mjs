@@ -73,8 +73,13 @@ export function edit(headers, lines, at) {
   for (; lines[at]; at++) {
     const line = lines[at];
     const tab = line.indexOf("\t");
-    if (line[0] === "-") headers.delete(line.slice(1));
-    else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
+    if (line[0] === "-") {
+      const name = line.slice(1);
+      // What comes again as it was stays: its lines, and bytes that are no UTF-8, only the platform's own fields have.
+      const next = lines[at + 1];
+      if (next.startsWith(`+${name}\t`) && next.slice(name.length + 2) === headers.get(name)) at++;
+      else headers.delete(name);
+    } else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
     else headers.append(line.slice(1, tab), line.slice(tab + 1));
   }
   return at + 1;
