@@ -73,18 +73,18 @@ export class Drive {
   step(kind, lines) {
     this.listen();
     if (kind === "S") return this.send(lines);
-    if (kind === "P") return this.probe(lines[2], Number(lines[3]));
+    if (kind === "P") return this.probe(lines[2], Number(lines[3]), lines[4]);
     return kind === "H" ? this.lookUp(lines[2], Number(lines[3])) : this.assign(lines.slice(2, 5), lines[6] === "1", lines[7], Number(lines[5]));
   }
 
-  async probe(key, wait) {
-    // Asked for a second time: what was found has expired, and what another request makes of it will do.
-    const expired = this.copy !== undefined;
-    if (!expired) this.copy = await Entry.match(key);
-    const fills = wait > 0 && (expired || !this.copy);
-    const flight = fills ? Flight.to(key) : undefined;
+  /** Looks what lies there. `expired` is the variant in hand that has expired: what another request makes of that one will do. */
+  async probe(key, wait, expired) {
+    if (expired === undefined) this.copy = await Entry.match(key);
+    const place = expired === undefined ? key : `${key} ${expired}`;
+    const fills = wait > 0 && (expired !== undefined || !this.copy);
+    const flight = fills ? Flight.to(place) : undefined;
     if (flight) await this.follow(flight, key, wait);
-    else if (fills) this.lead(key);
+    else if (fills) this.lead(place);
     const waited = flight ? 1 : 0;
     return this.copy ? `C\n${waited}\n${this.copy.head()}` : `C\n${waited}`;
   }
@@ -104,8 +104,8 @@ export class Drive {
   }
 
   /** Others of this isolate that want the same wait for this request, even if its client goes. */
-  lead(key) {
-    this.flight = new Flight(key);
+  lead(place) {
+    this.flight = new Flight(place);
     this.ctx.waitUntil(this.flight.landed);
   }
 

@@ -109,6 +109,7 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
     match step {
         Step::ProbeCache(probe) => {
             let _ = write!(text, "P\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
+            probe.expired.iter().for_each(|variant| text::all(&mut text, &["\n", variant]));
         }
         Step::LookUpHome(subject) => {
             let _ = write!(text, "H\n{id}\nhome:{}\n{}", subject.as_str(), millis(flow.patience(LOOK_UP, now)));

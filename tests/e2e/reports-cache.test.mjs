@@ -396,3 +396,122 @@ test("requests that find the same expired copy are one at its origin", async () 
   for (const answer of await Promise.all(all)) assert.deepEqual([answer.status, answer.text], [200, "body"]);
   assert.equal(seen.length, 2);
 });
+
+// https://github.com/apache/trafficserver/pull/12618 is of this kind too: one variant's trouble is not another's.
+test("who finds an expired variant does not wait for whoever asks about another", async () => {
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  const { path, seen } = resource(async (request, n) => {
+    if (n > 2 && request.headers["accept-language"] === "de") await gate;
+    return [200, { etag: `"${n}"`, vary: "Accept-Language", "cache-control": `max-age=${n < 3 ? 1 : 60}` }, request.headers["accept-language"]];
+  });
+  for (const language of ["de", "en"]) {
+    await get(path, { "accept-language": language });
+    await stored(path, { "accept-language": language });
+  }
+  for (const language of ["de", "en"]) await expired(path, { "accept-language": language });
+  const german = get(path, { "accept-language": "de" });
+  await waitUntil(() => seen.length === 3, "it is asked about");
+  const began = Date.now();
+  assert.equal((await get(path, { "accept-language": "en" })).text, "en");
+  assert.ok(Date.now() - began < 1500, `${Date.now() - began} ms`);
+  release();
+  assert.equal((await german).text, "de");
+});
+
+// https://bz.apache.org/bugzilla is full of it: old servers call it x-gzip, and some code twice.
+test("a copy whose coding has an old name, or is one of several, is not for who cannot decode it", plain, async () => {
+  for (const coding of ["x-gzip", "X-GZIP", "identity, gzip"]) {
+    const { path } = resource((request) => [200, { "cache-control": "max-age=60", ...(/gzip/.test(request.headers["accept-encoding"]) ? { "content-encoding": coding } : {}) }, /gzip/.test(request.headers["accept-encoding"]) ? "coded" : "plain"]);
+    assert.equal((await get(path, { "accept-encoding": "gzip" })).text, "coded");
+    await stored(path, { "accept-encoding": "gzip" });
+    const identity = await get(path, { "accept-encoding": "identity" });
+    assert.deepEqual([identity.text, identity.headers["content-encoding"]], ["plain", undefined], coding);
+  }
+});
+
+// https://github.com/squid-cache/squid/pull/2400 https://github.com/squid-cache/squid/pull/378
+test("a 304 that names other fields in Vary gives nobody another's variant", async () => {
+  const { path } = resource((request, n) => (n > 1 && request.headers["if-none-match"] ? [304, { etag: '"a"', vary: "X-Size", "cache-control": "max-age=60" }] : [200, { etag: request.headers["x-theme"] === "dark" ? '"a"' : '"b"', vary: "X-Theme", "cache-control": "max-age=1" }, request.headers["x-theme"]]));
+  await get(path, { "x-theme": "dark" });
+  await stored(path, { "x-theme": "dark" });
+  await expired(path, { "x-theme": "dark" });
+  assert.equal((await get(path, { "x-theme": "dark" })).text, "dark");
+  await settled();
+  assert.equal((await get(path, { "x-theme": "light" })).text, "light");
+});
+
+// https://github.com/haproxy/haproxy/issues/987
+test("codings and languages in several lines count all", async () => {
+  const { path } = resource((request) => [200, { vary: "Accept-Encoding, Accept-Language", "cache-control": "max-age=60" }, `${request.headers["accept-encoding"]}; ${request.headers["accept-language"]}`]);
+  const both = await get(path, { "accept-encoding": ["gzip", "br"], "accept-language": ["de", "en;q=0.5"] });
+  assert.match(both.text, /^br, ?gzip; de, ?en;q=0\.5$/);
+  await settled();
+  assert.match((await get(path, { "accept-encoding": ["gzip"], "accept-language": ["de"] })).text, /^gzip; de$/);
+});
+
+// https://github.com/haproxy/haproxy/issues/2203 https://github.com/haproxy/haproxy/issues/2048
+test("s-maxage goes before max-age in each direction, and a client that says no-cache gets a new answer that others get too", async () => {
+  const { path, seen } = resource((_request, n) => [200, { "cache-control": "public, max-age=0, s-maxage=60" }, `body ${n}`]);
+  await get(path);
+  assert.equal((await stored(path)).text, "body 1");
+  assert.equal((await get(path, { "cache-control": "no-cache" })).text, "body 2");
+  await settled();
+  assert.equal((await get(path)).text, "body 2");
+  assert.equal((await get(path, { pragma: "no-cache" })).text, "body 3");
+  assert.equal(seen.length, 3);
+});
+
+// https://github.com/envoyproxy/envoy/issues/15830 https://github.com/envoyproxy/envoy/issues/46947 https://github.com/envoyproxy/envoy/issues/31420
+test("an answer without Date is fresh for its time, has an Age from the cache, also once it was confirmed, and its own length", async () => {
+  const plainly = (head, body = "") => `HTTP/1.1 ${head}\r\nETag: "a"\r\nConnection: close\r\n${body ? `Content-Length: ${body.length}\r\n` : ""}\r\n${body}`;
+  const { path, seen } = resource((request) => (request.headers["if-none-match"] ? plainly("304 Not Modified\r\nCache-Control: max-age=60") : plainly("200 OK\r\nCache-Control: max-age=1", "body")));
+  await get(path);
+  assert.match((await stored(path)).headers.age, /^\d+$/);
+  await expired(path);
+  await get(path);
+  const again = await stored(path);
+  assert.deepEqual([again.text, again.headers.age, seen.length], ["body", "0", 2]);
+});
+
+// http://mailman.nginx.org/pipermail/nginx/2009-August/014631.html
+test("what is gone by the time that it is made new is gone for the next client", async () => {
+  const { path } = resource((_request, n) => (n === 1 ? [200, { "cache-control": "max-age=1, stale-while-revalidate=600" }, "body"] : [404, { "cache-control": "max-age=60" }, "gone"]));
+  await get(path);
+  await stored(path);
+  await waitUntil(async () => /stale-while-revalidate/.test(status(await get(path))), "the copy has expired and is shown");
+  await waitUntil(async () => (await get(path)).status === 404, "it is gone");
+});
+
+// https://github.com/apache/trafficserver/issues/6649
+test("while its origin fails, an expired copy answers each time, not only the first", async () => {
+  const { path } = resource((_request, n) => (n === 1 ? [200, { "cache-control": "max-age=1, stale-if-error=600" }, "body"] : [500, {}, "broken"]));
+  await get(path);
+  await stored(path);
+  await expired(path);
+  for (let n = 0; n < 4; n++) {
+    const answer = await get(path);
+    assert.deepEqual([answer.status, answer.text], [200, "body"], String(n));
+    assert.match(status(answer), /stale-if-error/);
+  }
+});
+
+// https://github.com/jonbaldie/varnish/issues/76 https://github.com/jonbaldie/varnish/issues/92
+test("a host with its default port, an empty one or zeros before it is the host, for copies and for what ends them", plain, async () => {
+  const { path, seen } = resource((request, n) => (request.method === "PUT" ? [204, {}, undefined] : [200, { "cache-control": "max-age=60" }, `body ${n}`]));
+  const ask = (host, method = "GET") => sendRaw(router.url, [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...(method === "PUT" ? ["Content-Length: 0"] : [])]);
+  await ask("a.example");
+  await settled();
+  for (const host of ["a.example:80", "a.example:", "a.example:080", "A.EXAMPLE:80"]) assert.match((await ask(host)).headers["cache-status"], /hit/, host);
+  assert.equal(seen.length, 1);
+  await ask("a.example:80", "PUT");
+  assert.doesNotMatch((await ask("a.example")).headers["cache-status"], /hit/);
+});
+
+// https://forum.nginx.org/read.php?21,245951,245951
+test("a 304 to the client's own condition, whatever it says of caching, leaves no empty page for the next", async () => {
+  const { path } = resource((request) => (request.headers["if-modified-since"] ? [304, { "cache-control": "max-age=60", "last-modified": request.headers["if-modified-since"] }] : [200, { "cache-control": "max-age=60" }, "body"]));
+  assert.equal((await get(path, { "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" })).status, 304);
+  await settled();
+  for (let n = 0; n < 2; n++) assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "body"]);
+});

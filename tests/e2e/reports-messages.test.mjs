@@ -255,3 +255,14 @@ test("a preflight reaches its region, is not stored, and costs no copy", async (
   assert.match((await client().get(path)).headers["cache-status"], /hit/);
   assert.deepEqual(seen.map(({ method }) => method), ["GET", "OPTIONS", "OPTIONS"]);
 });
+
+// https://github.com/varnishcache/varnish-cache/issues/1729 https://github.com/varnishcache/varnish-cache/issues/1954
+test("chunks go before a length in an answer, and no frame at all is read to its end", async () => {
+  const { path } = place("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+  const both = await client().get(path);
+  assert.ok(both.text === "hello" || [502, 503].includes(both.status), `${both.status} ${both.text}`);
+  const none = place((_request, socket) => void socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nThe quick brown fox"));
+  assert.equal((await client().get(none.path)).text, "The quick brown fox");
+  const next = place(fine("next"));
+  assert.equal((await client().get(next.path)).text, "next");
+});

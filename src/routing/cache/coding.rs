@@ -42,11 +42,13 @@ impl Coding {
     /// coding than gzip and Brotli, so whatever else it sends it would send this client too.
     #[must_use]
     pub fn decodes(self, content_encoding: Option<&str>) -> bool {
-        match content_encoding.map(str::trim) {
-            Some(coding) if coding.eq_ignore_ascii_case("gzip") => self != Self::Identity,
-            Some(coding) if coding.eq_ignore_ascii_case("br") => self == Self::Brotli,
+        // Of several each has to be undone.
+        content_encoding.into_iter().flat_map(|codings| codings.split(',')).map(str::trim).all(|coding| match coding {
+            // RFC 9110 section 8.4.1.3: old servers still say the second.
+            _ if ["gzip", "x-gzip"].iter().any(|gzip| coding.eq_ignore_ascii_case(gzip)) => self != Self::Identity,
+            _ if coding.eq_ignore_ascii_case("br") => self == Self::Brotli,
             _ => true,
-        }
+        })
     }
 
     /// What the origin is asked for.
@@ -82,6 +84,7 @@ mod tests {
             assert!(coding.decodes(None) && coding.decodes(Some("identity")));
             assert!(coding.decodes(Some("zstd")), "nobody asked for it, so the origin has nothing else");
             assert_eq!((coding.decodes(Some("gzip")), coding.decodes(Some("br"))), (gzip, br));
+            assert_eq!((coding.decodes(Some("X-GZip")), coding.decodes(Some("identity, gzip ,br"))), (gzip, br));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::routing::{
     answer::Framing,
-    headers::{Edit, Edits, Headers, strip_response},
+    headers::{Edit, Edits, Headers, MOST_MEMBERS, strip_response},
     http_date,
     intent::Lookup,
     ownership::Epoch,
@@ -126,12 +126,26 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     permitted(response, &policy)?;
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let mut variant = variant(response, &policy, &names)?;
-    if names.is_empty() {
-        // Of a personal one these are its credentials too, which the request has shown: else it had not selected it.
-        variant.selecting = old.selecting.clone();
-    }
+    variant.selecting = still_selecting(response.lookup, names, old).ok_or(NoStore::Vary)?;
     variant.shows = variant.shows.or_else(|| old.shows.clone());
     Ok(variant.into_owned())
+}
+
+/// What selects a variant that an origin has confirmed: what did, and the fields of these names that did not. Many servers name other
+/// fields in a 304 than in the answer that it stands for, and who shows other ones would be given this variant. Of a personal one the
+/// old ones are its credentials too, which the request has shown. None: they have become too many.
+fn still_selecting<'o>(lookup: &Lookup, mut names: Vec<String>, old: &Variant<'o>) -> Option<Cow<'o, str>> {
+    let known = |name: &str| old.selecting.split('&').any(|field| field.split('=').next() == Some(name));
+    names.retain(|name| !known(name));
+    if names.is_empty() {
+        return Some(old.selecting.clone());
+    }
+    let more = Selector::of(&lookup.fields, lookup.coding).selecting(&names);
+    if old.selecting.is_empty() {
+        return Some(more.into());
+    }
+    let all = [&old.selecting, "&", &more].concat();
+    (all.split('&').count() <= MOST_MEMBERS).then_some(all.into())
 }
 
 /// Whether a response says itself how long it is fresh.

@@ -1,5 +1,9 @@
 use super::*;
-use crate::routing::intent::Lookup;
+use crate::routing::{
+    cache::{Coding, Fields},
+    cookies::Cookies,
+    intent::Lookup,
+};
 
 const SENT: Timestamp = Timestamp(784_111_777_000);
 const CAME: Timestamp = Timestamp(784_111_777_500);
@@ -230,4 +234,30 @@ fn what_another_cache_has_kept_was_made_before_it_was_asked_for() {
     let lookup = Lookup::default();
     let (variant, _) = store(&came(200, &headers, &lookup)).unwrap();
     assert_eq!((variant.made, variant.came), (Timestamp(SENT.0 - 7000), CAME));
+}
+
+#[test]
+fn what_has_selected_a_variant_goes_on_selecting_it_and_so_does_what_a_304_adds() {
+    // A 304 that names other fields than the answer it stands for would give one reader's variant to another.
+    let asks = |theme: &str| Lookup {
+        fields: Fields::of(&Headers(vec![("x-theme", theme), ("x-size", "s")]), &Cookies::of(&Headers(Vec::new()))),
+        ..Lookup::default()
+    };
+    let dark = asks("dark");
+    let headers = Headers(vec![FRESH, TAG, ("vary", "X-Theme")]);
+    let (old, _) = store(&came(200, &headers, &dark)).unwrap();
+    for (vary, selecting) in [
+        (Some("X-Size"), "x-theme=dark&x-size=s"),
+        (Some("X-Theme"), "x-theme=dark"),
+        (Some("X-Size, X-Theme"), "x-theme=dark&x-size=s"),
+        (None, "x-theme=dark"),
+    ] {
+        let said = Headers([FRESH, TAG].into_iter().chain(vary.map(|vary| ("vary", vary))).collect());
+        let new = confirm(&came(200, &said, &dark), &old).unwrap();
+        assert_eq!(new.selecting, selecting);
+        assert!(!Selector::of(&asks("light").fields, Coding::Identity).selects(&new.selecting, None));
+    }
+    let many = (0..MOST_MEMBERS).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(", ");
+    let said = Headers(vec![FRESH, TAG, ("vary", many.as_str())]);
+    assert_eq!(confirm(&came(200, &said, &dark), &old).map(|_| ()), Err(NoStore::Vary));
 }

@@ -41,7 +41,7 @@ impl Flow {
         }
         let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
         self.stage = Stage::Probing(Look::First);
-        Step::ProbeCache(Probe { key, wait })
+        Step::ProbeCache(Probe { key, wait, expired: None })
     }
 
     /// Whether nobody else's answer will do for the request.
@@ -86,10 +86,9 @@ impl Flow {
                 Judged::Unwanted => CacheState::NotWanted,
                 Judged::Expired if self.is_worth_waiting(look, variant, lookup) => {
                     self.stage = Stage::Probing(Look::Again);
-                    return Step::ProbeCache(Probe {
-                        key: copies::key(&self.intent, &self.view),
-                        wait: Some(LONGEST_WAIT),
-                    });
+                    let (key, expired) =
+                        (copies::key(&self.intent, &self.view), variant.selecting.clone().into_owned());
+                    return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
                 }
                 Judged::Expired => CacheState::Expired,
             },

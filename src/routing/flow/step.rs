@@ -60,9 +60,10 @@ pub struct Probe {
     /// Where.
     pub key: CacheKey,
     /// Where nothing is found and another request of this isolate is about to fill the place: how long to wait for it at
-    /// most, and then look again. Where there is none, others wait for this one. None: neither. A second probe says that
-    /// what the first has found counts for nothing.
+    /// most, and then look again. Where there is none, others wait for this one. None: neither.
     pub wait: Option<Duration>,
+    /// What selects the variant in the driver's hands, where that has expired: who is about to make it new is waited for, and nobody else.
+    pub expired: Option<String>,
 }
 
 /// What came of a step.

@@ -53,7 +53,8 @@ impl Ending<'_> {
         }
         edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
-        let changes_target = !intent.safe && (200..400).contains(&answer.status);
+        let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
+        let changes_target = done && !intent.safe;
         let useless = if changes_target { copies::made_useless(intent, self.view, answer) } else { Vec::new() };
         let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     cache::{CacheKey, Held, range::Slice},
+    copies,
     headers::{Edit, Edits},
     intent::Intent,
     memory::{Lesson, Memory, Purge},
@@ -254,7 +255,7 @@ impl Ending<'_> {
         self.settlement(problem.status, Source::Own(problem.body()), edits)
     }
 
-    /// A write that failed. One whose outcome is unknown leaves a pin: the session may read what became of it.
+    /// A write that failed. One whose outcome is unknown leaves a pin, and no copy: who reads may read what became of it.
     #[must_use]
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
         let (intent, view, now) = (self.intent, self.view, self.now);
@@ -267,6 +268,10 @@ impl Ending<'_> {
         let mut settlement = self.plain_problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
         settlement.record.pinned = pinned;
+        if outcome == WriteOutcome::Unknown && !intent.safe {
+            let useless = copies::as_read(intent, view).into_iter().collect();
+            settlement.carry_out(keep::Kept::default(), useless, owned.map(|owned| owned.home()));
+        }
         if let Some(session) = session {
             settlement.carry(&session, intent, view, now);
         }

@@ -179,7 +179,9 @@ fn asked(written: &str, step: &Step) {
     let lines: Vec<_> = written.split('\n').collect();
     assert_eq!(lines[1], "7");
     match step {
-        Step::ProbeCache(probe) => assert_eq!((lines.len(), lines[2]), (4, probe.key.as_str())),
+        Step::ProbeCache(probe) => {
+            assert_eq!((lines.len(), lines[2]), (4 + usize::from(probe.expired.is_some()), probe.key.as_str()))
+        }
         Step::LookUpHome(_) => assert_eq!(lines.len(), 4),
         Step::AssignHome(_) => assert_eq!(lines.len(), 8),
         Step::Send(attempt) => {
