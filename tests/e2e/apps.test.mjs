@@ -227,3 +227,32 @@ reported("https://github.com/caddyserver/cache-handler/issues/124", "what a stor
     assert.deepEqual([answer.headers["x-empty"], answer.headers["x-long"].length, answer.headers["content-type"]], ["", 6000, undefined]);
   }
 });
+
+reported("https://github.com/meziantou/Meziantou.Framework/pull/2824", "what its region has taken back does not come back when the region fails", async () => {
+  for (const [code, fields] of [[404, {}], [410, {}], [403, {}], [401, {}], [302, { location: "/login" }], [200, { "cache-control": "private" }], [200, { "cache-control": "no-store" }]]) {
+    let up = true;
+    const { path } = place(({ n, response }) => (n === 1 ? [200, { "cache-control": "max-age=1", etag: '"1"' }, "body"] : up ? [code, fields, "other"] : void response.socket.destroy()));
+    await near().get(path);
+    await hit(path);
+    const taken = await waitUntil(async () => {
+      const answer = await near().get(path);
+      return !isHit(answer) && answer;
+    }, "it has expired");
+    assert.equal(taken.status, code);
+    up = false;
+    assert.equal((await near().get(path)).status, 503, `${code} ${JSON.stringify(fields)}`);
+  }
+});
+
+reported("https://github.com/artifact-keeper/artifact-keeper/issues/3749", "a page that is gone is not shown for the rest of its stale-while-revalidate", async () => {
+  let there = true;
+  const { path } = place(() => (there ? [200, { "cache-control": "max-age=1, stale-while-revalidate=600" }, "body"] : [410, {}, "gone"]));
+  await near().get(path);
+  await hit(path);
+  there = false;
+  const gone = await waitUntil(async () => {
+    const answer = await near().get(path);
+    return answer.status === 410 && answer;
+  }, "nobody is shown it any more");
+  assert.equal(gone.text, "gone");
+});

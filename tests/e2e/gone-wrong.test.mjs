@@ -193,3 +193,13 @@ reportedOfWorkerd("https://github.com/envoyproxy/gateway/issues/2882", "fields t
   }
   assert.equal(reason(await near().get(place(() => [200, {}, "ok"]).path)), "nearest");
 });
+
+reported("https://github.com/pelias/api/issues/296", "a script of another origin can read what the router says of a failure", async () => {
+  const { near } = await startReported();
+  const { path } = place(breakOff);
+  for (const method of ["GET", "POST"]) {
+    const { status, headers } = await near().request(method, path, { headers: { origin: "https://elsewhere.example" } });
+    assert.deepEqual([status, headers["access-control-allow-origin"], headers["access-control-allow-credentials"]], [503, "*", undefined]);
+    assert.match(headers["access-control-expose-headers"], /homing-write-outcome/);
+  }
+});

@@ -1,6 +1,6 @@
 //! What the edge cache keeps after an origin's answer, and what it gives up.
 
-use super::{Asked, Base, Ending, Settlement, Store, copy::selected};
+use super::{Asked, Base, CacheState, Ending, Settlement, Store, copy::selected};
 use crate::routing::{
     answer::{Answer, Framing},
     cache::{
@@ -56,7 +56,7 @@ impl Ending<'_> {
         let from = &self.origin(asked, stated);
         match &self.intent.cache {
             CacheUse::Bypass(_) => Kept::default(),
-            CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(answer, from),
+            CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(lookup, answer, from),
             CacheUse::Use(lookup) => self.keep_get(lookup, answer, from),
             CacheUse::Fill(lookup) => self.keep_post(lookup, answer, from),
         }
@@ -88,15 +88,26 @@ impl Ending<'_> {
                 if of_the_resource && of_anybody {
                     self.lessons.push(Lesson::Uncacheable(key.hash()));
                 }
-                Kept::refused(why)
+                Kept { gone: self.takes_back(lookup, answer.status).then_some(key), ..Kept::refused(why) }
             }
         }
     }
 
+    /// Whether an answer that is not stored takes back the expired copy that it was to make new: the region has said to somebody whom
+    /// it does not know that what lay there is gone, closed, moved, or nobody else's any longer. The copy would be shown again
+    /// when the region fails, and for all of its `stale-while-revalidate`. What speaks of the request alone (400, 406, 416, 429, 5xx),
+    /// and what is said to a client that the region knows, takes nothing away from the others; a personal copy has no others.
+    fn takes_back(&self, lookup: &Lookup, status: u16) -> bool {
+        let of_the_resource = matches!(status, 200..=205 | 207..=303 | 307 | 308 | 401 | 403 | 404 | 410 | 451);
+        let of_anybody = lookup.personal || !lookup.authorized && !lookup.cookies;
+        self.cache == CacheState::Expired && of_the_resource && of_anybody
+    }
+
     /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
-    fn keep_head(&mut self, answer: &Answer<'_>, from: &Origin) -> Kept {
+    fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
-            return Kept::default();
+            let gone = self.takes_back(lookup, answer.status).then(|| copies::key(self.intent, self.view));
+            return Kept { gone, ..Kept::default() };
         };
         if !same_representation(&answer.headers, &old, held.length(at)) {
             return Kept { gone: Some(copies::key(self.intent, self.view)), ..Kept::default() };

@@ -23,6 +23,10 @@ pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
         Edit::Set("date", http_date::written(now)),
         Edit::Set("content-type", "application/problem+json".to_owned()),
         Edit::Set("cache-control", "no-store".to_owned()),
+        // A script of another origin would be told of a network error, whatever became of its request; who sends credentials is all
+        // the same, for only the application can say who may (Fetch, section 3.2).
+        Edit::Set("access-control-allow-origin", "*".to_owned()),
+        Edit::Set("access-control-expose-headers", "homing-reason, homing-write-outcome, retry-after".to_owned()),
     ];
     if let Some(after) = problem.retry_after {
         edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
