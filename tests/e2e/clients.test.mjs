@@ -1,14 +1,20 @@
 // Clients and origins as they are, held against a Worker that only calls `fetch`, in the same runtime: what the platform does to a message
 // the router cannot undo, but it may do no more. Only with what every machine has: Node, raw sockets, curl.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import net from "node:net";
 import { after, before, test } from "node:test";
-import { FRONT, address, runtime, startRouter, startScript, stopAll, waitUntil, wrangler } from "./harness.mjs";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { FRONT, address, runtime, startOrigin, startRouter, startScript, stopAll, waitUntil, wrangler } from "./harness.mjs";
 
 const FETCHES = `export default { fetch(request, env) {
   const { pathname, search } = new URL(request.url);
   return fetch(env.ORIGIN + pathname + search, { method: request.method, headers: request.headers, body: request.body, redirect: "manual", encodeResponseBody: "manual" });
 } }`;
+
+const KEY = { SESSION_KEY: "s".repeat(32) };
 
 let router, fetches, answer, server;
 const seen = []; // heads of requests, in latin-1
@@ -33,7 +39,7 @@ function listen() {
 before(async () => {
   server = await listen();
   const origin = `http://127.0.0.1:${server.address().port}`;
-  router = await startRouter({ vars: { REGIONS: { eu: { origin } }, ROUTES: [] }, bindings: { SESSION_KEY: "s".repeat(32) } });
+  router = await startRouter({ vars: { REGIONS: { eu: { origin } }, ROUTES: [] }, bindings: KEY });
   fetches = await startScript({ script: FETCHES, vars: { ORIGIN: origin }, date: wrangler.compatibility_date, flags: wrangler.compatibility_flags });
 });
 after(async () => (await stopAll(), server.close()));
@@ -151,4 +157,140 @@ test("who sends all of a body before it looks for an answer hears that it was re
     });
     assert.match(text, /^HTTP\/1\.1 413 [^]*\r\n\r\nok$/, framing);
   }
+});
+
+test("who uploads to a region that is down hears that nothing was sent, however much it sends before it looks", async () => {
+  const closed = net.createServer();
+  await new Promise((resolve) => closed.listen(0, "127.0.0.1", resolve));
+  const { port } = closed.address();
+  await new Promise((resolve) => closed.close(resolve));
+  const down = await startRouter({ vars: { REGIONS: { eu: { origin: `http://127.0.0.1:${port}` } }, ROUTES: [] }, bindings: KEY });
+  const text = await new Promise((resolve, reject) => {
+    const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const socket = net.connect(down.url.port, down.url.hostname);
+    socket.pause().on("error", reject).setTimeout(15_000, () => socket.destroy(new Error("it waits for ever")));
+    socket.write(`POST /upload HTTP/1.1\r\nHost: shop.example\r\n${front.join("")}Content-Length: 30000000\r\n\r\n`);
+    let came = "";
+    const read = () => socket.on("data", (data) => (came += data).endsWith("}") && (resolve(came), socket.destroy())).on("end", () => resolve(came)).resume();
+    socket.write(Buffer.alloc(30_000_000), (error) => (error ? reject(error) : read()));
+  });
+  assert.match(text, /^HTTP\/1\.1 503 [^]*homing-write-outcome: [^]*"reason":"/i);
+  await down.stop();
+});
+
+/** A WebSocket server on raw sockets (RFC 6455): it says each message back, and closes with the code that `close N` asks for. */
+function speak(head, socket, heard) {
+  const key = /sec-websocket-key: (\S+)/i.exec(head)[1];
+  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  const chosen = /sec-websocket-protocol: .*\bchat\.v2\b/i.test(head) ? "Sec-WebSocket-Protocol: chat.v2\r\n" : "";
+  const frame = (opcode, bytes) => {
+    const length = bytes.length < 126 ? Buffer.from([bytes.length]) : Buffer.from([127, ...[7, 6, 5, 4, 3, 2, 1, 0].map((n) => Math.floor(bytes.length / 256 ** n) % 256)]);
+    socket.write(Buffer.concat([Buffer.from([0x80 | opcode]), length, bytes]));
+  };
+  let bytes = Buffer.alloc(0);
+  let closes = false; // whether this end has begun to
+  const take = (data) => {
+    bytes = Buffer.concat([bytes, data]);
+    for (;;) {
+      if (bytes.length < 2) return;
+      const short = bytes[1] & 127;
+      const at = short === 126 ? 4 : short === 127 ? 10 : 2;
+      if (bytes.length < at + 4) return;
+      const size = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? Number(bytes.readBigUInt64BE(2)) : short;
+      if (bytes.length < at + 4 + size) return;
+      const [opcode, mask] = [bytes[0] & 15, bytes.subarray(at, at + 4)];
+      const message = Buffer.from(bytes.subarray(at + 4, at + 4 + size)).map((byte, n) => byte ^ mask[n % 4]);
+      bytes = bytes.subarray(at + 4 + size);
+      const asked = /^close (\d+)$/.exec(opcode === 1 ? message.toString() : "");
+      if (opcode === 8) heard.push(message.readUInt16BE(0), message.subarray(2).toString());
+      if (asked) frame(8, Buffer.from([asked[1] >> 8, asked[1] & 255, ...Buffer.from("why")]));
+      else if (!closes) frame(opcode, message);
+      closes ||= asked;
+      if (opcode === 8) socket.end();
+    }
+  };
+  socket.removeAllListeners("data").on("data", take);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${chosen}Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
+}
+
+test("a WebSocket keeps its subprotocol, its messages whatever their size, and the codes of both ends", async () => {
+  const heard = [];
+  answer = (head, socket) => void speak(head, socket, heard);
+  const open = async (...protocols) => {
+    const socket = new WebSocket(String(new URL("/chat", router.url)).replace("http", "ws"), protocols);
+    socket.binaryType = "arraybuffer";
+    const events = [];
+    socket.onmessage = ({ data }) => events.push(typeof data === "string" ? data : Buffer.from(data));
+    socket.onclose = ({ code, reason }) => events.push([code, reason]);
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: () => reject(new Error("it did not open")) }));
+    return { socket, events, next: (n) => waitUntil(() => events.length >= n && events[n - 1], `event ${n}`) };
+  };
+  const one = await open("chat.v1", "chat.v2");
+  assert.equal(one.socket.protocol, "chat.v2");
+  one.socket.send("h\u00e9");
+  assert.equal(await one.next(1), "h\u00e9");
+  const large = Buffer.alloc(1_000_000, 7);
+  one.socket.send(large);
+  assert.ok((await one.next(2)).equals(large));
+  one.socket.close(4001, "bye");
+  await waitUntil(() => heard.length === 2, "the origin hears of the end");
+  assert.deepEqual(heard, [4001, "bye"]);
+  const two = await open();
+  assert.equal(two.socket.protocol, "");
+  two.socket.send("close 4999");
+  assert.deepEqual(await two.next(1), [4999, "why"]);
+});
+
+/** What curl and Python's own library are asked to do, as a command line with URL for where, and what they must say of it. */
+const PYTHON = `
+import http.client, sys, urllib.parse, urllib.request
+url = sys.argv[1]
+place = urllib.parse.urlsplit(url)
+kept = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+said = []
+for method, body in (("PUT", b"x" * 3000000), ("GET", None), ("POST", iter([b"y" * 70000] * 3)), ("HEAD", None)):
+    kept.request(method, "/app", body, encode_chunked=method == "POST", headers={"Transfer-Encoding": "chunked"} if method == "POST" else {})
+    answer = kept.getresponse()
+    said.append((answer.status, len(answer.read()), answer.getheader("x-took")))
+print(said, urllib.request.urlopen(url + "moved", timeout=20).read())
+`;
+const COMMANDS = {
+  "curl, HTTP/1.0, of a body in chunks": [["curl", "-sS", "-m", "20", "-0", "URLchunks"], "0123456789".repeat(20_000)],
+  "curl, a part": [["curl", "-sS", "-m", "20", "-r", "5-9", "-w", " %{http_code}", "URLapp"], "56789 206"],
+  "curl, a HEAD": [["curl", "-sS", "-m", "20", "-I", "-o", "/dev/null", "-w", "%{http_code} %header{content-length} %header{etag}", "URLapp"], '200 10 "v1"'],
+  "curl, what is compressed": [["curl", "-sS", "-m", "20", "--compressed", "URLcoded"], "0123456789".repeat(1000)],
+  "curl, two on one connection": [["curl", "-sS", "-m", "20", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{num_connects},", "URLapp", "URLapp"], "200 1,200 0,"],
+  "curl, behind a redirect, with its cookie": [["curl", "-sS", "-m", "20", "-L", "-c", "/dev/null", "URLmoved"], "there a=1"],
+  "Python": [["python3", "-c", PYTHON, "URL"], "[(200, 10, '3000000'), (200, 10, '0'), (200, 10, '210000'), (200, 0, '0')] b'there '\n"],
+};
+
+test("curl and Python get what they get without the router", async () => {
+  const app = await startOrigin((request, response) => {
+    let took = 0;
+    const does = {
+      "/app": () => {
+        const part = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+        const body = "0123456789".slice(part?.[1] ?? 0, part ? Number(part[2]) + 1 : 10);
+        response.writeHead(part ? 206 : 200, { "x-took": took, "content-length": body.length, etag: '"v1"', "cache-control": "no-store", ...(part ? { "content-range": `bytes ${part[1]}-${part[2]}/10` } : {}) });
+        response.end(request.method === "HEAD" ? undefined : body);
+      },
+      "/chunks": () => (response.write("0123456789".repeat(10_000)), response.end("0123456789".repeat(10_000))),
+      "/coded": () => {
+        const coded = /gzip/.test(request.headers["accept-encoding"]);
+        response.writeHead(200, { vary: "accept-encoding", ...(coded ? { "content-encoding": "gzip" } : {}) }).end(coded ? gzipSync("0123456789".repeat(1000)) : "0123456789".repeat(1000));
+      },
+      "/moved": () => response.writeHead(302, { location: "/there", "set-cookie": "a=1; Path=/" }).end(),
+      "/there": () => response.end(`there ${request.headers.cookie ?? ""}`),
+    };
+    request.on("data", (data) => (took += data.length)).on("end", () => does[request.url]());
+  });
+  const own = await startRouter({ vars: { REGIONS: { eu: { origin: app } }, ROUTES: [] }, bindings: KEY });
+  for (const [what, [[program, ...args], said]] of Object.entries(COMMANDS)) {
+    for (const url of [`${app}/`, String(own.url)]) {
+      const run = promisify(execFile)(program, args.map((arg) => arg.replace(/^URL/, url)), { timeout: 30_000 });
+      const stdout = await run.then(({ stdout }) => stdout, (error) => (error.code === "ENOENT" ? said : Promise.reject(error)));
+      assert.ok(stdout === said, `${what} at ${url}: ${stdout.slice(0, 300)}`);
+    }
+  }
+  await own.stop();
 });
