@@ -294,3 +294,16 @@ test("curl and Python get what they get without the router", async () => {
   }
   await own.stop();
 });
+
+test("a read behind an answer with trailers is answered, though workerd leaves them on the connection", async () => {
+  // Through a Worker that only fetches it is 500: the trailers stand where its answer should begin (RFC 9112 section 7.1.2 has them read).
+  const app = await startOrigin((request, response) => {
+    if (request.url === "/trailers") response.writeHead(200, { trailer: "x-sum" }).write("hello");
+    if (request.url === "/trailers") response.addTrailers({ "x-sum": "abc" });
+    response.end();
+  });
+  const own = await startRouter({ vars: { REGIONS: { eu: { origin: app } }, ROUTES: [] }, bindings: KEY });
+  const status = (path) => fetch(new URL(path, own.url), { headers: FRONT, signal: AbortSignal.timeout(15_000) }).then(async (answer) => (await answer.text(), answer.status));
+  for (let n = 0; n < 4; n++) assert.deepEqual([await status("/trailers"), await status(`/behind-${n}`)], [200, 200]);
+  await own.stop();
+});
