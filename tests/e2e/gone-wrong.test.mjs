@@ -11,7 +11,8 @@ before(async () => ({ near, router } = await startReported()));
 after(stopAll);
 
 const reason = (answer) => answer.headers["homing-reason"];
-const regions = (seen) => seen.map(({ region }) => region);
+/** Which regions were asked, in order. A connection that was lost at once is tried there once more, for it may have been an idle one. */
+const regions = (seen) => seen.map(({ region }) => region).filter((region, at, all) => region !== all[at - 1]);
 /** Sends the beginning of a request of its own connection, and gives the connection. */
 function begin(to, text) {
   const front = Object.entries({ ...FRONT, "homing-dev-near": "eu" }).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -59,7 +60,7 @@ reported("https://github.com/cloudflare/pingora/issues/979", "a write that may b
   const { near } = await startReported();
   const { path, seen } = place((one) => (one.n === 1 ? breakOff(one) : [200, {}, "done"]), { under: "/once" });
   const answer = await near().post(path, "body", { headers: { "idempotency-key": "k1" } });
-  assert.deepEqual([answer.status, reason(answer), regions(seen), seen.map(({ request, body }) => `${request.headers["idempotency-key"]} ${body}`)], [200, "retried", ["us", "us"], ["k1 body", "k1 body"]]);
+  assert.deepEqual([answer.status, reason(answer), regions(seen), seen.map(({ request, body }) => `${request.headers["idempotency-key"]} ${body}`)], [200, "retried", ["us"], ["k1 body", "k1 body"]]);
   const never = place(breakOff, { under: "/once" });
   await near().post(never.path, "body");
   assert.equal(never.seen.length, 1, "without a key it is not");
@@ -167,8 +168,9 @@ reported("https://github.com/linkerd/linkerd2/issues/6130", "a question with a b
   const { path, seen } = place((one) => (one.region === "eu" ? breakOff(one) : [200, {}, String(one.body.length)]), { under: "/ask" });
   const answer = await near().post(path, "q".repeat(65_536));
   assert.deepEqual([answer.status, answer.text, regions(seen)], [200, "65536", ["eu", "us"]]);
+  const before = seen.length;
   const long = await near().post(path, "q".repeat(65_537));
-  assert.deepEqual([long.status, Number(long.headers["retry-after"]) > 0, seen.length], [503, true, 3], long.text);
+  assert.deepEqual([long.status, Number(long.headers["retry-after"]) > 0, seen.length - before], [503, true, 1], long.text);
 });
 
 reported("https://core.trac.wordpress.org/ticket/31288", "an application is told how its client came, so that it sends nobody in circles", async () => {
