@@ -17,6 +17,10 @@ use crate::routing::{
     time::Timestamp,
 };
 
+/// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
+/// client that decodes an empty body fails.
+const ABOUT_BODIES: [&str; 4] = ["content-encoding", "content-language", "content-length", "content-type"];
+
 /// A stored variant that is shown to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {
@@ -119,7 +123,7 @@ impl Ending<'_> {
         let Shown { at, variant, length } = *shown;
         let CacheUse::Use(lookup) = &self.intent.cache else { return (variant.status, Source::Copy(at, None)) };
         if client_has(variant, &lookup.conditions) {
-            edits.push(Edit::Remove("content-length".to_owned()));
+            edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
             return (304, Source::CopyHead(at));
         }
         if lookup.method == Method::Head {
@@ -138,6 +142,7 @@ impl Ending<'_> {
                 (206, Source::Copy(at, Some(slice)))
             }
             Ranged::Unsatisfiable(whole) => {
+                edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
                 edits.push(Edit::Set("content-range", format!("bytes */{whole}")));
                 edits.push(Edit::Set("content-length", "0".to_owned()));
                 (416, Source::CopyHead(at))

@@ -7,7 +7,7 @@ const MADE = "Mon, 02 Jan 2023 03:04:05 GMT";
 const EARLIER = "Sun, 01 Jan 2023 03:04:05 GMT";
 const LATER = "Tue, 03 Jan 2023 03:04:05 GMT";
 const TEXT = "0123456789";
-const FIELDS = ["Cache-Control: max-age=3600", 'ETag: "v1"', `Last-Modified: ${MADE}`, "Vary: X-Lang", "Content-Location: /x.html", "Expires: Thu, 01 Jan 2099 00:00:00 GMT", "Content-Type: text/plain"];
+const FIELDS = ["Cache-Control: max-age=3600", 'ETag: "v1"', `Last-Modified: ${MADE}`, "Vary: X-Lang", "Content-Location: /x.html", "Expires: Thu, 01 Jan 2099 00:00:00 GMT", "Content-Type: text/plain", "Content-Language: en"];
 const STORED = response("200 OK", FIELDS, TEXT);
 let places = 0;
 
@@ -18,8 +18,8 @@ const hit = (name, rfc, lines, want, { method = "GET", stored = STORED, deed = r
 };
 const whole = { status: 200, content: TEXT, has: { "content-length": "10", etag: '"v1"' }, hasNot: ["content-range"] };
 const part = (content, range) => ({ status: 206, content, has: { "content-range": `bytes ${range}/10`, "content-length": String(content.length), etag: '"v1"' } });
-const none = { status: 416, has: { "content-range": "bytes */10" } };
-const kept = { status: 304, content: "", has: { etag: '"v1"', "cache-control": "max-age=3600", vary: "X-Lang", "content-location": "/x.html" } };
+const none = { status: 416, has: { "content-range": "bytes */10" }, hasNot: ["content-type", "content-language", "content-encoding"] };
+const kept = { status: 304, content: "", has: { etag: '"v1"', "cache-control": "max-age=3600", vary: "X-Lang", "content-location": "/x.html" }, hasNot: ["content-type", "content-language", "content-encoding", "content-length"] };
 /** A part or the whole: both are right (RFC 9110 section 14.2: a server may ignore Range). */
 const partOrWhole = { status: [200, 206] };
 
