@@ -1,5 +1,6 @@
 // HTTP/1.1 as bytes, at both ends, through the router in plain workerd, and beside it through a Worker that only fetches: what fails at
 // both is workerd's. The end-to-end tests run the same cases (tests/e2e/raw.test.mjs).
+import { BARE } from "../contenders.mjs";
 import { fetchDoor, routerDoor } from "../raw/world.mjs";
 import { cases } from "../raw/cases/index.mjs";
 import { judge } from "../raw/judge.mjs";
@@ -31,5 +32,5 @@ export async function run({ names, id }) {
   const failed = (results) => some.filter(({ id }) => results[id] !== true);
   const own = failed(homing).filter(({ id }) => fetches[id] === true);
   console.log(`a Worker that only fetches fails ${failed(fetches).length} of ${some.length}, Homing ${failed(homing).length}${own.length ? `, and alone: ${own.map(({ id }) => id).join(", ")}` : ""}`);
-  return { homing };
+  return names.includes(BARE) ? { homing, [BARE]: fetches } : { homing };
 }
