@@ -90,6 +90,18 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
   return state;
 }
 
+/** 0 if a body has nothing in it, as chunks that some clients send with every GET; 3 if it broke off; else nothing. */
+export async function emptiness(body) {
+  const reader = body.getReader();
+  try {
+    return (await reader.read()).done ? 0 : undefined;
+  } catch {
+    return 3;
+  } finally {
+    reader.releaseLock();
+  }
+}
+
 // So much of a body that nobody will read is taken in, within so long, before the request is answered.
 const UNREAD_BYTES = 1024 * 1024;
 const UNREAD_MS = 2000;

@@ -1,6 +1,6 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here.
 // The format of facts, steps and events is described in wire.rs.
-import { lingering, takeIn, upload, watched } from "./body.mjs";
+import { emptiness, lingering, takeIn, upload, watched } from "./body.mjs";
 import { Clock } from "./clock.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
@@ -201,12 +201,13 @@ export class Drive {
 
   /**
    * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
-   * request's time is spent waiting for it. Returns 2 if it came too slowly, 3 if it broke off, and else nothing.
+   * request's time is spent waiting for it. Returns 2 if it came too slowly, 3 if it broke off, 0 for a GET's that has nothing in it, and else nothing.
    */
   async receive() {
     const { method, headers, body } = this.request;
-    if (method === "GET" || method === "HEAD" || !body) return;
+    if (!body) return;
     const length = headers.get("content-length");
+    if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(() => 2) : undefined;
     if (length === null || !(Number(length) <= SMALL_BODY)) return;
     const came = this.request.arrayBuffer().then((bytes) => void (this.held = bytes), () => 3);
     return within(SMALL_BODY_MS, came).catch(() => 2);

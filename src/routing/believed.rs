@@ -9,12 +9,14 @@
 
 use std::borrow::Cow;
 
+use super::headers::is_token;
+
 /// What becomes of a client's own copy of a request field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It goes on.
     Passes,
-    /// It goes no further than this connection (RFC 9110 section 7.6.1).
+    /// It goes no further than this connection (RFC 9110 section 7.6.1), or has a name that is no token (section 5.1), which workerd takes.
     OfConnection,
     /// It is the router's to say, and nobody else's.
     Ours,
@@ -172,7 +174,8 @@ pub fn fate(name: &str) -> Fate {
     let read = folded(name);
     let begins = |starts: &[&str]| starts.iter().any(|start| read.starts_with(start));
     let name_is_another = matches!(read, Cow::Owned(_));
-    if OF_CONNECTION.contains(&read.as_ref()) {
+    let is_none = name_is_another && !name.bytes().all(is_token);
+    if is_none || OF_CONNECTION.contains(&read.as_ref()) {
         Fate::OfConnection
     } else if read.starts_with(CONTRACT) || SET.contains(&read.as_ref()) || (name_is_another && begins(&READ)) {
         Fate::Ours

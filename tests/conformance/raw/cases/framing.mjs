@@ -71,6 +71,8 @@ export const framing = [
   { name: "an OPTIONS with a length of 0", rfc: "9110 8.6", send: ask("OPTIONS", "/get", ["Content-Length: 0"]), want: { status: 200, sent: 1 } },
   { name: "a GET with a body: refused, and nothing of it is another request", rfc: "9110 9.3.1", send: ask("GET", "/get", [`Content-Length: ${smuggled.length}`], smuggled), want: { status: [200, 400], also: unsmuggled } },
   { name: "a GET with chunks: refused, and nothing of it is another request", rfc: "9110 9.3.1", send: ask("GET", "/get", ["Transfer-Encoding: chunked"], `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`), want: { status: [200, 400], also: unsmuggled } },
+  { name: "a GET with chunks in which nothing is", rfc: "9110 9.3.1", send: ask("GET", "/get", ["Transfer-Encoding: chunked"], "0\r\n\r\n"), want: { status: 200, sent: 1, saw: { content: "" } } },
+  { name: "a HEAD with chunks in which nothing is", rfc: "9110 9.3.2", send: ask("HEAD", "/get", ["Transfer-Encoding: chunked"], "0\r\n\r\n"), want: { status: 200, sent: 1, saw: { content: "" } } },
   { name: "a HEAD with a body", rfc: "9110 9.3.2", send: ask("HEAD", "/get", ["Content-Length: 5"], "hello"), want: { status: [200, 400], also: unsmuggled } },
   { name: "a DELETE with a body", rfc: "9110 9.3.5", send: ask("DELETE", "/get", ["Content-Length: 5"], "hello"), want: { status: 200, sent: 1, saw: { content: "hello" } } },
   { name: "an OPTIONS with a body", rfc: "9110 9.3.7", send: ask("OPTIONS", "/get", ["Content-Length: 5"], "hello"), want: { status: 200, sent: 1, saw: { content: "hello" } } },
