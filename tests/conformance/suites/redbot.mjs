@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { startAll } from "../contenders.mjs";
+import { eachOf, startAll } from "../contenders.mjs";
 import { notRun, python } from "../python.mjs";
 import { application, paths } from "../redbot/application.mjs";
 
@@ -47,15 +47,15 @@ export async function run({ names, tests, command, id }) {
   const some = tests.filter((test) => !id || test.id === id);
   const direct = {};
   for (const path of new Set(some.map((test) => test.path))) direct[path] = await look(command, origin.port, path);
-  const rows = {};
-  for (const { name: row, port } of await startAll(names, [origin.port, origin.port])) {
-    rows[row] = {};
+  const rows = await eachOf(await startAll(names, [origin.port, origin.port]), undefined, async ({ name: row, port }) => {
+    const results = {};
     for (const test of some) {
       const found = await look(command, port, test.path);
-      rows[row][test.id] = added(direct[test.path], found);
+      results[test.id] = added(direct[test.path], found);
       if (id) console.log(`${row}: ${JSON.stringify(found, null, 1)}`);
     }
-  }
+    return results;
+  });
   origin.stop();
   return rows;
 }
