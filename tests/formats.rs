@@ -203,6 +203,7 @@ fn the_head_of_a_cache_entry() {
     let variant = Variant {
         selecting: Cow::Borrowed("accept=a"),
         status: 200,
+        part: None,
         made: NOW,
         came: Timestamp(NOW.0 + 7),
         age: Duration::from_secs(1),
@@ -214,6 +215,7 @@ fn the_head_of_a_cache_entry() {
         epoch: Epoch(3),
         shows: None,
         kept,
+        cookies: "".into(),
     };
     let (text, _) = entry::write(&variant, &[], &[]);
     holds("entry", entry::FORMAT.parse().unwrap(), &text);

@@ -10,7 +10,7 @@ use std::{fmt::Write, fs, path::Path, time::Duration};
 use homing::routing::{
     Settlement, Target, Timestamp,
     authority::{self, Published, RegionState},
-    cache::{CacheKey, Place, Variant, entry::KEPT, freshness::Reuse},
+    cache::{CacheKey, Place, Variant, entry::KEPT, freshness::Reuse, range::Slice},
     drill::{Drilled, Kind, Need, Visitor},
     facts::{Content, Unsent},
     headers::Edit,
@@ -332,7 +332,9 @@ fn copy(text: &str) -> Variant<'static> {
     variant.while_revalidate = span("during");
     variant.age = span("age");
     variant.shows = word("shows").map(|shows| Shows::read(shows).unwrap());
-    variant.status = word("status").map_or(200, |status| status.parse().unwrap());
+    variant.part = word("part").map(|part| Slice::read(&format!("bytes {part}")).unwrap());
+    variant.status =
+        word("status").map_or(if variant.part.is_some() { 206 } else { 200 }, |status| status.parse().unwrap());
     variant.reuse = match word("reuse") {
         None => Reuse::Allowed,
         Some("by-word") => Reuse::ByWord,
@@ -356,6 +358,7 @@ fn deed(text: &str) -> Deed {
         "refuses" => Deed::Refuses,
         "loses" => Deed::Loses,
         "breaks" => Deed::Breaks,
+        "loses the copy" => Deed::LosesCopy,
         "unsent" => Deed::Unsent(Unsent::Slow),
         "broken off" => Deed::Unsent(Unsent::Broken),
         answer => {
@@ -402,11 +405,18 @@ fn tell(story: &Story) -> String {
     }
     match &end.source {
         Source::Copy(place, None) if *place > 0 => drop(writeln!(out, "    body of the copy in place {place}")),
-        Source::Copy(_, Some(slice)) => drop(writeln!(out, "    {}", slice.field())),
+        Source::Copy(_, Some(slice)) => drop(writeln!(out, "    {} bytes of it from {} on", slice.length, slice.from)),
         _ => {}
     }
-    const SHOWN: [&str; 6] =
-        ["cache-status", "homing-consistency", "homing-write-outcome", "retry-after", "proxy-status", "age"];
+    const SHOWN: [&str; 7] = [
+        "cache-status",
+        "homing-consistency",
+        "homing-write-outcome",
+        "retry-after",
+        "proxy-status",
+        "age",
+        "content-range",
+    ];
     for name in SHOWN {
         if let Some(value) = story.says(name) {
             let _ = writeln!(out, "    {name}: {value}");

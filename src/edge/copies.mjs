@@ -62,7 +62,7 @@ export class Entry {
 
   /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. */
   async #readable() {
-    if (this.lengths === undefined || (await this.bytes()) !== undefined) return this;
+    if (this.lengths === undefined || (await this.isReadable())) return this;
     await forget(this.key).catch(() => {});
   }
 
@@ -87,8 +87,23 @@ export class Entry {
   async bytes() {
     this.reading ??= this.stream ? collect(this.stream, MOST) : Promise.resolve(new Uint8Array());
     const whole = await this.reading;
-    if (whole?.byteLength === (this.lengths ? this.start(this.lengths.length) : whole?.byteLength)) this.whole = whole;
+    if (whole?.byteLength === this.length(whole)) this.whole = whole;
     return this.whole;
+  }
+
+  /** How long it must be. */
+  length(whole) {
+    if (this.lengths) return this.start(this.lengths.length);
+    return this.stream && this.bodies !== null ? Number(this.bodies) : whole?.byteLength;
+  }
+
+  /** Whether its body, or the variants of it, can be read, so far as they are held for that. */
+  async isReadable() {
+    return this.isLarge() || (await this.bytes()) !== undefined;
+  }
+
+  isLarge() {
+    return this.lengths === undefined && (this.bodies === null ? this.stream !== null : Number(this.bodies) > MOST);
   }
 
   /** The body of a variant, or a part of it; `from` and `length` may be left out. */
@@ -103,7 +118,7 @@ export class Entry {
 
   /** The body of a variant for the store, so that there is one for the answer too, if that needs it; false if not all of it is there. */
   async share(at, needed, ctx) {
-    if (this.lengths !== undefined || (this.bodies !== null && Number(this.bodies) <= MOST)) {
+    if (!this.isLarge() && this.stream !== null) {
       return (await this.bytes()) === undefined ? false : this.body(at);
     }
     if (this.stream === null) return null;
@@ -165,9 +180,11 @@ function bind(key, headers, held, carried) {
     const fields = held.fields(at);
     for (const own of [ENTRY, "content-length"]) fields.delete(own);
     const line = ascii(JSON.stringify([...fields]));
+    // Bytes that are no UTF-8 come out of the platform as this, and would be stored as this.
+    if (line.includes("\\ufffd")) continue;
     room -= texts[n].length + line.length + 32;
     if (room < 0) break;
-    headers.set(`homing-fields-${n + 1}`, line);
+    headers.set(`homing-fields-${places.length + 1}`, line);
     text += `^${texts[n]}`;
     places.push(at);
   }
@@ -182,6 +199,9 @@ function bind(key, headers, held, carried) {
 export async function put(key, headers, body, held, carried) {
   if (body instanceof Promise) body = (await body) ?? false;
   if (body === false) return false;
+  // It is what it says, or nothing: of a part that did not say its length, the core does.
+  const said = headers.get("content-length");
+  if (said !== null && body instanceof Uint8Array && body.byteLength !== Number(said)) return false;
   let places;
   try {
     places = bind(key, headers, held, carried);

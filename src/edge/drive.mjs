@@ -182,6 +182,7 @@ export class Drive {
       this.response = response;
       const { text, length, stored } = head(response, service !== "");
       if (stored) hearsFromCache(service || new URL(url).origin);
+      if (response.status === 304 && (await this.lost())) return "AL";
       if (upgrade === "1" && response.webSocket) this.body = null; // a handshake that is refused has a body like any answer
       else if (whole === "1" && length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
@@ -197,6 +198,14 @@ export class Drive {
       clock.end();
       this.cut = undefined;
     }
+  }
+
+  /** Whether the copy in hand cannot be read; nobody finds that one again. */
+  async lost() {
+    if (!this.copy || this.behind || (await this.copy.isReadable())) return false;
+    await forget(this.copy.key).catch(() => {});
+    this.copy = undefined;
+    return true;
   }
 
   /**
@@ -282,6 +291,7 @@ export class Drive {
     } else {
       headers = copy.fields(Number(base.slice(1)));
       body = await copy.share(Number(base.slice(1)), source[0] === "c" && !alone, this.ctx);
+      if (body === false) return void (await forget(key).catch(() => {}));
     }
     edit(headers, lines, at + 2);
     // Before the copy in hand is let go.

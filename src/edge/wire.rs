@@ -3,7 +3,7 @@
 //! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
-//! fields…, `T`, `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
+//! fields…, `AL` (it has confirmed a copy that cannot be read), `T`, `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
 //! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
@@ -78,6 +78,7 @@ pub fn event(text: &str) -> Option<Event<'_>> {
         "HA" => Event::Home(Found::Absent),
         "HF" => Event::Home(Found::Failed),
         "A" => Event::Origin(Outcome::Answered(answer(rest)?)),
+        "AL" => Event::Origin(Outcome::CopyLost),
         "T" => Event::Origin(Outcome::TimedOut),
         "L" => Event::Origin(Outcome::Lost),
         "B" => Event::Origin(Outcome::Broken),

@@ -104,6 +104,8 @@ pub struct Promise {
     pub wait: Duration,
     /// The largest body that the edge cache keeps, in bytes, where the route says so.
     pub cache_up_to: Option<u64>,
+    /// Whether the edge cache stores what sets a cookie, and gives that cookie to everybody.
+    pub cache_set_cookie: bool,
     /// How long an answer's body may stand still, where the route says so.
     pub body_idle: Option<Duration>,
     /// Whether a break in a small body is repaired elsewhere, whatever it costs.

@@ -201,8 +201,12 @@ reasons! {
     CacheNotWanted = "cache-not-wanted",
     /// The edge holds copies, but none for a request with these fields (`Vary`).
     CacheVaryMiss = "cache-vary-miss",
+    /// The edge holds parts of it, and not the one that this request asks for.
+    CachePartial = "cache-partial",
     /// The copy is coded in a way that the client cannot decode.
     CacheUndecodable = "cache-undecodable",
+    /// The origin has confirmed a copy that could not be read: it is asked for a new one.
+    CacheLost = "cache-lost",
     /// The edge cache takes no part in this request.
     CacheBypass = "cache-bypass",
     /// The method's answers never come from the cache.

@@ -65,8 +65,8 @@ test("what a shared cache must not store is not stored", async () => {
     vary: [respond("Cache-Control: max-age=60", "Vary: *")],
     stale: [respond("Cache-Control: max-age=0"), respond("Expires: 0"), respond("Cache-Control: max-age=60", "Age: 61")],
     "no-freshness": [respond()],
-    // What speaks of one request (a client can make an origin say most of these) and a failure, though the origin says that it is for all.
-    status: [`${respond("Cache-Control: max-age=60, must-understand")}&status=299`, ...[400, 401, 403, 408, 413, 416, 417, 421, 429, 431, 500].map((status) => `${respond("Cache-Control: public, max-age=60")}&status=${status}`)],
+    // What speaks of one request (a client can make an origin say most of these), though the origin says that it is for all; and a failure that does not say so.
+    status: [`${respond("Cache-Control: max-age=60, must-understand")}&status=299`, ...[400, 401, 403, 408, 413, 416, 417, 421, 429, 431].map((status) => `${respond("Cache-Control: public, max-age=60")}&status=${status}`), `${respond("ETag: 1")}&status=500`],
   };
   for (const [detail, paths] of Object.entries(cases)) {
     for (const path of paths) {

@@ -93,6 +93,93 @@ test("variants in several codings live side by side, each as it was made", async
   assert.equal(seen.length, 3);
 });
 
+/** What an ordinary server makes of a request: one range of bytes, or all of them (RFC 9110 section 14). */
+function ranged(bytes, request, fields) {
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+  if (first === undefined) return [200, fields, bytes];
+  const from = first === "" ? bytes.length - Number(last) : Number(first);
+  const to = first === "" || last === "" ? bytes.length - 1 : Math.min(Number(last), bytes.length - 1);
+  return [206, { ...fields, "content-range": `bytes ${from}-${to}/${bytes.length}` }, bytes.subarray(from, to + 1)];
+}
+
+for (const [what, coding, size] of [["as they are", undefined, 5000], ["in gzip", "gzip", 5000], ["of more than 1 MiB", undefined, 1_500_000]]) {
+  test(`a part that was asked for answers what lies inside, and nothing else: bytes ${what}`, async () => {
+    const bytes = coding ? gzipSync(noise(size)) : noise(size);
+    const fields = { ...TYPE, etag: '"1"', "cache-control": "max-age=600", ...(coding && { "content-encoding": coding }) };
+    const { path, seen } = resource((request) => {
+      const [code, said, body] = ranged(bytes, request, fields);
+      return [code, { ...said, "content-length": body.length }, body];
+    });
+    const part = (range, more) => get(path, { ...takes("gzip"), range, ...more });
+    const last = bytes.length - 1;
+    assert.equal((await part(`bytes=1000-${last}`)).status, 206);
+    // Who asked its origin meanwhile would have its own part stored in the place of the first.
+    const lies = (range) => waitUntil(async () => hit.test(status(await part(range, { "cache-control": "only-if-cached" }))), `${range} is stored`);
+    await lies("bytes=1500-1599");
+    const asked = seen.length;
+    for (const [range, from, to] of [["bytes=1000-1000", 1000, 1000], ["bytes=1234-2345", 1234, 2345], ["bytes=-7", last - 6, last], ["bytes=1500-", 1500, last], [`bytes=1000-${last}`, 1000, last]]) {
+      const answer = await part(range);
+      assert.deepEqual([answer.status, answer.headers["content-range"], answer.headers["content-length"], answer.headers["content-encoding"]], [206, `bytes ${from}-${to}/${bytes.length}`, String(to - from + 1), coding], range);
+      assert.match(status(answer), hit, range);
+      assert.ok(answer.bytes.equals(bytes.subarray(from, to + 1)), range);
+    }
+    assert.equal((await part("bytes=1500-1599", { "if-none-match": '"1"' })).status, 304);
+    assert.equal(seen.length, asked, "all of that came from the part");
+    const before = await part("bytes=999-1000");
+    assert.match(status(before), /fwd=partial/);
+    assert.ok(before.bytes.equals(bytes.subarray(999, 1001)));
+    const whole = await get(path, takes("gzip"));
+    assert.deepEqual([whole.status, whole.headers["content-range"]], [200, undefined], "a part is never taken for the whole");
+    assert.ok(whole.bytes.equals(bytes));
+    await stored(path, takes("gzip"));
+    assert.ok((await part("bytes=0-9")).bytes.equals(bytes.subarray(0, 10)));
+  });
+}
+
+test("parts of one state lie side by side, and one of another state ends them", async () => {
+  let state = 1;
+  const bytes = () => Buffer.from(`${state}`.repeat(10));
+  const { path, seen } = resource((request) => ranged(bytes(), request, { ...TYPE, etag: `"${state}"`, "cache-control": "max-age=600" }));
+  const part = (range) => get(path, { range });
+  for (const range of ["bytes=0-1", "bytes=4-5", "bytes=8-9"]) {
+    await part(range);
+    await waitUntil(async () => hit.test(status(await get(path, { range, "cache-control": "only-if-cached" }))), `${range} is stored`);
+  }
+  const asked = seen.length;
+  for (const range of ["bytes=0-0", "bytes=4-5", "bytes=-1"]) assert.match((await part(range)).text, /^1+$/);
+  assert.equal(seen.length, asked, "all three are there");
+  state = 2;
+  assert.equal((await part("bytes=2-3")).text, "22");
+  await waitUntil(async () => hit.test(status(await part("bytes=2-3"))), "it is stored");
+  for (const range of ["bytes=0-1", "bytes=4-5", "bytes=8-9"]) assert.equal((await part(range)).text, "22", "nothing of the old state is left");
+});
+
+test("a part in chunks that is shorter than it says, or says what cannot be, is cut into nothing", async () => {
+  const said = [["bytes 0-5/10", "01234"], ["bytes 4-9/10", "56789"]];
+  for (const [range, body] of said) {
+    // Without a length nobody sees before its end that something is missing.
+    const { path, seen } = resource(() => [206, { ...TYPE, "cache-control": "max-age=600", "content-range": range, "transfer-encoding": "chunked" }, body]);
+    for (let n = 1; n <= 3; n++) {
+      assert.equal((await get(path, { range: "bytes=6-7" })).text, body);
+      assert.equal(seen.length, n, "its origin is asked each time");
+    }
+  }
+});
+
+test("fields of variants keep their bytes, or are of none", async () => {
+  // A byte that is no UTF-8 cannot stand in text, and a second variant's fields are text.
+  const { path } = resource((request) => {
+    const theme = request.headers["x-theme"];
+    return [200, { ...TYPE, vary: "X-Theme", "x-name": `${theme} \xfc`, "cache-control": "max-age=600" }, theme];
+  });
+  for (let round = 0; round < 3; round++) {
+    for (const theme of ["dark", "light"]) {
+      const answer = await get(path, { "x-theme": theme });
+      assert.deepEqual([answer.text, answer.headers["x-name"]], [theme, `${theme} \xfc`]);
+    }
+  }
+});
+
 test("operators see that the cache is of use, and each isolate has looked once", async () => {
   const { cache } = await router.snapshot();
   assert.deepEqual([cache.effective, Object.values(cache.hosts), cache.says], [true, [true], []]);
@@ -102,7 +189,9 @@ test("operators see that the cache is of use, and each isolate has looked once",
 async function withStore(cache) {
   const origin = await startOrigin((request, response) => {
     const long = request.url === "/long" ? { "content-security-policy": "x".repeat(25_000) } : {};
-    response.writeHead(200, { "cache-control": "max-age=60", "content-type": "text/x-plain", ...long }).end(`this is ${request.url}`);
+    if (request.headers["if-none-match"]) return response.writeHead(304, { etag: '"1"' }).end();
+    const asked = request.url === "/asked" ? { "cache-control": "no-cache", etag: '"1"' } : {};
+    response.writeHead(200, { "cache-control": "max-age=60", "content-type": "text/x-plain", ...long, ...asked }).end(`this is ${request.url}`);
   });
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
@@ -135,6 +224,18 @@ test("a store that takes several keys for one hands nobody what lies there for a
   const { cache } = await router.snapshot();
   assert.deepEqual([cache.effective, cache.mixes], [false, true]);
   await waitUntil(() => log().split("take several URLs for one").length === 2, "said once");
+});
+
+test("a copy that its origin confirms and that breaks as it is read is none: the origin is asked for a new one", own, async () => {
+  const { router } = await withStore("breaking");
+  const get = () => new Client(router.url, "eu").get("/asked");
+  assert.equal((await get()).text, "this is /asked");
+  const answer = await waitUntil(async () => {
+    const answer = await get();
+    return /fwd-status=/.test(status(answer)) && answer;
+  }, "the copy is asked about");
+  assert.deepEqual([answer.status, answer.text], [200, "this is /asked"]);
+  assert.match(status(answer), /^homing; fwd=uri-miss; fwd-status=200/, "as if there had been none");
 });
 
 test("what cannot be stored is heard of, and nobody waits for it to be", async () => {

@@ -112,6 +112,8 @@ pub enum Deed {
     Loses,
     Breaks,
     Unsent(Unsent),
+    /// It confirms the copy, and the store cannot hand that out.
+    LosesCopy,
 }
 
 /// A request and its world.
@@ -203,7 +205,8 @@ impl World {
     fn held(&self) -> (Option<String>, String) {
         let all = |others: &[_]| (0..others.len()).collect::<Vec<_>>();
         let text = self.cache.split_first().map(|(first, others)| entry::write(first, others, &all(others)).0);
-        (text, vec![BODY.to_string(); self.cache.len()].join(","))
+        let lengths = self.cache.iter().map(|variant| variant.part.map_or(BODY, |part| part.length).to_string());
+        (text, lengths.collect::<Vec<_>>().join(","))
     }
 
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
@@ -271,6 +274,7 @@ impl World {
                         Deed::Refuses => Outcome::Refused,
                         Deed::Loses => Outcome::Lost,
                         Deed::Breaks => Outcome::Broken,
+                        Deed::LosesCopy => Outcome::CopyLost,
                         Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
                     };
                     flow.on(Event::Origin(outcome), health, now)
@@ -336,6 +340,7 @@ pub fn stored(region: &str, made: Timestamp, fresh: Duration, grace: Duration) -
     Variant {
         selecting: "".into(),
         status: 200,
+        part: None,
         made,
         came: made,
         age: Duration::ZERO,
@@ -347,5 +352,6 @@ pub fn stored(region: &str, made: Timestamp, fresh: Duration, grace: Duration) -
         epoch: Epoch::FIRST,
         shows: None,
         kept: Kept::default(),
+        cookies: "".into(),
     }
 }

@@ -281,6 +281,7 @@ fn promise(
         deadline: route.deadline,
         wait: route.wait,
         cache_up_to: route.cache_up_to,
+        cache_set_cookie: route.cache_set_cookie,
         body_idle: route.body_idle,
         repair: route.repair,
         pins,

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
-use super::freshness::Reuse;
+use super::{freshness::Reuse, range::Slice};
 use crate::routing::{
     ownership::Epoch,
     position::Shows,
@@ -29,6 +29,8 @@ pub struct Variant<'a> {
     pub selecting: Cow<'a, str>,
     /// Its status.
     pub status: u16,
+    /// What its body is, where that is a part of the whole. A 206 without it is an answer to its own `Range` alone.
+    pub part: Option<Slice>,
     /// When the request was sent that made or last confirmed it, less the age that it had: nothing committed later can be missing from a
     /// later copy.
     pub made: Timestamp,
@@ -52,6 +54,8 @@ pub struct Variant<'a> {
     pub shows: Option<Shows>,
     /// Header fields that the rules of caching need.
     pub kept: Kept<'a>,
+    /// The cookies that it sets, a line each, where its route says that they are for all; the store would keep nothing that sets one.
+    pub cookies: Cow<'a, str>,
 }
 
 /// Header fields of a stored response that the rules of caching need.
@@ -107,6 +111,7 @@ impl Variant<'_> {
             selecting: owned(self.selecting),
             region: owned(self.region),
             kept: Kept(self.kept.0.map(|value| value.map(owned))),
+            cookies: owned(self.cookies),
             ..self
         }
     }
@@ -120,8 +125,12 @@ impl Variant<'_> {
         };
         let (age, fresh, during) = (millis(self.age), millis(self.fresh), millis(self.while_revalidate));
         // Writing to a String cannot fail, here and below.
-        let _ =
-            write!(text, "{}|{}|{}|{}|{age}|{fresh}|{during}|", self.selecting, self.status, self.made.0, self.came.0);
+        let _ = write!(text, "{}|{}", self.selecting, self.status);
+        if let Some(Slice { from, length, whole }) = self.part {
+            // No number: who does not know of parts cannot read the entry, and so takes none for the whole.
+            let _ = write!(text, ":{from}:{length}:{whole}");
+        }
+        let _ = write!(text, "|{}|{}|{age}|{fresh}|{during}|", self.made.0, self.came.0);
         if let Some(span) = self.if_error {
             let _ = write!(text, "{}", millis(span));
         }
@@ -133,12 +142,16 @@ impl Variant<'_> {
                 escape(text, value);
             }
         }
+        if !self.cookies.is_empty() {
+            text.push('|');
+            escape(text, &self.cookies);
+        }
     }
 
     fn read(text: &str) -> Option<Variant<'_>> {
         let mut fields = text.split('|');
         let selecting = Cow::Borrowed(fields.next()?);
-        let status = fields.next()?.parse().ok()?;
+        let (status, part) = status_and_part(fields.next()?)?;
         let mut number = || fields.next()?.parse().ok();
         let (made, came) = (Timestamp(number()?), Timestamp(number()?));
         let mut span = || number().map(Duration::from_millis);
@@ -165,9 +178,11 @@ impl Variant<'_> {
         for place in &mut kept.0 {
             *place = value()?;
         }
+        let cookies = fields.next().map(unescape).unwrap_or_default();
         Some(Variant {
             selecting,
             status,
+            part,
             made,
             came,
             age,
@@ -179,8 +194,17 @@ impl Variant<'_> {
             epoch,
             shows,
             kept,
+            cookies,
         })
     }
+}
+
+/// `200`, or `206:FROM:LENGTH:WHOLE`.
+fn status_and_part(text: &str) -> Option<(u16, Option<Slice>)> {
+    let Some((status, part)) = text.split_once(':') else { return Some((text.parse().ok()?, None)) };
+    let mut numbers = part.split(':').map(|number| number.parse().ok());
+    let part = Slice { from: numbers.next()??, length: numbers.next()??, whole: numbers.next()?? };
+    (status == "206" && part.is_within()).then_some((206, Some(part)))
 }
 
 /// The variants of an entry, the newest first.
@@ -253,6 +277,7 @@ mod tests {
         Variant {
             selecting: selecting.into(),
             status: 200,
+            part: None,
             made: Timestamp(1000),
             came: Timestamp(1200),
             age: span(500),
@@ -264,6 +289,7 @@ mod tests {
             epoch: Epoch(7),
             shows: Shows::read("us:7:9:-"),
             kept,
+            cookies: "".into(),
         }
     }
 
@@ -278,6 +304,27 @@ mod tests {
         assert_eq!(read, [first, held[0].clone(), held[1].clone()]);
         assert_eq!(read[0].current_age(Timestamp(2200)), Duration::from_millis(1500));
         assert_eq!((read[0].kept.get("etag"), read[0].kept.get("date")), (Some("\"\u{1}\""), None));
+    }
+
+    #[test]
+    fn a_part_and_cookies_are_read_as_they_were_written() {
+        let part = Some(Slice { from: 4, length: 5, whole: 10 });
+        let first = Variant { status: 206, part, cookies: "a=\"|^%\"; Path=/\nb=é".into(), ..variant("", "\"1\"") };
+        let (text, _) = write(&first, &[variant("foo=1", "\"2\"")], &[0]);
+        assert!(text.is_ascii() && !text.contains(char::is_control), "a header field must hold it: {text}");
+        assert_eq!(read(&text), Some(vec![first, variant("foo=1", "\"2\"")]));
+        // A version that knows of no parts takes the status for a number: to it the entry is a miss, and never the whole.
+        assert!("206:4:5:10".parse::<u16>().is_err() && text.contains("|206:4:5:10|"));
+        for broken in [
+            "206:4:5",
+            "206:4:5:8",
+            "206:4:0:10",
+            "200:4:5:10",
+            "206:a:5:10",
+            "206:18446744073709551615:2:18446744073709551615",
+        ] {
+            assert_eq!(read(&text.replace("206:4:5:10", broken)), None, "{broken}");
+        }
     }
 
     #[test]

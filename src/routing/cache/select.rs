@@ -6,6 +6,7 @@ use super::{
     directives::{Directives, Scope},
     entry::Variant,
     freshness::Reuse,
+    range::covers,
     storing::GRACE,
     vary::{Selector, is_bound_to_credentials},
 };
@@ -26,13 +27,14 @@ pub enum Judged {
     Expired,
 }
 
-/// The place of the variant that the request selects: the newest that matches. The client must be able to decode it. A personal one
+/// The place of the variant that the request selects: the newest that matches and has what it asks for. The client must be able to decode it. A personal one
 /// matches only the credentials that it was made with, whoever else may name its subject.
 #[must_use]
 pub fn select(variants: &[Variant<'_>], lookup: &Lookup) -> Option<usize> {
     let selector = Selector::of(&lookup.fields, lookup.coding);
     variants.iter().position(|variant| {
         (!lookup.personal || is_bound_to_credentials(&variant.selecting))
+            && covers(variant, &lookup.conditions)
             && selector.selects(&variant.selecting, variant.kept.get("content-language"))
     })
 }
@@ -98,6 +100,7 @@ mod tests {
         Variant {
             selecting: Cow::Borrowed(""),
             status: 200,
+            part: None,
             made: CAME,
             came: CAME,
             age: Duration::ZERO,
@@ -109,6 +112,7 @@ mod tests {
             epoch: Epoch::FIRST,
             shows: None,
             kept: Kept::default(),
+            cookies: "".into(),
         }
     }
 

@@ -6,7 +6,8 @@ use super::{
     directives::Scope,
     entry::{KEPT, Kept, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age, said_age},
-    vary::{Selector, names_of_personal, selecting_names},
+    range::Slice,
+    vary::{Selector, names_of_personal, names_of_ranged, selecting_names},
 };
 use crate::routing::{
     answer::Framing,
@@ -25,13 +26,16 @@ const VALIDATED: Duration = Duration::from_secs(24 * 3600);
 /// The largest body that is stored, in bytes, where the route does not say another bound. One that does not say its length is kept up
 /// to what the edge can hold of it.
 pub const LARGEST: u64 = 16 * 1024 * 1024;
+/// How long a failure is fresh at most, whatever it says, unless it says `stale-if-error` too: one client can have brought it about, and
+/// those behind an origin that is too busy are helped by seconds.
+const FAILURE: Duration = Duration::from_secs(10);
 /// The longest that the store is asked to keep anything.
 const LONGEST_KEPT: u64 = 365 * 24 * 3600;
 
 /// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoStore {
-    /// A status that is partial, not final, of one request only or, where the response asks for it, not understood here.
+    /// A status that is not final, of one request only or, where the response asks for it, not understood here.
     Status,
     /// `no-store`, `private`, or `no-cache` with nothing to ask about.
     Control,
@@ -51,6 +55,8 @@ pub enum NoStore {
     Framing,
     /// It is too large.
     Size,
+    /// It is a part or a failure, and what is stored is whole and good.
+    Better,
 }
 
 impl NoStore {
@@ -68,6 +74,7 @@ impl NoStore {
             Self::Method => "method",
             Self::Framing => "framing",
             Self::Size => "size",
+            Self::Better => "better",
         }
     }
 }
@@ -95,6 +102,8 @@ pub struct Storing<'a> {
     pub at_most: Option<Duration>,
     /// The largest body that may be stored, in bytes.
     pub largest: u64,
+    /// Whether its cookies are for everybody, by its route's word.
+    pub cookies: bool,
     /// The request.
     pub lookup: &'a Lookup,
 }
@@ -106,14 +115,34 @@ pub struct Storing<'a> {
 pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore> {
     let policy = Policy::of(response.headers);
     permitted(response, &policy)?;
-    // Of a part that was asked for only the whole is kept: all else depends on a field that no key holds.
-    if response.lookup.conditions.range.is_some() && response.status != 200 {
+    // Of a part that was asked for only that and the whole are kept: all else depends on a field that no key holds.
+    let may_be = match response.status {
+        200 => true,
+        206 => response.lookup.conditions.range.is_some(),
+        _ => response.lookup.conditions.range.is_none(),
+    };
+    if !may_be {
         return Err(NoStore::Status);
     }
-    bounded(response)?;
+    let part = part_of(response);
+    bounded(response, part)?;
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
-    let variant = variant(response, &policy, &names)?;
-    Ok((variant, stored_fields(response, &policy)))
+    let variant = variant(response, &policy, names, part)?;
+    Ok((variant, stored_fields(response, &policy, part)))
+}
+
+/// What part of the whole a 206 is (RFC 9110 section 15.3.7, RFC 9111 section 3.3). None where it does not say that of itself in one
+/// way: several parts, a whole of a length that is not known, or a range that is not as long as the body. Such a one answers its own
+/// `Range` again, as its origin has answered it, and nothing is cut out of it: whatever is taken for its place, a byte could be wrong.
+fn part_of(response: &Storing<'_>) -> Option<Slice> {
+    let headers = response.headers;
+    let mut lines = headers.all("content-range");
+    let part = Slice::read(lines.next().filter(|_| response.status == 206)?)?;
+    let is_one = lines.next().is_none()
+        && headers.get("content-type").is_none_or(|media| !media.to_ascii_lowercase().contains("multipart/byteranges"));
+    // Without a length the edge counts, and stores nothing that is longer or shorter.
+    let is_so_long = headers.get("content-length").is_none_or(|said| said.trim().parse() == Ok(part.length));
+    (is_one && is_so_long).then_some(part)
 }
 
 /// The metadata of a stored response that an origin has confirmed; `response` has its fields after the update, and what the
@@ -125,8 +154,11 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     let policy = Policy::of(response.headers);
     permitted(response, &policy)?;
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
-    let mut variant = variant(response, &policy, &names)?;
+    let mut variant = variant(response, &policy, names.clone(), old.part)?;
     variant.selecting = still_selecting(response.lookup, names, old).ok_or(NoStore::Vary)?;
+    if variant.cookies.is_empty() && response.cookies {
+        variant.cookies = old.cookies.clone();
+    }
     variant.shows = variant.shows.or_else(|| old.shows.clone());
     Ok(variant.into_owned())
 }
@@ -168,7 +200,7 @@ pub fn kept_for<'v>(variants: impl Iterator<Item = &'v Variant<'v>>, now: Timest
 
 /// What becomes of a response's fields when it is stored (RFC 9111 section 3.1): those of the connection go, those that may
 /// be used only after asking, and those that the store would take for its own.
-fn stored_fields(response: &Storing<'_>, policy: &Policy) -> Edits {
+fn stored_fields(response: &Storing<'_>, policy: &Policy, part: Option<Slice>) -> Edits {
     let headers = response.headers;
     let mut edits = strip_response(headers);
     if !headers.has("date") {
@@ -180,14 +212,19 @@ fn stored_fields(response: &Storing<'_>, policy: &Policy) -> Edits {
     // A store decodes what says that it is coded, as it is read: the bytes are stored as they are, and the coding beside them.
     let ours = ["age", "set-cookie", "proxy-authentication-info", "content-encoding", "cdn-cache-control"];
     edits.extend(ours.iter().filter(|name| headers.has(name)).map(|name| Edit::Remove((*name).to_owned())));
+    if let Some(part) = part {
+        // Each answer says its own range; and what is stored is of that length, or is not stored.
+        edits.push(Edit::Remove("content-range".to_owned()));
+        edits.push(Edit::Set("content-length", part.length.to_string()));
+    }
     edits
 }
 
 /// Whether the body's end will be known, and is not too far away. RFC 9112 section 8 would take a body that the connection's close
 /// ends for whole; but the origin may have died in the middle of it, and its half would be everybody's.
-fn bounded(response: &Storing<'_>) -> Result<(), NoStore> {
+fn bounded(response: &Storing<'_>, part: Option<Slice>) -> Result<(), NoStore> {
     let length: Option<u64> = response.headers.get("content-length").and_then(|said| said.trim().parse().ok());
-    match (response.framing, length) {
+    match (response.framing, part.map(|part| part.length).or(length)) {
         (Framing::UntilClose, _) => Err(NoStore::Framing),
         (Framing::Delimited, Some(length)) if length > response.largest => Err(NoStore::Size),
         (Framing::Delimited, _) => Ok(()),
@@ -206,7 +243,7 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
         return Err(NoStore::Control);
     }
     let excepted = || said.private.fields().iter().chain(said.no_cache.fields()).any(|name| name == "set-cookie");
-    if response.headers.has("set-cookie") && !excepted() {
+    if response.headers.has("set-cookie") && !response.cookies && !excepted() {
         return Err(NoStore::SetCookie);
     }
     // Section 3.5.
@@ -222,44 +259,70 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
 /// cache-poisoned denial of service: Nguyen et al., CCS 2019).
 fn speaks_of_the_resource(status: u16, policy: &Policy) -> bool {
     match status {
-        // RFC 9110 sections 15.3.7 and 15.4.5: a part, a condition; RFC 3229 section 10.4.1: a difference to what one client has.
-        206 | 226 | 304 => false,
+        // RFC 9110 section 15.4.5: a condition; RFC 3229 section 10.4.1: a difference to what one client has.
+        226 | 304 => false,
         200..=399 => true,
         // By the target alone: not found, not this method, gone, too long, forbidden by law. The other statuses of this class are by
         // RFC 9110 section 15.5 and RFC 6585 about the form, fields, credentials, content, connection or pace of one request.
         404 | 405 | 410 | 414 | 451 => true,
         // By the server alone: it has no such method (section 15.6.2).
         501 => true,
-        // A failure, which the next request need not meet; where the origin says how long its copy may be shown, it means it.
-        500..=599 => policy.directives.stale_if_error.is_some(),
+        // A failure, which the next request need not meet: only where its own Cache-Control says that it may be shown to others.
+        500..=599 => {
+            let said = &policy.directives;
+            said.public || said.max_age.or(said.s_maxage).or(said.stale_if_error).is_some()
+        }
         _ => false,
     }
 }
 
 /// The final statuses of RFC 9110, whose rules for caches are kept here.
 fn is_understood(status: u16) -> bool {
-    matches!(status, 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
+    matches!(status, 200..=206 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
 }
 
-/// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1); of failures nothing is guessed.
+/// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1).
 fn is_heuristic(status: u16) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Result<Variant<'a>, NoStore> {
+/// Whether an answer of that status is a failure of the server's, and no word about the target.
+#[must_use]
+pub fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501
+}
+
+fn variant<'a>(
+    response: &Storing<'a>,
+    policy: &Policy,
+    mut names: Vec<String>,
+    part: Option<Slice>,
+) -> Result<Variant<'a>, NoStore> {
     let Storing { status, headers, asked, now, region, epoch, lookup, .. } = *response;
-    let names = if lookup.personal { &names_of_personal(names.to_vec()) } else { names };
+    if lookup.personal {
+        names = names_of_personal(names);
+    }
+    if status == 206 && part.is_none() {
+        names = names_of_ranged(names);
+    }
     // A guess is never made for a request by which the origin could know the user: that takes its word.
     let known = lookup.authorized || lookup.cookies;
-    let guess = (is_heuristic(status) || (policy.directives.public && status < 500)) && !known;
-    let reuse = policy.reuse();
+    // RFC 9111 section 4.2.2: by its status, or by its origin's word `public`, whatever the status.
+    let guess = (is_heuristic(status) || policy.directives.public) && !known;
+    let is_failure = is_failure(status) && policy.directives.stale_if_error.is_none();
+    let reuse = match policy.reuse() {
+        // It is shown while it is fresh, and is no copy for the time when every region fails.
+        Reuse::Allowed | Reuse::ByWord if is_failure => Reuse::Never,
+        reuse => reuse,
+    };
     let fresh = match policy.lifetime(headers, now, guess) {
         Lifetime::Explicit(span) | Lifetime::Heuristic(span) => span,
         Lifetime::None if reuse == Reuse::Validated => Duration::ZERO,
         Lifetime::None => return Err(NoStore::NoFreshness),
     };
     let age = initial_age(headers, asked, now);
-    let capped = response.at_most.map(|most| age.saturating_add(most)).filter(|most| *most < fresh);
+    let at_most = response.at_most.into_iter().chain(is_failure.then_some(FAILURE)).min();
+    let capped = at_most.map(|most| age.saturating_add(most)).filter(|most| *most < fresh);
     let mut kept = Kept::default();
     for (place, name) in kept.0.iter_mut().zip(KEPT) {
         let lines: Vec<_> = headers.all(name).collect();
@@ -273,8 +336,9 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
     let lenient = matches!(reuse, Reuse::Allowed | Reuse::ByWord);
     let during = policy.directives.stale_while_revalidate;
     let variant = Variant {
-        selecting: Selector::of(&lookup.fields, lookup.coding).selecting(names).into(),
+        selecting: Selector::of(&lookup.fields, lookup.coding).selecting(&names).into(),
         status,
+        part,
         // One that another cache has kept was made before it was asked for here.
         made: Timestamp(asked.0.saturating_sub(millis(said_age(headers)))),
         came: now,
@@ -288,6 +352,7 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
         epoch,
         shows: response.shows.clone(),
         kept,
+        cookies: cookies(response, policy),
     };
     if !variant.has_validator() {
         let expired = variant.age >= variant.fresh.saturating_add(variant.while_revalidate);
@@ -298,6 +363,16 @@ fn variant<'a>(response: &Storing<'a>, policy: &Policy, names: &[String]) -> Res
         }
     }
     Ok(variant)
+}
+
+/// The cookies that are stored: those that are for everybody, and of which the response does not say otherwise.
+fn cookies<'a>(response: &Storing<'a>, policy: &Policy) -> Cow<'a, str> {
+    let said = &policy.directives;
+    let mut excepted = said.private.fields().iter().chain(said.no_cache.fields());
+    if !response.cookies || !response.headers.has("set-cookie") || excepted.any(|name| name == "set-cookie") {
+        return Cow::Borrowed("");
+    }
+    Cow::Owned(response.headers.all("set-cookie").collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ fn came<'a>(status: u16, headers: &'a Headers<'a>, lookup: &'a Lookup) -> Storin
         shows: None,
         at_most: None,
         largest: LARGEST,
+        cookies: false,
         lookup,
     }
 }
@@ -47,7 +48,7 @@ const MODIFIED: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:47:57 GMT"
 #[test]
 fn what_a_shared_cache_must_not_store() {
     // RFC 9111 section 3.
-    for status in [100, 206, 304] {
+    for status in [100, 206, 226, 304] {
         assert_eq!(plain(status, &[FRESH]), Err(NoStore::Status));
     }
     for control in ["private", "no-store", "no-cache", "private, no-cache=\"set-cookie\""] {
@@ -84,25 +85,96 @@ fn what_one_clients_request_has_brought_about_is_nobody_elses_answer() {
         let for_errors = ("cache-control", "max-age=60, stale-if-error=60");
         assert_eq!(plain(status, &[for_errors]), Err(NoStore::Status), "{status}");
     }
-    // 501 says what the server can do, whoever asks (RFC 9110 section 15.6.2); the other failures need not meet the next request.
+}
+
+#[test]
+fn a_failure_is_stored_by_its_own_word_and_for_seconds() {
+    // One client can make an origin fail whose every answer says that it is fresh for long.
+    let public = ("cache-control", "public, max-age=60, s-maxage=60, stale-while-revalidate=60");
     for status in [500, 502, 503, 504, 505, 511, 599] {
-        assert_eq!(plain(status, &[public]), Err(NoStore::Status), "{status}");
-        assert_eq!(plain(status, &[("cache-control", "max-age=10, stale-if-error=60")]), Ok(10), "{status}");
+        let headers = Headers(vec![public]);
+        let lookup = Lookup::default();
+        let (copy, _) = store(&came(status, &headers, &lookup)).unwrap();
+        assert_eq!(
+            (copy.fresh - copy.age, copy.while_revalidate, copy.reuse),
+            (FAILURE, Duration::ZERO, Reuse::Never),
+            "{status}"
+        );
+        assert_eq!(plain(status, &[("cache-control", "max-age=5")]), Ok(5), "{status}");
+        assert_eq!(
+            plain(status, &[("cache-control", "max-age=60, stale-if-error=60")]),
+            Ok(60),
+            "{status}: it means it"
+        );
+        // RFC 9111 section 4.2.2: `public` permits a guess.
+        assert_eq!(plain(status, &[DATE, MODIFIED, ("cache-control", "public")]), Ok(10), "{status}");
+        for silent in [&[][..], &[TAG], &[DATE, MODIFIED], &[("expires", "Sun, 06 Nov 2050 08:49:37 GMT")]] {
+            assert_eq!(plain(status, silent), Err(NoStore::Status), "{status}: its Cache-Control says nothing");
+        }
     }
+    // 501 says what the server can do, whoever asks (RFC 9110 section 15.6.2).
+    assert_eq!(plain(501, &[public]), Ok(60));
 }
 
-#[test]
-fn of_a_part_that_was_asked_for_only_the_whole_is_stored() {
+fn of_range(status: u16, fields: &[(&str, &str)]) -> Result<(Option<Slice>, String), NoStore> {
     let mut lookup = Lookup::default();
-    lookup.conditions.range = Some("bytes=99-".to_owned());
-    for status in [204, 206, 302, 404, 416] {
-        assert_eq!(stored(status, &lookup, &[FRESH]), Err(NoStore::Status), "{status}");
-    }
-    assert!(stored(200, &lookup, &[FRESH]).is_ok());
+    lookup.conditions.range = Some("bytes=-5".to_owned());
+    let asked = Headers(vec![("range", "bytes=-5")]);
+    lookup.fields = crate::routing::cache::Fields::of(&asked, &crate::routing::cookies::Cookies::of(&asked));
+    let headers = Headers([&[FRESH], fields].concat());
+    store(&came(status, &headers, &lookup)).map(|(copy, _)| (copy.part, copy.selecting.into_owned()))
 }
 
 #[test]
-fn a_lifetime_is_guessed_from_a_date_of_change_and_never_for_failures() {
+fn of_a_range_only_the_part_and_the_whole_are_stored() {
+    for status in [204, 302, 404, 416] {
+        assert_eq!(of_range(status, &[]), Err(NoStore::Status), "{status}");
+    }
+    assert_eq!(of_range(200, &[]), Ok((None, String::new())));
+    let last = ("content-range", "bytes 5-9/10");
+    let part = Ok((Some(Slice { from: 5, length: 5, whole: 10 }), String::new()));
+    assert_eq!(of_range(206, &[last]), part);
+    assert_eq!(of_range(206, &[last, ("content-length", "5")]), part);
+    assert_eq!(of_range(206, &[("content-range", "bytes 0-16777216/99999999")]), Err(NoStore::Size));
+}
+
+#[test]
+fn what_does_not_say_which_part_it_is_answers_its_own_range_alone() {
+    let alone = Ok((None, "if-range&range=bytes%3D-5".to_owned()));
+    let [last, five] = [("content-range", "bytes 5-9/10"), ("content-length", "5")];
+    for fields in [
+        &[][..],
+        &[five],
+        // Of the public cache tests: by its beginning it is 4 to 8, by its end and by what was asked for 5 to 9.
+        &[("content-range", "bytes 4-9/10"), five],
+        &[("content-range", "bytes 5-9/*"), five],
+        &[last, last, five],
+        &[("content-range", "bytes 5-10/10")],
+        &[("content-range", "bytes 9-5/10")],
+        &[("content-range", "bytes */10")],
+        &[("content-range", "lines 5-9/10")],
+        &[("content-range", "bytes 5-9/18446744073709551616")],
+        &[last, ("content-type", "Multipart/ByteRanges; boundary=x")],
+    ] {
+        assert_eq!(of_range(206, fields), alone, "{fields:?}");
+    }
+}
+
+#[test]
+fn cookies_are_stored_where_the_route_says_that_they_are_for_all() {
+    let stored = |fields: &[(&str, &str)]| {
+        let (headers, lookup) = (Headers([&[FRESH], fields].concat()), Lookup::default());
+        let (copy, edits) = store(&Storing { cookies: true, ..came(200, &headers, &lookup) }).unwrap();
+        assert!(edits.contains(&Edit::Remove("set-cookie".to_owned())), "the store keeps nothing that has one");
+        copy.cookies.into_owned()
+    };
+    let [a, b] = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2")];
+    assert_eq!(stored(&[a, b]), "a=1; Path=/\nb=2");
+    assert_eq!(stored(&[a, ("cache-control", "private=\"set-cookie\"")]), "");
+}
+
+#[test]
+fn a_lifetime_is_guessed_from_a_date_of_change() {
     // RFC 9111 section 4.2.2, RFC 9110 section 15.1.
     for status in [200, 203, 204, 301, 404, 405, 410, 414, 501] {
         assert_eq!(plain(status, &[DATE, MODIFIED]), Ok(10), "{status}");
@@ -110,9 +182,7 @@ fn a_lifetime_is_guessed_from_a_date_of_change_and_never_for_failures() {
     for status in [201, 202, 302, 451] {
         assert_eq!(plain(status, &[DATE, MODIFIED]), Err(NoStore::NoFreshness), "{status}");
     }
-    let said = |control| plain(503, &[DATE, MODIFIED, ("cache-control", control)]);
     assert_eq!(plain(451, &[DATE, MODIFIED, ("cache-control", "public")]), Ok(10));
-    assert_eq!(said("public, stale-if-error=60"), Err(NoStore::NoFreshness));
     let known = Lookup { cookies: true, ..Lookup::default() };
     assert_eq!(stored(200, &known, &[DATE, MODIFIED]), Err(NoStore::NoFreshness));
     assert!(stored(200, &known, &[FRESH]).is_ok());
@@ -137,9 +207,22 @@ fn what_may_be_half_of_a_file_or_is_too_large_is_not_stored() {
             Headers(std::iter::once(FRESH).chain(length.as_deref().map(|length| ("content-length", length))).collect());
         let (status, asked, now, region, epoch) = (200, SENT, CAME, "eu", Epoch::FIRST);
         let (shows, at_most, headers, lookup) = (None, None, &headers, &lookup);
-        store(&Storing { status, headers, framing, asked, now, region, epoch, shows, at_most, largest, lookup })
-            .map(|_| ())
-            .err()
+        store(&Storing {
+            status,
+            headers,
+            framing,
+            asked,
+            now,
+            region,
+            epoch,
+            shows,
+            at_most,
+            largest,
+            cookies: false,
+            lookup,
+        })
+        .map(|_| ())
+        .err()
     };
     let sized = |framing, length| within(LARGEST, framing, length);
     // An origin that dies in the middle of such a body ends it like a whole one.
@@ -172,6 +255,7 @@ fn a_limit_of_the_regions_lag_goes_before_what_the_response_says() {
             shows: None,
             at_most,
             largest: LARGEST,
+            cookies: false,
             lookup: &lookup,
         };
         store(&storing).map(|(variant, _)| (variant.fresh.as_secs(), variant.while_revalidate.as_secs()))

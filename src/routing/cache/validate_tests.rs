@@ -15,6 +15,7 @@ fn variant(fields: &[(&str, &'static str)]) -> Variant<'static> {
     Variant {
         selecting: "".into(),
         status: 200,
+        part: None,
         made: Timestamp(0),
         came: Timestamp(784_111_777_000),
         age: Duration::ZERO,
@@ -26,6 +27,7 @@ fn variant(fields: &[(&str, &'static str)]) -> Variant<'static> {
         epoch: Epoch::FIRST,
         shows: None,
         kept: Kept(KEPT.map(value)),
+        cookies: "".into(),
     }
 }
 

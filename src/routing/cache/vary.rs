@@ -103,6 +103,14 @@ pub fn names_of_personal(mut names: Vec<String>) -> Vec<String> {
     each_once(names)
 }
 
+/// The names of the selecting fields, sorted, of an answer to a range of which nobody can say what part it is: as if its `Vary` named
+/// the fields that ask for one.
+#[must_use]
+pub fn names_of_ranged(mut names: Vec<String>) -> Vec<String> {
+    names.extend(["if-range", "range"].map(str::to_owned));
+    each_once(names)
+}
+
 fn each_once(names: Vec<String>) -> Vec<String> {
     let mut names = ranked(names, |one, other| one < other);
     names.dedup();

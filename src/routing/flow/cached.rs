@@ -72,6 +72,7 @@ impl Flow {
         let decodes = |variant: &Variant<'_>| lookup.coding.decodes(variant.kept.get("content-encoding"));
         self.cache = match chosen {
             None if variants.is_empty() => CacheState::Miss,
+            None if variants.iter().any(|variant| variant.status == 206) => CacheState::Partial,
             None => CacheState::VaryMiss,
             Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
             Some((at, variant)) => match judge(variant, &lookup.wants, now) {
@@ -166,12 +167,24 @@ impl Flow {
                 Some(self.settled(settled, now))
             }
             Some(Confirms::Client) => None,
-            _ if self.can_repeat() && self.has_time(now) => {
-                self.unconditional = true;
-                Some(self.ask(reading.again(), now))
-            }
-            _ => Some(self.refuse(Reason::AllRegionsFailed, now)),
+            _ => Some(self.ask_without_conditions(reading, now)),
         }
+    }
+
+    /// Asks there once more, for all of it.
+    fn ask_without_conditions(&mut self, reading: &Reading, now: Timestamp) -> Step {
+        if !self.can_repeat() || !self.has_time(now) {
+            return self.refuse(Reason::AllRegionsFailed, now);
+        }
+        self.unconditional = true;
+        self.ask(reading.again(), now)
+    }
+
+    /// The copy that was asked about holds, and nobody can read it: there is none.
+    pub(super) fn copy_lost(&mut self, reading: &Reading, now: Timestamp) -> Step {
+        (self.held, self.cache) = (None, CacheState::Miss);
+        self.trace.note(Reason::CacheLost, None);
+        self.ask_without_conditions(reading, now)
     }
 
     /// A copy in place of the origin's 500, where the origin or the client has said that this is wanted.

@@ -190,6 +190,7 @@ impl Flow {
             Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
             Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
+            Outcome::CopyLost => return self.copy_lost(&reading, now),
             Outcome::NotFinal => {
                 self.trace.note(Reason::NotFinal, region);
                 return self.stale_copy(now).unwrap_or_else(|| self.fail(Reason::NotFinal, now));

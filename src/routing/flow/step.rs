@@ -110,6 +110,8 @@ pub enum Outcome<'a> {
     NotFinal,
     /// The client's own body did not come, or not as it says.
     Unsent(Unsent),
+    /// It has confirmed the copy in hand, whose body could not be read.
+    CopyLost,
 }
 
 impl Outcome<'_> {
@@ -129,6 +131,7 @@ impl Outcome<'_> {
             },
             (Self::Refused, _) => Heard::Unreached,
             (Self::TimedOut | Self::Lost | Self::Broken, _) => Heard::Silence,
+            (Self::CopyLost, _) => Heard::Answer,
             (Self::Unsent(_) | Self::NotFinal, _) => Heard::Nothing,
         }
     }

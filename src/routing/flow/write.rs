@@ -96,6 +96,8 @@ impl Flow {
             Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, true),
             Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
             Outcome::NotFinal => return self.not_final(writing.owner, now),
+            // No write asks about a copy.
+            Outcome::CopyLost => return self.not_final(writing.owner, now),
         };
         if perhaps {
             self.perhaps = Some(writing.owner.ownership());

@@ -7,19 +7,19 @@ use crate::routing::{
     answer::Answer,
     cache::{
         ENTRY, Held, Variant,
-        range::{Ranged, ranged},
+        range::{Ranged, Slice, ranged},
         validate::{client_has, updates as updated},
     },
     headers::{Edit, Edits},
     intent::{CacheUse, Method},
     reason::Reason,
     text,
-    time::Timestamp,
 };
 
 /// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
 /// client that decodes an empty body fails.
-const ABOUT_BODIES: [&str; 4] = ["content-encoding", "content-language", "content-length", "content-type"];
+const ABOUT_BODIES: [&str; 5] =
+    ["content-encoding", "content-language", "content-length", "content-range", "content-type"];
 
 /// A stored variant that is shown to a client.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl Ending<'_> {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
-        let mut edits = own_fields(variant, now);
+        let mut edits = self.own_fields(variant);
         edits.extend(self.signature());
         // What the caches behind have said of it stands before (RFC 9211 section 2).
         edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
@@ -102,8 +102,9 @@ impl Ending<'_> {
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = Shown { at, variant, length: held.length(at) };
         let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
-        edits.extend(own_fields(variant, self.now));
-        edits.extend(answer.headers.all("set-cookie").map(|line| Edit::Append("set-cookie", line.to_owned())));
+        edits.extend(self.own_fields(variant));
+        let theirs = answer.headers.all("set-cookie").filter(|_| variant.cookies.is_empty());
+        edits.extend(theirs.map(|line| Edit::Append("set-cookie", line.to_owned())));
         edits.extend(self.signature());
         edits.extend(self.staleness(asked));
         let (status, source) = self.body_of(&shown, &mut edits);
@@ -116,6 +117,26 @@ impl Ending<'_> {
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
         settlement.carry_out(kept, Vec::new(), None);
         (settlement, sign_in)
+    }
+
+    /// The fields that the store keeps for itself, as the origin sent them, and the age (RFC 9111 section 5.1).
+    fn own_fields(&self, variant: &Variant<'_>) -> Edits {
+        let mut edits = vec![
+            Edit::Remove(ENTRY.to_owned()),
+            // The store's own word on its hit; ours is Cache-Status.
+            Edit::Remove("cf-cache-status".to_owned()),
+        ];
+        // The coding of what is stored stands nowhere else; a store that codes what it hands out has it decoded as it is read.
+        edits.extend(["cache-control", "content-encoding"].map(|name| match variant.kept.get(name) {
+            Some(said) => Edit::Set(name, said.to_owned()),
+            None => Edit::Remove(name.to_owned()),
+        }));
+        edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
+        if self.intent.promise.cache_set_cookie && !variant.cookies.is_empty() {
+            edits.extend(variant.cookies.split('\n').map(|line| Edit::Append("set-cookie", line.to_owned())));
+        }
+        edits.push(Edit::Set("age", variant.current_age(self.now).as_secs().to_string()));
+        edits
     }
 
     /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
@@ -139,7 +160,13 @@ impl Ending<'_> {
             Ranged::Part(slice) => {
                 edits.push(Edit::Set("content-range", slice.field()));
                 edits.push(Edit::Set("content-length", slice.length.to_string()));
-                (206, Source::Copy(at, Some(slice)))
+                // What is stored of a part begins where that does. What would lie outside was never selected.
+                let from = variant.part.map_or(Some(slice.from), |part| part.offset_of(&slice));
+                match from {
+                    Some(0) if Some(slice.length) == length => (206, Source::Copy(at, None)),
+                    Some(from) => (206, Source::Copy(at, Some(Slice { from, ..slice }))),
+                    None => (206, Source::CopyHead(at)),
+                }
             }
             Ranged::Unsatisfiable(whole) => {
                 edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
@@ -149,27 +176,6 @@ impl Ending<'_> {
             }
         }
     }
-}
-
-/// The fields that the store keeps for itself, as the origin sent them, and the age (RFC 9111 section 5.1).
-fn own_fields(variant: &Variant<'_>, now: Timestamp) -> Edits {
-    let mut edits = vec![
-        Edit::Remove(ENTRY.to_owned()),
-        // The store's own word on its hit; ours is Cache-Status.
-        Edit::Remove("cf-cache-status".to_owned()),
-    ];
-    edits.push(match variant.kept.get("cache-control") {
-        Some(control) => Edit::Set("cache-control", control.to_owned()),
-        None => Edit::Remove("cache-control".to_owned()),
-    });
-    // The coding of what is stored stands nowhere else; a store that codes what it hands out has it decoded as it is read.
-    edits.push(match variant.kept.get("content-encoding") {
-        Some(coding) => Edit::Set("content-encoding", coding.to_owned()),
-        None => Edit::Remove("content-encoding".to_owned()),
-    });
-    edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
-    edits.push(Edit::Set("age", variant.current_age(now).as_secs().to_string()));
-    edits
 }
 
 /// Whether the entry in hand is about the request at all.

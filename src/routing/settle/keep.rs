@@ -72,7 +72,10 @@ impl Ending<'_> {
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let key = copies::key(self.intent, self.view);
         let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
-        match kept {
+        let outdoes = |(variant, _): &(Variant<'_>, Edits)| {
+            self.held.is_none_or(|held| !is_worse(variant, held, lookup, self.now))
+        };
+        match kept.and_then(|kept| if outdoes(&kept) { Ok(kept) } else { Err(NoStore::Better) }) {
             Ok((variant, edits)) => {
                 let carried = self.held.map(|held| carried(held, lookup, &variant, self.now)).unwrap_or_default();
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
@@ -141,7 +144,9 @@ impl Ending<'_> {
     ) -> Option<Variant<'static>> {
         let CacheUse::Use(lookup) = &self.intent.cache else { return None };
         let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
-        let new = answer.headers.0.iter().filter(|(name, _)| !matches!(*name, "set-cookie" | "content-encoding"));
+        let cookies = self.intent.promise.cache_set_cookie;
+        let passes = |name: &str| (name != "set-cookie" || cookies) && name != "content-encoding";
+        let new = answer.headers.0.iter().filter(|(name, _)| passes(name));
         fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
         let merged = Answer { status: old.status, headers: Headers(fields), framing: Framing::Delimited };
         let storing = self.storing(&merged, from, lookup)?;
@@ -177,6 +182,7 @@ impl Ending<'_> {
             shows: from.shows.clone(),
             at_most: self.at_most_fresh(said_age(&answer.headers)),
             largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
+            cookies: self.intent.promise.cache_set_cookie,
             lookup,
         })
     }
@@ -212,17 +218,57 @@ fn stays(name: &str, new: &Headers<'_>) -> bool {
     matches!(name, "etag" | "content-encoding") || !new.has(name)
 }
 
+/// The most that the bodies of parts which lie beside one another take together, in bytes: more is not held at once.
+const PARTS: u64 = 1024 * 1024;
+
+/// Whether a new response is a part or a failure, and the whole and good one that lies there for such requests can still answer or be
+/// asked about: so who asks for one byte, or makes the origin fail, takes nothing away from others.
+fn is_worse(new: &Variant<'_>, held: &Held, lookup: &Lookup, now: Timestamp) -> bool {
+    if new.status != 206 && !storing::is_failure(new.status) {
+        return false;
+    }
+    let selector = Selector::of(&lookup.fields, lookup.coding);
+    let is_better = |old: &Variant<'_>| {
+        old.status != 206
+            && !storing::is_failure(old.status)
+            && selector.selects(&old.selecting, old.kept.get("content-language"))
+            && match new.status {
+                // One that shows another state than the part is of no use once it has expired.
+                206 => old.current_age(now) < old.fresh || is_of_one_whole(old, new),
+                _ => old.has_validator() || select::survives(old, &lookup.wants, now),
+            }
+    };
+    held.variants().iter().any(is_better)
+}
+
+/// Whether two are certainly the same bytes, or parts of them, by a strong validator (RFC 9111 section 3.4, RFC 9110 section 8.8.1).
+fn is_of_one_whole(one: &Variant<'_>, other: &Variant<'_>) -> bool {
+    one.kept.get("etag").is_some_and(|tag| tag.trim().starts_with('"'))
+        && ["etag", "content-encoding"]
+            .iter()
+            .all(|name| one.kept.get(name).map(str::trim) == other.kept.get(name).map(str::trim))
+}
+
 /// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
-/// new one answers all, and nothing else would be found.
+/// new one answers all, and nothing else would be found; but parts of one whole lie beside one another. A whole one ends all parts.
 fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
     let selector = Selector::of(&lookup.fields, lookup.coding);
-    let goes_on = |old: &Variant<'_>| {
+    let mut room = new.part.map_or(0, |part| PARTS.saturating_sub(part.length));
+    let mut is_part_beside = |old: &Variant<'_>| {
+        let (Some(part), Some(known)) = (new.part, old.part) else { return false };
+        let is_another = part.whole == known.whole && part.offset_of(&known).is_none() && is_of_one_whole(old, new);
+        let fits = is_another && known.length <= room;
+        room -= if fits { known.length } else { 0 };
+        fits
+    };
+    let mut goes_on = |old: &Variant<'_>| {
         let language = old.kept.get("content-language");
-        !new.selecting.is_empty()
+        let is_of_others = !new.selecting.is_empty()
             && !old.selecting.is_empty()
             && old.selecting != new.selecting
             && !selector.selects(&old.selecting, language)
-            && (old.has_validator() || select::survives(old, &lookup.wants, now))
+            && (old.status != 206 || new.status == 206);
+        (is_of_others || is_part_beside(old)) && (old.has_validator() || select::survives(old, &lookup.wants, now))
     };
     let variants = held.variants();
     variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()

@@ -30,6 +30,8 @@ pub enum CacheState {
     TooOld,
     /// Held nothing for a request with these fields.
     VaryMiss,
+    /// Held parts, and not the one that the request asks for.
+    Partial,
     /// Held something coded in a way that the client cannot decode.
     Undecodable,
     /// Held something that is not new enough for the client.
@@ -53,6 +55,7 @@ impl CacheState {
             Self::TooOld => Reason::CacheTooOld,
             Self::Undecodable => Reason::CacheUndecodable,
             Self::VaryMiss => Reason::CacheVaryMiss,
+            Self::Partial => Reason::CachePartial,
             Self::NotWanted => Reason::CacheNotWanted,
             Self::Method => Reason::CacheMethod,
             Self::Bypass => Reason::CacheBypass,
@@ -65,7 +68,13 @@ impl CacheState {
         match self {
             Self::Hit => "hit",
             Self::Stale | Self::Updating | Self::Tolerated => "stale",
-            Self::Miss | Self::Expired | Self::TooOld | Self::VaryMiss | Self::Undecodable | Self::NotWanted => "miss",
+            Self::Miss
+            | Self::Expired
+            | Self::TooOld
+            | Self::VaryMiss
+            | Self::Partial
+            | Self::Undecodable
+            | Self::NotWanted => "miss",
             Self::Method | Self::Bypass => "bypass",
         }
     }
@@ -87,6 +96,7 @@ impl CacheState {
             Self::Expired | Self::Stale => "; fwd=stale",
             Self::TooOld | Self::NotWanted => "; fwd=request",
             Self::VaryMiss | Self::Undecodable => "; fwd=vary-miss",
+            Self::Partial => "; fwd=partial",
             Self::Method => "; fwd=method",
             Self::Bypass | Self::Hit | Self::Updating | Self::Tolerated => "; fwd=bypass",
         }

@@ -23,6 +23,8 @@ pub struct Route {
     pub cache: Option<bool>,
     /// The largest body that is stored of its responses, in bytes, where it says so.
     pub cache_up_to: Option<u64>,
+    /// Whether answers that set a cookie are stored with it, for everybody.
+    pub cache_set_cookie: bool,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
     /// The longest that a session's read waits until a near copy should have what the session has seen; zero where it is not said.

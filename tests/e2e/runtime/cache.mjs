@@ -30,7 +30,7 @@ const FRAMING = ["transfer-encoding", "connection", "content-length"];
 
 /**
  * A store as a server that does not listen yet. Its `manner`: "nothing" takes all and keeps nothing, as the platform does on workers.dev;
- * "mixed" takes all keys of a host for one, as a rule of a zone could make it.
+ * "mixed" takes all keys of a host for one, as a rule of a zone could make it; "breaking" breaks off in the middle of each body of an entry.
  */
 export function cacheServer(manner) {
   const held = new Map();
@@ -51,6 +51,8 @@ export function cacheServer(manner) {
       if (request.method === "PUT") return response.writeHead(put(key, Buffer.concat(chunks))).end();
       if (request.method === "PURGE") return response.writeHead(held.delete(key) ? 200 : 404).end();
       const entry = held.get(key);
+      const breaks = manner === "breaking" && entry?.headers.includes("homing-entry") && entry.body.length > 1;
+      if (entry?.until > Date.now() && breaks) return response.writeHead(entry.status, entry.headers).write(entry.body.subarray(0, 1), () => response.destroy());
       if (entry?.until > Date.now()) return response.writeHead(entry.status, entry.headers).end(entry.body);
       held.delete(key);
       response.writeHead(504, { "cf-cache-status": "MISS", "content-length": 0 }).end();

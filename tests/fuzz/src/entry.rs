@@ -9,6 +9,7 @@ use homing::routing::{
         Variant,
         entry::{KEPT, Kept, MOST_VARIANTS, read, write},
         freshness::Reuse,
+        range::Slice,
         select,
     },
     intent::Lookup,
@@ -90,9 +91,14 @@ fn variant(u: &mut Unstructured<'_>) -> Result<Variant<'static>> {
         };
         *place = (!value.is_empty()).then(|| value.into());
     }
+    let part = u.arbitrary::<Option<(u32, u32, u32)>>()?.map(|(from, length, rest)| {
+        let (from, length) = (u64::from(from), u64::from(length) + 1);
+        Slice { from, length, whole: from + length + u64::from(rest) }
+    });
     Ok(Variant {
         selecting: (*u.choose(&["", "accept-language=de:1000,", "cookie=#AAA&x-a", "x-a=%7C"])?).into(),
-        status: u.arbitrary()?,
+        status: if part.is_some() { 206 } else { u.arbitrary()? },
+        part,
         made: Timestamp(u.arbitrary()?),
         came: Timestamp(u.arbitrary()?),
         age: span(u)?,
@@ -104,5 +110,6 @@ fn variant(u: &mut Unstructured<'_>) -> Result<Variant<'static>> {
         epoch: Epoch(u.arbitrary()?),
         shows: if u.arbitrary()? { Shows::read("us:7:9:-") } else { None },
         kept,
+        cookies: text(u, &["a=b", "\n", "|", "^", "é"], 4)?.into(),
     })
 }

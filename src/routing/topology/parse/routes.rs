@@ -16,7 +16,7 @@ use crate::routing::{
     },
 };
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "match",
     "dataset",
     "read_after_write",
@@ -25,6 +25,7 @@ const KEYS: [&str; 16] = [
     "idempotent",
     "cache",
     "cache_up_to",
+    "cache_set_cookie",
     "deadline",
     "wait",
     "body_idle",
@@ -143,6 +144,7 @@ fn route(
         let expected = "a bound only where the edge cache takes part";
         log.error(&table.path.key("cache_up_to"), "a bound beside cache = false", expected, "remove one of the two");
     }
+    let cache_set_cookie = cache_set_cookie(table, (cache, read_after_write), rule, log);
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
     let (repair, body_idle) = (table.flag("repair", log).unwrap_or(false), table.duration("body_idle", log));
     let max_cross_region = table.share("max_cross_region", log);
@@ -168,6 +170,7 @@ fn route(
         idempotent,
         cache,
         cache_up_to,
+        cache_set_cookie,
         deadline,
         wait,
         body_idle,
@@ -281,6 +284,37 @@ fn named_by_anybody(rule: &Rule, identity: &Identity, path: &KeyPath, log: &mut 
         "remove cache, or let the application say who signed in: {subject} = {{ response_header = \"Homing-Subject\" }}"
     );
     log.error(path, found, expected, remedy);
+}
+
+/// Whether what sets a cookie is stored, which gives one visitor's cookie to all: for those of a test, a language or a campaign.
+fn cache_set_cookie(
+    table: &Table<'_>,
+    (cache, promise): (Option<bool>, ReadAfterWrite),
+    rule: Option<&Rule>,
+    log: &mut Complaints,
+) -> bool {
+    let asked = table.flag("cache_set_cookie", log).unwrap_or(false);
+    if !asked {
+        return false;
+    }
+    let path = table.path.key("cache_set_cookie");
+    let expected = "shared cookies only where nobody is known by one";
+    if cache == Some(false) || promise == ReadAfterWrite::Home {
+        let expected = "stored cookies only where the edge cache takes part";
+        log.error(&path, "true where nothing is stored", expected, "remove it");
+    } else if let Some(Rule::GeoPartitioned { subject, .. }) = rule {
+        let found = format!("true for the data of one {}", subject.token());
+        log.warn(&path, found, expected, "remove it: whoever gets another's session cookie is signed in as them");
+    } else if promise == ReadAfterWrite::Session {
+        let found = "true beside read_after_write = \"session\"";
+        log.warn(
+            &path,
+            found,
+            expected,
+            "remove it, unless no answer of this route sets a cookie that names a visitor",
+        );
+    }
+    asked
 }
 
 fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
