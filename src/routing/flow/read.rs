@@ -132,7 +132,7 @@ impl Flow {
         let ReadPlan { first, fallback, after } = plan;
         match first {
             Some(target) => self.ask_after(after, Reading { target, fallback, wants, told: None }, now),
-            None => self.exhausted(None, now),
+            None => self.exhausted(None, None, now),
         }
     }
 
@@ -210,7 +210,7 @@ impl Flow {
             let reason = if fallback.stale { fallback.reason } else { failure };
             return self.ask_after(delay, reading.at(Target { reason, ..fallback }, None), now);
         }
-        self.exhausted(answer.map(|answer| (reading, answer)), now)
+        self.exhausted(Some(reading), answer, now)
     }
 
     /// The other region, where the first has failed. If any copy will do and the next nearest has just failed others, one of which
@@ -392,16 +392,18 @@ impl Flow {
     }
 
     /// No region is left: a stale copy where that is allowed, else what the last region said, else a problem.
-    fn exhausted(&mut self, last: Option<(Reading, Answer<'_>)>, now: Timestamp) -> Step {
+    fn exhausted(&mut self, last: Option<Reading>, said: Option<Answer<'_>>, now: Timestamp) -> Step {
         if let Some(step) = self.stale_copy(now) {
             return step;
         }
         // 502 to 504 may be the application's own words.
-        if let Some((reading, answer)) = last {
+        if let (Some(reading), Some(answer)) = (last, said) {
             let Target { region, stale, .. } = reading.target;
             let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }
+        // A near copy was behind, and home has failed: that it was asked first is not why there is no answer.
+        let home_failed = last.is_some_and(|reading| reading.is_at_home() && !reading.is_stale());
         let said = |reason: Reason| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
         let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
         let reason = match (self.tries(), self.freshness.is_promised()) {
@@ -413,6 +415,7 @@ impl Flow {
             (0, false) => Reason::LagOverBound,
             (1, true) => Reason::HomeDown,
             _ if !self.has_time(now) => Reason::DeadlineExceeded,
+            (_, true) if home_failed => Reason::HomeDown,
             _ => Reason::AllRegionsFailed,
         };
         self.refuse(reason, now)
