@@ -57,6 +57,8 @@ const DOES = {
     let length = 0;
     request.on("data", (data) => (length += data.length) > 300_000 && request.socket.resetAndDestroy());
   },
+  // It goes on no further in the middle of the upload, and says nothing.
+  stalls: (request) => request.once("data", () => (begun.add(request.url), request.pause())),
   takes: (request) => request.once("data", () => begun.add(request.url)).resume(),
 };
 
@@ -69,7 +71,7 @@ before(async () => {
   });
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
-    vars.ROUTES = [{ match: "/drip", deadline: "1s" }, { match: "/events", deadline: "1s" }, { match: "/up/slow", deadline: "1s" }];
+    vars.ROUTES = [{ match: "/drip", deadline: "1s" }, { match: "/events", deadline: "1s" }, { match: "/up/slow", deadline: "1s" }, { match: "/stalls", deadline: "1s" }];
   });
   router = await startRouter({ vars });
 });
@@ -210,4 +212,17 @@ test("curl's upload of 3 MB, which it announces by Expect: 100-continue", async 
     const { stdout } = await promisify(execFile)("curl", [...asked, ...more, String(new URL("/up", router.url))]);
     assert.deepEqual(JSON.parse(stdout), { length: 3 * MIB, hash: hash(LARGE.subarray(0, 3 * MIB)) });
   }
+});
+
+test("a region that stalls in the middle of an upload has its deadline, and it is not the client who was slow", async () => {
+  const { request, answer } = begin("/stalls");
+  // More than lies in what is between client and region.
+  const rest = async () => {
+    for (let n = 0; n < 8 && !request.destroyed; n++) if (!request.write(LARGE)) await new Promise((resolve) => request.once("drain", resolve).once("close", resolve));
+  };
+  rest();
+  const { status, headers } = await answer;
+  request.destroy();
+  assert.ok(begun.has("/stalls"));
+  assert.deepEqual([status, headers["homing-reason"], headers["homing-write-outcome"]], [504, "write-unknown", "unknown"]);
 });
