@@ -288,3 +288,66 @@ fn who_finds_an_expired_copy_looks_once_more_behind_whoever_asks_about_it_alread
     }
     assert_eq!(looks("max-age=5", "HEAD", &[]).0, 1);
 }
+
+/// What is asked, one behind the other, of an isolate that learns: whether each would have waited for another of the same address.
+fn waits(asked: &[(&str, &Deed)]) -> Vec<bool> {
+    let mut memory = Memory::default();
+    let ask = |(request, deed): &(&str, &Deed)| {
+        let (request, cookie) = request.split_once(' ').map_or((*request, None), |(path, cookie)| (path, Some(cookie)));
+        let world = World {
+            memory: memory.clone(),
+            deeds: vec![(*deed).clone()],
+            ..World::new(&format!("GET {request}")).near("eu")
+        };
+        let story = play(&cookie.into_iter().fold(world, |world, cookie| world.field("cookie", cookie)));
+        story.end.as_ref().unwrap().lessons.iter().for_each(|lesson| memory.learn(lesson.clone(), NOW));
+        story.would_wait
+    };
+    asked.iter().map(ask).collect()
+}
+
+#[test]
+fn polls_wait_for_one_another_once_and_those_of_a_route_that_stores_nothing_no_more() {
+    let own = answers(200, &[("cache-control", "private")]);
+    let shared = answers(200, &[("cache-control", "max-age=60")]);
+    // Who has a cookie says nothing to others, but to others with one: of these no answer was ever learned from.
+    assert_eq!(waits(&[("/likes/1 a=b", &own), ("/likes/1 a=b", &own)]), [true, false]);
+    assert_eq!(waits(&[("/likes/1 a=b", &own), ("/likes/1", &shared)]), [true, true]);
+    // Each poll has an address of its own.
+    let polls = [("/likes/1", &own), ("/likes/2", &own), ("/likes/3", &own), ("/catalog/1", &own)];
+    assert_eq!(waits(&polls), [true, true, false, true], "and another route");
+    // One address is no route.
+    assert!(waits(&[("/likes/1", &own), ("/likes/1", &own), ("/likes/2", &own)])[2]);
+    // It is learned back at once, and somebody who asks for what cannot be stored changes nothing then.
+    let back =
+        [&polls[..2], &[("/likes/3", &shared), ("/likes/4", &own), ("/likes/5", &own), ("/likes/6", &shared)]].concat();
+    assert_eq!(waits(&back), [true, true, false, true, true, true]);
+}
+
+#[test]
+fn what_says_nothing_of_the_next_answer_keeps_nobody_from_waiting() {
+    for (status, fields) in [(503, ("retry-after", "1")), (500, ("cache-control", "no-store")), (304, ("etag", "a"))] {
+        let failed = answers(status, &[fields]);
+        let all = ["/likes/1", "/likes/2", "/likes/3", "/likes/1"].map(|path| (path, &failed));
+        assert!(waits(&all).into_iter().all(|would| would), "a region that fails is asked by one: {status}");
+    }
+}
+
+#[test]
+fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
+    let own = answers(200, &[("cache-control", "private")]);
+    let mut memory = Memory::default();
+    for path in ["/likes/1", "/likes/2"] {
+        let story = play(&World { deeds: vec![own.clone()], ..World::new(&format!("GET {path}")).near("eu") });
+        story.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+    }
+    let filled = play(&World {
+        deeds: vec![answers(200, &[("cache-control", "max-age=60")])],
+        ..World::new("GET /likes/3").near("eu")
+    });
+    let cache = entry_of(filled.end().store.as_ref().unwrap());
+    let hit = play(&World { cache, memory: memory.clone(), ..World::new("GET /likes/3").near("eu") });
+    assert!(hit.sent.is_empty() && !hit.would_wait);
+    hit.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+    assert!(play(&World { memory, ..World::new("GET /likes/4").near("eu") }).would_wait);
+}

@@ -3,7 +3,8 @@
 use super::{
     answer::Answer,
     cache::{CacheKey, Place},
-    intent::{CacheUse, Intent},
+    intent::{CacheUse, Intent, Lookup},
+    memory::Wait,
     target::Target,
     topology::{DatasetId, Route},
     view::View,
@@ -14,6 +15,12 @@ use super::{
 pub fn key(intent: &Intent, view: &View) -> CacheKey {
     let personal = matches!(&intent.cache, CacheUse::Use(lookup) if lookup.personal);
     key_in(intent, view, &intent.target, intent.dataset, personal)
+}
+
+/// Whose answers the request would wait for, if others of the same key are under way.
+#[must_use]
+pub fn wait(intent: &Intent, lookup: &Lookup, key: &CacheKey) -> Wait {
+    Wait { key: key.hash(), route: intent.route, cookies: lookup.cookies }
 }
 
 /// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target, and what `Location` and

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
-    cache::{Coding, Directives, Fields},
+    cache::{Coding, Directives, Fields, Scope},
     drill::Visitor,
     facts::Replay,
     headers::Edits,
@@ -153,6 +153,21 @@ pub struct Lookup {
     pub personal: bool,
     /// Its header fields, for `Vary`.
     pub fields: Fields,
+}
+
+impl Lookup {
+    /// Whether it could wait for another request of the same address: what that one fills is of use to this one, too.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        let alone = self.method == Method::Head
+            || self.authorized
+            || self.conditions.range.is_some()
+            || self.wants.only_if_cached
+            || self.wants.no_cache != Scope::None
+            // Another of the same subject may have other credentials, and what that one fills answers nobody else.
+            || self.personal;
+        !alone
+    }
 }
 
 /// A method that a stored response can answer.

@@ -228,6 +228,7 @@ impl World {
                 }
                 Step::ProbeCache(probe) => {
                     story.probed = Some(probe.key);
+                    story.would_wait |= probe.wait.is_some();
                     let (text, lengths) = self.held();
                     let probed = Probed { entry: text.as_deref(), lengths: &lengths, waited: self.waited };
                     flow.on(Event::Cache(probed), health, now)
@@ -292,6 +293,8 @@ fn answer(status: u16, fields: &Fields) -> Answer<'_> {
 #[derive(Debug, Default)]
 pub struct Story {
     pub probed: Option<CacheKey>,
+    /// Whether it would have waited for another request of the same address.
+    pub would_wait: bool,
     pub lookups: usize,
     pub asked_directory: usize,
     pub sent: Vec<Attempt>,

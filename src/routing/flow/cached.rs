@@ -15,7 +15,7 @@ use crate::routing::{
     copies,
     headers::Edits,
     intent::{CacheUse, Lookup, Method},
-    memory::Memory,
+    memory::{Lesson, Memory},
     reason::Reason,
     settle::{CacheState, Shown},
     time::Timestamp,
@@ -39,21 +39,15 @@ impl Flow {
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
+        self.in_vain = memory.waits_in_vain(copies::wait(&self.intent, lookup, &key), now);
         let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
         self.stage = Stage::Probing(Look::First);
         Step::ProbeCache(Probe { key, wait, expired: None })
     }
 
-    /// Whether nobody else's answer will do for the request.
+    /// Whether nobody else's answer will do for the request, or there will most likely be none that can be shared.
     fn is_alone(&self, lookup: &Lookup) -> bool {
-        lookup.method == Method::Head
-            || lookup.authorized
-            || lookup.conditions.range.is_some()
-            || lookup.wants.only_if_cached
-            || lookup.wants.no_cache != Scope::None
-            // Another of the same subject may have other credentials, and what that one fills answers nobody else.
-            || lookup.personal
-            || self.freshness.is_promised()
+        !lookup.can_wait() || self.in_vain || self.freshness.is_promised()
     }
 
     /// Whether to look once more, behind whoever asks about the same expired copy already: all who find it at once would ask their
@@ -113,6 +107,10 @@ impl Flow {
             _ => (CacheState::Hit, Reason::CacheHit),
         };
         self.cache = state;
+        if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.intent.cache) {
+            let wait = copies::wait(&self.intent, lookup, &copies::key(&self.intent, &self.view));
+            self.lessons.push(Lesson::OfUse(wait));
+        }
         self.join_drill(None);
         self.trace.note(reason, None);
         let region = self.view.topology().region_named(&shown.variant.region);

@@ -76,6 +76,8 @@ pub struct Flow {
     conditional: bool,
     /// Whether no send may: an origin has contradicted itself.
     unconditional: bool,
+    /// Whether other requests of the same key are not waited for, since answers there could not be stored lately.
+    in_vain: bool,
     /// Whether another request of the same key was waited for.
     collapsed: bool,
     /// The status of the last answer, if the last send had one.
@@ -149,6 +151,7 @@ impl Flow {
             purged: None,
             conditional: false,
             unconditional: false,
+            in_vain: false,
             collapsed: false,
             heard: None,
             attempts: 0,

@@ -3,11 +3,14 @@
 
 mod lag;
 mod reached;
+mod vain;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 pub use lag::{LONGEST as LONGEST_WINDOW, Lags, SHORTEST as SHORTEST_WINDOW, UNMEASURED, Window};
 pub use reached::{CopyOf, Known, Reached};
+pub use vain::Wait;
+use vain::Waits;
 
 use super::{
     authority::Published,
@@ -77,6 +80,10 @@ pub enum Lesson {
     Uncacheable(u64),
     /// It could, after all.
     Cacheable(u64),
+    /// Whoever waited for that answer did so in vain: it could not be stored.
+    InVain(Wait),
+    /// It could be, or a copy was found.
+    OfUse(Wait),
     /// The store did not take what was to lie under this cache key.
     Refused(u64),
     /// A write at that region has ended the copies under this cache key.
@@ -115,6 +122,7 @@ pub struct Memory {
     outdone: bool,
     health: Health,
     uncacheable: HashMap<u64, Timestamp>,
+    waits: Waits,
     /// Until when the store is offered nothing for a key: what it has refused it would refuse again, and a body is parted for that.
     refused: HashMap<u64, Timestamp>,
     purges: HashMap<u64, Purge>,
@@ -204,6 +212,12 @@ impl Memory {
         self.uncacheable.get(&key).is_some_and(|until| *until > now) || self.is_refused(key, now)
     }
 
+    /// Whether nobody need wait there for another request's answer.
+    #[must_use]
+    pub fn waits_in_vain(&self, wait: Wait, now: Timestamp) -> bool {
+        self.waits.are_in_vain(wait, now)
+    }
+
     /// Whether the store is offered nothing for that key, since it has just refused it.
     #[must_use]
     pub fn is_refused(&self, key: u64, now: Timestamp) -> bool {
@@ -240,6 +254,8 @@ impl Memory {
                 Rc::make_mut(&mut self.lags).at_least(copy.region, source, by);
             }
             Lesson::Uncacheable(key) => pass_by(&mut self.uncacheable, key, now),
+            Lesson::InVain(wait) => self.waits.was_in_vain(wait, now),
+            Lesson::OfUse(wait) => self.waits.was_of_use(wait, now),
             Lesson::Refused(key) => pass_by(&mut self.refused, key, now),
             Lesson::Cacheable(key) => {
                 self.uncacheable.remove(&key);
