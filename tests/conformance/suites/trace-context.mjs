@@ -1,5 +1,6 @@
 // W3C's tests of Trace Context, level 2, which are made for services: here of what stands between them.
 import { execFile, execFileSync } from "node:child_process";
+import http from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -28,9 +29,11 @@ export async function load() {
 }
 
 async function through(row, { folder, command, id }) {
-  // The suite's own server is the origin.
+  // The suite's own server is the origin, but it begins with the tests, and a proxy is ready when it answers.
   const origin = await freePort();
+  const before = http.createServer((request, response) => response.setHeader("connection", "close").end()).listen(origin, "127.0.0.1");
   const [{ port } = {}] = await startAll([row], [origin, origin]);
+  await new Promise((resolve) => (before.close(resolve), before.closeAllConnections()));
   if (port === undefined) return;
   const between = await service(port);
   const { stdout } = await promisify(execFile)(command, [RUN, folder, `http://127.0.0.1:${between.port}/test`, String(origin), ...(id ? [id] : [])], { ...OPTIONS, timeout: 300_000 });
