@@ -98,6 +98,7 @@ async function trafficserver([origin]) {
  */
 export const ROWS = {
   homing: { title: "**Homing**, one region", ours: true, start: ([one]) => homing("homing", { REGIONS: { one: region(one) } }) },
+  "homing-cookies": { title: "**Homing**, `cache_set_cookie`", ours: true, start: ([one]) => homing("homing-cookies", { REGIONS: { one: region(one) }, ROUTES: [{ match: "/*", cache_set_cookie: true }] }) },
   "homing-regions": { title: "**Homing**, two regions", ours: true, start: ([one, two]) => homing("homing-regions", { REGIONS: { one: region(one), two: region(two) } }) },
   nginx: { title: "nginx", start: nginx, command: "nginx", says: ["-v"], package: "nginx" },
   varnish: { title: "Varnish", start: varnish, command: "varnishd", says: ["-V"], package: "varnish" },
@@ -150,12 +151,13 @@ export async function startAll(names, ports) {
   return started;
 }
 
-/** Until a server answers anything at all. */
+/** Until a server answers anything at all, or takes a connection and ends it: its origin may not be there yet. */
 export async function ready(port) {
   for (const end = Date.now() + 30_000; ; ) {
     try {
-      return await get(port, "/");
+      return void (await get(port, "/"));
     } catch (error) {
+      if (error.code === "ECONNRESET") return;
       if (Date.now() > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100)); // a server is starting; nothing can be waited on but time
     }

@@ -34,3 +34,8 @@ pub struct Probed<'a> {
     /// Whether it came after waiting for another request of the same key.
     pub waited: bool,
 }
+
+/// The example of its README, which is a test.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+pub struct Readme;
