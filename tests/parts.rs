@@ -57,7 +57,7 @@ struct Asks {
     control: &'static str,
     tag: &'static str,
     vary: bool,
-    foo: &'static str,
+    theme: &'static str,
     no_cache: bool,
     confirms: bool,
     head: bool,
@@ -101,8 +101,8 @@ fn asks() -> impl Strategy<Value = Asks> {
         (some(0.15), prop::sample::select(vec!["1", "2"])),
         (some(0.15), some(0.5), some(0.1)),
     )
-        .prop_map(|(range, if_range, (makes, state, control, tag), (vary, foo), (no_cache, confirms, head))| {
-            Asks { range, if_range, makes, state, control, tag, vary, foo, no_cache, confirms, head }
+        .prop_map(|(range, if_range, (makes, state, control, tag), (vary, theme), (no_cache, confirms, head))| {
+            Asks { range, if_range, makes, state, control, tag, vary, theme, no_cache, confirms, head }
         })
 }
 
@@ -270,7 +270,7 @@ fn are_of_one_whole(held: &Held) {
 
 fn play(held: &Held, asks: &Asks, now: Timestamp) -> (Story, Vec<Byte>) {
     let mut world =
-        World::new(if asks.head { "HEAD /catalog/1" } else { "GET /catalog/1" }).near("eu").field("foo", asks.foo);
+        World::new(if asks.head { "HEAD /catalog/1" } else { "GET /catalog/1" }).near("eu").field("foo", asks.theme);
     world.fields.extend(asks.range.map(|range| ("range".to_owned(), range.to_owned())));
     world.fields.extend(asks.if_range.map(|state| ("if-range".to_owned(), format!("\"{state}\""))));
     world.fields.extend(asks.no_cache.then(|| ("cache-control".to_owned(), "no-cache".to_owned())));

@@ -268,20 +268,23 @@ impl World {
                     let spent = if hangs { attempt.timeout } else { Duration::from_millis(self.takes) };
                     now = now.after(attempt.delay).after(spent);
                     story.sent.push(*attempt);
-                    let outcome = match &deed {
-                        _ if hangs => Outcome::TimedOut,
-                        Deed::Hangs => Outcome::TimedOut,
-                        Deed::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
-                        Deed::Refuses => Outcome::Refused,
-                        Deed::Loses => Outcome::Lost,
-                        Deed::Breaks => Outcome::Broken,
-                        Deed::LosesCopy => Outcome::CopyLost,
-                        Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
-                    };
+                    let outcome = if hangs { Outcome::TimedOut } else { outcome(&deed) };
                     flow.on(Event::Origin(outcome), health, now)
                 }
             };
         }
+    }
+}
+
+fn outcome(deed: &Deed) -> Outcome<'_> {
+    match deed {
+        Deed::Hangs => Outcome::TimedOut,
+        Deed::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
+        Deed::Refuses => Outcome::Refused,
+        Deed::Loses => Outcome::Lost,
+        Deed::Breaks => Outcome::Broken,
+        Deed::LosesCopy => Outcome::CopyLost,
+        Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
     }
 }
 
