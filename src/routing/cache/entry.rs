@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
-use super::{freshness::Reuse, range::Slice};
+use super::{freshness::Reuse, range::Slice, storing::is_failure};
 use crate::routing::{
     ownership::Epoch,
     position::Shows,
@@ -97,10 +97,10 @@ impl Variant<'_> {
         self.age.saturating_add(now.since(self.came))
     }
 
-    /// Whether the origin can be asked if it still holds.
+    /// Whether the origin can be asked if it still holds. Nobody wants a failure confirmed, and while one lies there no other is stored.
     #[must_use]
     pub fn has_validator(&self) -> bool {
-        self.kept.get("etag").is_some() || self.kept.get("last-modified").is_some()
+        !is_failure(self.status) && (self.kept.get("etag").is_some() || self.kept.get("last-modified").is_some())
     }
 
     /// The same, borrowing from nothing.

@@ -80,6 +80,14 @@ pub fn survives(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bo
     variant.current_age(now) < variant.fresh || expired_for < allowed
 }
 
+/// Whether it is of any use still: shown now or when every region fails, or worth asking about. What one client wants of copies
+/// takes none away from the others.
+#[must_use]
+pub fn is_of_use(variant: &Variant<'_>, now: Timestamp) -> bool {
+    let is_shown = variant.current_age(now) < variant.fresh.saturating_add(variant.while_revalidate);
+    is_shown || variant.has_validator() || survives(variant, &Directives::default(), now)
+}
+
 /// Whether it may be shown in place of a 500: only where somebody has said so (RFC 5861 section 4).
 #[must_use]
 pub fn survives_an_error(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {

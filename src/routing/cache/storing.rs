@@ -26,8 +26,8 @@ const VALIDATED: Duration = Duration::from_secs(24 * 3600);
 /// The largest body that is stored, in bytes, where the route does not say another bound. One that does not say its length is kept up
 /// to what the edge can hold of it.
 pub const LARGEST: u64 = 16 * 1024 * 1024;
-/// How long a failure is fresh at most, whatever it says, unless it says `stale-if-error` too: one client can have brought it about, and
-/// those behind an origin that is too busy are helped by seconds.
+/// How long a failure is fresh at most, whatever it says: one client can have brought it about, and those behind an origin that is too busy
+/// are helped by seconds.
 const FAILURE: Duration = Duration::from_secs(10);
 /// The longest that the store is asked to keep anything.
 const LONGEST_KEPT: u64 = 365 * 24 * 3600;
@@ -55,7 +55,7 @@ pub enum NoStore {
     Framing,
     /// It is too large.
     Size,
-    /// It is a part or a failure, and what is stored is whole and good.
+    /// It is a failure and something lies there, or a part that would end a whole copy.
     Better,
 }
 
@@ -235,7 +235,9 @@ fn bounded(response: &Storing<'_>, part: Option<Slice>) -> Result<(), NoStore> {
 fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
     let said = &policy.directives;
     let status = response.status;
-    if !speaks_of_the_resource(status, policy) || (said.must_understand && !is_understood(status)) {
+    // What fails for a client that the origin may know need not fail for others.
+    let of_one_client = is_failure(status) && (response.lookup.authorized || response.lookup.cookies);
+    if of_one_client || !speaks_of_the_resource(status, policy) || (said.must_understand && !is_understood(status)) {
         return Err(NoStore::Status);
     }
     // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
@@ -270,7 +272,7 @@ fn speaks_of_the_resource(status: u16, policy: &Policy) -> bool {
         // A failure, which the next request need not meet: only where its own Cache-Control says that it may be shown to others.
         500..=599 => {
             let said = &policy.directives;
-            said.public || said.max_age.or(said.s_maxage).or(said.stale_if_error).is_some()
+            said.public || said.max_age.or(said.s_maxage).is_some()
         }
         _ => false,
     }
@@ -309,7 +311,7 @@ fn variant<'a>(
     let known = lookup.authorized || lookup.cookies;
     // RFC 9111 section 4.2.2: by its status, or by its origin's word `public`, whatever the status.
     let guess = (is_heuristic(status) || policy.directives.public) && !known;
-    let is_failure = is_failure(status) && policy.directives.stale_if_error.is_none();
+    let is_failure = is_failure(status);
     let reuse = match policy.reuse() {
         // It is shown while it is fresh, and is no copy for the time when every region fails.
         Reuse::Allowed | Reuse::ByWord if is_failure => Reuse::Never,
@@ -321,7 +323,7 @@ fn variant<'a>(
         Lifetime::None => return Err(NoStore::NoFreshness),
     };
     let age = initial_age(headers, asked, now);
-    let at_most = response.at_most.into_iter().chain(is_failure.then_some(FAILURE)).min();
+    let at_most = response.at_most.into_iter().chain(is_failure.then(|| failure_lasts(headers, now))).min();
     let capped = at_most.map(|most| age.saturating_add(most)).filter(|most| *most < fresh);
     let mut kept = Kept::default();
     for (place, name) in kept.0.iter_mut().zip(KEPT) {
@@ -363,6 +365,14 @@ fn variant<'a>(
         }
     }
     Ok(variant)
+}
+
+/// How long a failure may be shown to others: until its origin wants to be asked again (RFC 9110 section 10.2.3), and for seconds at most.
+fn failure_lasts(headers: &Headers<'_>, now: Timestamp) -> Duration {
+    let said = headers.get("retry-after").map(str::trim);
+    let date = || Some(http_date::read(said?)?.since(now));
+    let after = said.and_then(|said| said.parse().ok()).map(Duration::from_secs).or_else(date);
+    after.map_or(FAILURE, |after| after.min(FAILURE))
 }
 
 /// The cookies that are stored: those that are for everybody, and of which the response does not say otherwise.

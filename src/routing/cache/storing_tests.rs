@@ -89,23 +89,31 @@ fn what_one_clients_request_has_brought_about_is_nobody_elses_answer() {
 
 #[test]
 fn a_failure_is_stored_by_its_own_word_and_for_seconds() {
-    // One client can make an origin fail whose every answer says that it is fresh for long.
-    let public = ("cache-control", "public, max-age=60, s-maxage=60, stale-while-revalidate=60");
+    // One client can make an origin fail whose every answer says that it is fresh for long, and good enough when all else fails.
+    let public = ("cache-control", "public, max-age=60, s-maxage=60, stale-while-revalidate=60, stale-if-error=60");
     for status in [500, 502, 503, 504, 505, 511, 599] {
         let headers = Headers(vec![public]);
         let lookup = Lookup::default();
         let (copy, _) = store(&came(status, &headers, &lookup)).unwrap();
         assert_eq!(
-            (copy.fresh - copy.age, copy.while_revalidate, copy.reuse),
-            (FAILURE, Duration::ZERO, Reuse::Never),
+            (copy.fresh - copy.age, copy.while_revalidate, copy.if_error, copy.reuse),
+            (FAILURE, Duration::ZERO, None, Reuse::Never),
             "{status}"
         );
         assert_eq!(plain(status, &[("cache-control", "max-age=5")]), Ok(5), "{status}");
-        assert_eq!(
-            plain(status, &[("cache-control", "max-age=60, stale-if-error=60")]),
-            Ok(60),
-            "{status}: it means it"
-        );
+        // RFC 9110 section 10.2.3: then its origin is to be asked again.
+        for (after, lasts) in [("3", 3), ("60", 10), ("Sun, 06 Nov 1994 08:49:42 GMT", 5), ("soon", 10)] {
+            let headers = Headers(vec![public, ("retry-after", after)]);
+            let (copy, _) = store(&came(status, &headers, &lookup)).unwrap();
+            assert_eq!((copy.fresh - copy.age).as_millis().div_ceil(1000), lasts, "{status}: {after}");
+        }
+        // It may have failed at what only that client brings.
+        for known in [Lookup { cookies: true, ..lookup.clone() }, Lookup { authorized: true, ..lookup.clone() }] {
+            assert_eq!(stored(status, &known, &[public]), Err(NoStore::Status), "{status}");
+        }
+        let headers = Headers(vec![public, TAG]);
+        let (copy, _) = store(&came(status, &headers, &lookup)).unwrap();
+        assert!(kept_for(std::iter::once(&copy), CAME) <= 10, "{status}: an expired one is in nobody's way");
         // RFC 9111 section 4.2.2: `public` permits a guess.
         assert_eq!(plain(status, &[DATE, MODIFIED, ("cache-control", "public")]), Ok(10), "{status}");
         for silent in [&[][..], &[TAG], &[DATE, MODIFIED], &[("expires", "Sun, 06 Nov 2050 08:49:37 GMT")]] {

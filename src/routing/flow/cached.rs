@@ -199,7 +199,8 @@ impl Flow {
             return None;
         }
         let CacheUse::Use(lookup) = &self.intent.cache else { return None };
-        let held = self.held.take()?;
+        // It stays in hand: what is stored next must not be taken for the first.
+        let held = self.held.clone()?;
         let (at, variant) = held.selected()?;
         if refuses && self.predates_a_write(&variant, now) {
             return None;

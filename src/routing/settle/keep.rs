@@ -72,12 +72,13 @@ impl Ending<'_> {
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let key = copies::key(self.intent, self.view);
         let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
-        let outdoes = |(variant, _): &(Variant<'_>, Edits)| {
-            self.held.is_none_or(|held| !is_worse(variant, held, lookup, self.now))
-        };
-        match kept.and_then(|kept| if outdoes(&kept) { Ok(kept) } else { Err(NoStore::Better) }) {
-            Ok((variant, edits)) => {
-                let carried = self.held.map(|held| carried(held, lookup, &variant, self.now)).unwrap_or_default();
+        let kept = kept.and_then(|(variant, edits)| {
+            let carried = self.held.map(|held| carried(held, lookup, &variant, self.now)).unwrap_or_default();
+            let takes_away = self.held.is_some_and(|held| takes_away(&variant, held, &carried, self.now));
+            if takes_away { Err(NoStore::Better) } else { Ok((variant, edits, carried)) }
+        });
+        match kept {
+            Ok((variant, edits, carried)) => {
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
                 self.lessons.push(Lesson::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
@@ -97,17 +98,22 @@ impl Ending<'_> {
                 if of_the_resource && of_anybody {
                     self.lessons.push(Lesson::Uncacheable(key.hash()));
                 }
-                Kept { gone: self.takes_back(lookup, answer.status).then_some(key), ..Kept::refused(why) }
+                Kept { gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key), ..Kept::refused(why) }
             }
         }
     }
 
     /// Whether an answer that is not stored takes back the expired copy that it was to make new: the region has said to somebody whom
-    /// it does not know that what lay there is gone, closed, moved, or nobody else's any longer. The copy would be shown again
-    /// when the region fails, and for all of its `stale-while-revalidate`. What speaks of the request alone (400, 406, 416, 429, 5xx),
-    /// and what is said to a client that the region knows, takes nothing away from the others; a personal copy has no others.
-    fn takes_back(&self, lookup: &Lookup, status: u16) -> bool {
-        let of_the_resource = matches!(status, 200..=205 | 207..=303 | 307 | 308 | 401 | 403 | 404 | 410 | 451);
+    /// it does not know that what lay there is gone, closed, moved for good, or nobody else's any longer. The copy would be shown again
+    /// when the region fails, and for all of its `stale-while-revalidate`. What may speak of the request alone takes nothing away from the
+    /// others: whom a firewall takes for a robot is refused (401, 403), sent to prove it (302, 303, 307) or asked to (202, 405). Nor does
+    /// what is said to a client that the region knows; a personal copy has no others.
+    fn takes_back(&self, lookup: &Lookup, status: u16, why: Option<NoStore>) -> bool {
+        let of_the_resource = match status {
+            200 | 203..=205 => why == Some(NoStore::Control),
+            302 | 303 | 307 | 401 | 403 => lookup.personal,
+            _ => matches!(status, 301 | 308 | 404 | 410 | 451),
+        };
         let of_anybody = lookup.personal || !lookup.authorized && !lookup.cookies;
         self.cache == CacheState::Expired && of_the_resource && of_anybody
     }
@@ -115,7 +121,7 @@ impl Ending<'_> {
     /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
     fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
-            let gone = self.takes_back(lookup, answer.status).then(|| copies::key(self.intent, self.view));
+            let gone = self.takes_back(lookup, answer.status, None).then(|| copies::key(self.intent, self.view));
             return Kept { gone, ..Kept::default() };
         };
         if !same_representation(&answer.headers, &old, held.length(at)) {
@@ -233,24 +239,12 @@ fn stays(name: &str, new: &Headers<'_>) -> bool {
 /// The most that the bodies of parts which lie beside one another take together, in bytes: more is not held at once.
 const PARTS: u64 = 1024 * 1024;
 
-/// Whether a new response is a part or a failure, and the whole and good one that lies there for such requests can still answer or be
-/// asked about: so who asks for one byte, or makes the origin fail, takes nothing away from others.
-fn is_worse(new: &Variant<'_>, held: &Held, lookup: &Lookup, now: Timestamp) -> bool {
-    if new.status != 206 && !storing::is_failure(new.status) {
-        return false;
-    }
-    let selector = Selector::of(&lookup.fields, lookup.coding);
-    let is_better = |old: &Variant<'_>| {
-        old.status != 206
-            && !storing::is_failure(old.status)
-            && selector.selects(&old.selecting, old.kept.get("content-language"))
-            && match new.status {
-                // One that shows another state than the part is of no use once it has expired.
-                206 => old.current_age(now) < old.fresh || is_of_one_whole(old, new),
-                _ => old.has_validator() || select::survives(old, &lookup.wants, now),
-            }
-    };
-    held.variants().iter().any(is_better)
+/// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
+/// that would end a whole copy, of whomever. Who asks for one byte, or makes the origin fail, ends nothing.
+fn takes_away(new: &Variant<'_>, held: &Held, carried: &[usize], now: Timestamp) -> bool {
+    let ends_a_whole =
+        |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);
+    storing::is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
 }
 
 /// Whether two are certainly the same bytes, or parts of them, by a strong validator (RFC 9111 section 3.4, RFC 9110 section 8.8.1).
@@ -280,7 +274,7 @@ fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> V
             && old.selecting != new.selecting
             && !selector.selects(&old.selecting, language)
             && (old.status != 206 || new.status == 206);
-        (is_of_others || is_part_beside(old)) && (old.has_validator() || select::survives(old, &lookup.wants, now))
+        (is_of_others || is_part_beside(old)) && select::is_of_use(old, now)
     };
     let variants = held.variants();
     variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()
