@@ -333,6 +333,26 @@ fn what_says_nothing_of_the_next_answer_keeps_nobody_from_waiting() {
     }
 }
 
+/// Somebody sends what the application refuses, or a cookie of their own, each time that a popular copy has expired, so that its next
+/// visitors would all be at the origin at once.
+#[test]
+fn whoever_is_refused_while_a_popular_copy_has_expired_lets_nobody_crowd_there() {
+    let filled =
+        play(&World::new("GET /likes/1").near("eu").deeds(&[answers(200, &[("cache-control", "max-age=60")])]));
+    let cache = entry_of(filled.end().store.as_ref().unwrap());
+    let learns = |cache: &[Variant<'static>], deed: Deed| {
+        let asks = World { cache: cache.to_vec(), now: after(61_000), ..World::new("GET /likes/1").near("eu") };
+        let story = play(&asks.deeds(&[deed]));
+        assert_eq!(story.sent.len(), 1);
+        story.end().lessons.iter().any(|lesson| matches!(lesson, Lesson::InVain(_)))
+    };
+    let private = || answers(200, &[("cache-control", "private")]);
+    for deed in [answers(400, &[]), answers(403, &[("cache-control", "no-store")]), private()] {
+        assert!(!learns(&cache, deed));
+    }
+    assert!(!learns(&[], answers(400, &[])) && learns(&[], private()), "where nothing lies it is of the address");
+}
+
 #[test]
 fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
     let own = answers(200, &[("cache-control", "private")]);

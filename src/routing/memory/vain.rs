@@ -2,9 +2,10 @@
 //! come one after the other (Varnish calls it hit-for-miss, and the trouble without it request serialization).
 //!
 //! It is learned of addresses, and of routes: of a poll each address may be a new one. Whoever can make one address's answer unstorable must
-//! not make everybody ask the origin for a popular one at the same moment. So a route counts as one where nothing can be stored only if
-//! two addresses were in vain and nothing could be stored or was found there lately; and the first answer that can be stored, or copy that
-//! is found, ends that. What clients with cookies get says nothing of what those without get.
+//! not make everybody ask the origin for a popular one at the same moment. So nothing is learned while a copy lies there, nor of what is said
+//! to one request alone (400, 403). A route counts as one where nothing can be stored only if two addresses were in vain and nothing could
+//! be stored or was found there lately; and the first answer that can be stored, or copy that is found, ends that. What clients with
+//! cookies get says nothing of what those without get.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -92,7 +92,9 @@ impl Ending<'_> {
                 let of_the_resource =
                     matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness);
                 let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
-                if lookup.can_wait() && !is_of_one_moment(answer.status) {
+                // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
+                let of_others = why != NoStore::Status && !storing::is_failure(answer.status);
+                if lookup.can_wait() && self.held.is_none() && of_others {
                     self.lessons.push(Lesson::InVain(copies::wait(self.intent, lookup, &key)));
                 }
                 if of_the_resource && of_anybody {
@@ -223,12 +225,6 @@ impl Settlement {
         self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
         self.store = kept.store;
     }
-}
-
-/// Whether an answer of that status says nothing of the next one: it is about the client's own preconditions (RFC 9110 section 13), or a
-/// failure, and a region that fails is not to be asked by all who wait.
-const fn is_of_one_moment(status: u16) -> bool {
-    matches!(status, 304 | 412 | 500..)
 }
 
 /// Whether a kept field is what it was, since the new message does not bring it.
