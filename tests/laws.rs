@@ -285,8 +285,6 @@ proptest! {
                 let unsent = |deed: &Deed| match deed {
                     Deed::Refuses | Deed::Unsent(_) => true,
                     Deed::Answers(521 | 523 | 525 | 526, fields) => by_url && !has(fields, "homing-"),
-                    // By its own word it has not had the request (RFC 9110 section 15.5.9).
-                    Deed::Answers(408, fields) => by_url && was_closed(deed) && !has(fields, "homing-"),
                     Deed::Answers(530, fields) => by_url && has(fields, "cf-error-type") && !has(fields, "homing-"),
                     _ => false,
                 };

@@ -51,7 +51,8 @@ impl Flow {
         true
     }
 
-    /// Whether what came of a write is an idle connection's end, so that nothing of the write was read.
+    /// Whether what came of a write is an idle connection's end, as it seems, and no answer to it: so it is held against nobody. No proof
+    /// that nothing of the write was read, since an application can say the same of what it has done.
     pub(super) fn was_turned_off(&mut self, region: RegionId, outcome: &Outcome<'_>, now: Timestamp) -> bool {
         let Outcome::Answered(answer) = outcome else { return false };
         let was = is_of_an_idle_connection(answer) && self.was_at_once(region, now);

@@ -89,7 +89,7 @@ impl Flow {
         let region = writing.owner.region();
         let closed = self.was_turned_off(region, &outcome, now);
         let (failure, perhaps) = match outcome {
-            Outcome::Answered(_) if closed => (Reason::FailoverBroken, false),
+            Outcome::Answered(_) if closed => (Reason::FailoverBroken, true),
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, true),
             Outcome::Refused => (Reason::FailoverConnect, false),

@@ -255,22 +255,21 @@ impl Ending<'_> {
         self.settlement(problem.status, Source::Own(problem.body()), edits)
     }
 
-    /// A write that failed. One whose outcome is unknown leaves a pin, and no copy: who reads may read what became of it.
+    /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
+    /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
     #[must_use]
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
         let (intent, view, now) = (self.intent, self.view, self.now);
-        let pinned = match (outcome, owned) {
-            (WriteOutcome::Unknown, Some(owned)) if !intent.upgrade => session::pinned(intent, view, owned.home(), now),
-            _ => None,
-        };
-        let (session, pinned) = pinned.unzip();
+        let unknown = owned.filter(|_| outcome == WriteOutcome::Unknown);
+        let pinned = unknown.filter(|_| !intent.upgrade);
+        let (session, pinned) = pinned.and_then(|owned| session::pinned(intent, view, owned.home(), now)).unzip();
         let session = session.or_else(|| intent.begun.then(|| intent.session.session.clone()));
         let mut settlement = self.plain_problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
         settlement.record.pinned = pinned;
-        if outcome == WriteOutcome::Unknown && !intent.safe {
+        if let Some(owned) = unknown.filter(|_| !intent.safe) {
             let useless = copies::as_read(intent, view).into_iter().collect();
-            settlement.carry_out(keep::Kept::default(), useless, owned.map(|owned| owned.home()));
+            settlement.carry_out(keep::Kept::default(), useless, Some(owned.home()));
         }
         if let Some(session) = session {
             settlement.carry(&session, intent, view, now);
