@@ -181,6 +181,7 @@ export class Drive {
       clock.fix(); // an upload that goes on holds nothing back; it ends with a small body, and a large one is watched on its own
       this.response = response;
       const { text, length, stored } = head(response, service !== "");
+      if (length > Number.MAX_SAFE_INTEGER) throw abort.abort(); // no body is so long: the answer is broken
       if (stored) hearsFromCache(service || new URL(url).origin);
       if (response.status === 304 && (await this.lost())) return "AL";
       if (upgrade === "1" && response.webSocket) this.body = null; // a handshake that is refused has a body like any answer

@@ -28,6 +28,8 @@ const DOES = {
     let length = 0;
     request.on("data", (data) => (sum.update(data), (length += data.length))).on("end", () => response.end(JSON.stringify({ length, hash: sum.digest("hex") })));
   },
+  // More than 2^53 bytes.
+  absurd: (request, response) => response.writeHead(200, { "content-length": "9007199254740993" }).write("x"),
   // A byte now and then, for longer than an attempt's deadline.
   drip: (request, response) => {
     response.writeHead(200, { "content-length": 8 });
@@ -225,4 +227,9 @@ test("a region that stalls in the middle of an upload has its deadline, and it i
   request.destroy();
   assert.ok(begun.has("/stalls"));
   assert.deepEqual([status, headers["homing-reason"], headers["homing-write-outcome"]], [504, "write-unknown", "unknown"]);
+});
+
+test("an answer that claims a length beyond all numbers is a broken one", async () => {
+  const answer = await client().get("/absurd");
+  assert.deepEqual([answer.status, answer.headers["homing-reason"]], [503, "all-regions-failed"]);
 });
