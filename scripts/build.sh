@@ -6,13 +6,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
+# What is marked #[inline] is inlined up to 325 instructions by default, for size too. Up to 120 the hot module is 14 KB smaller gzipped,
+# and its two crossings a request take 5 to 7 % longer (of 15 microseconds). opt-level "z" saves 28 KB, and takes 27 % longer.
+INLINE="-inline-threshold=25 -inlinehint-threshold=120"
+
 # make FOLDER NAME FLAGS... leaves FOLDER/NAME.js and FOLDER/NAME_bg.wasm. Each module has a target folder of its own: they are one
 # crate with different features and one file name, and in one folder each would overwrite the other, and both be built anew each time.
 make() {
   local folder=$1 name=$2; shift 2
   local target=target/wasm/$folder/$name
   env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --locked --lib --crate-type cdylib --release \
-    --target wasm32-unknown-unknown --target-dir "$target" "$@" -- -C link-arg=--export=__stack_pointer
+    --target wasm32-unknown-unknown --target-dir "$target" "$@" -- -C link-arg=--export=__stack_pointer -C "llvm-args=$INLINE"
   local wasm=$target/wasm32-unknown-unknown/release/homing.wasm
   local stamp; stamp=$(cat "$wasm" scripts/build.sh scripts/bindgen/Cargo.lock package-lock.json | sha256sum)
   if [ "$(cat "$folder/.$name" 2>/dev/null || true)" = "$stamp" ]; then return; fi
