@@ -371,3 +371,60 @@ fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
     hit.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
     assert!(play(&World { memory, ..World::new("GET /likes/4").near("eu") }).would_wait);
 }
+
+/// The application's cookies that a client gets, and those of the copy that is stored.
+fn cookies(story: &Story) -> (Vec<&str>, Option<String>) {
+    let ours = |line: &str| line.starts_with(session::COOKIE);
+    let got = story.end().edits.iter().filter_map(|edit| match edit {
+        Edit::Append("set-cookie", line) if !ours(line) => Some(line.as_str()),
+        _ => None,
+    });
+    (got.collect(), story.end().store.as_ref().map(|store| entry_of(store)[0].cookies.clone().into_owned()))
+}
+
+/// The route says that the cookies of all its answers are everybody's; here is one that signs somebody in, or is to somebody who is known.
+#[test]
+fn a_cookie_that_may_name_somebody_is_stored_for_nobody() {
+    let (fresh, sets) = (("cache-control", "max-age=60"), ("set-cookie", "lang=de"));
+    let lang = || World::new("GET /lang/1").near("eu");
+    let stored = |world: &World, fields: &[(&str, &str)]| {
+        let story = play(&World { deeds: vec![answers(200, &[&[fresh], fields].concat())], ..world.clone() });
+        story.end().store.as_ref().map(|store| entry_of(store)[0].cookies.clone().into_owned())
+    };
+    assert_eq!(stored(&lang(), &[sets]).as_deref(), Some("lang=de"));
+    let signs_in = [sets, ("homing-subject", "ada")];
+    assert_eq!(stored(&lang(), &signs_in), None, "an answer that names a subject");
+    assert_eq!(stored(&lang(), &[sets, ("homing-subject", "")]), None, "or signs it out");
+    assert_eq!(stored(&lang().field("cookie", "sid=ada"), &[sets]), None, "to a cookie");
+    let public = ("cache-control", "public");
+    assert_eq!(stored(&lang().field("authorization", "Bearer ada"), &[sets, public]), None, "to credentials");
+    assert_eq!(stored(&World::new("POST /lang/1"), &[sets, ("content-location", "/lang/1")]), None, "to a POST");
+    assert_eq!(stored(&lang(), &[("set-cookie", "a=\u{fffd}")]), None, "bytes that could not be given back");
+    let excepted = ("cache-control", "private=\"set-cookie\"");
+    assert_eq!(stored(&lang(), &[&signs_in[..], &[excepted]].concat()).as_deref(), Some(""), "it excepts them itself");
+}
+
+/// Somebody revalidates a copy with everybody's cookie, and the 304 brings one of their own.
+#[test]
+fn a_cookie_that_a_304_sets_is_its_clients_and_takes_the_place_of_the_stored_one() {
+    let (fresh, own) = (("cache-control", "max-age=60"), ("set-cookie", "sid=bob"));
+    let filled = answers(200, &[("cache-control", "max-age=0"), ("etag", "\"1\""), ("set-cookie", "lang=de")]);
+    let filled = play(&World { deeds: vec![filled], ..World::new("GET /lang/1").near("eu") });
+    let cache = entry_of(filled.end().store.as_ref().unwrap());
+    let confirms = |cookie: Option<&str>, fields: &[(&str, &str)]| {
+        let world = World::new("GET /lang/1").near("eu");
+        let world = cookie.into_iter().fold(world, |world, cookie| world.field("cookie", cookie));
+        let story = play(&World { cache: cache.clone(), deeds: vec![answers(304, fields)], ..world });
+        let (got, stored) = cookies(&story);
+        (got.join("\n"), stored)
+    };
+    let both = |got: &str, stored: &str| (got.to_owned(), Some(stored.to_owned()));
+    let excepts = ("cache-control", "private=\"set-cookie\", max-age=60");
+    assert_eq!(confirms(None, &[fresh]), both("lang=de", "lang=de"));
+    assert_eq!(confirms(None, &[fresh, own]), both("sid=bob", "sid=bob"), "by the route's word");
+    assert_eq!(confirms(None, &[excepts, own]), both("sid=bob", ""), "excepted");
+    assert_eq!(confirms(None, &[excepts]), both("", ""), "so is what was stored");
+    assert_eq!(confirms(Some("a=b"), &[fresh, own]), both("sid=bob", "lang=de"), "who is known changes nobody else's");
+    assert_eq!(confirms(None, &[fresh, own, ("homing-subject", "bob")]), both("sid=bob", "lang=de"));
+    assert_eq!(confirms(None, &[("cache-control", "no-store"), own]), ("sid=bob".to_owned(), None), "stored no longer");
+}

@@ -115,6 +115,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             world.fields.push((name.to_ascii_lowercase(), value.to_owned()));
         }
         "cache" => world.cache.push(copy(value)),
+        "lengths" => world.lengths = Some(value.to_owned()),
         "entropy" => world.entropy = value.parse().unwrap(),
         "waited" => world.waited = true,
         "takes" => world.takes = value.parse().unwrap(),

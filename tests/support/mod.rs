@@ -126,6 +126,8 @@ pub struct World {
     pub near: Option<String>,
     /// What the edge holds under the request's key: nothing, or an entry with these variants, the newest first.
     pub cache: Vec<Variant<'static>>,
+    /// The lengths of its bodies, where they are not [`BODY`] and those of the parts.
+    pub lengths: Option<String>,
     /// What the home store says: a text, nothing (`Some(None)`), or it fails (`None`).
     pub store: Option<Option<String>>,
     /// What the directory says: a text, or it assigns what is proposed (`Some(None)`), or it fails (`None`).
@@ -156,6 +158,7 @@ impl World {
             content: Content::Empty,
             near: None,
             cache: Vec::new(),
+            lengths: None,
             store: Some(None),
             directory: Some(None),
             deeds: vec![Deed::Answers(200, Vec::new())],
@@ -206,7 +209,7 @@ impl World {
         let all = |others: &[_]| (0..others.len()).collect::<Vec<_>>();
         let text = self.cache.split_first().map(|(first, others)| entry::write(first, others, &all(others)).0);
         let lengths = self.cache.iter().map(|variant| variant.part.map_or(BODY, |part| part.length).to_string());
-        (text, lengths.collect::<Vec<_>>().join(","))
+        (text, self.lengths.clone().unwrap_or_else(|| lengths.collect::<Vec<_>>().join(",")))
     }
 
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {

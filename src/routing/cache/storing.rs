@@ -39,7 +39,7 @@ pub enum NoStore {
     Status,
     /// `no-store`, `private`, or `no-cache` with nothing to ask about.
     Control,
-    /// It sets a cookie.
+    /// It sets a cookie that is not for everybody.
     SetCookie,
     /// No request can select it again (`Vary: *`), or it varies by more fields than are compared.
     Vary,
@@ -102,7 +102,7 @@ pub struct Storing<'a> {
     pub at_most: Option<Duration>,
     /// The largest body that may be stored, in bytes.
     pub largest: u64,
-    /// Whether its cookies are for everybody, by its route's word.
+    /// Whether its cookies are for everybody.
     pub cookies: bool,
     /// The request.
     pub lookup: &'a Lookup,
@@ -156,7 +156,7 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
     let mut variant = variant(response, &policy, names.clone(), old.part)?;
     variant.selecting = still_selecting(response.lookup, names, old).ok_or(NoStore::Vary)?;
-    if variant.cookies.is_empty() && response.cookies {
+    if !response.headers.has("set-cookie") && !excepts_cookies(&policy) {
         variant.cookies = old.cookies.clone();
     }
     variant.shows = variant.shows.or_else(|| old.shows.clone());
@@ -244,8 +244,7 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
     if (said.no_store && !said.must_understand) || said.private == Scope::Whole {
         return Err(NoStore::Control);
     }
-    let excepted = || said.private.fields().iter().chain(said.no_cache.fields()).any(|name| name == "set-cookie");
-    if response.headers.has("set-cookie") && !response.cookies && !excepted() {
+    if response.headers.has("set-cookie") && !response.cookies && !excepts_cookies(policy) {
         return Err(NoStore::SetCookie);
     }
     // Section 3.5.
@@ -377,12 +376,16 @@ fn failure_lasts(headers: &Headers<'_>, now: Timestamp) -> Duration {
 
 /// The cookies that are stored: those that are for everybody, and of which the response does not say otherwise.
 fn cookies<'a>(response: &Storing<'a>, policy: &Policy) -> Cow<'a, str> {
-    let said = &policy.directives;
-    let mut excepted = said.private.fields().iter().chain(said.no_cache.fields());
-    if !response.cookies || !response.headers.has("set-cookie") || excepted.any(|name| name == "set-cookie") {
+    if !response.cookies || !response.headers.has("set-cookie") || excepts_cookies(policy) {
         return Cow::Borrowed("");
     }
     Cow::Owned(response.headers.all("set-cookie").collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether a response excepts its cookies from what may be stored (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
+fn excepts_cookies(policy: &Policy) -> bool {
+    let said = &policy.directives;
+    said.private.fields().iter().chain(said.no_cache.fields()).any(|name| name == "set-cookie")
 }
 
 #[cfg(test)]

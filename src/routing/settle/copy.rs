@@ -39,7 +39,7 @@ impl Ending<'_> {
         let (intent, view, now) = (self.intent, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
-        let mut edits = self.own_fields(variant);
+        let mut edits = self.own_fields(variant, self.stored_cookies(variant));
         edits.extend(self.signature());
         // What the caches behind have said of it stands before (RFC 9211 section 2).
         edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
@@ -102,9 +102,9 @@ impl Ending<'_> {
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = Shown { at, variant, length: held.length(at) };
         let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
-        edits.extend(self.own_fields(variant));
-        let theirs = answer.headers.all("set-cookie").filter(|_| variant.cookies.is_empty());
-        edits.extend(theirs.map(|line| Edit::Append("set-cookie", line.to_owned())));
+        // What the 304 sets is this client's, whether it is stored for others or not.
+        let theirs = answer.headers.all("set-cookie").collect::<Vec<_>>().join("\n");
+        edits.extend(self.own_fields(variant, if theirs.is_empty() { self.stored_cookies(variant) } else { &theirs }));
         edits.extend(self.signature());
         edits.extend(self.staleness(asked));
         let (status, source) = self.body_of(&shown, &mut edits);
@@ -119,8 +119,13 @@ impl Ending<'_> {
         (settlement, sign_in)
     }
 
-    /// The fields that the store keeps for itself, as the origin sent them, and the age (RFC 9111 section 5.1).
-    fn own_fields(&self, variant: &Variant<'_>) -> Edits {
+    /// The cookies that are stored for everybody, a line each, as long as the route has it so.
+    fn stored_cookies<'v>(&self, variant: &'v Variant<'_>) -> &'v str {
+        if self.intent.promise.cache_set_cookie { &variant.cookies } else { "" }
+    }
+
+    /// The fields that the store keeps for itself, as the origin sent them, these cookies, and the age (RFC 9111 section 5.1).
+    fn own_fields(&self, variant: &Variant<'_>, cookies: &str) -> Edits {
         let mut edits = vec![
             Edit::Remove(ENTRY.to_owned()),
             // The store's own word on its hit; ours is Cache-Status.
@@ -132,9 +137,7 @@ impl Ending<'_> {
             None => Edit::Remove(name.to_owned()),
         }));
         edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
-        if self.intent.promise.cache_set_cookie && !variant.cookies.is_empty() {
-            edits.extend(variant.cookies.split('\n').map(|line| Edit::Append("set-cookie", line.to_owned())));
-        }
+        edits.extend(cookies.lines().map(|line| Edit::Append("set-cookie", line.to_owned())));
         edits.push(Edit::Set("age", variant.current_age(self.now).as_secs().to_string()));
         edits
     }

@@ -1,6 +1,6 @@
 //! What the edge cache keeps after an origin's answer, and what it gives up.
 
-use super::{Asked, Base, CacheState, Ending, Settlement, Store, copy::selected};
+use super::{Asked, Base, CacheState, Ending, Settlement, Store, copy::selected, session::named_subjects};
 use crate::routing::{
     answer::{Answer, Framing},
     cache::{
@@ -73,9 +73,13 @@ impl Ending<'_> {
         let key = copies::key(self.intent, self.view);
         let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
         let kept = kept.and_then(|(variant, edits)| {
-            let carried = self.held.map(|held| carried(held, lookup, &variant, self.now)).unwrap_or_default();
-            let takes_away = self.held.is_some_and(|held| takes_away(&variant, held, &carried, self.now));
-            if takes_away { Err(NoStore::Better) } else { Ok((variant, edits, carried)) }
+            let beside = |held| {
+                let all = carried(held, lookup, &variant, self.now);
+                let carried = fitting(held, all, &variant, &answer.headers)?;
+                (!takes_away(&variant, held, &carried, self.now)).then_some(carried)
+            };
+            let carried = self.held.map_or(Some(Vec::new()), beside).ok_or(NoStore::Better)?;
+            Ok((variant, edits, carried))
         });
         match kept {
             Ok((variant, edits, carried)) => {
@@ -158,7 +162,7 @@ impl Ending<'_> {
     ) -> Option<Variant<'static>> {
         let CacheUse::Use(lookup) = &self.intent.cache else { return None };
         let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
-        let cookies = self.intent.promise.cache_set_cookie;
+        let cookies = self.shares_cookies(answer, lookup);
         let passes = |name: &str| (name != "set-cookie" || cookies) && name != "content-encoding";
         let new = answer.headers.0.iter().filter(|(name, _)| passes(name));
         fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
@@ -196,9 +200,20 @@ impl Ending<'_> {
             shows: from.shows.clone(),
             at_most: self.at_most_fresh(said_age(&answer.headers)),
             largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
-            cookies: self.intent.promise.cache_set_cookie,
+            cookies: self.shares_cookies(answer, lookup),
             lookup,
         })
+    }
+
+    /// Whether the cookies of an answer are everybody's: where its route says so of all, but not of one that names a subject, nor of one to
+    /// somebody whom the application could know, nor to a POST, which may have signed somebody in. What is no UTF-8 comes out of the
+    /// platform as another character, and could not be given back.
+    fn shares_cookies(&self, answer: &Answer<'_>, lookup: &Lookup) -> bool {
+        let of_somebody = lookup.authorized || lookup.cookies || !matches!(self.intent.cache, CacheUse::Use(_));
+        self.intent.promise.cache_set_cookie
+            && !of_somebody
+            && named_subjects(answer, self.view.topology()).next().is_none()
+            && !answer.headers.all("set-cookie").any(|line| line.contains('\u{fffd}'))
     }
 
     /// The entry with this variant first. The store drops it when its own max-age ends, so it is given all of its use.
@@ -232,7 +247,7 @@ fn stays(name: &str, new: &Headers<'_>) -> bool {
     matches!(name, "etag" | "content-encoding") || !new.has(name)
 }
 
-/// The most that the bodies of parts which lie beside one another take together, in bytes: more is not held at once.
+/// The most that the bodies of a part and of what lies beside it take together, in bytes: more is not held at once.
 const PARTS: u64 = 1024 * 1024;
 
 /// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
@@ -255,15 +270,11 @@ fn is_of_one_whole(one: &Variant<'_>, other: &Variant<'_>) -> bool {
 /// new one answers all, and nothing else would be found; but parts of one whole lie beside one another. A whole one ends all parts.
 fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
     let selector = Selector::of(&lookup.fields, lookup.coding);
-    let mut room = new.part.map_or(0, |part| PARTS.saturating_sub(part.length));
-    let mut is_part_beside = |old: &Variant<'_>| {
+    let is_part_beside = |old: &Variant<'_>| {
         let (Some(part), Some(known)) = (new.part, old.part) else { return false };
-        let is_another = part.whole == known.whole && part.offset_of(&known).is_none() && is_of_one_whole(old, new);
-        let fits = is_another && known.length <= room;
-        room -= if fits { known.length } else { 0 };
-        fits
+        part.whole == known.whole && part.offset_of(&known).is_none() && is_of_one_whole(old, new)
     };
-    let mut goes_on = |old: &Variant<'_>| {
+    let goes_on = |old: &Variant<'_>| {
         let language = old.kept.get("content-language");
         let is_of_others = !new.selecting.is_empty()
             && !old.selecting.is_empty()
@@ -274,4 +285,19 @@ fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> V
     };
     let variants = held.variants();
     variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()
+}
+
+/// What goes on beside a new one, where there is room for both; none if a part must not be stored: where both do not
+/// fit, the larger stays, so that one byte ends nothing.
+fn fitting(held: &Held, carried: Vec<usize>, new: &Variant<'_>, headers: &Headers<'_>) -> Option<Vec<usize>> {
+    if new.status != 206 || carried.is_empty() {
+        return Some(carried);
+    }
+    let said = || headers.get("content-length")?.trim().parse().ok();
+    let length: u64 = new.part.map(|part| part.length).or_else(said)?;
+    let beside = carried.iter().fold(0, |sum: u64, at| sum.saturating_add(held.length(*at).unwrap_or(u64::MAX)));
+    if beside.saturating_add(length) <= PARTS {
+        return Some(carried);
+    }
+    (beside < length).then(Vec::new)
 }

@@ -349,7 +349,10 @@ fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Owne
 }
 
 /// Whom the application names: of each kind a subject or, with an empty value, nobody any more (signed out).
-fn named_subjects(answer: &Answer<'_>, topology: &Topology) -> impl Iterator<Item = (SubjectKind, Option<SubjectId>)> {
+pub(super) fn named_subjects(
+    answer: &Answer<'_>,
+    topology: &Topology,
+) -> impl Iterator<Item = (SubjectKind, Option<SubjectId>)> {
     SubjectKind::ALL.into_iter().filter_map(|kind| {
         let Some(IdentitySource::ResponseHeader(name)) = topology.identity().source(kind) else { return None };
         let value = answer.headers.get(name)?.trim();
