@@ -74,7 +74,8 @@ impl Ending<'_> {
         let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
         let kept = kept.and_then(|(variant, edits)| {
             let beside = |held| {
-                let all = carried(held, lookup, &variant, self.now);
+                let mut all = carried(held, lookup, &variant, self.now);
+                all.truncate(entry::MOST_VARIANTS - 1); // what the entry would drop, said before it is asked what a part ends
                 let carried = fitting(held, all, &variant, &answer.headers)?;
                 (!takes_away(&variant, held, &carried, self.now)).then_some(carried)
             };
