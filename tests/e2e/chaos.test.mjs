@@ -27,6 +27,7 @@ test("15 s in which owners move, clients roam, lose sessions and repeat themselv
 const refusal = (more = {}) => ({ "retry-after": "5", "content-type": "application/problem+json", "homing-reason": "all-regions-failed", ...more });
 const readOf = (more) => ({ id: "q1", read: true, kind: "stranger", near: "eu", start: 100_000, end: 100_010, status: 200, headers: {}, ...more });
 const writeOf = (more) => ({ ...readOf({ read: false, kind: "session", what: "item", session: "s" }), ...more });
+const itemRead = () => readOf({ status: 503, kind: "session", what: "item-read", headers: refusal({ "homing-reason": "home-down" }) });
 const appended = { what: "append", list: "tenant:t", session: "s" };
 const after = writeOf({ id: "q0", start: 99_900, end: 99_950 });
 const sent = (...regions) => Object.fromEntries(["us", "eu", "ap"].map((name) => [name, { sends: regions.filter((region) => region === name).map((at) => ({ id: "q1", at, reached: true })) }]));
@@ -42,6 +43,9 @@ const MISTAKES = [
   [undefined, readOf({ status: 503, headers: refusal() }), sent(), ["us", "eu"]],
   ["never ill", readOf({ status: 503, kind: "session", list: "tenant:t", headers: refusal({ "homing-reason": "home-down" }) }), sent(), ["us"]],
   [undefined, readOf({ status: 503, kind: "session", list: "tenant:t", headers: refusal({ "homing-reason": "home-down" }) }), sent(), ["eu"]],
+  ["never ill", itemRead(), sent("eu"), ["eu"]],
+  ["not answered", itemRead(), sent(), ["us"]],
+  [undefined, itemRead(), sent("eu"), ["us"]],
   ["sent 3 times", readOf(), sent("us", "us", "us")],
   ["sent 3 times", readOf(), sent("us", "eu", "ap")],
   [undefined, readOf(), sent("us", "eu")],

@@ -74,8 +74,10 @@ function read(judge, record) {
   const { size } = new Set(judge.sends.get(record.id)?.map(({ region }) => region));
   // Where only the home may answer, its own 503 passes.
   const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && size === 1 && !isProblem(record));
-  if (record.kind === "session" && record.what !== "item-read" && refusal) {
-    const fine = homes(judge, record).every((home) => faults.fine(home, record.start, record.end, LEFT_ALONE_MS));
+  // A copy that was behind has been asked, and its home after it: there is no third. Any other read of an item is answered by an older copy.
+  const behind = record.what === "item-read" && reason === "home-down" && size > 0;
+  if (record.kind === "session" && (behind || record.what !== "item-read") && refusal) {
+    const fine = (behind ? ["us"] : homes(judge, record)).every((home) => faults.fine(home, record.start, record.end, LEFT_ALONE_MS));
     if (fine) return say(record, `refused with ${reason}, and its home was never ill`);
     counts.refused++;
     return;
