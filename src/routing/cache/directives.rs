@@ -89,7 +89,7 @@ impl Directives {
 
     /// These and those of one more line.
     pub(super) fn and(mut self, line: &str) -> Self {
-        for directive in split_outside_quotes(line) {
+        for directive in members(line) {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
             self.take(name.trim().to_ascii_lowercase().as_str(), value.trim());
         }
@@ -143,9 +143,9 @@ fn seconds(value: &str) -> Duration {
     Duration::from_secs(read.min(LARGEST))
 }
 
-/// The directives of a line. Commas part them (RFC 9111 section 5.2); where somebody has written semicolons, what was meant to forbid
+/// The directives of a line, as they stand there. Commas part them (RFC 9111 section 5.2); where somebody has written semicolons, what was meant to forbid
 /// still does, and `private; max-age=60` is no unknown directive with a guess of how long everybody may have it.
-fn split_outside_quotes(line: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn members(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
     line.split(move |letter| {

@@ -2,7 +2,10 @@
 //! (RFC 9111 section 5.2.2.7). What the edge itself stores is edited apart from this, and has no session in it.
 
 use super::Settlement;
-use crate::routing::headers::{Edit, Headers};
+use crate::routing::{
+    cache::directives::members,
+    headers::{Edit, Headers},
+};
 
 /// Fields by which caches in front are told otherwise than by `Cache-Control`: RFC 9213 and what came before it.
 const TARGETED: [&str; 5] =
@@ -26,7 +29,7 @@ impl Settlement {
 /// The same directives for one client's cache only; none if they are that already, or for none at all.
 fn private(control: &str) -> Option<String> {
     let name = |directive: &str| directive.split('=').next().unwrap_or("").trim().to_ascii_lowercase();
-    let said: Vec<&str> = directives(control).collect();
+    let said: Vec<&str> = members(control).collect();
     // `private="field"` speaks of that field alone.
     let is_whole = |directive: &&str| directive.trim().eq_ignore_ascii_case("private");
     let shared = |directive: &&str| matches!(name(directive).as_str(), "public" | "s-maxage" | "private");
@@ -36,15 +39,6 @@ fn private(control: &str) -> Option<String> {
     }
     let kept = said.into_iter().filter(|directive| !shared(directive) && !directive.trim().is_empty());
     Some(kept.map(str::trim).chain(["private"]).collect::<Vec<_>>().join(", "))
-}
-
-/// The members of the list, by whatever parts them (see the cache's directives); what stands in quotes is none of its borders.
-fn directives(control: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    control.split(move |letter| {
-        quoted ^= letter == '"';
-        matches!(letter, ',' | ';') && !quoted
-    })
 }
 
 #[cfg(test)]
@@ -59,6 +53,7 @@ mod tests {
             ("public, max-age=10", Some("max-age=10, private")),
             ("max-age=0, S-MaxAge=600, must-revalidate", Some("max-age=0, must-revalidate, private")),
             ("public; max-age=10", Some("max-age=10, private")),
+            ("x=\"a \\\", s-maxage=9\", max-age=10", Some("x=\"a \\\", s-maxage=9\", max-age=10, private")),
             ("no-store", None),
             ("private, max-age=5", None),
             ("private, s-maxage=5", Some("private")),
