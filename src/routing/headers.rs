@@ -34,6 +34,12 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |(field, _)| *field == name).map(|(_, value)| *value)
     }
 
+    /// The length that the message says of its content (RFC 9110 section 8.6); none if it says none, or what is no number.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.get("content-length")?.trim().parse().ok()
+    }
+
     /// The members of a comma-separated list field, over all its lines (RFC 9110 section 5.6.1).
     pub fn list(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(trim).filter(|member| !member.is_empty())

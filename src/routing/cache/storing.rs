@@ -141,7 +141,7 @@ fn part_of(response: &Storing<'_>) -> Option<Slice> {
     let is_one = lines.next().is_none()
         && headers.get("content-type").is_none_or(|media| !media.to_ascii_lowercase().contains("multipart/byteranges"));
     // Without a length the edge counts, and stores nothing that is longer or shorter.
-    let is_so_long = headers.get("content-length").is_none_or(|said| said.trim().parse() == Ok(part.length));
+    let is_so_long = !headers.has("content-length") || headers.content_length() == Some(part.length);
     (is_one && is_so_long).then_some(part)
 }
 
@@ -223,7 +223,7 @@ fn stored_fields(response: &Storing<'_>, policy: &Policy, part: Option<Slice>) -
 /// Whether the body's end will be known, and is not too far away. RFC 9112 section 8 would take a body that the connection's close
 /// ends for whole; but the origin may have died in the middle of it, and its half would be everybody's.
 fn bounded(response: &Storing<'_>, part: Option<Slice>) -> Result<(), NoStore> {
-    let length: Option<u64> = response.headers.get("content-length").and_then(|said| said.trim().parse().ok());
+    let length = response.headers.content_length();
     match (response.framing, part.map(|part| part.length).or(length)) {
         (Framing::UntilClose, _) => Err(NoStore::Framing),
         (Framing::Delimited, Some(length)) if length > response.largest => Err(NoStore::Size),

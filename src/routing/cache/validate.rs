@@ -102,7 +102,7 @@ fn removed(edit: Edit) -> Option<String> {
 #[must_use]
 pub fn same_representation(headers: &Headers<'_>, variant: &Variant<'_>, length: Option<u64>) -> bool {
     let same = |name| headers.get(name).is_none_or(|said| variant.kept.get(name) == Some(said));
-    let said: Option<u64> = headers.get("content-length").and_then(|said| said.trim().parse().ok());
+    let said = headers.content_length();
     same("etag") && same("last-modified") && said.is_none_or(|said| length.is_none_or(|length| length == said))
 }
 

@@ -294,8 +294,7 @@ fn fitting(held: &Held, carried: Vec<usize>, new: &Variant<'_>, headers: &Header
     if new.status != 206 || carried.is_empty() {
         return Some(carried);
     }
-    let said = || headers.get("content-length")?.trim().parse().ok();
-    let length: u64 = new.part.map(|part| part.length).or_else(said)?;
+    let length = new.part.map(|part| part.length).or_else(|| headers.content_length())?;
     let beside = carried.iter().fold(0, |sum: u64, at| sum.saturating_add(held.length(*at).unwrap_or(u64::MAX)));
     if beside.saturating_add(length) <= PARTS {
         return Some(carried);
