@@ -87,6 +87,6 @@ impl Flow {
 /// takes that for the answer to the next request. An application that says 408 of its own accord keeps the connection, or speaks of the
 /// contract.
 fn is_of_an_idle_connection(answer: &Answer<'_>) -> bool {
-    let closes = |value: &str| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
-    answer.status == 408 && answer.headers.get("connection").is_some_and(closes) && !answer.speaks_of_the_contract()
+    let closes = || answer.headers.list("connection").any(|option| option.eq_ignore_ascii_case("close"));
+    answer.status == 408 && closes() && !answer.speaks_of_the_contract()
 }

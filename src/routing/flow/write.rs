@@ -95,9 +95,8 @@ impl Flow {
             Outcome::Refused => (Reason::FailoverConnect, false),
             Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, true),
             Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
-            Outcome::NotFinal => return self.not_final(writing.owner, now),
-            // No write asks about a copy.
-            Outcome::CopyLost => return self.not_final(writing.owner, now),
+            // The latter never: no write asks about a copy.
+            Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
         };
         if perhaps {
             self.perhaps = Some(writing.owner.ownership());

@@ -151,10 +151,11 @@ impl Ending<'_> {
             return (304, Source::CopyHead(at));
         }
         if lookup.method == Method::Head {
-            edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
             if variant.status == 204 {
                 // RFC 9110 section 8.6; a store counts its bytes all the same.
                 edits.push(Edit::Remove("content-length".to_owned()));
+            } else {
+                edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
             }
             return (variant.status, Source::CopyHead(at));
         }
