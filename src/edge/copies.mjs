@@ -63,7 +63,6 @@ export class Entry {
   /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. */
   async #readable() {
     if (this.lengths === undefined || (await this.isReadable())) return this;
-    await forget(this.key).catch(() => {});
   }
 
   /** The entry as text: what the core asks of it. */
@@ -97,9 +96,11 @@ export class Entry {
     return this.stream && this.bodies !== null ? Number(this.bodies) : whole?.byteLength;
   }
 
-  /** Whether its body, or the variants of it, can be read, so far as they are held for that. */
+  /** Whether its body, or the variants of it, can be read, so far as they are held for that. One that cannot be nobody finds again. */
   async isReadable() {
-    return this.isLarge() || (await this.bytes()) !== undefined;
+    if (this.isLarge() || (await this.bytes()) !== undefined) return true;
+    await forget(this.key).catch(() => {});
+    return false;
   }
 
   isLarge() {

@@ -201,10 +201,9 @@ export class Drive {
     }
   }
 
-  /** Whether the copy in hand cannot be read; nobody finds that one again. */
+  /** Whether the copy in hand cannot be read, and is in hand no longer. */
   async lost() {
     if (!this.copy || this.behind || (await this.copy.isReadable())) return false;
-    await forget(this.copy.key).catch(() => {});
     this.copy = undefined;
     return true;
   }

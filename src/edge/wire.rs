@@ -3,8 +3,8 @@
 //! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
-//! fields…, `AL` (it has confirmed a copy that cannot be read), `T`, `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
-//! Steps: `P` id key wait; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
+//! fields…, `AL` (it has confirmed a copy that cannot be read), `T`, `L` (the connection was lost before an answer came), `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
+//! Steps: `P` id key wait, and on a second look what selects the expired variant in hand; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
 //! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
 //! then the lines of an `F`: answer, and go on.
 //! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
