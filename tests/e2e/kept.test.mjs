@@ -1,47 +1,30 @@
 // Connections that an origin has kept alive and closes just as they are used again, over raw sockets: the classic of every proxy (RFC
 // 9112 sections 9.3.1 and 9.6). A read goes there once more before another region is asked; a write never does, unless it may be repeated.
 import assert from "node:assert/strict";
-import net from "node:net";
 import { after, before, beforeEach, test } from "node:test";
+import { Origin, response } from "../conformance/raw/wire.mjs";
 import { Client, startRouter, stopAll, stopWithAll, topology, waitUntil } from "./harness.mjs";
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const OK = response("200 OK");
 /** What servers say to a connection on which nothing comes, before they close it. */
-const IDLE = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\nConnection: close\r\n\r\nslow";
+const IDLE = response("408 Request Timeout", ["Connection: close"], "slow");
 
-/** A region of raw sockets: `seen` are the requests that came, `next` what happens to the next one on a connection that has answered before. */
-class Origin {
-  seen = [];
-  sockets = new Set();
+/** A region of raw sockets: `asked` are the requests that came, `next` what happens to the next one on a connection that has answered before. */
+class Region extends Origin {
+  asked = [];
   next = [];
 
   constructor(name) {
+    super();
     this.name = name;
-    this.server = net.createServer((socket) => this.accept(socket));
-  }
-
-  async listen() {
-    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    stopWithAll(async () => (this.server.close(), this.sockets.forEach((socket) => socket.destroy())));
-    this.url = `http://127.0.0.1:${this.server.address().port}`;
-    return this;
-  }
-
-  accept(socket) {
-    this.sockets.add(socket.once("close", () => this.sockets.delete(socket)));
-    socket.on("error", () => {});
-    let text = "";
-    socket.on("data", (data) => {
-      text += data;
-      const end = text.indexOf("\r\n\r\n");
-      const length = Number(/content-length: (\d+)/i.exec(text.slice(0, end))?.[1] ?? 0);
-      if (end < 0 || text.length < end + 4 + length || socket.writableEnded) return;
-      this.seen.push(/^\S+ \S+/.exec(text)[0]);
-      text = "";
+    this.deed = ({ method, target }, socket) => {
+      if (socket.writableEnded) return;
+      this.asked.push(`${method} ${target}`);
       const deed = this.next.shift();
       if (deed) deed(socket);
       else socket.write(OK);
-    });
+    };
+    stopWithAll(async () => this.stop());
   }
 
   /** Does that to the one connection which is kept (the others end as they should), and waits until it has had time to arrive. */
@@ -62,21 +45,21 @@ const ENDS = (socket) => socket.end(IDLE);
 
 let origins, router;
 before(async () => {
-  origins = Object.fromEntries(await Promise.all(["us", "eu", "ap"].map(async (name) => [name, await new Origin(name).listen()])));
+  origins = Object.fromEntries(await Promise.all(["us", "eu", "ap"].map(async (name) => [name, await new Region(name).listen()])));
 });
 after(stopAll);
 beforeEach(async () => {
   await router?.stop();
-  for (const origin of Object.values(origins)) Object.assign(origin, { seen: [], next: [] });
+  for (const origin of Object.values(origins)) Object.assign(origin, { asked: [], next: [] });
   router = await startRouter({ vars: topology(origins) });
   await read("warm");
   // The authority tells a region of an owner, on a connection of its own.
-  await waitUntil(() => origins.eu.seen.some((line) => line.startsWith("POST /.well-known/")), "the authority has spoken");
+  await waitUntil(() => origins.eu.asked.some((line) => line.startsWith("POST /.well-known/")), "the authority has spoken");
 });
 
 const read = (path) => new Client(router.url, "eu").get(`/api/likes/${path}`);
 const reason = (answer) => answer.headers["homing-reason"];
-const seen = (path) => Object.values(origins).map((origin) => origin.seen.filter((line) => line.endsWith(`/${path}`)).length);
+const seen = (path) => Object.values(origins).map((origin) => origin.asked.filter((line) => line.endsWith(`/${path}`)).length);
 
 for (const [name, deed, why, sends] of [
   ["is closed while it is idle", CLOSE, "nearest", 1],
