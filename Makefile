@@ -17,11 +17,11 @@ help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup:           ## install what is missing
-	@scripts/setup.sh
+	@src/tools/setup.sh
 
 worker: setup    ## check wrangler.toml, then build the Worker (what wrangler's [build] runs)
 	@$(CARGO_QUIET) run --bin homing -- check wrangler.toml
-	@scripts/build.sh
+	@src/tools/build.sh
 
 build: worker    ## build the Worker and the demo regions
 	@$(CARGO_QUIET) build -p demo-region
@@ -30,20 +30,20 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 	@PORT=$(PORT) exec $(NODE) tests/dev.mjs
 
 test: setup      ## set up, lint, every test
-	@scripts/test.sh
+	@src/tools/test.sh
 
 planted: setup   ## bugs planted in the router's own code, one at a time: each must be found by the test that names it
 	@$(NODE) tests/planted/run.mjs
 
 audit:           ## licences, sources and bans of all dependencies, by deny.toml; advisories where their database can be fetched
-	@scripts/audit.sh
+	@src/tools/audit.sh
 
 e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare; FILES="tests/e2e/cache.test.mjs" for some
-	@scripts/build.sh test
-	@scripts/test-e2e.sh $(RUNTIME) $(FILES)
+	@src/tools/build.sh test
+	@src/tools/test-e2e.sh $(RUNTIME) $(FILES)
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
-	@scripts/test-postgres.sh
+	@src/tools/test-postgres.sh
 
 chaos: build     ## SECONDS of orders and faults at random, by SEED, under load, in MODE=calm, lag, all or network; the last line counts violations
 	@$(CARGO_QUIET) build -p history
@@ -56,13 +56,13 @@ model:           ## STATES states of each scope of the ownership protocol, tried
 	@STATES=$(STATES) cargo test --locked --test protocol -- --nocapture --test-threads 1
 
 fuzz: setup      ## SECONDS of fuzzing for each target that reads what others hand in; TARGET=flow for one
-	@scripts/fuzz.sh $(SECONDS) $(TARGET)
+	@src/tools/fuzz.sh $(SECONDS) $(TARGET)
 
 bench: build     ## the router against hand-written JavaScript, in plain workerd
-	@$(NODE) benches/run.mjs
+	@$(NODE) tests/bench/run.mjs
 
 bench-failure: build ## latencies while the nearest region is a black hole, beside all being well
-	@$(NODE) benches/failure.mjs
+	@$(NODE) tests/bench/failure.mjs
 
 conformance: worker ## public suites against this router and other caches; writes README's table. CACHE_TESTS=/a/clone where there is no network
 	@$(NODE) tests/conformance/run.mjs

@@ -3,11 +3,13 @@
 
 mod support;
 
-use homing::routing::{
-    Memory,
-    facts::Content,
-    health::{Asking, Condition},
-    topology::Access,
+use homing_core::{
+    request::facts::Content,
+    state::{
+        health::{Asking, Condition},
+        memory::Memory,
+    },
+    topology::route::Access,
 };
 use support::{Deed, NOW, World, region, settings, topology};
 

@@ -11,7 +11,7 @@ mod support;
 #[path = "authority/world.rs"]
 mod world;
 
-use homing::routing::{subject::SubjectId, topology::SubjectKind};
+use homing_core::{model::subject::SubjectId, topology::dataset::SubjectKind};
 use serde_json::{Value, json};
 use world::World;
 
@@ -596,7 +596,7 @@ fn what_cannot_be_understood_says_what_was_expected() {
 #[test]
 fn a_ledger_that_cannot_be_read_decides_nothing() {
     let settings = support::settings();
-    let wrong = homing::routing::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err();
+    let wrong = homing_core::control::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err();
     assert!(wrong.starts_with("the ledger cannot be read: "), "{wrong}");
 }
 
@@ -761,7 +761,7 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
         for (key, value) in more.as_object().unwrap() {
             list[key] = value.clone();
         }
-        homing::routing::authority::homes::read(&list.to_string(), &settings.topology)
+        homing_core::control::authority::homes::read(&list.to_string(), &settings.topology)
     };
     let id = "GdAZGkoHV5U4-Bo_P4T8RX";
     let told = read(json!({ "homes": { "eu": [id], "us": [] }, "dry_run": true })).unwrap();

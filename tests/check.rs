@@ -4,8 +4,6 @@
 #[path = "support/command.rs"]
 mod command;
 
-use std::path::Path;
-
 use command::*;
 use serde_json::Value;
 
@@ -19,7 +17,7 @@ fn a_sound_configuration_passes_and_says_how_full_its_vars_are() {
 
 #[test]
 fn the_configuration_that_ships_passes_with_all_its_expectations() {
-    let run = homing(Path::new(env!("CARGO_MANIFEST_DIR")), &["check"]);
+    let run = homing(&homing_tests::at(""), &["check"]);
     assert_eq!((run.status, run.err.as_str()), (0, ""));
     let held = run.out.lines().find_map(|line| line.strip_prefix("wrangler.tests.toml: ")).unwrap();
     let (hold, all) = held.strip_suffix(" expectations hold").unwrap().split_once(" of ").unwrap();

@@ -5,15 +5,14 @@ mod support;
 
 use std::time::Duration;
 
-use homing::routing::{
-    Memory, Timestamp,
-    cache::{ENTRY, Variant, entry},
-    headers::Edit,
-    memory::Lesson,
+use homing_core::{
+    cache::entry::{self, ENTRY, Variant},
+    http::headers::Edit,
+    model::{subject::SubjectId, time::Timestamp},
     session::{self, Session},
     settle::{Source, Store},
-    subject::SubjectId,
-    topology::SubjectKind,
+    state::memory::{Lesson, Memory},
+    topology::dataset::SubjectKind,
 };
 use proptest::prelude::*;
 use support::{Deed, Fields, NOW, Story, World, keys, settings};

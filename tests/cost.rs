@@ -6,7 +6,7 @@
 #[path = "support/command.rs"]
 mod command;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use command::*;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use toml_edit::{DocumentMut, Item};
 
 /// The command at the top of the repository.
 fn here(arguments: &str) -> Run {
-    homing(Path::new(env!("CARGO_MANIFEST_DIR")), &arguments.split(' ').collect::<Vec<_>>())
+    homing(&homing_tests::at(""), &arguments.split(' ').collect::<Vec<_>>())
 }
 
 /// The command beside the topology of the golden cases.
@@ -62,7 +62,7 @@ fn the_profile_of_the_free_plan_stays_within_every_quota_on_however_many_isolate
     // What is on the edge is really said: a little more is too much.
     assert_eq!(here("check docs/free-plan.toml --cost --requests-per-second 1.2 --plan free").status, 1);
     // And the same with probers is not to be had for nothing.
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/free-plan.toml")).unwrap();
+    let text = fs::read_to_string(homing_tests::at("docs/free-plan.toml")).unwrap();
     let probed = text.replace("PROBES = \"off\"", "PROBES = \"45s\"");
     assert_ne!(probed, text);
     let run = homing(
@@ -90,9 +90,7 @@ fn plain(item: &Item) -> Value {
 /// What both files say alike is said alike: a new binding or flag of the one is needed in the other.
 #[test]
 fn the_profile_of_the_free_plan_is_the_shipped_file_but_for_what_costs() {
-    let read = |name: &str| -> DocumentMut {
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap().parse().unwrap()
-    };
+    let read = |name: &str| -> DocumentMut { fs::read_to_string(homing_tests::at(name)).unwrap().parse().unwrap() };
     let (shipped, free) = (read("wrangler.toml"), read("docs/free-plan.toml"));
     for (key, _) in shipped.iter().filter(|(key, _)| !["vars", "observability", "routes"].contains(key)) {
         assert!(free.contains_key(key), "docs/free-plan.toml lacks {key}");

@@ -1,12 +1,12 @@
 //! The dashboard says of each reason what the core says, and leaves nothing where another page could find it.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use homing::routing::Reason;
+use homing_core::model::reason::Reason;
 
 #[test]
 fn the_dashboard_knows_every_reason_and_no_other() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/www/_homing/reasons.js");
-    let text = std::fs::read_to_string(path).unwrap();
+    let path = homing_tests::at("www/_homing/reasons.js");
+    let text = std::fs::read_to_string(&path).unwrap();
     let line = |reason: Reason| format!("  {:?}: {:?},", reason.token(), reason.sentence().trim());
     let told: Vec<_> = text.lines().filter(|line| line.starts_with("  \"")).collect();
     let known: Vec<_> = Reason::ALL.iter().map(|reason| line(*reason)).collect();
@@ -23,7 +23,7 @@ fn the_dashboard_knows_every_reason_and_no_other() {
 /// and what the dashboard takes for markup, it is made to run.
 #[test]
 fn the_dashboard_stores_nothing_and_makes_no_markup_of_data() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/www/_homing");
+    let directory = homing_tests::at("www/_homing");
     let files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(files.len() > 5, "{files:?}");
     for path in files {

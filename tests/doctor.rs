@@ -13,14 +13,15 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
-    path::Path,
     thread,
     time::Duration,
 };
 
 use command::{Run, directory, homing};
-use homing::routing::doctor::{
-    Finding, Heard, Severity, door, examine,
+use homing_cli::doctor::judge::{
+    door, examine,
+    finding::{Finding, Severity},
+    heard::Heard,
     platform::{CASES, Probed, findings},
 };
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ const HEARD: Says = |heard| examine(&serde_json::from_value::<Heard>(heard).unwr
 const PROBED: Says = |probed| findings(&serde_json::from_value::<Probed>(probed).unwrap());
 
 fn golden(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/doctor").join(name)
+    homing_tests::at("tests/golden/doctor").join(name)
 }
 
 fn base(name: &str) -> Value {

@@ -5,11 +5,10 @@ mod support;
 #[path = "support/worlds.rs"]
 mod worlds;
 
-use homing::routing::{
-    Reason,
-    authority::{self, Published},
-    memory::Lesson,
-    topology::RegionId,
+use homing_core::{
+    control::authority,
+    model::{ids::RegionId, reason::Reason},
+    state::{memory::Lesson, published::Published},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -4,11 +4,11 @@
 
 mod support;
 
-use homing::routing::{
-    facts::Content,
+use homing_core::{
+    model::subject::SubjectId,
+    request::facts::Content,
     session::{self, Claim, Pin, Session},
-    subject::SubjectId,
-    topology::SubjectKind,
+    topology::dataset::SubjectKind,
 };
 use support::{Deed, NOW, World, keys, settings};
 

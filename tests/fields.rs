@@ -5,10 +5,10 @@ mod support;
 
 use std::rc::Rc;
 
-use homing::routing::{
-    Settings,
-    headers::Edit,
-    topology::{KeyPath, parse::parse, raw},
+use homing_core::{
+    http::headers::Edit,
+    state::view::Settings,
+    topology::{error::KeyPath, parse::parse, raw},
 };
 use support::{Story, World, keys, told};
 

@@ -5,37 +5,35 @@
 
 mod support;
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fmt::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write, path::PathBuf, time::Duration};
 
-use homing::routing::{
-    Timestamp,
-    authority::{Ledger, Published, turn},
+use homing_core::{
     cache::{
-        Variant,
-        entry::{self, Kept},
+        entry::{self, Kept, Variant},
         freshness::Reuse,
     },
-    facts::Content,
-    formats,
-    matrix::{Report, prober},
+    control::{
+        authority::{ledger::Ledger, turn},
+        prober,
+    },
+    model::{
+        formats,
+        position::{Mark, Position},
+        reason::Reason,
+        subject::SubjectId,
+        time::Timestamp,
+    },
     ownership::Epoch,
-    position::{Mark, Position},
-    reason::Reason,
+    request::facts::Content,
     session::{self, Claim, Pin, Session},
-    subject::SubjectId,
-    topology::SubjectKind,
+    state::{matrix::Report, published::Published},
+    topology::dataset::SubjectKind,
 };
 use serde_json::{Value, json};
 use support::{Deed, NOW, World, keys, owned, region, topology};
 
 fn file(name: &str, number: u64) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
+    let folder = homing_tests::at("tests/golden/formats");
     folder.join(format!("{name}.{number}.txt"))
 }
 
@@ -226,18 +224,18 @@ fn the_head_of_a_cache_entry() {
 
 /// What other objects and edges call of each object.
 const CALLED: [(&str, &str, &[&str]); 3] = [
-    ("Authority", "authority", &["take", "note"]),
-    ("Directory", "directory", &["assign", "keep", "known", "confirm", "find", "record", "count", "list"]),
-    ("Prober", "prober", &["begin"]),
+    ("Authority", "operators/authority", &["take", "note"]),
+    ("Directory", "edge/directory", &["assign", "keep", "known", "confirm", "find", "record", "count", "list"]),
+    ("Prober", "operators/prober", &["begin"]),
 ];
 
 /// Those methods with their parameters, and what the authority is asked: another version may call either side.
 #[test]
 fn what_objects_are_called_for() {
-    let source = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let source = |path: &str| std::fs::read_to_string(homing_tests::at(path)).unwrap();
     let mut surface = String::new();
     for (name, path, called) in CALLED {
-        let text = source(&format!("src/edge/{path}.mjs"));
+        let text = source(&format!("src/{path}.mjs"));
         let class = text.split_once(&format!("export class {name} extends DurableObject {{\n")).unwrap().1;
         let class = class.split_once("\n}\n").map_or(class, |(class, _)| class);
         for line in class.lines() {
@@ -248,7 +246,7 @@ fn what_objects_are_called_for() {
             }
         }
     }
-    let turn = source("src/routing/authority/turn.rs");
+    let turn = source("src/core/control/authority/turn.rs");
     let asked = turn.split_once("match text(\"do\") {").unwrap().1.split_once("_ => {").unwrap().0;
     for line in asked.lines().filter_map(|line| line.trim_start().strip_prefix('"')) {
         if let Some((what, _)) = line.split_once("\" =>") {

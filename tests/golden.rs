@@ -5,31 +5,46 @@
 
 mod support;
 
-use std::{fmt::Write, fs, path::Path, time::Duration};
+use std::{fmt::Write, fs, time::Duration};
 
-use homing::routing::{
-    Settlement, Target, Timestamp,
-    authority::{self, Published, RegionState},
-    cache::{CacheKey, Place, Variant, entry::KEPT, freshness::Reuse, range::Slice},
-    drill::{Drilled, Kind, Need, Visitor},
-    facts::{Content, Unsent},
-    headers::Edit,
-    health::{Asking, Heard, Sending},
-    matrix::Report,
-    memory::{CopyOf, Lesson},
-    ownership::{Epoch, Ownership},
-    position::{Log, Mark, Position, Shows},
-    reach,
+use homing_core::{
+    cache::{
+        entry::{KEPT, Variant},
+        freshness::Reuse,
+        key::{CacheKey, Place},
+        range::Slice,
+    },
+    control::authority,
+    decide::reach,
+    http::{headers::Edit, target::Target},
+    model::{
+        ids::RegionId,
+        position::{Mark, Position},
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    observe::tally::{Drilled, Need},
+    ownership::{
+        Epoch, Ownership,
+        stated::{Log, Shows},
+    },
+    request::facts::{Content, Unsent},
     session::{self, Claim, Pin, Session},
-    settle::{Base, Source},
-    subject::SubjectId,
-    topology::{Access, RegionId, SubjectKind},
+    settle::{Base, Settlement, Source},
+    state::{
+        drill::{Kind, Visitor},
+        health::{Asking, Heard, Sending},
+        matrix::Report,
+        memory::{Lesson, reached::CopyOf},
+        published::{Published, RegionState},
+    },
+    topology::{dataset::SubjectKind, route::Access},
 };
 use support::{Deed, NOW, Story, World, keys, region, settings, stored, told, topology};
 
 #[test]
 fn every_golden_case_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/routing");
+    let folder = homing_tests::at("tests/golden/routing");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut wrong = String::new();

@@ -6,17 +6,18 @@ mod support;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use homing::routing::{
-    Settings, Timestamp,
-    attempt::Attempt,
-    headers::Edit,
-    memory::Lesson,
+use homing_core::{
+    decide::attempt::Attempt,
+    http::{headers::Edit, target::Target},
+    model::{
+        position::{Mark, Position},
+        subject::SubjectId,
+        time::Timestamp,
+    },
     ownership::Epoch,
-    position::{Mark, Position},
-    session::{self, COOKIE, Claim, Opened, Pin, Session, along},
-    subject::SubjectId,
-    target::Target,
-    topology::{KeyPath, SubjectKind, parse::parse, raw},
+    session::{self, Claim, Opened, Pin, Session, carried::along, codec::COOKIE},
+    state::{memory::Lesson, view::Settings},
+    topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use support::{Deed, NOW, Story, World, keys, told};

@@ -5,11 +5,10 @@ mod support;
 
 use std::rc::Rc;
 
-use homing::routing::{
-    Settings,
-    headers::Edit,
-    http_date,
-    topology::{KeyPath, parse::parse, raw},
+use homing_core::{
+    http::{headers::Edit, http_date},
+    state::view::Settings,
+    topology::{error::KeyPath, parse::parse, raw},
 };
 use support::{Deed, NOW, Story, World, keys};
 

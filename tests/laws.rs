@@ -7,21 +7,21 @@ mod worlds;
 
 use std::{rc::Rc, time::Duration};
 
-use homing::routing::{
-    Memory, Settings,
-    cache::Variant,
-    drill::Visitor,
-    facts::{Content, Replay},
-    headers::Edit,
-    health::{Asking, By, Condition, Gate, Health, Heard, Sending},
-    memory::Lesson,
+use homing_core::{
+    cache::entry::Variant,
+    http::headers::Edit,
+    model::{ids::RegionId, position::Position, reason::Reason, subject::SubjectId},
     ownership::Epoch,
-    position::Position,
-    reason::Reason,
+    request::facts::{Content, Replay},
     session::{self, Session},
     settle::Source,
-    subject::SubjectId,
-    topology::{Access, Origin, RegionId, SubjectKind},
+    state::{
+        drill::Visitor,
+        health::{Asking, Condition, Health, Heard, Sending, breaker::Gate, evidence::By},
+        memory::{Lesson, Memory},
+        view::Settings,
+    },
+    topology::{Origin, dataset::SubjectKind, route::Access},
 };
 use proptest::prelude::*;
 use support::{Deed, NOW, Story, World, keys, region, settings, told, topology};

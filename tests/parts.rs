@@ -5,10 +5,13 @@ mod support;
 
 use std::time::Duration;
 
-use homing::routing::{
-    Timestamp,
-    cache::{ENTRY, Variant, entry, range::Slice},
-    headers::Edit,
+use homing_core::{
+    cache::{
+        entry::{self, ENTRY, Variant},
+        range::Slice,
+    },
+    http::headers::Edit,
+    model::time::Timestamp,
     settle::{Base, Settlement, Source, Store},
 };
 use proptest::prelude::*;

@@ -5,7 +5,7 @@
 #[path = "support/command.rs"]
 mod command;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use command::*;
 
@@ -297,7 +297,7 @@ fn a_rule_of_which_wrangler_warns_at_every_deploy_is_found_before() {
 /// Who edits the shipped file as the README says has nothing left to be warned of.
 #[test]
 fn the_shipped_file_with_regions_of_its_own_and_an_address_has_no_warnings() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("wrangler.toml")).unwrap();
+    let text = fs::read_to_string(homing_tests::at("wrangler.toml")).unwrap();
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with("DEV = ")) {
         lines.push(match line.strip_prefix("# routes = ") {

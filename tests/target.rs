@@ -7,23 +7,22 @@ mod support;
 use std::{
     collections::HashMap,
     io::Write,
-    path::Path,
     process::{Command, Stdio},
     rc::Rc,
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use homing::routing::{
-    Settings, Target,
-    cache::{CacheKey, Place},
-    headers::Edit,
-    keys::Key,
+use homing_core::{
+    cache::key::{CacheKey, Place},
+    http::{headers::Edit, target::Target},
+    model::keys::Key,
+    state::view::Settings,
 };
 use support::{NOW, World, keys, topology};
 
 /// What `new URL(text, base).href` is, for each; none where it throws.
 fn node(asked: &[(&str, Option<&str>)]) -> Vec<Option<String>> {
-    let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("node_modules/.bin/node");
+    let node = homing_tests::at("node_modules/.bin/node");
     assert!(node.exists(), "this test needs Node.js at {}: run `npm ci`", node.display());
     let script = "const asked = JSON.parse(require('fs').readFileSync(0));
         console.log(JSON.stringify(asked.map(([text, base]) => URL.parse(text, base ?? undefined)?.href ?? null)));";

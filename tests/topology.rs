@@ -11,14 +11,23 @@ mod config;
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, rc::Rc};
 
 use config::*;
-use homing::routing::{
-    Facts, Settings, Timestamp, admit,
-    clock::Clock,
-    facts::{Client, Content},
-    headers::Headers,
-    keys::{Key, SessionKeys},
+use homing_core::{
+    http::headers::Headers,
+    model::{
+        clock::Clock,
+        ids::MAX_REGIONS,
+        keys::{Key, SessionKeys},
+        time::Timestamp,
+    },
+    request::{
+        admit::admit,
+        facts::{Client, Content, Facts},
+    },
+    state::view::Settings,
     topology::{
-        MAX_REGIONS, Severity, SubjectKind, Topology,
+        Topology,
+        dataset::SubjectKind,
+        error::Severity,
         raw::{self, Raw},
     },
 };
@@ -162,8 +171,8 @@ fn no_sentence_of_the_parser_is_without_a_golden_case() {
     let golden: String = golden_files().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let said: String = golden.lines().filter(|line| line.contains(": found ")).collect::<Vec<_>>().join("\n");
     let said = said.replace("\\\"", "\"") + ONE_TOO_MANY;
-    let below = fs::read_dir(at("src/routing/topology/parse")).unwrap().map(|entry| entry.unwrap().path());
-    let sources = below.chain([at("src/routing/topology/parse.rs"), at("src/routing/topology/pattern.rs")]);
+    let below = fs::read_dir(at("src/core/topology/parse")).unwrap().map(|entry| entry.unwrap().path());
+    let sources = below.chain([at("src/core/topology/parse.rs"), at("src/core/topology/pattern.rs")]);
     let words: BTreeSet<String> = sources.flat_map(|file| words_of(&fs::read_to_string(file).unwrap())).collect();
     assert!(words.len() > 60, "the sentences are no longer found in the source: {words:?}");
     let missing: Vec<_> = words.iter().filter(|words| !said.contains(words.as_str())).collect();

@@ -7,9 +7,13 @@ mod config;
 use std::collections::HashSet;
 
 use config::{base, check};
-use homing::routing::topology::{
-    MAX_REGIONS, RegionId, RegionSet, Rule, Topology,
-    raw::{self, Raw},
+use homing_core::{
+    model::ids::{MAX_REGIONS, RegionId, RegionSet},
+    topology::{
+        Topology,
+        dataset::Rule,
+        raw::{self, Raw},
+    },
 };
 use proptest::{prelude::*, strategy::ValueTree};
 

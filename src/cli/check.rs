@@ -12,8 +12,11 @@ use super::{
     document::{Source, Unreadable},
     expectations, placement, platform,
 };
-use crate::routing::topology::{
-    Complaint, Complaints, KeyPath, Severity, Topology, error::quoted, parse::parse, raw::Raw,
+use homing_core::topology::{
+    Topology,
+    error::{Complaint, Complaints, KeyPath, Severity, quoted},
+    parse::parse,
+    raw::Raw,
 };
 
 /// One environment of the file: the top level, or an `[env.NAME]`.

@@ -4,7 +4,10 @@ use std::{ops::Range, path::Path};
 
 use toml_edit::{Document, Item, Value};
 
-use crate::routing::topology::{KeyPath, error::Key, raw::Raw};
+use homing_core::topology::{
+    error::{Key, KeyPath},
+    raw::Raw,
+};
 
 /// A file that was read.
 pub(super) struct Source {

@@ -1,11 +1,18 @@
 //! Driving a flow of the core in surroundings that are made up.
 
-use crate::routing::{
-    Event, Facts, Flow, Settings, Settlement, Step, Timestamp,
-    facts::{Client, Content},
-    headers::Headers,
-    health::Health,
-    keys::{Key, SessionKeys},
+use homing_core::{
+    flow::{
+        Flow,
+        step::{Event, Step},
+    },
+    http::headers::Headers,
+    model::{
+        keys::{Key, SessionKeys},
+        time::Timestamp,
+    },
+    request::facts::{Client, Content, Facts},
+    settle::Settlement,
+    state::{health::Health, view::Settings},
     topology::Topology,
 };
 

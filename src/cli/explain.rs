@@ -8,10 +8,10 @@ use super::{
     document::Source,
     world::{Story, World},
 };
-use crate::routing::{
-    headers::Edit,
-    report::Line,
-    topology::{KeyPath, Topology, parse::parse},
+use homing_core::{
+    http::headers::Edit,
+    observe::report::Line,
+    topology::{Topology, error::KeyPath, parse::parse},
 };
 
 /// Which request, in which world.

@@ -3,11 +3,13 @@
 mod deployed;
 mod origins;
 
-use crate::routing::{
-    admin,
-    local::is_local_url,
-    matrix::prober,
-    topology::{Complaints, KeyPath, raw::Raw},
+use homing_core::{
+    control::{admin, prober},
+    http::local::is_local_url,
+    topology::{
+        error::{Complaints, KeyPath},
+        raw::Raw,
+    },
 };
 
 /// The most bytes that one var may hold on the platform.

@@ -3,27 +3,45 @@
 use std::rc::Rc;
 
 use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
-use crate::routing::{
-    Event, Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
-    answer::{Answer, Framing},
+use homing_core::{
     cache::Probed,
-    candidates::holds,
-    clock::Clock,
-    flow::{Found, Outcome},
-    headers::Headers,
-    intent::Intent,
-    keys::Key,
-    memory::{Lesson, UNMEASURED},
-    ownership::{Epoch, Keeper, Ownership},
-    plan::{Freshness, Standing, standing},
-    position::{Log, Mark},
-    problem::Problem,
-    reach::{Demand, Reach, copy_of},
-    reason::Reason,
+    decide::{
+        candidates::holds,
+        plan::{Freshness, Standing, standing},
+        reach::{Demand, Reach, copy_of},
+    },
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
+    },
+    http::{
+        answer::{Answer, Framing},
+        headers::Headers,
+        problem::Problem,
+    },
+    model::{
+        clock::Clock,
+        ids::{RegionId, RegionSet},
+        keys::Key,
+        position::Mark,
+        reason::Reason,
+        subject::SubjectId,
+        time::{Timestamp, millis},
+    },
+    ownership::{Epoch, Ownership, evidence::Keeper, stated::Log},
+    request::{admit::admit, intent::Intent},
     session::{self, Claim, LIFETIME, Pin, Session},
-    subject::SubjectId,
-    time::millis,
-    topology::{Access, Dataset, RegionId, RegionSet, Rule, SubjectKind, Topology, units},
+    settle::Settlement,
+    state::{
+        memory::{Lesson, Memory, lag::UNMEASURED},
+        view::{Settings, View},
+    },
+    topology::{
+        Topology,
+        dataset::{Dataset, Rule, SubjectKind},
+        route::Access,
+        units,
+    },
 };
 
 /// A moment; the world stands still but for what a step takes.

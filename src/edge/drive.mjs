@@ -5,7 +5,7 @@ import { Clock } from "./clock.mjs";
 import { Entry, put } from "./copies.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./shards.mjs";
-import { tellSoon } from "./drill.mjs";
+import { tellSoon } from "../operators/drill.mjs";
 import { edit, edited, facts, head } from "./fields.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { put as putHome } from "./homes.mjs";

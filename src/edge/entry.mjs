@@ -1,16 +1,16 @@
 // Where requests come in: configures the core once per isolate, and gives each request a drive of its own.
 import { takeIn } from "./body.mjs";
 import { Panic, complain, configuration } from "./core.mjs";
-import { asksForIt } from "./doctor.mjs";
+import { asksForIt } from "../operators/doctor.mjs";
 import { Drive } from "./drive.mjs";
-import { api } from "./operators.mjs";
+import { api } from "../operators/operators.mjs";
 import { shielded } from "./shield.mjs";
 import { look } from "./store.mjs";
 import { refresh } from "./view.mjs";
 
-export { Authority } from "./authority.mjs";
+export { Authority } from "../operators/authority.mjs";
 export { Directory } from "./directory.mjs";
-export { Prober } from "./prober.mjs";
+export { Prober } from "../operators/prober.mjs";
 
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {

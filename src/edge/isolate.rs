@@ -14,25 +14,27 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    settings::{self, Secrets},
-    wire,
-};
-use crate::routing::{
-    Flow, Memory, Settings, Settlement, Step, Timestamp, View, admit,
-    admit::{ROUTER, access_of},
-    authority::Published,
+use crate::wire;
+use homing_core::{
     cache::key::in_short,
-    clock::Clock,
-    drill::{Row, Tally, row_of},
-    matrix,
-    memory::Lesson,
-    problem::Problem,
-    reason::Reason,
-    report::{Line, Refused, Report},
-    settle::Record,
-    snapshot::{self, Snapshot},
-    topology::{Access, Location, Region, RegionId},
+    flow::{Flow, step::Step},
+    http::problem::Problem,
+    model::{clock::Clock, geo::Location, ids::RegionId, reason::Reason, time::Timestamp},
+    observe::{
+        report::{Line, Refused, Report},
+        snapshot::{self, Snapshot},
+        tally::{Row, Tally, row_of},
+    },
+    request::admit::{ROUTER, access_of, admit},
+    settle::{Settlement, record::Record},
+    state::{
+        matrix,
+        memory::{Lesson, Memory},
+        published::Published,
+        view::{Settings, View},
+    },
+    topology::secrets::{self, Secrets},
+    topology::{Region, route::Access},
 };
 
 /// Which requests are logged.
@@ -65,8 +67,11 @@ thread_local! {
     static CHANCE: Cell<Chance> = const { Cell::new(Chance { secret: [0; 2], drawn: 0 }) };
 }
 
-pub(super) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
-    let settings = settings::read(vars, secrets, flags)?;
+pub(crate) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<(), String> {
+    let settings = secrets::read(vars, secrets, flags, || {
+        let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
+        Some(u128::from(high) << 64 | u128::from(low))
+    })?;
     let log = match flags.split(',').next_back() {
         Some("off") => Log::Off,
         Some("problems") => Log::Problems,
@@ -102,7 +107,7 @@ fn isolate() -> Option<Rc<Isolate>> {
     ISOLATE.with_borrow(Clone::clone)
 }
 
-pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
+pub(crate) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal(now) };
     let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal(now) };
     let mut clock = CLOCK.get();
@@ -131,7 +136,7 @@ pub(super) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
     }
 }
 
-pub(super) fn resume(id: u32, now: Timestamp, text: &str) -> String {
+pub(crate) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal(now) };
     // Before the flow is taken out of the table: what cannot be read must not lose it.
     let Some(event) = wire::event(text) else { return internal(now) };
@@ -237,13 +242,13 @@ fn json(of: &impl Serialize) -> String {
 }
 
 /// What the authority is to be told of a drill; empty if there is nothing new.
-pub(super) fn drilled() -> String {
+pub(crate) fn drilled() -> String {
     let untold = changing(&DRILLED, Tally::take);
     untold.map_or_else(String::new, |(drill, rows)| json(&Told { r#do: "drilled", drill, rows }))
 }
 
 /// The drill of that name is over.
-pub(super) fn drill_over(id: &str, now: Timestamp) {
+pub(crate) fn drill_over(id: &str, now: Timestamp) {
     learn(vec![Lesson::DrillOver(id.to_owned())], now);
 }
 
@@ -261,7 +266,7 @@ fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
 }
 
 /// See [`super::router::published`].
-pub(super) fn published(text: &str, now: Timestamp) -> u8 {
+pub(crate) fn published(text: &str, now: Timestamp) -> u8 {
     let Some(settings) = settings() else { return 0 };
     let read = Published::read(text, &settings.topology);
     let unreadable = read.is_none() && !text.is_empty();
@@ -271,17 +276,17 @@ pub(super) fn published(text: &str, now: Timestamp) -> u8 {
 }
 
 /// The store did not take what was to lie under that key: nobody waits for it to.
-pub(super) fn not_stored(key: &str, now: Timestamp) {
+pub(crate) fn not_stored(key: &str, now: Timestamp) {
     learn(vec![Lesson::Refused(in_short(key))], now);
 }
 
-pub(super) fn measured(text: &str, now: Timestamp) {
+pub(crate) fn measured(text: &str, now: Timestamp) {
     let Some(settings) = settings() else { return };
     learn(matrix::Report::read(text, &settings.topology).map(Lesson::Measured).into_iter().collect(), now);
 }
 
 /// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.
-pub(super) fn vantages(now: Timestamp) -> String {
+pub(crate) fn vantages(now: Timestamp) -> String {
     let Some(settings) = settings() else { return String::new() };
     let matrix = Rc::clone(memory().matrix());
     let line = |(id, region): (RegionId, &Region)| {
@@ -292,7 +297,7 @@ pub(super) fn vantages(now: Timestamp) -> String {
 }
 
 /// The hint of the default home.
-pub(super) fn home_hint() -> String {
+pub(crate) fn home_hint() -> String {
     settings().map_or("", |settings| hint(settings.topology.region(settings.topology.default_home()))).to_owned()
 }
 
@@ -300,7 +305,7 @@ fn hint(region: &Region) -> &'static str {
     region.location.as_ref().map_or("", matrix::location_hint)
 }
 
-pub(super) fn abandon(id: u32, now: Timestamp) {
+pub(crate) fn abandon(id: u32, now: Timestamp) {
     let gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
     learn(gone.map(|flow| flow.abandon()).unwrap_or_default(), now);
 }
@@ -313,12 +318,12 @@ fn settings() -> Option<Rc<Settings>> {
     isolate().map(|isolate| Rc::clone(&isolate.settings))
 }
 
-pub(super) fn warnings() -> String {
-    settings().map(|settings| crate::routing::warnings::warnings(&settings).join("\n")).unwrap_or_default()
+pub(crate) fn warnings() -> String {
+    settings().map(|settings| homing_core::topology::warnings::warnings(&settings).join("\n")).unwrap_or_default()
 }
 
 /// This isolate's part of the snapshot, as JSON.
-pub(super) fn snapshot(now: Timestamp) -> String {
+pub(crate) fn snapshot(now: Timestamp) -> String {
     let Some(isolate) = isolate() else { return String::new() };
     let in_flight = FLOWS.with_borrow(HashMap::len);
     let own =
@@ -329,7 +334,7 @@ pub(super) fn snapshot(now: Timestamp) -> String {
 }
 
 /// Route lines to add, as JSON or as TOML.
-pub(super) fn suggestions(as_toml: bool) -> String {
+pub(crate) fn suggestions(as_toml: bool) -> String {
     let Some(settings) = settings() else { return String::new() };
     changing(&REPORT, |report| {
         let all = report.suggestions();

@@ -1,9 +1,9 @@
 // The view that the authority publishes, and what the probers have found: read from KV behind the requests, never in front of one.
-import { ask } from "./authority.mjs";
+import { ask } from "../operators/authority.mjs";
 import { call, complain, settings } from "./core.mjs";
 import { together } from "./datacentre.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
-import { begin } from "./prober.mjs";
+import { begin } from "../operators/prober.mjs";
 import { measured, published, vantages, view_every } from "homing-wasm";
 
 const KEY = "view";

@@ -14,18 +14,25 @@
 
 use std::fmt::Write;
 
-use crate::routing::{
-    Event, Facts, Flow, Settlement, Step, Timestamp,
-    answer::{Answer, Framing},
-    cache::{CacheKey, Probed},
-    facts::{Client, Content, Replay, Unsent},
-    flow::{ASSIGN, Assignment, Found, LOOK_UP, Outcome},
-    headers::{Edit, Headers},
-    problem::Problem,
-    settle::{Base, Publish, Source, refusal as refusal_parts},
-    text,
-    time::millis,
-    topology::{Access, Location, Origin},
+use homing_core::{
+    cache::{Probed, key::CacheKey},
+    flow::{
+        Flow,
+        step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Step},
+    },
+    http::{
+        answer::{Answer, Framing},
+        headers::{Edit, Headers},
+        problem::Problem,
+    },
+    model::{
+        geo::Location,
+        text,
+        time::{Timestamp, millis},
+    },
+    request::facts::{Client, Content, Facts, Replay, Unsent},
+    settle::{Base, Publish, Settlement, Source, refusal as refusal_parts},
+    topology::{Origin, route::Access},
 };
 
 /// Reads facts.

@@ -3,10 +3,11 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use homing::routing::{
-    Settings, Timestamp,
-    authority::turn,
-    topology::{KeyPath, parse::parse, raw},
+use homing_core::{
+    control::authority::turn,
+    model::time::Timestamp,
+    state::view::Settings,
+    topology::{error::KeyPath, parse::parse, raw},
 };
 use serde_json::{Value, json};
 

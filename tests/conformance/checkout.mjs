@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../benches/world.mjs";
+import { root } from "../bench/world.mjs";
 
 /** Where suites lie: not in git. */
 export const kept = join(root, "build/conformance");

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheStore, contender, freePort, get, root, scratch, start } from "../../benches/world.mjs";
+import { cacheStore, contender, freePort, get, root, scratch, start } from "../bench/world.mjs";
 
 const SECRET = "a secret for the conformance run, of 32 letters or more";
 const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
@@ -32,7 +32,7 @@ const region = (port) => ({ origin: `http://127.0.0.1:${port}` });
 /** A Worker that hands everything on by `fetch`, and keeps nothing: what fails here too is the platform's. */
 async function worker([origin]) {
   const port = await freePort();
-  const bare = contender(`worker-${port}`, { "worker.mjs": join(root, "benches/contenders/fetch.mjs") }, { ORIGIN: region(origin).origin }, await cacheStore(), port);
+  const bare = contender(`worker-${port}`, { "worker.mjs": join(root, "tests/bench/contenders/fetch.mjs") }, { ORIGIN: region(origin).origin }, await cacheStore(), port);
   start(bare.command, bare.args, process.env.VERBOSE ? {} : { stdio: "ignore" });
   return port;
 }

@@ -1,11 +1,11 @@
 // The tables: one for each suite on the terminal, and the one that README shows.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../benches/world.mjs";
+import { root } from "../bench/world.mjs";
 import { BARE, ROWS, titleOf } from "./contenders.mjs";
 
 /** Where a table stands, and of which suites: of all, where nothing is said. */
-const PLACES = [{ file: "README.md" }, { file: "src/routing/cache/README.md", of: ["cache-tests"] }];
+const PLACES = [{ file: "README.md" }, { file: "src/core/cache/README.md", of: ["cache-tests"] }];
 const [BEGIN, END] = ["<!-- conformance: `make conformance` writes what stands here -->\n", "<!-- end of conformance -->\n"];
 
 /** How many of the tests of a kind passed, and how many there are. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json, text } from "../../src/edge/body.mjs";
 import { isBound } from "../../src/edge/homes.mjs";
-import { Turns } from "../../src/edge/turns.mjs";
+import { Turns } from "../../src/operators/turns.mjs";
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 const call = (region, tag = {}) => ({ url: `https://${region}.example/.well-known/homing/ownership?n=1`, tag });

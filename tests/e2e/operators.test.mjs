@@ -208,8 +208,8 @@ test("with an ADMIN_HOST the operators' side is on that host and on no other", a
 });
 
 test("what the Durable Objects do is for the router's own calls: none of them answers requests or sockets", () => {
-  const folder = join(root, "src/edge");
-  const classes = readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), "utf8")]).filter(([, text]) => /extends DurableObject/.test(text));
+  const files = ["src/edge", "src/operators"].flatMap((folder) => readdirSync(join(root, folder)).map((file) => [file, join(root, folder, file)]));
+  const classes = files.map(([file, path]) => [file, readFileSync(path, "utf8")]).filter(([, text]) => /extends DurableObject/.test(text));
   assert.deepEqual(classes.map(([file]) => file).sort(), ["authority.mjs", "directory.mjs", "prober.mjs"]);
   for (const [file, text] of classes) assert.doesNotMatch(text, /^\s+(async\s+)?(fetch|connect|webSocket\w*)\s*[(=]/m, file);
 });

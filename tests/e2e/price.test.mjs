@@ -1,5 +1,5 @@
 // What is paid for: each alarm that is set, each row, each key that is read, counted in the router's own code as it runs. What an hour of
-// that comes to is in src/routing/pace.rs, by the figures per round and per reading that are held here.
+// that comes to is in src/core/topology/pace.rs, by the figures per round and per reading that are held here.
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Regions whose application stands on the origin kit (origin/examples/postgres.rs), beside a real primary and its standbys;
+// Regions whose application stands on the origin kit (src/origin/examples/postgres.rs), beside a real primary and its standbys;
 // the router before them, with its authority; and the command that gives it orders.
 import { execFile, spawn } from "node:child_process";
 import http from "node:http";

@@ -9,9 +9,9 @@ use std::{
     rc::Rc,
 };
 
-use homing::routing::{
-    Settings,
-    authority::{self, Ledger, Phase, turn},
+use homing_core::{
+    control::authority::{self, change::Phase, ledger::Ledger, turn},
+    state::view::Settings,
 };
 use serde_json::{Value, json};
 

@@ -3,23 +3,36 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use homing::routing::{
-    Event, Facts, Flow, Memory, Settings, Step, View, admit,
-    answer::{Answer, Framing},
-    attempt::Attempt,
-    authority::{self, Published},
+use homing_core::{
     cache::Probed,
-    clock::Clock,
-    facts::{Client as Place, Content},
-    flow::{Found, Outcome},
-    headers::Edit,
-    health::Health,
-    memory::Lesson,
-    ownership::{Epoch, Keeper, Ownership},
-    position::{Mark, Position},
-    session::{self, COOKIE, Claim, Pin, Session},
+    control::authority,
+    decide::attempt::Attempt,
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
+    },
+    http::{
+        answer::{Answer, Framing},
+        headers::Edit,
+    },
+    model::{
+        clock::Clock,
+        position::{Mark, Position},
+    },
+    ownership::{Epoch, Ownership, evidence::Keeper},
+    request::{
+        admit::admit,
+        facts::{Client as Place, Content, Facts},
+    },
+    session::{self, Claim, Pin, Session, codec::COOKIE},
     settle::Settlement,
-    topology::SubjectKind,
+    state::{
+        health::Health,
+        memory::{Lesson, Memory},
+        published::Published,
+        view::{Settings, View},
+    },
+    topology::dataset::SubjectKind,
 };
 use serde_json::Value;
 
@@ -117,7 +130,7 @@ impl Edges {
             now: NOW,
             method: if client.mark.is_some() { "GET" } else { "POST" },
             url: &url,
-            headers: homing::routing::headers::Headers(fields),
+            headers: homing_core::http::headers::Headers(fields),
             content: if client.mark.is_some() { Content::Empty } else { Content::Length(10) },
             client: Place { beside: Some(client.near), ..Place::default() },
             entropy: 7,

@@ -2,9 +2,13 @@
 //! authority asks how long something has lasted and never when it was, so its clock can stand still, and what happened moves into
 //! the past instead. That makes the states finite, however long it goes on.
 
-use homing::routing::{
-    Settings, Timestamp,
-    authority::{Ledger, Owned, Phase},
+use homing_core::{
+    control::authority::{
+        change::Phase,
+        ledger::{Ledger, Owned},
+    },
+    model::time::Timestamp,
+    state::view::Settings,
 };
 use serde_json::Value;
 

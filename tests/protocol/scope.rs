@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use homing::routing::{
-    Settings,
-    subject::SubjectId,
-    topology::{KeyPath, SubjectKind, parse::parse, raw},
+use homing_core::{
+    model::subject::SubjectId,
+    state::view::Settings,
+    topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
 };
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! What has happened, so that no promise is kept only because it was never tried.
 
-use homing::routing::authority::Phase;
+use homing_core::control::authority::change::Phase;
 
 use crate::{authority::Id, model::Model, state::State, support::region::Command};
 

@@ -1,15 +1,17 @@
-//! The real authority, driven as `src/edge/authority.mjs` drives it: its ledger is stored before any effect is done, its calls to
+//! The real authority, driven as `src/operators/authority.mjs` drives it: its ledger is stored before any effect is done, its calls to
 //! regions are lost, late or answered too late like anybody's, and what it publishes is read at each edge when it gets there.
 
 use std::collections::BTreeSet;
 
-use homing::routing::{
-    Timestamp,
-    authority::{KEY, Published, turn},
-    memory::Lesson,
+use homing_core::{
+    control::authority::turn,
+    model::{subject::SubjectId, time::Timestamp},
     settle::Publish,
-    subject::SubjectId,
-    topology::SubjectKind,
+    state::{
+        memory::Lesson,
+        published::{KEY, Published},
+    },
+    topology::dataset::SubjectKind,
 };
 use serde_json::{Value, json};
 

@@ -1,10 +1,13 @@
 //! Driving the core: from one of its steps to the next, to regions and the home store, and back.
 
-use homing::routing::{
-    Event as CoreEvent, Flow, Step, Timestamp,
-    answer::{Answer, Framing},
-    attempt::Attempt,
-    flow::{Assignment, Found, Outcome},
+use homing_core::{
+    decide::attempt::Attempt,
+    flow::{
+        Flow,
+        step::{Assignment, Event as CoreEvent, Found, Outcome, Step},
+    },
+    http::answer::{Answer, Framing},
+    model::time::Timestamp,
 };
 
 use crate::{

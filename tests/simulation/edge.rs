@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use homing::routing::{
-    Event as CoreEvent, Memory, Settlement, Step,
-    cache::{CacheKey, ENTRY, Probed},
-    clock::Clock,
-    reason::Reason,
-    settle::{Base, Source},
+use homing_core::{
+    cache::{Probed, entry::ENTRY, key::CacheKey},
+    flow::step::{Event as CoreEvent, Step},
+    model::{clock::Clock, reason::Reason},
+    settle::{Base, Settlement, Source},
+    state::memory::Memory,
 };
 
 use crate::{

@@ -1,6 +1,6 @@
 //! What goes wrong, and what operators do about it.
 
-use homing::routing::{Memory, subject::SubjectId, topology::SubjectKind};
+use homing_core::{model::subject::SubjectId, state::memory::Memory, topology::dataset::SubjectKind};
 
 use crate::{
     client::{HONEST, TENANTS, USERS},

@@ -1,9 +1,10 @@
 //! The end of a request: what its edge does with what the core has decided, and its client with the answer.
 
-use homing::routing::{
-    Settlement, Timestamp,
-    session::{Claim, Session, seal},
-    topology::SubjectKind,
+use homing_core::{
+    model::time::Timestamp,
+    session::{Claim, Session, codec::seal},
+    settle::Settlement,
+    topology::dataset::SubjectKind,
 };
 
 use crate::{

@@ -1,11 +1,11 @@
 //! A client with a valid session of its own who uses it against others: in links that they open, as a cookie beside theirs, from
 //! an earlier time, or not at all. What may never come of that is noted here; what sessions are promised is the checker's.
 
-use homing::routing::{
-    Target,
-    attempt::Attempt,
-    reason::Reason,
-    session::{self, COOKIE, PARAMETER},
+use homing_core::{
+    decide::attempt::Attempt,
+    http::target::Target,
+    model::reason::Reason,
+    session::{self, carried::PARAMETER, codec::COOKIE},
     settle::{Publish, Settlement},
 };
 

@@ -1,7 +1,9 @@
 //! What a region's application does with a request: the contract of an origin, in steps that take time, so that others come
 //! in between. Who may write is decided by the origin kit's rules (`region.rs`).
 
-use homing::routing::{attempt::Attempt, headers::Edit, subject::SubjectId, topology::SubjectKind};
+use homing_core::{
+    decide::attempt::Attempt, http::headers::Edit, model::subject::SubjectId, topology::dataset::SubjectKind,
+};
 use homing_origin::{Ownership, Refusal};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! A region's side of ownership, as the origin kit keeps it: the same pure rules (`homing_origin::Standing`), and in front of them what
-//! the kit's layer and its ownership address do with a claim and with a command of the authority (`origin/src/homing.rs`,
-//! `origin/src/address.rs`).
+//! the kit's layer and its ownership address do with a claim and with a command of the authority (`src/origin/src/homing.rs`,
+//! `src/origin/src/address.rs`).
 
 use std::{sync::LazyLock, time::Duration};
 

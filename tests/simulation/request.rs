@@ -3,12 +3,19 @@
 use std::rc::Rc;
 
 use history::Status;
-use homing::routing::{
-    Facts, Flow, Step, View, admit,
-    facts::{Client as Where, Content},
-    session::{COOKIE, Claim, seal},
-    subject::SubjectId,
-    topology::SubjectKind,
+use homing_core::{
+    flow::{Flow, step::Step},
+    model::subject::SubjectId,
+    request::{
+        admit::admit,
+        facts::{Client as Where, Content, Facts},
+    },
+    session::{
+        Claim,
+        codec::{COOKIE, seal},
+    },
+    state::view::View,
+    topology::dataset::SubjectKind,
 };
 
 use crate::{
@@ -199,7 +206,7 @@ impl World {
 
 /// Planted: a session with the pins of another, as if both were about the same subject.
 fn joined(own: &str, brought: &str) -> String {
-    let now = homing::routing::Timestamp(crate::world::START);
+    let now = homing_core::model::time::Timestamp(crate::world::START);
     let (mut own, brought) = (Client::open(own, now), Client::open(brought, now));
     own.pins.retain(|pin| {
         !brought.pins.iter().any(|other| (&other.dataset, &other.subject) == (&pin.dataset, &pin.subject))

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use homing::routing::{
-    Settings,
-    keys::{Key, SessionKeys},
-    topology::{KeyPath, parse::parse, raw},
+use homing_core::{
+    model::keys::{Key, SessionKeys},
+    state::view::Settings,
+    topology::{error::KeyPath, parse::parse, raw},
 };
 
 thread_local! {

@@ -65,7 +65,7 @@ pub fn check(text: &str) -> Run {
 }
 
 pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cli").join(name)
+    homing_tests::at("tests/golden/cli").join(name)
 }
 
 /// Holds what was said against the golden case of that name; `UPDATE_GOLDEN=1` writes it down instead.

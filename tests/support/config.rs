@@ -1,19 +1,16 @@
 //! The configuration that the tests of the linter change.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
-use homing::routing::topology::{
-    Complaints, KeyPath, Topology, parse,
+pub use homing_tests::at;
+
+use homing_core::topology::{
+    Topology,
+    error::{Complaints, KeyPath},
+    parse,
     raw::{self, Raw},
 };
-
-pub fn at(place: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(place)
-}
 
 pub fn base() -> Raw {
     raw::from_json(&fs::read_to_string(at("tests/golden/topology/base.json")).unwrap()).unwrap()

@@ -6,23 +6,41 @@ pub mod region;
 
 use std::{collections::VecDeque, rc::Rc, time::Duration};
 
-use homing::routing::{
-    Event, Facts, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
-    answer::{Answer, Framing},
-    attempt::Attempt,
+use homing_core::{
     cache::{
-        CacheKey, Probed, Variant,
-        entry::{self, Kept},
+        Probed,
+        entry::{self, Kept, Variant},
         freshness::Reuse,
+        key::CacheKey,
     },
-    clock::Clock,
-    facts::{Client, Content, Unsent},
-    flow::{Found, Outcome},
-    headers::{Edit, Headers},
-    keys::{Key, SessionKeys},
-    ownership::{Epoch, Keeper, Ownership},
+    decide::attempt::Attempt,
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
+    },
+    http::{
+        answer::{Answer, Framing},
+        headers::{Edit, Headers},
+        problem::Problem,
+    },
+    model::{
+        clock::Clock,
+        ids::RegionId,
+        keys::{Key, SessionKeys},
+        time::Timestamp,
+    },
+    ownership::{Epoch, Ownership, evidence::Keeper},
+    request::{
+        admit::admit,
+        facts::{Client, Content, Facts, Unsent},
+    },
     session::Session,
-    topology::{KeyPath, RegionId, Topology, parse::parse, raw},
+    settle::Settlement,
+    state::{
+        memory::Memory,
+        view::{Settings, View},
+    },
+    topology::{Topology, error::KeyPath, parse::parse, raw},
 };
 
 pub const NOW: Timestamp = Timestamp(1_767_225_600_000);

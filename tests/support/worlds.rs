@@ -2,19 +2,30 @@
 
 use std::time::Duration;
 
-use homing::routing::{
-    Timestamp,
-    authority::{self, Published, RegionState},
-    cache::{Variant, entry::Kept, freshness::Reuse},
-    facts::{Content, Unsent},
-    health::{Asking, Heard, Sending},
-    memory::{Lesson, Memory},
-    ownership::Epoch,
-    position::{Log, Mark, Position, Shows},
-    reach::copy_of,
+use homing_core::{
+    cache::{
+        entry::{Kept, Variant},
+        freshness::Reuse,
+    },
+    control::authority,
+    decide::reach::copy_of,
+    model::{
+        position::{Mark, Position},
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    ownership::{
+        Epoch,
+        stated::{Log, Shows},
+    },
+    request::facts::{Content, Unsent},
     session::{self, Claim, Pin, Session},
-    subject::SubjectId,
-    topology::{Access, SubjectKind},
+    state::{
+        health::{Asking, Heard, Sending},
+        memory::{Lesson, Memory},
+        published::{Published, RegionState},
+    },
+    topology::{dataset::SubjectKind, route::Access},
 };
 use proptest::prelude::*;
 

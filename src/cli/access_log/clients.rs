@@ -7,12 +7,10 @@ use std::{
 };
 
 use super::line::Line;
-use crate::{
-    cli::world::{named, pair},
-    routing::{
-        Timestamp,
-        topology::{RegionId, Topology},
-    },
+use crate::world::{named, pair};
+use homing_core::{
+    model::{ids::RegionId, time::Timestamp},
+    topology::Topology,
 };
 
 /// When a log without times begins.

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::moment;
-use crate::routing::{
-    Timestamp,
-    facts::Url,
-    topology::{RegionId, Topology},
+use homing_core::{
+    model::{ids::RegionId, time::Timestamp},
+    request::facts::Url,
+    topology::Topology,
 };
 
 /// What is understood.

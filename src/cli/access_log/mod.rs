@@ -19,14 +19,16 @@ use clients::Spread;
 use line::Line;
 use play::Player;
 
-use crate::{
-    cli::cost::Observed,
-    routing::{
-        Timestamp,
+use crate::cost::Observed;
+use homing_core::{
+    model::{reason::Reason, time::Timestamp},
+    observe::{
         locality::{Locality, Row},
-        reason::Reason,
         suggest::shape,
-        topology::{Access, Route, Topology},
+    },
+    topology::{
+        Topology,
+        route::{Access, Route},
     },
 };
 

@@ -1,6 +1,6 @@
 //! The ways in which access logs write a time.
 
-use crate::routing::Timestamp;
+use homing_core::model::time::Timestamp;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 

@@ -6,21 +6,27 @@ use super::{
     clients::{Clients, Spread, client, hash},
     line::Line,
 };
-use crate::{
-    cli::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored},
-    routing::{
-        Event, Flow, Memory, Problem, Settings, Settlement, Step, Timestamp, View, admit,
-        answer::{Answer, Framing, is_gateway_failure},
-        cache::Probed,
-        clock::Clock,
-        flow::{Found, Outcome},
-        headers::{Edit, Headers},
-        keys::Key,
-        session::{self, LIFETIME, Session},
-        settle::Pinned,
-        subject::SubjectId,
-        topology::{IdentitySource, RegionId, SubjectKind, Topology},
+use crate::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
+use homing_core::{
+    cache::Probed,
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
     },
+    http::{
+        answer::{Answer, Framing, is_gateway_failure},
+        headers::{Edit, Headers},
+        problem::Problem,
+    },
+    model::{clock::Clock, ids::RegionId, keys::Key, subject::SubjectId, time::Timestamp},
+    request::admit::admit,
+    session::{self, LIFETIME, Session},
+    settle::{Settlement, record::Pinned},
+    state::{
+        memory::Memory,
+        view::{Settings, View},
+    },
+    topology::{Topology, dataset::SubjectKind, identity::IdentitySource},
 };
 
 /// The host of a request whose log names none.

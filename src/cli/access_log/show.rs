@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{Estimate, SHOWN};
-use crate::routing::{
-    locality::{Count, Row},
-    reason::Reason,
-    topology::{Route, Topology},
+use homing_core::{
+    model::reason::Reason,
+    observe::locality::{Count, Row},
+    topology::{Topology, route::Route},
 };
 
 const COLUMNS: [&str; 5] = ["Route", "Requests", "Local", "Crossing", "Budget"];
 
 impl Estimate {
     /// The table, and what must be known to read it.
-    pub(in crate::cli) fn text(&self, topology: &Topology) -> String {
+    pub(crate) fn text(&self, topology: &Topology) -> String {
         let Count { requests, crossed } = self.locality.total();
         let mut text = format!(
             "\n{}: {requests} requests, {} local, {crossed} crossing\n\n",
@@ -71,7 +71,7 @@ impl Estimate {
     }
 
     /// What exceeds its budget, a complaint each.
-    pub(in crate::cli) fn complaints(&self, topology: &Topology) -> Vec<String> {
+    pub(crate) fn complaints(&self, topology: &Topology) -> Vec<String> {
         let complain = |(route, row): (&Route, &Row)| {
             let Count { requests, crossed } = row.total;
             let budget = route.max_cross_region.map(|budget| budget.to_string()).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Estimate {
     }
 
     /// The same for machines.
-    pub(in crate::cli) fn json(&self, topology: &Topology) -> Value {
+    pub(crate) fn json(&self, topology: &Topology) -> Value {
         let exceeded: Vec<_> = self.exceeded(topology).map(|(route, _)| route.pattern.to_string()).collect();
         let examples: Vec<_> = self.examples.iter().map(|(line, why)| json!({ "line": line, "why": why })).collect();
         let mut said = json!(self.locality.show(topology));

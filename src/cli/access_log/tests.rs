@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::{clients::Spread, line::Line, play::Player, *};
-use crate::routing::{
-    Timestamp,
-    locality::Count,
-    topology::{KeyPath, parse, raw},
+use homing_core::{
+    model::time::Timestamp,
+    observe::locality::Count,
+    topology::{error::KeyPath, parse, raw},
 };
 
 /// Catalog is written at us; who a cart belongs to is said by a header, whose notes by a cookie.

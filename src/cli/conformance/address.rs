@@ -10,7 +10,7 @@ use super::{
     report::must,
     trial::{ELSEWHERE, HEALTH, Place, Trial, no_store},
 };
-use crate::routing::authority::ADDRESS;
+use homing_core::control::authority::effect::ADDRESS;
 
 const ALL: [&str; 15] = [
     "look",

@@ -8,7 +8,7 @@ use ureq::{
     http::{HeaderMap, Method, Request},
 };
 
-use crate::routing::keys::Key;
+use homing_core::model::keys::Key;
 
 /// How long an origin may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -14,8 +14,8 @@ mod trial;
 
 use std::process::ExitCode;
 
-use crate::routing::keys::Key;
 use client::Origin;
+use homing_core::model::keys::Key;
 use report::Report;
 use trial::Trial;
 

@@ -6,7 +6,7 @@ use super::{
     report::must,
     trial::{ELSEWHERE, Place, Trial},
 };
-use crate::routing::authority::ADDRESS;
+use homing_core::control::authority::effect::ADDRESS;
 
 const RULE: &str = "position-told";
 

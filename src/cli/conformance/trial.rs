@@ -10,7 +10,10 @@ use super::{
     key, position,
     report::must,
 };
-use crate::routing::{answer::is_stored, authority::ADDRESS, subject::SubjectId, topology::SubjectKind};
+use homing_core::{
+    control::authority::effect::ADDRESS, http::answer::is_stored, model::subject::SubjectId,
+    topology::dataset::SubjectKind,
+};
 
 /// The health address.
 pub(super) const HEALTH: &str = "/.well-known/homing";

@@ -1,6 +1,6 @@
 //! What is supposed of the requests: how many there are, and of which kinds.
 
-use crate::routing::topology::{Share, Topology};
+use homing_core::topology::{Topology, units::Share};
 
 /// So many isolates are busy at once, if nobody says otherwise.
 pub(super) const ISOLATES: u32 = 50;
@@ -25,14 +25,14 @@ pub(super) struct Load {
 
 /// What an access log says of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::cli) struct Observed {
-    pub(in crate::cli) requests: u64,
-    pub(in crate::cli) writes: u64,
-    pub(in crate::cli) lookups: u64,
-    pub(in crate::cli) problems: u64,
-    pub(in crate::cli) new_subjects: u64,
+pub(crate) struct Observed {
+    pub(crate) requests: u64,
+    pub(crate) writes: u64,
+    pub(crate) lookups: u64,
+    pub(crate) problems: u64,
+    pub(crate) new_subjects: u64,
     /// From the first request to the last, in seconds, if they have times.
-    pub(in crate::cli) seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
 }
 
 impl Load {

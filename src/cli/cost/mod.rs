@@ -16,7 +16,7 @@ use usage::Usage;
 use std::path::Path;
 
 use super::document::Source;
-use crate::routing::topology::{KeyPath, Topology, parse::parse};
+use homing_core::topology::{Topology, error::KeyPath, parse::parse};
 
 /// Seconds of a day: quotas begin anew at midnight UTC.
 const DAY: f64 = 86_400.0;

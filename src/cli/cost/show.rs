@@ -6,13 +6,13 @@ use super::{
     Bill, DAYS, SUBSCRIPTION,
     tariff::{Price, TAKEN},
 };
-use crate::routing::time::millis;
+use homing_core::model::time::millis;
 
 const COLUMNS: [&str; 6] = ["Product", "A month", "Included", "Cost", "Free a day", "Ends at"];
 
 impl Bill {
     /// The table, and what must be known to read it.
-    pub(in crate::cli) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut rows = vec![COLUMNS.map(str::to_owned)];
         rows.extend(self.lines().map(cells));
         // Named, for people look for it.
@@ -59,7 +59,7 @@ impl Bill {
     }
 
     /// What does not fit the plan that it is held against, a complaint each.
-    pub(in crate::cli) fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let complain = |(price, a_day, at): (&Price, f64, f64)| {
             let (name, quota) = (price.name, price.free_a_day.map(amount).unwrap_or_default());
             format!(
@@ -73,7 +73,7 @@ impl Bill {
     }
 
     /// The same for machines.
-    pub(in crate::cli) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let line = |(price, a_day, cost): (&Price, f64, f64)| {
             json!({
                 "product": price.name, "a_day": tidy(a_day, 1e6), "a_month": tidy(a_day * DAYS, 1e6), "included": price.included, "cost": cents(cost),
@@ -82,7 +82,7 @@ impl Bill {
             })
         };
         let load = &self.load;
-        let share = |share: crate::routing::topology::Share| share.to_string();
+        let share = |share: homing_core::topology::units::Share| share.to_string();
         json!({
             "plan": if self.ended().is_empty() { "free" } else { "paid" },
             "a_month": cents(self.total()), "subscription": SUBSCRIPTION, "prices_of": TAKEN,

@@ -7,10 +7,9 @@ use super::{
     load::Load,
     tariff::{EVENT_GB, KEPT_DAYS, Meter, OBJECT_GB},
 };
-use crate::routing::{
-    matrix::prober,
-    pace,
-    topology::{Topology, raw::Raw},
+use homing_core::{
+    control::prober,
+    topology::{Topology, pace, raw::Raw},
 };
 
 /// Milliseconds of CPU that a read takes, from the edge's cache or from a region alike, and a write: 0.16 and 0.33 in plain workerd with
@@ -38,7 +37,7 @@ const DATA_CENTRES: u32 = 330;
 
 /// Which requests are logged by the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Lines {
+pub(crate) enum Lines {
     All,
     Problems,
     Off,
@@ -56,7 +55,7 @@ impl Lines {
 
 /// What of the rest of wrangler.toml the bill depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::cli) struct Setup {
+pub(crate) struct Setup {
     /// How often the probers ask, if there are any.
     pub(super) probes: Option<Duration>,
     /// How often an isolate reads the view.
@@ -73,7 +72,7 @@ pub(in crate::cli) struct Setup {
 
 impl Setup {
     /// Reads the environment `table` of wrangler.toml, whose top level is `top`. What is wrong there `platform::lint` has said.
-    pub(in crate::cli) fn of(top: &Raw, table: &Raw) -> Self {
+    pub(crate) fn of(top: &Raw, table: &Raw) -> Self {
         let said = |key| table.get("vars").and_then(|vars| vars.get(key)).and_then(Raw::text).unwrap_or_default();
         let lines = match said("LOG") {
             "off" => Lines::Off,
@@ -123,7 +122,7 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn new(topology: &Topology, setup: &Setup, load: &Load) -> Self {
         let requests = load.requests_per_second * super::DAY;
-        let part = |share: crate::routing::topology::Share| requests * share.percent() / 100.0;
+        let part = |share: homing_core::topology::units::Share| requests * share.percent() / 100.0;
         let (probers, leases) = (pace::probers(topology, setup.probes), pace::leases(topology));
         let rounds = day(probers.object_requests) + day(leases.object_requests);
         let object_requests = rounds + load.new_subjects * SUBJECT_REQUESTS;

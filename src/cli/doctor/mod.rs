@@ -1,5 +1,6 @@
-//! `homing doctor`: asks a deployment how it is, and says what to do. What is said of what was heard is `routing/doctor`'s.
+//! `homing doctor`: asks a deployment how it is, and says what to do. What is said of what was heard is [`judge`]'s.
 
+pub mod judge;
 mod probe;
 mod wrangler;
 
@@ -8,13 +9,13 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration, 
 use serde_json::{Value, json};
 
 use super::{cost, operate::client::Client};
-use crate::routing::{
-    doctor::{
-        Finding, Heard, Severity, door, examine,
-        platform::{CASES, Probed, findings},
-    },
-    local::is_local_url,
+use crate::doctor::judge::{
+    door, examine,
+    finding::{Finding, Severity},
+    heard::Heard,
+    platform::{CASES, Probed, findings},
 };
+use homing_core::http::local::is_local_url;
 
 /// How long the deployment may take: it asks regions that may not answer.
 const PATIENCE: Duration = Duration::from_secs(90);

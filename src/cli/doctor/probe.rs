@@ -20,15 +20,12 @@ use super::{
     super::document::Source,
     wrangler::{Unable, Wrangler},
 };
-use crate::routing::{
-    doctor::{
-        Finding,
-        fields::{CODINGS, LOOP, SENT, VIA},
-        platform::{CASES, Case, DATED, Probed},
-    },
-    time::millis,
-    topology::raw::Raw,
+use crate::doctor::judge::{
+    fields::{CODINGS, LOOP, SENT, VIA},
+    finding::Finding,
+    platform::{CASES, Case, DATED, Probed},
 };
+use homing_core::{model::time::millis, topology::raw::Raw};
 
 /// Its name: one that a run has left behind is replaced by the next.
 pub(super) const NAME: &str = "homing-doctor-probe";

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::routing::local::is_local_url;
+use homing_core::http::local::is_local_url;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub(in crate::cli) struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
@@ -37,7 +37,7 @@ pub(super) enum Unanswered {
 }
 
 impl Client {
-    pub(in crate::cli) fn new(url: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn new(url: Option<&str>) -> Result<Self, String> {
         let url = url.map(str::to_owned).or_else(|| variable("HOMING_URL"));
         let url = url.unwrap_or_else(|| "http://localhost:8787".to_owned());
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -55,17 +55,12 @@ impl Client {
     }
 
     /// The router's address.
-    pub(in crate::cli) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.base.trim_end_matches("/_homing/api/")
     }
 
     /// Status and body of what lies under `/_homing/`, with the token or without; or why there is no answer in that time.
-    pub(in crate::cli) fn look(
-        &self,
-        what: &str,
-        with_token: bool,
-        patience: Duration,
-    ) -> Result<(u16, String), String> {
+    pub(crate) fn look(&self, what: &str, with_token: bool, patience: Duration) -> Result<(u16, String), String> {
         let url = format!("{}/_homing/{what}", self.url());
         let request = self.agent.get(&url).config().timeout_global(Some(patience)).build();
         let answer = match self.token.as_ref().filter(|_| with_token) {
@@ -78,7 +73,7 @@ impl Client {
         Ok((status, text))
     }
 
-    pub(in crate::cli) fn get(&self, what: &str) -> Result<Value, String> {
+    pub(crate) fn get(&self, what: &str) -> Result<Value, String> {
         let request = self.agent.get(format!("{}{what}", self.base));
         self.answer(match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")).call(),

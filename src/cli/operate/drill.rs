@@ -10,7 +10,7 @@ use super::{At, Saying, look, order_it, wait::Wanted};
 
 /// Drills, and their reports.
 #[derive(clap::Subcommand)]
-pub(in crate::cli) enum Drill {
+pub(crate) enum Drill {
     /// Can a region run without the others? All others count as unreachable for a share of its subjects.
     Isolate(Beginning),
     /// Can the others run without a region? It counts as unreachable for a share of all subjects.
@@ -32,7 +32,7 @@ pub(in crate::cli) enum Drill {
 }
 
 #[derive(clap::Args)]
-pub(in crate::cli) struct Beginning {
+pub(crate) struct Beginning {
     /// The region.
     region: String,
     /// How many percent of the subjects take part, from 0.1 to 100. It is always the same ones in one drill.

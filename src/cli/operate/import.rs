@@ -31,7 +31,7 @@ const SHOWN: usize = 20;
 const EVERY: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
-pub(in crate::cli) struct Import {
+pub(crate) struct Import {
     /// The list, a line for each: `user:NAME`, `tenant:NAME` or `user:#ID`; behind a tab the region, if it is not --home's, and behind
     /// another the epoch, if the regions know one. Or NDJSON: `{"subject":"user:NAME","home":"eu","epoch":3}`. `-` is standard input.
     file: PathBuf,

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::routing::{
-    subject::{ID_LENGTH, SubjectId},
-    topology::SubjectKind,
-};
 pub(super) use client::Client;
+use homing_core::{
+    model::subject::{ID_LENGTH, SubjectId},
+    topology::dataset::SubjectKind,
+};
 pub(super) use show::{number, text};
 use wait::Wanted;
 

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Place, elsewhere, members, texts};
-use crate::routing::topology::{Complaints, KeyPath, raw::Raw, units};
+use homing_core::topology::{
+    error::{Complaints, KeyPath},
+    raw::Raw,
+    units,
+};
 
 pub(super) fn lint(place: &Place<'_>, log: &mut Complaints) {
     caches(place, log);

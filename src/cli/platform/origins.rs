@@ -7,10 +7,13 @@
 use std::net::Ipv6Addr;
 
 use super::{Place, texts};
-use crate::routing::{
-    facts::Url,
-    local::is_local_url,
-    topology::{Complaints, KeyPath, raw::Raw},
+use homing_core::{
+    http::local::is_local_url,
+    request::facts::Url,
+    topology::{
+        error::{Complaints, KeyPath},
+        raw::Raw,
+    },
 };
 
 /// With it a Worker's `fetch` of its own zone, or of another Worker of its account, goes through the front door like anybody's.

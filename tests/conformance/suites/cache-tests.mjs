@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, start } from "../../../benches/world.mjs";
+import { freePort, start } from "../../bench/world.mjs";
 import { BARE, eachOf, ready, startAll } from "../contenders.mjs";
 import { groups, source } from "../cache-tests/source.mjs";
 

@@ -4,7 +4,7 @@ import http from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { freePort } from "../../../benches/world.mjs";
+import { freePort } from "../../bench/world.mjs";
 import { checkout } from "../checkout.mjs";
 import { startAll } from "../contenders.mjs";
 import { notRun, python } from "../python.mjs";

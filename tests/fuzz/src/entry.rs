@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::{
-    Timestamp,
+use homing_core::{
     cache::{
-        Variant,
-        entry::{KEPT, Kept, MOST_VARIANTS, read, write},
+        entry::{KEPT, Kept, MOST_VARIANTS, Variant, read, write},
         freshness::Reuse,
         range::Slice,
         select,
     },
-    intent::Lookup,
-    ownership::Epoch,
-    position::Shows,
+    model::time::Timestamp,
+    ownership::{Epoch, stated::Shows},
+    request::intent::Lookup,
 };
 
 use crate::made::{NOW, text};

@@ -1,15 +1,18 @@
 //! Header fields: cookies, `Vary`, the `Accept` family, what is taken out of requests.
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::{
-    believed::{Fate, fate},
+use homing_core::{
     cache::{
-        Coding, Directives, Fields,
-        vary::{Selector, selecting_names},
+        coding::Coding,
+        directives::Directives,
+        vary::{Fields, Selector, selecting_names},
     },
-    cookies::{Cookies, Named},
-    headers::{Edit, Headers, LetThrough, strip_request, strip_response},
-    session::COOKIE,
+    http::{
+        believed::{Fate, fate},
+        cookies::{Cookies, Named},
+        headers::{Edit, Headers, LetThrough, strip_request, strip_response},
+    },
+    session::codec::COOKIE,
 };
 
 use crate::made::{borrowed, fields};

@@ -4,20 +4,33 @@
 use std::{rc::Rc, time::Duration};
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::{
-    Event, Facts, Flow, Intent, Memory, Step, View, admit,
-    answer::{Answer, Framing},
-    attempt::Attempt,
+use homing_core::{
     cache::Probed,
-    clock::Clock,
-    facts::{Client, Content, Replay, Unsent},
-    flow::{Found, Outcome},
-    headers::{Edit, Headers},
-    memory::Lesson,
+    decide::attempt::Attempt,
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
+    },
+    http::{
+        answer::{Answer, Framing},
+        headers::{Edit, Headers},
+    },
+    model::{clock::Clock, ids::RegionId, subject::SubjectId},
     ownership::Ownership,
-    session::{COOKIE, seal},
-    subject::SubjectId,
-    topology::{Access, RegionId, Rule, SubjectKind},
+    request::{
+        admit::admit,
+        facts::{Client, Content, Facts, Replay, Unsent},
+        intent::Intent,
+    },
+    session::codec::{COOKIE, seal},
+    state::{
+        memory::{Lesson, Memory},
+        view::View,
+    },
+    topology::{
+        dataset::{Rule, SubjectKind},
+        route::Access,
+    },
 };
 
 use crate::{
@@ -161,7 +174,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
 /// Whom something that may be believed has named as an owner.
 #[derive(Default)]
 struct Named {
-    moved: Vec<(homing::routing::topology::DatasetId, RegionId)>,
+    moved: Vec<(homing_core::model::ids::DatasetId, RegionId)>,
     homes: Vec<(SubjectId, RegionId)>,
     /// By a store, the directory or an origin, on the way.
     said: Vec<RegionId>,

@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::{
-    Settings, Timestamp,
-    headers::Headers,
-    keys::{Key, SessionKeys},
-    topology::{KeyPath, parse::parse, raw},
+use homing_core::{
+    http::headers::Headers,
+    model::{
+        keys::{Key, SessionKeys},
+        time::Timestamp,
+    },
+    state::view::Settings,
+    topology::{error::KeyPath, parse::parse, raw},
 };
 
 /// When everything happens.

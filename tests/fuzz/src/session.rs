@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::{
-    Target, Timestamp,
-    ownership::{Epoch, Keeper, Ownership},
-    position::{Mark, Position},
-    reason::Reason,
-    session::{Arrived, Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, along, arrived, open, seal},
-    subject::SubjectId,
-    topology::SubjectKind,
+use homing_core::{
+    http::target::Target,
+    model::{
+        position::{Mark, Position},
+        reason::Reason,
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    ownership::{Epoch, Ownership, evidence::Keeper},
+    session::{
+        Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session,
+        carried::{Arrived, along, arrived},
+        codec::{open, seal},
+    },
+    topology::dataset::SubjectKind,
 };
 
 use crate::made::{NOW, keys, settings, text};

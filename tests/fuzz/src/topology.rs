@@ -1,8 +1,11 @@
 //! `wrangler.toml`'s vars: whatever stands there is read without harm, and what is accepted is whole.
 
 use arbitrary::{Result, Unstructured};
-use homing::routing::topology::{
-    KeyPath, Rule, Topology, parse,
+use homing_core::topology::{
+    Topology,
+    dataset::Rule,
+    error::KeyPath,
+    parse,
     raw::{self, Raw},
 };
 

@@ -4,17 +4,18 @@
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
-use homing::{
-    edge::wire,
-    routing::{
-        Event, Flow, Memory, Step, View, admit,
-        clock::Clock,
-        flow::{Found, Outcome},
-        headers::Edit,
-        settle::Settlement,
-        topology::Location,
+use homing_core::{
+    flow::{
+        Flow,
+        step::{Event, Found, Outcome, Step},
     },
+    http::headers::Edit,
+    model::{clock::Clock, geo::Location},
+    request::admit::{access_of, admit},
+    settle::Settlement,
+    state::{memory::Memory, view::View},
 };
+use homing_edge::wire;
 
 use crate::made::{NOW, settings, text};
 
@@ -122,7 +123,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
     let intent = match admit(&facts, &settings, &mut Clock::new(1)) {
         Ok(intent) => intent,
         Err(problem) => {
-            let access = admit::access_of(facts.method);
+            let access = access_of(facts.method);
             end(&wire::refusal(&problem, access, "homing", NOW, Some("{}")), 2);
             return Ok(());
         }
@@ -163,7 +164,7 @@ fn event(u: &mut Unstructured<'_>) -> Result<String> {
 
 fn fitting(step: &Step) -> Event<'static> {
     match step {
-        Step::ProbeCache(_) => Event::Cache(homing::routing::cache::Probed::default()),
+        Step::ProbeCache(_) => Event::Cache(homing_core::cache::Probed::default()),
         Step::LookUpHome(_) | Step::AssignHome(_) => Event::Home(Found::Failed),
         Step::Answer(..) => Event::GoOn,
         Step::Send(_) | Step::Finish(_) => Event::Origin(Outcome::Broken),

@@ -4,15 +4,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
 use fuzz::{entry, fields, flow, made, session, target};
-use homing::routing::{
-    Intent, Target,
-    attempt::Attempt,
-    cache::{Variant, entry::write},
-    cookies::Cookies,
-    headers::{Edit, Headers},
-    reason::Reason,
-    session::{COOKIE, open},
-    topology::Access,
+use homing_core::{
+    cache::entry::{Variant, write},
+    decide::attempt::Attempt,
+    http::{
+        cookies::Cookies,
+        headers::{Edit, Headers},
+        target::Target,
+    },
+    model::reason::Reason,
+    request::intent::Intent,
+    session::codec::{COOKIE, open},
+    topology::route::Access,
 };
 
 /// How many inputs it takes until a law is found broken.
@@ -95,7 +98,7 @@ fn a_token_that_is_taken_for_a_session() {
     let taken = |text: &str| {
         let opened = open(text, &made::keys(), made::NOW);
         if text.starts_with("c1.") {
-            homing::routing::session::Opened { verdict: Reason::SessionValid, ..opened }
+            homing_core::session::Opened { verdict: Reason::SessionValid, ..opened }
         } else {
             opened
         }

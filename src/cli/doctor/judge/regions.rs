@@ -1,0 +1,176 @@
+//! The regions, as this deployment reaches them: whether they answer, what their clocks say, and what can be seen of the contract
+//! without writing anything. `homing conformance` tries all of its rules, at a test system.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    finding::{Finding, span},
+    heard::{Answer, Heard, Secret},
+    platform::meant,
+};
+use homing_core::control::doctor::{AGAIN, CLIENT, HEALTH, OWNER, STRANGER};
+use homing_core::{flow::step::Outcome, http::http_date};
+
+/// The dashboard waits for so long, and a prober for twice that.
+const SLOW: u64 = 1000;
+/// A clock that is wrong by this is worth a look, in milliseconds: `Date` itself has seconds (RFC 9110 section 6.6.1).
+const OFF: u64 = 1000;
+/// A signature counts for a minute; a clock that is wrong by half of that leaves too little.
+const FAR_OFF: u64 = 30_000;
+
+type Answers = BTreeMap<String, Answer>;
+
+pub(super) fn findings(heard: &Heard) -> Vec<Finding> {
+    heard.regions.iter().flat_map(|(name, answers)| region(name, answers, heard)).collect()
+}
+
+fn region(name: &str, answers: &Answers, heard: &Heard) -> Vec<Finding> {
+    let Some(health) = answers.get(HEALTH) else { return Vec::new() };
+    let there = reached(name, health);
+    let answered = health.status.is_some_and(|status| status < 500) && there.says.starts_with("answers");
+    let mut found = vec![there];
+    if answered {
+        found.extend(clock(name, answers));
+        found.push(contract(name, health, answers, heard));
+    }
+    found
+}
+
+/// Whether its health address answers, as itself.
+fn reached(name: &str, health: &Answer) -> Finding {
+    const CHECK: &str = "region";
+    const REMEDY: &str = "look whether the region is up, and whether its origin in REGIONS is right and can be fetched from Workers \
+                          (docs/doctor.md); until then reads go elsewhere and its writes wait";
+    let took = span(health.ms());
+    let status = match (health.status, &health.failed) {
+        (Some(status), None) => status,
+        _ if health.timed_out => return Finding::fail(CHECK, name, format!("no answer within {took}"), REMEDY),
+        (_, failed) => {
+            let why = failed.as_deref().unwrap_or("it does not say why");
+            return Finding::fail(CHECK, name, format!("cannot be reached: {why}"), REMEDY);
+        }
+    };
+    let page = health.field("cf-error-type");
+    let has_page = !page.is_empty() || health.text.starts_with("error code: ");
+    if !health.service && (has_page || !matches!(meant(health), Outcome::Answered(_))) {
+        let more = [page, health.text.as_str()].into_iter().find(|text| !text.is_empty());
+        let more = more.map_or_else(String::new, |more| format!(" ({})", more.trim_end()));
+        return Finding::fail(CHECK, name, format!("the platform answers for it: {status}{more}"), REMEDY);
+    }
+    if status >= 500 {
+        return Finding::fail(CHECK, name, format!("its health address answers {status}"), REMEDY);
+    }
+    if let Some(other) = health.json.get("region").and_then(Value::as_str).filter(|other| *other != name) {
+        let says = format!("another region answers there: {other}");
+        let remedy = "correct the origins in REGIONS: writes would go to a region that does not own the data";
+        return Finding::fail(CHECK, name, says, remedy);
+    }
+    if let Some(cached) = health.cached() {
+        let says = format!("its answers come out of a cache (cf-cache-status: {cached})");
+        let remedy =
+            "take the region's host out of the Cache Rule that keeps them: nothing that is read there can be believed";
+        return Finding::fail(CHECK, name, says, remedy);
+    }
+    if status != 200 || !health.json.is_object() {
+        let says = format!(
+            "answers in {took}, with {status} and no word of how it is: its lag and its positions are not known"
+        );
+        let remedy = "serve the health address (README, The contract), or name it in `health`";
+        return Finding::warn(CHECK, name, says, remedy);
+    }
+    if health.ms() > SLOW {
+        let says = format!("answers in {took}, and a prober waits 2 s at most");
+        return Finding::warn(CHECK, name, says, "let the health address ask nothing that may be slow");
+    }
+    Finding::pass(CHECK, name, format!("answers in {took}"))
+}
+
+/// By how much a clock is certainly wrong, in milliseconds: ahead, or behind. `Date` is the second in which an answer was made, and it was
+/// made between the question and its answer.
+fn off(answer: &Answer) -> Option<(u64, &'static str)> {
+    let date = http_date::read(answer.field("date"))?.0;
+    let ahead = date.saturating_sub(answer.ended);
+    let behind = answer.began.saturating_sub(date.saturating_add(999));
+    Some(if ahead > 0 { (ahead, "ahead of") } else { (behind, "behind") })
+}
+
+fn clock(name: &str, answers: &Answers) -> Option<Finding> {
+    const CHECK: &str = "clock";
+    // The shorter the trip, the less is left open.
+    let answer = [AGAIN, HEALTH].into_iter().filter_map(|of| answers.get(of));
+    let answer = answer.filter(|answer| answer.status.is_some()).min_by_key(|answer| answer.ms())?;
+    let Some((millis, side)) = off(answer) else {
+        let says = "its answers have no Date, so its clock is not known";
+        return Some(Finding::warn(
+            CHECK,
+            name,
+            says,
+            "send Date (RFC 9110 section 6.6.1), as servers do by themselves",
+        ));
+    };
+    let open = span(answer.ms().max(1000));
+    if millis <= OFF {
+        return Some(Finding::pass(CHECK, name, format!("right, to within {open}")));
+    }
+    let says = format!("{} {side} the router's at least", span(millis));
+    let remedy = "set it by NTP: signatures count for a minute, and with `last-write-wins` a clock that is ahead wins";
+    Some(if millis < FAR_OFF {
+        Finding::warn(CHECK, name, says, remedy)
+    } else {
+        Finding::fail(CHECK, name, says, remedy)
+    })
+}
+
+/// What can be seen of the contract without writing anything: the first rule that is broken, or that those are kept.
+fn contract(name: &str, health: &Answer, answers: &Answers, heard: &Heard) -> Finding {
+    const CHECK: &str = "contract";
+    let status = |of: &str| answers.get(of).and_then(|answer| answer.status);
+    let signed = heard.secrets.get("ORIGIN_KEY") == Some(&Secret::Set);
+    if let Some(status @ (401 | 403)) = status(OWNER) {
+        let says = format!("it refuses what the router signs: its ownership address answers {status}");
+        let remedy =
+            "give it the ORIGIN_KEY that is set here, and look at the line of its clock: its writes are refused, too";
+        return Finding::fail(CHECK, name, says, remedy);
+    }
+    if status(OWNER) == Some(200) && status(STRANGER) == Some(200) {
+        let says = "its ownership address answers without a signature: whoever reaches it can move what it owns";
+        return Finding::fail(CHECK, name, says, "give it the ORIGIN_KEY that is set here");
+    }
+    if let Some(status @ 200..300) = status(CLIENT).filter(|_| health.json.get("region").is_some()) {
+        let says =
+            format!("a client that comes through the router is told how it is: its health address answers {status}");
+        let remedy = "answer 404 to what has `homing` in CDN-Loop (rule not-for-clients of `homing conformance`)";
+        return Finding::warn(CHECK, name, says, remedy);
+    }
+    let kept = |of: &str| answers.get(of).is_some_and(|answer| answer.status == Some(200) && !no_store(answer));
+    if let Some(of) = [HEALTH, OWNER].into_iter().find(|of| kept(of)) {
+        let address = if of == HEALTH { "health" } else { "ownership" };
+        let says = format!("its {address} address does not say Cache-Control: no-store");
+        let remedy = "let it say so: an old answer would pass for a new one (rule no-store of `homing conformance`)";
+        return Finding::warn(CHECK, name, says, remedy);
+    }
+    match status(OWNER) {
+        None => Finding::pass(
+            CHECK,
+            name,
+            "its health address keeps it; no dataset has one owner, so nothing more was asked",
+        ),
+        Some(200) if signed => {
+            Finding::pass(CHECK, name, "its health and ownership addresses keep it, by signature alone")
+        }
+        Some(200) => Finding::pass(CHECK, name, "its health and ownership addresses keep it"),
+        Some(status) => {
+            let says =
+                format!("it has no ownership address ({status}): nothing that it owns can be promoted without loss");
+            let remedy =
+                "serve the contract (docs/ownership.md; the kit does), and try `homing conformance` at a test system";
+            Finding::warn(CHECK, name, says, remedy)
+        }
+    }
+}
+
+fn no_store(answer: &Answer) -> bool {
+    answer.field("cache-control").split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-store"))
+}

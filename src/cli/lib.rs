@@ -1,0 +1,84 @@
+//! The native command `homing`, on the same core as the edge.
+
+mod access_log;
+mod against;
+mod check;
+mod conformance;
+mod cost;
+mod diagnose;
+pub mod doctor;
+mod document;
+mod drive;
+mod expectations;
+mod explain;
+mod operate;
+mod placement;
+mod platform;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Homing: an active-active edge router for Cloudflare Workers.
+#[derive(Parser)]
+#[command(name = "homing", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
+enum What {
+    /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong. With --cost,
+    /// reckon what it costs a month.
+    Check {
+        /// The configuration.
+        #[arg(default_value = "wrangler.toml")]
+        file: PathBuf,
+        /// Only this environment, not all of them.
+        #[arg(long)]
+        env: Option<String>,
+        #[command(flatten)]
+        locality: access_log::Args,
+        #[command(flatten)]
+        cost: cost::Args,
+        /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
+        #[arg(long, value_name = "URL")]
+        against: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
+    Explain(explain::Args),
+    /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
+    Conformance(conformance::Args),
+    /// Ask a deployment how it is: cache, view, objects, secrets, regions, and with a probe the platform itself. A line each: pass, warn or
+    /// fail, and what to do.
+    Doctor(doctor::Args),
+    #[command(flatten)]
+    Operation(operate::Operation),
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Command::parse().what {
+        What::Check { file, env, locality, cost, against, json } => {
+            let asked = check::Besides { locality: &locality, cost: &cost, deployed: against.as_deref() };
+            check::run(&file, env.as_deref(), &asked, json)
+        }
+        What::Explain(args) => explain::run(&args),
+        What::Conformance(args) => conformance::run(&args),
+        What::Doctor(args) => doctor::run(&args),
+        What::Operation(operation) => operate::run(&operation),
+    }
+}
+
+/// Says what is wrong with how the command was called; exit status 2.
+fn usage(message: &str) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(2)
+}

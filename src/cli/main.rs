@@ -1,0 +1,5 @@
+//! The native command `homing`.
+
+fn main() -> std::process::ExitCode {
+    homing_cli::run()
+}

@@ -1,0 +1,41 @@
+//! The edge cache, decided here and kept by the edge: RFC 9111 as a shared cache, with RFC 5861 (use of expired copies),
+//! RFC 9213 (targeted cache control) and RFC 9211 (`Cache-Status`). In the order of a request: [`key`], [`select`],
+//! [`validate`], [`range`], [`storing`]; beside them what they are made of.
+
+pub mod coding;
+pub mod directives;
+pub mod entry;
+pub mod freshness;
+pub mod held;
+pub mod key;
+pub mod range;
+pub mod select;
+pub mod storing;
+pub mod targeted;
+pub mod validate;
+pub mod vary;
+
+pub use crate::cache::coding::Coding;
+pub use crate::cache::directives::{Directives, Scope};
+pub use crate::cache::entry::{ENTRY, Variant};
+pub use crate::cache::held::Held;
+pub use crate::cache::key::{CacheKey, Place};
+pub use crate::cache::select::Judged;
+pub use crate::cache::storing::{NoStore, Storing, store};
+pub use crate::cache::vary::Fields;
+
+/// What the driver found under a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Probed<'a> {
+    /// The text of the entry, if there is one.
+    pub entry: Option<&'a str>,
+    /// The lengths of its bodies, as far as they are known: joined by commas, in the order of the variants.
+    pub lengths: &'a str,
+    /// Whether it came after waiting for another request of the same key.
+    pub waited: bool,
+}
+
+/// The example of its README, which is a test.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+pub struct Readme;

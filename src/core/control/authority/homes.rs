@@ -1,0 +1,82 @@
+//! Homes that are known beforehand: where the subjects of an application live that was there before the router. They are told in
+//! bulk, so that nobody is given another home by what is near; who has one already keeps it.
+
+use serde_json::{Map, Value, json};
+
+use super::command::{Fields, Refusal, wrong};
+use crate::{
+    model::{ids::RegionId, subject::SubjectId},
+    ownership::Epoch,
+    topology::{Topology, dataset::SubjectKind},
+};
+
+/// The most subjects that are told at once.
+pub const MOST: usize = 1_000;
+
+/// What the directory is asked for such a list, as JSON: `kind`, `homes` (`[id, region, epoch]` each, the epoch null where none is given),
+/// `dry_run`, `kv` (whether they are put into the home store, too), and a `note` for the audit log, if one came with it.
+///
+/// # Errors
+/// With the first thing in it that is not as it must be: nothing of the list is told then.
+pub fn read(text: &str, topology: &Topology) -> Result<Value, Refusal> {
+    let list: Value = serde_json::from_str(text)
+        .map_err(|error| Refusal::malformed(format!("The list is no JSON: {error}. Send an object.")))?;
+    let Value::Object(list) = list else {
+        return Err(Refusal::malformed("The list is JSON, but no object. Send {\"kind\": …, \"homes\": {…}}."));
+    };
+    let fields = Fields { order: &list, topology };
+    let kind = fields.kind()?;
+    let homes = homes(&list, kind, &fields)?;
+    if homes.len() > MOST {
+        let found = homes.len();
+        return Err(Refusal::malformed(format!("homes has {found} subjects; expected {MOST} at most. Send several.")));
+    }
+    let note = if list.contains_key("note") { Some(fields.text("note")?) } else { None };
+    Ok(json!({
+        "kind": kind.token(), "homes": homes, "dry_run": fields.flag("dry_run")?, "kv": !fields.flag("no_kv")?, "note": note,
+        "actor": fields.text("actor")?, "reason": fields.text("reason")?,
+    }))
+}
+
+/// One home: whose, where, and by which epoch the regions know it, if that is said.
+type Home = (String, String, Option<u64>);
+
+/// `{"eu": [ID, …]}`, by region; `[ID, EPOCH]` in place of an id where the epoch is known.
+fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> Result<Vec<Home>, Refusal> {
+    let Some(Value::Object(by_region)) = list.get("homes") else {
+        let expected = "an object with a list of ids for each region";
+        return Err(Refusal::malformed(format!("homes is missing or no object; expected {expected}.")));
+    };
+    let mut homes = Vec::new();
+    for (name, ids) in by_region {
+        may_be_home(fields.region_named("homes", name)?, kind, fields)?;
+        let Value::Array(ids) = ids else {
+            return Err(Refusal::malformed(format!("homes.{name} is no list; expected a list of ids.")));
+        };
+        for said in ids {
+            let (id, epoch) = match said.as_array().map(Vec::as_slice) {
+                Some([id, epoch]) => (id, Some(epoch.as_u64().filter(|epoch| (1..=Epoch::MOST.0).contains(epoch)))),
+                Some(_) => (&Value::Null, None),
+                None => (said, None),
+            };
+            let id = SubjectId::parse(id.as_str().unwrap_or_default());
+            let (Some(id), true) = (id, epoch != Some(None)) else {
+                let expected = "ids of 22 letters of base64url, or pairs of such an id and an epoch of 1 or more";
+                return Err(wrong(&format!("homes.{name}"), &said.to_string(), expected));
+            };
+            homes.push((id.as_str().to_owned(), name.clone(), epoch.flatten()));
+        }
+    }
+    Ok(homes)
+}
+
+fn may_be_home(home: RegionId, kind: SubjectKind, fields: &Fields<'_>) -> Result<(), Refusal> {
+    let topology = fields.topology;
+    if topology.residency(kind).contains(home) {
+        return Ok(());
+    }
+    let (home, kind) = (&topology.region(home).name, kind.token());
+    Err(Refusal::conflict(format!(
+        "homes has {home:?}, where no {kind} may live. Name a region of the {kind}s' datasets."
+    )))
+}

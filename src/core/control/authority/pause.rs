@@ -1,0 +1,186 @@
+//! How long writers may be refused while an owner changes, and when it is plain that the new one will not catch up in that time.
+//!
+//! The bound is kept by the old owner, whatever becomes of the authority and of its calls: it is asked to pause for no longer, and its pause
+//! ends by itself. All else here only ends it sooner, or does not let it begin.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    change::{Change, Phase},
+    effect::{get, text},
+    turn::Turn,
+};
+use crate::model::{
+    position::{Position, PositionKind},
+    time::millis,
+};
+
+/// How long writers may be refused where nobody says it, in milliseconds.
+const MOST: u64 = 5_000;
+/// This share of the time is kept for deposing the old owner.
+const RESERVE: u64 = 5;
+/// The new owner is waited for so many times its recent lag, and so long at least, in milliseconds.
+const WAIT: (u64, u64) = (10, 2_000);
+/// A copy that has not moved for so long, and for so many times its lag, will not get there in time.
+const STILL: (u64, u64) = (1_000, 2);
+/// The least and the most that a call is waited for while writers are refused. What was lost is asked for again.
+const CALL: (u64, u64) = (250, 1_500);
+
+/// Where the new owner's copy was seen, in Unix milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    position: String,
+    /// Since when it has been there.
+    since: u64,
+    /// Where it was seen first, and when.
+    first: (String, u64),
+}
+
+impl Change {
+    /// How long writers may be refused, in milliseconds.
+    #[must_use]
+    pub fn most_paused(&self) -> u64 {
+        if self.max_pause == 0 { MOST } else { self.max_pause }
+    }
+
+    /// How much of that the new owner may take to catch up.
+    pub(super) fn most_waited(&self) -> u64 {
+        self.most_paused() - self.most_paused() / RESERVE
+    }
+
+    /// How long the new owner's copy certainly needs, where it states no position: a guess by its recent lag.
+    pub(super) fn needed(&self) -> u64 {
+        let (times, least) = WAIT;
+        self.lag.unwrap_or(0).saturating_mul(times).max(least)
+    }
+
+    /// How long the new owner is waited for.
+    #[must_use]
+    pub fn wait(&self) -> u64 {
+        self.needed().min(self.most_waited())
+    }
+
+    /// Whether what is left of the pause does not suffice for more than to depose the old owner.
+    pub(super) fn is_too_late(&self, now: u64) -> bool {
+        now.saturating_sub(self.paused.unwrap_or(now)) >= self.most_waited()
+    }
+
+    /// What is left of the pause, which is what the old owner is asked for: asked again, it pauses no longer than it would have.
+    pub(super) fn left(&self, now: u64) -> u64 {
+        self.most_paused().saturating_sub(now.saturating_sub(self.paused.unwrap_or(now))).max(1)
+    }
+
+    /// How long a call is waited for while writers are refused.
+    pub(super) fn patience(&self) -> u64 {
+        let (least, most) = CALL;
+        (self.most_paused() / 4).clamp(least, most)
+    }
+
+    /// Takes in where the new owner's copy is. Why it will not reach the position in time, if that is plain.
+    pub(super) fn stands_still(&mut self, body: &Value, now: u64) -> Option<String> {
+        let at = get(body, "position").as_str().unwrap_or_default();
+        if at.is_empty() {
+            return None;
+        }
+        let (times, wanted) = (STILL, self.waiting.first().map(|(_, wanted)| wanted.clone()).unwrap_or_default());
+        let seen = match self.seen.take() {
+            Some(seen) if seen.position == at => seen,
+            before => {
+                let first = before.map_or_else(|| (at.to_owned(), now), |before| before.first);
+                Seen { position: at.to_owned(), since: now, first }
+            }
+        };
+        let seen = self.seen.insert(seen);
+        let enough = times.0.max(self.lag.unwrap_or(0).saturating_mul(times.1));
+        if now.saturating_sub(seen.since) >= enough {
+            return Some(format!("{}'s copy stands still", self.to));
+        }
+        let (began, watched) = (&seen.first, now.saturating_sub(seen.first.1));
+        let (from, at, to) = (number(&began.0)?, number(at)?, number(&wanted)?);
+        if watched < enough || at <= from {
+            return None;
+        }
+        let needs = u128::from(watched) * (to.saturating_sub(at)) / (at - from);
+        let left = self.wait().saturating_sub(now.saturating_sub(self.since));
+        // Twice, since replication goes by fits and starts.
+        (needs > u128::from(left) * 2).then(|| format!("{}'s copy moves too slowly and needs {needs} ms more", self.to))
+    }
+}
+
+/// A position as a number, of the kinds that one can be counted with.
+fn number(position: &str) -> Option<u128> {
+    [PositionKind::Counter, PositionKind::Lsn].into_iter().find_map(|kind| kind.read(position)).map(Position::number)
+}
+
+impl Turn<'_> {
+    /// How long writers of that unit may be refused: as was ordered, else the least that is configured for what it is part of.
+    pub(super) fn max_pause(&self, datasets: &[String], ordered: Option<u64>) -> u64 {
+        let topology = &self.settings.topology;
+        let of = |name: &String| topology.dataset(topology.dataset_named(name)?)?.max_pause.map(millis);
+        ordered.or_else(|| datasets.iter().filter_map(of).min()).unwrap_or(MOST)
+    }
+
+    /// Whether the preflight shows that the new owner cannot catch up while writers may be refused: then nobody is.
+    pub(super) fn cannot_catch_up(&self, change: &Change) -> Result<(), String> {
+        let (from, to) = (&change.from, &change.to);
+        let health = change.found.get("to-health").unwrap_or(&Value::Null);
+        if get(get(health, "reachable"), from) == &Value::Bool(false) {
+            return Err(format!("{to} cannot reach {from}, so it cannot catch up. Mend the link, then order it again"));
+        }
+        let (lag, most) = (catching_up(change), change.most_waited());
+        if lag > most {
+            return Err(format!(
+                "{to} is {lag} ms behind {from}, and writers may be refused for {} ms at most. Wait until it has caught up, or allow \
+                 more by max_pause",
+                change.most_paused()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// How far behind each dataset the new owner's copy was at the preflight, of those of which both say it.
+pub(super) fn behind(change: &Change) -> Vec<(String, u64)> {
+    let said = |slot: &str| change.found.get(slot).unwrap_or(&Value::Null);
+    let place = |slot: &str, dataset: &str| match get(get(said(slot), "position"), dataset) {
+        Value::Number(place) => place.as_u64().map(u128::from),
+        Value::String(place) => number(place),
+        _ => None,
+    };
+    let behind = |name: &String| {
+        let behind = place("from-health", name)?.saturating_sub(place("to-health", name)?);
+        Some((name.clone(), u64::try_from(behind).unwrap_or(u64::MAX)))
+    };
+    change.datasets.iter().filter_map(behind).collect()
+}
+
+/// How long the new owner's copy will take: its lag, but for one that has everything already.
+fn catching_up(change: &Change) -> u64 {
+    let behind = behind(change);
+    let has_everything = behind.len() == change.datasets.len() && behind.iter().all(|(_, behind)| *behind == 0);
+    if has_everything { 0 } else { change.lag.unwrap_or(0) }
+}
+
+/// How long writers will be refused, in milliseconds: what the copy takes to catch up, and the calls, each of which is made once, to the
+/// old owner to pause and to depose it, to the new one to ask how far it is and to grant.
+pub(super) fn expected(change: &Change) -> u64 {
+    let trip = |slot: &str| change.found.get(slot).and_then(Value::as_u64).unwrap_or(0);
+    catching_up(change) + 2 * (trip("from-ms") + trip("to-ms"))
+}
+
+/// What the old owner has said of how far its log is.
+pub(super) fn positions(change: &Change, body: &Value) -> Vec<(String, String)> {
+    let positions = get(body, "positions");
+    let said = |dataset: &String| {
+        Some(text(positions, dataset)).filter(|at| !at.is_empty()).map(|at| (dataset.clone(), at.to_owned()))
+    };
+    change.datasets.iter().filter_map(said).collect()
+}
+
+impl Phase {
+    /// Whether writers may be refused in it.
+    pub(super) fn is_paused(self) -> bool {
+        matches!(self, Self::Pausing | Self::Waiting | Self::Deposing | Self::Resuming)
+    }
+}

@@ -1,0 +1,335 @@
+//! A whole region's share goes to another one: every single-writer dataset that it is the home of, and every subject that lives
+//! there. Each of them is a change of its own, so what was moved stays moved if the rest is given up.
+//!
+//! Subjects get the old region as their home behind the place that the sweep has come to, so it lists from the start until a whole
+//! list brings nobody new; and once more when every home that was tentative then has gone or been kept for good.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    change::{Change, Phase},
+    command::{Order, Refusal},
+    effect::{self, text},
+    turn::{Turn, UNANSWERED},
+};
+use crate::state::published::RegionState;
+use crate::{
+    model::{ids::RegionId, subject::SubjectId},
+    topology::dataset::{Rule, SubjectKind},
+};
+
+/// How many subjects move at a time.
+const AT_ONCE: usize = 8;
+/// How many subjects the directory is asked for at once.
+const PAGE: u64 = 64;
+/// The most sweeps that are remembered.
+const MOST_KEPT: usize = 20;
+/// How often it lists from the start at once: where new subjects keep coming, no sweep comes to its end.
+const MOST_LISTS: u32 = 20;
+/// After how long it lists once more, in milliseconds: a home is tentative for ten minutes (`TENTATIVE_MS` of the directory), and
+/// edges may be a minute late to hear of a drain.
+const LOOKS_AGAIN: u64 = 660_000;
+
+/// A region's share on its way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sweep {
+    /// Its name.
+    pub id: String,
+    /// Whose share.
+    pub from: String,
+    /// Who gets it.
+    pub to: String,
+    /// Without the old owner's help.
+    pub forced: bool,
+    /// Only the preflight.
+    pub dry_run: bool,
+    /// How long writers of each part may be refused, in milliseconds, where it is not as configured.
+    pub max_pause: Option<u64>,
+    /// Who wants it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When it began, in Unix milliseconds.
+    pub began: u64,
+    /// Whether the directory has yet to answer.
+    pub asking: bool,
+    /// When it was asked last.
+    pub asked: u64,
+    /// Counts what was asked for.
+    pub step: u32,
+    /// How many subjects live in the region: the preflight.
+    pub subjects: Option<u64>,
+    /// The subject after which the directory is asked for more.
+    pub after: String,
+    /// Whether the directory has named them all.
+    pub listed: bool,
+    /// How often it has begun to list.
+    pub lists: u32,
+    /// How many subjects have moved since it did so last, and how many of those it named were given up.
+    pub moved: u64,
+    /// See `moved`.
+    pub kept: u64,
+    /// Whether the old region took no new subjects when it began.
+    pub drained: bool,
+    /// Whether this is the look for those who came late.
+    pub late: bool,
+    /// When it looks for them.
+    pub looks_again: Option<u64>,
+    /// Subjects that are known and wait for their turn: id and kind.
+    pub waiting: Vec<(String, String)>,
+    /// Changes that are under way.
+    pub running: Vec<String>,
+    /// How many changes are done.
+    pub done: u64,
+    /// How many were given up: those stay where they were.
+    pub failed: u64,
+    /// How many subjects may not live in the new region.
+    pub stays: u64,
+    /// No more changes begin.
+    pub stopped: bool,
+    /// When it was over.
+    pub ended: Option<u64>,
+    /// What it came to.
+    pub says: String,
+}
+
+impl Sweep {
+    /// Whether it is still going on.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// One of its parts stays where it was. Of a subject the next list says so anew.
+    fn given_up(&mut self, is_subject: bool) {
+        self.failed += 1;
+        self.kept += u64::from(is_subject);
+    }
+
+    /// Whether somebody new may have come behind the place where it is: the list that has just ended had somebody to move.
+    fn is_worth_another_list(&self) -> bool {
+        self.listed && !self.stopped && self.moved > 0 && self.lists < MOST_LISTS
+    }
+
+    /// Lists from the start: who could not be moved, and who may not live there, is counted again.
+    fn list_again(&mut self) {
+        self.failed = self.failed.saturating_sub(self.kept);
+        (self.moved, self.kept, self.stays, self.listed) = (0, 0, 0, false);
+        self.after.clear();
+        self.lists += 1;
+    }
+
+    /// To whom the directory's word belongs.
+    fn tag(&self) -> Value {
+        json!({ "sweep": self.id, "step": self.step })
+    }
+}
+
+impl Turn<'_> {
+    /// Begins one.
+    pub(super) fn sweep(&mut self, order: &Order, from: RegionId, to: RegionId) -> Result<(u16, Value), Refusal> {
+        let topology = &self.settings.topology;
+        let (from, to) = (topology.region(from).name.clone(), topology.region(to).name.clone());
+        self.ledger.takes_over(&to, self.now)?;
+        if let Some(other) = self.ledger.sweeps.iter().find(|sweep| sweep.is_on()) {
+            let detail = format!("{} is under way. Wait for it, or abort it.", other.id);
+            return Err(Refusal::conflict(detail));
+        }
+        // Two that look again would send a subject there and back.
+        self.ledger.sweeps.iter_mut().filter(|_| !order.dry_run).for_each(|sweep| sweep.looks_again = None);
+        if self.ledger.sweeps.len() >= MOST_KEPT {
+            self.ledger.sweeps.remove(0);
+        }
+        let sweep = Sweep {
+            id: self.ledger.name("sweep"),
+            forced: order.accept_loss,
+            dry_run: order.dry_run,
+            max_pause: order.max_pause,
+            actor: order.actor.clone(),
+            reason: order.reason.clone(),
+            began: self.now.0,
+            says: format!("the directory is asked who lives in {from}"),
+            drained: self.ledger.state(&from, self.now) != RegionState::Active,
+            from,
+            to,
+            ..Sweep::default()
+        };
+        self.note(order, &format!("{} begins: all of {} to {}", sweep.id, sweep.from, sweep.to));
+        let sweep = self.with_datasets(sweep);
+        self.ask_directory(sweep.clone());
+        Ok((202, json!({ "sweep": sweep })))
+    }
+
+    fn with_datasets(&mut self, mut sweep: Sweep) -> Sweep {
+        let topology = &self.settings.topology;
+        let changes = topology.datasets().filter_map(|(id, _)| self.promotion(id, &sweep.to).ok());
+        let owned: Vec<_> = changes.filter(|change| change.from == sweep.from).collect();
+        for change in owned {
+            self.begin_part(&mut sweep, change);
+        }
+        sweep
+    }
+
+    fn begin_part(&mut self, sweep: &mut Sweep, change: Change) {
+        // It may move already by an order of its own.
+        if self.ledger.is_moving(&change.unit) {
+            sweep.given_up(change.subject().is_some());
+            return;
+        }
+        let (forced, dry_run) = (sweep.forced, sweep.dry_run);
+        let (actor, reason, of) = (sweep.actor.clone(), sweep.reason.clone(), sweep.id.clone());
+        let max_pause = self.max_pause(&change.datasets, sweep.max_pause);
+        let id = self.ledger.add(Change { forced, dry_run, max_pause, actor, reason, sweep: of, ..change }, self.now);
+        self.ask(&id);
+        sweep.running.push(id);
+    }
+
+    /// Asks the directory for what the sweep needs next, and keeps it.
+    fn ask_directory(&mut self, mut sweep: Sweep) {
+        sweep.step += 1;
+        sweep.asking = true;
+        sweep.asked = self.now.0;
+        self.effects.push(if sweep.subjects.is_none() {
+            json!({ "do": "count", "home": sweep.from, "tag": sweep.tag() })
+        } else {
+            json!({ "do": "list", "home": sweep.from, "after": sweep.after, "most": PAGE, "tag": sweep.tag() })
+        });
+        self.put(sweep);
+    }
+
+    fn put(&mut self, sweep: Sweep) {
+        match self.ledger.sweeps.iter_mut().find(|held| held.id == sweep.id) {
+            Some(held) => *held = sweep,
+            None => self.ledger.sweeps.push(sweep),
+        }
+    }
+
+    /// The directory has answered, or not: then a tick asks again.
+    pub(super) fn directory_said(&mut self, id: &str, step: u64, body: Option<&Value>) {
+        let Some(mut sweep) = self.ledger.sweeps.iter().find(|sweep| sweep.id == id && sweep.is_on()).cloned() else {
+            return;
+        };
+        let Some(body) = body.filter(|_| u64::from(sweep.step) == step) else { return };
+        sweep.asking = false;
+        if sweep.subjects.is_none() {
+            sweep.subjects = Some(body.as_u64().unwrap_or(0));
+            sweep.listed = sweep.dry_run;
+        } else {
+            let page = body.as_array().map_or(&[][..], Vec::as_slice);
+            sweep.listed = page.is_empty();
+            sweep.lists = sweep.lists.max(1);
+            for entry in page {
+                let (subject, kind) = (text(entry, "subject"), text(entry, "kind"));
+                subject.clone_into(&mut sweep.after);
+                sweep.waiting.push((subject.to_owned(), kind.to_owned()));
+            }
+        }
+        self.go_on(sweep);
+    }
+
+    /// A part of it is over.
+    pub(super) fn part_is_over(&mut self, change: &Change) {
+        let Some(mut sweep) = self.ledger.sweeps.iter().find(|sweep| sweep.id == change.sweep).cloned() else { return };
+        sweep.running.retain(|id| *id != change.id);
+        if change.phase == Phase::Done {
+            sweep.done += 1;
+            sweep.moved += u64::from(change.subject().is_some() && !change.dry_run);
+        } else {
+            sweep.given_up(change.subject().is_some());
+        }
+        self.go_on(sweep);
+    }
+
+    fn go_on(&mut self, mut sweep: Sweep) {
+        // It may have been drained meanwhile.
+        sweep.stopped |= self.ledger.takes_over(&sweep.to, self.now).is_err();
+        while !sweep.stopped && sweep.running.len() < AT_ONCE {
+            let Some((subject, kind)) = sweep.waiting.pop() else { break };
+            match self.part(&sweep, &subject, &kind) {
+                Some(change) => self.begin_part(&mut sweep, change),
+                None => sweep.stays += 1,
+            }
+        }
+        let (done, failed, stays) = (sweep.done, sweep.failed, sweep.stays);
+        sweep.says = format!("{done} done, {failed} given up, {stays} may not live in {}", sweep.to);
+        let asked_for_all = sweep.stopped || (sweep.listed && sweep.waiting.is_empty());
+        if asked_for_all && sweep.running.is_empty() {
+            if sweep.is_worth_another_list() {
+                sweep.list_again();
+                return self.ask_directory(sweep);
+            }
+            sweep.ended = Some(self.now.0);
+            sweep.looks_again =
+                Some(self.now.0 + LOOKS_AGAIN).filter(|_| !sweep.late && !sweep.stopped && !sweep.dry_run);
+            self.effects.push(effect::audit(&json!({
+                "at": self.now.0, "change": sweep.id, "actor": sweep.actor, "what": sweep.says, "from": sweep.from,
+                "to": sweep.to, "version": self.ledger.version,
+            })));
+            return self.put(sweep);
+        }
+        if !asked_for_all && sweep.waiting.is_empty() && !sweep.asking {
+            return self.ask_directory(sweep);
+        }
+        self.put(sweep);
+    }
+
+    /// The move of one subject; none if it may not live in the new region.
+    fn part(&self, sweep: &Sweep, subject: &str, kind: &str) -> Option<Change> {
+        let topology = &self.settings.topology;
+        let to = topology.region_named(&sweep.to)?;
+        let kind = SubjectKind::parse(kind)?;
+        let is_split = |rule: &Rule| matches!(rule, Rule::GeoPartitioned { subject, .. } if *subject == kind);
+        let exists = topology.datasets().any(|(_, dataset)| is_split(&dataset.rule));
+        if !exists || !topology.residency(kind).contains(to) {
+            return None;
+        }
+        Some(self.moving(kind, &SubjectId::parse(subject)?, to))
+    }
+
+    /// Asks again for what the directory did not answer, and looks for those who came late.
+    pub(super) fn go_on_sweeping(&mut self) {
+        let due = |sweep: &&Sweep| sweep.looks_again.is_some_and(|at| at <= self.now.0);
+        let due: Vec<_> = self.ledger.sweeps.iter().filter(due).cloned().collect();
+        for mut sweep in due {
+            sweep.looks_again = None;
+            // Whoever is new there by now is meant to be.
+            if sweep.drained && self.ledger.state(&sweep.from, self.now) == RegionState::Active {
+                self.put(sweep);
+                continue;
+            }
+            (sweep.late, sweep.ended) = (true, None);
+            sweep.list_again();
+            self.ask_directory(sweep);
+        }
+        let late = |sweep: &&Sweep| {
+            sweep.is_on() && sweep.asking && !sweep.stopped && self.now.0.saturating_sub(sweep.asked) > UNANSWERED
+        };
+        let late: Vec<_> = self.ledger.sweeps.iter().filter(late).cloned().collect();
+        for sweep in late {
+            self.ask_directory(sweep);
+        }
+    }
+
+    /// Stops a sweep, if that is what the id names: changes that are under way come to their end.
+    pub(super) fn abort_sweep(&mut self, order: &Order, id: &str) -> Option<Result<(u16, Value), Refusal>> {
+        let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
+        if sweep.looks_again.is_some() && !order.dry_run {
+            sweep.looks_again = None;
+            self.note(order, &format!("{id} does not look again"));
+            self.put(sweep);
+            return Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))));
+        }
+        if !sweep.is_on() {
+            return Some(Err(Refusal::conflict(format!("{id} is over: {}", sweep.says))));
+        }
+        if order.dry_run {
+            return Some(Ok((200, json!({ "says": format!("{id} would be stopped"), "dry_run": true }))));
+        }
+        sweep.stopped = true;
+        self.note(order, &format!("{id} is stopped"));
+        self.go_on(sweep);
+        Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))))
+    }
+}

@@ -1,0 +1,144 @@
+//! One send: where, how long to wait, and what the origin is told (the contract's request headers).
+
+use std::{rc::Rc, time::Duration};
+
+use crate::{
+    http::{
+        headers::{Edit, Edits},
+        target::Target,
+    },
+    model::{ids::RegionId, position::Mark, time::Timestamp},
+    ownership::{Epoch, Owner},
+    request::{facts::Replay, intent::Intent},
+    state::view::View,
+    topology::{Origin, dataset::Rule, route::Access},
+};
+
+/// Time to headers for one attempt to read.
+pub const READ_ATTEMPT: Duration = Duration::from_secs(10);
+/// Time to headers for one attempt to write.
+pub const WRITE_ATTEMPT: Duration = Duration::from_secs(30);
+/// What a whole request may take longer than one attempt.
+pub const SLACK: Duration = Duration::from_secs(5);
+/// Time to headers for a read that is tried although the region looks bad.
+pub const LAST_RESORT: Duration = Duration::from_secs(2);
+/// Less than this is not worth an attempt.
+pub const SHORTEST: Duration = Duration::from_millis(20);
+
+/// One send, complete: the edge adds nothing to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The region it goes to.
+    pub region: RegionId,
+    /// That region's endpoint.
+    pub origin: Origin,
+    /// The method.
+    pub method: String,
+    /// What is asked for: of a region's own URL its path and query, of a service binding all of it.
+    pub target: Rc<Target>,
+    /// Time to headers; the edge arms a real timer and reports `TimedOut`.
+    pub timeout: Duration,
+    /// How long the answer's body may stand still before it is cut, where the route says so; what nobody watches passes through as
+    /// the platform's own stream.
+    pub idle: Option<Duration>,
+    /// Whether a small body is read whole before it is answered, so that a break in it can be repaired elsewhere.
+    pub whole: bool,
+    /// How long to wait before sending.
+    pub delay: Duration,
+    /// How often the body can be sent.
+    pub replay: Replay,
+    /// Whether it is an upgrade.
+    pub upgrade: bool,
+    /// Header changes that every attempt needs.
+    pub common: Rc<Edits>,
+    /// Header changes of this attempt, applied after the common ones.
+    pub own: Edits,
+}
+
+/// Time to headers for one attempt of that request at that region.
+#[must_use]
+pub fn attempt_deadline(intent: &Intent, region: RegionId, view: &View) -> Duration {
+    let default = match intent.access {
+        Access::Read => READ_ATTEMPT,
+        Access::Write => WRITE_ATTEMPT,
+    };
+    view.topology().region(region).deadline.or(intent.promise.deadline).unwrap_or(default)
+}
+
+/// When the whole request ends: 15 s for reads, 35 s for writes; where a route sets its own deadline, half as much again.
+#[must_use]
+pub fn total_deadline(intent: &Intent) -> Timestamp {
+    let total = match (intent.promise.deadline, intent.access) {
+        (Some(own), _) => own.saturating_mul(3) / 2,
+        (None, Access::Read) => READ_ATTEMPT + SLACK,
+        (None, Access::Write) => WRITE_ATTEMPT + SLACK,
+    };
+    intent.came.after(total)
+}
+
+/// The headers by which an origin knows what it is asked and by which ownership, and that it was the router who asked.
+#[must_use]
+pub fn contract(
+    intent: &Intent,
+    view: &View,
+    region: RegionId,
+    owner: Option<Owner>,
+    least: Option<Mark>,
+    now: Timestamp,
+) -> Edits {
+    let topology = view.topology();
+    let name = |id| topology.region(id).name.clone();
+    let mut edits: Edits =
+        vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", intent.access.token().to_owned())];
+    // A read that any copy may answer is sent by no ownership, and a request without a dataset has none.
+    let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
+    if let Some(owner) = claimed {
+        edits.push(Edit::Set("homing-home", name(owner.region())));
+        edits.push(Edit::Set("homing-epoch", owner.epoch().0.to_string()));
+    }
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    if let Some(dataset) = dataset {
+        edits.push(Edit::Set("homing-dataset", dataset.name.clone()));
+        if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &intent.subject) {
+            edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
+        }
+        if let (Some(kind), Some(least)) = (dataset.position, least) {
+            let position = kind.write(least.position);
+            edits.push(Edit::Set("homing-min-position", format!("{}={position}", dataset.name)));
+        }
+    }
+    if let Some(clock) = &intent.clock {
+        edits.push(Edit::Set("homing-clock", clock.clone()));
+    }
+    if let Some(key) = &view.settings().origin_key {
+        let signature = key.sign(&message(intent, &edits, now));
+        edits.push(Edit::Set("homing-signature", format!("t={};v={signature}", now.0)));
+    }
+    edits
+}
+
+/// What the signature covers, a line each: method, target, time, then the contract's headers, empty where absent.
+fn message(intent: &Intent, edits: &Edits, now: Timestamp) -> String {
+    const COVERED: [&str; 8] = [
+        "homing-region",
+        "homing-home",
+        "homing-epoch",
+        "homing-dataset",
+        "homing-subject",
+        "homing-intent",
+        "homing-min-position",
+        "homing-clock",
+    ];
+    let value = |name: &str| {
+        edits.iter().find_map(|edit| match edit {
+            Edit::Set(set, value) if *set == name => Some(value.as_str()),
+            _ => None,
+        })
+    };
+    let mut message = format!("{}\n{}\n{}", intent.method, intent.target.path_and_query(), now.0);
+    for name in COVERED {
+        message.push('\n');
+        message.push_str(value(name).unwrap_or(""));
+    }
+    message
+}

@@ -1,0 +1,109 @@
+//! Candidates: the regions whose copies may answer a read, in the order in which they should be asked.
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        ids::{DatasetId, RegionId},
+        ranked::ranked,
+        reason::Reason,
+    },
+    request::intent::Intent,
+    state::{matrix::ALL_LEAVE, published::RegionState, trace::Trace, view::View},
+    topology::dataset::Rule,
+};
+
+/// How well a region suits a read.
+enum Suits {
+    Well,
+    /// Others first.
+    Last(Reason),
+    /// Only if none that suits better is left: it has failed lately, and would most likely fail again.
+    Badly(Reason),
+    Not(Reason),
+}
+
+/// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
+/// bad behind them. `home` is the owner by whose writes the read is judged, where it is known. Where all look bad the first is
+/// home: it is tried in any case (Envoy calls this panic). What a drill has count as unreachable is among them, so that a plan
+/// sees who is missed; [`reachable`] leaves it out.
+pub fn candidates(
+    intent: &Intent,
+    view: &View,
+    (bound, home): (Option<Duration>, Option<RegionId>),
+    trace: &mut Trace,
+) -> impl Iterator<Item = RegionId> + use<> {
+    let source =
+        intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home()).or(home);
+    let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
+        match suits(intent, view, region, source, bound) {
+            Suits::Well => good.push(region),
+            Suits::Last(why) => {
+                trace.note(why, region);
+                last.push(region);
+            }
+            Suits::Badly(why) => {
+                trace.note(why, region);
+                bad.push(region);
+            }
+            Suits::Not(why) => trace.note(why, region),
+        }
+    }
+    if good.is_empty() && last.is_empty() {
+        let home = source.unwrap_or(view.topology().default_home());
+        bad = ranked(bad, |region, other| *region == home && *other != home);
+    }
+    good.into_iter().chain(last).chain(bad)
+}
+
+/// Those that a drill leaves, in that order. Who comes before the first of them is passed over.
+pub fn reachable(
+    candidates: impl Iterator<Item = RegionId>,
+    view: &View,
+    trace: &mut Trace,
+) -> std::vec::IntoIter<RegionId> {
+    let (mut left, mut passed) = (Vec::new(), Vec::new());
+    for region in candidates {
+        match view.is_away(region) {
+            false => left.push(region),
+            true if left.is_empty() => passed.push(region),
+            true => {}
+        }
+    }
+    passed.into_iter().for_each(|region| trace.note(Reason::DrillUnreachable, region));
+    left.into_iter()
+}
+
+fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {
+    // The home of a single-writer dataset is where its data comes from: it cannot lag.
+    let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
+    let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
+    match view.state(region) {
+        RegionState::Down => Suits::Not(Reason::RegionDown),
+        RegionState::Isolated if Some(region) != source => Suits::Not(Reason::RegionIsolated),
+        _ if over => Suits::Not(Reason::LagOverBound),
+        _ if view.condition(region).full => Suits::Not(Reason::RegionFull),
+        _ if !view.admits_read(region, intent.entropy) => Suits::Badly(view.closed_because(region)),
+        RegionState::Draining => Suits::Last(Reason::RegionDraining),
+        _ if lags_too_much(intent, view, region, source) => Suits::Last(Reason::LagTooHigh),
+        RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suits::Well,
+    }
+}
+
+/// Whether the copy is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
+/// can be said: one that is gone would take all copies away.
+fn lags_too_much(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
+    let source = source.or_else(|| intent.home_in_session(view.topology()).map(|owned| owned.home()));
+    let of = source.filter(|source| *source != region);
+    of.and_then(|source| view.lag(region, Some(source))).is_some_and(|lag| lag > ALL_LEAVE)
+}
+
+/// Whether the region may hold the dataset at all: a geo-partitioned one lives only where its residency says.
+#[must_use]
+pub fn holds(dataset: Option<DatasetId>, view: &View, region: RegionId) -> bool {
+    match dataset.and_then(|id| view.topology().dataset(id)).map(|dataset| &dataset.rule) {
+        Some(Rule::GeoPartitioned { regions, .. }) => regions.contains(region),
+        _ => true,
+    }
+}

@@ -1,0 +1,221 @@
+//! The edge cache in the life of a request: may a copy answer, is it worth asking about, or is it kept for worse times?
+
+use std::time::Duration;
+
+use super::{
+    Flow, Look, Stage,
+    read::Reading,
+    step::{Probe, Step},
+};
+use crate::{
+    cache::{
+        Probed,
+        directives::Scope,
+        entry::{self, Variant},
+        freshness::Reuse,
+        held::{self, Held},
+        select::{Judged, judge, select, survives, survives_an_error},
+        validate::{Confirms, conditions, confirms},
+    },
+    decide::copies,
+    http::{answer::Answer, headers::Edits},
+    model::{reason::Reason, time::Timestamp},
+    request::intent::{CacheUse, Lookup, Method},
+    settle::{copy::Shown, record::CacheState},
+    state::memory::{Lesson, Memory},
+    topology::route::OnHomeDown,
+};
+
+/// The longest that a request waits for another one of the same key; after that it asks for itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+impl Flow {
+    pub(super) fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
+        let CacheUse::Use(lookup) = &self.intent.cache else {
+            if let CacheUse::Bypass(Reason::CacheMethod) | CacheUse::Fill(_) = self.intent.cache {
+                self.cache = CacheState::Method;
+            }
+            return self.resolve(now);
+        };
+        self.cache = CacheState::Miss;
+        let key = copies::key(&self.intent, &self.view);
+        self.purged = memory.purged(key.hash(), now);
+        if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
+            return self.resolve(now);
+        }
+        self.in_vain = memory.waits_in_vain(copies::wait(&self.intent, lookup, &key), now);
+        let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
+        self.stage = Stage::Probing(Look::First);
+        Step::ProbeCache(Probe { key, wait, expired: None })
+    }
+
+    /// Whether nobody else's answer will do for the request, or there will most likely be none that can be shared.
+    fn is_alone(&self, lookup: &Lookup) -> bool {
+        !lookup.can_wait() || self.in_vain || self.freshness.is_promised()
+    }
+
+    /// Whether to look once more, behind whoever asks about the same expired copy already: all who find it at once would ask their
+    /// region at once, each time that it expires. One that has to be asked about each time anyway is no good to those who wait.
+    fn is_worth_waiting(&self, look: Look, expired: &Variant<'_>, lookup: &Lookup) -> bool {
+        let is_kept = expired.reuse != Reuse::Validated && !expired.fresh.is_zero();
+        look == Look::First && !self.collapsed && is_kept && !self.is_alone(lookup)
+    }
+
+    pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return self.refuse(Reason::Internal, now) };
+        self.collapsed = probed.waited;
+        let variants = probed.entry.and_then(entry::read).unwrap_or_default();
+        let selected = select(&variants, lookup);
+        let chosen = selected.and_then(|at| Some((at, variants.get(at)?)));
+        let decodes = |variant: &Variant<'_>| lookup.coding.decodes(variant.kept.get("content-encoding"));
+        self.cache = match chosen {
+            None if variants.is_empty() => CacheState::Miss,
+            None if variants.iter().any(|variant| variant.status == 206) => CacheState::Partial,
+            None => CacheState::VaryMiss,
+            Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
+            Some((at, variant)) => match judge(variant, &lookup.wants, now) {
+                judged @ (Judged::Fresh | Judged::Tolerated | Judged::Updating) if self.satisfies(variant, now) => {
+                    let length = held::length(probed.lengths, at);
+                    if judged == Judged::Updating {
+                        self.held = Some(Held::new(&probed, selected));
+                    }
+                    return self.hit(judged, &Shown { at, variant, length }, now);
+                }
+                Judged::Fresh | Judged::Tolerated | Judged::Updating => CacheState::TooOld,
+                Judged::Unwanted => CacheState::NotWanted,
+                Judged::Expired if self.is_worth_waiting(look, variant, lookup) => {
+                    self.stage = Stage::Probing(Look::Again);
+                    let (key, expired) =
+                        (copies::key(&self.intent, &self.view), variant.selecting.clone().into_owned());
+                    return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
+                }
+                Judged::Expired => CacheState::Expired,
+            },
+        };
+        if !variants.is_empty() {
+            // What the client cannot decode gives way.
+            let at = selected.filter(|_| self.cache != CacheState::Undecodable);
+            self.held = Some(Held::new(&probed, at));
+        }
+        self.trace.note(self.cache.reason(), None);
+        if lookup.wants.only_if_cached {
+            return self.refuse(Reason::OnlyIfCached, now);
+        }
+        self.resolve(now)
+    }
+
+    fn hit(&mut self, judged: Judged, shown: &Shown<'_>, now: Timestamp) -> Step {
+        let (state, reason) = match judged {
+            Judged::Updating => (CacheState::Updating, Reason::CacheUpdating),
+            Judged::Tolerated => (CacheState::Tolerated, Reason::CacheHit),
+            _ => (CacheState::Hit, Reason::CacheHit),
+        };
+        self.cache = state;
+        if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.intent.cache) {
+            let wait = copies::wait(&self.intent, lookup, &copies::key(&self.intent, &self.view));
+            self.lessons.push(Lesson::OfUse(wait));
+        }
+        self.join_drill(None);
+        self.trace.note(reason, None);
+        let region = self.view.topology().region_named(&shown.variant.region);
+        let settlement = Box::new(self.ending(region, reason, now).from_copy(shown));
+        if judged != Judged::Updating {
+            return Step::Finish(settlement);
+        }
+        self.stage = Stage::Answered;
+        Step::Answer(settlement, copies::key(&self.intent, &self.view))
+    }
+
+    /// After an expired copy has answered: fetch a new one for those who come later.
+    pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
+        self.cache = CacheState::Expired;
+        self.trace.note(Reason::CacheExpired, None);
+        if let CacheUse::Use(lookup) = &mut self.intent.cache {
+            // The answer to a HEAD could only show that the copy is old, and would leave nothing in its place.
+            lookup.method = Method::Get;
+            "GET".clone_into(&mut self.intent.method);
+        }
+        self.resolve(now)
+    }
+
+    /// The conditions of the next send: it asks about the copy that the request selects, if there is one.
+    pub(super) fn conditions(&mut self) -> Edits {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.intent.cache else {
+            return Edits::new();
+        };
+        let Some((_, variant)) = self.held.as_ref().and_then(Held::selected) else { return Edits::new() };
+        self.conditional = variant.has_validator() && !self.unconditional;
+        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
+    }
+
+    /// An answer to a question of ours about the copy: a 304, or a 500 in whose place it may be shown. None: an answer like
+    /// any other. An origin that confirms what nobody has is asked again without conditions (RFC 9111 section 4.3.4: its 304
+    /// must not be used to update anything).
+    pub(super) fn about_the_copy(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Option<Step> {
+        if answer.status == 500 {
+            return self.copy_for_error(now);
+        }
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        if answer.status != 304 || !self.conditional {
+            return None;
+        }
+        let selected = self.held.as_ref().and_then(Held::selected);
+        match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
+            Some(confirms @ (Confirms::Stored | Confirms::Contradictory)) => {
+                let ended = reading.ended();
+                let asked = ended.asked();
+                let ending = self.ending(Some(ended.region), ended.reason, now);
+                let settled = ending.validated(answer, &asked, confirms == Confirms::Stored);
+                Some(self.settled(settled, now))
+            }
+            Some(Confirms::Client) => None,
+            _ => Some(self.ask_without_conditions(reading, now)),
+        }
+    }
+
+    /// Asks there once more, for all of it.
+    fn ask_without_conditions(&mut self, reading: &Reading, now: Timestamp) -> Step {
+        if !self.can_repeat() || !self.has_time(now) {
+            return self.refuse(Reason::AllRegionsFailed, now);
+        }
+        self.unconditional = true;
+        self.ask(reading.again(), now)
+    }
+
+    /// The copy that was asked about holds, and nobody can read it: there is none.
+    pub(super) fn copy_lost(&mut self, reading: &Reading, now: Timestamp) -> Step {
+        (self.held, self.cache) = (None, CacheState::Miss);
+        self.trace.note(Reason::CacheLost, None);
+        self.ask_without_conditions(reading, now)
+    }
+
+    /// A copy in place of the origin's 500, where the origin or the client has said that this is wanted.
+    fn copy_for_error(&mut self, now: Timestamp) -> Option<Step> {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let (_, variant) = self.held.as_ref()?.selected()?;
+        if survives_an_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
+    }
+
+    /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
+    pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
+        let refuses = self.intent.promise.on_home_down == OnHomeDown::Refuse;
+        if self.freshness.is_promised() && refuses {
+            return None;
+        }
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        // It stays in hand: what is stored next must not be taken for the first.
+        let held = self.held.clone()?;
+        let (at, variant) = held.selected()?;
+        if refuses && self.predates_a_write(&variant, now) {
+            return None;
+        }
+        if lookup.wants.no_cache != Scope::None || !survives(&variant, &lookup.wants, now) {
+            return None;
+        }
+        self.cache = CacheState::Stale;
+        self.trace.note(Reason::CacheStale, None);
+        let region = self.view.topology().region_named(&variant.region);
+        let ending = self.ending(region, Reason::CacheStale, now);
+        Some(Step::Finish(Box::new(ending.from_copy(&Shown { at, variant: &variant, length: held.length(at) }))))
+    }
+}

@@ -1,0 +1,69 @@
+//! A home that was given before anybody knew better: on the day on which the router is put in front of an application, the
+//! directory is empty and the data is where it is. The very region that was asked as the owner, by that claim, says that it owns
+//! nothing of this, and where the data is (421 with `Homing-Home`, by no later epoch). Then nobody has written by that claim, and
+//! nobody will, so the directory gives the subject another home, by the next epoch; the request goes on there, once.
+//!
+//! No region makes itself or another one the owner by this: it can only decline what it was given itself. What operators have moved
+//! the directory does not correct.
+
+use super::{
+    Flow, Stage,
+    step::{Assignment, Step},
+};
+use crate::{
+    decide::plan::ReadPlan,
+    flow::step::Found,
+    http::answer::Answer,
+    model::{reason::Reason, subject::SubjectId, time::Timestamp},
+    ownership::{
+        Owner, Ownership,
+        evidence::{Keeper, lives_in},
+    },
+};
+
+impl Flow {
+    /// Asks the directory to correct the home that a region declines, where the answer says what it should be.
+    pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>) -> Option<Step> {
+        let (subject, kind) = (self.intent.subject.clone()?, self.split_by()?);
+        let home = lives_in(answer, self.view.topology(), self.residency())?;
+        if self.denied.is_some() || home == declined.region() || !self.may_propose(home) {
+            return None;
+        }
+        let name = |region| self.view.topology().region(region).name.clone();
+        let instead_of = Some((name(declined.region()), declined.epoch().0));
+        let proposed = Some(name(home));
+        // To decline somebody whom a client has made up is no yes.
+        let named = self.intent.session.session.subject(kind) == Some(&subject);
+        self.denied = Some(declined.ownership());
+        self.stage = Stage::Finding(Keeper::Directory);
+        Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of }))
+    }
+
+    /// The directory's word on that. Where the request cannot be sent once more, its client's own repeat finds its way.
+    pub(super) fn corrected(
+        &mut self,
+        declined: Ownership,
+        found: Found<'_>,
+        subject: &SubjectId,
+        now: Timestamp,
+    ) -> Step {
+        let reason = Reason::MisdirectedInVain;
+        let found = self.found(found, Keeper::Directory, subject, self.residency());
+        let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
+        if let Some(owner) = later {
+            self.remembered = Some(owner.ownership());
+            self.note_home(owner.ownership());
+        }
+        match later.filter(|_| self.can_repeat() && self.has_time(now)) {
+            Some(owner) if self.is_read() => {
+                let owned = owner.ownership();
+                let plan = ReadPlan::home(&self.intent, &self.view, owned.home(), Reason::Misdirected, &mut self.trace);
+                let least = self.mark_of(owned);
+                self.begin_read(plan, Some(owner), least, now)
+            }
+            Some(owner) => self.begin_write(owner, Reason::Misdirected, now),
+            None if self.is_read() => self.refuse(reason, now),
+            None => self.refuse_write(reason, now),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A request in an isolation drill: whether it takes part, and what it shows.
+
+use std::rc::Rc;
+
+use super::{Flow, step::Step};
+use crate::{
+    decide::plan::undrilled_owner,
+    http::headers::Edit,
+    model::{ids::RegionId, reason::Reason},
+    observe::tally::{Drilled, Ending, Need},
+    ownership::{Owner, own::Own},
+    settle::Settlement,
+    state::drill::{Part, Visitor},
+    topology::route::Access,
+};
+
+impl Flow {
+    /// Whether it takes part, as far as that is known before anybody was asked where its subject lives.
+    pub(super) fn begin_drill(&mut self) {
+        let Some(drill) = self.view.drill() else { return };
+        if !Visitor::of(&self.intent).is_some_and(|visitor| drill.picks(visitor)) {
+            return;
+        }
+        self.part = Part::Open;
+        if self.intent.subject.is_none() {
+            return self.join_drill(self.home_of_session());
+        }
+        if let Some((owned, _)) = self.known_home() {
+            self.join_drill(Some(owned.home()));
+        }
+    }
+
+    /// Decides whether it takes part by where its subject lives, or, where nobody knows and nobody need be asked, by whom it is near.
+    pub(super) fn join_drill(&mut self, home: Option<RegionId>) {
+        let Some(drill) = self.view.drill().filter(|_| self.part == Part::Open) else { return };
+        if !drill.concerns(home, self.intent.near.first().copied()) {
+            self.part = Part::Out;
+            return;
+        }
+        let away = drill.away(self.view.topology());
+        self.part = Part::In;
+        Rc::make_mut(&mut self.view).take_away(away);
+        self.trace.note(Reason::Drill, None);
+    }
+
+    /// Where the session's own subject lives; whatever the request itself concerns is of nobody in particular.
+    fn home_of_session(&self) -> Option<RegionId> {
+        let homes = || self.intent.session.session.subjects.all().filter_map(Own::home);
+        self.view.topology().region_named(homes().next()?.name())
+    }
+
+    /// Whether the directory may be asked, which gives a subject without a home that one, for good. A drill must not move it
+    /// elsewhere, so where that one counts as unreachable the directory does too.
+    pub(super) fn may_propose(&mut self, proposed: RegionId) -> bool {
+        if let (Part::Open, Some(drill)) = (self.part, self.view.drill())
+            && drill.away(self.view.topology()).contains(proposed)
+        {
+            self.join_drill(None);
+        }
+        let away = self.view.is_away(proposed);
+        if away {
+            self.trace.note(Reason::DrillUnreachable, proposed);
+        }
+        !away
+    }
+
+    /// Notes that another owner would have been nearer, but for the drill.
+    pub(super) fn note_missed_owner(&mut self, owner: Owner) {
+        if self.part != Part::In {
+            return;
+        }
+        let missed = undrilled_owner(&self.intent, &self.view);
+        if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_away(*missed)) {
+            self.trace.note(Reason::DrillUnreachable, missed);
+        }
+    }
+
+    /// The same step; where the client gets its answer, with what that shows of the drill.
+    pub(super) fn counted(&mut self, mut step: Step) -> Step {
+        if self.part == Part::In
+            && let Step::Finish(settlement) | Step::Answer(settlement, _) = &mut step
+        {
+            settlement.record.drilled = self.drilled(settlement);
+            // What goes on behind an answer stays within the drill, and is not counted.
+            self.part = Part::Out;
+        }
+        step
+    }
+
+    fn drilled(&self, settlement: &Settlement) -> Option<Drilled> {
+        let record = &settlement.record;
+        let missed = record.trace.rules().iter().find(|rule| rule.reason == Reason::DrillUnreachable);
+        let stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
+        let refused = missed.is_some() && (record.attempts == 0 || record.reason == Reason::DrillUnreachable);
+        let ending = Ending::of(record, stale, refused)?;
+        let of_home = self.intent.access == Access::Write || self.freshness.is_promised();
+        let need = if of_home { Need::Home } else { Need::Copy };
+        let by = self.intent.visitor.or_else(|| Visitor::of(&self.intent))?;
+        Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
+    }
+}

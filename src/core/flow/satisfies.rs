@@ -1,0 +1,65 @@
+//! Whether a stored copy is as new as its reader may demand.
+
+use super::Flow;
+use crate::{
+    cache::entry::Variant,
+    decide::plan::Freshness,
+    model::{position::Mark, time::Timestamp},
+    session::{Pin, REMEMBERED},
+    topology::route::ReadAfterWrite,
+};
+
+impl Flow {
+    /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
+    /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
+    pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let within = |bound| now.since(copy.made) <= bound;
+        if self.is_too_old_to_tell(copy, now) || self.predates_a_write(copy, now) {
+            return false;
+        }
+        match &self.freshness {
+            Freshness::Any => true,
+            Freshness::Within(bound) => within(*bound),
+            // A window is there for one write; what the session has written and seen since then is in its mark.
+            Freshness::Pinned(pin) => {
+                let mark = self.session_mark();
+                made_at_home_since(copy, pin) && mark.is_none_or(|(pin, mark)| shows_all(copy, pin, &mark))
+            }
+            Freshness::AtLeast(pin, mark) => {
+                shows_all(copy, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+            }
+            Freshness::Home => false,
+        }
+    }
+
+    /// Whether the copy may lack what the session wrote in a window that has ended: regions have that by now, but a copy may have
+    /// been made before they had. It counts only if home made it after the write, or anybody after the window.
+    pub(super) fn predates_a_write(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+        if self.intent.promise.read_after_write != ReadAfterWrite::Session {
+            return false;
+        }
+        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let name = dataset.map_or("", |dataset| dataset.name.as_str());
+        let mut ended = self.intent.session.session.ended_windows(name, self.intent.subject.as_ref(), now);
+        ended.any(|(pin, until)| copy.made < until && !made_at_home_since(copy, pin))
+    }
+
+    /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
+    fn is_too_old_to_tell(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+        let promised = self.intent.promise.read_after_write == ReadAfterWrite::Session;
+        promised && self.intent.session.session.exists() && now.since(copy.made) > REMEMBERED
+    }
+}
+
+/// Whether all up to that mark is certainly in the copy.
+fn shows_all(copy: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
+    let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
+    certain || made_at_home_since(copy, pin)
+}
+
+/// Whether the home by which the pin counts made the copy after that. Whom this isolate takes for the home does not matter:
+/// what a region has had it still has, and another may have been the home before.
+fn made_at_home_since(copy: &Variant<'_>, pin: &Pin) -> bool {
+    copy.made >= pin.since && copy.region == pin.region && !pin.is_over_everything()
+}

@@ -1,0 +1,102 @@
+//! Sending: what goes out, what the isolate hears of it, and whether there may be another.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{Flow, MOST_ATTEMPTS, step::Step};
+use crate::{
+    decide::attempt::{self, Attempt},
+    model::{ids::RegionId, position::Mark, time::Timestamp},
+    observe::locality::crossing,
+    ownership::Owner,
+    request::facts::Replay,
+    state::{
+        health::{Asking, Heard, Sending},
+        memory::Lesson,
+    },
+    topology::route::Access,
+};
+
+/// Of so many small bodies of a region that does well one is read whole.
+const SAMPLE: u64 = 64;
+
+impl Flow {
+    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
+    /// has.
+    #[must_use]
+    pub fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
+        usual.min(self.ends.since(now))
+    }
+
+    /// What the isolate should learn before anything else happens.
+    #[must_use]
+    pub fn take_lessons(&mut self) -> Vec<Lesson> {
+        std::mem::take(&mut self.lessons)
+    }
+
+    /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
+    #[must_use]
+    pub fn abandon(mut self) -> Vec<Lesson> {
+        let sending = self.sending.take();
+        self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, Heard::Nothing)));
+        self.lessons
+    }
+
+    pub(super) fn can_repeat(&self) -> bool {
+        self.tries() < MOST_ATTEMPTS && matches!(self.intent.replay, Replay::Empty | Replay::Buffered)
+    }
+
+    pub(super) fn has_time(&self, now: Timestamp) -> bool {
+        self.ends.since(now) >= attempt::SHORTEST
+    }
+
+    /// Whether a small body from there is read whole before it is answered: where the route says so; of reads also where the region
+    /// has been silent or broken off lately, and now and then elsewhere, since else nobody would find out that it breaks bodies.
+    fn reads_whole(&self, region: RegionId) -> bool {
+        let samples = || self.intent.entropy.is_multiple_of(SAMPLE);
+        self.intent.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
+    }
+
+    /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
+    pub(super) fn send(
+        &mut self,
+        region: RegionId,
+        owner: Option<Owner>,
+        least: Option<Mark>,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Step {
+        self.attempts += 1;
+        let nearest = self.intent.near.first().copied();
+        if nearest != Some(region) {
+            self.crossed = self.crossed.or_else(|| Some(crossing(&self.trace, nearest)));
+        }
+        self.asked = now;
+        let left = self.ends.since(now).saturating_sub(delay);
+        let conditions = self.conditions();
+        let intent = &self.intent;
+        let deadline = attempt::attempt_deadline(intent, region, &self.view);
+        let resort = intent.access == Access::Read && self.view.is_open(region, Access::Read);
+        let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
+        let (access, asking) = (intent.access, Asking::of(intent));
+        let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
+        self.lessons.push(Lesson::Sent(sending));
+        self.sending = Some(sending);
+        Step::Send(Box::new(Attempt {
+            region,
+            origin: self.view.topology().region(region).origin.clone(),
+            method: intent.method.clone(),
+            target: Rc::clone(&intent.target),
+            timeout: patience.min(left),
+            idle: intent.promise.body_idle,
+            whole: self.reads_whole(region),
+            delay,
+            replay: intent.replay,
+            upgrade: intent.upgrade,
+            common: Rc::clone(&intent.edits),
+            own: attempt::contract(intent, &self.view, region, owner, least, now)
+                .into_iter()
+                .chain(conditions)
+                .collect(),
+        }))
+    }
+}

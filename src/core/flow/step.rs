@@ -1,0 +1,150 @@
+//! What a flow asks of whoever drives it, and what comes back.
+
+use std::time::Duration;
+
+use super::page::Page;
+use crate::{
+    cache::{Probed, key::CacheKey},
+    decide::attempt::Attempt,
+    http::answer::{Answer, is_gateway_failure},
+    model::subject::SubjectId,
+    request::facts::Unsent,
+    settle::Settlement,
+    state::health::Heard,
+    topology::dataset::SubjectKind,
+};
+
+/// The longest that a look-up in the home store may take.
+pub const LOOK_UP: Duration = Duration::from_millis(250);
+/// The longest that the directory may take: it is asked once for each subject, and may be on another continent.
+pub const ASSIGN: Duration = Duration::from_millis(1000);
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Look whether the edge holds a copy.
+    ProbeCache(Probe),
+    /// Ask the home store where the subject lives.
+    LookUpHome(SubjectId),
+    /// Ask the directory, which assigns the proposed region, if one is, unless the subject has a home.
+    AssignHome(Assignment),
+    /// Send to a region.
+    Send(Box<Attempt>),
+    /// Answer the client, then go on without it (RFC 5861 section 3); once at a time for each key.
+    Answer(Box<Settlement>, CacheKey),
+    /// Answer the client, if it has no answer yet; the flow is over.
+    Finish(Box<Settlement>),
+}
+
+/// What the directory is asked: it alone may say that a subject has no home yet, and then gives it one, once, if one is proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Whose home.
+    pub subject: SubjectId,
+    /// What kind of subject that is; its id does not tell.
+    pub kind: SubjectKind,
+    /// The name of the region that it should be if there is none. None: it is only asked, and nobody gets a home by that; a visitor
+    /// who has named too many subjects is told of those that exist.
+    pub proposed: Option<String>,
+    /// Whether an origin has named the subject. What only clients have named is assigned for some minutes, until an origin says
+    /// yes: anybody can make names up.
+    pub named: bool,
+    /// The home, and its epoch, by which that very region was asked, and said that the data is in the proposed one. That the
+    /// directory corrects, unless it knows better by now.
+    pub instead_of: Option<(String, u64)>,
+}
+
+/// A look into the edge cache.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where.
+    pub key: CacheKey,
+    /// Where nothing is found and another request of this isolate is about to fill the place: how long to wait for it at
+    /// most, and then look again. Where there is none, others wait for this one. None: neither.
+    pub wait: Option<Duration>,
+    /// What selects the variant in the driver's hands, where that has expired: who is about to make it new is waited for, and nobody else.
+    pub expired: Option<String>,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Of a probe.
+    Cache(Probed<'a>),
+    /// The client has its answer.
+    GoOn,
+    /// Of a look-up, in the home store or the directory.
+    Home(Found<'a>),
+    /// Of a send.
+    Origin(Outcome<'a>),
+}
+
+/// What the home store or the directory said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// This text.
+    Value(&'a str),
+    /// Nothing is stored.
+    Absent,
+    /// It failed, or took longer than it may.
+    Failed,
+}
+
+/// What came of a send.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    /// An answer.
+    Answered(Answer<'a>),
+    /// No headers in time.
+    TimedOut,
+    /// No connection came about, and the driver knows that nothing was sent. workerd never knows: it reports a refused
+    /// connection like a broken one. Cloudflare's network answers 521 in its place.
+    Refused,
+    /// The connection was lost before an answer came. One that was kept alive its origin may have closed just as it was used again (RFC
+    /// 9112 section 9.3.1), but that looks the same as one that was refused, or that broke while the request was at work.
+    Lost,
+    /// The connection broke after an answer had begun and before a small one was whole; or the platform says so.
+    Broken,
+    /// No final answer (RFC 9110 section 15): an interim one (1xx), which workerd hands out as if it were all, or a status beyond 599.
+    /// What the region has made of the request nobody knows, and it would be the same again.
+    NotFinal,
+    /// The client's own body did not come, or not as it says.
+    Unsent(Unsent),
+    /// It has confirmed the copy in hand, whose body could not be read.
+    CopyLost,
+}
+
+impl Outcome<'_> {
+    /// What it says of the region's health; `page`: what the platform said in its place. Whoever speaks of the contract is no
+    /// broken gateway: writes wait there while the data moves, and reads while it comes.
+    pub(super) fn heard(&self, page: Option<Page>) -> Heard {
+        match (self, page) {
+            (_, Some(Page::TurnedAway)) => Heard::Nothing,
+            // A refused connection too: a page that fetches other pages passes on what they say.
+            (_, Some(Page::NotConnected | Page::TimedOut | Page::Broken)) => Heard::Silence,
+            (Self::Answered(answer), None) => match answer.status {
+                _ if answer.speaks_of_the_contract() => Heard::Answer,
+                status if is_gateway_failure(status) => Heard::Gateway,
+                // The application's fault, whoever asks; the region lives.
+                _ if !answer.is_final() => Heard::Nothing,
+                _ => Heard::Answer,
+            },
+            (Self::Refused, _) => Heard::Unreached,
+            (Self::TimedOut | Self::Lost | Self::Broken, _) => Heard::Silence,
+            (Self::CopyLost, _) => Heard::Answer,
+            (Self::Unsent(_) | Self::NotFinal, _) => Heard::Nothing,
+        }
+    }
+
+    /// The same, where the platform answers in the place of an origin that it could not speak with: what it says came of the
+    /// send, and its pages are of no use to a client; but for the one that turns this very client away.
+    pub(super) fn unmasked(self, page: Option<Page>) -> Self {
+        match (self, page) {
+            (_, Some(Page::NotConnected)) => Self::Refused,
+            (_, Some(Page::TimedOut)) => Self::TimedOut,
+            (_, Some(Page::Broken)) => Self::Broken,
+            (Self::Answered(answer), None) if !answer.is_final() => Self::NotFinal,
+            (other, _) => other,
+        }
+    }
+}

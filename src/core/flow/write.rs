@@ -1,0 +1,196 @@
+//! Writes: one owner. A write is repeated only if the origin refused it before acting and named a later owner, or if the
+//! client and the route both say that repeating it is harmless; it is never sent to a region that does not own the data.
+
+use std::time::Duration;
+
+use super::{
+    Ended, Flow, Stage,
+    step::{Outcome, Step},
+};
+use crate::{
+    http::{answer::Answer, problem::Problem},
+    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    ownership::{Owner, Ownership},
+    request::facts::{Replay, Unsent},
+    settle::record::WriteOutcome,
+    state::{
+        health::{Health, breaker::Gate},
+        published::RegionState,
+    },
+};
+
+/// A write that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    owner: Owner,
+    reason: Reason,
+}
+
+/// Least and most backoff before something is sent again.
+const BACKOFF: (u64, u64) = (25, 250);
+
+impl Flow {
+    pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+        // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
+        let reason = match self.denied {
+            Some(_) => Reason::Misdirected,
+            None if self.attempts > 0 => Reason::SubjectNamed,
+            None => reason,
+        };
+        self.note_missed_owner(owner);
+        if self.view.is_away(owner.region()) {
+            self.trace.note(Reason::DrillUnreachable, owner.region());
+            return self.failed_write(Reason::DrillUnreachable, self.nothing_done(), None, now);
+        }
+        let closed = match self.view.state(owner.region()) {
+            RegionState::ReadOnly => Some(Reason::RegionReadOnly),
+            RegionState::Down => Some(Reason::RegionDown),
+            RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
+        };
+        if let Some(closed) = closed {
+            self.trace.note(closed, owner.region());
+            return self.failed_write(closed, self.nothing_done(), None, now);
+        }
+        let condition = self.view.condition(owner.region());
+        if condition.full {
+            return self.put_off(Problem::of(Reason::RegionFull), owner.region(), now);
+        }
+        if let Gate::Open(until) = condition.write {
+            return self.put_off(Problem::of(Reason::BreakerOpen).after(until.since(now)), owner.region(), now);
+        }
+        self.write_to(Writing { owner, reason }, Duration::ZERO, now)
+    }
+
+    /// Ends a write that was not sent, since it would fail or do harm there.
+    fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
+        self.trace.note(problem.reason, region);
+        let outcome = self.nothing_done();
+        let ending = self.ending(None, problem.reason, now);
+        Step::Finish(Box::new(ending.failed_write(&problem, outcome, None)))
+    }
+
+    /// The word for a write that has certainly changed nothing.
+    fn nothing_done(&self) -> WriteOutcome {
+        if self.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
+    }
+
+    fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
+        let region = writing.owner.region();
+        self.trace.note(writing.reason, region);
+        self.stage = Stage::Writing(writing);
+        self.send(region, Some(writing.owner), None, delay, now)
+    }
+
+    pub(super) fn on_written(
+        &mut self,
+        writing: Writing,
+        outcome: Outcome<'_>,
+        health: &Health,
+        now: Timestamp,
+    ) -> Step {
+        let region = writing.owner.region();
+        let closed = self.was_turned_off(region, &outcome, now);
+        let (failure, perhaps) = match outcome {
+            Outcome::Answered(_) if closed => (Reason::FailoverBroken, true),
+            Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
+            Outcome::TimedOut => (Reason::FailoverTimeout, true),
+            Outcome::Refused => (Reason::FailoverConnect, false),
+            Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, true),
+            Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
+            // The latter never: no write asks about a copy.
+            Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
+        };
+        if perhaps {
+            self.perhaps = Some(writing.owner.ownership());
+        }
+        self.trace.note(failure, region);
+        let backoff = self.backoff();
+        if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health) {
+            return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
+        }
+        match self.perhaps {
+            Some(owned) => self.unknown_write(owned, now),
+            None => {
+                self.trace.note(Reason::WriteNotSent, region);
+                self.failed_write(Reason::WriteNotSent, WriteOutcome::NotSent, None, now)
+            }
+        }
+    }
+
+    fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
+        let Writing { owner, reason } = writing;
+        let region = owner.region();
+        if let Some(named) = self.named_subject(answer) {
+            return self.ask_as(named, answer, now);
+        }
+        // A 421 without a name is the application's own business.
+        if answer.status != 421 || !answer.headers.has("homing-home") {
+            return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
+        }
+        let named = Ownership::named(answer, self.view.topology(), self.residency());
+        // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
+        if let Some(named) = named.filter(|_| self.split_by().is_none() || self.intent.subject.is_some())
+            && let Some(later) = owner.succeeded_by(named)
+        {
+            self.learn_owner(named);
+            if self.view.is_away(named.home()) {
+                self.trace.note(Reason::DrillUnreachable, named.home());
+                return self.refuse_write(Reason::DrillUnreachable, now);
+            }
+            if self.can_repeat() && self.has_time(now) {
+                let writing = Writing { owner: later, reason: Reason::Misdirected };
+                return self.write_to(writing, Duration::ZERO, now);
+            }
+        } else if let Some(step) = self.correct(owner, answer) {
+            return step;
+        }
+        self.refuse_write(Reason::MisdirectedInVain, now)
+    }
+
+    /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
+    pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
+        self.trace.note(reason, None);
+        match self.perhaps {
+            Some(owned) => self.unknown_write(owned, now),
+            None => self.failed_write(reason, self.nothing_done(), None, now),
+        }
+    }
+
+    /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
+    fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
+        let reason = unsent.reason();
+        self.trace.note(reason, region);
+        let perhaps = self.intent.replay == Replay::Stream || self.perhaps.is_some();
+        let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+        self.failed_write(reason, outcome, self.perhaps, now)
+    }
+
+    /// Ends a write to which there was no final answer: done or not, it is not sent again.
+    fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
+        self.trace.note(Reason::NotFinal, owner.region());
+        self.failed_write(Reason::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
+    }
+
+    /// Ends a write of which nobody knows whether it was done.
+    fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
+        self.trace.note(Reason::WriteUnknown, owned.home());
+        self.failed_write(Reason::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
+    }
+
+    fn failed_write(
+        &mut self,
+        reason: Reason,
+        outcome: WriteOutcome,
+        owned: Option<Ownership>,
+        now: Timestamp,
+    ) -> Step {
+        let ending = self.ending(None, reason, now);
+        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, owned)))
+    }
+
+    /// Jittered, so that those who failed together do not come back together.
+    pub(super) fn backoff(&self) -> Duration {
+        let (least, most) = BACKOFF;
+        Duration::from_millis(least + self.intent.entropy % (most - least + 1))
+    }
+}

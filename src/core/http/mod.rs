@@ -1,0 +1,10 @@
+//! HTTP as a router needs it: fields, targets, answers, problems.
+
+pub mod answer;
+pub mod believed;
+pub mod cookies;
+pub mod headers;
+pub mod http_date;
+pub mod local;
+pub mod problem;
+pub mod target;

@@ -1,0 +1,24 @@
+//! The pure core of Homing, an active-active edge router: every decision, with its reason. No async, no clock, no randomness, no platform
+//! types: `now` and chance are handed in.
+//!
+//! In the order of a request:
+//!
+//! 1. [`topology`] is what `wrangler.toml` says, validated once per isolate.
+//! 2. [`request`] is what the edge knows of a request before anything is decided, and what admits it, or refuses it.
+//! 3. [`flow`] decides step by step: probe the cache, look up the home, send, finish. The edge does what a step says and reports back; so
+//!    do the simulator and `homing explain`.
+//! 4. [`settle`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
+
+pub mod cache;
+pub mod control;
+pub mod decide;
+pub mod flow;
+pub mod http;
+pub mod model;
+pub mod observe;
+pub mod ownership;
+pub mod request;
+pub mod session;
+pub mod settle;
+pub mod state;
+pub mod topology;

@@ -1,0 +1,14 @@
+//! What the rest is said in: names, times, epochs, positions, reasons. Uses nothing.
+
+pub mod clock;
+pub mod formats;
+pub mod geo;
+pub mod ids;
+pub mod keys;
+pub mod object;
+pub mod position;
+pub mod ranked;
+pub mod reason;
+pub mod subject;
+pub mod text;
+pub mod time;

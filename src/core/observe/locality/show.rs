@@ -1,0 +1,120 @@
+//! Locality for machines: the snapshot's table, and the line of the log that an alarm is.
+
+use serde::Serialize;
+
+use super::{Alarm, Count, Locality, Reasons, Row, Standing};
+use crate::{
+    model::{ids::RegionId, object::Object},
+    topology::{Topology, units::Share},
+};
+
+/// The most reasons that an alarm and the snapshot name; the table itself has room for all there are.
+const MOST_REASONS: usize = 5;
+
+/// How often requests crossed for each of the most frequent reasons.
+type Why = Object<&'static str, u64>;
+
+/// What the snapshot says of all routes.
+#[derive(Serialize)]
+pub struct Table<'a> {
+    requests: u64,
+    crossed: u64,
+    local: Option<String>,
+    routes: Vec<Line<'a>>,
+}
+
+/// What it says of one of them: the counts since the beginning, and of the window by which the budget is judged.
+#[derive(Serialize)]
+pub struct Line<'a> {
+    r#match: Option<String>,
+    requests: u64,
+    crossed: u64,
+    local: Option<String>,
+    budget: Option<String>,
+    over: bool,
+    window: Option<Count>,
+    regions: Object<&'a str, Count>,
+    reasons: Why,
+}
+
+/// What the log says when a route goes over its budget, or comes back.
+#[derive(Serialize)]
+pub struct Notice {
+    level: &'static str,
+    message: &'static str,
+    at: u64,
+    route: Option<String>,
+    share: Option<String>,
+    budget: String,
+    requests: u64,
+    crossed: u64,
+    reasons: Why,
+}
+
+impl Locality {
+    /// What the snapshot says of it.
+    #[must_use]
+    pub fn show<'a>(&self, topology: &'a Topology) -> Table<'a> {
+        let total = self.total();
+        let routes = self.rows().map(|(route, row)| row.show(route, topology)).collect();
+        Table { requests: total.requests, crossed: total.crossed, local: shown(total.local()), routes }
+    }
+}
+
+impl Row {
+    /// The row for machines.
+    #[must_use]
+    pub fn show<'a>(&self, route: Option<usize>, topology: &'a Topology) -> Line<'a> {
+        let route = route.and_then(|at| topology.routes().get(at));
+        let budget = route.and_then(|route| route.max_cross_region);
+        Line {
+            r#match: route.map(|route| route.pattern.to_string()),
+            requests: self.total.requests,
+            crossed: self.total.crossed,
+            local: shown(self.total.local()),
+            budget: shown(budget),
+            over: self.standing == Standing::Over,
+            window: budget.map(|_| self.window.sum().0),
+            regions: self.regions(topology),
+            reasons: self.reasons.show(),
+        }
+    }
+
+    /// The counts by nearest region, by name; without regions that were the nearest to nobody.
+    fn regions<'a>(&self, topology: &'a Topology) -> Object<&'a str, Count> {
+        let count = |id: RegionId| self.regions.get(id.index()).copied().filter(|count| count.requests > 0);
+        topology.regions().filter_map(|(id, region)| Some((region.name.as_str(), count(id)?))).collect()
+    }
+}
+
+impl Alarm {
+    /// The line of the log.
+    #[must_use]
+    pub fn show(&self, topology: &Topology) -> Notice {
+        let (level, message) = match self.standing {
+            Standing::Over => ("warn", "more requests cross regions than the route's max_cross_region allows"),
+            Standing::Within => ("info", "the route is back within its max_cross_region"),
+        };
+        Notice {
+            level,
+            message,
+            at: self.at.0,
+            route: topology.routes().get(self.route).map(|route| route.pattern.to_string()),
+            share: shown(self.count.crossing()),
+            budget: self.budget.to_string(),
+            requests: self.count.requests,
+            crossed: self.count.crossed,
+            reasons: self.reasons.show(),
+        }
+    }
+}
+
+impl Reasons {
+    fn show(&self) -> Why {
+        self.sorted().into_iter().take(MOST_REASONS).map(|(reason, times)| (reason.token(), times)).collect()
+    }
+}
+
+fn shown(share: Option<Share>) -> Option<String> {
+    share.map(|share| share.to_string())
+}

@@ -1,0 +1,172 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    model::time::millis,
+    settle::record::CacheState,
+    topology::{error::KeyPath, parse, raw, route::Access},
+};
+
+const START: u64 = 1_767_225_600_000;
+
+fn topology() -> Topology {
+    let vars = r#"{
+        "REGIONS": { "us": { "origin": "https://us.example.com" }, "eu": { "origin": "https://eu.example.com" } },
+        "ROUTES": [{ "match": "GET /free/*" }, { "match": "GET,HEAD shop.example.com/{item}", "max_cross_region": "5%" }]
+    }"#;
+    parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+}
+
+fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Reason>) -> Record {
+    Record {
+        at: Timestamp(at),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        route,
+        dataset: None,
+        access: Access::Read,
+        region: None,
+        nearest: topology().region_named(near),
+        crossed,
+        reason: Reason::Nearest,
+        status: 200,
+        attempts: 1,
+        cache: CacheState::Bypass,
+        wrote: None,
+        pinned: None,
+        took: 1,
+        drilled: None,
+        trace: Trace::default(),
+    }
+}
+
+/// Requests of the route with a budget, so many at that time, of which so many cross; the alarms in their order.
+fn play(table: &mut Locality, at: u64, requests: u64, crossing: u64) -> Vec<Alarm> {
+    let topology = topology();
+    let one = |number| record(Some(1), at, "us", (number < crossing).then_some(Reason::Home));
+    (0..requests).filter_map(|number| table.learn(&one(number), &topology)).collect()
+}
+
+#[test]
+fn a_route_is_over_its_budget_from_the_hundredth_request_on_and_says_it_once() {
+    let mut table = Locality::default();
+    assert_eq!(play(&mut table, START, 99, 50), []);
+    let alarms = play(&mut table, START, 50, 0);
+    assert_eq!(alarms.len(), 1);
+    assert_eq!((alarms[0].standing, alarms[0].count), (Standing::Over, Count { requests: 100, crossed: 50 }));
+    let expected = json!({
+        "level": "warn", "message": "more requests cross regions than the route's max_cross_region allows", "at": START,
+        "route": "GET,HEAD shop.example.com/{item}", "share": "50%", "budget": "5%", "requests": 100, "crossed": 50,
+        "reasons": { "home": 50 },
+    });
+    assert_eq!(json!(alarms[0].show(&topology())), expected);
+}
+
+#[test]
+fn exactly_the_budget_keeps_it() {
+    let mut table = Locality::default();
+    assert_eq!(play(&mut table, START, 100, 5), []);
+    assert_eq!(play(&mut table, START, 1, 1).len(), 1);
+}
+
+#[test]
+fn a_route_comes_back_at_four_fifths_of_its_budget() {
+    let mut table = Locality::default();
+    assert_eq!(play(&mut table, START, 100, 10).len(), 1);
+    // 10 of 249 is more than 4 percent, 10 of 250 is not.
+    assert_eq!(play(&mut table, START, 149, 0), []);
+    let alarms = play(&mut table, START, 1, 0);
+    assert_eq!((alarms.len(), alarms[0].standing), (1, Standing::Within));
+    assert_eq!(json!(alarms[0].show(&topology()))["level"], "info");
+}
+
+#[test]
+fn what_is_older_than_two_halves_counts_no_more_and_a_quiet_route_comes_back() {
+    let half = millis(HALF);
+    let mut table = Locality::default();
+    assert_eq!(play(&mut table, START, 100, 10).len(), 1);
+    assert_eq!(play(&mut table, START + half, 30, 0), [], "the half before still counts");
+    assert_eq!(play(&mut table, START + 4 * half, 19, 0), [], "so few say nothing");
+    assert_eq!(play(&mut table, START + 4 * half, 1, 0).len(), 1);
+}
+
+#[test]
+fn a_slow_request_of_the_half_before_and_a_clock_that_is_set_back_do_no_harm() {
+    let half = millis(HALF);
+    let mut table = Locality::default();
+    play(&mut table, START + half, 60, 0);
+    play(&mut table, START, 39, 30);
+    assert_eq!(play(&mut table, START + half, 1, 0).len(), 1, "all of them are in one window");
+    play(&mut table, START - 100 * half, 20, 0);
+    let row = json!(table.rows().next().unwrap().1.show(Some(1), &topology()));
+    assert_eq!((&row["window"]["requests"], &row["over"]), (&json!(20), &json!(false)));
+}
+
+#[test]
+fn the_snapshot_has_a_row_for_each_route_that_was_used() {
+    let mut table = Locality::default();
+    let topology = topology();
+    for record in [
+        record(Some(1), START, "eu", Some(Reason::PinnedHome)),
+        record(Some(1), START, "us", None),
+        record(None, START, "us", None),
+        record(Some(7), START, "us", None),
+    ] {
+        assert_eq!(table.learn(&record, &topology), None);
+    }
+    let unrouted = json!({
+        "match": null, "requests": 2, "crossed": 0, "local": "100%", "budget": null, "over": false, "window": null,
+        "regions": { "us": { "requests": 2, "crossed": 0 } }, "reasons": {},
+    });
+    let routed = json!({
+        "match": "GET,HEAD shop.example.com/{item}", "requests": 2, "crossed": 1, "local": "50%", "budget": "5%",
+        "over": false, "window": { "requests": 2, "crossed": 1 }, "reasons": { "pinned-home": 1 },
+        "regions": { "us": { "requests": 1, "crossed": 0 }, "eu": { "requests": 1, "crossed": 1 } },
+    });
+    let expected = json!({ "requests": 4, "crossed": 1, "local": "75%", "routes": [routed, unrouted] });
+    assert_eq!(json!(table.show(&topology)), expected);
+}
+
+#[test]
+fn the_reason_of_a_crossing_is_what_sends_it_or_what_speaks_against_the_nearest() {
+    let topology = topology();
+    let (us, eu) = (topology.region_named("us"), topology.region_named("eu"));
+    let why = |rules: &[(Reason, Option<RegionId>)]| {
+        let mut trace = Trace::default();
+        rules.iter().for_each(|(reason, region)| trace.note(*reason, *region));
+        crossing(&trace, us)
+    };
+    assert_eq!(why(&[(Reason::BreakerOpen, us), (Reason::Home, eu)]), Reason::Home);
+    assert_eq!(why(&[(Reason::BreakerOpen, us), (Reason::Nearest, eu)]), Reason::BreakerOpen);
+    assert_eq!(why(&[(Reason::HomeFromStore, us), (Reason::Nearest, eu)]), Reason::Residency);
+    assert_eq!(why(&[(Reason::LagOverBound, eu), (Reason::Nearest, eu)]), Reason::Residency);
+    assert_eq!(why(&[]), Reason::Internal);
+}
+
+proptest! {
+    #[test]
+    fn the_counts_add_up_and_the_table_grows_no_further_than_the_topology(
+        requests in prop::collection::vec((0..2000usize, 0..40_000_000u64, any::<bool>(), 0..Reason::ALL.len()), 0..400)
+    ) {
+        let topology = topology();
+        let mut table = Locality::default();
+        for (route, at, near_us, reason) in &requests {
+            // Every third stays where it came in.
+            let crossed = Some(Reason::ALL[*reason]).filter(|_| route % 3 > 0);
+            let near = if *near_us { "us" } else { "eu" };
+            table.learn(&record(Some(*route), START + at, near, crossed), &topology);
+        }
+        prop_assert_eq!(table.total().requests, requests.len() as u64);
+        prop_assert_eq!(table.total().crossed, requests.iter().filter(|(route, ..)| route % 3 > 0).count() as u64);
+        prop_assert!(table.rows().count() <= 3);
+        for (_, row) in table.rows() {
+            let by_region = row.regions.iter().fold(Count::default(), |sum, count| sum.and(*count));
+            let by_reason: u64 = row.reasons.sorted().iter().map(|(_, times)| times).sum();
+            let (window, why) = row.window.sum();
+            prop_assert_eq!((by_region, by_reason), (row.total, row.total.crossed));
+            prop_assert_eq!(why.sorted().iter().map(|(_, times)| times).sum::<u64>(), window.crossed);
+            prop_assert!(window.requests <= row.total.requests && row.regions.len() <= 2);
+        }
+    }
+}

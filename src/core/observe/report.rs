@@ -1,0 +1,173 @@
+//! What one isolate has seen, and the lines of the log.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+use crate::{
+    http::problem::Problem,
+    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    observe::{
+        locality::{Alarm, Locality},
+        suggest::Suggestions,
+    },
+    settle::record::Record,
+    state::trace::Rule,
+    topology::Topology,
+};
+
+/// The most decisions that the isolate keeps for the dashboard.
+const MOST_RECORDS: usize = 64;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    pub(crate) last_failure: Option<(Timestamp, &'static str)>,
+}
+
+/// What one isolate has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub(crate) records: VecDeque<Record>,
+    pub(crate) requests: u64,
+    pub(crate) locality: Locality,
+    pub(crate) hits: u64,
+    pub(crate) refused: u64,
+    pub(crate) regions: Vec<Tally>,
+    suggestions: Suggestions,
+    pub(crate) unreadable_positions: u64,
+}
+
+impl Report {
+    /// Takes in a request that was refused before it became a flow.
+    pub fn refused(&mut self) {
+        self.requests += 1;
+        self.refused += 1;
+    }
+
+    /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
+    /// its budget, or has come back.
+    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+        self.locality.learn(record, topology)
+    }
+
+    /// Takes in a settled request that was weighed.
+    pub fn add(&mut self, record: Record) {
+        self.requests += 1;
+        self.hits += u64::from(record.cache.token() == "hit");
+        self.refused += u64::from(record.region.is_none());
+        if let Some(region) = record.region.filter(|_| record.attempts > 0) {
+            self.tally(region).requests += 1;
+        }
+        for rule in record.trace.rules() {
+            self.unreadable_positions += u64::from(rule.reason == Reason::PositionMalformed);
+        }
+        for (region, reason) in failures(record.trace.rules()) {
+            let tally = self.tally(region);
+            tally.failures += 1;
+            tally.last_failure = Some((record.at, reason.token()));
+        }
+        self.suggestions.learn(&record);
+        self.records.truncate(MOST_RECORDS - 1);
+        self.records.push_front(record);
+    }
+
+    /// Route lines that the origins' `Homing-Wrote` suggest.
+    #[must_use]
+    pub fn suggestions(&self) -> &Suggestions {
+        &self.suggestions
+    }
+
+    fn tally(&mut self, region: RegionId) -> &mut Tally {
+        if self.regions.len() <= region.index() {
+            self.regions.resize_with(region.index() + 1, Tally::default);
+        }
+        let last = self.regions.len() - 1;
+        #[allow(clippy::indexing_slicing, reason = "the index is at most the last one")]
+        &mut self.regions[region.index().min(last)]
+    }
+}
+
+/// Which regions failed. The rule behind a failure tells why the next region is asked, by the same reason: no failure of its.
+fn failures(rules: &[Rule]) -> impl Iterator<Item = (RegionId, Reason)> {
+    let before = std::iter::once(None).chain(rules.iter().map(Some));
+    before.zip(rules).filter_map(|(before, rule)| {
+        let why_asked = before.is_some_and(|before| before.reason == rule.reason && before.region != rule.region);
+        rule.region.filter(|_| rule.reason.is_failure() && !why_asked).map(|region| (region, rule.reason))
+    })
+}
+
+/// A request that was refused at the door, as one line of the log: nothing of it but the method is worth trusting.
+#[derive(Serialize)]
+pub struct Refused {
+    at: u64,
+    method: String,
+    reason: &'static str,
+    status: u16,
+}
+
+impl Refused {
+    /// The request by that method, refused for that.
+    #[must_use]
+    pub fn new(problem: &Problem, method: &str, now: Timestamp) -> Self {
+        let method = method.chars().take(16).collect();
+        Self { at: now.0, method, reason: problem.reason.token(), status: problem.status }
+    }
+}
+
+/// One request as one line of the log or one row of the dashboard. Every field is on this list; none holds a header or a query.
+#[derive(Serialize)]
+pub struct Line<'a> {
+    at: u64,
+    method: &'a str,
+    path: &'a str,
+    dataset: Option<&'a str>,
+    access: &'static str,
+    region: Option<&'a str>,
+    reason: &'static str,
+    status: u16,
+    attempts: u8,
+    cache: &'static str,
+    crossed: bool,
+    ms: u64,
+    trace: Vec<String>,
+}
+
+impl<'a> Line<'a> {
+    /// The request of that record.
+    #[must_use]
+    pub fn of(record: &'a Record, topology: &'a Topology) -> Self {
+        let dataset = record.dataset.and_then(|id| topology.dataset(id));
+        Self {
+            at: record.at.0,
+            method: &record.method,
+            path: &record.path,
+            dataset: dataset.map(|dataset| dataset.name.as_str()),
+            access: record.access.token(),
+            region: record.region.map(|id| topology.region(id).name.as_str()),
+            reason: record.reason.token(),
+            status: record.status,
+            attempts: record.attempts,
+            cache: record.cache.token(),
+            crossed: record.crossed.is_some(),
+            ms: record.took,
+            trace: record.trace.lines(topology).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_is_asked_because_another_one_failed_has_not_failed() {
+        let (eu, us) = (RegionId(1), RegionId(0));
+        let rule = |reason, region| Rule { reason, region: Some(region) };
+        let answered = [rule(Reason::FailoverTimeout, eu), rule(Reason::FailoverTimeout, us)];
+        assert_eq!(failures(&answered).collect::<Vec<_>>(), [(eu, Reason::FailoverTimeout)]);
+        let both = [answered[0], answered[1], answered[1]];
+        assert_eq!(failures(&both).map(|(region, _)| region).collect::<Vec<_>>(), [eu, us]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The snapshot that the dashboard shows: what one isolate goes by and what it has seen. The isolate writes its part; what the regions
+//! say of themselves is added where the operators ask.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    model::ids::{RegionId, RegionSet},
+    observe::{
+        locality,
+        report::{Line, Report, Tally},
+    },
+    ownership::Ownership,
+    state::{drill, health, matrix, view::View},
+    topology::{self, Origin, Topology, dataset::Rule, warnings::warnings},
+};
+
+/// An isolate's part of the snapshot.
+#[derive(Serialize)]
+pub struct Snapshot<'a> {
+    version: &'static str,
+    warnings: Vec<String>,
+    view: u64,
+    drill: Option<drill::Shown<'a>>,
+    regions: Vec<Region<'a>>,
+    datasets: Vec<Dataset<'a>>,
+    matrix: matrix::Shown<'a>,
+    locality: locality::Table<'a>,
+    totals: Totals,
+    decisions: Vec<Line<'a>>,
+    now: u64,
+    isolate: String,
+    in_flight: usize,
+    memory_bytes: usize,
+}
+
+/// The isolate that makes the snapshot.
+pub struct Isolate {
+    /// What it is told from others by.
+    pub node: u32,
+    /// The requests under way.
+    pub in_flight: usize,
+    /// The memory that it has taken.
+    pub memory_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Region<'a> {
+    name: &'a str,
+    origin: String,
+    location: Option<Place>,
+    default_home: bool,
+    state: &'static str,
+    state_ends: Option<u64>,
+    circuit: health::Circuit,
+    requests: u64,
+    failures: u64,
+    last_failure: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    lat: f64,
+    lon: f64,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    at: u64,
+    reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Dataset<'a> {
+    name: &'a str,
+    ownership: &'static str,
+    home: Option<&'a str>,
+    epoch: Option<u64>,
+    regions: Vec<&'a str>,
+    conflicts: Option<Conflicts<'a>>,
+}
+
+#[derive(Serialize)]
+struct Conflicts<'a> {
+    rule: &'static str,
+    explain: &'a str,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    requests: u64,
+    cross_region: u64,
+    cache_hits: u64,
+    refused: u64,
+    unreadable_positions: u64,
+}
+
+impl<'a> Snapshot<'a> {
+    /// What an isolate has seen, and what it goes by.
+    #[must_use]
+    pub fn of(report: &'a Report, view: &'a View, seen: &health::Health, isolate: &Isolate) -> Self {
+        let topology = view.topology();
+        let decisions = report.records.iter().map(|record| Line::of(record, topology)).collect();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            warnings: warnings(view.settings()),
+            view: view.version(),
+            drill: view.drill().map(|drill| drill.show(topology)),
+            regions: topology.regions().map(|(id, _)| region(id, report, view, seen)).collect(),
+            datasets: topology.datasets().map(|(id, it)| dataset(it, view.dataset_ownership(id), topology)).collect(),
+            matrix: view.matrix().show(topology, view.taken()),
+            locality: report.locality.show(topology),
+            totals: Totals {
+                requests: report.requests,
+                cross_region: report.locality.total().crossed,
+                cache_hits: report.hits,
+                refused: report.refused,
+                unreadable_positions: report.unreadable_positions,
+            },
+            decisions,
+            now: view.taken().0,
+            isolate: format!("{:08x}", isolate.node),
+            in_flight: isolate.in_flight,
+            memory_bytes: isolate.memory_bytes,
+        }
+    }
+}
+
+fn region<'a>(id: RegionId, report: &Report, view: &'a View, seen: &health::Health) -> Region<'a> {
+    let topology = view.topology();
+    let region = topology.region(id);
+    let none = Tally::default();
+    let tally = report.regions.get(id.index()).unwrap_or(&none);
+    Region {
+        name: &region.name,
+        origin: match &region.origin {
+            Origin::Url(url) => url.clone(),
+            Origin::Service(name) => format!("service {name}"),
+        },
+        location: region.location.as_ref().map(|place| Place { lat: place.lat, lon: place.lon }),
+        default_home: topology.default_home() == id,
+        state: view.state(id).token(),
+        state_ends: view.state_ends(id).map(|until| until.0),
+        circuit: seen.show(id, topology, view.taken()),
+        requests: tally.requests,
+        failures: tally.failures,
+        last_failure: tally.last_failure.map(|(at, reason)| Failure { at: at.0, reason }),
+    }
+}
+
+fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topology: &'a Topology) -> Dataset<'a> {
+    let names = |set: RegionSet| -> Vec<&str> {
+        let known = set.iter().filter(|id| topology.all_regions().contains(*id));
+        known.map(|id| topology.region(id).name.as_str()).collect()
+    };
+    let (regions, conflicts) = match &dataset.rule {
+        Rule::SingleWriter { .. } => (Vec::new(), None),
+        Rule::GeoPartitioned { regions, .. } => (names(*regions), None),
+        Rule::MultiWriter { regions, conflicts } => {
+            (names(*regions), Some(Conflicts { rule: conflicts.rule.token(), explain: &conflicts.explain }))
+        }
+    };
+    Dataset {
+        name: &dataset.name,
+        ownership: dataset.rule.token(),
+        home: owned.map(|owned| topology.region(owned.home()).name.as_str()),
+        epoch: owned.map(|owned| owned.epoch().0),
+        regions,
+        conflicts,
+    }
+}
+
+/// Adds what each region's health address says, in their order, nothing where it says nothing; and what is known of the platform's cache.
+pub fn complete(snapshot: &mut Value, said: Vec<Option<Value>>, cache: Value) {
+    if let Some(fields) = snapshot.as_object_mut() {
+        fields.insert("cache".to_owned(), cache);
+    }
+    let regions = snapshot.get_mut("regions").and_then(Value::as_array_mut).into_iter().flatten();
+    for (fields, said) in regions.filter_map(Value::as_object_mut).zip(said) {
+        fields.insert("reachable".to_owned(), said.is_some().into());
+        fields.insert("health".to_owned(), said.unwrap_or_default());
+    }
+}
+
+/// How much a lag must change before a page that polls is told, in milliseconds.
+const LAG_STEP: f64 = 250.0;
+
+/// What is the same for two snapshots between which nothing has happened: what changes all the same is left out, small differences
+/// of lag too.
+#[must_use]
+pub fn fingerprint(snapshot: &Value) -> u64 {
+    let mut calm = snapshot.clone();
+    if let Some(fields) = calm.as_object_mut() {
+        fields.retain(|name, _| !matches!(name.as_str(), "now" | "isolate" | "in_flight" | "memory_bytes"));
+    }
+    let regions = calm.get_mut("regions").and_then(Value::as_array_mut);
+    let lags = regions.into_iter().flatten().filter_map(|region| region.pointer_mut("/health/lag_ms")?.as_object_mut());
+    let round = |lag: &mut Value| *lag = json!(lag.as_f64().map(|lag| (lag / LAG_STEP).round()));
+    lags.flat_map(serde_json::Map::values_mut).for_each(round);
+    if let Some(matrix) = calm.get_mut("matrix") {
+        calm_down(matrix);
+    }
+    let mut hasher = DefaultHasher::new();
+    calm.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Leaves out of the matrix what every round measures anew.
+fn calm_down(matrix: &mut Value) {
+    match matrix {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "at" => *value = Value::Null,
+                    "ms" | "lag_ms" | "p50_ms" | "p99_ms" => {
+                        *value = json!(value.as_f64().map(|span| (span / LAG_STEP).round()))
+                    }
+                    _ => calm_down(value),
+                }
+            }
+        }
+        Value::Array(members) => members.iter_mut().for_each(calm_down),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happens_changes_the_fingerprint() {
+        let snapshot = |now: u64, lag: u64, requests: u64| {
+            let mut snapshot = json!({ "now": now, "totals": { "requests": requests }, "regions": [{ "name": "us" }, { "name": "eu" }] });
+            complete(&mut snapshot, vec![Some(json!({ "lag_ms": { "eu": lag } })), None], json!({ "effective": true }));
+            snapshot
+        };
+        let before = snapshot(1, 10, 5);
+        assert_eq!(
+            (&before["regions"][0]["reachable"], &before["regions"][1]["reachable"]),
+            (&json!(true), &json!(false))
+        );
+        assert_eq!((&before["regions"][1]["health"], &before["cache"]["effective"]), (&Value::Null, &json!(true)));
+        assert_eq!(fingerprint(&before), fingerprint(&snapshot(2, 12, 5)));
+        assert_ne!(fingerprint(&before), fingerprint(&snapshot(1, 400, 5)));
+        assert_ne!(fingerprint(&before), fingerprint(&snapshot(1, 10, 6)));
+    }
+}

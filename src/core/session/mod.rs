@@ -1,0 +1,451 @@
+//! The session: a signed routing hint that the client carries. It is never authorisation; the origin's fence decides.
+
+pub mod carried;
+pub mod codec;
+pub mod former;
+
+use std::time::Duration;
+
+pub use crate::ownership::own::{Home, Own, Subjects};
+pub use crate::session::carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
+use crate::session::codec::SIGNATURE;
+pub use crate::session::codec::{COOKIE, open, received, seal, seal_for};
+
+use crate::{
+    model::{position::Mark, reason::Reason, subject::SubjectId, time::Timestamp},
+    topology::{
+        Topology,
+        dataset::{Dataset, Rule, SubjectKind},
+    },
+};
+
+/// How long a session lives. It is renewed once less than half of it is left.
+pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The furthest ahead that a window may reach. One further ahead is not believed, even when signed.
+pub const LONGEST_PIN: Duration = Duration::from_secs(30);
+/// How long after its end a window is remembered: regions have the write by then, but a stored copy may have been made before. A
+/// session is shown no copy older than this, so that when a window is forgotten every copy that it could be shown is newer.
+pub const REMEMBERED: Duration = Duration::from_secs(3600);
+/// The most pins that a session holds; with ordinary names so many take 570 of the 1,024 bytes.
+pub const MOST_PINS: usize = 8;
+/// The most bytes of a sealed session.
+pub const MOST_BYTES: usize = 1024;
+
+/// What a session says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// Whose it is, as far as the application has said so.
+    pub subjects: Subjects,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// What it wrote lately.
+    pub pins: Vec<Pin>,
+}
+
+/// A claim: what a read of this dataset must show the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The dataset's name; empty for requests that no dataset claims.
+    pub dataset: String,
+    /// Whose part of a split dataset it is on, the session's own too: homes, epochs and logs differ from one subject to the next.
+    pub subject: Option<SubjectId>,
+    /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read. Of the
+    /// window over everything the latter, where one of a multi-writer dataset is among what gave way.
+    pub region: String,
+    /// When the write, or what the session has read, was answered: a copy made at home after this shows it.
+    pub since: Timestamp,
+    /// What is claimed.
+    pub claim: Claim,
+}
+
+/// What a pin claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Home answers until then, for nobody says when the other regions have the write. After that every region answers, but of the
+    /// stored copies only those that home made after the write, or anybody after this end.
+    Until(Timestamp),
+    /// Only a copy that has reached this answers. It holds as long as the session: that one copy has reached it says nothing
+    /// of the next.
+    AtLeast(Mark),
+}
+
+/// Stands in place of a dataset, and of a region, where a pin is for all of them.
+const EVERYTHING: &str = "*";
+
+/// How much a pin would be missed if it gave way, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missed {
+    /// It only says something of stored copies, or what it stands for is everywhere by now.
+    Hardly,
+    /// A mark can be had again, by reading home.
+    Mark,
+    /// A window cannot: nobody knows which position the write has.
+    Window,
+    /// Nobody but the region of the pin has it for certain, and nobody else knows which that is.
+    Place,
+}
+
+impl Pin {
+    fn is_missed(&self, is_shared: bool, now: Timestamp) -> Missed {
+        match self.claim {
+            claim if claim.may_be_missing_until(self.since) <= now => Missed::Hardly,
+            _ if is_shared => Missed::Place,
+            Claim::Until(_) => Missed::Window,
+            Claim::AtLeast(_) => Missed::Mark,
+        }
+    }
+
+    /// Whether it is the window that stands for pins that gave way.
+    #[must_use]
+    pub fn is_over_everything(&self) -> bool {
+        self.dataset == EVERYTHING
+    }
+}
+
+impl Claim {
+    /// The window's end, if it is one.
+    fn end(&self) -> Option<Timestamp> {
+        if let Self::Until(until) = self { Some(*until) } else { None }
+    }
+
+    /// Whether it says nothing of any copy any more.
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.end().is_some_and(|until| until.after(REMEMBERED) <= now)
+    }
+
+    /// Until when a region may lack what is claimed: a window says so itself, and what a session has seen is everywhere, as far as
+    /// anybody can say, once the longest window since then is over.
+    fn may_be_missing_until(&self, since: Timestamp) -> Timestamp {
+        self.end().unwrap_or(since.after(LONGEST_PIN))
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Until(_), Self::Until(_)) | (Self::AtLeast(_), Self::AtLeast(_)))
+    }
+}
+
+/// A session as it came in: what is believed of it, and why no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The believed part; a fresh one where nothing was.
+    pub session: Session,
+    /// Whether it came, and whether it is ours.
+    pub verdict: Reason,
+    /// Pins that were dropped because they reach too far ahead.
+    pub disbelieved: usize,
+}
+
+impl Opened {
+    /// What a request without a (believable) session carries.
+    #[must_use]
+    pub fn nothing(verdict: Reason) -> Self {
+        Self { session: Session::default(), verdict, disbelieved: 0 }
+    }
+}
+
+impl Session {
+    /// Who of that kind is signed in.
+    #[must_use]
+    pub fn subject(&self, kind: SubjectKind) -> Option<&SubjectId> {
+        self.subjects.subject(kind)
+    }
+
+    /// Where the data of that subject lives.
+    #[must_use]
+    pub fn home(&self, kind: SubjectKind) -> Option<&Home> {
+        self.subjects.home(kind)
+    }
+
+    /// Whose part of that dataset is the session's own.
+    #[must_use]
+    pub fn own_part(&self, dataset: &Dataset) -> Option<&SubjectId> {
+        self.subject(dataset.rule.split_by()?)
+    }
+
+    /// The window that is in force on that dataset, or that subject's part of it.
+    #[must_use]
+    pub fn window(&self, dataset: &str, subject: Option<&SubjectId>, now: Timestamp) -> Option<&Pin> {
+        self.on(dataset, subject).find(|pin| matches!(pin.claim, Claim::Until(until) if until > now))
+    }
+
+    /// The mark on that dataset, or that subject's part of it, and the pin that holds it.
+    #[must_use]
+    pub fn mark(&self, dataset: &str, subject: Option<&SubjectId>) -> Option<(&Pin, Mark)> {
+        self.on(dataset, subject).find_map(|pin| match pin.claim {
+            Claim::AtLeast(mark) => Some((pin, mark)),
+            Claim::Until(_) => None,
+        })
+    }
+
+    /// The windows on that data that have ended, with their ends: what a stored copy of before can lack.
+    pub fn ended_windows(
+        &self,
+        dataset: &str,
+        subject: Option<&SubjectId>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&Pin, Timestamp)> {
+        let over_everything = self.on(EVERYTHING, None);
+        let all = self.on(dataset, subject).chain(over_everything);
+        all.filter_map(move |pin| Some((pin, pin.claim.end().filter(|until| *until <= now)?)))
+    }
+
+    fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl Iterator<Item = &Pin> {
+        self.pins.iter().filter(move |pin| pin.dataset == dataset && pin.subject.as_ref() == subject)
+    }
+
+    /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
+    /// that say nothing any more go, and if there are too many the one that is missed least.
+    pub fn add_pin(&mut self, mut pin: Pin, topology: &Topology, now: Timestamp) {
+        self.pins.retain(|held| {
+            let same = held.dataset == pin.dataset && held.subject == pin.subject;
+            let replaced = same && held.claim.is_like(&pin.claim);
+            if let (true, Claim::Until(was), Claim::Until(until)) = (replaced, held.claim, pin.claim) {
+                pin.claim = Claim::Until(was.max(until));
+                // One that a redirect brings along may be older than what is known here.
+                if held.since > pin.since {
+                    pin.since = held.since;
+                    pin.region.clone_from(&held.region);
+                }
+            }
+            !replaced && !held.claim.is_forgotten(now)
+        });
+        while self.pins.len() >= MOST_PINS && self.drop_one(Some(topology), now) {}
+        self.pins.push(pin);
+    }
+
+    /// Lets the pin go that is missed least; false if there is none. What it promised is kept by a window over everything, for as long
+    /// as a region may lack what it stood for; that sends reads of multi-writer data where the latest that gave way can be read. Only of
+    /// several of those that give way within one window is the earlier lost.
+    pub(crate) fn drop_one(&mut self, topology: Option<&Topology>, now: Timestamp) -> bool {
+        let is_shared = |pin: &Pin| {
+            let dataset = topology.and_then(|topology| topology.dataset(topology.dataset_named(&pin.dataset)?));
+            matches!(dataset.map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }))
+        };
+        let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| !pin.is_over_everything());
+        let order = |at: &usize| self.pins.get(*at).map(|pin| (pin.is_missed(is_shared(pin), now), pin.since));
+        let Some(least) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
+        let gone = self.pins.remove(least);
+        if gone.claim.is_forgotten(now) {
+            return true;
+        }
+        let held = self.pins.iter().position(Pin::is_over_everything).map(|at| self.pins.remove(at));
+        let until = gone.claim.may_be_missing_until(gone.since);
+        let until = held.as_ref().and_then(|held| held.claim.end()).map_or(until, |held| held.max(until));
+        // No region has that name.
+        let nowhere = || held.as_ref().map_or_else(|| EVERYTHING.to_owned(), |held| held.region.clone());
+        self.pins.push(Pin {
+            dataset: EVERYTHING.to_owned(),
+            subject: None,
+            region: if is_shared(&gone) { gone.region } else { nowhere() },
+            since: now,
+            claim: Claim::Until(until),
+        });
+        true
+    }
+
+    /// The window over everything, while it is in force: the session has seen more than it could remember.
+    #[must_use]
+    pub fn window_over_everything(&self, now: Timestamp) -> Option<&Pin> {
+        self.window(EVERYTHING, None, now)
+    }
+
+    /// Whether the client has it: one that has never been issued has no end.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.expires > Timestamp::default()
+    }
+
+    /// Whether so little of its life is left that it should be issued anew.
+    #[must_use]
+    pub fn wants_renewal(&self, now: Timestamp) -> bool {
+        self.exists() && self.expires.since(now) < LIFETIME / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::position::Position,
+        ownership::Epoch,
+        topology::{error::KeyPath, parse, raw},
+    };
+
+    /// `likes` and `s0` to `s8` have several owners; of the rest it is said nothing, as of datasets that have been removed.
+    fn topology() -> Topology {
+        let several = r#"{"ownership":"multi-writer","conflicts":{"rule":"merge","explain":"All stay."}}"#;
+        let vars = format!(
+            r#"{{"REGIONS":{{"us":{{"origin":"https://us.example"}},"eu":{{"origin":"https://eu.example"}}}},
+            "DATASETS":{{"likes":{several}{}}}}}"#,
+            (0..9).map(|at| format!(r#","s{at}":{several}"#)).collect::<String>()
+        );
+        parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    fn pin(dataset: &str, since: u64, until: u64) -> Pin {
+        let claim = Claim::Until(Timestamp(until));
+        Pin { dataset: dataset.to_owned(), subject: None, region: "eu".to_owned(), since: Timestamp(since), claim }
+    }
+
+    #[test]
+    fn a_later_pin_replaces_an_earlier_one_and_forgotten_ones_go() {
+        let mut session = Session::default();
+        session.add_pin(pin("cart", 1, 10), &topology(), Timestamp(1));
+        session.add_pin(pin("notes", 1, 50), &topology(), Timestamp(1));
+        session.add_pin(pin("cart", 20, 40), &topology(), Timestamp(20));
+        assert_eq!(session.pins, [pin("notes", 1, 50), pin("cart", 20, 40)]);
+        assert!(session.window("cart", None, Timestamp(39)).is_some());
+        assert!(session.window("cart", None, Timestamp(40)).is_none());
+        session.add_pin(pin("cart", 21, 30), &topology(), Timestamp(21));
+        assert_eq!(session.pins.last(), Some(&pin("cart", 21, 40)), "a shorter window ends no longer one");
+        session.add_pin(pin("cart", 19, 45), &topology(), Timestamp(22));
+        assert_eq!(
+            session.pins.last(),
+            Some(&pin("cart", 21, 45)),
+            "a copy of before the later write does not count again"
+        );
+        let later = Timestamp(50).after(REMEMBERED);
+        session.add_pin(pin("likes", later.0, later.0 + 10), &topology(), later);
+        assert_eq!(session.pins, [pin("likes", later.0, later.0 + 10)]);
+    }
+
+    #[test]
+    fn a_window_that_has_ended_is_remembered_for_the_copies_of_before() {
+        let mut session = Session::default();
+        session.add_pin(pin("cart", 1, 10), &topology(), Timestamp(1));
+        session.add_pin(pin("notes", 20, 50), &topology(), Timestamp(20));
+        let ends =
+            |at| session.ended_windows("cart", None, Timestamp(at)).map(|(_, until)| until.0).collect::<Vec<_>>();
+        assert_eq!((ends(9), ends(10), ends(4000)), (vec![], vec![10], vec![10]));
+        assert!(session.window("cart", None, Timestamp(10)).is_none(), "and for nothing else");
+    }
+
+    #[test]
+    fn ended_windows_give_way_first_and_leave_their_ends() {
+        let mut session = Session::default();
+        let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
+        session.add_pin(Pin { claim: mark, ..pin("d0", 1, 0) }, &topology(), Timestamp(1));
+        (1..8u64).for_each(|at| session.add_pin(pin(&format!("d{at}"), at, 100 + at), &topology(), Timestamp(at)));
+        // Of d1 and d2, which are over by then, the older goes; the mark of d0, which is older than both, stays.
+        session.add_pin(pin("d8", 102, 200), &topology(), Timestamp(102));
+        assert!(session.mark("d0", None).is_some());
+        assert_eq!(session.window_over_everything(Timestamp(102)), None, "nobody is sent home for it");
+        let ends = |data, at| session.ended_windows(data, None, Timestamp(at)).map(|(_, until)| until.0).max();
+        assert_eq!((ends("d1", 102), ends("other", 102)), (Some(102), Some(102)));
+        assert!(session.pins.len() <= MOST_PINS && session.window("d8", None, Timestamp(102)).is_some());
+    }
+
+    #[test]
+    fn a_mark_outlives_every_window_beside_it() {
+        let mut session = Session::default();
+        let mark = Mark { epoch: Epoch(1), position: Position::new(7) };
+        session.add_pin(Pin { claim: Claim::AtLeast(mark), ..pin("cart", 1, 0) }, &topology(), Timestamp(1));
+        session.add_pin(pin("cart", 2, 10), &topology(), Timestamp(2));
+        let later = Timestamp(10).after(REMEMBERED);
+        session.add_pin(pin("notes", later.0, later.0 + 40), &topology(), later);
+        assert_eq!(session.pins.len(), 2);
+        assert_eq!(session.mark("cart", None).map(|(_, mark)| mark), Some(mark));
+        assert!(session.window("cart", None, Timestamp(50)).is_none());
+    }
+
+    #[test]
+    fn the_oldest_pin_gives_way() {
+        let mut session = Session::default();
+        for at in 0..9u64 {
+            session.add_pin(pin(&format!("d{at}"), 10 + (at + 5) % 9, 100), &topology(), Timestamp(1));
+        }
+        assert_eq!(session.pins.len(), MOST_PINS);
+        assert!(session.window("d4", None, Timestamp(1)).is_none());
+    }
+
+    #[test]
+    fn what_a_pin_promised_that_gave_way_is_kept_by_a_window_over_everything() {
+        let mut session = Session::default();
+        let mark = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
+        (1..=8).for_each(|at| {
+            session.add_pin(Pin { claim: mark, ..pin(&format!("d{at}"), at, 0) }, &topology(), Timestamp(at))
+        });
+        assert_eq!(session.window_over_everything(Timestamp(8)), None, "there was room for all");
+        session.add_pin(Pin { claim: mark, ..pin("d9", 9, 0) }, &topology(), Timestamp(9));
+        assert_eq!(session.pins.len(), MOST_PINS);
+        assert!(session.mark("d1", None).is_none() && session.mark("d9", None).is_some());
+        // The second of the two that gave way was seen at 2: half a minute later a region has it as good as certainly.
+        assert!(session.window_over_everything(Timestamp(30_001)).is_some());
+        assert!(session.window_over_everything(Timestamp(30_002)).is_none());
+        let later = Timestamp(30_002).after(REMEMBERED);
+        session.add_pin(Pin { claim: mark, ..pin("d10", later.0, 0) }, &topology(), later);
+        assert!(session.window_over_everything(later).is_none(), "there was room again");
+        assert!(session.mark("d3", None).is_some());
+    }
+
+    /// The notes of one tenant, as the session has read them.
+    fn notes(tenant: &str, since: u64) -> Pin {
+        let claim = Claim::AtLeast(Mark { epoch: Epoch(1), position: Position::new(7) });
+        let subject = Some(SubjectId::of(SubjectKind::Tenant, tenant));
+        Pin { subject, claim, ..pin("notes", since, 0) }
+    }
+
+    /// Whoever reads the notes of nine tenants after a like has it back only where it was written.
+    #[test]
+    fn a_window_stays_before_marks_which_can_be_had_again() {
+        for dataset in ["likes", "catalog"] {
+            let mut session = Session::default();
+            session.add_pin(Pin { region: "us".to_owned(), ..pin(dataset, 1, 20_000) }, &topology(), Timestamp(1));
+            for at in 2..=10 {
+                session.add_pin(notes(&format!("t{at}"), at), &topology(), Timestamp(at));
+            }
+            let window = session.window(dataset, None, Timestamp(19_999));
+            assert_eq!(window.map(|pin| pin.region.as_str()), Some("us"), "{dataset}");
+            assert!(
+                session.window_over_everything(Timestamp(11)).is_some(),
+                "of what the first tenants' marks stood for"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_missed_of_a_mark_that_gives_way_long_after_it_was_seen() {
+        let mut session = Session::default();
+        (1..=8).for_each(|at| session.add_pin(notes(&format!("t{at}"), at), &topology(), Timestamp(at)));
+        let later = Timestamp(8).after(LONGEST_PIN);
+        session.add_pin(notes("t9", later.0), &topology(), later);
+        assert_eq!(session.window_over_everything(later), None, "so nobody is sent home for it");
+        let ended: Vec<_> = session.ended_windows("notes", None, later).map(|(_, until)| until.0).collect();
+        assert_eq!(ended, [30_002], "but a stored copy of before may lack it");
+    }
+
+    #[test]
+    fn what_of_several_owners_data_gives_way_leaves_the_place_where_it_can_be_read() {
+        let shared = |at: u64, region: &str| Pin { region: region.to_owned(), ..pin(&format!("s{at}"), at, 20_000) };
+        let mut session = Session::default();
+        (0..8)
+            .for_each(|at| session.add_pin(shared(at, if at == 1 { "us" } else { "eu" }), &topology(), Timestamp(at)));
+        session.add_pin(notes("t", 8), &topology(), Timestamp(8));
+        let place = |session: &Session| session.window_over_everything(Timestamp(100)).map(|pin| pin.region.clone());
+        assert_eq!(place(&session).as_deref(), Some("us"), "of s0 and s1, which gave way, s1 was written last");
+        session.add_pin(notes("u", 9), &topology(), Timestamp(9));
+        assert_eq!(place(&session).as_deref(), Some("us"), "a mark that gave way says nothing of that");
+        let until = session.window_over_everything(Timestamp(100)).map(|pin| pin.claim);
+        assert_eq!(until, Some(Claim::Until(Timestamp(8).after(LONGEST_PIN))));
+    }
+
+    #[test]
+    fn subjects_do_not_share_their_pins() {
+        let of = |name| SubjectId::of(crate::topology::dataset::SubjectKind::Tenant, name);
+        let (acme, bolt) = (of("acme"), of("bolt"));
+        let mark = |epoch| Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(7) });
+        let of = |subject: &SubjectId, epoch| Pin {
+            subject: Some(subject.clone()),
+            claim: mark(epoch),
+            ..pin("notes", 1, 0)
+        };
+        let mut session = Session::default();
+        session.subjects.sign(SubjectKind::Tenant, Some(acme.clone()));
+        session.add_pin(of(&acme, 3), &topology(), Timestamp(1));
+        session.add_pin(of(&bolt, 1), &topology(), Timestamp(1));
+        let epoch = |subject| session.mark("notes", subject).map(|(_, mark)| mark.epoch.0);
+        assert_eq!((epoch(Some(&acme)), epoch(None), epoch(Some(&bolt))), (Some(3), None, Some(1)));
+    }
+}

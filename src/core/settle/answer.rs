@@ -1,0 +1,224 @@
+//! Settling an origin's answer.
+
+use std::time::Duration;
+
+use super::{
+    Asked, Base, Ending, Publish, Settlement, Source,
+    keep::Kept,
+    record::{CacheState, WriteOutcome},
+    session::{self, Change, Seen, SignIn},
+};
+use crate::{
+    decide::copies,
+    http::{
+        answer::Answer,
+        headers::{Edit, Edits, strip_response},
+        http_date,
+    },
+    model::{reason::Reason, text, time::millis},
+    ownership::{Ownership, stated::Stated},
+    request::intent::Intent,
+    state::memory::Lesson,
+    topology::{
+        dataset::{Rule, SubjectKind},
+        route::Access,
+    },
+};
+
+impl Ending<'_> {
+    /// An origin's answer for the client, and the sign-in that it may ask for.
+    pub(crate) fn answered(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
+        let intent = self.intent;
+        let put_right = self.put_right(answer);
+        let renamed = put_right.of(answer);
+        let answer = renamed.as_ref().unwrap_or(answer);
+        let stated = self.learn_position(answer, asked.owned);
+        self.learn_owner(answer);
+        let written = Written::of(intent, answer, self.unsure);
+        if let (Access::Read, Written::Yes) = (intent.access, written) {
+            self.trace.note(Reason::ReadThatWrote, self.region);
+        }
+        let mut edits = strip_response(&answer.headers);
+        let right = put_right.edits(answer);
+        edits.extend(right.iter().cloned());
+        edits.extend(self.signature());
+        if !answer.headers.has("date") {
+            // RFC 9110 section 6.6.1.
+            edits.push(Edit::Set("date", http_date::written(self.now)));
+        }
+        edits.extend(self.staleness(asked));
+        if intent.access == Access::Write && answer.status >= 500 {
+            edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
+        }
+        let mut kept = self.keep(answer, asked, stated);
+        if let Some(store) = kept.store.as_mut().filter(|store| store.base == Base::Origin) {
+            store.edits.splice(0..0, right);
+        }
+        edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
+        // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
+        let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
+        let changes_target = done && !intent.safe;
+        let useless = if changes_target { copies::made_useless(intent, self.view, answer) } else { Vec::new() };
+        let region = self.region;
+        let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
+        settlement.carry_out(kept, useless, region);
+        (settlement, sign_in)
+    }
+
+    /// `Homing-Consistency`, where the answer may be older than what was promised: by how much, where that is known.
+    pub(super) fn staleness(&self, asked: &Asked) -> Option<Edit> {
+        let behind = || self.region.and_then(|region| self.view.lag(region, asked.owned.map(|owned| owned.home())));
+        asked.stale.then(|| Edit::Set("homing-consistency", stale(behind())))
+    }
+
+    /// `Cache-Status` of a request that was forwarded (RFC 9211 section 2).
+    pub(super) fn status_of(&self, status: u16, kept: &Kept) -> String {
+        let mut field = self.forwarded();
+        field.push_str("; fwd-status=");
+        text::number(&mut field, status.into());
+        match (&kept.store, kept.refused) {
+            (Some(_), _) => field.push_str("; stored"),
+            (None, Some(why)) if self.cache != CacheState::Method => {
+                text::all(&mut field, &["; detail=", why.token()]);
+            }
+            _ => {}
+        }
+        field
+    }
+
+    /// Ends with what an origin's answer does to the session and the isolate.
+    pub(super) fn concluded(
+        mut self,
+        answer: &Answer<'_>,
+        asked: &Asked,
+        stated: Option<Stated>,
+        (status, source): (u16, Source),
+        edits: Edits,
+    ) -> (Settlement, Option<SignIn>) {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        if !answer.is_from_a_cache() {
+            self.learn_lags(answer);
+        }
+        let written = Written::of(intent, answer, self.unsure);
+        let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
+        let confirm = self.confirm(asked, written, answer.status);
+        let seen = Seen {
+            wrote,
+            owned: asked.owned,
+            named: self.named(answer),
+            stated: stated.filter(|_| written.is_over(answer.status)),
+        };
+        let (change, pinned) = session::change(intent, view, answer, &seen, now);
+        let mut settlement = self.settlement(status, source, edits);
+        settlement.record.pinned = pinned;
+        settlement.record.wrote = written.said();
+        settlement.confirm = confirm;
+        if !matches!(change, Change::None) {
+            settlement.keep_private(Some(&answer.headers));
+        }
+        let sign_in = match change {
+            Change::None => {
+                settlement.carry_along(&intent.session.session, answer, intent, view, now);
+                None
+            }
+            Change::Issue(session) => {
+                settlement.carry(&session, intent, view, now);
+                settlement.carry_along(&session, answer, intent, view, now);
+                None
+            }
+            Change::SignIn(sign_in) => {
+                settlement.carry_along(&sign_in.session, answer, intent, view, now);
+                Some(sign_in)
+            }
+        };
+        (settlement, sign_in)
+    }
+
+    /// A tentative home for good, if the region has said yes to a write by it. A read proves nothing: many answer 200 and an empty
+    /// list about whomever one asks. Nor does an outcome that nobody knows: should the home go, the next one has a later epoch.
+    fn confirm(&mut self, asked: &Asked, written: Written, status: u16) -> Option<(SubjectKind, Publish)> {
+        let (owned, subject) = (asked.owned.filter(Ownership::is_tentative)?, self.intent.subject.clone()?);
+        let accepted = match written {
+            Written::Yes => true,
+            Written::Perhaps | Written::Earlier => status < 400,
+            // A client may repeat what was never done.
+            Written::No | Written::Repeated | Written::Hardly => false,
+        };
+        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
+        accepted.then(|| {
+            self.lessons.push(Lesson::Home(subject.clone(), owned.confirmed()));
+            (kind, Publish::new(subject, owned, self.view))
+        })
+    }
+}
+
+/// What is known of whether something was written.
+#[derive(Clone, Copy)]
+enum Written {
+    /// The origin says yes.
+    Yes,
+    /// The origin says no.
+    No,
+    /// The origin says no, and it may be the repeat of a write that was done: the client sent a key, and the route is idempotent.
+    Repeated,
+    /// It is a write, and the origin says nothing.
+    Perhaps,
+    /// An earlier send of the write may have done it, so the origin's word on this one settles nothing.
+    Earlier,
+    /// It is a read or opens a connection, and the origin says nothing.
+    Hardly,
+}
+
+impl Written {
+    fn of(intent: &Intent, answer: &Answer<'_>, unsure: bool) -> Self {
+        match (answer.headers.get("homing-wrote").map(str::trim), intent.access) {
+            (Some("1"), _) => Self::Yes,
+            // It goes home for what may come over the connection; the GET that opens it is safe.
+            _ if intent.upgrade => Self::Hardly,
+            _ if unsure => Self::Earlier,
+            (Some("0"), Access::Write) if intent.repeatable => Self::Repeated,
+            (Some("0"), _) => Self::No,
+            (_, Access::Write) => Self::Perhaps,
+            (_, Access::Read) => Self::Hardly,
+        }
+    }
+
+    /// Whether later reads of the session could see a write: it was done, or nobody can say.
+    fn may_be_seen(self, status: u16) -> bool {
+        match self {
+            Self::Yes | Self::Earlier => true,
+            Self::No | Self::Hardly => false,
+            // A refusal is none of an earlier one.
+            Self::Repeated => (200..400).contains(&status),
+            Self::Perhaps => (200..400).contains(&status) || status >= 500,
+        }
+    }
+
+    /// What the origin itself says.
+    fn said(self) -> Option<bool> {
+        match self {
+            Self::Yes => Some(true),
+            Self::No | Self::Repeated => Some(false),
+            Self::Perhaps | Self::Earlier | Self::Hardly => None,
+        }
+    }
+
+    fn outcome(self) -> WriteOutcome {
+        match self {
+            Self::Yes => WriteOutcome::Committed,
+            Self::No | Self::Repeated => WriteOutcome::Refused,
+            Self::Perhaps | Self::Earlier | Self::Hardly => WriteOutcome::Unknown,
+        }
+    }
+
+    /// Whether nothing of the write can still come after this answer, so that a position in it stands for all of it.
+    fn is_over(self, status: u16) -> bool {
+        !matches!(self, Self::Earlier) || (200..400).contains(&status)
+    }
+}
+
+/// `Homing-Consistency` of an answer that may be older than what was promised: by how many seconds, where that is known.
+pub(super) fn stale(behind: Option<Duration>) -> String {
+    behind.map_or_else(|| "stale".to_owned(), |behind| format!("stale; age={}", millis(behind).div_ceil(1000)))
+}

@@ -1,0 +1,197 @@
+//! Settling a stored copy: as it is, or as an origin has just confirmed it.
+
+use std::time::Duration;
+
+use super::{
+    Asked, Ending, Settlement, Source,
+    answer::stale,
+    keep::Kept,
+    session::{self, SignIn},
+};
+use crate::{
+    cache::{
+        entry::{ENTRY, Variant},
+        held::Held,
+        range::{Ranged, Slice, ranged},
+        validate::{client_has, updates as updated},
+    },
+    http::{
+        answer::Answer,
+        headers::{Edit, Edits},
+    },
+    model::{reason::Reason, text},
+    request::intent::{CacheUse, Method},
+};
+
+/// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
+/// client that decodes an empty body fails.
+const ABOUT_BODIES: [&str; 5] =
+    ["content-encoding", "content-language", "content-length", "content-range", "content-type"];
+
+/// A stored variant that is shown to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Its place in the entry.
+    pub at: usize,
+    /// Its metadata.
+    pub variant: &'a Variant<'a>,
+    /// The length of its body, where it is known.
+    pub length: Option<u64>,
+}
+
+impl Ending<'_> {
+    /// A stored copy for the client, fresh or stale.
+    #[must_use]
+    pub fn from_copy(self, shown: &Shown<'_>) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let variant = shown.variant;
+        let age = variant.current_age(now);
+        let mut edits = self.own_fields(variant, self.stored_cookies(variant));
+        edits.extend(self.signature());
+        // What the caches behind have said of it stands before (RFC 9211 section 2).
+        edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
+        let is_stale = self.reason == Reason::CacheStale;
+        if is_stale {
+            edits.push(Edit::Set("homing-consistency", stale(Some(age))));
+        }
+        let (status, source) = self.body_of(shown, &mut edits);
+        let changed = session::after_copy(intent, view, variant.shows.as_ref(), now);
+        let mut settlement = self.settlement(status, source, edits);
+        if let Some(session) = changed {
+            settlement.carry(&session, intent, view, now);
+        }
+        settlement
+    }
+
+    /// `Cache-Status` of a copy (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
+    fn status_of_copy(&self, fresh: Duration, age: Duration) -> String {
+        let is_stale = age >= fresh;
+        let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.indulgence());
+        let mut field = String::with_capacity(64);
+        field.push_str(self.view.topology().edge_name());
+        // Only what was not forwarded is a hit (section 2.1).
+        if self.attempts > 0 {
+            field.push_str(if is_stale { "; fwd=stale" } else { "; fwd=request" });
+            if let Some(status) = self.heard {
+                field.push_str("; fwd-status=");
+                text::number(&mut field, status.into());
+            }
+        } else {
+            let waited = self.collapsed && detail.is_none();
+            field.push_str(if waited { "; fwd=uri-miss; collapsed" } else { "; hit" });
+        }
+        field.push_str(if age > fresh { "; ttl=-" } else { "; ttl=" });
+        text::number(&mut field, fresh.abs_diff(age));
+        if let Some(detail) = detail {
+            text::all(&mut field, &["; detail=", detail]);
+        }
+        field
+    }
+
+    /// The held copy after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
+    /// for the store too, unless the answer may be older than the reader demands. Without `updates` it stays as it was.
+    pub(crate) fn validated(
+        mut self,
+        answer: &Answer<'_>,
+        asked: &Asked,
+        updates: bool,
+    ) -> (Settlement, Option<SignIn>) {
+        let put_right = self.put_right(answer);
+        let renamed = put_right.of(answer);
+        let answer = renamed.as_ref().unwrap_or(answer);
+        let held = self.held;
+        let Some((held, (at, old))) = held.and_then(|held| Some((held, held.selected()?))) else {
+            return self.answered(answer, asked);
+        };
+        let stated = self.learn_position(answer, asked.owned);
+        self.learn_owner(answer);
+        let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated)).filter(|_| updates);
+        let variant = confirmed.as_ref().unwrap_or(&old);
+        let shown = Shown { at, variant, length: held.length(at) };
+        let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
+        // What the 304 sets is this client's, whether it is stored for others or not.
+        let theirs = answer.headers.all("set-cookie").collect::<Vec<_>>().join("\n");
+        edits.extend(self.own_fields(variant, if theirs.is_empty() { self.stored_cookies(variant) } else { &theirs }));
+        edits.extend(self.signature());
+        edits.extend(self.staleness(asked));
+        let (status, source) = self.body_of(&shown, &mut edits);
+        let kept = if asked.stale || !updates {
+            Kept::default()
+        } else {
+            self.keep_confirmed(held, at, confirmed.as_ref(), answer)
+        };
+        edits.push(Edit::Append("cache-status", self.status_of(304, &kept)));
+        let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
+        settlement.carry_out(kept, Vec::new(), None);
+        (settlement, sign_in)
+    }
+
+    /// The cookies that are stored for everybody, a line each, as long as the route has it so.
+    fn stored_cookies<'v>(&self, variant: &'v Variant<'_>) -> &'v str {
+        if self.intent.promise.cache_set_cookie { &variant.cookies } else { "" }
+    }
+
+    /// The fields that the store keeps for itself, as the origin sent them, these cookies, and the age (RFC 9111 section 5.1).
+    fn own_fields(&self, variant: &Variant<'_>, cookies: &str) -> Edits {
+        let mut edits = vec![
+            Edit::Remove(ENTRY.to_owned()),
+            // The store's own word on its hit; ours is Cache-Status.
+            Edit::Remove("cf-cache-status".to_owned()),
+        ];
+        // The coding of what is stored stands nowhere else; a store that codes what it hands out has it decoded as it is read.
+        edits.extend(["cache-control", "content-encoding"].map(|name| match variant.kept.get(name) {
+            Some(said) => Edit::Set(name, said.to_owned()),
+            None => Edit::Remove(name.to_owned()),
+        }));
+        edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
+        edits.extend(cookies.lines().map(|line| Edit::Append("set-cookie", line.to_owned())));
+        edits.push(Edit::Set("age", variant.current_age(self.now).as_secs().to_string()));
+        edits
+    }
+
+    /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
+    fn body_of(&self, shown: &Shown<'_>, edits: &mut Edits) -> (u16, Source) {
+        let Shown { at, variant, length } = *shown;
+        let CacheUse::Use(lookup) = &self.intent.cache else { return (variant.status, Source::Copy(at, None)) };
+        if client_has(variant, &lookup.conditions) {
+            edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
+            return (304, Source::CopyHead(at));
+        }
+        if lookup.method == Method::Head {
+            if variant.status == 204 {
+                // RFC 9110 section 8.6; a store counts its bytes all the same.
+                edits.push(Edit::Remove("content-length".to_owned()));
+            } else {
+                edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
+            }
+            return (variant.status, Source::CopyHead(at));
+        }
+        match ranged(variant, &lookup.conditions, length) {
+            Ranged::Whole => (variant.status, Source::Copy(at, None)),
+            Ranged::Part(slice) => {
+                edits.push(Edit::Set("content-range", slice.field()));
+                edits.push(Edit::Set("content-length", slice.length.to_string()));
+                // What is stored of a part begins where that does. What would lie outside was never selected.
+                let from = variant.part.map_or(Some(slice.from), |part| part.offset_of(&slice));
+                match from {
+                    Some(0) if Some(slice.length) == length => (206, Source::Copy(at, None)),
+                    Some(from) => (206, Source::Copy(at, Some(Slice { from, ..slice }))),
+                    None => (206, Source::CopyHead(at)),
+                }
+            }
+            Ranged::Unsatisfiable(whole) => {
+                edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
+                edits.push(Edit::Set("content-range", format!("bytes */{whole}")));
+                edits.push(Edit::Set("content-length", "0".to_owned()));
+                (416, Source::CopyHead(at))
+            }
+        }
+    }
+}
+
+/// Whether the entry in hand is about the request at all.
+pub(super) fn selected(held: Option<&Held>) -> Option<(&Held, usize, Variant<'_>)> {
+    let held = held?;
+    let (at, variant) = held.selected()?;
+    Some((held, at, variant))
+}

@@ -1,0 +1,309 @@
+//! What the edge cache keeps after an origin's answer, and what it gives up.
+
+use super::{Asked, Base, Ending, Settlement, Store, copy::selected, record::CacheState, session::named_subjects};
+use crate::{
+    cache::{
+        entry::{self, ENTRY, Variant},
+        freshness::said_age,
+        held::Held,
+        key::CacheKey,
+        select,
+        storing::{self, NoStore, Storing},
+        validate::{same_representation, updates},
+        vary::Selector,
+    },
+    decide::copies,
+    http::{
+        answer::{Answer, Framing},
+        headers::{Edit, Edits, Headers},
+    },
+    model::{ids::RegionId, time::Timestamp},
+    ownership::{
+        Epoch,
+        stated::{Shows, Stated},
+    },
+    request::intent::{CacheUse, Lookup, Method},
+    state::memory::Lesson,
+};
+
+/// What becomes of an answer in the edge cache.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// What is stored.
+    pub(super) store: Option<Store>,
+    /// Why it is not.
+    pub(super) refused: Option<NoStore>,
+    /// What is forgotten.
+    pub(super) gone: Option<CacheKey>,
+}
+
+impl Kept {
+    fn refused(why: NoStore) -> Self {
+        Self { refused: Some(why), ..Self::default() }
+    }
+}
+
+/// Under which ownership an answer was made, and what it shows.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    epoch: Epoch,
+    shows: Option<Shows>,
+}
+
+impl Ending<'_> {
+    /// What the edge cache keeps of an answer, which is nothing of one that may be older than was promised; learned either
+    /// way, so that it is not asked in vain next time.
+    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> Kept {
+        // What a cache has given on the way is as old as that says, or of nobody knows when.
+        let of_unknown_age = answer.is_from_a_cache() && !answer.headers.has("age");
+        if asked.stale || of_unknown_age {
+            return Kept::default();
+        }
+        let from = &self.origin(asked, stated);
+        match &self.intent.cache {
+            CacheUse::Bypass(_) => Kept::default(),
+            CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(lookup, answer, from),
+            CacheUse::Use(lookup) => self.keep_get(lookup, answer, from),
+            CacheUse::Fill(lookup) => self.keep_post(lookup, answer, from),
+        }
+    }
+
+    /// What the answer to such a send is from.
+    pub(super) fn origin(&self, asked: &Asked, stated: Option<Stated>) -> Origin {
+        let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch());
+        let shows = stated.map(|stated| Shows::of(&stated, asked.least, self.view.topology()));
+        Origin { epoch, shows }
+    }
+
+    fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let key = copies::key(self.intent, self.view);
+        let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
+        let kept = kept.and_then(|(variant, edits)| {
+            let beside = |held| {
+                let mut all = carried(held, lookup, &variant, self.now);
+                all.truncate(entry::MOST_VARIANTS - 1); // what the entry would drop, said before it is asked what a part ends
+                let carried = fitting(held, all, &variant, &answer.headers)?;
+                (!takes_away(&variant, held, &carried, self.now)).then_some(carried)
+            };
+            let carried = self.held.map_or(Some(Vec::new()), beside).ok_or(NoStore::Better)?;
+            Ok((variant, edits, carried))
+        });
+        match kept {
+            Ok((variant, edits, carried)) => {
+                let store = self.entry(key, Base::Origin, edits, &variant, &carried);
+                self.lessons.push(Lesson::Cacheable(store.key.hash()));
+                if lookup.can_wait() {
+                    self.lessons.push(Lesson::OfUse(copies::wait(self.intent, lookup, &store.key)));
+                }
+                Kept { store: Some(store), ..Kept::default() }
+            }
+            Err(why) => {
+                // These say something of the resource; the others only of this answer. What the origin says to a client that it
+                // knows says nothing of what it says to others, and whose copies are there can be stored.
+                let of_the_resource =
+                    matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness);
+                let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
+                // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
+                let of_others = why != NoStore::Status && !storing::is_failure(answer.status);
+                if lookup.can_wait() && self.held.is_none() && of_others {
+                    self.lessons.push(Lesson::InVain(copies::wait(self.intent, lookup, &key)));
+                }
+                if of_the_resource && of_anybody {
+                    self.lessons.push(Lesson::Uncacheable(key.hash()));
+                }
+                Kept { gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key), ..Kept::refused(why) }
+            }
+        }
+    }
+
+    /// Whether an answer that is not stored takes back the expired copy that it was to make new: the region has said to somebody whom
+    /// it does not know that what lay there is gone, closed, moved for good, or nobody else's any longer. The copy would be shown again
+    /// when the region fails, and for all of its `stale-while-revalidate`. What may speak of the request alone takes nothing away from the
+    /// others: whom a firewall takes for a robot is refused (401, 403), sent to prove it (302, 303, 307) or asked to (202, 405). Nor does
+    /// what is said to a client that the region knows; a personal copy has no others.
+    fn takes_back(&self, lookup: &Lookup, status: u16, why: Option<NoStore>) -> bool {
+        let of_the_resource = match status {
+            200 | 203..=205 => why == Some(NoStore::Control),
+            302 | 303 | 307 | 401 | 403 => lookup.personal,
+            _ => matches!(status, 301 | 308 | 404 | 410 | 451),
+        };
+        let of_anybody = lookup.personal || !lookup.authorized && !lookup.cookies;
+        self.cache == CacheState::Expired && of_the_resource && of_anybody
+    }
+
+    /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
+    fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
+            let gone = self.takes_back(lookup, answer.status, None).then(|| copies::key(self.intent, self.view));
+            return Kept { gone, ..Kept::default() };
+        };
+        if !same_representation(&answer.headers, &old, held.length(at)) {
+            return Kept { gone: Some(copies::key(self.intent, self.view)), ..Kept::default() };
+        }
+        let confirmed = self.confirmed(&old, answer, from);
+        self.keep_confirmed(held, at, confirmed.as_ref(), answer)
+    }
+
+    /// The answer to a POST that says that it is what a GET would get, and for how long (RFC 9110 section 9.3.3).
+    fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+        let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.intent, to));
+        let Some(key) = copies::as_read(self.intent, self.view).filter(|_| itself && answer.status == 200) else {
+            return Kept::refused(NoStore::Method);
+        };
+        let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NoStore::Method) };
+        match storing::store(&storing) {
+            Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => {
+                Kept { store: Some(self.entry(key, Base::Origin, edits, &variant, &[])), ..Kept::default() }
+            }
+            Ok(_) => Kept::refused(NoStore::NoFreshness),
+            Err(why) => Kept::refused(why),
+        }
+    }
+
+    /// The metadata of a stored variant after an origin has confirmed it; none if it may not be stored any longer.
+    pub(super) fn confirmed<'v>(
+        &self,
+        old: &Variant<'v>,
+        answer: &Answer<'_>,
+        from: &Origin,
+    ) -> Option<Variant<'static>> {
+        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
+        let cookies = self.shares_cookies(answer, lookup);
+        let passes = |name: &str| (name != "set-cookie" || cookies) && name != "content-encoding";
+        let new = answer.headers.0.iter().filter(|(name, _)| passes(name));
+        fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
+        let merged = Answer { status: old.status, headers: Headers(fields), framing: Framing::Delimited };
+        let storing = self.storing(&merged, from, lookup)?;
+        storing::confirm(&storing, old).ok()
+    }
+
+    /// Keeps a variant that an origin has confirmed, with the fields that came; or gives it up.
+    pub(super) fn keep_confirmed(
+        &mut self,
+        held: &Held,
+        at: usize,
+        confirmed: Option<&Variant<'_>>,
+        answer: &Answer<'_>,
+    ) -> Kept {
+        let key = copies::key(self.intent, self.view);
+        let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
+        let count = held.variants().len();
+        let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
+        let store = self.entry(key, Base::Held(at), updates(&answer.headers), variant, &carried);
+        Kept { store: Some(store), ..Kept::default() }
+    }
+
+    fn storing<'a>(&'a self, answer: &'a Answer<'a>, from: &Origin, lookup: &'a Lookup) -> Option<Storing<'a>> {
+        let topology = self.view.topology();
+        Some(Storing {
+            status: answer.status,
+            headers: &answer.headers,
+            framing: answer.framing,
+            asked: self.asked,
+            now: self.now,
+            region: &topology.region(self.region?).name,
+            epoch: from.epoch,
+            shows: from.shows.clone(),
+            at_most: self.at_most_fresh(said_age(&answer.headers)),
+            largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
+            cookies: self.shares_cookies(answer, lookup),
+            lookup,
+        })
+    }
+
+    /// Whether the cookies of an answer are everybody's: where its route says so of all, but not of one that names a subject, nor of one to
+    /// somebody whom the application could know, nor to a POST, which may have signed somebody in. What is no UTF-8 comes out of the
+    /// platform as another character, and could not be given back.
+    fn shares_cookies(&self, answer: &Answer<'_>, lookup: &Lookup) -> bool {
+        let of_somebody = lookup.authorized || lookup.cookies || !matches!(self.intent.cache, CacheUse::Use(_));
+        self.intent.promise.cache_set_cookie
+            && !of_somebody
+            && named_subjects(answer, self.view.topology()).next().is_none()
+            && !answer.headers.all("set-cookie").any(|line| line.contains('\u{fffd}'))
+    }
+
+    /// The entry with this variant first. The store drops it when its own max-age ends, so it is given all of its use.
+    fn entry(&self, key: CacheKey, base: Base, mut edits: Edits, variant: &Variant<'_>, carried: &[usize]) -> Store {
+        let held = self.held.map(Held::variants).unwrap_or_default();
+        let (text, carried) = entry::write(variant, &held, carried);
+        let others = carried.iter().filter_map(|place| held.get(*place));
+        let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), self.now);
+        edits.push(Edit::Set(ENTRY, text));
+        edits.push(Edit::Set("cache-control", format!("public, max-age={kept_for}")));
+        Store { key, base, carried, edits, made: variant.made }
+    }
+}
+
+impl Settlement {
+    /// Takes over what becomes of the answer in the edge cache. What is stored anew is not forgotten. `useless` is what a write at
+    /// that region has ended.
+    pub(super) fn carry_out(&mut self, kept: Kept, useless: Vec<CacheKey>, at: Option<RegionId>) {
+        let stored = kept.store.as_ref().map(|store| &store.key);
+        if let Some(at) = at {
+            let ended = useless.iter().filter(|key| Some(*key) != stored);
+            self.lessons.extend(ended.map(|key| Lesson::Purged(key.hash(), at)));
+        }
+        self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
+        self.store = kept.store;
+    }
+}
+
+/// Whether a kept field is what it was, since the new message does not bring it.
+fn stays(name: &str, new: &Headers<'_>) -> bool {
+    matches!(name, "etag" | "content-encoding") || !new.has(name)
+}
+
+/// The most that the bodies of a part and of what lies beside it take together, in bytes: more is not held at once.
+const PARTS: u64 = 1024 * 1024;
+
+/// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
+/// that would end a whole copy, of whomever. Who asks for one byte, or makes the origin fail, ends nothing.
+fn takes_away(new: &Variant<'_>, held: &Held, carried: &[usize], now: Timestamp) -> bool {
+    let ends_a_whole =
+        |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);
+    storing::is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
+}
+
+/// Whether two are certainly the same bytes, or parts of them, by a strong validator (RFC 9111 section 3.4, RFC 9110 section 8.8.1).
+fn is_of_one_whole(one: &Variant<'_>, other: &Variant<'_>) -> bool {
+    one.kept.get("etag").is_some_and(|tag| tag.trim().starts_with('"'))
+        && ["etag", "content-encoding"]
+            .iter()
+            .all(|name| one.kept.get(name).map(str::trim) == other.kept.get(name).map(str::trim))
+}
+
+/// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
+/// new one answers all, and nothing else would be found; but parts of one whole lie beside one another. A whole one ends all parts.
+fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
+    let selector = Selector::of(&lookup.fields, lookup.coding);
+    let is_part_beside = |old: &Variant<'_>| {
+        let (Some(part), Some(known)) = (new.part, old.part) else { return false };
+        part.whole == known.whole && part.offset_of(&known).is_none() && is_of_one_whole(old, new)
+    };
+    let goes_on = |old: &Variant<'_>| {
+        let language = old.kept.get("content-language");
+        let is_of_others = !new.selecting.is_empty()
+            && !old.selecting.is_empty()
+            && old.selecting != new.selecting
+            && !selector.selects(&old.selecting, language)
+            && (old.status != 206 || new.status == 206);
+        (is_of_others || is_part_beside(old)) && select::is_of_use(old, now)
+    };
+    let variants = held.variants();
+    variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()
+}
+
+/// What goes on beside a new one, where there is room for both; none if a part must not be stored: where both do not
+/// fit, the larger stays, so that one byte ends nothing.
+fn fitting(held: &Held, carried: Vec<usize>, new: &Variant<'_>, headers: &Headers<'_>) -> Option<Vec<usize>> {
+    if new.status != 206 || carried.is_empty() {
+        return Some(carried);
+    }
+    let length = new.part.map(|part| part.length).or_else(|| headers.content_length())?;
+    let beside = carried.iter().fold(0, |sum: u64, at| sum.saturating_add(held.length(*at).unwrap_or(u64::MAX)));
+    if beside.saturating_add(length) <= PARTS {
+        return Some(carried);
+    }
+    (beside < length).then(Vec::new)
+}

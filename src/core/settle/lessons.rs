@@ -1,0 +1,94 @@
+//! What an answer teaches of the regions: how far their copies are, and how far behind each other.
+
+use std::time::Duration;
+
+use super::Ending;
+use crate::{
+    decide::reach::copy_of,
+    http::answer::Answer,
+    model::{ids::MAX_REGIONS, reason::Reason},
+    ownership::{
+        Epoch, Ownership,
+        stated::{Log, Stated, Unusable, stated},
+    },
+    state::memory::Lesson,
+    topology::{dataset::Rule, route::Access},
+};
+
+impl Ending<'_> {
+    /// `Homing-Position` of the request's dataset, if it can be used. What cannot be read is noted and does no harm.
+    pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Option<Stated> {
+        let (view, region) = (self.view, self.region?);
+        let id = self.intent.dataset?;
+        let dataset = view.topology().dataset(id)?;
+        let kind = dataset.position?;
+        let sent = match dataset.rule {
+            // All owners of a multi-writer dataset count by one clock, and none follows another.
+            Rule::MultiWriter { .. } => Some(Log { home: region, epoch: Epoch::FIRST }),
+            // Before anything was ever promoted there is but one epoch that a position can belong to.
+            _ => {
+                let first = || view.dataset_ownership(id).filter(|owned| owned.epoch() == Epoch::FIRST);
+                sent.or_else(first).map(Log::of)
+            }
+        };
+        match stated(answer, (&dataset.name, kind), sent, view.topology()) {
+            Ok(stated) => {
+                // A write at one of several owners says nothing of what this copy has of the others.
+                if self.intent.access == Access::Read {
+                    let copy = copy_of(id, region, stated.log, view.topology());
+                    self.lessons.push(Lesson::Reached(copy, stated.position));
+                }
+                Some(stated)
+            }
+            Err(Unusable::Absent) => None,
+            Err(Unusable::Malformed) => {
+                self.trace.note(Reason::PositionMalformed, region);
+                None
+            }
+            Err(Unusable::Unowned) => {
+                self.trace.note(Reason::PositionUnowned, region);
+                None
+            }
+        }
+    }
+
+    /// The owner that the answer itself names, of what was asked.
+    pub(super) fn named(&self, answer: &Answer<'_>) -> Option<Ownership> {
+        let topology = self.view.topology();
+        let allowed = match topology.dataset(self.intent.dataset?)?.rule {
+            Rule::SingleWriter { .. } => topology.all_regions(),
+            Rule::GeoPartitioned { regions, .. } => regions,
+            Rule::MultiWriter { .. } => return None,
+        };
+        // Who has heard of a tentative home from us alone only repeats it.
+        let own = |named: &Ownership| self.tentative.is_none_or(|told| named.epoch() > told.epoch());
+        Ownership::named(answer, topology, allowed).filter(own)
+    }
+
+    /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.
+    pub(super) fn learn_owner(&mut self, answer: &Answer<'_>) {
+        let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.intent.dataset) else { return };
+        match (view.dataset_ownership(id), &self.intent.subject) {
+            (Some(known), _) if named.epoch() > known.epoch() => self.lessons.push(Lesson::Moved(id, named)),
+            (None, Some(subject)) => {
+                let known = self.intent.home_in_session(view.topology());
+                if known.is_none_or(|known| named.epoch() > known.epoch()) {
+                    self.lessons.push(Lesson::Home(subject.clone(), named));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `Homing-Lag: us=12, ap=30`: by how many milliseconds the region's copy is behind each peer's writes.
+    pub(super) fn learn_lags(&mut self, answer: &Answer<'_>) {
+        let Some(region) = self.region else { return };
+        let topology = self.view.topology();
+        let lags = answer.headers.list("homing-lag").take(MAX_REGIONS).filter_map(|pair| {
+            let (source, lag) = pair.split_once('=')?;
+            let source = topology.region_named(source.trim()).filter(|source| *source != region)?;
+            Some(Lesson::Lag { region, source, lag: Duration::from_millis(lag.trim().parse().ok()?) })
+        });
+        self.lessons.extend(lags);
+    }
+}

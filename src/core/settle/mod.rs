@@ -1,0 +1,286 @@
+//! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
+
+pub mod answer;
+pub mod copy;
+pub mod keep;
+pub mod lagging;
+pub mod lessons;
+pub mod private;
+pub mod public;
+pub mod record;
+pub mod refusal;
+pub mod session;
+
+use serde::Serialize;
+
+pub use crate::settle::copy::Shown;
+pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
+pub use crate::settle::refusal::{problem_fields, refusal};
+pub use crate::settle::session::{SignIn, begun};
+use crate::{
+    cache::{held::Held, key::CacheKey, range::Slice},
+    decide::copies,
+    http::{
+        headers::{Edit, Edits},
+        problem::Problem,
+    },
+    model::{
+        ids::RegionId,
+        position::Mark,
+        reason::Reason,
+        subject::SubjectId,
+        text,
+        time::{Timestamp, millis},
+    },
+    ownership::Ownership,
+    request::intent::Intent,
+    state::{
+        memory::{Lesson, Memory, Purge},
+        trace::Trace,
+        view::View,
+    },
+    topology::{dataset::SubjectKind, route::Access},
+};
+
+/// What is left to do.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The status for the client.
+    pub status: u16,
+    /// Where body and header fields come from.
+    pub source: Source,
+    /// Changes to those header fields.
+    pub edits: Edits,
+    /// What the edge cache should keep.
+    pub store: Option<Store>,
+    /// What it should forget (RFC 9111 section 4.4).
+    pub invalidate: Vec<CacheKey>,
+    /// What the home store should learn.
+    pub publish: Vec<Publish>,
+    /// A tentative home that the directory should keep, since an origin has said yes; then the home store learns it too.
+    pub confirm: Option<(SubjectKind, Publish)>,
+    /// An ownership that an origin has named, for the directory: it may have lost what it knew. No answer waits for that.
+    pub tell: Option<(SubjectKind, Publish)>,
+    /// What the isolate should learn.
+    pub lessons: Vec<Lesson>,
+    /// What is told about it.
+    pub record: Record,
+}
+
+impl Settlement {
+    /// Stores nothing that was asked for before a write ended the copies of its place, which this isolate may have seen since the
+    /// request began: it may show what was there before. Nor anything in a place for which the store has just refused it.
+    pub fn forgo_storing_in_vain(&mut self, memory: &Memory, now: Timestamp) {
+        let in_vain = |store: &Store| {
+            let outdated = |key| memory.purged(key, now).is_some_and(|purge| store.made < purge.at);
+            outdated(store.key.hash()) || memory.is_refused(store.key.hash(), now)
+        };
+        if self.store.as_ref().is_some_and(in_vain) {
+            self.store = None;
+        }
+    }
+}
+
+/// Where a response comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The last origin that was asked.
+    Origin,
+    /// The stored variant in that place, whole or in part.
+    Copy(usize, Option<Slice>),
+    /// The fields of the stored variant in that place, without its body.
+    CopyHead(usize),
+    /// The router itself.
+    Own(String),
+}
+
+/// An entry to keep.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The key.
+    pub key: CacheKey,
+    /// Where fields and body of its first variant come from.
+    pub base: Base,
+    /// The variants of the entry in hand that go on behind it.
+    pub carried: Vec<usize>,
+    /// The changes to the first variant's fields.
+    pub edits: Edits,
+    /// When the request was sent that made or confirmed that variant.
+    pub made: Timestamp,
+}
+
+/// Where the first variant of an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The origin's answer.
+    Origin,
+    /// The variant in that place of the entry in hand.
+    Held(usize),
+}
+
+/// An ownership for the home store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// Whose.
+    pub subject: SubjectId,
+    /// The text to store.
+    pub value: String,
+}
+
+/// An ownership as the home store keeps it.
+#[derive(Serialize)]
+struct Kept<'a> {
+    epoch: u64,
+    home: &'a str,
+}
+
+impl Publish {
+    /// The ownership as the home store keeps it.
+    #[must_use]
+    pub fn new(subject: SubjectId, owned: Ownership, view: &View) -> Self {
+        let home = &view.topology().region(owned.home()).name;
+        let kept = Kept { epoch: owned.epoch().0, home };
+        Self { subject, value: serde_json::to_string(&kept).unwrap_or_default() }
+    }
+}
+
+/// What every settlement is made from.
+pub struct Ending<'f> {
+    pub(crate) intent: &'f Intent,
+    pub(crate) view: &'f View,
+    pub(crate) region: Option<RegionId>,
+    pub(crate) reason: Reason,
+    pub(crate) cache: CacheState,
+    pub(crate) held: Option<&'f Held>,
+    pub(crate) collapsed: bool,
+    /// The status of the last answer, if the last send had one.
+    pub(crate) heard: Option<u16>,
+    pub(crate) attempts: u8,
+    pub(crate) crossed: Option<Reason>,
+    pub(crate) asked: Timestamp,
+    pub(crate) purged: Option<Purge>,
+    /// Whether an earlier send of the write may have done it.
+    pub(crate) unsure: bool,
+    pub(crate) now: Timestamp,
+    pub(crate) trace: Trace,
+    pub(crate) lessons: Vec<Lesson>,
+    pub(crate) publish: Option<(SubjectId, Ownership)>,
+    /// Whether the directory should learn it too, of a subject of that kind.
+    pub(crate) tell: Option<SubjectKind>,
+    /// The subject's home, if that is tentative.
+    pub(crate) tentative: Option<Ownership>,
+}
+
+/// What an origin's answer stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The ownership by which the region was asked, if it was asked as the owner.
+    pub(crate) owned: Option<Ownership>,
+    /// What the region was told that its answer must show at least.
+    pub(crate) least: Option<Mark>,
+    /// It may be older than what was promised.
+    pub(crate) stale: bool,
+}
+
+impl Ending<'_> {
+    fn settlement(self, status: u16, source: Source, edits: Edits) -> Settlement {
+        let publish = self.publish.map(|(subject, owned)| Publish::new(subject, owned, self.view));
+        let tell = self.tell.zip(publish.clone());
+        Settlement {
+            status,
+            source,
+            edits,
+            store: None,
+            invalidate: Vec::new(),
+            publish: publish.into_iter().collect(),
+            confirm: None,
+            tell,
+            lessons: self.lessons,
+            record: Record {
+                at: self.intent.came,
+                method: self.intent.method.clone(),
+                path: self.intent.target.path().to_owned(),
+                route: self.intent.route,
+                dataset: self.intent.dataset,
+                access: self.intent.access,
+                region: self.region,
+                nearest: self.intent.near.first().copied(),
+                crossed: self.crossed,
+                reason: self.reason,
+                status,
+                attempts: self.attempts,
+                cache: self.cache,
+                wrote: None,
+                pinned: None,
+                took: millis(self.now.since(self.intent.came)),
+                trace: self.trace,
+                drilled: None,
+            },
+        }
+    }
+
+    /// Why the request was forwarded, for `Cache-Status` (RFC 9211); who waited for another's answer has done so in vain.
+    fn forwarded(&self) -> String {
+        let mut field = String::with_capacity(80);
+        let (name, collapsed) = (self.view.topology().edge_name(), if self.collapsed { "; collapsed=?0" } else { "" });
+        text::all(&mut field, &[name, self.cache.forwarded(), collapsed]);
+        field
+    }
+
+    /// What every answer says: who made it, and why there.
+    fn signature(&self) -> Edits {
+        let region = self.region.map(|id| self.view.topology().region(id).name.clone());
+        let mut edits = vec![Edit::Set("homing-reason", self.reason.token().to_owned())];
+        edits.extend(region.map(|name| Edit::Set("homing-region", name)));
+        // The client's address has in it what came along, and no other site is to see it.
+        let came = self.intent.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));
+        edits.extend(came);
+        edits
+    }
+
+    /// Whether it is a read's.
+    pub(crate) fn is_of_read(&self) -> bool {
+        self.intent.access == Access::Read
+    }
+
+    /// A problem of the router's own. Whom an origin has named meanwhile stays named.
+    #[must_use]
+    pub fn problem(self, problem: &Problem) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let mut settlement = self.plain_problem(problem);
+        if intent.begun {
+            settlement.carry(&intent.session.session, intent, view, now);
+        }
+        settlement
+    }
+
+    fn plain_problem(self, problem: &Problem) -> Settlement {
+        let mut edits = self.signature();
+        let failure = self.trace.rules().iter().rev().map(|rule| rule.reason).find(|reason| reason.is_failure());
+        let problem = &problem.clone().because(failure);
+        edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
+        self.settlement(problem.status, Source::Own(problem.body()), edits)
+    }
+
+    /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
+    /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
+    #[must_use]
+    pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let unknown = owned.filter(|_| outcome == WriteOutcome::Unknown);
+        let pinned = unknown.filter(|_| !intent.upgrade);
+        let (session, pinned) = pinned.and_then(|owned| session::pinned(intent, view, owned.home(), now)).unzip();
+        let session = session.or_else(|| intent.begun.then(|| intent.session.session.clone()));
+        let mut settlement = self.plain_problem(problem);
+        settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
+        settlement.record.pinned = pinned;
+        if let Some(owned) = unknown.filter(|_| !intent.safe) {
+            let useless = copies::as_read(intent, view).into_iter().collect();
+            settlement.carry_out(keep::Kept::default(), useless, Some(owned.home()));
+        }
+        if let Some(session) = session {
+            settlement.carry(&session, intent, view, now);
+        }
+        settlement
+    }
+}

@@ -1,0 +1,71 @@
+//! The router's own answers: the fields of a problem, and a refusal at the door.
+
+use std::time::Duration;
+
+use super::{Ending, Settlement, Source, record::WriteOutcome};
+use crate::{
+    http::{
+        headers::{Edit, Edits},
+        http_date,
+        problem::Problem,
+    },
+    model::{reason::Reason, time::Timestamp},
+    topology::route::Access,
+};
+
+/// The longest that a client is told to wait: things often mend sooner than anybody could promise.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The header fields of a problem; the same for those that are found before a flow exists. None of them is `Cache-Status`, which
+/// speaks of how the cache has handled a request (RFC 9211 section 2). `name` is the edge's.
+#[must_use]
+pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
+    let mut edits = vec![
+        Edit::Set("date", http_date::written(now)),
+        Edit::Set("content-type", "application/problem+json".to_owned()),
+        Edit::Set("cache-control", "no-store".to_owned()),
+        // A script of another origin would be told of a network error, whatever became of its request; who sends credentials is all
+        // the same, for only the application can say who may (Fetch, section 3.2).
+        Edit::Set("access-control-allow-origin", "*".to_owned()),
+        Edit::Set("access-control-expose-headers", "homing-reason, homing-write-outcome, retry-after".to_owned()),
+    ];
+    if let Some(after) = problem.retry_after {
+        edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
+    }
+    if matches!(problem.reason, Reason::MethodNotAllowed | Reason::MaxForwards) {
+        // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
+        edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
+    }
+    edits.extend(problem.error().map(|error| Edit::Set("proxy-status", [name, "; error=", error].concat())));
+    edits
+}
+
+impl Ending<'_> {
+    /// Sends a browser on to the same address without what a redirect from another host carried along in it: it is not to stay
+    /// where people copy it from, or where the next page's `Referer` shows it. What was carried is in the session from now on.
+    #[must_use]
+    pub fn sent_on(self) -> Settlement {
+        let (intent, view, now) = (self.intent, self.view, self.now);
+        let mut edits = self.signature();
+        // Absolute: a target that begins with two slashes would name another host.
+        edits.push(Edit::Set("location", intent.target.as_str().to_owned()));
+        edits.push(Edit::Set("cache-control", "no-store".to_owned()));
+        edits.push(Edit::Set("date", http_date::written(now)));
+        let mut settlement = self.settlement(303, Source::Own(String::new()), edits);
+        if intent.has_carried() {
+            settlement.carry(&intent.session.session, intent, view, now);
+        }
+        settlement
+    }
+}
+
+/// A request that was refused before it became a flow. A write among them was certainly not sent.
+#[must_use]
+pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp) -> (u16, Edits, String) {
+    let mut edits = vec![Edit::Set("homing-reason", problem.reason.token().to_owned())];
+    if access == Access::Write {
+        edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
+    }
+    edits.extend(problem_fields(problem, name, now));
+    (problem.status, edits, problem.body())
+}

@@ -1,0 +1,431 @@
+//! The session after a request: signed in, pinned, renewed; issued only when it changed.
+
+use super::{Settlement, record::Pinned};
+use crate::{
+    decide::candidates::holds,
+    http::{answer::Answer, headers::Edit},
+    model::{
+        ids::{RegionId, RegionSet},
+        position::{Mark, Position},
+        reason::Reason,
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    ownership::{
+        Epoch, Ownership,
+        evidence::lives_in,
+        own::Own,
+        stated::{Log, Shows, Stated},
+    },
+    request::intent::{Carrier, Intent},
+    session::{
+        self, Claim, LIFETIME, Pin, Session,
+        codec::{COOKIE, seal_for},
+    },
+    state::{
+        memory::lag::{UNMEASURED, Window},
+        view::View,
+    },
+    topology::{
+        Topology,
+        dataset::{Dataset, Rule, SubjectKind},
+        identity::IdentitySource,
+        route::{Access, ReadAfterWrite},
+    },
+};
+
+/// A session that starts because the application said who the client is.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The session so far.
+    pub session: Session,
+    /// Those whose home must be found: some dataset is split by their kind.
+    waiting: Vec<(SubjectKind, SubjectId)>,
+    /// Where the application says that they live.
+    lives: Option<RegionId>,
+    /// What the answer has shown of the part of one of them.
+    shown: Option<Shown>,
+}
+
+/// What a read has shown of the part of somebody who was not known when it was sent: the application knew who it was.
+#[derive(Clone, Debug)]
+struct Shown {
+    kind: SubjectKind,
+    subject: SubjectId,
+    dataset: String,
+    stated: Option<Stated>,
+}
+
+impl SignIn {
+    /// The session of somebody whose home must be found.
+    #[must_use]
+    pub fn of(session: Session, kind: SubjectKind, subject: SubjectId, lives: Option<RegionId>) -> Self {
+        Self { session, waiting: vec![(kind, subject)], lives, shown: None }
+    }
+
+    /// Where the application says that they live, if they may.
+    #[must_use]
+    pub fn lives_in(&self, allowed: RegionSet) -> Option<RegionId> {
+        self.lives.filter(|home| allowed.contains(*home))
+    }
+
+    /// Whose home is to be found next.
+    #[must_use]
+    pub fn next(&self) -> Option<&(SubjectKind, SubjectId)> {
+        self.waiting.first()
+    }
+
+    /// Takes in what was found of the next.
+    pub fn found(&mut self, home: Option<Ownership>, topology: &Topology) {
+        let (kind, _) = self.waiting.remove(0);
+        if let Some(home) = home {
+            self.session.subjects.settle(kind, home, topology);
+        }
+    }
+
+    /// The session, which remembers what the answer has shown: by a mark, if what was stated is of the log of whom it is about. The
+    /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every copy has that.
+    fn remembering(&self, intent: &Intent, view: &View, now: Timestamp) -> Session {
+        let mut session = self.session.clone();
+        let Some(Shown { kind, subject, dataset, stated }) = &self.shown else { return session };
+        let topology = view.topology();
+        let home = session.home(*kind).filter(|_| session.subject(*kind) == Some(subject));
+        let own = home.and_then(|home| Some((topology.region_named(home.name())?, home.epoch())));
+        let Some((region, epoch)) = own else { return session };
+        let name = topology.region(region).name.clone();
+        let part = (dataset.as_str(), Some(subject));
+        match stated.filter(|stated| stated.log == Log { home: region, epoch }) {
+            Some(stated) if is_nothing(&stated.seen()) => {}
+            Some(stated) => drop(raise(&mut session, topology, part, (&name, stated.seen()), now)),
+            None => drop(open_window(&mut session, intent, view, part, region, now)),
+        }
+        session
+    }
+}
+
+/// What an answer does to the session.
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// It is issued anew.
+    Issue(Session),
+    /// The application named a subject.
+    SignIn(SignIn),
+}
+
+/// What an answer shows of a write or a read.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// The region where something may have been written.
+    pub(super) wrote: Option<RegionId>,
+    /// The ownership by which the region was asked, if it was asked as the owner.
+    pub(super) owned: Option<Ownership>,
+    /// The owner that its answer names.
+    pub(super) named: Option<Ownership>,
+    /// How far its copy is, and what it shows.
+    pub(super) stated: Option<Stated>,
+}
+
+/// The session with a pin on what the request may have written at that region, if some read is promised to see it.
+pub(super) fn pinned(intent: &Intent, view: &View, region: RegionId, now: Timestamp) -> Option<(Session, Pinned)> {
+    let mut session = intent.session.session.clone();
+    let pinned = pin_write(&mut session, intent, view, region, None, now)?;
+    Some((session, pinned))
+}
+
+/// Pins a write: by its position where its origin reported one, else by a window.
+fn pin_write(
+    session: &mut Session,
+    intent: &Intent,
+    view: &View,
+    region: RegionId,
+    stated: Option<Stated>,
+    now: Timestamp,
+) -> Option<Pinned> {
+    let topology = view.topology();
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    if !intent.promise.pins {
+        return None;
+    }
+    let subject = whose(session, intent, topology);
+    let part = (dataset.map_or("", |dataset| dataset.name.as_str()), subject.as_ref());
+    if let (Some(stated), Some(kind)) = (stated, dataset.and_then(|dataset| dataset.position)) {
+        let mark = stated.seen();
+        raise(session, topology, part, (&topology.region(stated.log.home).name, mark), now);
+        return Some(Pinned::Position(kind.write(mark.position)));
+    }
+    Some(Pinned::Window(open_window(session, intent, view, part, region, now)))
+}
+
+/// Has that part of a dataset read at the region for as long as its latest write may be missing elsewhere.
+fn open_window(
+    session: &mut Session,
+    intent: &Intent,
+    view: &View,
+    (dataset, subject): (&str, Option<&SubjectId>),
+    region: RegionId,
+    now: Timestamp,
+) -> Window {
+    let window = longest_window(intent, view, region);
+    let (dataset, subject) = (dataset.to_owned(), subject.cloned());
+    let (region, claim) = (view.topology().region(region).name.clone(), Claim::Until(now.after(window.length)));
+    session.add_pin(Pin { dataset, subject, region, since: now, claim }, view.topology(), now);
+    window
+}
+
+/// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
+fn longest_window(intent: &Intent, view: &View, source: RegionId) -> Window {
+    let others = view.topology().regions().map(|(id, _)| id);
+    let others = others.filter(|id| *id != source && holds(intent.dataset, view, *id));
+    let longest = others.map(|id| view.window(id, source)).max_by_key(|window| window.length);
+    longest.unwrap_or(Window { region: source, length: UNMEASURED, p99: None })
+}
+
+/// Whose part of the dataset it was: of whom the request was about, else of who is signed in since this very answer. A region that
+/// is told of a user's ownership takes a write of nobody in particular, for it knows whose it is.
+fn whose(session: &Session, intent: &Intent, topology: &Topology) -> Option<SubjectId> {
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let own = || session.subject(dataset?.rule.split_by()?).cloned();
+    intent.subject.clone().or_else(own)
+}
+
+/// Raises the session's mark on a dataset, or that part of it; a mark never goes back. True if that changed it.
+fn raise(
+    session: &mut Session,
+    topology: &Topology,
+    (dataset, subject): (&str, Option<&SubjectId>),
+    (home, mark): (&str, Mark),
+    now: Timestamp,
+) -> bool {
+    let held = session.mark(dataset, subject);
+    // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
+    let further = held.is_none_or(|(_, held)| mark.is_after(&held));
+    if further {
+        let claim = Claim::AtLeast(mark);
+        let (dataset, subject, region) = (dataset.to_owned(), subject.cloned(), home.to_owned());
+        session.add_pin(Pin { dataset, subject, region, since: now, claim }, topology, now);
+    }
+    further
+}
+
+/// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other. It needs no pin, for
+/// every copy shows as much.
+fn is_nothing(seen: &Mark) -> bool {
+    seen.epoch <= Epoch::FIRST && seen.position == Position::default()
+}
+
+/// The dataset of which a session is promised that what it has seen never goes back, if the request reads that.
+fn remembered<'v>(intent: &Intent, view: &'v View) -> Option<&'v Dataset> {
+    let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
+    view.topology().dataset(intent.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
+}
+
+/// A read moves the mark of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.
+fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
+    match remembered(intent, view).filter(|_| !is_nothing(&mark)) {
+        Some(dataset) => raise(session, view.topology(), (&dataset.name, intent.subject.as_ref()), (home, mark), now),
+        None => false,
+    }
+}
+
+/// The session after a stored copy was shown, if that changes it.
+pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
+    let held = &intent.session.session;
+    let valid = intent.session.verdict == Reason::SessionValid;
+    let renewal = intent.has_carried() || (valid && held.wants_renewal(now));
+    let shows = shows.filter(|shows| held.exists() && moves(intent, view, shows));
+    if shows.is_none() && !renewal {
+        return None;
+    }
+    let mut session = held.clone();
+    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
+    (raised || renewal).then_some(session)
+}
+
+/// Whether what a copy shows lies after what the session has seen.
+fn moves(intent: &Intent, view: &View, shows: &Shows) -> bool {
+    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+    let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name, intent.subject.as_ref()));
+    !is_nothing(&shows.most) && held.is_none_or(|(_, held)| shows.most.is_after(&held))
+}
+
+/// What the answer does to the session, and what was promised because of a write.
+pub(super) fn change(
+    intent: &Intent,
+    view: &View,
+    answer: &Answer<'_>,
+    seen: &Seen,
+    now: Timestamp,
+) -> (Change, Option<Pinned>) {
+    let topology = view.topology();
+    let mut session = intent.session.session.clone();
+    // In a 421 it is whose the request is, which the flow has looked at.
+    let is_word = answer.status != 421;
+    let named: Vec<_> = named_subjects(answer, topology).filter(|_| is_word).collect();
+    let mut changed = intent.has_carried() || intent.begun || session.wants_renewal(now);
+    changed |= signed(&mut session, &named, topology);
+    // A session that begins with this answer remembers what it shows, too.
+    let exists = session.exists() || named.iter().any(|(_, subject)| subject.is_some());
+    let shown = shown_of_another(intent, view, &named, seen.stated);
+    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
+    changed |= pinned.is_some();
+    if let Some(stated) = seen.stated.filter(|_| exists && shown.is_none()) {
+        let home = &topology.region(stated.log.home).name;
+        changed |= raise_by_read(&mut session, intent, home, stated.seen(), view, now);
+    }
+    changed |= moved(&mut session, intent, view, (seen.owned, seen.named));
+    let waits = |(kind, subject): (SubjectKind, Option<SubjectId>)| {
+        let homeless = splits(topology, kind) && session.home(kind).is_none();
+        subject.filter(|_| homeless).map(|subject| (kind, subject))
+    };
+    let waiting: Vec<_> = named.into_iter().filter_map(waits).collect();
+    let change = match (waiting.is_empty(), changed) {
+        (false, _) => {
+            let lives = home_of_the_named(intent, answer, topology);
+            Change::SignIn(SignIn { session, waiting, lives, shown })
+        }
+        (true, true) => Change::Issue(session),
+        (true, false) => Change::None,
+    };
+    (change, pinned)
+}
+
+/// Where an answer that names somebody says that they live (`Homing-Home`): what it says of a dataset as a whole, or of the subject
+/// that was asked about, is another matter.
+fn home_of_the_named(intent: &Intent, answer: &Answer<'_>, topology: &Topology) -> Option<RegionId> {
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && intent.subject.is_none());
+    lives_in(answer, topology, topology.all_regions()).filter(|_| speaks_of_them)
+}
+
+/// What a read has shown, if its answer names another than it was sent about: the data is that one's then.
+fn shown_of_another(
+    intent: &Intent,
+    view: &View,
+    named: &[(SubjectKind, Option<SubjectId>)],
+    stated: Option<Stated>,
+) -> Option<Shown> {
+    let dataset = remembered(intent, view)?;
+    let kind = dataset.rule.split_by()?;
+    let (_, subject) = named.iter().find(|(of, _)| *of == kind)?;
+    let subject = subject.clone().filter(|subject| intent.subject.as_ref() != Some(subject))?;
+    Some(Shown { kind, subject, dataset: dataset.name.clone(), stated })
+}
+
+/// The session of whom an origin has named in the course of the request.
+#[must_use]
+pub fn begun(intent: &Intent, view: &View, (subject, kind): (&SubjectId, SubjectKind), now: Timestamp) -> Session {
+    let mut session = intent.session.session.clone();
+    signed(&mut session, &[(kind, Some(subject.clone()))], view.topology());
+    // It is issued whatever becomes of the request, and so remembers what its answer shows.
+    Session { expires: now.after(LIFETIME), ..session }
+}
+
+/// Signs in and out whom the application names; true if that changes the session. What the client wrote before it was anybody is its
+/// own, but for the parts of split datasets that belong to nobody in particular. What somebody wrote who is not here any more is not,
+/// unless somebody else is still here who was then: a user changes the tenant.
+fn signed(session: &mut Session, named: &[(SubjectKind, Option<SubjectId>)], topology: &Topology) -> bool {
+    if named.is_empty() {
+        return false;
+    }
+    let before = session.subjects.clone();
+    for (kind, subject) in named {
+        if session.subject(*kind) != subject.as_ref() {
+            session.subjects.sign(*kind, subject.clone());
+        }
+    }
+    if session.subjects == before {
+        return false;
+    }
+    let gone = |subject: &SubjectId| before.has(subject) && !session.subjects.has(subject);
+    let somebody_left = before.all().map(Own::subject).any(gone);
+    let somebody_stays = before.all().map(Own::subject).any(|subject| !gone(subject));
+    let now_somebodys = |pin: &Pin| {
+        let dataset = topology.dataset_named(&pin.dataset).and_then(|id| topology.dataset(id));
+        pin.subject.is_none() && dataset.is_some_and(|dataset| session.own_part(dataset).is_some())
+    };
+    let stays = |pin: &Pin| match &pin.subject {
+        Some(subject) if gone(subject) => false,
+        Some(subject) if session.subjects.has(subject) => true,
+        _ => (!somebody_left || somebody_stays) && !now_somebodys(pin),
+    };
+    let pins: Vec<_> = session.pins.iter().filter(|pin| stays(pin)).cloned().collect();
+    session.pins = pins;
+    true
+}
+
+/// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
+fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
+    let topology = view.topology();
+    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let Some(kind) = dataset.and_then(|dataset| dataset.rule.split_by()) else { return false };
+    let own = intent.subject.is_some() && intent.subject.as_ref() == session.subject(kind);
+    let said =
+        [said.0, said.1].into_iter().flatten().filter(|owned| own && !owned.is_tentative()).reduce(Ownership::or_later);
+    said.is_some_and(|owned| session.subjects.settle(kind, owned, topology))
+}
+
+/// Whom the application names: of each kind a subject or, with an empty value, nobody any more (signed out).
+pub(super) fn named_subjects(
+    answer: &Answer<'_>,
+    topology: &Topology,
+) -> impl Iterator<Item = (SubjectKind, Option<SubjectId>)> {
+    SubjectKind::ALL.into_iter().filter_map(|kind| {
+        let Some(IdentitySource::ResponseHeader(name)) = topology.identity().source(kind) else { return None };
+        let value = answer.headers.get(name)?.trim();
+        Some((kind, (!value.is_empty()).then(|| SubjectId::of(kind, value))))
+    })
+}
+
+fn splits(topology: &Topology, kind: SubjectKind) -> bool {
+    topology.datasets().any(|(_, dataset)| match dataset.rule {
+        Rule::GeoPartitioned { subject, .. } => subject == kind,
+        _ => false,
+    })
+}
+
+impl Settlement {
+    /// Hands the client the session of a sign-in.
+    pub fn issue(&mut self, sign_in: &SignIn, intent: &Intent, view: &View, now: Timestamp) {
+        self.hand_out(&sign_in.remembering(intent, view, now), intent, view, now);
+    }
+
+    /// Lets a redirect of a write carry the session's pins along to another host, where its cookie does not go.
+    pub(super) fn carry_along(
+        &mut self,
+        session: &Session,
+        answer: &Answer<'_>,
+        intent: &Intent,
+        view: &View,
+        now: Timestamp,
+    ) {
+        let redirect = intent.access == Access::Write && (300..400).contains(&answer.status);
+        let location = answer.headers.get("location").filter(|_| redirect);
+        let (topology, keys) = (view.topology(), &view.settings().session_keys);
+        let along = location.and_then(|to| session::along(to, &intent.target, session, topology, keys, now));
+        self.edits.extend(along.map(|location| Edit::Set("location", location)));
+    }
+
+    /// Hands the client its session anew, unless a later version has issued the one that it has: that one remembers more than this
+    /// version can say.
+    pub(super) fn carry(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
+        if intent.session.verdict != Reason::SessionLater {
+            self.hand_out(session, intent, view, now);
+        }
+    }
+
+    /// Hands the client a session, the way its request carried one.
+    fn hand_out(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
+        self.keep_private(None);
+        let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
+        let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);
+        self.edits.push(match intent.carrier {
+            Carrier::Header => Edit::Set("homing-session", sealed),
+            Carrier::Cookie => {
+                let life = LIFETIME.as_secs();
+                let attributes = format!("Path=/; Max-Age={life}; Secure; HttpOnly; SameSite=Lax");
+                Edit::Append("set-cookie", format!("{COOKIE}={sealed}; {attributes}"))
+            }
+        });
+    }
+}

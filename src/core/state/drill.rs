@@ -1,0 +1,215 @@
+//! Isolation drills: for a share of the subjects and for some time, regions count as unreachable on purpose. Whoever takes part
+//! is answered as if they were gone; everybody else is answered as ever. Nothing is sent, so nothing is learned of their health.
+
+pub use crate::observe::tally::{
+    Counts, Drilled, Ending, LEAST_DECIDING, LEAST_WRONG, Need, Row, Tally, add_to, has_failed, row_of, total,
+};
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::{
+    model::{
+        ids::{RegionId, RegionSet},
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    ownership::own::Own,
+    request::intent::Intent,
+    topology::{Topology, units::Share},
+};
+
+/// What is practised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A region without the others: they are unreachable for its subjects.
+    Isolate,
+    /// The others without a region: it is unreachable for everybody.
+    Lose,
+}
+
+impl Kind {
+    /// The word in orders, reports and the view.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Isolate => "isolate",
+            Self::Lose => "lose",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Isolate, Self::Lose].into_iter().find(|kind| kind.token() == text)
+    }
+}
+
+/// A drill that is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drill {
+    /// Its name; it also decides which subjects take part, so that each drill has others.
+    pub id: String,
+    /// What is practised.
+    pub kind: Kind,
+    /// The region it is about.
+    pub region: RegionId,
+    /// How many of the subjects take part.
+    pub share: Share,
+    /// When it ends, whoever has heard of anything by then.
+    pub until: Timestamp,
+    /// The most that may be refused or fail; past it the drill ends.
+    pub limit: Option<Share>,
+}
+
+/// The drill as the dashboard shows it.
+#[derive(Serialize)]
+pub struct Shown<'a> {
+    id: &'a str,
+    kind: &'static str,
+    region: &'a str,
+    percent: f64,
+    until: u64,
+}
+
+impl Drill {
+    /// The regions that count as unreachable for those who take part.
+    #[must_use]
+    pub fn away(&self, topology: &Topology) -> RegionSet {
+        let region = topology.regions().map(|(id, _)| id);
+        region.filter(|id| (*id == self.region) == (self.kind == Kind::Lose)).fold(RegionSet::EMPTY, RegionSet::with)
+    }
+
+    /// The drill for the dashboard.
+    #[must_use]
+    pub fn show<'a>(&'a self, topology: &'a Topology) -> Shown<'a> {
+        let region = &topology.region(self.region).name;
+        Shown { id: &self.id, kind: self.kind.token(), region, percent: self.share.percent(), until: self.until.0 }
+    }
+
+    /// Whether that visitor is among the share. Who is among a share is among every larger one.
+    #[must_use]
+    pub fn picks(&self, visitor: Visitor) -> bool {
+        let place = mixed(hash(self.id.as_bytes()) ^ visitor.0) % u64::from(Share::WHOLE.hundredths());
+        place < self.share.hundredths().into()
+    }
+
+    /// Whether it concerns whoever lives in that region, or comes near that one and has no home that is known.
+    #[must_use]
+    pub fn concerns(&self, home: Option<RegionId>, nearest: Option<RegionId>) -> bool {
+        self.kind == Kind::Lose || home.or(nearest) == Some(self.region)
+    }
+}
+
+/// By whom a request is told from others in a drill: a hash of the subject, or of the client's address. It never leaves the isolate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Visitor(u64);
+
+impl Visitor {
+    /// The visitor at that address. A site is given a network of 56 bits or more (RFC 6177 section 2), so all addresses of one
+    /// are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
+        Self(mixed(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V4(ip)) => hash(&ip.octets()),
+            Ok(IpAddr::V6(ip)) => hash(&ip.octets()[..7]),
+            Err(_) => hash(address.as_bytes()),
+        }))
+    }
+
+    /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
+    #[must_use]
+    pub fn of(intent: &Intent) -> Option<Self> {
+        let own = intent.session.session.subjects.all().map(Own::subject).next();
+        let of = |subject: &SubjectId| Self(hash(subject.as_str().as_bytes()));
+        intent.subject.as_ref().or(own).map(of).or(intent.visitor)
+    }
+}
+
+impl std::fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Visitor")
+    }
+}
+
+/// Whether a request takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It does not.
+    Out,
+    /// It is among the share. Where its subject lives, and so whether the drill concerns it, is yet to be found out.
+    Open,
+    /// It does.
+    In,
+}
+
+/// FNV-1a: the same in every isolate and every version of this program.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// The last step of `SplitMix64`: every bit of the hash counts for every bit of the place.
+fn mixed(hash: u64) -> u64 {
+    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drill(id: &str, share: &str) -> Drill {
+        Drill {
+            id: id.to_owned(),
+            kind: Kind::Isolate,
+            region: RegionId(1),
+            share: Share::parse(share).unwrap(),
+            until: Timestamp(1),
+            limit: None,
+        }
+    }
+
+    #[test]
+    fn the_share_is_kept_over_many_and_grows_by_more_only() {
+        let visitors: Vec<_> = (0..20_000).map(|n| Visitor::at(&format!("192.0.{}.{}", n / 256, n % 256))).collect();
+        let mut before: Vec<Visitor> = Vec::new();
+        for (share, of) in [("0.1%", 0.001), ("5%", 0.05), ("33.33%", 0.3333), ("100%", 1.0)] {
+            let drill = drill("drill-7", share);
+            let picked: Vec<_> = visitors.iter().copied().filter(|visitor| drill.picks(*visitor)).collect();
+            #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+            let found = picked.len() as f64 / visitors.len() as f64;
+            assert!((found - of).abs() < 0.01, "{share}: {found}");
+            assert!(before.iter().all(|visitor| picked.contains(visitor)));
+            before = picked;
+        }
+        let picks = |id: &str| -> Vec<bool> { visitors.iter().map(|each| drill(id, "50%").picks(*each)).collect() };
+        let both = picks("drill-1").into_iter().zip(picks("drill-2")).filter(|(one, other)| *one && *other).count();
+        assert!((4_000..6_000).contains(&both), "each drill has subjects of its own: {both}");
+    }
+
+    #[test]
+    fn a_network_of_56_bits_is_one_visitor() {
+        let [one, other, next] = ["2001:db8::1", "2001:db8:0:ff:ffff::9", "2001:db8:0:100::1"].map(Visitor::at);
+        assert!(one == other && one != next);
+        assert!(Visitor::at("192.0.2.1") != Visitor::at("192.0.2.2"));
+    }
+
+    #[test]
+    fn an_ipv4_address_is_one_visitor_in_either_form() {
+        // Else all who come in the long form would be one, and one of them could spend what is there for each.
+        assert!(Visitor::at("::ffff:192.0.2.1") == Visitor::at("192.0.2.1"));
+        assert!(Visitor::at("::ffff:c000:201") == Visitor::at("192.0.2.1"));
+        assert!(Visitor::at("::ffff:192.0.2.1") != Visitor::at("::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn a_drill_concerns_who_lives_there_or_who_is_near_and_lives_nowhere_known() {
+        let (eu, us) = (Some(RegionId(1)), Some(RegionId(0)));
+        let isolate = drill("drill-1", "5%");
+        assert!(isolate.concerns(eu, us) && isolate.concerns(None, eu));
+        assert!(!isolate.concerns(us, eu) && !isolate.concerns(None, us));
+        assert!(Drill { kind: Kind::Lose, ..isolate }.concerns(us, us));
+    }
+}

@@ -1,0 +1,138 @@
+//! Datasets: who owns what, and how conflicts end.
+
+use std::time::Duration;
+
+use crate::model::ids::{RegionId, RegionSet};
+use crate::model::position::PositionKind;
+
+/// The least and the most that writers may be refused while a home moves, in seconds, where somebody says it.
+pub const MAX_PAUSE: (u64, u64) = (1, 60);
+
+/// A class of data with one ownership rule.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// A lower-case letter, then lower-case letters, digits and hyphens; at most 32 in all.
+    pub name: String,
+    /// Who owns its parts.
+    pub rule: Rule,
+    /// The most that a nearest read may lag, if bounded.
+    pub staleness: Option<Duration>,
+    /// How its origins write positions, if they report any.
+    pub position: Option<PositionKind>,
+    /// How long its home may accept writes without hearing from the authority, if that is bounded; single-writer only.
+    pub lease: Option<Duration>,
+    /// How long its writers may be refused at most while a home moves, if that is said; not of a multi-writer one.
+    pub max_pause: Option<Duration>,
+}
+
+/// The ownership rule of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// One region takes every write.
+    SingleWriter {
+        /// That region.
+        home: RegionId,
+    },
+    /// Each subject's part has a home of its own.
+    GeoPartitioned {
+        /// What it is split by.
+        subject: SubjectKind,
+        /// Where a subject may live.
+        regions: RegionSet,
+    },
+    /// Several regions take writes; conflicts are resolved by a rule that users can be told.
+    MultiWriter {
+        /// The owners.
+        regions: RegionSet,
+        /// How conflicts end.
+        conflicts: Conflicts,
+    },
+}
+
+impl Rule {
+    /// By which kind of subject the data is split, if it is.
+    #[must_use]
+    pub fn split_by(&self) -> Option<SubjectKind> {
+        match self {
+            Self::GeoPartitioned { subject, .. } => Some(*subject),
+            Self::SingleWriter { .. } | Self::MultiWriter { .. } => None,
+        }
+    }
+
+    /// Whether the data is of one subject each, and nobody else's to see.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Self::GeoPartitioned { .. })
+    }
+
+    /// The rule's name in the configuration.
+    #[must_use]
+    pub fn token(&self) -> &'static str {
+        match self {
+            Self::SingleWriter { .. } => "single-writer",
+            Self::GeoPartitioned { .. } => "geo-partitioned",
+            Self::MultiWriter { .. } => "multi-writer",
+        }
+    }
+}
+
+/// What a geo-partitioned dataset is split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubjectKind {
+    /// The person.
+    User,
+    /// The customer organisation.
+    Tenant,
+}
+
+impl SubjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::User, Self::Tenant];
+
+    /// The kind's name in the configuration.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.token() == text)
+    }
+}
+
+/// How conflicting writes of a multi-writer dataset are resolved, and how that is told to users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflicts {
+    /// The rule.
+    pub rule: ConflictRule,
+    /// A sentence for users; never empty.
+    pub explain: String,
+}
+
+/// The rules there are for conflicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictRule {
+    /// The greater `Homing-Clock` wins.
+    LastWriteWins,
+    /// Values merge without loss.
+    Merge,
+    /// The application decides.
+    Application,
+}
+
+impl ConflictRule {
+    /// The rule's name in the configuration.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::LastWriteWins => "last-write-wins",
+            Self::Merge => "merge",
+            Self::Application => "application",
+        }
+    }
+}

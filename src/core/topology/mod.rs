@@ -1,0 +1,160 @@
+//! The topology: what `wrangler.toml` says, after it was found free of errors.
+//!
+//! Every type here is the parsed twin of something in [`raw`]; holding one is proof that the rules of [`mod@parse`] hold.
+//! Regions and datasets are named by small indices, so that a decision copies bytes and never strings.
+
+pub mod build;
+pub mod dataset;
+pub mod digest;
+pub mod error;
+pub mod identity;
+pub mod pace;
+pub mod parse;
+pub mod pattern;
+pub mod raw;
+pub mod route;
+pub mod secrets;
+pub mod units;
+pub mod warnings;
+
+use std::time::Duration;
+
+pub use crate::model::geo::{Location, UnitVector};
+pub use crate::model::ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
+pub use crate::topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind};
+pub use crate::topology::error::{Complaint, Complaints, KeyPath, Severity};
+pub use crate::topology::identity::{Identity, IdentitySource};
+pub use crate::topology::parse::parse;
+pub use crate::topology::pattern::RoutePattern;
+pub use crate::topology::route::{Access, OnHomeDown, ReadAfterWrite, Route, Spelling};
+pub use crate::topology::units::Share;
+
+/// A validated topology: at least one region, every name resolved.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// The region named first; its being outside of `rest` is what makes [`Topology::region`] total.
+    pub(crate) first: Region,
+    pub(crate) rest: Vec<Region>,
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) identity: Identity,
+    pub(crate) default_home: RegionId,
+    pub(crate) edge_name: String,
+}
+
+impl Topology {
+    /// The region of that index. Indices come from this topology only, so the fallback is never seen.
+    #[must_use]
+    pub fn region(&self, id: RegionId) -> &Region {
+        id.index().checked_sub(1).and_then(|at| self.rest.get(at)).unwrap_or(&self.first)
+    }
+
+    /// How `Cache-Status` and `Proxy-Status` name this deployment (RFC 9211 section 2, RFC 9209 section 2).
+    #[must_use]
+    pub fn edge_name(&self) -> &str {
+        &self.edge_name
+    }
+
+    /// Every region with its index, in configured order.
+    pub fn regions(&self) -> impl Iterator<Item = (RegionId, &Region)> {
+        (0u8..).map(RegionId).zip(std::iter::once(&self.first).chain(&self.rest))
+    }
+
+    /// Every region as a set.
+    #[must_use]
+    pub fn all_regions(&self) -> RegionSet {
+        self.regions().fold(RegionSet::EMPTY, |set, (id, _)| set.with(id))
+    }
+
+    /// The region of that name.
+    #[must_use]
+    pub fn region_named(&self, name: &str) -> Option<RegionId> {
+        self.regions().find(|(_, region)| region.name == name).map(|(id, _)| id)
+    }
+
+    /// The dataset of that index.
+    #[must_use]
+    pub fn dataset(&self, id: DatasetId) -> Option<&Dataset> {
+        self.datasets.get(id.index())
+    }
+
+    /// The dataset of that name.
+    #[must_use]
+    pub fn dataset_named(&self, name: &str) -> Option<DatasetId> {
+        self.datasets().find(|(_, dataset)| dataset.name == name).map(|(id, _)| id)
+    }
+
+    /// Every dataset with its index, in configured order.
+    pub fn datasets(&self) -> impl Iterator<Item = (DatasetId, &Dataset)> {
+        (0u16..).map(DatasetId).zip(&self.datasets)
+    }
+
+    /// The routes, in the order in which they are tried.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The first route that takes such a request, and its index; the path in its final form (or a reading of it), the host without a port.
+    #[must_use]
+    pub fn route(&self, method: &str, host: &str, path: &str) -> Option<(usize, &Route)> {
+        self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(method, host, path))
+    }
+
+    /// The first route that would take it if upper and lower case of paths were one, as some applications have it.
+    #[must_use]
+    pub fn route_in_any_case(&self, method: &str, host: &str, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.pattern.matches_in_any_case(method, host, path))
+    }
+
+    /// Where subjects are read from.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The home of writes that no dataset claims, and of subjects nobody has identified.
+    #[must_use]
+    pub fn default_home(&self) -> RegionId {
+        self.default_home
+    }
+
+    /// Where subjects of this kind may live: the regions common to all datasets that are split by it
+    /// (the linter refuses a topology where that is none). All regions, if no dataset is split by it.
+    #[must_use]
+    pub fn residency(&self, kind: SubjectKind) -> RegionSet {
+        self.datasets
+            .iter()
+            .filter_map(|dataset| match dataset.rule {
+                Rule::GeoPartitioned { subject, regions } if subject == kind => Some(regions),
+                _ => None,
+            })
+            .fold(self.all_regions(), RegionSet::and)
+    }
+}
+
+/// A named failure domain with a full application stack.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// A lower-case letter, then lower-case letters, digits and hyphens; at most 32 in all.
+    pub name: String,
+    /// Where its requests go.
+    pub origin: Origin,
+    /// Where it stands, if configured.
+    pub location: Option<Location>,
+    /// Path of its health address.
+    pub health: String,
+    /// Time to headers for one attempt, where it differs from the route's and the default.
+    pub deadline: Option<Duration>,
+    /// The most requests that one isolate has under way to it, as far as the head of the answer.
+    pub ceiling: Option<u32>,
+}
+
+/// A region's HTTP endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `scheme://authority` without a trailing slash, path or query.
+    Url(String),
+    /// The name of a service binding.
+    Service(String),
+}

@@ -1,0 +1,134 @@
+//! From raw to parsed: every rule of the configuration, and all complaints at once.
+
+pub mod datasets;
+pub mod identity;
+pub mod regions;
+pub mod routes;
+pub mod table;
+
+use super::{
+    Topology,
+    dataset::Dataset,
+    error::{Complaints, KeyPath, quoted},
+    raw::Raw,
+};
+use crate::model::ids::{RegionId, RegionSet};
+use crate::topology::parse::table::{Table, nearest};
+use crate::{http::headers::is_token, request::admit::ROUTER};
+
+/// The names of the vars that together are the topology, besides `ROUTES_2` and on.
+pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
+
+/// The topology of a `[vars]` table, and what should be looked at though it may ship. Vars that are not the topology's are
+/// left alone.
+///
+/// # Errors
+/// With all complaints, if any of them is an error.
+pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complaints> {
+    let mut log = Complaints::default();
+    if Table::of(vars, at, &mut log).is_none() {
+        return Err(log);
+    }
+    let (raw_regions, raw_datasets, raw_identity) = (vars.get("REGIONS"), vars.get("DATASETS"), vars.get("IDENTITY"));
+    let found = regions::read(raw_regions, &at.key("REGIONS"), &mut log);
+    let mut identity = identity::read(raw_identity, &at.key("IDENTITY"), &mut log);
+    let regions = Names::of(found.regions.iter().map(|region| region.name.clone()), raw_regions);
+    let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, &mut log);
+    identity.first_homes = identity::first_homes(raw_identity, &at.key("IDENTITY"), (&regions, &datasets), &mut log);
+    let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
+    let routes = routes::read(vars, at, (&datasets, &dataset_names), &identity, &mut log);
+    let edge_name = edge_name(vars.get("EDGE_NAME"), &at.key("EDGE_NAME"), &mut log);
+    misnamed(vars, at, &mut log);
+    let mut all = found.regions.into_iter();
+    match all.next() {
+        Some(first) if !log.has_errors() => {
+            let default_home = found.default_home.unwrap_or(RegionId(0));
+            let topology = Topology { first, rest: all.collect(), datasets, routes, identity, default_home, edge_name };
+            Ok((topology, log))
+        }
+        _ => Err(log),
+    }
+}
+
+/// The name in `Cache-Status` and `Proxy-Status`: a token of RFC 9651 section 3.3.4, so that it stands there as it is.
+fn edge_name(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> String {
+    let Some(raw) = raw else { return ROUTER.to_owned() };
+    let is_name = |name: &&str| {
+        let legal = |byte: u8| is_token(byte) || matches!(byte, b':' | b'/');
+        name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(legal)
+    };
+    let name = raw.text().filter(is_name);
+    if name.is_none() {
+        let expected = "a letter, then at most 63 letters, digits and any of . - _ : /";
+        log.error(path, raw.describe(), expected, "write the host of this deployment, such as \"shop.example.com\"");
+    }
+    name.unwrap_or(ROUTER).to_owned()
+}
+
+/// A table or list whose name is almost one of ours is a typing error, and would be passed over in silence.
+fn misnamed(vars: &Raw, at: &KeyPath, log: &mut Complaints) {
+    let Raw::Table(entries) = vars else { return };
+    for (name, value) in entries {
+        let ours = VARS.contains(&name.as_str()) || name.starts_with("ROUTES_");
+        let shaped = matches!(value, Raw::Table(_) | Raw::List(_));
+        if let (false, true, Some(near)) = (ours, shaped, nearest(&name.to_ascii_uppercase(), &VARS)) {
+            let expected = format!("one of {}", quoted(VARS));
+            log.warn(&at.key(name), format!("the unknown var {name:?}"), expected, format!("did you mean {near:?}?"));
+        }
+    }
+}
+
+/// The names of a table: those whose entries could be read, by place, and all that stand there.
+struct Names {
+    read: Vec<String>,
+    standing: Vec<String>,
+}
+
+impl Names {
+    fn of(read: impl Iterator<Item = String>, raw: Option<&Raw>) -> Self {
+        let standing = match raw {
+            Some(Raw::Table(entries)) => entries.iter().map(|(name, _)| name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        Self { read: read.collect(), standing }
+    }
+
+    fn all(&self) -> RegionSet {
+        (0u8..).zip(&self.read).fold(RegionSet::EMPTY, |set, (at, _)| set.with(RegionId(at)))
+    }
+
+    /// The place of that name; a complaint if it stands nowhere. One whose entry is broken has had its complaint.
+    fn place(&self, name: &str, what: &str, path: &KeyPath, log: &mut Complaints) -> Option<usize> {
+        if !self.standing.iter().any(|known| known == name) {
+            let known = quoted(self.standing.iter().map(String::as_str));
+            let var = format!("{}S", what.to_ascii_uppercase());
+            let (expected, remedy) = if known.is_empty() {
+                (format!("a {what}, but there is none"), format!("add the {what} to {var}"))
+            } else {
+                (format!("a {what}: {known}"), format!("name one of them, or add the {what} to {var}"))
+            };
+            log.error(path, format!("{name:?}"), expected, remedy);
+        }
+        self.read.iter().position(|known| known == name)
+    }
+
+    /// The region of that name, or a complaint.
+    fn region(&self, name: &str, path: &KeyPath, log: &mut Complaints) -> Option<RegionId> {
+        self.place(name, "region", path, log).and_then(|at| u8::try_from(at).ok()).map(RegionId)
+    }
+}
+
+/// Whether a name may stand in headers, cookies and log lines as it is. A letter comes first, for JavaScript sorts keys
+/// that are numbers before all others, and the order counts.
+fn check_name(name: &str, what: &str, path: &KeyPath, log: &mut Complaints) {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.len() > 32 || !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.bytes().all(legal) {
+        let expected = "a lower-case letter, then at most 31 lower-case letters, digits or hyphens";
+        log.error(path, format!("the name {name:?}"), expected, format!("rename the {what}"));
+    }
+}
+
+/// A dataset's name for complaints of routes.
+fn name_of(datasets: &[Dataset], at: usize) -> &str {
+    datasets.get(at).map_or("", |dataset| dataset.name.as_str())
+}

@@ -1,0 +1,234 @@
+//! `DATASETS`.
+
+use std::time::Duration;
+
+use super::{Names, Table, check_name};
+use crate::{
+    model::{
+        ids::{RegionId, RegionSet},
+        position::PositionKind,
+    },
+    topology::{
+        dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind},
+        error::{Complaints, KeyPath},
+        raw::Raw,
+    },
+};
+
+const KEYS: [&str; 9] =
+    ["ownership", "home", "subject", "regions", "staleness", "position", "lease", "max_pause", "conflicts"];
+
+/// The least and the most that a lease may last, in seconds: several renewals must fit into it, and origins take no longer one.
+const LEASE: (u64, u64) = (3, 600);
+
+#[derive(Clone, Copy)]
+enum Kind {
+    SingleWriter,
+    GeoPartitioned,
+    MultiWriter,
+}
+
+const OWNERSHIPS: [(&str, Kind); 3] = [
+    ("single-writer", Kind::SingleWriter),
+    ("geo-partitioned", Kind::GeoPartitioned),
+    ("multi-writer", Kind::MultiWriter),
+];
+
+pub(super) fn read(
+    raw: Option<&Raw>,
+    path: &KeyPath,
+    regions: &Names,
+    identity: Option<&Raw>,
+    log: &mut Complaints,
+) -> Vec<Dataset> {
+    let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Vec::new() };
+    let mut datasets = Vec::new();
+    for (name, raw) in table.entries() {
+        let path = path.key(name);
+        check_name(name, "dataset", &path, log);
+        let Some(table) = Table::of(raw, &path, log) else { continue };
+        table.only(&KEYS, log);
+        let rule = rule(&table, regions, identity, log);
+        let staleness = table.duration("staleness", log);
+        let position = rule.as_ref().and_then(|rule| position(&table, rule, log));
+        let lease = rule.as_ref().and_then(|rule| lease(&table, rule, log));
+        let max_pause = rule.as_ref().and_then(|rule| max_pause(&table, rule, log));
+        datasets.extend(rule.map(|rule| Dataset {
+            name: name.to_owned(),
+            rule,
+            staleness,
+            position,
+            lease,
+            max_pause,
+        }));
+    }
+    for kind in [SubjectKind::User, SubjectKind::Tenant] {
+        residency(&datasets, kind, path, regions, log);
+    }
+    datasets
+}
+
+fn rule(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+    if !table.has("ownership") {
+        let expected = "\"single-writer\", \"geo-partitioned\" or \"multi-writer\"";
+        table.missing("ownership", expected, "say who may write this data", log);
+    }
+    match table.choice("ownership", &OWNERSHIPS, log)? {
+        Kind::SingleWriter => single_writer(table, regions, log),
+        Kind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
+        Kind::MultiWriter => multi_writer(table, regions, log),
+    }
+}
+
+/// How positions are written. Logs of several owners have no common length: only clocks order their writes.
+fn position(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<PositionKind> {
+    let kind = table.choice("position", &PositionKind::ALL, log)?;
+    if matches!(rule, Rule::MultiWriter { .. }) && matches!(kind, PositionKind::Lsn | PositionKind::Counter) {
+        let found = PositionKind::ALL.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| *name);
+        let expected = "\"hlc\" or \"timestamp\" for a multi-writer dataset, whose owners have a log each";
+        let remedy = "report the time up to which all owners' writes are applied, or remove it";
+        log.error(&table.path.key("position"), format!("{found:?}"), expected, remedy);
+        return None;
+    }
+    Some(kind)
+}
+
+/// A lease is renewed for each home that needs one, which for one home of each subject would be without end.
+fn lease(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+    if !matches!(rule, Rule::SingleWriter { .. }) {
+        table.out_of_place("lease", "only a single-writer dataset has one home that could hold it", log);
+        return None;
+    }
+    let remedy = "writes stop for up to so long if the authority is gone, and a forced promotion waits for so long";
+    within(table, "lease", LEASE, remedy, log)
+}
+
+fn max_pause(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+    if matches!(rule, Rule::MultiWriter { .. }) {
+        table.out_of_place("max_pause", "several regions take writes, so no home moves and nobody is refused", log);
+        return None;
+    }
+    let remedy = "writers are refused for so long at most while a home moves; then it stays where it was";
+    within(table, "max_pause", MAX_PAUSE, remedy, log)
+}
+
+fn within(
+    table: &Table<'_>,
+    key: &str,
+    (least, most): (u64, u64),
+    remedy: &str,
+    log: &mut Complaints,
+) -> Option<Duration> {
+    let span = table.duration(key, log)?;
+    if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&span) {
+        return Some(span);
+    }
+    let found = table.get(key).map_or_else(String::new, Raw::describe);
+    log.error(&table.path.key(key), found, format!("{least}s to {most}s"), remedy);
+    None
+}
+
+fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+    for key in ["subject", "regions", "conflicts"] {
+        table.out_of_place(key, "a single-writer dataset has one home and no conflicts", log);
+    }
+    if !table.has("home") {
+        table.missing("home", "the region that takes every write", "add home = \"REGION\"", log);
+    }
+    let home = regions.region(table.text("home", log)?, &table.path.key("home"), log)?;
+    Some(Rule::SingleWriter { home })
+}
+
+fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+    table.out_of_place("home", "each subject has a home of its own", log);
+    table.out_of_place("conflicts", "each subject's part has one home, where nothing conflicts", log);
+    for (key, expected, remedy) in [
+        ("subject", "what it is split by: \"user\" or \"tenant\"", "add subject = \"user\""),
+        ("regions", "the regions where a subject may live", "add regions = [\"REGION\", …]"),
+    ] {
+        if !table.has(key) {
+            table.missing(key, expected, remedy, log);
+        }
+    }
+    let kinds = [("user", SubjectKind::User), ("tenant", SubjectKind::Tenant)];
+    let subject = table.choice("subject", &kinds, log);
+    let set = region_set(table, regions, log);
+    let subject = subject?;
+    let kind = subject.token();
+    // One that stands there but is broken has had its complaint.
+    if identity.and_then(|identity| identity.get(kind)).is_none() {
+        let remedy = format!("add {kind} = {{ … }} to IDENTITY");
+        let expected = format!("a place where the router learns who the {kind} is");
+        log.error(&table.path.key("subject"), format!("{kind:?}"), expected, remedy);
+    }
+    Some(Rule::GeoPartitioned { subject, regions: set? })
+}
+
+fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+    table.out_of_place("home", "every owner takes writes", log);
+    table.out_of_place("subject", "every owner holds all of it", log);
+    let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
+    let Some(raw) = table.get("conflicts") else {
+        let expected = "a rule and an explanation of how conflicts end";
+        let remedy =
+            "add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted";
+        table.missing("conflicts", expected, remedy, log);
+        return None;
+    };
+    let conflicts = Table::of(raw, &table.path.key("conflicts"), log)?;
+    conflicts.only(&["rule", "explain"], log);
+    let rules = [
+        ("last-write-wins", ConflictRule::LastWriteWins),
+        ("merge", ConflictRule::Merge),
+        ("application", ConflictRule::Application),
+    ];
+    if !conflicts.has("rule") {
+        conflicts.missing("rule", "\"last-write-wins\", \"merge\" or \"application\"", "say how conflicts end", log);
+    }
+    let rule = conflicts.choice("rule", &rules, log);
+    let explain = explanation(&conflicts, log);
+    Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain? } })
+}
+
+fn explanation(conflicts: &Table<'_>, log: &mut Complaints) -> Option<String> {
+    let (expected, remedy) =
+        ("a sentence that explains the rule to users", "write what a user sees when two changes meet");
+    if !conflicts.has("explain") {
+        conflicts.missing("explain", expected, remedy, log);
+    }
+    let text = conflicts.text("explain", log)?.trim();
+    if text.is_empty() {
+        log.error(&conflicts.path.key("explain"), "an empty text", expected, remedy);
+    }
+    Some(text.to_owned())
+}
+
+fn region_set(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {
+    let names = table.texts("regions", log)?;
+    if names.is_empty() {
+        log.error(&table.path.key("regions"), "an empty list", "at least one region", "name one");
+        return None;
+    }
+    let found: Vec<Option<RegionId>> = names.iter().map(|(name, path)| regions.region(name, path, log)).collect();
+    found.into_iter().collect::<Option<Vec<_>>>().map(|ids| ids.into_iter().fold(RegionSet::EMPTY, RegionSet::with))
+}
+
+/// A subject has one home for all datasets that are split by it, so these must have a region in common.
+fn residency(datasets: &[Dataset], kind: SubjectKind, path: &KeyPath, regions: &Names, log: &mut Complaints) {
+    let split: Vec<(&Dataset, RegionSet)> = datasets
+        .iter()
+        .filter_map(|dataset| match dataset.rule {
+            Rule::GeoPartitioned { subject, regions } if subject == kind => Some((dataset, regions)),
+            _ => None,
+        })
+        .collect();
+    let common = split.iter().fold(regions.all(), |set, (_, regions)| set.and(*regions));
+    if common.is_empty()
+        && let Some((last, _)) = split.last()
+    {
+        let kind = kind.token();
+        let expected = format!("a region that all datasets split by {kind:?} have in common");
+        let remedy = format!("a {kind} has one home: give these datasets a common region");
+        log.error(&path.key(&last.name).key("regions"), "no common region", expected, remedy);
+    }
+}

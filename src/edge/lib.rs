@@ -1,0 +1,19 @@
+//! The edge: platform types in, effects out. No decision lives here.
+//!
+//! The hot path is synchronous: `drive.mjs` calls [`exports`]' `begin`, does what the returned step says, and reports back through
+//! `resume` until the step says finish. JavaScript owns whatever is asynchronous, so a client that disconnects leaves no future behind,
+//! and a panic in one request is caught there without touching the others. All that is rare (`/_homing/*`, the authority) is another
+//! Wasm module, `homing-operators`.
+
+#[cfg(target_arch = "wasm32")]
+pub mod exports;
+#[cfg(target_arch = "wasm32")]
+mod isolate;
+// Text and nothing of the platform, so that the host can try what it makes of any text (`tests/fuzz`).
+pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970, from Date.now()")]
+fn time(now: f64) -> homing_core::model::time::Timestamp {
+    homing_core::model::time::Timestamp(now as u64)
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Lints and runs every test; the last line counts them. Set-up is done by then (`make test` does both).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+. src/tools/toolchain.sh
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+bad=0
+
+step() { # a name, then a command whose failure is counted and does not hide the rest
+  printf '==> %s\n' "$1"; shift
+  "$@" 2>&1 | tee -a "$log"
+  if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*" | tee -a "$log"; bad=$((bad + 1)); fi
+}
+
+# Clippy of the compiler that has the wasm32 target, where it brings its own.
+clippy_wasm() {
+  local driver; driver=$(dirname "$WASM_RUSTC")/clippy-driver
+  if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; src/tools/build.sh; return; fi
+  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
+    cargo check --quiet --locked --lib --target wasm32-unknown-unknown -p homing-edge -p homing-operators
+}
+
+# Both modules stay fresh beside each other, and beside the build with the panic.
+built_once() {
+  modules() { stat -c '%n %Y' target/wasm/*/*/wasm32-unknown-unknown/release/*.wasm build/*.wasm build/test/homing_bg.wasm; }
+  local before; before=$(modules)
+  src/tools/build.sh && src/tools/build.sh test || return 1
+  [ "$(modules)" = "$before" ] || { echo "with nothing changed the Wasm was built again"; return 1; }
+}
+
+# What wrangler warns of, it warns everybody of who deploys.
+dry_run() {
+  local said status
+  said=$(env CI=1 WRANGLER_SEND_METRICS=false node_modules/.bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir build/dry-run 2>&1)
+  status=$?
+  printf '%s\n' "$said"
+  [ "$status" = 0 ] && ! grep -q 'WARNING' <<<"$said"
+}
+
+step "format" cargo fmt --all --check
+step "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+step "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
+step "clippy, wasm32" clippy_wasm
+step "dependencies" src/tools/audit.sh
+step "homing check" cargo run --quiet --locked --bin homing -- check wrangler.toml
+step "cargo test" cargo test --quiet --locked --workspace
+step "build" src/tools/build.sh
+step "build with a planted panic" src/tools/build.sh test
+step "nothing changed, nothing built" built_once
+step "demo regions" cargo build --quiet --locked -p demo-region
+step "end to end, in miniflare" src/tools/test-e2e.sh miniflare
+step "end to end, in plain workerd" src/tools/test-e2e.sh workerd
+step "real PostgreSQL" src/tools/test-postgres.sh
+step "wrangler deploy --dry-run" dry_run
+
+sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }
+passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))
+failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
+[ "$failed" -ge "$bad" ] || failed=$bad
+# What failed once more at the end, where whoever reads only the end finds it.
+grep -aE '^(failed: |error(\[|:)|test .* FAILED|✖ .*\()' "$log" | sort -u
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$bad" = 0 ]

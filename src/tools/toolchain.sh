@@ -1,0 +1,19 @@
+# Sourced: which compiler builds the Wasm, and what makes its glue. src/tools/setup.sh installs what is missing.
+#   WASM_RUSTC, WASM_PATH   the compiler that has wasm32-unknown-unknown, and a PATH on which it comes first
+#   BINDGEN, BINDGEN_ROOT   the command of src/tools/bindgen, and where it is installed: a folder for each of its locks
+#   DENY, DENY_ROOT         cargo-deny of that version, likewise
+
+has_target() { [ -n "$(ls "$("$1" --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)"/libcore-*.rlib 2>/dev/null)" ]; }
+
+WASM_RUSTC=
+for candidate in "$(command -v rustc || true)" /usr/bin/rustc; do
+  if [ -x "$candidate" ] && has_target "$candidate"; then WASM_RUSTC=$candidate; break; fi
+done
+WASM_PATH=$(dirname "${WASM_RUSTC:-/usr/bin/rustc}"):$PATH
+
+TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/homing
+BINDGEN_ROOT=$TOOLS/bindgen-$(cat src/tools/bindgen/Cargo.lock src/tools/bindgen/src/main.rs | sha256sum | cut -c 1-16)
+BINDGEN=$BINDGEN_ROOT/bin/homing-bindgen
+DENY_VERSION=0.20.2
+DENY_ROOT=$TOOLS/cargo-deny-$DENY_VERSION
+DENY=$DENY_ROOT/bin/cargo-deny
