@@ -4,7 +4,7 @@
 mod support;
 
 use homing_core::{
-    request::facts::Content,
+    request::incoming::Content,
     state::{
         health::{Asking, Condition},
         memory::Memory,

@@ -6,7 +6,7 @@ mod support;
 
 use homing_core::{
     model::subject::SubjectId,
-    request::facts::Content,
+    request::incoming::Content,
     session::{self, Claim, Pin, Session},
     topology::dataset::SubjectKind,
 };

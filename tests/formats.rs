@@ -24,7 +24,7 @@ use homing_core::{
         time::Timestamp,
     },
     ownership::Epoch,
-    request::facts::Content,
+    request::incoming::Content,
     session::{self, Claim, Pin, Session},
     state::{matrix::Report, published::Published},
     topology::dataset::SubjectKind,

@@ -28,7 +28,7 @@ use homing_core::{
         Epoch, Ownership,
         stated::{Log, Shows},
     },
-    request::facts::{Content, Unsent},
+    request::incoming::{Content, Unsent},
     session::{self, Claim, Pin, Session},
     settle::{Base, Settlement, Source},
     state::{

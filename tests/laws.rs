@@ -12,7 +12,7 @@ use homing_core::{
     http::headers::Edit,
     model::{ids::RegionId, position::Position, reason::Reason, subject::SubjectId},
     ownership::Epoch,
-    request::facts::{Content, Replay},
+    request::incoming::{Content, Replay},
     session::{self, Session},
     settle::Source,
     state::{

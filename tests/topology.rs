@@ -21,7 +21,7 @@ use homing_core::{
     },
     request::{
         admit::admit,
-        facts::{Client, Content, Facts},
+        incoming::{Client, Content, IncomingRequest},
     },
     state::view::Settings,
     topology::{
@@ -245,7 +245,7 @@ fn claimed(topology: &Topology, path: &str) -> String {
     let key = Key::new("a key for a world that is made up").unwrap();
     let session_keys = SessionKeys::new(key, None);
     let settings = Rc::new(Settings { topology: topology.clone(), session_keys, origin_key: None, dev: false });
-    let facts = Facts {
+    let incoming = IncomingRequest {
         now: Timestamp(1_767_225_600_000),
         method: "GET",
         url: &format!("https://example.com{path}"),
@@ -255,8 +255,9 @@ fn claimed(topology: &Topology, path: &str) -> String {
         entropy: 1,
         node: 1,
     };
-    let intent = admit(&facts, &settings, &mut Clock::new(1)).unwrap_or_else(|problem| panic!("{}", problem.reason));
-    topology.dataset(intent.dataset.unwrap()).unwrap().name.clone()
+    let request =
+        admit(&incoming, &settings, &mut Clock::new(1)).unwrap_or_else(|problem| panic!("{}", problem.reason));
+    topology.dataset(request.dataset.unwrap()).unwrap().name.clone()
 }
 
 #[test]

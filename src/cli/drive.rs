@@ -10,7 +10,7 @@ use homing_core::{
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
-    request::facts::{Client, Content, Facts},
+    request::incoming::{Client, Content, IncomingRequest},
     settle::Settlement,
     state::{health::Health, view::Settings},
     topology::Topology,
@@ -20,14 +20,14 @@ use homing_core::{
 pub(super) const MADE_UP_KEY: &str = "a key for a world that is made up";
 
 /// A request without a body, of a client who stands beside that region, or of whom only its fields tell anything.
-pub(super) fn facts<'a>(
+pub(super) fn incoming<'a>(
     now: Timestamp,
     (method, url): (&'a str, &'a str),
     headers: Vec<(&'a str, &'a str)>,
     beside: Option<&'a str>,
-) -> Facts<'a> {
+) -> IncomingRequest<'a> {
     let (content, client) = (Content::Empty, Client { beside, ..Client::default() });
-    Facts { now, method, url, headers: Headers(headers), content, client, entropy: 1, node: 1 }
+    IncomingRequest { now, method, url, headers: Headers(headers), content, client, entropy: 1, node: 1 }
 }
 
 /// What answers the steps of a flow.

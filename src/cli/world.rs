@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
+use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
     decide::{
@@ -29,7 +29,7 @@ use homing_core::{
         time::{Timestamp, millis},
     },
     ownership::{Epoch, Ownership, evidence::Keeper, stated::Log},
-    request::{admit::admit, intent::Intent},
+    request::{Request, admit::admit},
     session::{self, Claim, LIFETIME, Pin, Session},
     settle::Settlement,
     state::{
@@ -96,15 +96,15 @@ impl World {
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let (host, path) = target.find('/').map_or((target, "/"), |at| target.split_at(at));
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
-        let facts = facts(NOW, (method, &url), headers, self.near.as_deref());
-        Ok(match admit(&facts, &settings, &mut Clock::new(1)) {
+        let incoming = incoming(NOW, (method, &url), headers, self.near.as_deref());
+        Ok(match admit(&incoming, &settings, &mut Clock::new(1)) {
             Err(problem) => Story { steps: Vec::new(), mark: Vec::new(), end: Err(problem) },
-            Ok(intent) => {
+            Ok(request) => {
                 let mut memory = Memory::default();
-                self.teach(&mut memory, &intent, topology)?;
+                self.teach(&mut memory, &request, topology)?;
                 let view = Rc::new(View::capture(&settings, &memory, NOW));
-                let mark = self.weigh(&intent, &view);
-                let (flow, step) = Flow::start(intent, view, &memory, NOW);
+                let mark = self.weigh(&request, &view);
+                let (flow, step) = Flow::start(request, view, &memory, NOW);
                 Story { mark, ..self.drive(flow, step, &memory, (topology, down)) }
             }
         })
@@ -119,22 +119,22 @@ impl World {
     }
 
     /// What the session has seen of what the request reads, and how each copy stands to that.
-    fn weigh(&self, intent: &Intent, view: &View) -> Vec<String> {
+    fn weigh(&self, request: &Request, view: &View) -> Vec<String> {
         let topology = view.topology();
-        let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+        let dataset = request.dataset.and_then(|id| topology.dataset(id));
         let (Freshness::AtLeast(pin, mark), Some(Dataset { name, position: Some(kind), .. }), Access::Read) =
-            (Freshness::of(intent, view), dataset, intent.access)
+            (Freshness::of(request, view), dataset, request.access)
         else {
             return Vec::new();
         };
         let several =
-            intent.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
-        let owned = several.or_else(|| match standing(intent, view) {
+            request.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
+        let owned = several.or_else(|| match standing(request, view) {
             Standing::Owned(owner, _) => Some(owner.ownership()),
             Standing::Unknown => None,
             Standing::BySubject => {
                 let said = || first_home(topology, self.home.as_deref()?).ok();
-                intent.home_in_session(topology).or_else(said)
+                request.home_in_session(topology).or_else(said)
             }
         });
         let home = topology.region_named(&pin.region);
@@ -143,13 +143,13 @@ impl World {
         let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
         let mut lines = vec![format!("{name} {seen} of {}, epoch {}; {ago} ms ago", pin.region, mark.epoch.0)];
         let Some(demand) = demand else { return lines };
-        let copies = intent.near.iter().filter(|region| holds(intent.dataset, view, **region));
-        lines.extend(copies.map(|region| standing_of(&demand, intent, view, *region)));
+        let copies = request.near.iter().filter(|region| holds(request.dataset, view, **region));
+        lines.extend(copies.map(|region| standing_of(&demand, request, view, *region)));
         lines
     }
 
     /// What the isolate would have learned by now.
-    fn teach(&self, memory: &mut Memory, intent: &Intent, topology: &Topology) -> Result<(), String> {
+    fn teach(&self, memory: &mut Memory, request: &Request, topology: &Topology) -> Result<(), String> {
         for lag in &self.lag {
             let (region, span) = pair(lag, "--lag", "eu=800ms")?;
             let region = named(topology, region)?;
@@ -163,7 +163,7 @@ impl World {
         for reached in &self.reached {
             let (region, position) = pair(reached, "--reached", "eu=42")?;
             let region = named(topology, region)?;
-            let dataset = intent.dataset.and_then(|id| Some((id, topology.dataset(id)?)));
+            let dataset = request.dataset.and_then(|id| Some((id, topology.dataset(id)?)));
             let Some((id, Dataset { position: Some(kind), rule, .. })) = dataset else {
                 return Err("--reached needs a route whose dataset has a `position`".to_owned());
             };
@@ -262,14 +262,14 @@ impl World {
 }
 
 /// How a region's copy stands to what a session has seen.
-fn standing_of(demand: &Demand<'_>, intent: &Intent, view: &View, region: RegionId) -> String {
+fn standing_of(demand: &Demand<'_>, request: &Request, view: &View, region: RegionId) -> String {
     let name = &view.topology().region(region).name;
     let takes = || {
         let takes = millis(view.takes(region, demand.log.home));
         format!("a write usually takes {takes} ms to get there")
     };
-    let left = demand.due(intent, view, region).map(millis);
-    match (demand.reach(intent, view, region), left) {
+    let left = demand.due(request, view, region).map(millis);
+    match (demand.reach(request, view, region), left) {
         (Reach::Home, _) => format!("{name}: home, which has it"),
         (Reach::There(Reason::PositionReached), _) => format!("{name}: has it, by its own word"),
         (Reach::There(_), _) if demand.of_earlier => {

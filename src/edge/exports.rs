@@ -22,11 +22,11 @@ pub fn warnings() -> String {
     isolate::warnings()
 }
 
-/// Admits a request and begins its flow: facts in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
+/// Admits a request and begins its flow: incoming in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
 /// where they are unknown.
 #[wasm_bindgen]
-pub fn begin(now: f64, latitude: f64, longitude: f64, facts: &str) -> String {
-    isolate::begin(time(now), Location::new(latitude, longitude), facts)
+pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String {
+    isolate::begin(time(now), Location::new(latitude, longitude), incoming)
 }
 
 /// Goes on with a flow: what came of its step in, the next step out.

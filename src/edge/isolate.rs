@@ -109,27 +109,27 @@ fn isolate() -> Option<Rc<Isolate>> {
 
 pub(crate) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> String {
     let Some(isolate) = isolate() else { return internal(now) };
-    let Some(facts) = wire::facts(text, location, now, entropy(), isolate.node) else { return internal(now) };
+    let Some(incoming) = wire::incoming(text, location, now, entropy(), isolate.node) else { return internal(now) };
     let mut clock = CLOCK.get();
-    let admitted = admit(&facts, &isolate.settings, &mut clock);
+    let admitted = admit(&incoming, &isolate.settings, &mut clock);
     CLOCK.set(clock);
     match admitted {
         Err(problem) => {
             changing(&REPORT, Report::refused);
-            let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, facts.method, now)));
+            let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, incoming.method, now)));
             let name = isolate.settings.topology.edge_name();
-            wire::refusal(&problem, access_of(facts.method), name, now, line.as_deref())
+            wire::refusal(&problem, access_of(incoming.method), name, now, line.as_deref())
         }
-        Ok(intent) => {
+        Ok(request) => {
             let id = NEXT_ID.get();
             NEXT_ID.set(id.wrapping_add(1));
             let memory = memory();
             #[cfg(feature = "planted-panic")]
-            if facts.headers.has("planted-panic") {
+            if incoming.headers.has("planted-panic") {
                 planted();
             }
             let view = Rc::new(View::capture(&isolate.settings, &memory, now));
-            let (flow, step) = Flow::start(intent, view, &memory, now);
+            let (flow, step) = Flow::start(request, view, &memory, now);
             drop(memory);
             advance(&isolate, id, Box::new(flow), step, now)
         }

@@ -1,6 +1,6 @@
 //! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
 //!
-//! Facts: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
+//! IncomingRequest: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
 //! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
 //! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
 //! fields…, `AL` (it has confirmed a copy that cannot be read), `T`, `L` (the connection was lost before an answer came), `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
@@ -30,13 +30,19 @@ use homing_core::{
         text,
         time::{Timestamp, millis},
     },
-    request::facts::{Client, Content, Facts, Replay, Unsent},
+    request::incoming::{Client, Content, IncomingRequest, Replay, Unsent},
     settle::{Base, Publish, Settlement, Source, refusal as refusal_parts},
     topology::{Origin, route::Access},
 };
 
-/// Reads facts.
-pub fn facts(text: &str, location: Option<Location>, now: Timestamp, entropy: u64, node: u32) -> Option<Facts<'_>> {
+/// Reads incoming.
+pub fn incoming(
+    text: &str,
+    location: Option<Location>,
+    now: Timestamp,
+    entropy: u64,
+    node: u32,
+) -> Option<IncomingRequest<'_>> {
     let mut lines = text.split('\n');
     let method = lines.next()?;
     let url = lines.next()?;
@@ -55,7 +61,7 @@ pub fn facts(text: &str, location: Option<Location>, now: Timestamp, entropy: u6
         },
         (_, None) => Content::Unknown,
     };
-    Some(Facts {
+    Some(IncomingRequest {
         now,
         method,
         url,

@@ -25,7 +25,7 @@ use homing_core::{
     http::{answer::is_stored, headers::Headers},
     model::time::{Timestamp, millis},
     observe::snapshot::{complete, fingerprint},
-    request::facts::Url,
+    request::incoming::Url,
     topology::{Origin, Region, pace, warnings::warnings},
 };
 

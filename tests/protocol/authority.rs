@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bugs::Bug,
-    ledger::{Doing, Facts, NOW, Passes, noisy, normal},
+    ledger::{Doing, IncomingRequest, NOW, Passes, noisy, normal},
     scope::Scope,
     support::region::Command,
 };
@@ -118,7 +118,7 @@ pub struct Authority {
     pub effects: Numbers<Effect>,
     /// Outcomes of effects.
     pub outcomes: Numbers<String>,
-    facts: RefCell<BTreeMap<Id, Rc<Facts>>>,
+    incoming: RefCell<BTreeMap<Id, Rc<IncomingRequest>>>,
     turns: RefCell<HashMap<(Id, Input), Turned>>,
     later: RefCell<HashMap<(Id, bool), Id>>,
 }
@@ -134,7 +134,7 @@ impl Authority {
             deeds: Numbers::default(),
             effects: Numbers::default(),
             outcomes: Numbers::default(),
-            facts: RefCell::default(),
+            incoming: RefCell::default(),
             turns: RefCell::default(),
             later: RefCell::default(),
         }
@@ -145,13 +145,13 @@ impl Authority {
         self.ledgers.of(&normal("", Passes::Nothing))
     }
 
-    pub fn facts(&self, ledger: Id) -> Rc<Facts> {
-        if let Some(facts) = self.facts.borrow().get(&ledger) {
-            return Rc::clone(facts);
+    pub fn incoming(&self, ledger: Id) -> Rc<IncomingRequest> {
+        if let Some(incoming) = self.incoming.borrow().get(&ledger) {
+            return Rc::clone(incoming);
         }
-        let facts = Rc::new(Facts::read(&self.ledgers.get(ledger), &self.settings));
-        self.facts.borrow_mut().insert(ledger, Rc::clone(&facts));
-        facts
+        let incoming = Rc::new(IncomingRequest::read(&self.ledgers.get(ledger), &self.settings));
+        self.incoming.borrow_mut().insert(ledger, Rc::clone(&incoming));
+        incoming
     }
 
     /// The same ledger when time has passed.
@@ -181,8 +181,8 @@ impl Authority {
         let after = self.ledgers.of(&self.forgets(text));
         let mut effects = outcome["effects"].as_array().unwrap().clone();
         if self.bug == Some(Bug::PublishedEarly) && after != ledger {
-            let facts = self.facts(after);
-            effects.extend(facts.under_way().filter(|change| change.phase == Phase::Pausing).map(too_early));
+            let incoming = self.incoming(after);
+            effects.extend(incoming.under_way().filter(|change| change.phase == Phase::Pausing).map(too_early));
         }
         let turned = Turned {
             ledger: after,

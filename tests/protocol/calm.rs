@@ -78,7 +78,7 @@ impl Model {
                 }
             }
         }
-        if !self.authority.facts(state.ledger).wakes {
+        if !self.authority.incoming(state.ledger).wakes {
             return Ok(None);
         }
         let later = self.act(state, &Action::Passes(Passes::Long))?.unwrap_or_else(|| state.clone());
@@ -87,21 +87,21 @@ impl Model {
 
     /// Whether all is well at the end: nothing is under way, everybody knows the same owner, and it accepts writes.
     fn is_well(&self, mut state: State) -> Result<(), String> {
-        let facts = self.authority.facts(state.ledger);
-        if facts.sweeping || facts.under_way().next().is_some() {
-            return Err(format!("endless: nothing happens any more, and this is under way: {:?}", facts.changes));
+        let incoming = self.authority.incoming(state.ledger);
+        if incoming.sweeping || incoming.under_way().next().is_some() {
+            return Err(format!("endless: nothing happens any more, and this is under way: {:?}", incoming.changes));
         }
-        if facts.published.is_some() && facts.published.as_ref() != state.stored.get("view") {
+        if incoming.published.is_some() && incoming.published.as_ref() != state.stored.get("view") {
             return Err(format!(
                 "unpublished: the edges read {:?}, not {:?}",
                 state.stored.get("view"),
-                facts.published
+                incoming.published
             ));
         }
         for (at, unit) in self.scope.units.iter().enumerate() {
             let name = self.name(at);
             let said = match unit {
-                Unit::Dataset(_) => facts
+                Unit::Dataset(_) => incoming
                     .owners
                     .iter()
                     .find(|(dataset, _)| dataset == name)

@@ -51,11 +51,11 @@ impl Model {
     fn operators(&self, state: &State, actions: &mut Vec<Action>) {
         let may_come = |order: &usize| state.ordered[*order] < self.scope.repeats;
         actions.extend((0..self.scope.orders.len()).filter(may_come).map(Action::Orders));
-        let facts = self.authority.facts(state.ledger);
+        let incoming = self.authority.incoming(state.ledger);
         if !state.flights.is_empty() {
             actions.push(Action::Dies);
         }
-        if facts.wakes {
+        if incoming.wakes {
             actions.push(Action::Ticks);
             actions.push(Action::Passes(Passes::AMoment));
             actions.push(Action::Passes(Passes::Long));

@@ -22,7 +22,7 @@ use homing_core::{
     ownership::{Epoch, Ownership, evidence::Keeper},
     request::{
         admit::admit,
-        facts::{Client as Place, Content, Facts},
+        incoming::{Client as Place, Content, IncomingRequest},
     },
     session::{self, Claim, Pin, Session, codec::COOKIE},
     settle::Settlement,
@@ -126,7 +126,7 @@ impl Edges {
         let mut fields = Vec::new();
         fields.extend(session.iter().map(|session| ("cookie", session.as_str())));
         let url = format!("https://example.com{}", unit.path());
-        let facts = Facts {
+        let incoming = IncomingRequest {
             now: NOW,
             method: if client.mark.is_some() { "GET" } else { "POST" },
             url: &url,
@@ -142,9 +142,9 @@ impl Edges {
             let view = authority::write(1, std::iter::empty(), owned);
             memory.learn(Lesson::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
-        let intent = admit(&facts, &self.settings, &mut Clock::new(1)).unwrap();
+        let request = admit(&incoming, &self.settings, &mut Clock::new(1)).unwrap();
         let view = Rc::new(View::capture(&self.settings, &memory, NOW));
-        let (mut flow, mut step) = Flow::start(intent, view, &memory, NOW);
+        let (mut flow, mut step) = Flow::start(request, view, &memory, NOW);
         for reply in replies {
             step = self.on((&mut flow, memory.health()), step, (unit, reply));
         }

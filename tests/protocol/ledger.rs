@@ -112,7 +112,7 @@ pub fn noisy(text: &str) -> String {
 
 /// What the model itself has to know of a ledger.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct IncomingRequest {
     pub changes: Vec<Doing>,
     pub sweeping: bool,
     /// Whether somebody has to look again later.
@@ -135,7 +135,7 @@ pub struct Doing {
     pub step: u64,
 }
 
-impl Facts {
+impl IncomingRequest {
     pub fn read(text: &str, settings: &Settings) -> Self {
         let ledger = Ledger::read(text).unwrap();
         let doing = ledger.changes.iter().map(|change| Doing {

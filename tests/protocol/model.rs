@@ -232,9 +232,9 @@ impl Model {
 
     /// Whether nothing may be lost when that ownership begins: by the latest change that it may be of.
     fn is_planned(&self, state: &State, unit: &str, owned: &Owned) -> bool {
-        let facts = self.authority.facts(state.ledger);
+        let incoming = self.authority.incoming(state.ledger);
         let of = |change: &&Doing| change.unit == unit && (change.to.as_str(), change.next) == (&owned.0, owned.1);
-        !self.scope.may_lose() || facts.changes.iter().rfind(of).is_some_and(|change| !change.forced)
+        !self.scope.may_lose() || incoming.changes.iter().rfind(of).is_some_and(|change| !change.forced)
     }
 
     fn hears(&self, state: &mut State, effect: Id, outcome: Id) {
@@ -255,11 +255,11 @@ impl Model {
                 state.sent.insert(deed);
             }
         }
-        let facts = self.authority.facts(state.ledger);
+        let incoming = self.authority.incoming(state.ledger);
         state.flights.retain(|flight| {
             let effect = self.authority.effects.get(flight.effect());
             let Some((change, step)) = &effect.step else { return true };
-            let waits = facts.waits_for(change, *step);
+            let waits = incoming.waits_for(change, *step);
             if !waits {
                 let ignored = self.authority.turn(turned.ledger, Input::Heard(flight.effect(), self.yes));
                 assert_eq!(

@@ -31,8 +31,8 @@ impl Mortal {
         let model = &self.0;
         let mut state = self.waits(state.clone(), dead)?;
         for round in 0..ROUNDS {
-            let facts = model.authority.facts(state.ledger);
-            let (stuck, owner) = (facts.under_way().next(), &facts.owners[0].1);
+            let incoming = model.authority.incoming(state.ledger);
+            let (stuck, owner) = (incoming.under_way().next(), &incoming.owners[0].1);
             let heir = model.scope.regions.iter().find(|region| **region != dead).unwrap();
             let order = match stuck {
                 Some(change) => abort_by_word(&change.id),

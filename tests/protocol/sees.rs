@@ -7,7 +7,7 @@ use crate::{authority::Id, model::Model, state::State, support::region::Command}
 impl Model {
     /// Changes that go on from one ledger to the next.
     pub fn sees_changes(&self, before: Id, after: Id) {
-        let (before, after) = (self.authority.facts(before), self.authority.facts(after));
+        let (before, after) = (self.authority.incoming(before), self.authority.incoming(after));
         for change in &after.changes {
             let was = before.changes.iter().find(|was| was.id == change.id);
             if was.is_some_and(|was| was.phase == change.phase && was.forced == change.forced) {
@@ -33,7 +33,7 @@ impl Model {
 
     /// Where the authority dies.
     pub fn dies_in(&self, state: &State) -> &'static str {
-        match self.authority.facts(state.ledger).under_way().next().map(|change| change.phase) {
+        match self.authority.incoming(state.ledger).under_way().next().map(|change| change.phase) {
             Some(Phase::Locating) => "an authority that died while it located",
             Some(Phase::Checking) => "an authority that died while it checked",
             Some(Phase::Pausing) => "an authority that died while it paused",

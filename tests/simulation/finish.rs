@@ -13,7 +13,7 @@ use crate::{
     control::Confirm,
     data::{DATASETS, REGIONS, Unit},
     edge::{NEAR, shows_copy},
-    request::Request,
+    request::InFlight,
     response::Response,
     settings::{keys, settings},
     world::{START, World},
@@ -45,7 +45,7 @@ impl World {
 
     /// Does what a settlement says. The client gets the first of a request.
     pub fn settle(&mut self, at: usize, mut settlement: Settlement) {
-        let Request { action, isolate, .. } = self.requests[at];
+        let InFlight { action, isolate, .. } = self.requests[at];
         let now = self.timestamp();
         let memory = &mut self.edges[action.edge].memories[isolate];
         settlement.forgo_storing_in_vain(memory, now);
@@ -76,7 +76,7 @@ impl World {
     }
 
     fn note(&mut self, at: usize, settlement: &Settlement) {
-        let Request { pinned, action, .. } = self.requests[at];
+        let InFlight { pinned, action, .. } = self.requests[at];
         let record = &settlement.record;
         let rules = record.trace.rules();
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
@@ -113,7 +113,7 @@ impl World {
 
     /// The client takes over the session that an answer brings.
     pub fn take_session(&mut self, at: usize, answer: Response) -> Response {
-        let Request { client, action, .. } = self.requests[at];
+        let InFlight { client, action, .. } = self.requests[at];
         let now = self.timestamp();
         let brought = Client::session_in(&answer);
         let taken = match (self.habits.bug, action.deed) {

@@ -17,7 +17,7 @@ use crate::{
     faults::Fault,
     origin::told,
     region::number,
-    request::Request,
+    request::InFlight,
     response::Fields,
     settings::settings,
     world::{Event, World},
@@ -96,7 +96,7 @@ impl World {
 
     /// Law: nobody is kept away from a region by what somebody else has made fail there.
     pub fn weigh_gates(&mut self, at: usize, settlement: &Settlement) {
-        let Request { client, action, .. } = self.requests[at];
+        let InFlight { client, action, .. } = self.requests[at];
         if action.deed == Deed::Fails {
             return self.count("failures that somebody made");
         }
@@ -177,7 +177,7 @@ impl World {
         if is_true {
             return self.count("claims that were true of their subject");
         }
-        let Request { client, action, trick, .. } = &self.requests[at];
+        let InFlight { client, action, trick, .. } = &self.requests[at];
         let by = &self.clients[*client].name;
         let line = format!(
             "{by} {:?} {:?} with {trick:?} was sent as {claim:?}, which it never was",
@@ -203,7 +203,7 @@ impl World {
 
     /// Whether nothing is promised to the session of that request from one to the next.
     pub fn is_loose(&self, at: usize) -> bool {
-        let Request { client, action, had_session, .. } = &self.requests[at];
+        let InFlight { client, action, had_session, .. } = &self.requests[at];
         self.clients[*client].hostile || (action.deed == Deed::Read && !had_session)
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     data::{Id, REGIONS, SHARED, Unit},
     edge::EDGES,
     origin::UNSAID,
-    request::Request,
+    request::InFlight,
     response::Response,
     world::World,
 };
@@ -17,7 +17,7 @@ const WRITES: usize = 3;
 
 impl World {
     pub fn record(&mut self, at: usize, answer: Option<&Response>) {
-        let Request { client, action, began, life, .. } = self.requests[at];
+        let InFlight { client, action, began, life, .. } = self.requests[at];
         let sequence = self.clients[client].sequence;
         self.clients[client].sequence += 1;
         let shown = match action.deed {

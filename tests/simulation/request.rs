@@ -8,7 +8,7 @@ use homing_core::{
     model::subject::SubjectId,
     request::{
         admit::admit,
-        facts::{Client as Where, Content, Facts},
+        incoming::{Client as Where, Content, IncomingRequest},
     },
     session::{
         Claim,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// A request on its way.
-pub struct Request {
+pub struct InFlight {
     pub client: usize,
     pub action: Action,
     pub began: u64,
@@ -56,7 +56,7 @@ pub struct Request {
     pub answered: Option<Response>,
 }
 
-impl Request {
+impl InFlight {
     pub fn new((client, life): (usize, u32), action: Action, began: u64, trick: Option<Trick>) -> Self {
         Self {
             client,
@@ -125,14 +125,14 @@ impl World {
 
     /// Whether the session says whose the data is, where it is a user's: to who has a login and no session nothing is promised.
     fn names_its_user(&self, at: usize, sealed: &str) -> bool {
-        let Request { client, action, .. } = self.requests[at];
+        let InFlight { client, action, .. } = self.requests[at];
         let user = SubjectId::of(SubjectKind::User, USERS[self.clients[client].user]);
         !matches!(action.place.dataset, 2 | 5) || Client::open(sealed, self.timestamp()).subjects.has(&user)
     }
 
     /// The core takes a request on.
     pub fn start(&mut self, at: usize, sealed: Option<String>) -> (Flow, Step) {
-        let Request { client, action, isolate, ref trick, .. } = self.requests[at];
+        let InFlight { client, action, isolate, ref trick, .. } = self.requests[at];
         let query = trick.as_ref().and_then(Trick::query).unwrap_or_default();
         let sealed = match (self.habits.bug, trick) {
             (Some(Bug::LinksBelieved), Some(Trick::Link(brought))) => sealed.map(|own| joined(&own, brought)),
@@ -145,7 +145,7 @@ impl World {
             fields.iter_mut().for_each(|(_, value)| *value = value.replace('\u{2000}', ""));
         }
         let now = self.timestamp();
-        let facts = Facts {
+        let incoming = IncomingRequest {
             now,
             method: action.method(),
             url: &url,
@@ -157,9 +157,9 @@ impl World {
         };
         let settings = settings();
         let edge = &mut self.edges[action.edge];
-        let intent = admit(&facts, &settings, &mut edge.clocks[isolate]).unwrap();
+        let request = admit(&incoming, &settings, &mut edge.clocks[isolate]).unwrap();
         let memory = &edge.memories[isolate];
-        Flow::start(intent, Rc::new(View::capture(&settings, memory, now)), memory, now)
+        Flow::start(request, Rc::new(View::capture(&settings, memory, now)), memory, now)
     }
 
     fn fields(&self, client: usize, action: Action, sealed: Option<String>) -> Fields {
@@ -184,7 +184,7 @@ impl World {
             Some(Trick::Replayed(sealed)) => sealed.clone(),
             _ => self.clients[self.requests[at].client].sealed.clone()?,
         };
-        let Request { action, .. } = self.requests[at];
+        let InFlight { action, .. } = self.requests[at];
         if self.habits.bug != Some(Bug::TokenWithoutEpoch) {
             return Some(sealed);
         }

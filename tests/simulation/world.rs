@@ -18,7 +18,7 @@ use crate::{
     order::Shown,
     origin::{Habits, Shows, Visit},
     random::Random,
-    request::Request,
+    request::InFlight,
     response::Response,
     timed::Timed,
 };
@@ -76,7 +76,7 @@ pub struct World {
     pub directory: Directory,
     pub edges: Vec<Edge>,
     pub clients: Vec<Client>,
-    pub requests: Vec<Request>,
+    pub requests: Vec<InFlight>,
     pub habits: Habits,
     /// Everybody wants the same, and at once.
     pub crowded: bool,
@@ -323,7 +323,7 @@ impl World {
             self.clients[client].lives += 1;
         }
         let life = self.clients[client].lives;
-        self.requests.push(Request::new((client, life), action, self.now, trick));
+        self.requests.push(InFlight::new((client, life), action, self.now, trick));
         let hop = self.random.within(1, 10);
         self.after(hop, Event::Arrive(request));
     }

@@ -32,7 +32,7 @@ use homing_core::{
     ownership::{Epoch, Ownership, evidence::Keeper},
     request::{
         admit::admit,
-        facts::{Client, Content, Facts, Unsent},
+        incoming::{Client, Content, IncomingRequest, Unsent},
     },
     session::Session,
     settle::Settlement,
@@ -206,7 +206,7 @@ impl World {
     pub fn play(&self, settings: &Rc<Settings>) -> Result<Story, Problem> {
         let url = format!("https://example.com{}", self.path);
         let headers = borrowed(&self.fields);
-        let facts = Facts {
+        let incoming = IncomingRequest {
             now: self.now,
             method: &self.method,
             url: &url,
@@ -216,9 +216,9 @@ impl World {
             entropy: self.entropy,
             node: 1,
         };
-        let intent = admit(&facts, settings, &mut Clock::new(1))?;
+        let request = admit(&incoming, settings, &mut Clock::new(1))?;
         let view = Rc::new(View::capture(settings, &self.memory, self.now));
-        let (flow, step) = Flow::start(intent, view, &self.memory, self.now);
+        let (flow, step) = Flow::start(request, view, &self.memory, self.now);
         Ok(self.drive(flow, step))
     }
 

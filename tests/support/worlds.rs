@@ -18,7 +18,7 @@ use homing_core::{
         Epoch,
         stated::{Log, Shows},
     },
-    request::facts::{Content, Unsent},
+    request::incoming::{Content, Unsent},
     session::{self, Claim, Pin, Session},
     state::{
         health::{Asking, Heard, Sending},

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::moment;
 use homing_core::{
     model::{ids::RegionId, time::Timestamp},
-    request::facts::Url,
+    request::incoming::Url,
     topology::Topology,
 };
 

@@ -6,7 +6,7 @@ use super::{
     clients::{Clients, Spread, client, hash},
     line::Line,
 };
-use crate::drive::{MADE_UP_KEY, Surroundings, assigned, drive, facts, made_up, stored};
+use crate::drive::{MADE_UP_KEY, Surroundings, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
     flow::{
@@ -76,9 +76,9 @@ impl<'t> Player<'t> {
         let mut headers = vec![("accept-encoding", "gzip"), ("homing-session", session.as_str())];
         headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
         let url = format!("https://{}{}", line.host.as_deref().unwrap_or(HOST), line.target);
-        let facts = facts(now, (&line.method, &url), headers, near);
-        let intent = admit(&facts, &self.settings, &mut self.clock)?;
-        let (flow, step) = Flow::start(intent, Rc::clone(&self.view), &self.memory, now);
+        let incoming = incoming(now, (&line.method, &url), headers, near);
+        let request = admit(&incoming, &self.settings, &mut self.clock)?;
+        let (flow, step) = Flow::start(request, Rc::clone(&self.view), &self.memory, now);
         let mut world = Healthy::new(self.topology, &mut self.homes, line);
         let settlement = drive(flow, step, &mut world, (self.memory.health(), now));
         let (lookups, assigned) = world.asked;

@@ -9,7 +9,7 @@ use std::net::Ipv6Addr;
 use super::{Place, texts};
 use homing_core::{
     http::local::is_local_url,
-    request::facts::Url,
+    request::incoming::Url,
     topology::{
         error::{Complaints, KeyPath},
         raw::Raw,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::entry::Variant;
 use crate::{
     http::{headers::trim, http_date},
-    request::intent::Conditions,
+    request::Conditions,
 };
 
 /// A part of a body.

@@ -10,7 +10,7 @@ use super::{
     storing::GRACE,
     vary::{Selector, is_bound_to_credentials},
 };
-use crate::{model::time::Timestamp, request::intent::Lookup};
+use crate::{model::time::Timestamp, request::Lookup};
 
 /// What may be done with a stored response now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::{
     },
     model::time::{Timestamp, millis},
     ownership::{Epoch, stated::Shows},
-    request::intent::Lookup,
+    request::Lookup,
 };
 
 /// How long an expired copy is kept for the case that every region fails, where the response does not say.

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     cache::{coding::Coding, vary::Fields},
     http::cookies::Cookies,
-    request::intent::Lookup,
+    request::Lookup,
 };
 
 const SENT: Timestamp = Timestamp(784_111_777_000);

@@ -9,7 +9,7 @@ use crate::{
         headers::{Edit, Edits, Headers, strip_response},
         http_date,
     },
-    request::intent::Conditions,
+    request::Conditions,
 };
 
 /// Fields of a 304 that never change a stored response: they are about the message or the stored body

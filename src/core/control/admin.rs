@@ -12,7 +12,7 @@ use crate::{
         keys::{MIN_SECRET, same_secret},
         time::Timestamp,
     },
-    request::facts::{Url, host},
+    request::incoming::{Url, host},
 };
 
 /// So many wrong tokens from one address in that time, and it is told to wait (RFC 6585 section 4). The right token is heard all the same.

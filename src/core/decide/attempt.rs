@@ -9,7 +9,7 @@ use crate::{
     },
     model::{ids::RegionId, position::Mark, time::Timestamp},
     ownership::{Epoch, Owner},
-    request::{facts::Replay, intent::Intent},
+    request::{Request, incoming::Replay},
     state::view::View,
     topology::{Origin, dataset::Rule, route::Access},
 };
@@ -57,29 +57,29 @@ pub struct Attempt {
 
 /// Time to headers for one attempt of that request at that region.
 #[must_use]
-pub fn attempt_deadline(intent: &Intent, region: RegionId, view: &View) -> Duration {
-    let default = match intent.access {
+pub fn attempt_deadline(request: &Request, region: RegionId, view: &View) -> Duration {
+    let default = match request.access {
         Access::Read => READ_ATTEMPT,
         Access::Write => WRITE_ATTEMPT,
     };
-    view.topology().region(region).deadline.or(intent.promise.deadline).unwrap_or(default)
+    view.topology().region(region).deadline.or(request.promise.deadline).unwrap_or(default)
 }
 
 /// When the whole request ends: 15 s for reads, 35 s for writes; where a route sets its own deadline, half as much again.
 #[must_use]
-pub fn total_deadline(intent: &Intent) -> Timestamp {
-    let total = match (intent.promise.deadline, intent.access) {
+pub fn total_deadline(request: &Request) -> Timestamp {
+    let total = match (request.promise.deadline, request.access) {
         (Some(own), _) => own.saturating_mul(3) / 2,
         (None, Access::Read) => READ_ATTEMPT + SLACK,
         (None, Access::Write) => WRITE_ATTEMPT + SLACK,
     };
-    intent.came.after(total)
+    request.came.after(total)
 }
 
 /// The headers by which an origin knows what it is asked and by which ownership, and that it was the router who asked.
 #[must_use]
 pub fn contract(
-    intent: &Intent,
+    request: &Request,
     view: &View,
     region: RegionId,
     owner: Option<Owner>,
@@ -89,17 +89,17 @@ pub fn contract(
     let topology = view.topology();
     let name = |id| topology.region(id).name.clone();
     let mut edits: Edits =
-        vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", intent.access.token().to_owned())];
+        vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", request.access.token().to_owned())];
     // A read that any copy may answer is sent by no ownership, and a request without a dataset has none.
     let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
     if let Some(owner) = claimed {
         edits.push(Edit::Set("homing-home", name(owner.region())));
         edits.push(Edit::Set("homing-epoch", owner.epoch().0.to_string()));
     }
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset.and_then(|id| topology.dataset(id));
     if let Some(dataset) = dataset {
         edits.push(Edit::Set("homing-dataset", dataset.name.clone()));
-        if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &intent.subject) {
+        if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &request.subject) {
             edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
         }
         if let (Some(kind), Some(least)) = (dataset.position, least) {
@@ -107,18 +107,18 @@ pub fn contract(
             edits.push(Edit::Set("homing-min-position", format!("{}={position}", dataset.name)));
         }
     }
-    if let Some(clock) = &intent.clock {
+    if let Some(clock) = &request.clock {
         edits.push(Edit::Set("homing-clock", clock.clone()));
     }
     if let Some(key) = &view.settings().origin_key {
-        let signature = key.sign(&message(intent, &edits, now));
+        let signature = key.sign(&message(request, &edits, now));
         edits.push(Edit::Set("homing-signature", format!("t={};v={signature}", now.0)));
     }
     edits
 }
 
 /// What the signature covers, a line each: method, target, time, then the contract's headers, empty where absent.
-fn message(intent: &Intent, edits: &Edits, now: Timestamp) -> String {
+fn message(request: &Request, edits: &Edits, now: Timestamp) -> String {
     const COVERED: [&str; 8] = [
         "homing-region",
         "homing-home",
@@ -135,7 +135,7 @@ fn message(intent: &Intent, edits: &Edits, now: Timestamp) -> String {
             _ => None,
         })
     };
-    let mut message = format!("{}\n{}\n{}", intent.method, intent.target.path_and_query(), now.0);
+    let mut message = format!("{}\n{}\n{}", request.method, request.target.path_and_query(), now.0);
     for name in COVERED {
         message.push('\n');
         message.push_str(value(name).unwrap_or(""));

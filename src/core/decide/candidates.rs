@@ -8,7 +8,7 @@ use crate::{
         ranked::ranked,
         reason::Reason,
     },
-    request::intent::Intent,
+    request::Request,
     state::{matrix::ALL_LEAVE, published::RegionState, trace::Trace, view::View},
     topology::dataset::Rule,
 };
@@ -28,16 +28,16 @@ enum Suits {
 /// home: it is tried in any case (Envoy calls this panic). What a drill has count as unreachable is among them, so that a plan
 /// sees who is missed; [`reachable`] leaves it out.
 pub fn candidates(
-    intent: &Intent,
+    request: &Request,
     view: &View,
     (bound, home): (Option<Duration>, Option<RegionId>),
     trace: &mut Trace,
 ) -> impl Iterator<Item = RegionId> + use<> {
     let source =
-        intent.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home()).or(home);
+        request.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home()).or(home);
     let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    for region in intent.near.iter().copied().filter(|region| holds(intent.dataset, view, *region)) {
-        match suits(intent, view, region, source, bound) {
+    for region in request.near.iter().copied().filter(|region| holds(request.dataset, view, *region)) {
+        match suits(request, view, region, source, bound) {
             Suits::Well => good.push(region),
             Suits::Last(why) => {
                 trace.note(why, region);
@@ -75,7 +75,7 @@ pub fn reachable(
     left.into_iter()
 }
 
-fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {
+fn suits(request: &Request, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {
     // The home of a single-writer dataset is where its data comes from: it cannot lag.
     let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
     let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
@@ -84,17 +84,17 @@ fn suits(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId
         RegionState::Isolated if Some(region) != source => Suits::Not(Reason::RegionIsolated),
         _ if over => Suits::Not(Reason::LagOverBound),
         _ if view.condition(region).full => Suits::Not(Reason::RegionFull),
-        _ if !view.admits_read(region, intent.entropy) => Suits::Badly(view.closed_because(region)),
+        _ if !view.admits_read(region, request.entropy) => Suits::Badly(view.closed_because(region)),
         RegionState::Draining => Suits::Last(Reason::RegionDraining),
-        _ if lags_too_much(intent, view, region, source) => Suits::Last(Reason::LagTooHigh),
+        _ if lags_too_much(request, view, region, source) => Suits::Last(Reason::LagTooHigh),
         RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suits::Well,
     }
 }
 
 /// Whether the copy is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
 /// can be said: one that is gone would take all copies away.
-fn lags_too_much(intent: &Intent, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
-    let source = source.or_else(|| intent.home_in_session(view.topology()).map(|owned| owned.home()));
+fn lags_too_much(request: &Request, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
+    let source = source.or_else(|| request.home_in_session(view.topology()).map(|owned| owned.home()));
     let of = source.filter(|source| *source != region);
     of.and_then(|source| view.lag(region, Some(source))).is_some_and(|lag| lag > ALL_LEAVE)
 }

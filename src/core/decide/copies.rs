@@ -4,66 +4,66 @@ use crate::{
     cache::key::{CacheKey, Place},
     http::{answer::Answer, target::Target},
     model::ids::DatasetId,
-    request::intent::{CacheUse, Intent, Lookup},
+    request::{CacheUse, Lookup, Request},
     state::{memory::vain::Wait, view::View},
     topology::route::Route,
 };
 
 /// The key of the request's copy.
 #[must_use]
-pub fn key(intent: &Intent, view: &View) -> CacheKey {
-    let personal = matches!(&intent.cache, CacheUse::Use(lookup) if lookup.personal);
-    key_in(intent, view, &intent.target, intent.dataset, personal)
+pub fn key(request: &Request, view: &View) -> CacheKey {
+    let personal = matches!(&request.cache, CacheUse::Use(lookup) if lookup.personal);
+    key_in(request, view, &request.target, request.dataset, personal)
 }
 
 /// Whose answers the request would wait for, if others of the same key are under way.
 #[must_use]
-pub fn wait(intent: &Intent, lookup: &Lookup, key: &CacheKey) -> Wait {
-    Wait { key: key.hash(), route: intent.route, cookies: lookup.cookies }
+pub fn wait(request: &Request, lookup: &Lookup, key: &CacheKey) -> Wait {
+    Wait { key: key.hash(), route: request.route, cookies: lookup.cookies }
 }
 
 /// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target, and what `Location` and
 /// `Content-Location` name of the same origin, each as a GET of it would be stored.
 #[must_use]
-pub fn made_useless(intent: &Intent, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
+pub fn made_useless(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
     let named = ["location", "content-location"].iter().filter_map(|name| answer.headers.get(name));
-    let mut targets = vec![Target::clone(&intent.target)];
-    for target in named.filter_map(|reference| intent.target.join(reference)) {
-        if target.is_beside(&intent.target) && !targets.contains(&target) {
+    let mut targets = vec![Target::clone(&request.target)];
+    for target in named.filter_map(|reference| request.target.join(reference)) {
+        if target.is_beside(&request.target) && !targets.contains(&target) {
             targets.push(target);
         }
     }
-    targets.iter().filter_map(|target| as_read_of(intent, view, target)).collect()
+    targets.iter().filter_map(|target| as_read_of(request, view, target)).collect()
 }
 
 /// Under what a GET of the request's target is stored, if it is at all.
 #[must_use]
-pub fn as_read(intent: &Intent, view: &View) -> Option<CacheKey> {
-    as_read_of(intent, view, &intent.target)
+pub fn as_read(request: &Request, view: &View) -> Option<CacheKey> {
+    as_read_of(request, view, &request.target)
 }
 
 /// Whether a reference names the request's own target.
 #[must_use]
-pub fn is_target(intent: &Intent, reference: &str) -> bool {
-    intent.target.join(reference).is_some_and(|target| target == *intent.target)
+pub fn is_target(request: &Request, reference: &str) -> bool {
+    request.target.join(reference).is_some_and(|target| target == *request.target)
 }
 
-fn as_read_of(intent: &Intent, view: &View, target: &Target) -> Option<CacheKey> {
+fn as_read_of(request: &Request, view: &View, target: &Target) -> Option<CacheKey> {
     let topology = view.topology();
     let read = topology.route("GET", target.host(), target.path()).map(|(_, route)| route);
     let dataset = read.and_then(|route| route.dataset);
     let personal = dataset.and_then(|id| topology.dataset(id)).is_some_and(|dataset| dataset.rule.is_personal());
-    Route::is_cached(read, personal).then(|| key_in(intent, view, target, dataset, personal))
+    Route::is_cached(read, personal).then(|| key_in(request, view, target, dataset, personal))
 }
 
 /// The key of a target at the request's origin as a part of that dataset.
-fn key_in(intent: &Intent, view: &View, target: &Target, dataset: Option<DatasetId>, personal: bool) -> CacheKey {
+fn key_in(request: &Request, view: &View, target: &Target, dataset: Option<DatasetId>, personal: bool) -> CacheKey {
     let ownership = dataset.and_then(|id| view.dataset_ownership(id));
     let dataset = dataset.and_then(|id| view.topology().dataset(id));
     CacheKey::new(&Place {
         target,
         dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
         epoch: ownership.map_or(0, |ownership| ownership.epoch().0),
-        subject: intent.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
+        subject: request.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
     })
 }

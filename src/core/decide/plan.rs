@@ -13,7 +13,7 @@ use crate::{
         reason::Reason,
     },
     ownership::{Owner, Ownership},
-    request::intent::Intent,
+    request::Request,
     session::Pin,
     state::{published::RegionState, trace::Trace, view::View},
     topology::{
@@ -40,24 +40,24 @@ pub enum Freshness {
 impl Freshness {
     /// What the request's read demands.
     #[must_use]
-    pub fn of(intent: &Intent, view: &View) -> Self {
-        let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
+    pub fn of(request: &Request, view: &View) -> Self {
+        let dataset = request.dataset.and_then(|id| view.topology().dataset(id));
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
-        let session = &intent.session.session;
-        match intent.promise.read_after_write {
+        let session = &request.session.session;
+        match request.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
             // What it has written or seen is not known, and home has all of it.
-            ReadAfterWrite::Session if intent.session.verdict == Reason::SessionLater => return Self::Home,
+            ReadAfterWrite::Session if request.session.verdict == Reason::SessionLater => return Self::Home,
             ReadAfterWrite::Session => {
-                if let Some(pin) = session.window(name, intent.subject.as_ref(), intent.came) {
+                if let Some(pin) = session.window(name, request.subject.as_ref(), request.came) {
                     return Self::Pinned(pin.clone());
                 }
                 if dataset.is_some_and(|dataset| dataset.position.is_some())
-                    && let Some((pin, mark)) = session.mark(name, intent.subject.as_ref())
+                    && let Some((pin, mark)) = session.mark(name, request.subject.as_ref())
                 {
                     return Self::AtLeast(pin.clone(), mark);
                 }
-                if let Some(pin) = session.window_over_everything(intent.came) {
+                if let Some(pin) = session.window_over_everything(request.came) {
                     return Self::Pinned(pin.clone());
                 }
             }
@@ -104,9 +104,9 @@ pub struct ReadPlan {
 impl ReadPlan {
     /// Plans a read that any near enough copy may answer.
     #[must_use]
-    pub fn near(intent: &Intent, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
+    pub fn near(request: &Request, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
-        let all = candidates(intent, view, (bound, None), trace);
+        let all = candidates(request, view, (bound, None), trace);
         let mut targets = reachable(all, view, trace);
         let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
         let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
@@ -116,13 +116,13 @@ impl ReadPlan {
     /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that owner: the nearest that is
     /// known or expected to be so far, and home, which always is.
     #[must_use]
-    pub fn at_least(intent: &Intent, view: &View, demand: &Demand<'_>, trace: &mut Trace) -> Self {
+    pub fn at_least(request: &Request, view: &View, demand: &Demand<'_>, trace: &mut Trace) -> Self {
         let home = demand.log.home;
-        let bound = intent.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
+        let bound = request.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
         let mut targets: Vec<Target> = Vec::new();
         let mut after = Duration::ZERO;
-        for region in candidates(intent, view, (bound, Some(home)), trace) {
-            match demand.reach(intent, view, region) {
+        for region in candidates(request, view, (bound, Some(home)), trace) {
+            match demand.reach(request, view, region) {
                 Reach::Not(why) if targets.is_empty() => trace.note(why, region),
                 Reach::Not(_) => {}
                 _ if view.is_away(region) => {
@@ -130,7 +130,7 @@ impl ReadPlan {
                         trace.note(Reason::DrillUnreachable, region);
                     }
                 }
-                Reach::Home if targets.is_empty() && intent.near.first() == Some(&region) && !demand.of_earlier => {
+                Reach::Home if targets.is_empty() && request.near.first() == Some(&region) && !demand.of_earlier => {
                     targets.push(Target { region, reason: Reason::Nearest, stale: false });
                 }
                 Reach::Home => targets.push(Target { region, reason: demand.at_home(), stale: false }),
@@ -147,31 +147,31 @@ impl ReadPlan {
         let of_home = targets.iter().find(|target| target.region == home).copied();
         let fallback = match first {
             Some(target) if target.region == home => {
-                targets.get(1).copied().or_else(|| stale_elsewhere(intent, view, home, trace))
+                targets.get(1).copied().or_else(|| stale_elsewhere(request, view, home, trace))
             }
             Some(_) => of_home,
             // Home cannot be asked, and nobody else is so far.
-            None => return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() },
+            None => return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() },
         };
         Self { first, fallback, after }
     }
 
     /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
     #[must_use]
-    pub fn home(intent: &Intent, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
+    pub fn home(request: &Request, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
         let down = view.state(home) == RegionState::Down;
         if view.is_away(home) {
             trace.note(Reason::DrillUnreachable, home);
-            return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() };
+            return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
         if down || view.condition(home).full {
-            if intent.promise.on_home_down == OnHomeDown::Refuse {
+            if request.promise.on_home_down == OnHomeDown::Refuse {
                 trace.note(if down { Reason::RegionDown } else { Reason::RegionFull }, home);
             }
-            return Self { first: stale_elsewhere(intent, view, home, trace), ..Self::default() };
+            return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
         let first = Some(Target { region: home, reason, stale: false });
-        let elsewhere = stale_elsewhere(intent, view, home, trace);
+        let elsewhere = stale_elsewhere(request, view, home, trace);
         match elsewhere {
             // Another copy is quick and says that it is stale; home would most likely fail.
             Some(other) if view.is_open(home, Access::Read) => {
@@ -183,21 +183,21 @@ impl ReadPlan {
 
     /// Plans a read whose home nobody could find out.
     #[must_use]
-    pub fn homeless(intent: &Intent, view: &View, trace: &mut Trace) -> Self {
-        if intent.promise.on_home_down == OnHomeDown::Refuse {
+    pub fn homeless(request: &Request, view: &View, trace: &mut Trace) -> Self {
+        if request.promise.on_home_down == OnHomeDown::Refuse {
             return Self::default();
         }
         let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
-        let all = candidates(intent, view, (None, None), trace);
+        let all = candidates(request, view, (None, None), trace);
         let mut targets = reachable(all, view, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale), ..Self::default() }
     }
 }
 
 /// Where a read goes when home is down, if its route allows it.
-fn stale_elsewhere(intent: &Intent, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
-    let mut others = (intent.promise.on_home_down == OnHomeDown::Stale).then(|| {
-        candidates(intent, view, (None, Some(home)), trace).filter(|region| *region != home && !view.is_away(*region))
+fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
+    let mut others = (request.promise.on_home_down == OnHomeDown::Stale).then(|| {
+        candidates(request, view, (None, Some(home)), trace).filter(|region| *region != home && !view.is_away(*region))
     })?;
     others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
 }
@@ -215,18 +215,18 @@ pub enum Standing {
 
 /// Who owns what the request concerns.
 #[must_use]
-pub fn standing(intent: &Intent, view: &View) -> Standing {
+pub fn standing(request: &Request, view: &View) -> Standing {
     let topology = view.topology();
-    let rule = intent.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
-    let owned = match (intent.dataset, rule) {
+    let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    let owned = match (request.dataset, rule) {
         (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
             Some(owned) => Some((owned, Reason::Home)),
             None => return Standing::Unknown,
         },
-        (Some(_), Some(Rule::GeoPartitioned { .. })) if intent.subject.is_some() => return Standing::BySubject,
+        (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return Standing::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
-            let reachable = nearest_owner(intent, view, *regions, |region| !view.is_away(region));
-            let home = reachable.or_else(|| nearest_owner(intent, view, *regions, |_| true));
+            let reachable = nearest_owner(request, view, *regions, |region| !view.is_away(region));
+            let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
             home.and_then(|home| Ownership::among_several(topology, id, home))
                 .map(|owned| (owned, Reason::NearestOwner))
         }
@@ -234,28 +234,28 @@ pub fn standing(intent: &Intent, view: &View) -> Standing {
     };
     let (owned, reason) = owned.unwrap_or_else(|| {
         let reason = if rule.is_some() { Reason::Unidentified } else { Reason::DefaultHome };
-        (Ownership::unclaimed(topology, intent.dataset), reason)
+        (Ownership::unclaimed(topology, request.dataset), reason)
     });
     Standing::Owned(Owner::of(owned), reason)
 }
 
 /// The owner of a multi-writer dataset that would take a write if no drill were on.
 #[must_use]
-pub fn undrilled_owner(intent: &Intent, view: &View) -> Option<RegionId> {
-    match view.topology().dataset(intent.dataset?)?.rule {
-        Rule::MultiWriter { regions, .. } => nearest_owner(intent, view, regions, |_| true),
+pub fn undrilled_owner(request: &Request, view: &View) -> Option<RegionId> {
+    match view.topology().dataset(request.dataset?)?.rule {
+        Rule::MultiWriter { regions, .. } => nearest_owner(request, view, regions, |_| true),
         Rule::SingleWriter { .. } | Rule::GeoPartitioned { .. } => None,
     }
 }
 
 /// The nearest of several owners, a healthy one before others, one that may be written before the rest.
 fn nearest_owner(
-    intent: &Intent,
+    request: &Request,
     view: &View,
     regions: RegionSet,
     is_there: impl Fn(RegionId) -> bool,
 ) -> Option<RegionId> {
-    let owners = || intent.near.iter().copied().filter(|region| regions.contains(*region) && is_there(*region));
+    let owners = || request.near.iter().copied().filter(|region| regions.contains(*region) && is_there(*region));
     let healthy = owners().find(|region| !view.is_unwelcome(*region));
     let writable = || owners().find(|region| view.state(*region).is_writable());
     healthy.or_else(writable).or_else(|| owners().next())

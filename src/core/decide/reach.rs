@@ -14,7 +14,7 @@ use crate::{
         reason::Reason,
     },
     ownership::{Epoch, stated::Log},
-    request::intent::Intent,
+    request::Request,
     session::Pin,
     state::{memory::reached::CopyOf, view::View},
     topology::{Topology, dataset::Rule},
@@ -77,12 +77,12 @@ impl<'p> Demand<'p> {
 
     /// What is known of that region's copy.
     #[must_use]
-    pub fn reach(&self, intent: &Intent, view: &View, region: RegionId) -> Reach {
+    pub fn reach(&self, request: &Request, view: &View, region: RegionId) -> Reach {
         let home = self.log.home;
         if region == home {
             return Reach::Home;
         }
-        let Some(dataset) = intent.dataset else { return Reach::Not(Reason::PositionNotReached) };
+        let Some(dataset) = request.dataset else { return Reach::Not(Reason::PositionNotReached) };
         let known = view.known(copy_of(dataset, region, self.log, view.topology()));
         let there = known.is_some_and(|known| known.place.is_some_and(|place| place >= self.least.position));
         if there && !(self.is_beginning() && is_split(dataset, view.topology())) {
@@ -91,17 +91,17 @@ impl<'p> Demand<'p> {
         if let Some(why) = view.too_far_behind(region, home) {
             return Reach::Not(why);
         }
-        match self.due(intent, view, region) {
+        match self.due(request, view, region) {
             Some(Duration::ZERO) => Reach::There(Reason::PositionExpected),
-            Some(left) if left <= intent.promise.wait && beats_home(view, region, home, left) => Reach::Soon(left),
+            Some(left) if left <= request.promise.wait && beats_home(view, region, home, left) => Reach::Soon(left),
             _ => Reach::Not(Reason::PositionNotReached),
         }
     }
 
     /// How long it takes from now on until the region's copy should have reached it; none if nobody can say.
     #[must_use]
-    pub fn due(&self, intent: &Intent, view: &View, region: RegionId) -> Option<Duration> {
-        let dataset = intent.dataset?;
+    pub fn due(&self, request: &Request, view: &View, region: RegionId) -> Option<Duration> {
+        let dataset = request.dataset?;
         let seen = self.pin.since;
         let short = view.known(copy_of(dataset, region, self.log, view.topology())).and_then(|known| known.short);
         let again = short.filter(|short| *short > seen).map(|short| short.after(short.since(seen).min(SHORT_FOR)));
@@ -110,7 +110,7 @@ impl<'p> Demand<'p> {
             true => view.says_positions(region, dataset).then_some(seen)?,
             false => seen.after(view.takes(region, self.log.home)),
         };
-        Some(again.map_or(usual, |again| again.max(usual)).since(intent.came))
+        Some(again.map_or(usual, |again| again.max(usual)).since(request.came))
     }
 }
 

@@ -14,7 +14,7 @@ impl Flow {
     fn certainly_shows(&self, answer: &Answer<'_>) -> bool {
         let Freshness::AtLeast(pin, mark) = &self.freshness else { return false };
         let topology = self.view.topology();
-        let dataset = self.intent.dataset.and_then(|id| topology.dataset(id));
+        let dataset = self.request.dataset.and_then(|id| topology.dataset(id));
         let stated = dataset
             .and_then(|dataset| Some((dataset.name.as_str(), dataset.position?)))
             .and_then(|dataset| stated(answer, dataset, None, topology).ok());
@@ -34,7 +34,7 @@ impl Flow {
         self.trace.note(Reason::GivenByCache, reading.ended().region);
         Some(match reading.next().filter(|next| !next.is_stale()) {
             Some(next) if self.can_repeat() && self.has_time(now) => self.ask(next, now),
-            _ if self.intent.promise.on_home_down == OnHomeDown::Stale => {
+            _ if self.request.promise.on_home_down == OnHomeDown::Stale => {
                 self.read_answered(&reading.stale(), answer, now)
             }
             _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Reason::GivenByCache, now)),

@@ -20,7 +20,7 @@ use crate::{
     decide::copies,
     http::{answer::Answer, headers::Edits},
     model::{reason::Reason, time::Timestamp},
-    request::intent::{CacheUse, Lookup, Method},
+    request::{CacheUse, Lookup, Method},
     settle::{copy::Shown, record::CacheState},
     state::memory::{Lesson, Memory},
     topology::route::OnHomeDown,
@@ -31,19 +31,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl Flow {
     pub(super) fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.intent.cache else {
-            if let CacheUse::Bypass(Reason::CacheMethod) | CacheUse::Fill(_) = self.intent.cache {
+        let CacheUse::Use(lookup) = &self.request.cache else {
+            if let CacheUse::Bypass(Reason::CacheMethod) | CacheUse::Fill(_) = self.request.cache {
                 self.cache = CacheState::Method;
             }
             return self.resolve(now);
         };
         self.cache = CacheState::Miss;
-        let key = copies::key(&self.intent, &self.view);
+        let key = copies::key(&self.request, &self.view);
         self.purged = memory.purged(key.hash(), now);
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
-        self.in_vain = memory.waits_in_vain(copies::wait(&self.intent, lookup, &key), now);
+        self.in_vain = memory.waits_in_vain(copies::wait(&self.request, lookup, &key), now);
         let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
         self.stage = Stage::Probing(Look::First);
         Step::ProbeCache(Probe { key, wait, expired: None })
@@ -62,7 +62,7 @@ impl Flow {
     }
 
     pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.intent.cache else { return self.refuse(Reason::Internal, now) };
+        let CacheUse::Use(lookup) = &self.request.cache else { return self.refuse(Reason::Internal, now) };
         self.collapsed = probed.waited;
         let variants = probed.entry.and_then(entry::read).unwrap_or_default();
         let selected = select(&variants, lookup);
@@ -86,7 +86,7 @@ impl Flow {
                 Judged::Expired if self.is_worth_waiting(look, variant, lookup) => {
                     self.stage = Stage::Probing(Look::Again);
                     let (key, expired) =
-                        (copies::key(&self.intent, &self.view), variant.selecting.clone().into_owned());
+                        (copies::key(&self.request, &self.view), variant.selecting.clone().into_owned());
                     return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
                 }
                 Judged::Expired => CacheState::Expired,
@@ -111,8 +111,8 @@ impl Flow {
             _ => (CacheState::Hit, Reason::CacheHit),
         };
         self.cache = state;
-        if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.intent.cache) {
-            let wait = copies::wait(&self.intent, lookup, &copies::key(&self.intent, &self.view));
+        if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.request.cache) {
+            let wait = copies::wait(&self.request, lookup, &copies::key(&self.request, &self.view));
             self.lessons.push(Lesson::OfUse(wait));
         }
         self.join_drill(None);
@@ -123,24 +123,24 @@ impl Flow {
             return Step::Finish(settlement);
         }
         self.stage = Stage::Answered;
-        Step::Answer(settlement, copies::key(&self.intent, &self.view))
+        Step::Answer(settlement, copies::key(&self.request, &self.view))
     }
 
     /// After an expired copy has answered: fetch a new one for those who come later.
     pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
         self.cache = CacheState::Expired;
         self.trace.note(Reason::CacheExpired, None);
-        if let CacheUse::Use(lookup) = &mut self.intent.cache {
+        if let CacheUse::Use(lookup) = &mut self.request.cache {
             // The answer to a HEAD could only show that the copy is old, and would leave nothing in its place.
             lookup.method = Method::Get;
-            "GET".clone_into(&mut self.intent.method);
+            "GET".clone_into(&mut self.request.method);
         }
         self.resolve(now)
     }
 
     /// The conditions of the next send: it asks about the copy that the request selects, if there is one.
     pub(super) fn conditions(&mut self) -> Edits {
-        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.intent.cache else {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
             return Edits::new();
         };
         let Some((_, variant)) = self.held.as_ref().and_then(Held::selected) else { return Edits::new() };
@@ -155,7 +155,7 @@ impl Flow {
         if answer.status == 500 {
             return self.copy_for_error(now);
         }
-        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let CacheUse::Use(lookup) = &self.request.cache else { return None };
         if answer.status != 304 || !self.conditional {
             return None;
         }
@@ -191,18 +191,18 @@ impl Flow {
 
     /// A copy in place of the origin's 500, where the origin or the client has said that this is wanted.
     fn copy_for_error(&mut self, now: Timestamp) -> Option<Step> {
-        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let CacheUse::Use(lookup) = &self.request.cache else { return None };
         let (_, variant) = self.held.as_ref()?.selected()?;
         if survives_an_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
     }
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
     pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
-        let refuses = self.intent.promise.on_home_down == OnHomeDown::Refuse;
+        let refuses = self.request.promise.on_home_down == OnHomeDown::Refuse;
         if self.freshness.is_promised() && refuses {
             return None;
         }
-        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let CacheUse::Use(lookup) = &self.request.cache else { return None };
         // It stays in hand: what is stored next must not be taken for the first.
         let held = self.held.clone()?;
         let (at, variant) = held.selected()?;

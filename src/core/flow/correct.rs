@@ -24,7 +24,7 @@ use crate::{
 impl Flow {
     /// Asks the directory to correct the home that a region declines, where the answer says what it should be.
     pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>) -> Option<Step> {
-        let (subject, kind) = (self.intent.subject.clone()?, self.split_by()?);
+        let (subject, kind) = (self.request.subject.clone()?, self.split_by()?);
         let home = lives_in(answer, self.view.topology(), self.residency())?;
         if self.denied.is_some() || home == declined.region() || !self.may_propose(home) {
             return None;
@@ -33,7 +33,7 @@ impl Flow {
         let instead_of = Some((name(declined.region()), declined.epoch().0));
         let proposed = Some(name(home));
         // To decline somebody whom a client has made up is no yes.
-        let named = self.intent.session.session.subject(kind) == Some(&subject);
+        let named = self.request.session.session.subject(kind) == Some(&subject);
         self.denied = Some(declined.ownership());
         self.stage = Stage::Finding(Keeper::Directory);
         Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of }))
@@ -57,7 +57,8 @@ impl Flow {
         match later.filter(|_| self.can_repeat() && self.has_time(now)) {
             Some(owner) if self.is_read() => {
                 let owned = owner.ownership();
-                let plan = ReadPlan::home(&self.intent, &self.view, owned.home(), Reason::Misdirected, &mut self.trace);
+                let plan =
+                    ReadPlan::home(&self.request, &self.view, owned.home(), Reason::Misdirected, &mut self.trace);
                 let least = self.mark_of(owned);
                 self.begin_read(plan, Some(owner), least, now)
             }

@@ -18,11 +18,11 @@ impl Flow {
     /// Whether it takes part, as far as that is known before anybody was asked where its subject lives.
     pub(super) fn begin_drill(&mut self) {
         let Some(drill) = self.view.drill() else { return };
-        if !Visitor::of(&self.intent).is_some_and(|visitor| drill.picks(visitor)) {
+        if !Visitor::of(&self.request).is_some_and(|visitor| drill.picks(visitor)) {
             return;
         }
         self.part = Part::Open;
-        if self.intent.subject.is_none() {
+        if self.request.subject.is_none() {
             return self.join_drill(self.home_of_session());
         }
         if let Some((owned, _)) = self.known_home() {
@@ -33,7 +33,7 @@ impl Flow {
     /// Decides whether it takes part by where its subject lives, or, where nobody knows and nobody need be asked, by whom it is near.
     pub(super) fn join_drill(&mut self, home: Option<RegionId>) {
         let Some(drill) = self.view.drill().filter(|_| self.part == Part::Open) else { return };
-        if !drill.concerns(home, self.intent.near.first().copied()) {
+        if !drill.concerns(home, self.request.near.first().copied()) {
             self.part = Part::Out;
             return;
         }
@@ -45,7 +45,7 @@ impl Flow {
 
     /// Where the session's own subject lives; whatever the request itself concerns is of nobody in particular.
     fn home_of_session(&self) -> Option<RegionId> {
-        let homes = || self.intent.session.session.subjects.all().filter_map(Own::home);
+        let homes = || self.request.session.session.subjects.all().filter_map(Own::home);
         self.view.topology().region_named(homes().next()?.name())
     }
 
@@ -69,7 +69,7 @@ impl Flow {
         if self.part != Part::In {
             return;
         }
-        let missed = undrilled_owner(&self.intent, &self.view);
+        let missed = undrilled_owner(&self.request, &self.view);
         if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_away(*missed)) {
             self.trace.note(Reason::DrillUnreachable, missed);
         }
@@ -93,9 +93,9 @@ impl Flow {
         let stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
         let refused = missed.is_some() && (record.attempts == 0 || record.reason == Reason::DrillUnreachable);
         let ending = Ending::of(record, stale, refused)?;
-        let of_home = self.intent.access == Access::Write || self.freshness.is_promised();
+        let of_home = self.request.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };
-        let by = self.intent.visitor.or_else(|| Visitor::of(&self.intent))?;
+        let by = self.request.visitor.or_else(|| Visitor::of(&self.request))?;
         Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
     }
 }

@@ -34,10 +34,10 @@ impl Flow {
     pub(super) fn resolve(&mut self, now: Timestamp) -> Step {
         if self.is_read() && !self.freshness.is_promised() {
             self.join_drill(None);
-            let plan = ReadPlan::near(&self.intent, &self.view, &self.freshness, &mut self.trace);
+            let plan = ReadPlan::near(&self.request, &self.view, &self.freshness, &mut self.trace);
             return self.begin_read(plan, None, None, now);
         }
-        match standing(&self.intent, &self.view) {
+        match standing(&self.request, &self.view) {
             Standing::Owned(owner, reason) => self.go(owner, reason, now),
             Standing::Unknown => self.homeless(now),
             Standing::BySubject => match self.known_home() {
@@ -58,10 +58,10 @@ impl Flow {
         let home = owned.home();
         self.join_drill(Some(home));
         if let Some(demand) = Demand::of(pin, mark, self.log_of(pin, mark), Log::of(owned)) {
-            let plan = ReadPlan::at_least(&self.intent, &self.view, &demand, &mut self.trace);
+            let plan = ReadPlan::at_least(&self.request, &self.view, &demand, &mut self.trace);
             return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }
-        let plan = ReadPlan::home(&self.intent, &self.view, home, Reason::PositionOfOldEpoch, &mut self.trace);
+        let plan = ReadPlan::home(&self.request, &self.view, home, Reason::PositionOfOldEpoch, &mut self.trace);
         self.begin_read(plan, Some(Owner::of(owned)), None, now)
     }
 
@@ -74,19 +74,19 @@ impl Flow {
     /// The owner of a multi-writer dataset where the session wrote: nobody else has the write for certain.
     fn wrote_at(&self, pin: &Pin) -> Option<Ownership> {
         let topology = self.view.topology();
-        Ownership::among_several(topology, self.intent.dataset?, topology.region_named(&pin.region)?)
+        Ownership::among_several(topology, self.request.dataset?, topology.region_named(&pin.region)?)
     }
 
     /// What the session has seen of the dataset, where its origins report positions.
     pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
-        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        let dataset = self.view.topology().dataset(self.request.dataset?)?;
         dataset.position?;
-        self.intent.session.session.mark(&dataset.name, self.intent.subject.as_ref())
+        self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
     }
 
     /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
     pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
-        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        let dataset = self.view.topology().dataset(self.request.dataset?)?;
         // The watermark of one of several owners may lie before its own last write.
         let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
         let (pin, mark) = self.session_mark().filter(|_| counts)?;
@@ -94,7 +94,7 @@ impl Flow {
     }
 
     fn look_up(&mut self, now: Timestamp) -> Step {
-        let Some(subject) = self.intent.subject.clone() else {
+        let Some(subject) = self.request.subject.clone() else {
             return self.refuse(Reason::Internal, now);
         };
         self.stage = Stage::Finding(Keeper::Store);
@@ -103,7 +103,7 @@ impl Flow {
 
     /// The subject's home as the session or the isolate's memory knows it, the later epoch first.
     pub(super) fn known_home(&self) -> Option<(Ownership, Reason)> {
-        let session = self.intent.home_in_session(self.view.topology());
+        let session = self.request.home_in_session(self.view.topology());
         match (session, self.remembered) {
             (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Reason::HomeFromMemory)),
             (Some(session), _) => Some((session, Reason::HomeFromSession)),
@@ -114,7 +114,7 @@ impl Flow {
 
     /// By what the request's dataset is split.
     pub(super) fn split_by(&self) -> Option<SubjectKind> {
-        self.view.topology().dataset(self.intent.dataset?)?.rule.split_by()
+        self.view.topology().dataset(self.request.dataset?)?.rule.split_by()
     }
 
     /// Where the request's subject may live.
@@ -125,7 +125,7 @@ impl Flow {
 
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
         let allowed = self.residency();
-        let (Some(subject), Some(kind)) = (self.intent.subject.clone(), self.split_by()) else {
+        let (Some(subject), Some(kind)) = (self.request.subject.clone(), self.split_by()) else {
             return self.refuse(Reason::Internal, now);
         };
         if let Some(denied) = self.denied {
@@ -145,7 +145,7 @@ impl Flow {
             self.trace.note(Reason::HomeLastKnown, ownership.home());
             return self.go_home(ownership, now);
         }
-        let named = self.intent.session.session.subject(kind) == Some(&subject);
+        let named = self.request.session.session.subject(kind) == Some(&subject);
         // The directory says so where nothing was proposed, and then alone.
         let nobodys = source == Keeper::Directory && found == Found::Absent;
         if nobodys {
@@ -175,8 +175,8 @@ impl Flow {
 
     /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
     pub(super) fn note_home(&mut self, owned: Ownership) {
-        if let (true, Some(kind)) = (self.intent.begun, self.split_by()) {
-            self.intent.session.session.subjects.settle(kind, owned, self.view.topology());
+        if let (true, Some(kind)) = (self.request.begun, self.split_by()) {
+            self.request.session.session.subjects.settle(kind, owned, self.view.topology());
         }
     }
 
@@ -231,7 +231,7 @@ impl Flow {
             self.publish = Some((subject.clone(), ownership));
         }
         if new && ownership.is_tentative() {
-            self.lessons.extend(self.intent.visitor.map(Lesson::NamedSubject));
+            self.lessons.extend(self.request.visitor.map(Lesson::NamedSubject));
         }
         self.trace.note(reason, ownership.home());
         self.lessons.push(Lesson::Home(subject.clone(), ownership));
@@ -240,7 +240,7 @@ impl Flow {
 
     /// The nearest region where the subject may live, a healthy one before others.
     fn nearest_allowed(&self, allowed: RegionSet) -> RegionId {
-        let near = || self.intent.near.iter().copied().filter(|region| allowed.contains(*region));
+        let near = || self.request.near.iter().copied().filter(|region| allowed.contains(*region));
         let healthy = near().find(|region| !self.view.is_unwelcome(*region));
         healthy.or_else(|| near().next()).unwrap_or(self.view.topology().default_home())
     }
@@ -250,7 +250,7 @@ impl Flow {
         if !self.is_read() {
             return self.refuse_write(Reason::HomeUnknown, now);
         }
-        let plan = ReadPlan::homeless(&self.intent, &self.view, &mut self.trace);
+        let plan = ReadPlan::homeless(&self.request, &self.view, &mut self.trace);
         self.begin_read(plan, None, None, now)
     }
 
@@ -269,7 +269,7 @@ impl Flow {
             Freshness::Pinned(pin) => (self.wrote_at(pin).unwrap_or(owner.ownership()), Reason::PinnedHome),
             _ => (owner.ownership(), Reason::RouteHome),
         };
-        let plan = ReadPlan::home(&self.intent, &self.view, owned.home(), reason, &mut self.trace);
+        let plan = ReadPlan::home(&self.request, &self.view, owned.home(), reason, &mut self.trace);
         let least = self.mark_of(owned);
         self.begin_read(plan, Some(Owner::of(owned)), least, now)
     }
@@ -312,7 +312,7 @@ impl Flow {
     fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {
         settlement.record.trace.append(std::mem::take(&mut self.trace));
         settlement.lessons.append(&mut self.lessons);
-        settlement.issue(sign_in, &self.intent, &self.view, now);
+        settlement.issue(sign_in, &self.request, &self.view, now);
         Step::Finish(settlement)
     }
 

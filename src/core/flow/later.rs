@@ -28,7 +28,7 @@ use crate::{
 impl Flow {
     /// Whether the session has seen what was written under a later owner than that one, of the data that it is promised to see.
     pub(super) fn has_seen_later(&self, known: Ownership) -> bool {
-        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
         // What several own has one epoch for ever, and what nobody claims has none.
         let changes_hands = dataset.is_some_and(|dataset| !matches!(dataset.rule, Rule::MultiWriter { .. }));
         let promised = self.is_read() && self.freshness.is_promised();
@@ -43,14 +43,14 @@ impl Flow {
         let Some((pin, mark)) = self.session_mark() else { return self.refuse(Reason::Internal, now) };
         let overdue = now.since(pin.since) >= LONGEST_PIN;
         let named = self.log_of(pin, mark).map(|log| log.home);
-        let may_be_stale = overdue || self.intent.promise.on_home_down == OnHomeDown::Stale;
+        let may_be_stale = overdue || self.request.promise.on_home_down == OnHomeDown::Stale;
         let home = owner.region();
         self.join_drill(Some(home));
         let reason = Reason::PositionOfLaterEpoch;
         // After so long whoever is to know of a change of owner does, and home is the best there is.
         let named = named.filter(|named| !overdue && *named != home && self.may_be_read(*named));
         let named = named.map(|region| Target { region, reason, stale: false });
-        let ReadPlan { first, fallback, .. } = ReadPlan::home(&self.intent, &self.view, home, reason, &mut self.trace);
+        let ReadPlan { first, fallback, .. } = ReadPlan::home(&self.request, &self.view, home, reason, &mut self.trace);
         let plan = match first {
             Some(first) if first.region == home => {
                 ReadPlan { first: Some(first), fallback: named.or(fallback), ..ReadPlan::default() }
@@ -64,7 +64,7 @@ impl Flow {
     }
 
     fn may_be_read(&self, region: RegionId) -> bool {
-        let mut readable = candidates(&self.intent, &self.view, (None, Some(region)), &mut Trace::default());
+        let mut readable = candidates(&self.request, &self.view, (None, Some(region)), &mut Trace::default());
         readable.any(|readable| readable == region) && !self.view.is_away(region)
     }
 

@@ -27,7 +27,7 @@ use crate::{
     http::{answer::Answer, problem::Problem},
     model::{ids::RegionId, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp},
     ownership::{Owner, Ownership, evidence::Keeper},
-    request::{facts::Replay, intent::Intent},
+    request::{Request, incoming::Replay},
     settle::{Asked, Ending, Settlement, record::CacheState, session::SignIn},
     state::{
         drill::Part,
@@ -51,7 +51,7 @@ const LONGEST_UPLOAD: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub struct Flow {
     view: Rc<View>,
-    intent: Intent,
+    request: Request,
     freshness: Freshness,
     ends: Timestamp,
     /// What the isolate remembers of the subject's home: lately, and ever.
@@ -129,15 +129,15 @@ pub fn taken_for<'a>(answer: Answer<'a>, origin: &Origin) -> Outcome<'a> {
 impl Flow {
     /// Begins: one view is captured, and what the isolate remembers is read once.
     #[must_use]
-    pub fn start(intent: Intent, mut view: Rc<View>, memory: &Memory, now: Timestamp) -> (Self, Step) {
-        Rc::make_mut(&mut view).look_again(memory.health(), Asking::of(&intent), now);
-        let freshness = Freshness::of(&intent, &view);
-        let subject = intent.subject.as_ref();
+    pub fn start(request: Request, mut view: Rc<View>, memory: &Memory, now: Timestamp) -> (Self, Step) {
+        Rc::make_mut(&mut view).look_again(memory.health(), Asking::of(&request), now);
+        let freshness = Freshness::of(&request, &view);
+        let subject = request.subject.as_ref();
         let mut flow = Self {
             freshness,
-            ends: attempt::total_deadline(&intent),
+            ends: attempt::total_deadline(&request),
             remembered: subject.and_then(|subject| memory.home(subject, now)),
-            may_name: subject.is_none() || memory.may_name_subjects(intent.visitor, now),
+            may_name: subject.is_none() || memory.may_name_subjects(request.visitor, now),
             last_known: subject.and_then(|subject| memory.last_known_home(subject)),
             stage: Stage::Over,
             trace: Trace::default(),
@@ -162,10 +162,10 @@ impl Flow {
             publish: None,
             tell: None,
             view,
-            intent,
+            request,
         };
-        flow.trace.note(flow.intent.session.verdict, None);
-        if let Some(came) = flow.intent.carried {
+        flow.trace.note(flow.request.session.verdict, None);
+        if let Some(came) = flow.request.carried {
             let reason = if came.believed { Reason::SessionCarried } else { Reason::CarriedNotBelieved };
             flow.trace.note(reason, None);
             if came.is_shown {
@@ -174,7 +174,7 @@ impl Flow {
                 return (flow, Step::Finish(settlement));
             }
         }
-        if flow.intent.session.disbelieved > 0 {
+        if flow.request.session.disbelieved > 0 {
             flow.trace.note(Reason::PinNotBelieved, None);
         }
         flow.begin_drill();
@@ -187,7 +187,7 @@ impl Flow {
     /// `health` is the regions' as it is now: what is sent a second time depends on it.
     pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
         // What others have sent meanwhile counts: a ceiling and a probe are there for all requests together.
-        Rc::make_mut(&mut self.view).look_again(health, Asking::of(&self.intent), now);
+        Rc::make_mut(&mut self.view).look_again(health, Asking::of(&self.request), now);
         let event = match event {
             Event::Origin(outcome) => {
                 let sending = self.sending.take();
@@ -199,7 +199,7 @@ impl Flow {
                 self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(page))));
                 let outcome = match outcome.unmasked(page) {
                     // Nobody has asked for another protocol.
-                    Outcome::Answered(Answer { status: 101, .. }) if !self.intent.upgrade => Outcome::NotFinal,
+                    Outcome::Answered(Answer { status: 101, .. }) if !self.request.upgrade => Outcome::NotFinal,
                     other => other,
                 };
                 self.heard = if let Outcome::Answered(answer) = &outcome { Some(answer.status) } else { None };
@@ -231,14 +231,14 @@ impl Flow {
     #[must_use]
     pub fn forgettable(&self) -> Timestamp {
         // The deadlines do not run while a client uploads.
-        let longest = if self.intent.replay == Replay::Stream { LONGEST_UPLOAD } else { LINGER };
+        let longest = if self.request.replay == Replay::Stream { LONGEST_UPLOAD } else { LINGER };
         self.ends.after(longest)
     }
 
     /// The request.
     #[must_use]
-    pub fn intent(&self) -> &Intent {
-        &self.intent
+    pub fn request(&self) -> &Request {
+        &self.request
     }
 
     /// The rules that decided so far.
@@ -262,7 +262,7 @@ impl Flow {
     /// What every settlement is made from.
     fn ending(&mut self, region: Option<RegionId>, reason: Reason, now: Timestamp) -> Ending<'_> {
         Ending {
-            intent: &self.intent,
+            request: &self.request,
             view: &self.view,
             region,
             reason,
@@ -303,7 +303,7 @@ impl Flow {
     }
 
     fn is_read(&self) -> bool {
-        self.intent.access == Access::Read
+        self.request.access == Access::Read
     }
 }
 

@@ -167,7 +167,7 @@ impl Flow {
     /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
     /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
-        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id))?;
+        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id))?;
         let spares_home = reading.wants.spares_home || matches!(dataset.rule, topology::Rule::MultiWriter { .. });
         reading.wants.least.filter(|_| !reading.target.stale && (!spares_home || !reading.is_at_home()))
     }
@@ -239,7 +239,7 @@ impl Flow {
             return Some(planned);
         }
         let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
-        let others = candidates(&self.intent, &self.view, (bound, None), &mut Trace::default());
+        let others = candidates(&self.request, &self.view, (bound, None), &mut Trace::default());
         let better = |region: &RegionId| {
             let sound = !self.view.condition(*region).doubtful && !self.view.is_open(*region, Access::Read);
             sound && *region != reading.target.region && !self.view.is_away(*region)
@@ -343,7 +343,7 @@ impl Flow {
     /// How far an answer says that its copy is: by whose log it says, else by that one.
     fn stated_place(&self, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
         let topology = self.view.topology();
-        let dataset = topology.dataset(self.intent.dataset?)?;
+        let dataset = topology.dataset(self.request.dataset?)?;
         let stated = stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()?;
         Some(stated.place())
     }
@@ -369,7 +369,7 @@ impl Flow {
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
             Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
-            None if missed.is_some() && self.intent.promise.on_home_down == OnHomeDown::Stale => {
+            None if missed.is_some() && self.request.promise.on_home_down == OnHomeDown::Stale => {
                 Some(Target { region, reason: Reason::HomeDownStale, stale: true })
             }
             fallback => fallback.map(|fallback| Target { reason, ..fallback }),
@@ -382,7 +382,7 @@ impl Flow {
 
     /// Learns that the copy is short of what the session has seen, and since when it has seen that.
     fn learn_short(&mut self, reading: &Reading, place: Option<Position>, now: Timestamp) {
-        let (Some(dataset), Some(owner)) = (self.intent.dataset, reading.wants.owner) else { return };
+        let (Some(dataset), Some(owner)) = (self.request.dataset, reading.wants.owner) else { return };
         let log = Log::of(owner.ownership());
         let copy = copy_of(dataset, reading.target.region, log, self.view.topology());
         // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
@@ -396,7 +396,7 @@ impl Flow {
     /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
     pub(super) fn learn_owner(&mut self, named: Ownership) {
         self.note_home(named);
-        match (&self.intent.subject, self.intent.dataset) {
+        match (&self.request.subject, self.request.dataset) {
             (Some(subject), _) => {
                 self.lessons.push(Lesson::Home(subject.clone(), named));
                 self.publish = Some((subject.clone(), named));

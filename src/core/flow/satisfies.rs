@@ -13,7 +13,7 @@ impl Flow {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
     pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
-        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
         let within = |bound| now.since(copy.made) <= bound;
         if self.is_too_old_to_tell(copy, now) || self.predates_a_write(copy, now) {
             return false;
@@ -36,19 +36,19 @@ impl Flow {
     /// Whether the copy may lack what the session wrote in a window that has ended: regions have that by now, but a copy may have
     /// been made before they had. It counts only if home made it after the write, or anybody after the window.
     pub(super) fn predates_a_write(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
-        if self.intent.promise.read_after_write != ReadAfterWrite::Session {
+        if self.request.promise.read_after_write != ReadAfterWrite::Session {
             return false;
         }
-        let dataset = self.intent.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
-        let mut ended = self.intent.session.session.ended_windows(name, self.intent.subject.as_ref(), now);
+        let mut ended = self.request.session.session.ended_windows(name, self.request.subject.as_ref(), now);
         ended.any(|(pin, until)| copy.made < until && !made_at_home_since(copy, pin))
     }
 
     /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
     fn is_too_old_to_tell(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
-        let promised = self.intent.promise.read_after_write == ReadAfterWrite::Session;
-        promised && self.intent.session.session.exists() && now.since(copy.made) > REMEMBERED
+        let promised = self.request.promise.read_after_write == ReadAfterWrite::Session;
+        promised && self.request.session.session.exists() && now.since(copy.made) > REMEMBERED
     }
 }
 

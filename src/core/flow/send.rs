@@ -8,7 +8,7 @@ use crate::{
     model::{ids::RegionId, position::Mark, time::Timestamp},
     observe::locality::crossing,
     ownership::Owner,
-    request::facts::Replay,
+    request::incoming::Replay,
     state::{
         health::{Asking, Heard, Sending},
         memory::Lesson,
@@ -42,7 +42,7 @@ impl Flow {
     }
 
     pub(super) fn can_repeat(&self) -> bool {
-        self.tries() < MOST_ATTEMPTS && matches!(self.intent.replay, Replay::Empty | Replay::Buffered)
+        self.tries() < MOST_ATTEMPTS && matches!(self.request.replay, Replay::Empty | Replay::Buffered)
     }
 
     pub(super) fn has_time(&self, now: Timestamp) -> bool {
@@ -52,8 +52,8 @@ impl Flow {
     /// Whether a small body from there is read whole before it is answered: where the route says so; of reads also where the region
     /// has been silent or broken off lately, and now and then elsewhere, since else nobody would find out that it breaks bodies.
     fn reads_whole(&self, region: RegionId) -> bool {
-        let samples = || self.intent.entropy.is_multiple_of(SAMPLE);
-        self.intent.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
+        let samples = || self.request.entropy.is_multiple_of(SAMPLE);
+        self.request.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
@@ -66,34 +66,34 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         self.attempts += 1;
-        let nearest = self.intent.near.first().copied();
+        let nearest = self.request.near.first().copied();
         if nearest != Some(region) {
             self.crossed = self.crossed.or_else(|| Some(crossing(&self.trace, nearest)));
         }
         self.asked = now;
         let left = self.ends.since(now).saturating_sub(delay);
         let conditions = self.conditions();
-        let intent = &self.intent;
-        let deadline = attempt::attempt_deadline(intent, region, &self.view);
-        let resort = intent.access == Access::Read && self.view.is_open(region, Access::Read);
+        let request = &self.request;
+        let deadline = attempt::attempt_deadline(request, region, &self.view);
+        let resort = request.access == Access::Read && self.view.is_open(region, Access::Read);
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
-        let (access, asking) = (intent.access, Asking::of(intent));
+        let (access, asking) = (request.access, Asking::of(request));
         let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
         self.lessons.push(Lesson::Sent(sending));
         self.sending = Some(sending);
         Step::Send(Box::new(Attempt {
             region,
             origin: self.view.topology().region(region).origin.clone(),
-            method: intent.method.clone(),
-            target: Rc::clone(&intent.target),
+            method: request.method.clone(),
+            target: Rc::clone(&request.target),
             timeout: patience.min(left),
-            idle: intent.promise.body_idle,
+            idle: request.promise.body_idle,
             whole: self.reads_whole(region),
             delay,
-            replay: intent.replay,
-            upgrade: intent.upgrade,
-            common: Rc::clone(&intent.edits),
-            own: attempt::contract(intent, &self.view, region, owner, least, now)
+            replay: request.replay,
+            upgrade: request.upgrade,
+            common: Rc::clone(&request.edits),
+            own: attempt::contract(request, &self.view, region, owner, least, now)
                 .into_iter()
                 .chain(conditions)
                 .collect(),

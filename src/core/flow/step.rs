@@ -8,7 +8,7 @@ use crate::{
     decide::attempt::Attempt,
     http::answer::{Answer, is_gateway_failure},
     model::subject::SubjectId,
-    request::facts::Unsent,
+    request::incoming::Unsent,
     settle::Settlement,
     state::health::Heard,
     topology::dataset::SubjectKind,

@@ -11,7 +11,7 @@ use crate::{
     http::{answer::Answer, problem::Problem},
     model::{reason::Reason, subject::SubjectId, time::Timestamp},
     ownership::evidence::lives_in,
-    request::intent::CacheUse,
+    request::CacheUse,
     settle::{self, record::WriteOutcome, session::SignIn},
     topology::dataset::SubjectKind,
 };
@@ -21,7 +21,7 @@ impl Flow {
     pub(super) fn named_subject(&self, answer: &Answer<'_>) -> Option<(SubjectId, SubjectKind)> {
         let kind = self.split_by().filter(|_| answer.status == 421)?;
         let named = SubjectId::named(kind, answer.headers.get("homing-subject")?.trim())?;
-        (self.intent.subject.as_ref() != Some(&named)).then_some((named, kind))
+        (self.request.subject.as_ref() != Some(&named)).then_some((named, kind))
     }
 
     /// The same request as that subject's: the one send more that it may have, after a look-up of its own.
@@ -31,21 +31,21 @@ impl Flow {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> Step {
-        let asked_of_nobody = self.intent.subject.is_none();
+        let asked_of_nobody = self.request.subject.is_none();
         self.lives = lives_in(answer, self.view.topology(), self.residency()).filter(|_| asked_of_nobody);
         if !self.can_repeat() || !self.has_time(now) {
             return self.named_in_vain((subject, kind), now);
         }
         self.trace.note(Reason::SubjectNamed, None);
         if self.is_told_by_answers(kind) {
-            self.intent.session.session = settle::begun(&self.intent, &self.view, (&subject, kind), now);
-            self.intent.begun = true;
+            self.request.session.session = settle::begun(&self.request, &self.view, (&subject, kind), now);
+            self.request.begun = true;
         }
-        self.intent.subject = Some(subject);
+        self.request.subject = Some(subject);
         // All of this was of whom it was taken for.
-        self.intent.cache = CacheUse::Bypass(Reason::CacheBypass);
+        self.request.cache = CacheUse::Bypass(Reason::CacheBypass);
         (self.remembered, self.last_known, self.held) = (None, None, None);
-        self.freshness = Freshness::of(&self.intent, &self.view);
+        self.freshness = Freshness::of(&self.request, &self.view);
         self.resolve(now)
     }
 
@@ -53,11 +53,11 @@ impl Flow {
     /// becomes that subject's, so that the client's own repeat finds its way.
     fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
         let reason = Reason::SubjectNamedInVain;
-        if self.intent.begun || self.perhaps.is_some() || !self.is_told_by_answers(kind) {
+        if self.request.begun || self.perhaps.is_some() || !self.is_told_by_answers(kind) {
             return if self.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
         }
         self.trace.note(reason, None);
-        let session = settle::begun(&self.intent, &self.view, (&subject, kind), now);
+        let session = settle::begun(&self.request, &self.view, (&subject, kind), now);
         let (ending, problem) = (self.ending(None, reason, now), Problem::of(reason));
         let settlement = if ending.is_of_read() {
             ending.problem(&problem)

@@ -11,7 +11,7 @@ use crate::{
     http::{answer::Answer, problem::Problem},
     model::{ids::RegionId, reason::Reason, time::Timestamp},
     ownership::{Owner, Ownership},
-    request::facts::{Replay, Unsent},
+    request::incoming::{Replay, Unsent},
     settle::record::WriteOutcome,
     state::{
         health::{Health, breaker::Gate},
@@ -105,7 +105,8 @@ impl Flow {
         }
         self.trace.note(failure, region);
         let backoff = self.backoff();
-        if self.intent.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health) {
+        if self.request.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health)
+        {
             return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
         }
         match self.perhaps {
@@ -129,7 +130,7 @@ impl Flow {
         }
         let named = Ownership::named(answer, self.view.topology(), self.residency());
         // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
-        if let Some(named) = named.filter(|_| self.split_by().is_none() || self.intent.subject.is_some())
+        if let Some(named) = named.filter(|_| self.split_by().is_none() || self.request.subject.is_some())
             && let Some(later) = owner.succeeded_by(named)
         {
             self.learn_owner(named);
@@ -160,7 +161,7 @@ impl Flow {
     fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
         let reason = unsent.reason();
         self.trace.note(reason, region);
-        let perhaps = self.intent.replay == Replay::Stream || self.perhaps.is_some();
+        let perhaps = self.request.replay == Replay::Stream || self.perhaps.is_some();
         let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
         self.failed_write(reason, outcome, self.perhaps, now)
     }
@@ -191,6 +192,6 @@ impl Flow {
     /// Jittered, so that those who failed together do not come back together.
     pub(super) fn backoff(&self) -> Duration {
         let (least, most) = BACKOFF;
-        Duration::from_millis(least + self.intent.entropy % (most - least + 1))
+        Duration::from_millis(least + self.request.entropy % (most - least + 1))
     }
 }

@@ -1,6 +1,208 @@
-//! A request as it comes, is admitted, and is decided on.
+//! A request as it comes ([`incoming`]), is admitted ([`mod@admit`]), and is decided on: [`Request`], with everything decided that needs no
+//! look at the world.
 
 pub mod admit;
-pub mod facts;
-pub mod intent;
+pub mod incoming;
 pub mod near;
+
+use std::{rc::Rc, time::Duration};
+
+use crate::{
+    cache::{
+        coding::Coding,
+        directives::{Directives, Scope},
+        vary::Fields,
+    },
+    http::{headers::Edits, target::Target},
+    model::{
+        ids::{DatasetId, RegionId},
+        reason::Reason,
+        subject::SubjectId,
+        time::Timestamp,
+    },
+    ownership::Ownership,
+    request::incoming::Replay,
+    session::Opened,
+    state::drill::Visitor,
+    topology::{
+        Topology,
+        route::{Access, OnHomeDown, ReadAfterWrite},
+    },
+};
+
+/// An admitted request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// When it came.
+    pub came: Timestamp,
+    /// The raw method.
+    pub method: String,
+    /// Whether the method itself is safe (RFC 9110 section 9.2.1): whatever its route says, it makes no stored copy useless.
+    pub safe: bool,
+    /// What it asks for, without what is the router's own in the query.
+    pub target: Rc<Target>,
+    /// The index of the route that takes it.
+    pub route: Option<usize>,
+    /// What it concerns.
+    pub dataset: Option<DatasetId>,
+    /// Whether it may change anything.
+    pub access: Access,
+    /// Whether it asks for another protocol on the connection (WebSocket).
+    pub upgrade: bool,
+    /// What its route promises.
+    pub promise: Promise,
+    /// Whose data it concerns, where the dataset is split and somebody has said so.
+    pub subject: Option<SubjectId>,
+    /// The client by its address, where that is known: who takes part in a drill, if it has no subject.
+    pub visitor: Option<Visitor>,
+    /// The session it carries.
+    pub session: Opened,
+    /// What came along in the address from another host of the application, if anything did.
+    pub carried: Option<CameAlong>,
+    /// An origin has said meanwhile that the request is another subject's, so the client's session must be issued anew, whatever
+    /// becomes of it.
+    pub begun: bool,
+    /// How the session travels.
+    pub carrier: Carrier,
+    /// How often its body can be sent.
+    pub replay: Replay,
+    /// The regions, nearest first.
+    pub near: Vec<RegionId>,
+    /// Changes to its headers that every attempt needs.
+    pub edits: Rc<Edits>,
+    /// What the edge cache has to do with it.
+    pub cache: CacheUse,
+    /// The write may be repeated at its home: the route says so and the client sent an `Idempotency-Key`.
+    pub repeatable: bool,
+    /// Stamp of a multi-writer write.
+    pub clock: Option<String>,
+    /// A number for what chance decides; it is told to nobody.
+    pub entropy: u64,
+}
+
+impl Request {
+    /// Where the session says that the request's subject lives, if it is its own.
+    #[must_use]
+    pub fn home_in_session(&self, topology: &Topology) -> Option<Ownership> {
+        let kind = topology.dataset(self.dataset?)?.rule.split_by()?;
+        let subject = (kind, self.subject.as_ref()?);
+        Ownership::in_session(&self.session.session, subject, topology, topology.residency(kind))
+    }
+
+    /// Whether pins came along, so that the client's session must be issued anew.
+    #[must_use]
+    pub fn has_carried(&self) -> bool {
+        self.carried.is_some_and(|came| came.believed)
+    }
+}
+
+/// What came along in the address from another host of the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CameAlong {
+    /// Whether it could be believed.
+    pub believed: bool,
+    /// Whether the client shows its address to people, and is sent on to the one without it.
+    pub is_shown: bool,
+}
+
+/// What a route promises and allows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Promise {
+    /// What a read sees of the session's writes.
+    pub read_after_write: ReadAfterWrite,
+    /// What a read that should go home gets while home is down.
+    pub on_home_down: OnHomeDown,
+    /// Time to headers for one attempt, where the route says so.
+    pub deadline: Option<Duration>,
+    /// The longest that a read waits until a near copy should have what its session has seen.
+    pub wait: Duration,
+    /// The largest body that the edge cache keeps, in bytes, where the route says so.
+    pub cache_up_to: Option<u64>,
+    /// Whether the edge cache stores what sets a cookie, and gives that cookie to everybody.
+    pub cache_set_cookie: bool,
+    /// How long an answer's body may stand still, where the route says so.
+    pub body_idle: Option<Duration>,
+    /// Whether a break in a small body is repaired elsewhere, whatever it costs.
+    pub repair: bool,
+    /// Whether a write leaves a pin: some read of the same dataset is promised to see it.
+    pub pins: bool,
+}
+
+/// How a session travels: browsers have cookies, other clients may use a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// `Cookie` and `Set-Cookie`.
+    Cookie,
+    /// `Homing-Session` both ways.
+    Header,
+}
+
+/// What the edge cache has to do with a request.
+#[derive(Clone, Debug)]
+pub enum CacheUse {
+    /// Nothing, and why.
+    Bypass(Reason),
+    /// It may answer, and may store the answer.
+    Use(Lookup),
+    /// It cannot answer, but may store the answer as that of a later GET (RFC 9110 section 9.3.3).
+    Fill(Lookup),
+}
+
+/// How the cache is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// GET or HEAD.
+    pub method: Method,
+    /// What the client can decode.
+    pub coding: Coding,
+    /// What it says of the copies that will do; `Pragma: no-cache` is among it (RFC 9111 section 5.4).
+    pub wants: Directives,
+    /// The request carries `Authorization`.
+    pub authorized: bool,
+    /// The request carries cookies besides the session.
+    pub cookies: bool,
+    /// Its own preconditions and range.
+    pub conditions: Conditions,
+    /// The data is personal: the copy is stored for its subject alone, and for those who show the credentials that it was made with.
+    pub personal: bool,
+    /// Its header fields, for `Vary`.
+    pub fields: Fields,
+}
+
+impl Lookup {
+    /// Whether it could wait for another request of the same address: what that one fills is of use to this one, too.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        let alone = self.method == Method::Head
+            || self.authorized
+            || self.conditions.range.is_some()
+            || self.wants.only_if_cached
+            || self.wants.no_cache != Scope::None
+            // Another of the same subject may have other credentials, and what that one fills answers nobody else.
+            || self.personal;
+        !alone
+    }
+}
+
+/// A method that a stored response can answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    #[default]
+    Get,
+    /// HEAD: the same without the body.
+    Head,
+}
+
+/// A request's preconditions (RFC 9110 section 13) and range, as far as a cache has to do with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `If-None-Match`.
+    pub if_none_match: Option<String>,
+    /// `If-Modified-Since`.
+    pub if_modified_since: Option<String>,
+    /// `Range`, of a GET.
+    pub range: Option<String>,
+    /// `If-Range`.
+    pub if_range: Option<String>,
+}

@@ -6,7 +6,7 @@ use crate::{
         ids::RegionId,
         ranked::ranked,
     },
-    request::facts::Client,
+    request::incoming::Client,
     topology::Topology,
 };
 

@@ -19,7 +19,7 @@ use crate::{
         reason::Reason,
         time::Timestamp,
     },
-    request::facts::host,
+    request::incoming::host,
     topology::Topology,
 };
 

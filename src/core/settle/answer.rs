@@ -17,7 +17,7 @@ use crate::{
     },
     model::{reason::Reason, text, time::millis},
     ownership::{Ownership, stated::Stated},
-    request::intent::Intent,
+    request::Request,
     state::memory::Lesson,
     topology::{
         dataset::{Rule, SubjectKind},
@@ -28,14 +28,14 @@ use crate::{
 impl Ending<'_> {
     /// An origin's answer for the client, and the sign-in that it may ask for.
     pub(crate) fn answered(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
-        let intent = self.intent;
+        let request = self.request;
         let put_right = self.put_right(answer);
         let renamed = put_right.of(answer);
         let answer = renamed.as_ref().unwrap_or(answer);
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
-        let written = Written::of(intent, answer, self.unsure);
-        if let (Access::Read, Written::Yes) = (intent.access, written) {
+        let written = Written::of(request, answer, self.unsure);
+        if let (Access::Read, Written::Yes) = (request.access, written) {
             self.trace.note(Reason::ReadThatWrote, self.region);
         }
         let mut edits = strip_response(&answer.headers);
@@ -47,7 +47,7 @@ impl Ending<'_> {
             edits.push(Edit::Set("date", http_date::written(self.now)));
         }
         edits.extend(self.staleness(asked));
-        if intent.access == Access::Write && answer.status >= 500 {
+        if request.access == Access::Write && answer.status >= 500 {
             edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
         }
         let mut kept = self.keep(answer, asked, stated);
@@ -57,8 +57,8 @@ impl Ending<'_> {
         edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
         let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
-        let changes_target = done && !intent.safe;
-        let useless = if changes_target { copies::made_useless(intent, self.view, answer) } else { Vec::new() };
+        let changes_target = done && !request.safe;
+        let useless = if changes_target { copies::made_useless(request, self.view, answer) } else { Vec::new() };
         let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
         settlement.carry_out(kept, useless, region);
@@ -95,11 +95,11 @@ impl Ending<'_> {
         (status, source): (u16, Source),
         edits: Edits,
     ) -> (Settlement, Option<SignIn>) {
-        let (intent, view, now) = (self.intent, self.view, self.now);
+        let (request, view, now) = (self.request, self.view, self.now);
         if !answer.is_from_a_cache() {
             self.learn_lags(answer);
         }
-        let written = Written::of(intent, answer, self.unsure);
+        let written = Written::of(request, answer, self.unsure);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
         let seen = Seen {
@@ -108,7 +108,7 @@ impl Ending<'_> {
             named: self.named(answer),
             stated: stated.filter(|_| written.is_over(answer.status)),
         };
-        let (change, pinned) = session::change(intent, view, answer, &seen, now);
+        let (change, pinned) = session::change(request, view, answer, &seen, now);
         let mut settlement = self.settlement(status, source, edits);
         settlement.record.pinned = pinned;
         settlement.record.wrote = written.said();
@@ -118,16 +118,16 @@ impl Ending<'_> {
         }
         let sign_in = match change {
             Change::None => {
-                settlement.carry_along(&intent.session.session, answer, intent, view, now);
+                settlement.carry_along(&request.session.session, answer, request, view, now);
                 None
             }
             Change::Issue(session) => {
-                settlement.carry(&session, intent, view, now);
-                settlement.carry_along(&session, answer, intent, view, now);
+                settlement.carry(&session, request, view, now);
+                settlement.carry_along(&session, answer, request, view, now);
                 None
             }
             Change::SignIn(sign_in) => {
-                settlement.carry_along(&sign_in.session, answer, intent, view, now);
+                settlement.carry_along(&sign_in.session, answer, request, view, now);
                 Some(sign_in)
             }
         };
@@ -137,14 +137,14 @@ impl Ending<'_> {
     /// A tentative home for good, if the region has said yes to a write by it. A read proves nothing: many answer 200 and an empty
     /// list about whomever one asks. Nor does an outcome that nobody knows: should the home go, the next one has a later epoch.
     fn confirm(&mut self, asked: &Asked, written: Written, status: u16) -> Option<(SubjectKind, Publish)> {
-        let (owned, subject) = (asked.owned.filter(Ownership::is_tentative)?, self.intent.subject.clone()?);
+        let (owned, subject) = (asked.owned.filter(Ownership::is_tentative)?, self.request.subject.clone()?);
         let accepted = match written {
             Written::Yes => true,
             Written::Perhaps | Written::Earlier => status < 400,
             // A client may repeat what was never done.
             Written::No | Written::Repeated | Written::Hardly => false,
         };
-        let dataset = self.view.topology().dataset(self.intent.dataset?)?;
+        let dataset = self.view.topology().dataset(self.request.dataset?)?;
         let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
         accepted.then(|| {
             self.lessons.push(Lesson::Home(subject.clone(), owned.confirmed()));
@@ -171,13 +171,13 @@ enum Written {
 }
 
 impl Written {
-    fn of(intent: &Intent, answer: &Answer<'_>, unsure: bool) -> Self {
-        match (answer.headers.get("homing-wrote").map(str::trim), intent.access) {
+    fn of(request: &Request, answer: &Answer<'_>, unsure: bool) -> Self {
+        match (answer.headers.get("homing-wrote").map(str::trim), request.access) {
             (Some("1"), _) => Self::Yes,
             // It goes home for what may come over the connection; the GET that opens it is safe.
-            _ if intent.upgrade => Self::Hardly,
+            _ if request.upgrade => Self::Hardly,
             _ if unsure => Self::Earlier,
-            (Some("0"), Access::Write) if intent.repeatable => Self::Repeated,
+            (Some("0"), Access::Write) if request.repeatable => Self::Repeated,
             (Some("0"), _) => Self::No,
             (_, Access::Write) => Self::Perhaps,
             (_, Access::Read) => Self::Hardly,

@@ -20,7 +20,7 @@ use crate::{
         headers::{Edit, Edits},
     },
     model::{reason::Reason, text},
-    request::intent::{CacheUse, Method},
+    request::{CacheUse, Method},
 };
 
 /// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
@@ -43,7 +43,7 @@ impl Ending<'_> {
     /// A stored copy for the client, fresh or stale.
     #[must_use]
     pub fn from_copy(self, shown: &Shown<'_>) -> Settlement {
-        let (intent, view, now) = (self.intent, self.view, self.now);
+        let (request, view, now) = (self.request, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
         let mut edits = self.own_fields(variant, self.stored_cookies(variant));
@@ -55,10 +55,10 @@ impl Ending<'_> {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }
         let (status, source) = self.body_of(shown, &mut edits);
-        let changed = session::after_copy(intent, view, variant.shows.as_ref(), now);
+        let changed = session::after_copy(request, view, variant.shows.as_ref(), now);
         let mut settlement = self.settlement(status, source, edits);
         if let Some(session) = changed {
-            settlement.carry(&session, intent, view, now);
+            settlement.carry(&session, request, view, now);
         }
         settlement
     }
@@ -128,7 +128,7 @@ impl Ending<'_> {
 
     /// The cookies that are stored for everybody, a line each, as long as the route has it so.
     fn stored_cookies<'v>(&self, variant: &'v Variant<'_>) -> &'v str {
-        if self.intent.promise.cache_set_cookie { &variant.cookies } else { "" }
+        if self.request.promise.cache_set_cookie { &variant.cookies } else { "" }
     }
 
     /// The fields that the store keeps for itself, as the origin sent them, these cookies, and the age (RFC 9111 section 5.1).
@@ -152,7 +152,7 @@ impl Ending<'_> {
     /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
     fn body_of(&self, shown: &Shown<'_>, edits: &mut Edits) -> (u16, Source) {
         let Shown { at, variant, length } = *shown;
-        let CacheUse::Use(lookup) = &self.intent.cache else { return (variant.status, Source::Copy(at, None)) };
+        let CacheUse::Use(lookup) = &self.request.cache else { return (variant.status, Source::Copy(at, None)) };
         if client_has(variant, &lookup.conditions) {
             edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
             return (304, Source::CopyHead(at));

@@ -22,7 +22,7 @@ use crate::{
         Epoch,
         stated::{Shows, Stated},
     },
-    request::intent::{CacheUse, Lookup, Method},
+    request::{CacheUse, Lookup, Method},
     state::memory::Lesson,
 };
 
@@ -60,7 +60,7 @@ impl Ending<'_> {
             return Kept::default();
         }
         let from = &self.origin(asked, stated);
-        match &self.intent.cache {
+        match &self.request.cache {
             CacheUse::Bypass(_) => Kept::default(),
             CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(lookup, answer, from),
             CacheUse::Use(lookup) => self.keep_get(lookup, answer, from),
@@ -76,7 +76,7 @@ impl Ending<'_> {
     }
 
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
-        let key = copies::key(self.intent, self.view);
+        let key = copies::key(self.request, self.view);
         let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
         let kept = kept.and_then(|(variant, edits)| {
             let beside = |held| {
@@ -93,7 +93,7 @@ impl Ending<'_> {
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
                 self.lessons.push(Lesson::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
-                    self.lessons.push(Lesson::OfUse(copies::wait(self.intent, lookup, &store.key)));
+                    self.lessons.push(Lesson::OfUse(copies::wait(self.request, lookup, &store.key)));
                 }
                 Kept { store: Some(store), ..Kept::default() }
             }
@@ -106,7 +106,7 @@ impl Ending<'_> {
                 // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
                 let of_others = why != NoStore::Status && !storing::is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
-                    self.lessons.push(Lesson::InVain(copies::wait(self.intent, lookup, &key)));
+                    self.lessons.push(Lesson::InVain(copies::wait(self.request, lookup, &key)));
                 }
                 if of_the_resource && of_anybody {
                     self.lessons.push(Lesson::Uncacheable(key.hash()));
@@ -134,11 +134,11 @@ impl Ending<'_> {
     /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
     fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
-            let gone = self.takes_back(lookup, answer.status, None).then(|| copies::key(self.intent, self.view));
+            let gone = self.takes_back(lookup, answer.status, None).then(|| copies::key(self.request, self.view));
             return Kept { gone, ..Kept::default() };
         };
         if !same_representation(&answer.headers, &old, held.length(at)) {
-            return Kept { gone: Some(copies::key(self.intent, self.view)), ..Kept::default() };
+            return Kept { gone: Some(copies::key(self.request, self.view)), ..Kept::default() };
         }
         let confirmed = self.confirmed(&old, answer, from);
         self.keep_confirmed(held, at, confirmed.as_ref(), answer)
@@ -146,8 +146,8 @@ impl Ending<'_> {
 
     /// The answer to a POST that says that it is what a GET would get, and for how long (RFC 9110 section 9.3.3).
     fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
-        let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.intent, to));
-        let Some(key) = copies::as_read(self.intent, self.view).filter(|_| itself && answer.status == 200) else {
+        let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.request, to));
+        let Some(key) = copies::as_read(self.request, self.view).filter(|_| itself && answer.status == 200) else {
             return Kept::refused(NoStore::Method);
         };
         let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NoStore::Method) };
@@ -167,7 +167,7 @@ impl Ending<'_> {
         answer: &Answer<'_>,
         from: &Origin,
     ) -> Option<Variant<'static>> {
-        let CacheUse::Use(lookup) = &self.intent.cache else { return None };
+        let CacheUse::Use(lookup) = &self.request.cache else { return None };
         let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
         let cookies = self.shares_cookies(answer, lookup);
         let passes = |name: &str| (name != "set-cookie" || cookies) && name != "content-encoding";
@@ -186,7 +186,7 @@ impl Ending<'_> {
         confirmed: Option<&Variant<'_>>,
         answer: &Answer<'_>,
     ) -> Kept {
-        let key = copies::key(self.intent, self.view);
+        let key = copies::key(self.request, self.view);
         let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
@@ -206,7 +206,7 @@ impl Ending<'_> {
             epoch: from.epoch,
             shows: from.shows.clone(),
             at_most: self.at_most_fresh(said_age(&answer.headers)),
-            largest: self.intent.promise.cache_up_to.unwrap_or(storing::LARGEST),
+            largest: self.request.promise.cache_up_to.unwrap_or(storing::LARGEST),
             cookies: self.shares_cookies(answer, lookup),
             lookup,
         })
@@ -216,8 +216,8 @@ impl Ending<'_> {
     /// somebody whom the application could know, nor to a POST, which may have signed somebody in. What is no UTF-8 comes out of the
     /// platform as another character, and could not be given back.
     fn shares_cookies(&self, answer: &Answer<'_>, lookup: &Lookup) -> bool {
-        let of_somebody = lookup.authorized || lookup.cookies || !matches!(self.intent.cache, CacheUse::Use(_));
-        self.intent.promise.cache_set_cookie
+        let of_somebody = lookup.authorized || lookup.cookies || !matches!(self.request.cache, CacheUse::Use(_));
+        self.request.promise.cache_set_cookie
             && !of_somebody
             && named_subjects(answer, self.view.topology()).next().is_none()
             && !answer.headers.all("set-cookie").any(|line| line.contains('\u{fffd}'))

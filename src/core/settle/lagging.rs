@@ -30,7 +30,7 @@ impl Ending<'_> {
 
     /// Of the dataset's bound, what the region's lag leaves.
     fn within_bound(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
-        let bound = self.view.topology().dataset(self.intent.dataset?)?.staleness?;
+        let bound = self.view.topology().dataset(self.request.dataset?)?.staleness?;
         let lag = self.view.lag(region, source).filter(|_| source != Some(region))?;
         Some(bound.saturating_sub(lag))
     }
@@ -44,12 +44,12 @@ impl Ending<'_> {
 
     /// The region whose writes the answer shows, if that is one, and known.
     fn source(&self) -> Option<RegionId> {
-        self.intent.dataset?;
-        match standing(self.intent, self.view) {
+        self.request.dataset?;
+        match standing(self.request, self.view) {
             // Each of several owners is behind the others.
             Standing::Owned(_, Reason::NearestOwner) | Standing::Unknown => None,
             Standing::Owned(owner, _) => Some(owner.region()),
-            Standing::BySubject => self.intent.home_in_session(self.view.topology()).map(|owned| owned.home()),
+            Standing::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }
     }
 }

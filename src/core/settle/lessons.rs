@@ -19,7 +19,7 @@ impl Ending<'_> {
     /// `Homing-Position` of the request's dataset, if it can be used. What cannot be read is noted and does no harm.
     pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Option<Stated> {
         let (view, region) = (self.view, self.region?);
-        let id = self.intent.dataset?;
+        let id = self.request.dataset?;
         let dataset = view.topology().dataset(id)?;
         let kind = dataset.position?;
         let sent = match dataset.rule {
@@ -34,7 +34,7 @@ impl Ending<'_> {
         match stated(answer, (&dataset.name, kind), sent, view.topology()) {
             Ok(stated) => {
                 // A write at one of several owners says nothing of what this copy has of the others.
-                if self.intent.access == Access::Read {
+                if self.request.access == Access::Read {
                     let copy = copy_of(id, region, stated.log, view.topology());
                     self.lessons.push(Lesson::Reached(copy, stated.position));
                 }
@@ -55,7 +55,7 @@ impl Ending<'_> {
     /// The owner that the answer itself names, of what was asked.
     pub(super) fn named(&self, answer: &Answer<'_>) -> Option<Ownership> {
         let topology = self.view.topology();
-        let allowed = match topology.dataset(self.intent.dataset?)?.rule {
+        let allowed = match topology.dataset(self.request.dataset?)?.rule {
             Rule::SingleWriter { .. } => topology.all_regions(),
             Rule::GeoPartitioned { regions, .. } => regions,
             Rule::MultiWriter { .. } => return None,
@@ -67,11 +67,11 @@ impl Ending<'_> {
 
     /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.
     pub(super) fn learn_owner(&mut self, answer: &Answer<'_>) {
-        let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.intent.dataset) else { return };
-        match (view.dataset_ownership(id), &self.intent.subject) {
+        let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.request.dataset) else { return };
+        match (view.dataset_ownership(id), &self.request.subject) {
             (Some(known), _) if named.epoch() > known.epoch() => self.lessons.push(Lesson::Moved(id, named)),
             (None, Some(subject)) => {
-                let known = self.intent.home_in_session(view.topology());
+                let known = self.request.home_in_session(view.topology());
                 if known.is_none_or(|known| named.epoch() > known.epoch()) {
                     self.lessons.push(Lesson::Home(subject.clone(), named));
                 }

@@ -33,7 +33,7 @@ use crate::{
         time::{Timestamp, millis},
     },
     ownership::Ownership,
-    request::intent::Intent,
+    request::Request,
     state::{
         memory::{Lesson, Memory, Purge},
         trace::Trace,
@@ -146,7 +146,7 @@ impl Publish {
 
 /// What every settlement is made from.
 pub struct Ending<'f> {
-    pub(crate) intent: &'f Intent,
+    pub(crate) request: &'f Request,
     pub(crate) view: &'f View,
     pub(crate) region: Option<RegionId>,
     pub(crate) reason: Reason,
@@ -197,14 +197,14 @@ impl Ending<'_> {
             tell,
             lessons: self.lessons,
             record: Record {
-                at: self.intent.came,
-                method: self.intent.method.clone(),
-                path: self.intent.target.path().to_owned(),
-                route: self.intent.route,
-                dataset: self.intent.dataset,
-                access: self.intent.access,
+                at: self.request.came,
+                method: self.request.method.clone(),
+                path: self.request.target.path().to_owned(),
+                route: self.request.route,
+                dataset: self.request.dataset,
+                access: self.request.access,
                 region: self.region,
-                nearest: self.intent.near.first().copied(),
+                nearest: self.request.near.first().copied(),
                 crossed: self.crossed,
                 reason: self.reason,
                 status,
@@ -212,7 +212,7 @@ impl Ending<'_> {
                 cache: self.cache,
                 wrote: None,
                 pinned: None,
-                took: millis(self.now.since(self.intent.came)),
+                took: millis(self.now.since(self.request.came)),
                 trace: self.trace,
                 drilled: None,
             },
@@ -233,23 +233,23 @@ impl Ending<'_> {
         let mut edits = vec![Edit::Set("homing-reason", self.reason.token().to_owned())];
         edits.extend(region.map(|name| Edit::Set("homing-region", name)));
         // The client's address has in it what came along, and no other site is to see it.
-        let came = self.intent.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));
+        let came = self.request.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));
         edits.extend(came);
         edits
     }
 
     /// Whether it is a read's.
     pub(crate) fn is_of_read(&self) -> bool {
-        self.intent.access == Access::Read
+        self.request.access == Access::Read
     }
 
     /// A problem of the router's own. Whom an origin has named meanwhile stays named.
     #[must_use]
     pub fn problem(self, problem: &Problem) -> Settlement {
-        let (intent, view, now) = (self.intent, self.view, self.now);
+        let (request, view, now) = (self.request, self.view, self.now);
         let mut settlement = self.plain_problem(problem);
-        if intent.begun {
-            settlement.carry(&intent.session.session, intent, view, now);
+        if request.begun {
+            settlement.carry(&request.session.session, request, view, now);
         }
         settlement
     }
@@ -266,20 +266,20 @@ impl Ending<'_> {
     /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
     #[must_use]
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
-        let (intent, view, now) = (self.intent, self.view, self.now);
+        let (request, view, now) = (self.request, self.view, self.now);
         let unknown = owned.filter(|_| outcome == WriteOutcome::Unknown);
-        let pinned = unknown.filter(|_| !intent.upgrade);
-        let (session, pinned) = pinned.and_then(|owned| session::pinned(intent, view, owned.home(), now)).unzip();
-        let session = session.or_else(|| intent.begun.then(|| intent.session.session.clone()));
+        let pinned = unknown.filter(|_| !request.upgrade);
+        let (session, pinned) = pinned.and_then(|owned| session::pinned(request, view, owned.home(), now)).unzip();
+        let session = session.or_else(|| request.begun.then(|| request.session.session.clone()));
         let mut settlement = self.plain_problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
         settlement.record.pinned = pinned;
-        if let Some(owned) = unknown.filter(|_| !intent.safe) {
-            let useless = copies::as_read(intent, view).into_iter().collect();
+        if let Some(owned) = unknown.filter(|_| !request.safe) {
+            let useless = copies::as_read(request, view).into_iter().collect();
             settlement.carry_out(keep::Kept::default(), useless, Some(owned.home()));
         }
         if let Some(session) = session {
-            settlement.carry(&session, intent, view, now);
+            settlement.carry(&session, request, view, now);
         }
         settlement
     }

@@ -29,7 +29,7 @@ impl Ending<'_> {
             return PutRight::default();
         }
         let Some(own) = self.own_address() else { return PutRight::default() };
-        let public = &self.intent.target;
+        let public = &self.request.target;
         let right = |(at, (name, value)): (usize, &(&str, &str))| {
             let said = match *name {
                 "set-cookie" => cookie(value, own.host(), public.host()),
@@ -45,9 +45,9 @@ impl Ending<'_> {
     /// The region's own address, where that is another than the one that was asked for, and the route does not mean it.
     fn own_address(&self) -> Option<Target> {
         let topology = self.view.topology();
-        let route = self.intent.route.and_then(|at| topology.routes().get(at));
+        let route = self.request.route.and_then(|at| topology.routes().get(at));
         let Origin::Url(origin) = &topology.region(self.region?).origin else { return None };
-        let own = Target::read(origin).filter(|own| own.authority() != self.intent.target.authority())?;
+        let own = Target::read(origin).filter(|own| own.authority() != self.request.target.authority())?;
         route.is_none_or(|route| route.rewrite_location).then_some(own)
     }
 }

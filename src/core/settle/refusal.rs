@@ -45,15 +45,15 @@ impl Ending<'_> {
     /// where people copy it from, or where the next page's `Referer` shows it. What was carried is in the session from now on.
     #[must_use]
     pub fn sent_on(self) -> Settlement {
-        let (intent, view, now) = (self.intent, self.view, self.now);
+        let (request, view, now) = (self.request, self.view, self.now);
         let mut edits = self.signature();
         // Absolute: a target that begins with two slashes would name another host.
-        edits.push(Edit::Set("location", intent.target.as_str().to_owned()));
+        edits.push(Edit::Set("location", request.target.as_str().to_owned()));
         edits.push(Edit::Set("cache-control", "no-store".to_owned()));
         edits.push(Edit::Set("date", http_date::written(now)));
         let mut settlement = self.settlement(303, Source::Own(String::new()), edits);
-        if intent.has_carried() {
-            settlement.carry(&intent.session.session, intent, view, now);
+        if request.has_carried() {
+            settlement.carry(&request.session.session, request, view, now);
         }
         settlement
     }

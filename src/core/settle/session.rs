@@ -17,7 +17,7 @@ use crate::{
         own::Own,
         stated::{Log, Shows, Stated},
     },
-    request::intent::{Carrier, Intent},
+    request::{Carrier, Request},
     session::{
         self, Claim, LIFETIME, Pin, Session,
         codec::{COOKIE, seal_for},
@@ -85,7 +85,7 @@ impl SignIn {
 
     /// The session, which remembers what the answer has shown: by a mark, if what was stated is of the log of whom it is about. The
     /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every copy has that.
-    fn remembering(&self, intent: &Intent, view: &View, now: Timestamp) -> Session {
+    fn remembering(&self, request: &Request, view: &View, now: Timestamp) -> Session {
         let mut session = self.session.clone();
         let Some(Shown { kind, subject, dataset, stated }) = &self.shown else { return session };
         let topology = view.topology();
@@ -97,7 +97,7 @@ impl SignIn {
         match stated.filter(|stated| stated.log == Log { home: region, epoch }) {
             Some(stated) if is_nothing(&stated.seen()) => {}
             Some(stated) => drop(raise(&mut session, topology, part, (&name, stated.seen()), now)),
-            None => drop(open_window(&mut session, intent, view, part, region, now)),
+            None => drop(open_window(&mut session, request, view, part, region, now)),
         }
         session
     }
@@ -127,46 +127,46 @@ pub(super) struct Seen {
 }
 
 /// The session with a pin on what the request may have written at that region, if some read is promised to see it.
-pub(super) fn pinned(intent: &Intent, view: &View, region: RegionId, now: Timestamp) -> Option<(Session, Pinned)> {
-    let mut session = intent.session.session.clone();
-    let pinned = pin_write(&mut session, intent, view, region, None, now)?;
+pub(super) fn pinned(request: &Request, view: &View, region: RegionId, now: Timestamp) -> Option<(Session, Pinned)> {
+    let mut session = request.session.session.clone();
+    let pinned = pin_write(&mut session, request, view, region, None, now)?;
     Some((session, pinned))
 }
 
 /// Pins a write: by its position where its origin reported one, else by a window.
 fn pin_write(
     session: &mut Session,
-    intent: &Intent,
+    request: &Request,
     view: &View,
     region: RegionId,
     stated: Option<Stated>,
     now: Timestamp,
 ) -> Option<Pinned> {
     let topology = view.topology();
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
-    if !intent.promise.pins {
+    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    if !request.promise.pins {
         return None;
     }
-    let subject = whose(session, intent, topology);
+    let subject = whose(session, request, topology);
     let part = (dataset.map_or("", |dataset| dataset.name.as_str()), subject.as_ref());
     if let (Some(stated), Some(kind)) = (stated, dataset.and_then(|dataset| dataset.position)) {
         let mark = stated.seen();
         raise(session, topology, part, (&topology.region(stated.log.home).name, mark), now);
         return Some(Pinned::Position(kind.write(mark.position)));
     }
-    Some(Pinned::Window(open_window(session, intent, view, part, region, now)))
+    Some(Pinned::Window(open_window(session, request, view, part, region, now)))
 }
 
 /// Has that part of a dataset read at the region for as long as its latest write may be missing elsewhere.
 fn open_window(
     session: &mut Session,
-    intent: &Intent,
+    request: &Request,
     view: &View,
     (dataset, subject): (&str, Option<&SubjectId>),
     region: RegionId,
     now: Timestamp,
 ) -> Window {
-    let window = longest_window(intent, view, region);
+    let window = longest_window(request, view, region);
     let (dataset, subject) = (dataset.to_owned(), subject.cloned());
     let (region, claim) = (view.topology().region(region).name.clone(), Claim::Until(now.after(window.length)));
     session.add_pin(Pin { dataset, subject, region, since: now, claim }, view.topology(), now);
@@ -174,19 +174,19 @@ fn open_window(
 }
 
 /// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
-fn longest_window(intent: &Intent, view: &View, source: RegionId) -> Window {
+fn longest_window(request: &Request, view: &View, source: RegionId) -> Window {
     let others = view.topology().regions().map(|(id, _)| id);
-    let others = others.filter(|id| *id != source && holds(intent.dataset, view, *id));
+    let others = others.filter(|id| *id != source && holds(request.dataset, view, *id));
     let longest = others.map(|id| view.window(id, source)).max_by_key(|window| window.length);
     longest.unwrap_or(Window { region: source, length: UNMEASURED, p99: None })
 }
 
 /// Whose part of the dataset it was: of whom the request was about, else of who is signed in since this very answer. A region that
 /// is told of a user's ownership takes a write of nobody in particular, for it knows whose it is.
-fn whose(session: &Session, intent: &Intent, topology: &Topology) -> Option<SubjectId> {
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+fn whose(session: &Session, request: &Request, topology: &Topology) -> Option<SubjectId> {
+    let dataset = request.dataset.and_then(|id| topology.dataset(id));
     let own = || session.subject(dataset?.rule.split_by()?).cloned();
-    intent.subject.clone().or_else(own)
+    request.subject.clone().or_else(own)
 }
 
 /// Raises the session's mark on a dataset, or that part of it; a mark never goes back. True if that changed it.
@@ -215,65 +215,72 @@ fn is_nothing(seen: &Mark) -> bool {
 }
 
 /// The dataset of which a session is promised that what it has seen never goes back, if the request reads that.
-fn remembered<'v>(intent: &Intent, view: &'v View) -> Option<&'v Dataset> {
-    let promised = intent.access == Access::Read && intent.promise.read_after_write == ReadAfterWrite::Session;
-    view.topology().dataset(intent.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
+fn remembered<'v>(request: &Request, view: &'v View) -> Option<&'v Dataset> {
+    let promised = request.access == Access::Read && request.promise.read_after_write == ReadAfterWrite::Session;
+    view.topology().dataset(request.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
 }
 
 /// A read moves the mark of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.
-fn raise_by_read(session: &mut Session, intent: &Intent, home: &str, mark: Mark, view: &View, now: Timestamp) -> bool {
-    match remembered(intent, view).filter(|_| !is_nothing(&mark)) {
-        Some(dataset) => raise(session, view.topology(), (&dataset.name, intent.subject.as_ref()), (home, mark), now),
+fn raise_by_read(
+    session: &mut Session,
+    request: &Request,
+    home: &str,
+    mark: Mark,
+    view: &View,
+    now: Timestamp,
+) -> bool {
+    match remembered(request, view).filter(|_| !is_nothing(&mark)) {
+        Some(dataset) => raise(session, view.topology(), (&dataset.name, request.subject.as_ref()), (home, mark), now),
         None => false,
     }
 }
 
 /// The session after a stored copy was shown, if that changes it.
-pub(super) fn after_copy(intent: &Intent, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
-    let held = &intent.session.session;
-    let valid = intent.session.verdict == Reason::SessionValid;
-    let renewal = intent.has_carried() || (valid && held.wants_renewal(now));
-    let shows = shows.filter(|shows| held.exists() && moves(intent, view, shows));
+pub(super) fn after_copy(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
+    let held = &request.session.session;
+    let valid = request.session.verdict == Reason::SessionValid;
+    let renewal = request.has_carried() || (valid && held.wants_renewal(now));
+    let shows = shows.filter(|shows| held.exists() && moves(request, view, shows));
     if shows.is_none() && !renewal {
         return None;
     }
     let mut session = held.clone();
-    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, intent, &shows.home, shows.most, view, now));
+    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, request, &shows.home, shows.most, view, now));
     (raised || renewal).then_some(session)
 }
 
 /// Whether what a copy shows lies after what the session has seen.
-fn moves(intent: &Intent, view: &View, shows: &Shows) -> bool {
-    let dataset = intent.dataset.and_then(|id| view.topology().dataset(id));
-    let held = dataset.and_then(|dataset| intent.session.session.mark(&dataset.name, intent.subject.as_ref()));
+fn moves(request: &Request, view: &View, shows: &Shows) -> bool {
+    let dataset = request.dataset.and_then(|id| view.topology().dataset(id));
+    let held = dataset.and_then(|dataset| request.session.session.mark(&dataset.name, request.subject.as_ref()));
     !is_nothing(&shows.most) && held.is_none_or(|(_, held)| shows.most.is_after(&held))
 }
 
 /// What the answer does to the session, and what was promised because of a write.
 pub(super) fn change(
-    intent: &Intent,
+    request: &Request,
     view: &View,
     answer: &Answer<'_>,
     seen: &Seen,
     now: Timestamp,
 ) -> (Change, Option<Pinned>) {
     let topology = view.topology();
-    let mut session = intent.session.session.clone();
+    let mut session = request.session.session.clone();
     // In a 421 it is whose the request is, which the flow has looked at.
     let is_word = answer.status != 421;
     let named: Vec<_> = named_subjects(answer, topology).filter(|_| is_word).collect();
-    let mut changed = intent.has_carried() || intent.begun || session.wants_renewal(now);
+    let mut changed = request.has_carried() || request.begun || session.wants_renewal(now);
     changed |= signed(&mut session, &named, topology);
     // A session that begins with this answer remembers what it shows, too.
     let exists = session.exists() || named.iter().any(|(_, subject)| subject.is_some());
-    let shown = shown_of_another(intent, view, &named, seen.stated);
-    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, intent, view, region, seen.stated, now));
+    let shown = shown_of_another(request, view, &named, seen.stated);
+    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, request, view, region, seen.stated, now));
     changed |= pinned.is_some();
     if let Some(stated) = seen.stated.filter(|_| exists && shown.is_none()) {
         let home = &topology.region(stated.log.home).name;
-        changed |= raise_by_read(&mut session, intent, home, stated.seen(), view, now);
+        changed |= raise_by_read(&mut session, request, home, stated.seen(), view, now);
     }
-    changed |= moved(&mut session, intent, view, (seen.owned, seen.named));
+    changed |= moved(&mut session, request, view, (seen.owned, seen.named));
     let waits = |(kind, subject): (SubjectKind, Option<SubjectId>)| {
         let homeless = splits(topology, kind) && session.home(kind).is_none();
         subject.filter(|_| homeless).map(|subject| (kind, subject))
@@ -281,7 +288,7 @@ pub(super) fn change(
     let waiting: Vec<_> = named.into_iter().filter_map(waits).collect();
     let change = match (waiting.is_empty(), changed) {
         (false, _) => {
-            let lives = home_of_the_named(intent, answer, topology);
+            let lives = home_of_the_named(request, answer, topology);
             Change::SignIn(SignIn { session, waiting, lives, shown })
         }
         (true, true) => Change::Issue(session),
@@ -292,30 +299,30 @@ pub(super) fn change(
 
 /// Where an answer that names somebody says that they live (`Homing-Home`): what it says of a dataset as a whole, or of the subject
 /// that was asked about, is another matter.
-fn home_of_the_named(intent: &Intent, answer: &Answer<'_>, topology: &Topology) -> Option<RegionId> {
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
-    let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && intent.subject.is_none());
+fn home_of_the_named(request: &Request, answer: &Answer<'_>, topology: &Topology) -> Option<RegionId> {
+    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && request.subject.is_none());
     lives_in(answer, topology, topology.all_regions()).filter(|_| speaks_of_them)
 }
 
 /// What a read has shown, if its answer names another than it was sent about: the data is that one's then.
 fn shown_of_another(
-    intent: &Intent,
+    request: &Request,
     view: &View,
     named: &[(SubjectKind, Option<SubjectId>)],
     stated: Option<Stated>,
 ) -> Option<Shown> {
-    let dataset = remembered(intent, view)?;
+    let dataset = remembered(request, view)?;
     let kind = dataset.rule.split_by()?;
     let (_, subject) = named.iter().find(|(of, _)| *of == kind)?;
-    let subject = subject.clone().filter(|subject| intent.subject.as_ref() != Some(subject))?;
+    let subject = subject.clone().filter(|subject| request.subject.as_ref() != Some(subject))?;
     Some(Shown { kind, subject, dataset: dataset.name.clone(), stated })
 }
 
 /// The session of whom an origin has named in the course of the request.
 #[must_use]
-pub fn begun(intent: &Intent, view: &View, (subject, kind): (&SubjectId, SubjectKind), now: Timestamp) -> Session {
-    let mut session = intent.session.session.clone();
+pub fn begun(request: &Request, view: &View, (subject, kind): (&SubjectId, SubjectKind), now: Timestamp) -> Session {
+    let mut session = request.session.session.clone();
     signed(&mut session, &[(kind, Some(subject.clone()))], view.topology());
     // It is issued whatever becomes of the request, and so remembers what its answer shows.
     Session { expires: now.after(LIFETIME), ..session }
@@ -355,11 +362,11 @@ fn signed(session: &mut Session, named: &[(SubjectKind, Option<SubjectId>)], top
 }
 
 /// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
-fn moved(session: &mut Session, intent: &Intent, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
+fn moved(session: &mut Session, request: &Request, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
     let topology = view.topology();
-    let dataset = intent.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset.and_then(|id| topology.dataset(id));
     let Some(kind) = dataset.and_then(|dataset| dataset.rule.split_by()) else { return false };
-    let own = intent.subject.is_some() && intent.subject.as_ref() == session.subject(kind);
+    let own = request.subject.is_some() && request.subject.as_ref() == session.subject(kind);
     let said =
         [said.0, said.1].into_iter().flatten().filter(|owned| own && !owned.is_tentative()).reduce(Ownership::or_later);
     said.is_some_and(|owned| session.subjects.settle(kind, owned, topology))
@@ -386,8 +393,8 @@ fn splits(topology: &Topology, kind: SubjectKind) -> bool {
 
 impl Settlement {
     /// Hands the client the session of a sign-in.
-    pub fn issue(&mut self, sign_in: &SignIn, intent: &Intent, view: &View, now: Timestamp) {
-        self.hand_out(&sign_in.remembering(intent, view, now), intent, view, now);
+    pub fn issue(&mut self, sign_in: &SignIn, request: &Request, view: &View, now: Timestamp) {
+        self.hand_out(&sign_in.remembering(request, view, now), request, view, now);
     }
 
     /// Lets a redirect of a write carry the session's pins along to another host, where its cookie does not go.
@@ -395,31 +402,31 @@ impl Settlement {
         &mut self,
         session: &Session,
         answer: &Answer<'_>,
-        intent: &Intent,
+        request: &Request,
         view: &View,
         now: Timestamp,
     ) {
-        let redirect = intent.access == Access::Write && (300..400).contains(&answer.status);
+        let redirect = request.access == Access::Write && (300..400).contains(&answer.status);
         let location = answer.headers.get("location").filter(|_| redirect);
         let (topology, keys) = (view.topology(), &view.settings().session_keys);
-        let along = location.and_then(|to| session::along(to, &intent.target, session, topology, keys, now));
+        let along = location.and_then(|to| session::along(to, &request.target, session, topology, keys, now));
         self.edits.extend(along.map(|location| Edit::Set("location", location)));
     }
 
     /// Hands the client its session anew, unless a later version has issued the one that it has: that one remembers more than this
     /// version can say.
-    pub(super) fn carry(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
-        if intent.session.verdict != Reason::SessionLater {
-            self.hand_out(session, intent, view, now);
+    pub(super) fn carry(&mut self, session: &Session, request: &Request, view: &View, now: Timestamp) {
+        if request.session.verdict != Reason::SessionLater {
+            self.hand_out(session, request, view, now);
         }
     }
 
     /// Hands the client a session, the way its request carried one.
-    fn hand_out(&mut self, session: &Session, intent: &Intent, view: &View, now: Timestamp) {
+    fn hand_out(&mut self, session: &Session, request: &Request, view: &View, now: Timestamp) {
         self.keep_private(None);
         let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
         let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);
-        self.edits.push(match intent.carrier {
+        self.edits.push(match request.carrier {
             Carrier::Header => Edit::Set("homing-session", sealed),
             Carrier::Cookie => {
                 let life = LIFETIME.as_secs();

@@ -16,7 +16,7 @@ use crate::{
         time::Timestamp,
     },
     ownership::own::Own,
-    request::intent::Intent,
+    request::Request,
     topology::{Topology, units::Share},
 };
 
@@ -120,10 +120,10 @@ impl Visitor {
 
     /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
     #[must_use]
-    pub fn of(intent: &Intent) -> Option<Self> {
-        let own = intent.session.session.subjects.all().map(Own::subject).next();
+    pub fn of(request: &Request) -> Option<Self> {
+        let own = request.session.session.subjects.all().map(Own::subject).next();
         let of = |subject: &SubjectId| Self(hash(subject.as_str().as_bytes()));
-        intent.subject.as_ref().or(own).map(of).or(intent.visitor)
+        request.subject.as_ref().or(own).map(of).or(request.visitor)
     }
 }
 

@@ -12,7 +12,7 @@ use homing_core::{
     },
     model::time::Timestamp,
     ownership::{Epoch, stated::Shows},
-    request::intent::Lookup,
+    request::Lookup,
 };
 
 use crate::made::{NOW, text};

@@ -18,9 +18,9 @@ use homing_core::{
     model::{clock::Clock, ids::RegionId, subject::SubjectId},
     ownership::Ownership,
     request::{
+        Request,
         admit::admit,
-        facts::{Client, Content, Facts, Replay, Unsent},
-        intent::Intent,
+        incoming::{Client, Content, IncomingRequest, Replay, Unsent},
     },
     session::codec::{COOKIE, seal},
     state::{
@@ -103,7 +103,7 @@ const HOMES: [&str; 8] = [
 ];
 
 /// What stands between the flow and the network: nothing, or a bug that a test plants.
-pub type Network = fn(&mut Attempt, &Intent);
+pub type Network = fn(&mut Attempt, &Request);
 
 /// The target.
 pub fn whatever(bytes: &[u8]) {
@@ -130,7 +130,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     }
     let url = format!("https://a.example.com{}", *u.choose(&PATHS)?);
     let content = *u.choose(&[Content::Empty, Content::Length(10), Content::Length(100_000), Content::Unknown])?;
-    let facts = Facts {
+    let incoming = IncomingRequest {
         now: NOW,
         method: u.choose(&METHODS)?,
         url: &url,
@@ -140,10 +140,10 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
         entropy: u.arbitrary()?,
         node: 1,
     };
-    let Ok(intent) = admit(&facts, &settings, &mut Clock::new(1)) else { return Ok(()) };
+    let Ok(request) = admit(&incoming, &settings, &mut Clock::new(1)) else { return Ok(()) };
     let mut now = NOW;
     let (mut flow, mut step) =
-        Flow::start(intent.clone(), Rc::new(View::capture(&settings, &memory, now)), &memory, now);
+        Flow::start(request.clone(), Rc::new(View::capture(&settings, &memory, now)), &memory, now);
     let mut sends: Vec<Attempt> = Vec::new();
     let mut over = false;
     for _ in 0..24 {
@@ -155,8 +155,8 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
             }
             Step::Send(attempt) => {
                 let mut attempt = attempt.as_ref().clone();
-                network(&mut attempt, &intent);
-                left(&attempt, &intent, &sends, &named);
+                network(&mut attempt, &request);
+                left(&attempt, &request, &sends, &named);
                 sends.push(attempt);
             }
             _ => {}
@@ -167,7 +167,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
         let said = made.borrowed();
         step = flow.on(said.event(&step), memory.health(), now);
     }
-    assert!(over, "it does not end: {} {url}", intent.method);
+    assert!(over, "it does not end: {} {url}", request.method);
     Ok(())
 }
 
@@ -181,11 +181,11 @@ struct Named {
 }
 
 /// Judges a send.
-fn left(attempt: &Attempt, intent: &Intent, before: &[Attempt], named: &Named) {
+fn left(attempt: &Attempt, request: &Request, before: &[Attempt], named: &Named) {
     // A read that went into a closed connection goes to the same region once more.
     let again = before.windows(2).any(|two| matches!(two, [one, other] if one.region == other.region))
         || before.last().is_some_and(|last| last.region == attempt.region);
-    let again = again && intent.access == Access::Read;
+    let again = again && request.access == Access::Read;
     assert!(before.len() < 2 + usize::from(again), "a third send");
     let elsewhere = |region: RegionId| before.iter().filter(|earlier| earlier.region != region).count();
     let most = before.iter().chain([attempt]).map(|one| elsewhere(one.region)).max().unwrap_or(0);
@@ -193,12 +193,12 @@ fn left(attempt: &Attempt, intent: &Intent, before: &[Attempt], named: &Named) {
     let streams = before.iter().any(|earlier| earlier.replay == Replay::Stream);
     assert!(!streams, "a body that streams was sent twice");
     let topology = &settings().topology;
-    let write = intent.access == Access::Write;
+    let write = request.access == Access::Write;
     let name = |region: RegionId| &topology.region(region).name;
     assert!(
-        !write || owns(attempt.region, intent, named),
+        !write || owns(attempt.region, request, named),
         "{} was written at {}",
-        intent.target.as_str(),
+        request.target.as_str(),
         name(attempt.region)
     );
     // What a region is told of the owner it takes over, if its epoch is a later one: so nobody may have made it up.
@@ -208,22 +208,22 @@ fn left(attempt: &Attempt, intent: &Intent, before: &[Attempt], named: &Named) {
     });
     if let Some(home) = told {
         assert!(
-            owns(home, intent, named),
+            owns(home, request, named),
             "{} was told of {}'s ownership, which nobody has named",
-            intent.target.as_str(),
+            request.target.as_str(),
             name(home)
         );
     }
 }
 
-fn owns(region: RegionId, intent: &Intent, named: &Named) -> bool {
+fn owns(region: RegionId, request: &Request, named: &Named) -> bool {
     let topology = &settings().topology;
     let said = named.said.contains(&region);
-    let rule = intent.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
-    match (rule, &intent.subject) {
+    let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    match (rule, &request.subject) {
         (None, _) => region == topology.default_home(),
         (Some(Rule::SingleWriter { home }), _) => {
-            let moved = named.moved.iter().any(|(of, to)| Some(*of) == intent.dataset && *to == region);
+            let moved = named.moved.iter().any(|(of, to)| Some(*of) == request.dataset && *to == region);
             region == *home || moved || said
         }
         (Some(Rule::MultiWriter { regions, .. }), _) => regions.contains(region),

@@ -115,20 +115,21 @@ fn holds(bytes: &[u8]) -> Result<()> {
         )?,
     );
     let text = if u.ratio(1, 4)? { &raw } else { &sound };
-    let Some(facts) = wire::facts(text, Location::new(u.arbitrary()?, u.arbitrary()?), NOW, u.arbitrary()?, 1) else {
+    let Some(incoming) = wire::incoming(text, Location::new(u.arbitrary()?, u.arbitrary()?), NOW, u.arbitrary()?, 1)
+    else {
         return Ok(());
     };
     let settings = settings();
     let mut memory = Memory::default();
-    let intent = match admit(&facts, &settings, &mut Clock::new(1)) {
-        Ok(intent) => intent,
+    let request = match admit(&incoming, &settings, &mut Clock::new(1)) {
+        Ok(request) => request,
         Err(problem) => {
-            let access = access_of(facts.method);
+            let access = access_of(incoming.method);
             end(&wire::refusal(&problem, access, "homing", NOW, Some("{}")), 2);
             return Ok(());
         }
     };
-    let (mut flow, mut step) = Flow::start(intent, Rc::new(View::capture(&settings, &memory, NOW)), &memory, NOW);
+    let (mut flow, mut step) = Flow::start(request, Rc::new(View::capture(&settings, &memory, NOW)), &memory, NOW);
     for _ in 0..32 {
         flow.take_lessons().into_iter().for_each(|lesson| memory.learn(lesson, NOW));
         match &step {

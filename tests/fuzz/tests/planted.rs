@@ -13,7 +13,7 @@ use homing_core::{
         target::Target,
     },
     model::reason::Reason,
-    request::intent::Intent,
+    request::Request,
     session::codec::{COOKIE, open},
     topology::route::Access,
 };
@@ -66,9 +66,9 @@ fn cookies_that_are_trimmed_of_what_browsers_take_for_letters() {
 
 #[test]
 fn a_write_that_goes_to_the_nearest_region() {
-    let near = |attempt: &mut Attempt, intent: &Intent| {
-        if intent.access == Access::Write {
-            attempt.region = intent.near[0];
+    let near = |attempt: &mut Attempt, request: &Request| {
+        if request.access == Access::Write {
+            attempt.region = request.near[0];
         }
     };
     assert!(found(|bytes| flow::holds(bytes, near)) < 1_000);
@@ -77,8 +77,8 @@ fn a_write_that_goes_to_the_nearest_region() {
 #[test]
 fn a_region_that_is_told_of_an_ownership_by_a_sessions_mark() {
     // A link with somebody else's mark made the router say `Homing-Home: eu` at a later epoch, and the kit believed it.
-    let by_mark = |attempt: &mut Attempt, intent: &Intent| {
-        if let Some(pin) = intent.session.session.pins.first() {
+    let by_mark = |attempt: &mut Attempt, request: &Request| {
+        if let Some(pin) = request.session.session.pins.first() {
             attempt.own.push(Edit::Set("homing-home", pin.region.clone()));
             attempt.own.rotate_right(1);
         }

@@ -8,19 +8,19 @@ use crate::{
         target::Target,
     },
     model::text,
-    request::{facts::Facts, intent::CacheUse},
+    request::{CacheUse, incoming::IncomingRequest},
 };
 
 /// Fields of the connection and those that applications believe go, then ours are set: `Connection` cannot name ours away.
 pub(super) fn edits(
-    facts: &Facts<'_>,
+    incoming: &IncomingRequest<'_>,
     target: &Target,
     upgrade: bool,
     cache: &CacheUse,
     cookies: &Cookies<'_>,
     through: &LetThrough<'_>,
 ) -> Edits {
-    let headers = &facts.headers;
+    let headers = &incoming.headers;
     let mut edits = strip_request(headers, through);
     if upgrade {
         edits.push(Edit::Set("upgrade", "websocket".to_owned()));
@@ -39,8 +39,8 @@ pub(super) fn edits(
         edits.push(Edit::Set("x-real-ip", ip.to_owned()));
     }
     edits.push(Edit::Set("forwarded", forwarded(client, target)));
-    edits.extend(trace_context::edits(headers, facts.entropy));
-    if let Some(left) = forwards_left(headers).filter(|_| facts.method == "OPTIONS") {
+    edits.extend(trace_context::edits(headers, incoming.entropy));
+    if let Some(left) = forwards_left(headers).filter(|_| incoming.method == "OPTIONS") {
         edits.push(Edit::Set("max-forwards", left.saturating_sub(1).to_string()));
     }
     edits.push(Edit::Set(

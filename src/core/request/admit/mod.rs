@@ -1,4 +1,4 @@
-//! Admission: facts become an intent, or are refused before any I/O.
+//! Admission: incoming become an request, or are refused before any I/O.
 
 pub mod forward;
 pub mod spelling;
@@ -26,8 +26,8 @@ use crate::{
         subject::SubjectId,
     },
     request::{
-        facts::{Content, Facts, MOST_BUFFERED, Replay},
-        intent::{CacheUse, CameAlong, Carrier, Conditions, Intent, Lookup, Method, Promise},
+        CacheUse, CameAlong, Carrier, Conditions, Lookup, Method, Promise, Request,
+        incoming::{Content, IncomingRequest, MOST_BUFFERED, Replay},
         near,
     },
     session::{self, Opened, carried::Arrived},
@@ -55,46 +55,46 @@ pub const ROUTER: &str = "homing";
 ///
 /// # Errors
 /// With the problem that refuses it.
-pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Result<Intent, Problem> {
-    let target = guard(facts)?;
+pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut Clock) -> Result<Request, Problem> {
+    let target = guard(incoming)?;
     // Only what is sent on knows of the others, to take them out.
-    let all = facts;
-    let beyond = beyond_connection(&facts.headers).map(|headers| Facts { headers, ..facts.clone() });
-    let facts = beyond.as_ref().unwrap_or(all);
+    let all = incoming;
+    let beyond = beyond_connection(&incoming.headers).map(|headers| IncomingRequest { headers, ..incoming.clone() });
+    let incoming = beyond.as_ref().unwrap_or(all);
     let topology = &settings.topology;
-    let (index, route) = topology.route(facts.method, target.host(), target.path()).unzip();
-    spelling::unambiguous(facts.method, &target, route, topology)?;
+    let (index, route) = topology.route(incoming.method, target.host(), target.path()).unzip();
+    spelling::unambiguous(incoming.method, &target, route, topology)?;
     let dataset = route.and_then(|route| route.dataset);
-    let upgrade = is_upgrade(facts);
-    let access = access(facts.method, upgrade, route);
-    let cookies = Cookies::of(&facts.headers);
-    let (mut session, carrier) = open_session(facts, &cookies, settings);
+    let upgrade = is_upgrade(incoming);
+    let access = access(incoming.method, upgrade, route);
+    let cookies = Cookies::of(&incoming.headers);
+    let (mut session, carrier) = open_session(incoming, &cookies, settings);
     let keys = &settings.session_keys;
     let query = target.query();
-    let arrived = query.and_then(|query| session::arrived(query, target.host(), topology, keys, facts.now));
-    let is_shown = carrier == Carrier::Cookie && !upgrade && is_navigation(facts);
+    let arrived = query.and_then(|query| session::arrived(query, target.host(), topology, keys, incoming.now));
+    let is_shown = carrier == Carrier::Cookie && !upgrade && is_navigation(incoming);
     let carried = arrived.as_ref().map(|Arrived { pins, .. }| {
-        pins.iter().for_each(|pins| session.session.adopt(pins, topology, facts.now));
+        pins.iter().for_each(|pins| session.session.adopt(pins, topology, incoming.now));
         CameAlong { believed: pins.is_ok(), is_shown }
     });
-    let claim = Claim { facts, cookies: &cookies, target: &target, session: &session };
+    let claim = Claim { incoming, cookies: &cookies, target: &target, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
-    let near = near_order(facts, &target, settings);
-    let promise = promise(facts.method, route, dataset, access, topology);
-    let cache = cache_use((facts, &cookies), route, dataset, access, upgrade, subject.is_some(), topology)?;
+    let near = near_order(incoming, &target, settings);
+    let promise = promise(incoming.method, route, dataset, access, topology);
+    let cache = cache_use((incoming, &cookies), route, dataset, access, upgrade, subject.is_some(), topology)?;
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
-    let repeatable = route.is_some_and(|route| route.idempotent) && facts.headers.has("idempotency-key");
-    let replay = replay(facts.content, access == Access::Read || dataset.is_some() || repeatable);
+    let repeatable = route.is_some_and(|route| route.idempotent) && incoming.headers.has("idempotency-key");
+    let replay = replay(incoming.content, access == Access::Read || dataset.is_some() || repeatable);
     let through = LetThrough {
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
     let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through));
-    Ok(Intent {
-        came: facts.now,
-        method: facts.method.to_owned(),
-        safe: is_safe(facts.method),
+    Ok(Request {
+        came: incoming.now,
+        method: incoming.method.to_owned(),
+        safe: is_safe(incoming.method),
         target: Rc::new(if arrived.is_some() { target.keeping(session::is_not_ours) } else { target }),
         route: index,
         dataset,
@@ -102,7 +102,7 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         upgrade,
         promise,
         subject,
-        visitor: facts.headers.get("cf-connecting-ip").map(Visitor::at),
+        visitor: incoming.headers.get("cf-connecting-ip").map(Visitor::at),
         session,
         carried,
         begun: false,
@@ -112,46 +112,46 @@ pub fn admit(facts: &Facts<'_>, settings: &Settings, clock: &mut Clock) -> Resul
         edits,
         cache,
         repeatable,
-        clock: (multi_writer && access == Access::Write).then(|| clock.tick(facts.now).to_string()),
-        entropy: facts.entropy,
+        clock: (multi_writer && access == Access::Write).then(|| clock.tick(incoming.now).to_string()),
+        entropy: incoming.entropy,
     })
 }
 
 /// What is refused before anything else: loops, bombs, bodies that no cache key could hold, URLs without a final form.
-fn guard(facts: &Facts<'_>) -> Result<Target, Problem> {
+fn guard(incoming: &IncomingRequest<'_>) -> Result<Target, Problem> {
     // RFC 8586; and `Via`, in case the platform writes `CDN-Loop` itself: nobody has said that it does not.
-    let hops = |name, is_ours: fn(&str) -> bool| facts.headers.list(name).filter(|hop| is_ours(hop)).count();
+    let hops = |name, is_ours: fn(&str) -> bool| incoming.headers.list(name).filter(|hop| is_ours(hop)).count();
     if hops("cdn-loop", is_this_router) >= MOST_HOPS || hops("via", is_via_this_router) >= MOST_HOPS {
         return Err(Problem::of(Reason::Loop));
     }
     // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
-    if facts.method == "TRACE" {
+    if incoming.method == "TRACE" {
         return Err(Problem::of(Reason::MethodNotAllowed));
     }
-    if facts.method == "OPTIONS" && forward::forwards_left(&facts.headers) == Some(0) {
+    if incoming.method == "OPTIONS" && forward::forwards_left(&incoming.headers) == Some(0) {
         return Err(Problem::of(Reason::MaxForwards));
     }
-    if facts.url.len() > LONGEST_URL {
+    if incoming.url.len() > LONGEST_URL {
         return Err(Problem::of(Reason::UrlTooLong));
     }
-    let bytes: usize = facts.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if facts.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+    let bytes: usize = incoming.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if incoming.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
         return Err(Problem::of(Reason::HeadersTooLarge));
     }
     // Each name is looked for among the fields; nobody honest names so many.
-    if facts.headers.list("connection").nth(MOST_MEMBERS).is_some() {
+    if incoming.headers.list("connection").nth(MOST_MEMBERS).is_some() {
         return Err(Problem::of(Reason::HeadersTooLarge));
     }
     // `Content-Length: 0` says that there is none (RFC 9110 section 8.6), and some clients send it with everything.
-    let empty = matches!(facts.content, Content::Empty | Content::Length(0));
-    if matches!(facts.method, "GET" | "HEAD") && !empty {
+    let empty = matches!(incoming.content, Content::Empty | Content::Length(0));
+    if matches!(incoming.method, "GET" | "HEAD") && !empty {
         return Err(Problem::of(Reason::BodyOnGet));
     }
     // Before a home is looked up, or assigned, for a request of which nothing can be sent.
-    if let Content::Unsent(unsent) = facts.content {
+    if let Content::Unsent(unsent) = incoming.content {
         return Err(Problem::of(unsent.reason()));
     }
-    let target = Target::read(facts.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
+    let target = Target::read(incoming.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
     // Encoded, it may have become three times as long.
     if target.as_str().len() > LONGEST_URL { Err(Problem::of(Reason::UrlTooLong)) } else { Ok(target) }
 }
@@ -167,8 +167,8 @@ fn is_via_this_router(hop: &str) -> bool {
 
 /// Whether it opens a WebSocket: a GET does (RFC 6455 section 4.1). For any other method the field asks for nothing that there is;
 /// RFC 9110 section 7.8 lets it be passed over, so such a request goes its way as if it had none.
-fn is_upgrade(facts: &Facts<'_>) -> bool {
-    facts.method == "GET" && facts.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
+fn is_upgrade(incoming: &IncomingRequest<'_>) -> bool {
+    incoming.method == "GET" && incoming.headers.get("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"))
 }
 
 /// Safe methods read, everything else writes, an unknown method too; a route may say otherwise. An upgraded connection can carry
@@ -192,18 +192,18 @@ fn is_safe(method: &str) -> bool {
 
 /// Whether a browser goes to this address, and will show it: it says so (Fetch Metadata Request Headers, W3C), or, where it is older
 /// than that, by what it wants.
-fn is_navigation(facts: &Facts<'_>) -> bool {
-    let headers = &facts.headers;
+fn is_navigation(incoming: &IncomingRequest<'_>) -> bool {
+    let headers = &incoming.headers;
     let wants_page = || headers.list("accept").any(|range| range.starts_with("text/html"));
-    facts.method == "GET" && headers.get("sec-fetch-mode").map_or_else(wants_page, |mode| mode == "navigate")
+    incoming.method == "GET" && headers.get("sec-fetch-mode").map_or_else(wants_page, |mode| mode == "navigate")
 }
 
 /// The most cookies of the session's name that are looked at.
 const MOST_SESSIONS: usize = 4;
 
-fn open_session(facts: &Facts<'_>, cookies: &Cookies<'_>, settings: &Settings) -> (Opened, Carrier) {
-    let open = |text| session::received(text, &settings.session_keys, &settings.topology, facts.now);
-    match facts.headers.get("homing-session") {
+fn open_session(incoming: &IncomingRequest<'_>, cookies: &Cookies<'_>, settings: &Settings) -> (Opened, Carrier) {
+    let open = |text| session::received(text, &settings.session_keys, &settings.topology, incoming.now);
+    match incoming.headers.get("homing-session") {
         Some(text) => (open(text), Carrier::Header),
         None => (the_one(cookies.all(session::COOKIE).map(open)), Carrier::Cookie),
     }
@@ -225,7 +225,7 @@ fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
 
 /// Where a request may say whose it is.
 struct Claim<'a> {
-    facts: &'a Facts<'a>,
+    incoming: &'a IncomingRequest<'a>,
     cookies: &'a Cookies<'a>,
     target: &'a Target,
     session: &'a Opened,
@@ -243,7 +243,7 @@ impl Claim<'_> {
     fn named(&self, kind: SubjectKind, topology: &Topology) -> Option<SubjectId> {
         let name = match topology.identity().source(kind)? {
             IdentitySource::ResponseHeader(_) => return self.session.session.subject(kind).cloned(),
-            IdentitySource::Header(name) => self.facts.headers.get(name).map(Cow::Borrowed),
+            IdentitySource::Header(name) => self.incoming.headers.get(name).map(Cow::Borrowed),
             IdentitySource::Cookie(name) => match self.cookies.named(name) {
                 Named::One(subject) => Some(Cow::Borrowed(subject)),
                 Named::None | Named::Several => None,
@@ -260,14 +260,14 @@ impl Claim<'_> {
     }
 }
 
-fn near_order(facts: &Facts<'_>, target: &Target, settings: &Settings) -> Vec<RegionId> {
+fn near_order(incoming: &IncomingRequest<'_>, target: &Target, settings: &Settings) -> Vec<RegionId> {
     let topology = &settings.topology;
     // In development whoever sits at this machine may say where it stands; nobody else, wherever `DEV` was left on.
-    let is_here = || Caller::of(target.authority(), &facts.headers).is_here();
-    let said = || facts.headers.get("homing-dev-near").filter(|_| settings.dev && is_here());
-    match facts.client.beside.or_else(said).and_then(|name| topology.region_named(name)) {
+    let is_here = || Caller::of(target.authority(), &incoming.headers).is_here();
+    let said = || incoming.headers.get("homing-dev-near").filter(|_| settings.dev && is_here());
+    match incoming.client.beside.or_else(said).and_then(|name| topology.region_named(name)) {
         Some(region) => near::order_beside(region, topology),
-        None => near::order(&facts.client, topology),
+        None => near::order(&incoming.client, topology),
     }
 }
 
@@ -316,7 +316,7 @@ fn replay(content: Content, could_be_needed: bool) -> Replay {
 /// What the edge cache has to do with a request. Whoever wants a stored response and no other gets 504 wherever none may answer
 /// (RFC 9111 section 5.2.1.7), and nothing is sent.
 fn cache_use(
-    (facts, cookies): (&Facts<'_>, &Cookies<'_>),
+    (incoming, cookies): (&IncomingRequest<'_>, &Cookies<'_>),
     route: Option<&Route>,
     dataset: Option<DatasetId>,
     access: Access,
@@ -324,7 +324,7 @@ fn cache_use(
     identified: bool,
     topology: &Topology,
 ) -> Result<CacheUse, Problem> {
-    let headers: &Headers<'_> = &facts.headers;
+    let headers: &Headers<'_> = &incoming.headers;
     let wants = wants(headers);
     let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Reason::OnlyIfCached)) } else { Ok(so) };
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
@@ -341,7 +341,7 @@ fn cache_use(
     let lookup = |method| lookup((headers, cookies), method, wants.clone(), personal);
     // The session tells the router where data is; who may see it is told by the application's own credentials, and nothing else here.
     let anybody = |lookup: &Lookup| personal && !lookup.cookies && !lookup.authorized;
-    let found = match (facts.method, access) {
+    let found = match (incoming.method, access) {
         _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Reason::CacheBypass),
         ("GET", Access::Read) => CacheUse::Use(lookup(Method::Get)),
         ("HEAD", Access::Read) => CacheUse::Use(lookup(Method::Head)),

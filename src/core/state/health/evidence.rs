@@ -20,7 +20,7 @@
 //! takes everything, or none does, that is one route, and its breaker is as good as the region's. Whoever has many addresses
 //! is many visitors; an IPv6 network of 56 bits is one of them.
 
-use crate::{request::intent::Intent, state::drill::Visitor};
+use crate::{request::Request, state::drill::Visitor};
 
 /// By whom something was sent, as far as evidence goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl By {
 
     /// By whoever makes that request. A subject would not do: clients can name any.
     #[must_use]
-    pub fn of(intent: &Intent) -> Self {
-        Self::new(intent.visitor, intent.route)
+    pub fn of(request: &Request) -> Self {
+        Self::new(request.visitor, request.route)
     }
 
     /// The index of the route.

@@ -17,7 +17,7 @@ use crate::state::health::narrow::Narrow;
 pub use crate::state::health::show::Circuit;
 use crate::{
     model::{ids::RegionId, time::Timestamp},
-    request::{facts::Replay, intent::Intent},
+    request::{Request, incoming::Replay},
     state::drill::Visitor,
     topology::{Topology, route::Access},
 };
@@ -48,8 +48,8 @@ pub struct Asking {
 impl Asking {
     /// Of that request.
     #[must_use]
-    pub fn of(intent: &Intent) -> Self {
-        Self { by: By::of(intent), streams: intent.replay == Replay::Stream }
+    pub fn of(request: &Request) -> Self {
+        Self { by: By::of(request), streams: request.replay == Replay::Stream }
     }
 }
 

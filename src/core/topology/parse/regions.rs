@@ -6,7 +6,7 @@ use crate::{
         geo::Location,
         ids::{MAX_REGIONS, RegionId},
     },
-    request::facts::Url,
+    request::incoming::Url,
     topology::{
         Origin, Region,
         error::{Complaints, KeyPath},

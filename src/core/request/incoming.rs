@@ -5,9 +5,9 @@ use crate::{
     model::{geo::Location, reason::Reason, time::Timestamp},
 };
 
-/// The facts of one request.
+/// The incoming of one request.
 #[derive(Clone, Debug)]
-pub struct Facts<'a> {
+pub struct IncomingRequest<'a> {
     /// When it came.
     pub now: Timestamp,
     /// The raw method; unknown ones stay what they are.
