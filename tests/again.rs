@@ -17,8 +17,8 @@ use support::{Deed, NOW, World, region, settings, topology};
 fn after(world: &World) -> (Memory, u16) {
     let story = world.play(&settings()).unwrap();
     let mut memory = world.memory.clone();
-    for lesson in &story.end().lessons {
-        memory.learn(lesson.clone(), NOW);
+    for observation in &story.end().observations {
+        memory.observe(observation.clone(), NOW);
     }
     (memory, story.end().status)
 }

@@ -11,7 +11,7 @@ use homing_core::{
     model::{subject::SubjectId, time::Timestamp},
     session::{self, Session},
     settle::{Source, Store},
-    state::memory::{Lesson, Memory},
+    state::memory::{Memory, Observation},
     topology::dataset::SubjectKind,
 };
 use proptest::prelude::*;
@@ -169,7 +169,7 @@ fn what_a_lagging_region_filled_just_after_a_write_is_never_shown_to_the_writer(
 fn who_saw_a_write() -> Memory {
     let mut memory = Memory::default();
     let written = play(&World::new("PUT /orders/1").near("eu"));
-    written.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+    written.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
     memory
 }
 
@@ -216,9 +216,9 @@ fn what_the_store_has_refused_it_is_not_offered_again_for_a_minute() {
     let end = play(&fill).end.unwrap();
     let key = end.store.as_ref().unwrap().key.hash();
     let mut memory = Memory::default();
-    memory.learn(Lesson::Refused(key), NOW);
+    memory.observe(Observation::Refused(key), NOW);
     // That the next answer could be stored says nothing of the store.
-    memory.learn(Lesson::Cacheable(key), NOW);
+    memory.observe(Observation::Cacheable(key), NOW);
     for (wait, is_stored) in [(0, false), (59_999, false), (60_000, true)] {
         let mut end = play(&fill).end.unwrap();
         end.forgo_storing_in_vain(&memory, after(wait));
@@ -235,7 +235,7 @@ fn what_a_region_fills_that_is_behind_lives_no_longer_than_its_lag_allows() {
     let fresh = |near: &str, path: &str, lag: u64| {
         let mut fill = World::new(&format!("GET {path}")).near(near);
         let (region, source) = (support::region("eu"), support::region("us"));
-        fill.memory.learn(Lesson::Lag { region, source, lag: Duration::from_millis(lag) }, NOW);
+        fill.memory.observe(Observation::Lag { region, source, lag: Duration::from_millis(lag) }, NOW);
         fill.deeds = vec![answers(200, &[("cache-control", "max-age=600")])];
         entry_of(play(&fill).end().store.as_ref().unwrap())[0].fresh.as_secs()
     };
@@ -248,7 +248,7 @@ fn what_a_region_fills_that_is_behind_lives_no_longer_than_its_lag_allows() {
 
 /// Whether the isolate passes the place by for a minute.
 fn learns_uncacheable(world: &World) -> bool {
-    play(world).end.unwrap().lessons.iter().any(|lesson| matches!(lesson, Lesson::Uncacheable(_)))
+    play(world).end.unwrap().observations.iter().any(|observation| matches!(observation, Observation::Uncacheable(_)))
 }
 
 #[test]
@@ -299,7 +299,13 @@ fn waits(asked: &[(&str, &Deed)]) -> Vec<bool> {
             ..World::new(&format!("GET {request}")).near("eu")
         };
         let story = play(&cookie.into_iter().fold(world, |world, cookie| world.field("cookie", cookie)));
-        story.end.as_ref().unwrap().lessons.iter().for_each(|lesson| memory.learn(lesson.clone(), NOW));
+        story
+            .end
+            .as_ref()
+            .unwrap()
+            .observations
+            .iter()
+            .for_each(|observation| memory.observe(observation.clone(), NOW));
         story.would_wait
     };
     asked.iter().map(ask).collect()
@@ -343,7 +349,7 @@ fn whoever_is_refused_while_a_popular_copy_has_expired_lets_nobody_crowd_there()
         let asks = World { cache: cache.to_vec(), now: after(61_000), ..World::new("GET /likes/1").near("eu") };
         let story = play(&asks.deeds(&[deed]));
         assert_eq!(story.sent.len(), 1);
-        story.end().lessons.iter().any(|lesson| matches!(lesson, Lesson::InVain(_)))
+        story.end().observations.iter().any(|observation| matches!(observation, Observation::InVain(_)))
     };
     let private = || answers(200, &[("cache-control", "private")]);
     for deed in [answers(400, &[]), answers(403, &[("cache-control", "no-store")]), private()] {
@@ -358,7 +364,7 @@ fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
     let mut memory = Memory::default();
     for path in ["/likes/1", "/likes/2"] {
         let story = play(&World { deeds: vec![own.clone()], ..World::new(&format!("GET {path}")).near("eu") });
-        story.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+        story.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
     }
     let filled = play(&World {
         deeds: vec![answers(200, &[("cache-control", "max-age=60")])],
@@ -367,7 +373,7 @@ fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
     let cache = entry_of(filled.end().store.as_ref().unwrap());
     let hit = play(&World { cache, memory: memory.clone(), ..World::new("GET /likes/3").near("eu") });
     assert!(hit.sent.is_empty() && !hit.would_wait);
-    hit.end.unwrap().lessons.into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+    hit.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
     assert!(play(&World { memory, ..World::new("GET /likes/4").near("eu") }).would_wait);
 }
 

@@ -8,7 +8,7 @@ mod worlds;
 use homing_core::{
     control::authority,
     model::{ids::RegionId, reason::Reason},
-    state::{memory::Lesson, published::Published},
+    state::{memory::Observation, published::Published},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use worlds::{a_region, a_world};
 fn during(world: &World, drill: Option<&Value>) -> World {
     let mut world = world.clone();
     let text = authority::write_with(9, std::iter::empty(), std::iter::empty(), drill);
-    world.memory.learn(Lesson::Published(Published::read(&text, &topology()).unwrap()), NOW);
+    world.memory.observe(Observation::Published(Published::read(&text, &topology()).unwrap()), NOW);
     world
 }
 
@@ -119,7 +119,7 @@ proptest! {
         let without = tell(&play(&during(&world, None)));
         prop_assert_eq!(tell(&play(&during(&world, Some(&past)))), without.clone());
         let mut heard = during(&world, Some(&drill(kind, name, 10_000)));
-        heard.memory.learn(Lesson::DrillOver("drill-1".to_owned()), NOW);
+        heard.memory.observe(Observation::DrillOver("drill-1".to_owned()), NOW);
         prop_assert_eq!(tell(&play(&heard)), without);
     }
 }

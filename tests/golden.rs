@@ -35,7 +35,7 @@ use homing_core::{
         drill::{Kind, Visitor},
         health::{Asking, Heard, Sending},
         matrix::Report,
-        memory::{Lesson, reached::CopyOf},
+        memory::{Observation, reached::CopyOf},
         published::{Published, RegionState},
     },
     topology::{dataset::SubjectKind, route::Access},
@@ -138,7 +138,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "vantage" => {
             let (from, regions) = value.split_once(' ').unwrap();
             let text = format!(r#"{{"from":"{from}","at":{},"regions":{regions}}}"#, NOW.0);
-            world.memory.learn(Lesson::Measured(Report::read(&text, &topology()).unwrap()), NOW);
+            world.memory.observe(Observation::Measured(Report::read(&text, &topology()).unwrap()), NOW);
         }
         // `eu read open`, `doubtful`, `probe` or `returns`.
         "breaker" => breaker(world, region(words[0]), access(words[1]), words[2]),
@@ -147,33 +147,33 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             let again = words.get(2).is_some();
             let access = if key == "under-way" { Access::Read } else { Access::Write };
             let sending = Sending { region: region(words[0]), access, at: NOW, again, asking: Asking::default() };
-            (0..words[1].parse().unwrap()).for_each(|_: u8| world.memory.learn(Lesson::Sent(sending), NOW));
+            (0..words[1].parse().unwrap()).for_each(|_: u8| world.memory.observe(Observation::Sent(sending), NOW));
         }
         "lag" => {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
         }
         "reached" => {
-            world.memory.learn(Lesson::Reached(copy_of(&words), mark(words[3]).position), NOW);
+            world.memory.observe(Observation::Reached(copy_of(&words), mark(words[3]).position), NOW);
         }
         // `eu orders us 1#42 500`: so long ago it was only so far, and that was too little; 0 is nothing of that log.
         "short" => {
             let at = Timestamp(NOW.0 - ago(&words));
             let copy = copy_of(&words);
             let place = (!words[3].ends_with("#0")).then(|| mark(words[3]).position);
-            world.memory.learn(Lesson::Behind { copy, place, source: copy.home, by: Duration::ZERO }, at);
+            world.memory.observe(Observation::Behind { copy, place, source: copy.home, by: Duration::ZERO }, at);
         }
         // So many subjects, just now, by the visitor at 192.0.2.1.
         "named" => {
-            let lesson = Lesson::NamedSubject(Visitor::at("192.0.2.1"));
-            (0..value.parse().unwrap()).for_each(|_: u8| world.memory.learn(lesson.clone(), NOW));
+            let observation = Observation::NamedSubject(Visitor::at("192.0.2.1"));
+            (0..value.parse().unwrap()).for_each(|_: u8| world.memory.observe(observation.clone(), NOW));
         }
-        "remembers" => world.memory.learn(Lesson::Home(subject(words[0]), owned(words[1])), NOW),
+        "remembers" => world.memory.observe(Observation::Home(subject(words[0]), owned(words[1])), NOW),
         "moved" => {
             let dataset = topology().dataset_named(words[0]).unwrap();
-            world.memory.learn(Lesson::Moved(dataset, owned(words[1])), NOW);
+            world.memory.observe(Observation::Moved(dataset, owned(words[1])), NOW);
         }
         // `7 eu=draining orders=us@3 isolate=eu`: a version, region states, owners of datasets, a drill for all.
-        "view" => world.memory.learn(Lesson::Published(view(&words)), NOW),
+        "view" => world.memory.observe(Observation::Published(view(&words)), NOW),
         "sends" => world.deeds = value.split(" | ").map(deed).collect(),
         other => panic!("unknown key {other:?}"),
     }
@@ -187,9 +187,10 @@ fn access(word: &str) -> Access {
 fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
     let mut hear = |heard, ago| {
         let at = Timestamp(NOW.0 - ago);
-        world
-            .memory
-            .learn(Lesson::Heard(Sending { region, access, at, again: false, asking: Asking::default() }, heard), at);
+        world.memory.observe(
+            Observation::Heard(Sending { region, access, at, again: false, asking: Asking::default() }, heard),
+            at,
+        );
     };
     let (times, ago) = match state {
         "doubtful" => (1, 1000),
@@ -207,7 +208,7 @@ fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
     if state == "answers" {
         let at = Timestamp(NOW.0 - 1000);
         let read = Sending { region, access: Access::Read, at, again: false, asking: Asking::default() };
-        world.memory.learn(Lesson::Heard(read, Heard::Answer), at);
+        world.memory.observe(Observation::Heard(read, Heard::Answer), at);
     }
 }
 
@@ -216,7 +217,7 @@ fn lag(world: &mut World, region: RegionId, millis: u64, times: u64) {
     let lag = Duration::from_millis(millis);
     let others = topology().regions().map(|(id, _)| id).filter(|id| *id != region).collect::<Vec<_>>();
     for source in others {
-        (0..times).for_each(|_| world.memory.learn(Lesson::Lag { region, source, lag }, NOW));
+        (0..times).for_each(|_| world.memory.observe(Observation::Lag { region, source, lag }, NOW));
     }
 }
 
@@ -452,8 +453,8 @@ fn tell(story: &Story) -> String {
     if let Some((kind, home)) = &end.tell {
         let _ = writeln!(out, "    tells the directory of the {}'s home {}", kind.token(), home.value);
     }
-    for lesson in &end.lessons {
-        if let Lesson::Moved(dataset, owned) = lesson {
+    for observation in &end.observations {
+        if let Observation::Moved(dataset, owned) = observation {
             let (name, home) = (&topology.dataset(*dataset).unwrap().name, &topology.region(owned.home()).name);
             let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch().0);
         }

@@ -16,7 +16,7 @@ use homing_core::{
     },
     ownership::Epoch,
     session::{self, Claim, Opened, Pin, Session, carried::along, codec::COOKIE},
-    state::{memory::Lesson, view::Settings},
+    state::{memory::Observation, view::Settings},
     topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -156,7 +156,11 @@ fn somebody_elses_mark_in_a_session_moves_nothing_and_locks_nobody_out() {
         );
         let us = support::region("us");
         assert!(
-            !story.end().lessons.iter().any(|lesson| matches!(lesson, Lesson::Home(_, owned) if owned.home() != us))
+            !story
+                .end()
+                .observations
+                .iter()
+                .any(|observation| matches!(observation, Observation::Home(_, owned) if owned.home() != us))
         );
         ada = issued(&story).unwrap_or(ada);
         assert_eq!(ada.home(SubjectKind::User).map(|home| home.name()), Some("us"));
@@ -379,8 +383,9 @@ impl Case {
         if let Some((home, epoch)) = self.remembered {
             let owned = support::owned(home, epoch);
             let dataset = settings().topology.dataset_named("catalog").unwrap();
-            let lesson = if self.is_cart() { Lesson::Home(self.me(), owned) } else { Lesson::Moved(dataset, owned) };
-            world.memory.learn(lesson, NOW);
+            let observation =
+                if self.is_cart() { Observation::Home(self.me(), owned) } else { Observation::Moved(dataset, owned) };
+            world.memory.observe(observation, NOW);
         }
         world.play(&settings()).unwrap()
     }
@@ -425,10 +430,10 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
         said.extend(case.said_by_origin(at));
     }
     let topology = &settings().topology;
-    for lesson in &story.end().lessons {
-        let (Lesson::Home(_, owned) | Lesson::Moved(_, owned)) = lesson else { continue };
-        prop_assert!(said.contains(&(topology.region(owned.home()).name.clone(), owned.epoch().0)), "{lesson:?}");
-        prop_assert!(!matches!(lesson, Lesson::Home(whose, _) if *whose != me), "{lesson:?}");
+    for observation in &story.end().observations {
+        let (Observation::Home(_, owned) | Observation::Moved(_, owned)) = observation else { continue };
+        prop_assert!(said.contains(&(topology.region(owned.home()).name.clone(), owned.epoch().0)), "{observation:?}");
+        prop_assert!(!matches!(observation, Observation::Home(whose, _) if *whose != me), "{observation:?}");
     }
     prop_assert!(story.end().publish.iter().all(|publish| publish.subject == me));
     if let Some(session) = issued(&story) {

@@ -18,7 +18,7 @@ use homing_core::{
     state::{
         drill::Visitor,
         health::{Asking, Condition, Health, Heard, Sending, breaker::Gate, evidence::By},
-        memory::{Lesson, Memory},
+        memory::{Memory, Observation},
         view::Settings,
     },
     topology::{Origin, dataset::SubjectKind, route::Access},
@@ -531,8 +531,8 @@ proptest! {
         for publish in &end.publish {
             prop_assert!(!publish.value.contains(r#""epoch":1,"#), "{}", publish.value);
         }
-        for lesson in &end.lessons {
-            if let Lesson::Home(_, home) = lesson {
+        for observation in &end.observations {
+            if let Observation::Home(_, home) = observation {
                 // Who was not told of any home may name one on its own account.
                 let own_word = home.epoch() > Epoch::FIRST || story.asked_directory == 0;
                 prop_assert!(home.is_tentative() || own_word || end.confirm.is_some(), "{home:?}");

@@ -33,7 +33,7 @@ use homing_core::{
     session::{self, Claim, LIFETIME, Pin, Session},
     settle::Settlement,
     state::{
-        memory::{Lesson, Memory, lag::UNMEASURED},
+        memory::{Memory, Observation, lag::UNMEASURED},
         view::{Settings, View},
     },
     topology::{
@@ -157,7 +157,7 @@ impl World {
             let sources = topology.regions().map(|(id, _)| id).filter(|id| *id != region);
             for source in sources {
                 // Often enough to count as measured.
-                (0..100).for_each(|_| memory.learn(Lesson::Lag { region, source, lag: span }, NOW));
+                (0..100).for_each(|_| memory.observe(Observation::Lag { region, source, lag: span }, NOW));
             }
         }
         for reached in &self.reached {
@@ -176,7 +176,7 @@ impl World {
                 _ => topology.default_home(),
             };
             let log = Log { home, epoch: Epoch::FIRST };
-            memory.learn(Lesson::Reached(copy_of(id, region, log, topology), position), NOW);
+            memory.observe(Observation::Reached(copy_of(id, region, log, topology), position), NOW);
         }
         Ok(())
     }

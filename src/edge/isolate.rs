@@ -29,7 +29,7 @@ use homing_core::{
     settle::{Settlement, record::Record},
     state::{
         matrix,
-        memory::{Lesson, Memory},
+        memory::{Memory, Observation},
         published::Published,
         view::{Settings, View},
     },
@@ -156,7 +156,7 @@ pub(crate) fn resume(id: u32, now: Timestamp, text: &str) -> String {
 
 fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Timestamp) -> String {
     // Before anything else happens: the next request must find what this one does.
-    learn(flow.take_lessons(), now);
+    learn(flow.take_observations(), now);
     match step {
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
@@ -178,7 +178,7 @@ fn finish(
     write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
     settlement.forgo_storing_in_vain(&memory(), now);
-    learn(std::mem::take(&mut settlement.lessons), now);
+    learn(std::mem::take(&mut settlement.observations), now);
     let logged = match isolate.log {
         Log::All => true,
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
@@ -196,13 +196,13 @@ fn finish(
     text
 }
 
-fn learn(lessons: Vec<Lesson>, now: Timestamp) {
-    if !lessons.is_empty() {
-        remembering(|memory| lessons.into_iter().for_each(|lesson| memory.learn(lesson, now)));
+fn observe(observations: Vec<Observation>, now: Timestamp) {
+    if !observations.is_empty() {
+        remembering(|memory| observations.into_iter().for_each(|observation| memory.observe(observation, now)));
     }
 }
 
-/// Shared with whoever reads it: the next lesson is learned by a copy where a trap has left a reader behind.
+/// Shared with whoever reads it: the next observation is learned by a copy where a trap has left a reader behind.
 fn memory() -> Rc<Memory> {
     MEMORY.with_borrow(Clone::clone).unwrap_or_default()
 }
@@ -225,7 +225,7 @@ fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
     let Some(drill) = memory().drill(now).cloned() else { return };
     let row = row_of(record, drilled, &isolate.settings.topology);
     if changing(&DRILLED, |tally| tally.add(&drill, row, drilled.by)) {
-        learn(vec![Lesson::DrillOver(drill.id.clone())], now);
+        learn(vec![Observation::DrillOver(drill.id.clone())], now);
     }
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn drilled() -> String {
 
 /// The drill of that name is over.
 pub(crate) fn drill_over(id: &str, now: Timestamp) {
-    learn(vec![Lesson::DrillOver(id.to_owned())], now);
+    learn(vec![Observation::DrillOver(id.to_owned())], now);
 }
 
 fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
@@ -270,19 +270,19 @@ pub(crate) fn published(text: &str, now: Timestamp) -> u8 {
     let Some(settings) = settings() else { return 0 };
     let read = Published::read(text, &settings.topology);
     let unreadable = read.is_none() && !text.is_empty();
-    learn(read.map(Lesson::Published).into_iter().collect(), now);
+    learn(read.map(Observation::Published).into_iter().collect(), now);
     let whole = memory().published().names_all(&settings.topology);
     u8::from(!whole) + 2 * u8::from(unreadable)
 }
 
 /// The store did not take what was to lie under that key: nobody waits for it to.
 pub(crate) fn not_stored(key: &str, now: Timestamp) {
-    learn(vec![Lesson::Refused(in_short(key))], now);
+    learn(vec![Observation::Refused(in_short(key))], now);
 }
 
 pub(crate) fn measured(text: &str, now: Timestamp) {
     let Some(settings) = settings() else { return };
-    learn(matrix::Report::read(text, &settings.topology).map(Lesson::Measured).into_iter().collect(), now);
+    learn(matrix::Report::read(text, &settings.topology).map(Observation::Measured).into_iter().collect(), now);
 }
 
 /// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.

@@ -28,7 +28,7 @@ use homing_core::{
     settle::Settlement,
     state::{
         health::Health,
-        memory::{Lesson, Memory},
+        memory::{Memory, Observation},
         published::Published,
         view::{Settings, View},
     },
@@ -140,7 +140,7 @@ impl Edges {
         if let (Unit::Dataset(name), Some((home, epoch))) = (unit, belief) {
             let owned = std::iter::once((name, home.as_str(), *epoch));
             let view = authority::write(1, std::iter::empty(), owned);
-            memory.learn(Lesson::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
+            memory.observe(Observation::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
         let request = admit(&incoming, &self.settings, &mut Clock::new(1)).unwrap();
         let view = Rc::new(View::capture(&self.settings, &memory, NOW));
@@ -203,8 +203,8 @@ impl Edges {
             Step::Finish(end) => {
                 let name =
                     |owned: Ownership| (self.settings.topology.region(owned.home()).name.clone(), owned.epoch().0);
-                let learned = end.lessons.iter().filter_map(|lesson| match lesson {
-                    Lesson::Moved(_, owned) | Lesson::Home(_, owned) => Some(name(*owned)),
+                let learned = end.observations.iter().filter_map(|observation| match observation {
+                    Observation::Moved(_, owned) | Observation::Home(_, owned) => Some(name(*owned)),
                     _ => None,
                 });
                 let published = end.publish.iter().filter_map(|publish| read_owned(&publish.value));

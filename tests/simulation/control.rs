@@ -8,7 +8,7 @@ use homing_core::{
     model::{subject::SubjectId, time::Timestamp},
     settle::Publish,
     state::{
-        memory::Lesson,
+        memory::Observation,
         published::{KEY, Published},
     },
     topology::dataset::SubjectKind,
@@ -374,7 +374,7 @@ impl World {
     pub fn view(&mut self, edge: usize, isolate: usize, text: &str) {
         let published = Published::read(text, &settings().topology).unwrap();
         let now = self.timestamp();
-        self.edges[edge].memories[isolate].learn(Lesson::Published(published), now);
+        self.edges[edge].memories[isolate].observe(Observation::Published(published), now);
     }
 
     /// An origin knows more than this isolate.

@@ -385,7 +385,7 @@ impl Data {
         for unit in Unit::all() {
             let new = |of: &&Announced| of.log == source && of.upto > before && of.upto <= length;
             let told: Vec<_> = self.announced[unit.at()][channel].iter().filter(new).map(|of| of.owner).collect();
-            told.into_iter().for_each(|owner| self.learn(region, unit, owner));
+            told.into_iter().for_each(|owner| self.observe(region, unit, owner));
         }
     }
 

@@ -192,9 +192,9 @@ impl World {
     fn learn_on_the_way(&mut self, at: usize) {
         let now = self.timestamp();
         let request = &mut self.requests[at];
-        let lessons = request.flow.as_mut().map(Flow::take_lessons).unwrap_or_default();
+        let observations = request.flow.as_mut().map(Flow::take_observations).unwrap_or_default();
         let memory = &mut self.edges[request.action.edge].memories[request.isolate];
-        lessons.into_iter().for_each(|lesson| memory.learn(lesson, now));
+        observations.into_iter().for_each(|observation| memory.observe(observation, now));
     }
 
     /// Hands an event to the flow, by the health of the regions as its isolate sees it.

@@ -49,7 +49,9 @@ impl World {
         let now = self.timestamp();
         let memory = &mut self.edges[action.edge].memories[isolate];
         settlement.forgo_storing_in_vain(memory, now);
-        std::mem::take(&mut settlement.lessons).into_iter().for_each(|lesson| memory.learn(lesson, now));
+        std::mem::take(&mut settlement.observations)
+            .into_iter()
+            .for_each(|observation| memory.observe(observation, now));
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {
             self.weigh_publish(publish);

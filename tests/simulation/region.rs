@@ -138,7 +138,7 @@ impl Data {
     }
 
     /// The same, as a request, a command or a log tells it; whoever becomes the owner by it tells its peers before it writes.
-    pub fn learn(&mut self, region: usize, unit: Unit, owner: Owner) {
+    pub fn observe(&mut self, region: usize, unit: Unit, owner: Owner) {
         let known = self.regions[region][unit.at()].owner();
         self.hear(region, unit, owner);
         let counts = self.regions[region][unit.at()].owner();
@@ -156,7 +156,7 @@ impl Data {
         };
         let believed = |claim: &Owner| known.is_none_or(|known| known.epoch < claim.epoch && !guessed(known, claim));
         if let Some(claim) = claim.filter(believed) {
-            self.learn(region, unit, claim);
+            self.observe(region, unit, claim);
         }
         let standing = self.kept(region, unit).change(now, |standing| {
             if standing.pause.as_ref().is_some_and(|pause| pause.left.is_zero()) {
@@ -190,7 +190,7 @@ impl Data {
                 (200, json!({ "region": REGIONS[region], "units": [said] }))
             }
             (_, "pause") => {
-                self.learn(region, unit, own);
+                self.observe(region, unit, own);
                 let time = Duration::from_millis(command.number("for_ms"));
                 let held = ownership(own);
                 match self.kept(region, unit).change(now, |standing| standing.pause(&held, id, time)) {
@@ -200,7 +200,7 @@ impl Data {
                 }
             }
             (_, "resume") => {
-                self.learn(region, unit, own);
+                self.observe(region, unit, own);
                 self.kept(region, unit).change(now, |standing| standing.resume(id));
                 (200, json!({}))
             }
@@ -231,7 +231,7 @@ impl Data {
                 (200, said(Some(own)))
             }
             (_, "learn") => {
-                self.learn(region, unit, Owner { home: number(command.get("home")), epoch });
+                self.observe(region, unit, Owner { home: number(command.get("home")), epoch });
                 (200, said(self.regions[region][unit.at()].owner()))
             }
             other => panic!("an unknown command: {other:?}"),

@@ -22,7 +22,7 @@ use homing_core::{
     session::{self, Claim, Pin, Session},
     state::{
         health::{Asking, Heard, Sending},
-        memory::{Lesson, Memory},
+        memory::{Memory, Observation},
         published::{Published, RegionState},
     },
     topology::{dataset::SubjectKind, route::Access},
@@ -160,7 +160,7 @@ pub fn a_session() -> impl Strategy<Value = Option<String>> {
 }
 
 pub fn a_memory() -> impl Strategy<Value = Memory> {
-    let lessons = prop_oneof![
+    let observations = prop_oneof![
         (a_region(), prop::sample::select(vec![Access::Read, Access::Write]), 0u64..40_000).prop_map(
             |(name, access, ago)| {
                 // Open, on probation, or coming back.
@@ -172,41 +172,41 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
                     asking: Asking::default(),
                 };
                 let heard = if ago % 3 == 0 { Heard::Answer } else { Heard::Unreached };
-                vec![Lesson::Heard(sending, Heard::Unreached); 5]
+                vec![Observation::Heard(sending, Heard::Unreached); 5]
                     .into_iter()
-                    .chain([Lesson::Heard(sending, heard)])
+                    .chain([Observation::Heard(sending, heard)])
                     .collect()
             }
         ),
         (a_region(), a_region(), 0u64..90_000).prop_map(|(name, source, lag)| {
-            vec![Lesson::Lag { region: region(name), source: region(source), lag: Duration::from_millis(lag) }]
+            vec![Observation::Lag { region: region(name), source: region(source), lag: Duration::from_millis(lag) }]
         }),
         (a_region(), a_region(), prop::sample::select(vec!["orders", "mail", "tags"]), 1u64..4, 0u64..8).prop_map(
             |(name, home, dataset, epoch, value)| {
                 let dataset = topology().dataset_named(dataset).unwrap();
                 let log = Log { home: region(home), epoch: Epoch(epoch) };
                 let copy = copy_of(dataset, region(name), log, &topology());
-                vec![Lesson::Reached(copy, Position::new(value.into()))]
+                vec![Observation::Reached(copy, Position::new(value.into()))]
             },
         ),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {
-            vec![Lesson::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned(name, epoch))]
+            vec![Observation::Home(SubjectId::of(SubjectKind::Tenant, "acme"), owned(name, epoch))]
         }),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {
             let dataset = topology().dataset_named("catalog").unwrap();
-            vec![Lesson::Moved(dataset, owned(name, epoch))]
+            vec![Observation::Moved(dataset, owned(name, epoch))]
         }),
         (a_region(), prop::sample::select(&RegionState::ALL[..]), a_region(), 1u64..5).prop_map(
             |(name, state, home, epoch)| {
                 let states = [(name, state, NOW.after(Duration::from_secs(60)))];
                 let text = authority::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter());
-                vec![Lesson::Published(Published::read(&text, &topology()).unwrap())]
+                vec![Observation::Published(Published::read(&text, &topology()).unwrap())]
             },
         ),
     ];
-    prop::collection::vec(lessons, 0..4).prop_map(|lessons| {
+    prop::collection::vec(observations, 0..4).prop_map(|observations| {
         let mut memory = Memory::default();
-        lessons.into_iter().flatten().for_each(|lesson| memory.learn(lesson, NOW));
+        observations.into_iter().flatten().for_each(|observation| memory.observe(observation, NOW));
         memory
     })
 }

@@ -161,7 +161,7 @@ impl Estimate {
             }
         }
         // The alarms of the time do not matter: the whole log is judged.
-        let _ = self.locality.learn(record, topology);
+        let _ = self.locality.observe(record, topology);
     }
 
     /// What the requests of the log use of what the platform bills.

@@ -15,7 +15,7 @@ use crate::{
     model::{ids::RegionId, reason::Reason, time::Timestamp},
     state::{
         health::{Health, Heard, breaker::Gate},
-        memory::Lesson,
+        memory::Observation,
     },
     topology::{Origin, route::Access},
 };
@@ -78,7 +78,7 @@ impl Flow {
 
     /// Holds what was just heard against nobody; what is heard next says how the region is.
     fn spare(&mut self) {
-        if let Some(Lesson::Heard(_, heard)) = self.lessons.last_mut() {
+        if let Some(Observation::Heard(_, heard)) = self.observations.last_mut() {
             *heard = Heard::Nothing;
         }
     }

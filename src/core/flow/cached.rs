@@ -22,7 +22,7 @@ use crate::{
     model::{reason::Reason, time::Timestamp},
     request::{CacheUse, Lookup, Method},
     settle::{copy::Shown, record::CacheState},
-    state::memory::{Lesson, Memory},
+    state::memory::{Memory, Observation},
     topology::route::OnHomeDown,
 };
 
@@ -113,7 +113,7 @@ impl Flow {
         self.cache = state;
         if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.request.cache) {
             let wait = copies::wait(&self.request, lookup, &copies::key(&self.request, &self.view));
-            self.lessons.push(Lesson::OfUse(wait));
+            self.observations.push(Observation::OfUse(wait));
         }
         self.join_drill(None);
         self.trace.note(reason, None);

@@ -25,7 +25,7 @@ use crate::{
     },
     session::Pin,
     settle::{Publish, Settlement, session::SignIn},
-    state::memory::Lesson,
+    state::memory::Observation,
     topology::dataset::{Rule, SubjectKind},
 };
 
@@ -231,10 +231,10 @@ impl Flow {
             self.publish = Some((subject.clone(), ownership));
         }
         if new && ownership.is_tentative() {
-            self.lessons.extend(self.request.visitor.map(Lesson::NamedSubject));
+            self.observations.extend(self.request.visitor.map(Observation::NamedSubject));
         }
         self.trace.note(reason, ownership.home());
-        self.lessons.push(Lesson::Home(subject.clone(), ownership));
+        self.observations.push(Observation::Home(subject.clone(), ownership));
         Some(ownership)
     }
 
@@ -311,7 +311,7 @@ impl Flow {
 
     fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {
         settlement.record.trace.append(std::mem::take(&mut self.trace));
-        settlement.lessons.append(&mut self.lessons);
+        settlement.observations.append(&mut self.observations);
         settlement.issue(sign_in, &self.request, &self.view, now);
         Step::Finish(settlement)
     }

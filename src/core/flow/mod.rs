@@ -32,7 +32,7 @@ use crate::{
     state::{
         drill::Part,
         health::{Asking, Health, Sending},
-        memory::{Lesson, Memory, Purge},
+        memory::{Memory, Observation, Purge},
         trace::Trace,
         view::View,
     },
@@ -93,7 +93,7 @@ pub struct Flow {
     denied: Option<Ownership>,
     /// Where an origin says that the subject lives whom it names.
     lives: Option<RegionId>,
-    lessons: Vec<Lesson>,
+    observations: Vec<Observation>,
     /// An ownership that the home store should learn.
     publish: Option<(SubjectId, Ownership)>,
     /// Whether the directory should learn it too: an origin has said so, and it may have lost what it knew.
@@ -158,7 +158,7 @@ impl Flow {
             perhaps: None,
             denied: None,
             lives: None,
-            lessons: Vec::new(),
+            observations: Vec::new(),
             publish: None,
             tell: None,
             view,
@@ -196,7 +196,7 @@ impl Flow {
                     (Outcome::Answered(answer), Some(region)) => Page::of(answer, &region.origin),
                     _ => None,
                 };
-                self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, outcome.heard(page))));
+                self.observations.extend(sending.map(|sending| Observation::Heard(sending, outcome.heard(page))));
                 let outcome = match outcome.unmasked(page) {
                     // Nobody has asked for another protocol.
                     Outcome::Answered(Answer { status: 101, .. }) if !self.request.upgrade => Outcome::NotFinal,
@@ -277,7 +277,7 @@ impl Flow {
             unsure: self.perhaps.is_some(),
             now,
             trace: std::mem::take(&mut self.trace),
-            lessons: std::mem::take(&mut self.lessons),
+            observations: std::mem::take(&mut self.observations),
             publish: self.publish.take(),
             tell: self.tell.take(),
             tentative: self.remembered.filter(Ownership::is_tentative),
@@ -295,7 +295,7 @@ impl Flow {
         match sign_in {
             Some(sign_in) => {
                 // Learned now: what was heard of the region counts, whether or not anybody waits for the rest.
-                self.lessons.append(&mut settlement.lessons);
+                self.observations.append(&mut settlement.observations);
                 self.find_next(Box::new(settlement), Box::new(sign_in), now)
             }
             None => Step::Finish(Box::new(settlement)),

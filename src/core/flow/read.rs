@@ -25,7 +25,7 @@ use crate::{
     },
     state::{
         health::Health,
-        memory::Lesson,
+        memory::Observation,
         trace::{Rule, Trace},
     },
     topology::{
@@ -390,7 +390,7 @@ impl Flow {
             return;
         }
         let by = self.session_mark().map_or(Duration::ZERO, |(pin, _)| now.since(pin.since));
-        self.lessons.push(Lesson::Behind { copy, place, source: log.home, by });
+        self.observations.push(Observation::Behind { copy, place, source: log.home, by });
     }
 
     /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
@@ -398,11 +398,11 @@ impl Flow {
         self.note_home(named);
         match (&self.request.subject, self.request.dataset) {
             (Some(subject), _) => {
-                self.lessons.push(Lesson::Home(subject.clone(), named));
+                self.observations.push(Observation::Home(subject.clone(), named));
                 self.publish = Some((subject.clone(), named));
                 self.tell = self.split_by();
             }
-            (None, Some(dataset)) => self.lessons.push(Lesson::Moved(dataset, named)),
+            (None, Some(dataset)) => self.observations.push(Observation::Moved(dataset, named)),
             (None, None) => {}
         }
     }

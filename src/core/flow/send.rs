@@ -11,7 +11,7 @@ use crate::{
     request::incoming::Replay,
     state::{
         health::{Asking, Heard, Sending},
-        memory::Lesson,
+        memory::Observation,
     },
     topology::route::Access,
 };
@@ -29,16 +29,16 @@ impl Flow {
 
     /// What the isolate should learn before anything else happens.
     #[must_use]
-    pub fn take_lessons(&mut self) -> Vec<Lesson> {
-        std::mem::take(&mut self.lessons)
+    pub fn take_observations(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.observations)
     }
 
     /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
     #[must_use]
-    pub fn abandon(mut self) -> Vec<Lesson> {
+    pub fn abandon(mut self) -> Vec<Observation> {
         let sending = self.sending.take();
-        self.lessons.extend(sending.map(|sending| Lesson::Heard(sending, Heard::Nothing)));
-        self.lessons
+        self.observations.extend(sending.map(|sending| Observation::Heard(sending, Heard::Nothing)));
+        self.observations
     }
 
     pub(super) fn can_repeat(&self) -> bool {
@@ -79,7 +79,7 @@ impl Flow {
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
         let (access, asking) = (request.access, Asking::of(request));
         let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
-        self.lessons.push(Lesson::Sent(sending));
+        self.observations.push(Observation::Sent(sending));
         self.sending = Some(sending);
         Step::Send(Box::new(Attempt {
             region,

@@ -49,7 +49,7 @@ impl Report {
     /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
     /// its budget, or has come back.
     pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
-        self.locality.learn(record, topology)
+        self.locality.observe(record, topology)
     }
 
     /// Takes in a settled request that was weighed.
@@ -68,7 +68,7 @@ impl Report {
             tally.failures += 1;
             tally.last_failure = Some((record.at, reason.token()));
         }
-        self.suggestions.learn(&record);
+        self.suggestions.observe(&record);
         self.records.truncate(MOST_RECORDS - 1);
         self.records.push_front(record);
     }

@@ -58,7 +58,7 @@ struct Lines {
 
 impl Suggestions {
     /// Takes in a settled request.
-    pub fn learn(&mut self, record: &Record) {
+    pub fn observe(&mut self, record: &Record) {
         let Some(wrote) = record.wrote.filter(|_| record.status < 400) else { return };
         // What reads and says so, and what writes and says so, is as it should be; only a write's silence must be counted on.
         if record.access == Access::Read && !wrote {

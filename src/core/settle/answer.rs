@@ -18,7 +18,7 @@ use crate::{
     model::{reason::Reason, text, time::millis},
     ownership::{Ownership, stated::Stated},
     request::Request,
-    state::memory::Lesson,
+    state::memory::Observation,
     topology::{
         dataset::{Rule, SubjectKind},
         route::Access,
@@ -147,7 +147,7 @@ impl Ending<'_> {
         let dataset = self.view.topology().dataset(self.request.dataset?)?;
         let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
         accepted.then(|| {
-            self.lessons.push(Lesson::Home(subject.clone(), owned.confirmed()));
+            self.observations.push(Observation::Home(subject.clone(), owned.confirmed()));
             (kind, Publish::new(subject, owned, self.view))
         })
     }

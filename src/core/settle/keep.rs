@@ -23,7 +23,7 @@ use crate::{
         stated::{Shows, Stated},
     },
     request::{CacheUse, Lookup, Method},
-    state::memory::Lesson,
+    state::memory::Observation,
 };
 
 /// What becomes of an answer in the edge cache.
@@ -91,9 +91,9 @@ impl Ending<'_> {
         match kept {
             Ok((variant, edits, carried)) => {
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
-                self.lessons.push(Lesson::Cacheable(store.key.hash()));
+                self.observations.push(Observation::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
-                    self.lessons.push(Lesson::OfUse(copies::wait(self.request, lookup, &store.key)));
+                    self.observations.push(Observation::OfUse(copies::wait(self.request, lookup, &store.key)));
                 }
                 Kept { store: Some(store), ..Kept::default() }
             }
@@ -106,10 +106,10 @@ impl Ending<'_> {
                 // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
                 let of_others = why != NoStore::Status && !storing::is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
-                    self.lessons.push(Lesson::InVain(copies::wait(self.request, lookup, &key)));
+                    self.observations.push(Observation::InVain(copies::wait(self.request, lookup, &key)));
                 }
                 if of_the_resource && of_anybody {
-                    self.lessons.push(Lesson::Uncacheable(key.hash()));
+                    self.observations.push(Observation::Uncacheable(key.hash()));
                 }
                 Kept { gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key), ..Kept::refused(why) }
             }
@@ -242,7 +242,7 @@ impl Settlement {
         let stored = kept.store.as_ref().map(|store| &store.key);
         if let Some(at) = at {
             let ended = useless.iter().filter(|key| Some(*key) != stored);
-            self.lessons.extend(ended.map(|key| Lesson::Purged(key.hash(), at)));
+            self.observations.extend(ended.map(|key| Observation::Purged(key.hash(), at)));
         }
         self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
         self.store = kept.store;

@@ -4,7 +4,7 @@ pub mod answer;
 pub mod copy;
 pub mod keep;
 pub mod lagging;
-pub mod lessons;
+pub mod observations;
 pub mod private;
 pub mod public;
 pub mod record;
@@ -35,7 +35,7 @@ use crate::{
     ownership::Ownership,
     request::Request,
     state::{
-        memory::{Lesson, Memory, Purge},
+        memory::{Memory, Observation, Purge},
         trace::Trace,
         view::View,
     },
@@ -62,7 +62,7 @@ pub struct Settlement {
     /// An ownership that an origin has named, for the directory: it may have lost what it knew. No answer waits for that.
     pub tell: Option<(SubjectKind, Publish)>,
     /// What the isolate should learn.
-    pub lessons: Vec<Lesson>,
+    pub observations: Vec<Observation>,
     /// What is told about it.
     pub record: Record,
 }
@@ -163,7 +163,7 @@ pub struct Ending<'f> {
     pub(crate) unsure: bool,
     pub(crate) now: Timestamp,
     pub(crate) trace: Trace,
-    pub(crate) lessons: Vec<Lesson>,
+    pub(crate) observations: Vec<Observation>,
     pub(crate) publish: Option<(SubjectId, Ownership)>,
     /// Whether the directory should learn it too, of a subject of that kind.
     pub(crate) tell: Option<SubjectKind>,
@@ -195,7 +195,7 @@ impl Ending<'_> {
             publish: publish.into_iter().collect(),
             confirm: None,
             tell,
-            lessons: self.lessons,
+            observations: self.observations,
             record: Record {
                 at: self.request.came,
                 method: self.request.method.clone(),

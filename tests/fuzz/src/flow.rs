@@ -24,7 +24,7 @@ use homing_core::{
     },
     session::codec::{COOKIE, seal},
     state::{
-        memory::{Lesson, Memory},
+        memory::{Memory, Observation},
         view::View,
     },
     topology::{
@@ -147,7 +147,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     let mut sends: Vec<Attempt> = Vec::new();
     let mut over = false;
     for _ in 0..24 {
-        flow.take_lessons().into_iter().for_each(|lesson| memory.learn(lesson, now));
+        flow.take_observations().into_iter().for_each(|observation| memory.observe(observation, now));
         match &step {
             Step::Finish(_) => {
                 over = true;
@@ -252,7 +252,7 @@ fn memory(u: &mut Unstructured<'_>, named: &mut Named) -> Result<Memory> {
             topology.all_regions(),
         )
         .unwrap();
-        let lesson = match u.int_in_range(0..=3)? {
+        let observation = match u.int_in_range(0..=3)? {
             0 => {
                 let (kind, name) = *u.choose(&[
                     (SubjectKind::User, "ada"),
@@ -261,19 +261,19 @@ fn memory(u: &mut Unstructured<'_>, named: &mut Named) -> Result<Memory> {
                 ])?;
                 let subject = SubjectId::of(kind, name);
                 named.homes.push((subject.clone(), home));
-                Lesson::Home(subject, owned)
+                Observation::Home(subject, owned)
             }
             1 => {
                 let (id, _) = *u.choose(&datasets)?;
                 named.moved.push((id, home));
-                Lesson::Moved(id, owned)
+                Observation::Moved(id, owned)
             }
             _ => {
                 let source = *u.choose(&regions)?;
-                Lesson::Lag { region: home, source, lag: Duration::from_millis(u64::from(u.arbitrary::<u16>()?)) }
+                Observation::Lag { region: home, source, lag: Duration::from_millis(u64::from(u.arbitrary::<u16>()?)) }
             }
         };
-        memory.learn(lesson, NOW);
+        memory.observe(observation, NOW);
     }
     Ok(memory)
 }

@@ -131,7 +131,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
     };
     let (mut flow, mut step) = Flow::start(request, Rc::new(View::capture(&settings, &memory, NOW)), &memory, NOW);
     for _ in 0..32 {
-        flow.take_lessons().into_iter().for_each(|lesson| memory.learn(lesson, NOW));
+        flow.take_observations().into_iter().for_each(|observation| memory.observe(observation, NOW));
         match &step {
             Step::Finish(last) => {
                 finished(last);

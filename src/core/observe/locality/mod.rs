@@ -138,7 +138,7 @@ pub struct Locality {
 
 impl Locality {
     /// Takes in a settled request. Says so if its route has just gone over its budget, or has come back.
-    pub fn learn(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+    pub fn observe(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
         let route = record.route.and_then(|at| Some((at, topology.routes().get(at)?)));
         let row = self.row(route.map(|(at, _)| at));
         row.count(record);

@@ -45,7 +45,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Reason>) ->
 fn play(table: &mut Locality, at: u64, requests: u64, crossing: u64) -> Vec<Alarm> {
     let topology = topology();
     let one = |number| record(Some(1), at, "us", (number < crossing).then_some(Reason::Home));
-    (0..requests).filter_map(|number| table.learn(&one(number), &topology)).collect()
+    (0..requests).filter_map(|number| table.observe(&one(number), &topology)).collect()
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_snapshot_has_a_row_for_each_route_that_was_used() {
         record(None, START, "us", None),
         record(Some(7), START, "us", None),
     ] {
-        assert_eq!(table.learn(&record, &topology), None);
+        assert_eq!(table.observe(&record, &topology), None);
     }
     let unrouted = json!({
         "match": null, "requests": 2, "crossed": 0, "local": "100%", "budget": null, "over": false, "window": null,
@@ -155,7 +155,7 @@ proptest! {
             // Every third stays where it came in.
             let crossed = Some(Reason::ALL[*reason]).filter(|_| route % 3 > 0);
             let near = if *near_us { "us" } else { "eu" };
-            table.learn(&record(Some(*route), START + at, near, crossed), &topology);
+            table.observe(&record(Some(*route), START + at, near, crossed), &topology);
         }
         prop_assert_eq!(table.total().requests, requests.len() as u64);
         prop_assert_eq!(table.total().crossed, requests.iter().filter(|(route, ..)| route % 3 > 0).count() as u64);

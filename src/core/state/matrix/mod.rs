@@ -129,7 +129,7 @@ pub struct Matrix(Vec<Report>);
 
 impl Matrix {
     /// Takes in a report; KV may show an older one after a newer.
-    pub fn learn(&mut self, report: Report) {
+    pub fn observe(&mut self, report: Report) {
         match self.0.iter_mut().find(|known| known.from == report.from) {
             Some(known) if known.at >= report.at => {}
             Some(known) => *known = report,
@@ -207,7 +207,7 @@ mod tests {
 
     fn matrix(reports: &[Report]) -> Matrix {
         let mut matrix = Matrix::default();
-        reports.iter().cloned().for_each(|report| matrix.learn(report));
+        reports.iter().cloned().for_each(|report| matrix.observe(report));
         matrix
     }
 

@@ -57,10 +57,10 @@ pub struct Lags(Vec<Pair>);
 
 impl Lags {
     /// Takes in a measurement.
-    pub fn learn(&mut self, region: RegionId, source: RegionId, lag: Duration, now: Timestamp) {
+    pub fn observe(&mut self, region: RegionId, source: RegionId, lag: Duration, now: Timestamp) {
         let at = self.0.iter().position(|pair| (pair.region, pair.source) == (region, source));
         match at.and_then(|at| self.0.get_mut(at)) {
-            Some(pair) => pair.learn(lag, now),
+            Some(pair) => pair.observe(lag, now),
             None => {
                 let mut pair = Pair {
                     region,
@@ -73,7 +73,7 @@ impl Lags {
                     window: UNMEASURED,
                     calm_since: None,
                 };
-                pair.learn(lag, now);
+                pair.observe(lag, now);
                 self.0.push(pair);
             }
         }
@@ -121,7 +121,7 @@ impl Lags {
 }
 
 impl Pair {
-    fn learn(&mut self, lag: Duration, now: Timestamp) {
+    fn observe(&mut self, lag: Duration, now: Timestamp) {
         (self.latest, self.at) = (lag, now);
         self.smooth(lag);
         if let Some(count) = self.counts.get_mut(bucket(lag)) {
@@ -207,7 +207,7 @@ mod tests {
     const US: RegionId = RegionId(1);
 
     fn learned(lags: &mut Lags, millis: u64, times: u64, from: u64) -> Timestamp {
-        (0..times).for_each(|n| lags.learn(EU, US, Duration::from_millis(millis), Timestamp(from + n * 1000)));
+        (0..times).for_each(|n| lags.observe(EU, US, Duration::from_millis(millis), Timestamp(from + n * 1000)));
         Timestamp(from + times * 1000)
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let then = learned(&mut lags, 5, 4000, then.0);
         let low = lags.window(EU, US).length;
         assert_eq!(low, SHORTEST);
-        lags.learn(EU, US, Duration::from_secs(20), then);
+        lags.observe(EU, US, Duration::from_secs(20), then);
         assert_eq!(lags.window(EU, US).length, low, "one sample of a thousand is no percentile");
         learned(&mut lags, 20_000, 30, then.0);
         assert_eq!(lags.window(EU, US).length, LONGEST);
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn what_is_old_is_not_the_latest() {
         let mut lags = Lags::default();
-        lags.learn(EU, US, Duration::from_millis(7), Timestamp(0));
+        lags.observe(EU, US, Duration::from_millis(7), Timestamp(0));
         assert_eq!(lags.latest(EU, US, Timestamp(59_999)), Some(Duration::from_millis(7)));
         assert_eq!(lags.worst(EU, Timestamp(60_000)), None);
     }

@@ -47,7 +47,7 @@ const MOST_PURGES: usize = 10_000;
 
 /// Something that a settled request teaches the isolate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lesson {
+pub enum Observation {
     /// Where a subject lives.
     Home(SubjectId, Ownership),
     /// That visitor has named a subject whom nobody knew.
@@ -235,10 +235,10 @@ impl Memory {
     }
 
     /// Takes in what a request taught.
-    pub fn learn(&mut self, lesson: Lesson, now: Timestamp) {
-        match lesson {
-            Lesson::Home(subject, ownership) => self.learn_home(subject, ownership, now),
-            Lesson::NamedSubject(visitor) => {
+    pub fn observe(&mut self, observation: Observation, now: Timestamp) {
+        match observation {
+            Observation::Home(subject, ownership) => self.learn_home(subject, ownership, now),
+            Observation::NamedSubject(visitor) => {
                 if self.named.len() >= MOST_NAMING {
                     self.named.retain(|_, until| *until > now);
                 }
@@ -248,23 +248,23 @@ impl Memory {
                 let until = self.named.entry(visitor).or_insert(now);
                 *until = (*until).max(now).after(NAME_EACH);
             }
-            Lesson::Moved(dataset, ownership) => self.learn_moved(dataset, ownership),
-            Lesson::Sent(sending) => self.health.sent(sending),
-            Lesson::Heard(sending, heard) => self.health.heard(sending, heard, now),
-            Lesson::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).learn(region, source, lag, now),
-            Lesson::Reached(copy, place) => Rc::make_mut(&mut self.reached).learn(copy, place),
-            Lesson::Behind { copy, place, source, by } => {
+            Observation::Moved(dataset, ownership) => self.learn_moved(dataset, ownership),
+            Observation::Sent(sending) => self.health.sent(sending),
+            Observation::Heard(sending, heard) => self.health.heard(sending, heard, now),
+            Observation::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).observe(region, source, lag, now),
+            Observation::Reached(copy, place) => Rc::make_mut(&mut self.reached).observe(copy, place),
+            Observation::Behind { copy, place, source, by } => {
                 Rc::make_mut(&mut self.reached).behind(copy, place, now);
                 Rc::make_mut(&mut self.lags).at_least(copy.region, source, by);
             }
-            Lesson::Uncacheable(key) => pass_by(&mut self.uncacheable, key, now),
-            Lesson::InVain(wait) => self.waits.was_in_vain(wait, now),
-            Lesson::OfUse(wait) => self.waits.was_of_use(wait, now),
-            Lesson::Refused(key) => pass_by(&mut self.refused, key, now),
-            Lesson::Cacheable(key) => {
+            Observation::Uncacheable(key) => pass_by(&mut self.uncacheable, key, now),
+            Observation::InVain(wait) => self.waits.was_in_vain(wait, now),
+            Observation::OfUse(wait) => self.waits.was_of_use(wait, now),
+            Observation::Refused(key) => pass_by(&mut self.refused, key, now),
+            Observation::Cacheable(key) => {
                 self.uncacheable.remove(&key);
             }
-            Lesson::Purged(key, region) => {
+            Observation::Purged(key, region) => {
                 if self.purges.len() >= MOST_PURGES {
                     self.purges.retain(|_, purge| now.since(purge.at) < LONGEST_WINDOW);
                 }
@@ -274,12 +274,12 @@ impl Memory {
                 self.purges.insert(key, Purge { at: now, region });
             }
             // KV may show an older version after a newer one.
-            Lesson::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
-            Lesson::Published(_) => {}
-            Lesson::DrillOver(id) => self.drill_over = Some(id),
-            Lesson::Measured(report) => {
+            Observation::Published(view) if view.version > self.published.version => self.published = Rc::new(view),
+            Observation::Published(_) => {}
+            Observation::DrillOver(id) => self.drill_over = Some(id),
+            Observation::Measured(report) => {
                 report.answered().for_each(|region| self.health.lives(region, report.at(), now));
-                Rc::make_mut(&mut self.matrix).learn(report);
+                Rc::make_mut(&mut self.matrix).observe(report);
             }
         }
     }
@@ -338,8 +338,8 @@ mod tests {
         let topology = topology();
         let said = |text| said(&topology, text);
         let eu = said(r#"{"home":"eu","epoch":2}"#);
-        memory.learn(Lesson::Home(ada.clone(), eu), Timestamp(0));
-        memory.learn(Lesson::Home(ada.clone(), said(r#"{"home":"us","epoch":1}"#)), Timestamp(5));
+        memory.observe(Observation::Home(ada.clone(), eu), Timestamp(0));
+        memory.observe(Observation::Home(ada.clone(), said(r#"{"home":"us","epoch":1}"#)), Timestamp(5));
         assert_eq!(memory.home(&ada, Timestamp(59_999)), Some(eu));
         assert_eq!(memory.home(&ada, Timestamp(60_000)), None);
         assert_eq!(memory.last_known_home(&ada), Some(eu));
@@ -351,16 +351,16 @@ mod tests {
         let mut memory = Memory::default();
         let topology = topology();
         let owned = |epoch| said(&topology, &format!(r#"{{"home":"eu","epoch":{epoch}}}"#));
-        let mut doubts = |lesson| {
-            memory.learn(lesson, Timestamp(0));
+        let mut doubts = |observation| {
+            memory.observe(observation, Timestamp(0));
             (memory.take_outdone(), memory.take_outdone())
         };
         let ada = SubjectId::of(SubjectKind::User, "ada");
-        assert_eq!(doubts(Lesson::Home(ada, owned(9))), (false, false));
-        assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(2))), (true, false));
+        assert_eq!(doubts(Observation::Home(ada, owned(9))), (false, false));
+        assert_eq!(doubts(Observation::Moved(DatasetId(0), owned(2))), (true, false));
         for old in [1, 2] {
-            assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(old))), (false, false), "{old}");
+            assert_eq!(doubts(Observation::Moved(DatasetId(0), owned(old))), (false, false), "{old}");
         }
-        assert_eq!(doubts(Lesson::Moved(DatasetId(0), owned(3))), (true, false));
+        assert_eq!(doubts(Observation::Moved(DatasetId(0), owned(3))), (true, false));
     }
 }

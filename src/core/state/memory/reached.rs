@@ -50,7 +50,7 @@ impl Reached {
     }
 
     /// Takes in what a copy said of itself.
-    pub fn learn(&mut self, copy: CopyOf, place: Position) {
+    pub fn observe(&mut self, copy: CopyOf, place: Position) {
         match self.entry(copy) {
             Some(known) => known.place = known.place.max(Some(place)),
             None => self.0.push((copy, Known { place: Some(place), short: None })),

@@ -11,7 +11,7 @@ use crate::{
         Epoch, Ownership,
         stated::{Log, Stated, Unusable, stated},
     },
-    state::memory::Lesson,
+    state::memory::Observation,
     topology::{dataset::Rule, route::Access},
 };
 
@@ -36,7 +36,7 @@ impl Ending<'_> {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.request.access == Access::Read {
                     let copy = copy_of(id, region, stated.log, view.topology());
-                    self.lessons.push(Lesson::Reached(copy, stated.position));
+                    self.observations.push(Observation::Reached(copy, stated.position));
                 }
                 Some(stated)
             }
@@ -69,11 +69,11 @@ impl Ending<'_> {
     pub(super) fn learn_owner(&mut self, answer: &Answer<'_>) {
         let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.request.dataset) else { return };
         match (view.dataset_ownership(id), &self.request.subject) {
-            (Some(known), _) if named.epoch() > known.epoch() => self.lessons.push(Lesson::Moved(id, named)),
+            (Some(known), _) if named.epoch() > known.epoch() => self.observations.push(Observation::Moved(id, named)),
             (None, Some(subject)) => {
                 let known = self.request.home_in_session(view.topology());
                 if known.is_none_or(|known| named.epoch() > known.epoch()) {
-                    self.lessons.push(Lesson::Home(subject.clone(), named));
+                    self.observations.push(Observation::Home(subject.clone(), named));
                 }
             }
             _ => {}
@@ -87,8 +87,8 @@ impl Ending<'_> {
         let lags = answer.headers.list("homing-lag").take(MAX_REGIONS).filter_map(|pair| {
             let (source, lag) = pair.split_once('=')?;
             let source = topology.region_named(source.trim()).filter(|source| *source != region)?;
-            Some(Lesson::Lag { region, source, lag: Duration::from_millis(lag.trim().parse().ok()?) })
+            Some(Observation::Lag { region, source, lag: Duration::from_millis(lag.trim().parse().ok()?) })
         });
-        self.lessons.extend(lags);
+        self.observations.extend(lags);
     }
 }
