@@ -35,7 +35,7 @@ use homing_core::{
         drill::{Kind, Visitor},
         health::{Asking, Heard, Sending},
         matrix::Report,
-        memory::{Observation, reached::CopyOf},
+        memory::{Observation, replicas::ReplicaId},
         published::{Published, RegionState},
     },
     topology::{dataset::SubjectKind, route::Access},
@@ -153,7 +153,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
         }
         "reached" => {
-            world.memory.observe(Observation::Reached(copy_of(&words), mark(words[3]).position), NOW);
+            world.memory.observe(Observation::Applied(copy_of(&words), mark(words[3]).position), NOW);
         }
         // `eu orders us 1#42 500`: so long ago it was only so far, and that was too little; 0 is nothing of that log.
         "short" => {
@@ -266,7 +266,7 @@ fn named(key: &CacheKey) -> String {
 }
 
 /// `eu orders us 1#42`: the copy at eu of what us wrote as the owner since epoch 1.
-fn copy_of(words: &[&str]) -> CopyOf {
+fn copy_of(words: &[&str]) -> ReplicaId {
     let dataset = topology().dataset_named(words[1]).unwrap();
     reach::copy_of(dataset, region(words[0]), Log { home: region(words[2]), epoch: mark(words[3]).epoch }, &topology())
 }
@@ -471,7 +471,7 @@ fn kept(out: &mut String, end: &Settlement, when: &str) {
     if let Some(store) = &end.store {
         let from = match store.base {
             Base::Origin => String::new(),
-            Base::Held(place) => format!(" the copy in place {place}, confirmed,"),
+            Base::Stored(place) => format!(" the copy in place {place}, confirmed,"),
         };
         let beside = if store.carried.is_empty() { String::new() } else { format!(", beside {:?}", store.carried) };
         let _ = writeln!(out, "    {when}stores{from} {}{beside}", named(&store.key));

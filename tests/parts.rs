@@ -22,7 +22,7 @@ type Byte = (u8, u64);
 
 /// What lies under the key: the variants, what was stored as their bodies, and the ranges that they were made for.
 #[derive(Default)]
-struct Held {
+struct StoredEntry {
     variants: Vec<Variant<'static>>,
     bodies: Vec<Vec<Byte>>,
     made_for: Vec<Option<String>>,
@@ -182,7 +182,7 @@ fn set<'s>(edits: &'s [Edit], name: &str) -> Option<&'s str> {
     })
 }
 
-impl Held {
+impl StoredEntry {
     /// Does what the edge does (copies.mjs): what is not as long as it says is not stored.
     fn keep(&mut self, end: &Settlement, asks: &Asks, came: &[Byte]) {
         if !end.invalidate.is_empty() {
@@ -192,7 +192,7 @@ impl Held {
         let made_for = asks.range.map(str::to_owned);
         let (body, made_for) = match store.base {
             Base::Origin => (came.to_vec(), made_for),
-            Base::Held(at) => (self.bodies[at].clone(), self.made_for[at].clone()),
+            Base::Stored(at) => (self.bodies[at].clone(), self.made_for[at].clone()),
         };
         if set(&store.edits, "content-length").is_some_and(|said| said.parse() != Ok(body.len())) {
             return;
@@ -231,7 +231,7 @@ fn said(story: &Settlement) -> Option<(u64, u64)> {
 }
 
 /// What a stored copy shows is what it says that it is, and what was asked for.
-fn holds(held: &Held, end: &Settlement, asks: &Asks) {
+fn holds(held: &StoredEntry, end: &Settlement, asks: &Asks) {
     let Some((variant, made_for, shown)) = held.shown(end) else { return };
     assert!(!asks.head, "a HEAD has no body");
     if variant.status == 206 && variant.part.is_none() {
@@ -258,7 +258,7 @@ fn holds(held: &Held, end: &Settlement, asks: &Asks) {
 }
 
 /// Parts that lie beside one another are of one whole, and none lies beside the whole.
-fn are_of_one_whole(held: &Held) {
+fn are_of_one_whole(held: &StoredEntry) {
     for (at, one) in held.variants.iter().enumerate() {
         for (other_at, other) in held.variants.iter().enumerate().skip(at + 1) {
             if one.selecting != other.selecting || one.part.is_none() && other.part.is_none() {
@@ -271,7 +271,7 @@ fn are_of_one_whole(held: &Held) {
     }
 }
 
-fn play(held: &Held, asks: &Asks, now: Timestamp) -> (Story, Vec<Byte>) {
+fn play(held: &StoredEntry, asks: &Asks, now: Timestamp) -> (Story, Vec<Byte>) {
     let mut world =
         World::new(if asks.head { "HEAD /catalog/1" } else { "GET /catalog/1" }).near("eu").field("foo", asks.theme);
     world.fields.extend(asks.range.map(|range| ("range".to_owned(), range.to_owned())));
@@ -300,7 +300,7 @@ proptest! {
     /// nobody has asked for.
     #[test]
     fn a_range_from_a_part_is_what_the_whole_would_give(steps in prop::collection::vec(asks(), 2..14)) {
-        let mut held = Held::default();
+        let mut held = StoredEntry::default();
         for (n, asks) in steps.iter().enumerate() {
             let (story, body) = play(&held, asks, NOW.after(Duration::from_secs(n as u64)));
             for end in [story.answered.as_ref(), story.end.as_ref()].into_iter().flatten() {

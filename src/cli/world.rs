@@ -176,7 +176,7 @@ impl World {
                 _ => topology.default_home(),
             };
             let log = Log { home, epoch: Epoch::FIRST };
-            memory.observe(Observation::Reached(copy_of(id, region, log, topology), position), NOW);
+            memory.observe(Observation::Applied(copy_of(id, region, log, topology), position), NOW);
         }
         Ok(())
     }

@@ -207,7 +207,7 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
             let _ = writeln!(text, "{}", store.key.as_str());
             let _ = match store.base {
                 Base::Origin => write!(text, "o"),
-                Base::Held(at) => write!(text, "c{at}"),
+                Base::Stored(at) => write!(text, "c{at}"),
             };
             for place in &store.carried {
                 let _ = write!(text, " {place}");

@@ -90,7 +90,7 @@ impl World {
         let kept = settlement.store.as_ref().map(|store| {
             let first = match store.base {
                 Base::Origin => origin.clone().unwrap(),
-                Base::Held(place) => held[place].clone(),
+                Base::Stored(place) => held[place].clone(),
             };
             let others = store.carried.iter().map(|place| held[*place].clone());
             let variants = std::iter::once(first.edited(&store.edits)).chain(others).collect();
@@ -99,7 +99,7 @@ impl World {
         for key in &settlement.invalidate {
             self.edges[edge].store.remove(key.as_str());
         }
-        if settlement.store.as_ref().is_some_and(|store| matches!(store.base, Base::Held(_))) {
+        if settlement.store.as_ref().is_some_and(|store| matches!(store.base, Base::Stored(_))) {
             self.count("copies confirmed by a region");
         }
         if let Some((key, variants)) = kept {

@@ -186,7 +186,7 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
                 let dataset = topology().dataset_named(dataset).unwrap();
                 let log = Log { home: region(home), epoch: Epoch(epoch) };
                 let copy = copy_of(dataset, region(name), log, &topology());
-                vec![Observation::Reached(copy, Position::new(value.into()))]
+                vec![Observation::Applied(copy, Position::new(value.into()))]
             },
         ),
         (a_region(), 1u64..5).prop_map(|(name, epoch)| {

@@ -6,10 +6,10 @@ pub mod coding;
 pub mod directives;
 pub mod entry;
 pub mod freshness;
-pub mod held;
 pub mod key;
 pub mod range;
 pub mod select;
+pub mod stored;
 pub mod storing;
 pub mod targeted;
 pub mod validate;
@@ -18,10 +18,10 @@ pub mod vary;
 pub use crate::cache::coding::Coding;
 pub use crate::cache::directives::{Directives, Scope};
 pub use crate::cache::entry::{ENTRY, Variant};
-pub use crate::cache::held::Held;
 pub use crate::cache::key::{CacheKey, Place};
-pub use crate::cache::select::Judged;
-pub use crate::cache::storing::{NoStore, Storing, store};
+pub use crate::cache::select::Usability;
+pub use crate::cache::stored::StoredEntry;
+pub use crate::cache::storing::{NotStorable, Storing, store};
 pub use crate::cache::vary::Fields;
 
 /// What the driver found under a key.

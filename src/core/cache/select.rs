@@ -14,7 +14,7 @@ use crate::{model::time::Timestamp, request::Lookup};
 
 /// What may be done with a stored response now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub enum Usability {
     /// It may answer.
     Fresh,
     /// It has expired, and may answer while a new one is fetched (RFC 5861 section 3).
@@ -41,12 +41,12 @@ pub fn select(variants: &[Variant<'_>], lookup: &Lookup) -> Option<usize> {
 
 /// What may be done with it for this client.
 #[must_use]
-pub fn judge(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> Judged {
+pub fn judge(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> Usability {
     if wants.no_cache != Scope::None {
-        return Judged::Unwanted;
+        return Usability::Unwanted;
     }
     if variant.reuse == Reuse::Validated {
-        return Judged::Expired;
+        return Usability::Expired;
     }
     let age = variant.current_age(now);
     if age >= variant.fresh {
@@ -54,16 +54,16 @@ pub fn judge(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> Judge
     }
     let too_old = wants.max_age.is_some_and(|most| age > most);
     let too_short = wants.min_fresh.is_some_and(|least| variant.fresh.saturating_sub(age) < least);
-    if too_old || too_short { Judged::Unwanted } else { Judged::Fresh }
+    if too_old || too_short { Usability::Unwanted } else { Usability::Fresh }
 }
 
-fn judge_expired(variant: &Variant<'_>, wants: &Directives, expired_for: Duration) -> Judged {
+fn judge_expired(variant: &Variant<'_>, wants: &Directives, expired_for: Duration) -> Usability {
     // A client that says how old a response may be has asked for no expired one, unless it says that too (section 5.2.1.1).
     let demanding = wants.max_age.is_some() || wants.min_fresh.is_some();
     if variant.reuse == Reuse::Allowed && wants.max_stale.is_some_and(|most| expired_for <= most) {
-        return Judged::Tolerated;
+        return Usability::Tolerated;
     }
-    if !demanding && expired_for < variant.while_revalidate { Judged::Updating } else { Judged::Expired }
+    if !demanding && expired_for < variant.while_revalidate { Usability::Updating } else { Usability::Expired }
 }
 
 /// Whether it may be shown when no region answers: fresh, or expired for no longer than anybody allows (RFC 5861 section 4).
@@ -135,30 +135,30 @@ mod tests {
     #[test]
     fn a_copy_is_fresh_until_its_lifetime_is_over() {
         let judged = |seconds| judge(&variant(Reuse::Allowed), &Directives::default(), after(seconds));
-        assert_eq!((judged(9), judged(10)), (Judged::Fresh, Judged::Expired));
-        assert_eq!(judge(&variant(Reuse::Validated), &Directives::default(), after(0)), Judged::Expired);
+        assert_eq!((judged(9), judged(10)), (Usability::Fresh, Usability::Expired));
+        assert_eq!(judge(&variant(Reuse::Validated), &Directives::default(), after(0)), Usability::Expired);
     }
 
     #[test]
     fn a_client_may_want_less_or_more() {
         // RFC 9111 section 5.2.1.
         let judged = |line: &str, reuse, seconds| judge(&variant(reuse), &wants(line), after(seconds));
-        assert_eq!(judged("no-cache", Reuse::Allowed, 0), Judged::Unwanted);
+        assert_eq!(judged("no-cache", Reuse::Allowed, 0), Usability::Unwanted);
         assert_eq!(
             (judged("max-age=5", Reuse::Allowed, 5), judged("max-age=5", Reuse::Allowed, 6)),
-            (Judged::Fresh, Judged::Unwanted)
+            (Usability::Fresh, Usability::Unwanted)
         );
         assert_eq!(
             (judged("min-fresh=5", Reuse::Allowed, 5), judged("min-fresh=5", Reuse::Allowed, 6)),
-            (Judged::Fresh, Judged::Unwanted)
+            (Usability::Fresh, Usability::Unwanted)
         );
         assert_eq!(
             (judged("max-stale=5", Reuse::Allowed, 15), judged("max-stale=5", Reuse::Allowed, 16)),
-            (Judged::Tolerated, Judged::Expired)
+            (Usability::Tolerated, Usability::Expired)
         );
-        assert_eq!(judged("max-stale", Reuse::Allowed, 1_000_000), Judged::Tolerated);
+        assert_eq!(judged("max-stale", Reuse::Allowed, 1_000_000), Usability::Tolerated);
         for strict in [Reuse::ByWord, Reuse::Never, Reuse::Validated] {
-            assert_eq!(judged("max-stale", strict, 11), Judged::Expired, "{strict:?}");
+            assert_eq!(judged("max-stale", strict, 11), Usability::Expired, "{strict:?}");
         }
     }
 
@@ -166,10 +166,10 @@ mod tests {
     fn while_a_new_one_is_fetched_an_expired_one_may_do() {
         // RFC 5861 section 3.
         for (reuse, seconds, line, expected) in [
-            (Reuse::Allowed, 14, "", Judged::Updating),
-            (Reuse::ByWord, 14, "", Judged::Updating),
-            (Reuse::Allowed, 15, "", Judged::Expired),
-            (Reuse::Allowed, 14, "max-age=60", Judged::Expired),
+            (Reuse::Allowed, 14, "", Usability::Updating),
+            (Reuse::ByWord, 14, "", Usability::Updating),
+            (Reuse::Allowed, 15, "", Usability::Expired),
+            (Reuse::Allowed, 14, "max-age=60", Usability::Expired),
         ] {
             let variant = Variant { while_revalidate: Duration::from_secs(5), ..variant(reuse) };
             assert_eq!(judge(&variant, &wants(line), after(seconds)), expected);

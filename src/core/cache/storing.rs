@@ -35,7 +35,7 @@ const LONGEST_KEPT: u64 = 365 * 24 * 3600;
 
 /// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoStore {
+pub enum NotStorable {
     /// A status that is not final, of one request only or, where the response asks for it, not understood here.
     Status,
     /// `no-store`, `private`, or `no-cache` with nothing to ask about.
@@ -60,7 +60,7 @@ pub enum NoStore {
     Better,
 }
 
-impl NoStore {
+impl NotStorable {
     /// The word used in `Cache-Status` details.
     #[must_use]
     pub fn token(self) -> &'static str {
@@ -113,7 +113,7 @@ pub struct Storing<'a> {
 ///
 /// # Errors
 /// With the first rule that forbids storing it.
-pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore> {
+pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NotStorable> {
     let policy = Policy::of(response.headers);
     permitted(response, &policy)?;
     // Of a part that was asked for only that and the whole are kept: all else depends on a field that no key holds.
@@ -123,11 +123,11 @@ pub fn store<'a>(response: &Storing<'a>) -> Result<(Variant<'a>, Edits), NoStore
         _ => response.lookup.conditions.range.is_none(),
     };
     if !may_be {
-        return Err(NoStore::Status);
+        return Err(NotStorable::Status);
     }
     let part = part_of(response);
     bounded(response, part)?;
-    let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
+    let names = selecting_names(response.headers).ok_or(NotStorable::Vary)?;
     let variant = variant(response, &policy, names, part)?;
     Ok((variant, stored_fields(response, &policy, part)))
 }
@@ -151,12 +151,12 @@ fn part_of(response: &Storing<'_>) -> Option<Slice> {
 ///
 /// # Errors
 /// With the first rule that now forbids storing it.
-pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'static>, NoStore> {
+pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'static>, NotStorable> {
     let policy = Policy::of(response.headers);
     permitted(response, &policy)?;
-    let names = selecting_names(response.headers).ok_or(NoStore::Vary)?;
+    let names = selecting_names(response.headers).ok_or(NotStorable::Vary)?;
     let mut variant = variant(response, &policy, names.clone(), old.part)?;
-    variant.selecting = still_selecting(response.lookup, names, old).ok_or(NoStore::Vary)?;
+    variant.selecting = still_selecting(response.lookup, names, old).ok_or(NotStorable::Vary)?;
     if !response.headers.has("set-cookie") && !excepts_cookies(&policy) {
         variant.cookies = old.cookies.clone();
     }
@@ -223,35 +223,35 @@ fn stored_fields(response: &Storing<'_>, policy: &Policy, part: Option<Slice>) -
 
 /// Whether the body's end will be known, and is not too far away. RFC 9112 section 8 would take a body that the connection's close
 /// ends for whole; but the origin may have died in the middle of it, and its half would be everybody's.
-fn bounded(response: &Storing<'_>, part: Option<Slice>) -> Result<(), NoStore> {
+fn bounded(response: &Storing<'_>, part: Option<Slice>) -> Result<(), NotStorable> {
     let length = response.headers.content_length();
     match (response.framing, part.map(|part| part.length).or(length)) {
-        (Framing::UntilClose, _) => Err(NoStore::Framing),
-        (Framing::Delimited, Some(length)) if length > response.largest => Err(NoStore::Size),
+        (Framing::UntilClose, _) => Err(NotStorable::Framing),
+        (Framing::Delimited, Some(length)) if length > response.largest => Err(NotStorable::Size),
         (Framing::Delimited, _) => Ok(()),
     }
 }
 
 /// RFC 9111 section 3, but for freshness.
-fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NoStore> {
+fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NotStorable> {
     let said = &policy.directives;
     let status = response.status;
     // What fails for a client that the origin may know need not fail for others.
     let of_one_client = is_failure(status) && (response.lookup.authorized || response.lookup.cookies);
     if of_one_client || !speaks_of_the_resource(status, policy) || (said.must_understand && !is_understood(status)) {
-        return Err(NoStore::Status);
+        return Err(NotStorable::Status);
     }
     // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
     if (said.no_store && !said.must_understand) || said.private == Scope::Whole {
-        return Err(NoStore::Control);
+        return Err(NotStorable::Control);
     }
     if response.headers.has("set-cookie") && !response.cookies && !excepts_cookies(policy) {
-        return Err(NoStore::SetCookie);
+        return Err(NotStorable::SetCookie);
     }
     // Section 3.5.
     let for_all = said.public || said.must_revalidate || said.s_maxage.is_some();
     if response.lookup.authorized && !for_all {
-        return Err(NoStore::Authorization);
+        return Err(NotStorable::Authorization);
     }
     Ok(())
 }
@@ -299,7 +299,7 @@ fn variant<'a>(
     policy: &Policy,
     mut names: Vec<String>,
     part: Option<Slice>,
-) -> Result<Variant<'a>, NoStore> {
+) -> Result<Variant<'a>, NotStorable> {
     let Storing { status, headers, asked, now, region, epoch, lookup, .. } = *response;
     if lookup.personal {
         names = names_of_personal(names);
@@ -320,7 +320,7 @@ fn variant<'a>(
     let fresh = match policy.lifetime(headers, now, guess) {
         Lifetime::Explicit(span) | Lifetime::Heuristic(span) => span,
         Lifetime::None if reuse == Reuse::Validated => Duration::ZERO,
-        Lifetime::None => return Err(NoStore::NoFreshness),
+        Lifetime::None => return Err(NotStorable::NoFreshness),
     };
     let age = initial_age(headers, asked, now);
     let at_most = response.at_most.into_iter().chain(is_failure.then(|| failure_lasts(headers, now))).min();
@@ -359,9 +359,9 @@ fn variant<'a>(
     if !variant.has_validator() {
         let expired = variant.age >= variant.fresh.saturating_add(variant.while_revalidate);
         if reuse == Reuse::Validated {
-            return Err(NoStore::Control);
+            return Err(NotStorable::Control);
         } else if expired {
-            return Err(NoStore::Stale);
+            return Err(NotStorable::Stale);
         }
     }
     Ok(variant)

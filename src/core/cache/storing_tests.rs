@@ -26,7 +26,7 @@ fn came<'a>(status: u16, headers: &'a Headers<'a>, lookup: &'a Lookup) -> Storin
     }
 }
 
-fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Duration, Vec<String>), NoStore> {
+fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Duration, Vec<String>), NotStorable> {
     let headers = Headers(fields.to_vec());
     let (variant, edits) = store(&came(status, &headers, lookup))?;
     let removed = edits.iter().filter_map(|edit| match edit {
@@ -36,7 +36,7 @@ fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Dura
     Ok((variant.fresh, removed.collect()))
 }
 
-fn plain(status: u16, fields: &[(&str, &str)]) -> Result<u64, NoStore> {
+fn plain(status: u16, fields: &[(&str, &str)]) -> Result<u64, NotStorable> {
     stored(status, &Lookup::default(), fields).map(|(fresh, _)| fresh.as_secs())
 }
 
@@ -49,17 +49,17 @@ const MODIFIED: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:47:57 GMT"
 fn what_a_shared_cache_must_not_store() {
     // RFC 9111 section 3.
     for status in [100, 206, 226, 304] {
-        assert_eq!(plain(status, &[FRESH]), Err(NoStore::Status));
+        assert_eq!(plain(status, &[FRESH]), Err(NotStorable::Status));
     }
     for control in ["private", "no-store", "no-cache", "private, no-cache=\"set-cookie\""] {
-        assert_eq!(plain(200, &[FRESH, ("cache-control", control)]), Err(NoStore::Control), "{control}");
+        assert_eq!(plain(200, &[FRESH, ("cache-control", control)]), Err(NotStorable::Control), "{control}");
     }
-    assert_eq!(plain(200, &[FRESH, ("set-cookie", "a=b")]), Err(NoStore::SetCookie));
-    assert_eq!(plain(200, &[FRESH, ("vary", "*")]), Err(NoStore::Vary));
-    assert_eq!(plain(200, &[]), Err(NoStore::NoFreshness));
-    assert_eq!(plain(200, &[TAG]), Err(NoStore::NoFreshness), "a tag alone is no permission");
-    assert_eq!(plain(200, &[("expires", "0")]), Err(NoStore::Stale));
-    assert_eq!(plain(200, &[FRESH, ("age", "10")]), Err(NoStore::Stale));
+    assert_eq!(plain(200, &[FRESH, ("set-cookie", "a=b")]), Err(NotStorable::SetCookie));
+    assert_eq!(plain(200, &[FRESH, ("vary", "*")]), Err(NotStorable::Vary));
+    assert_eq!(plain(200, &[]), Err(NotStorable::NoFreshness));
+    assert_eq!(plain(200, &[TAG]), Err(NotStorable::NoFreshness), "a tag alone is no permission");
+    assert_eq!(plain(200, &[("expires", "0")]), Err(NotStorable::Stale));
+    assert_eq!(plain(200, &[FRESH, ("age", "10")]), Err(NotStorable::Stale));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_status_that_speaks_of_the_resource_may_be_stored_by_its_own_word() {
         assert_eq!(plain(status, &[FRESH]), Ok(10), "{status}");
     }
     // Section 5.2.2.3.
-    assert_eq!(plain(299, &[("cache-control", "max-age=10, must-understand")]), Err(NoStore::Status));
+    assert_eq!(plain(299, &[("cache-control", "max-age=10, must-understand")]), Err(NotStorable::Status));
     assert_eq!(plain(200, &[("cache-control", "max-age=10, must-understand, no-store")]), Ok(10));
 }
 
@@ -81,9 +81,9 @@ fn what_one_clients_request_has_brought_about_is_nobody_elses_answer() {
         428, 429, 431, 499,
     ];
     for status in of_one_request {
-        assert_eq!(plain(status, &[public, TAG]), Err(NoStore::Status), "{status}");
+        assert_eq!(plain(status, &[public, TAG]), Err(NotStorable::Status), "{status}");
         let for_errors = ("cache-control", "max-age=60, stale-if-error=60");
-        assert_eq!(plain(status, &[for_errors]), Err(NoStore::Status), "{status}");
+        assert_eq!(plain(status, &[for_errors]), Err(NotStorable::Status), "{status}");
     }
 }
 
@@ -109,7 +109,7 @@ fn a_failure_is_stored_by_its_own_word_and_for_seconds() {
         }
         // It may have failed at what only that client brings.
         for known in [Lookup { cookies: true, ..lookup.clone() }, Lookup { authorized: true, ..lookup.clone() }] {
-            assert_eq!(stored(status, &known, &[public]), Err(NoStore::Status), "{status}");
+            assert_eq!(stored(status, &known, &[public]), Err(NotStorable::Status), "{status}");
         }
         let headers = Headers(vec![public, TAG]);
         let (copy, _) = store(&came(status, &headers, &lookup)).unwrap();
@@ -117,14 +117,14 @@ fn a_failure_is_stored_by_its_own_word_and_for_seconds() {
         // RFC 9111 section 4.2.2: `public` permits a guess.
         assert_eq!(plain(status, &[DATE, MODIFIED, ("cache-control", "public")]), Ok(10), "{status}");
         for silent in [&[][..], &[TAG], &[DATE, MODIFIED], &[("expires", "Sun, 06 Nov 2050 08:49:37 GMT")]] {
-            assert_eq!(plain(status, silent), Err(NoStore::Status), "{status}: its Cache-Control says nothing");
+            assert_eq!(plain(status, silent), Err(NotStorable::Status), "{status}: its Cache-Control says nothing");
         }
     }
     // 501 says what the server can do, whoever asks (RFC 9110 section 15.6.2).
     assert_eq!(plain(501, &[public]), Ok(60));
 }
 
-fn of_range(status: u16, fields: &[(&str, &str)]) -> Result<(Option<Slice>, String), NoStore> {
+fn of_range(status: u16, fields: &[(&str, &str)]) -> Result<(Option<Slice>, String), NotStorable> {
     let mut lookup = Lookup::default();
     lookup.conditions.range = Some("bytes=-5".to_owned());
     let asked = Headers(vec![("range", "bytes=-5")]);
@@ -136,14 +136,14 @@ fn of_range(status: u16, fields: &[(&str, &str)]) -> Result<(Option<Slice>, Stri
 #[test]
 fn of_a_range_only_the_part_and_the_whole_are_stored() {
     for status in [204, 302, 404, 416] {
-        assert_eq!(of_range(status, &[]), Err(NoStore::Status), "{status}");
+        assert_eq!(of_range(status, &[]), Err(NotStorable::Status), "{status}");
     }
     assert_eq!(of_range(200, &[]), Ok((None, String::new())));
     let last = ("content-range", "bytes 5-9/10");
     let part = Ok((Some(Slice { from: 5, length: 5, whole: 10 }), String::new()));
     assert_eq!(of_range(206, &[last]), part);
     assert_eq!(of_range(206, &[last, ("content-length", "5")]), part);
-    assert_eq!(of_range(206, &[("content-range", "bytes 0-16777216/99999999")]), Err(NoStore::Size));
+    assert_eq!(of_range(206, &[("content-range", "bytes 0-16777216/99999999")]), Err(NotStorable::Size));
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn a_lifetime_is_guessed_from_a_date_of_change() {
         assert_eq!(plain(status, &[DATE, MODIFIED]), Ok(10), "{status}");
     }
     for status in [201, 202, 302, 451] {
-        assert_eq!(plain(status, &[DATE, MODIFIED]), Err(NoStore::NoFreshness), "{status}");
+        assert_eq!(plain(status, &[DATE, MODIFIED]), Err(NotStorable::NoFreshness), "{status}");
     }
     assert_eq!(plain(451, &[DATE, MODIFIED, ("cache-control", "public")]), Ok(10));
     let known = Lookup { cookies: true, ..Lookup::default() };
-    assert_eq!(stored(200, &known, &[DATE, MODIFIED]), Err(NoStore::NoFreshness));
+    assert_eq!(stored(200, &known, &[DATE, MODIFIED]), Err(NotStorable::NoFreshness));
     assert!(stored(200, &known, &[FRESH]).is_ok());
 }
 
@@ -200,7 +200,7 @@ fn a_lifetime_is_guessed_from_a_date_of_change() {
 fn an_authorised_answer_needs_permission() {
     // Section 3.5.
     let authorized = Lookup { authorized: true, ..Lookup::default() };
-    assert_eq!(stored(200, &authorized, &[FRESH]), Err(NoStore::Authorization));
+    assert_eq!(stored(200, &authorized, &[FRESH]), Err(NotStorable::Authorization));
     for permission in ["public", "s-maxage=10", "must-revalidate"] {
         assert!(stored(200, &authorized, &[FRESH, ("cache-control", permission)]).is_ok(), "{permission}");
     }
@@ -234,14 +234,14 @@ fn what_may_be_half_of_a_file_or_is_too_large_is_not_stored() {
     };
     let sized = |framing, length| within(LARGEST, framing, length);
     // An origin that dies in the middle of such a body ends it like a whole one.
-    assert_eq!(sized(Framing::UntilClose, None), Some(NoStore::Framing));
+    assert_eq!(sized(Framing::UntilClose, None), Some(NotStorable::Framing));
     assert_eq!(sized(Framing::Delimited, None), None);
     assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte)), None);
-    assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte + 1)), Some(NoStore::Size));
+    assert_eq!(sized(Framing::Delimited, Some(16 * mebibyte + 1)), Some(NotStorable::Size));
     // What its route says goes before that, either way.
     assert_eq!(within(64 * mebibyte, Framing::Delimited, Some(64 * mebibyte)), None);
-    assert_eq!(within(64 * mebibyte, Framing::Delimited, Some(64 * mebibyte + 1)), Some(NoStore::Size));
-    assert_eq!(within(mebibyte, Framing::Delimited, Some(2 * mebibyte)), Some(NoStore::Size));
+    assert_eq!(within(64 * mebibyte, Framing::Delimited, Some(64 * mebibyte + 1)), Some(NotStorable::Size));
+    assert_eq!(within(mebibyte, Framing::Delimited, Some(2 * mebibyte)), Some(NotStorable::Size));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_limit_of_the_regions_lag_goes_before_what_the_response_says() {
     assert_eq!(limited(None), Ok((60, 60)));
     assert_eq!(limited(Some(55)), Ok((60, 60)));
     assert_eq!(limited(Some(3)), Ok((8, 0)), "from now on, and it is used no longer behind an answer");
-    assert_eq!(limited(Some(0)), Err(NoStore::Stale));
+    assert_eq!(limited(Some(0)), Err(NotStorable::Stale));
 }
 
 #[test]
@@ -351,5 +351,5 @@ fn what_has_selected_a_variant_goes_on_selecting_it_and_so_does_what_a_304_adds(
     }
     let many = (0..MOST_MEMBERS).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(", ");
     let said = Headers(vec![FRESH, TAG, ("vary", many.as_str())]);
-    assert_eq!(confirm(&came(200, &said, &dark), &old).map(|_| ()), Err(NoStore::Vary));
+    assert_eq!(confirm(&came(200, &said, &dark), &old).map(|_| ()), Err(NotStorable::Vary));
 }

@@ -16,7 +16,7 @@ use crate::{
     ownership::{Epoch, stated::Log},
     request::Request,
     session::Pin,
-    state::{memory::reached::CopyOf, view::View},
+    state::{memory::replicas::ReplicaId, view::View},
     topology::{Topology, dataset::Rule},
 };
 
@@ -122,12 +122,12 @@ fn beats_home(view: &View, region: RegionId, home: RegionId, wait: Duration) -> 
 /// By what a copy is known: positions of a multi-writer dataset are of a clock that all owners share, and those of a split one are of
 /// its home's log, whatever epochs the subjects who live there have.
 #[must_use]
-pub fn copy_of(dataset: DatasetId, region: RegionId, log: Log, topology: &Topology) -> CopyOf {
+pub fn copy_of(dataset: DatasetId, region: RegionId, log: Log, topology: &Topology) -> ReplicaId {
     let Log { home, epoch } = log;
     match topology.dataset(dataset).map(|dataset| &dataset.rule) {
-        Some(Rule::MultiWriter { .. }) => CopyOf { region, dataset, home: topology.default_home(), epoch },
-        Some(Rule::GeoPartitioned { .. }) => CopyOf { region, dataset, home, epoch: Epoch::NONE },
-        _ => CopyOf { region, dataset, home, epoch },
+        Some(Rule::MultiWriter { .. }) => ReplicaId { region, dataset, home: topology.default_home(), epoch },
+        Some(Rule::GeoPartitioned { .. }) => ReplicaId { region, dataset, home, epoch: Epoch::NONE },
+        _ => ReplicaId { region, dataset, home, epoch },
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
         directives::Scope,
         entry::{self, Variant},
         freshness::Reuse,
-        held::{self, Held},
-        select::{Judged, judge, select, survives, survives_an_error},
+        select::{Usability, judge, select, survives, survives_an_error},
+        stored::{self, StoredEntry},
         validate::{Confirms, conditions, confirms},
     },
     decide::copies,
@@ -74,28 +74,30 @@ impl Flow {
             None => CacheState::VaryMiss,
             Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
             Some((at, variant)) => match judge(variant, &lookup.wants, now) {
-                judged @ (Judged::Fresh | Judged::Tolerated | Judged::Updating) if self.satisfies(variant, now) => {
-                    let length = held::length(probed.lengths, at);
-                    if judged == Judged::Updating {
-                        self.held = Some(Held::new(&probed, selected));
+                judged @ (Usability::Fresh | Usability::Tolerated | Usability::Updating)
+                    if self.satisfies(variant, now) =>
+                {
+                    let length = stored::length(probed.lengths, at);
+                    if judged == Usability::Updating {
+                        self.held = Some(StoredEntry::new(&probed, selected));
                     }
                     return self.hit(judged, &Shown { at, variant, length }, now);
                 }
-                Judged::Fresh | Judged::Tolerated | Judged::Updating => CacheState::TooOld,
-                Judged::Unwanted => CacheState::NotWanted,
-                Judged::Expired if self.is_worth_waiting(look, variant, lookup) => {
+                Usability::Fresh | Usability::Tolerated | Usability::Updating => CacheState::TooOld,
+                Usability::Unwanted => CacheState::NotWanted,
+                Usability::Expired if self.is_worth_waiting(look, variant, lookup) => {
                     self.stage = Stage::Probing(Look::Again);
                     let (key, expired) =
                         (copies::key(&self.request, &self.view), variant.selecting.clone().into_owned());
                     return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
                 }
-                Judged::Expired => CacheState::Expired,
+                Usability::Expired => CacheState::Expired,
             },
         };
         if !variants.is_empty() {
             // What the client cannot decode gives way.
             let at = selected.filter(|_| self.cache != CacheState::Undecodable);
-            self.held = Some(Held::new(&probed, at));
+            self.held = Some(StoredEntry::new(&probed, at));
         }
         self.trace.note(self.cache.reason(), None);
         if lookup.wants.only_if_cached {
@@ -104,10 +106,10 @@ impl Flow {
         self.resolve(now)
     }
 
-    fn hit(&mut self, judged: Judged, shown: &Shown<'_>, now: Timestamp) -> Step {
+    fn hit(&mut self, judged: Usability, shown: &Shown<'_>, now: Timestamp) -> Step {
         let (state, reason) = match judged {
-            Judged::Updating => (CacheState::Updating, Reason::CacheUpdating),
-            Judged::Tolerated => (CacheState::Tolerated, Reason::CacheHit),
+            Usability::Updating => (CacheState::Updating, Reason::CacheUpdating),
+            Usability::Tolerated => (CacheState::Tolerated, Reason::CacheHit),
             _ => (CacheState::Hit, Reason::CacheHit),
         };
         self.cache = state;
@@ -119,7 +121,7 @@ impl Flow {
         self.trace.note(reason, None);
         let region = self.view.topology().region_named(&shown.variant.region);
         let settlement = Box::new(self.ending(region, reason, now).from_copy(shown));
-        if judged != Judged::Updating {
+        if judged != Usability::Updating {
             return Step::Finish(settlement);
         }
         self.stage = Stage::Answered;
@@ -143,7 +145,7 @@ impl Flow {
         let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
             return Edits::new();
         };
-        let Some((_, variant)) = self.held.as_ref().and_then(Held::selected) else { return Edits::new() };
+        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
         self.conditional = variant.has_validator() && !self.unconditional;
         if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
     }
@@ -159,7 +161,7 @@ impl Flow {
         if answer.status != 304 || !self.conditional {
             return None;
         }
-        let selected = self.held.as_ref().and_then(Held::selected);
+        let selected = self.held.as_ref().and_then(StoredEntry::selected);
         match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
             Some(confirms @ (Confirms::Stored | Confirms::Contradictory)) => {
                 let ended = reading.ended();

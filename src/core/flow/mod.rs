@@ -22,7 +22,7 @@ use crate::flow::page::Page;
 pub use crate::flow::step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
 
 use crate::{
-    cache::held::Held,
+    cache::stored::StoredEntry,
     decide::{attempt, plan::Freshness},
     http::{answer::Answer, problem::Problem},
     model::{ids::RegionId, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp},
@@ -65,7 +65,7 @@ pub struct Flow {
     part: Part,
     cache: CacheState,
     /// What lies in the driver's hands: worth asking about, and shown if every region fails.
-    held: Option<Held>,
+    held: Option<StoredEntry>,
     /// The last write that ended the copies under the request's key, as far as this isolate knew when the request began.
     purged: Option<Purge>,
     /// Whether the last send asked about the held copy.

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     cache::{
         entry::{ENTRY, Variant},
-        held::Held,
         range::{Ranged, Slice, ranged},
+        stored::StoredEntry,
         validate::{client_has, updates as updated},
     },
     http::{
@@ -190,7 +190,7 @@ impl Ending<'_> {
 }
 
 /// Whether the entry in hand is about the request at all.
-pub(super) fn selected(held: Option<&Held>) -> Option<(&Held, usize, Variant<'_>)> {
+pub(super) fn selected(held: Option<&StoredEntry>) -> Option<(&StoredEntry, usize, Variant<'_>)> {
     let held = held?;
     let (at, variant) = held.selected()?;
     Some((held, at, variant))

@@ -5,10 +5,10 @@ use crate::{
     cache::{
         entry::{self, ENTRY, Variant},
         freshness::said_age,
-        held::Held,
         key::CacheKey,
         select,
-        storing::{self, NoStore, Storing},
+        stored::StoredEntry,
+        storing::{self, NotStorable, Storing},
         validate::{same_representation, updates},
         vary::Selector,
     },
@@ -32,13 +32,13 @@ pub(super) struct Kept {
     /// What is stored.
     pub(super) store: Option<Store>,
     /// Why it is not.
-    pub(super) refused: Option<NoStore>,
+    pub(super) refused: Option<NotStorable>,
     /// What is forgotten.
     pub(super) gone: Option<CacheKey>,
 }
 
 impl Kept {
-    fn refused(why: NoStore) -> Self {
+    fn refused(why: NotStorable) -> Self {
         Self { refused: Some(why), ..Self::default() }
     }
 }
@@ -77,7 +77,8 @@ impl Ending<'_> {
 
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let key = copies::key(self.request, self.view);
-        let kept = self.storing(answer, from, lookup).map_or(Err(NoStore::Status), |storing| storing::store(&storing));
+        let kept =
+            self.storing(answer, from, lookup).map_or(Err(NotStorable::Status), |storing| storing::store(&storing));
         let kept = kept.and_then(|(variant, edits)| {
             let beside = |held| {
                 let mut all = carried(held, lookup, &variant, self.now);
@@ -85,7 +86,7 @@ impl Ending<'_> {
                 let carried = fitting(held, all, &variant, &answer.headers)?;
                 (!takes_away(&variant, held, &carried, self.now)).then_some(carried)
             };
-            let carried = self.held.map_or(Some(Vec::new()), beside).ok_or(NoStore::Better)?;
+            let carried = self.held.map_or(Some(Vec::new()), beside).ok_or(NotStorable::Better)?;
             Ok((variant, edits, carried))
         });
         match kept {
@@ -100,11 +101,13 @@ impl Ending<'_> {
             Err(why) => {
                 // These say something of the resource; the others only of this answer. What the origin says to a client that it
                 // knows says nothing of what it says to others, and whose copies are there can be stored.
-                let of_the_resource =
-                    matches!(why, NoStore::Control | NoStore::SetCookie | NoStore::Vary | NoStore::NoFreshness);
+                let of_the_resource = matches!(
+                    why,
+                    NotStorable::Control | NotStorable::SetCookie | NotStorable::Vary | NotStorable::NoFreshness
+                );
                 let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
                 // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
-                let of_others = why != NoStore::Status && !storing::is_failure(answer.status);
+                let of_others = why != NotStorable::Status && !storing::is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
                     self.observations.push(Observation::InVain(copies::wait(self.request, lookup, &key)));
                 }
@@ -121,9 +124,9 @@ impl Ending<'_> {
     /// when the region fails, and for all of its `stale-while-revalidate`. What may speak of the request alone takes nothing away from the
     /// others: whom a firewall takes for a robot is refused (401, 403), sent to prove it (302, 303, 307) or asked to (202, 405). Nor does
     /// what is said to a client that the region knows; a personal copy has no others.
-    fn takes_back(&self, lookup: &Lookup, status: u16, why: Option<NoStore>) -> bool {
+    fn takes_back(&self, lookup: &Lookup, status: u16, why: Option<NotStorable>) -> bool {
         let of_the_resource = match status {
-            200 | 203..=205 => why == Some(NoStore::Control),
+            200 | 203..=205 => why == Some(NotStorable::Control),
             302 | 303 | 307 | 401 | 403 => lookup.personal,
             _ => matches!(status, 301 | 308 | 404 | 410 | 451),
         };
@@ -148,14 +151,14 @@ impl Ending<'_> {
     fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.request, to));
         let Some(key) = copies::as_read(self.request, self.view).filter(|_| itself && answer.status == 200) else {
-            return Kept::refused(NoStore::Method);
+            return Kept::refused(NotStorable::Method);
         };
-        let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NoStore::Method) };
+        let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NotStorable::Method) };
         match storing::store(&storing) {
             Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => {
                 Kept { store: Some(self.entry(key, Base::Origin, edits, &variant, &[])), ..Kept::default() }
             }
-            Ok(_) => Kept::refused(NoStore::NoFreshness),
+            Ok(_) => Kept::refused(NotStorable::NoFreshness),
             Err(why) => Kept::refused(why),
         }
     }
@@ -181,7 +184,7 @@ impl Ending<'_> {
     /// Keeps a variant that an origin has confirmed, with the fields that came; or gives it up.
     pub(super) fn keep_confirmed(
         &mut self,
-        held: &Held,
+        held: &StoredEntry,
         at: usize,
         confirmed: Option<&Variant<'_>>,
         answer: &Answer<'_>,
@@ -190,7 +193,7 @@ impl Ending<'_> {
         let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
-        let store = self.entry(key, Base::Held(at), updates(&answer.headers), variant, &carried);
+        let store = self.entry(key, Base::Stored(at), updates(&answer.headers), variant, &carried);
         Kept { store: Some(store), ..Kept::default() }
     }
 
@@ -225,7 +228,7 @@ impl Ending<'_> {
 
     /// The entry with this variant first. The store drops it when its own max-age ends, so it is given all of its use.
     fn entry(&self, key: CacheKey, base: Base, mut edits: Edits, variant: &Variant<'_>, carried: &[usize]) -> Store {
-        let held = self.held.map(Held::variants).unwrap_or_default();
+        let held = self.held.map(StoredEntry::variants).unwrap_or_default();
         let (text, carried) = entry::write(variant, &held, carried);
         let others = carried.iter().filter_map(|place| held.get(*place));
         let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), self.now);
@@ -259,7 +262,7 @@ const PARTS: u64 = 1024 * 1024;
 
 /// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
 /// that would end a whole copy, of whomever. Who asks for one byte, or makes the origin fail, ends nothing.
-fn takes_away(new: &Variant<'_>, held: &Held, carried: &[usize], now: Timestamp) -> bool {
+fn takes_away(new: &Variant<'_>, held: &StoredEntry, carried: &[usize], now: Timestamp) -> bool {
     let ends_a_whole =
         |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);
     storing::is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
@@ -275,7 +278,7 @@ fn is_of_one_whole(one: &Variant<'_>, other: &Variant<'_>) -> bool {
 
 /// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
 /// new one answers all, and nothing else would be found; but parts of one whole lie beside one another. A whole one ends all parts.
-fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
+fn carried(held: &StoredEntry, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
     let selector = Selector::of(&lookup.fields, lookup.coding);
     let is_part_beside = |old: &Variant<'_>| {
         let (Some(part), Some(known)) = (new.part, old.part) else { return false };
@@ -296,7 +299,7 @@ fn carried(held: &Held, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> V
 
 /// What goes on beside a new one, where there is room for both; none if a part must not be stored: where both do not
 /// fit, the larger stays, so that one byte ends nothing.
-fn fitting(held: &Held, carried: Vec<usize>, new: &Variant<'_>, headers: &Headers<'_>) -> Option<Vec<usize>> {
+fn fitting(held: &StoredEntry, carried: Vec<usize>, new: &Variant<'_>, headers: &Headers<'_>) -> Option<Vec<usize>> {
     if new.status != 206 || carried.is_empty() {
         return Some(carried);
     }

@@ -18,7 +18,7 @@ pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
 use crate::{
-    cache::{held::Held, key::CacheKey, range::Slice},
+    cache::{key::CacheKey, range::Slice, stored::StoredEntry},
     decide::copies,
     http::{
         headers::{Edit, Edits},
@@ -115,7 +115,7 @@ pub enum Base {
     /// The origin's answer.
     Origin,
     /// The variant in that place of the entry in hand.
-    Held(usize),
+    Stored(usize),
 }
 
 /// An ownership for the home store.
@@ -151,7 +151,7 @@ pub struct Ending<'f> {
     pub(crate) region: Option<RegionId>,
     pub(crate) reason: Reason,
     pub(crate) cache: CacheState,
-    pub(crate) held: Option<&'f Held>,
+    pub(crate) held: Option<&'f StoredEntry>,
     pub(crate) collapsed: bool,
     /// The status of the last answer, if the last send had one.
     pub(crate) heard: Option<u16>,

@@ -36,7 +36,7 @@ impl Ending<'_> {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.request.access == Access::Read {
                     let copy = copy_of(id, region, stated.log, view.topology());
-                    self.observations.push(Observation::Reached(copy, stated.position));
+                    self.observations.push(Observation::Applied(copy, stated.position));
                 }
                 Some(stated)
             }

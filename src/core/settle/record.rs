@@ -24,19 +24,19 @@ pub enum CacheState {
     Tolerated,
     /// Answered with an expired copy, since every region failed.
     Stale,
-    /// Held nothing.
+    /// StoredEntry nothing.
     Miss,
-    /// Held something expired.
+    /// StoredEntry something expired.
     Expired,
-    /// Held something that predates the session's write or the dataset's bound.
+    /// StoredEntry something that predates the session's write or the dataset's bound.
     TooOld,
-    /// Held nothing for a request with these fields.
+    /// StoredEntry nothing for a request with these fields.
     VaryMiss,
-    /// Held parts, and not the one that the request asks for.
+    /// StoredEntry parts, and not the one that the request asks for.
     Partial,
-    /// Held something coded in a way that the client cannot decode.
+    /// StoredEntry something coded in a way that the client cannot decode.
     Undecodable,
-    /// Held something that is not new enough for the client.
+    /// StoredEntry something that is not new enough for the client.
     NotWanted,
     /// Was not asked: the method's answers never come from it.
     Method,

@@ -17,7 +17,7 @@ use crate::{
         memory::{
             Memory,
             lag::{LONGEST, Lags, SHORTEST, UNMEASURED, Window},
-            reached::{CopyOf, Known, Reached},
+            replicas::{AppliedPositions, Known, ReplicaId},
         },
         published::{Published, RegionState},
     },
@@ -45,7 +45,7 @@ pub struct View {
     conditions: Vec<Condition>,
     taken: Timestamp,
     lags: Rc<Lags>,
-    reached: Rc<Reached>,
+    reached: Rc<AppliedPositions>,
     published: Rc<Published>,
     matrix: Rc<Matrix>,
     /// The regions of which the vantage points agree that they do not answer.
@@ -263,7 +263,7 @@ impl View {
 
     /// How far a copy is known to be.
     #[must_use]
-    pub fn known(&self, copy: CopyOf) -> Option<Known> {
+    pub fn known(&self, copy: ReplicaId) -> Option<Known> {
         self.reached.of(copy)
     }
 

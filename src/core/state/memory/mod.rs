@@ -2,13 +2,13 @@
 //! Losing it costs look-ups and never correctness.
 
 pub mod lag;
-pub mod reached;
+pub mod replicas;
 pub mod vain;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 pub use crate::state::memory::lag::{LONGEST as LONGEST_WINDOW, Lags, SHORTEST as SHORTEST_WINDOW, UNMEASURED, Window};
-pub use crate::state::memory::reached::{CopyOf, Known, Reached};
+pub use crate::state::memory::replicas::{AppliedPositions, Known, ReplicaId};
 pub use crate::state::memory::vain::Wait;
 use crate::state::memory::vain::Waits;
 
@@ -68,11 +68,11 @@ pub enum Observation {
         lag: Duration,
     },
     /// How far a copy is.
-    Reached(CopyOf, Position),
+    Applied(ReplicaId, Position),
     /// A copy could not satisfy a reader.
     Behind {
         /// Which.
-        copy: CopyOf,
+        copy: ReplicaId,
         /// It is only so far; none if it has nothing of that log.
         place: Option<Position>,
         /// The region whose write is missing from it.
@@ -132,7 +132,7 @@ pub struct Memory {
     purges: HashMap<u64, Purge>,
     // Shared with the views of requests in flight; copied only when something is learned meanwhile.
     lags: Rc<Lags>,
-    reached: Rc<Reached>,
+    reached: Rc<AppliedPositions>,
     published: Rc<Published>,
     /// The drill that is over here, though the view may still have it.
     drill_over: Option<String>,
@@ -175,7 +175,7 @@ impl Memory {
 
     /// How far each copy is known to be.
     #[must_use]
-    pub fn reached(&self) -> &Rc<Reached> {
+    pub fn reached(&self) -> &Rc<AppliedPositions> {
         &self.reached
     }
 
@@ -252,7 +252,7 @@ impl Memory {
             Observation::Sent(sending) => self.health.sent(sending),
             Observation::Heard(sending, heard) => self.health.heard(sending, heard, now),
             Observation::Lag { region, source, lag } => Rc::make_mut(&mut self.lags).observe(region, source, lag, now),
-            Observation::Reached(copy, place) => Rc::make_mut(&mut self.reached).observe(copy, place),
+            Observation::Applied(copy, place) => Rc::make_mut(&mut self.reached).observe(copy, place),
             Observation::Behind { copy, place, source, by } => {
                 Rc::make_mut(&mut self.reached).behind(copy, place, now);
                 Rc::make_mut(&mut self.lags).at_least(copy.region, source, by);

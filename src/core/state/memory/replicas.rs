@@ -20,7 +20,7 @@ pub struct Known {
 
 /// Whose copy of which log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CopyOf {
+pub struct ReplicaId {
     /// The region that holds the copy.
     pub region: RegionId,
     /// The dataset.
@@ -34,12 +34,12 @@ pub struct CopyOf {
 /// How far each copy is known to be. Copies only move on, so a place that was once reached stays reached, unless the copy
 /// itself says that it is behind: a region may have several.
 #[derive(Clone, Debug, Default)]
-pub struct Reached(Vec<(CopyOf, Known)>);
+pub struct AppliedPositions(Vec<(ReplicaId, Known)>);
 
-impl Reached {
+impl AppliedPositions {
     /// How far a copy is known to be.
     #[must_use]
-    pub fn of(&self, copy: CopyOf) -> Option<Known> {
+    pub fn of(&self, copy: ReplicaId) -> Option<Known> {
         self.0.iter().find(|(of, _)| *of == copy).map(|(_, known)| *known)
     }
 
@@ -50,7 +50,7 @@ impl Reached {
     }
 
     /// Takes in what a copy said of itself.
-    pub fn observe(&mut self, copy: CopyOf, place: Position) {
+    pub fn observe(&mut self, copy: ReplicaId, place: Position) {
         match self.entry(copy) {
             Some(known) => known.place = known.place.max(Some(place)),
             None => self.0.push((copy, Known { place: Some(place), short: None })),
@@ -58,7 +58,7 @@ impl Reached {
     }
 
     /// Takes in that a copy could not satisfy a reader: it is no further than it says, whatever was said before.
-    pub fn behind(&mut self, copy: CopyOf, place: Option<Position>, now: Timestamp) {
+    pub fn behind(&mut self, copy: ReplicaId, place: Option<Position>, now: Timestamp) {
         let said = Known { place, short: Some(now) };
         match self.entry(copy) {
             Some(known) => *known = said,
@@ -67,9 +67,9 @@ impl Reached {
     }
 
     /// What is known of a copy. Of a log that is new here the earlier ones of the same data say nothing any more.
-    fn entry(&mut self, copy: CopyOf) -> Option<&mut Known> {
+    fn entry(&mut self, copy: ReplicaId) -> Option<&mut Known> {
         if !self.0.iter().any(|(of, _)| *of == copy) {
-            let same = |of: &CopyOf| (of.region, of.dataset) == (copy.region, copy.dataset);
+            let same = |of: &ReplicaId| (of.region, of.dataset) == (copy.region, copy.dataset);
             self.0.retain(|(of, _)| !(same(of) && of.epoch < copy.epoch));
         }
         self.0.iter_mut().find(|(of, _)| *of == copy).map(|(_, known)| known)

@@ -7,14 +7,14 @@ use super::{
 
 /// An entry that was found and could not answer at once.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct StoredEntry {
     text: String,
     lengths: String,
     /// The place of the variant that the request selects.
     pub at: Option<usize>,
 }
 
-impl Held {
+impl StoredEntry {
     /// Keeps what was found.
     #[must_use]
     pub fn new(probed: &Probed<'_>, at: Option<usize>) -> Self {
