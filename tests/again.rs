@@ -11,7 +11,7 @@ use homing_core::{
     },
     topology::route::Access,
 };
-use support::{Deed, NOW, World, region, settings, topology};
+use support::{NOW, Reply, World, region, settings, topology};
 
 /// What an isolate knows after that request, and the answer's status.
 fn after(world: &World) -> (Memory, u16) {
@@ -29,9 +29,9 @@ fn failures(memory: &Memory, access: Access) -> u32 {
 
 #[test]
 fn a_connection_that_was_closed_as_it_was_used_is_held_against_nobody() {
-    let ended = Deed::Answers(408, vec![("connection".to_owned(), "close".to_owned())]);
-    for closed in [Deed::Loses, ended] {
-        let read = World::new("GET /likes/1").near("eu").deeds(&[closed, Deed::Answers(200, Vec::new())]);
+    let ended = Reply::Answers(408, vec![("connection".to_owned(), "close".to_owned())]);
+    for closed in [Reply::Loses, ended] {
+        let read = World::new("GET /likes/1").near("eu").deeds(&[closed, Reply::Answers(200, Vec::new())]);
         let (memory, status) = after(&read);
         assert_eq!((status, failures(&memory, Access::Read)), (200, 0));
         let conditions = memory.health().conditions(&topology(), Asking::default(), NOW);
@@ -42,7 +42,8 @@ fn a_connection_that_was_closed_as_it_was_used_is_held_against_nobody() {
 
 #[test]
 fn a_region_that_loses_both_sends_of_a_read_has_failed_once() {
-    let read = World::new("GET /likes/1").near("eu").deeds(&[Deed::Loses, Deed::Loses, Deed::Answers(200, Vec::new())]);
+    let read =
+        World::new("GET /likes/1").near("eu").deeds(&[Reply::Loses, Reply::Loses, Reply::Answers(200, Vec::new())]);
     let (memory, status) = after(&read);
     assert_eq!((status, failures(&memory, Access::Read)), (200, 1));
     assert!(memory.health().conditions(&topology(), Asking::default(), NOW).iter().any(|it| it.breaks));
@@ -54,7 +55,7 @@ fn a_region_that_loses_both_sends_of_a_read_has_failed_once() {
 #[test]
 fn a_write_that_an_idle_connections_end_answers_is_held_against_nobody_and_may_have_been_done() {
     // As an application says it that has taken the order: whoever were told that it had not would order twice.
-    let ended = Deed::Answers(408, vec![("connection".to_owned(), "close".to_owned())]);
+    let ended = Reply::Answers(408, vec![("connection".to_owned(), "close".to_owned())]);
     let write = World { content: Content::Length(10), ..World::new("PUT /likes/1").near("eu").deeds(&[ended]) };
     assert_eq!(write.play(&settings()).unwrap().says("homing-write-outcome"), Some("unknown"));
     let (memory, status) = after(&write);

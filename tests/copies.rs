@@ -15,10 +15,10 @@ use homing_core::{
     topology::dataset::SubjectKind,
 };
 use proptest::prelude::*;
-use support::{Deed, Fields, NOW, Story, World, keys, settings};
+use support::{Fields, NOW, Reply, Story, World, keys, settings};
 
-fn answers(status: u16, fields: &[(&str, &str)]) -> Deed {
-    Deed::Answers(status, fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+fn answers(status: u16, fields: &[(&str, &str)]) -> Reply {
+    Reply::Answers(status, fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
 fn play(world: &World) -> Story {
@@ -98,11 +98,11 @@ proptest! {
             let mut fields: Fields = vec![("cache-control".to_owned(), CONTROLS[control].to_owned())];
             fields.extend((what == 2).then(|| ("vary".to_owned(), "Foo, Cookie".to_owned())));
             fields.extend((what == 3).then(|| ("vary".to_owned(), "Foo".to_owned())));
-            let whole = |status| Deed::Answers(status, [fields.clone(), vec![("etag".to_owned(), tag.clone())]].concat());
+            let whole = |status| Reply::Answers(status, [fields.clone(), vec![("etag".to_owned(), tag.clone())]].concat());
             world.deeds = match what {
-                4 => vec![Deed::Refuses],
+                4 => vec![Reply::Refuses],
                 5 => vec![whole(500)],
-                _ if confirms => vec![Deed::Answers(304, fields.clone()), whole(200)],
+                _ if confirms => vec![Reply::Answers(304, fields.clone()), whole(200)],
                 _ => vec![whole(200)],
             };
             let story = play(&world);
@@ -289,9 +289,9 @@ fn who_finds_an_expired_copy_looks_once_more_behind_whoever_asks_about_it_alread
 }
 
 /// What is asked, one behind the other, of an isolate that learns: whether each would have waited for another of the same address.
-fn waits(asked: &[(&str, &Deed)]) -> Vec<bool> {
+fn waits(asked: &[(&str, &Reply)]) -> Vec<bool> {
     let mut memory = Memory::default();
-    let ask = |(request, deed): &(&str, &Deed)| {
+    let ask = |(request, deed): &(&str, &Reply)| {
         let (request, cookie) = request.split_once(' ').map_or((*request, None), |(path, cookie)| (path, Some(cookie)));
         let world = World {
             memory: memory.clone(),
@@ -345,7 +345,7 @@ fn whoever_is_refused_while_a_popular_copy_has_expired_lets_nobody_crowd_there()
     let filled =
         play(&World::new("GET /likes/1").near("eu").deeds(&[answers(200, &[("cache-control", "max-age=60")])]));
     let cache = entry_of(filled.end().store.as_ref().unwrap());
-    let learns = |cache: &[Variant<'static>], deed: Deed| {
+    let learns = |cache: &[Variant<'static>], deed: Reply| {
         let asks = World { cache: cache.to_vec(), now: after(61_000), ..World::new("GET /likes/1").near("eu") };
         let story = play(&asks.deeds(&[deed]));
         assert_eq!(story.sent.len(), 1);

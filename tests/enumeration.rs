@@ -10,7 +10,7 @@ use homing_core::{
     session::{self, Claim, Pin, Session},
     topology::dataset::SubjectKind,
 };
-use support::{Deed, NOW, World, keys, settings};
+use support::{NOW, Reply, World, keys, settings};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Data {
@@ -240,18 +240,18 @@ fn failed_or_stale(second: Meets) -> bool {
     !matches!(second, Meets::Hangs | Meets::Refuses | Meets::Breaks | Meets::Closed)
 }
 
-fn deed(meets: Meets, of: &'static str, epoch: u64) -> Deed {
+fn deed(meets: Meets, of: &'static str, epoch: u64) -> Reply {
     match meets {
-        Meets::Hangs => Deed::Hangs,
-        Meets::Refuses => Deed::Refuses,
-        Meets::Breaks => Deed::Breaks,
-        Meets::Closed => Deed::Loses,
+        Meets::Hangs => Reply::Hangs,
+        Meets::Refuses => Reply::Refuses,
+        Meets::Breaks => Reply::Breaks,
+        Meets::Closed => Reply::Loses,
         Meets::LaterOwner | Meets::SameEpoch => {
             let epoch = if meets == Meets::LaterOwner { epoch + 1 } else { epoch };
             let fields = [("homing-home", later(of).to_owned()), ("homing-epoch", epoch.to_string())];
-            Deed::Answers(421, fields.map(|(name, value)| (name.to_owned(), value)).to_vec())
+            Reply::Answers(421, fields.map(|(name, value)| (name.to_owned(), value)).to_vec())
         }
-        other => Deed::Answers(status(other), Vec::new()),
+        other => Reply::Answers(status(other), Vec::new()),
     }
 }
 

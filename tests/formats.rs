@@ -30,7 +30,7 @@ use homing_core::{
     topology::dataset::SubjectKind,
 };
 use serde_json::{Value, json};
-use support::{Deed, NOW, World, keys, owned, region, topology};
+use support::{NOW, Reply, World, keys, owned, region, topology};
 
 fn file(name: &str, number: u64) -> PathBuf {
     let folder = homing_tests::at("tests/golden/formats");
@@ -181,7 +181,7 @@ fn the_session_of_a_later_version_is_left_alone_and_read_at_home() {
 
     let play = |request: &str| {
         let world = World::new(request).near("ap").field("cookie", &format!("{}={later}", session::COOKIE));
-        let sent = Deed::Answers(200, vec![("homing-position".to_owned(), "orders=7".to_owned())]);
+        let sent = Reply::Answers(200, vec![("homing-position".to_owned(), "orders=7".to_owned())]);
         World { content: Content::Empty, ..world.deeds(&[sent]) }.play(&support::settings()).unwrap()
     };
     for request in ["GET /orders/1", "PUT /orders/1"] {

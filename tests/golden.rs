@@ -32,7 +32,7 @@ use homing_core::{
     session::{self, Claim, Pin, Session},
     settle::{Base, Settlement, Source},
     state::{
-        drill::{Kind, Visitor},
+        drill::{Kind, SamplingKey},
         health::{Asking, Heard, Sending},
         matrix::Report,
         memory::{Observation, replicas::ReplicaId},
@@ -40,7 +40,7 @@ use homing_core::{
     },
     topology::{dataset::SubjectKind, route::Access},
 };
-use support::{Deed, NOW, Story, World, keys, region, settings, stored, told, topology};
+use support::{NOW, Reply, Story, World, keys, region, settings, stored, told, topology};
 
 #[test]
 fn every_golden_case_holds() {
@@ -164,7 +164,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         }
         // So many subjects, just now, by the visitor at 192.0.2.1.
         "named" => {
-            let observation = Observation::NamedSubject(Visitor::at("192.0.2.1"));
+            let observation = Observation::NamedSubject(SamplingKey::at("192.0.2.1"));
             (0..value.parse().unwrap()).for_each(|_: u8| world.memory.observe(observation.clone(), NOW));
         }
         "remembers" => world.memory.observe(Observation::Home(subject(words[0]), owned(words[1])), NOW),
@@ -369,15 +369,15 @@ fn copy(text: &str) -> Variant<'static> {
 }
 
 /// `200 homing-wrote: 1; homing-lag: us=5`, `hangs`, `refuses`, `breaks`, `unsent` (too slow), `broken off`.
-fn deed(text: &str) -> Deed {
+fn deed(text: &str) -> Reply {
     match text {
-        "hangs" => Deed::Hangs,
-        "refuses" => Deed::Refuses,
-        "loses" => Deed::Loses,
-        "breaks" => Deed::Breaks,
-        "loses the copy" => Deed::LosesCopy,
-        "unsent" => Deed::Unsent(Unsent::Slow),
-        "broken off" => Deed::Unsent(Unsent::Broken),
+        "hangs" => Reply::Hangs,
+        "refuses" => Reply::Refuses,
+        "loses" => Reply::Loses,
+        "breaks" => Reply::Breaks,
+        "loses the copy" => Reply::LosesCopy,
+        "unsent" => Reply::Unsent(Unsent::Slow),
+        "broken off" => Reply::Unsent(Unsent::Broken),
         answer => {
             let (status, fields) = answer.split_once(' ').unwrap_or((answer, ""));
             let mut all: support::Fields = Vec::new();
@@ -389,7 +389,7 @@ fn deed(text: &str) -> Deed {
                     (None, None) => panic!("no field in {part:?}"),
                 }
             }
-            Deed::Answers(status.parse().unwrap(), all)
+            Reply::Answers(status.parse().unwrap(), all)
         }
     }
 }

@@ -20,7 +20,7 @@ use homing_core::{
     topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
-use support::{Deed, NOW, Story, World, keys, told};
+use support::{NOW, Reply, Story, World, keys, told};
 
 const TOPOLOGY: &str = r#"{
   "REGIONS": {
@@ -148,7 +148,7 @@ fn somebody_elses_mark_in_a_session_moves_nothing_and_locks_nobody_out() {
         world.store = Some(Some(r#"{"home":"us","epoch":1}"#.to_owned()));
         world.directory = world.store.clone();
         let fields = |position: &str| vec![("homing-position".to_owned(), position.to_owned())];
-        world.deeds = vec![Deed::Answers(200, fields("cart=1")), Deed::Answers(200, fields("cart=7"))];
+        world.deeds = vec![Reply::Answers(200, fields("cart=1")), Reply::Answers(200, fields("cart=7"))];
         let story = world.play(&settings()).unwrap();
         assert_eq!((story.end().status, story.says("homing-consistency")), (200, Some("stale")));
         assert!(
@@ -213,7 +213,7 @@ fn a_session_holds_one_subject_of_each_kind_and_both_are_found_at_once() {
         let mut world = World::new("POST /login").near(near);
         let fields =
             vec![("homing-subject".to_owned(), name.to_owned()), ("homing-tenant".to_owned(), "acme".to_owned())];
-        world.deeds = vec![Deed::Answers(200, fields)];
+        world.deeds = vec![Reply::Answers(200, fields)];
         // Whoever is asked, acme lives in ap.
         world.directory = Some(Some(r#"{"home":"ap","epoch":3}"#.to_owned()));
         issued(&world.play(&settings()).unwrap()).unwrap()
@@ -242,7 +242,7 @@ fn one_kind_signs_out_and_the_other_stays_with_what_it_wrote() {
     ];
     let answers = |field: &str, value: &str| {
         let mut world = World::new("POST /leave").field("cookie", &cookie(&session));
-        world.deeds = vec![Deed::Answers(200, vec![(field.to_owned(), value.to_owned())])];
+        world.deeds = vec![Reply::Answers(200, vec![(field.to_owned(), value.to_owned())])];
         issued(&world.play(&settings()).unwrap()).unwrap()
     };
     let pins = |session: &Session| session.pins.iter().map(|pin| pin.dataset.clone()).collect::<Vec<_>>();
@@ -293,7 +293,7 @@ enum Link {
     Carried(u64),
 }
 
-fn an_answer() -> impl Strategy<Value = Deed> {
+fn an_answer() -> impl Strategy<Value = Reply> {
     let region = prop::sample::select(vec!["us", "eu", "ap"]);
     let named = prop::option::of((region, 1u64..6));
     (prop::sample::select(vec![200u16, 404, 421, 503]), named, prop::option::of(0u8..9)).prop_map(
@@ -303,7 +303,7 @@ fn an_answer() -> impl Strategy<Value = Deed> {
                 [field("homing-home", home.to_owned()), field("homing-epoch", epoch.to_string())]
             });
             let position = at.map(|at| field("homing-position", format!("cart={at}, catalog={at}")));
-            Deed::Answers(status, owner.chain(position).collect())
+            Reply::Answers(status, owner.chain(position).collect())
         },
     )
 }
@@ -331,7 +331,7 @@ struct Case {
     stored: Option<Said>,
     assigned: Option<Said>,
     remembered: Option<Said>,
-    deeds: Vec<Deed>,
+    deeds: Vec<Reply>,
 }
 
 fn a_case() -> impl Strategy<Value = Case> {
@@ -407,7 +407,7 @@ impl Case {
 
     /// What the origin says in its answer to the send of that number.
     fn said_by_origin(&self, at: usize) -> Option<(String, u64)> {
-        let Some(Deed::Answers(_, fields)) = self.deeds.get(at).or(self.deeds.last()) else { return None };
+        let Some(Reply::Answers(_, fields)) = self.deeds.get(at).or(self.deeds.last()) else { return None };
         let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
         value("homing-home").zip(value("homing-epoch").and_then(|epoch| epoch.parse().ok()))
     }
@@ -479,7 +479,7 @@ fn a_write_of_nobody_in_particular_is_pinned_as_the_one_whom_its_answer_names() 
     let mut world = World::new("POST /cart/1");
     let fields = [("homing-subject", "ada"), ("homing-wrote", "1")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    world.deeds = vec![Deed::Answers(200, fields)];
+    world.deeds = vec![Reply::Answers(200, fields)];
     let session = issued(&world.play(&settings()).unwrap()).unwrap();
     let whose: Vec<_> = session.pins.iter().map(|pin| pin.subject.clone()).collect();
     assert_eq!(whose, [Some(ada)]);

@@ -10,7 +10,7 @@ use homing_core::{
     state::view::Settings,
     topology::{error::KeyPath, parse::parse, raw},
 };
-use support::{Deed, NOW, Story, World, keys};
+use support::{NOW, Reply, Story, World, keys};
 
 const TOPOLOGY: &str = r#"{
     "REGIONS": { "us": { "origin": "https://us.internal" }, "eu": { "origin": "http://eu.internal:8080" } },
@@ -23,7 +23,7 @@ fn play(world: World, status: u16, fields: &[(&str, &str)]) -> Story {
     let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
     let settings = Rc::new(Settings { topology, session_keys: keys(), origin_key: None, dev: true });
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let world = World { deeds: vec![Deed::Answers(status, fields)], ..world.near("eu") };
+    let world = World { deeds: vec![Reply::Answers(status, fields)], ..world.near("eu") };
     world.play(&settings).unwrap_or_else(|problem| panic!("{}", problem.reason))
 }
 
@@ -103,7 +103,7 @@ fn the_deployment_says_what_it_is_called() {
     // RFC 9211 section 2 and RFC 9209 section 2: the name is of the deployment, so that of two in a row each can be told.
     let story = play(World::new("GET /named"), 200, &[("cache-control", "max-age=60")]);
     assert_eq!(story.says("cache-status"), Some("shop.example; fwd=uri-miss; fwd-status=200; stored"));
-    let failed = World { deeds: vec![Deed::Breaks], ..World::new("POST /failed") };
+    let failed = World { deeds: vec![Reply::Breaks], ..World::new("POST /failed") };
     let raw = raw::from_json(TOPOLOGY).unwrap();
     let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
     let settings = Rc::new(Settings { topology, session_keys: keys(), origin_key: None, dev: true });

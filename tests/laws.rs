@@ -16,7 +16,7 @@ use homing_core::{
     session::{self, Session},
     settle::Source,
     state::{
-        drill::Visitor,
+        drill::SamplingKey,
         health::{Asking, Condition, Health, Heard, Sending, breaker::Gate, evidence::By},
         memory::{Memory, Observation},
         view::Settings,
@@ -24,7 +24,7 @@ use homing_core::{
     topology::{Origin, dataset::SubjectKind, route::Access},
 };
 use proptest::prelude::*;
-use support::{Deed, NOW, Story, World, keys, region, settings, told, topology};
+use support::{NOW, Reply, Story, World, keys, region, settings, told, topology};
 use worlds::{PATHS, REGIONS, a_world};
 
 /// The same worlds under a write whose body can be sent again, so that what a second send may be is tried often.
@@ -40,7 +40,7 @@ fn a_cart_request() -> impl Strategy<Value = World> {
 
 /// That visitor on that route; the hostile one has the number 0.
 fn visitor(whose: usize, route: usize) -> Asking {
-    Asking { by: By::new(Some(Visitor::at(&format!("192.0.2.{whose}"))), Some(route)), streams: false }
+    Asking { by: By::new(Some(SamplingKey::at(&format!("192.0.2.{whose}"))), Some(route)), streams: false }
 }
 
 /// Who sends what, what comes of it if it is the hostile one, and after which pause in milliseconds.
@@ -90,20 +90,20 @@ fn shown_copy(world: &World, story: &Story) -> Variant<'static> {
 }
 
 /// The owner that the deed names, if it does.
-fn named(deed: Option<&Deed>) -> Option<(RegionId, u64)> {
-    let Some(Deed::Answers(421, fields)) = deed else { return None };
+fn named(deed: Option<&Reply>) -> Option<(RegionId, u64)> {
+    let Some(Reply::Answers(421, fields)) = deed else { return None };
     let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
     Some((topology().region_named(value("homing-home")?)?, value("homing-epoch")?.parse().ok()?))
 }
 
 /// Whether the connection had been closed when that was sent: lost before an answer came, or a 408 with which an idle one ends.
-fn was_closed(deed: &Deed) -> bool {
+fn was_closed(deed: &Reply) -> bool {
     let closes = |fields: &support::Fields| fields.iter().any(|(name, value)| name == "connection" && value == "close");
-    matches!(deed, Deed::Loses) || matches!(deed, Deed::Answers(408, fields) if closes(fields))
+    matches!(deed, Reply::Loses) || matches!(deed, Reply::Answers(408, fields) if closes(fields))
 }
 
 /// What the first region says: by the second deed, where the first read went into a closed connection and the same region was asked once more.
-fn first_word<'a>(world: &'a World, story: &Story) -> Option<&'a Deed> {
+fn first_word<'a>(world: &'a World, story: &Story) -> Option<&'a Reply> {
     let first = world.deeds.first()?;
     let again = was_closed(first) && story.sent.len() > 1 && story.sent[0].region == story.sent[1].region;
     if again { world.deeds.get(1).or(world.deeds.last()) } else { Some(first) }
@@ -111,7 +111,7 @@ fn first_word<'a>(world: &'a World, story: &Story) -> Option<&'a Deed> {
 
 /// Whom the first region names in a 421, if that is another subject than the first send was about, of data that is split.
 fn renamed(world: &World, story: &Story) -> Option<SubjectId> {
-    let Some(Deed::Answers(421, fields)) = first_word(world, story) else { return None };
+    let Some(Reply::Answers(421, fields)) = first_word(world, story) else { return None };
     let kind = match world.path.as_str() {
         path if path.starts_with("/cart") || path.starts_with("/mail") => SubjectKind::User,
         path if path.starts_with("/t/") => SubjectKind::Tenant,
@@ -154,7 +154,7 @@ proptest! {
             let repeatable = world.path == "/catalog/1" && world.fields.iter().any(|(name, _)| name == "idempotency-key");
             prop_assert!(repeatable, "only what is declared idempotent is repeated");
         } else {
-            prop_assert!(matches!(world.deeds.first(), Some(Deed::Answers(421, _))), "only a 421 sends a write on");
+            prop_assert!(matches!(world.deeds.first(), Some(Reply::Answers(421, _))), "only a 421 sends a write on");
             let said = named(world.deeds.first());
             if let Some((owner, later)) = said.filter(|(_, said)| *said > epoch(0)) {
                 prop_assert_eq!((owner, later), (second.region, epoch(1)), "only where a 421 points");
@@ -282,10 +282,10 @@ proptest! {
                 // Who speaks of the contract is there, and behind a service binding something ran, whatever status it passes on.
                 let by_url = story.sent.last().is_some_and(|attempt| matches!(attempt.origin, Origin::Url(_)));
                 let has = |fields: &support::Fields, name: &str| fields.iter().any(|(field, _)| field.starts_with(name));
-                let unsent = |deed: &Deed| match deed {
-                    Deed::Refuses | Deed::Unsent(_) => true,
-                    Deed::Answers(521 | 523 | 525 | 526, fields) => by_url && !has(fields, "homing-"),
-                    Deed::Answers(530, fields) => by_url && has(fields, "cf-error-type") && !has(fields, "homing-"),
+                let unsent = |deed: &Reply| match deed {
+                    Reply::Refuses | Reply::Unsent(_) => true,
+                    Reply::Answers(521 | 523 | 525 | 526, fields) => by_url && !has(fields, "homing-"),
+                    Reply::Answers(530, fields) => by_url && has(fields, "cf-error-type") && !has(fields, "homing-"),
                     _ => false,
                 };
                 let last = world.deeds.get(story.sent.len().saturating_sub(1)).or(world.deeds.last());
@@ -343,7 +343,7 @@ proptest! {
             let same = owner.is_some_and(|(home, epoch)| home == pin.region && epoch == mark.epoch.0.to_string());
             // Or it was asked as the region of the mark, and calls itself the owner since then.
             let says = |name: &str| match world.deeds.get(story.sent.len() - 1).or(world.deeds.last()) {
-                Some(Deed::Answers(_, fields)) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone()),
+                Some(Reply::Answers(_, fields)) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone()),
                 _ => None,
             };
             let calls_itself = says("homing-home").is_some_and(|home| topology().region_named(&home) == Some(last.region))
@@ -358,7 +358,7 @@ proptest! {
             let behind = [world.deeds.get(story.sent.len() - 1).or(world.deeds.last())]
                 .into_iter()
                 .flatten()
-                .any(|deed| matches!(deed, Deed::Answers(_, fields) if fields.iter().any(|(name, _)| name == "homing-behind")));
+                .any(|deed| matches!(deed, Reply::Answers(_, fields) if fields.iter().any(|(name, _)| name == "homing-behind")));
             prop_assert!(!(told_least && behind));
         }
     }
@@ -437,7 +437,7 @@ proptest! {
         if story.end().store.is_some() {
             prop_assert!(story.says("homing-consistency").is_none());
             let last = world.deeds.get(story.sent.len() - 1).or(world.deeds.last());
-            let Some(Deed::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
+            let Some(Reply::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
             prop_assert!(!fields.iter().any(|(name, value)| name == "set-cookie" || value == "private"));
         }
     }
@@ -544,7 +544,7 @@ proptest! {
 /// What the last answer says that it shows of the orders: `shows` where that is not beyond the position, else the position.
 fn said_of_orders(world: &World, story: &Story) -> Option<u32> {
     let last = world.deeds.get(story.sent.len().checked_sub(1)?).or(world.deeds.last());
-    let Some(Deed::Answers(_, fields)) = last.filter(|_| world.path.starts_with("/orders/")) else { return None };
+    let Some(Reply::Answers(_, fields)) = last.filter(|_| world.path.starts_with("/orders/")) else { return None };
     let members = fields.iter().filter(|(name, _)| name == "homing-position").flat_map(|(_, all)| all.split(','));
     let mut parts = members.filter_map(|member| member.trim().strip_prefix("orders=")).next()?.split("; ");
     let position = parts.next()?.parse().ok()?;

@@ -15,7 +15,7 @@ use homing_core::{
     settle::{Base, Settlement, Source, Store},
 };
 use proptest::prelude::*;
-use support::{BODY, Deed, Fields, NOW, Story, World, settings};
+use support::{BODY, Fields, NOW, Reply, Story, World, settings};
 
 /// A byte of a representation: of which state, and where it stands in it.
 type Byte = (u8, u64);
@@ -134,21 +134,21 @@ fn tag_of(asks: &Asks) -> Option<String> {
 }
 
 /// What the origin answers, and the bytes of it.
-fn answers(asks: &Asks) -> (Deed, Vec<Byte>) {
+fn answers(asks: &Asks) -> (Reply, Vec<Byte>) {
     let mut fields: Fields = vec![("cache-control".to_owned(), asks.control.to_owned())];
     fields.extend(tag_of(asks).map(|tag| ("etag".to_owned(), tag)));
     fields.extend(asks.vary.then(|| ("vary".to_owned(), "Foo".to_owned())));
     let mut with = |status, named: Option<String>, length: Option<usize>| {
         fields.extend(named.map(|named| ("content-range".to_owned(), named)));
         fields.extend(length.map(|length| ("content-length".to_owned(), length.to_string())));
-        Deed::Answers(status, std::mem::take(&mut fields))
+        Reply::Answers(status, std::mem::take(&mut fields))
     };
     let whole = bytes(asks.state, 0, BODY);
     let (from, end) = match (asks.makes, wanted(asks.range)) {
-        (Makes::Silence, _) => return (Deed::Refuses, Vec::new()),
+        (Makes::Silence, _) => return (Reply::Refuses, Vec::new()),
         (Makes::Failure, _) => {
             return (
-                Deed::Answers(500, vec![("cache-control".to_owned(), "public, max-age=60".to_owned())]),
+                Reply::Answers(500, vec![("cache-control".to_owned(), "public, max-age=60".to_owned())]),
                 Vec::new(),
             );
         }
@@ -286,7 +286,7 @@ fn play(held: &StoredEntry, asks: &Asks, now: Timestamp) -> (Story, Vec<Byte>) {
     world.deeds = match confirms {
         Some(tag) => {
             let fields = vec![("etag".to_owned(), tag), ("cache-control".to_owned(), asks.control.to_owned())];
-            vec![Deed::Answers(304, fields), answer]
+            vec![Reply::Answers(304, fields), answer]
         }
         None => vec![answer],
     };

@@ -31,7 +31,7 @@ pub(super) fn incoming<'a>(
 }
 
 /// What answers the steps of a flow.
-pub(super) trait Surroundings {
+pub(super) trait Driver {
     /// What comes of a step that is not the last.
     fn meet(&mut self, step: &Step) -> Event<'_>;
 }
@@ -40,7 +40,7 @@ pub(super) trait Surroundings {
 pub(super) fn drive(
     mut flow: Flow,
     mut step: Step,
-    around: &mut impl Surroundings,
+    around: &mut impl Driver,
     (health, now): (&Health, Timestamp),
 ) -> Box<Settlement> {
     loop {

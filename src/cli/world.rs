@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::drive::{MADE_UP_KEY, Surroundings, assigned, drive, incoming, made_up, stored};
+use super::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
     decide::{
         candidates::holds,
         plan::{Freshness, Standing, standing},
-        reach::{Demand, Reach, copy_of},
+        reach::{PositionDemand, Reach, copy_of},
     },
     flow::{
         Flow,
@@ -139,7 +139,7 @@ impl World {
         });
         let home = topology.region_named(&pin.region);
         let counts_by = home.map(|home| Log { home, epoch: mark.epoch });
-        let demand = owned.and_then(|owned| Demand::of(&pin, mark, counts_by, Log::of(owned)));
+        let demand = owned.and_then(|owned| PositionDemand::of(&pin, mark, counts_by, Log::of(owned)));
         let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
         let mut lines = vec![format!("{name} {seen} of {}, epoch {}; {ago} ms ago", pin.region, mark.epoch.0)];
         let Some(demand) = demand else { return lines };
@@ -262,7 +262,7 @@ impl World {
 }
 
 /// How a region's copy stands to what a session has seen.
-fn standing_of(demand: &Demand<'_>, request: &Request, view: &View, region: RegionId) -> String {
+fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, region: RegionId) -> String {
     let name = &view.topology().region(region).name;
     let takes = || {
         let takes = millis(view.takes(region, demand.log.home));
@@ -300,7 +300,7 @@ fn first_home(topology: &Topology, region: &str) -> Result<Ownership, String> {
     kept.map(|kept| kept.ownership).ok_or_else(|| format!("{region:?} can be nobody's home"))
 }
 
-/// Surroundings that tell what they are asked, a line for each step.
+/// Driver that tell what they are asked, a line for each step.
 struct Told<'a> {
     topology: &'a Topology,
     down: RegionSet,
@@ -310,7 +310,7 @@ struct Told<'a> {
     steps: Vec<String>,
 }
 
-impl Surroundings for Told<'_> {
+impl Driver for Told<'_> {
     fn meet(&mut self, step: &Step) -> Event<'_> {
         match step {
             // The driver ends with these.

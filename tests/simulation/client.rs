@@ -26,7 +26,7 @@ pub struct Place {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Reply {
     Read,
     Write(Id),
     /// As that user, whoever was signed in before.
@@ -38,7 +38,7 @@ pub enum Deed {
 /// What a client does next.
 #[derive(Clone, Copy, Debug)]
 pub struct Action {
-    pub deed: Deed,
+    pub deed: Reply,
     pub place: Place,
     /// By the route that would rather be stale than silent.
     pub stale: bool,
@@ -137,13 +137,13 @@ impl Client {
         }
         let mut place = if random.chance(800) { self.favourites[random.index(3)] } else { a_place(self.user, random) };
         let deed = if !self.signed_in && (self.sequence == 0 || random.chance(200)) {
-            Deed::SignIn(self.user)
+            Reply::SignIn(self.user)
         } else if self.shares && self.signed_in && random.chance(30) {
-            Deed::SignIn((self.user + 1) % HONEST)
+            Reply::SignIn((self.user + 1) % HONEST)
         } else if random.chance(350) {
-            Deed::Write(id)
+            Reply::Write(id)
         } else {
-            Deed::Read
+            Reply::Read
         };
         if Self::is_personal(place) {
             place = match self.signed_in {
@@ -184,15 +184,15 @@ impl Action {
         let Place { dataset, subject, key } = self.place;
         let stale = if self.stale { "stale/" } else { "" };
         match (self.deed, dataset) {
-            (Deed::SignIn(_), _) => "/login".to_owned(),
-            (Deed::Fails, _) => "/reports/1".to_owned(),
+            (Reply::SignIn(_), _) => "/login".to_owned(),
+            (Reply::Fails, _) => "/reports/1".to_owned(),
             (_, 3) => format!("/t/{}/notes/{stale}{key}", TENANTS[subject]),
             _ => format!("/{}/{stale}{key}", DATASETS[dataset].name),
         }
     }
 
     pub fn method(&self) -> &'static str {
-        if self.deed == Deed::Read { "GET" } else { "POST" }
+        if self.deed == Reply::Read { "GET" } else { "POST" }
     }
 }
 

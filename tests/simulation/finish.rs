@@ -9,7 +9,7 @@ use homing_core::{
 
 use crate::{
     bugs::Bug,
-    client::{Client, Deed, Place},
+    client::{Client, Place, Reply},
     control::Confirm,
     data::{DATASETS, REGIONS, Unit},
     edge::{NEAR, shows_copy},
@@ -84,7 +84,7 @@ impl World {
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
         let near = region.as_deref() == Some(NEAR[action.edge]);
         let of_home = region.as_deref() == self.home_of(action.place);
-        let is_read = action.deed == Deed::Read && settlement.status == 200;
+        let is_read = action.deed == Reply::Read && settlement.status == 200;
         if is_read && pinned && !shows_copy(settlement) && near && !of_home {
             self.count("pinned reads answered beside the client");
         }
@@ -119,7 +119,7 @@ impl World {
         let now = self.timestamp();
         let brought = Client::session_in(&answer);
         let taken = match (self.habits.bug, action.deed) {
-            (Some(Bug::NoPin), Deed::Write(_)) | (Some(Bug::ReadsDoNotMove), Deed::Read) => None,
+            (Some(Bug::NoPin), Reply::Write(_)) | (Some(Bug::ReadsDoNotMove), Reply::Read) => None,
             _ => brought,
         };
         if let (Some(held), Some(taken)) = (&self.clients[client].sealed, &taken)
@@ -134,7 +134,7 @@ impl World {
         if self.habits.bug == Some(Bug::WindowsGiveWay) {
             client.sealed = client.sealed.take().map(without_windows);
         }
-        let reached = answer.status == 200 && action.deed == Deed::Read && answer.get("homing-consistency").is_none();
+        let reached = answer.status == 200 && action.deed == Reply::Read && answer.get("homing-consistency").is_none();
         if self.habits.bug == Some(Bug::ClearedOnceReached) && reached && answer.get("age").is_none() {
             client.sealed = client.sealed.take().map(|sealed| {
                 let mut session = Client::open(&sealed, now);

@@ -10,7 +10,7 @@ use homing_core::{
 };
 
 use crate::{
-    client::{Action, Client, Deed, MALLORY, Place},
+    client::{Action, Client, MALLORY, Place, Reply},
     control::Order,
     data::{Owner, REGIONS, SHARED, Unit},
     edge::EDGES,
@@ -88,7 +88,7 @@ impl World {
         let place = Place { dataset: 0, subject: 0, key: 0 };
         for time in 0..600 {
             let edge = world.random.index(EDGES);
-            let action = Action { deed: Deed::Fails, place, stale: false, edge, repeatable: false, again: None };
+            let action = Action { deed: Reply::Fails, place, stale: false, edge, repeatable: false, again: None };
             world.after(time * 50, Event::Act(world.clients.len() - 1, action));
         }
         world
@@ -97,7 +97,7 @@ impl World {
     /// Law: nobody is kept away from a region by what somebody else has made fail there.
     pub fn weigh_gates(&mut self, at: usize, settlement: &Settlement) {
         let InFlight { client, action, .. } = self.requests[at];
-        if action.deed == Deed::Fails {
+        if action.deed == Reply::Fails {
             return self.count("failures that somebody made");
         }
         let closed = |reason| matches!(reason, Reason::BreakerOpen | Reason::LastResort);
@@ -204,6 +204,6 @@ impl World {
     /// Whether nothing is promised to the session of that request from one to the next.
     pub fn is_loose(&self, at: usize) -> bool {
         let InFlight { client, action, had_session, .. } = &self.requests[at];
-        self.clients[*client].hostile || (action.deed == Deed::Read && !had_session)
+        self.clients[*client].hostile || (action.deed == Reply::Read && !had_session)
     }
 }

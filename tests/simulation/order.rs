@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    client::{Deed, Place},
+    client::{Place, Reply},
     data::{DATASETS, Id, Unit},
     response::Response,
     world::World,
@@ -27,13 +27,13 @@ pub struct Shown {
 
 impl World {
     /// Notes what a session was shown.
-    pub fn show(&mut self, session: String, place: Place, deed: Deed, answer: Option<&Response>, line: usize) {
+    pub fn show(&mut self, session: String, place: Place, deed: Reply, answer: Option<&Response>, line: usize) {
         let Some(answer) = answer.filter(|answer| answer.status == 200) else { return };
         let stale = answer.get("homing-consistency").is_some();
         let (list, id) = match deed {
-            Deed::Read => (Some(answer.body.clone()), None),
-            Deed::Write(id) => (None, Some(id)),
-            Deed::SignIn(_) | Deed::Fails => return,
+            Reply::Read => (Some(answer.body.clone()), None),
+            Reply::Write(id) => (None, Some(id)),
+            Reply::SignIn(_) | Reply::Fails => return,
         };
         if DATASETS[place.dataset].positions && self.habits.reads_say {
             self.shown.push(Shown { session, place, list, id, stale, line });

@@ -8,7 +8,7 @@ use homing_origin::{Ownership, Refusal};
 
 use crate::{
     bugs::Bug,
-    client::{Deed, Place, USERS},
+    client::{Place, Reply, USERS},
     data::{DATASETS, Data, Id, Label, Owner, REGIONS, Unit, channel},
     region::number,
     response::Response,
@@ -62,7 +62,7 @@ pub const UNSAID: &str = "x-unsaid";
 #[derive(Clone, Debug)]
 pub struct Visit {
     pub region: usize,
-    pub deed: Deed,
+    pub deed: Reply,
     pub place: Place,
     pub repeatable: bool,
     user: usize,
@@ -108,7 +108,7 @@ impl Visit {
         self.stage == Stage::Arrives
     }
 
-    pub fn new(attempt: &Attempt, deed: Deed, place: Place, repeatable: bool, user: usize) -> Self {
+    pub fn new(attempt: &Attempt, deed: Reply, place: Place, repeatable: bool, user: usize) -> Self {
         let told = |name: &str| told(attempt, name);
         let epoch = told("homing-epoch").and_then(|epoch| epoch.parse().ok());
         let least = told("homing-min-position").map(|told| told.split_once('=').unwrap().1.parse().unwrap());
@@ -132,17 +132,17 @@ impl Visit {
 
     pub fn go_on(mut self, data: &mut Data, habits: &Habits, now: u64) -> Next {
         match (self.deed, self.stage) {
-            (Deed::SignIn(user), _) => Next::Answer(response(200, &[("homing-subject", USERS[user])])),
-            (Deed::Fails, _) => Next::Answer(response(502, &[])),
-            (Deed::Read, Stage::Arrives) => self.arrives(data, habits),
-            (Deed::Read, Stage::Acts) => {
+            (Reply::SignIn(user), _) => Next::Answer(response(200, &[("homing-subject", USERS[user])])),
+            (Reply::Fails, _) => Next::Answer(response(502, &[])),
+            (Reply::Read, Stage::Arrives) => self.arrives(data, habits),
+            (Reply::Read, Stage::Acts) => {
                 self.list = data.list(self.region, self.place);
                 let label = self.label(data, habits);
                 self.shows = label.and_then(|label| Some((label.owner, self.shown(data, label.owner, habits)?)));
                 self.stage = Stage::Measures;
                 Next::Later(self)
             }
-            (Deed::Read, Stage::Measures) => {
+            (Reply::Read, Stage::Measures) => {
                 if habits.bug == Some(Bug::CheckedAfterSnapshot) && !self.reaches(data, habits) {
                     return self.behind(data, habits);
                 }
@@ -160,7 +160,7 @@ impl Visit {
                 }
                 Next::Answer(answer)
             }
-            (Deed::Write(_), Stage::Arrives) => {
+            (Reply::Write(_), Stage::Arrives) => {
                 self.before = self.label(data, habits);
                 self.stage = Stage::Acts;
                 if let Some(refused) = self.refused(data, habits, now) {
@@ -172,8 +172,8 @@ impl Visit {
                 }
                 Next::Later(self)
             }
-            (Deed::Write(id), Stage::Acts) => self.commits(id, data, habits, now),
-            (Deed::Write(_), Stage::Measures) => {
+            (Reply::Write(id), Stage::Acts) => self.commits(id, data, habits, now),
+            (Reply::Write(_), Stage::Measures) => {
                 let after = self.label(data, habits);
                 let at = if habits.bug == Some(Bug::PositionBeforeCommit) { self.before } else { after };
                 self.lands(data);

@@ -3,7 +3,7 @@
 use history::{Action as Shown, Operation, Record, Status};
 
 use crate::{
-    client::{Action, Client, Deed, Place},
+    client::{Action, Client, Place, Reply},
     data::{Id, REGIONS, SHARED, Unit},
     edge::EDGES,
     origin::UNSAID,
@@ -21,9 +21,9 @@ impl World {
         let sequence = self.clients[client].sequence;
         self.clients[client].sequence += 1;
         let shown = match action.deed {
-            Deed::SignIn(_) | Deed::Fails => return,
-            Deed::Write(id) => Shown::Write { id: id.to_string() },
-            Deed::Read => Shown::Read { list: answer.map(|answer| texts(&answer.body)).unwrap_or_default() },
+            Reply::SignIn(_) | Reply::Fails => return,
+            Reply::Write(id) => Shown::Write { id: id.to_string() },
+            Reply::Read => Shown::Read { list: answer.map(|answer| texts(&answer.body)).unwrap_or_default() },
         };
         let mut status = status_of(action.deed, answer);
         if action.again.is_some() {
@@ -41,7 +41,7 @@ impl World {
             self.count("stale answers");
         }
         let region = answer.and_then(|answer| answer.get("homing-region").map(str::to_owned));
-        if action.place.dataset == SHARED && action.deed != Deed::Read && self.clients[client].wrote_at.0 != region {
+        if action.place.dataset == SHARED && action.deed != Reply::Read && self.clients[client].wrote_at.0 != region {
             // The read goes where the session wrote last, and what it wrote elsewhere may not be there yet (docs/sessions.md).
             let (at, times) = &mut self.clients[client].wrote_at;
             (*at, *times) = (region.clone(), *times + 1);
@@ -127,7 +127,7 @@ impl World {
     fn tried(&mut self, client: usize, reads: bool, place: Place, tries: usize) -> Option<String> {
         let edge = self.random.index(EDGES);
         for _ in 0..tries {
-            let deed = if reads { Deed::Read } else { Deed::Write(self.next_id) };
+            let deed = if reads { Reply::Read } else { Reply::Write(self.next_id) };
             self.next_id += 1;
             let request = self.requests.len();
             self.send(client, Action { deed, place, stale: false, edge, repeatable: true, again: None });
@@ -161,14 +161,14 @@ fn texts(ids: &[Id]) -> Vec<String> {
 }
 
 /// What a client knows of its request by the answer.
-fn status_of(deed: Deed, answer: Option<&Response>) -> Status {
+fn status_of(deed: Reply, answer: Option<&Response>) -> Status {
     let Some(answer) = answer else { return Status::Unknown };
     match (answer.status, answer.get("homing-write-outcome")) {
         (200, _) => Status::Ok,
         (_, Some("unknown")) => Status::Unknown,
         (_, Some("committed")) => Status::Ok,
         (_, Some("not-sent" | "refused")) => Status::Fail,
-        _ if deed == Deed::Read => Status::Fail,
+        _ if deed == Reply::Read => Status::Fail,
         (421, None) => Status::Fail,
         (status, outcome) => panic!("a write ended with {status} and the outcome {outcome:?}"),
     }

@@ -20,7 +20,7 @@ use homing_core::{
 
 use crate::{
     bugs::Bug,
-    client::{Action, Client, Deed, USERS},
+    client::{Action, Client, Reply, USERS},
     data::DATASETS,
     edge::{ISOLATES, NEAR, Stored},
     hostile::Trick,
@@ -114,7 +114,7 @@ impl World {
         self.requests[at].had_session = names && !takes_away;
         self.requests[at].isolate = isolate;
         self.refresh(action.edge, isolate);
-        let is_read = action.deed == Deed::Read;
+        let is_read = action.deed == Reply::Read;
         if is_read && self.habits.bug == Some(Bug::CopiesForEverybody) && self.shown_to_everybody(at) {
             return;
         }
@@ -150,7 +150,7 @@ impl World {
             method: action.method(),
             url: &url,
             headers: borrowed(&fields),
-            content: if action.deed == Deed::Read { Content::Empty } else { Content::Length(10) },
+            content: if action.deed == Reply::Read { Content::Empty } else { Content::Length(10) },
             client: Where { beside: Some(NEAR[action.edge]), ..Where::default() },
             entropy: self.random.number(),
             node: u32::try_from(action.edge * ISOLATES + isolate).unwrap(),
@@ -171,7 +171,7 @@ impl World {
             (false, Some(sealed)) => vec![("cookie".to_owned(), format!("{login}; {COOKIE}={sealed}"))],
             (_, None) => vec![("cookie".to_owned(), login)],
         });
-        if let (true, Deed::Write(id)) = (action.repeatable, action.deed) {
+        if let (true, Reply::Write(id)) = (action.repeatable, action.deed) {
             fields.push(("idempotency-key".to_owned(), id.to_string()));
         }
         fields

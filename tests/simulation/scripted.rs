@@ -2,7 +2,7 @@
 
 use crate::{
     bugs::Bug,
-    client::{Action, Deed, Place, TENANTS},
+    client::{Action, Place, Reply, TENANTS},
     control::Order,
     data::{SHARED, Unit},
     faults::Fault,
@@ -82,30 +82,30 @@ fn promotion(world: &mut World, heard: &[usize]) {
         world.after(at, Event::Fault(fault));
     }
     for id in 1..4 {
-        act(world, u64::from(id) * 10_000, 0, Deed::Write(id), old);
+        act(world, u64::from(id) * 10_000, 0, Reply::Write(id), old);
     }
     // By then their edges have heard of the new one from the published view: no client's mark may tell it.
     hear(world, 125_000, heard);
-    act(world, 160_000, 1, Deed::Write(4), new);
-    act(world, 170_000, 1, Deed::Read, old);
+    act(world, 160_000, 1, Reply::Write(4), new);
+    act(world, 170_000, 1, Reply::Read, old);
 }
 
 fn slow_copy(world: &mut World) {
     let (home, copy) = (0, 1);
     world.after(0, Event::Fault(Fault::Slow { from: home, to: copy, millis: 6000 }));
-    act(world, 10, 0, Deed::Write(1), home);
-    act(world, 5500, 0, Deed::Read, copy);
+    act(world, 10, 0, Reply::Write(1), home);
+    act(world, 5500, 0, Reply::Read, copy);
 }
 
 fn third_region(world: &mut World) {
     let (old, new, third) = (0, 1, 2);
     world.after(0, Event::Fault(Fault::Slow { from: old, to: third, millis: 150_000 }));
-    act(world, 10, 0, Deed::Write(1), old);
+    act(world, 10, 0, Reply::Write(1), old);
     world.after(1000, Event::Fault(Fault::Orders(Order::Move(Unit::Whole(ORDERS.dataset), new))));
-    act(world, 5000, 0, Deed::Read, new);
+    act(world, 5000, 0, Reply::Read, new);
     hear(world, 70_000, &[third]);
     for at in [110_000, 120_000] {
-        act(world, at, 0, Deed::Read, third);
+        act(world, at, 0, Reply::Read, third);
     }
 }
 
@@ -114,12 +114,12 @@ fn unrelated(world: &mut World) {
     let notes = Place { dataset: 3, subject: 0, key: 0 };
     world.after(0, Event::Fault(Fault::Orders(Order::Move(Unit::Tenant(0), third))));
     world.after(20_000, Event::Fault(Fault::Cut { from: third, to: new }));
-    act_on(world, 25_000, (1, third), Deed::Write(1), notes);
+    act_on(world, 25_000, (1, third), Reply::Write(1), notes);
     world.after(30_000, Event::Fault(Fault::Orders(Order::Move(Unit::Whole(ORDERS.dataset), new))));
     world.after(110_000, Event::Fault(Fault::Slow { from: new, to: third, millis: 50_000 }));
     hear(world, 60_000, &[new, third]);
-    act(world, 120_000, 0, Deed::Write(2), new);
-    act(world, 132_000, 0, Deed::Read, third);
+    act(world, 120_000, 0, Reply::Write(2), new);
+    act(world, 132_000, 0, Reply::Read, third);
     world.after(300_000, Event::Fault(Fault::Whole { from: third, to: new }));
 }
 
@@ -129,29 +129,29 @@ fn many_pins(world: &mut World) {
     let wholes = [place(0, 0), place(1, 0)];
     let marked: Vec<_> = wholes.into_iter().chain((0..TENANTS.len()).map(|tenant| place(3, tenant))).collect();
     for (at, place) in (0u32..).zip(&marked) {
-        act_on(world, u64::from(at) * 500, (0, here), Deed::Write(at), *place);
+        act_on(world, u64::from(at) * 500, (0, here), Reply::Write(at), *place);
     }
     let likes = place(SHARED, 0);
-    act_on(world, 10_000, (0, here), Deed::Write(50), likes);
-    act_on(world, 10_150, (0, here), Deed::Write(51), place(4, 0));
-    act_on(world, 10_300, (0, there), Deed::Read, likes);
-    act_on(world, 10_450, (0, there), Deed::Read, place(4, 0));
+    act_on(world, 10_000, (0, here), Reply::Write(50), likes);
+    act_on(world, 10_150, (0, here), Reply::Write(51), place(4, 0));
+    act_on(world, 10_300, (0, there), Reply::Read, likes);
+    act_on(world, 10_450, (0, there), Reply::Read, place(4, 0));
 }
 
 /// Somebody reads at those edges often enough for all of their isolates to have read the view.
 fn hear(world: &mut World, from: u64, edges: &[usize]) {
     for time in 0..8 {
         for edge in edges {
-            act(world, from + time * 4000, 2 + edge, Deed::Read, *edge);
+            act(world, from + time * 4000, 2 + edge, Reply::Read, *edge);
         }
     }
 }
 
-fn act(world: &mut World, at: u64, client: usize, deed: Deed, edge: usize) {
+fn act(world: &mut World, at: u64, client: usize, deed: Reply, edge: usize) {
     act_on(world, at, (client, edge), deed, ORDERS);
 }
 
-fn act_on(world: &mut World, at: u64, (client, edge): (usize, usize), deed: Deed, place: Place) {
+fn act_on(world: &mut World, at: u64, (client, edge): (usize, usize), deed: Reply, place: Place) {
     let action = Action { deed, place, stale: false, edge, repeatable: false, again: None };
     world.after(at, Event::Act(client, action));
 }

@@ -7,7 +7,7 @@ use homing_core::model::time::Timestamp;
 
 use crate::{
     bugs::Bug,
-    client::{Action, Client, Deed, Place},
+    client::{Action, Client, Place, Reply},
     control::{Call, Confirm, Control},
     data::{Data, Id, Message, Owner, REGIONS, Unit, WHOLE},
     directory::Directory,
@@ -364,7 +364,7 @@ impl World {
         let client = self.requests[at].client;
         let answer = answer.map(|answer| self.take_session(at, answer));
         self.record(at, answer.as_ref());
-        if let (Some(answer), Deed::SignIn(user)) = (&answer, self.requests[at].action.deed)
+        if let (Some(answer), Reply::SignIn(user)) = (&answer, self.requests[at].action.deed)
             && answer.status == 200
         {
             self.signs_in(client, user);

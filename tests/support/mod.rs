@@ -122,7 +122,7 @@ pub fn borrowed(fields: &Fields) -> Headers<'_> {
 
 /// What a region does with a send.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum Reply {
     Answers(u16, Fields),
     Hangs,
     Refuses,
@@ -151,7 +151,7 @@ pub struct World {
     /// What the directory says: a text, or it assigns what is proposed (`Some(None)`), or it fails (`None`).
     pub directory: Option<Option<String>>,
     /// What each send meets, in order; the last goes on.
-    pub deeds: Vec<Deed>,
+    pub deeds: Vec<Reply>,
     /// What each deed of a region takes, in milliseconds.
     pub takes: u64,
     pub memory: Memory,
@@ -179,7 +179,7 @@ impl World {
             lengths: None,
             store: Some(None),
             directory: Some(None),
-            deeds: vec![Deed::Answers(200, Vec::new())],
+            deeds: vec![Reply::Answers(200, Vec::new())],
             takes: 0,
             memory: Memory::default(),
             waited: false,
@@ -198,7 +198,7 @@ impl World {
         self
     }
 
-    pub fn deeds(mut self, deeds: &[Deed]) -> Self {
+    pub fn deeds(mut self, deeds: &[Reply]) -> Self {
         self.deeds = deeds.to_vec();
         self
     }
@@ -232,7 +232,7 @@ impl World {
 
     fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
         let (mut now, health) = (self.now, self.memory.health());
-        let mut deeds: VecDeque<Deed> = self.deeds.iter().cloned().collect();
+        let mut deeds: VecDeque<Reply> = self.deeds.iter().cloned().collect();
         let mut story = Story::default();
         loop {
             story.steps += 1;
@@ -285,7 +285,7 @@ impl World {
                 Step::Send(attempt) => {
                     let deed = if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().cloned() }.unwrap();
                     let late = Duration::from_millis(self.takes) >= attempt.timeout;
-                    let hangs = late || matches!(deed, Deed::Hangs);
+                    let hangs = late || matches!(deed, Reply::Hangs);
                     let spent = if hangs { attempt.timeout } else { Duration::from_millis(self.takes) };
                     now = now.after(attempt.delay).after(spent);
                     story.sent.push(*attempt);
@@ -297,15 +297,15 @@ impl World {
     }
 }
 
-fn outcome(deed: &Deed) -> Outcome<'_> {
+fn outcome(deed: &Reply) -> Outcome<'_> {
     match deed {
-        Deed::Hangs => Outcome::TimedOut,
-        Deed::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
-        Deed::Refuses => Outcome::Refused,
-        Deed::Loses => Outcome::Lost,
-        Deed::Breaks => Outcome::Broken,
-        Deed::LosesCopy => Outcome::CopyLost,
-        Deed::Unsent(unsent) => Outcome::Unsent(*unsent),
+        Reply::Hangs => Outcome::TimedOut,
+        Reply::Answers(status, fields) => Outcome::Answered(answer(*status, fields)),
+        Reply::Refuses => Outcome::Refused,
+        Reply::Loses => Outcome::Lost,
+        Reply::Breaks => Outcome::Broken,
+        Reply::LosesCopy => Outcome::CopyLost,
+        Reply::Unsent(unsent) => Outcome::Unsent(*unsent),
     }
 }
 

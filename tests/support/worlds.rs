@@ -29,7 +29,7 @@ use homing_core::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Deed, NOW, World, at_home, keys, owned, region, stored, topology, with_own_parts};
+use crate::support::{NOW, Reply, World, at_home, keys, owned, region, stored, topology, with_own_parts};
 
 pub const REGIONS: [&str; 3] = ["us", "eu", "ap"];
 pub const PATHS: [&str; 22] = [
@@ -91,13 +91,13 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
     ]
 }
 
-pub fn a_deed() -> impl Strategy<Value = Deed> {
+pub fn a_deed() -> impl Strategy<Value = Reply> {
     let status = prop::sample::select(vec![
         200u16, 204, 301, 304, 404, 409, 421, 422, 500, 502, 503, 504, 520, 521, 522, 524, 530,
     ]);
     let owner = (prop_oneof![3 => a_region(), 1 => Just("mars")], 0u64..6).prop_map(|(home, epoch)| {
         let fields = vec![("homing-home".to_owned(), home.to_owned()), ("homing-epoch".to_owned(), epoch.to_string())];
-        Deed::Answers(421, fields)
+        Reply::Answers(421, fields)
     });
     let whose = (prop::sample::select(vec!["ada", "grace", "~GdAZGkoHV5U4-Bo_P4T8RX"]), any::<bool>());
     let whose = whose.prop_map(|(name, owned)| {
@@ -106,18 +106,18 @@ pub fn a_deed() -> impl Strategy<Value = Deed> {
         let owner =
             [("homing-home", "eu"), ("homing-epoch", "9")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         fields.extend(owner.into_iter().filter(|_| owned));
-        Deed::Answers(421, fields)
+        Reply::Answers(421, fields)
     });
     prop_oneof![
         2 => whose,
-        4 => (status, prop::collection::vec(a_field(), 0..3)).prop_map(|(status, fields)| Deed::Answers(status, fields)),
+        4 => (status, prop::collection::vec(a_field(), 0..3)).prop_map(|(status, fields)| Reply::Answers(status, fields)),
         2 => owner,
-        1 => Just(Deed::Hangs),
-        1 => Just(Deed::Refuses),
-        2 => Just(Deed::Loses),
-        1 => Just(Deed::Answers(408, vec![("connection".to_owned(), "close".to_owned())])),
-        1 => Just(Deed::Breaks),
-        1 => prop::sample::select(vec![Unsent::Slow, Unsent::Broken]).prop_map(Deed::Unsent),
+        1 => Just(Reply::Hangs),
+        1 => Just(Reply::Refuses),
+        2 => Just(Reply::Loses),
+        1 => Just(Reply::Answers(408, vec![("connection".to_owned(), "close".to_owned())])),
+        1 => Just(Reply::Breaks),
+        1 => prop::sample::select(vec![Unsent::Slow, Unsent::Broken]).prop_map(Reply::Unsent),
     ]
 }
 

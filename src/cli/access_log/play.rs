@@ -6,7 +6,7 @@ use super::{
     clients::{Clients, Spread, client, hash},
     line::Line,
 };
-use crate::drive::{MADE_UP_KEY, Surroundings, assigned, drive, incoming, made_up, stored};
+use crate::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
     flow::{
@@ -148,7 +148,7 @@ impl<'a> Healthy<'a> {
     }
 }
 
-impl Surroundings for Healthy<'_> {
+impl Driver for Healthy<'_> {
     fn meet(&mut self, step: &Step) -> Event<'_> {
         match step {
             // The driver ends with these.

@@ -68,7 +68,7 @@ fn judge_expired(variant: &Variant<'_>, wants: &Directives, expired_for: Duratio
 
 /// Whether it may be shown when no region answers: fresh, or expired for no longer than anybody allows (RFC 5861 section 4).
 #[must_use]
-pub fn survives(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {
+pub fn usable_when_stale(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {
     let expired_for = variant.current_age(now).saturating_sub(variant.fresh);
     let said = variant.if_error;
     let allowed = match variant.reuse {
@@ -85,13 +85,13 @@ pub fn survives(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bo
 #[must_use]
 pub fn is_of_use(variant: &Variant<'_>, now: Timestamp) -> bool {
     let is_shown = variant.current_age(now) < variant.fresh.saturating_add(variant.while_revalidate);
-    is_shown || variant.has_validator() || survives(variant, &Directives::default(), now)
+    is_shown || variant.has_validator() || usable_when_stale(variant, &Directives::default(), now)
 }
 
 /// Whether it may be shown in place of a 500: only where somebody has said so (RFC 5861 section 4).
 #[must_use]
-pub fn survives_an_error(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {
-    (variant.if_error.is_some() || wants.stale_if_error.is_some()) && survives(variant, wants, now)
+pub fn usable_on_error(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {
+    (variant.if_error.is_some() || wants.stale_if_error.is_some()) && usable_when_stale(variant, wants, now)
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn when_nobody_answers() {
         let alive = |reuse, if_error, line: &str, seconds| {
-            survives(&Variant { if_error, ..variant(reuse) }, &wants(line), after(seconds))
+            usable_when_stale(&Variant { if_error, ..variant(reuse) }, &wants(line), after(seconds))
         };
         let minute = Some(Duration::from_secs(60));
         assert!(alive(Reuse::Allowed, None, "", 3609) && !alive(Reuse::Allowed, None, "", 3610));
@@ -194,6 +194,6 @@ mod tests {
                 && !alive(Reuse::Never, None, "", 10)
                 && !alive(Reuse::Validated, None, "", 1)
         );
-        assert!(!survives_an_error(&variant(Reuse::Allowed), &wants(""), after(11)));
+        assert!(!usable_on_error(&variant(Reuse::Allowed), &wants(""), after(11)));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How well a region suits a read.
-enum Suits {
+enum Suitability {
     Well,
     /// Others first.
     Last(Reason),
@@ -38,16 +38,16 @@ pub fn candidates(
     let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     for region in request.near.iter().copied().filter(|region| holds(request.dataset, view, *region)) {
         match suits(request, view, region, source, bound) {
-            Suits::Well => good.push(region),
-            Suits::Last(why) => {
+            Suitability::Well => good.push(region),
+            Suitability::Last(why) => {
                 trace.note(why, region);
                 last.push(region);
             }
-            Suits::Badly(why) => {
+            Suitability::Badly(why) => {
                 trace.note(why, region);
                 bad.push(region);
             }
-            Suits::Not(why) => trace.note(why, region),
+            Suitability::Not(why) => trace.note(why, region),
         }
     }
     if good.is_empty() && last.is_empty() {
@@ -65,7 +65,7 @@ pub fn reachable(
 ) -> std::vec::IntoIter<RegionId> {
     let (mut left, mut passed) = (Vec::new(), Vec::new());
     for region in candidates {
-        match view.is_away(region) {
+        match view.is_excluded(region) {
             false => left.push(region),
             true if left.is_empty() => passed.push(region),
             true => {}
@@ -75,19 +75,25 @@ pub fn reachable(
     left.into_iter()
 }
 
-fn suits(request: &Request, view: &View, region: RegionId, source: Option<RegionId>, bound: Option<Duration>) -> Suits {
+fn suits(
+    request: &Request,
+    view: &View,
+    region: RegionId,
+    source: Option<RegionId>,
+    bound: Option<Duration>,
+) -> Suitability {
     // The home of a single-writer dataset is where its data comes from: it cannot lag.
     let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
     let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
     match view.state(region) {
-        RegionState::Down => Suits::Not(Reason::RegionDown),
-        RegionState::Isolated if Some(region) != source => Suits::Not(Reason::RegionIsolated),
-        _ if over => Suits::Not(Reason::LagOverBound),
-        _ if view.condition(region).full => Suits::Not(Reason::RegionFull),
-        _ if !view.admits_read(region, request.entropy) => Suits::Badly(view.closed_because(region)),
-        RegionState::Draining => Suits::Last(Reason::RegionDraining),
-        _ if lags_too_much(request, view, region, source) => Suits::Last(Reason::LagTooHigh),
-        RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suits::Well,
+        RegionState::Down => Suitability::Not(Reason::RegionDown),
+        RegionState::Isolated if Some(region) != source => Suitability::Not(Reason::RegionIsolated),
+        _ if over => Suitability::Not(Reason::LagOverBound),
+        _ if view.condition(region).full => Suitability::Not(Reason::RegionFull),
+        _ if !view.admits_read(region, request.entropy) => Suitability::Badly(view.closed_because(region)),
+        RegionState::Draining => Suitability::Last(Reason::RegionDraining),
+        _ if lags_too_much(request, view, region, source) => Suitability::Last(Reason::LagTooHigh),
+        RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suitability::Well,
     }
 }
 

@@ -25,7 +25,7 @@ pub fn wait(request: &Request, lookup: &Lookup, key: &CacheKey) -> Wait {
 /// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target, and what `Location` and
 /// `Content-Location` name of the same origin, each as a GET of it would be stored.
 #[must_use]
-pub fn made_useless(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
+pub fn invalidated(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
     let named = ["location", "content-location"].iter().filter_map(|name| answer.headers.get(name));
     let mut targets = vec![Target::clone(&request.target)];
     for target in named.filter_map(|reference| request.target.join(reference)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     decide::{
         candidates::{candidates, reachable},
-        reach::{Demand, Reach},
+        reach::{PositionDemand, Reach},
     },
     model::{
         ids::{RegionId, RegionSet},
@@ -116,7 +116,7 @@ impl ReadPlan {
     /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that owner: the nearest that is
     /// known or expected to be so far, and home, which always is.
     #[must_use]
-    pub fn at_least(request: &Request, view: &View, demand: &Demand<'_>, trace: &mut Trace) -> Self {
+    pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>, trace: &mut Trace) -> Self {
         let home = demand.log.home;
         let bound = request.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
         let mut targets: Vec<Target> = Vec::new();
@@ -125,7 +125,7 @@ impl ReadPlan {
             match demand.reach(request, view, region) {
                 Reach::Not(why) if targets.is_empty() => trace.note(why, region),
                 Reach::Not(_) => {}
-                _ if view.is_away(region) => {
+                _ if view.is_excluded(region) => {
                     if targets.is_empty() {
                         trace.note(Reason::DrillUnreachable, region);
                     }
@@ -160,7 +160,7 @@ impl ReadPlan {
     #[must_use]
     pub fn home(request: &Request, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
         let down = view.state(home) == RegionState::Down;
-        if view.is_away(home) {
+        if view.is_excluded(home) {
             trace.note(Reason::DrillUnreachable, home);
             return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
@@ -197,7 +197,8 @@ impl ReadPlan {
 /// Where a read goes when home is down, if its route allows it.
 fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
     let mut others = (request.promise.on_home_down == OnHomeDown::Stale).then(|| {
-        candidates(request, view, (None, Some(home)), trace).filter(|region| *region != home && !view.is_away(*region))
+        candidates(request, view, (None, Some(home)), trace)
+            .filter(|region| *region != home && !view.is_excluded(*region))
     })?;
     others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
 }
@@ -225,7 +226,7 @@ pub fn standing(request: &Request, view: &View) -> Standing {
         },
         (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return Standing::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
-            let reachable = nearest_owner(request, view, *regions, |region| !view.is_away(region));
+            let reachable = nearest_owner(request, view, *regions, |region| !view.is_excluded(region));
             let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
             home.and_then(|home| Ownership::among_several(topology, id, home))
                 .map(|owned| (owned, Reason::NearestOwner))

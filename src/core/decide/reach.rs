@@ -25,7 +25,7 @@ const SHORT_FOR: Duration = Duration::from_secs(1);
 
 /// What a session has seen, and by whose log a copy must have it.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand<'p> {
+pub struct PositionDemand<'p> {
     pin: &'p Pin,
     /// The present owner's log.
     pub log: Log,
@@ -48,7 +48,7 @@ pub enum Reach {
     Not(Reason),
 }
 
-impl<'p> Demand<'p> {
+impl<'p> PositionDemand<'p> {
     /// What the pin demands of copies of that owner's log. None where it cannot be held against that: it is of another owner of the
     /// same epoch, of a later one, or of a region that is no more.
     ///

@@ -73,7 +73,7 @@ impl Flow {
     fn is_well(&self, region: RegionId, health: &Health) -> bool {
         let condition = self.view.condition(region);
         let counts = health.breaker(region, Access::Read).map_or(0, |breaker| breaker.failures());
-        condition.read == Gate::Closed && !condition.doubtful && counts == 0
+        condition.read == Gate::Closed && !condition.suspect && counts == 0
     }
 
     /// Holds what was just heard against nobody; what is heard next says how the region is.

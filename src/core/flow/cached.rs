@@ -13,7 +13,7 @@ use crate::{
         directives::Scope,
         entry::{self, Variant},
         freshness::Reuse,
-        select::{Usability, judge, select, survives, survives_an_error},
+        select::{Usability, judge, select, usable_on_error, usable_when_stale},
         stored::{self, StoredEntry},
         validate::{Confirms, conditions, confirms},
     },
@@ -195,7 +195,7 @@ impl Flow {
     fn copy_for_error(&mut self, now: Timestamp) -> Option<Step> {
         let CacheUse::Use(lookup) = &self.request.cache else { return None };
         let (_, variant) = self.held.as_ref()?.selected()?;
-        if survives_an_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
+        if usable_on_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
     }
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
@@ -211,7 +211,7 @@ impl Flow {
         if refuses && self.predates_a_write(&variant, now) {
             return None;
         }
-        if lookup.wants.no_cache != Scope::None || !survives(&variant, &lookup.wants, now) {
+        if lookup.wants.no_cache != Scope::None || !usable_when_stale(&variant, &lookup.wants, now) {
             return None;
         }
         self.cache = CacheState::Stale;

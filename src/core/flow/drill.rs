@@ -10,7 +10,7 @@ use crate::{
     observe::tally::{Drilled, Ending, Need},
     ownership::{Owner, own::Own},
     settle::Settlement,
-    state::drill::{Part, Visitor},
+    state::drill::{Part, SamplingKey},
     topology::route::Access,
 };
 
@@ -18,7 +18,7 @@ impl Flow {
     /// Whether it takes part, as far as that is known before anybody was asked where its subject lives.
     pub(super) fn begin_drill(&mut self) {
         let Some(drill) = self.view.drill() else { return };
-        if !Visitor::of(&self.request).is_some_and(|visitor| drill.picks(visitor)) {
+        if !SamplingKey::of(&self.request).is_some_and(|visitor| drill.picks(visitor)) {
             return;
         }
         self.part = Part::Open;
@@ -39,7 +39,7 @@ impl Flow {
         }
         let away = drill.away(self.view.topology());
         self.part = Part::In;
-        Rc::make_mut(&mut self.view).take_away(away);
+        Rc::make_mut(&mut self.view).exclude(away);
         self.trace.note(Reason::Drill, None);
     }
 
@@ -57,7 +57,7 @@ impl Flow {
         {
             self.join_drill(None);
         }
-        let away = self.view.is_away(proposed);
+        let away = self.view.is_excluded(proposed);
         if away {
             self.trace.note(Reason::DrillUnreachable, proposed);
         }
@@ -70,7 +70,7 @@ impl Flow {
             return;
         }
         let missed = undrilled_owner(&self.request, &self.view);
-        if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_away(*missed)) {
+        if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_excluded(*missed)) {
             self.trace.note(Reason::DrillUnreachable, missed);
         }
     }
@@ -95,7 +95,7 @@ impl Flow {
         let ending = Ending::of(record, stale, refused)?;
         let of_home = self.request.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };
-        let by = self.request.visitor.or_else(|| Visitor::of(&self.request))?;
+        let by = self.request.visitor.or_else(|| SamplingKey::of(&self.request))?;
         Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
     }
 }

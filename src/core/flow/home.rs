@@ -9,7 +9,7 @@ use super::{
 use crate::{
     decide::{
         plan::{Freshness, ReadPlan, Standing, standing},
-        reach::Demand,
+        reach::PositionDemand,
     },
     model::{
         ids::{RegionId, RegionSet},
@@ -57,7 +57,7 @@ impl Flow {
         let owned = self.wrote_at(pin).unwrap_or(owner.ownership());
         let home = owned.home();
         self.join_drill(Some(home));
-        if let Some(demand) = Demand::of(pin, mark, self.log_of(pin, mark), Log::of(owned)) {
+        if let Some(demand) = PositionDemand::of(pin, mark, self.log_of(pin, mark), Log::of(owned)) {
             let plan = ReadPlan::at_least(&self.request, &self.view, &demand, &mut self.trace);
             return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }

@@ -9,7 +9,7 @@
 
 use super::{
     Flow,
-    read::{Reading, Seeks},
+    read::{Reading, SoughtEpoch},
     step::Step,
 };
 use crate::{
@@ -60,16 +60,22 @@ impl Flow {
                 ReadPlan { first: named.or(elsewhere), fallback, ..ReadPlan::default() }
             }
         };
-        self.begin_seeking(plan, owner, Seeks { mark, may_be_stale }, now)
+        self.begin_seeking(plan, owner, SoughtEpoch { mark, may_be_stale }, now)
     }
 
     fn may_be_read(&self, region: RegionId) -> bool {
         let mut readable = candidates(&self.request, &self.view, (None, Some(region)), &mut Trace::default());
-        readable.any(|readable| readable == region) && !self.view.is_away(region)
+        readable.any(|readable| readable == region) && !self.view.is_excluded(region)
     }
 
     /// What a region answers that was asked for the later owner.
-    pub(super) fn sought(&mut self, reading: &Reading, seeks: Seeks, answer: &Answer<'_>, now: Timestamp) -> Step {
+    pub(super) fn sought(
+        &mut self,
+        reading: &Reading,
+        seeks: SoughtEpoch,
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> Step {
         let later = self.later_owner(reading, answer).filter(|later| later.epoch() >= seeks.mark.epoch);
         if let Some(later) = later {
             if let Some(step) = self.ask_later(reading, later, Reason::PositionOfLaterEpoch, now) {

@@ -18,7 +18,7 @@ pub mod write;
 
 use std::{rc::Rc, time::Duration};
 
-use crate::flow::page::Page;
+use crate::flow::page::PlatformPage;
 pub use crate::flow::step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
 
 use crate::{
@@ -88,7 +88,7 @@ pub struct Flow {
     /// The send of which nothing was heard yet.
     sending: Option<Sending>,
     /// Where the write may have been done by a send of which nothing was heard.
-    perhaps: Option<Ownership>,
+    outcome_unknown: Option<Ownership>,
     /// By which ownership a region was asked that says that the data is elsewhere.
     denied: Option<Ownership>,
     /// Where an origin says that the subject lives whom it names.
@@ -122,7 +122,7 @@ enum Stage {
 
 /// What an answer of that origin is taken for: the application's word, or the platform's in its place.
 pub fn taken_for<'a>(answer: Answer<'a>, origin: &Origin) -> Outcome<'a> {
-    let page = Page::of(&answer, origin);
+    let page = PlatformPage::of(&answer, origin);
     Outcome::Answered(answer).unmasked(page)
 }
 
@@ -155,7 +155,7 @@ impl Flow {
             crossed: None,
             asked: now,
             sending: None,
-            perhaps: None,
+            outcome_unknown: None,
             denied: None,
             lives: None,
             observations: Vec::new(),
@@ -193,7 +193,7 @@ impl Flow {
                 let sending = self.sending.take();
                 let region = sending.map(|sending| self.view.topology().region(sending.region));
                 let page = match (&outcome, region) {
-                    (Outcome::Answered(answer), Some(region)) => Page::of(answer, &region.origin),
+                    (Outcome::Answered(answer), Some(region)) => PlatformPage::of(answer, &region.origin),
                     _ => None,
                 };
                 self.observations.extend(sending.map(|sending| Observation::Heard(sending, outcome.heard(page))));
@@ -274,7 +274,7 @@ impl Flow {
             crossed: self.crossed,
             asked: self.asked,
             purged: self.purged,
-            unsure: self.perhaps.is_some(),
+            outcome_unknown: self.outcome_unknown.is_some(),
             now,
             trace: std::mem::take(&mut self.trace),
             observations: std::mem::take(&mut self.observations),

@@ -13,7 +13,7 @@ use crate::{
 
 /// What a page of the platform says of the send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) enum PlatformPage {
     /// No connection came about, so nothing was sent: refused (521), no way there (523), no TLS (525, 526); or no such host
     /// (530 with 1016), no tunnel (530 with 1033).
     NotConnected,
@@ -26,7 +26,7 @@ pub(super) enum Page {
     TurnedAway,
 }
 
-impl Page {
+impl PlatformPage {
     /// What page of the platform an answer of that origin is; none if the application has spoken.
     pub(super) fn of(answer: &Answer<'_>, origin: &Origin) -> Option<Self> {
         // No error, no page of one: an application may pass on what others told it.
@@ -61,7 +61,7 @@ mod tests {
 
     fn heard(status: u16, fields: &[(&'static str, &'static str)], origin: &Origin) -> Heard {
         let answer = Answer { status, headers: Headers(fields.to_vec()), framing: Framing::Delimited };
-        let page = Page::of(&answer, origin);
+        let page = PlatformPage::of(&answer, origin);
         Outcome::Answered(answer).heard(page)
     }
 

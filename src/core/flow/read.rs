@@ -10,7 +10,7 @@ use crate::{
     decide::{
         candidates::candidates,
         plan::{Freshness, ReadPlan, Target},
-        reach::{Demand, copy_of},
+        reach::{PositionDemand, copy_of},
     },
     http::answer::{Answer, is_gateway_failure},
     model::{
@@ -54,12 +54,12 @@ struct Wants {
     /// Home is not told that: what was seen is of an earlier owner, and what home lacks of it is nowhere.
     spares_home: bool,
     /// The owner that it looks for.
-    seeks: Option<Seeks>,
+    seeks: Option<SoughtEpoch>,
 }
 
 /// A later owner that a read looks for: the session has seen what it wrote, and nobody here has heard of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seeks {
+pub(super) struct SoughtEpoch {
     /// What the session has seen.
     pub(super) mark: Mark,
     /// Whether an answer will do that may not show that, if it says so.
@@ -132,7 +132,7 @@ impl Flow {
         &mut self,
         plan: ReadPlan,
         owner: Owner,
-        demand: &Demand<'_>,
+        demand: &PositionDemand<'_>,
         now: Timestamp,
     ) -> Step {
         let (owner, least) = (Some(owner), Some(demand.least));
@@ -140,7 +140,7 @@ impl Flow {
     }
 
     /// A read that looks for a later owner.
-    pub(super) fn begin_seeking(&mut self, plan: ReadPlan, known: Owner, seeks: Seeks, now: Timestamp) -> Step {
+    pub(super) fn begin_seeking(&mut self, plan: ReadPlan, known: Owner, seeks: SoughtEpoch, now: Timestamp) -> Step {
         self.begin(plan, Wants { owner: Some(known), seeks: Some(seeks), ..Wants::default() }, now)
     }
 
@@ -235,14 +235,14 @@ impl Flow {
         let planned = reading.fallback?;
         let any_will_do = planned.reason == Reason::Nearest && !planned.stale;
         let condition = self.view.condition(planned.region);
-        if !any_will_do || !(condition.doubtful || condition.full) {
+        if !any_will_do || !(condition.suspect || condition.full) {
             return Some(planned);
         }
         let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
         let others = candidates(&self.request, &self.view, (bound, None), &mut Trace::default());
         let better = |region: &RegionId| {
-            let sound = !self.view.condition(*region).doubtful && !self.view.is_open(*region, Access::Read);
-            sound && *region != reading.target.region && !self.view.is_away(*region)
+            let sound = !self.view.condition(*region).suspect && !self.view.is_open(*region, Access::Read);
+            sound && *region != reading.target.region && !self.view.is_excluded(*region)
         };
         let mut others = others.filter(better);
         Some(others.next().map_or(planned, |region| Target { region, ..planned }))
@@ -289,7 +289,7 @@ impl Flow {
 
     /// Two regions have seen it. The client comes again, and then the later owner is known.
     pub(super) fn misdirected_in_vain(&mut self, later: Owner, now: Timestamp) -> Step {
-        let away = self.view.is_away(later.region());
+        let away = self.view.is_excluded(later.region());
         let reason = if away { Reason::DrillUnreachable } else { Reason::MisdirectedInVain };
         self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
     }
@@ -310,7 +310,7 @@ impl Flow {
         now: Timestamp,
     ) -> Option<Step> {
         self.learn_owner(later.ownership());
-        if self.view.is_away(later.region()) {
+        if self.view.is_excluded(later.region()) {
             self.trace.note(Reason::DrillUnreachable, later.region());
             return None;
         }
@@ -362,7 +362,7 @@ impl Flow {
         if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Reason::PositionOfOldEpoch, now)) {
             return step;
         }
-        let missed = reading.wants.owner.map(Owner::region).filter(|home| self.view.is_away(*home));
+        let missed = reading.wants.owner.map(Owner::region).filter(|home| self.view.is_excluded(*home));
         let reason = if missed.is_some() { Reason::DrillUnreachable } else { Reason::PositionNotReached };
         missed.into_iter().for_each(|home| self.trace.note(reason, home));
         let at_home = reading.is_at_home();

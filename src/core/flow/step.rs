@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::Page;
+use super::page::PlatformPage;
 use crate::{
     cache::{Probed, key::CacheKey},
     decide::attempt::Attempt,
@@ -117,11 +117,11 @@ pub enum Outcome<'a> {
 impl Outcome<'_> {
     /// What it says of the region's health; `page`: what the platform said in its place. Whoever speaks of the contract is no
     /// broken gateway: writes wait there while the data moves, and reads while it comes.
-    pub(super) fn heard(&self, page: Option<Page>) -> Heard {
+    pub(super) fn heard(&self, page: Option<PlatformPage>) -> Heard {
         match (self, page) {
-            (_, Some(Page::TurnedAway)) => Heard::Nothing,
+            (_, Some(PlatformPage::TurnedAway)) => Heard::Nothing,
             // A refused connection too: a page that fetches other pages passes on what they say.
-            (_, Some(Page::NotConnected | Page::TimedOut | Page::Broken)) => Heard::Silence,
+            (_, Some(PlatformPage::NotConnected | PlatformPage::TimedOut | PlatformPage::Broken)) => Heard::Silence,
             (Self::Answered(answer), None) => match answer.status {
                 _ if answer.speaks_of_the_contract() => Heard::Answer,
                 status if is_gateway_failure(status) => Heard::Gateway,
@@ -138,11 +138,11 @@ impl Outcome<'_> {
 
     /// The same, where the platform answers in the place of an origin that it could not speak with: what it says came of the
     /// send, and its pages are of no use to a client; but for the one that turns this very client away.
-    pub(super) fn unmasked(self, page: Option<Page>) -> Self {
+    pub(super) fn unmasked(self, page: Option<PlatformPage>) -> Self {
         match (self, page) {
-            (_, Some(Page::NotConnected)) => Self::Refused,
-            (_, Some(Page::TimedOut)) => Self::TimedOut,
-            (_, Some(Page::Broken)) => Self::Broken,
+            (_, Some(PlatformPage::NotConnected)) => Self::Refused,
+            (_, Some(PlatformPage::TimedOut)) => Self::TimedOut,
+            (_, Some(PlatformPage::Broken)) => Self::Broken,
             (Self::Answered(answer), None) if !answer.is_final() => Self::NotFinal,
             (other, _) => other,
         }

@@ -53,7 +53,7 @@ impl Flow {
     /// becomes that subject's, so that the client's own repeat finds its way.
     fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
         let reason = Reason::SubjectNamedInVain;
-        if self.request.begun || self.perhaps.is_some() || !self.is_told_by_answers(kind) {
+        if self.request.begun || self.outcome_unknown.is_some() || !self.is_told_by_answers(kind) {
             return if self.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
         }
         self.trace.note(reason, None);

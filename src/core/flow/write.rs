@@ -38,7 +38,7 @@ impl Flow {
             None => reason,
         };
         self.note_missed_owner(owner);
-        if self.view.is_away(owner.region()) {
+        if self.view.is_excluded(owner.region()) {
             self.trace.note(Reason::DrillUnreachable, owner.region());
             return self.failed_write(Reason::DrillUnreachable, self.nothing_done(), None, now);
         }
@@ -90,7 +90,7 @@ impl Flow {
     ) -> Step {
         let region = writing.owner.region();
         let closed = self.was_turned_off(region, &outcome, now);
-        let (failure, perhaps) = match outcome {
+        let (failure, outcome_unknown) = match outcome {
             Outcome::Answered(_) if closed => (Reason::FailoverBroken, true),
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
             Outcome::TimedOut => (Reason::FailoverTimeout, true),
@@ -100,8 +100,8 @@ impl Flow {
             // The latter never: no write asks about a copy.
             Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
         };
-        if perhaps {
-            self.perhaps = Some(writing.owner.ownership());
+        if outcome_unknown {
+            self.outcome_unknown = Some(writing.owner.ownership());
         }
         self.trace.note(failure, region);
         let backoff = self.backoff();
@@ -109,7 +109,7 @@ impl Flow {
         {
             return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
         }
-        match self.perhaps {
+        match self.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
             None => {
                 self.trace.note(Reason::WriteNotSent, region);
@@ -134,7 +134,7 @@ impl Flow {
             && let Some(later) = owner.succeeded_by(named)
         {
             self.learn_owner(named);
-            if self.view.is_away(named.home()) {
+            if self.view.is_excluded(named.home()) {
                 self.trace.note(Reason::DrillUnreachable, named.home());
                 return self.refuse_write(Reason::DrillUnreachable, now);
             }
@@ -151,7 +151,7 @@ impl Flow {
     /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
     pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
         self.trace.note(reason, None);
-        match self.perhaps {
+        match self.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
             None => self.failed_write(reason, self.nothing_done(), None, now),
         }
@@ -161,9 +161,9 @@ impl Flow {
     fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
         let reason = unsent.reason();
         self.trace.note(reason, region);
-        let perhaps = self.request.replay == Replay::Stream || self.perhaps.is_some();
-        let outcome = if perhaps { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
-        self.failed_write(reason, outcome, self.perhaps, now)
+        let outcome_unknown = self.request.replay == Replay::Stream || self.outcome_unknown.is_some();
+        let outcome = if outcome_unknown { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+        self.failed_write(reason, outcome, self.outcome_unknown, now)
     }
 
     /// Ends a write to which there was no final answer: done or not, it is not sent again.

@@ -8,7 +8,7 @@ use crate::{
     http::problem::Problem,
     model::{ids::RegionId, reason::Reason, time::Timestamp},
     observe::{
-        locality::{Alarm, Locality},
+        locality::{BudgetAlert, Locality},
         suggest::Suggestions,
     },
     settle::record::Record,
@@ -48,7 +48,7 @@ impl Report {
 
     /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
     /// its budget, or has come back.
-    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
         self.locality.observe(record, topology)
     }
 

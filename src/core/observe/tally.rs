@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::drill::{Drill, Visitor};
+use crate::state::drill::{Drill, SamplingKey};
 use crate::{
     model::{ids::RegionId, reason::Reason},
     settle::record::{CacheState, Record},
@@ -55,7 +55,7 @@ pub struct Drilled {
     /// Which region it would have asked first, if that was unreachable.
     pub needed: Option<(RegionId, Need)>,
     /// Whose it was: an address where one is known, for a client can name any subject.
-    pub by: Visitor,
+    pub by: SamplingKey,
 }
 
 /// How many requests ended how.
@@ -202,12 +202,12 @@ pub struct Tally {
     /// What the authority has not been told yet.
     untold: Vec<Row>,
     /// For whom something went wrong.
-    wrong: HashSet<Visitor>,
+    wrong: HashSet<SamplingKey>,
 }
 
 impl Tally {
     /// Counts a request. True if too many go wrong by now, so that the drill must end here.
-    pub fn add(&mut self, drill: &Drill, mut row: Row, by: Visitor) -> bool {
+    pub fn add(&mut self, drill: &Drill, mut row: Row, by: SamplingKey) -> bool {
         if self.drill != drill.id {
             *self = Self { drill: drill.id.clone(), ..Self::default() };
         }
@@ -267,10 +267,10 @@ mod tests {
             limit: Share::parse("1%"),
         };
         let mut tally = Tally::default();
-        let hostile = Visitor::at("192.0.2.66");
+        let hostile = SamplingKey::at("192.0.2.66");
         assert!(!(0..1000).any(|_| tally.add(&drill, row("/", refused()), hostile)));
         assert_eq!((tally.total.refused, tally.total.wrong), (1000, 1), "they are in the report all the same");
-        let ended = |n: u8| tally.add(&drill, row("/", refused()), Visitor::at(&format!("192.0.2.{n}")));
+        let ended = |n: u8| tally.add(&drill, row("/", refused()), SamplingKey::at(&format!("192.0.2.{n}")));
         assert_eq!((1..60).map(ended).filter(|ended| *ended).count(), 50, "ten of a thousand are one in a hundred");
     }
 }

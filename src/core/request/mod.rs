@@ -23,7 +23,7 @@ use crate::{
     ownership::Ownership,
     request::incoming::Replay,
     session::Opened,
-    state::drill::Visitor,
+    state::drill::SamplingKey,
     topology::{
         Topology,
         route::{Access, OnHomeDown, ReadAfterWrite},
@@ -54,7 +54,7 @@ pub struct Request {
     /// Whose data it concerns, where the dataset is split and somebody has said so.
     pub subject: Option<SubjectId>,
     /// The client by its address, where that is known: who takes part in a drill, if it has no subject.
-    pub visitor: Option<Visitor>,
+    pub visitor: Option<SamplingKey>,
     /// The session it carries.
     pub session: Opened,
     /// What came along in the address from another host of the application, if anything did.

@@ -34,7 +34,7 @@ impl Ending<'_> {
         let answer = renamed.as_ref().unwrap_or(answer);
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
-        let written = Written::of(request, answer, self.unsure);
+        let written = Written::of(request, answer, self.outcome_unknown);
         if let (Access::Read, Written::Yes) = (request.access, written) {
             self.trace.note(Reason::ReadThatWrote, self.region);
         }
@@ -58,7 +58,7 @@ impl Ending<'_> {
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
         let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
         let changes_target = done && !request.safe;
-        let useless = if changes_target { copies::made_useless(request, self.view, answer) } else { Vec::new() };
+        let useless = if changes_target { copies::invalidated(request, self.view, answer) } else { Vec::new() };
         let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
         settlement.carry_out(kept, useless, region);
@@ -99,7 +99,7 @@ impl Ending<'_> {
         if !answer.is_from_a_cache() {
             self.learn_lags(answer);
         }
-        let written = Written::of(request, answer, self.unsure);
+        let written = Written::of(request, answer, self.outcome_unknown);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
         let seen = Seen {
@@ -171,12 +171,12 @@ enum Written {
 }
 
 impl Written {
-    fn of(request: &Request, answer: &Answer<'_>, unsure: bool) -> Self {
+    fn of(request: &Request, answer: &Answer<'_>, outcome_unknown: bool) -> Self {
         match (answer.headers.get("homing-wrote").map(str::trim), request.access) {
             (Some("1"), _) => Self::Yes,
             // It goes home for what may come over the connection; the GET that opens it is safe.
             _ if request.upgrade => Self::Hardly,
-            _ if unsure => Self::Earlier,
+            _ if outcome_unknown => Self::Earlier,
             (Some("0"), Access::Write) if request.repeatable => Self::Repeated,
             (Some("0"), _) => Self::No,
             (_, Access::Write) => Self::Perhaps,

@@ -66,7 +66,7 @@ impl Ending<'_> {
     /// `Cache-Status` of a copy (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
     fn status_of_copy(&self, fresh: Duration, age: Duration) -> String {
         let is_stale = age >= fresh;
-        let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.indulgence());
+        let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.stale_reason());
         let mut field = String::with_capacity(64);
         field.push_str(self.view.topology().edge_name());
         // Only what was not forwarded is a hit (section 2.1).

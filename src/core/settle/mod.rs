@@ -160,7 +160,7 @@ pub struct Ending<'f> {
     pub(crate) asked: Timestamp,
     pub(crate) purged: Option<Purge>,
     /// Whether an earlier send of the write may have done it.
-    pub(crate) unsure: bool,
+    pub(crate) outcome_unknown: bool,
     pub(crate) now: Timestamp,
     pub(crate) trace: Trace,
     pub(crate) observations: Vec<Observation>,

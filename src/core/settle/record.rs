@@ -82,7 +82,7 @@ impl CacheState {
     }
 
     /// Why a copy answered that is not fresh; a detail of `Cache-Status`.
-    pub(super) fn indulgence(self) -> Option<&'static str> {
+    pub(super) fn stale_reason(self) -> Option<&'static str> {
         match self {
             Self::Updating => Some("stale-while-revalidate"),
             Self::Tolerated => Some("max-stale"),

@@ -90,7 +90,7 @@ impl Drill {
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.
     #[must_use]
-    pub fn picks(&self, visitor: Visitor) -> bool {
+    pub fn picks(&self, visitor: SamplingKey) -> bool {
         let place = mixed(hash(self.id.as_bytes()) ^ visitor.0) % u64::from(Share::WHOLE.hundredths());
         place < self.share.hundredths().into()
     }
@@ -104,9 +104,9 @@ impl Drill {
 
 /// By whom a request is told from others in a drill: a hash of the subject, or of the client's address. It never leaves the isolate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Visitor(u64);
+pub struct SamplingKey(u64);
 
-impl Visitor {
+impl SamplingKey {
     /// The visitor at that address. A site is given a network of 56 bits or more (RFC 6177 section 2), so all addresses of one
     /// are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
     #[must_use]
@@ -127,9 +127,9 @@ impl Visitor {
     }
 }
 
-impl std::fmt::Debug for Visitor {
+impl std::fmt::Debug for SamplingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Visitor")
+        f.write_str("SamplingKey")
     }
 }
 
@@ -173,8 +173,9 @@ mod tests {
 
     #[test]
     fn the_share_is_kept_over_many_and_grows_by_more_only() {
-        let visitors: Vec<_> = (0..20_000).map(|n| Visitor::at(&format!("192.0.{}.{}", n / 256, n % 256))).collect();
-        let mut before: Vec<Visitor> = Vec::new();
+        let visitors: Vec<_> =
+            (0..20_000).map(|n| SamplingKey::at(&format!("192.0.{}.{}", n / 256, n % 256))).collect();
+        let mut before: Vec<SamplingKey> = Vec::new();
         for (share, of) in [("0.1%", 0.001), ("5%", 0.05), ("33.33%", 0.3333), ("100%", 1.0)] {
             let drill = drill("drill-7", share);
             let picked: Vec<_> = visitors.iter().copied().filter(|visitor| drill.picks(*visitor)).collect();
@@ -191,17 +192,17 @@ mod tests {
 
     #[test]
     fn a_network_of_56_bits_is_one_visitor() {
-        let [one, other, next] = ["2001:db8::1", "2001:db8:0:ff:ffff::9", "2001:db8:0:100::1"].map(Visitor::at);
+        let [one, other, next] = ["2001:db8::1", "2001:db8:0:ff:ffff::9", "2001:db8:0:100::1"].map(SamplingKey::at);
         assert!(one == other && one != next);
-        assert!(Visitor::at("192.0.2.1") != Visitor::at("192.0.2.2"));
+        assert!(SamplingKey::at("192.0.2.1") != SamplingKey::at("192.0.2.2"));
     }
 
     #[test]
     fn an_ipv4_address_is_one_visitor_in_either_form() {
         // Else all who come in the long form would be one, and one of them could spend what is there for each.
-        assert!(Visitor::at("::ffff:192.0.2.1") == Visitor::at("192.0.2.1"));
-        assert!(Visitor::at("::ffff:c000:201") == Visitor::at("192.0.2.1"));
-        assert!(Visitor::at("::ffff:192.0.2.1") != Visitor::at("::ffff:192.0.2.2"));
+        assert!(SamplingKey::at("::ffff:192.0.2.1") == SamplingKey::at("192.0.2.1"));
+        assert!(SamplingKey::at("::ffff:c000:201") == SamplingKey::at("192.0.2.1"));
+        assert!(SamplingKey::at("::ffff:192.0.2.1") != SamplingKey::at("::ffff:192.0.2.2"));
     }
 
     #[test]

@@ -118,13 +118,13 @@ impl View {
     }
 
     /// Lets regions count as unreachable, for a request that takes part in the drill.
-    pub fn take_away(&mut self, away: RegionSet) {
+    pub fn exclude(&mut self, away: RegionSet) {
         self.away = away;
     }
 
     /// Whether the region counts as unreachable for this request, because of a drill.
     #[must_use]
-    pub fn is_away(&self, region: RegionId) -> bool {
+    pub fn is_excluded(&self, region: RegionId) -> bool {
         self.away.contains(region)
     }
 

@@ -71,7 +71,7 @@ pub fn holds(bytes: &[u8], write: Write) -> Result<()> {
     for variants in [read(&broken), read(&u.arbitrary::<String>()?)].into_iter().flatten() {
         for variant in &variants {
             let _ = (variant.current_age(NOW), select::judge(variant, &Lookup::default().wants, NOW));
-            let _ = select::survives(variant, &Lookup::default().wants, NOW);
+            let _ = select::usable_when_stale(variant, &Lookup::default().wants, NOW);
         }
         let _ = select::select(&variants, &Lookup::default());
     }

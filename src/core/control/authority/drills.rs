@@ -76,7 +76,7 @@ impl Fields<'_> {
 
 /// A drill, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Practice {
+pub struct DrillRecord {
     /// Its name.
     pub id: String,
     /// `isolate` or `lose`.
@@ -103,7 +103,7 @@ pub struct Practice {
     pub rows: Vec<Row>,
 }
 
-impl Practice {
+impl DrillRecord {
     /// What the edges need to know of it.
     pub(super) fn published(&self) -> Value {
         let Self { id, kind, region, share, limit, until, .. } = self;
@@ -145,13 +145,13 @@ impl Practice {
 
 impl Ledger {
     /// The drill that is on.
-    pub(super) fn drill(&self) -> Option<&Practice> {
+    pub(super) fn drill(&self) -> Option<&DrillRecord> {
         self.drills.iter().find(|drill| drill.ended.is_none())
     }
 
     /// The same for operators, without its figures.
     pub(super) fn drill_briefly(&self) -> Option<Value> {
-        self.drill().map(Practice::briefly)
+        self.drill().map(DrillRecord::briefly)
     }
 
     /// After how many milliseconds the drill that is on ends.
@@ -162,7 +162,7 @@ impl Ledger {
     /// All drills that are kept, the latest first, or the one of that name.
     pub(super) fn shown_drills(&self, id: &str) -> (u16, Value) {
         if id.is_empty() {
-            return (200, json!({ "drills": self.drills.iter().rev().map(Practice::shown).collect::<Vec<_>>() }));
+            return (200, json!({ "drills": self.drills.iter().rev().map(DrillRecord::shown).collect::<Vec<_>>() }));
         }
         match self.drills.iter().find(|drill| drill.id == id) {
             Some(drill) => (200, drill.shown()),
@@ -170,7 +170,7 @@ impl Ledger {
         }
     }
 
-    fn end_drill(&mut self, now: Timestamp, says: String) -> Option<Practice> {
+    fn end_drill(&mut self, now: Timestamp, says: String) -> Option<DrillRecord> {
         let drill = self.drills.iter_mut().find(|drill| drill.ended.is_none())?;
         (drill.ended, drill.says) = (Some(now.0.min(drill.until)), says);
         self.version += 1;
@@ -192,7 +192,7 @@ impl Turn<'_> {
         }
         let id = self.ledger.name("drill");
         let says = format!("{id}: {what}");
-        self.ledger.drills.push(Practice {
+        self.ledger.drills.push(DrillRecord {
             id,
             kind: wanted.kind.token().to_owned(),
             region,
@@ -258,7 +258,7 @@ impl Turn<'_> {
     }
 
     fn drill_over(&mut self, says: String) {
-        let Some(Practice { id, region, says, reason, .. }) = self.ledger.end_drill(self.now, says) else { return };
+        let Some(DrillRecord { id, region, says, reason, .. }) = self.ledger.end_drill(self.now, says) else { return };
         self.publish();
         self.effects.push(effect::audit(&json!({
             "at": self.now.0, "drill": id, "actor": "the authority", "reason": reason, "what": format!("{id} {says}"),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     effect::{self, get, text},
     ledger::Owned,
-    telling::Untold,
+    telling::PendingNotice,
     turn::Turn,
 };
 use crate::{model::ids::DatasetId, ownership::Epoch};
@@ -59,7 +59,7 @@ impl Turn<'_> {
         let untold: Vec<(String, Owned)> = untold.map(|(name, owned)| (name.clone(), owned.clone())).collect();
         for (name, owned) in untold {
             let others = topology.regions().filter(|(_, region)| region.name != owned.home);
-            ledger.untold.extend(others.map(|(_, region)| Untold {
+            ledger.untold.extend(others.map(|(_, region)| PendingNotice {
                 region: region.name.clone(),
                 unit: name.clone(),
                 home: owned.home.clone(),

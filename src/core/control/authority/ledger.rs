@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{
     change::Change,
     command::{Command, Order, Refusal},
-    drills::Practice,
+    drills::DrillRecord,
     lease::Renewed,
     sweep::Sweep,
-    telling::Untold,
+    telling::PendingNotice,
 };
 use crate::state::published::{self, RegionState};
 use crate::{
@@ -51,9 +51,9 @@ pub struct Ledger {
     /// Regions whose share goes elsewhere, the latest last.
     pub sweeps: Vec<Sweep>,
     /// Regions that have yet to hear of an ownership.
-    pub untold: Vec<Untold>,
+    pub untold: Vec<PendingNotice>,
     /// Isolation drills, the latest last.
-    pub drills: Vec<Practice>,
+    pub drills: Vec<DrillRecord>,
     /// When the leases of datasets were renewed last.
     pub renewed: Renewed,
     /// Datasets of whose first owner the other regions were told. Told twice, it does no harm.
@@ -166,7 +166,7 @@ impl Ledger {
             .iter()
             .filter_map(|(name, said)| Some((name.as_str(), RegionState::parse(&said.state)?, Timestamp(said.until))));
         let datasets = self.datasets.iter().map(|(name, owned)| (name.as_str(), owned.home.as_str(), owned.epoch));
-        published::write_with(self.version, regions, datasets, self.drill().map(Practice::published).as_ref())
+        published::write_with(self.version, regions, datasets, self.drill().map(DrillRecord::published).as_ref())
     }
 
     /// The change or sweep of that name, for operators.

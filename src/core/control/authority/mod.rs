@@ -26,6 +26,6 @@ pub use crate::control::authority::command::Refusal;
 pub use crate::control::authority::effect::{ADDRESS, nonced};
 pub use crate::control::authority::ledger::{Ledger, Owned, Unreadable};
 pub use crate::control::authority::sweep::Sweep;
-pub use crate::control::authority::telling::Untold;
+pub use crate::control::authority::telling::PendingNotice;
 pub use crate::control::authority::turn::turn;
 pub use crate::state::published::{KEY, Published, RegionState, write, write_with};

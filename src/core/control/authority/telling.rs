@@ -23,7 +23,7 @@ const AT_ONCE: usize = 2;
 /// A region that has yet to hear of an ownership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Untold {
+pub struct PendingNotice {
     /// The region.
     pub region: String,
     /// What is owned.
@@ -54,7 +54,7 @@ impl Turn<'_> {
         // Of a subject the others hear in the log of the new owner.
         let is_told = |name: &str| name != change.to && (change.subject().is_none() || name == change.from);
         let others = self.settings.topology.regions().filter(|(_, region)| is_told(&region.name));
-        let untold = others.map(|(_, region)| Untold {
+        let untold = others.map(|(_, region)| PendingNotice {
             region: region.name.clone(),
             unit: change.unit.clone(),
             home: change.to.clone(),
@@ -73,7 +73,7 @@ impl Turn<'_> {
     pub(super) fn tell(&mut self) {
         let now = self.now;
         self.ledger.untold.retain(|untold| untold.until > now.0);
-        let is_waited_for = |untold: &Untold| untold.told != 0 && now.0.saturating_sub(untold.told) < AGAIN;
+        let is_waited_for = |untold: &PendingNotice| untold.told != 0 && now.0.saturating_sub(untold.told) < AGAIN;
         let mut under_way = BTreeMap::new();
         for untold in self.ledger.untold.iter().filter(|untold| is_waited_for(untold)) {
             *under_way.entry(untold.region.clone()).or_insert(0) += 1;
@@ -104,13 +104,13 @@ impl Turn<'_> {
             return;
         }
         let (region, unit) = (home.to_owned(), unit.to_owned());
-        self.ledger.untold.push(Untold { region, unit, until, asks: true, ..Untold::default() });
+        self.ledger.untold.push(PendingNotice { region, unit, until, asks: true, ..PendingNotice::default() });
         self.tell();
     }
 
     /// A region has heard; there may be more for it.
     pub(super) fn was_told(&mut self, region: &str, unit: &str, epoch: u64) {
-        let is_it = |untold: &Untold| untold.region == region && untold.unit == unit && untold.epoch == epoch;
+        let is_it = |untold: &PendingNotice| untold.region == region && untold.unit == unit && untold.epoch == epoch;
         self.ledger.untold.retain(|untold| !is_it(untold));
         self.tell();
     }

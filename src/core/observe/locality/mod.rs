@@ -138,7 +138,7 @@ pub struct Locality {
 
 impl Locality {
     /// Takes in a settled request. Says so if its route has just gone over its budget, or has come back.
-    pub fn observe(&mut self, record: &Record, topology: &Topology) -> Option<Alarm> {
+    pub fn observe(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
         let route = record.route.and_then(|at| Some((at, topology.routes().get(at)?)));
         let row = self.row(route.map(|(at, _)| at));
         row.count(record);
@@ -150,7 +150,7 @@ impl Locality {
         }
         row.standing = standing;
         let (count, reasons) = row.window.sum();
-        Some(Alarm { at: record.at, route: at, budget, standing, count, reasons })
+        Some(BudgetAlert { at: record.at, route: at, budget, standing, count, reasons })
     }
 
     fn row(&mut self, route: Option<usize>) -> &mut Row {
@@ -193,7 +193,7 @@ impl Row {
 
 /// A route has gone over its budget, or has come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
+pub struct BudgetAlert {
     /// When.
     pub at: Timestamp,
     /// The index of the route.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Alarm, Count, Locality, Reasons, Row, Standing};
+use super::{BudgetAlert, Count, Locality, Reasons, Row, Standing};
 use crate::{
     model::{ids::RegionId, object::Object},
     topology::{Topology, units::Share},
@@ -87,7 +87,7 @@ impl Row {
     }
 }
 
-impl Alarm {
+impl BudgetAlert {
     /// The line of the log.
     #[must_use]
     pub fn show(&self, topology: &Topology) -> Notice {

@@ -42,7 +42,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Reason>) ->
 }
 
 /// Requests of the route with a budget, so many at that time, of which so many cross; the alarms in their order.
-fn play(table: &mut Locality, at: u64, requests: u64, crossing: u64) -> Vec<Alarm> {
+fn play(table: &mut Locality, at: u64, requests: u64, crossing: u64) -> Vec<BudgetAlert> {
     let topology = topology();
     let one = |number| record(Some(1), at, "us", (number < crossing).then_some(Reason::Home));
     (0..requests).filter_map(|number| table.observe(&one(number), &topology)).collect()

@@ -31,7 +31,7 @@ use crate::{
         near,
     },
     session::{self, Opened, carried::Arrived},
-    state::{drill::Visitor, view::Settings},
+    state::{drill::SamplingKey, view::Settings},
     topology::{
         Topology,
         dataset::{Rule, SubjectKind},
@@ -102,7 +102,7 @@ pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut Cl
         upgrade,
         promise,
         subject,
-        visitor: incoming.headers.get("cf-connecting-ip").map(Visitor::at),
+        visitor: incoming.headers.get("cf-connecting-ip").map(SamplingKey::at),
         session,
         carried,
         begun: false,

@@ -297,7 +297,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::drill::Visitor;
+    use crate::state::drill::SamplingKey;
     use crate::state::health::evidence::By;
 
     const SECOND: u64 = 1000;
@@ -312,7 +312,7 @@ mod tests {
 
     /// That visitor and route have failed.
     fn by(visitor: u8, route: usize) -> Proof {
-        Proof::By(By::new(Some(Visitor::at(&format!("192.0.2.{visitor}"))), Some(route)))
+        Proof::By(By::new(Some(SamplingKey::at(&format!("192.0.2.{visitor}"))), Some(route)))
     }
 
     fn say(breaker: &mut Breaker, proofs: &[Proof], at: u64) {

@@ -20,13 +20,13 @@
 //! takes everything, or none does, that is one route, and its breaker is as good as the region's. Whoever has many addresses
 //! is many visitors; an IPv6 network of 56 bits is one of them.
 
-use crate::{request::Request, state::drill::Visitor};
+use crate::{request::Request, state::drill::SamplingKey};
 
 /// By whom something was sent, as far as evidence goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct By {
     /// The visitor; all whose address is not known are one.
-    visitor: Option<Visitor>,
+    visitor: Option<SamplingKey>,
     /// The route; all that no route takes is one.
     route: Option<u16>,
 }
@@ -34,7 +34,7 @@ pub struct By {
 impl By {
     /// By that visitor, on the route of that index.
     #[must_use]
-    pub fn new(visitor: Option<Visitor>, route: Option<usize>) -> Self {
+    pub fn new(visitor: Option<SamplingKey>, route: Option<usize>) -> Self {
         Self { visitor, route: route.map(|index| u16::try_from(index).unwrap_or(u16::MAX)) }
     }
 
@@ -52,7 +52,7 @@ impl By {
 
     /// The visitor; none where it is not known who asks: all who are not known are not one visitor, and none is held to account
     /// for another.
-    pub(super) fn visitor(self) -> Option<Visitor> {
+    pub(super) fn visitor(self) -> Option<SamplingKey> {
         self.visitor
     }
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn by(visitor: &str, route: usize) -> Proof {
-        Proof::By(By::new(Some(Visitor::at(visitor)), Some(route)))
+        Proof::By(By::new(Some(SamplingKey::at(visitor)), Some(route)))
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use crate::state::health::show::Circuit;
 use crate::{
     model::{ids::RegionId, time::Timestamp},
     request::{Request, incoming::Replay},
-    state::drill::Visitor,
+    state::drill::SamplingKey,
     topology::{Topology, route::Access},
 };
 
@@ -94,7 +94,7 @@ struct Seen {
     in_flight: u32,
     streams: u32,
     /// Whose these are, where that is known, each with whether its body streams in.
-    whose: Vec<(Visitor, bool)>,
+    whose: Vec<(SamplingKey, bool)>,
     /// When a send there was last met with silence.
     silent: Option<Timestamp>,
 }
@@ -138,7 +138,7 @@ pub struct Condition {
     /// So many requests are under way to it as its `ceiling` allows, or allows of this one's kind.
     pub full: bool,
     /// The latest reads there have failed, for several visitors or for this one, although its breaker is not open yet.
-    pub doubtful: bool,
+    pub suspect: bool,
     /// Writes have failed there a moment ago, and none has been answered since, though the region answers.
     pub wary: bool,
     /// It has been silent or has broken off lately, for whomever: what it sends may end in the middle.
@@ -236,7 +236,7 @@ impl Health {
             read: seen.gate(Access::Read, asking.by, now),
             write: seen.gate(Access::Write, asking.by, now),
             full: topology.region(region).ceiling.is_some_and(|ceiling| seen.is_full(ceiling, asking)),
-            doubtful: alone || seen.read.is_doubted(),
+            suspect: alone || seen.read.is_doubted(),
             wary: seen.write.is_wary(now),
             breaks: seen.silent.is_some_and(|at| now.since(at) < BREAKS),
         }
@@ -341,7 +341,7 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::{
-        state::drill::Visitor,
+        state::drill::SamplingKey,
         topology::{error::KeyPath, parse, raw},
     };
 
@@ -411,7 +411,7 @@ mod tests {
     fn a_hundred_answers_of_502_on_one_route_by_one_visitor_open_nothing_and_those_of_many_do() {
         let mut health = Health::default();
         let asked = |visitor: usize, route: usize| Asking {
-            by: By::new(Some(Visitor::at(&format!("192.0.2.{visitor}"))), Some(route)),
+            by: By::new(Some(SamplingKey::at(&format!("192.0.2.{visitor}"))), Some(route)),
             streams: false,
         };
         let fails = |health: &mut Health, asking: Asking, access: Access, how: Heard| {
@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn one_visitor_takes_half_of_the_ceiling_and_half_of_the_uploads() {
-        let asking = |who: &str, streams| Asking { by: By::new(Some(Visitor::at(who)), Some(1)), streams };
+        let asking = |who: &str, streams| Asking { by: By::new(Some(SamplingKey::at(who)), Some(1)), streams };
         let fill = |health: &mut Health, asking: Asking, ceiling| {
             for taken in 0.. {
                 if condition(health, ceiling, asking).full {
@@ -485,7 +485,7 @@ mod tests {
 
     #[test]
     fn a_region_that_answers_anything_gets_its_writes_and_one_route_is_not_the_other() {
-        let asked = |route| Asking { by: By::new(Some(Visitor::at("192.0.2.1")), Some(route)), streams: false };
+        let asked = |route| Asking { by: By::new(Some(SamplingKey::at("192.0.2.1")), Some(route)), streams: false };
         let send = |health: &mut Health, access, asking: Asking, heard, at: u64| {
             let sending = Sending { access, asking, at: Timestamp(at), ..read(0, false) };
             health.sent(sending);

@@ -21,7 +21,7 @@ use crate::{
     },
     ownership::Ownership,
     state::{
-        drill::{Drill, Visitor},
+        drill::{Drill, SamplingKey},
         health::{Health, Heard, Sending},
         matrix::{Matrix, Report},
         published::Published,
@@ -51,7 +51,7 @@ pub enum Observation {
     /// Where a subject lives.
     Home(SubjectId, Ownership),
     /// That visitor has named a subject whom nobody knew.
-    NamedSubject(Visitor),
+    NamedSubject(SamplingKey),
     /// A dataset has a later owner than the topology says.
     Moved(DatasetId, Ownership),
     /// Something is sent to a region.
@@ -120,7 +120,7 @@ pub struct Purge {
 pub struct Memory {
     homes: HashMap<SubjectId, Remembered<Ownership>>,
     /// By when visitors who name new subjects will have paid for all of them.
-    named: HashMap<Visitor, Timestamp>,
+    named: HashMap<SamplingKey, Timestamp>,
     moved: Vec<(DatasetId, Ownership)>,
     /// Whether a dataset's owner is known that the published view does not have.
     outdone: bool,
@@ -156,7 +156,7 @@ impl Memory {
     /// Whether that visitor may name one more subject whom nobody knows (a leaky bucket: so many at once, then one for each
     /// interval). Where no visitor is known, nobody can be told from others, and the platform's rate limits must do.
     #[must_use]
-    pub fn may_name_subjects(&self, visitor: Option<Visitor>, now: Timestamp) -> bool {
+    pub fn may_name_subjects(&self, visitor: Option<SamplingKey>, now: Timestamp) -> bool {
         let full = visitor.and_then(|visitor| self.named.get(&visitor));
         full.is_none_or(|until| until.since(now) <= NAME_EACH.saturating_mul(NAMES_AT_ONCE - 1))
     }
