@@ -6,8 +6,8 @@ use super::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stor
 use homing_core::{
     cache::Probed,
     decide::{
-        candidates::holds,
         plan::{Freshness, Standing, standing},
+        rank::holds,
         reach::{PositionDemand, Reach, copy_of},
     },
     flow::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     decide::{
-        candidates::{candidates, reachable},
+        rank::{candidates, reachable},
         reach::{PositionDemand, Reach},
     },
     model::{

@@ -17,7 +17,7 @@ use crate::{
         stored::{self, StoredEntry},
         validate::{Confirms, conditions, confirms},
     },
-    decide::copies,
+    decide::cache_keys,
     http::{answer::Answer, headers::Edits},
     model::{reason::Reason, time::Timestamp},
     request::{CacheUse, Lookup, Method},
@@ -38,12 +38,12 @@ impl Flow {
             return self.resolve(now);
         };
         self.cache = CacheState::Miss;
-        let key = copies::key(&self.request, &self.view);
+        let key = cache_keys::key(&self.request, &self.view);
         self.purged = memory.purged(key.hash(), now);
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
-        self.in_vain = memory.waits_in_vain(copies::wait(&self.request, lookup, &key), now);
+        self.in_vain = memory.waits_in_vain(cache_keys::wait(&self.request, lookup, &key), now);
         let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
         self.stage = Stage::Probing(Look::First);
         Step::ProbeCache(Probe { key, wait, expired: None })
@@ -88,7 +88,7 @@ impl Flow {
                 Usability::Expired if self.is_worth_waiting(look, variant, lookup) => {
                     self.stage = Stage::Probing(Look::Again);
                     let (key, expired) =
-                        (copies::key(&self.request, &self.view), variant.selecting.clone().into_owned());
+                        (cache_keys::key(&self.request, &self.view), variant.selecting.clone().into_owned());
                     return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
                 }
                 Usability::Expired => CacheState::Expired,
@@ -114,7 +114,7 @@ impl Flow {
         };
         self.cache = state;
         if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.request.cache) {
-            let wait = copies::wait(&self.request, lookup, &copies::key(&self.request, &self.view));
+            let wait = cache_keys::wait(&self.request, lookup, &cache_keys::key(&self.request, &self.view));
             self.observations.push(Observation::OfUse(wait));
         }
         self.join_drill(None);
@@ -125,7 +125,7 @@ impl Flow {
             return Step::Finish(settlement);
         }
         self.stage = Stage::Answered;
-        Step::Answer(settlement, copies::key(&self.request, &self.view))
+        Step::Answer(settlement, cache_keys::key(&self.request, &self.view))
     }
 
     /// After an expired copy has answered: fetch a new one for those who come later.

@@ -6,19 +6,19 @@ pub mod between;
 pub mod cached;
 pub mod correct;
 pub mod drill;
+pub mod freshness;
 pub mod home;
-pub mod later;
-pub mod page;
+pub mod later_owner;
+pub mod platform_page;
 pub mod read;
-pub mod satisfies;
+pub mod rename;
 pub mod send;
 pub mod step;
-pub mod whose;
 pub mod write;
 
 use std::{rc::Rc, time::Duration};
 
-use crate::flow::page::PlatformPage;
+use crate::flow::platform_page::PlatformPage;
 pub use crate::flow::step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
 
 use crate::{

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     decide::{
-        candidates::candidates,
         plan::{Freshness, ReadPlan, Target},
+        rank::candidates,
         reach::{PositionDemand, copy_of},
     },
     http::answer::{Answer, is_gateway_failure},

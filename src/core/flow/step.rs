@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::PlatformPage;
+use super::platform_page::PlatformPage;
 use crate::{
     cache::{Probed, key::CacheKey},
     decide::attempt::Attempt,

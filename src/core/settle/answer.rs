@@ -9,7 +9,7 @@ use super::{
     session::{self, Change, Seen, SignIn},
 };
 use crate::{
-    decide::copies,
+    decide::cache_keys,
     http::{
         answer::Answer,
         headers::{Edit, Edits, strip_response},
@@ -58,7 +58,7 @@ impl Ending<'_> {
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
         let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
         let changes_target = done && !request.safe;
-        let useless = if changes_target { copies::invalidated(request, self.view, answer) } else { Vec::new() };
+        let useless = if changes_target { cache_keys::invalidated(request, self.view, answer) } else { Vec::new() };
         let region = self.region;
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (answer.status, Source::Origin), edits);
         settlement.carry_out(kept, useless, region);

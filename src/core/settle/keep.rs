@@ -12,7 +12,7 @@ use crate::{
         validate::{same_representation, updates},
         vary::Selector,
     },
-    decide::copies,
+    decide::cache_keys,
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Edits, Headers},
@@ -76,7 +76,7 @@ impl Ending<'_> {
     }
 
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
-        let key = copies::key(self.request, self.view);
+        let key = cache_keys::key(self.request, self.view);
         let kept =
             self.storing(answer, from, lookup).map_or(Err(NotStorable::Status), |storing| storing::store(&storing));
         let kept = kept.and_then(|(variant, edits)| {
@@ -94,7 +94,7 @@ impl Ending<'_> {
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
                 self.observations.push(Observation::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
-                    self.observations.push(Observation::OfUse(copies::wait(self.request, lookup, &store.key)));
+                    self.observations.push(Observation::OfUse(cache_keys::wait(self.request, lookup, &store.key)));
                 }
                 Kept { store: Some(store), ..Kept::default() }
             }
@@ -109,7 +109,7 @@ impl Ending<'_> {
                 // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
                 let of_others = why != NotStorable::Status && !storing::is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
-                    self.observations.push(Observation::InVain(copies::wait(self.request, lookup, &key)));
+                    self.observations.push(Observation::InVain(cache_keys::wait(self.request, lookup, &key)));
                 }
                 if of_the_resource && of_anybody {
                     self.observations.push(Observation::Uncacheable(key.hash()));
@@ -137,11 +137,11 @@ impl Ending<'_> {
     /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
     fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
         let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
-            let gone = self.takes_back(lookup, answer.status, None).then(|| copies::key(self.request, self.view));
+            let gone = self.takes_back(lookup, answer.status, None).then(|| cache_keys::key(self.request, self.view));
             return Kept { gone, ..Kept::default() };
         };
         if !same_representation(&answer.headers, &old, held.length(at)) {
-            return Kept { gone: Some(copies::key(self.request, self.view)), ..Kept::default() };
+            return Kept { gone: Some(cache_keys::key(self.request, self.view)), ..Kept::default() };
         }
         let confirmed = self.confirmed(&old, answer, from);
         self.keep_confirmed(held, at, confirmed.as_ref(), answer)
@@ -149,8 +149,8 @@ impl Ending<'_> {
 
     /// The answer to a POST that says that it is what a GET would get, and for how long (RFC 9110 section 9.3.3).
     fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
-        let itself = answer.headers.get("content-location").is_some_and(|to| copies::is_target(self.request, to));
-        let Some(key) = copies::as_read(self.request, self.view).filter(|_| itself && answer.status == 200) else {
+        let itself = answer.headers.get("content-location").is_some_and(|to| cache_keys::is_target(self.request, to));
+        let Some(key) = cache_keys::as_read(self.request, self.view).filter(|_| itself && answer.status == 200) else {
             return Kept::refused(NotStorable::Method);
         };
         let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NotStorable::Method) };
@@ -189,7 +189,7 @@ impl Ending<'_> {
         confirmed: Option<&Variant<'_>>,
         answer: &Answer<'_>,
     ) -> Kept {
-        let key = copies::key(self.request, self.view);
+        let key = cache_keys::key(self.request, self.view);
         let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();

@@ -19,7 +19,7 @@ pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
 use crate::{
     cache::{key::CacheKey, range::Slice, stored::StoredEntry},
-    decide::copies,
+    decide::cache_keys,
     http::{
         headers::{Edit, Edits},
         problem::Problem,
@@ -275,7 +275,7 @@ impl Ending<'_> {
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
         settlement.record.pinned = pinned;
         if let Some(owned) = unknown.filter(|_| !request.safe) {
-            let useless = copies::as_read(request, view).into_iter().collect();
+            let useless = cache_keys::as_read(request, view).into_iter().collect();
             settlement.carry_out(keep::Kept::default(), useless, Some(owned.home()));
         }
         if let Some(session) = session {

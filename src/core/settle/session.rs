@@ -2,7 +2,7 @@
 
 use super::{Settlement, record::Pinned};
 use crate::{
-    decide::candidates::holds,
+    decide::rank::holds,
     http::{answer::Answer, headers::Edit},
     model::{
         ids::{RegionId, RegionSet},

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     effect::{self, get, text},
     ledger::Owned,
-    telling::PendingNotice,
+    notify::PendingNotice,
     turn::Turn,
 };
 use crate::{model::ids::DatasetId, ownership::Epoch};

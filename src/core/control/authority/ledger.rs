@@ -10,8 +10,8 @@ use super::{
     command::{Command, Order, Refusal},
     drills::DrillRecord,
     lease::Renewed,
+    notify::PendingNotice,
     sweep::Sweep,
-    telling::PendingNotice,
 };
 use crate::state::published::{self, RegionState};
 use crate::{

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     decide::{
-        candidates::candidates,
         plan::{ReadPlan, Target},
+        rank::candidates,
     },
     http::answer::Answer,
     model::{ids::RegionId, reason::Reason, time::Timestamp},
