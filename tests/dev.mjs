@@ -20,7 +20,12 @@ for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) 
 }
 
 const regions = await startRegions({ ports });
-await startRouter({ vars: topology(), port, bindings: { PROBES: wrangler.vars.PROBES, VIEW: "2s" }, handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)) });
+await startRouter({
+  vars: topology(),
+  port,
+  bindings: { PROBES: wrangler.vars.PROBES, VIEW: "2s" },
+  handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)),
+});
 
 let stopping = false;
 async function stop() {
@@ -35,7 +40,9 @@ const base = `http://localhost:${port}`;
 console.log(`
 The router:     ${base}
 The dashboard:  ${base}/_homing/
-The regions:    ${Object.values(regions).map((region) => `${region.name} ${region.url}`).join("   ")}
+The regions:    ${Object.values(regions)
+  .map((region) => `${region.name} ${region.url}`)
+  .join("   ")}
 
 Try (Homing-Dev-Near puts you beside a region):
   1. a read, answered nearby, then from the edge:

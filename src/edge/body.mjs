@@ -63,7 +63,15 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
   const size = length === null ? PIECE : Math.min(UPLOAD_PIECE, Number(length));
   const failed = async (error) => {
     // Of a region that went away the send hears by itself, at once; a client that broke off only this pump sees.
-    const region = !isOdd() && (await Promise.race([writer.closed.then(() => true, () => true), new Promise((resolve) => setTimeout(() => resolve(state.over), 0))]));
+    const region =
+      !isOdd() &&
+      (await Promise.race([
+        writer.closed.then(
+          () => true,
+          () => true,
+        ),
+        new Promise((resolve) => setTimeout(() => resolve(state.over), 0)),
+      ]));
     writer.abort(error).catch(() => {});
     if (region) return void (left = () => reader.read(new Uint8Array(PIECE)));
     state.broken ||= "UB";
@@ -86,7 +94,9 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
   const isOdd = () => missing < 0 || (state.whole && missing > 0);
   const took = (bytes) => (moves(), pace.moves(bytes), (missing -= bytes), (state.whole = bytes === 0));
   const hooks = { size, waits: () => (waits(), pace.waits()), moves: took };
-  state.ended = move(reader, writer, hooks).catch(failed).finally(() => pace.end());
+  state.ended = move(reader, writer, hooks)
+    .catch(failed)
+    .finally(() => pace.end());
   return state;
 }
 

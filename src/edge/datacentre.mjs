@@ -9,7 +9,10 @@ const PATIENCE_MS = 1000;
 /** What was left there under that key less than `every` ms ago. */
 async function left(key, every) {
   try {
-    const found = await within(PATIENCE_MS, caches.open(NAME).then((cache) => cache.match(place(key))));
+    const found = await within(
+      PATIENCE_MS,
+      caches.open(NAME).then((cache) => cache.match(place(key))),
+    );
     const reading = found && (await found.json());
     const age = Date.now() - reading?.at;
     // What the cache has kept for longer than it should, or what another clock has left, counts no more.

@@ -21,7 +21,9 @@ export class Directory extends DurableObject {
     this.sql = ctx.storage.sql;
     this.sql.exec("create table if not exists homes (subject text primary key, kind text not null, home text not null, epoch integer not null) without rowid");
     this.sql.exec("create index if not exists residents on homes (home, subject)");
-    this.sql.exec("create table if not exists tentative (subject text primary key, kind text not null, home text not null, epoch integer not null, until integer not null) without rowid");
+    this.sql.exec(
+      "create table if not exists tentative (subject text primary key, kind text not null, home text not null, epoch integer not null, until integer not null) without rowid",
+    );
     this.sql.exec("create index if not exists ends on tentative (until)");
     this.sql.exec("create table if not exists moved (subject text primary key) without rowid");
     this.sql.exec("create table if not exists floors (one integer primary key check (one = 1), epoch integer not null)");
@@ -150,7 +152,9 @@ export class Directory extends DurableObject {
 
   /** Lets go of what nobody has said yes to. */
   clean(now) {
-    const over = this.sql.exec("delete from tentative where subject in (select subject from tentative where until <= ? order by until limit ?) returning epoch", now, AT_ONCE).toArray();
+    const over = this.sql
+      .exec("delete from tentative where subject in (select subject from tentative where until <= ? order by until limit ?) returning epoch", now, AT_ONCE)
+      .toArray();
     const floor = over.reduce((floor, { epoch }) => Math.max(floor, epoch), 0);
     if (floor > this.floor()) this.sql.exec("insert into floors values (1, ?1) on conflict do update set epoch = ?1", floor);
     this.wake(now);
@@ -166,13 +170,26 @@ export class Directory extends DurableObject {
   }
 
   settle(subject, { kind, home, epoch }) {
-    this.sql.exec("insert into homes values (?, ?, ?, ?) on conflict do update set home = excluded.home, epoch = excluded.epoch where excluded.epoch > homes.epoch", subject, kind, home, epoch);
+    this.sql.exec(
+      "insert into homes values (?, ?, ?, ?) on conflict do update set home = excluded.home, epoch = excluded.epoch where excluded.epoch > homes.epoch",
+      subject,
+      kind,
+      home,
+      epoch,
+    );
     this.sql.exec("delete from tentative where subject = ?", subject);
   }
 
   hold(subject, { kind, home, epoch }) {
     const now = Date.now();
-    this.sql.exec("insert into tentative values (?, ?, ?, ?, ?) on conflict do update set until = excluded.until", subject, kind, home, epoch, now + TENTATIVE_MS);
+    this.sql.exec(
+      "insert into tentative values (?, ?, ?, ?, ?) on conflict do update set until = excluded.until",
+      subject,
+      kind,
+      home,
+      epoch,
+      now + TENTATIVE_MS,
+    );
     this.wake(now);
   }
 

@@ -119,7 +119,11 @@ export class Drive {
     }
     this.behind = { key, head };
     const update = async () => this.steps(call(() => resume(this.id, Date.now(), "G")));
-    this.ctx.waitUntil(update().catch((error) => complain("a copy was not made new", { error: String(error) })).finally(() => updated(key)));
+    this.ctx.waitUntil(
+      update()
+        .catch((error) => complain("a copy was not made new", { error: String(error) }))
+        .finally(() => updated(key)),
+    );
     return answer;
   }
 
@@ -184,7 +188,8 @@ export class Drive {
       if (length > Number.MAX_SAFE_INTEGER) throw abort.abort(); // no body is so long: the answer is broken
       if (stored) hearsFromCache(service || new URL(url).origin);
       if (response.status === 304 && (await this.lost())) return "AL";
-      if (upgrade === "1" && response.webSocket) this.body = null; // a handshake that is refused has a body like any answer
+      if (upgrade === "1" && response.webSocket)
+        this.body = null; // a handshake that is refused has a body like any answer
       else if (whole === "1" && length !== null && Number(length) <= SMALL_BODY) this.body = await response.arrayBuffer();
       else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
       else this.body = response.body; // the platform's own, which costs nothing to hand on
@@ -218,13 +223,21 @@ export class Drive {
     const length = headers.get("content-length");
     if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(() => 2) : undefined;
     if (length === null || !(Number(length) <= SMALL_BODY)) return;
-    const came = this.request.arrayBuffer().then((bytes) => void (this.held = bytes), () => 3);
+    const came = this.request.arrayBuffer().then(
+      (bytes) => void (this.held = bytes),
+      () => 3,
+    );
     return within(SMALL_BODY_MS, came).catch(() => 2);
   }
 
   /** The client's body as it streams: while it is waited for, no other clock runs. */
   upload(abort, clock) {
-    const sent = upload(this.request.body, { length: this.request.headers.get("content-length"), cut: () => abort.abort(), waits: () => clock.stop(), moves: () => clock.start() });
+    const sent = upload(this.request.body, {
+      length: this.request.headers.get("content-length"),
+      cut: () => abort.abort(),
+      waits: () => clock.stop(),
+      moves: () => clock.start(),
+    });
     this.ctx.waitUntil(sent.ended);
     this.sent = sent;
     return sent;
@@ -348,7 +361,10 @@ export class Drive {
       this.ctx.waitUntil(putHome(this.env, subject, kept).catch(() => {}));
     };
     const again = (ms) => (error) => new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));
-    const done = once().catch(again(1000)).catch(again(5000)).catch((error) => complain("a home was not confirmed", { error: String(error) }));
+    const done = once()
+      .catch(again(1000))
+      .catch(again(5000))
+      .catch((error) => complain("a home was not confirmed", { error: String(error) }));
     this.ctx.waitUntil(done);
     return within(CONFIRM_MS, done).catch(() => {});
   }

@@ -15,7 +15,13 @@ export { Prober } from "../operators/prober.mjs";
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {
     status,
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store", "access-control-allow-origin": "*", "homing-reason": "internal", date: new Date().toUTCString() },
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      "access-control-allow-origin": "*",
+      "homing-reason": "internal",
+      date: new Date().toUTCString(),
+    },
   });
 
 /** Whether a URL is the operators': `/_homing` or below it. */

@@ -61,7 +61,9 @@ export async function settle(env) {
   const there = said ?? (isUsed ? "" : wanted);
   if (there !== wanted) {
     const named = (name) => (name === "" ? "none" : JSON.stringify(name));
-    throw new Error(`JURISDICTION: found ${named(wanted)}, but this deployment keeps its homes in ${named(there)}; write that again: it is chosen once, before the first deployment`);
+    throw new Error(
+      `JURISDICTION: found ${named(wanted)}, but this deployment keeps its homes in ${named(there)}; write that again: it is chosen once, before the first deployment`,
+    );
   }
   if (said === null && wanted !== "") await env.HOMES.put(KEY, wanted);
   settled = true;

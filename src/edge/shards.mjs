@@ -26,7 +26,10 @@ export async function count(env, home) {
 
 /** Homes that the home store, and not the directory, has elsewhere, `[subject, home]` each; and the others, with the later epoch of both. */
 async function compared(env, homes) {
-  const said = await storedOf(env, homes.map(([subject]) => subject));
+  const said = await storedOf(
+    env,
+    homes.map(([subject]) => subject),
+  );
   const [plain, elsewhere] = [[], []];
   await few(homes, async ([subject, home, epoch]) => {
     const other = said.get(subject);

@@ -79,7 +79,13 @@ function doubled(body, length, hold, ctx) {
 export function lone(body, length) {
   if (!isLarge(length)) return alone(body, length === null ? HELD : Number(length));
   const { readable, writable } = channel(length);
-  return { stream: readable, whole: body.pipeTo(writable).then(() => true, () => false) };
+  return {
+    stream: readable,
+    whole: body.pipeTo(writable).then(
+      () => true,
+      () => false,
+    ),
+  };
 }
 
 async function alone(body, size) {

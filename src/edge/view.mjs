@@ -28,7 +28,10 @@ function interval(env) {
 }
 
 /** The regions, `[name, location hint, whether nobody has heard of its prober lately]` each. */
-const vantagePoints = () => call(() => vantages(Date.now())).split("\n").map((line) => line.split("\t"));
+const vantagePoints = () =>
+  call(() => vantages(Date.now()))
+    .split("\n")
+    .map((line) => line.split("\t"));
 
 /** What the store holds under these keys, in one question. */
 async function many(env, keys) {
@@ -91,7 +94,9 @@ let digested;
 
 /** What tells this router's configuration from that of another one on the same host, which has a view and a store of its own. */
 function digest(env) {
-  digested ??= crypto.subtle.digest("SHA-256", new TextEncoder().encode(settings(env)[0])).then((bytes) => [...new Uint8Array(bytes, 0, 8)].map((byte) => byte.toString(16)).join("-"));
+  digested ??= crypto.subtle
+    .digest("SHA-256", new TextEncoder().encode(settings(env)[0]))
+    .then((bytes) => [...new Uint8Array(bytes, 0, 8)].map((byte) => byte.toString(16)).join("-"));
   return digested;
 }
 

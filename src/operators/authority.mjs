@@ -159,6 +159,9 @@ export class Authority extends DurableObject {
 
   /** The latest lines of the audit log, the newest first. */
   audit() {
-    return this.sql.exec("select n, line from audit order by n desc limit ?", SHOWN).toArray().map(({ n, line }) => ({ n, ...JSON.parse(line) }));
+    return this.sql
+      .exec("select n, line from audit order by n desc limit ?", SHOWN)
+      .toArray()
+      .map(({ n, line }) => ({ n, ...JSON.parse(line) }));
   }
 }

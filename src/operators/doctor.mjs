@@ -39,7 +39,10 @@ export async function examine(request, env, told, wrong) {
   };
   if (wrong) return JSON.stringify(itself);
   const services = told.asks.filter(({ service }) => service).map(({ service }) => [service, typeof env[service]?.fetch === "function"]);
-  const bindings = { ...Object.fromEntries(Object.entries(BOUND).map(([name, does]) => [name, typeof env[name]?.[does] === "function"])), ...Object.fromEntries(services) };
+  const bindings = {
+    ...Object.fromEntries(Object.entries(BOUND).map(([name, does]) => [name, typeof env[name]?.[does] === "function"])),
+    ...Object.fromEntries(services),
+  };
   const regions = [...new Set(told.asks.map(({ region }) => region))];
   return JSON.stringify({
     ...itself,
@@ -48,8 +51,14 @@ export async function examine(request, env, told, wrong) {
     store: bindings.HOMES ? await store(env.HOMES, regions) : null,
     authority: bindings.AUTHORITY ? await authority(env, onPlatform) : null,
     directory: bindings.DIRECTORY ? await shards(env, onPlatform) : null,
-    probers: bindings.PROBERS && told.probes_every ? await each(regions, (region) => timed(() => beside(env, region, told.hints[region]).stands(onPlatform))) : {},
-    regions: await each(regions, (region) => questions(told.asks.filter((ask) => ask.region === region), env)),
+    probers:
+      bindings.PROBERS && told.probes_every ? await each(regions, (region) => timed(() => beside(env, region, told.hints[region]).stands(onPlatform))) : {},
+    regions: await each(regions, (region) =>
+      questions(
+        told.asks.filter((ask) => ask.region === region),
+        env,
+      ),
+    ),
   });
 }
 
@@ -97,7 +106,9 @@ async function most(put, place) {
   let most = 0;
   for (const size of FIELDS) {
     const key = `${place}?${size}`;
-    const came = await put(key, size).then(() => isThere(key)).catch(() => false);
+    const came = await put(key, size)
+      .then(() => isThere(key))
+      .catch(() => false);
     if (!came) break;
     most = size;
   }

@@ -51,7 +51,9 @@ const timed = async (work) => {
 // The requests that find it out, one after the other.
 const first = [];
 for (let n = 0; n < 8; n++) first.push(await timed(() => get(failed.port, `/plain/${n}`)));
-console.log(`the nearest region is a black hole; one attempt may take ${DEADLINE}. The first requests, in ms: ${first.map(({ ms }) => ms.toFixed(0)).join(", ")}`);
+console.log(
+  `the nearest region is a black hole; one attempt may take ${DEADLINE}. The first requests, in ms: ${first.map(({ ms }) => ms.toFixed(0)).join(", ")}`,
+);
 
 const rounds = [];
 for (let n = 0; n < ROUNDS; n++) {
@@ -61,7 +63,9 @@ for (let n = 0; n < ROUNDS; n++) {
   const look = await get(failed.port, "/plain/1");
   if (look.status !== 200 || look.headers["homing-region"] === "eu") throw new Error(`round ${n}: ${look.status} from ${look.headers["homing-region"]}`);
   rounds.push(round);
-  console.log(`round ${n + 1}: p99 healthy ${round.healthy.p99.toFixed(1)} ms, failed ${round.failed.p99.toFixed(1)} ms; unanswered ${round.healthy.failed} and ${round.failed.failed} of ${round.healthy.requests} and ${round.failed.requests}`);
+  console.log(
+    `round ${n + 1}: p99 healthy ${round.healthy.p99.toFixed(1)} ms, failed ${round.failed.p99.toFixed(1)} ms; unanswered ${round.healthy.failed} and ${round.failed.failed} of ${round.healthy.requests} and ${round.failed.requests}`,
+  );
 }
 const ratio = (figure) => rounds.map((round) => round.failed[figure] / round.healthy[figure]);
 const figures = { p50: ratio("p50"), p99: ratio("p99"), rate: ratio("rate") };
@@ -71,5 +75,8 @@ p50    ${spread(figures.p50)}
 p99    ${spread(figures.p99)}
 rate   ${spread(figures.rate)}
 unanswered ${rounds.reduce((sum, round) => sum + round.failed.failed, 0)}; connections to the black hole ${hole.connections}`);
-writeFileSync(join(root, "build/bench-failure.json"), JSON.stringify({ first: first.map(({ ms, status }) => ({ ms, status })), rounds, connections: hole.connections }, null, 2));
+writeFileSync(
+  join(root, "build/bench-failure.json"),
+  JSON.stringify({ first: first.map(({ ms, status }) => ({ ms, status })), rounds, connections: hole.connections }, null, 2),
+);
 process.exit(0);

@@ -27,7 +27,10 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SIZES = [10 * KIB, 100 * KIB, MIB, 10 * MIB];
 /** A scenario for each size of a body; a few connections are enough for large ones. */
-const sized = (name, sizes, of) => Object.fromEntries(sizes.map((size) => [`${size < MIB ? `${size / KIB} KB` : `${size / MIB} MB`} ${name}`, { connections: size < MIB ? 16 : 4, ...of(size) }]));
+const sized = (name, sizes, of) =>
+  Object.fromEntries(
+    sizes.map((size) => [`${size < MIB ? `${size / KIB} KB` : `${size / MIB} MB`} ${name}`, { connections: size < MIB ? 16 : 4, ...of(size) }]),
+  );
 
 /**
  * What each scenario sends, and what an answer must show; `fetch` and `cache` know one region only and give no reasons.
@@ -56,7 +59,8 @@ if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expec
 function complaint(answer, name, { region, reason, hit, session, size }) {
   const plain = name === "fetch" || name === "cache" || name === "anonymous";
   if (answer.status !== 200) return `status ${answer.status}`;
-  if (size === undefined ? JSON.parse(answer.text).region !== (plain ? "eu" : region) : answer.text.length !== size) return size === undefined ? "the wrong region" : `${answer.text.length} bytes`;
+  if (size === undefined ? JSON.parse(answer.text).region !== (plain ? "eu" : region) : answer.text.length !== size)
+    return size === undefined ? "the wrong region" : `${answer.text.length} bytes`;
   if (!plain && answer.headers["homing-reason"] !== reason) return `reason ${answer.headers["homing-reason"]}`;
   if (name === "cache" && hit && answer.headers["cf-cache-status"] !== "HIT") return "no hit";
   if (!plain && session && !answer.headers["set-cookie"]?.some((line) => line.startsWith("__Host-homing="))) return "no session";
@@ -69,8 +73,17 @@ async function contenders() {
   const cache = await cacheStore();
   // No place is known of a client here, so the first region is the nearest; the catalogue's home is another.
   const topology = {
-    REGIONS: { eu: { origin: `http://127.0.0.1:${eu}` }, us: { origin: `http://127.0.0.1:${us}`, default_home: true }, ap: { origin: `http://127.0.0.1:${ap}` }, sink: { origin: `http://127.0.0.1:${uploads}` } },
-    DATASETS: { catalog: { ownership: "single-writer", home: "us" }, docs: { ownership: "single-writer", home: "us", position: "counter" }, files: { ownership: "single-writer", home: "sink" } },
+    REGIONS: {
+      eu: { origin: `http://127.0.0.1:${eu}` },
+      us: { origin: `http://127.0.0.1:${us}`, default_home: true },
+      ap: { origin: `http://127.0.0.1:${ap}` },
+      sink: { origin: `http://127.0.0.1:${uploads}` },
+    },
+    DATASETS: {
+      catalog: { ownership: "single-writer", home: "us" },
+      docs: { ownership: "single-writer", home: "us", position: "counter" },
+      files: { ownership: "single-writer", home: "sink" },
+    },
     ROUTES: [
       { match: "/catalog/*", dataset: "catalog", read_after_write: "session" },
       { match: "/docs/*", dataset: "docs", read_after_write: "session" },
@@ -79,11 +92,27 @@ async function contenders() {
     ],
   };
   const hono = join(scratch, "hono.mjs");
-  execFileSync(join(root, "node_modules/.bin/esbuild"), [join(root, "tests/bench/contenders/hono.mjs"), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main", "--conditions=worker,import", "--minify-syntax", "--log-level=warning", `--outfile=${hono}`]);
+  execFileSync(join(root, "node_modules/.bin/esbuild"), [
+    join(root, "tests/bench/contenders/hono.mjs"),
+    "--bundle",
+    "--format=esm",
+    "--platform=neutral",
+    "--main-fields=module,main",
+    "--conditions=worker,import",
+    "--minify-syntax",
+    "--log-level=warning",
+    `--outfile=${hono}`,
+  ]);
   const own = (file) => join(root, "tests/bench/contenders", file);
   const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
   const all = [
-    contender("homing", Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(root, "build", file)])), { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
+    contender(
+      "homing",
+      Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(root, "build", file)])),
+      { ...topology, LOG, SESSION_KEY: SECRET },
+      cache,
+      await freePort(),
+    ),
     contender("fetch", { "worker.mjs": own("fetch.mjs") }, vars, cache, await freePort()),
     contender("cache", { "worker.mjs": own("cache.mjs") }, vars, cache, await freePort()),
     contender("hono", { "worker.mjs": hono }, { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
@@ -202,16 +231,33 @@ function table(results, ratios) {
     for (const [name, ratio] of Object.entries(ratios[title])) rows.push(["", `/ ${name}`, ...FIGURES.map((figure) => spread(ratio[figure]))]);
   }
   const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => row[at].length)));
-  return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd()).join("\n");
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 /** Of the copies that were measured: a build may have gone on meanwhile. */
 function sizes({ folder }) {
   const zipped = (bytes) => ({ raw: bytes.length, gzipped: gzipSync(bytes, { level: 9 }).length });
-  return { wasm: zipped(readFileSync(join(folder, "homing_bg.wasm"))), operators: zipped(readFileSync(join(folder, "operators_bg.wasm"))), javascript: zipped(readFileSync(join(folder, "worker.mjs"))) };
+  return {
+    wasm: zipped(readFileSync(join(folder, "homing_bg.wasm"))),
+    operators: zipped(readFileSync(join(folder, "operators_bg.wasm"))),
+    javascript: zipped(readFileSync(join(folder, "worker.mjs"))),
+  };
 }
 
-const summary = (lists) => Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, Array.isArray(list) ? { median: median(list), least: Math.min(...list), most: Math.max(...list) } : summary(list)]));
+const summary = (lists) =>
+  Object.fromEntries(
+    Object.entries(lists).map(([name, list]) => [
+      name,
+      Array.isArray(list) ? { median: median(list), least: Math.min(...list), most: Math.max(...list) } : summary(list),
+    ]),
+  );
 
 install();
 const all = await contenders();
@@ -224,14 +270,20 @@ console.log(table(results, ratios));
 const small = !asked || asked.includes(BESIDE) ? await beside(all) : {};
 for (const [name, rounds] of Object.entries(small)) {
   const of = (figure) => spread(rounds.map((round) => round[figure]));
-  console.log(`\np99 of small requests, ${name}: ${of("alone")} ms alone, ${of("beside")} ms beside uploads of 100 MB, ratio ${of("ratio")}; ${of("uploads")} uploads meanwhile`);
+  console.log(
+    `\np99 of small requests, ${name}: ${of("alone")} ms alone, ${of("beside")} ms beside uploads of 100 MB, ratio ${of("ratio")}; ${of("uploads")} uploads meanwhile`,
+  );
 }
 const cold = await coldStarts(all);
 cold.ratio = cold.homing.map((ms, at) => ms / cold.fetch[at]);
 const size = sizes(all.homing);
 const kb = (bytes) => `${(bytes / 1024).toFixed(0)} KB`;
-console.log(`\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, fetch ${median(cold.fetch).toFixed(0)} ms, ratio ${spread(cold.ratio)}`);
-console.log(`size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`);
+console.log(
+  `\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, fetch ${median(cold.fetch).toFixed(0)} ms, ratio ${spread(cold.ratio)}`,
+);
+console.log(
+  `size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`,
+);
 const told = { rounds: ROUNDS, seconds: SECONDS, log: LOG, ratios: summary(ratios), beside: small, cold: summary(cold), size, results };
 writeFileSync(join(root, "build/bench.json"), JSON.stringify(told, null, 1));
 process.exit(0);

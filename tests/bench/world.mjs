@@ -24,7 +24,8 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exi
 export function install() {
   const missing = ["nginx", "wrk"].filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
   if (!missing.length) return;
-  if (process.getuid() !== 0 || spawnSync("sh", ["-c", "command -v apt-get"]).status !== 0) throw new Error(`the benchmark needs ${missing.join(" and ")}; install them (Debian: apt-get install ${missing.join(" ")})`);
+  if (process.getuid() !== 0 || spawnSync("sh", ["-c", "command -v apt-get"]).status !== 0)
+    throw new Error(`the benchmark needs ${missing.join(" and ")}; install them (Debian: apt-get install ${missing.join(" ")})`);
   console.log(`installing ${missing.join(", ")}`);
   execFileSync("apt-get", ["update", "-qq"], { stdio: ["ignore", "ignore", "inherit"] });
   execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { stdio: ["ignore", "ignore", "inherit"] });
@@ -69,7 +70,8 @@ export async function origin(names, sizes = []) {
   const ports = {};
   for (const name of names) ports[name] = await freePort();
   const answer = (name) => `return 200 '{"region":"${name}","item":{"name":"lamp","price":12,"text":"${"x".repeat(200)}"}}';`;
-  const servers = Object.entries(ports).map(([name, port]) => `server {
+  const servers = Object.entries(ports).map(
+    ([name, port]) => `server {
       listen 127.0.0.1:${port}; default_type application/json; keepalive_requests 1000000000;
       location /catalog/ { add_header Homing-Wrote $wrote; add_header Homing-Lag "us=0"; ${answer(name)} }
       location /docs/ { add_header Homing-Wrote $wrote; add_header Homing-Position "docs=1; least=1"; add_header Homing-Epoch 1; ${answer(name)} }
@@ -78,7 +80,8 @@ export async function origin(names, sizes = []) {
       location /sized/ { root ${scratch}; etag off; add_header Last-Modified ""; add_header Cache-Control no-store; }
       location /kept/ { alias ${scratch}/sized/; add_header Cache-Control "public, max-age=3600"; }
       location / { ${answer(name)} }
-    }`);
+    }`,
+  );
   // nginx leaves out a header field without a value.
   const map = "map $request_method $wrote { default 1; GET ''; }";
   const config = `daemon off; master_process off; pid ${scratch}/nginx.pid; error_log stderr crit; events { worker_connections 4096; }
@@ -104,7 +107,8 @@ export async function cacheStore() {
   return port;
 }
 
-const binding = (name, value) => (typeof value === "string" ? `(name = "${name}", text = ${JSON.stringify(value)})` : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`);
+const binding = (name, value) =>
+  typeof value === "string" ? `(name = "${name}", text = ${JSON.stringify(value)})` : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`;
 
 /** Writes a contender's folder: its modules and workerd's configuration. */
 export function contender(name, modules, vars, cache, port) {
@@ -112,15 +116,20 @@ export function contender(name, modules, vars, cache, port) {
   mkdirSync(folder);
   for (const [file, from] of Object.entries(modules)) copyFileSync(from, join(folder, file));
   const list = Object.keys(modules).map((file) => `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`);
-  writeFileSync(join(folder, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";
+  writeFileSync(
+    join(folder, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
     const config :Workerd.Config = (
       services = [
         (name = "main", worker = .worker), (name = "internet", network = (allow = ["private", "public", "local"])),
         (name = "cache", external = (address = "127.0.0.1:${cache}", http = ())) ],
       sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")] );
     const worker :Workerd.Worker = (
-      modules = [${list.join(", ")}], bindings = [${Object.entries(vars).map(([key, value]) => binding(key, value)).join(", ")}],
-      compatibilityDate = "${compatibility_date}", compatibilityFlags = ${JSON.stringify(compatibility_flags)}, cacheApiOutbound = "cache" );`);
+      modules = [${list.join(", ")}], bindings = [${Object.entries(vars)
+        .map(([key, value]) => binding(key, value))
+        .join(", ")}],
+      compatibilityDate = "${compatibility_date}", compatibilityFlags = ${JSON.stringify(compatibility_flags)}, cacheApiOutbound = "cache" );`,
+  );
   const [command, args] = [workerd.default, ["serve", join(folder, "config.capnp")]];
   return {
     name,
@@ -154,9 +163,16 @@ export function load(port, path, seconds, { method = "GET", headers = {}, body, 
   const fields = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
   const report = `function done(s, l) local e = s.errors
     io.write(string.format("JSON{\\"requests\\":%d,\\"failed\\":%d,\\"micros\\":%d,\\"p50\\":%.3f,\\"p99\\":%.3f}\\n", s.requests, e.connect + e.read + e.write + e.status + e.timeout, s.duration, l:percentile(50) / 1000, l:percentile(99) / 1000)) end`;
-  writeFileSync(script, [`wrk.method = "${method}"`, ...fields, body ? `wrk.body = ${JSON.stringify(body)}` : bytes ? `wrk.body = string.rep("x", ${bytes})` : "", report].join("\n"));
+  writeFileSync(
+    script,
+    [`wrk.method = "${method}"`, ...fields, body ? `wrk.body = ${JSON.stringify(body)}` : bytes ? `wrk.body = string.rep("x", ${bytes})` : "", report].join(
+      "\n",
+    ),
+  );
   return new Promise((resolve, reject) => {
-    const child = start("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}${path}`], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = start("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}${path}`], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));
     child.once("exit", () => {

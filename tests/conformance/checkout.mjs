@@ -13,7 +13,11 @@ export const kept = join(root, "build/conformance");
  */
 export function checkout({ name, url, commit, variable }) {
   const folder = join(kept, `${name}-${commit.slice(0, 7)}`);
-  const git = (...args) => execFileSync("git", ["-C", folder, "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
+  const git = (...args) =>
+    execFileSync("git", ["-C", folder, "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    }).trim();
   const whole = () => existsSync(join(folder, ".git")) && git("rev-parse", "HEAD") === commit && git("status", "--porcelain") === "";
   try {
     if (whole()) return folder;
@@ -30,11 +34,17 @@ export function checkout({ name, url, commit, variable }) {
     git("checkout", "--quiet", "FETCH_HEAD");
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw new Error(`${name}: ${commit} could not be fetched from ${from}: ${String(error.stderr || error.message).trim()}\nwithout a network, name a clone of ${url}: ${variable}=/path/to/it`, { cause: error });
+    throw new Error(
+      `${name}: ${commit} could not be fetched from ${from}: ${String(error.stderr || error.message).trim()}\nwithout a network, name a clone of ${url}: ${variable}=/path/to/it`,
+      { cause: error },
+    );
   }
   if (!whole()) throw new Error(`${folder}: found something else than ${commit}, expected what git has fetched; delete that folder`);
   return folder;
 }
 
 /** The files of a folder beside this one that end so, by name. */
-export const filesOf = (folder, end) => readdirSync(folder).filter((file) => file.endsWith(end)).sort();
+export const filesOf = (folder, end) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith(end))
+    .sort();

@@ -32,7 +32,13 @@ const region = (port) => ({ origin: `http://127.0.0.1:${port}` });
 /** A Worker that hands everything on by `fetch`, and keeps nothing: what fails here too is the platform's. */
 async function worker([origin]) {
   const port = await freePort();
-  const bare = contender(`worker-${port}`, { "worker.mjs": join(root, "tests/bench/contenders/fetch.mjs") }, { ORIGIN: region(origin).origin }, await cacheStore(), port);
+  const bare = contender(
+    `worker-${port}`,
+    { "worker.mjs": join(root, "tests/bench/contenders/fetch.mjs") },
+    { ORIGIN: region(origin).origin },
+    await cacheStore(),
+    port,
+  );
   start(bare.command, bare.args, process.env.VERBOSE ? {} : { stdio: "ignore" });
   return port;
 }
@@ -41,12 +47,15 @@ async function worker([origin]) {
 async function nginx([origin]) {
   const port = await freePort();
   const folder = place(`nginx-${port}`);
-  writeFileSync(join(folder, "nginx.conf"), `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/log; user root; events { worker_connections 1024; }
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/log; user root; events { worker_connections 1024; }
     http { access_log off; client_body_temp_path ${folder}/b; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
       proxy_cache_path ${folder}/cache keys_zone=k:8m max_size=100m inactive=60m use_temp_path=off;
       server { listen 127.0.0.1:${port};
         location / { proxy_pass http://127.0.0.1:${origin}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache k; proxy_cache_revalidate on; proxy_cache_lock on;
-          proxy_cache_use_stale error timeout updating; } } }`);
+          proxy_cache_use_stale error timeout updating; } } }`,
+  );
   start("nginx", ["-p", folder, "-e", join(folder, "log"), "-c", join(folder, "nginx.conf")]);
   return port;
 }
@@ -58,7 +67,9 @@ async function nginx([origin]) {
 async function varnish([origin]) {
   const port = await freePort();
   const folder = place(`varnish-${port}`);
-  start("varnishd", ["-F", "-n", folder, "-a", `127.0.0.1:${port}`, "-b", `127.0.0.1:${origin}`, "-s", "malloc,100m", "-p", "default_ttl=0"], { stdio: "ignore" });
+  start("varnishd", ["-F", "-n", folder, "-a", `127.0.0.1:${port}`, "-b", `127.0.0.1:${origin}`, "-s", "malloc,100m", "-p", "default_ttl=0"], {
+    stdio: "ignore",
+  });
   return port;
 }
 
@@ -70,9 +81,12 @@ async function httpd([origin]) {
   mkdirSync(join(folder, "cache"));
   chmodSync(join(folder, "cache"), 0o777);
   const load = modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join("\n");
-  writeFileSync(join(folder, "httpd.conf"), `ServerRoot ${folder}\nServerName localhost\nPidFile ${folder}/pid\nErrorLog ${folder}/log\nListen 127.0.0.1:${port}\n${load}
+  writeFileSync(
+    join(folder, "httpd.conf"),
+    `ServerRoot ${folder}\nServerName localhost\nPidFile ${folder}/pid\nErrorLog ${folder}/log\nListen 127.0.0.1:${port}\n${load}
     User www-data\nGroup www-data\nCacheEnable disk /\nCacheRoot ${folder}/cache\nCacheQuickHandler on\nCacheLock on\nCacheLockPath ${folder}/lock\nCacheHeader on
-    ProxyPass / http://127.0.0.1:${origin}/\n`);
+    ProxyPass / http://127.0.0.1:${origin}/\n`,
+  );
   start("apache2", ["-D", "FOREGROUND", "-f", join(folder, "httpd.conf")]);
   return port;
 }
@@ -85,9 +99,18 @@ async function trafficserver([origin]) {
   cpSync("/etc/trafficserver", join(folder, "config"), { recursive: true });
   writeFileSync(join(folder, "config/remap.config"), `map / http://127.0.0.1:${origin}/\n`);
   writeFileSync(join(folder, "config/storage.config"), `${folder}/cache 64M\n`);
-  const records = [`proxy.config.http.server_ports STRING ${port}:ip-in=127.0.0.1`, "proxy.config.http.insert_age_in_response INT 1", "proxy.config.admin.user_id STRING #-1", "proxy.config.url_remap.remap_required INT 1", "proxy.config.diags.debug.enabled INT 0"];
+  const records = [
+    `proxy.config.http.server_ports STRING ${port}:ip-in=127.0.0.1`,
+    "proxy.config.http.insert_age_in_response INT 1",
+    "proxy.config.admin.user_id STRING #-1",
+    "proxy.config.url_remap.remap_required INT 1",
+    "proxy.config.diags.debug.enabled INT 0",
+  ];
   writeFileSync(join(folder, "config/records.config"), records.map((line) => `CONFIG ${line}\n`).join(""));
-  writeFileSync(join(folder, "runroot.yaml"), `prefix: ${folder}\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nsysconfdir: ${folder}/config\nlibdir: /usr/lib\nlibexecdir: /usr/lib/trafficserver/modules\nlocalstatedir: ${folder}\nruntimedir: ${folder}/run\nlogdir: ${folder}/log\ncachedir: ${folder}/cache\ndatadir: ${folder}/cache\n`);
+  writeFileSync(
+    join(folder, "runroot.yaml"),
+    `prefix: ${folder}\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nsysconfdir: ${folder}/config\nlibdir: /usr/lib\nlibexecdir: /usr/lib/trafficserver/modules\nlocalstatedir: ${folder}\nruntimedir: ${folder}/run\nlogdir: ${folder}/log\ncachedir: ${folder}/cache\ndatadir: ${folder}/cache\n`,
+  );
   start("traffic_server", [`--run-root=${folder}/runroot.yaml`], { stdio: "ignore" });
   return port;
 }
@@ -98,8 +121,16 @@ async function trafficserver([origin]) {
  */
 export const ROWS = {
   homing: { title: "**Homing**, one region", ours: true, start: ([one]) => homing("homing", { REGIONS: { one: region(one) } }) },
-  "homing-cookies": { title: "**Homing**, `cache_set_cookie`", ours: true, start: ([one]) => homing("homing-cookies", { REGIONS: { one: region(one) }, ROUTES: [{ match: "/*", cache_set_cookie: true }] }) },
-  "homing-regions": { title: "**Homing**, two regions", ours: true, start: ([one, two]) => homing("homing-regions", { REGIONS: { one: region(one), two: region(two) } }) },
+  "homing-cookies": {
+    title: "**Homing**, `cache_set_cookie`",
+    ours: true,
+    start: ([one]) => homing("homing-cookies", { REGIONS: { one: region(one) }, ROUTES: [{ match: "/*", cache_set_cookie: true }] }),
+  },
+  "homing-regions": {
+    title: "**Homing**, two regions",
+    ours: true,
+    start: ([one, two]) => homing("homing-regions", { REGIONS: { one: region(one), two: region(two) } }),
+  },
   nginx: { title: "nginx", start: nginx, command: "nginx", says: ["-v"], package: "nginx" },
   varnish: { title: "Varnish", start: varnish, command: "varnishd", says: ["-V"], package: "varnish" },
   httpd: { title: "Apache httpd", start: httpd, command: "apache2", says: ["-v"], package: "apache2" },
@@ -128,7 +159,10 @@ function install(packages) {
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   spawnSync("apt-get", ["update", "-qq"], { stdio: "ignore" });
-  spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+  spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
   if (ours) spawnSync("rm", [policy]);
 }
 

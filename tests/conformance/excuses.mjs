@@ -22,8 +22,10 @@ export function misshapen(suites, rows) {
     if (!suites.includes(suite)) list.push(`excuses.toml: found [${suite}], expected one of the suites: ${suites.join(", ")}`);
     for (const [key, value] of Object.entries(entries)) {
       const each = typeof value === "string" ? [[key, value]] : Object.entries(value);
-      if (typeof value !== "string" && !rows.includes(key)) list.push(`excuses.toml: found [${suite}.${key}], expected one of Homing's rows: ${rows.join(", ")}`);
-      for (const [id, reason] of each) if (!FORM.test(reason)) list.push(`excuses.toml: ${suite} ${id}: found "${reason}", expected "RFC 9111 section 4.3: …", "policy: …" or "platform: …"`);
+      if (typeof value !== "string" && !rows.includes(key))
+        list.push(`excuses.toml: found [${suite}.${key}], expected one of Homing's rows: ${rows.join(", ")}`);
+      for (const [id, reason] of each)
+        if (!FORM.test(reason)) list.push(`excuses.toml: ${suite} ${id}: found "${reason}", expected "RFC 9111 section 4.3: …", "policy: …" or "platform: …"`);
     }
   }
   return list;
@@ -38,8 +40,10 @@ export function surprises({ suite, row, tests, results, bare = {} }) {
   const list = [];
   for (const { id, kind } of tests) {
     const passed = results[id] === true;
-    if (!passed && !excuses.has(id)) list.push(`${suite}, ${row}: ${id} (${kind}): ${results[id] ?? "not run"}; mend it, or say in excuses.toml why it must be so`);
-    if (bare[id] === true && excuses.get(id)?.startsWith("platform")) list.push(`${suite}, ${row}: ${id} is excused by the platform, and passes in a Worker that only fetches`);
+    if (!passed && !excuses.has(id))
+      list.push(`${suite}, ${row}: ${id} (${kind}): ${results[id] ?? "not run"}; mend it, or say in excuses.toml why it must be so`);
+    if (bare[id] === true && excuses.get(id)?.startsWith("platform"))
+      list.push(`${suite}, ${row}: ${id} is excused by the platform, and passes in a Worker that only fetches`);
     if (passed && excuses.has(id)) list.push(`${suite}, ${row}: ${id} passes; take it out of excuses.toml`);
   }
   const known = new Set(tests.map(({ id }) => id));

@@ -19,8 +19,13 @@ export function python(name, packages) {
     run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    const said = String(error.stderr || error.message).trim().split("\n").at(-1);
-    throw new Error(`${name}: found no Python environment with ${packages.join(", ")}, expected python3 with venv and pip, and a package index: ${said}`, { cause: error });
+    const said = String(error.stderr || error.message)
+      .trim()
+      .split("\n")
+      .at(-1);
+    throw new Error(`${name}: found no Python environment with ${packages.join(", ")}, expected python3 with venv and pip, and a package index: ${said}`, {
+      cause: error,
+    });
   }
   writeFileSync(stamp, wanted);
   return own;

@@ -28,7 +28,10 @@ async function chosen() {
 }
 
 const { all, some } = await chosen();
-const wrong = misshapen(all.map((suite) => suite.name), OURS);
+const wrong = misshapen(
+  all.map((suite) => suite.name),
+  OURS,
+);
 const done = [];
 for (const suite of some) {
   const loaded = await suite.load();
@@ -51,6 +54,9 @@ for (const suite of some) {
 if (id && !done.length) throw new Error(`ID: found "${id}", expected a test of ${some.map((suite) => suite.name).join(", ")}`);
 if (id) process.exit(0);
 for (const line of wrong) console.log(`unexpected: ${line}`);
-const isWhole = some.length === all.length && done.every((suite) => suite.pinned && suite.rows.homing) && Object.keys(ROWS).every((row) => names.includes(row) && isThere(row));
+const isWhole =
+  some.length === all.length &&
+  done.every((suite) => suite.pinned && suite.rows.homing) &&
+  Object.keys(ROWS).every((row) => names.includes(row) && isThere(row));
 console.log(wrong.length ? `\n${wrong.length} unexpected` : writeTables(done, isWhole));
 process.exit(wrong.length ? 1 : 0);

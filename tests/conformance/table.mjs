@@ -17,11 +17,28 @@ function count(tests, results, kind) {
 /** Passed and all by group, for each row that was run. */
 export function groupTable({ kinds }, tests, rows) {
   const shown = Object.keys(ROWS).filter((row) => rows[row]);
-  const cells = (some) => shown.map((row) => kinds.map((kind) => count(some, rows[row], kind)).map(([passed, all]) => (all ? `${passed}/${all}` : "-")).join("  "));
+  const cells = (some) =>
+    shown.map((row) =>
+      kinds
+        .map((kind) => count(some, rows[row], kind))
+        .map(([passed, all]) => (all ? `${passed}/${all}` : "-"))
+        .join("  "),
+    );
   const groups = [...new Set(tests.map((test) => test.group ?? ""))];
-  const lines = [[kinds.join(", "), ...shown], ...groups.map((group) => [group, ...cells(tests.filter((test) => (test.group ?? "") === group))]), ["all", ...cells(tests)]];
+  const lines = [
+    [kinds.join(", "), ...shown],
+    ...groups.map((group) => [group, ...cells(tests.filter((test) => (test.group ?? "") === group))]),
+    ["all", ...cells(tests)],
+  ];
   const widths = lines[0].map((_, at) => Math.max(...lines.map((line) => line[at].length)));
-  return lines.map((line) => line.map((text, at) => text.padEnd(widths[at])).join("   ").trimEnd()).join("\n");
+  return lines
+    .map((line) =>
+      line
+        .map((text, at) => text.padEnd(widths[at]))
+        .join("   ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 /** README's table: a row for each contender, a column for each kind of each suite. */

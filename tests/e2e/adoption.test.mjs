@@ -19,11 +19,20 @@ const livingIn = (home) => (vars) => {
 const start = (regions, change = () => {}, options = {}) => startRouter({ vars: topology(regions, change), bindings: { SESSION_KEY }, ...options });
 
 /** Copies that are an hour behind: whoever is sent to the wrong region finds nothing there. */
-const lagging = (regions, but) => Promise.all(Object.values(regions).filter(({ name }) => name !== but).map((region) => region.control({ lag_ms: 3_600_000 })));
+const lagging = (regions, but) =>
+  Promise.all(
+    Object.values(regions)
+      .filter(({ name }) => name !== but)
+      .map((region) => region.control({ lag_ms: 3_600_000 })),
+  );
 
 /** A request as the application was asked before there was a router: at a region itself, by its own cookie. */
 async function direct(region, user, item) {
-  const response = await fetch(`${region.url}/api/cart`, { method: "POST", headers: { cookie: `app_user=${user}`, "content-type": "application/json" }, body: JSON.stringify({ item }) });
+  const response = await fetch(`${region.url}/api/cart`, {
+    method: "POST",
+    headers: { cookie: `app_user=${user}`, "content-type": "application/json" },
+    body: JSON.stringify({ item }),
+  });
   return { status: response.status, home: response.headers.get("homing-home"), json: await response.json() };
 }
 
@@ -38,13 +47,16 @@ function signedIn(router, near, user, headers) {
 async function converged(regions, user) {
   await regions.heal();
   return waitUntil(async () => {
-    const carts = await Promise.all(Object.values(regions).map(async ({ url }) => (await (await fetch(`${url}/api/cart`, { headers: { cookie: `app_user=${user}` } })).json()).items));
+    const carts = await Promise.all(
+      Object.values(regions).map(async ({ url }) => (await (await fetch(`${url}/api/cart`, { headers: { cookie: `app_user=${user}` } })).json()).items),
+    );
     return new Set(carts.map((cart) => JSON.stringify(cart))).size === 1 && carts[0].length > 0 && carts[0];
   }, `the regions agree on ${user}'s cart`);
 }
 
 const unitAt = async (region, id) => (await (await fetch(`${region.url}/.well-known/homing/ownership?unit=~${id}`)).json()).units[0];
-const wentTo = ({ status, headers, text }, region) => assert.deepEqual([status, headers["homing-region"]], [200, region], `${headers["homing-reason"]}: ${text}`);
+const wentTo = ({ status, headers, text }, region) =>
+  assert.deepEqual([status, headers["homing-region"]], [200, region], `${headers["homing-reason"]}: ${text}`);
 const homing = (router, ...args) => command({ HOMING_URL: router.url.href, USER: "ada" }, ...args);
 
 function listOf(text) {
@@ -78,9 +90,22 @@ test("all data is in one region so far: nobody is sent elsewhere, whatever their
   });
 
   await test("two devices at the same moment, at two edges", async () => {
-    const device = (edge, near, item) => router.at(edge, "/api/cart", { method: "POST", headers: { cookie: "app_user=devices", "content-type": "application/json", "content-length": String(JSON.stringify({ item }).length), "homing-dev-near": near }, body: JSON.stringify({ item }) });
+    const device = (edge, near, item) =>
+      router.at(edge, "/api/cart", {
+        method: "POST",
+        headers: {
+          cookie: "app_user=devices",
+          "content-type": "application/json",
+          "content-length": String(JSON.stringify({ item }).length),
+          "homing-dev-near": near,
+        },
+        body: JSON.stringify({ item }),
+      });
     const answers = await Promise.all([1, 2, 1, 2].map((edge, at) => device(edge, at % 2 ? "eu" : "ap", `d${at}`)));
-    assert.deepEqual(answers.map(({ status, headers }) => [status, headers.get("homing-region")]), answers.map(() => [200, "us"]));
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers.get("homing-region")]),
+      answers.map(() => [200, "us"]),
+    );
   });
 
   await test("a program without cookies of ours", async () => {
@@ -93,7 +118,10 @@ test("all data is in one region so far: nobody is sent elsewhere, whatever their
 
   await test("sessions by a key that is lost, and of more than 30 days ago", async () => {
     const id = (user) => subjectId("user", user);
-    const lost = { forged: seal("another key, which nobody here has any more", { subject: id("forged"), home: "eu", epoch: 7 }), expired: seal(SESSION_KEY, { subject: id("expired"), home: "eu", epoch: 7, issued: Date.now() - 31 * 86_400_000, expires: Date.now() - 86_400_000 }) };
+    const lost = {
+      forged: seal("another key, which nobody here has any more", { subject: id("forged"), home: "eu", epoch: 7 }),
+      expired: seal(SESSION_KEY, { subject: id("expired"), home: "eu", epoch: 7, issued: Date.now() - 31 * 86_400_000, expires: Date.now() - 86_400_000 }),
+    };
     for (const [user, sealed] of Object.entries(lost)) {
       const client = signedIn(router, "eu", user);
       client.cookies.set("__Host-homing", sealed);
@@ -133,7 +161,9 @@ test("each user's data is where it was written: what the regions know counts, wh
   const regions = await startRegions();
   const ids = Object.fromEntries(["reads", "writes", "notified"].map((user) => [user, subjectId("user", user)]));
   // Before the day, in each region, of each user: by epoch 0, since nobody has given an epoch yet.
-  for (const id of Object.values(ids)) for (const { url } of Object.values(regions)) assert.equal((await fetch(`${url}/.well-known/homing/ownership?op=learn&home=eu&unit=~${id}@0`, { method: "POST" })).status, 200);
+  for (const id of Object.values(ids))
+    for (const { url } of Object.values(regions))
+      assert.equal((await fetch(`${url}/.well-known/homing/ownership?op=learn&home=eu&unit=~${id}@0`, { method: "POST" })).status, 200);
   for (const user of Object.keys(ids)) assert.equal((await direct(regions.eu, user, "before")).status, 200);
   await lagging(regions, "eu");
   const router = await start(regions);
@@ -176,7 +206,11 @@ test("homes that are known beforehand are told in bulk", async () => {
   assert.deepEqual(again.json, { added: 0, there: 206, elsewhere: [], dry_run: false, kv: { put: 206, failed: 0 } });
   const other = await homing(router, "import", listOf("user:far\nuser:new"), "--home", "eu");
   assert.equal(other.status, 1);
-  assert.equal(other.out, "1 subjects got their home, 1 had it already, 1 have another one and keep it\n".replace("1 had", "0 had") + "  user:far lives in us, not eu\n`homing move SUBJECT --to REGION` moves one of them with its data.\n");
+  assert.equal(
+    other.out,
+    "1 subjects got their home, 1 had it already, 1 have another one and keep it\n".replace("1 had", "0 had") +
+      "  user:far lives in us, not eu\n`homing move SUBJECT --to REGION` moves one of them with its data.\n",
+  );
   const audit = (await homing(router, "audit", "--json")).json;
   assert.ok(audit.some(({ what, reason, actor }) => what === "the homes of 1205 subjects are imported" && reason === "adoption" && actor === "ada"));
 
@@ -200,10 +234,21 @@ test("whom only the home store knows nobody gives another home, and nobody moves
   const homes = await router.homes();
   const put = (kind, name, text) => homes.put(`home:${subjectId(kind, name)}`, text);
   const note = async (edge, tenant, near) => {
-    const answer = await router.at(edge, `/t/${tenant}/notes`, { method: "POST", headers: { "homing-dev-near": near, "content-type": "application/json" }, body: JSON.stringify({ text: `from ${edge}` }) });
+    const answer = await router.at(edge, `/t/${tenant}/notes`, {
+      method: "POST",
+      headers: { "homing-dev-near": near, "content-type": "application/json" },
+      body: JSON.stringify({ text: `from ${edge}` }),
+    });
     return [answer.status, answer.headers.get("homing-region")];
   };
-  for (const [name, text] of [["acme", '{"home":"eu","epoch":3}'], ["bolt", '{"home":"eu","epoch":3}'], ["curl", '{"home":"eu","epoch":3}'], ["dust", '{"home":"mars","epoch":3}'], ["emil", "no JSON"]]) await put("tenant", name, text);
+  for (const [name, text] of [
+    ["acme", '{"home":"eu","epoch":3}'],
+    ["bolt", '{"home":"eu","epoch":3}'],
+    ["curl", '{"home":"eu","epoch":3}'],
+    ["dust", '{"home":"mars","epoch":3}'],
+    ["emil", "no JSON"],
+  ])
+    await put("tenant", name, text);
   await put("user", "far", '{"home":"us","epoch":4}');
 
   await test("an edge whose home store has not heard of it yet asks the directory, which gives no second home", async () => {

@@ -26,7 +26,9 @@ const DOES = {
   up: (request, response) => {
     const sum = createHash("sha256");
     let length = 0;
-    request.on("data", (data) => (sum.update(data), (length += data.length))).on("end", () => response.end(JSON.stringify({ length, hash: sum.digest("hex") })));
+    request
+      .on("data", (data) => (sum.update(data), (length += data.length)))
+      .on("end", () => response.end(JSON.stringify({ length, hash: sum.digest("hex") })));
   },
   // More than 2^53 bytes.
   absurd: (request, response) => response.writeHead(200, { "content-length": "9007199254740993" }).write("x"),
@@ -73,7 +75,12 @@ before(async () => {
   });
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
-    vars.ROUTES = [{ match: "/drip", deadline: "1s" }, { match: "/events", deadline: "1s" }, { match: "/up/slow", deadline: "1s" }, { match: "/stalls", deadline: "1s" }];
+    vars.ROUTES = [
+      { match: "/drip", deadline: "1s" },
+      { match: "/events", deadline: "1s" },
+      { match: "/up/slow", deadline: "1s" },
+      { match: "/stalls", deadline: "1s" },
+    ];
   });
   router = await startRouter({ vars });
 });
@@ -84,11 +91,18 @@ const client = () => new Client(router.url, "us");
 const circuit = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit;
 /** Begins an upload of which `write` sends pieces, `end` the last; `answer` is a promise of what comes. */
 function begin(path, headers = {}) {
-  const request = http.request(new URL(path, router.url), { method: "POST", agent: false, headers: { ...FRONT, "cf-connecting-ip": address(), "homing-dev-near": "us", ...headers } });
+  const request = http.request(new URL(path, router.url), {
+    method: "POST",
+    agent: false,
+    headers: { ...FRONT, "cf-connecting-ip": address(), "homing-dev-near": "us", ...headers },
+  });
   const answer = new Promise((resolve, reject) => {
     request.on("error", reject).on("response", (response) => {
       let text = "";
-      response.on("data", (data) => (text += data)).on("error", reject).on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
+      response
+        .on("data", (data) => (text += data))
+        .on("error", reject)
+        .on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
     });
   });
   answer.catch(() => {});
@@ -139,7 +153,10 @@ test("events come one by one when they are sent, for longer than any deadline", 
     for (const [, at] of String(data).matchAll(/data: \d+ (\d+)/g)) late.push(Date.now() - Number(at));
   }
   assert.equal(text.match(/data:/g).length, 12);
-  assert.ok(late.slice(0, -1).every((ms) => ms < 140), `none waits for the next: ${late}`);
+  assert.ok(
+    late.slice(0, -1).every((ms) => ms < 140),
+    `none waits for the next: ${late}`,
+  );
 });
 
 test("a client that resets its connection in the middle ends what its region sends or takes, and is not its fault", async () => {
@@ -147,7 +164,10 @@ test("a client that resets its connection in the middle ends what its region sen
   await new Promise((resolve) => down.once("data", resolve));
   down.socket.resetAndDestroy();
   await waitUntil(() => gone.has("/endless"), "the region's answer is let go");
-  for (const [path, headers] of [["/takes/length", { "content-length": 10 * MIB }], ["/takes/chunks", {}]]) {
+  for (const [path, headers] of [
+    ["/takes/length", { "content-length": 10 * MIB }],
+    ["/takes/chunks", {}],
+  ]) {
     const { request, answer } = begin(path, headers);
     request.write(LARGE.subarray(0, 2 * MIB));
     await waitUntil(() => begun.has(path), "the region takes it");
@@ -196,7 +216,11 @@ for (const [what, text] of Object.entries(SHORT)) {
     const { read, write } = await circuit();
     for (let n = 0; n < 6; n++) {
       const connection = converse(router.url);
-      connection.socket.end(`POST /up/short HTTP/1.1\r\nHost: x\r\n${Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}\r\n`).join("")}Homing-Dev-Near: us\r\n${text}`);
+      connection.socket.end(
+        `POST /up/short HTTP/1.1\r\nHost: x\r\n${Object.entries({ ...FRONT, "cf-connecting-ip": address() })
+          .map(([name, value]) => `${name}: ${value}\r\n`)
+          .join("")}Homing-Dev-Near: us\r\n${text}`,
+      );
       const answer = await connection.answer(3000).catch((error) => error);
       connection.end();
       if (answer.status) assert.ok([200, 400].includes(answer.status), `${answer.status} ${answer.text}`);
@@ -209,7 +233,20 @@ for (const [what, text] of Object.entries(SHORT)) {
 
 test("curl's upload of 3 MB, which it announces by Expect: 100-continue", async () => {
   writeFileSync("/tmp/homing-upload", LARGE.subarray(0, 3 * MIB));
-  const asked = ["-sS", "-m", "20", "-X", "POST", "-H", "Expect: 100-continue", "-H", "homing-dev-near: us", ...Object.entries(FRONT).flatMap(([name, value]) => ["-H", `${name}: ${value}`]), "--data-binary", "@/tmp/homing-upload"];
+  const asked = [
+    "-sS",
+    "-m",
+    "20",
+    "-X",
+    "POST",
+    "-H",
+    "Expect: 100-continue",
+    "-H",
+    "homing-dev-near: us",
+    ...Object.entries(FRONT).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),
+    "--data-binary",
+    "@/tmp/homing-upload",
+  ];
   for (const more of [[], ["-H", "transfer-encoding: chunked"]]) {
     const { stdout } = await promisify(execFile)("curl", [...asked, ...more, String(new URL("/up", router.url))]);
     assert.deepEqual(JSON.parse(stdout), { length: 3 * MIB, hash: hash(LARGE.subarray(0, 3 * MIB)) });
@@ -220,7 +257,8 @@ test("a region that stalls in the middle of an upload has its deadline, and it i
   const { request, answer } = begin("/stalls");
   // More than lies in what is between client and region.
   const rest = async () => {
-    for (let n = 0; n < 8 && !request.destroyed; n++) if (!request.write(LARGE)) await new Promise((resolve) => request.once("drain", resolve).once("close", resolve));
+    for (let n = 0; n < 8 && !request.destroyed; n++)
+      if (!request.write(LARGE)) await new Promise((resolve) => request.once("drain", resolve).once("close", resolve));
   };
   rest();
   const { status, headers } = await answer;

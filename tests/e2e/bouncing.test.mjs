@@ -19,7 +19,11 @@ const atMostTwo = (asked) => {
     assert.ok(regions <= 2 && sends.length <= regions + 1, JSON.stringify(sends));
   }
 };
-const runs = (asked, what) => asked.map(what).join(" ").replace(/(\S+)(?: \1(?!\S))+/g, (all, one) => `${one} x${all.split(" ").length}`);
+const runs = (asked, what) =>
+  asked
+    .map(what)
+    .join(" ")
+    .replace(/(\S+)(?: \1(?!\S))+/g, (all, one) => `${one} x${all.split(" ").length}`);
 
 for (const [kind, options] of [["refuse"], ["blackhole"], ["reset", { after: 100 }]]) {
   test(`two of three regions dead (${kind}): two see a request, then an honest 503; whom they failed finds the third, and all do once two have said so`, async (t) => {
@@ -38,7 +42,9 @@ for (const [kind, options] of [["refuse"], ["blackhole"], ["reset", { after: 100
     }
     const then = await world.reads(router, "eu", `third-${kind}`, 40, 8);
     await world.heal();
-    t.diagnostic(`${kind}: statuses ${runs(asked, ({ status }) => status)}, sends ${runs(asked, ({ sends }) => sends)}, slowest ${Math.round(most(asked, "ms"))} ms; then ${readFigures(then)}`);
+    t.diagnostic(
+      `${kind}: statuses ${runs(asked, ({ status }) => status)}, sends ${runs(asked, ({ sends }) => sends)}, slowest ${Math.round(most(asked, "ms"))} ms; then ${readFigures(then)}`,
+    );
     atMostTwo([...asked, ...then]);
     for (const one of asked) assert.ok(one.status === 200 || isHonest(one), `${one.status} ${one.text}`);
     assert.equal(answered(then).length, then.length, then.find(({ status }) => status !== 200)?.text);
@@ -52,7 +58,9 @@ test("all regions dead: an honest 503, and a write says that it is not known or 
   const reads = await world.reads(router, "ap", "all-dead", 40);
   const writes = await world.writes(router, "ap", "all-dead", 20);
   await world.heal();
-  t.diagnostic(`all dead: reads ${runs(reads, ({ status }) => status)}, slowest ${Math.round(most(reads, "ms"))} ms; writes ${runs(writes, ({ headers }) => headers["homing-write-outcome"])}`);
+  t.diagnostic(
+    `all dead: reads ${runs(reads, ({ status }) => status)}, slowest ${Math.round(most(reads, "ms"))} ms; writes ${runs(writes, ({ headers }) => headers["homing-write-outcome"])}`,
+  );
   assert.ok([...reads, ...writes].every(isHonest));
   assert.ok(writes.every(({ headers }) => /^(unknown|not-sent)$/.test(headers["homing-write-outcome"])));
   await router.stop();
@@ -82,7 +90,10 @@ test("flapping regions: one is down at a time, so nearly all is answered, by two
   atMostTwo(reads);
   // A connection that a flap has killed may be found dead only when it is used again, and then the next region may be the one that
   // is down: two have seen that read.
-  assert.ok(reads.every((read) => read.status === 200 || isHonest(read)), reads.find(({ status }) => status !== 200)?.text);
+  assert.ok(
+    reads.every((read) => read.status === 200 || isHonest(read)),
+    reads.find(({ status }) => status !== 200)?.text,
+  );
   assert.ok(answered(reads).length >= reads.length * 0.98, `${answered(reads).length} of ${reads.length}`);
   await router.stop();
 });
@@ -107,7 +118,10 @@ async function ring(names) {
   return { router: await startRouter({ vars }), seen };
 }
 
-for (const names of [["us", "eu"], ["us", "eu", "ap"]]) {
+for (const names of [
+  ["us", "eu"],
+  ["us", "eu", "ap"],
+]) {
   test(`${names.length} origins that name each other with ever-higher epochs: two sends, then an honest 503`, async (t) => {
     const { router, seen } = await ring(names);
     const asked = await world.load(30, 3, async (at) => {
@@ -119,7 +133,9 @@ for (const names of [["us", "eu"], ["us", "eu", "ap"]]) {
       const sends = seen.filter((send) => send.id === id);
       return { ...answer, id, write, ms: performance.now() - began, sends: sends.length, regions: new Set(sends.map(({ region }) => region)).size };
     });
-    t.diagnostic(`ring of ${names.length}: statuses ${runs(asked, ({ status }) => status)}, reasons ${[...new Set(asked.map(({ headers }) => headers["homing-reason"]))]}, sends ${runs(asked, ({ sends }) => sends)}, slowest ${Math.round(most(asked, "ms"))} ms`);
+    t.diagnostic(
+      `ring of ${names.length}: statuses ${runs(asked, ({ status }) => status)}, reasons ${[...new Set(asked.map(({ headers }) => headers["homing-reason"]))]}, sends ${runs(asked, ({ sends }) => sends)}, slowest ${Math.round(most(asked, "ms"))} ms`,
+    );
     for (const one of asked) {
       assert.ok(one.sends >= 1 && one.sends <= 2 && one.regions <= 2, JSON.stringify(seen.filter(({ id }) => id === one.id)));
       assert.ok(isHonest(one), `${one.status} ${one.text}`);

@@ -60,13 +60,21 @@ test("If-None-Match is answered from the copy", async () => {
 test("what a shared cache must not store is not stored", async () => {
   const client = new Client(router.url, "eu");
   const cases = {
-    "cache-control": [respond("Cache-Control: max-age=60, no-store"), respond("Cache-Control: private, max-age=60"), respond("Cache-Control: no-cache, max-age=60")],
+    "cache-control": [
+      respond("Cache-Control: max-age=60, no-store"),
+      respond("Cache-Control: private, max-age=60"),
+      respond("Cache-Control: no-cache, max-age=60"),
+    ],
     "set-cookie": [respond("Cache-Control: max-age=60", "Set-Cookie: a=b")],
     vary: [respond("Cache-Control: max-age=60", "Vary: *")],
     stale: [respond("Cache-Control: max-age=0"), respond("Expires: 0"), respond("Cache-Control: max-age=60", "Age: 61")],
     "no-freshness": [respond()],
     // What speaks of one request (a client can make an origin say most of these), though the origin says that it is for all; and a failure that does not say so.
-    status: [`${respond("Cache-Control: max-age=60, must-understand")}&status=299`, ...[400, 401, 403, 408, 413, 416, 417, 421, 429, 431].map((status) => `${respond("Cache-Control: public, max-age=60")}&status=${status}`), `${respond("ETag: 1")}&status=500`],
+    status: [
+      `${respond("Cache-Control: max-age=60, must-understand")}&status=299`,
+      ...[400, 401, 403, 408, 413, 416, 417, 421, 429, 431].map((status) => `${respond("Cache-Control: public, max-age=60")}&status=${status}`),
+      `${respond("ETag: 1")}&status=500`,
+    ],
   };
   for (const [detail, paths] of Object.entries(cases)) {
     for (const path of paths) {
@@ -109,7 +117,13 @@ test("personal data is not cached, and where the route asks for it, for its subj
   assert.equal(reason(await new Client(personal.url, "eu").get(path)), "nearest", "nobody's request finds nothing");
   // A hostile client has ada's session itself, as a cookie or as the header, with credentials of its own or none.
   const session = ada.session().join(".");
-  for (const headers of [{ cookie: `__Host-homing=${session}` }, { "homing-session": session }, { cookie: `app_user=eve; __Host-homing=${session}` }, { "homing-session": session, cookie: "app_user=ada; x=1" }, { "homing-session": session, authorization: "Bearer eve" }]) {
+  for (const headers of [
+    { cookie: `__Host-homing=${session}` },
+    { "homing-session": session },
+    { cookie: `app_user=eve; __Host-homing=${session}` },
+    { "homing-session": session, cookie: "app_user=ada; x=1" },
+    { "homing-session": session, authorization: "Bearer eve" },
+  ]) {
     for (const method of ["HEAD", "GET"]) {
       const answer = await new Client(personal.url, "eu").request(method, path, { headers });
       assert.equal(reason(answer), "nearest", JSON.stringify(headers));

@@ -36,12 +36,39 @@ function story() {
     { read: true, ...cart, start: 1400, json: { items: ["w4", "w5"], version: stamp(1, 2) } },
     { read: false, ...catalog, key: "x", id: "w3", start: 2090, json: { region: "eu", version: stamp(2, 2) } },
     { read: true, ...catalog, key: "x", start: 2300, json: { version: stamp(2, 2) } },
-    { read: true, ...catalog, start: 2400, json: { items: [{ id: "x", item: { id: "w3" } }, { id: "y", item: { id: "w2" } }] } },
+    {
+      read: true,
+      ...catalog,
+      start: 2400,
+      json: {
+        items: [
+          { id: "x", item: { id: "w3" } },
+          { id: "y", item: { id: "w2" } },
+        ],
+      },
+    },
     { read: false, ...like, id: "l1", start: 2990, json: { region: "ap" } },
     { read: true, ...like, start: 3100, json: { liked: true } },
-    { read: false, ...catalog, key: "x", id: "w9", start: 3200, status: 503, headers: headers({ "content-type": "application/problem+json", "retry-after": "1", "homing-write-outcome": "not-sent" }) },
+    {
+      read: false,
+      ...catalog,
+      key: "x",
+      id: "w9",
+      start: 3200,
+      status: 503,
+      headers: headers({ "content-type": "application/problem+json", "retry-after": "1", "homing-write-outcome": "not-sent" }),
+    },
   ];
-  return records.map((record, n) => ({ n, session: "s", status: 200, headers: headers(), end: record.start + 20, hadSession: n > 0, hasSession: true, ...record }));
+  return records.map((record, n) => ({
+    n,
+    session: "s",
+    status: 200,
+    headers: headers(),
+    end: record.start + 20,
+    hadSession: n > 0,
+    hasSession: true,
+    ...record,
+  }));
 }
 
 const found = (world) => [...new Set(judge(world).wrong.map(({ check }) => check))];
@@ -59,7 +86,10 @@ const refused = () => headers({ "content-type": "application/problem+json", "ret
 const seen = (world, version) => {
   world.logs.eu.push({ origin: "eu", seq: 3, dataset: "catalog", key: "y", value: '{"id":"w6"}', stamp: stamp(2, 3), at: 2500 });
   for (const held of Object.values(world.finals)) held.y = "w6";
-  world.records.push({ ...world.records[2], n: 20, start: 2600, end: 2610, json: { version: stamp(2, 3) } }, { ...world.records[2], n: 21, start: 2700, end: 2710, json: { version } });
+  world.records.push(
+    { ...world.records[2], n: 20, start: 2600, end: 2610, json: { version: stamp(2, 3) } },
+    { ...world.records[2], n: 21, start: 2700, end: 2710, json: { version } },
+  );
 };
 
 /** What is planted, and the check that finds it. */
@@ -70,9 +100,13 @@ const PLANTED = {
     seen(world, stamp(2, 3));
     // Another session saw x by eu's second write, before which us had written y; then it is shown no y at all.
     const other = { session: "t", hadSession: true };
-    world.records.push({ ...world.records[7], ...other, n: 30, start: 2600, end: 2610 }, { ...world.records[2], ...other, n: 31, start: 2700, end: 2710, json: { version: "" } });
+    world.records.push(
+      { ...world.records[7], ...other, n: 30, start: 2600, end: 2610 },
+      { ...world.records[2], ...other, n: 31, start: 2700, end: 2710, json: { version: "" } },
+    );
   },
-  "within-list": ({ records }) => records.push({ ...records[8], n: 40, session: "u", start: 2450, end: 2460, json: { items: [{ id: "x", item: { id: "w3" } }] } }),
+  "within-list": ({ records }) =>
+    records.push({ ...records[8], n: 40, session: "u", start: 2450, end: 2460, json: { items: [{ id: "x", item: { id: "w3" } }] } }),
   "monotonic-writes": (world) => {
     world.logs.ap[1].value = '["w5"]';
     for (const held of Object.values(world.finals)) held["user:ada"] = ["w5", "w4"];
@@ -122,7 +156,10 @@ test("each check that the judge makes has its planted mistake", async () => {
   const text = ["answers", "owners", "sessions"].map((file) => readFileSync(new URL(`../chaos/moving/${file}.mjs`, import.meta.url), "utf8")).join("");
   const said = [...text.matchAll(/say\("([a-z-]+)"/g)].map(([, check]) => check);
   assert.ok(said.length > 15);
-  assert.deepEqual([...new Set(said)].filter((check) => !(check in PLANTED)), []);
+  assert.deepEqual(
+    [...new Set(said)].filter((check) => !(check in PLANTED)),
+    [],
+  );
 });
 
 test("what a forced change has lost is no violation, and the same is one if the change was planned", () => {
@@ -130,16 +167,24 @@ test("what a forced change has lost is no violation, and the same is one if the 
   // us acknowledged it, and eu, which began without the old owner, never had it; one session saw it.
   world.logs.us.push({ origin: "us", seq: 3, dataset: "catalog", key: "y", value: '{"id":"w8"}', stamp: stamp(1, 3), at: 1950 });
   const write = { ...world.records[1], n: 100, session: "t", id: "w8", start: 1940, end: 1960, json: { region: "us", version: stamp(1, 3) } };
-  world.records.push(write, { ...world.records[2], n: 101, session: "t", start: 1970, end: 1980, json: { version: stamp(1, 3) } }, { ...world.records[2], n: 102, session: "t", start: 2500, end: 2510 });
+  world.records.push(
+    write,
+    { ...world.records[2], n: 101, session: "t", start: 1970, end: 1980, json: { version: stamp(1, 3) } },
+    { ...world.records[2], n: 102, session: "t", start: 2500, end: 2510 },
+  );
   assert.deepEqual(found({ ...world, forced: [{ unit: "catalog", epoch: 2 }] }), []);
   assert.ok(found(world).includes("begun-without") && found(world).includes("acknowledged-lost"), found(world).join());
 });
 
 /** What is excused: each of these is no violation. */
 const EXCUSED = {
-  "what a session has seen ends with the session": ({ records }) => records.push({ ...records[7], n: 60, session: "s2", start: 2700, end: 2710, json: { version: stamp(1, 1) } }),
+  "what a session has seen ends with the session": ({ records }) =>
+    records.push({ ...records[7], n: 60, session: "s2", start: 2700, end: 2710, json: { version: stamp(1, 1) } }),
   "what was promised to the user before": ({ records }) => {
-    records.push({ ...records[3], n: 60, status: 503, headers: refused(), id: "w12", was: ada, is: "another", start: 2500, end: 2510 }, { ...records[7], n: 61, start: 2700, end: 2710, json: { version: stamp(1, 1) } });
+    records.push(
+      { ...records[3], n: 60, status: 503, headers: refused(), id: "w12", was: ada, is: "another", start: 2500, end: 2510 },
+      { ...records[7], n: 61, start: 2700, end: 2710, json: { version: stamp(1, 1) } },
+    );
   },
   "an answer that says it is stale": ({ records }) => {
     records[7].json.version = stamp(1, 1);
@@ -147,10 +192,16 @@ const EXCUSED = {
   },
   "what a client without a session has seen is not kept": ({ records }) => {
     const nobody = { session: "t", hadSession: false, hasSession: false };
-    records.push({ ...records[7], ...nobody, n: 70, start: 2600, end: 2610 }, { ...records[7], ...nobody, n: 71, start: 2700, end: 2710, json: { version: stamp(1, 1) } });
+    records.push(
+      { ...records[7], ...nobody, n: 70, start: 2600, end: 2610 },
+      { ...records[7], ...nobody, n: 71, start: 2700, end: 2710, json: { version: stamp(1, 1) } },
+    );
   },
   "a write of unknown outcome may be there or not": ({ records }) => {
-    records.push({ ...records[6], n: 80, id: "w10", status: undefined, left: true }, { ...records[6], n: 81, id: "w11", status: 504, headers: headers({ "homing-write-outcome": "unknown" }) });
+    records.push(
+      { ...records[6], n: 80, id: "w10", status: undefined, left: true },
+      { ...records[6], n: 81, id: "w11", status: 504, headers: headers({ "homing-write-outcome": "unknown" }) },
+    );
   },
   "a repeat that was refused, of a write that was done": ({ records }) => records.push({ ...records[6], n: 90, repeat: true, status: 503, headers: refused() }),
   "a like that is looked for after its window": ({ records }) => Object.assign(records[10], { start: 4200, end: 4210, json: { liked: false } }),
@@ -160,7 +211,10 @@ for (const [what, change] of Object.entries(EXCUSED)) {
   test(`the judge excuses ${what}`, () => {
     const world = well();
     change(world);
-    assert.deepEqual(judge(world).wrong.map(({ check, what }) => `${check}: ${what}`), []);
+    assert.deepEqual(
+      judge(world).wrong.map(({ check, what }) => `${check}: ${what}`),
+      [],
+    );
   });
 }
 

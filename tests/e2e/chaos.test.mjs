@@ -30,7 +30,10 @@ const writeOf = (more) => ({ ...readOf({ read: false, kind: "session", what: "it
 const itemRead = () => readOf({ status: 503, kind: "session", what: "item-read", headers: refusal({ "homing-reason": "home-down" }) });
 const appended = { what: "append", list: "tenant:t", session: "s" };
 const after = writeOf({ id: "q0", start: 99_900, end: 99_950 });
-const sent = (...regions) => Object.fromEntries(["us", "eu", "ap"].map((name) => [name, { sends: regions.filter((region) => region === name).map((at) => ({ id: "q1", at, reached: true })) }]));
+const sent = (...regions) =>
+  Object.fromEntries(
+    ["us", "eu", "ap"].map((name) => [name, { sends: regions.filter((region) => region === name).map((at) => ({ id: "q1", at, reached: true })) }]),
+  );
 
 const MISTAKES = [
   ["no answer", readOf({ status: undefined, error: "hung up" })],
@@ -66,15 +69,25 @@ test("the check finds each mistake, and nothing else", () => {
     const faults = new Faults();
     faults.happened.push(...ill.map((target) => ({ fault: { target, what: "front" }, began: 99_000, ended: 101_000 })));
     const { wrong } = check({ fronts, assigned: { [subjectId("tenant", "t")]: "eu" } }, faults, [record]);
-    assert.deepEqual(wrong.map(({ what }) => what).filter((found) => !what || !found.includes(what)), [], JSON.stringify([what, record]));
+    assert.deepEqual(
+      wrong.map(({ what }) => what).filter((found) => !what || !found.includes(what)),
+      [],
+      JSON.stringify([what, record]),
+    );
     assert.equal(wrong.length, what ? 1 : 0, `${what}: ${JSON.stringify(record)}`);
   }
 });
 
 test("the check finds an append that the session's next read does not show", () => {
   const read = readOf({ id: "q2", what: "list", list: "tenant:t", session: "s", kind: "session", json: { notes: [] } });
-  const { wrong } = check({ fronts: sent("eu"), assigned: { [subjectId("tenant", "t")]: "eu" } }, new Faults(), [writeOf({ ...appended, end: 99_000, start: 98_000 }), read]);
-  assert.deepEqual(wrong.map(({ record, what }) => [record.id, what]), [["q2", "does not show what the session wrote: q1"]]);
+  const { wrong } = check({ fronts: sent("eu"), assigned: { [subjectId("tenant", "t")]: "eu" } }, new Faults(), [
+    writeOf({ ...appended, end: 99_000, start: 98_000 }),
+    read,
+  ]);
+  assert.deepEqual(
+    wrong.map(({ record, what }) => [record.id, what]),
+    [["q2", "does not show what the session wrote: q1"]],
+  );
 });
 
 test("the check finds writes that were lost, done twice, or done although refused", async () => {

@@ -23,15 +23,17 @@ const seen = []; // heads of requests, in latin-1
 function listen() {
   const server = net.createServer((socket) => {
     let text = "";
-    socket.on("error", () => {}).on("data", (data) => {
-      text += data.toString("latin1");
-      const end = text.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      seen.push(text.slice(0, end));
-      text = "";
-      const said = typeof answer === "function" ? answer(seen.at(-1), socket) : answer;
-      if (said) socket.end(Buffer.from(said, "latin1"));
-    });
+    socket
+      .on("error", () => {})
+      .on("data", (data) => {
+        text += data.toString("latin1");
+        const end = text.indexOf("\r\n\r\n");
+        if (end < 0) return;
+        seen.push(text.slice(0, end));
+        text = "";
+        const said = typeof answer === "function" ? answer(seen.at(-1), socket) : answer;
+        if (said) socket.end(Buffer.from(said, "latin1"));
+      });
   });
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
@@ -48,18 +50,39 @@ after(async () => (await stopAll(), server.close()));
 function ask(url, lines, enough = (text) => text.endsWith("\r\n\r\nok")) {
   return new Promise((resolve, reject) => {
     const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}`);
-    const socket = net.connect(new URL(url).port, "127.0.0.1", () => socket.write(Buffer.from([...lines, "Host: shop.example", ...front, "Connection: close", "", ""].join("\r\n"), "latin1")));
+    const socket = net.connect(new URL(url).port, "127.0.0.1", () =>
+      socket.write(Buffer.from([...lines, "Host: shop.example", ...front, "Connection: close", "", ""].join("\r\n"), "latin1")),
+    );
     let text = "";
     socket.setTimeout(15_000, () => socket.destroy(new Error(`no answer to ${lines[0]}; what came: ${JSON.stringify(text)}`)));
-    socket.on("data", (data) => ((text += data.toString("latin1")), enough(text) && (resolve(text), socket.destroy()))).on("end", () => resolve(text)).on("error", reject);
+    socket
+      .on("data", (data) => ((text += data.toString("latin1")), enough(text) && (resolve(text), socket.destroy())))
+      .on("end", () => resolve(text))
+      .on("error", reject);
   });
 }
 const whole = (...fields) => ["HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close", ...fields, "", "ok"].join("\r\n");
-const lines = (text, name) => text.split("\r\n\r\n")[0].split("\r\n").filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}: `)).map((line) => line.slice(name.length + 2));
+const lines = (text, name) =>
+  text
+    .split("\r\n\r\n")[0]
+    .split("\r\n")
+    .filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}: `))
+    .map((line) => line.slice(name.length + 2));
 
 // workerd joins the lines of fields that it knows by name (WWW-Authenticate, Link, Via, Allow among them) as it reads an answer, and again
 // as it writes one; of the others a Worker that hands them on natively keeps the lines, and one that reads them out and sets them anew does not.
-const LISTS = ["WWW-Authenticate", "Link", "Content-Security-Policy", "Server-Timing", "Permissions-Policy", "Accept-CH", "Reporting-Endpoints", "X-Robots-Tag", "Timing-Allow-Origin", "X-Own"];
+const LISTS = [
+  "WWW-Authenticate",
+  "Link",
+  "Content-Security-Policy",
+  "Server-Timing",
+  "Permissions-Policy",
+  "Accept-CH",
+  "Reporting-Endpoints",
+  "X-Robots-Tag",
+  "Timing-Allow-Origin",
+  "X-Own",
+];
 // miniflare's cache joins the lines of all that it keeps, and has no bytes but UTF-8.
 const e = runtime === "workerd" ? "\xe9" : "\xc3\xa9";
 const twice = LISTS.flatMap((name) => [`${name}: a="1, 2"`, `${name}: b; c=${e}`]);
@@ -74,7 +97,10 @@ test("fields in several lines are what they are through a Worker that only fetch
   assert.deepEqual([told(passed), lines(passed, "set-cookie")], [told(bare), ["a=1", "b=2, c"]]);
   const same = runtime === "workerd" ? told : joined;
   // Asked about each time, and confirmed with the same fields: what a 304 says again of a copy changes none of it.
-  answer = (head) => (/if-none-match/i.test(head) ? ["HTTP/1.1 304 Not Modified", 'ETag: "1"', "Cache-Control: no-cache", ...twice, "Connection: close", "", ""].join("\r\n") : whole('ETag: "1"', "Cache-Control: no-cache", ...twice));
+  answer = (head) =>
+    /if-none-match/i.test(head)
+      ? ["HTTP/1.1 304 Not Modified", 'ETag: "1"', "Cache-Control: no-cache", ...twice, "Connection: close", "", ""].join("\r\n")
+      : whole('ETag: "1"', "Cache-Control: no-cache", ...twice);
   const miss = await ask(router.url, ["GET /asked HTTP/1.1"]);
   assert.deepEqual(told(miss), told(bare));
   for (let n = 0; n < 2; n++) {
@@ -106,7 +132,10 @@ const COOKIES = [
   [[`a==b==; =v; =; n; ${OURS}; __Host-homing2=y; x__Host-homing=z; __host-homing=w`], "a==b==; =v; =; n; __Host-homing2=y; x__Host-homing=z; __host-homing=w"],
   [[`${OURS}; a=1; ${OURS}`], "a=1"],
   [[`u=\xc3\xa9; ${OURS}`], "u=\xc3\xa9"],
-  [[`${OURS}; ${Array.from({ length: 100 }, (_, n) => `c${n}=${"v".repeat(150)}`).join("; ")}`], Array.from({ length: 100 }, (_, n) => `c${n}=${"v".repeat(150)}`).join("; ")],
+  [
+    [`${OURS}; ${Array.from({ length: 100 }, (_, n) => `c${n}=${"v".repeat(150)}`).join("; ")}`],
+    Array.from({ length: 100 }, (_, n) => `c${n}=${"v".repeat(150)}`).join("; "),
+  ],
 ];
 
 test("of a client's cookies the origin gets all but the session, to the byte", async () => {
@@ -118,7 +147,9 @@ test("of a client's cookies the origin gets all but the session, to the byte", a
   }
 });
 
-test("cookies of bytes that are no UTF-8 reach the origin as they came, beside a session too", { skip: runtime !== "workerd" && "miniflare's front recodes fields" }, async () => {
+test("cookies of bytes that are no UTF-8 reach the origin as they came, beside a session too", {
+  skip: runtime !== "workerd" && "miniflare's front recodes fields",
+}, async () => {
   // The platform shows no Worker these bytes, so the session cannot be cut out of them: it goes along.
   answer = whole();
   await ask(router.url, ["GET /cookies HTTP/1.1", `Cookie: a=\xe4; ${OURS}; b=\xff`]);
@@ -126,12 +157,21 @@ test("cookies of bytes that are no UTF-8 reach the origin as they came, beside a
 });
 
 test("a WebSocket's handshake that is refused keeps its status, its fields and its body", async () => {
-  const handshake = ["GET /chat HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="];
+  const handshake = [
+    "GET /chat HTTP/1.1",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+  ];
   for (const status of [401, 403, 302, 200]) {
     answer = `HTTP/1.1 ${status} No\r\nWWW-Authenticate: Bearer\r\nX-Why: because\r\nContent-Type: application/json\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{"error":ok}`;
     for (const url of [fetches.url, router.url]) {
-      const text = await ask(url, handshake, (text) => text.endsWith("{\"error\":ok}"));
-      assert.deepEqual([text.slice(9, 12), lines(text, "x-why"), lines(text, "www-authenticate"), lines(text, "content-length"), text.split("\r\n\r\n")[1]], [String(status), ["because"], ["Bearer"], ["12"], '{"error":ok}']);
+      const text = await ask(url, handshake, (text) => text.endsWith('{"error":ok}'));
+      assert.deepEqual(
+        [text.slice(9, 12), lines(text, "x-why"), lines(text, "www-authenticate"), lines(text, "content-length"), text.split("\r\n\r\n")[1]],
+        [String(status), ["because"], ["Bearer"], ["12"], '{"error":ok}'],
+      );
     }
   }
 });
@@ -146,13 +186,20 @@ test("who sends all of a body before it looks for an answer hears that it was re
     const text = await new Promise((resolve, reject) => {
       const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}\r\n`);
       const socket = net.connect(port, hostname);
-      socket.pause().on("error", reject).setTimeout(15_000, () => socket.destroy(new Error("it waits for ever")));
+      socket
+        .pause()
+        .on("error", reject)
+        .setTimeout(15_000, () => socket.destroy(new Error("it waits for ever")));
       const piece = "x".repeat(100_000);
       const sent = framing.startsWith("C") ? piece : `186a0\r\n${piece}\r\n`;
       socket.write(`POST /upload HTTP/1.1\r\nHost: shop.example\r\n${front.join("")}${framing}\r\n\r\n`);
       for (let n = 1; n < 400; n++) socket.write(sent);
       let came = "";
-      const read = () => socket.on("data", (data) => (came += data).endsWith("ok") && (resolve(came), socket.destroy())).on("end", () => resolve(came)).resume();
+      const read = () =>
+        socket
+          .on("data", (data) => (came += data).endsWith("ok") && (resolve(came), socket.destroy()))
+          .on("end", () => resolve(came))
+          .resume();
       socket.write(framing.startsWith("C") ? piece : `${sent}0\r\n\r\n`, (error) => (error ? reject(error) : read()));
     });
     assert.match(text, /^HTTP\/1\.1 413 [^]*\r\n\r\nok$/, framing);
@@ -168,10 +215,17 @@ test("who uploads to a region that is down hears that nothing was sent, however 
   const text = await new Promise((resolve, reject) => {
     const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}\r\n`);
     const socket = net.connect(down.url.port, down.url.hostname);
-    socket.pause().on("error", reject).setTimeout(15_000, () => socket.destroy(new Error("it waits for ever")));
+    socket
+      .pause()
+      .on("error", reject)
+      .setTimeout(15_000, () => socket.destroy(new Error("it waits for ever")));
     socket.write(`POST /upload HTTP/1.1\r\nHost: shop.example\r\n${front.join("")}Content-Length: 30000000\r\n\r\n`);
     let came = "";
-    const read = () => socket.on("data", (data) => (came += data).endsWith("}") && (resolve(came), socket.destroy())).on("end", () => resolve(came)).resume();
+    const read = () =>
+      socket
+        .on("data", (data) => (came += data).endsWith("}") && (resolve(came), socket.destroy()))
+        .on("end", () => resolve(came))
+        .resume();
     socket.write(Buffer.alloc(30_000_000), (error) => (error ? reject(error) : read()));
   });
   assert.match(text, /^HTTP\/1\.1 503 [^]*homing-write-outcome: [^]*"reason":"/i);
@@ -184,7 +238,8 @@ function speak(head, socket, heard) {
   const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
   const chosen = /sec-websocket-protocol: .*\bchat\.v2\b/i.test(head) ? "Sec-WebSocket-Protocol: chat.v2\r\n" : "";
   const frame = (opcode, bytes) => {
-    const length = bytes.length < 126 ? Buffer.from([bytes.length]) : Buffer.from([127, ...[7, 6, 5, 4, 3, 2, 1, 0].map((n) => Math.floor(bytes.length / 256 ** n) % 256)]);
+    const length =
+      bytes.length < 126 ? Buffer.from([bytes.length]) : Buffer.from([127, ...[7, 6, 5, 4, 3, 2, 1, 0].map((n) => Math.floor(bytes.length / 256 ** n) % 256)]);
     socket.write(Buffer.concat([Buffer.from([0x80 | opcode]), length, bytes]));
   };
   let bytes = Buffer.alloc(0);
@@ -259,9 +314,12 @@ const COMMANDS = {
   "curl, a part": [["curl", "-sS", "-m", "20", "-r", "5-9", "-w", " %{http_code}", "URLapp"], "56789 206"],
   "curl, a HEAD": [["curl", "-sS", "-m", "20", "-I", "-o", "/dev/null", "-w", "%{http_code} %header{content-length} %header{etag}", "URLapp"], '200 10 "v1"'],
   "curl, what is compressed": [["curl", "-sS", "-m", "20", "--compressed", "URLcoded"], "0123456789".repeat(1000)],
-  "curl, two on one connection": [["curl", "-sS", "-m", "20", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{num_connects},", "URLapp", "URLapp"], "200 1,200 0,"],
+  "curl, two on one connection": [
+    ["curl", "-sS", "-m", "20", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{num_connects},", "URLapp", "URLapp"],
+    "200 1,200 0,",
+  ],
   "curl, behind a redirect, with its cookie": [["curl", "-sS", "-m", "20", "-L", "-c", "/dev/null", "URLmoved"], "there a=1"],
-  "Python": [["python3", "-c", PYTHON, "URL"], "[(200, 10, '3000000'), (200, 10, '0'), (200, 10, '210000'), (200, 0, '0')] b'there '\n"],
+  Python: [["python3", "-c", PYTHON, "URL"], "[(200, 10, '3000000'), (200, 10, '0'), (200, 10, '210000'), (200, 0, '0')] b'there '\n"],
 };
 
 test("curl and Python get what they get without the router", async () => {
@@ -271,13 +329,21 @@ test("curl and Python get what they get without the router", async () => {
       "/app": () => {
         const part = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
         const body = "0123456789".slice(part?.[1] ?? 0, part ? Number(part[2]) + 1 : 10);
-        response.writeHead(part ? 206 : 200, { "x-took": took, "content-length": body.length, etag: '"v1"', "cache-control": "no-store", ...(part ? { "content-range": `bytes ${part[1]}-${part[2]}/10` } : {}) });
+        response.writeHead(part ? 206 : 200, {
+          "x-took": took,
+          "content-length": body.length,
+          etag: '"v1"',
+          "cache-control": "no-store",
+          ...(part ? { "content-range": `bytes ${part[1]}-${part[2]}/10` } : {}),
+        });
         response.end(request.method === "HEAD" ? undefined : body);
       },
       "/chunks": () => (response.write("0123456789".repeat(10_000)), response.end("0123456789".repeat(10_000))),
       "/coded": () => {
         const coded = /gzip/.test(request.headers["accept-encoding"]);
-        response.writeHead(200, { vary: "accept-encoding", ...(coded ? { "content-encoding": "gzip" } : {}) }).end(coded ? gzipSync("0123456789".repeat(1000)) : "0123456789".repeat(1000));
+        response
+          .writeHead(200, { vary: "accept-encoding", ...(coded ? { "content-encoding": "gzip" } : {}) })
+          .end(coded ? gzipSync("0123456789".repeat(1000)) : "0123456789".repeat(1000));
       },
       "/moved": () => response.writeHead(302, { location: "/there", "set-cookie": "a=1; Path=/" }).end(),
       "/there": () => response.end(`there ${request.headers.cookie ?? ""}`),
@@ -287,8 +353,15 @@ test("curl and Python get what they get without the router", async () => {
   const own = await startRouter({ vars: { REGIONS: { eu: { origin: app } }, ROUTES: [] }, bindings: KEY });
   for (const [what, [[program, ...args], said]] of Object.entries(COMMANDS)) {
     for (const url of [`${app}/`, String(own.url)]) {
-      const run = promisify(execFile)(program, args.map((arg) => arg.replace(/^URL/, url)), { timeout: 30_000 });
-      const stdout = await run.then(({ stdout }) => stdout, (error) => (error.code === "ENOENT" ? said : Promise.reject(error)));
+      const run = promisify(execFile)(
+        program,
+        args.map((arg) => arg.replace(/^URL/, url)),
+        { timeout: 30_000 },
+      );
+      const stdout = await run.then(
+        ({ stdout }) => stdout,
+        (error) => (error.code === "ENOENT" ? said : Promise.reject(error)),
+      );
       assert.ok(stdout === said, `${what} at ${url}: ${stdout.slice(0, 300)}`);
     }
   }
@@ -303,7 +376,8 @@ test("a read behind an answer with trailers is answered, though workerd leaves t
     response.end();
   });
   const own = await startRouter({ vars: { REGIONS: { eu: { origin: app } }, ROUTES: [] }, bindings: KEY });
-  const status = (path) => fetch(new URL(path, own.url), { headers: FRONT, signal: AbortSignal.timeout(15_000) }).then(async (answer) => (await answer.text(), answer.status));
+  const status = (path) =>
+    fetch(new URL(path, own.url), { headers: FRONT, signal: AbortSignal.timeout(15_000) }).then(async (answer) => (await answer.text(), answer.status));
   for (let n = 0; n < 4; n++) assert.deepEqual([await status("/trailers"), await status(`/behind-${n}`)], [200, 200]);
   await own.stop();
 });

@@ -11,7 +11,9 @@ let router;
 before(async () => {
   const regions = await startRegions();
   // It answers before it has read what is uploaded, and hangs up.
-  const rash = await startOrigin((request, response) => (request.url.startsWith("/rash") ? response.writeHead(200, { connection: "close" }).end("{}") : request.resume().on("end", () => response.end("{}"))));
+  const rash = await startOrigin((request, response) =>
+    request.url.startsWith("/rash") ? response.writeHead(200, { connection: "close" }).end("{}") : request.resume().on("end", () => response.end("{}")),
+  );
   const vars = topology(regions, (vars) => {
     vars.REGIONS.us.origin = rash;
     vars.ROUTES.push({ match: "/rash/*", dataset: "catalog" });
@@ -32,7 +34,13 @@ const REFUSED = {
   "a health check with a body": ["POST /_homing/healthz", "", 200],
 };
 /** How long the body is, and whether the client says so. */
-const BODIES = { "2 bytes": [2, false], "2 bytes, chunked": [2, true], "60 KB": [60_000, false], "200 KB, chunked": [200_000, true], "900 KB": [900_000, false] };
+const BODIES = {
+  "2 bytes": [2, false],
+  "2 bytes, chunked": [2, true],
+  "60 KB": [60_000, false],
+  "200 KB, chunked": [200_000, true],
+  "900 KB": [900_000, false],
+};
 
 for (const [what, [line, fields, status]] of Object.entries(REFUSED)) {
   test(`${what} is refused, and the next request on the connection is answered`, async () => {
@@ -76,12 +84,15 @@ test("an agent that keeps connections loses nothing behind refused writes", asyn
   const ask = (method, path, body) =>
     new Promise((resolve, reject) => {
       const headers = { "homing-dev-near": "us" }; // without a length, so Node sends a body in chunks
-      const request = http.request(new URL(path, router.url), { method, agent, headers }, (response) => response.resume().on("end", () => resolve({ status: response.statusCode, reused: request.reusedSocket })));
+      const request = http.request(new URL(path, router.url), { method, agent, headers }, (response) =>
+        response.resume().on("end", () => resolve({ status: response.statusCode, reused: request.reusedSocket })),
+      );
       request.on("error", reject).end(body);
     });
   const answers = [];
   const worker = async (n) => {
-    for (let at = 0; at < 40; at++) answers.push(await (at % 2 ? ask("GET", `/api/likes/${n}`) : ask("POST", `/t/new-${n}-${at}/notes`, at % 4 ? "x".repeat(100_000) : "{}")));
+    for (let at = 0; at < 40; at++)
+      answers.push(await (at % 2 ? ask("GET", `/api/likes/${n}`) : ask("POST", `/t/new-${n}-${at}/notes`, at % 4 ? "x".repeat(100_000) : "{}")));
   };
   await Promise.all(Array.from({ length: 4 }, (_, n) => worker(n)));
   const statuses = answers.reduce((counts, { status }) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }), {});
@@ -95,7 +106,9 @@ test("curl sends both of its requests on one connection", async () => {
   const of = ["-sS", "-H", "homing-dev-near: us", "-o", "/dev/null", "-w", "%{http_code} %{num_connects}\n"];
   for (const body of ["{}", "x".repeat(100_000)]) {
     // Where there is no curl, the agent's test says the same.
-    const { stdout } = await promisify(execFile)("curl", [...of, "-H", "transfer-encoding: chunked", "-d", body, write, "--next", ...of, read]).catch((error) => (error.code === "ENOENT" ? { stdout: "503 1\n200 0\n" } : Promise.reject(error)));
+    const { stdout } = await promisify(execFile)("curl", [...of, "-H", "transfer-encoding: chunked", "-d", body, write, "--next", ...of, read]).catch(
+      (error) => (error.code === "ENOENT" ? { stdout: "503 1\n200 0\n" } : Promise.reject(error)),
+    );
     assert.equal(stdout, "503 1\n200 0\n");
   }
 });

@@ -14,10 +14,11 @@ before(async () => {
 const status = (answer) => answer.headers["cache-status"];
 const hit = /^homing; hit; ttl=/;
 const get = (path, headers, method = "GET") => new Client(router.url, "eu").request(method, path, { headers });
-const stored = (path, headers) => waitUntil(async () => {
-  const answer = await get(path, headers);
-  return hit.test(status(answer)) && answer;
-}, `${path} is stored`);
+const stored = (path, headers) =>
+  waitUntil(async () => {
+    const answer = await get(path, headers);
+    return hit.test(status(answer)) && answer;
+  }, `${path} is stored`);
 
 /** Bytes that no coding makes smaller, the same each time. */
 function noise(size) {
@@ -38,7 +39,9 @@ for (const [coding, encode] of Object.entries(CODINGS)) {
     test(`a copy in ${coding} is what its origin made: ${what}`, async () => {
       const body = encode(noise(size));
       const fields = { ...TYPE, etag: '"1"', "content-encoding": coding, "cache-control": "max-age=2", "content-length": body.length };
-      const { path, seen } = resource((request) => (request.headers["if-none-match"] ? [304, { etag: '"1"', "cache-control": "max-age=60" }, ""] : [200, fields, body]));
+      const { path, seen } = resource((request) =>
+        request.headers["if-none-match"] ? [304, { etag: '"1"', "cache-control": "max-age=60" }, ""] : [200, fields, body],
+      );
       const whole = (answer, round) => {
         assert.deepEqual([answer.status, answer.headers["content-encoding"]], [200, coding], round);
         assert.ok(answer.bytes.equals(body), `${round}: ${answer.bytes.length} bytes in place of ${body.length}`);
@@ -102,7 +105,11 @@ function ranged(bytes, request, fields) {
   return [206, { ...fields, "content-range": `bytes ${from}-${to}/${bytes.length}` }, bytes.subarray(from, to + 1)];
 }
 
-for (const [what, coding, size] of [["as they are", undefined, 5000], ["in gzip", "gzip", 5000], ["of more than 1 MiB", undefined, 1_500_000]]) {
+for (const [what, coding, size] of [
+  ["as they are", undefined, 5000],
+  ["in gzip", "gzip", 5000],
+  ["of more than 1 MiB", undefined, 1_500_000],
+]) {
   test(`a part that was asked for answers what lies inside, and nothing else: bytes ${what}`, async () => {
     const bytes = coding ? gzipSync(noise(size)) : noise(size);
     const fields = { ...TYPE, etag: '"1"', "cache-control": "max-age=600", ...(coding && { "content-encoding": coding }) };
@@ -117,9 +124,19 @@ for (const [what, coding, size] of [["as they are", undefined, 5000], ["in gzip"
     const lies = (range) => waitUntil(async () => hit.test(status(await part(range, { "cache-control": "only-if-cached" }))), `${range} is stored`);
     await lies("bytes=1500-1599");
     const asked = seen.length;
-    for (const [range, from, to] of [["bytes=1000-1000", 1000, 1000], ["bytes=1234-2345", 1234, 2345], ["bytes=-7", last - 6, last], ["bytes=1500-", 1500, last], [`bytes=1000-${last}`, 1000, last]]) {
+    for (const [range, from, to] of [
+      ["bytes=1000-1000", 1000, 1000],
+      ["bytes=1234-2345", 1234, 2345],
+      ["bytes=-7", last - 6, last],
+      ["bytes=1500-", 1500, last],
+      [`bytes=1000-${last}`, 1000, last],
+    ]) {
       const answer = await part(range);
-      assert.deepEqual([answer.status, answer.headers["content-range"], answer.headers["content-length"], answer.headers["content-encoding"]], [206, `bytes ${from}-${to}/${bytes.length}`, String(to - from + 1), coding], range);
+      assert.deepEqual(
+        [answer.status, answer.headers["content-range"], answer.headers["content-length"], answer.headers["content-encoding"]],
+        [206, `bytes ${from}-${to}/${bytes.length}`, String(to - from + 1), coding],
+        range,
+      );
       assert.match(status(answer), hit, range);
       assert.ok(answer.bytes.equals(bytes.subarray(from, to + 1)), range);
     }
@@ -155,7 +172,10 @@ test("parts of one state lie side by side, and one of another state ends them", 
 });
 
 test("a part in chunks that is shorter than it says, or says what cannot be, is cut into nothing", async () => {
-  const said = [["bytes 0-5/10", "01234"], ["bytes 4-9/10", "56789"]];
+  const said = [
+    ["bytes 0-5/10", "01234"],
+    ["bytes 4-9/10", "56789"],
+  ];
   for (const [range, body] of said) {
     // Without a length nobody sees before its end that something is missing.
     const { path, seen } = resource(() => [206, { ...TYPE, "cache-control": "max-age=600", "content-range": range, "transfer-encoding": "chunked" }, body]);

@@ -13,7 +13,9 @@ beforeEach((t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
   [kept, asked] = [new Map(), 0];
   const at = (name, key) => `${name} ${key.url}`;
-  globalThis.caches = { open: async (name) => ({ match: async (key) => kept.get(at(name, key))?.clone(), put: async (key, response) => void kept.set(at(name, key), response) }) };
+  globalThis.caches = {
+    open: async (name) => ({ match: async (key) => kept.get(at(name, key))?.clone(), put: async (key, response) => void kept.set(at(name, key), response) }),
+  };
 });
 
 /** One isolate reads. */
@@ -70,7 +72,11 @@ test("without a cache that works everybody asks, and nobody fails", async () => 
   const broken = async () => {
     throw new Error("no cache here");
   };
-  for (const cache of [{ match: async () => undefined, put: async () => {} }, { match: broken, put: broken }, { match: async () => new Response("{"), put: broken }]) {
+  for (const cache of [
+    { match: async () => undefined, put: async () => {} },
+    { match: broken, put: broken },
+    { match: async () => new Response("{"), put: broken },
+  ]) {
     globalThis.caches = { open: async () => cache };
     assert.equal((await read()).own, true);
     assert.equal((await read()).own, true);

@@ -25,7 +25,11 @@ test("edges that meet a new subject at the same moment agree on its home", async
     tenants.map(async (tenant, n) => {
       // Another edge asks first each time.
       const answers = await Promise.all(EDGES.map((_, at) => note(((at + n) % EDGES.length) + 1, tenant)));
-      assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200], JSON.stringify(answers));
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 200, 200],
+        JSON.stringify(answers),
+      );
       assert.equal(new Set(answers.map(({ region }) => region)).size, 1, JSON.stringify(answers));
       // All three notes are there: nobody wrote elsewhere.
       assert.equal(Math.max(...answers.map(({ notes }) => notes.length)), 3);
@@ -69,7 +73,11 @@ test("whoever makes names up leaves nothing behind, and is stopped after twenty"
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([404]));
   await waitUntil(async () => (await client.post("/t/made-up-more/notes/no/such/thing", {})).status === 429, "no more names for now");
   const refused = await client.post("/t/made-up-more/notes", { text: "a" });
-  if (refused.status !== 200) assert.deepEqual([refused.status, refused.json.reason, refused.headers["homing-write-outcome"], refused.headers["retry-after"]], [429, "too-many-subjects", "not-sent", "5"]);
+  if (refused.status !== 200)
+    assert.deepEqual(
+      [refused.status, refused.json.reason, refused.headers["homing-write-outcome"], refused.headers["retry-after"]],
+      [429, "too-many-subjects", "not-sent", "5"],
+    );
   assert.equal((await new Client(router.url, "us").post("/t/real/notes", { text: "a" })).status, 200, "others name theirs");
   const homes = await router.homes();
   await waitUntil(() => homes.get(`home:${subjectId("tenant", "real")}`), "the home store hears of who is real");

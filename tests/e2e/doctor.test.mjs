@@ -37,10 +37,14 @@ async function doctor(url, token = TOKEN, ...args) {
 
 /** The same, once it is as it should be: probers tell the first time a while after the first request. */
 const settled = (url, isSo, what) =>
-  waitUntil(async () => {
-    const said = await doctor(url);
-    return isSo(said) && said;
-  }, what, 60_000);
+  waitUntil(
+    async () => {
+      const said = await doctor(url);
+      return isSo(said) && said;
+    },
+    what,
+    60_000,
+  );
 
 test("a sound deployment passes in every line, and tells no secret", async () => {
   // A deployment that has just begun has no reports yet, which is a warning.
@@ -49,8 +53,26 @@ test("a sound deployment passes in every line, and tells no secret", async () =>
   assert.equal(said.status, 0);
   const notPassed = said.json.findings.filter(({ severity }) => severity !== "pass");
   // What a busy machine makes slow is no fault of the world's.
-  assert.deepEqual(notPassed.filter(({ check }) => !["directory", "home store", "region", "place"].includes(check)), []);
-  for (const line of ["router", "configuration", "secret ADMIN_TOKEN", "cache", "home store", "view", "report eu", "authority", "directory", "prober us", "region ap", "clock eu", "contract us", "cost"]) {
+  assert.deepEqual(
+    notPassed.filter(({ check }) => !["directory", "home store", "region", "place"].includes(check)),
+    [],
+  );
+  for (const line of [
+    "router",
+    "configuration",
+    "secret ADMIN_TOKEN",
+    "cache",
+    "home store",
+    "view",
+    "report eu",
+    "authority",
+    "directory",
+    "prober us",
+    "region ap",
+    "clock eu",
+    "contract us",
+    "cost",
+  ]) {
     assert.equal(said.lines[line] ?? "missing", "pass", line);
   }
   assert.equal(said.of("contract eu").says, "its health and ownership addresses keep it, by signature alone");
@@ -83,7 +105,10 @@ test("nobody is told without the token, and there is nothing but a GET", async (
 test("development says that it is, and is no failure", async () => {
   const dev = await startRouter({ vars: topology(regions), bindings: { PROBES: "off" } });
   const said = await doctor(dev.url, "");
-  assert.deepEqual(["development", "secret SESSION_KEY", "secret ADMIN_TOKEN", "prober"].map((line) => said.lines[line]), ["pass", "warn", "warn", "warn"]);
+  assert.deepEqual(
+    ["development", "secret SESSION_KEY", "secret ADMIN_TOKEN", "prober"].map((line) => said.lines[line]),
+    ["pass", "warn", "warn", "warn"],
+  );
   await dev.stop();
 });
 
@@ -154,7 +179,10 @@ test("a view that is behind, reports that are old, and what cannot be read", asy
   await settled(sick.url, ({ failed }) => failed.length === 0, "nothing fails");
   const homes = await sick.homes();
   const at = { HOMING_TOKEN: TOKEN, HOMING_URL: String(sick.url) };
-  for (const order of [["drain", "ap", "--for", "1h"], ["undrain", "ap"]]) {
+  for (const order of [
+    ["drain", "ap", "--for", "1h"],
+    ["undrain", "ap"],
+  ]) {
     const { status, err } = await command(at, ...order, "--reason", "a test");
     assert.equal(status, 0, err);
   }
@@ -198,16 +226,18 @@ async function wrangler(does = {}) {
   };
   const url = await startOrigin((request, response) => {
     let text = "";
-    request.on("data", (data) => (text += data)).on("end", async () => {
-      const { args, output } = JSON.parse(text);
-      const [what] = args;
-      calls.push({ what, args });
-      const config = args[args.indexOf("--config") + 1];
-      const { code = 0, says = "", targets } = (await (does[what] ?? (what === "deploy" ? deploy : () => {}))(config)) ?? {};
-      if (targets) writeFileSync(output, `${JSON.stringify({ type: "deploy", targets })}\n`);
-      if (what === "delete") await served?.stop();
-      response.end(JSON.stringify({ code, says }));
-    });
+    request
+      .on("data", (data) => (text += data))
+      .on("end", async () => {
+        const { args, output } = JSON.parse(text);
+        const [what] = args;
+        calls.push({ what, args });
+        const config = args[args.indexOf("--config") + 1];
+        const { code = 0, says = "", targets } = (await (does[what] ?? (what === "deploy" ? deploy : () => {}))(config)) ?? {};
+        if (targets) writeFileSync(output, `${JSON.stringify({ type: "deploy", targets })}\n`);
+        if (what === "delete") await served?.stop();
+        response.end(JSON.stringify({ code, says }));
+      });
   });
   const script = `#!${join(root, "node_modules/.bin/node")}
     const body = JSON.stringify({ args: process.argv.slice(2), output: process.env.WRANGLER_OUTPUT_FILE_PATH });
@@ -245,7 +275,11 @@ test("a probe is deployed, asked and removed, and what it has seen is held again
   const { calls, env } = await wrangler();
   const args = ["doctor", String(router.url), "--json", "--deploy-probe", ...(await origins())];
   const { status, json, err } = await command(env, ...args);
-  assert.deepEqual(calls.map(({ what }) => what), ["deploy", "delete"], err);
+  assert.deepEqual(
+    calls.map(({ what }) => what),
+    ["deploy", "delete"],
+    err,
+  );
   for (const { args } of calls) assert.ok(args.includes("--config") && args[args.indexOf("--config") + 1].includes("homing-doctor-probe-"));
   assert.deepEqual([calls[1].args.includes("--force"), calls[1].args[calls[1].args.indexOf("--name") + 1]], [true, "homing-doctor-probe"]);
   const lines = Object.fromEntries(json.findings.map(({ check, about, severity }) => [`${check} ${about}`.trim(), severity]));
@@ -266,10 +300,15 @@ test("the probe's script is nothing to who has no token, and to everybody when i
   const script = readFileSync(join(root, "src/cli/doctor/probe.mjs"), "utf8");
   const token = "t".repeat(64);
   const digest = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(token))).toString("hex");
-  const start = (until) => startScript({ script, date: "2026-07-01", flags: ["global_fetch_strictly_public"], vars: { TOKEN_SHA256: digest, UNTIL: String(until) } });
+  const start = (until) =>
+    startScript({ script, date: "2026-07-01", flags: ["global_fetch_strictly_public"], vars: { TOKEN_SHA256: digest, UNTIL: String(until) } });
   const [open, over] = [await start(Date.now() + 60_000), await start(Date.now() - 1)];
   const ask = (at, path, init) => fetch(`${at.url}${path}`, init).then(({ status }) => status);
-  const order = (token) => ({ method: "POST", body: JSON.stringify({ do: "origin", url: regions.us.url }), headers: token ? { "homing-doctor-token": token } : {} });
+  const order = (token) => ({
+    method: "POST",
+    body: JSON.stringify({ do: "origin", url: regions.us.url }),
+    headers: token ? { "homing-doctor-token": token } : {},
+  });
   for (const path of ["/", "/ask", "/origin/fields", "/origin/hanging"]) assert.equal(await ask(open, path), 404, path);
   for (const wrong of [undefined, digest, "x", `${token}t`]) assert.equal(await ask(open, "/ask", order(wrong)), 404, wrong);
   assert.equal(await ask(open, "/ask", order(token)), 200);
@@ -283,16 +322,21 @@ test("where wrangler is not logged in the error says so, and what may have been 
   const { severity, says, remedy } = json.findings.find(({ check }) => check === "probe");
   assert.deepEqual([severity, says], ["fail", "`wrangler deploy` failed: ✘ [ERROR] You are not logged in."]);
   assert.match(remedy, /npx wrangler login/);
-  assert.deepEqual(calls.map(({ what }) => what), ["deploy", "delete"]);
+  assert.deepEqual(
+    calls.map(({ what }) => what),
+    ["deploy", "delete"],
+  );
   assert.deepEqual(leftovers(), []);
 });
 
 test("a probe that breaks in the middle is removed", async () => {
   const broken = await startOrigin((request, response) => {
     let text = "";
-    request.on("data", (data) => (text += data)).on("end", () => {
-      response.writeHead(text.includes("ready") ? 200 : 500).end("{}");
-    });
+    request
+      .on("data", (data) => (text += data))
+      .on("end", () => {
+        response.writeHead(text.includes("ready") ? 200 : 500).end("{}");
+      });
   });
   const { calls, env } = await wrangler({ deploy: () => ({ targets: [broken] }) });
   const { status, json } = await command(env, "doctor", String(router.url), "--json", "--deploy-probe");
@@ -320,7 +364,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     await isAsked;
     child.kill(signal);
     assert.equal(await ended, 130);
-    assert.deepEqual(calls.map(({ what }) => what), ["deploy", "delete"]);
+    assert.deepEqual(
+      calls.map(({ what }) => what),
+      ["deploy", "delete"],
+    );
     assert.deepEqual(leftovers(), []);
   });
 }

@@ -69,7 +69,10 @@ test("without eu, its readers are served by the others", async () => {
   const answer = await new Client(router.url, "eu").get("/api/likes/lost");
   assert.deepEqual([answer.status, answer.headers["homing-region"] === "eu"], [200, false]);
   await waitUntil(async () => (await report(id)).total.alone > 0, "it is told");
-  assert.match((await homing("drill", "report", id)).out, /read \/api\/likes\/\*: would have read eu \(once\) first\n[^]*Without eu the others served 100\.0%, /);
+  assert.match(
+    (await homing("drill", "report", id)).out,
+    /read \/api\/likes\/\*: would have read eu \(once\) first\n[^]*Without eu the others served 100\.0%, /,
+  );
   assert.equal((await homing("drill", "stop", id)).status, 0);
 });
 

@@ -21,7 +21,8 @@ const bytes = (text) => new TextEncoder().encode(text);
 const variants = (...names) => `2^${names.map((name) => `${name}|200`).join("^")}`;
 
 /** Stores an entry with this text, with its first variant's fields and body, and what goes on of the one in hand. */
-const store = (key, text, fields, body, entry, carried = []) => put(key, new Headers({ "homing-entry": text, "content-length": body.length, ...fields }), bytes(body), entry, carried);
+const store = (key, text, fields, body, entry, carried = []) =>
+  put(key, new Headers({ "homing-entry": text, "content-length": body.length, ...fields }), bytes(body), entry, carried);
 const said = async (entry, at) => Buffer.from(await new Response(await entry.body(at)).arrayBuffer()).toString();
 
 beforeEach(() => {
@@ -46,7 +47,17 @@ test("an entry carries as many variants as there is room for in header fields, t
   let entry;
   for (let n = 0; n < 8; n++) {
     const names = Array.from({ length: n + 1 }, (_, at) => `v${n - at}`);
-    await store(ONE, variants(...names), { ...long, "x-name": `v${n}` }, `body ${n}`, entry, names.slice(1).map((_, at) => at).slice(0, entry ? entry.head().split("^").length - 1 : 0));
+    await store(
+      ONE,
+      variants(...names),
+      { ...long, "x-name": `v${n}` },
+      `body ${n}`,
+      entry,
+      names
+        .slice(1)
+        .map((_, at) => at)
+        .slice(0, entry ? entry.head().split("^").length - 1 : 0),
+    );
     entry = await Entry.match(ONE);
     let size = 0;
     for (const [name, value] of held.get(ONE).headers) size += name.length + value.length + 4;
@@ -77,7 +88,10 @@ test("an entry of several variants whose body breaks, or is not as long as it sa
 
 test("the body of an entry is read once, also if that failed", async () => {
   const headers = { "homing-entry": `${ONE} ${variants("a")}` };
-  held.set(ONE, { headers, clone: () => new Response(new ReadableStream({ type: "bytes", pull: (controller) => controller.error(new Error("it broke")) }), { headers }) });
+  held.set(ONE, {
+    headers,
+    clone: () => new Response(new ReadableStream({ type: "bytes", pull: (controller) => controller.error(new Error("it broke")) }), { headers }),
+  });
   const entry = await Entry.match(ONE);
   assert.deepEqual([await entry.bytes(), await entry.bytes()], [undefined, undefined]);
 });

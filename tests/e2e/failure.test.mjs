@@ -73,7 +73,9 @@ for (const some of [PAGES.slice(0, 4), PAGES.slice(4)]) {
   test(`a page of Cloudflare's is no answer of the region: ${some.map(([page]) => page).join(", ")}`, async () => {
     const pages = await startOrigin((request, response) => {
       const [, status, kind] = request.url.match(/(\d{3})-?(\d*)$/) ?? [null, "404", ""];
-      request.resume().on("end", () => response.writeHead(status, kind ? { "cf-error-type": kind, "cf-error-origin": "edge" } : {}).end(`error code: ${kind || status}`));
+      request
+        .resume()
+        .on("end", () => response.writeHead(status, kind ? { "cf-error-type": kind, "cf-error-origin": "edge" } : {}).end(`error code: ${kind || status}`));
     });
     await router.stop();
     router = await startRouter({ vars: topology(regions, ({ REGIONS }) => void (REGIONS.us.origin = REGIONS.ap.origin = pages)) });
@@ -146,7 +148,13 @@ test("a write with an Idempotency-Key is repeated once, at its home, and done on
   await regions.us.control({ mode: "reset", paths: ["/api/catalog/repeated"] });
   const failed = await client.put("/api/catalog/repeated", { name: "lamp" }, { headers: key });
   assert.equal(failed.headers["homing-write-outcome"], "unknown");
-  assert.deepEqual((await router.decision("/api/catalog/repeated")).trace.slice(-5), ["home us", "failover-broken us", "retried us", "failover-broken us", "write-unknown us"]);
+  assert.deepEqual((await router.decision("/api/catalog/repeated")).trace.slice(-5), [
+    "home us",
+    "failover-broken us",
+    "retried us",
+    "failover-broken us",
+    "write-unknown us",
+  ]);
   assert.deepEqual(await requestsTo("/api/catalog/repeated"), [2, 0, 0]);
   await regions.heal();
   const first = await client.put("/api/catalog/repeated", { name: "lamp" }, { headers: key });
@@ -245,7 +253,11 @@ test("a region that failed five times in a row is not asked: its breaker is open
   const client = () => new Client(router.url, "ap");
   const circuit = async () => (await router.snapshot()).regions.find((region) => region.name === "ap").circuit;
   for (let n = 0; n < 5; n++) await client().get(`/api/likes/suspect${n}`);
-  assert.deepEqual([(await circuit()).read.state, (await circuit()).routes], ["closed", [{ route: "/api/likes/*", access: "read" }]], "one route, whoever asks");
+  assert.deepEqual(
+    [(await circuit()).read.state, (await circuit()).routes],
+    ["closed", [{ route: "/api/likes/*", access: "read" }]],
+    "one route, whoever asks",
+  );
   const read = await client().get("/api/likes/suspect");
   assert.deepEqual([read.status, reason(read), read.json.region], [200, "nearest", "eu"]);
   assert.deepEqual((await requestsTo("/api/likes/suspect")).at(2), 6, "it is not asked in vain, but for the first lost connection that may have been closed");
@@ -278,7 +290,11 @@ test("a region that fails for a second: its writes are answered within three, an
     t.diagnostic(`the ${time} time: writes are answered ${ms} ms after the healing`);
     assert.ok(ms < 3000, `the ${time} time after ${ms} ms`);
     const after = await writes(20);
-    assert.deepEqual(after.map(reason).filter((why) => why === "breaker-open"), [], "one is answered, and all go");
+    assert.deepEqual(
+      after.map(reason).filter((why) => why === "breaker-open"),
+      [],
+      "one is answered, and all go",
+    );
     assert.equal(await isOpen(), false);
   }
 });

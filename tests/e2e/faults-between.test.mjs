@@ -34,7 +34,9 @@ for (const [name, kind, options] of [
     const reads = await world.reads(router, "eu", slug, 60);
     const all = [...asked.flat(), ...reads];
     const { lag_ms: lag, reachable } = await (await fetch(new URL("/.well-known/homing", world.regions.eu.url))).json();
-    t.diagnostic(`link ${name}: ${asked.length} writes and reads of them, ${answered(asked.flat()).length} answered, own writes missed ${missed.length}; ${readFigures(reads)}; eu says that it is behind by ${JSON.stringify(lag)} ms and reaches ${JSON.stringify(reachable)}`);
+    t.diagnostic(
+      `link ${name}: ${asked.length} writes and reads of them, ${answered(asked.flat()).length} answered, own writes missed ${missed.length}; ${readFigures(reads)}; eu says that it is behind by ${JSON.stringify(lag)} ms and reaches ${JSON.stringify(reachable)}`,
+    );
     assert.deepEqual([answered(all).length, missed], [all.length, []], text(all));
     atMostTwo(all);
     await world.heal();
@@ -52,7 +54,11 @@ async function dripping(what) {
     open.add(socket);
     socket.on("close", () => (clearInterval(timer), open.delete(socket)));
   };
-  const heads = { head: "HTTP/1.1 200 OK\r\nX-Long: ", "small body": "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", body: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" };
+  const heads = {
+    head: "HTTP/1.1 200 OK\r\nX-Long: ",
+    "small body": "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n",
+    body: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+  };
   const url = await startOrigin(({ socket }) => {
     socket.write(heads[what]);
     drip(socket);
@@ -95,8 +101,17 @@ test("an endless body without a length streams on, harms nobody, and ends when i
   await router.stop();
 });
 
-for (const moods of [{ kv: "fails" }, { kv: "slow" }, { directory: "fails" }, { directory: "slow" }, { kv: "fails", directory: "fails", authority: "fails" }, { kv: "slow", directory: "slow", authority: "slow" }]) {
-  const name = Object.entries(moods).map((pair) => pair.join(" ")).join(", ");
+for (const moods of [
+  { kv: "fails" },
+  { kv: "slow" },
+  { directory: "fails" },
+  { directory: "slow" },
+  { kv: "fails", directory: "fails", authority: "fails" },
+  { kv: "slow", directory: "slow", authority: "slow" },
+]) {
+  const name = Object.entries(moods)
+    .map((pair) => pair.join(" "))
+    .join(", ");
   test(`${name}: what is known is decided as before; a new subject is written by the directory's word, or refused honestly`, async (t) => {
     const router = await world.router({ kv: "moody" });
     const slug = name.replace(/\W+/g, "-");
@@ -106,18 +121,33 @@ for (const moods of [{ kv: "fails" }, { kv: "slow" }, { directory: "fails" }, { 
     await new Client(router.url, "ap").post(`/t/${slug}/notes`, { text: "before" });
 
     await router.mood(moods);
-    const known = await world.load(30, 3, (at) => world.ask(at % 2 ? session : new Client(router.url, "eu"), at % 3 ? "GET" : "POST", at % 2 ? "/api/cart" : `/t/${slug}/notes`, at % 3 ? {} : { body: { item: at } }));
+    const known = await world.load(30, 3, (at) =>
+      world.ask(
+        at % 2 ? session : new Client(router.url, "eu"),
+        at % 3 ? "GET" : "POST",
+        at % 2 ? "/api/cart" : `/t/${slug}/notes`,
+        at % 3 ? {} : { body: { item: at } },
+      ),
+    );
     const reads = await world.reads(router, "eu", slug, 60);
     const fresh = await world.load(12, 6, (at) => world.ask(new Client(router.url, "us"), "POST", `/t/new-${slug}-${at}/notes`, { body: { at } }));
     const assigned = await router.mood("ok").then(() => router.assigned());
-    t.diagnostic(`${name}: known subjects ${known.length} requests, ${answered(known).length} answered, p50/p99 ${percentile(known, 0.5)}/${percentile(known, 0.99)} ms; ${readFigures(reads)}; new subjects: ${writeFigures(world, fresh)}, p50/p99 ${percentile(fresh, 0.5)}/${percentile(fresh, 0.99)} ms`);
+    t.diagnostic(
+      `${name}: known subjects ${known.length} requests, ${answered(known).length} answered, p50/p99 ${percentile(known, 0.5)}/${percentile(known, 0.99)} ms; ${readFigures(reads)}; new subjects: ${writeFigures(world, fresh)}, p50/p99 ${percentile(fresh, 0.5)}/${percentile(fresh, 0.99)} ms`,
+    );
 
     assert.deepEqual([answered(known).length, answered(reads).length], [known.length, reads.length], text([...known, ...reads]));
     for (const { method, path, id } of known) {
-      if (method === "POST") assert.deepEqual(world.sends(id).map(({ region }) => region), [path === "/api/cart" ? "eu" : "ap"], "at the home that it had before");
+      if (method === "POST")
+        assert.deepEqual(
+          world.sends(id).map(({ region }) => region),
+          [path === "/api/cart" ? "eu" : "ap"],
+          "at the home that it had before",
+        );
     }
     for (const write of fresh) {
-      if (moods.directory) assert.ok(isHonest(write) && write.headers["homing-write-outcome"] === "not-sent" && write.sends === 0, `${write.status} ${write.text}`);
+      if (moods.directory)
+        assert.ok(isHonest(write) && write.headers["homing-write-outcome"] === "not-sent" && write.sends === 0, `${write.status} ${write.text}`);
       else assert.equal(write.status, 200, write.text);
     }
     assert.equal(Object.keys(assigned).length, moods.directory ? 2 : 2 + fresh.length, "each subject has one home");

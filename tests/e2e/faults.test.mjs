@@ -86,7 +86,8 @@ for (const [name, fault] of Object.entries(FAULTS)) {
       if (write.headers["homing-write-outcome"] === "not-sent") assert.deepEqual(sends, [], `${write.path} was not sent`);
     }
     const paths = Object.fromEntries(writes.map(({ path }) => [path, 0]));
-    for (const region of Object.values(world.regions)) for (const { target, method } of await region.seen(`/api/catalog/${slug}-`)) if (method === "PUT") paths[target]++;
+    for (const region of Object.values(world.regions))
+      for (const { target, method } of await region.seen(`/api/catalog/${slug}-`)) if (method === "PUT") paths[target]++;
     assert.ok(Math.max(...Object.values(paths)) <= 1, "no origin saw one twice");
     await router.stop();
   });

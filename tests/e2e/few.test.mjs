@@ -34,8 +34,15 @@ test("whoever is asked late has its whole time, and nobody waits at the platform
   const { fetch, most } = platform();
   // Most regions hang for longer than is waited for; those at the end are well.
   const regions = Array.from({ length: REGIONS }, (_, at) => (at < 15 ? 60 : 5));
-  const ask = (ms) => fetch(ms, AbortSignal.timeout(40)).then(() => "well", () => "ill");
-  assert.deepEqual(await few(regions, ask), regions.map((ms) => (ms === 5 ? "well" : "ill")));
+  const ask = (ms) =>
+    fetch(ms, AbortSignal.timeout(40)).then(
+      () => "well",
+      () => "ill",
+    );
+  assert.deepEqual(
+    await few(regions, ask),
+    regions.map((ms) => (ms === 5 ? "well" : "ill")),
+  );
   assert.equal(most(), 5);
 });
 

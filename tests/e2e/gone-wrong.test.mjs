@@ -33,7 +33,10 @@ reported("https://github.com/dotnet/yarp/issues/2062", "clients that leave befor
     await waitUntil(async () => (await router.snapshot()).in_flight === 0, "none is left");
   };
   await leave((n) => `GET ${path}?${n} HTTP/1.1\r\n\r\n`, 40);
-  assert.ok(regions(seen).every((region) => region === "eu"), "and nobody else was asked");
+  assert.ok(
+    regions(seen).every((region) => region === "eu"),
+    "and nobody else was asked",
+  );
   await leave(() => `POST ${path} HTTP/1.1\r\nContent-Length: 1\r\n\r\nx`, 40);
   answered = true;
   const [read, write] = [await near().get(path), await near().post(path, "x")];
@@ -60,18 +63,32 @@ reported("https://github.com/cloudflare/pingora/issues/979", "a write that may b
   const { near } = await startReported();
   const { path, seen } = place((one) => (one.n === 1 ? breakOff(one) : [200, {}, "done"]), { under: "/once" });
   const answer = await near().post(path, "body", { headers: { "idempotency-key": "k1" } });
-  assert.deepEqual([answer.status, reason(answer), regions(seen), seen.map(({ request, body }) => `${request.headers["idempotency-key"]} ${body}`)], [200, "retried", ["us"], ["k1 body", "k1 body"]]);
+  assert.deepEqual(
+    [answer.status, reason(answer), regions(seen), seen.map(({ request, body }) => `${request.headers["idempotency-key"]} ${body}`)],
+    [200, "retried", ["us"], ["k1 body", "k1 body"]],
+  );
   const never = place(breakOff, { under: "/once" });
   await near().post(never.path, "body");
   assert.equal(never.seen.length, 1, "without a key it is not");
 });
 
 reported("https://github.com/traefik/traefik/pull/490", "a read that fails over has one answer, its own fields, and what was asked for", async () => {
-  for (const [what, fail] of Object.entries({ "broken off": breakOff, "a 503": () => [503, { "x-first": "1", "set-cookie": "first=1" }, "busy"], "no HTTP": () => "SSH-2.0-OpenSSH_9.2\r\n", "half a head": () => "HTTP/1.1 200 OK\r\nX-Ha" })) {
+  for (const [what, fail] of Object.entries({
+    "broken off": breakOff,
+    "a 503": () => [503, { "x-first": "1", "set-cookie": "first=1" }, "busy"],
+    "no HTTP": () => "SSH-2.0-OpenSSH_9.2\r\n",
+    "half a head": () => "HTTP/1.1 200 OK\r\nX-Ha",
+  })) {
     const { near } = await startReported();
-    const { path, seen } = place((one) => (one.region === "eu" ? fail(one) : [200, { "x-second": "1" }, `second ${one.request.headers.range} ${one.request.headers["accept-language"]}`]));
+    const { path, seen } = place((one) =>
+      one.region === "eu" ? fail(one) : [200, { "x-second": "1" }, `second ${one.request.headers.range} ${one.request.headers["accept-language"]}`],
+    );
     const answer = await near().get(path, { headers: { range: "bytes=0-5", "accept-language": "de" } });
-    assert.deepEqual([answer.status, answer.text, answer.headers["x-first"], answer.headers["x-second"], answer.headers["set-cookie"]], [200, "second bytes=0-5 de", undefined, "1", undefined], what);
+    assert.deepEqual(
+      [answer.status, answer.text, answer.headers["x-first"], answer.headers["x-second"], answer.headers["set-cookie"]],
+      [200, "second bytes=0-5 de", undefined, "1", undefined],
+      what,
+    );
     assert.deepEqual(regions(seen), ["eu", "us"], what);
   }
 });
@@ -141,60 +158,83 @@ reported("https://github.com/cloudflare/pingora/issues/314", "a client that leav
   }
 });
 
-reported("https://github.com/nodejs/undici/issues/429", "a body that ends too early is seen to, is not mended with another region's, and stays nobody's", async () => {
-  const { path, seen } = place(({ n, response }) => {
-    if (n > 1) return [200, { "cache-control": "max-age=60", "content-length": 300_000 }, Buffer.alloc(300_000, "b")];
-    response.writeHead(200, { "cache-control": "max-age=60", "content-length": 300_000 });
-    response.write(Buffer.alloc(100_000, "a"), () => response.socket.destroy());
-  });
-  await assert.rejects(near().get(path), "the client can tell");
-  const next = await near().get(path);
-  assert.deepEqual([next.status, next.bytes.equals(Buffer.alloc(300_000, "b")), seen.length], [200, true, 2]);
-});
+reported(
+  "https://github.com/nodejs/undici/issues/429",
+  "a body that ends too early is seen to, is not mended with another region's, and stays nobody's",
+  async () => {
+    const { path, seen } = place(({ n, response }) => {
+      if (n > 1) return [200, { "cache-control": "max-age=60", "content-length": 300_000 }, Buffer.alloc(300_000, "b")];
+      response.writeHead(200, { "cache-control": "max-age=60", "content-length": 300_000 });
+      response.write(Buffer.alloc(100_000, "a"), () => response.socket.destroy());
+    });
+    await assert.rejects(near().get(path), "the client can tell");
+    const next = await near().get(path);
+    assert.deepEqual([next.status, next.bytes.equals(Buffer.alloc(300_000, "b")), seen.length], [200, true, 2]);
+  },
+);
 
 reported("https://github.com/traefik/traefik/pull/13520", "a WebSocket is tried once, and its region's failure is told", async () => {
   const { near: _, router: own } = await startReported();
   for (const answer of [breakOff, () => "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy"]) {
     const { path, seen } = place((one) => (answer === breakOff ? void one.response.socket.destroy() : answer()));
-    const came = await bytes(own, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
+    const came = await bytes(
+      own,
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    );
     assert.match(came, /^HTTP\/1\.1 503 /);
     assert.match(came, /^retry-after: \d/im);
     assert.equal(seen.length, 1);
   }
 });
 
-reported("https://github.com/linkerd/linkerd2/issues/6130", "a question with a body is asked elsewhere with all of it, and one that is too long to keep is not", async () => {
-  const { near } = await startReported((vars) => vars.ROUTES.unshift({ match: "POST /ask/*", access: "read" }));
-  const { path, seen } = place((one) => (one.region === "eu" ? breakOff(one) : [200, {}, String(one.body.length)]), { under: "/ask" });
-  const answer = await near().post(path, "q".repeat(65_536));
-  assert.deepEqual([answer.status, answer.text, regions(seen)], [200, "65536", ["eu", "us"]]);
-  const before = seen.length;
-  const long = await near().post(path, "q".repeat(65_537));
-  assert.deepEqual([long.status, Number(long.headers["retry-after"]) > 0, seen.length - before], [503, true, 1], long.text);
-});
+reported(
+  "https://github.com/linkerd/linkerd2/issues/6130",
+  "a question with a body is asked elsewhere with all of it, and one that is too long to keep is not",
+  async () => {
+    const { near } = await startReported((vars) => vars.ROUTES.unshift({ match: "POST /ask/*", access: "read" }));
+    const { path, seen } = place((one) => (one.region === "eu" ? breakOff(one) : [200, {}, String(one.body.length)]), { under: "/ask" });
+    const answer = await near().post(path, "q".repeat(65_536));
+    assert.deepEqual([answer.status, answer.text, regions(seen)], [200, "65536", ["eu", "us"]]);
+    const before = seen.length;
+    const long = await near().post(path, "q".repeat(65_537));
+    assert.deepEqual([long.status, Number(long.headers["retry-after"]) > 0, seen.length - before], [503, true, 1], long.text);
+  },
+);
 
 reported("https://core.trac.wordpress.org/ticket/31288", "an application is told how its client came, so that it sends nobody in circles", async () => {
-  const { path, seen } = place(({ request }) => (request.headers["x-forwarded-proto"] === "http" ? [200, {}, "here"] : [301, { location: `http://shop.example${request.url}` }, ""]));
-  const came = await bytes(router, `GET ${path} HTTP/1.1\r\nHost: Shop.Example:8080\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Port: 1\r\nForwarded: host=evil.example\r\n\r\n`);
+  const { path, seen } = place(({ request }) =>
+    request.headers["x-forwarded-proto"] === "http" ? [200, {}, "here"] : [301, { location: `http://shop.example${request.url}` }, ""],
+  );
+  const came = await bytes(
+    router,
+    `GET ${path} HTTP/1.1\r\nHost: Shop.Example:8080\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Port: 1\r\nForwarded: host=evil.example\r\n\r\n`,
+  );
   assert.match(came, /^HTTP\/1\.1 200 /);
   const { headers } = seen[0].request;
   assert.deepEqual([headers["x-forwarded-host"], headers["x-forwarded-port"], /evil/.test(JSON.stringify(headers))], ["shop.example:8080", undefined, false]);
   assert.match(headers.forwarded, /host="?shop\.example:8080"?;proto=http/);
 });
 
-reportedOfWorkerd("https://github.com/envoyproxy/gateway/issues/2882", "fields that are too long or too many, of a region or of a client, end that one request with a reason", async () => {
-  const { near } = await startReported();
-  const huge = place(() => [200, { "x-huge": "h".repeat(200_000) }, "ok"]);
-  const many = place(() => [200, Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`x-${n}`, "1"])), "ok"]);
-  const [long, numerous] = [await near().get(huge.path), await near().get(many.path)];
-  assert.deepEqual([long.status, reason(long)], [503, "all-regions-failed"], "workerd takes no head of that length");
-  assert.deepEqual([numerous.status, numerous.headers["x-299"], numerous.text], [200, "1", "ok"]);
-  for (const [what, headers] of [["one too long", { cookie: `a=${"x".repeat(40_000)}` }], ["too many", Object.fromEntries(Array.from({ length: 140 }, (_, n) => [`x-${n}`, "1"]))]]) {
-    const answer = await near().get(many.path, { headers });
-    assert.deepEqual([answer.status, reason(answer)], [431, "headers-too-large"], what);
-  }
-  assert.equal(reason(await near().get(place(() => [200, {}, "ok"]).path)), "nearest");
-});
+reportedOfWorkerd(
+  "https://github.com/envoyproxy/gateway/issues/2882",
+  "fields that are too long or too many, of a region or of a client, end that one request with a reason",
+  async () => {
+    const { near } = await startReported();
+    const huge = place(() => [200, { "x-huge": "h".repeat(200_000) }, "ok"]);
+    const many = place(() => [200, Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`x-${n}`, "1"])), "ok"]);
+    const [long, numerous] = [await near().get(huge.path), await near().get(many.path)];
+    assert.deepEqual([long.status, reason(long)], [503, "all-regions-failed"], "workerd takes no head of that length");
+    assert.deepEqual([numerous.status, numerous.headers["x-299"], numerous.text], [200, "1", "ok"]);
+    for (const [what, headers] of [
+      ["one too long", { cookie: `a=${"x".repeat(40_000)}` }],
+      ["too many", Object.fromEntries(Array.from({ length: 140 }, (_, n) => [`x-${n}`, "1"]))],
+    ]) {
+      const answer = await near().get(many.path, { headers });
+      assert.deepEqual([answer.status, reason(answer)], [431, "headers-too-large"], what);
+    }
+    assert.equal(reason(await near().get(place(() => [200, {}, "ok"]).path)), "nearest");
+  },
+);
 
 reported("https://github.com/pelias/api/issues/296", "a script of another origin can read what the router says of a failure", async () => {
   const { near } = await startReported();

@@ -19,7 +19,9 @@ const binary = join(root, "target/debug/demo-region");
 
 /** In which of the two the router runs here. */
 export const runtime = process.env.RUNTIME || "miniflare";
-const { start: startRuntime, startScript: startInRuntime } = await import({ miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail());
+const { start: startRuntime, startScript: startInRuntime } = await import(
+  { miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail()
+);
 /** Where clients are, unless they say so: near Frankfurt. */
 const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
 /** What the platform's front, which plain workerd has none of, says of a client. */
@@ -80,7 +82,11 @@ export class Region {
 
   /** Sets faults: `{ mode: "hang" }`, `{ lag_ms: 3000 }`, … */
   async control(command) {
-    const response = await fetch(`${this.controlUrl}/control`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(command) });
+    const response = await fetch(`${this.controlUrl}/control`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(command),
+    });
     if (!response.ok) throw new Error(`control of ${this.name}: ${response.status} ${await response.text()}`);
     return response.json();
   }
@@ -110,7 +116,9 @@ export async function startRegions({ ports, args = [], stdio, link = (from, to, 
   for (const [at, name] of names.entries()) places[name] = ports?.[at] ?? (await freePort());
   const peer = async (name, to) => ["--peer", `${to}=${await link(name, to, `http://127.0.0.1:${places[to]}`)}`];
   const peers = async (name) => (await Promise.all(names.filter((to) => to !== name).map((to) => peer(name, to)))).flat();
-  const regions = await Promise.all(names.map(async (name) => new Region(name, places[name], data, [...(await peers(name)), ...(typeof args === "function" ? args(name) : args)])));
+  const regions = await Promise.all(
+    names.map(async (name) => new Region(name, places[name], data, [...(await peers(name)), ...(typeof args === "function" ? args(name) : args)])),
+  );
   const stop = async () => {
     started.delete(stop);
     await Promise.all(regions.map((region) => region.kill()));
@@ -148,7 +156,11 @@ export function topology(regions, change = (vars) => vars) {
 }
 
 /** The Durable Objects, as wrangler.toml binds them; which of them a moody store stands in for. */
-const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => ({ name, className: class_name, moody: ["DIRECTORY", "AUTHORITY"].includes(name) }));
+const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => ({
+  name,
+  className: class_name,
+  moody: ["DIRECTORY", "AUTHORITY"].includes(name),
+}));
 
 /** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods,
  *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs); miniflare's knows "nothing" alone. */
@@ -285,7 +297,10 @@ export function command(env, ...args) {
 export const subjectId = (kind, name) => createHash("sha256").update(`${kind}:${name}`).digest("base64url").slice(0, 22);
 
 /** Seals a session with any claims, as only a holder of the key can; `subject`, `home` and `epoch` are the user's, unless `kind` says otherwise. */
-export function seal(secret, { subject = "-", home = "-", epoch = 0, kind = "user", issued = Date.now(), expires = Date.now() + 86_400_000, pins = [], version = 2 } = {}) {
+export function seal(
+  secret,
+  { subject = "-", home = "-", epoch = 0, kind = "user", issued = Date.now(), expires = Date.now() + 86_400_000, pins = [], version = 2 } = {},
+) {
   const key = createHash("sha256").update(`homing-key-id:${secret}`).digest("base64url").slice(0, 4);
   const own = home === "-" ? subject : `${subject}:${home}:${epoch}`;
   const subjects = version === 1 ? [subject, home, epoch] : kind === "user" ? [own, "-"] : ["-", own];

@@ -12,7 +12,9 @@ const node = (args, env = {}) =>
   new Promise((resolve) => {
     // Without it: a run within a run would report to this one.
     const { NODE_TEST_CONTEXT, ...rest } = process.env;
-    execFile(process.execPath, args, { env: { ...rest, ...env }, timeout: 60_000 }, (error, out, err) => resolve({ status: error ? (error.code ?? error.signal) : 0, said: out + err }));
+    execFile(process.execPath, args, { env: { ...rest, ...env }, timeout: 60_000 }, (error, out, err) =>
+      resolve({ status: error ? (error.code ?? error.signal) : 0, said: out + err }),
+    );
   });
 
 test("no two regions get a port or a control address that another one has, in this process or in one beside it", async () => {
@@ -37,7 +39,10 @@ test("no two regions get a port or a control address that another one has, in th
   assert.ok(all.every((port) => port > 20_000 && port < 32_000));
 });
 
-for (const [planted, reason] of [["region", /region eu ended at once.*\n.*--unheard-of/], ["router", /never-built/]]) {
+for (const [planted, reason] of [
+  ["region", /region eu ended at once.*\n.*--unheard-of/],
+  ["router", /never-built/],
+]) {
   test(`a set-up that fails ends the run, with its reason and nothing left behind: ${planted}`, async () => {
     const { status, said } = await node(["--test", "--test-reporter=spec", join(folder, "planted/set-up.mjs")], { PLANTED: planted });
     assert.equal(status, 1, said);

@@ -7,7 +7,9 @@ import { beforeEach, mock, test } from "node:test";
 
 registerHooks({
   resolve: (name, context, next) =>
-    name === "cloudflare:workers" ? { url: "data:text/javascript,export class DurableObject { constructor(ctx, env) { Object.assign(this, { ctx, env }); } }", shortCircuit: true } : next(name, context),
+    name === "cloudflare:workers"
+      ? { url: "data:text/javascript,export class DurableObject { constructor(ctx, env) { Object.assign(this, { ctx, env }); } }", shortCircuit: true }
+      : next(name, context),
 });
 const { Directory } = await import("../../src/edge/directory.mjs");
 
@@ -42,7 +44,8 @@ beforeEach(() => {
 });
 
 test("whoever makes names up fills nothing: after ten minutes nothing is left, and no sweep ever sees them", () => {
-  for (let n = 0; n < 1200; n++) assert.deepEqual(assign(`junk${n}`, "tenant", "us", false), { kind: "tenant", home: "us", epoch: 1, new: true, tentative: true });
+  for (let n = 0; n < 1200; n++)
+    assert.deepEqual(assign(`junk${n}`, "tenant", "us", false), { kind: "tenant", home: "us", epoch: 1, new: true, tentative: true });
   assert.deepEqual([directory().count("us"), directory().list("us", "", 64)], [0, []]);
   assert.equal(directory().tentative(), 1200);
   pass(9 * MINUTE);
@@ -114,7 +117,9 @@ test("the alarm is that of the row that ends first, whoever comes later and when
 });
 
 test("a move by the authority is later than any first home; rows of before are read as they are", () => {
-  database.exec("create table homes (subject text primary key, kind text not null, home text not null, epoch integer not null) without rowid; insert into homes values ('old', 'user', 'us', 3)");
+  database.exec(
+    "create table homes (subject text primary key, kind text not null, home text not null, epoch integer not null) without rowid; insert into homes values ('old', 'user', 'us', 3)",
+  );
   assert.deepEqual(assign("old", "user", "eu", false), { kind: "user", home: "us", epoch: 3, new: false });
   assign("acme", "tenant", "us", false);
   assert.deepEqual(directory().record("acme", "tenant", "eu", 2), { kind: "tenant", home: "eu", epoch: 2 });
@@ -143,18 +148,39 @@ test("a home that its own region declines is corrected, while it is that very on
   assert.equal(assign("acme", "tenant", "us", false).epoch, 3, "and leaves its epoch");
   // The directory has lost what it knew.
   assert.deepEqual(declined("lost", "us", 4), { kind: "user", home: "eu", epoch: 5, new: false });
-  assert.deepEqual(assign("lost tenant", "tenant", "eu", false, { home: "us", epoch: 4 }), { kind: "tenant", home: "eu", epoch: 5, new: false, tentative: true });
+  assert.deepEqual(assign("lost tenant", "tenant", "eu", false, { home: "us", epoch: 4 }), {
+    kind: "tenant",
+    home: "eu",
+    epoch: 5,
+    new: false,
+    tentative: true,
+  });
 });
 
 test("homes that are known beforehand are kept for good, and take nobody's", () => {
   assign("ada", "user", "us", true);
   assign("tent", "user", "eu", false);
   assign("other", "user", "us", false);
-  const list = [["ada", "eu"], ["tent", "eu"], ["other", "eu"], ["new", "eu"]];
-  const told = { added: 1, there: 1, elsewhere: [["ada", "us"], ["other", "us"]] };
+  const list = [
+    ["ada", "eu"],
+    ["tent", "eu"],
+    ["other", "eu"],
+    ["new", "eu"],
+  ];
+  const told = {
+    added: 1,
+    there: 1,
+    elsewhere: [
+      ["ada", "us"],
+      ["other", "us"],
+    ],
+  };
   assert.deepEqual(directory().keep("user", list, true), { ...told, kept: [] });
   assert.equal(directory().find("new"), undefined, "a dry run");
-  const kept = [["tent", "eu", 1], ["new", "eu", 1]];
+  const kept = [
+    ["tent", "eu", 1],
+    ["new", "eu", 1],
+  ];
   assert.deepEqual(directory().keep("user", list, false), { ...told, kept });
   assert.deepEqual(directory().keep("user", list, false), { ...told, added: 0, there: 2, kept }, "once more");
   pass(11 * MINUTE);
@@ -163,8 +189,34 @@ test("homes that are known beforehand are kept for good, and take nobody's", () 
 });
 
 test("homes that the regions know by an epoch are kept by that one, and no epoch goes back", () => {
-  assert.deepEqual(directory().keep("user", [["ada", "eu", 5], ["bob", "eu"]], false).kept, [["ada", "eu", 5], ["bob", "eu", 1]]);
-  assert.deepEqual(directory().keep("user", [["ada", "eu", 3], ["bob", "eu", 2]], false).kept, [["ada", "eu", 5], ["bob", "eu", 2]]);
+  assert.deepEqual(
+    directory().keep(
+      "user",
+      [
+        ["ada", "eu", 5],
+        ["bob", "eu"],
+      ],
+      false,
+    ).kept,
+    [
+      ["ada", "eu", 5],
+      ["bob", "eu", 1],
+    ],
+  );
+  assert.deepEqual(
+    directory().keep(
+      "user",
+      [
+        ["ada", "eu", 3],
+        ["bob", "eu", 2],
+      ],
+      false,
+    ).kept,
+    [
+      ["ada", "eu", 5],
+      ["bob", "eu", 2],
+    ],
+  );
   assert.deepEqual(directory().find("bob"), { kind: "user", home: "eu", epoch: 2 });
 });
 
@@ -174,13 +226,17 @@ test("nobody new gets a home past what the home store says, nor while it cannot 
   const HOMES = { get: (key) => answer(key.slice(5)) };
   const asked = async (...args) => JSON.parse(await directory({ HOMES, REGIONS: { us: {}, eu: {} } }).assign(...args));
   assert.deepEqual(await asked("acme", "tenant", "us", false), { kind: "tenant", home: "eu", epoch: 3, new: false, tentative: true });
-  for (const subject of ["odd", "none", "torn", "unheard of"]) assert.deepEqual(await asked(subject, "tenant", "us", true), { kind: "tenant", home: "us", epoch: 1, new: true });
+  for (const subject of ["odd", "none", "torn", "unheard of"])
+    assert.deepEqual(await asked(subject, "tenant", "us", true), { kind: "tenant", home: "us", epoch: 1, new: true });
   // Two ask at the same moment, while the store takes its time: the first has its way.
   let let_go;
   answer = () => new Promise((resolve) => (let_go = [...(let_go ?? []), resolve]));
   const two = [asked("both", "tenant", "us", true), asked("both", "tenant", "eu", true)];
   let_go.forEach((resolve) => resolve(null));
-  assert.deepEqual((await Promise.all(two)).map(({ home, epoch }) => `${home}@${epoch}`), ["us@1", "us@1"]);
+  assert.deepEqual(
+    (await Promise.all(two)).map(({ home, epoch }) => `${home}@${epoch}`),
+    ["us@1", "us@1"],
+  );
   answer = () => Promise.reject(new Error("KV is down"));
   await assert.rejects(async () => asked("new", "tenant", "us", true), /KV is down/);
   assert.equal(directory().find("new"), undefined, "it may have an owner");

@@ -16,18 +16,26 @@ const hit = /^homing; hit; ttl=/;
 
 test("a copy that has expired is asked about, and a 304 makes it new", async () => {
   const { path, seen } = resource((request) =>
-    request.headers["if-none-match"] === '"a"' ? [304, { etag: '"a"', "cache-control": "max-age=60", "x-new": "2" }] : [200, { etag: '"a"', "cache-control": "max-age=1", "x-new": "1", "x-old": "1" }, "body"],
+    request.headers["if-none-match"] === '"a"'
+      ? [304, { etag: '"a"', "cache-control": "max-age=60", "x-new": "2" }]
+      : [200, { etag: '"a"', "cache-control": "max-age=1", "x-new": "1", "x-old": "1" }, "body"],
   );
   assert.equal(status(await client().get(path)), "homing; fwd=uri-miss; fwd-status=200; stored");
   const confirmed = await waitUntil(async () => {
     const answer = await client().get(path);
     return status(answer) === "homing; fwd=stale; fwd-status=304; stored" && answer;
   }, "the copy has expired and was confirmed");
-  assert.deepEqual([confirmed.status, confirmed.text, confirmed.headers["x-new"], confirmed.headers["x-old"], confirmed.headers.etag], [200, "body", "2", "1", '"a"']);
+  assert.deepEqual(
+    [confirmed.status, confirmed.text, confirmed.headers["x-new"], confirmed.headers["x-old"], confirmed.headers.etag],
+    [200, "body", "2", "1", '"a"'],
+  );
   for (let n = 0; n < 3; n++) {
     const again = await client().get(path);
     assert.match(status(again), /^homing; hit; ttl=(60|59|58)/);
-    assert.deepEqual([again.status, again.text, again.headers["x-new"], again.headers["x-old"], again.headers["cache-control"]], [200, "body", "2", "1", "max-age=60"]);
+    assert.deepEqual(
+      [again.status, again.text, again.headers["x-new"], again.headers["x-old"], again.headers["cache-control"]],
+      [200, "body", "2", "1", "max-age=60"],
+    );
   }
   assert.equal(seen.length, 2);
 });
@@ -36,7 +44,17 @@ test("variants of one URL live side by side, each with its own fields and body",
   const { path, seen } = resource((request) => {
     const language = /^de/.test(request.headers["accept-language"]) ? "de" : "en";
     const body = { de: "Grüße", en: "greetings, and more of them" }[language];
-    return [200, { vary: "Accept-Language", "content-language": language, "x-language": Buffer.from(`ü ${language}`).toString("latin1"), etag: `"${language}"`, "cache-control": "max-age=60" }, body];
+    return [
+      200,
+      {
+        vary: "Accept-Language",
+        "content-language": language,
+        "x-language": Buffer.from(`ü ${language}`).toString("latin1"),
+        etag: `"${language}"`,
+        "cache-control": "max-age=60",
+      },
+      body,
+    ];
   });
   const get = (language, more) => client().get(path, { headers: { "accept-language": language, ...more } });
   assert.equal(status(await get("de-DE, de;q=0.5")), "homing; fwd=uri-miss; fwd-status=200; stored");
@@ -46,7 +64,10 @@ test("variants of one URL live side by side, each with its own fields and body",
   for (let n = 0; n < 2; n++) {
     const german = await get("de-DE,de;q=0.50");
     assert.match(status(german), hit, "spaces and zeros do not matter");
-    assert.deepEqual([german.text, german.headers["content-language"], Buffer.from(german.headers["x-language"], "latin1").toString(), german.headers.etag], ["Grüße", "de", "ü de", '"de"']);
+    assert.deepEqual(
+      [german.text, german.headers["content-language"], Buffer.from(german.headers["x-language"], "latin1").toString(), german.headers.etag],
+      ["Grüße", "de", "ü de", '"de"'],
+    );
     const english = await get("en");
     assert.match(status(english), hit);
     assert.deepEqual([english.text, english.headers["content-language"], english.headers.etag], ["greetings, and more of them", "en", '"en"']);
@@ -55,7 +76,10 @@ test("variants of one URL live side by side, each with its own fields and body",
   const first = await get("en;q=0.8, fr;q=0.7");
   assert.match(status(first), hit, "a copy in the language that is wanted most");
   assert.equal(first.text, "greetings, and more of them");
-  assert.deepEqual([(await get("de-DE,de;q=0.5", { "if-none-match": '"de"' })).status, (await get("de-DE,de;q=0.5", { "if-none-match": '"en"' })).status], [304, 200]);
+  assert.deepEqual(
+    [(await get("de-DE,de;q=0.5", { "if-none-match": '"de"' })).status, (await get("de-DE,de;q=0.5", { "if-none-match": '"en"' })).status],
+    [304, 200],
+  );
   const part = await get("en", { range: "bytes=0-8" });
   assert.deepEqual([part.status, part.text, part.headers["content-range"]], [206, "greetings", "bytes 0-8/27"]);
   assert.equal(seen.length, 2);
@@ -109,7 +133,9 @@ test("those that waited in vain ask for themselves", async () => {
 
 test("a write ends the copies of what its answer names", async () => {
   const other = resource((_request, n) => [200, { "cache-control": "max-age=60" }, `body ${n}`]);
-  const { path } = resource((request, n) => (request.method === "POST" ? [201, { location: other.path }, ""] : [200, { "cache-control": "max-age=60" }, `own ${n}`]));
+  const { path } = resource((request, n) =>
+    request.method === "POST" ? [201, { location: other.path }, ""] : [200, { "cache-control": "max-age=60" }, `own ${n}`],
+  );
   for (const each of [path, other.path]) {
     await client().get(each);
     await waitUntil(async () => hit.test(status(await client().get(each))), "it is stored, behind the answer");
@@ -140,9 +166,16 @@ test("a large body streams into the cache and out of it, whole and in part", asy
   }, "it is stored");
   assert.ok(stored.bytes.equals(body));
   const asked = seen.length;
-  for (const [range, from, to] of [["bytes=1000000-1999999", 1_000_000, 2_000_000], ["bytes=-7", body.length - 7, body.length], ["bytes=3145727-", body.length - 1, body.length]]) {
+  for (const [range, from, to] of [
+    ["bytes=1000000-1999999", 1_000_000, 2_000_000],
+    ["bytes=-7", body.length - 7, body.length],
+    ["bytes=3145727-", body.length - 1, body.length],
+  ]) {
     const part = await client().get(path, { headers: { range } });
-    assert.deepEqual([part.status, part.headers["content-range"], part.headers["content-length"]], [206, `bytes ${from}-${to - 1}/${body.length}`, String(to - from)]);
+    assert.deepEqual(
+      [part.status, part.headers["content-range"], part.headers["content-length"]],
+      [206, `bytes ${from}-${to - 1}/${body.length}`, String(to - from)],
+    );
     assert.ok(part.bytes.equals(body.subarray(from, to)), range);
   }
   const beyond = await client().get(path, { headers: { range: "bytes=3145728-" } });
@@ -177,7 +210,9 @@ test("a session that has written reads its own write through the shared cache, a
 test("the answer to a HEAD makes an expired copy new, and one that is of something else ends it", async () => {
   const { path, seen } = resource((request, n) => {
     if (request.method !== "HEAD") return [200, { etag: `"${n}"`, "cache-control": "max-age=1", "content-length": 6 }, `body ${n}`];
-    return n === 2 ? [200, { etag: '"1"', "cache-control": "max-age=2", "content-length": 6, "x-new": "1" }, ""] : [200, { etag: '"other"', "cache-control": "max-age=60" }, ""];
+    return n === 2
+      ? [200, { etag: '"1"', "cache-control": "max-age=2", "content-length": 6, "x-new": "1" }, ""]
+      : [200, { etag: '"other"', "cache-control": "max-age=60" }, ""];
   });
   const cached = async () => (await client().get(path, { headers: { "cache-control": "only-if-cached" } })).status === 200;
   const expired = async () => !(await cached());
@@ -191,5 +226,8 @@ test("the answer to a HEAD makes an expired copy new, and one that is of somethi
   await waitUntil(expired, "it has expired again");
   assert.equal(status(await client().request("HEAD", path)), "homing; fwd=stale; fwd-status=200");
   assert.equal((await client().get(path)).text, "body 4");
-  assert.deepEqual(seen.map(({ method }) => method), ["GET", "HEAD", "HEAD", "GET"]);
+  assert.deepEqual(
+    seen.map(({ method }) => method),
+    ["GET", "HEAD", "HEAD", "GET"],
+  );
 });

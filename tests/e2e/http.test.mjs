@@ -24,7 +24,14 @@ before(async () => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   close = () => server.close();
   origin = `http://127.0.0.1:${server.address().port}`;
-  const vars = { REGIONS: { eu: { origin } }, ROUTES: [{ match: "/raw/*", rewrite_location: false }, { match: "POST /once", idempotent: true }], EDGE_NAME: "shop.example" };
+  const vars = {
+    REGIONS: { eu: { origin } },
+    ROUTES: [
+      { match: "/raw/*", rewrite_location: false },
+      { match: "POST /once", idempotent: true },
+    ],
+    EDGE_NAME: "shop.example",
+  };
   router = await startRouter({ vars, bindings: { SESSION_KEY: "s".repeat(32) } });
 });
 after(async () => (await stopAll(), close()));
@@ -32,27 +39,49 @@ after(async () => (await stopAll(), close()));
 /** The whole of an answer, as bytes in latin-1. */
 function raw(lines) {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(router.url.port, "127.0.0.1", () => socket.write(Buffer.from([...lines, "Host: shop.example", "Connection: close", "", ""].join("\r\n"), "latin1")));
+    const socket = net.connect(router.url.port, "127.0.0.1", () =>
+      socket.write(Buffer.from([...lines, "Host: shop.example", "Connection: close", "", ""].join("\r\n"), "latin1")),
+    );
     let text = "";
     const hear = (data) => ((text += data.toString("latin1")), text.endsWith("\r\n\r\nok") && (resolve(text), socket.destroy()));
-    socket.on("data", hear).on("end", () => resolve(text)).on("error", reject);
+    socket
+      .on("data", hear)
+      .on("end", () => resolve(text))
+      .on("error", reject);
   });
 }
 const whole = (...fields) => ["HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close", ...fields, "", "ok"].join("\r\n");
-const lines = (text, name) => text.split("\r\n\r\n")[0].split("\r\n").filter((line) => line.toLowerCase().startsWith(`${name}: `)).map((line) => line.slice(name.length + 2));
+const lines = (text, name) =>
+  text
+    .split("\r\n\r\n")[0]
+    .split("\r\n")
+    .filter((line) => line.toLowerCase().startsWith(`${name}: `))
+    .map((line) => line.slice(name.length + 2));
 
 test("bytes beyond ASCII in a request's fields reach the region as they came", plain, async () => {
   answer = whole();
-  await raw(["GET /bytes HTTP/1.1", "X-Name: caf\xe9", "If-None-Match: \"\xff\"", "Cookie: a=\xe4; b=1", "X-UTF: \xc3\xa9", "X-Forwarded-For: evil"]);
+  await raw(["GET /bytes HTTP/1.1", "X-Name: caf\xe9", 'If-None-Match: "\xff"', "Cookie: a=\xe4; b=1", "X-UTF: \xc3\xa9", "X-Forwarded-For: evil"]);
   const [request] = seen.slice(-1);
-  assert.deepEqual([lines(request, "x-name"), lines(request, "if-none-match"), lines(request, "cookie"), lines(request, "x-utf")], [["caf\xe9"], ['"\xff"'], ["a=\xe4; b=1"], ["\xc3\xa9"]]);
+  assert.deepEqual(
+    [lines(request, "x-name"), lines(request, "if-none-match"), lines(request, "cookie"), lines(request, "x-utf")],
+    [["caf\xe9"], ['"\xff"'], ["a=\xe4; b=1"], ["\xc3\xa9"]],
+  );
   assert.deepEqual(lines(request, "x-forwarded-for"), [], "what is taken out is taken out all the same");
   assert.equal(lines(request, "homing-region").length, 1);
 });
 
 // workerd itself joins the lines of fields that it knows by name as it reads them, Link and WWW-Authenticate among these.
 test("fields in several lines stay several, and none is lost in the cache", plain, async () => {
-  const fields = ["WWW-Authenticate: Basic realm=\"a\"", "WWW-Authenticate: Negotiate", "Link: </a>; rel=next", "Link: </b>; rel=prev", "Content-Security-Policy: default-src 'self'", "Content-Security-Policy: img-src *", "Server-Timing: a;dur=1", "Server-Timing: b"];
+  const fields = [
+    'WWW-Authenticate: Basic realm="a"',
+    "WWW-Authenticate: Negotiate",
+    "Link: </a>; rel=next",
+    "Link: </b>; rel=prev",
+    "Content-Security-Policy: default-src 'self'",
+    "Content-Security-Policy: img-src *",
+    "Server-Timing: a;dur=1",
+    "Server-Timing: b",
+  ];
   answer = whole("Cache-Control: max-age=60", ...fields);
   const first = await raw(["GET /lines HTTP/1.1"]);
   const hit = await waitUntil(async () => {
@@ -85,7 +114,16 @@ test("an answer without Date gets one, and so has its copy; what caches behind h
 
 test("a region's own address is the public one for the client, from the cache too, but where a route means it", async () => {
   const client = new Client(router.url, "eu");
-  const own = ["HTTP/1.1 301 Moved Permanently", "Content-Length: 0", "Connection: close", `Location: ${origin}/new?a=b#c`, `Link: <${origin}/a>; rel=next`, "Cache-Control: max-age=60", "", ""].join("\r\n");
+  const own = [
+    "HTTP/1.1 301 Moved Permanently",
+    "Content-Length: 0",
+    "Connection: close",
+    `Location: ${origin}/new?a=b#c`,
+    `Link: <${origin}/a>; rel=next`,
+    "Cache-Control: max-age=60",
+    "",
+    "",
+  ].join("\r\n");
   answer = own;
   const moved = async (path) => client.get(path);
   const first = await moved("/old");
@@ -104,11 +142,19 @@ test("an interim answer is said to be one, at once and once, and opens no breake
     answer = `HTTP/1.1 ${interim}\r\nLink: </a>; rel=preload\r\n\r\n${whole()}`;
     for (let n = 0; n < 7; n++) {
       const read = await client.get(`/interim-${n}`);
-      assert.deepEqual([read.status, read.headers["homing-reason"], read.headers["proxy-status"]], [502, "not-final", "shop.example; error=http_protocol_error"], interim);
+      assert.deepEqual(
+        [read.status, read.headers["homing-reason"], read.headers["proxy-status"]],
+        [502, "not-final", "shop.example; error=http_protocol_error"],
+        interim,
+      );
     }
     const before = seen.length;
     const write = await client.post("/once", {}, { headers: { "idempotency-key": "1" } });
-    assert.deepEqual([write.status, write.headers["homing-reason"], write.headers["homing-write-outcome"], seen.length - before], [502, "not-final", "unknown", 1], interim);
+    assert.deepEqual(
+      [write.status, write.headers["homing-reason"], write.headers["homing-write-outcome"], seen.length - before],
+      [502, "not-final", "unknown", 1],
+      interim,
+    );
   }
   answer = whole();
   assert.deepEqual([(await client.get("/sound")).status, (await client.post("/sound", {})).status], [200, 200]);

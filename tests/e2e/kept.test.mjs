@@ -80,7 +80,10 @@ for (const [name, deed, why, sends] of [
   });
 }
 
-for (const [name, deed] of [["closed", CLOSE], ["reset", RESET]]) {
+for (const [name, deed] of [
+  ["closed", CLOSE],
+  ["reset", RESET],
+]) {
   test(`a connection that is ${name} as the request comes: once more, and held against nobody`, async () => {
     await read("warm");
     // More often than would open a breaker, or make others doubt the region.
@@ -100,7 +103,10 @@ test("a region that closes every connection is asked twice, then another one, an
   closing();
   const first = await read("closing");
   assert.deepEqual([first.status, reason(first)], [200, "failover-broken"]);
-  assert.deepEqual(seen("closing").reduce((sum, n) => sum + n), 3);
+  assert.deepEqual(
+    seen("closing").reduce((sum, n) => sum + n),
+    3,
+  );
   closing();
   assert.equal((await read("closing-2")).status, 200);
 });

@@ -15,7 +15,11 @@ before(async () => {
 after(stopAll);
 
 const rowOf = async (match) => (await router.snapshot()).locality.routes.find((route) => route.match === match);
-const alarms = () => log.split("\n").filter((line) => line.includes("max_cross_region")).map((line) => JSON.parse(line));
+const alarms = () =>
+  log
+    .split("\n")
+    .filter((line) => line.includes("max_cross_region"))
+    .map((line) => JSON.parse(line));
 
 /** So many reads of something new each, so that the cache answers none, and whoever writes is somebody else. */
 async function read(near, times, from = 0) {
@@ -56,8 +60,17 @@ test("a route without a budget, and what no route takes, are counted and never o
   await new Client(router.url, "ap").get("/api/likes/1");
   const { locality, totals } = await router.snapshot();
   const rows = locality.routes.filter((route) => route.budget === null);
-  assert.deepEqual(rows.map(({ match, over, crossed }) => [match, over, crossed]), [["/api/likes/*", false, 0], [null, false, 0]]);
-  assert.equal(locality.requests, locality.routes.reduce((sum, route) => sum + route.requests, 0));
+  assert.deepEqual(
+    rows.map(({ match, over, crossed }) => [match, over, crossed]),
+    [
+      ["/api/likes/*", false, 0],
+      [null, false, 0],
+    ],
+  );
+  assert.equal(
+    locality.requests,
+    locality.routes.reduce((sum, route) => sum + route.requests, 0),
+  );
   assert.equal(locality.crossed, totals.cross_region);
 });
 
@@ -66,6 +79,9 @@ test("a read whose nearest region is down crosses for what failed", async () => 
   assert.equal((await new Client(router.url, "eu").get("/api/likes/2")).status, 200);
   await regions.heal();
   const { reasons } = await rowOf("/api/likes/*");
-  assert.equal(Object.values(reasons).reduce((sum, times) => sum + times, 0), 1);
+  assert.equal(
+    Object.values(reasons).reduce((sum, times) => sum + times, 0),
+    1,
+  );
   assert.match(Object.keys(reasons)[0], /^failover-/);
 });

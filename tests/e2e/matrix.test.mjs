@@ -76,7 +76,9 @@ test("what the vantage points agree on takes reads away before anything has fail
 });
 
 test("a page of the platform in a region's place is no sign of it, whatever its status", async () => {
-  const page = await startOrigin((request, response) => response.writeHead(403, { "cf-error-type": "1003", "cf-error-origin": "edge" }).end("error code: 1003"));
+  const page = await startOrigin((request, response) =>
+    response.writeHead(403, { "cf-error-type": "1003", "cf-error-origin": "edge" }).end("error code: 1003"),
+  );
   await router.stop();
   router = await startRouter({ vars: topology(regions, ({ REGIONS }) => void (REGIONS.eu.origin = page)), bindings: { PROBES: "1s" } });
   await until(async () => (await matrix()).unreachable.includes("eu"), "nobody reaches eu");

@@ -19,7 +19,13 @@ test("a question to an object that was reset is put again, once, by a new stub",
   assert.equal(await reset.get(), "answer 2");
   assert.equal(reset.made(), 2);
   let questions = 0;
-  await assert.rejects(asked(() => 1, () => Promise.reject(Object.assign(new Error("again"), { retryable: true, n: ++questions }))), { n: 2 });
+  await assert.rejects(
+    asked(
+      () => 1,
+      () => Promise.reject(Object.assign(new Error("again"), { retryable: true, n: ++questions })),
+    ),
+    { n: 2 },
+  );
   assert.equal(questions, 2);
 });
 
@@ -109,5 +115,10 @@ test("the mark of whoever was first is seen, though the view came between the tw
 });
 
 test("in development the store is not asked about a jurisdiction, for there is none", async () => {
-  await settle({ DEV: true, get HOMES() { throw new Error("asked"); } });
+  await settle({
+    DEV: true,
+    get HOMES() {
+      throw new Error("asked");
+    },
+  });
 });

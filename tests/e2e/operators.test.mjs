@@ -35,9 +35,20 @@ test("the dashboard and its parts are served, under one prefix that no path of t
 test("the snapshot tells of regions, datasets and the last decisions with their reasons", async () => {
   await new Client(router.url, "ap").get("/echo?secret=1");
   const snapshot = await router.snapshot();
-  assert.deepEqual(snapshot.regions.map(({ name, reachable, state }) => [name, reachable, state]), ["us", "eu", "ap"].map((name) => [name, true, "active"]));
+  assert.deepEqual(
+    snapshot.regions.map(({ name, reachable, state }) => [name, reachable, state]),
+    ["us", "eu", "ap"].map((name) => [name, true, "active"]),
+  );
   assert.equal(snapshot.regions[0].health.region, "us");
-  assert.deepEqual(snapshot.datasets.map(({ name, ownership, home }) => [name, ownership, home]), [["catalog", "single-writer", "us"], ["cart", "geo-partitioned", null], ["likes", "multi-writer", null], ["notes", "geo-partitioned", null]]);
+  assert.deepEqual(
+    snapshot.datasets.map(({ name, ownership, home }) => [name, ownership, home]),
+    [
+      ["catalog", "single-writer", "us"],
+      ["cart", "geo-partitioned", null],
+      ["likes", "multi-writer", null],
+      ["notes", "geo-partitioned", null],
+    ],
+  );
   const [last] = snapshot.decisions;
   assert.deepEqual([last.method, last.path, last.region, last.reason, last.status, last.trace.at(-1)], ["GET", "/echo", "ap", "nearest", 200, "nearest ap"]);
 });
@@ -64,7 +75,8 @@ test("a request that is refused at the door is logged too", async () => {
 });
 
 test("what the demo keeps for its peers does not answer through the router", async () => {
-  for (const path of ["/control", "/control/seen?path=/", "/replicate?from=us&after=0"]) assert.equal((await new Client(router.url, "eu").get(path)).status, 404, path);
+  for (const path of ["/control", "/control/seen?path=/", "/replicate?from=us&after=0"])
+    assert.equal((await new Client(router.url, "eu").get(path)).status, 404, path);
 });
 
 test("a region that does not answer is shown as unreachable", async () => {
@@ -127,13 +139,19 @@ test("in development without a token nobody but this machine is heard: not by an
   }
   assert.equal((await new Client(router.url, "ap").get("/echo")).headers["homing-region"], "ap");
   assert.equal((await new Client(router.url, "ap", { host: "shop.localhost" }).get("/echo")).headers["homing-region"], "ap");
-  assert.deepEqual((await router.snapshot()).regions.map(({ state }) => state), ["active", "active", "active"]);
+  assert.deepEqual(
+    (await router.snapshot()).regions.map(({ state }) => state),
+    ["active", "active", "active"],
+  );
 });
 
 test("a page of another site gives no orders, neither here in development nor with the token of somebody's", async () => {
   const guarded = await startRouter({ vars: topology(regions), bindings: { ADMIN_TOKEN: TOKEN } });
   const order = { request: "page", actor: "eve", reason: "because", command: "state", region: "ap", state: "draining", for: "1h", dry_run: true };
-  for (const { url, fields } of [{ url: router.url, fields: {} }, { url: guarded.url, fields: bearer }]) {
+  for (const { url, fields } of [
+    { url: router.url, fields: {} },
+    { url: guarded.url, fields: bearer },
+  ]) {
     const client = new Client(url, undefined, fields);
     const give = (headers) => client.post("/_homing/api/orders", JSON.stringify(order), { headers });
     // What a form or a script of any page may send without being asked about it first.
@@ -158,20 +176,47 @@ test("a page of another site gives no orders, neither here in development nor wi
 function assertShielded(answer, what) {
   const { headers } = answer;
   const csp = Object.fromEntries(headers["content-security-policy"]?.split("; ").map((part) => [part.split(" ")[0], part.slice(part.indexOf(" ") + 1)]) ?? []);
-  const expected = { "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "frame-ancestors": "'none'", "base-uri": "'none'", "form-action": "'none'" };
+  const expected = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+  };
   for (const [name, value] of Object.entries(expected)) assert.equal(csp[name], value, `${what}: ${name}`);
   assert.doesNotMatch(headers["content-security-policy"], /unsafe|\*/, what);
   const fields = ["x-frame-options", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "cross-origin-resource-policy"];
-  assert.deepEqual(fields.map((name) => headers[name]), ["DENY", "nosniff", "no-referrer", "same-origin", "same-origin"], what);
-  assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith("access-control-")), [], what);
+  assert.deepEqual(
+    fields.map((name) => headers[name]),
+    ["DENY", "nosniff", "no-referrer", "same-origin", "same-origin"],
+    what,
+  );
+  assert.deepEqual(
+    Object.keys(headers).filter((name) => name.startsWith("access-control-")),
+    [],
+    what,
+  );
   assert.ok(/no-store/.test(headers["cache-control"]) || /\.(js|css)$|_homing\/$|index\.html$/.test(what), `${what}: ${headers["cache-control"]}`);
 }
 
 test("everything under /_homing/ forbids framing, sniffing, inline scripts and other sites: files, API, errors", async () => {
   const client = new Client(router.url);
   const statuses = {};
-  for (const path of ["/_homing/", "/_homing/index.html", "/_homing/app.js", "/_homing/style.css", "/_homing/no-such.js", "/_homing", "/_homing?x",
-    "/_homing/healthz", "/_homing/api/snapshot", "/_homing/api/authority", "/_homing/api/suggestions.toml", "/_homing/api/no-such"]) {
+  for (const path of [
+    "/_homing/",
+    "/_homing/index.html",
+    "/_homing/app.js",
+    "/_homing/style.css",
+    "/_homing/no-such.js",
+    "/_homing",
+    "/_homing?x",
+    "/_homing/healthz",
+    "/_homing/api/snapshot",
+    "/_homing/api/authority",
+    "/_homing/api/suggestions.toml",
+    "/_homing/api/no-such",
+  ]) {
     const answer = await client.get(path);
     statuses[path] = answer.status;
     assertShielded(answer, path);
@@ -192,7 +237,8 @@ test("with an ADMIN_HOST the operators' side is on that host and on no other", a
   const guarded = await startRouter({ vars: production((vars) => void (vars.ADMIN_HOST = "homing.example.com")), bindings });
   const at = (host) => new Client(guarded.url, undefined, host ? { ...bearer, host } : bearer);
   for (const host of ["homing.example.com", "HOMING.example.com:8443"]) {
-    for (const path of ["/_homing/", "/_homing/app.js", "/_homing/healthz", "/_homing/api/snapshot"]) assert.equal((await at(host).get(path)).status, 200, host + path);
+    for (const path of ["/_homing/", "/_homing/app.js", "/_homing/healthz", "/_homing/api/snapshot"])
+      assert.equal((await at(host).get(path)).status, 200, host + path);
   }
   for (const host of ["app.example.com", "homing.example.com.evil.com", undefined]) {
     for (const path of ["/_homing/", "/_homing", "/_homing/app.js", "/_homing/healthz", "/_homing/api/snapshot", "/_homing/api/no-such"]) {
@@ -243,13 +289,19 @@ test("a topology with errors is not served: 500 for all, and the log lists every
 
 test("that regions which others may reach are asked without a signature is said once in the log, and in the snapshot", async () => {
   const vars = topology(regions, (vars) => void (vars.REGIONS.ap.origin = "https://ap.example.invalid"));
-  for (const [bindings, warned] of [[{}, 1], [{ ORIGIN_KEY: "a key that the regions do not look at" }, 0]]) {
+  for (const [bindings, warned] of [
+    [{}, 1],
+    [{ ORIGIN_KEY: "a key that the regions do not look at" }, 0],
+  ]) {
     let said = "";
     const other = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });
     const client = new Client(other.url, "us");
     for (const path of ["/echo", "/echo?again"]) assert.equal((await client.get(path)).status, 200);
     const { warnings } = await other.snapshot();
-    assert.deepEqual(warnings.map((warning) => warning.slice(0, 32)), Array(warned).fill("What is sent to ap is not signed"));
+    assert.deepEqual(
+      warnings.map((warning) => warning.slice(0, 32)),
+      Array(warned).fill("What is sent to ap is not signed"),
+    );
     await waitUntil(() => said.includes('"/echo"'), "requests are logged");
     assert.equal(said.split("What is sent to ap is not signed").length - 1, warned, said);
     await other.stop();
@@ -257,7 +309,10 @@ test("that regions which others may reach are asked without a signature is said 
 });
 
 test("a missing or short SESSION_KEY is said outside of development", async () => {
-  for (const [bindings, found] of [[{}, /SESSION_KEY: found nothing/], [{ SESSION_KEY: "short" }, /SESSION_KEY: found 5 characters/]]) {
+  for (const [bindings, found] of [
+    [{}, /SESSION_KEY: found nothing/],
+    [{ SESSION_KEY: "short" }, /SESSION_KEY: found 5 characters/],
+  ]) {
     let said = "";
     const vars = topology(regions, (vars) => void delete vars.DEV);
     const closed = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });

@@ -67,7 +67,12 @@ test("clients do not reach the ownership address", async () => {
 
 test("a region that refuses unread takes the body in, so that its answer is not lost and the connection serves on", async () => {
   const elsewhere = "Homing-Dataset: catalog\r\nHoming-Home: us\r\nHoming-Epoch: 1\r\nHoming-Intent: write\r\n";
-  const refusals = [["POST /no/such/thing", "", 404], ["POST /api/catalog/x", "", 405], ["PUT /api/catalog/x", elsewhere, 421], ["POST /login", "", 415]];
+  const refusals = [
+    ["POST /no/such/thing", "", 404],
+    ["POST /api/catalog/x", "", 405],
+    ["PUT /api/catalog/x", elsewhere, 421],
+    ["POST /login", "", 415],
+  ];
   for (const [line, fields, status] of refusals) {
     const connection = converse(regions.ap.url);
     connection.send(`${line} HTTP/1.1\r\nHost: x\r\n${fields}Content-Length: 2\r\n\r\n`);

@@ -17,7 +17,8 @@ async function gate() {
     // What the authority tells regions is no client's request, and waits for none.
     if (request.url.startsWith("/.well-known/")) return void request.resume().on("end", () => response.end("{}"));
     state.seen++;
-    const answer = () => response.writeHead(state.fails ? 503 : 200, { "content-type": "application/json", "cache-control": "no-store" }).end(`{"region":"gate"}`);
+    const answer = () =>
+      response.writeHead(state.fails ? 503 : 200, { "content-type": "application/json", "cache-control": "no-store" }).end(`{"region":"gate"}`);
     request.resume();
     if (state.open) return answer();
     waiting.push(answer);
@@ -68,7 +69,10 @@ test("reads beyond the ceiling go to the next region", async () => {
   us.release();
   await Promise.all(reads);
   const { trace } = (await router.snapshot()).decisions.find(({ region }) => region !== "us");
-  assert.deepEqual(trace.filter((rule) => rule.startsWith("region-full")), ["region-full us"]);
+  assert.deepEqual(
+    trace.filter((rule) => rule.startsWith("region-full")),
+    ["region-full us"],
+  );
   console.log(`20 reads at once, ceiling 4: ${elsewhere.length} at the next region, most under way ${us.most}`);
 });
 
@@ -122,7 +126,9 @@ test("an open breaker costs nobody anything, and when its time is up one request
 });
 
 test("what one visitor makes fail on one route is held against nobody else, and what many find is", async () => {
-  const us = await startOrigin((request, response) => response.writeHead(request.url.startsWith("/broken") ? 502 : 200, { "content-type": "application/json" }).end("{}"));
+  const us = await startOrigin((request, response) =>
+    response.writeHead(request.url.startsWith("/broken") ? 502 : 200, { "content-type": "application/json" }).end("{}"),
+  );
   const router = await routerWith(us, (vars) => void vars.ROUTES.push({ match: "/broken/*", dataset: "catalog" }));
   const hostile = new Client(router.url, "us");
   const write = () => new Client(router.url, "us").put("/api/catalog/lamp", { name: "lamp" });
@@ -142,7 +148,9 @@ let visitors = 0;
 /** A connection that sends the head of a write, and then a byte now and then; each is another visitor's. */
 function trickle(router, path, framing, visitor = `127.20.0.${++visitors}`) {
   const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
-  socket.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nCF-Connecting-IP: ${visitor}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+  socket.write(
+    `PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nCF-Connecting-IP: ${visitor}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
+  );
   const piece = framing.startsWith("Content-Length") ? "x" : "1\r\nx\r\n";
   const timer = setInterval(() => socket.write(piece), 1000);
   let head = "";
@@ -159,18 +167,26 @@ test("one visitor fills no more than half of a region, and of what is there for 
   await waitUntil(() => answers.length === 8 && us.waiting() === 4, "four are under way, and eight are refused");
   assert.deepEqual(new Set(answers.map(({ headers }) => headers["homing-reason"])), new Set(["region-full"]));
   const uploads = Array.from({ length: 3 }, (_, n) => trickle(router, `/api/catalog/upload${n}`, "Transfer-Encoding: chunked", "127.20.1.1"));
-  await waitUntil(() => uploads.filter(({ reason }) => reason() === "region-full").length === 2 && us.waiting() === 5, "of two places for uploads one is theirs");
+  await waitUntil(
+    () => uploads.filter(({ reason }) => reason() === "region-full").length === 2 && us.waiting() === 5,
+    "of two places for uploads one is theirs",
+  );
   const others = Array.from({ length: 3 }, (_, n) => new Client(router.url, "us").put(`/api/catalog/other${n}`, { name: "lamp" }));
   await waitUntil(() => us.waiting() === 8, "the others have the rest");
   us.release();
-  assert.deepEqual((await Promise.all(others)).map(({ status }) => status), [200, 200, 200]);
+  assert.deepEqual(
+    (await Promise.all(others)).map(({ status }) => status),
+    [200, 200, 200],
+  );
   await Promise.all(slow);
   for (const { socket } of uploads) socket.destroy();
 });
 
 test("clients that send slowly hold no place that others need, and are ended", async () => {
   // It answers when it has all of a request, as most applications do.
-  const us = await startOrigin((request, response) => request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end("{}")));
+  const us = await startOrigin((request, response) =>
+    request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end("{}")),
+  );
   const router = await routerWith(us, (vars) => void (vars.REGIONS.us.ceiling = 20));
   const write = () => new Client(router.url, "us").put("/api/catalog/lamp", { name: "lamp" });
   const circuit = async () => (await router.snapshot()).regions.find(({ name }) => name === "us").circuit;
@@ -179,7 +195,10 @@ test("clients that send slowly hold no place that others need, and are ended", a
   await waitUntil(() => slow.filter(({ reason }) => reason() === "region-full").length === 15, "fifteen of twenty find no room");
   assert.equal((await circuit()).in_flight, 5, "a quarter, and none of the small ones before they are whole");
   const writes = await Promise.all(Array.from({ length: 15 }, write));
-  assert.deepEqual(writes.map(({ status }) => status), Array(15).fill(200));
+  assert.deepEqual(
+    writes.map(({ status }) => status),
+    Array(15).fill(200),
+  );
   await waitUntil(() => slow.filter(({ status }) => status() === 408).length === 5, "they are too slow", 30_000);
   assert.equal(slow.filter(({ reason }) => reason() === "request-incomplete").length, 5);
   assert.equal((await circuit()).in_flight, 0);

@@ -39,7 +39,8 @@ function writers(count, write) {
 
 test("a planned promotion under load loses no acknowledged write, and the only error is 503 while writes wait", async () => {
   await catalogAt("us");
-  const put = (client, at, n) => client.put(`/api/catalog/load-${at}-${n}`, { name: `${at}-${n}` }).then(({ status, headers, json }) => ({ status, headers, json }));
+  const put = (client, at, n) =>
+    client.put(`/api/catalog/load-${at}-${n}`, { name: `${at}-${n}` }).then(({ status, headers, json }) => ({ status, headers, json }));
   const load = writers(6, put);
   const wrote = (region) => waitUntil(() => load.log.filter(({ json }) => json?.region === region).length > 30, `writes at ${region}`);
   await wrote("us");
@@ -62,7 +63,9 @@ test("a planned promotion under load loses no acknowledged write, and the only e
   };
   assert.deepEqual(await lost(), []);
   // No region has accepted by an epoch that was not its own.
-  const owners = new Set((await Promise.all(Object.values(regions).map((region) => region.seen("/api/catalog/load-")))).flat().map(({ home, epoch }) => `${home}@${epoch}`));
+  const owners = new Set(
+    (await Promise.all(Object.values(regions).map((region) => region.seen("/api/catalog/load-")))).flat().map(({ home, epoch }) => `${home}@${epoch}`),
+  );
   assert.deepEqual([...owners].sort(), ["eu@2", "us@1"]);
   console.log(`# ${acknowledged.length} writes acknowledged, ${log.length - acknowledged.length} answered 503; writes waited ${promoted.json.paused_for} ms`);
 
@@ -74,7 +77,8 @@ test("a planned promotion under load loses no acknowledged write, and the only e
 test("every edge learns of the new home from the view, without asking a region in vain", async () => {
   await catalogAt("us");
   await catalogAt("eu");
-  const home = async (edge) => (await router.at(edge, "/api/catalog/view", { method: "PUT", headers: { "content-type": "application/json" }, body: "{}" })).headers.get("homing-reason");
+  const home = async (edge) =>
+    (await router.at(edge, "/api/catalog/view", { method: "PUT", headers: { "content-type": "application/json" }, body: "{}" })).headers.get("homing-reason");
   // Edge 2 has a home store of its own to which nothing comes through: it learns by a 421, once. What comes in through miniflare's
   // back door has no length, and what streams is sent once.
   assert.equal(await home(2), runtime === "workerd" ? "misdirected" : "misdirected-in-vain");
@@ -91,7 +95,10 @@ test("a copy that cannot catch up is not promoted, and no write is refused for i
     const refused = await homing("promote", "catalog", "--to", "eu", "--json");
     assert.deepEqual([refused.status, refused.json?.phase], [1, "aborted"], refused.out + refused.err);
     assert.match(refused.json.says, why);
-    assert.deepEqual((await load.stop()).filter(({ status }) => status !== 200), []);
+    assert.deepEqual(
+      (await load.stop()).filter(({ status }) => status !== 200),
+      [],
+    );
   };
   const health = async () => (await fetch(`${regions.eu.url}/.well-known/homing`)).json();
   await regions.eu.control({ cut: ["us"] });
@@ -268,7 +275,12 @@ test("no order leaves all regions drained, or a home that nobody may write", asy
 });
 
 test("the operators' address wants its token, and forgets no request", async () => {
-  const order = (token, body) => fetch(new URL("/_homing/api/orders", router.url), { method: "POST", headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) }, body: JSON.stringify(body) });
+  const order = (token, body) =>
+    fetch(new URL("/_homing/api/orders", router.url), {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+      body: JSON.stringify(body),
+    });
   const without = await order(undefined, {});
   assert.deepEqual([without.status, without.headers.get("content-type"), without.headers.get("www-authenticate")], [401, "application/problem+json", "Bearer"]);
   assert.equal((await order("wrong", {})).status, 401);
@@ -313,7 +325,11 @@ test("a leased home accepts writes while the authority renews it, and a forced p
   assert.equal((await put("c")).json.region, "eu");
   leased.us.child.kill("SIGCONT");
   // It has slept through its lease and its successor; it writes nothing by its own epoch.
-  const direct = await fetch(`${leased.us.url}/api/catalog/leased`, { method: "PUT", headers: { "content-type": "application/json", "homing-home": "us", "homing-epoch": "1", "homing-dataset": "catalog", "homing-intent": "write" }, body: "{}" });
+  const direct = await fetch(`${leased.us.url}/api/catalog/leased`, {
+    method: "PUT",
+    headers: { "content-type": "application/json", "homing-home": "us", "homing-epoch": "1", "homing-dataset": "catalog", "homing-intent": "write" },
+    body: "{}",
+  });
   assert.ok([421, 503].includes(direct.status), `${direct.status}`);
   await own.stop();
   await leased.stop();

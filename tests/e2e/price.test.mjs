@@ -100,7 +100,11 @@ test("a round sets one alarm, stores nothing that has not changed, and reads no 
   // The first round of each, and the second if the first was early; nothing changes after that.
   assert.ok(of("storage.put", "state").length <= 6, `${of("storage.put", "state").length} states stored`);
   const reads = of("kv.get");
-  assert.deepEqual(reads.filter(([, keys]) => !Array.isArray(keys)), [], "probers read nothing");
+  assert.deepEqual(
+    reads.filter(([, keys]) => !Array.isArray(keys)),
+    [],
+    "probers read nothing",
+  );
   for (const [, keys, options] of reads) assert.deepEqual([keys, options], [["view", "probe:us", "probe:eu", "probe:ap"], { cacheTtl: 30 }]);
   assert.ok(reports(of) <= 6, "reports that say nothing new are not put again");
   await router.stop();
@@ -110,7 +114,10 @@ test("where the view is needed a prober reads it every half minute at most, whil
   const { of, until, router } = await start({ PROBES: "1s" });
   await until(() => of("alarm").length >= 18, "six rounds of three probers");
   const reads = of("kv.get", "view");
-  assert.deepEqual(reads.map(([, , options]) => options), Array(3).fill({ cacheTtl: 30 }));
+  assert.deepEqual(
+    reads.map(([, , options]) => options),
+    Array(3).fill({ cacheTtl: 30 }),
+  );
   await router.stop();
 });
 
@@ -141,7 +148,10 @@ test("a lease costs an alarm and a row each time that it is renewed", async () =
   const { of, until, router } = await start({ PROBES: "off" }, { change: (vars) => void (vars.DATASETS.catalog.lease = "3s") });
   await until(() => of("tick").length >= 6, "it was renewed");
   const ticks = of("tick").length;
-  for (const [what, times] of [["alarms", of("authority.setAlarm").length], ["ledgers", of("ledger").length]]) {
+  for (const [what, times] of [
+    ["alarms", of("authority.setAlarm").length],
+    ["ledgers", of("ledger").length],
+  ]) {
     assert.ok(times <= ticks && times >= ticks - 2, `${times} ${what} in ${ticks} ticks`);
   }
   await router.stop();

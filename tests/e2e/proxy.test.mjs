@@ -42,7 +42,13 @@ test("pass: all goes by, and each request is noted once, however it is cut", asy
   }
   await whole(asked);
   asked.socket.destroy();
-  assert.deepEqual(proxy.sends.map(({ id, reached }) => [id, reached]), [["a1", true], ["a2", true]]);
+  assert.deepEqual(
+    proxy.sends.map(({ id, reached }) => [id, reached]),
+    [
+      ["a1", true],
+      ["a2", true],
+    ],
+  );
 });
 
 test("refuse: nobody listens, and open connections are reset; afterwards it is the same address", async () => {
@@ -108,7 +114,10 @@ test("throttle: a piece at a time; when it ends the rest comes at once", async (
 });
 
 test("loss and latency: later, whole and in order", async () => {
-  for (const [kind, options] of [["loss", { p: 0.3 }], ["latency", { ms: 50, jitter: 40 }]]) {
+  for (const [kind, options] of [
+    ["loss", { p: 0.3 }],
+    ["latency", { ms: 50, jitter: 40 }],
+  ]) {
     await proxy.set(kind, options);
     await whole(await asks(kind));
   }
@@ -116,7 +125,14 @@ test("loss and latency: later, whole and in order", async () => {
 });
 
 test("the same seed loses the same", () => {
-  const drawn = (seed) => Array.from({ length: 200 }, ((random) => () => random.losses(0.3))(new Random(seed).fork(1)));
+  const drawn = (seed) =>
+    Array.from(
+      { length: 200 },
+      (
+        (random) => () =>
+          random.losses(0.3)
+      )(new Random(seed).fork(1)),
+    );
   assert.deepEqual(drawn(3), drawn(3));
   assert.notDeepEqual(drawn(3), drawn(4));
   assert.ok(Math.abs(drawn(3).filter((lost) => lost > 0).length / 200 - 0.3) < 0.1);

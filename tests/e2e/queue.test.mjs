@@ -40,9 +40,13 @@ function look() {
 const cacheStatus = (answer) => answer.headers["cache-status"];
 const waited = (answers) => answers.filter((answer) => /collapsed/.test(cacheStatus(answer))).length;
 /** So many clients ask at once, each with a cookie of its own or none; the answers. */
-const crowd = (path, cookie) => Promise.all(Array.from({ length: TOGETHER }, (_, n) => new Client(router.url, "eu", cookie ? { cookie: `visitor=${n}` } : {}).get(path)));
+const crowd = (path, cookie) =>
+  Promise.all(Array.from({ length: TOGETHER }, (_, n) => new Client(router.url, "eu", cookie ? { cookie: `visitor=${n}` } : {}).get(path)));
 
-for (const [who, cookie] of [["without cookies", false], ["with cookies", true]]) {
+for (const [who, cookie] of [
+  ["without cookies", false],
+  ["with cookies", true],
+]) {
   test(`six polls of one address, ${who}, are at the origin at once from the second round on`, async () => {
     const path = `/poll/one-${cookie}`;
     const first = await crowd(path, cookie);

@@ -29,7 +29,11 @@ test("a session that only repeats a write, since it never had the answer, reads 
   assert.deepEqual([read.status, read.json.item], [200, { name: "new" }]);
   await regions.heal();
   // By their own word they are behind until they have looked again, and nobody is moved to them.
-  for (const name of ["eu", "ap"]) await waitUntil(async () => Math.max(...Object.values((await (await fetch(`${regions[name].url}/.well-known/homing`)).json()).lag_ms)) < 1000, `${name} has caught up`);
+  for (const name of ["eu", "ap"])
+    await waitUntil(
+      async () => Math.max(...Object.values((await (await fetch(`${regions[name].url}/.well-known/homing`)).json()).lag_ms)) < 1000,
+      `${name} has caught up`,
+    );
 });
 
 test("a repeat is known wherever the data's home is by then", async () => {
@@ -57,7 +61,11 @@ test("a repeat is known after a promotion, and after the region that did it has 
   await Promise.all([regions.us.start(), regions.eu.start()]);
   const repeated = await put("us", "lamp");
   assert.deepEqual([repeated.status, repeated.headers["homing-region"], repeated.json], [200, "eu", first.json]);
-  assert.deepEqual((await new Client(router.url, "eu").get("/api/catalog/promoted?look")).json.item, { name: "newer" }, "and does not come over what came later");
+  assert.deepEqual(
+    (await new Client(router.url, "eu").get("/api/catalog/promoted?look")).json.item,
+    { name: "newer" },
+    "and does not come over what came later",
+  );
   assert.equal((await put("us", "another thing")).status, 422);
 });
 

@@ -12,7 +12,8 @@ const PATIENCE_MS = 25_000;
 export const reported = (address, rule, look) => test(rule, { timeout: PATIENCE_MS }, look);
 
 /** The same, where miniflare's front or its outbound fetch would answer for themselves. */
-export const reportedOfWorkerd = (address, rule, look) => test(rule, { timeout: PATIENCE_MS, skip: runtime === "workerd" ? false : "miniflare's front is not the router's" }, look);
+export const reportedOfWorkerd = (address, rule, look) =>
+  test(rule, { timeout: PATIENCE_MS, skip: runtime === "workerd" ? false : "miniflare's front is not the router's" }, look);
 
 // Each router of these files has a listener there, so that none outlives the process.
 process.setMaxListeners(50);
@@ -34,7 +35,8 @@ export function place(answer, { under = "/place", streams = false } = {}) {
 
 async function handle(region, request, response) {
   const { pathname } = new URL(request.url.replace(/^\/\/+/, "/"), "http://x");
-  const { answer, seen, streams } = places.get(pathname) ?? [...places].find(([path]) => pathname.startsWith(`${path}/`))?.[1] ?? { answer: () => [404, {}, ""], seen: [] };
+  const { answer, seen, streams } = places.get(pathname) ??
+    [...places].find(([path]) => pathname.startsWith(`${path}/`))?.[1] ?? { answer: () => [404, {}, ""], seen: [] };
   const one = { region, request, response, n: seen.length + 1, body: undefined };
   seen.push(one);
   const chunks = [];
@@ -68,7 +70,10 @@ export const SESSION_KEY = "the key of those who were reported";
 export async function startReported(change = () => {}) {
   const regions = { us: await listen("us"), eu: await listen("eu") };
   const vars = {
-    REGIONS: { us: { origin: regions.us, location: { lat: 39.0, lon: -77.5 }, default_home: true }, eu: { origin: regions.eu, location: { lat: 50.1, lon: 8.7 } } },
+    REGIONS: {
+      us: { origin: regions.us, location: { lat: 39.0, lon: -77.5 }, default_home: true },
+      eu: { origin: regions.eu, location: { lat: 50.1, lon: 8.7 } },
+    },
     DATASETS: {
       catalog: { ownership: "single-writer", home: "us", position: "counter" },
       wiki: { ownership: "single-writer", home: "us" },
@@ -109,16 +114,26 @@ export function bytes(router, text, enough = (came) => whole(came, text.startsWi
   const front = Object.entries({ ...FRONT, "homing-dev-near": "eu" }).map(([name, value]) => `${name}: ${value}\r\n`);
   const at = text.indexOf("\r\n") + 2;
   return new Promise((resolve, reject) => {
-    const socket = net.connect(Number(router.url.port), "127.0.0.1", () => socket.write(Buffer.from(text.slice(0, at) + front.join("") + text.slice(at), "latin1")));
+    const socket = net.connect(Number(router.url.port), "127.0.0.1", () =>
+      socket.write(Buffer.from(text.slice(0, at) + front.join("") + text.slice(at), "latin1")),
+    );
     let came = "";
     const end = () => (socket.destroy(), resolve(came));
     socket.on("data", (data) => ((came += data.toString("latin1")), enough(came) && end()));
-    socket.on("end", end).on("error", reject).setTimeout(15_000, () => (socket.destroy(), reject(new Error(`what came within 15 s: ${JSON.stringify(came)}`))));
+    socket
+      .on("end", end)
+      .on("error", reject)
+      .setTimeout(15_000, () => (socket.destroy(), reject(new Error(`what came within 15 s: ${JSON.stringify(came)}`))));
   });
 }
 
 /** The lines of that name in what came. */
-export const lines = (came, name) => came.split("\r\n\r\n")[0].split("\r\n").filter((line) => line.toLowerCase().startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trim());
+export const lines = (came, name) =>
+  came
+    .split("\r\n\r\n")[0]
+    .split("\r\n")
+    .filter((line) => line.toLowerCase().startsWith(`${name}:`))
+    .map((line) => line.slice(name.length + 1).trim());
 /** The values of that name among the fields of a Client's answer, in their lines. */
 export const values = (answer, name) => answer.raw.filter((_, at) => at % 2 === 1 && answer.raw[at - 1].toLowerCase() === name);
 export const status = (answer) => answer.headers["cache-status"];

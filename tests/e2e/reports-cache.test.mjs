@@ -37,7 +37,11 @@ const never = async (path, headers) => {
 // https://github.com/varnishcache/varnish-cache/issues/3535 https://github.com/envoyproxy/envoy/issues/22975
 test("a coded body has its own length, and who asked for no coding is not answered from a coded copy", async () => {
   const zip = Buffer.from("1f8b0800000000000003cb48cdc9c95728cf2fca49010085114a0d0b000000", "hex");
-  const { path } = resource((request) => (/gzip/.test(request.headers["accept-encoding"]) ? [200, { "content-encoding": "gzip", "cache-control": "max-age=60", "content-length": zip.length }, zip] : [200, { "cache-control": "max-age=60", "content-length": 11 }, "hello world"]));
+  const { path } = resource((request) =>
+    /gzip/.test(request.headers["accept-encoding"])
+      ? [200, { "content-encoding": "gzip", "cache-control": "max-age=60", "content-length": zip.length }, zip]
+      : [200, { "cache-control": "max-age=60", "content-length": 11 }, "hello world"],
+  );
   const coded = await get(path, { "accept-encoding": "gzip" });
   assert.deepEqual([coded.bytes.equals(zip), coded.headers["content-length"]], [true, String(zip.length)]);
   await stored(path, { "accept-encoding": "gzip" });
@@ -47,7 +51,11 @@ test("a coded body has its own length, and who asked for no coding is not answer
 
 // https://github.com/varnishcache/varnish-cache/issues/789 https://github.com/code-dot-org/code-dot-org/pull/19551
 test("a part that an origin sent passes with its range and is never the whole for the next", async () => {
-  const { path } = resource((request) => (request.headers.range ? [206, { "content-range": "bytes 0-3/10", "cache-control": "max-age=60", etag: '"r"' }, "0123"] : [200, { "cache-control": "max-age=60", etag: '"r"' }, "0123456789"]));
+  const { path } = resource((request) =>
+    request.headers.range
+      ? [206, { "content-range": "bytes 0-3/10", "cache-control": "max-age=60", etag: '"r"' }, "0123"]
+      : [200, { "cache-control": "max-age=60", etag: '"r"' }, "0123456789"],
+  );
   const part = await get(path, { range: "bytes=0-3" });
   assert.deepEqual([part.status, part.headers["content-range"], part.text], [206, "bytes 0-3/10", "0123"]);
   const whole = await get(path);
@@ -61,7 +69,12 @@ test("variants by Accept-Encoding stay apart, whichever comes first", plain, asy
     return [200, { vary: "Accept-Encoding", "cache-control": "max-age=60", ...(coding ? { "content-encoding": coding } : {}) }, coding ?? "plain"];
   });
   for (let n = 0; n < 2; n++) {
-    for (const [asked, body] of [["gzip", "gzip"], ["gzip, br", "br"], ["identity", "plain"], ["gzip;q=0", "plain"]]) {
+    for (const [asked, body] of [
+      ["gzip", "gzip"],
+      ["gzip, br", "br"],
+      ["identity", "plain"],
+      ["gzip;q=0", "plain"],
+    ]) {
       assert.equal((await get(path, { "accept-encoding": asked })).text, body, asked);
       await settled();
     }
@@ -79,7 +92,12 @@ test("a 304 that says nothing of freshness never reaches a client that set no co
 
 // https://github.com/apache/trafficserver/issues/1575 https://github.com/varnishcache/varnish-cache/pull/3364
 test("an expired copy stands in for a region that fails, but not against must-revalidate, which stale-while-revalidate does not undo", async () => {
-  for (const [more, code, body] of [["", 200, "body"], [", must-revalidate", 503, "down"], [", must-revalidate, stale-while-revalidate=60, stale-if-error=60", 503, "down"], [", no-cache", 503, "down"]]) {
+  for (const [more, code, body] of [
+    ["", 200, "body"],
+    [", must-revalidate", 503, "down"],
+    [", must-revalidate, stale-while-revalidate=60, stale-if-error=60", 503, "down"],
+    [", no-cache", 503, "down"],
+  ]) {
     const { path } = resource((_request, n) => (n === 1 ? [200, { etag: '"a"', ...OLD, "cache-control": `max-age=60${more}` }, "body"] : [503, {}, "down"]));
     await get(path);
     await settled();
@@ -122,16 +140,28 @@ test("a HEAD reaches its origin as one, and its answer is no body for a GET", as
 
 // A 304 that carries a length of its own (https://bz.apache.org/bugzilla/show_bug.cgi?id=56990 is of this kind).
 test("a 304's own Content-Length, Content-Type, Content-Encoding and Content-Range change nothing of the copy", async () => {
-  const odd = { "content-length": "0", "content-type": "text/x-none", "content-encoding": "gzip", "content-range": "bytes 0-0/1", "transfer-encoding": "identity" };
+  const odd = {
+    "content-length": "0",
+    "content-type": "text/x-none",
+    "content-encoding": "gzip",
+    "content-range": "bytes 0-0/1",
+    "transfer-encoding": "identity",
+  };
   for (const name of Object.keys(odd).filter((name) => name !== "transfer-encoding")) {
     const { path } = resource((request) =>
-      request.headers["if-none-match"] ? `HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n${name}: ${odd[name]}\r\nCache-Control: max-age=60\r\nConnection: close\r\n\r\n` : [200, { etag: '"a"', ...OLD, "content-type": "text/plain" }, "body"],
+      request.headers["if-none-match"]
+        ? `HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n${name}: ${odd[name]}\r\nCache-Control: max-age=60\r\nConnection: close\r\n\r\n`
+        : [200, { etag: '"a"', ...OLD, "content-type": "text/plain" }, "body"],
     );
     await get(path);
     await settled();
     for (let n = 0; n < 2; n++) {
       const answer = await get(path);
-      assert.deepEqual([answer.status, answer.text, answer.headers["content-encoding"], answer.headers["content-range"]], [200, "body", undefined, undefined], name);
+      assert.deepEqual(
+        [answer.status, answer.text, answer.headers["content-encoding"], answer.headers["content-range"]],
+        [200, "body", undefined, undefined],
+        name,
+      );
       if (answer.headers["content-length"]) assert.equal(answer.headers["content-length"], "4", name);
       await settled();
     }
@@ -142,7 +172,9 @@ test("a 304's own Content-Length, Content-Type, Content-Encoding and Content-Ran
 test("a 304 to the client's own validator does not renew a copy of something else", async () => {
   const { path } = resource((request, n) => {
     if (n === 1) return [200, { etag: '"old"', ...OLD }, "old"];
-    return /"new"/.test(request.headers["if-none-match"]) ? [304, { etag: '"new"', "cache-control": "max-age=60" }] : [200, { etag: '"new"', "cache-control": "max-age=60" }, "new"];
+    return /"new"/.test(request.headers["if-none-match"])
+      ? [304, { etag: '"new"', "cache-control": "max-age=60" }]
+      : [200, { etag: '"new"', "cache-control": "max-age=60" }, "new"];
   });
   await get(path);
   await settled();
@@ -157,7 +189,9 @@ test("who waits for a request that gets a 304 is given a body", async () => {
   const gate = new Promise((resolve) => (release = resolve));
   const { path, seen } = resource(async (request, n) => {
     if (n === 1) await gate;
-    return request.headers["if-none-match"] ? [304, { etag: '"a"', "cache-control": "max-age=60" }] : [200, { etag: '"a"', "cache-control": "max-age=60" }, "body"];
+    return request.headers["if-none-match"]
+      ? [304, { etag: '"a"', "cache-control": "max-age=60" }]
+      : [200, { etag: '"a"', "cache-control": "max-age=60" }, "body"];
   });
   const leader = get(path, { "if-none-match": '"a"' });
   await waitUntil(() => seen.length === 1, "the first has asked");
@@ -169,7 +203,18 @@ test("who waits for a request that gets a 304 is given a body", async () => {
 
 // https://portswigger.net/web-security/web-cache-poisoning/exploiting-design-flaws
 test("fields that are no part of the key do not reach what is stored", async () => {
-  const names = ["x-forwarded-host", "x-host", "x-forwarded-server", "x-forwarded-scheme", "x-forwarded-proto", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded"];
+  const names = [
+    "x-forwarded-host",
+    "x-host",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "forwarded",
+  ];
   for (const name of names) {
     const { path } = resource((request) => [200, { "cache-control": "max-age=60" }, `said: ${request.headers[name] ?? ""}`]);
     assert.doesNotMatch((await get(path, { [name]: "evil.example" })).text, /evil/, name);
@@ -179,7 +224,11 @@ test("fields that are no part of the key do not reach what is stored", async () 
 
 // https://nathandavison.com/blog/abusing-http-hop-by-hop-request-headers
 test("a field that Connection names is missing for the origin, and so it selects no variant", async () => {
-  const { path } = resource((request) => [200, { vary: "Accept-Language, X-Theme", "cache-control": "max-age=60" }, `in ${request.headers["accept-language"] ?? "nothing"}, ${request.headers["x-theme"] ?? "bare"}`]);
+  const { path } = resource((request) => [
+    200,
+    { vary: "Accept-Language, X-Theme", "cache-control": "max-age=60" },
+    `in ${request.headers["accept-language"] ?? "nothing"}, ${request.headers["x-theme"] ?? "bare"}`,
+  ]);
   const german = { "accept-language": "de", "x-theme": "dark" };
   assert.equal((await get(path, { ...german, connection: "close, Accept-Language, X-Theme" })).text, "in nothing, bare");
   await settled();
@@ -189,7 +238,21 @@ test("a field that Connection names is missing for the origin, and so it selects
 // https://portswigger.net/research/web-cache-entanglement
 test("every byte of a query is part of the key: no order, no separator, no tracking parameter is taken for nothing", async () => {
   const { path } = resource((request) => [200, { "cache-control": "max-age=60" }, request.url]);
-  for (const query of ["", "?a=1", "?a=1&b=2", "?b=2&a=1", "?a=1;b=2", "?a=1&utm_content=x", "?a=1&utm_content=x;a=2", "?a=1&a=2", "?A=1", "?a=%31", "?a=1&", "?a[]=1", "?callback=evil"]) {
+  for (const query of [
+    "",
+    "?a=1",
+    "?a=1&b=2",
+    "?b=2&a=1",
+    "?a=1;b=2",
+    "?a=1&utm_content=x",
+    "?a=1&utm_content=x;a=2",
+    "?a=1&a=2",
+    "?A=1",
+    "?a=%31",
+    "?a=1&",
+    "?a[]=1",
+    "?callback=evil",
+  ]) {
     assert.equal((await get(path + query)).text, path + query);
     assert.equal((await stored(path + query)).text, path + query);
   }
@@ -207,13 +270,17 @@ test("what looks like a file is stored by its answer's word alone, never by its 
 // https://cpdos.org
 test("an error that one request's form has made is not stored for others, whatever it says", async () => {
   for (const code of [400, 401, 403, 406, 408, 409, 411, 412, 413, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431]) {
-    const { path } = resource((request) => (request.headers["x-odd"] ? [code, { "cache-control": "public, max-age=60" }, "broken"] : [200, { "cache-control": "max-age=60" }, "fine"]));
+    const { path } = resource((request) =>
+      request.headers["x-odd"] ? [code, { "cache-control": "public, max-age=60" }, "broken"] : [200, { "cache-control": "max-age=60" }, "fine"],
+    );
     await get(path, { "x-odd": "1" });
     assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "fine"], code);
   }
   // A failure may be stored for seconds, by its own word, but takes no place of what is there.
   for (const code of [500, 502, 503, 504]) {
-    const { path } = resource((request) => (request.headers["x-odd"] ? [code, { "cache-control": "public, max-age=60" }, "broken"] : [200, { "cache-control": "max-age=60" }, "fine"]));
+    const { path } = resource((request) =>
+      request.headers["x-odd"] ? [code, { "cache-control": "public, max-age=60" }, "broken"] : [200, { "cache-control": "max-age=60" }, "fine"],
+    );
     await get(path);
     await stored(path);
     await get(path, { "x-odd": "1", "cache-control": "no-cache" });
@@ -224,7 +291,11 @@ test("an error that one request's form has made is not stored for others, whatev
 
 // https://portswigger.net/web-security/cors and https://textslashplain.com/2018/08/02/cors-and-vary/
 test("an answer for one Origin is none for another, nor for a request without one", async () => {
-  const { path } = resource((request) => [200, { vary: "Origin", "cache-control": "max-age=60", ...(request.headers.origin ? { "access-control-allow-origin": request.headers.origin } : {}) }, "x"]);
+  const { path } = resource((request) => [
+    200,
+    { vary: "Origin", "cache-control": "max-age=60", ...(request.headers.origin ? { "access-control-allow-origin": request.headers.origin } : {}) },
+    "x",
+  ]);
   for (const origin of [undefined, "https://a.example", "https://b.example", "null"]) {
     await get(path, origin ? { origin } : {});
     await settled();
@@ -237,8 +308,17 @@ test("an answer for one Origin is none for another, nor for a request without on
 
 // https://github.com/varnishcache/varnish-cache/issues/1172
 test("Vary in several lines, in any case, with empty members, selects by all of it", async () => {
-  const { path } = resource((request) => [200, { vary: ["accept-LANGUAGE,", ", X-Theme"], "cache-control": "max-age=60" }, `${request.headers["accept-language"]} ${request.headers["x-theme"]}`]);
-  for (const [language, theme] of [["de", "a"], ["de", "b"], ["en", "a"], ["en", "b"]]) {
+  const { path } = resource((request) => [
+    200,
+    { vary: ["accept-LANGUAGE,", ", X-Theme"], "cache-control": "max-age=60" },
+    `${request.headers["accept-language"]} ${request.headers["x-theme"]}`,
+  ]);
+  for (const [language, theme] of [
+    ["de", "a"],
+    ["de", "b"],
+    ["en", "a"],
+    ["en", "b"],
+  ]) {
     assert.equal((await get(path, { "accept-language": language, "x-theme": theme })).text, `${language} ${theme}`);
     await settled();
   }
@@ -246,7 +326,14 @@ test("Vary in several lines, in any case, with empty members, selects by all of 
 
 // https://trac.nginx.org/nginx/ticket/1102 is of this kind: fields of one line, or of the first alone.
 test("Cache-Control in several lines and in any case counts as one, and the strictest word of it", async () => {
-  for (const lines of [["max-age=60", "no-store"], ["max-age=60", "Private"], ["public", "max-age=60, NO-STORE"], ['max-age=60, private="X-A', '"', "no-store"], ["max-age=60, max-age=0"], ["max-age=60,", "max-age=0"]]) {
+  for (const lines of [
+    ["max-age=60", "no-store"],
+    ["max-age=60", "Private"],
+    ["public", "max-age=60, NO-STORE"],
+    ['max-age=60, private="X-A', '"', "no-store"],
+    ["max-age=60, max-age=0"],
+    ["max-age=60,", "max-age=0"],
+  ]) {
     const { path } = resource(() => [200, { "cache-control": lines }, "x"]);
     await get(path);
     await never(path);
@@ -254,7 +341,18 @@ test("Cache-Control in several lines and in any case counts as one, and the stri
 });
 
 test("a lifetime that is no number is none, and one that is too large is long", async () => {
-  for (const [said, keeps] of [["max-age=-1", false], ["max-age=1.5", false], ["max-age=", false], ["max-age", false], ["max-age=60s", false], ['max-age="60"', true], ["max-age=99999999999999999999", true], ["MAX-AGE=060", true], ["s-maxage=0, max-age=60", false], ["max-age=60, s-maxage=abc", false]]) {
+  for (const [said, keeps] of [
+    ["max-age=-1", false],
+    ["max-age=1.5", false],
+    ["max-age=", false],
+    ["max-age", false],
+    ["max-age=60s", false],
+    ['max-age="60"', true],
+    ["max-age=99999999999999999999", true],
+    ["MAX-AGE=060", true],
+    ["s-maxage=0, max-age=60", false],
+    ["max-age=60, s-maxage=abc", false],
+  ]) {
     const { path } = resource(() => [200, { "cache-control": said }, "x"]);
     await get(path);
     if (keeps) assert.equal((await stored(path)).status, 200, said);
@@ -265,7 +363,16 @@ test("a lifetime that is no number is none, and one that is too large is long", 
 // https://github.com/apache/trafficserver/issues/3211 and the like: clocks of origins that are wrong.
 test("Expires counts from the origin's own Date, and what is no date has expired", async () => {
   const at = (seconds) => new Date(Date.now() + seconds * 1000).toUTCString();
-  for (const [fields, keeps] of [[{ date: at(3600), expires: at(3660) }, true], [{ date: at(-30), expires: at(-29) }, false], [{ date: at(0), expires: "0" }, false], [{ date: at(0), expires: "-1" }, false], [{ date: at(0), expires: "" }, false], [{ expires: at(60), "cache-control": "max-age=0" }, false], [{ expires: "0", "cache-control": "max-age=60" }, true], [{ expires: at(60), "cache-control": "s-maxage=0" }, false]]) {
+  for (const [fields, keeps] of [
+    [{ date: at(3600), expires: at(3660) }, true],
+    [{ date: at(-30), expires: at(-29) }, false],
+    [{ date: at(0), expires: "0" }, false],
+    [{ date: at(0), expires: "-1" }, false],
+    [{ date: at(0), expires: "" }, false],
+    [{ expires: at(60), "cache-control": "max-age=0" }, false],
+    [{ expires: "0", "cache-control": "max-age=60" }, true],
+    [{ expires: at(60), "cache-control": "s-maxage=0" }, false],
+  ]) {
     const { path } = resource(() => [200, fields, "x"]);
     await get(path);
     if (keeps) assert.equal((await stored(path)).status, 200, JSON.stringify(fields));
@@ -274,7 +381,11 @@ test("Expires counts from the origin's own Date, and what is no date has expired
 });
 
 // https://github.com/nginx/nginx/issues and mailing lists: background updates that take the client's Range with them.
-for (const [what, headers, method] of [["a Range", { range: "bytes=0-1" }, "GET"], ["a condition", { "if-none-match": '"1"' }, "GET"], ["a HEAD", {}, "HEAD"]]) {
+for (const [what, headers, method] of [
+  ["a Range", { range: "bytes=0-1" }, "GET"],
+  ["a condition", { "if-none-match": '"1"' }, "GET"],
+  ["a HEAD", {}, "HEAD"],
+]) {
   test(`what is fetched behind an expired answer is the whole, although ${what} asked for it`, async () => {
     const { path, seen } = resource((request, n) => {
       const fields = { etag: `"${n}"`, "cache-control": "max-age=60, stale-while-revalidate=600", ...(n === 1 ? { age: "60" } : {}) };
@@ -296,7 +407,9 @@ for (const [what, headers, method] of [["a Range", { range: "bytes=0-1" }, "GET"
 }
 
 test("what fails behind an expired answer costs nobody the copy", async () => {
-  const { path, seen } = resource((_request, n) => (n === 1 ? [200, { ...OLD, "cache-control": "max-age=60, stale-while-revalidate=600" }, "body"] : [500, {}, "broken"]));
+  const { path, seen } = resource((_request, n) =>
+    n === 1 ? [200, { ...OLD, "cache-control": "max-age=60, stale-while-revalidate=600" }, "body"] : [500, {}, "broken"],
+  );
   await get(path);
   await settled();
   await waitUntil(async () => /stale-while-revalidate/.test(status(await get(path))), "the copy has expired and is shown");
@@ -318,7 +431,11 @@ test("no-cache and private for one field keep that field to its client, and the 
 
 // https://www.rfc-editor.org/errata and https://github.com/apache/trafficserver/issues: invalidation by what failed, or of another host.
 test("a write that failed, and one that names another host, end no copy of ours", async () => {
-  const { path } = resource((request) => (request.method === "GET" ? [200, { "cache-control": "max-age=60" }, "body"] : [Number(request.headers["x-code"]), { location: "http://other.example/x" }, ""]));
+  const { path } = resource((request) =>
+    request.method === "GET"
+      ? [200, { "cache-control": "max-age=60" }, "body"]
+      : [Number(request.headers["x-code"]), { location: "http://other.example/x" }, ""],
+  );
   for (const code of ["400", "403", "409", "422"]) {
     await get(path);
     await stored(path);
@@ -334,7 +451,18 @@ test("ranges that overlap, are many, go backwards or are of another unit do not 
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a"', "content-length": 10 }, "0123456789"]);
   await get(path);
   await stored(path);
-  for (const [range, code, text] of [[`bytes=${"0-,".repeat(1000)}0-0`, 200, "0123456789"], ["bytes=0-3,2-5", 200, "0123456789"], ["bytes=5-2", 200, "0123456789"], ["lines=0-1", 200, "0123456789"], ["bytes=a-b", 200, "0123456789"], ["bytes=-0", 416, ""], ["bytes=10-", 416, ""], ["bytes=-99", 206, "0123456789"], ["bytes=9-99999999999999999999", 206, "9"], ["bytes=0-0", 206, "0"]]) {
+  for (const [range, code, text] of [
+    [`bytes=${"0-,".repeat(1000)}0-0`, 200, "0123456789"],
+    ["bytes=0-3,2-5", 200, "0123456789"],
+    ["bytes=5-2", 200, "0123456789"],
+    ["lines=0-1", 200, "0123456789"],
+    ["bytes=a-b", 200, "0123456789"],
+    ["bytes=-0", 416, ""],
+    ["bytes=10-", 416, ""],
+    ["bytes=-99", 206, "0123456789"],
+    ["bytes=9-99999999999999999999", 206, "9"],
+    ["bytes=0-0", 206, "0"],
+  ]) {
     const answer = await get(path, { range });
     assert.deepEqual([answer.status, answer.text], [code, text], range.slice(0, 30));
   }
@@ -345,7 +473,16 @@ test("If-Range by a weak or another validator, or by a date that is not the copy
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a"', "last-modified": modified }, "0123456789"]);
   const weak = resource(() => [200, { "cache-control": "max-age=60", etag: 'W/"a"' }, "0123456789"]);
   for (const each of [path, weak.path]) await get(each), await stored(each);
-  for (const [at, said, code] of [[path, '"a"', 206], [path, 'W/"a"', 200], [path, '"b"', 200], [path, '"a", "b"', 200], [path, "Mon, 01 Jan 2024 00:00:01 GMT", 200], [path, modified, 206], [weak.path, 'W/"a"', 200], [weak.path, '"a"', 200]]) {
+  for (const [at, said, code] of [
+    [path, '"a"', 206],
+    [path, 'W/"a"', 200],
+    [path, '"b"', 200],
+    [path, '"a", "b"', 200],
+    [path, "Mon, 01 Jan 2024 00:00:01 GMT", 200],
+    [path, modified, 206],
+    [weak.path, 'W/"a"', 200],
+    [weak.path, '"a"', 200],
+  ]) {
     assert.equal((await get(at, { range: "bytes=0-1", "if-range": said })).status, code, said);
   }
 });
@@ -354,14 +491,28 @@ test("If-None-Match is compared weakly, as a list, with commas in its tags, and 
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a,b"', "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" }, "body"]);
   await get(path);
   await stored(path);
-  for (const [headers, code] of [[{ "if-none-match": '"a,b"' }, 304], [{ "if-none-match": 'W/"a,b"' }, 304], [{ "if-none-match": '"x", "a,b"' }, 304], [{ "if-none-match": "*" }, 304], [{ "if-none-match": '"a"' }, 200], [{ "if-none-match": "a,b" }, 200], [{ "if-none-match": '"x"', "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" }, 200], [{ "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" }, 304], [{ "if-modified-since": "Sun, 31 Dec 2023 23:59:59 GMT" }, 200], [{ "if-modified-since": "yesterday" }, 200]]) {
+  for (const [headers, code] of [
+    [{ "if-none-match": '"a,b"' }, 304],
+    [{ "if-none-match": 'W/"a,b"' }, 304],
+    [{ "if-none-match": '"x", "a,b"' }, 304],
+    [{ "if-none-match": "*" }, 304],
+    [{ "if-none-match": '"a"' }, 200],
+    [{ "if-none-match": "a,b" }, 200],
+    [{ "if-none-match": '"x"', "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" }, 200],
+    [{ "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" }, 304],
+    [{ "if-modified-since": "Sun, 31 Dec 2023 23:59:59 GMT" }, 200],
+    [{ "if-modified-since": "yesterday" }, 200],
+  ]) {
     const answer = await get(path, headers);
     assert.deepEqual([answer.status, answer.text], [code, code === 200 ? "body" : ""], JSON.stringify(headers));
   }
 });
 
 test("a 204 and an empty 200 are kept as what they are", async () => {
-  for (const [code, fields] of [[204, {}], [200, { "content-length": 0 }]]) {
+  for (const [code, fields] of [
+    [204, {}],
+    [200, { "content-length": 0 }],
+  ]) {
     const { path } = resource(() => [code, { "cache-control": "max-age=60", ...fields }, undefined]);
     await get(path);
     for (const method of ["GET", "HEAD"]) {
@@ -427,7 +578,11 @@ test("who finds an expired variant does not wait for whoever asks about another"
 // https://bz.apache.org/bugzilla is full of it: old servers call it x-gzip, and some code twice.
 test("a copy whose coding has an old name, or is one of several, is not for who cannot decode it", plain, async () => {
   for (const coding of ["x-gzip", "X-GZIP", "identity, gzip"]) {
-    const { path } = resource((request) => [200, { "cache-control": "max-age=60", ...(/gzip/.test(request.headers["accept-encoding"]) ? { "content-encoding": coding } : {}) }, /gzip/.test(request.headers["accept-encoding"]) ? "coded" : "plain"]);
+    const { path } = resource((request) => [
+      200,
+      { "cache-control": "max-age=60", ...(/gzip/.test(request.headers["accept-encoding"]) ? { "content-encoding": coding } : {}) },
+      /gzip/.test(request.headers["accept-encoding"]) ? "coded" : "plain",
+    ]);
     assert.equal((await get(path, { "accept-encoding": "gzip" })).text, "coded");
     await stored(path, { "accept-encoding": "gzip" });
     const identity = await get(path, { "accept-encoding": "identity" });
@@ -437,7 +592,11 @@ test("a copy whose coding has an old name, or is one of several, is not for who 
 
 // https://github.com/squid-cache/squid/pull/2400 https://github.com/squid-cache/squid/pull/378
 test("a 304 that names other fields in Vary gives nobody another's variant", async () => {
-  const { path } = resource((request, n) => (n > 1 && request.headers["if-none-match"] ? [304, { etag: '"a"', vary: "X-Size", "cache-control": "max-age=60" }] : [200, { etag: request.headers["x-theme"] === "dark" ? '"a"' : '"b"', vary: "X-Theme", ...OLD }, request.headers["x-theme"]]));
+  const { path } = resource((request, n) =>
+    n > 1 && request.headers["if-none-match"]
+      ? [304, { etag: '"a"', vary: "X-Size", "cache-control": "max-age=60" }]
+      : [200, { etag: request.headers["x-theme"] === "dark" ? '"a"' : '"b"', vary: "X-Theme", ...OLD }, request.headers["x-theme"]],
+  );
   await get(path, { "x-theme": "dark" });
   await settled();
   assert.equal((await get(path, { "x-theme": "dark" })).text, "dark");
@@ -447,7 +606,11 @@ test("a 304 that names other fields in Vary gives nobody another's variant", asy
 
 // https://github.com/haproxy/haproxy/issues/987
 test("codings and languages in several lines count all", plain, async () => {
-  const { path } = resource((request) => [200, { vary: "Accept-Encoding, Accept-Language", "cache-control": "max-age=60" }, `${request.headers["accept-encoding"]}; ${request.headers["accept-language"]}`]);
+  const { path } = resource((request) => [
+    200,
+    { vary: "Accept-Encoding, Accept-Language", "cache-control": "max-age=60" },
+    `${request.headers["accept-encoding"]}; ${request.headers["accept-language"]}`,
+  ]);
   const both = await get(path, { "accept-encoding": ["gzip", "br"], "accept-language": ["de", "en;q=0.5"] });
   assert.match(both.text, /^br, ?gzip; de, ?en;q=0\.5$/);
   await settled();
@@ -469,7 +632,9 @@ test("s-maxage goes before max-age in each direction, and a client that says no-
 // https://github.com/envoyproxy/envoy/issues/15830 https://github.com/envoyproxy/envoy/issues/46947 https://github.com/envoyproxy/envoy/issues/31420
 test("an answer without Date is fresh for its time, has an Age from the cache, also once it was confirmed, and its own length", async () => {
   const plainly = (head, body = "") => `HTTP/1.1 ${head}\r\nETag: "a"\r\nConnection: close\r\n${body ? `Content-Length: ${body.length}\r\n` : ""}\r\n${body}`;
-  const { path, seen } = resource((request) => (request.headers["if-none-match"] ? plainly("304 Not Modified\r\nCache-Control: max-age=60") : plainly("200 OK\r\nCache-Control: max-age=1", "body")));
+  const { path, seen } = resource((request) =>
+    request.headers["if-none-match"] ? plainly("304 Not Modified\r\nCache-Control: max-age=60") : plainly("200 OK\r\nCache-Control: max-age=1", "body"),
+  );
   await get(path);
   assert.match((await stored(path)).headers.age, /^\d+$/);
   await expired(path);
@@ -480,7 +645,9 @@ test("an answer without Date is fresh for its time, has an Age from the cache, a
 
 // http://mailman.nginx.org/pipermail/nginx/2009-August/014631.html
 test("what is gone by the time that it is made new is gone for the next client", async () => {
-  const { path } = resource((_request, n) => (n === 1 ? [200, { ...OLD, "cache-control": "max-age=60, stale-while-revalidate=600" }, "body"] : [404, { "cache-control": "max-age=60" }, "gone"]));
+  const { path } = resource((_request, n) =>
+    n === 1 ? [200, { ...OLD, "cache-control": "max-age=60, stale-while-revalidate=600" }, "body"] : [404, { "cache-control": "max-age=60" }, "gone"],
+  );
   await get(path);
   await settled();
   await waitUntil(async () => /stale-while-revalidate/.test(status(await get(path))), "the copy has expired and is shown");
@@ -489,7 +656,9 @@ test("what is gone by the time that it is made new is gone for the next client",
 
 // https://github.com/apache/trafficserver/issues/6649
 test("while its origin fails, an expired copy answers each time, not only the first", async () => {
-  const { path } = resource((_request, n) => (n === 1 ? [200, { etag: '"a"', ...OLD, "cache-control": "max-age=60, stale-if-error=600" }, "body"] : [500, {}, "broken"]));
+  const { path } = resource((_request, n) =>
+    n === 1 ? [200, { etag: '"a"', ...OLD, "cache-control": "max-age=60, stale-if-error=600" }, "body"] : [500, {}, "broken"],
+  );
   await get(path);
   await settled();
   for (let n = 0; n < 4; n++) {
@@ -502,7 +671,8 @@ test("while its origin fails, an expired copy answers each time, not only the fi
 // https://github.com/jonbaldie/varnish/issues/76 https://github.com/jonbaldie/varnish/issues/92
 test("a host with its default port, an empty one or zeros before it is the host, for copies and for what ends them", plain, async () => {
   const { path, seen } = resource((request, n) => (request.method === "PUT" ? [204, {}, undefined] : [200, { "cache-control": "max-age=60" }, `body ${n}`]));
-  const ask = (host, method = "GET") => sendRaw(router.url, [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...(method === "PUT" ? ["Content-Length: 0"] : [])]);
+  const ask = (host, method = "GET") =>
+    sendRaw(router.url, [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...(method === "PUT" ? ["Content-Length: 0"] : [])]);
   await ask("a.example");
   await settled();
   for (const host of ["a.example:80", "a.example:", "a.example:080", "A.EXAMPLE:80"]) assert.match((await ask(host)).headers["cache-status"], /hit/, host);
@@ -513,7 +683,11 @@ test("a host with its default port, an empty one or zeros before it is the host,
 
 // https://forum.nginx.org/read.php?21,245951,245951
 test("a 304 to the client's own condition, whatever it says of caching, leaves no empty page for the next", async () => {
-  const { path } = resource((request) => (request.headers["if-modified-since"] ? [304, { "cache-control": "max-age=60", "last-modified": request.headers["if-modified-since"] }] : [200, { "cache-control": "max-age=60" }, "body"]));
+  const { path } = resource((request) =>
+    request.headers["if-modified-since"]
+      ? [304, { "cache-control": "max-age=60", "last-modified": request.headers["if-modified-since"] }]
+      : [200, { "cache-control": "max-age=60" }, "body"],
+  );
   assert.equal((await get(path, { "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" })).status, 304);
   await settled();
   for (let n = 0; n < 2; n++) assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "body"]);

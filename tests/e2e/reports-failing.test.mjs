@@ -54,7 +54,9 @@ test("clients that leave before there is an answer mark no region down", whole, 
   const { router, near } = await startReported();
   const { path, seen } = place(() => new Promise(() => {}));
   for (let n = 0; n < 12; n++) {
-    const socket = net.connect(Number(router.url.port), "127.0.0.1", () => socket.write(`GET ${path}?${n} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: eu\r\nMF-CF-Blob: {}\r\nCF-Connecting-IP: 127.0.0.1\r\n\r\n`));
+    const socket = net.connect(Number(router.url.port), "127.0.0.1", () =>
+      socket.write(`GET ${path}?${n} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: eu\r\nMF-CF-Blob: {}\r\nCF-Connecting-IP: 127.0.0.1\r\n\r\n`),
+    );
     socket.on("error", () => {});
     await waitUntil(() => seen.length === n + 1, "it is asked");
     socket.resetAndDestroy();
@@ -70,15 +72,26 @@ test("where every region says 503, the client gets what one of them said, and tw
   const { near } = await startReported();
   const { path, seen } = place(({ region }) => [503, { "retry-after": "9", "content-type": "text/html", "x-of": region }, `back soon, says ${region}`]);
   const answer = await near().get(path);
-  assert.deepEqual([answer.status, answer.headers["retry-after"], answer.headers["content-type"], answer.text], [503, "9", "text/html", `back soon, says ${answer.headers["x-of"]}`]);
-  assert.deepEqual(seen.map(({ region }) => region), ["eu", "us"]);
+  assert.deepEqual(
+    [answer.status, answer.headers["retry-after"], answer.headers["content-type"], answer.text],
+    [503, "9", "text/html", `back soon, says ${answer.headers["x-of"]}`],
+  );
+  assert.deepEqual(
+    seen.map(({ region }) => region),
+    ["eu", "us"],
+  );
 });
 
 test("nothing of an answer that was passed over reaches the client", whole, async () => {
   const { near } = await startReported();
-  const { path } = place(({ region }) => (region === "eu" ? [503, { "set-cookie": "of=eu", "x-eu": "1", "retry-after": "9" }, "broken"] : [200, { "x-us": "1" }, "fine"]));
+  const { path } = place(({ region }) =>
+    region === "eu" ? [503, { "set-cookie": "of=eu", "x-eu": "1", "retry-after": "9" }, "broken"] : [200, { "x-us": "1" }, "fine"],
+  );
   const answer = await near().get(path);
-  assert.deepEqual([answer.status, answer.text, answer.headers["set-cookie"], answer.headers["x-eu"], answer.headers["retry-after"], answer.headers["x-us"]], [200, "fine", undefined, undefined, undefined, "1"]);
+  assert.deepEqual(
+    [answer.status, answer.text, answer.headers["set-cookie"], answer.headers["x-eu"], answer.headers["retry-after"], answer.headers["x-us"]],
+    [200, "fine", undefined, undefined, undefined, "1"],
+  );
 });
 
 // https://github.com/varnishcache/varnish-cache/issues/4413 https://github.com/traefik/traefik/issues/8990 https://github.com/openresty/openresty/issues/200
@@ -86,10 +99,20 @@ test("a write whose connection dies is sent once, with a body or without, and it
   for (const how of ["end", "resetAndDestroy"]) {
     const { near } = await startReported();
     const { path, seen } = place(({ response }) => void response.socket[how]());
-    for (const [method, body] of [["POST", undefined], ["POST", "x"], ["PATCH", "x"], ["PUT", "x"], ["DELETE", undefined]]) {
+    for (const [method, body] of [
+      ["POST", undefined],
+      ["POST", "x"],
+      ["PATCH", "x"],
+      ["PUT", "x"],
+      ["DELETE", undefined],
+    ]) {
       const before = seen.length;
       const answer = await near().request(method, path, { body });
-      assert.deepEqual([answer.status, answer.headers["homing-write-outcome"] ?? answer.headers["homing-reason"]], [503, answer.headers["homing-reason"] === "write-unknown" ? "unknown" : answer.headers["homing-write-outcome"]], `${method} ${how}`);
+      assert.deepEqual(
+        [answer.status, answer.headers["homing-write-outcome"] ?? answer.headers["homing-reason"]],
+        [503, answer.headers["homing-reason"] === "write-unknown" ? "unknown" : answer.headers["homing-write-outcome"]],
+        `${method} ${how}`,
+      );
       assert.ok(seen.length - before <= 1, `${method} ${how} was sent ${seen.length - before} times`);
     }
   }
@@ -108,8 +131,13 @@ test("a write that its region refuses with 502, 503 or 504 is sent once, and tol
 test("a read that breaks is answered by another region, with its body if it has one", whole, async () => {
   const { near } = await startReported((vars) => vars.ROUTES.unshift({ match: "POST /place/*", access: "read" }));
   for (const how of ["end", "resetAndDestroy"]) {
-    const { path, seen } = place(({ region, response, body }) => (region === "eu" ? void response.socket[how]() : [200, { "cache-control": "no-store" }, `got ${body}`]));
-    for (const [method, body] of [["GET", undefined], ["POST", "x".repeat(5000)]]) {
+    const { path, seen } = place(({ region, response, body }) =>
+      region === "eu" ? void response.socket[how]() : [200, { "cache-control": "no-store" }, `got ${body}`],
+    );
+    for (const [method, body] of [
+      ["GET", undefined],
+      ["POST", "x".repeat(5000)],
+    ]) {
       const answer = await near().request(method, path, { body });
       assert.deepEqual([answer.status, answer.text], [200, `got ${body ?? ""}`], `${method} ${how}`);
     }
@@ -120,11 +148,16 @@ test("a read that breaks is answered by another region, with its body if it has 
 // https://github.com/envoyproxy/envoy/issues/40697: the first byte comes too late, or never.
 test("a region that is silent: reads are answered by another in time, and a write gets a 504 and is not sent again", whole, async () => {
   const { router, near } = await startReported((vars) => vars.ROUTES.unshift({ match: "/place/*", deadline: "1s" }));
-  const { path, seen } = place(({ region, request }) => (region === "eu" || request.method !== "GET" ? new Promise(() => {}) : [200, { "cache-control": "no-store" }, "fine"]));
+  const { path, seen } = place(({ region, request }) =>
+    region === "eu" || request.method !== "GET" ? new Promise(() => {}) : [200, { "cache-control": "no-store" }, "fine"],
+  );
   // The region near never answers: who waited for it would get no answer at all.
   assert.equal((await near().get(path)).text, "fine");
   const answer = await near().post(path, {});
-  assert.deepEqual([answer.status, answer.headers["homing-write-outcome"], seen.filter(({ request }) => request.method === "POST").length], [504, "unknown", 1]);
+  assert.deepEqual(
+    [answer.status, answer.headers["homing-write-outcome"], seen.filter(({ request }) => request.method === "POST").length],
+    [504, "unknown", 1],
+  );
   assert.match(answer.headers["proxy-status"], /error=http_response_timeout/);
   assert.equal((await circuit(router, "eu")).write.failures, 0);
 });
@@ -153,10 +186,18 @@ test("a region that fails costs the other no more than one request for each, and
   assert.deepEqual([of("us"), of("eu") < 20], [40, true], `${of("eu")} at the one that fails`);
 });
 
-for (const [what, said] of Object.entries({ "nothing": "", "no HTTP": "220 mail ESMTP\r\n", "half a head": "HTTP/1.1 200 OK\r\nContent-Le", "an alert of TLS": "\x15\x03\x01\x00\x02\x02\x28", "a status that is none": "HTTP/1.1 abc\r\n\r\n" })) {
+for (const [what, said] of Object.entries({
+  nothing: "",
+  "no HTTP": "220 mail ESMTP\r\n",
+  "half a head": "HTTP/1.1 200 OK\r\nContent-Le",
+  "an alert of TLS": "\x15\x03\x01\x00\x02\x02\x28",
+  "a status that is none": "HTTP/1.1 abc\r\n\r\n",
+})) {
   test(`a region that answers ${what} is passed over for reads, and its write is not repeated`, whole, async () => {
     const { near } = await startReported();
-    const { path, seen } = place(({ region, request }) => (region === "eu" || request.method !== "GET" ? said : [200, { "cache-control": "no-store" }, "fine"]));
+    const { path, seen } = place(({ region, request }) =>
+      region === "eu" || request.method !== "GET" ? said : [200, { "cache-control": "no-store" }, "fine"],
+    );
     assert.equal((await near().get(path)).text, "fine");
     const before = seen.length;
     const answer = await near().post(path, {});
@@ -183,10 +224,13 @@ test("a session that names a region that is gone, or a made-up one, is answered 
 test("who is bound to a home that is down reads elsewhere or is told so, and is back there as soon as it is up", whole, async () => {
   const { near } = await startReported();
   let up = true;
-  const { path } = place(({ region, request, response }) => {
-    if (region === "us" && !up) return void response.socket.resetAndDestroy();
-    return [200, { "cache-control": "no-store", ...(request.method === "PUT" ? { "homing-wrote": "1" } : {}) }, region];
-  }, { under: "/wiki" });
+  const { path } = place(
+    ({ region, request, response }) => {
+      if (region === "us" && !up) return void response.socket.resetAndDestroy();
+      return [200, { "cache-control": "no-store", ...(request.method === "PUT" ? { "homing-wrote": "1" } : {}) }, region];
+    },
+    { under: "/wiki" },
+  );
   const client = near();
   assert.equal((await client.put(path, {})).text, "us");
   assert.equal((await client.get(path)).text, "us", "its own write is there");
@@ -201,7 +245,10 @@ test("who is bound to a home that is down reads elsewhere or is told so, and is 
 // https://github.com/kubernetes/ingress-nginx: preflights that fail with the backend that they never needed.
 test("a preflight is answered near while home is down", whole, async () => {
   const { near } = await startReported();
-  const { path } = place(({ region, response }) => (region === "us" ? void response.socket.resetAndDestroy() : [204, { "access-control-allow-origin": "*" }, undefined]), { under: "/wiki" });
+  const { path } = place(
+    ({ region, response }) => (region === "us" ? void response.socket.resetAndDestroy() : [204, { "access-control-allow-origin": "*" }, undefined]),
+    { under: "/wiki" },
+  );
   const answer = await near().request("OPTIONS", path, { headers: { origin: "https://a.example", "access-control-request-method": "PUT" } });
   assert.deepEqual([answer.status, answer.headers["access-control-allow-origin"]], [204, "*"]);
 });
@@ -229,7 +276,9 @@ test("a range of an expired copy is cut from it when its origin confirms it, and
 test("a write of which nobody knows whether it was done ends the copy, so that who looks sees what became of it", whole, async () => {
   const { near } = await startReported();
   let value = 1;
-  const { path } = place(({ request, response }) => (request.method === "GET" ? [200, { "cache-control": "max-age=60" }, `value ${value}`] : (value++, void response.socket.resetAndDestroy())));
+  const { path } = place(({ request, response }) =>
+    request.method === "GET" ? [200, { "cache-control": "max-age=60" }, `value ${value}`] : (value++, void response.socket.resetAndDestroy()),
+  );
   await near().get(path);
   await waitUntil(async () => /hit/.test((await near().get(path)).headers["cache-status"]), "it is stored");
   const client = near();

@@ -65,8 +65,22 @@ test("the origin never sees the session, only the subject that it stands for", a
 test("a session that was forged, cut, or signed with an unknown key routes like none", async () => {
   const real = seal(SECRET, { subject: subjectId("user", "ada"), home: "ap", epoch: 1 });
   const verdicts = {
-    "session-forged": [real.replace(/.(?=.$)/, (letter) => (letter === "A" ? "B" : "A")), real.replace(":ap:", ":us:"), seal("a key that nobody has ever configured", {}), real.replace(/\.[^.]*$/, "."), `3${real.slice(1)}`],
-    "session-malformed": ["", "1", "garbage", "x".repeat(2000), seal(SECRET, { home: "ap", epoch: "many" }), seal(SECRET, { subject: "ada" }), `c${real.slice(1)}`],
+    "session-forged": [
+      real.replace(/.(?=.$)/, (letter) => (letter === "A" ? "B" : "A")),
+      real.replace(":ap:", ":us:"),
+      seal("a key that nobody has ever configured", {}),
+      real.replace(/\.[^.]*$/, "."),
+      `3${real.slice(1)}`,
+    ],
+    "session-malformed": [
+      "",
+      "1",
+      "garbage",
+      "x".repeat(2000),
+      seal(SECRET, { home: "ap", epoch: "many" }),
+      seal(SECRET, { subject: "ada" }),
+      `c${real.slice(1)}`,
+    ],
     "session-expired": [seal(SECRET, { subject: subjectId("user", "ada"), home: "ap", expires: Date.now() - 1 })],
   };
   for (const [verdict, sessions] of Object.entries(verdicts)) {
@@ -189,7 +203,9 @@ test("a write whose outcome is unknown leaves a pin", async () => {
 
 test("a session that carries a later home overrules what the isolate remembers, and the reverse", async () => {
   const write = async (home, epoch, user = "moves") =>
-    (await new Client(router.url, "us").post("/api/cart/x", {}, { headers: cookie(seal(SECRET, { subject: subjectId("user", user), home, epoch })) })).headers["homing-region"];
+    (await new Client(router.url, "us").post("/api/cart/x", {}, { headers: cookie(seal(SECRET, { subject: subjectId("user", user), home, epoch })) })).headers[
+      "homing-region"
+    ];
   assert.equal(await write("eu", 1), "eu");
   assert.equal(await write("ap", 3), "ap");
   assert.equal(await write("mars", 9, "lands"), "us", "a home that the topology does not have is looked up, here: assigned");
@@ -213,7 +229,11 @@ test("a redirect to another host of the application carries the pins along, and 
   visitor.headers["homing-dev-near"] = "ap";
   assert.deepEqual([reason(await visitor.get("/respond?pinned"))], ["pinned-home"]);
   const forged = location.search.replace(/.$/, (letter) => (letter === "A" ? "B" : "A"));
-  for (const [search, host] of [[forged, location.host], [location.search, "app.example.com"], [location.search, "elsewhere.example.org"]]) {
+  for (const [search, host] of [
+    [forged, location.host],
+    [location.search, "app.example.com"],
+    [location.search, "elsewhere.example.org"],
+  ]) {
     const stranger = new Client(router.url, "eu", { host });
     assert.equal((await stranger.get(`/echo${search}`)).json.target, "/echo?a=1&b=2");
     assert.equal(stranger.session(), undefined, `${host}${search}`);
@@ -226,7 +246,10 @@ test("a browser is sent on to the address without it, once, with the session", a
   const { search } = new URL((await writer.post(`/respond?status=303&header=${header}`, {})).headers.location);
   const browser = new Client(router.url, "eu", { host: "shop.example.com", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" });
   const sent = await browser.get(`/echo${search}`);
-  assert.deepEqual([sent.status, reason(sent), new URL(sent.headers.location).pathname + new URL(sent.headers.location).search], [303, "address-cleaned", "/echo?a=1"]);
+  assert.deepEqual(
+    [sent.status, reason(sent), new URL(sent.headers.location).pathname + new URL(sent.headers.location).search],
+    [303, "address-cleaned", "/echo?a=1"],
+  );
   assert.deepEqual([sent.headers["referrer-policy"], sent.headers["cache-control"]], ["no-referrer", "no-store"]);
   assert.match(browser.session()[7], /^:w:us:/);
   assert.equal((await browser.get("/echo?a=1")).json.target, "/echo?a=1");
@@ -234,7 +257,12 @@ test("a browser is sent on to the address without it, once, with the session", a
 
 test("a link with the attacker's own cookie in it takes nobody's home", async () => {
   // Her home has moved once, and what she has written is in her cookie, which is good for a month.
-  const mallory = seal(SECRET, { subject: subjectId("user", "mallory"), home: "ap", epoch: 2, pins: [`cart/u:p:ap:${Date.now() - 9000}:2:2`, `cart:p:ap:${Date.now() - 9000}:2:2`] });
+  const mallory = seal(SECRET, {
+    subject: subjectId("user", "mallory"),
+    home: "ap",
+    epoch: 2,
+    pins: [`cart/u:p:ap:${Date.now() - 9000}:2:2`, `cart:p:ap:${Date.now() - 9000}:2:2`],
+  });
   const old = seal(SECRET, { version: 1, subject: subjectId("user", "mallory"), home: "ap", epoch: 2, pins: [`cart:p:ap:${Date.now() - 9000}:2:2`] });
   for (const token of [mallory, old]) {
     for (const host of ["shop.example.com", undefined]) {

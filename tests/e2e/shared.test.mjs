@@ -7,7 +7,12 @@ globalThis.FixedLengthStream ??= class {
   constructor(length) {
     let left = length;
     const flush = (controller) => left === 0 || controller.error(new TypeError("too short"));
-    Object.assign(this, (({ readable, writable }) => ({ readable, writable }))(new TransformStream({ transform: (piece, controller) => ((left -= piece.byteLength), controller.enqueue(piece)), flush })));
+    Object.assign(
+      this,
+      (({ readable, writable }) => ({ readable, writable }))(
+        new TransformStream({ transform: (piece, controller) => ((left -= piece.byteLength), controller.enqueue(piece)), flush }),
+      ),
+    );
   }
 };
 const { HELD, lone, share } = await import("../../src/edge/shared.mjs");
@@ -25,7 +30,7 @@ function source(length, until = Infinity) {
       type: "bytes",
       pull(controller) {
         if (taken.bytes >= until) return controller.error(new Error("it broke"));
-        if (taken.bytes >= length) return controller.close(), controller.byobRequest?.respond(0);
+        if (taken.bytes >= length) return (controller.close(), controller.byobRequest?.respond(0));
         const piece = new Uint8Array(Math.min(PIECE, length - taken.bytes)).fill(taken.bytes / PIECE);
         taken.bytes += piece.byteLength;
         controller.enqueue(piece);
@@ -72,7 +77,10 @@ test("what is small or does not say its length is stored whole or not at all", a
   const { answer, stored } = share(source(MIB / 2).body, null, ctx);
   assert.equal(await sizeOf(answer), MIB / 2);
   assert.equal((await stored).byteLength, MIB / 2);
-  for (const [length, until] of [[MIB / 2, MIB / 4], [2 * MIB, Infinity]]) {
+  for (const [length, until] of [
+    [MIB / 2, MIB / 4],
+    [2 * MIB, Infinity],
+  ]) {
     const { answer, stored } = share(source(length, until).body, null, ctx);
     const read = sizeOf(answer).catch(() => "broke");
     assert.equal(await stored, undefined);
@@ -82,7 +90,10 @@ test("what is small or does not say its length is stored whole or not at all", a
 
 test("the store is told whether all of a large body has come", async () => {
   for (const part of [(body) => share(body, 4 * MIB, ctx), (body) => ({ stored: lone(body, 4 * MIB) })]) {
-    for (const [until, whole] of [[Infinity, true], [2 * MIB, false]]) {
+    for (const [until, whole] of [
+      [Infinity, true],
+      [2 * MIB, false],
+    ]) {
       const { answer, stored } = part(source(4 * MIB, until).body);
       const store = sizeOf(stored.stream).catch(() => "broke");
       const client = answer && sizeOf(answer).catch(() => "broke");
@@ -115,7 +126,11 @@ test("many clients that read nothing make an isolate hold no more than it has ro
     const many = stored.filter(Boolean).length;
     // What does not say its length counts as it grows: a hundred at once grow until there is room for none.
     assert.ok(many < 25 && (many > 5 || length === null), `${many} are stored`);
-    assert.deepEqual(await Promise.all(all.map(({ answer }) => sizeOf(answer))), all.map(() => MIB - 1), "each client gets its own whole");
+    assert.deepEqual(
+      await Promise.all(all.map(({ answer }) => sizeOf(answer))),
+      all.map(() => MIB - 1),
+      "each client gets its own whole",
+    );
   }
 });
 

@@ -15,18 +15,26 @@ before(async () => {
     // What the authority tells regions is no client's request.
     if (!request.url.startsWith("/.well-known/")) lines.push(`${request.method} ${request.url}`);
     request.resume();
-    response.setHeader("content-type", "application/json").setHeader("cache-control", "public, max-age=60").end(JSON.stringify({ url: request.url, headers: request.headers }));
+    response
+      .setHeader("content-type", "application/json")
+      .setHeader("cache-control", "public, max-age=60")
+      .end(JSON.stringify({ url: request.url, headers: request.headers }));
   });
   const everywhere = (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
     vars.IDENTITY.tenant = { host: "{tenant}.example.com" };
-    vars.ROUTES = [{ match: "/notes/*", dataset: "notes" }, { match: "/api/catalog/*", dataset: "catalog" }, { match: "/api/cart/*", dataset: "cart" }];
+    vars.ROUTES = [
+      { match: "/notes/*", dataset: "notes" },
+      { match: "/api/catalog/*", dataset: "catalog" },
+      { match: "/api/cart/*", dataset: "cart" },
+    ];
   };
   mirror = await startRouter({ vars: topology(regions, everywhere) });
 });
 after(stopAll);
 
-const put = (path, fields = []) => sendRaw(router.url, [`PUT ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 15", ...fields], '{"name":"lamp"}');
+const put = (path, fields = []) =>
+  sendRaw(router.url, [`PUT ${path} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 15", ...fields], '{"name":"lamp"}');
 
 test("a write that is spelled out of its route is one of its dataset: it goes to the owner, with the fence", async () => {
   for (const path of ["/api/likes/%2e%2e/catalog/spelled-1", "/api\\catalog\\spelled-2", "/api/%63atalog/spelled-3", "/api/likes/.%2E\\catalog/spelled-4"]) {
@@ -39,7 +47,14 @@ test("a write that is spelled out of its route is one of its dataset: it goes to
 });
 
 test("what servers read in several ways is refused where it would matter, and goes on where it does not", async () => {
-  for (const path of ["/api/likes/..%2fcatalog/x", "//api/catalog/x", "/api;v=1/catalog/x", "/api/likes/..;/catalog/x", "/api%5Ccatalog/x", "/api/likes/%252e%252e%252fcatalog/x"]) {
+  for (const path of [
+    "/api/likes/..%2fcatalog/x",
+    "//api/catalog/x",
+    "/api;v=1/catalog/x",
+    "/api/likes/..;/catalog/x",
+    "/api%5Ccatalog/x",
+    "/api/likes/%252e%252e%252fcatalog/x",
+  ]) {
     const answer = await put(path, ["Homing-Dev-Near: eu"]);
     assert.deepEqual([answer.status, answer.headers["homing-reason"], answer.headers["homing-write-outcome"]], [400, "ambiguous-path", "not-sent"], path);
   }
@@ -48,14 +63,54 @@ test("what servers read in several ways is refused where it would matter, and go
 });
 
 test("legal URLs pass a region that wants signatures: what is signed is what is sent", async () => {
-  for (const path of ["/api/catalog/1?name=O'Brien", "/api/catalog/{a}^`|[b]", "/api/catalog/\"<>", "/api/catalog/caf\u00e9?q=\u00fc", "/api/catalog/%zz%7e?", "/api/catalog/!$&'()*+,=:@?a[]={}|^`\"<>%zz"]) {
+  for (const path of [
+    "/api/catalog/1?name=O'Brien",
+    "/api/catalog/{a}^`|[b]",
+    '/api/catalog/"<>',
+    "/api/catalog/caf\u00e9?q=\u00fc",
+    "/api/catalog/%zz%7e?",
+    "/api/catalog/!$&'()*+,=:@?a[]={}|^`\"<>%zz",
+  ]) {
     const answer = await put(path);
     assert.equal(answer.status, 200, `${path}: ${answer.text}`);
   }
 });
 
 test("the origin's request line is what Node's URL makes of the target", async () => {
-  const parts = ["/", "//", "\\", "a", "%41", "%7e", "%2f", "%25", "%zz", "'", "\"", "<", "^", "`", "{", "|", "[", "\u00e9", "~", "%2e%2e", "..", ".", ":", "@", "!", "%C3%A9", "*", "(", "+", "?", "&=", "%00b"];
+  const parts = [
+    "/",
+    "//",
+    "\\",
+    "a",
+    "%41",
+    "%7e",
+    "%2f",
+    "%25",
+    "%zz",
+    "'",
+    '"',
+    "<",
+    "^",
+    "`",
+    "{",
+    "|",
+    "[",
+    "\u00e9",
+    "~",
+    "%2e%2e",
+    "..",
+    ".",
+    ":",
+    "@",
+    "!",
+    "%C3%A9",
+    "*",
+    "(",
+    "+",
+    "?",
+    "&=",
+    "%00b",
+  ];
   let seed = 7;
   const next = (n) => (seed = (seed * 48271) % 2147483647) % n;
   let told = 0;
@@ -74,7 +129,12 @@ test("the origin's request line is what Node's URL makes of the target", async (
     // What the origin got is final for every parser that comes after, and is the client's own by the same parser.
     assert.equal(line, `GET ${url.pathname}${url.search}${line.endsWith("?") && !url.search ? "?" : ""}`, target);
     const own = new URL(`http://h${target}`);
-    const form = (path) => path.replace(/%(?![0-9a-f]{2})/gi, "%25").replace(/%[0-9a-f]{2}/gi, (code) => (/[\w.~-]/.test(decodeURIComponent(/%[0-7]/.test(code) ? code : "%20")) ? decodeURIComponent(code) : code.toUpperCase()));
+    const form = (path) =>
+      path
+        .replace(/%(?![0-9a-f]{2})/gi, "%25")
+        .replace(/%[0-9a-f]{2}/gi, (code) =>
+          /[\w.~-]/.test(decodeURIComponent(/%[0-7]/.test(code) ? code : "%20")) ? decodeURIComponent(code) : code.toUpperCase(),
+        );
     assert.equal(url.pathname, form(own.pathname), target);
     assert.equal(url.search, own.search, target);
     told++;
@@ -88,7 +148,13 @@ test("no spelling reads another's copy, and none stores under another's address"
   assert.match(stored.headers["cache-status"], /stored/);
   assert.match((await ask("/about")).headers["cache-status"], /hit/);
   // Out of one key's path into another's, in the ways that a store may resolve.
-  for (const climb of ["/x/%2e%2e/%2e%2e/_/about", "/x/..%2F..%2F_/about", "/x\\..\\..\\_/about", "/%2e%2e/%2e%2e/_/0/_/about", "/x/%252e%252e/%252e%252e/_/about"]) {
+  for (const climb of [
+    "/x/%2e%2e/%2e%2e/_/about",
+    "/x/..%2F..%2F_/about",
+    "/x\\..\\..\\_/about",
+    "/%2e%2e/%2e%2e/_/0/_/about",
+    "/x/%252e%252e/%252e%252e/_/about",
+  ]) {
     const answer = await ask(climb);
     assert.ok(answer.status === 400 || JSON.parse(answer.text).url !== "/about", `${climb}: ${answer.text}`);
   }
@@ -96,7 +162,13 @@ test("no spelling reads another's copy, and none stores under another's address"
 });
 
 test("the router's own addresses are nobody's by another spelling", async () => {
-  for (const path of ["/%5Fhoming/cache/_/0/_/x", "/%5fhoming/api/snapshot", "\\_homing\\api\\snapshot", "/x/%2e%2e/_homing/api/snapshot", "/x/..%2f_homing/"]) {
+  for (const path of [
+    "/%5Fhoming/cache/_/0/_/x",
+    "/%5fhoming/api/snapshot",
+    "\\_homing\\api\\snapshot",
+    "/x/%2e%2e/_homing/api/snapshot",
+    "/x/..%2f_homing/",
+  ]) {
     const answer = await sendRaw(mirror.url, [`GET ${path} HTTP/1.1`]);
     assert.ok(!answer.text.startsWith('{"url"'), `${path} reached an origin: ${answer.text}`);
   }
@@ -122,7 +194,13 @@ test("safe methods empty no cache and leave no pin; a preflight is answered near
   await client.get("/shelf");
   const hit = async () => /hit/.test((await client.get("/shelf")).headers["cache-status"]);
   await waitUntil(hit, "it is stored");
-  for (const [method, headers] of [["OPTIONS", { "access-control-request-method": "PUT" }], ["TRACE", {}], ["PROPFIND", {}], ["REPORT", {}], ["SEARCH", {}]]) {
+  for (const [method, headers] of [
+    ["OPTIONS", { "access-control-request-method": "PUT" }],
+    ["TRACE", {}],
+    ["PROPFIND", {}],
+    ["REPORT", {}],
+    ["SEARCH", {}],
+  ]) {
     const answer = await client.request(method, "/shelf", { headers });
     assert.equal(answer.headers["set-cookie"], undefined, method);
     if (method === "TRACE") assert.deepEqual([answer.status, answer.headers.allow?.includes("GET")], [405, true]);

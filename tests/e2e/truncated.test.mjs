@@ -82,7 +82,11 @@ const broken = (path) =>
   new Promise((resolve) => {
     const request = http.get(new URL(`/${encodeURIComponent(path)}`, router.url), { agent: false }, (response) => {
       let length = 0;
-      response.on("data", (data) => (length += data.length)).on("end", () => resolve(length)).on("error", () => resolve(length)).on("close", () => resolve(length));
+      response
+        .on("data", (data) => (length += data.length))
+        .on("end", () => resolve(length))
+        .on("error", () => resolve(length))
+        .on("close", () => resolve(length));
     });
     request.on("error", () => resolve(-1));
   });
@@ -111,7 +115,9 @@ for (const [path, length, stores] of [
   ["length-up-to-1-MiB", 1024 * 1024 + 1, false],
 ]) {
   test(`what is whole reaches its client as it is, and is stored if it is not too large: ${path}`, async () => {
-    const body = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(8, "-")).join("").slice(0, length);
+    const body = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(8, "-"))
+      .join("")
+      .slice(0, length);
     bodies.set(path, body);
     const first = await get(path);
     assert.ok(first.text === body, `${first.text.length} of ${length} bytes`);
@@ -161,18 +167,22 @@ test("a client that does not read fills nothing, and costs the next one no more 
 
 /** Memory that the router's processes have in hand, in bytes. */
 function resident() {
-  const children = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/status`, "utf8");
-    } catch {
-      return ""; // it has ended
-    }
-  });
+  const children = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/status`, "utf8");
+      } catch {
+        return ""; // it has ended
+      }
+    });
   const ours = children.filter((status) => /^Name:\s+workerd/m.test(status) && Number(/^PPid:\s+(\d+)/m.exec(status)[1]) === process.pid);
   return ours.reduce((sum, status) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024, 0);
 }
 
-test("clients that read nothing of large files hold little of them in memory, and their origin is held back", { skip: process.platform !== "linux" }, async () => {
+test("clients that read nothing of large files hold little of them in memory, and their origin is held back", {
+  skip: process.platform !== "linux",
+}, async () => {
   const clients = 20;
   const file = Buffer.alloc(15_000_000, "z");
   const before = resident();
@@ -186,10 +196,15 @@ test("clients that read nothing of large files hold little of them in memory, an
   let last = -1;
   await waitUntil(async () => {
     await new Promise((resolve) => setTimeout(resolve, 250));
-    return [last, (last = taken())].every((sum) => sum === last && sum > began) && Array.from({ length: clients }, (_, n) => seen.get(`length slow ${n}`)).every(Boolean);
+    return (
+      [last, (last = taken())].every((sum) => sum === last && sum > began) &&
+      Array.from({ length: clients }, (_, n) => seen.get(`length slow ${n}`)).every(Boolean)
+    );
   }, "nothing moves any more");
   const held = resident() - before;
-  console.log(`${clients} clients that read nothing of 15 MB: ${(held / 1e6).toFixed(1)} MB more in memory; the origin got ${((last - began) / 1e6).toFixed(0)} of ${clients * 15} MB off`);
+  console.log(
+    `${clients} clients that read nothing of 15 MB: ${(held / 1e6).toFixed(1)} MB more in memory; the origin got ${((last - began) / 1e6).toFixed(0)} of ${clients * 15} MB off`,
+  );
   for (const request of stalled) request.destroy();
   assert.ok(held < clients * 3_000_000, `${held} bytes`);
 });

@@ -77,11 +77,21 @@ const modulesIn = (folder, below) => [
 export async function startVersions({ edges, vars, bindings }) {
   const folders = { before: released(), now: join(root, "build") };
   const common = { compatibilityDate: wrangler.compatibility_date, compatibilityFlags: wrangler.compatibility_flags, modulesRoot: join(root, "build") };
-  const bound = (scriptName) => Object.fromEntries(wrangler.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true, ...(scriptName ? { scriptName } : {}) }]));
+  const bound = (scriptName) =>
+    Object.fromEntries(
+      wrangler.durable_objects.bindings.map(({ name, class_name }) => [
+        name,
+        { className: class_name, useSQLite: true, ...(scriptName ? { scriptName } : {}) },
+      ]),
+    );
   const home = {
     ...common,
     name: "objects",
-    modules: [{ type: "ESModule", path: join(root, "build/objects.mjs"), contents: objects }, ...modulesIn(folders.before, "before"), ...modulesIn(folders.now, "now")],
+    modules: [
+      { type: "ESModule", path: join(root, "build/objects.mjs"), contents: objects },
+      ...modulesIn(folders.before, "before"),
+      ...modulesIn(folders.now, "now"),
+    ],
     bindings: { ...bindings, VARS: vars },
     kvNamespaces: { HOMES: "HOMES" },
     durableObjects: bound(),
@@ -96,10 +106,17 @@ export async function startVersions({ edges, vars, bindings }) {
     durableObjects: bound("objects"),
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   });
-  const miniflare = new Miniflare({ host: "127.0.0.1", port: 0, cf: CF, handleRuntimeStdio: (out, err) => (out.resume(), err.resume()), workers: [home, ...edges.map(edge)] });
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    cf: CF,
+    handleRuntimeStdio: (out, err) => (out.resume(), err.resume()),
+    workers: [home, ...edges.map(edge)],
+  });
   stopWithAll(() => miniflare.dispose());
   await miniflare.ready;
-  const control = async (what) => (await (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json();
+  const control = async (what) =>
+    (await (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json();
   return {
     doors: Object.fromEntries(await Promise.all(edges.map(async ({ name }) => [name, await miniflare.unsafeGetDirectURL(name)]))),
     /** Gives classes of objects another version: `{ Authority: "now" }`. What they were doing is broken off. */

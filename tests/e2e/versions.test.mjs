@@ -10,7 +10,12 @@ import { startVersions } from "./versions.mjs";
 
 const skip = runtime !== "miniflare" && "in miniflare alone";
 const TOKEN = "the token of the operators, which is long";
-const BINDINGS = { SESSION_KEY: "the key of all sessions in this test, long", ORIGIN_KEY: "the key between router and regions, long enough", ADMIN_TOKEN: TOKEN, PROBES: "off" };
+const BINDINGS = {
+  SESSION_KEY: "the key of all sessions in this test, long",
+  ORIGIN_KEY: "the key between router and regions, long enough",
+  ADMIN_TOKEN: TOKEN,
+  PROBES: "off",
+};
 const NEAR = ["us", "eu", "ap"];
 after(stopAll);
 
@@ -20,7 +25,10 @@ async function world() {
   return { regions, vars: topology(regions), edited: topology(regions, (vars) => void (vars.DATASETS.catalog.home = "eu")) };
 }
 
-const operator = (url) => (...args) => command({ HOMING_URL: url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, ...args);
+const operator =
+  (url) =>
+  (...args) =>
+    command({ HOMING_URL: url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, ...args);
 const pick = (all) => all[Math.floor(Math.random() * all.length)];
 
 /** By which owner the session's last write of the catalogue counts: region, epoch. */
@@ -62,7 +70,11 @@ async function isSound({ acknowledged, refused, owners, wrong }, home) {
   assert.deepEqual(two, [], "two owners by one epoch");
   for (const one of refused) assert.deepEqual([one.status, ["refused", "not-sent"].includes(one.outcome)], [503, true], JSON.stringify(one));
   const there = new Set((await (await fetch(`${home.url}/api/catalog`)).json()).items.map(({ id }) => id));
-  assert.deepEqual(acknowledged.filter((id) => !there.has(id)), [], "acknowledged and lost");
+  assert.deepEqual(
+    acknowledged.filter((id) => !there.has(id)),
+    [],
+    "acknowledged and lost",
+  );
 }
 
 test("a deployment of this version over the last released format, and back, under load and orders", { skip }, async () => {
@@ -86,10 +98,14 @@ test("a deployment of this version over the last released format, and back, unde
       const id = begun.json.change?.id ?? begun.json.id;
       await meanwhile?.();
       meanwhile = undefined;
-      const change = await waitUntil(async () => {
-        const { json } = await by("change", id, "--json");
-        return (json?.ended || json?.phase === "done" || json?.phase === "aborted") && json;
-      }, `${id} is over`, 40_000);
+      const change = await waitUntil(
+        async () => {
+          const { json } = await by("change", id, "--json");
+          return (json?.ended || json?.phase === "done" || json?.phase === "aborted") && json;
+        },
+        `${id} is over`,
+        40_000,
+      );
       if (change.phase === "done") return assert.equal((await status(by)).datasets.catalog.home, to);
       assert.ok(tries < 3, change.says);
     }
@@ -149,7 +165,10 @@ test("a home that is edited in the next version moves nothing, on edges that kno
   const client = new Client(doors.one, "us");
   const put = (url, id) => ((client.url = url), client.put(`/api/catalog/${id}`, { name: id }));
   assert.equal((await put(doors.one, "edited-0")).json.region, "us");
-  await waitUntil(async () => (await homing("audit", "--json")).json.some(({ what }) => what === "us is the home of catalog by epoch 1, as configured"), "the first home is noted");
+  await waitUntil(
+    async () => (await homing("audit", "--json")).json.some(({ what }) => what === "us is the home of catalog by epoch 1, as configured"),
+    "the first home is noted",
+  );
   await waitUntil(async () => (await homing("status", "--json")).json.untold.length === 0, "the regions are told");
 
   // An edge that has no home store, and cannot ask, goes by its file: the region there knows better, and refuses.
@@ -167,14 +186,24 @@ test("a home that is edited in the next version moves nothing, on edges that kno
   const before = clients.writes();
   await waitUntil(() => clients.writes() > before + 60, "writes go on", 30_000);
   const log = await clients.stop();
-  assert.deepEqual([...log.owners].map(([epoch, at]) => [epoch, ...at]).sort(), [["1", "us"], ["2", "eu"]]);
+  assert.deepEqual([...log.owners].map(([epoch, at]) => [epoch, ...at]).sort(), [
+    ["1", "us"],
+    ["2", "eu"],
+  ]);
   await isSound(log, regions.eu);
   await regions.stop();
 });
 
 test("what the deployed router says otherwise than a file is told before that ships", { skip }, async () => {
   const { regions, vars } = await world();
-  const { doors, deploy } = await startVersions({ edges: [{ name: "one", build: "now", vars }, { name: "before", build: "before", vars }], vars: { before: vars, now: vars }, bindings: BINDINGS });
+  const { doors, deploy } = await startVersions({
+    edges: [
+      { name: "one", build: "now", vars },
+      { name: "before", build: "before", vars },
+    ],
+    vars: { before: vars, now: vars },
+    bindings: BINDINGS,
+  });
   const folder = mkdtempSync(join(tmpdir(), "homing-file-"));
   try {
     const file = join(folder, "wrangler.toml");

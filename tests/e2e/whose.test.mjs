@@ -31,7 +31,8 @@ function withoutSession(near, user) {
 /** What the regions have of a cart once all have everything. */
 async function converged(user) {
   await regions.heal();
-  const all = () => Promise.all(Object.values(regions).map(async (region) => (await fetch(`${region.url}/api/cart`, { headers: { cookie: `app_user=${user}` } })).json()));
+  const all = () =>
+    Promise.all(Object.values(regions).map(async (region) => (await fetch(`${region.url}/api/cart`, { headers: { cookie: `app_user=${user}` } })).json()));
   const items = await waitUntil(async () => {
     const carts = (await all()).map((cart) => JSON.stringify(cart.items));
     return new Set(carts).size === 1 && carts[0] !== "[]" && JSON.parse(carts[0]);

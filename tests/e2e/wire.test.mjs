@@ -34,10 +34,14 @@ test("a request streams: its first piece arrives before its last is sent, and th
   const own = await startRouter({ vars: topology(regions, (vars) => void (vars.REGIONS.us.origin = origin)) });
   for (const length of [undefined, 300_005]) {
     const answered = new Promise((resolve, reject) => {
-      const request = http.request(new URL("/upload", own.url), { method: "POST", agent: false, headers: length ? { "content-length": length } : {} }, (response) => {
-        let text = "";
-        response.on("data", (chunk) => (text += chunk)).on("end", () => resolve(text));
-      });
+      const request = http.request(
+        new URL("/upload", own.url),
+        { method: "POST", agent: false, headers: length ? { "content-length": length } : {} },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk) => (text += chunk)).on("end", () => resolve(text));
+        },
+      );
       request.on("error", reject);
       request.write("first");
       first.then(() => request.end("x".repeat(300_000)));
@@ -60,7 +64,13 @@ test("answers that have no body pass, even with a Content-Length", async () => {
     response.socket.end(`HTTP/1.1 ${status} X\r\nContent-Length: ${status === 200 || status === 304 ? 5 : 0}\r\nETag: "v1"\r\nConnection: close\r\n\r\n`);
   });
   const own = await startRouter({ vars: topology(regions, (vars) => void (vars.REGIONS.eu.origin = origin)) });
-  for (const [method, status] of [["GET", 204], ["GET", 304], ["GET", 205], ["HEAD", 200], ["HEAD", 304]]) {
+  for (const [method, status] of [
+    ["GET", 204],
+    ["GET", 304],
+    ["GET", 205],
+    ["HEAD", 200],
+    ["HEAD", 304],
+  ]) {
     const answer = await new Client(own.url, "eu").request(method, `/${status}`);
     assert.deepEqual([answer.status, answer.text, answer.headers.etag], [status, "", '"v1"'], `${method} ${status}`);
   }
@@ -69,10 +79,11 @@ test("answers that have no body pass, even with a Content-Length", async () => {
 test("a WebSocket passes to the home and back", async () => {
   const socket = new WebSocket(`${router.url.href.replace("http", "ws")}ws`);
   const messages = [];
-  const next = () => new Promise((resolve, reject) => {
-    socket.onmessage = ({ data }) => resolve(data);
-    socket.onerror = () => reject(new Error("the socket broke"));
-  });
+  const next = () =>
+    new Promise((resolve, reject) => {
+      socket.onmessage = ({ data }) => resolve(data);
+      socket.onerror = () => reject(new Error("the socket broke"));
+    });
   messages.push(await next());
   socket.send("hello");
   messages.push(await next());
@@ -83,16 +94,30 @@ test("a WebSocket passes to the home and back", async () => {
 });
 
 test("a body that the client announces by Expect: 100-continue is written, however long it is", async () => {
-  for (const [id, length] of [["short", 5], ["long", 200_000]]) {
+  for (const [id, length] of [
+    ["short", 5],
+    ["long", 200_000],
+  ]) {
     const body = JSON.stringify("x".repeat(length));
-    const answer = await sendRaw(router.url, [`PUT /api/catalog/expect-${id} HTTP/1.1`, "Content-Type: application/json", `Content-Length: ${body.length}`, "Expect: 100-continue"], body);
+    const answer = await sendRaw(
+      router.url,
+      [`PUT /api/catalog/expect-${id} HTTP/1.1`, "Content-Type: application/json", `Content-Length: ${body.length}`, "Expect: 100-continue"],
+      body,
+    );
     assert.deepEqual([answer.status, answer.headers["homing-reason"]], [200, "home"], answer.text.slice(0, 200));
   }
 });
 
 test("hop-by-hop fields and those that Connection names go no further, and ours cannot be named away", async () => {
   const answer = await new Client(router.url, "eu").get("/echo", {
-    headers: { connection: "close, X-Private, Homing-Region, Homing-Intent", "x-private": "1", te: "trailers", "keep-alive": "timeout=5", "proxy-authorization": "Basic x", "x-public": "2" },
+    headers: {
+      connection: "close, X-Private, Homing-Region, Homing-Intent",
+      "x-private": "1",
+      te: "trailers",
+      "keep-alive": "timeout=5",
+      "proxy-authorization": "Basic x",
+      "x-public": "2",
+    },
   });
   const { one } = seenBy(answer);
   for (const name of ["x-private", "te", "keep-alive", "proxy-authorization"]) assert.equal(one(name), undefined, name);
@@ -102,7 +127,23 @@ test("hop-by-hop fields and those that Connection names go no further, and ours 
 });
 
 test("a client's Homing-*, Forwarded and X-Forwarded-* are replaced by ours", async () => {
-  const spoofed = ["homing-region", "homing-home", "homing-epoch", "homing-subject", "homing-intent", "homing-clock", "homing-signature", "homing-min-position", "homing-anything", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "forwarded", "x-real-ip"];
+  const spoofed = [
+    "homing-region",
+    "homing-home",
+    "homing-epoch",
+    "homing-subject",
+    "homing-intent",
+    "homing-clock",
+    "homing-signature",
+    "homing-min-position",
+    "homing-anything",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "forwarded",
+    "x-real-ip",
+  ];
   const answer = await new Client(router.url, "eu").get("/echo", { headers: Object.fromEntries(spoofed.map((name) => [name, "spoofed"])) });
   const { one } = seenBy(answer);
   for (const name of spoofed) assert.ok(!one(name)?.includes("spoofed"), `${name}: ${one(name)}`);
@@ -116,18 +157,34 @@ test("a client's Homing-*, Forwarded and X-Forwarded-* are replaced by ours", as
 });
 
 test("what an application could believe of a proxy is not the client's to say, however it spells it", async () => {
-  const believed = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix", "x-forwarded-scheme", "x-host", "true-client-ip", "x-cluster-client-ip"];
+  const believed = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-host",
+    "true-client-ip",
+    "x-cluster-client-ip",
+  ];
   const spelled = [...believed, "x-forwarded-host", "homing-epoch", "homing-subject"].map((name) => name.replaceAll("-", "_"));
   const names = [...believed, ...spelled, "accept_language", "sec_fetch_site"];
-  const answer = await new Client(router.url, "eu").get("/echo", { headers: Object.fromEntries([...names, "x-own", "api_key"].map((name) => [name, "spoofed"])) });
+  const answer = await new Client(router.url, "eu").get("/echo", {
+    headers: Object.fromEntries([...names, "x-own", "api_key"].map((name) => [name, "spoofed"])),
+  });
   const { one } = seenBy(answer);
   for (const name of names) assert.equal(one(name), undefined, name);
   assert.deepEqual([one("x-own"), one("api_key")], ["spoofed", "spoofed"], "what nobody takes for a proxy's word passes");
 });
 
 test("several Cookie lines reach the region as one, without any session", async () => {
-  const { json } = await new Client(router.url, "eu").get("/echo", { headers: { cookie: ["a=1; last=Mon, 01 Jan", "__Host-homing=x; b=2", "__Host-homing=y"] } });
-  assert.deepEqual(json.headers.filter(([name]) => name === "cookie").map(([, value]) => value), ["a=1; last=Mon, 01 Jan; b=2"]);
+  const { json } = await new Client(router.url, "eu").get("/echo", {
+    headers: { cookie: ["a=1; last=Mon, 01 Jan", "__Host-homing=x; b=2", "__Host-homing=y"] },
+  });
+  assert.deepEqual(
+    json.headers.filter(([name]) => name === "cookie").map(([, value]) => value),
+    ["a=1; last=Mon, 01 Jan; b=2"],
+  );
 });
 
 test("a trace that began before goes on, Via and CDN-Loop grow", async () => {
@@ -145,9 +202,22 @@ test("writes are signed, and a region with the key takes no others", async () =>
 });
 
 test("what the contract says to the edge does not reach the client, and cookies stay apart", async () => {
-  const fields = ["Homing-Position:catalog=1.2", "Homing-Lag:us=5", "Homing-Anything:x", "Keep-Alive:timeout=9", "X-Own:1", "Set-Cookie:a=1", "Set-Cookie:b=2; Path=/"];
+  const fields = [
+    "Homing-Position:catalog=1.2",
+    "Homing-Lag:us=5",
+    "Homing-Anything:x",
+    "Keep-Alive:timeout=9",
+    "X-Own:1",
+    "Set-Cookie:a=1",
+    "Set-Cookie:b=2; Path=/",
+  ];
   const answer = await new Client(router.url, "eu").get(`/respond?${fields.map((field) => `header=${encodeURIComponent(field)}`).join("&")}`);
-  assert.deepEqual(Object.keys(answer.headers).filter((name) => name.startsWith("homing-")).sort(), ["homing-reason", "homing-region"]);
+  assert.deepEqual(
+    Object.keys(answer.headers)
+      .filter((name) => name.startsWith("homing-"))
+      .sort(),
+    ["homing-reason", "homing-region"],
+  );
   assert.deepEqual(answer.headers["set-cookie"], ["a=1", "b=2; Path=/"]);
   assert.equal(answer.headers["x-own"], "1");
 });

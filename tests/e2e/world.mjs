@@ -87,7 +87,8 @@ export const percentile = (asked, part) => {
 };
 export const most = (asked, what) => asked.reduce((most, one) => Math.max(most, one[what]), 0);
 export const answered = (asked) => asked.filter(({ status }) => status === 200);
-export const isHonest = ({ status, headers }) => (status === 503 || status === 504) && /^application\/problem\+json/.test(headers["content-type"]) && Number(headers["retry-after"]) > 0;
+export const isHonest = ({ status, headers }) =>
+  (status === 503 || status === 504) && /^application\/problem\+json/.test(headers["content-type"]) && Number(headers["retry-after"]) > 0;
 
 /** The line of figures about reads: the first after the fault began, and those after it that took two sends or one. */
 export function readFigures([first, ...others]) {
@@ -102,8 +103,9 @@ export function writeFigures(world, asked) {
   const sends = asked.map(({ id }) => world.sends(id));
   const outcomes = {};
   for (const { status, headers } of asked) outcomes[headers["homing-write-outcome"] ?? status] = (outcomes[headers["homing-write-outcome"] ?? status] ?? 0) + 1;
-  const told = Object.entries(outcomes).map(([what, count]) => `${what} ${count}`).join(", ");
+  const told = Object.entries(outcomes)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(", ");
   const reached = sends.filter((sends) => sends.some(({ reached }) => reached)).length;
   return `writes ${asked.length} (${told}), sent ${sends.flat().length}, reached an origin ${reached}, twice ${sends.filter((sends) => sends.length > 1).length}`;
 }
-

@@ -176,7 +176,9 @@ export class Lists {
   async health() {
     return this.connected(async (client) => {
       const { home, epoch, lsn } = await this.position(client);
-      const { rows: [{ lag }] } = await client.query(LAG);
+      const {
+        rows: [{ lag }],
+      } = await client.query(LAG);
       const behind = home === this.region ? {} : { [home]: lag };
       return { body: { epochs: { lists: epoch }, position: { lists: lsn }, lag_ms: behind, conflicts: 0 }, headers: {} };
     });
@@ -189,7 +191,13 @@ export class Lists {
       return await work(client);
     } catch (error) {
       // After anything else than a refusal nobody knows what state the connection is in.
-      broken = !(error instanceof Refusal && (await client.query("rollback").then(() => true, () => false)));
+      broken = !(
+        error instanceof Refusal &&
+        (await client.query("rollback").then(
+          () => true,
+          () => false,
+        ))
+      );
       throw error;
     } finally {
       client.release(broken);
@@ -245,7 +253,11 @@ export async function serve(lists, { cacheControl = "no-store" } = {}) {
     return lists.append(key, String(id), asked);
   };
   const server = http.createServer(async (request, response) => {
-    const { status = 200, body, headers } = await answer(request).catch((error) => {
+    const {
+      status = 200,
+      body,
+      headers,
+    } = await answer(request).catch((error) => {
       if (error instanceof Refusal) return error;
       // 503: the region's own failure, so that a read is tried elsewhere.
       return { status: 503, body: { error: error.message }, headers: error.headers ?? {} };

@@ -128,7 +128,7 @@ export class Node {
   /** What a killed postmaster could not free: a few bytes of shared memory, whose id stands in the last but one line of its file. */
   sweep() {
     const file = join(this.folder, "postmaster.pid");
-    const [, id] = existsSync(file) ? /^ *\d+ +(\d+)$/m.exec(readFileSync(file, "utf8")) ?? [] : [];
+    const [, id] = existsSync(file) ? (/^ *\d+ +(\d+)$/m.exec(readFileSync(file, "utf8")) ?? []) : [];
     if (id) spawnSync("ipcrm", ["-m", id]);
   }
 
@@ -206,7 +206,16 @@ class Cluster {
     const [primary, ...standbys] = this.nodes;
     const secret = join(this.scratch, "password");
     writeFileSync(secret, this.password, { mode: 0o644 });
-    const options = ["--username=postgres", "--auth=password", `--pwfile=${secret}`, "--no-sync", "--no-instructions", "--locale=C", "--encoding=UTF8", "--wal-segsize=1"];
+    const options = [
+      "--username=postgres",
+      "--auth=password",
+      `--pwfile=${secret}`,
+      "--no-sync",
+      "--no-instructions",
+      "--locale=C",
+      "--encoding=UTF8",
+      "--wal-segsize=1",
+    ];
     execFileSync(join(this.programs, "initdb"), ["-D", primary.folder, ...options], { ...this.user, cwd: this.scratch, stdio: ["ignore", "ignore", "pipe"] });
     rmSync(secret);
     primary.configure(SETTINGS);

@@ -57,11 +57,26 @@ export async function startWorld({ before = {} } = {}) {
 }
 
 /** The command, for that router: resolves to its exit status, its JSON, and all it said. */
-const homing = (router) => (...args) => command({ HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, args);
+const homing =
+  (router) =>
+  (...args) =>
+    command({ HOMING_URL: router.url.href, HOMING_TOKEN: TOKEN, USER: "ada" }, args);
 
 /** Holds an application against the contract. */
 export const conformance = ({ url }) =>
-  command({ ORIGIN_KEY: KEY }, ["conformance", url, "--path", "/lists/conformance", "--dataset", "lists", "--method", "POST", "--body", '{"id":"x"}', "--idempotent"]);
+  command({ ORIGIN_KEY: KEY }, [
+    "conformance",
+    url,
+    "--path",
+    "/lists/conformance",
+    "--dataset",
+    "lists",
+    "--method",
+    "POST",
+    "--body",
+    '{"id":"x"}',
+    "--idempotent",
+  ]);
 
 function command(env, args) {
   return new Promise((resolve) => {

@@ -129,7 +129,10 @@ async function trouble({ cluster }, deeds, recording, roll) {
   let done = 0;
   for (; !recording.over; done++) {
     const primary = await primaryOf(cluster);
-    const standby = pick(roll, cluster.nodes.filter((node) => node !== primary));
+    const standby = pick(
+      roll,
+      cluster.nodes.filter((node) => node !== primary),
+    );
     await deeds[done % deeds.length]({ cluster, primary, standby, recording, roll });
     await recording.more(15);
   }

@@ -65,7 +65,9 @@ export class CheckedInOneStatement extends Lists {
       select lists.items, ownership.home, ownership.epoch::int, (${LSN}) as lsn
       from (select pg_advisory_xact_lock_shared(${GATE}) offset 0) as gate
       cross join homing_ownership as ownership left join lists on lists.key = $1`;
-    const { rows: [row] } = await client.query(statement, [key]);
+    const {
+      rows: [row],
+    } = await client.query(statement, [key]);
     this.admit(row, asked);
     return { items: row.items ?? [], least: row.lsn };
   }

@@ -46,7 +46,10 @@ const writes = (lines) => operations(lines).filter(({ kind }) => kind === "write
 
 /** The longest time in which no client got a write acknowledged, in milliseconds. */
 function silence(lines) {
-  const ends = writes(lines).filter(({ status }) => status === "ok").map(({ end }) => end).sort((one, other) => one - other);
+  const ends = writes(lines)
+    .filter(({ status }) => status === "ok")
+    .map(({ end }) => end)
+    .sort((one, other) => one - other);
   return Math.max(...ends.slice(1).map((end, at) => end - ends[at]));
 }
 
@@ -62,8 +65,10 @@ function onlyWaited(lines) {
 function tell(t, lines, { paused_for: paused }) {
   const all = writes(lines);
   const count = (status) => all.filter((write) => write.status === status).length;
-  t.diagnostic(`writes waited ${paused} ms by the authority's word, ${Math.round(silence(lines))} ms passed without one at the clients; ` +
-    `${count("ok")} acknowledged, ${count("fail")} answered 503, ${count("unknown")} unknown`);
+  t.diagnostic(
+    `writes waited ${paused} ms by the authority's word, ${Math.round(silence(lines))} ms passed without one at the clients; ` +
+      `${count("ok")} acknowledged, ${count("fail")} answered 503, ${count("unknown")} unknown`,
+  );
 }
 
 const verdict = (t, lines) => judge(t.name.replaceAll(/[^a-z]+/g, "-"), lines);
@@ -105,7 +110,10 @@ test("a planned promotion loses no acknowledged write, and the only error is 503
   onlyWaited(lines);
   const { found, report } = verdict(t, lines);
   assert.equal(found.violations, 0, report);
-  assert.ok(writes(lines).some(({ region, status }) => region === next.name && status === "ok"), "clients have written at the new home");
+  assert.ok(
+    writes(lines).some(({ region, status }) => region === next.name && status === "ok"),
+    "clients have written at the new home",
+  );
 });
 
 test("a standby that goes on following the old home's log, which grows longer than the new one's, answers nothing wrong", async (t) => {

@@ -174,7 +174,12 @@ async function ask() {
   let wait = EVERY;
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]);
-    const response = await fetch("api/snapshot", { headers: { ...headers(), ...(tag && snapshot ? { "if-none-match": tag } : {}) }, signal, cache: "no-store", credentials: "same-origin" });
+    const response = await fetch("api/snapshot", {
+      headers: { ...headers(), ...(tag && snapshot ? { "if-none-match": tag } : {}) },
+      signal,
+      cache: "no-store",
+      credentials: "same-origin",
+    });
     if (mine.signal.aborted) return;
     if ([401, 403, 429].includes(response.status)) {
       await locked(response);

@@ -5,7 +5,8 @@ import { sentences } from "./reasons.js";
 const COLUMNS = ["Time", "Method", "Path", "Dataset", "Access", "Region", "Reason", "Status", "Attempts", "Cache", "ms"];
 
 // Rules that tell of trouble, even where the request was answered.
-const TROUBLE = /^(failover-|all-regions-|home-down|home-unknown|home-lookup-failed|home-invalid|home-last-known|write-|misdirected|retried|breaker-|last-resort|region-full|retry-budget-|drill-unreachable|lag-over-|deadline-|cache-stale|session-forged|session-malformed|session-ambiguous|pin-not-believed|internal)/;
+const TROUBLE =
+  /^(failover-|all-regions-|home-down|home-unknown|home-lookup-failed|home-invalid|home-last-known|write-|misdirected|retried|breaker-|last-resort|region-full|retry-budget-|drill-unreachable|lag-over-|deadline-|cache-stale|session-forged|session-malformed|session-ambiguous|pin-not-believed|internal)/;
 
 let entries = new Map();
 let table;
@@ -53,7 +54,13 @@ function detail(record, id) {
     el(
       "td",
       { colspan: COLUMNS.length, role: "cell" },
-      el("div", { class: "trace" }, el("p", null, el("code", { class: "whole" }, facts)), el("p", { class: "muted small" }, crossed), trace.length ? el("ol", null, trace.map(rule)) : el("p", null, "No rule was noted.")),
+      el(
+        "div",
+        { class: "trace" },
+        el("p", null, el("code", { class: "whole" }, facts)),
+        el("p", { class: "muted small" }, crossed),
+        trace.length ? el("ol", null, trace.map(rule)) : el("p", null, "No rule was noted."),
+      ),
     ),
   );
 }
@@ -69,7 +76,15 @@ function cells(record, button) {
     [word(record.access), "access"],
     [region, "region"],
     [el("code", null, word(record.reason)), "reason"],
-    [el("span", { class: `code ${level}` }, mark ? [el("span", { "aria-hidden": "true" }, mark), el("span", { class: "hidden" }, says)] : "", word(record.status)), "status-cell num"],
+    [
+      el(
+        "span",
+        { class: `code ${level}` },
+        mark ? [el("span", { "aria-hidden": "true" }, mark), el("span", { class: "hidden" }, says)] : "",
+        word(record.status),
+      ),
+      "status-cell num",
+    ],
     [number(record.attempts), "attempts num"],
     [word(record.cache), "cache"],
     [number(record.ms), "ms num"],
@@ -78,11 +93,30 @@ function cells(record, button) {
 
 function entry(record) {
   const id = `trace-${++serial}`;
-  const button = el("button", { type: "button", class: "open", "aria-expanded": "false", "aria-controls": id }, el("span", { class: "chevron", "aria-hidden": "true" }, "▸"), moment(record.at), el("span", { class: "hidden" }, ` trace of ${word(record.method)} ${word(record.path)}`));
+  const button = el(
+    "button",
+    { type: "button", class: "open", "aria-expanded": "false", "aria-controls": id },
+    el("span", { class: "chevron", "aria-hidden": "true" }, "▸"),
+    moment(record.at),
+    el("span", { class: "hidden" }, ` trace of ${word(record.method)} ${word(record.path)}`),
+  );
   const row = el("tr", { class: `decision ${verdict(record)}`, role: "row" }, cells(record, button));
   const trace = detail(record, id);
   const made = { record, open: false, body: el("tbody", { role: "rowgroup" }, row, trace) };
-  made.text = [record.method, record.path, record.dataset, record.access, record.region, record.reason, record.status, record.cache, record.crossed ? "crossed" : "", ...list(record.trace)].join(" ").toLowerCase();
+  made.text = [
+    record.method,
+    record.path,
+    record.dataset,
+    record.access,
+    record.region,
+    record.reason,
+    record.status,
+    record.cache,
+    record.crossed ? "crossed" : "",
+    ...list(record.trace),
+  ]
+    .join(" ")
+    .toLowerCase();
   row.addEventListener("click", (event) => {
     const selection = getSelection();
     const selecting = !selection.isCollapsed && selection.containsNode(row, true);
@@ -109,10 +143,19 @@ function filter() {
 }
 
 function frame(box) {
-  const head = el("tr", { role: "row" }, COLUMNS.map((name, at) => el("th", { scope: "col", role: "columnheader", class: [7, 8, 10].includes(at) ? "num" : "" }, name)));
+  const head = el(
+    "tr",
+    { role: "row" },
+    COLUMNS.map((name, at) => el("th", { scope: "col", role: "columnheader", class: [7, 8, 10].includes(at) ? "num" : "" }, name)),
+  );
   table = el("table", { class: "stack", role: "table", "aria-labelledby": "decisions-title" }, el("thead", { role: "rowgroup" }, head));
   const address = `curl -si '${location.origin}/'`;
-  show(box, table, el("p", { id: "none", class: "muted empty", hidden: true }, "No decision matches."), el("p", { id: "empty", class: "muted empty" }, "No requests yet. Try: ", el("code", null, address)));
+  show(
+    box,
+    table,
+    el("p", { id: "none", class: "muted empty", hidden: true }, "No decision matches."),
+    el("p", { id: "empty", class: "muted empty" }, "No requests yet. Try: ", el("code", null, address)),
+  );
   find("filter").addEventListener("input", filter);
   find("problems").addEventListener("change", filter);
 }
@@ -120,7 +163,8 @@ function frame(box) {
 /** Keeps what is seen where it is, while rows come in above it. */
 function steady(box, work) {
   const top = box.getBoundingClientRect().top;
-  const seen = box.scrollTop > 0 ? [...table.tBodies].find((body) => !body.hidden && body.getBoundingClientRect().bottom > top + table.tHead.offsetHeight) : null;
+  const seen =
+    box.scrollTop > 0 ? [...table.tBodies].find((body) => !body.hidden && body.getBoundingClientRect().bottom > top + table.tHead.offsetHeight) : null;
   const before = seen?.getBoundingClientRect().top;
   work();
   if (seen?.isConnected) box.scrollTop += seen.getBoundingClientRect().top - before;

@@ -21,7 +21,10 @@ export const find = (id) => document.getElementById(id);
 
 /** Makes these the children of `parent`, touching only what differs: a selection and a scroll place stay. */
 export function show(parent, ...children) {
-  const wanted = children.flat(Infinity).filter(given).map((child) => (child instanceof Node ? child : new Text(child)));
+  const wanted = children
+    .flat(Infinity)
+    .filter(given)
+    .map((child) => (child instanceof Node ? child : new Text(child)));
   const held = [...parent.childNodes];
   for (const [at, child] of wanted.entries()) {
     if (held[at]) morph(held[at], child);

@@ -17,7 +17,12 @@ function standing(route) {
 const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
 const split = (parts) => parts.map((part, at) => [at ? ", " : "", part]);
 
-const region = ([name, count]) => el("span", { title: `${number(own(count, "crossed"))} of ${number(own(count, "requests"))} crossed` }, `${name} ${share(own(count, "requests") - own(count, "crossed"), own(count, "requests"))}`);
+const region = ([name, count]) =>
+  el(
+    "span",
+    { title: `${number(own(count, "crossed"))} of ${number(own(count, "requests"))} crossed` },
+    `${name} ${share(own(count, "requests") - own(count, "crossed"), own(count, "requests"))}`,
+  );
 const reason = ([token, times]) => el("span", { title: own(sentences, token) }, el("code", null, token), ` ${number(times)}`);
 
 function row(route) {
@@ -27,9 +32,19 @@ function row(route) {
     word(route.local),
     [budget(route), " ", standing(route)],
     split(entries(route.regions).map(region)),
-    route.crossed ? split(entries(route.reasons).sort(([, a], [, b]) => b - a).map(reason)) : el("span", { class: "muted" }, NONE),
+    route.crossed
+      ? split(
+          entries(route.reasons)
+            .sort(([, a], [, b]) => b - a)
+            .map(reason),
+        )
+      : el("span", { class: "muted" }, NONE),
   ];
-  return el("tr", { role: "row", class: route.over ? "over" : null }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+  return el(
+    "tr",
+    { role: "row", class: route.over ? "over" : null },
+    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
+  );
 }
 
 /** The table of the routes' locality. */
@@ -37,6 +52,15 @@ export function locality(snapshot) {
   const routes = list(snapshot.locality?.routes);
   if (!routes.length) return el("p", { class: "muted empty" }, "No request has come yet.");
   const rows = [...routes].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
-  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
-  return el("table", { class: "stack", role: "table", "aria-labelledby": "locality-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+  const head = el(
+    "tr",
+    { role: "row" },
+    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
+  );
+  return el(
+    "table",
+    { class: "stack", role: "table", "aria-labelledby": "locality-title" },
+    el("thead", { role: "rowgroup" }, head),
+    el("tbody", { role: "rowgroup" }, rows),
+  );
 }

@@ -74,7 +74,15 @@ function links(points, plane) {
       drawn.push(svg("path", { class: `link ${state}`, d: path }, svg("title", null, says)));
       if (state === "cut") {
         const cross = "M-4.5 -4.5L4.5 4.5M4.5 -4.5L-4.5 4.5";
-        drawn.push(svg("g", { class: "cut-mark", transform: `translate(${middle.x} ${middle.y})` }, svg("circle", { r: 8 }), svg("path", { d: cross }), svg("title", null, says)));
+        drawn.push(
+          svg(
+            "g",
+            { class: "cut-mark", transform: `translate(${middle.x} ${middle.y})` },
+            svg("circle", { r: 8 }),
+            svg("path", { d: cross }),
+            svg("title", null, says),
+          ),
+        );
       }
     }
   }
@@ -92,7 +100,14 @@ function marks(points) {
   return points.map(({ x, y, region, state }) => {
     const ring = region.default_home ? svg("circle", { class: "ring", r: 11 }) : "";
     const title = svg("title", null, `${region.name}: ${state.word}${region.default_home ? ", default home" : ""}`);
-    return svg("g", { class: `point ${state.level}`, transform: `translate(${x} ${y})` }, svg("circle", { class: "halo", r: 13 }), ring, SHAPES[state.level](), title);
+    return svg(
+      "g",
+      { class: `point ${state.level}`, transform: `translate(${x} ${y})` },
+      svg("circle", { class: "halo", r: 13 }),
+      ring,
+      SHAPES[state.level](),
+      title,
+    );
   });
 }
 
@@ -118,7 +133,16 @@ function names(points, plane, width, height) {
     const text = String(region.name);
     const w = text.length * LETTER + 4;
     const h = 17;
-    const spots = [[15, -9], [-15 - w, -9], [-w / 2, 14], [-w / 2, -31], [10, 10], [-10 - w, 10], [10, -28], [-10 - w, -28]].map(([dx, dy]) => ({ x: x + dx, y: y + dy, w, h }));
+    const spots = [
+      [15, -9],
+      [-15 - w, -9],
+      [-w / 2, 14],
+      [-w / 2, -31],
+      [10, 10],
+      [-10 - w, 10],
+      [10, -28],
+      [-10 - w, -28],
+    ].map(([dx, dy]) => ({ x: x + dx, y: y + dy, w, h }));
     const outside = (spot) => (spot.x < 0 || spot.x + w > width || spot.y < 0 || spot.y + h > height ? 1000 : 0);
     const cost = (spot) => taken.reduce((sum, box) => sum + (overlap(spot, box) ? box.weight : 0), outside(spot));
     const spot = spots.reduce((best, one) => (cost(one) < cost(best) ? one : best));

@@ -6,7 +6,10 @@ import { LAG_ALL, LAG_SESSIONS, MARKS } from "./regions.js";
 function reached(region, vantages) {
   const told = vantages.map((vantage) => ({ from: vantage.from, seen: own(vantage.regions, region) })).filter(({ seen }) => seen);
   if (!told.length) return NONE;
-  return told.map(({ from, seen }, at) => [at ? " · " : "", el("span", { class: seen.ok ? "" : "bad" }, seen.ok ? `${from} ${span(seen.ms)}` : `${MARKS.bad} ${from}`)]);
+  return told.map(({ from, seen }, at) => [
+    at ? " · " : "",
+    el("span", { class: seen.ok ? "" : "bad" }, seen.ok ? `${from} ${span(seen.ms)}` : `${MARKS.bad} ${from}`),
+  ]);
 }
 
 function level(pair) {
@@ -38,10 +41,25 @@ export function matrix(snapshot) {
     const cells = [
       el("b", { class: gone ? "bad" : "" }, gone ? `${MARKS.bad} ` : "", word(region)),
       [reached(region, vantages), gone ? el("span", { class: "bad" }, " – they agree that it is gone") : ""],
-      ...regions.map((peer) => (peer === region ? el("span", { class: "muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)))),
+      ...regions.map((peer) =>
+        peer === region ? el("span", { class: "muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)),
+      ),
     ];
-    return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": columns[at] }, el("span", null, cell))));
+    return el(
+      "tr",
+      { role: "row" },
+      cells.map((cell, at) => el("td", { role: "cell", "data-label": columns[at] }, el("span", null, cell))),
+    );
   };
-  const head = el("tr", { role: "row" }, columns.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
-  return el("table", { class: "stack", role: "table", "aria-labelledby": "matrix-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, regions.map(row)));
+  const head = el(
+    "tr",
+    { role: "row" },
+    columns.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
+  );
+  return el(
+    "table",
+    { class: "stack", role: "table", "aria-labelledby": "matrix-title" },
+    el("thead", { role: "rowgroup" }, head),
+    el("tbody", { role: "rowgroup" }, regions.map(row)),
+  );
 }

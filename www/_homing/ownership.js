@@ -36,7 +36,11 @@ function row(change) {
     word(change.actor),
     refused(change),
   ];
-  return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+  return el(
+    "tr",
+    { role: "row" },
+    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
+  );
 }
 
 const untold = ({ region, unit, home }) => el("li", null, `${word(region)} has yet to hear that ${word(home)} owns ${word(unit)}`);
@@ -47,12 +51,30 @@ export const isBusy = (shown) => [...list(shown?.changes), ...list(shown?.sweeps
 /** The table of changes. */
 export function ownership(shown) {
   const all = [...list(shown.sweeps), ...list(shown.changes).filter((change) => !change.sweep || !isOver(change))];
-  const rows = all.sort((one, other) => other.began - one.began).slice(0, SHOWN).map(row);
+  const rows = all
+    .sort((one, other) => other.began - one.began)
+    .slice(0, SHOWN)
+    .map(row);
   const told = list(shown.untold);
   const rest = told.length ? el("ul", { class: "small warn empty" }, told.map(untold)) : "";
-  const about = el("p", { class: "muted small empty" }, `View ${number(shown.version)}. Orders are given with the command: `, el("code", null, "homing promote DATASET --to REGION"), ".");
+  const about = el(
+    "p",
+    { class: "muted small empty" },
+    `View ${number(shown.version)}. Orders are given with the command: `,
+    el("code", null, "homing promote DATASET --to REGION"),
+    ".",
+  );
   if (!rows.length) return [el("p", { class: "muted empty" }, "No home was ever moved: all are as wrangler.toml says."), rest, about];
-  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
-  const table = el("table", { class: "stack", role: "table", "aria-labelledby": "ownership-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+  const head = el(
+    "tr",
+    { role: "row" },
+    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
+  );
+  const table = el(
+    "table",
+    { class: "stack", role: "table", "aria-labelledby": "ownership-title" },
+    el("thead", { role: "rowgroup" }, head),
+    el("tbody", { role: "rowgroup" }, rows),
+  );
   return [table, rest, about];
 }

@@ -26,10 +26,16 @@ function breaker(region) {
   if (open.length) {
     const until = Math.max(read.until ?? 0, write.until ?? 0);
     const instead = open.includes("write") ? "Writes get 503" : "Reads go elsewhere";
-    return { word: "breaker open", level: "warn", means: `Too many of its latest ${open.join("s and ")}s failed. ${instead} until one is let through to see, at ${new Date(until).toLocaleTimeString()}.` };
+    return {
+      word: "breaker open",
+      level: "warn",
+      means: `Too many of its latest ${open.join("s and ")}s failed. ${instead} until one is let through to see, at ${new Date(until).toLocaleTimeString()}.`,
+    };
   }
-  if (read.state === "probing" || write.state === "probing") return { word: "probing", level: "warn", means: "It failed a while ago; the next request goes there to see." };
-  if (read.state === "returning") return { word: "returning", level: "warn", means: `It has come back, and gets its share little by little: ${number(read.share)} % of the reads now.` };
+  if (read.state === "probing" || write.state === "probing")
+    return { word: "probing", level: "warn", means: "It failed a while ago; the next request goes there to see." };
+  if (read.state === "returning")
+    return { word: "returning", level: "warn", means: `It has come back, and gets its share little by little: ${number(read.share)} % of the reads now.` };
   return undefined;
 }
 
@@ -72,8 +78,23 @@ function peers(region) {
   if (!health || typeof health !== "object") return el("p", { class: "muted small" }, "It says nothing of its peers.");
   const names = [...new Set([...Object.keys(health.reachable ?? {}), ...Object.keys(health.lag_ms ?? {})])];
   if (!names.length) return el("p", { class: "muted small" }, "It tells of no peers.");
-  const head = el("tr", null, el("th", { scope: "col" }, "Peer"), el("th", { scope: "col" }, "Reached"), el("th", { scope: "col", class: "num" }, "Lag behind it"));
-  return el("table", { class: "peers", "aria-label": `Peers as ${region.name} sees them` }, el("thead", null, head), el("tbody", null, names.map((name) => peerLine(health, name))));
+  const head = el(
+    "tr",
+    null,
+    el("th", { scope: "col" }, "Peer"),
+    el("th", { scope: "col" }, "Reached"),
+    el("th", { scope: "col", class: "num" }, "Lag behind it"),
+  );
+  return el(
+    "table",
+    { class: "peers", "aria-label": `Peers as ${region.name} sees them` },
+    el("thead", null, head),
+    el(
+      "tbody",
+      null,
+      names.map((name) => peerLine(health, name)),
+    ),
+  );
 }
 
 const pair = (name, ...value) => el("div", null, el("dt", null, name), el("dd", null, value));
@@ -100,7 +121,10 @@ function card(region) {
       { class: "facts" },
       pair("Requests", number(region.requests)),
       pair("Failures", region.failures ? el("b", { class: "bad" }, number(region.failures)) : number(region.failures)),
-      pair("Under way", region.circuit?.ceiling ? `${number(region.circuit.in_flight)} of ${number(region.circuit.ceiling)}` : number(region.circuit?.in_flight)),
+      pair(
+        "Under way",
+        region.circuit?.ceiling ? `${number(region.circuit.in_flight)} of ${number(region.circuit.ceiling)}` : number(region.circuit?.in_flight),
+      ),
       pair("Conflicts", number(region.health?.conflicts)),
       pair("Last failure", failure ? [el("code", null, word(failure.reason)), " ", ago(failure.at)] : "none"),
       positions.length ? pair("Position", positions.join(", ")) : "",

@@ -1,7 +1,8 @@
 // The totals of the isolate, and the datasets.
 import { NONE, bytes, el, list, number, share, word } from "./dom.js";
 
-const total = (name, value, note) => el("div", { class: "panel" }, el("dt", null, name), el("dd", null, el("b", null, value), el("small", { class: "muted" }, note)));
+const total = (name, value, note) =>
+  el("div", { class: "panel" }, el("dt", null, name), el("dd", null, el("b", null, value), el("small", { class: "muted" }, note)));
 
 /** What the isolate has counted. */
 export function totals(snapshot) {
@@ -22,7 +23,8 @@ const HOMES = { "geo-partitioned": "one for each subject", "multi-writer": "ever
 const COLUMNS = ["Dataset", "Ownership", "Home", "Epoch", "Regions", "Conflicts"];
 
 function conflicts(dataset) {
-  if (dataset.conflicts) return [el("code", null, word(dataset.conflicts.rule)), " ", dataset.conflicts.explain ? el("q", null, dataset.conflicts.explain) : ""];
+  if (dataset.conflicts)
+    return [el("code", null, word(dataset.conflicts.rule)), " ", dataset.conflicts.explain ? el("q", null, dataset.conflicts.explain) : ""];
   return el("span", { class: "muted" }, dataset.ownership === "multi-writer" ? NONE : "none: one home takes each write");
 }
 
@@ -35,13 +37,26 @@ function row(dataset) {
     list(dataset.regions).join(", ") || NONE,
     conflicts(dataset),
   ];
-  return el("tr", { role: "row" }, cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))));
+  return el(
+    "tr",
+    { role: "row" },
+    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
+  );
 }
 
 /** The table of the datasets. */
 export function datasets(snapshot) {
   const rows = list(snapshot.datasets).map(row);
   if (!rows.length) return el("p", { class: "muted empty" }, "No dataset is declared: reads go to the nearest region, writes to the default home.");
-  const head = el("tr", { role: "row" }, COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)));
-  return el("table", { class: "stack", role: "table", "aria-labelledby": "datasets-title" }, el("thead", { role: "rowgroup" }, head), el("tbody", { role: "rowgroup" }, rows));
+  const head = el(
+    "tr",
+    { role: "row" },
+    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
+  );
+  return el(
+    "table",
+    { class: "stack", role: "table", "aria-labelledby": "datasets-title" },
+    el("thead", { role: "rowgroup" }, head),
+    el("tbody", { role: "rowgroup" }, rows),
+  );
 }

@@ -8,7 +8,23 @@ const COOKIE = "__Host-homing";
 const PIN_MS = 5000;
 const MISS_MS = 60_000;
 const MOST_MISSES = 1000;
-const DROPPED = new Set(["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"]);
+const DROPPED = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-forwarded-port",
+  "x-real-ip",
+]);
 const encoder = new TextEncoder();
 // URLs whose answers could not be stored a moment ago: the cache need not be asked for them.
 const misses = new Map();
@@ -16,7 +32,11 @@ let key;
 
 const hmacKey = (secret) => (key ??= crypto.subtle.importKey("raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]));
 const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const text = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 
 async function openSession(sealed, secret) {
   if (!sealed) return {};
@@ -43,7 +63,20 @@ const log = createMiddleware(async (c, next) => {
   const { dataset, write } = c.get("plan");
   const said = (name) => c.res.headers.get(name);
   if (c.env.LOG === "problems" && c.res.status < 500 && said("homing-reason") !== "failover") return;
-  console.log(JSON.stringify({ at, method: c.req.method, path: c.req.path, dataset, access: write ? "write" : "read", region: said("homing-region"), reason: said("homing-reason"), status: c.res.status, cache: said("cache-status"), ms: Date.now() - at }));
+  console.log(
+    JSON.stringify({
+      at,
+      method: c.req.method,
+      path: c.req.path,
+      dataset,
+      access: write ? "write" : "read",
+      region: said("homing-region"),
+      reason: said("homing-reason"),
+      status: c.res.status,
+      cache: said("cache-status"),
+      ms: Date.now() - at,
+    }),
+  );
 });
 
 const session = createMiddleware(async (c, next) => {
@@ -61,7 +94,15 @@ const plan = createMiddleware(async (c, next) => {
   const pin = c.get("session").pins?.[route?.dataset];
   const home = dataset?.home ?? names.find((name) => REGIONS[name].default_home);
   const pinned = !write && pin?.until > Date.now();
-  c.set("plan", { dataset: route?.dataset, write, home, pinned, pin, targets: write || pinned ? [home] : names.slice(0, 2), reason: write ? (dataset ? "home" : "default-home") : pinned ? "pinned-home" : "nearest" });
+  c.set("plan", {
+    dataset: route?.dataset,
+    write,
+    home,
+    pinned,
+    pin,
+    targets: write || pinned ? [home] : names.slice(0, 2),
+    reason: write ? (dataset ? "home" : "default-home") : pinned ? "pinned-home" : "nearest",
+  });
   await next();
 });
 
@@ -94,7 +135,10 @@ const cache = createMiddleware(async (c, next) => {
 function forwarded(c, region) {
   const { dataset, home, write } = c.get("plan");
   const headers = new Headers();
-  const named = c.req.header("connection")?.toLowerCase().split(/\s*,\s*/);
+  const named = c.req
+    .header("connection")
+    ?.toLowerCase()
+    .split(/\s*,\s*/);
   for (const [name, value] of c.req.raw.headers) if (!DROPPED.has(name) && !name.startsWith("homing-") && !named?.includes(name)) headers.append(name, value);
   const cookies = headers.get("cookie");
   // The session is the router's own and no business of an origin.
@@ -114,7 +158,8 @@ function forwarded(c, region) {
   headers.set("x-forwarded-host", url.host);
   headers.set("x-forwarded-proto", url.protocol.slice(0, -1));
   headers.set("forwarded", `host="${url.host}";proto=${url.protocol.slice(0, -1)}`);
-  if (!headers.has("traceparent")) headers.set("traceparent", `00-${crypto.randomUUID().replaceAll("-", "")}-${crypto.randomUUID().replaceAll("-", "").slice(16)}-01`);
+  if (!headers.has("traceparent"))
+    headers.set("traceparent", `00-${crypto.randomUUID().replaceAll("-", "")}-${crypto.randomUUID().replaceAll("-", "").slice(16)}-01`);
   return headers;
 }
 
@@ -148,7 +193,13 @@ app.all("*", async (c) => {
     if (write && response.ok && dataset) {
       const now = Date.now();
       const next = { ...c.get("session"), expires: now + 2_592_000_000, pins: { ...c.get("session").pins, [dataset]: { since: now, until: now + PIN_MS } } };
-      const cookie = generateCookie(COOKIE, await sealSession(next, c.env.SESSION_KEY), { path: "/", secure: true, httpOnly: true, sameSite: "Lax", maxAge: 2_592_000 });
+      const cookie = generateCookie(COOKIE, await sealSession(next, c.env.SESSION_KEY), {
+        path: "/",
+        secure: true,
+        httpOnly: true,
+        sameSite: "Lax",
+        maxAge: 2_592_000,
+      });
       answer.headers.append("set-cookie", cookie);
     }
     return answer;

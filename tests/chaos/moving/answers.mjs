@@ -18,8 +18,10 @@ export function answers({ records, hurts }, say) {
     if (end - start > (read ? READ_MS : WRITE_MS)) say("late", `answered after ${end - start} ms`, record);
     if (!STATUSES.has(status)) say("status", `answered with ${status}: ${JSON.stringify(record.json)}`, record);
     if (!headers["homing-reason"]) say("no-reason", "the answer has no Homing-Reason", record);
-    if ((status === 503 || status === 504) && isProblem(record) && !(Number(headers["retry-after"]) > 0)) say("no-retry-after", "a refusal without Retry-After", record);
-    if (status === 503 && !isProblem(record) && !hurts(start, end)) say("not-a-problem", "a 503 that is no problem+json, and no region answers with errors", record);
+    if ((status === 503 || status === 504) && isProblem(record) && !(Number(headers["retry-after"]) > 0))
+      say("no-retry-after", "a refusal without Retry-After", record);
+    if (status === 503 && !isProblem(record) && !hurts(start, end))
+      say("not-a-problem", "a 503 that is no problem+json, and no region answers with errors", record);
     if (!read && status >= 500 && !headers["homing-write-outcome"]) say("no-outcome", "a failed write does not say what became of it", record);
   }
 }

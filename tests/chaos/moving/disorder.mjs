@@ -14,11 +14,35 @@ const NETWORK = [
 ];
 /** Times in milliseconds: how long it lasts, and the pause after it. `in` says which modes of the run have it. */
 const TRACKS = [
-  { name: "lag", in: ["lag", "all"], lasts: [1500, 7000], pause: [500, 4000], draw: (random) => ({ what: "lag", region: random.pick(REGIONS), lag_ms: random.between(200, 5000) }) },
-  { name: "more lag", in: ["lag", "all"], lasts: [1500, 7000], pause: [2000, 8000], draw: (random) => ({ what: "lag", region: random.pick(REGIONS), lag_ms: random.between(200, 2000) }) },
+  {
+    name: "lag",
+    in: ["lag", "all"],
+    lasts: [1500, 7000],
+    pause: [500, 4000],
+    draw: (random) => ({ what: "lag", region: random.pick(REGIONS), lag_ms: random.between(200, 5000) }),
+  },
+  {
+    name: "more lag",
+    in: ["lag", "all"],
+    lasts: [1500, 7000],
+    pause: [2000, 8000],
+    draw: (random) => ({ what: "lag", region: random.pick(REGIONS), lag_ms: random.between(200, 2000) }),
+  },
   { name: "cut", in: ["lag", "all"], lasts: [800, 8000], pause: [1500, 6000], draw: (random) => ({ what: "cut", ...pair(random) }) },
-  { name: "authority", in: ["lag", "all"], lasts: [1500, 4000], pause: [2000, 6000], draw: (random) => ({ what: "front", region: random.pick(REGIONS), kind: "lost", options: { p: 0.5, paths: AUTHORITY } }) },
-  { name: "modes", in: ["all"], lasts: [500, 7000], pause: [1500, 6000], draw: (random) => ({ what: "mode", region: random.pick(REGIONS), mode: random.pick(MODES) }) },
+  {
+    name: "authority",
+    in: ["lag", "all"],
+    lasts: [1500, 4000],
+    pause: [2000, 6000],
+    draw: (random) => ({ what: "front", region: random.pick(REGIONS), kind: "lost", options: { p: 0.5, paths: AUTHORITY } }),
+  },
+  {
+    name: "modes",
+    in: ["all"],
+    lasts: [500, 7000],
+    pause: [1500, 6000],
+    draw: (random) => ({ what: "mode", region: random.pick(REGIONS), mode: random.pick(MODES) }),
+  },
   { name: "die", in: ["all"], lasts: [300, 4000], pause: [8000, 20_000], draw: (random) => ({ what: "die", region: random.pick(REGIONS) }) },
   { name: "network", in: ["all"], lasts: [500, 5000], pause: [3000, 9000], draw: (random) => network(random) },
 ];
@@ -101,7 +125,14 @@ export class Disorder {
   }
 }
 
-export const told = ({ what, region, other, kind, mode, lag_ms }) => ({ lag: `${region} lags by ${lag_ms} ms`, cut: `${region} and ${other} are cut off`, front: `front of ${region}: ${kind}`, mode: `${region}: ${mode}`, die: `${region} dies` })[what];
+export const told = ({ what, region, other, kind, mode, lag_ms }) =>
+  ({
+    lag: `${region} lags by ${lag_ms} ms`,
+    cut: `${region} and ${other} are cut off`,
+    front: `front of ${region}: ${kind}`,
+    mode: `${region}: ${mode}`,
+    die: `${region} dies`,
+  })[what];
 
 /** Faults by which a region, or the way to it, does not do its work; lag and cuts between regions are none of those. */
 export const isIllness = ({ what, options }) => what === "mode" || what === "die" || (what === "front" && options?.paths === undefined);

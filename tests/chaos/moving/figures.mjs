@@ -22,7 +22,12 @@ const percentiles = (numbers, ...parts) => {
 function tally(records, name) {
   const counts = new Map();
   for (const record of records) counts.set(name(record), (counts.get(name(record)) ?? 0) + 1);
-  return [...counts].sort(([, one], [, other]) => other - one).map(([what, count]) => `${what} ${count}`).join(", ") || "none";
+  return (
+    [...counts]
+      .sort(([, one], [, other]) => other - one)
+      .map(([what, count]) => `${what} ${count}`)
+      .join(", ") || "none"
+  );
 }
 
 /** All figures, as lines to print. */
@@ -31,9 +36,12 @@ export function figures(run) {
 }
 
 function traffic({ records, lasting, operators, disorder }) {
-  const lines = [`${records.length} requests, ${Math.round(records.length / (lasting / 1000))}/s; ${operators.changes.filter(({ phase }) => phase === "done" || phase === "over").length} changes done, ${operators.changes.filter(({ phase }) => phase === "aborted").length} given up, ${operators.states.length} states of regions; ${disorder.happened.length} faults`];
+  const lines = [
+    `${records.length} requests, ${Math.round(records.length / (lasting / 1000))}/s; ${operators.changes.filter(({ phase }) => phase === "done" || phase === "over").length} changes done, ${operators.changes.filter(({ phase }) => phase === "aborted").length} given up, ${operators.states.length} states of regions; ${disorder.happened.length} faults`,
+  ];
   for (const read of [true, false]) {
-    const of = (dataset) => records.filter((record) => record.read === read && record.dataset === dataset && record.status === 200).map(({ start, end }) => end - start);
+    const of = (dataset) =>
+      records.filter((record) => record.read === read && record.dataset === dataset && record.status === 200).map(({ start, end }) => end - start);
     lines.push(`p50 / p99 ms of ${read ? "reads" : "writes"}: ${DATASETS.map((dataset) => `${dataset} ${percentiles(of(dataset), 0.5, 0.99)}`).join(", ")}`);
   }
   return lines;
@@ -46,19 +54,29 @@ function locality({ records }) {
   const home = session.filter((record) => FOR_THE_SESSION.test(reasonOf(record)) && !isHit(record));
   return [
     `reads local ${local(reads)}: ${DATASETS.map((dataset) => `${dataset} ${local(reads.filter((read) => read.dataset === dataset))}`).join(", ")}`,
-    `reads elsewhere: ${tally(reads.filter((read) => !isLocal(read)), (read) => `${read.dataset} ${reasonOf(read)}`)}`,
+    `reads elsewhere: ${tally(
+      reads.filter((read) => !isLocal(read)),
+      (read) => `${read.dataset} ${reasonOf(read)}`,
+    )}`,
     `session reads answered by home because of the session ${share(home.length, session.length)}, elsewhere than near ${share(home.filter((read) => !isLocal(read)).length, session.length)}`,
     `stale reads ${share(reads.filter(isStale).length, reads.length)}`,
   ];
 }
 
 function failures({ records }) {
-  const of = (read) => DATASETS.map((dataset) => {
-    const asked = records.filter((record) => record.read === read && record.dataset === dataset && record.status !== undefined);
-    return `${dataset} ${share(asked.filter(({ status }) => status >= 500).length, asked.length)}`;
-  });
+  const of = (read) =>
+    DATASETS.map((dataset) => {
+      const asked = records.filter((record) => record.read === read && record.dataset === dataset && record.status !== undefined);
+      return `${dataset} ${share(asked.filter(({ status }) => status >= 500).length, asked.length)}`;
+    });
   const failed = records.filter(({ read, status }) => read && status >= 500);
-  return [`reads 5xx: ${of(true).join(", ")} (${tally(failed, reasonOf)})`, `writes 5xx: ${of(false).join(", ")} (${tally(records.filter(({ read, status }) => read === false && status >= 500), reasonOf)})`];
+  return [
+    `reads 5xx: ${of(true).join(", ")} (${tally(failed, reasonOf)})`,
+    `writes 5xx: ${of(false).join(", ")} (${tally(
+      records.filter(({ read, status }) => read === false && status >= 500),
+      reasonOf,
+    )})`,
+  ];
 }
 
 /** Whether some region was ill, or taken out by an operator, at some time between these. */
@@ -74,13 +92,20 @@ function refusals(run) {
   const refused = writes.filter(({ status }) => status >= 500);
   const paused = refused.filter(isPaused);
   const others = refused.filter((write) => !isPaused(write));
-  return [`writes refused while nothing was ill: ${share(others.length, writes.length)} of ${writes.length} (${tally(others, (write) => `${write.dataset} ${reasonOf(write)} ${write.headers["homing-write-outcome"]}`)}); beside them ${share(paused.length, writes.length)} because their owner was changing`];
+  return [
+    `writes refused while nothing was ill: ${share(others.length, writes.length)} of ${writes.length} (${tally(others, (write) => `${write.dataset} ${reasonOf(write)} ${write.headers["homing-write-outcome"]}`)}); beside them ${share(paused.length, writes.length)} because their owner was changing`,
+  ];
 }
 
 /** The longest time without an acknowledged write of a metronome, around each change of what it writes to. */
 function pauses({ records, operators }) {
-  const beats = (metronome) => records.filter((record) => record.metronome === metronome && record.status === 200).map(({ end }) => end).sort((one, other) => one - other);
-  const gap = (ends, { began, ended }) => ends.reduce((most, end, at) => (at > 0 && end >= began && ends[at - 1] <= ended ? Math.max(most, end - ends[at - 1]) : most), 0);
+  const beats = (metronome) =>
+    records
+      .filter((record) => record.metronome === metronome && record.status === 200)
+      .map(({ end }) => end)
+      .sort((one, other) => one - other);
+  const gap = (ends, { began, ended }) =>
+    ends.reduce((most, end, at) => (at > 0 && end >= began && ends[at - 1] <= ended ? Math.max(most, end - ends[at - 1]) : most), 0);
   const done = operators.changes.filter(({ phase, from, to, paused_for }) => phase === "done" && from !== to && paused_for != null);
   const [catalog, notes] = [beats("catalog"), beats("notes")];
   const promotions = done.filter(({ order }) => order.command === "promote");
@@ -88,20 +113,36 @@ function pauses({ records, operators }) {
   const given = operators.changes.filter(({ phase, paused_for }) => phase === "aborted" && paused_for != null);
   const line = (what, of) => `${what}: p50 / p90 / max ${percentiles(of, 0.5, 0.9, 1)} ms (${of.length})`;
   return [
-    line("longest gap of a writer every 200 ms while the catalogue was promoted", promotions.map((change) => gap(catalog, change))),
-    line("the same while its tenant was moved", moves.filter(({ name }) => name === "tenant:metronome").map((change) => gap(notes, change))),
-    line("writes waited, by the authority: promotions", promotions.map(({ paused_for }) => paused_for)),
-    line("writes waited, by the authority: moves", moves.map(({ paused_for }) => paused_for)),
-    line("writes waited for changes that were given up", given.map(({ paused_for }) => paused_for)),
+    line(
+      "longest gap of a writer every 200 ms while the catalogue was promoted",
+      promotions.map((change) => gap(catalog, change)),
+    ),
+    line(
+      "the same while its tenant was moved",
+      moves.filter(({ name }) => name === "tenant:metronome").map((change) => gap(notes, change)),
+    ),
+    line(
+      "writes waited, by the authority: promotions",
+      promotions.map(({ paused_for }) => paused_for),
+    ),
+    line(
+      "writes waited, by the authority: moves",
+      moves.map(({ paused_for }) => paused_for),
+    ),
+    line(
+      "writes waited for changes that were given up",
+      given.map(({ paused_for }) => paused_for),
+    ),
   ];
 }
 
 /** How long after the healing something still failed that had been asked since; of what was still under way then the end is no news. */
 function recovery({ records, healed }) {
   const since = records.filter(({ start, status, left }) => start >= healed && !left && (status === undefined || status >= 500));
-  const last = (read) => DATASETS.map((dataset) => {
-    const of = since.filter((record) => record.read === read && record.dataset === dataset && !isPaused(record));
-    return `${dataset} ${of.length === 0 ? 0 : Math.max(...of.map(({ start }) => start)) - healed} ms`;
-  });
+  const last = (read) =>
+    DATASETS.map((dataset) => {
+      const of = since.filter((record) => record.read === read && record.dataset === dataset && !isPaused(record));
+      return `${dataset} ${of.length === 0 ? 0 : Math.max(...of.map(({ start }) => start)) - healed} ms`;
+    });
   return [`the last that failed after all was healed: writes of ${last(false).join(", ")}; reads of ${last(true).join(", ")} (${tally(since, reasonOf)})`];
 }

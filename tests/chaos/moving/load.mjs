@@ -12,13 +12,30 @@ const METRONOME_MS = 200;
 /** A metronome that is not answered asks on, but not for ever. */
 const MOST_WAITING = 25;
 /** Which steps sessions take, and how often. */
-const STEPS = { item: 24, items: 5, cart: 14, notes: 14, liked: 8, putItem: 6, addToCart: 7, addNote: 7, like: 5, signIn: 2, signOut: 0.6, lose: 0.8, changeUser: 0.4 };
+const STEPS = {
+  item: 24,
+  items: 5,
+  cart: 14,
+  notes: 14,
+  liked: 8,
+  putItem: 6,
+  addToCart: 7,
+  addNote: 7,
+  like: 5,
+  signIn: 2,
+  signOut: 0.6,
+  lose: 0.8,
+  changeUser: 0.4,
+};
 
 export class Load {
   constructor({ doors, random, sessions, pause, losing = true }) {
     Object.assign(this, { doors, random, pause, losing, records: [], over: false, began: Date.now(), ids: 0 });
     this.sessions = Array.from({ length: sessions }, (_, at) => new Session(this, at));
-    this.metronomes = [new Metronome(this, "catalog", "PUT", "/api/catalog/metronome"), new Metronome(this, "notes", "POST", "/t/metronome/notes", "metronome")];
+    this.metronomes = [
+      new Metronome(this, "catalog", "PUT", "/api/catalog/metronome"),
+      new Metronome(this, "notes", "POST", "/t/metronome/notes", "metronome"),
+    ];
   }
 
   get generation() {
@@ -125,7 +142,8 @@ class Session {
     const like = `like-${this.at}-${this.load.ids++}`;
     this.likes.push(like);
     await this.write("PUT", `/api/likes/${like}`, "likes", undefined, like, () => ({ liked: true }));
-    if (this.random.chance(0.2)) for (const tenant of this.load.tenants()) await this.read(`/t/${tenant}/notes`, "notes", `tenant:${tenant}`, `tenant:${tenant}`);
+    if (this.random.chance(0.2))
+      for (const tenant of this.load.tenants()) await this.read(`/t/${tenant}/notes`, "notes", `tenant:${tenant}`, `tenant:${tenant}`);
     if (this.random.chance(0.25)) await this.read(`/api/likes/${like}`, "likes", undefined, like);
   };
   liked = () => {
@@ -164,7 +182,8 @@ class Session {
   };
 }
 
-const mayBeRepeated = (record) => record.left || record.error !== undefined || record.headers?.["homing-write-outcome"] === "unknown" || record.status === 503 || record.status === 504;
+const mayBeRepeated = (record) =>
+  record.left || record.error !== undefined || record.headers?.["homing-write-outcome"] === "unknown" || record.status === 503 || record.status === 504;
 
 /** Writes at a steady rate, without waiting for its answers. */
 class Metronome {
@@ -189,7 +208,19 @@ class Metronome {
     this.waiting++;
     const place = { edge: random.between(0, this.load.doors.length - 1), near: random.pick(REGIONS) };
     // Its requests overlap, so that they are nobody's session; each is one of its own.
-    await this.load.ask(this.browser, { session: `metronome ${id}`, metronome: dataset, ...place, method, path, read: false, dataset, unit, key: tenant ? unit : "metronome", id, body: { id } });
+    await this.load.ask(this.browser, {
+      session: `metronome ${id}`,
+      metronome: dataset,
+      ...place,
+      method,
+      path,
+      read: false,
+      dataset,
+      unit,
+      key: tenant ? unit : "metronome",
+      id,
+      body: { id },
+    });
     this.waiting--;
   }
 }

@@ -19,7 +19,8 @@ const parse = (text) => {
 const nameOf = (entry) => entry?.id ?? entry;
 
 /** Whether it was written by an earlier epoch, and the new owner did not have it when it began. */
-export const isBehind = (write, { unit, epoch, after, origin }) => write.unit === unit && write.epoch < epoch && write.origin !== origin && write.seq > (after.get(write.origin) ?? 0);
+export const isBehind = (write, { unit, epoch, after, origin }) =>
+  write.unit === unit && write.epoch < epoch && write.origin !== origin && write.seq > (after.get(write.origin) ?? 0);
 
 export class Log {
   /** `logs` are the operations by region, each in its order; `forced` the changes that were made without the old owner: { unit, epoch }. */
@@ -44,7 +45,17 @@ export class Log {
     if (!OWNED.has(dataset)) return;
     const held = parse(value);
     const list = Array.isArray(held) ? held.map(nameOf) : undefined;
-    const write = { id: list ? list.at(-1) : held?.id, list, place: `${dataset}/${key}`, unit: dataset === "catalog" ? dataset : `~${key}`, origin, epoch: Number(stamp.split(".")[0]), stamp, at, seq };
+    const write = {
+      id: list ? list.at(-1) : held?.id,
+      list,
+      place: `${dataset}/${key}`,
+      unit: dataset === "catalog" ? dataset : `~${key}`,
+      origin,
+      epoch: Number(stamp.split(".")[0]),
+      stamp,
+      at,
+      seq,
+    };
     // What a forced change has declared lost is as if it had never been, for whatever was promised.
     if (begun.some((one) => isBehind(write, one))) return void this.lost.set(write.id, write);
     this.writes.push(write);

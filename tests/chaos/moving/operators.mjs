@@ -36,14 +36,18 @@ export class Operators {
     if (this.under.size >= MOST_CHANGES) return;
     if (what === "force") return this.force();
     if (what === "sweep") return this.begin(this.change({ command: "promote-region", ...this.twoRegions() }));
-    const order = what === "promote" || (what === "abort" && this.random.chance(0.5)) ? { command: "promote", dataset: "catalog", to: this.random.pick(REGIONS) } : this.move();
+    const order =
+      what === "promote" || (what === "abort" && this.random.chance(0.5))
+        ? { command: "promote", dataset: "catalog", to: this.random.pick(REGIONS) }
+        : this.move();
     this.begin(this.change(order, what === "abort" ? this.random.between(...ABORT_MS) : undefined));
   }
 
   /** A dead owner's catalogue goes to another region, and what it had not handed on is lost. */
   force() {
     const [region] = this.dead();
-    if (region) this.begin(this.change({ command: "promote", dataset: "catalog", to: this.random.pick(REGIONS.filter((name) => name !== region)), accept_loss: true }));
+    if (region)
+      this.begin(this.change({ command: "promote", dataset: "catalog", to: this.random.pick(REGIONS.filter((name) => name !== region)), accept_loss: true }));
   }
 
   /** The changes that were made so: unit, and by which epoch the new owner began. */
@@ -62,7 +66,11 @@ export class Operators {
   }
 
   move() {
-    const [kind, name] = this.random.chance(0.3) ? ["tenant", "metronome"] : this.random.chance(0.5) ? ["tenant", this.random.pick(this.load.tenants())] : ["user", this.random.pick(this.load.users())];
+    const [kind, name] = this.random.chance(0.3)
+      ? ["tenant", "metronome"]
+      : this.random.chance(0.5)
+        ? ["tenant", this.random.pick(this.load.tenants())]
+        : ["user", this.random.pick(this.load.users())];
     return { command: "move", kind, subject: subjectId(kind, name), to: this.random.pick(REGIONS), name: `${kind}:${name}` };
   }
 
@@ -90,8 +98,20 @@ export class Operators {
       // A sweep has no phase: it is over when it is not on any more.
       const isOver = change?.phase ? over(change) : change?.ended != null;
       if (isOver) {
-        Object.assign(entry, { phase: change.phase ?? "over", from: change.from ?? change.region, to: change.to, epoch: change.epoch, forced: change.forced === true, began: change.began, ended: change.ended ?? Date.now(), paused_for: change.paused_for, says: change.says });
-        this.say(`${entry.order.command} ${entry.name} ${entry.from} -> ${entry.to}: ${entry.phase}${entry.paused_for != null ? `, writes waited ${entry.paused_for} ms` : ""} (${change.says ?? ""})`);
+        Object.assign(entry, {
+          phase: change.phase ?? "over",
+          from: change.from ?? change.region,
+          to: change.to,
+          epoch: change.epoch,
+          forced: change.forced === true,
+          began: change.began,
+          ended: change.ended ?? Date.now(),
+          paused_for: change.paused_for,
+          says: change.says,
+        });
+        this.say(
+          `${entry.order.command} ${entry.name} ${entry.from} -> ${entry.to}: ${entry.phase}${entry.paused_for != null ? `, writes waited ${entry.paused_for} ms` : ""} (${change.says ?? ""})`,
+        );
         return;
       }
       entry.last = change;
@@ -127,7 +147,11 @@ export class Operators {
   }
 
   async call(path, options) {
-    const response = await fetch(new URL(`/_homing/api/${path}`, this.world.router.url), { ...options, headers: { ...options?.headers, ...this.world.front }, signal: AbortSignal.timeout(20_000) });
+    const response = await fetch(new URL(`/_homing/api/${path}`, this.world.router.url), {
+      ...options,
+      headers: { ...options?.headers, ...this.world.front },
+      signal: AbortSignal.timeout(20_000),
+    });
     return { status: response.status, json: await response.json().catch(() => undefined) };
   }
 }

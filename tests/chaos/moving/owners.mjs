@@ -6,8 +6,12 @@ export function owners(log, say) {
   const units = Map.groupBy(log.writes, ({ unit }) => unit);
   for (const [unit, writes] of units) {
     const announced = log.announced.filter((one) => one.unit === unit);
-    for (const { id, origin, stamp } of writes.filter(({ epoch }) => epoch === 0)) say("without-owner", `${origin} wrote ${id} to ${unit}, and nobody owned that (${stamp})`);
-    const epochs = Map.groupBy(writes.filter(({ epoch }) => epoch > 0), ({ epoch }) => epoch);
+    for (const { id, origin, stamp } of writes.filter(({ epoch }) => epoch === 0))
+      say("without-owner", `${origin} wrote ${id} to ${unit}, and nobody owned that (${stamp})`);
+    const epochs = Map.groupBy(
+      writes.filter(({ epoch }) => epoch > 0),
+      ({ epoch }) => epoch,
+    );
     for (const [epoch, of] of epochs) {
       const homes = new Set([...of.map(({ origin }) => origin), ...announced.filter((one) => one.epoch === epoch).map(({ home }) => home)]);
       if (homes.size > 1) say("two-owners", `${unit} was written or owned by ${[...homes].join(" and ")} in epoch ${epoch}`);
@@ -22,7 +26,8 @@ export function owners(log, say) {
 function beginnings(unit, writes, announced, say) {
   for (const begun of announced.filter(({ home, origin }) => home === origin)) {
     const missed = writes.filter((write) => isBehind(write, begun));
-    for (const { id, origin, stamp } of missed) say("begun-without", `${begun.home} began to own ${unit} by epoch ${begun.epoch} without ${id}, which ${origin} had written (${stamp})`);
+    for (const { id, origin, stamp } of missed)
+      say("begun-without", `${begun.home} began to own ${unit} by epoch ${begun.epoch} without ${id}, which ${origin} had written (${stamp})`);
   }
 }
 
@@ -48,9 +53,17 @@ function fences(unit, writes, announced, say) {
 /** What clients were told of their writes, against what became of them. */
 export function outcomes({ records, log, finals }, say) {
   for (const [id, applied] of log.ids) {
-    if (applied.length > 1) say("applied-twice", `${id} was applied ${applied.length} times: ${applied.map(({ origin, stamp }) => `${origin} ${stamp}`).join(", ")}`, records.findLast((record) => record.id === id));
+    if (applied.length > 1)
+      say(
+        "applied-twice",
+        `${id} was applied ${applied.length} times: ${applied.map(({ origin, stamp }) => `${origin} ${stamp}`).join(", ")}`,
+        records.findLast((record) => record.id === id),
+      );
   }
-  const attempts = Map.groupBy(records.filter(({ id }) => id !== undefined), ({ id }) => id);
+  const attempts = Map.groupBy(
+    records.filter(({ id }) => id !== undefined),
+    ({ id }) => id,
+  );
   for (const [id, tries] of attempts) {
     const acknowledged = tries.find(({ status }) => status === 200);
     if (acknowledged && !log.lost.has(id)) acknowledges(acknowledged, id, { log, finals }, say);
@@ -68,11 +81,13 @@ function acknowledges(record, id, { log, finals }, say) {
   }
   const write = log.of(id);
   if (!write) return say("acknowledged-lost", `${id} was acknowledged by ${record.json?.region} and is in no log`, record);
-  if (!record.repeat && log.ids.get(id).every(({ origin }) => origin !== record.json?.region)) say("acknowledged-elsewhere", `${id} was acknowledged by ${record.json?.region}, and it is in the log of ${write.origin}`, record);
+  if (!record.repeat && log.ids.get(id).every(({ origin }) => origin !== record.json?.region))
+    say("acknowledged-elsewhere", `${id} was acknowledged by ${record.json?.region}, and it is in the log of ${write.origin}`, record);
   for (const [region, held] of Object.entries(finals)) {
     const last = held[record.key];
     const there = Array.isArray(last) ? last.includes(id) : last !== undefined && (last === id || log.of(last)?.stamp > write.stamp);
-    if (!there) say("acknowledged-lost", `${id} was acknowledged by ${write.origin} by epoch ${write.epoch}, and ${region} does not have it in the end`, record);
+    if (!there)
+      say("acknowledged-lost", `${id} was acknowledged by ${write.origin} by epoch ${write.epoch}, and ${region} does not have it in the end`, record);
   }
 }
 

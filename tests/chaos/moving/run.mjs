@@ -22,7 +22,13 @@ const MOST_TOLD = 8;
 async function main() {
   const random = new Random(seed);
   const world = await startMovingWorld({ seed });
-  const load = new Load({ doors: world.router.doors, random: random.fork("load"), sessions: Number(process.env.SESSIONS ?? 24), pause: Number(process.env.PAUSE ?? 140), losing: process.env.LOSING !== "no" });
+  const load = new Load({
+    doors: world.router.doors,
+    random: random.fork("load"),
+    sessions: Number(process.env.SESSIONS ?? 24),
+    pause: Number(process.env.PAUSE ?? 140),
+    losing: process.env.LOSING !== "no",
+  });
   const at = (time = Date.now()) => `${((time - load.began) / 1000).toFixed(2).padStart(7)} s`;
   const say = (what) => process.env.QUIET || console.log(`${at()}  ${what}`);
   const disorder = new Disorder(world, mode, random.fork("disorder"), say);
@@ -46,12 +52,24 @@ async function main() {
   const records = [...load.records];
   const run = { records, lasting, operators, disorder, healed };
   const lists = [...new Set(records.filter(({ id, key }) => id && key?.includes(":")).map(({ key }) => key))];
-  const hurts = (from, to) => disorder.happened.some(({ what, mode, options, began, ended }) => (what === "mode" || (what === "front" && options?.paths === undefined) || what === "die") && mode !== "refuse" && began <= to && ended + 2000 >= from);
+  const hurts = (from, to) =>
+    disorder.happened.some(
+      ({ what, mode, options, began, ended }) =>
+        (what === "mode" || (what === "front" && options?.paths === undefined) || what === "die") && mode !== "refuse" && began <= to && ended + 2000 >= from,
+    );
   const history = { records, logs: await logs(world), finals: await finals(world, lists), forced: operators.forced() };
-  if (process.env.DUMP) writeFileSync(process.env.DUMP, JSON.stringify({ ...history, happened: disorder.happened, changes: operators.changes, states: operators.states, began: load.began }));
+  if (process.env.DUMP)
+    writeFileSync(
+      process.env.DUMP,
+      JSON.stringify({ ...history, happened: disorder.happened, changes: operators.changes, states: operators.states, began: load.began }),
+    );
   const { wrong, counts } = judge({ ...history, hurts });
   for (const line of figures(run)) console.log(line);
-  console.log(`checked: ${Object.entries(counts).map(([what, count]) => `${what} ${count}`).join(", ")}`);
+  console.log(
+    `checked: ${Object.entries(counts)
+      .map(([what, count]) => `${what} ${count}`)
+      .join(", ")}`,
+  );
   for (const what of late) console.log(`VIOLATION (seed ${seed}, ${mode}) at the end: ${what}`);
   tell(wrong, { at, run });
   return wrong.length + late.length;
@@ -78,9 +96,13 @@ function tell(wrong, { at, run }) {
       console.log(`  ${what}`);
       if (!record) continue;
       const { n, method, path, session, edge, near, start, end, status, hadSession, headers, repeat } = record;
-      console.log(`    #${n} ${at(start)} ${method} ${path} session ${session}${hadSession ? "" : " (none kept)"} edge ${edge + 1} near ${near}${repeat ? ", a repeat" : ""}: ${status} of ${headers?.["homing-region"]} ${headers?.["homing-reason"]} after ${end - start} ms${wasIll(run, start, end) ? ", something was ill" : ""}`);
+      console.log(
+        `    #${n} ${at(start)} ${method} ${path} session ${session}${hadSession ? "" : " (none kept)"} edge ${edge + 1} near ${near}${repeat ? ", a repeat" : ""}: ${status} of ${headers?.["homing-region"]} ${headers?.["homing-reason"]} after ${end - start} ms${wasIll(run, start, end) ? ", something was ill" : ""}`,
+      );
       for (const before of run.records.filter((other) => other.session === session && other.unit === record.unit && other.n < n).slice(-3)) {
-        console.log(`      before: #${before.n} ${at(before.start)} ${before.method} ${before.path} edge ${before.edge + 1} near ${before.near}: ${before.status ?? (before.left ? "left" : before.error)} of ${before.headers?.["homing-region"]} ${before.headers?.["homing-reason"]} ${before.json?.version ?? ""}`);
+        console.log(
+          `      before: #${before.n} ${at(before.start)} ${before.method} ${before.path} edge ${before.edge + 1} near ${before.near}: ${before.status ?? (before.left ? "left" : before.error)} of ${before.headers?.["homing-region"]} ${before.headers?.["homing-reason"]} ${before.json?.version ?? ""}`,
+        );
       }
     }
   }

@@ -7,7 +7,16 @@ const WINDOW_MS = 750;
 export const isStale = ({ headers }) => /^stale/.test(headers?.["homing-consistency"] ?? "");
 
 export function sessions({ records, log }, say) {
-  const counts = { "read-your-writes": 0, "monotonic-reads": 0, "across-keys": 0, "monotonic-writes": 0, "writes-follow-reads": 0, likes: 0, "likes later": 0, "likes missed later": 0 };
+  const counts = {
+    "read-your-writes": 0,
+    "monotonic-reads": 0,
+    "across-keys": 0,
+    "monotonic-writes": 0,
+    "writes-follow-reads": 0,
+    likes: 0,
+    "likes later": 0,
+    "likes missed later": 0,
+  };
   const ordered = records.filter(({ session, end }) => session !== undefined && end !== undefined);
   for (const [session, of] of Map.groupBy(ordered, ({ session }) => session)) new Session(session, log, say, counts).walk(of);
   return counts;
@@ -70,7 +79,11 @@ class Session {
     const check = !expected || this.own.has(expected.id) ? "read-your-writes" : this.seen.has(expected.id) ? "monotonic-reads" : "across-keys";
     if (expected) this.counts[check]++;
     if (!expected || stamp >= expected.stamp) return false;
-    this.say(check, `${place} is shown by ${stamp || "nothing"}; the session ${check === "across-keys" ? "has seen what followed" : check === "monotonic-reads" ? "had seen" : "had written"} ${expected.id} (${expected.stamp}, its own mark is ${before})`, record);
+    this.say(
+      check,
+      `${place} is shown by ${stamp || "nothing"}; the session ${check === "across-keys" ? "has seen what followed" : check === "monotonic-reads" ? "had seen" : "had written"} ${expected.id} (${expected.stamp}, its own mark is ${before})`,
+      record,
+    );
     return true;
   }
 
@@ -78,7 +91,8 @@ class Session {
   phantom(record, place, stamp) {
     if (stamp === "") return;
     const version = this.log.at(place, stamp);
-    if (!version && ![...this.log.lost.values()].some((lost) => lost.place === place && lost.stamp === stamp)) this.say("phantom", `${place} is shown by ${stamp}, which no region has in its log`, record);
+    if (!version && ![...this.log.lost.values()].some((lost) => lost.place === place && lost.stamp === stamp))
+      this.say("phantom", `${place} is shown by ${stamp}, which no region has in its log`, record);
     else if (version?.at > record.end) this.say("phantom", `${place} is shown by ${stamp}, which was written later`, record);
   }
 
@@ -93,7 +107,8 @@ class Session {
       const check = this.own.has(last?.id) ? "monotonic-writes" : "writes-follow-reads";
       this.counts[check]++;
       if (write.stamp <= before) this.say(check, `${record.id} was written by ${write.stamp}, behind ${before}, which the session had seen`, record);
-      else if (last?.list?.some((id) => !write.list.includes(id))) this.say(check, `${record.id} was written over a list without ${last.list.filter((id) => !write.list.includes(id))}`, record);
+      else if (last?.list?.some((id) => !write.list.includes(id)))
+        this.say(check, `${record.id} was written over a list without ${last.list.filter((id) => !write.list.includes(id))}`, record);
     }
     this.own.add(record.id);
     this.raise(write.unit, write.stamp);

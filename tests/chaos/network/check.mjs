@@ -90,7 +90,9 @@ function read(judge, record) {
 /** The regions whose word a session's read may need. */
 function homes({ world, records, sends }, record) {
   if (record.list) return [homeOf(world, record.list)].filter(Boolean);
-  const lately = records.filter(({ session, what, end }) => session === record.session && what === "like" && end <= record.start && end > record.start - 30_000);
+  const lately = records.filter(
+    ({ session, what, end }) => session === record.session && what === "like" && end <= record.start && end > record.start - 30_000,
+  );
   // Of one whose connection was refused nobody has seen where it went.
   return lately.flatMap(({ id }) => sends.get(id)?.map(({ region }) => region) ?? ["us", "eu", "ap"]);
 }

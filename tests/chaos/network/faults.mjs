@@ -19,7 +19,14 @@ const NETWORK = [
 const PROCESS = ["kill -9", "SIGSTOP"];
 /** What the region does itself. */
 const MODES = [{ mode: "error" }, { mode: "hang" }, { mode: "slow", slow_ms: 700 }, { mode: "reset" }, { mode: "refuse" }];
-const MOODS = [{ kv: "fails" }, { kv: "slow" }, { directory: "fails" }, { directory: "slow" }, { kv: "fails", directory: "fails", authority: "fails" }, { kv: "slow", directory: "slow" }];
+const MOODS = [
+  { kv: "fails" },
+  { kv: "slow" },
+  { directory: "fails" },
+  { directory: "slow" },
+  { kv: "fails", directory: "fails", authority: "fails" },
+  { kv: "slow", directory: "slow" },
+];
 
 /** Tracks run beside each other; on each, one fault at a time. Times are milliseconds: how long it lasts, and the pause after it. */
 const TRACKS = [
@@ -58,7 +65,10 @@ export function schedule(random, lasting) {
 }
 
 export function told({ what, target, kind, options, mode, moods }) {
-  const details = (what) => Object.entries(what ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
+  const details = (what) =>
+    Object.entries(what ?? {})
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ");
   if (what === "stores") return `stores: ${details(moods)}`;
   if (what === "mode") return `${target}: ${details(mode)}`;
   return `${what === "link" ? "link " : ""}${target}: ${kind}${details(options) ? ` (${details(options)})` : ""}`;

@@ -14,7 +14,11 @@ const random = new Random(seed);
 
 async function main() {
   const world = await startWorld({ seed });
-  const router = await world.router({ kv: "moody", bindings: { PROBES: "1s" }, change: (vars) => void vars.ROUTES.push({ match: "POST /login", deadline: `${DEADLINE_MS}ms` }) });
+  const router = await world.router({
+    kv: "moody",
+    bindings: { PROBES: "1s" },
+    change: (vars) => void vars.ROUTES.push({ match: "POST /login", deadline: `${DEADLINE_MS}ms` }),
+  });
   const load = new Load(router.url, random.fork("load"));
   const at = (time = Date.now()) => `${((time - load.began) / 1000).toFixed(2).padStart(7)} s`;
   const faults = new Faults(world, router, (what) => console.log(`${at()}  ${what}`));
@@ -70,23 +74,43 @@ async function healed(router) {
 
 function figures(records, faults, counts) {
   const timed = records.map((record) => ({ ...record, ms: record.end - record.start, calm: faults.calm(record.start, record.end) }));
-  for (const [name, of] of [["reads", timed.filter(({ read }) => read)], ["writes", timed.filter(({ read }) => !read)]]) {
-    for (const [when, asked] of [["calm", of.filter(({ calm }) => calm)], ["under fault", of.filter(({ calm }) => !calm)]]) {
+  for (const [name, of] of [
+    ["reads", timed.filter(({ read }) => read)],
+    ["writes", timed.filter(({ read }) => !read)],
+  ]) {
+    for (const [when, asked] of [
+      ["calm", of.filter(({ calm }) => calm)],
+      ["under fault", of.filter(({ calm }) => !calm)],
+    ]) {
       const ok = asked.filter(({ status }) => status === 200);
-      console.log(`${name.padEnd(6)} ${when.padEnd(11)} ${asked.length} requests, ${ok.length} answered 200, p50/p99 ${percentile(asked, 0.5)}/${percentile(asked, 0.99)} ms`);
+      console.log(
+        `${name.padEnd(6)} ${when.padEnd(11)} ${asked.length} requests, ${ok.length} answered 200, p50/p99 ${percentile(asked, 0.5)}/${percentile(asked, 0.99)} ms`,
+      );
     }
   }
   const outcomes = {};
-  for (const { read, status, headers } of records) if (!read && status !== 200) outcomes[headers?.["homing-write-outcome"]] = (outcomes[headers?.["homing-write-outcome"]] ?? 0) + 1;
-  console.log(`failed writes ${JSON.stringify(outcomes)}; reads not answered while two regions or more were ill ${counts.unanswered}; session reads refused for their home ${counts.refused}; faults ${faults.happened.length}`);
+  for (const { read, status, headers } of records)
+    if (!read && status !== 200) outcomes[headers?.["homing-write-outcome"]] = (outcomes[headers?.["homing-write-outcome"]] ?? 0) + 1;
+  console.log(
+    `failed writes ${JSON.stringify(outcomes)}; reads not answered while two regions or more were ill ${counts.unanswered}; session reads refused for their home ${counts.refused}; faults ${faults.happened.length}`,
+  );
 }
 
 function tell({ record, what, sends }, faults, began, at) {
   const { id, method, path, near, session, start, end, status } = record;
-  const meanwhile = faults.happened.filter((one) => one.began <= end && one.ended >= start - 5000).map(({ fault, began, ended }) => `${fault.target} ${fault.kind ?? JSON.stringify(fault.mode ?? fault.moods)} ${at(began)} to ${ended === Infinity ? "the end" : at(ended)}`);
+  const meanwhile = faults.happened
+    .filter((one) => one.began <= end && one.ended >= start - 5000)
+    .map(
+      ({ fault, began, ended }) =>
+        `${fault.target} ${fault.kind ?? JSON.stringify(fault.mode ?? fault.moods)} ${at(began)} to ${ended === Infinity ? "the end" : at(ended)}`,
+    );
   console.log(`VIOLATION (seed ${seed}) at ${at(start)}: ${what}`);
-  console.log(`  ${id} ${method} ${path} near ${near}${session ? ` session ${session}` : ""}: ${status} ${record.headers?.["homing-reason"] ?? ""} after ${end - start} ms; ${JSON.stringify(record.json ?? record.error ?? "").slice(0, 300)}`);
-  console.log(`  sent ${sends.map(({ region, at, reached }) => `${region} after ${at - start} ms${reached ? "" : " (swallowed)"}`).join(", ") || "nowhere"}; faults around: ${meanwhile.join("; ") || "none"}`);
+  console.log(
+    `  ${id} ${method} ${path} near ${near}${session ? ` session ${session}` : ""}: ${status} ${record.headers?.["homing-reason"] ?? ""} after ${end - start} ms; ${JSON.stringify(record.json ?? record.error ?? "").slice(0, 300)}`,
+  );
+  console.log(
+    `  sent ${sends.map(({ region, at, reached }) => `${region} after ${at - start} ms${reached ? "" : " (swallowed)"}`).join(", ") || "nowhere"}; faults around: ${meanwhile.join("; ") || "none"}`,
+  );
 }
 
 const violations = await main().finally(stopAll);

@@ -19,7 +19,8 @@ export async function finalLists(world, records) {
   const names = [...new Set(records.filter(({ list }) => list).map(({ list }) => list))];
   const finals = [];
   for (const list of names) {
-    const all = async () => Promise.all(Object.values(world.regions).map(async (region) => ({ region: region.name, key: list, list: await held(region, list) })));
+    const all = async () =>
+      Promise.all(Object.values(world.regions).map(async (region) => ({ region: region.name, key: list, list: await held(region, list) })));
     const same = async () => ((copies) => copies.every((copy) => String(copy.list) === String(copies[0].list)) && copies)(await all());
     finals.push(...(await waitUntil(same, `${list} is the same everywhere`, 30_000).catch(all)));
   }
@@ -62,7 +63,11 @@ function line(record) {
 export function checkHistory(records, finals) {
   if (!existsSync(checker)) return { told: "the checker of histories is not built (cargo build -p history)", violations: 0 };
   const lines = [...records.filter(({ list }) => list).map(line), ...finals.map((final) => ({ kind: "final", ...final }))];
-  const { stdout, stderr, status } = spawnSync(checker, ["-"], { input: lines.map((line) => JSON.stringify(line)).join("\n"), encoding: "utf8", maxBuffer: 1 << 26 });
+  const { stdout, stderr, status } = spawnSync(checker, ["-"], {
+    input: lines.map((line) => JSON.stringify(line)).join("\n"),
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
   const violations = Number(/violations: (\d+)\s*$/.exec(stdout)?.[1] ?? NaN);
   if (status === 2 || Number.isNaN(violations)) return { told: `the history cannot be judged: ${stderr}${stdout}`, violations: 1 };
   return { told: violations > 0 ? stdout : `the checker of histories found nothing in ${lines.length} operations`, violations };

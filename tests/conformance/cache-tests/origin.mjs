@@ -5,7 +5,9 @@ import { engine } from "./source.mjs";
 
 const [, , text, ...ports] = process.argv;
 const where = JSON.parse(text);
-const known = Object.fromEntries(await Promise.all(["test", "config", "state"].map(async (name) => [name, (await engine(where, `server/handle-${name}.mjs`)).default])));
+const known = Object.fromEntries(
+  await Promise.all(["test", "config", "state"].map(async (name) => [name, (await engine(where, `server/handle-${name}.mjs`)).default])),
+);
 
 function answer(request, response) {
   // Some tests answer with what ends only with its connection, or with a body where there can be none. Left open, the rest of it

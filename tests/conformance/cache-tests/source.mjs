@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkout, kept } from "../checkout.mjs";
 
-const HEAD = { name: "cache-tests", url: "https://github.com/http-tests/cache-tests.git", commit: "b55b8bda3dbb8c927c04e85bd8d496a8caa3e4ba", variable: "CACHE_TESTS" };
+const HEAD = {
+  name: "cache-tests",
+  url: "https://github.com/http-tests/cache-tests.git",
+  commit: "b55b8bda3dbb8c927c04e85bd8d496a8caa3e4ba",
+  variable: "CACHE_TESTS",
+};
 // Years behind: it has expectations that the suite has turned round since.
 const OLD = "http-cache-tests@0.4.5";
 const OLD_SHA512 = "DjuwN9nUZXLTW+wav1LRESCZNVxl8SshwOy4z1pxuWbWt5/ay6sM9QQ1lebBaDO6P1IMBoK6mdf+PuVP/QNL8A==";

@@ -26,9 +26,15 @@ function unsound(request) {
   say(request.all("host").length !== 1, "not one Host");
   say(request.all("content-length").length > 1, "several lengths");
   say(request.all("content-length").length && request.all("transfer-encoding").length, "a length beside a coding");
-  say(request.fields.some(([name, value]) => !TOKEN.test(name) || /[\0\r\n]/.test(value)), "a field that is none");
+  say(
+    request.fields.some(([name, value]) => !TOKEN.test(name) || /[\0\r\n]/.test(value)),
+    "a field that is none",
+  );
   say(request.version !== "HTTP/1.1", "no HTTP/1.1");
-  say(["keep-alive", "proxy-connection", "te", "trailer", "expect"].some((name) => request.get(name) !== undefined), "a field of the connection");
+  say(
+    ["keep-alive", "proxy-connection", "te", "trailer", "expect"].some((name) => request.get(name) !== undefined),
+    "a field of the connection",
+  );
   return wrong;
 }
 
@@ -36,22 +42,35 @@ function unsound(request) {
 function unlike(answer, isOurs, cut) {
   const wrong = [];
   const say = (so, what) => so && wrong.push(`${what}: ${answer.first} ${shown(answer.fields)}`);
-  say(cut ? answer.whole && answer.status === 200 && answer.until !== "close" : !answer.whole, cut ? "the beginning is given as the whole" : "the answer is not whole");
-  say(answer.interim.some(({ status }) => status !== 100), "an interim answer that nobody asked for");
+  say(
+    cut ? answer.whole && answer.status === 200 && answer.until !== "close" : !answer.whole,
+    cut ? "the beginning is given as the whole" : "the answer is not whole",
+  );
+  say(
+    answer.interim.some(({ status }) => status !== 100),
+    "an interim answer that nobody asked for",
+  );
   say(answer.all("content-length").length > 1 || (answer.all("content-length").length && answer.all("transfer-encoding").length), "framed twice");
   say(answer.status === 204 && (answer.all("content-length").length || answer.all("transfer-encoding").length), "a 204 with a frame"); // RFC 9110 section 8.6
-  say(["keep-alive", "proxy-connection", "proxy-authentication-info"].some((name) => answer.get(name) !== undefined), "a field of the connection");
+  say(
+    ["keep-alive", "proxy-connection", "proxy-authentication-info"].some((name) => answer.get(name) !== undefined),
+    "a field of the connection",
+  );
   if (isOurs && answer.get("via") === undefined && answer.get("homing-reason") !== undefined) say(answer.all("date").length !== 1, "not one Date"); // RFC 9110 section 6.6.1
   return wrong;
 }
 
-const refuses = (talk) => talk.answers.length === 0 ? talk.closed : talk.answers[0].status >= 400 && talk.answers[0].status < 500 || [501, 505].includes(talk.answers[0].status);
+const refuses = (talk) =>
+  talk.answers.length === 0 ? talk.closed : (talk.answers[0].status >= 400 && talk.answers[0].status < 500) || [501, 505].includes(talk.answers[0].status);
 
 function differs(message, want, where) {
   const wrong = [];
   const say = (so, what) => so && wrong.push(`${where}: ${what}`);
-  const is = (found, wanted) => (wanted instanceof RegExp ? wanted.test(found ?? "") : Array.isArray(wanted) ? shown(found) === shown(wanted) : found === wanted);
-  for (const name of ["method", "target", "content", "phrase"]) if (want[name] !== undefined) say(!is(message[name], want[name]), `${name} is ${shown(message[name])}, and not ${want[name] instanceof RegExp ? want[name] : shown(want[name])}`);
+  const is = (found, wanted) =>
+    wanted instanceof RegExp ? wanted.test(found ?? "") : Array.isArray(wanted) ? shown(found) === shown(wanted) : found === wanted;
+  for (const name of ["method", "target", "content", "phrase"])
+    if (want[name] !== undefined)
+      say(!is(message[name], want[name]), `${name} is ${shown(message[name])}, and not ${want[name] instanceof RegExp ? want[name] : shown(want[name])}`);
   for (const [name, wanted] of Object.entries(want.has ?? {})) {
     const found = Array.isArray(wanted) ? message.all(name) : message.get(name);
     say(!is(found, wanted), `${name} is ${shown(found)}, and not ${wanted instanceof RegExp ? wanted : shown(wanted)}`);
@@ -97,7 +116,8 @@ export async function judge(one, door) {
   for (const request of seen) wrong.push(...unsound(request));
   if (want.status !== undefined && !want.refused && !talk.late) {
     if (!answer || !(want.none && talk.answers.length === 0)) {
-      if (![].concat(want.status).includes(answer?.status) && !(want.none && !answer && talk.closed)) wrong.push(`status ${answer?.status ?? "none"}, and not ${want.status}: ${shown(talk.text)}`);
+      if (![].concat(want.status).includes(answer?.status) && !(want.none && !answer && talk.closed))
+        wrong.push(`status ${answer?.status ?? "none"}, and not ${want.status}: ${shown(talk.text)}`);
     }
   }
   if (answer) wrong.push(...differs(answer, want, "answer"));
@@ -105,7 +125,8 @@ export async function judge(one, door) {
   if (want.saw) wrong.push(...(seen.length ? differs(seen.at(-1), want.saw, "origin") : ["nothing came to the origin"]));
   if (want.closes && !talk.closed && !/close/i.test(answer?.get("connection") ?? "")) wrong.push("the connection stays open");
   if (want.also && !talk.late) wrong.push(...[want.also(talk, seen)].flat().filter(Boolean));
-  if (talk.next && !talk.next.nothing && (talk.next.status !== 200 || talk.next.content !== "next")) wrong.push(`the next request on the connection: ${shown(talk.next.first)} ${shown(talk.next.content)}`);
+  if (talk.next && !talk.next.nothing && (talk.next.status !== 200 || talk.next.content !== "next"))
+    wrong.push(`the next request on the connection: ${shown(talk.next.first)} ${shown(talk.next.content)}`);
   if (talk.next?.nothing && !talk.next.closed) wrong.push(`the next request on the connection hangs: ${shown(talk.next.text)}`);
   const after = await converse(port, ask("GET", "/after", ["Connection: close"]));
   if (after.answers[0]?.content !== "after") wrong.push(`the next request of somebody else: ${shown(after.text)}`);

@@ -15,7 +15,15 @@ export async function routerDoor(harness) {
   const vars = { DEV: true, REGIONS: { eu: { origin: origin.url } }, ROUTES: [{ match: "POST /once", idempotent: true }] };
   const router = await harness.startRouter({ vars, bindings: { SESSION_KEY: "s".repeat(32) } });
   const { port } = router.url;
-  const snapshot = async () => JSON.parse((await converse(port, ["GET /_homing/api/snapshot HTTP/1.1", `Host: 127.0.0.1:${port}`, "CF-Connecting-IP: 127.0.0.1", "Connection: close", "", ""].join("\r\n"))).answers[0].content);
+  const snapshot = async () =>
+    JSON.parse(
+      (
+        await converse(
+          port,
+          ["GET /_homing/api/snapshot HTTP/1.1", `Host: 127.0.0.1:${port}`, "CF-Connecting-IP: 127.0.0.1", "Connection: close", "", ""].join("\r\n"),
+        )
+      ).answers[0].content,
+    );
   const failures = async () => {
     const shown = await snapshot();
     if (!shown.regions?.length) throw new Error(`no snapshot: ${JSON.stringify(shown)}`);

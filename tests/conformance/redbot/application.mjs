@@ -13,13 +13,21 @@ const PAGES = {
   "/app.css": file("text/css; charset=utf-8", text("p { color: black }"), "max-age=31536000, immutable", { coded: true }),
   "/app.js": file("text/javascript; charset=utf-8", text("console.log('lamp');"), "max-age=3600", { coded: true, parts: true }),
   "/lamp.png": file("image/png", Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(5000, "lamp")]), "max-age=86400", { parts: true }),
-  "/api/items": file("application/json; charset=utf-8", JSON.stringify(Array.from({ length: 50 }, (_, n) => ({ id: n, name: "lamp" }))), "max-age=0, must-revalidate", { coded: true, made: undefined }),
+  "/api/items": file(
+    "application/json; charset=utf-8",
+    JSON.stringify(Array.from({ length: 50 }, (_, n) => ({ id: n, name: "lamp" }))),
+    "max-age=0, must-revalidate",
+    { coded: true, made: undefined },
+  ),
   "/api/cart": file("application/json; charset=utf-8", '{"items":[]}', "no-store", { made: undefined, tag: false }),
   "/manual.txt": file("text/plain; charset=utf-8", text("Put the lamp on the table."), "max-age=600", { tag: false, parts: true }),
   "/hello": file("text/plain; charset=utf-8", "Hello", "max-age=60", { languages: true }),
   "/old": { status: 301, to: "/", control: "max-age=3600", body: Buffer.from("Moved") },
   "/buy": { status: 302, to: "/api/cart", control: "no-store", body: Buffer.from("Found") },
-  "/login": file("text/html; charset=utf-8", "<!doctype html><title>Welcome</title>", "private, no-cache", { cookie: "sid=1; Path=/; HttpOnly; Secure; SameSite=Lax", made: undefined }),
+  "/login": file("text/html; charset=utf-8", "<!doctype html><title>Welcome</title>", "private, no-cache", {
+    cookie: "sid=1; Path=/; HttpOnly; Secure; SameSite=Lax",
+    made: undefined,
+  }),
   "/missing": { status: 404, type: "text/html; charset=utf-8", body: Buffer.from("<!doctype html><title>Not found</title>"), control: "max-age=10" },
 };
 export const paths = Object.keys(PAGES);
@@ -73,7 +81,8 @@ function answer(request, response) {
   }
   const [from, to] = (page.parts && range(request, fields, body.length)) || [];
   if (from >= body.length) return is(416, { "content-range": `bytes */${body.length}` });
-  if (from !== undefined) return is(206, { "content-range": `bytes ${from}-${to}/${body.length}`, "content-length": to - from + 1 }, body.subarray(from, to + 1));
+  if (from !== undefined)
+    return is(206, { "content-range": `bytes ${from}-${to}/${body.length}`, "content-length": to - from + 1 }, body.subarray(from, to + 1));
   is(page.status, { "content-length": body.length }, body);
 }
 

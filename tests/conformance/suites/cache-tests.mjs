@@ -13,14 +13,18 @@ const here = join(dirname(fileURLToPath(import.meta.url)), "../cache-tests");
 
 export async function load() {
   const where = source();
-  const tests = (await groups(where)).flatMap((group) => group.tests.map((test) => ({ id: test.id, kind: test.kind ?? "required", group: group.name, depends: test.depends_on ?? [] })));
+  const tests = (await groups(where)).flatMap((group) =>
+    group.tests.map((test) => ({ id: test.id, kind: test.kind ?? "required", group: group.name, depends: test.depends_on ?? [] })),
+  );
   return { version: where.version, pinned: where.pinned, tests, where };
 }
 
 /** What the suite says of one cache: for each test `true`, or a name and a message. */
 function said(where, port, id) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--no-warnings", join(here, "client.mjs"), JSON.stringify(where), `http://127.0.0.1:${port}`, ...(id ? [id] : [])], { stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"] });
+    const child = spawn(process.execPath, ["--no-warnings", join(here, "client.mjs"), JSON.stringify(where), `http://127.0.0.1:${port}`, ...(id ? [id] : [])], {
+      stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
+    });
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));
     child.once("exit", () => {

@@ -15,7 +15,10 @@ async function through(door, some, id) {
   for (const one of some) {
     const { wrong, talk, seen } = await judge(one, door);
     results[one.id] = wrong.length === 0 || wrong.join("; ");
-    if (id) console.log(`${door.name}, as it came: ${JSON.stringify(talk.text)}\n${door.name}, to the origin: ${JSON.stringify(seen.map(({ first, fields, content }) => ({ first, fields, content })))}`);
+    if (id)
+      console.log(
+        `${door.name}, as it came: ${JSON.stringify(talk.text)}\n${door.name}, to the origin: ${JSON.stringify(seen.map(({ first, fields, content }) => ({ first, fields, content })))}`,
+      );
   }
   return results;
 }
@@ -31,6 +34,8 @@ export async function run({ names, id }) {
   await harness.stopAll();
   const failed = (results) => some.filter(({ id }) => results[id] !== true);
   const own = failed(homing).filter(({ id }) => fetches[id] === true);
-  console.log(`a Worker that only fetches fails ${failed(fetches).length} of ${some.length}, Homing ${failed(homing).length}${own.length ? `, and alone: ${own.map(({ id }) => id).join(", ")}` : ""}`);
+  console.log(
+    `a Worker that only fetches fails ${failed(fetches).length} of ${some.length}, Homing ${failed(homing).length}${own.length ? `, and alone: ${own.map(({ id }) => id).join(", ")}` : ""}`,
+  );
   return names.includes(BARE) ? { homing, [BARE]: fetches } : { homing };
 }

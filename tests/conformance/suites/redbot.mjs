@@ -30,7 +30,8 @@ async function look(command, port, path) {
   return JSON.parse(stdout);
 }
 
-const complaints = ({ notes }) => new Map(notes.filter(([level]) => level === "bad" || level === "warning").map(([level, note, says]) => [note, `${level}: ${says}`]));
+const complaints = ({ notes }) =>
+  new Map(notes.filter(([level]) => level === "bad" || level === "warning").map(([level, note, says]) => [note, `${level}: ${says}`]));
 
 /** `true`, or what REDbot has to say of what a proxy makes of an answer that it does not say of the answer itself. */
 function added(direct, found) {

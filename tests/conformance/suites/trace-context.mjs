@@ -13,7 +13,12 @@ import { service } from "../trace-context/service.mjs";
 export const name = "trace-context";
 export const kinds = ["required"];
 
-const SUITE = { name: "trace-context", url: "https://github.com/w3c/trace-context.git", commit: "acab820be9db7b3433668baa5cdd43f57f4c4be0", variable: "TRACE_CONTEXT" };
+const SUITE = {
+  name: "trace-context",
+  url: "https://github.com/w3c/trace-context.git",
+  commit: "acab820be9db7b3433668baa5cdd43f57f4c4be0",
+  variable: "TRACE_CONTEXT",
+};
 const RUN = join(dirname(fileURLToPath(import.meta.url)), "../trace-context/run.py");
 const OPTIONS = { encoding: "utf8", env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" } };
 
@@ -22,7 +27,13 @@ export async function load() {
     const folder = join(checkout(SUITE), "test");
     const command = python("trace-context", ["aiohttp==3.14.5"]);
     const ids = JSON.parse(execFileSync(command, [RUN, folder, "list"], { ...OPTIONS, stdio: ["ignore", "pipe", "ignore"] }));
-    return { version: `${SUITE.commit.slice(0, 7)} (github.com/w3c/trace-context), level 2`, pinned: true, folder, command, tests: ids.map((id) => ({ id, group: id.split(".")[0], kind: "required" })) };
+    return {
+      version: `${SUITE.commit.slice(0, 7)} (github.com/w3c/trace-context), level 2`,
+      pinned: true,
+      folder,
+      command,
+      tests: ids.map((id) => ({ id, group: id.split(".")[0], kind: "required" })),
+    };
   } catch (error) {
     return notRun(name, error);
   }
@@ -36,7 +47,10 @@ async function through(row, { folder, command, id }) {
   await new Promise((resolve) => (before.close(resolve), before.closeAllConnections()));
   if (port === undefined) return;
   const between = await service(port);
-  const { stdout } = await promisify(execFile)(command, [RUN, folder, `http://127.0.0.1:${between.port}/test`, String(origin), ...(id ? [id] : [])], { ...OPTIONS, timeout: 300_000 });
+  const { stdout } = await promisify(execFile)(command, [RUN, folder, `http://127.0.0.1:${between.port}/test`, String(origin), ...(id ? [id] : [])], {
+    ...OPTIONS,
+    timeout: 300_000,
+  });
   between.stop();
   return JSON.parse(stdout);
 }

@@ -8,18 +8,22 @@ export async function service(proxy) {
     const body = JSON.stringify(told);
     const fields = [...headers, "Host", "shop.example", "Content-Type", "application/json", "Content-Length", String(Buffer.byteLength(body))];
     return new Promise((resolve) => {
-      const sent = http.request({ host: "127.0.0.1", port: proxy, path: new URL(url).pathname, method: "POST", agent: false, headers: fields }, (answer) => answer.resume().on("end", resolve));
+      const sent = http.request({ host: "127.0.0.1", port: proxy, path: new URL(url).pathname, method: "POST", agent: false, headers: fields }, (answer) =>
+        answer.resume().on("end", resolve),
+      );
       sent.on("error", resolve).end(body);
     });
   };
   const server = http.createServer((request, response) => {
     let text = "";
-    request.on("data", (data) => (text += data)).on("end", async () => {
-      const { rawHeaders } = request;
-      const headers = rawHeaders.filter((_, at) => /^trace(parent|state)$/i.test(rawHeaders[at - (at % 2)]));
-      for (const action of JSON.parse(text)) await call(headers, action);
-      response.setHeader("content-type", "application/json").end("{}");
-    });
+    request
+      .on("data", (data) => (text += data))
+      .on("end", async () => {
+        const { rawHeaders } = request;
+        const headers = rawHeaders.filter((_, at) => /^trace(parent|state)$/i.test(rawHeaders[at - (at % 2)]));
+        for (const action of JSON.parse(text)) await call(headers, action);
+        response.setHeader("content-type", "application/json").end("{}");
+      });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { port: server.address().port, stop: () => server.close() };

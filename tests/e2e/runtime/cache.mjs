@@ -14,7 +14,11 @@ function parse(bytes) {
 
 /** For how many seconds a shared cache may keep it (RFC 9111, 4.2.1). */
 function lifetime(headers) {
-  const said = (wanted) => headers.filter(([name]) => name === wanted).map(([, value]) => value).join(", ");
+  const said = (wanted) =>
+    headers
+      .filter(([name]) => name === wanted)
+      .map(([, value]) => value)
+      .join(", ");
   const control = said("cache-control");
   if (said("set-cookie") || /\b(no-store|private)\b/i.test(control)) return 0;
   const [, seconds] = /\bs-maxage="?(\d+)/i.exec(control) ?? /\bmax-age="?(\d+)/i.exec(control) ?? [];
@@ -52,7 +56,8 @@ export function cacheServer(manner) {
       if (request.method === "PURGE") return response.writeHead(held.delete(key) ? 200 : 404).end();
       const entry = held.get(key);
       const breaks = manner === "breaking" && entry?.headers.includes("homing-entry") && entry.body.length > 1;
-      if (entry?.until > Date.now() && breaks) return response.writeHead(entry.status, entry.headers).write(entry.body.subarray(0, 1), () => response.destroy());
+      if (entry?.until > Date.now() && breaks)
+        return response.writeHead(entry.status, entry.headers).write(entry.body.subarray(0, 1), () => response.destroy());
       if (entry?.until > Date.now()) return response.writeHead(entry.status, entry.headers).end(entry.body);
       held.delete(key);
       response.writeHead(504, { "cf-cache-status": "MISS", "content-length": 0 }).end();

@@ -8,7 +8,12 @@ export async function start({ root, build, edges, kv, cache, vars, objects, stor
   const moods = Object.fromEntries(objects.filter(({ moody }) => moody).map(({ name }) => [name, bound[name]]));
   const elsewhere = (objects, scriptName) => Object.fromEntries(Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName }]));
   // Of a store that tells edges apart, each has its own entrance.
-  const homes = (edge) => (kv === true ? { kvNamespaces: { HOMES: edge === 1 ? "HOMES" : `HOMES-${edge}` } } : kv ? { serviceBindings: { HOMES: kv === "late" ? { name: "home-store", entrypoint: `Edge${edge}` } : "home-store" } } : {});
+  const homes = (edge) =>
+    kv === true
+      ? { kvNamespaces: { HOMES: edge === 1 ? "HOMES" : `HOMES-${edge}` } }
+      : kv
+        ? { serviceBindings: { HOMES: kv === "late" ? { name: "home-store", entrypoint: `Edge${edge}` } : "home-store" } }
+        : {};
   const router = {
     name: "router",
     modules: [
@@ -23,13 +28,35 @@ export async function start({ root, build, edges, kv, cache, vars, objects, stor
     cache: cache !== "nothing",
     ...homes(1),
     durableObjects: kv === "moody" ? { ...bound, ...elsewhere(moods, "home-store") } : bound,
-    assets: { directory: join(root, wrangler.assets.directory), binding: "ASSETS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } },
+    assets: {
+      directory: join(root, wrangler.assets.directory),
+      binding: "ASSETS",
+      routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true },
+    },
   };
-  const standIn = { name: "home-store", modules: true, script: store, compatibilityDate: wrangler.compatibility_date, durableObjects: kv === "moody" ? moods : {} };
+  const standIn = {
+    name: "home-store",
+    modules: true,
+    script: store,
+    compatibilityDate: wrangler.compatibility_date,
+    durableObjects: kv === "moody" ? moods : {},
+  };
   // Another edge: the same Durable Objects, an isolate of its own, and a home store to which nothing has come through yet (or late).
   const door = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
-  const others = Array.from({ length: edges - 1 }, (_, at) => ({ ...router, ...door, name: `router-${at + 2}`, ...homes(at + 2), durableObjects: elsewhere(bound, "router") }));
-  const miniflare = new Miniflare({ host: "127.0.0.1", port, handleRuntimeStdio: handleLog, cf, workers: [router, ...others, ...(kv && kv !== true ? [standIn] : [])] });
+  const others = Array.from({ length: edges - 1 }, (_, at) => ({
+    ...router,
+    ...door,
+    name: `router-${at + 2}`,
+    ...homes(at + 2),
+    durableObjects: elsewhere(bound, "router"),
+  }));
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port,
+    handleRuntimeStdio: handleLog,
+    cf,
+    workers: [router, ...others, ...(kv && kv !== true ? [standIn] : [])],
+  });
   const stop = () => miniflare.dispose();
   try {
     const url = await miniflare.ready;

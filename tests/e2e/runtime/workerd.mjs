@@ -20,7 +20,10 @@ function worker(name, { modules, bindings = [], objects = [], flags = [], cache 
   const namespaces = objects.map((object) => `(className = ${text(object)}, uniqueKey = ${text(object)}, enableSql = true)`);
   const stored = objects.length ? `, durableObjectNamespaces = ${list(namespaces)}, durableObjectStorage = (localDisk = "objects")` : "";
   const cached = cache ? `, cacheApiOutbound = ${text(cache)}` : "";
-  return named(name, `worker = (modules = ${list(modules)}, bindings = ${list(bindings)}, compatibilityDate = ${text(date)}, compatibilityFlags = ${list(flags.map(text))}${stored}${cached})`);
+  return named(
+    name,
+    `worker = (modules = ${list(modules)}, bindings = ${list(bindings)}, compatibilityDate = ${text(date)}, compatibilityFlags = ${list(flags.map(text))}${stored}${cached})`,
+  );
 }
 
 const embedded = (path) => [named("worker", `esModule = embed ${text(path)}`)];
@@ -29,14 +32,19 @@ const embedded = (path) => [named("worker", `esModule = embed ${text(path)}`)];
 function configuration({ root, build, names, kv, vars, objects, store, wrangler, port, folder, caches }) {
   const moody = objects.filter((object) => kv === "moody" && object.moody).map(({ className }) => className);
   const mine = objects.map(({ className }) => className).filter((name) => !moody.includes(name));
-  const modules = [named("worker.mjs", `esModule = embed "/${build}/worker.mjs"`), ...["homing_bg.wasm", "operators_bg.wasm"].map((file) => named(file, `wasm = embed "/${build}/${file}"`))];
+  const modules = [
+    named("worker.mjs", `esModule = embed "/${build}/worker.mjs"`),
+    ...["homing_bg.wasm", "operators_bg.wasm"].map((file) => named(file, `wasm = embed "/${build}/${file}"`)),
+  ];
   const entrance = (at) => (kv === "late" ? `(name = "home-store", entrypoint = "Edge${at + 1}")` : text("home-store"));
   const homes = (at) => (kv && kv !== true ? [`(name = "HOMES", service = ${entrance(at)})`] : kv ? [`(name = "HOMES", kvNamespace = "homes-${at + 1}")`] : []);
   // Another edge has the same Durable Objects, and a home store to which nothing has come through yet.
-  const bound = (at) => ({ name, className }) => {
-    const where = moody.includes(className) ? "home-store" : at > 0 ? "router" : undefined;
-    return named(name, `durableObjectNamespace = ${where ? `(className = ${text(className)}, serviceName = ${text(where)})` : text(className)}`);
-  };
+  const bound =
+    (at) =>
+    ({ name, className }) => {
+      const where = moody.includes(className) ? "home-store" : at > 0 ? "router" : undefined;
+      return named(name, `durableObjectNamespace = ${where ? `(className = ${text(className)}, serviceName = ${text(where)})` : text(className)}`);
+    };
   const edge = (name, at) => {
     const bindings = [...Object.entries(vars).map(variable), ...homes(at), ...objects.map(bound(at)), `(name = "ASSETS", service = "assets")`];
     return worker(name, { modules, bindings, objects: at === 0 ? mine : [], flags: wrangler.compatibility_flags, cache: `cache-${at + 1}` }, wrangler);
@@ -52,7 +60,10 @@ function configuration({ root, build, names, kv, vars, objects, store, wrangler,
     named("internet", `network = (allow = ["private", "public", "local"])`),
   ];
   const socket = (name, service, port) => named(name, `address = "127.0.0.1:${port}", http = (cfBlobHeader = "MF-CF-Blob"), service = ${text(service)}`);
-  const sockets = [...names.map((name, at) => socket(name, name, at === 0 ? port : 0)), ...(kv ? [socket("store", kv === true ? "homes-1" : "home-store", 0)] : [])];
+  const sockets = [
+    ...names.map((name, at) => socket(name, name, at === 0 ? port : 0)),
+    ...(kv ? [socket("store", kv === true ? "homes-1" : "home-store", 0)] : []),
+  ];
   return `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`;
 }
 
@@ -62,7 +73,9 @@ export async function start(options) {
   const caches = await Promise.all(Array.from({ length: options.edges }, () => cache(options.cache)));
   const names = Array.from({ length: options.edges }, (_, at) => (at === 0 ? "router" : `router-${at + 1}`));
   writeFileSync(join(folder, "config.capnp"), configuration({ ...options, names, folder, caches: caches.map((server) => server.address().port) }));
-  const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), `--import-path=${options.root}`, "--control-fd=3"], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), `--import-path=${options.root}`, "--control-fd=3"], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
   const kill = () => {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
@@ -128,9 +141,15 @@ export async function startScript({ script, vars, date, flags }) {
   const folder = mkdtempSync(join(tmpdir(), "homing-script-"));
   const modules = [named("worker", `esModule = ${text(script)}`)];
   const bindings = Object.entries(vars).map(variable);
-  const services = [worker("script", { modules, bindings, flags }, { compatibility_date: date }), named("internet", `network = (allow = ["private", "public", "local"], tlsOptions = (trustBrowserCas = true))`)];
+  const services = [
+    worker("script", { modules, bindings, flags }, { compatibility_date: date }),
+    named("internet", `network = (allow = ["private", "public", "local"], tlsOptions = (trustBrowserCas = true))`),
+  ];
   const sockets = [named("script", `address = "127.0.0.1:0", http = (), service = "script"`)];
-  writeFileSync(join(folder, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`);
+  writeFileSync(
+    join(folder, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (services = ${list(services)}, sockets = ${list(sockets)});\n`,
+  );
   const child = spawn(workerd.default, ["serve", join(folder, "config.capnp"), "--control-fd=3"], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
   const gone = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
   const stop = async () => {
