@@ -1,15 +1,15 @@
 //! The dashboard says of each reason what the core says, and leaves nothing where another page could find it.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use homing_core::model::reason::Reason;
+use homing_core::model::token::Token;
 
 #[test]
 fn the_dashboard_knows_every_reason_and_no_other() {
     let path = homing_tests::at("www/_homing/reasons.js");
     let text = std::fs::read_to_string(&path).unwrap();
-    let line = |reason: Reason| format!("  {:?}: {:?},", reason.token(), reason.sentence().trim());
+    let line = |reason: Token| format!("  {:?}: {:?},", reason.as_str(), reason.sentence().trim());
     let told: Vec<_> = text.lines().filter(|line| line.starts_with("  \"")).collect();
-    let known: Vec<_> = Reason::ALL.iter().map(|reason| line(*reason)).collect();
+    let known: Vec<_> = Token::ALL.iter().map(|reason| line(*reason)).collect();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let (head, _) = text.split_once("  \"").unwrap();
         let (_, tail) = text.rsplit_once(",\n}").unwrap();

@@ -7,7 +7,7 @@ mod worlds;
 
 use homing_core::{
     control::authority,
-    model::{ids::RegionId, reason::Reason},
+    model::{ids::RegionId, token::Token},
     state::{memory::Observation, published::Published},
 };
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn play(world: &World) -> Story {
 
 fn takes_part(story: &Story) -> bool {
     let rules = story.end().record.trace.rules().iter();
-    rules.filter(|rule| rule.reason == Reason::Drill).count() == 1
+    rules.filter(|rule| rule.reason == Token::Drill).count() == 1
 }
 
 fn tell(story: &Story) -> String {
@@ -43,7 +43,7 @@ fn tell(story: &Story) -> String {
 /// The homes that the directory gave.
 fn assigned(story: &Story) -> Vec<Option<RegionId>> {
     let rules = story.end.as_ref().unwrap().record.trace.rules().iter();
-    rules.filter(|rule| rule.reason == Reason::HomeAssigned).map(|rule| rule.region).collect()
+    rules.filter(|rule| rule.reason == Token::HomeAssigned).map(|rule| rule.region).collect()
 }
 
 prop_compose! {
@@ -103,7 +103,7 @@ proptest! {
     #[test]
     fn a_write_that_a_drill_refuses_says_so_and_changes_nothing(world in a_visit(), kind in a_kind(), name in a_region()) {
         let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
-        if story.end().record.reason == Reason::DrillUnreachable {
+        if story.end().record.reason == Token::DrillUnreachable {
             prop_assert_eq!(story.end().status, 503);
             prop_assert!(story.says("retry-after").is_some());
             let outcome = story.says("homing-write-outcome");

@@ -19,9 +19,9 @@ use homing_core::{
     model::{
         formats,
         position::{Mark, Position},
-        reason::Reason,
         subject::SubjectId,
         time::Timestamp,
+        token::Token,
     },
     ownership::Epoch,
     request::incoming::Content,
@@ -163,7 +163,7 @@ fn the_session() {
     assert_eq!(session::received(&sealed, &keys(), &topology(), NOW).session, session());
     // Version 1 had one subject, and no words for whose a pin is: those on its own part came without.
     let former = session::received(&stored("session", 1), &keys(), &topology(), NOW);
-    assert_eq!(former.verdict, Reason::SessionValid);
+    assert_eq!(former.verdict, Token::SessionValid);
     assert_eq!(former.session.subjects, session().subjects);
 }
 
@@ -175,9 +175,9 @@ fn the_session_of_a_later_version_is_left_alone_and_read_at_home() {
     let later = body.replacen("2.", "3.", 1);
     let later = format!("{later}.{}", keys().current().sign(&later));
     let opened = |text: &str| session::received(text, &keys(), &topology(), NOW).verdict;
-    assert_eq!(opened(&later), Reason::SessionLater);
-    assert_eq!(opened(&text.replacen("2.", "3.", 1)), Reason::SessionForged, "a number alone is anybody's");
-    assert_eq!(opened("3"), Reason::SessionMalformed);
+    assert_eq!(opened(&later), Token::SessionLater);
+    assert_eq!(opened(&text.replacen("2.", "3.", 1)), Token::SessionForged, "a number alone is anybody's");
+    assert_eq!(opened("3"), Token::SessionMalformed);
 
     let play = |request: &str| {
         let world = World::new(request).near("ap").field("cookie", &format!("{}={later}", session::COOKIE));

@@ -108,7 +108,7 @@ fn issued(story: &Story) -> Option<Session> {
     })?;
     let Opened { session, verdict, .. } =
         session::open(line.split(';').next().unwrap(), &keys(), NOW.after(story.took));
-    assert_eq!(verdict.token(), "session-valid");
+    assert_eq!(verdict.as_str(), "session-valid");
     Some(session)
 }
 
@@ -414,7 +414,7 @@ impl Case {
 }
 
 fn notes(story: &Story, reason: &str) -> bool {
-    story.end().record.trace.rules().iter().any(|rule| rule.reason.token() == reason)
+    story.end().record.trace.rules().iter().any(|rule| rule.reason.as_str() == reason)
 }
 
 fn holds(case: &Case) -> Result<(), TestCaseError> {

@@ -10,7 +10,7 @@ use std::{rc::Rc, time::Duration};
 use homing_core::{
     cache::entry::Variant,
     http::headers::Edit,
-    model::{ids::RegionId, position::Position, reason::Reason, subject::SubjectId},
+    model::{ids::RegionId, position::Position, subject::SubjectId, token::Token},
     ownership::Epoch,
     request::incoming::{Content, Replay},
     session::{self, Session},
@@ -74,7 +74,7 @@ fn is_write(story: &Story) -> bool {
 fn is_unconfirmed(story: &Story) -> bool {
     let stored = matches!(story.end().source, Source::Copy(..) | Source::CopyHead(_));
     let unasked = story.sent.is_empty() || story.answered.is_some();
-    stored && (unasked || story.end().record.reason == Reason::CacheStale)
+    stored && (unasked || story.end().record.reason == Token::CacheStale)
 }
 
 /// Whether it is what an origin has just said: its answer, or a stored copy that it confirmed.
@@ -256,17 +256,17 @@ proptest! {
     fn every_answer_says_why_and_every_refusal_when_to_come_back(world in a_world()) {
         let story = play(&world, &settings());
         let end = story.end();
-        prop_assert_eq!(story.says("homing-reason"), Some(end.record.reason.token()));
+        prop_assert_eq!(story.says("homing-reason"), Some(end.record.reason.as_str()));
         // The router's own words are none of the cache's (RFC 9211 section 2).
         prop_assert_eq!(story.says("cache-status").is_none(), matches!(end.source, Source::Own(_)));
         prop_assert!(end.record.trace.rules().len() >= 2);
         if let Source::Own(body) = &end.source {
             prop_assert!(end.status >= 400 && story.says("content-type") == Some("application/problem+json"));
-            let passes = end.status == 503 || (end.status == 504 && end.record.reason != Reason::OnlyIfCached);
+            let passes = end.status == 503 || (end.status == 504 && end.record.reason != Token::OnlyIfCached);
             prop_assert!(!passes || story.says("retry-after").is_some());
             prop_assert!(story.says("date").is_some());
             let read: serde_json::Value = serde_json::from_str(body).unwrap();
-            prop_assert_eq!(read["reason"].as_str(), Some(end.record.reason.token()));
+            prop_assert_eq!(read["reason"].as_str(), Some(end.record.reason.as_str()));
         }
         if is_write(&story) && end.status >= 500 {
             prop_assert!(story.says("homing-write-outcome").is_some(), "a failed write says what became of it");
@@ -300,7 +300,7 @@ proptest! {
     fn a_pinned_reader_never_silently_gets_what_predates_its_write(world in a_world()) {
         let story = play(&world, &settings());
         let end = story.end();
-        let pinned = end.record.trace.rules().iter().any(|rule| rule.reason.token() == "pinned-home");
+        let pinned = end.record.trace.rules().iter().any(|rule| rule.reason.as_str() == "pinned-home");
         let silent = story.says("homing-consistency").is_none();
         if is_unconfirmed(&story) && silent && world.path == "/catalog/1" {
             let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
@@ -414,7 +414,7 @@ proptest! {
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             prop_assert!(sealed.len() <= session::MOST_BYTES);
             let opened = session::open(sealed, &keys(), then);
-            prop_assert_eq!(opened.verdict.token(), "session-valid");
+            prop_assert_eq!(opened.verdict.as_str(), "session-valid");
             prop_assert_eq!(opened.disbelieved, 0);
             prop_assert!(opened.session.pins.len() <= session::MOST_PINS);
         }

@@ -119,7 +119,7 @@ fn hold(
         }
     };
     compare("to", region, to);
-    compare("reason", because.token(), reason);
+    compare("reason", because.as_str(), reason);
     compare("status", &answered.to_string(), status);
     if wrong.is_empty() {
         Ok(())

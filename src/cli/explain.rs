@@ -100,7 +100,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     println!("\nRules, in the order in which they decided:");
     for rule in settlement.record.trace.rules() {
         let region = rule.region.map_or("", |region| topology.region(region).name.as_str());
-        println!("  {:<22} {region:<8} {}", rule.reason.token(), rule.reason.sentence().trim());
+        println!("  {:<22} {region:<8} {}", rule.reason.as_str(), rule.reason.sentence().trim());
     }
     for (at, line) in story.mark.iter().enumerate() {
         let head = if at == 0 { "\nThe session has seen: " } else { "  " };
@@ -128,7 +128,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
 fn print_json(story: &Story, topology: &Topology) {
     let end = match &story.end {
         Ok(settlement) => json!(Line::of(&settlement.record, topology)),
-        Err(problem) => json!({ "status": problem.status, "reason": problem.reason.token(), "region": null }),
+        Err(problem) => json!({ "status": problem.status, "reason": problem.reason.as_str(), "region": null }),
     };
     println!("{}", json!({ "mark": story.mark, "steps": story.steps, "answer": end }));
 }

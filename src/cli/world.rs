@@ -24,9 +24,9 @@ use homing_core::{
         ids::{RegionId, RegionSet},
         keys::Key,
         position::Mark,
-        reason::Reason,
         subject::SubjectId,
         time::{Timestamp, millis},
+        token::Token,
     },
     ownership::{Epoch, Ownership, evidence::Keeper, stated::Log},
     request::{Request, admit::admit},
@@ -271,7 +271,7 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
     let left = demand.due(request, view, region).map(millis);
     match (demand.reach(request, view, region), left) {
         (Reach::Home, _) => format!("{name}: home, which has it"),
-        (Reach::There(Reason::PositionReached), _) => format!("{name}: has it, by its own word"),
+        (Reach::There(Token::PositionReached), _) => format!("{name}: has it, by its own word"),
         (Reach::There(_), _) if demand.of_earlier => {
             format!("{name}: should have what is left of it, in the later owner's log")
         }
@@ -279,10 +279,10 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
         (Reach::Soon(wait), _) => {
             format!("{name}: should have it in {} ms, which the route waits; {}", millis(wait), takes())
         }
-        (Reach::Not(Reason::PositionNotReached), Some(left)) => {
+        (Reach::Not(Token::PositionNotReached), Some(left)) => {
             format!("{name}: should not have it for another {left} ms; {}", takes())
         }
-        (Reach::Not(Reason::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
+        (Reach::Not(Token::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
         (Reach::Not(why), _) => format!("{name}: {}", why.sentence().trim()),
     }
 }

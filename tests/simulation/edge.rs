@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use homing_core::{
     cache::{Probed, entry::ENTRY, key::CacheKey},
     flow::step::{Event as CoreEvent, Step},
-    model::{clock::Clock, reason::Reason},
+    model::{clock::Clock, token::Token},
     settle::{Base, Settlement, Source},
     state::memory::Memory,
 };
@@ -56,7 +56,7 @@ impl Edge {
 
 /// Whether the client is shown a stored copy that no region has confirmed for it.
 pub fn shows_copy(settlement: &Settlement) -> bool {
-    matches!(settlement.record.reason, Reason::CacheHit | Reason::CacheUpdating | Reason::CacheStale)
+    matches!(settlement.record.reason, Token::CacheHit | Token::CacheUpdating | Token::CacheStale)
 }
 
 impl World {

@@ -94,10 +94,10 @@ impl World {
         if is_read && !pinned && shows_copy(settlement) {
             self.count("copies shown to others");
         }
-        if rules.iter().any(|rule| rule.reason.token().starts_with("failover")) && is_read {
+        if rules.iter().any(|rule| rule.reason.as_str().starts_with("failover")) && is_read {
             self.count("reads that failed over");
         }
-        let tokens = rules.iter().map(|rule| rule.reason.token());
+        let tokens = rules.iter().map(|rule| rule.reason.as_str());
         for (what, token) in TOLD {
             if tokens.clone().any(|noted| noted == token) {
                 self.count(what);

@@ -4,7 +4,7 @@
 use homing_core::{
     decide::attempt::Attempt,
     http::target::Target,
-    model::reason::Reason,
+    model::token::Token,
     session::{self, carried::PARAMETER, codec::COOKIE},
     settle::{Publish, Settlement},
 };
@@ -100,11 +100,11 @@ impl World {
         if action.deed == Reply::Fails {
             return self.count("failures that somebody made");
         }
-        let closed = |reason| matches!(reason, Reason::BreakerOpen | Reason::LastResort);
+        let closed = |reason| matches!(reason, Token::BreakerOpen | Token::LastResort);
         let rules = settlement.record.trace.rules();
         if self.failing && rules.iter().any(|rule| closed(rule.reason)) {
             let by = self.clients[client].name.clone();
-            let told: Vec<_> = rules.iter().map(|rule| rule.reason.token()).collect();
+            let told: Vec<_> = rules.iter().map(|rule| rule.reason.as_str()).collect();
             self.foul(format!("{by} {:?} was kept away: {told:?}", action.deed));
         }
     }

@@ -1,4 +1,4 @@
-// One sentence for each reason, as in src/core/model/reason.rs. A reason that is missing here is shown without one.
+// One sentence for each reason, as in src/core/model/token.rs. A reason that is missing here is shown without one.
 export const sentences = {
   "nearest": "The region nearest to the edge that received the request.",
   "home": "The home of the data.",

@@ -21,7 +21,7 @@ use play::Player;
 
 use crate::cost::Observed;
 use homing_core::{
-    model::{reason::Reason, time::Timestamp},
+    model::{time::Timestamp, token::Token},
     observe::{
         locality::{Locality, Row},
         suggest::shape,
@@ -143,7 +143,7 @@ impl Estimate {
         self.timeless += u64::from(line.time.is_none());
         self.hostless += u64::from(line.host.is_none());
         let settlement = match player.play(line, self.lines) {
-            Err(problem) => return *self.refused.entry(problem.reason.token()).or_default() += 1,
+            Err(problem) => return *self.refused.entry(problem.reason.as_str()).or_default() += 1,
             Ok(settlement) => settlement,
         };
         let record = &settlement.record;
@@ -200,7 +200,7 @@ impl Estimate {
     }
 
     /// How many requests crossed for that reason.
-    fn crossed_for(&self, reason: Reason) -> u64 {
+    fn crossed_for(&self, reason: Token) -> u64 {
         let of = |row: &Row| row.reasons.sorted().into_iter().find(|(known, _)| *known == reason);
         self.locality.rows().filter_map(|(_, row)| of(row)).map(|(_, times)| times).sum()
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Estimate, SHOWN};
 use homing_core::{
-    model::reason::Reason,
+    model::token::Token,
     observe::locality::{Count, Row},
     topology::{Topology, route::Route},
 };
@@ -61,7 +61,7 @@ impl Estimate {
                 self.hostless
             ));
         }
-        let unidentified = self.crossed_for(Reason::Unidentified);
+        let unidentified = self.crossed_for(Token::Unidentified);
         if unidentified > 0 {
             notes.push(format!(
                 "Crossing because the log does not say whose they are: {unidentified}. Log \"user\" or \"tenant\" in JSON."

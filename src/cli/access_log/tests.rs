@@ -46,7 +46,7 @@ fn why(log: &[&str]) -> Vec<Option<&'static str>> {
     let play = |(number, text): (usize, &&str)| {
         let line = Line::read(text, &topology).unwrap();
         let settlement = player.play(&line, number as u64).unwrap_or_else(|problem| panic!("{}", problem.reason));
-        settlement.record.crossed.map(Reason::token)
+        settlement.record.crossed.map(Token::as_str)
     };
     log.iter().enumerate().map(play).collect()
 }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         ids::{RegionId, RegionSet},
         position::Mark,
-        reason::Reason,
+        token::Token,
     },
     ownership::{Owner, Ownership},
     request::Request,
@@ -47,7 +47,7 @@ impl Freshness {
         match request.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
             // What it has written or seen is not known, and home has all of it.
-            ReadAfterWrite::Session if request.session.verdict == Reason::SessionLater => return Self::Home,
+            ReadAfterWrite::Session if request.session.verdict == Token::SessionLater => return Self::Home,
             ReadAfterWrite::Session => {
                 if let Some(pin) = session.window(name, request.subject.as_ref(), request.came) {
                     return Self::Pinned(pin.clone());
@@ -85,7 +85,7 @@ pub struct Target {
     /// The region.
     pub region: RegionId,
     /// Why.
-    pub reason: Reason,
+    pub reason: Token,
     /// What it answers may be older than what was demanded, and the response must say so.
     pub stale: bool,
 }
@@ -108,7 +108,7 @@ impl ReadPlan {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
         let all = candidates(request, view, (bound, None), trace);
         let mut targets = reachable(all, view, trace);
-        let reason = |region| if view.is_open(region, Access::Read) { Reason::LastResort } else { Reason::Nearest };
+        let reason = |region| if view.is_open(region, Access::Read) { Token::LastResort } else { Token::Nearest };
         let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
         Self { first: next(), fallback: next(), ..Self::default() }
     }
@@ -127,18 +127,18 @@ impl ReadPlan {
                 Reach::Not(_) => {}
                 _ if view.is_excluded(region) => {
                     if targets.is_empty() {
-                        trace.note(Reason::DrillUnreachable, region);
+                        trace.note(Token::DrillUnreachable, region);
                     }
                 }
                 Reach::Home if targets.is_empty() && request.near.first() == Some(&region) && !demand.of_earlier => {
-                    targets.push(Target { region, reason: Reason::Nearest, stale: false });
+                    targets.push(Target { region, reason: Token::Nearest, stale: false });
                 }
                 Reach::Home => targets.push(Target { region, reason: demand.at_home(), stale: false }),
                 Reach::There(reason) => targets.push(Target { region, reason, stale: false }),
                 // In the place of another that has failed nothing is waited for.
                 Reach::Soon(time) if targets.is_empty() => {
                     after = time;
-                    targets.push(Target { region, reason: Reason::PositionAwaited, stale: false });
+                    targets.push(Target { region, reason: Token::PositionAwaited, stale: false });
                 }
                 Reach::Soon(_) => {}
             }
@@ -158,15 +158,15 @@ impl ReadPlan {
 
     /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
     #[must_use]
-    pub fn home(request: &Request, view: &View, home: RegionId, reason: Reason, trace: &mut Trace) -> Self {
+    pub fn home(request: &Request, view: &View, home: RegionId, reason: Token, trace: &mut Trace) -> Self {
         let down = view.state(home) == RegionState::Down;
         if view.is_excluded(home) {
-            trace.note(Reason::DrillUnreachable, home);
+            trace.note(Token::DrillUnreachable, home);
             return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
         if down || view.condition(home).full {
             if request.promise.on_home_down == OnHomeDown::Refuse {
-                trace.note(if down { Reason::RegionDown } else { Reason::RegionFull }, home);
+                trace.note(if down { Token::RegionDown } else { Token::RegionFull }, home);
             }
             return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
@@ -187,7 +187,7 @@ impl ReadPlan {
         if request.promise.on_home_down == OnHomeDown::Refuse {
             return Self::default();
         }
-        let stale = |region| Target { region, reason: Reason::HomeUnknownNearest, stale: true };
+        let stale = |region| Target { region, reason: Token::HomeUnknownNearest, stale: true };
         let all = candidates(request, view, (None, None), trace);
         let mut targets = reachable(all, view, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale), ..Self::default() }
@@ -200,14 +200,14 @@ fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut T
         candidates(request, view, (None, Some(home)), trace)
             .filter(|region| *region != home && !view.is_excluded(*region))
     })?;
-    others.next().map(|region| Target { region, reason: Reason::HomeDownStale, stale: true })
+    others.next().map(|region| Target { region, reason: Token::HomeDownStale, stale: true })
 }
 
 /// Who owns what a request concerns, as far as it follows from the view alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// This owner, for this reason.
-    Owned(Owner, Reason),
+    Owned(Owner, Token),
     /// It depends on the subject's home, which must be found.
     BySubject,
     /// The authority has given it to a region that this topology does not know: nobody here may take the region's place.
@@ -221,20 +221,19 @@ pub fn standing(request: &Request, view: &View) -> Standing {
     let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let owned = match (request.dataset, rule) {
         (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
-            Some(owned) => Some((owned, Reason::Home)),
+            Some(owned) => Some((owned, Token::Home)),
             None => return Standing::Unknown,
         },
         (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return Standing::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
             let reachable = nearest_owner(request, view, *regions, |region| !view.is_excluded(region));
             let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
-            home.and_then(|home| Ownership::among_several(topology, id, home))
-                .map(|owned| (owned, Reason::NearestOwner))
+            home.and_then(|home| Ownership::among_several(topology, id, home)).map(|owned| (owned, Token::NearestOwner))
         }
         _ => None,
     };
     let (owned, reason) = owned.unwrap_or_else(|| {
-        let reason = if rule.is_some() { Reason::Unidentified } else { Reason::DefaultHome };
+        let reason = if rule.is_some() { Token::Unidentified } else { Token::DefaultHome };
         (Ownership::unclaimed(topology, request.dataset), reason)
     });
     Standing::Owned(Owner::of(owned), reason)

@@ -6,7 +6,7 @@ use crate::{
     model::{
         ids::{DatasetId, RegionId},
         ranked::ranked,
-        reason::Reason,
+        token::Token,
     },
     request::Request,
     state::{matrix::ALL_LEAVE, published::RegionState, trace::Trace, view::View},
@@ -17,10 +17,10 @@ use crate::{
 enum Suitability {
     Well,
     /// Others first.
-    Last(Reason),
+    Last(Token),
     /// Only if none that suits better is left: it has failed lately, and would most likely fail again.
-    Badly(Reason),
-    Not(Reason),
+    Badly(Token),
+    Not(Token),
 }
 
 /// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
@@ -71,7 +71,7 @@ pub fn reachable(
             true => {}
         }
     }
-    passed.into_iter().for_each(|region| trace.note(Reason::DrillUnreachable, region));
+    passed.into_iter().for_each(|region| trace.note(Token::DrillUnreachable, region));
     left.into_iter()
 }
 
@@ -86,13 +86,13 @@ fn suits(
     let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
     let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
     match view.state(region) {
-        RegionState::Down => Suitability::Not(Reason::RegionDown),
-        RegionState::Isolated if Some(region) != source => Suitability::Not(Reason::RegionIsolated),
-        _ if over => Suitability::Not(Reason::LagOverBound),
-        _ if view.condition(region).full => Suitability::Not(Reason::RegionFull),
+        RegionState::Down => Suitability::Not(Token::RegionDown),
+        RegionState::Isolated if Some(region) != source => Suitability::Not(Token::RegionIsolated),
+        _ if over => Suitability::Not(Token::LagOverBound),
+        _ if view.condition(region).full => Suitability::Not(Token::RegionFull),
         _ if !view.admits_read(region, request.entropy) => Suitability::Badly(view.closed_because(region)),
-        RegionState::Draining => Suitability::Last(Reason::RegionDraining),
-        _ if lags_too_much(request, view, region, source) => Suitability::Last(Reason::LagTooHigh),
+        RegionState::Draining => Suitability::Last(Token::RegionDraining),
+        _ if lags_too_much(request, view, region, source) => Suitability::Last(Token::LagTooHigh),
         RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suitability::Well,
     }
 }

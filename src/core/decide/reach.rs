@@ -11,7 +11,7 @@ use crate::{
     model::{
         ids::{DatasetId, RegionId},
         position::{Mark, Position},
-        reason::Reason,
+        token::Token,
     },
     ownership::{Epoch, stated::Log},
     request::Request,
@@ -41,11 +41,11 @@ pub enum Reach {
     /// It is the owner's own.
     Home,
     /// It has reached it, or should have by now.
-    There(Reason),
+    There(Token),
     /// It should have after this time, which the route allows to wait and which is less than going home takes.
     Soon(Duration),
     /// It has not.
-    Not(Reason),
+    Not(Token),
 }
 
 impl<'p> PositionDemand<'p> {
@@ -66,8 +66,8 @@ impl<'p> PositionDemand<'p> {
 
     /// Why home is asked.
     #[must_use]
-    pub fn at_home(&self) -> Reason {
-        if self.of_earlier { Reason::PositionOfOldEpoch } else { Reason::PinnedHome }
+    pub fn at_home(&self) -> Token {
+        if self.of_earlier { Token::PositionOfOldEpoch } else { Token::PinnedHome }
     }
 
     /// Whether any copy of the present owner's log will do.
@@ -82,19 +82,19 @@ impl<'p> PositionDemand<'p> {
         if region == home {
             return Reach::Home;
         }
-        let Some(dataset) = request.dataset else { return Reach::Not(Reason::PositionNotReached) };
+        let Some(dataset) = request.dataset else { return Reach::Not(Token::PositionNotReached) };
         let known = view.known(copy_of(dataset, region, self.log, view.topology()));
         let there = known.is_some_and(|known| known.place.is_some_and(|place| place >= self.least.position));
         if there && !(self.is_beginning() && is_split(dataset, view.topology())) {
-            return Reach::There(Reason::PositionReached);
+            return Reach::There(Token::PositionReached);
         }
         if let Some(why) = view.too_far_behind(region, home) {
             return Reach::Not(why);
         }
         match self.due(request, view, region) {
-            Some(Duration::ZERO) => Reach::There(Reason::PositionExpected),
+            Some(Duration::ZERO) => Reach::There(Token::PositionExpected),
             Some(left) if left <= request.promise.wait && beats_home(view, region, home, left) => Reach::Soon(left),
-            _ => Reach::Not(Reason::PositionNotReached),
+            _ => Reach::Not(Token::PositionNotReached),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Flow, step::Outcome};
 use crate::{
     http::answer::Answer,
-    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    model::{ids::RegionId, time::Timestamp, token::Token},
     state::{
         health::{Health, Heard, breaker::Gate},
         memory::Observation,
@@ -47,7 +47,7 @@ impl Flow {
             return false;
         }
         self.again = true;
-        self.trace.note(Reason::FailoverBroken, region);
+        self.trace.note(Token::FailoverBroken, region);
         self.spare();
         true
     }

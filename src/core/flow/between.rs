@@ -4,7 +4,7 @@ use super::{Flow, read::Reading, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::answer::Answer,
-    model::{reason::Reason, time::Timestamp},
+    model::{time::Timestamp, token::Token},
     ownership::stated::{Shows, stated},
     topology::route::OnHomeDown,
 };
@@ -31,13 +31,13 @@ impl Flow {
         if harmless || self.certainly_shows(answer) {
             return None;
         }
-        self.trace.note(Reason::GivenByCache, reading.ended().region);
+        self.trace.note(Token::GivenByCache, reading.ended().region);
         Some(match reading.next().filter(|next| !next.is_stale()) {
             Some(next) if self.can_repeat() && self.has_time(now) => self.ask(next, now),
             _ if self.request.promise.on_home_down == OnHomeDown::Stale => {
                 self.read_answered(&reading.stale(), answer, now)
             }
-            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Reason::GivenByCache, now)),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::GivenByCache, now)),
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     decide::cache_keys,
     http::{answer::Answer, headers::Edits},
-    model::{reason::Reason, time::Timestamp},
+    model::{time::Timestamp, token::Token},
     request::{CacheUse, Lookup, Method},
     settle::{copy::Shown, record::CacheState},
     state::memory::{Memory, Observation},
@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 impl Flow {
     pub(super) fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
         let CacheUse::Use(lookup) = &self.request.cache else {
-            if let CacheUse::Bypass(Reason::CacheMethod) | CacheUse::Fill(_) = self.request.cache {
+            if let CacheUse::Bypass(Token::CacheMethod) | CacheUse::Fill(_) = self.request.cache {
                 self.cache = CacheState::Method;
             }
             return self.resolve(now);
@@ -62,7 +62,7 @@ impl Flow {
     }
 
     pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.request.cache else { return self.refuse(Reason::Internal, now) };
+        let CacheUse::Use(lookup) = &self.request.cache else { return self.refuse(Token::Internal, now) };
         self.collapsed = probed.waited;
         let variants = probed.entry.and_then(entry::read).unwrap_or_default();
         let selected = select(&variants, lookup);
@@ -101,16 +101,16 @@ impl Flow {
         }
         self.trace.note(self.cache.reason(), None);
         if lookup.wants.only_if_cached {
-            return self.refuse(Reason::OnlyIfCached, now);
+            return self.refuse(Token::OnlyIfCached, now);
         }
         self.resolve(now)
     }
 
     fn hit(&mut self, judged: Usability, shown: &Shown<'_>, now: Timestamp) -> Step {
         let (state, reason) = match judged {
-            Usability::Updating => (CacheState::Updating, Reason::CacheUpdating),
-            Usability::Tolerated => (CacheState::Tolerated, Reason::CacheHit),
-            _ => (CacheState::Hit, Reason::CacheHit),
+            Usability::Updating => (CacheState::Updating, Token::CacheUpdating),
+            Usability::Tolerated => (CacheState::Tolerated, Token::CacheHit),
+            _ => (CacheState::Hit, Token::CacheHit),
         };
         self.cache = state;
         if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.request.cache) {
@@ -131,7 +131,7 @@ impl Flow {
     /// After an expired copy has answered: fetch a new one for those who come later.
     pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
         self.cache = CacheState::Expired;
-        self.trace.note(Reason::CacheExpired, None);
+        self.trace.note(Token::CacheExpired, None);
         if let CacheUse::Use(lookup) = &mut self.request.cache {
             // The answer to a HEAD could only show that the copy is old, and would leave nothing in its place.
             lookup.method = Method::Get;
@@ -178,7 +178,7 @@ impl Flow {
     /// Asks there once more, for all of it.
     fn ask_without_conditions(&mut self, reading: &Reading, now: Timestamp) -> Step {
         if !self.can_repeat() || !self.has_time(now) {
-            return self.refuse(Reason::AllRegionsFailed, now);
+            return self.refuse(Token::AllRegionsFailed, now);
         }
         self.unconditional = true;
         self.ask(reading.again(), now)
@@ -187,7 +187,7 @@ impl Flow {
     /// The copy that was asked about holds, and nobody can read it: there is none.
     pub(super) fn copy_lost(&mut self, reading: &Reading, now: Timestamp) -> Step {
         (self.held, self.cache) = (None, CacheState::Miss);
-        self.trace.note(Reason::CacheLost, None);
+        self.trace.note(Token::CacheLost, None);
         self.ask_without_conditions(reading, now)
     }
 
@@ -215,9 +215,9 @@ impl Flow {
             return None;
         }
         self.cache = CacheState::Stale;
-        self.trace.note(Reason::CacheStale, None);
+        self.trace.note(Token::CacheStale, None);
         let region = self.view.topology().region_named(&variant.region);
-        let ending = self.ending(region, Reason::CacheStale, now);
+        let ending = self.ending(region, Token::CacheStale, now);
         Some(Step::Finish(Box::new(ending.from_copy(&Shown { at, variant: &variant, length: held.length(at) }))))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     decide::plan::ReadPlan,
     flow::step::Found,
     http::answer::Answer,
-    model::{reason::Reason, subject::SubjectId, time::Timestamp},
+    model::{subject::SubjectId, time::Timestamp, token::Token},
     ownership::{
         Owner, Ownership,
         evidence::{Keeper, lives_in},
@@ -47,7 +47,7 @@ impl Flow {
         subject: &SubjectId,
         now: Timestamp,
     ) -> Step {
-        let reason = Reason::MisdirectedInVain;
+        let reason = Token::MisdirectedInVain;
         let found = self.found(found, Keeper::Directory, subject, self.residency());
         let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
         if let Some(owner) = later {
@@ -57,12 +57,11 @@ impl Flow {
         match later.filter(|_| self.can_repeat() && self.has_time(now)) {
             Some(owner) if self.is_read() => {
                 let owned = owner.ownership();
-                let plan =
-                    ReadPlan::home(&self.request, &self.view, owned.home(), Reason::Misdirected, &mut self.trace);
+                let plan = ReadPlan::home(&self.request, &self.view, owned.home(), Token::Misdirected, &mut self.trace);
                 let least = self.mark_of(owned);
                 self.begin_read(plan, Some(owner), least, now)
             }
-            Some(owner) => self.begin_write(owner, Reason::Misdirected, now),
+            Some(owner) => self.begin_write(owner, Token::Misdirected, now),
             None if self.is_read() => self.refuse(reason, now),
             None => self.refuse_write(reason, now),
         }

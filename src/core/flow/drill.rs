@@ -6,7 +6,7 @@ use super::{Flow, step::Step};
 use crate::{
     decide::plan::undrilled_owner,
     http::headers::Edit,
-    model::{ids::RegionId, reason::Reason},
+    model::{ids::RegionId, token::Token},
     observe::tally::{Drilled, Ending, Need},
     ownership::{Owner, own::Own},
     settle::Settlement,
@@ -40,7 +40,7 @@ impl Flow {
         let away = drill.away(self.view.topology());
         self.part = Part::In;
         Rc::make_mut(&mut self.view).exclude(away);
-        self.trace.note(Reason::Drill, None);
+        self.trace.note(Token::Drill, None);
     }
 
     /// Where the session's own subject lives; whatever the request itself concerns is of nobody in particular.
@@ -59,7 +59,7 @@ impl Flow {
         }
         let away = self.view.is_excluded(proposed);
         if away {
-            self.trace.note(Reason::DrillUnreachable, proposed);
+            self.trace.note(Token::DrillUnreachable, proposed);
         }
         !away
     }
@@ -71,7 +71,7 @@ impl Flow {
         }
         let missed = undrilled_owner(&self.request, &self.view);
         if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_excluded(*missed)) {
-            self.trace.note(Reason::DrillUnreachable, missed);
+            self.trace.note(Token::DrillUnreachable, missed);
         }
     }
 
@@ -89,9 +89,9 @@ impl Flow {
 
     fn drilled(&self, settlement: &Settlement) -> Option<Drilled> {
         let record = &settlement.record;
-        let missed = record.trace.rules().iter().find(|rule| rule.reason == Reason::DrillUnreachable);
+        let missed = record.trace.rules().iter().find(|rule| rule.reason == Token::DrillUnreachable);
         let stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
-        let refused = missed.is_some() && (record.attempts == 0 || record.reason == Reason::DrillUnreachable);
+        let refused = missed.is_some() && (record.attempts == 0 || record.reason == Token::DrillUnreachable);
         let ending = Ending::of(record, stale, refused)?;
         let of_home = self.request.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };

@@ -14,9 +14,9 @@ use crate::{
     model::{
         ids::{RegionId, RegionSet},
         position::Mark,
-        reason::Reason,
         subject::SubjectId,
         time::Timestamp,
+        token::Token,
     },
     ownership::{
         Owner, Ownership,
@@ -45,7 +45,7 @@ impl Flow {
                     if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {
                         self.trace.note(source, ownership.home());
                     }
-                    self.go(Owner::of(ownership), Reason::Home, now)
+                    self.go(Owner::of(ownership), Token::Home, now)
                 }
                 _ => self.look_up(now),
             },
@@ -61,7 +61,7 @@ impl Flow {
             let plan = ReadPlan::at_least(&self.request, &self.view, &demand, &mut self.trace);
             return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }
-        let plan = ReadPlan::home(&self.request, &self.view, home, Reason::PositionOfOldEpoch, &mut self.trace);
+        let plan = ReadPlan::home(&self.request, &self.view, home, Token::PositionOfOldEpoch, &mut self.trace);
         self.begin_read(plan, Some(Owner::of(owned)), None, now)
     }
 
@@ -95,19 +95,19 @@ impl Flow {
 
     fn look_up(&mut self, now: Timestamp) -> Step {
         let Some(subject) = self.request.subject.clone() else {
-            return self.refuse(Reason::Internal, now);
+            return self.refuse(Token::Internal, now);
         };
         self.stage = Stage::Finding(Keeper::Store);
         Step::LookUpHome(subject)
     }
 
     /// The subject's home as the session or the isolate's memory knows it, the later epoch first.
-    pub(super) fn known_home(&self) -> Option<(Ownership, Reason)> {
+    pub(super) fn known_home(&self) -> Option<(Ownership, Token)> {
         let session = self.request.home_in_session(self.view.topology());
         match (session, self.remembered) {
-            (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Reason::HomeFromMemory)),
-            (Some(session), _) => Some((session, Reason::HomeFromSession)),
-            (None, Some(memory)) => Some((memory, Reason::HomeFromMemory)),
+            (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Token::HomeFromMemory)),
+            (Some(session), _) => Some((session, Token::HomeFromSession)),
+            (None, Some(memory)) => Some((memory, Token::HomeFromMemory)),
             (None, None) => None,
         }
     }
@@ -126,7 +126,7 @@ impl Flow {
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
         let allowed = self.residency();
         let (Some(subject), Some(kind)) = (self.request.subject.clone(), self.split_by()) else {
-            return self.refuse(Reason::Internal, now);
+            return self.refuse(Token::Internal, now);
         };
         if let Some(denied) = self.denied {
             return self.corrected(denied, found, &subject, now);
@@ -142,14 +142,14 @@ impl Flow {
         if let (Found::Failed, Some(ownership)) = (found, self.last_known)
             && !self.has_seen_later(ownership)
         {
-            self.trace.note(Reason::HomeLastKnown, ownership.home());
+            self.trace.note(Token::HomeLastKnown, ownership.home());
             return self.go_home(ownership, now);
         }
         let named = self.request.session.session.subject(kind) == Some(&subject);
         // The directory says so where nothing was proposed, and then alone.
         let nobodys = source == Keeper::Directory && found == Found::Absent;
         if nobodys {
-            self.trace.note(Reason::TooManySubjects, None);
+            self.trace.note(Token::TooManySubjects, None);
         }
         let assignment = match source {
             Keeper::Store if named || self.may_name => self.assignment((subject, kind), allowed, named, self.lives),
@@ -162,7 +162,7 @@ impl Flow {
                 Step::AssignHome(assignment)
             }
             (None, Some(ownership)) => self.go_home(ownership, now),
-            (None, None) if nobodys && !self.is_read() => self.refuse_write(Reason::TooManySubjects, now),
+            (None, None) if nobodys && !self.is_read() => self.refuse_write(Token::TooManySubjects, now),
             (None, None) => self.homeless(now),
         }
     }
@@ -170,7 +170,7 @@ impl Flow {
     fn go_home(&mut self, ownership: Ownership, now: Timestamp) -> Step {
         self.note_home(ownership);
         self.join_drill(Some(ownership.home()));
-        self.go(Owner::of(ownership), Reason::Home, now)
+        self.go(Owner::of(ownership), Token::Home, now)
     }
 
     /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
@@ -213,19 +213,19 @@ impl Flow {
             Found::Value(text) => Ownership::kept(text, source, self.view.topology(), allowed),
             Found::Absent => return None,
             Found::Failed => {
-                let failed = if source == Keeper::Store { Reason::HomeLookupFailed } else { Reason::DirectoryFailed };
+                let failed = if source == Keeper::Store { Token::HomeLookupFailed } else { Token::DirectoryFailed };
                 self.trace.note(failed, None);
                 return None;
             }
         };
         let Some(Kept { ownership, new }) = stored else {
-            self.trace.note(Reason::HomeInvalid, None);
+            self.trace.note(Token::HomeInvalid, None);
             return None;
         };
         let reason = match source {
-            Keeper::Store => Reason::HomeFromStore,
-            Keeper::Directory if new => Reason::HomeAssigned,
-            Keeper::Directory => Reason::HomeFromDirectory,
+            Keeper::Store => Token::HomeFromStore,
+            Keeper::Directory if new => Token::HomeAssigned,
+            Keeper::Directory => Token::HomeFromDirectory,
         };
         if source == Keeper::Directory && !ownership.is_tentative() {
             self.publish = Some((subject.clone(), ownership));
@@ -248,13 +248,13 @@ impl Flow {
     fn homeless(&mut self, now: Timestamp) -> Step {
         self.join_drill(None);
         if !self.is_read() {
-            return self.refuse_write(Reason::HomeUnknown, now);
+            return self.refuse_write(Token::HomeUnknown, now);
         }
         let plan = ReadPlan::homeless(&self.request, &self.view, &mut self.trace);
         self.begin_read(plan, None, None, now)
     }
 
-    fn go(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+    fn go(&mut self, owner: Owner, reason: Token, now: Timestamp) -> Step {
         if !self.is_read() {
             return self.begin_write(owner, reason, now);
         }
@@ -266,8 +266,8 @@ impl Flow {
                 let (pin, mark) = (pin.clone(), *mark);
                 return self.read_at_least(owner, &pin, mark, now);
             }
-            Freshness::Pinned(pin) => (self.wrote_at(pin).unwrap_or(owner.ownership()), Reason::PinnedHome),
-            _ => (owner.ownership(), Reason::RouteHome),
+            Freshness::Pinned(pin) => (self.wrote_at(pin).unwrap_or(owner.ownership()), Token::PinnedHome),
+            _ => (owner.ownership(), Token::RouteHome),
         };
         let plan = ReadPlan::home(&self.request, &self.view, owned.home(), reason, &mut self.trace);
         let least = self.mark_of(owned);

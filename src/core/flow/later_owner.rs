@@ -18,7 +18,7 @@ use crate::{
         rank::candidates,
     },
     http::answer::Answer,
-    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    model::{ids::RegionId, time::Timestamp, token::Token},
     ownership::{Epoch, Owner, Ownership},
     session::LONGEST_PIN,
     state::trace::Trace,
@@ -40,13 +40,13 @@ impl Flow {
 
     /// Asks the home that is known, then the region that the mark names.
     pub(super) fn read_later(&mut self, owner: Owner, now: Timestamp) -> Step {
-        let Some((pin, mark)) = self.session_mark() else { return self.refuse(Reason::Internal, now) };
+        let Some((pin, mark)) = self.session_mark() else { return self.refuse(Token::Internal, now) };
         let overdue = now.since(pin.since) >= LONGEST_PIN;
         let named = self.log_of(pin, mark).map(|log| log.home);
         let may_be_stale = overdue || self.request.promise.on_home_down == OnHomeDown::Stale;
         let home = owner.region();
         self.join_drill(Some(home));
-        let reason = Reason::PositionOfLaterEpoch;
+        let reason = Token::PositionOfLaterEpoch;
         // After so long whoever is to know of a change of owner does, and home is the best there is.
         let named = named.filter(|named| !overdue && *named != home && self.may_be_read(*named));
         let named = named.map(|region| Target { region, reason, stale: false });
@@ -78,7 +78,7 @@ impl Flow {
     ) -> Step {
         let later = self.later_owner(reading, answer).filter(|later| later.epoch() >= seeks.mark.epoch);
         if let Some(later) = later {
-            if let Some(step) = self.ask_later(reading, later, Reason::PositionOfLaterEpoch, now) {
+            if let Some(step) = self.ask_later(reading, later, Token::PositionOfLaterEpoch, now) {
                 return step;
             }
             let own = reading.by(later);
@@ -89,7 +89,7 @@ impl Flow {
         match reading.next().filter(|next| !next.is_stale()) {
             Some(next) if self.can_repeat() && self.has_time(now) => self.ask(next, now),
             _ if seeks.may_be_stale && answer.status != 421 => self.read_answered(&reading.stale(), answer, now),
-            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Reason::PositionNotReached, now)),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::PositionNotReached, now)),
         }
     }
 }

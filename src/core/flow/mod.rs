@@ -25,7 +25,7 @@ use crate::{
     cache::stored::StoredEntry,
     decide::{attempt, plan::Freshness},
     http::{answer::Answer, problem::Problem},
-    model::{ids::RegionId, position::Mark, reason::Reason, subject::SubjectId, time::Timestamp},
+    model::{ids::RegionId, position::Mark, subject::SubjectId, time::Timestamp, token::Token},
     ownership::{Owner, Ownership, evidence::Keeper},
     request::{Request, incoming::Replay},
     settle::{Asked, Ending, Settlement, record::CacheState, session::SignIn},
@@ -82,7 +82,7 @@ pub struct Flow {
     /// Whether one of these was in vain since its connection had been closed, so that it does not count.
     again: bool,
     /// Why a region other than the nearest was asked, if one was.
-    crossed: Option<Reason>,
+    crossed: Option<Token>,
     /// When the last send began.
     asked: Timestamp,
     /// The send of which nothing was heard yet.
@@ -166,16 +166,16 @@ impl Flow {
         };
         flow.trace.note(flow.request.session.verdict, None);
         if let Some(came) = flow.request.carried {
-            let reason = if came.believed { Reason::SessionCarried } else { Reason::CarriedNotBelieved };
+            let reason = if came.believed { Token::SessionCarried } else { Token::CarriedNotBelieved };
             flow.trace.note(reason, None);
             if came.is_shown {
-                flow.trace.note(Reason::AddressCleaned, None);
-                let settlement = Box::new(flow.ending(None, Reason::AddressCleaned, now).sent_on());
+                flow.trace.note(Token::AddressCleaned, None);
+                let settlement = Box::new(flow.ending(None, Token::AddressCleaned, now).sent_on());
                 return (flow, Step::Finish(settlement));
             }
         }
         if flow.request.session.disbelieved > 0 {
-            flow.trace.note(Reason::PinNotBelieved, None);
+            flow.trace.note(Token::PinNotBelieved, None);
         }
         flow.begin_drill();
         let step = flow.first_step(memory, now);
@@ -216,7 +216,7 @@ impl Flow {
             (Stage::SigningIn(settlement, sign_in, source), Event::Home(found)) => {
                 self.signed_in(settlement, sign_in, (found, source), now)
             }
-            _ => self.refuse(Reason::Internal, now),
+            _ => self.refuse(Token::Internal, now),
         };
         self.counted(step)
     }
@@ -248,19 +248,19 @@ impl Flow {
     }
 
     /// Ends with a problem of the router's own.
-    fn refuse(&mut self, reason: Reason, now: Timestamp) -> Step {
+    fn refuse(&mut self, reason: Token, now: Timestamp) -> Step {
         self.trace.note(reason, None);
         self.fail(reason, now)
     }
 
     /// The same, of a reason that stands in the trace.
-    fn fail(&mut self, reason: Reason, now: Timestamp) -> Step {
+    fn fail(&mut self, reason: Token, now: Timestamp) -> Step {
         let ending = self.ending(None, reason, now);
         Step::Finish(Box::new(ending.problem(&Problem::of(reason))))
     }
 
     /// What every settlement is made from.
-    fn ending(&mut self, region: Option<RegionId>, reason: Reason, now: Timestamp) -> Ending<'_> {
+    fn ending(&mut self, region: Option<RegionId>, reason: Token, now: Timestamp) -> Ending<'_> {
         Ending {
             request: &self.request,
             view: &self.view,
@@ -311,7 +311,7 @@ impl Flow {
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     region: RegionId,
-    reason: Reason,
+    reason: Token,
     owner: Option<Owner>,
     /// What the region was told that its answer must show at least.
     least: Option<Mark>,

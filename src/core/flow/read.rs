@@ -16,8 +16,8 @@ use crate::{
     model::{
         ids::RegionId,
         position::{Mark, Position},
-        reason::Reason,
         time::Timestamp,
+        token::Token,
     },
     ownership::{
         Owner, Ownership,
@@ -79,7 +79,7 @@ impl Reading {
 
     /// The same, because the connection was closed as it was used; the other region stays one to ask.
     pub(super) fn once_more(&self) -> Self {
-        let reason = if self.target.stale { self.target.reason } else { Reason::Retried };
+        let reason = if self.target.stale { self.target.reason } else { Token::Retried };
         self.at(Target { reason, ..self.target }, self.fallback)
     }
 
@@ -199,17 +199,17 @@ impl Flow {
             return self.sought(&reading, seeks, answer, now);
         }
         let (failure, answer) = match outcome {
-            Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Reason::FailoverStatus, Some(answer)),
+            Outcome::Answered(answer) if is_gateway_failure(answer.status) => (Token::FailoverStatus, Some(answer)),
             Outcome::Answered(answer) => return self.read_answered(&reading, &answer, now),
-            Outcome::TimedOut => (Reason::FailoverTimeout, None),
-            Outcome::Refused => (Reason::FailoverConnect, None),
-            Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, None),
+            Outcome::TimedOut => (Token::FailoverTimeout, None),
+            Outcome::Refused => (Token::FailoverConnect, None),
+            Outcome::Lost | Outcome::Broken => (Token::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
             Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
             Outcome::CopyLost => return self.copy_lost(&reading, now),
             Outcome::NotFinal => {
-                self.trace.note(Reason::NotFinal, region);
-                return self.stale_copy(now).unwrap_or_else(|| self.fail(Reason::NotFinal, now));
+                self.trace.note(Token::NotFinal, region);
+                return self.stale_copy(now).unwrap_or_else(|| self.fail(Token::NotFinal, now));
             }
         };
         self.trace.note(failure, region);
@@ -233,7 +233,7 @@ impl Flow {
     /// nothing bad is known comes before it: with two regions gone, only those who find it out pay for it.
     fn fallback(&self, reading: &Reading) -> Option<Target> {
         let planned = reading.fallback?;
-        let any_will_do = planned.reason == Reason::Nearest && !planned.stale;
+        let any_will_do = planned.reason == Token::Nearest && !planned.stale;
         let condition = self.view.condition(planned.region);
         if !any_will_do || !(condition.suspect || condition.full) {
             return Some(planned);
@@ -252,7 +252,7 @@ impl Flow {
     /// that those who failed together do not topple the next. It goes on in any case: while a region lives, reads are answered.
     fn fails_over(&mut self, region: RegionId, health: &Health) -> Option<Duration> {
         if self.view.condition(region).full {
-            self.trace.note(Reason::RegionFull, region);
+            self.trace.note(Token::RegionFull, region);
             return None;
         }
         Some(if health.may_repeat(Access::Read) { Duration::ZERO } else { self.backoff() })
@@ -262,7 +262,7 @@ impl Flow {
     pub(super) fn may_repeat(&mut self, health: &Health) -> bool {
         let may = health.may_repeat(Access::Write);
         if !may {
-            self.trace.note(Reason::RetryBudgetSpent, None);
+            self.trace.note(Token::RetryBudgetSpent, None);
         }
         may
     }
@@ -273,14 +273,14 @@ impl Flow {
             && ended.owner.is_some()
             && let Some(later) = self.later_owner(reading, answer)
         {
-            let reason = Reason::Misdirected;
+            let reason = Token::Misdirected;
             let step = self.ask_later(reading, later, reason, now);
             return step.unwrap_or_else(|| self.misdirected_in_vain(later, now));
         }
         if let (421, Some(owner)) = (answer.status, ended.owner) {
             let is_second = self.denied.is_some();
             let step = self.correct(owner, answer);
-            if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Reason::MisdirectedInVain, now))) {
+            if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Token::MisdirectedInVain, now))) {
                 return step;
             }
         }
@@ -290,7 +290,7 @@ impl Flow {
     /// Two regions have seen it. The client comes again, and then the later owner is known.
     pub(super) fn misdirected_in_vain(&mut self, later: Owner, now: Timestamp) -> Step {
         let away = self.view.is_excluded(later.region());
-        let reason = if away { Reason::DrillUnreachable } else { Reason::MisdirectedInVain };
+        let reason = if away { Token::DrillUnreachable } else { Token::MisdirectedInVain };
         self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
     }
 
@@ -302,16 +302,10 @@ impl Flow {
 
     /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
     /// it can be asked no more.
-    pub(super) fn ask_later(
-        &mut self,
-        reading: &Reading,
-        later: Owner,
-        reason: Reason,
-        now: Timestamp,
-    ) -> Option<Step> {
+    pub(super) fn ask_later(&mut self, reading: &Reading, later: Owner, reason: Token, now: Timestamp) -> Option<Step> {
         self.learn_owner(later.ownership());
         if self.view.is_excluded(later.region()) {
-            self.trace.note(Reason::DrillUnreachable, later.region());
+            self.trace.note(Token::DrillUnreachable, later.region());
             return None;
         }
         let target = Target { region: later.region(), reason, stale: false };
@@ -358,19 +352,19 @@ impl Flow {
     fn behind(&mut self, reading: &Reading, place: Option<Position>, later: Option<Owner>, now: Timestamp) -> Step {
         let Target { region, .. } = reading.target;
         self.learn_short(reading, place, now);
-        self.trace.note(Reason::PositionNotReached, region);
-        if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Reason::PositionOfOldEpoch, now)) {
+        self.trace.note(Token::PositionNotReached, region);
+        if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Token::PositionOfOldEpoch, now)) {
             return step;
         }
         let missed = reading.wants.owner.map(Owner::region).filter(|home| self.view.is_excluded(*home));
-        let reason = if missed.is_some() { Reason::DrillUnreachable } else { Reason::PositionNotReached };
+        let reason = if missed.is_some() { Token::DrillUnreachable } else { Token::PositionNotReached };
         missed.into_iter().for_each(|home| self.trace.note(reason, home));
         let at_home = reading.is_at_home();
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
             Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
             None if missed.is_some() && self.request.promise.on_home_down == OnHomeDown::Stale => {
-                Some(Target { region, reason: Reason::HomeDownStale, stale: true })
+                Some(Target { region, reason: Token::HomeDownStale, stale: true })
             }
             fallback => fallback.map(|fallback| Target { reason, ..fallback }),
         };
@@ -415,24 +409,24 @@ impl Flow {
         // 502 to 504 may be the application's own words.
         if let (Some(reading), Some(answer)) = (last, said) {
             let Target { region, stale, .. } = reading.target;
-            let ended = Ended { region, reason: Reason::AllRegionsFailed, owner: None, least: None, stale };
+            let ended = Ended { region, reason: Token::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }
         // A near copy was behind, and home has failed: that it was asked first is not why there is no answer.
         let home_failed = last.is_some_and(|reading| reading.is_at_home() && !reading.is_stale());
-        let said = |reason: Reason| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
-        let is_closed = said(Reason::RegionDown) || said(Reason::RegionIsolated);
+        let said = |reason: Token| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
+        let is_closed = said(Token::RegionDown) || said(Token::RegionIsolated);
         let reason = match (self.tries(), self.freshness.is_promised()) {
-            _ if said(Reason::RegionFull) => Reason::RegionFull,
-            (0, _) if said(Reason::DrillUnreachable) => Reason::DrillUnreachable,
-            (0, true) if is_closed => Reason::HomeDown,
-            (0, false) if is_closed => Reason::RegionDown,
-            (0, true) => Reason::HomeUnknown,
-            (0, false) => Reason::LagOverBound,
-            (1, true) => Reason::HomeDown,
-            _ if !self.has_time(now) => Reason::DeadlineExceeded,
-            (_, true) if home_failed => Reason::HomeDown,
-            _ => Reason::AllRegionsFailed,
+            _ if said(Token::RegionFull) => Token::RegionFull,
+            (0, _) if said(Token::DrillUnreachable) => Token::DrillUnreachable,
+            (0, true) if is_closed => Token::HomeDown,
+            (0, false) if is_closed => Token::RegionDown,
+            (0, true) => Token::HomeUnknown,
+            (0, false) => Token::LagOverBound,
+            (1, true) => Token::HomeDown,
+            _ if !self.has_time(now) => Token::DeadlineExceeded,
+            (_, true) if home_failed => Token::HomeDown,
+            _ => Token::AllRegionsFailed,
         };
         self.refuse(reason, now)
     }

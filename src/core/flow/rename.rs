@@ -9,7 +9,7 @@ use super::{Flow, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::{answer::Answer, problem::Problem},
-    model::{reason::Reason, subject::SubjectId, time::Timestamp},
+    model::{subject::SubjectId, time::Timestamp, token::Token},
     ownership::evidence::lives_in,
     request::CacheUse,
     settle::{self, record::WriteOutcome, session::SignIn},
@@ -36,14 +36,14 @@ impl Flow {
         if !self.can_repeat() || !self.has_time(now) {
             return self.named_in_vain((subject, kind), now);
         }
-        self.trace.note(Reason::SubjectNamed, None);
+        self.trace.note(Token::SubjectNamed, None);
         if self.is_told_by_answers(kind) {
             self.request.session.session = settle::begun(&self.request, &self.view, (&subject, kind), now);
             self.request.begun = true;
         }
         self.request.subject = Some(subject);
         // All of this was of whom it was taken for.
-        self.request.cache = CacheUse::Bypass(Reason::CacheBypass);
+        self.request.cache = CacheUse::Bypass(Token::CacheBypass);
         (self.remembered, self.last_known, self.held) = (None, None, None);
         self.freshness = Freshness::of(&self.request, &self.view);
         self.resolve(now)
@@ -52,7 +52,7 @@ impl Flow {
     /// It cannot be sent once more: a body that streams is gone, or two regions have seen it. Nothing was done, and the session
     /// becomes that subject's, so that the client's own repeat finds its way.
     fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
-        let reason = Reason::SubjectNamedInVain;
+        let reason = Token::SubjectNamedInVain;
         if self.request.begun || self.outcome_unknown.is_some() || !self.is_told_by_answers(kind) {
             return if self.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     http::{answer::Answer, problem::Problem},
-    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    model::{ids::RegionId, time::Timestamp, token::Token},
     ownership::{Owner, Ownership},
     request::incoming::{Replay, Unsent},
     settle::record::WriteOutcome,
@@ -23,28 +23,28 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Writing {
     owner: Owner,
-    reason: Reason,
+    reason: Token,
 }
 
 /// Least and most backoff before something is sent again.
 const BACKOFF: (u64, u64) = (25, 250);
 
 impl Flow {
-    pub(super) fn begin_write(&mut self, owner: Owner, reason: Reason, now: Timestamp) -> Step {
+    pub(super) fn begin_write(&mut self, owner: Owner, reason: Token, now: Timestamp) -> Step {
         // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
         let reason = match self.denied {
-            Some(_) => Reason::Misdirected,
-            None if self.attempts > 0 => Reason::SubjectNamed,
+            Some(_) => Token::Misdirected,
+            None if self.attempts > 0 => Token::SubjectNamed,
             None => reason,
         };
         self.note_missed_owner(owner);
         if self.view.is_excluded(owner.region()) {
-            self.trace.note(Reason::DrillUnreachable, owner.region());
-            return self.failed_write(Reason::DrillUnreachable, self.nothing_done(), None, now);
+            self.trace.note(Token::DrillUnreachable, owner.region());
+            return self.failed_write(Token::DrillUnreachable, self.nothing_done(), None, now);
         }
         let closed = match self.view.state(owner.region()) {
-            RegionState::ReadOnly => Some(Reason::RegionReadOnly),
-            RegionState::Down => Some(Reason::RegionDown),
+            RegionState::ReadOnly => Some(Token::RegionReadOnly),
+            RegionState::Down => Some(Token::RegionDown),
             RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
         };
         if let Some(closed) = closed {
@@ -53,10 +53,10 @@ impl Flow {
         }
         let condition = self.view.condition(owner.region());
         if condition.full {
-            return self.put_off(Problem::of(Reason::RegionFull), owner.region(), now);
+            return self.put_off(Problem::of(Token::RegionFull), owner.region(), now);
         }
         if let Gate::Open(until) = condition.write {
-            return self.put_off(Problem::of(Reason::BreakerOpen).after(until.since(now)), owner.region(), now);
+            return self.put_off(Problem::of(Token::BreakerOpen).after(until.since(now)), owner.region(), now);
         }
         self.write_to(Writing { owner, reason }, Duration::ZERO, now)
     }
@@ -91,11 +91,11 @@ impl Flow {
         let region = writing.owner.region();
         let closed = self.was_turned_off(region, &outcome, now);
         let (failure, outcome_unknown) = match outcome {
-            Outcome::Answered(_) if closed => (Reason::FailoverBroken, true),
+            Outcome::Answered(_) if closed => (Token::FailoverBroken, true),
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
-            Outcome::TimedOut => (Reason::FailoverTimeout, true),
-            Outcome::Refused => (Reason::FailoverConnect, false),
-            Outcome::Lost | Outcome::Broken => (Reason::FailoverBroken, true),
+            Outcome::TimedOut => (Token::FailoverTimeout, true),
+            Outcome::Refused => (Token::FailoverConnect, false),
+            Outcome::Lost | Outcome::Broken => (Token::FailoverBroken, true),
             Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
             // The latter never: no write asks about a copy.
             Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
@@ -107,13 +107,13 @@ impl Flow {
         let backoff = self.backoff();
         if self.request.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health)
         {
-            return self.write_to(Writing { reason: Reason::Retried, ..writing }, backoff, now);
+            return self.write_to(Writing { reason: Token::Retried, ..writing }, backoff, now);
         }
         match self.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
             None => {
-                self.trace.note(Reason::WriteNotSent, region);
-                self.failed_write(Reason::WriteNotSent, WriteOutcome::NotSent, None, now)
+                self.trace.note(Token::WriteNotSent, region);
+                self.failed_write(Token::WriteNotSent, WriteOutcome::NotSent, None, now)
             }
         }
     }
@@ -135,21 +135,21 @@ impl Flow {
         {
             self.learn_owner(named);
             if self.view.is_excluded(named.home()) {
-                self.trace.note(Reason::DrillUnreachable, named.home());
-                return self.refuse_write(Reason::DrillUnreachable, now);
+                self.trace.note(Token::DrillUnreachable, named.home());
+                return self.refuse_write(Token::DrillUnreachable, now);
             }
             if self.can_repeat() && self.has_time(now) {
-                let writing = Writing { owner: later, reason: Reason::Misdirected };
+                let writing = Writing { owner: later, reason: Token::Misdirected };
                 return self.write_to(writing, Duration::ZERO, now);
             }
         } else if let Some(step) = self.correct(owner, answer) {
             return step;
         }
-        self.refuse_write(Reason::MisdirectedInVain, now)
+        self.refuse_write(Token::MisdirectedInVain, now)
     }
 
     /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
-    pub(super) fn refuse_write(&mut self, reason: Reason, now: Timestamp) -> Step {
+    pub(super) fn refuse_write(&mut self, reason: Token, now: Timestamp) -> Step {
         self.trace.note(reason, None);
         match self.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
@@ -168,23 +168,17 @@ impl Flow {
 
     /// Ends a write to which there was no final answer: done or not, it is not sent again.
     fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
-        self.trace.note(Reason::NotFinal, owner.region());
-        self.failed_write(Reason::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
+        self.trace.note(Token::NotFinal, owner.region());
+        self.failed_write(Token::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
     }
 
     /// Ends a write of which nobody knows whether it was done.
     fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
-        self.trace.note(Reason::WriteUnknown, owned.home());
-        self.failed_write(Reason::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
+        self.trace.note(Token::WriteUnknown, owned.home());
+        self.failed_write(Token::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
     }
 
-    fn failed_write(
-        &mut self,
-        reason: Reason,
-        outcome: WriteOutcome,
-        owned: Option<Ownership>,
-        now: Timestamp,
-    ) -> Step {
+    fn failed_write(&mut self, reason: Token, outcome: WriteOutcome, owned: Option<Ownership>, now: Timestamp) -> Step {
         let ending = self.ending(None, reason, now);
         Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, owned)))
     }

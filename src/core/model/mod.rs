@@ -8,7 +8,7 @@ pub mod keys;
 pub mod object;
 pub mod position;
 pub mod ranked;
-pub mod reason;
 pub mod subject;
 pub mod text;
 pub mod time;
+pub mod token;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     http::problem::Problem,
-    model::{ids::RegionId, reason::Reason, time::Timestamp},
+    model::{ids::RegionId, time::Timestamp, token::Token},
     observe::{
         locality::{BudgetAlert, Locality},
         suggest::Suggestions,
@@ -61,12 +61,12 @@ impl Report {
             self.tally(region).requests += 1;
         }
         for rule in record.trace.rules() {
-            self.unreadable_positions += u64::from(rule.reason == Reason::PositionMalformed);
+            self.unreadable_positions += u64::from(rule.reason == Token::PositionMalformed);
         }
         for (region, reason) in failures(record.trace.rules()) {
             let tally = self.tally(region);
             tally.failures += 1;
-            tally.last_failure = Some((record.at, reason.token()));
+            tally.last_failure = Some((record.at, reason.as_str()));
         }
         self.suggestions.observe(&record);
         self.records.truncate(MOST_RECORDS - 1);
@@ -90,7 +90,7 @@ impl Report {
 }
 
 /// Which regions failed. The rule behind a failure tells why the next region is asked, by the same reason: no failure of its.
-fn failures(rules: &[Rule]) -> impl Iterator<Item = (RegionId, Reason)> {
+fn failures(rules: &[Rule]) -> impl Iterator<Item = (RegionId, Token)> {
     let before = std::iter::once(None).chain(rules.iter().map(Some));
     before.zip(rules).filter_map(|(before, rule)| {
         let why_asked = before.is_some_and(|before| before.reason == rule.reason && before.region != rule.region);
@@ -112,7 +112,7 @@ impl Refused {
     #[must_use]
     pub fn new(problem: &Problem, method: &str, now: Timestamp) -> Self {
         let method = method.chars().take(16).collect();
-        Self { at: now.0, method, reason: problem.reason.token(), status: problem.status }
+        Self { at: now.0, method, reason: problem.reason.as_str(), status: problem.status }
     }
 }
 
@@ -146,7 +146,7 @@ impl<'a> Line<'a> {
             dataset: dataset.map(|dataset| dataset.name.as_str()),
             access: record.access.token(),
             region: record.region.map(|id| topology.region(id).name.as_str()),
-            reason: record.reason.token(),
+            reason: record.reason.as_str(),
             status: record.status,
             attempts: record.attempts,
             cache: record.cache.token(),
@@ -165,8 +165,8 @@ mod tests {
     fn a_region_that_is_asked_because_another_one_failed_has_not_failed() {
         let (eu, us) = (RegionId(1), RegionId(0));
         let rule = |reason, region| Rule { reason, region: Some(region) };
-        let answered = [rule(Reason::FailoverTimeout, eu), rule(Reason::FailoverTimeout, us)];
-        assert_eq!(failures(&answered).collect::<Vec<_>>(), [(eu, Reason::FailoverTimeout)]);
+        let answered = [rule(Token::FailoverTimeout, eu), rule(Token::FailoverTimeout, us)];
+        assert_eq!(failures(&answered).collect::<Vec<_>>(), [(eu, Token::FailoverTimeout)]);
         let both = [answered[0], answered[1], answered[1]];
         assert_eq!(failures(&both).map(|(region, _)| region).collect::<Vec<_>>(), [eu, us]);
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::drill::{Drill, SamplingKey};
 use crate::{
-    model::{ids::RegionId, reason::Reason},
+    model::{ids::RegionId, token::Token},
     settle::record::{CacheState, Record},
     topology::{Topology, units::Share},
 };
@@ -180,7 +180,7 @@ impl Ending {
     #[must_use]
     pub fn of(record: &Record, stale: bool, refused: bool) -> Option<Self> {
         Some(match (record.cache, record.region) {
-            _ if matches!(record.reason, Reason::OnlyIfCached | Reason::RequestIncomplete | Reason::RequestBroken) => {
+            _ if matches!(record.reason, Token::OnlyIfCached | Token::RequestIncomplete | Token::RequestBroken) => {
                 return None;
             }
             (CacheState::Stale, _) => Self::Stale,

@@ -2,7 +2,7 @@
 
 use crate::{
     http::headers::Headers,
-    model::{geo::Location, reason::Reason, time::Timestamp},
+    model::{geo::Location, time::Timestamp, token::Token},
 };
 
 /// The incoming of one request.
@@ -52,10 +52,10 @@ pub enum Unsent {
 impl Unsent {
     /// The same as a reason.
     #[must_use]
-    pub fn reason(self) -> Reason {
+    pub fn reason(self) -> Token {
         match self {
-            Self::Slow => Reason::RequestIncomplete,
-            Self::Broken => Reason::RequestBroken,
+            Self::Slow => Token::RequestIncomplete,
+            Self::Broken => Token::RequestBroken,
         }
     }
 }

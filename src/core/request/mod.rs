@@ -16,9 +16,9 @@ use crate::{
     http::{headers::Edits, target::Target},
     model::{
         ids::{DatasetId, RegionId},
-        reason::Reason,
         subject::SubjectId,
         time::Timestamp,
+        token::Token,
     },
     ownership::Ownership,
     request::incoming::Replay,
@@ -141,7 +141,7 @@ pub enum Carrier {
 #[derive(Clone, Debug)]
 pub enum CacheUse {
     /// Nothing, and why.
-    Bypass(Reason),
+    Bypass(Token),
     /// It may answer, and may store the answer.
     Use(Lookup),
     /// It cannot answer, but may store the answer as that of a later GET (RFC 9110 section 9.3.3).

@@ -16,8 +16,8 @@ use crate::{
     model::{
         keys::{Key, SessionKeys},
         ranked::ranked,
-        reason::Reason,
         time::Timestamp,
+        token::Token,
     },
     request::incoming::host,
     topology::Topology,
@@ -44,7 +44,7 @@ pub struct Arrived {
 }
 
 /// Pins that a redirect has carried along, or why they are not believed.
-pub type Carried = Result<Vec<Pin>, Reason>;
+pub type Carried = Result<Vec<Pin>, Token>;
 
 /// The query of a request to that authority without the parameter, and what the parameter said.
 #[must_use]
@@ -63,7 +63,7 @@ pub fn arrived(
     let pins = if topology.identity().shares_sessions(&here) {
         open_carried(token, &here, keys, now)
     } else {
-        Err(Reason::CarriedNotBelieved)
+        Err(Token::CarriedNotBelieved)
     };
     Some(Arrived { query: others.join("&"), pins })
 }
@@ -137,7 +137,7 @@ fn open_carried(token: &str, here: &str, keys: &SessionKeys, now: Timestamp) -> 
         let is_current = issued <= now.after(SKEW) && now < issued.after(FOR);
         (fields.next().is_none() && is_current).then_some(pins)
     };
-    let mut pins = read().ok_or(Reason::CarriedNotBelieved)?;
+    let mut pins = read().ok_or(Token::CarriedNotBelieved)?;
     pins.retain(|pin| is_in_bounds(pin, now));
     pins.truncate(super::MOST_PINS);
     Ok(pins)
@@ -311,7 +311,7 @@ mod tests {
         assert!(arrives(query, "b.example.com", 59_999).is_ok());
         for (host, later) in [("b.example.com", 60_000), ("c.example.com", 0), ("b.example.org", 0), ("example.com", 0)]
         {
-            assert_eq!(arrives(query, host, later), Err(Reason::CarriedNotBelieved), "{host} {later}");
+            assert_eq!(arrives(query, host, later), Err(Token::CarriedNotBelieved), "{host} {later}");
         }
         assert_eq!(
             arrived("homing-session=nonsense&homing-session", "b.example.com", &topology(), &keys(), NOW)
@@ -327,7 +327,7 @@ mod tests {
     fn a_session_in_the_parameter_is_nothing_and_the_other_way_round() {
         let sealed = seal(&session("mallory", vec![pin("catalog", 7)]), &keys());
         for text in [sealed.clone(), sealed.replacen('2', VERSION, 1), sealed.replacen("2.", "1.", 1)] {
-            assert_eq!(arrives(&format!("homing-session={text}"), "b.example.com", 0), Err(Reason::CarriedNotBelieved));
+            assert_eq!(arrives(&format!("homing-session={text}"), "b.example.com", 0), Err(Token::CarriedNotBelieved));
         }
         let token = token();
         for text in [token.clone(), token.replacen(VERSION, "2", 1), token.replacen(VERSION, "1", 1)] {
@@ -348,7 +348,7 @@ mod tests {
             assert!(arrives(&by(key, message), "b.example.com", 0).is_err());
         }
         let session = format!("2.{}.-.-.1.9999999999999.", keys().current().id());
-        assert_eq!(open(&format!("{session}.{}", derived.sign(&session)), &keys(), NOW).verdict, Reason::SessionForged);
+        assert_eq!(open(&format!("{session}.{}", derived.sign(&session)), &keys(), NOW).verdict, Token::SessionForged);
     }
 
     #[test]

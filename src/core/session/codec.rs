@@ -15,9 +15,9 @@ use crate::{
         formats,
         keys::SessionKeys,
         position::{Mark, Position},
-        reason::Reason,
         subject::SubjectId,
         time::Timestamp,
+        token::Token,
     },
     ownership::Epoch,
     topology::Topology,
@@ -109,8 +109,8 @@ pub(super) fn write_pin(text: &mut String, pin: &Pin, own: Option<&Subjects>) {
 pub fn open(text: &str, keys: &SessionKeys, now: Timestamp) -> Opened {
     match verified(text, VERSION, keys).map(read) {
         Err(verdict) => Opened::nothing(verdict),
-        Ok(None) => Opened::nothing(Reason::SessionMalformed),
-        Ok(Some(session)) if session.expires <= now => Opened::nothing(Reason::SessionExpired),
+        Ok(None) => Opened::nothing(Token::SessionMalformed),
+        Ok(Some(session)) if session.expires <= now => Opened::nothing(Token::SessionExpired),
         Ok(Some(session)) => believe(session, now),
     }
 }
@@ -122,7 +122,7 @@ pub fn received(text: &str, keys: &SessionKeys, topology: &Topology, now: Timest
     let version = text.split('.').next().unwrap_or_default();
     // What is in it is that version's to know; that it is ours can be seen, for all of them sign alike.
     if version.parse().is_ok_and(|version: u64| version > formats::SESSION) {
-        return Opened::nothing(verified(text, version, keys).err().unwrap_or(Reason::SessionLater));
+        return Opened::nothing(verified(text, version, keys).err().unwrap_or(Token::SessionLater));
     }
     if version != former::VERSION {
         return open(text, keys, now);
@@ -134,15 +134,15 @@ pub fn received(text: &str, keys: &SessionKeys, topology: &Topology, now: Timest
 }
 
 /// The fields after version and key, if the text is of that version and ours.
-fn verified<'t>(text: &'t str, version: &str, keys: &SessionKeys) -> Result<std::str::Split<'t, char>, Reason> {
+fn verified<'t>(text: &'t str, version: &str, keys: &SessionKeys) -> Result<std::str::Split<'t, char>, Token> {
     let (signed, signature) =
-        text.rsplit_once('.').filter(|_| text.len() <= MOST_BYTES).ok_or(Reason::SessionMalformed)?;
+        text.rsplit_once('.').filter(|_| text.len() <= MOST_BYTES).ok_or(Token::SessionMalformed)?;
     let mut fields = signed.split('.');
     if fields.next() != Some(version) {
-        return Err(Reason::SessionMalformed);
+        return Err(Token::SessionMalformed);
     }
     let ours = fields.next().and_then(|id| keys.by_id(id)).is_some_and(|key| key.verify(signed, signature));
-    if ours { Ok(fields) } else { Err(Reason::SessionForged) }
+    if ours { Ok(fields) } else { Err(Token::SessionForged) }
 }
 
 fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
@@ -208,7 +208,7 @@ pub(super) fn believe(mut session: Session, now: Timestamp) -> Opened {
     session.pins.retain(|pin| is_in_bounds(pin, now));
     session.pins.truncate(MOST_PINS);
     let disbelieved = before - session.pins.len();
-    Opened { session, verdict: Reason::SessionValid, disbelieved }
+    Opened { session, verdict: Token::SessionValid, disbelieved }
 }
 
 /// Whether a pin reaches no further ahead than any may.
@@ -275,22 +275,22 @@ mod tests {
             Session { pins: vec![pin("", Claim::Until(NOW))], expires: Timestamp(u64::MAX), ..Session::default() };
         for session in [session(), of_nobody] {
             let opened = open(&seal(&session, &keys("a", None)), &keys("a", None), NOW);
-            assert_eq!(opened, Opened { session, verdict: Reason::SessionValid, disbelieved: 0 });
+            assert_eq!(opened, Opened { session, verdict: Token::SessionValid, disbelieved: 0 });
         }
     }
 
     #[test]
     fn a_rotated_key_is_still_believed_and_a_retired_one_is_not() {
         let sealed = seal(&session(), &keys("a", None));
-        assert_eq!(open(&sealed, &keys("b", Some("a")), NOW).verdict, Reason::SessionValid);
-        assert_eq!(open(&sealed, &keys("c", Some("b")), NOW).verdict, Reason::SessionForged);
+        assert_eq!(open(&sealed, &keys("b", Some("a")), NOW).verdict, Token::SessionValid);
+        assert_eq!(open(&sealed, &keys("c", Some("b")), NOW).verdict, Token::SessionForged);
     }
 
     #[test]
     fn an_expired_one_is_nothing() {
         let sealed = seal(&session(), &keys("a", None));
         let late = NOW.after(super::super::LIFETIME);
-        assert_eq!(open(&sealed, &keys("a", None), late), Opened::nothing(Reason::SessionExpired));
+        assert_eq!(open(&sealed, &keys("a", None), late), Opened::nothing(Token::SessionExpired));
     }
 
     #[test]
@@ -333,9 +333,9 @@ mod tests {
             "2.KEY.-.-.1.9999999999999..",
             "3.KEY.-.-.1.9999999999999.",
         ] {
-            assert_eq!(open(&signed(odd), &keys("a", None), NOW), Opened::nothing(Reason::SessionMalformed), "{odd}");
+            assert_eq!(open(&signed(odd), &keys("a", None), NOW), Opened::nothing(Token::SessionMalformed), "{odd}");
         }
-        assert_eq!(open(&signed("2.KEY.-.-.1.9999999999999."), &keys("a", None), NOW).verdict, Reason::SessionValid);
+        assert_eq!(open(&signed("2.KEY.-.-.1.9999999999999."), &keys("a", None), NOW).verdict, Token::SessionValid);
     }
 
     #[test]

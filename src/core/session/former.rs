@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ownership::own::{Home, Own};
 use crate::{
-    model::{reason::Reason, subject::SubjectId, time::Timestamp},
+    model::{subject::SubjectId, time::Timestamp, token::Token},
     ownership::Epoch,
     topology::{Topology, dataset::SubjectKind},
 };
@@ -19,8 +19,8 @@ pub(super) const VERSION: &str = "1";
 
 pub(super) fn read<'a>(fields: impl Iterator<Item = &'a str>, topology: &Topology, now: Timestamp) -> Opened {
     match read_fields(fields) {
-        None => Opened::nothing(Reason::SessionMalformed),
-        Some((_, session)) if session.expires <= now => Opened::nothing(Reason::SessionExpired),
+        None => Opened::nothing(Token::SessionMalformed),
+        Some((_, session)) if session.expires <= now => Opened::nothing(Token::SessionExpired),
         Some((own, session)) => believe(brought_over(own, session, topology), now),
     }
 }

@@ -12,7 +12,7 @@ use crate::session::codec::SIGNATURE;
 pub use crate::session::codec::{COOKIE, open, received, seal, seal_for};
 
 use crate::{
-    model::{position::Mark, reason::Reason, subject::SubjectId, time::Timestamp},
+    model::{position::Mark, subject::SubjectId, time::Timestamp, token::Token},
     topology::{
         Topology,
         dataset::{Dataset, Rule, SubjectKind},
@@ -132,7 +132,7 @@ pub struct Opened {
     /// The believed part; a fresh one where nothing was.
     pub session: Session,
     /// Whether it came, and whether it is ours.
-    pub verdict: Reason,
+    pub verdict: Token,
     /// Pins that were dropped because they reach too far ahead.
     pub disbelieved: usize,
 }
@@ -140,7 +140,7 @@ pub struct Opened {
 impl Opened {
     /// What a request without a (believable) session carries.
     #[must_use]
-    pub fn nothing(verdict: Reason) -> Self {
+    pub fn nothing(verdict: Token) -> Self {
         Self { session: Session::default(), verdict, disbelieved: 0 }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         headers::{Edit, Edits, strip_response},
         http_date,
     },
-    model::{reason::Reason, text, time::millis},
+    model::{text, time::millis, token::Token},
     ownership::{Ownership, stated::Stated},
     request::Request,
     state::memory::Observation,
@@ -36,7 +36,7 @@ impl Ending<'_> {
         self.learn_owner(answer);
         let written = Written::of(request, answer, self.outcome_unknown);
         if let (Access::Read, Written::Yes) = (request.access, written) {
-            self.trace.note(Reason::ReadThatWrote, self.region);
+            self.trace.note(Token::ReadThatWrote, self.region);
         }
         let mut edits = strip_response(&answer.headers);
         let right = put_right.edits(answer);

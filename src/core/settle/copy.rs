@@ -19,7 +19,7 @@ use crate::{
         answer::Answer,
         headers::{Edit, Edits},
     },
-    model::{reason::Reason, text},
+    model::{text, token::Token},
     request::{CacheUse, Method},
 };
 
@@ -50,7 +50,7 @@ impl Ending<'_> {
         edits.extend(self.signature());
         // What the caches behind have said of it stands before (RFC 9211 section 2).
         edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
-        let is_stale = self.reason == Reason::CacheStale;
+        let is_stale = self.reason == Token::CacheStale;
         if is_stale {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Ending;
 use crate::{
     decide::plan::{Standing, standing},
-    model::{ids::RegionId, reason::Reason},
+    model::{ids::RegionId, token::Token},
     state::matrix::SESSIONS_LEAVE,
 };
 
@@ -47,7 +47,7 @@ impl Ending<'_> {
         self.request.dataset?;
         match standing(self.request, self.view) {
             // Each of several owners is behind the others.
-            Standing::Owned(_, Reason::NearestOwner) | Standing::Unknown => None,
+            Standing::Owned(_, Token::NearestOwner) | Standing::Unknown => None,
             Standing::Owned(owner, _) => Some(owner.region()),
             Standing::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }

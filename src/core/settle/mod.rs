@@ -27,10 +27,10 @@ use crate::{
     model::{
         ids::RegionId,
         position::Mark,
-        reason::Reason,
         subject::SubjectId,
         text,
         time::{Timestamp, millis},
+        token::Token,
     },
     ownership::Ownership,
     request::Request,
@@ -149,14 +149,14 @@ pub struct Ending<'f> {
     pub(crate) request: &'f Request,
     pub(crate) view: &'f View,
     pub(crate) region: Option<RegionId>,
-    pub(crate) reason: Reason,
+    pub(crate) reason: Token,
     pub(crate) cache: CacheState,
     pub(crate) held: Option<&'f StoredEntry>,
     pub(crate) collapsed: bool,
     /// The status of the last answer, if the last send had one.
     pub(crate) heard: Option<u16>,
     pub(crate) attempts: u8,
-    pub(crate) crossed: Option<Reason>,
+    pub(crate) crossed: Option<Token>,
     pub(crate) asked: Timestamp,
     pub(crate) purged: Option<Purge>,
     /// Whether an earlier send of the write may have done it.
@@ -230,7 +230,7 @@ impl Ending<'_> {
     /// What every answer says: who made it, and why there.
     fn signature(&self) -> Edits {
         let region = self.region.map(|id| self.view.topology().region(id).name.clone());
-        let mut edits = vec![Edit::Set("homing-reason", self.reason.token().to_owned())];
+        let mut edits = vec![Edit::Set("homing-reason", self.reason.as_str().to_owned())];
         edits.extend(region.map(|name| Edit::Set("homing-region", name)));
         // The client's address has in it what came along, and no other site is to see it.
         let came = self.request.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));

@@ -6,7 +6,7 @@ use super::Ending;
 use crate::{
     decide::reach::copy_of,
     http::answer::Answer,
-    model::{ids::MAX_REGIONS, reason::Reason},
+    model::{ids::MAX_REGIONS, token::Token},
     ownership::{
         Epoch, Ownership,
         stated::{Log, Stated, Unusable, stated},
@@ -42,11 +42,11 @@ impl Ending<'_> {
             }
             Err(Unusable::Absent) => None,
             Err(Unusable::Malformed) => {
-                self.trace.note(Reason::PositionMalformed, region);
+                self.trace.note(Token::PositionMalformed, region);
                 None
             }
             Err(Unusable::Unowned) => {
-                self.trace.note(Reason::PositionUnowned, region);
+                self.trace.note(Token::PositionUnowned, region);
                 None
             }
         }

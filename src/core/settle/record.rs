@@ -5,8 +5,8 @@ use std::fmt;
 use crate::{
     model::{
         ids::{DatasetId, RegionId},
-        reason::Reason,
         time::{Timestamp, millis},
+        token::Token,
     },
     observe::tally::Drilled,
     state::{memory::lag::Window, trace::Trace},
@@ -47,20 +47,20 @@ pub enum CacheState {
 impl CacheState {
     /// The reason that stands for it.
     #[must_use]
-    pub fn reason(self) -> Reason {
+    pub fn reason(self) -> Token {
         match self {
-            Self::Hit | Self::Tolerated => Reason::CacheHit,
-            Self::Updating => Reason::CacheUpdating,
-            Self::Stale => Reason::CacheStale,
-            Self::Miss => Reason::CacheMiss,
-            Self::Expired => Reason::CacheExpired,
-            Self::TooOld => Reason::CacheTooOld,
-            Self::Undecodable => Reason::CacheUndecodable,
-            Self::VaryMiss => Reason::CacheVaryMiss,
-            Self::Partial => Reason::CachePartial,
-            Self::NotWanted => Reason::CacheNotWanted,
-            Self::Method => Reason::CacheMethod,
-            Self::Bypass => Reason::CacheBypass,
+            Self::Hit | Self::Tolerated => Token::CacheHit,
+            Self::Updating => Token::CacheUpdating,
+            Self::Stale => Token::CacheStale,
+            Self::Miss => Token::CacheMiss,
+            Self::Expired => Token::CacheExpired,
+            Self::TooOld => Token::CacheTooOld,
+            Self::Undecodable => Token::CacheUndecodable,
+            Self::VaryMiss => Token::CacheVaryMiss,
+            Self::Partial => Token::CachePartial,
+            Self::NotWanted => Token::CacheNotWanted,
+            Self::Method => Token::CacheMethod,
+            Self::Bypass => Token::CacheBypass,
         }
     }
 
@@ -180,9 +180,9 @@ pub struct Record {
     /// The region nearest to the edge that received it.
     pub nearest: Option<RegionId>,
     /// Why a region other than the nearest was asked, if one was.
-    pub crossed: Option<Reason>,
+    pub crossed: Option<Token>,
     /// Why.
-    pub reason: Reason,
+    pub reason: Token,
     /// The status.
     pub status: u16,
     /// How often it was sent.

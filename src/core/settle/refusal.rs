@@ -9,7 +9,7 @@ use crate::{
         http_date,
         problem::Problem,
     },
-    model::{reason::Reason, time::Timestamp},
+    model::{time::Timestamp, token::Token},
     topology::route::Access,
 };
 
@@ -32,7 +32,7 @@ pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
     if let Some(after) = problem.retry_after {
         edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
     }
-    if matches!(problem.reason, Reason::MethodNotAllowed | Reason::MaxForwards) {
+    if matches!(problem.reason, Token::MethodNotAllowed | Token::MaxForwards) {
         // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
         edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
     }
@@ -62,7 +62,7 @@ impl Ending<'_> {
 /// A request that was refused before it became a flow. A write among them was certainly not sent.
 #[must_use]
 pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp) -> (u16, Edits, String) {
-    let mut edits = vec![Edit::Set("homing-reason", problem.reason.token().to_owned())];
+    let mut edits = vec![Edit::Set("homing-reason", problem.reason.as_str().to_owned())];
     if access == Access::Write {
         edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
     }

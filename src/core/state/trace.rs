@@ -1,7 +1,7 @@
 //! The trace of one request: every rule that decided something, in order.
 
 use crate::{
-    model::{ids::RegionId, reason::Reason},
+    model::{ids::RegionId, token::Token},
     topology::Topology,
 };
 
@@ -9,7 +9,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// What was decided, and why.
-    pub reason: Reason,
+    pub reason: Token,
     /// The region it was decided about.
     pub region: Option<RegionId>,
 }
@@ -20,7 +20,7 @@ pub struct Trace(Vec<Rule>);
 
 impl Trace {
     /// Notes a rule.
-    pub fn note(&mut self, reason: Reason, region: impl Into<Option<RegionId>>) {
+    pub fn note(&mut self, reason: Token, region: impl Into<Option<RegionId>>) {
         self.0.push(Rule { reason, region: region.into() });
     }
 

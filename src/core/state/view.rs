@@ -6,8 +6,8 @@ use crate::{
     model::{
         ids::{DatasetId, RegionId, RegionSet},
         keys::{Key, SessionKeys},
-        reason::Reason,
         time::Timestamp,
+        token::Token,
     },
     ownership::Ownership,
     state::{
@@ -157,11 +157,11 @@ impl View {
 
     /// Why a read is not admitted there.
     #[must_use]
-    pub fn closed_because(&self, region: RegionId) -> Reason {
+    pub fn closed_because(&self, region: RegionId) -> Token {
         match self.condition(region).read {
-            Gate::Ramp(_) => Reason::BreakerRamp,
-            Gate::Closed | Gate::Probe => Reason::RegionUnreachable,
-            Gate::Open(_) => Reason::BreakerOpen,
+            Gate::Ramp(_) => Token::BreakerRamp,
+            Gate::Closed | Gate::Probe => Token::RegionUnreachable,
+            Gate::Open(_) => Token::BreakerOpen,
         }
     }
 
@@ -205,11 +205,11 @@ impl View {
     /// Why a session that has written or seen something should not be read at the region's copy of that source; none if nothing
     /// is known against it. A copy that is cut off from its source stands still, and so does one that is stalled.
     #[must_use]
-    pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Reason> {
+    pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Token> {
         match self.pair(region, source) {
-            Some(Pair { reachable: Some(false), .. }) => Some(Reason::PeerUnreachable),
-            Some(Pair { stalled: true, .. }) => Some(Reason::LagStalled),
-            _ => self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Reason::SessionLagTooHigh),
+            Some(Pair { reachable: Some(false), .. }) => Some(Token::PeerUnreachable),
+            Some(Pair { stalled: true, .. }) => Some(Token::LagStalled),
+            _ => self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Token::SessionLagTooHigh),
         }
     }
 

@@ -12,7 +12,7 @@ use homing_core::{
         headers::{Edit, Headers},
         target::Target,
     },
-    model::reason::Reason,
+    model::token::Token,
     request::Request,
     session::codec::{COOKIE, open},
     topology::route::Access,
@@ -98,7 +98,7 @@ fn a_token_that_is_taken_for_a_session() {
     let taken = |text: &str| {
         let opened = open(text, &made::keys(), made::NOW);
         if text.starts_with("c1.") {
-            homing_core::session::Opened { verdict: Reason::SessionValid, ..opened }
+            homing_core::session::Opened { verdict: Token::SessionValid, ..opened }
         } else {
             opened
         }

@@ -12,7 +12,7 @@ pub use crate::observe::locality::show::{Line, Notice, Table};
 use crate::observe::locality::window::Window;
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};
 use crate::{
-    model::{ids::RegionId, ranked::ranked, reason::Reason, time::Timestamp},
+    model::{ids::RegionId, ranked::ranked, time::Timestamp, token::Token},
     settle::record::Record,
     state::trace::Trace,
     topology::{Topology, units::Share},
@@ -21,19 +21,19 @@ use crate::{
 /// Why a request is about to touch a region other than the nearest: the rule that sends it there (the last one noted); or,
 /// where any copy would do, what speaks against the nearest.
 #[must_use]
-pub fn crossing(trace: &Trace, nearest: Option<RegionId>) -> Reason {
+pub fn crossing(trace: &Trace, nearest: Option<RegionId>) -> Token {
     let rules = trace.rules();
-    let sent = rules.last().map_or(Reason::Internal, |rule| rule.reason);
-    if sent != Reason::Nearest {
+    let sent = rules.last().map_or(Token::Internal, |rule| rule.reason);
+    if sent != Token::Nearest {
         return sent;
     }
     let against = rules.iter().rfind(|rule| rule.region.is_some() && rule.region == nearest);
-    against.map(|rule| rule.reason).filter(|reason| !tells_a_home(*reason)).unwrap_or(Reason::Residency)
+    against.map(|rule| rule.reason).filter(|reason| !tells_a_home(*reason)).unwrap_or(Token::Residency)
 }
 
 /// Whether the reason says how a home was found, which speaks against no region.
-fn tells_a_home(reason: Reason) -> bool {
-    use Reason::{
+fn tells_a_home(reason: Token) -> bool {
+    use Token::{
         HomeAssigned, HomeFromDirectory, HomeFromMemory, HomeFromSession, HomeFromStore, HomeLastKnown, Nearest,
     };
     matches!(
@@ -52,7 +52,7 @@ pub struct Count {
 }
 
 impl Count {
-    fn add(&mut self, crossed: Option<Reason>) {
+    fn add(&mut self, crossed: Option<Token>) {
         self.requests += 1;
         self.crossed += u64::from(crossed.is_some());
     }
@@ -78,10 +78,10 @@ impl Count {
 
 /// How often requests crossed for each reason. There are not many, so a list is quicker than a map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(Vec<(Reason, u64)>);
+pub struct Reasons(Vec<(Token, u64)>);
 
 impl Reasons {
-    fn add(&mut self, reason: Reason, times: u64) {
+    fn add(&mut self, reason: Token, times: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += times,
             None => self.0.push((reason, times)),
@@ -96,9 +96,9 @@ impl Reasons {
 
     /// The reasons, the most frequent first; of equals the one whose token comes first.
     #[must_use]
-    pub fn sorted(&self) -> Vec<(Reason, u64)> {
+    pub fn sorted(&self) -> Vec<(Token, u64)> {
         ranked(self.0.iter().copied(), |(reason, times), (other, others)| match times.cmp(others) {
-            Ordering::Equal => reason.token() < other.token(),
+            Ordering::Equal => reason.as_str() < other.as_str(),
             order => order.is_gt(),
         })
     }

@@ -111,7 +111,7 @@ impl BudgetAlert {
 
 impl Reasons {
     fn show(&self) -> Why {
-        self.sorted().into_iter().take(MOST_REASONS).map(|(reason, times)| (reason.token(), times)).collect()
+        self.sorted().into_iter().take(MOST_REASONS).map(|(reason, times)| (reason.as_str(), times)).collect()
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Count, Reasons, Standing};
 use crate::{
     model::{
-        reason::Reason,
         time::{Timestamp, millis},
+        token::Token,
     },
     topology::units::Share,
 };
@@ -36,7 +36,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Reason>) {
+    pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Token>) {
         self.turn(at.0 / millis(HALF));
         self.now.count.add(crossed);
         if let Some(reason) = crossed {

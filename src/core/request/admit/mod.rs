@@ -22,8 +22,8 @@ use crate::{
     model::{
         clock::Clock,
         ids::{DatasetId, RegionId},
-        reason::Reason,
         subject::SubjectId,
+        token::Token,
     },
     request::{
         CacheUse, CameAlong, Carrier, Conditions, Lookup, Method, Promise, Request,
@@ -122,38 +122,38 @@ fn guard(incoming: &IncomingRequest<'_>) -> Result<Target, Problem> {
     // RFC 8586; and `Via`, in case the platform writes `CDN-Loop` itself: nobody has said that it does not.
     let hops = |name, is_ours: fn(&str) -> bool| incoming.headers.list(name).filter(|hop| is_ours(hop)).count();
     if hops("cdn-loop", is_this_router) >= MOST_HOPS || hops("via", is_via_this_router) >= MOST_HOPS {
-        return Err(Problem::of(Reason::Loop));
+        return Err(Problem::of(Token::Loop));
     }
     // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
     if incoming.method == "TRACE" {
-        return Err(Problem::of(Reason::MethodNotAllowed));
+        return Err(Problem::of(Token::MethodNotAllowed));
     }
     if incoming.method == "OPTIONS" && forward::forwards_left(&incoming.headers) == Some(0) {
-        return Err(Problem::of(Reason::MaxForwards));
+        return Err(Problem::of(Token::MaxForwards));
     }
     if incoming.url.len() > LONGEST_URL {
-        return Err(Problem::of(Reason::UrlTooLong));
+        return Err(Problem::of(Token::UrlTooLong));
     }
     let bytes: usize = incoming.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
     if incoming.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
-        return Err(Problem::of(Reason::HeadersTooLarge));
+        return Err(Problem::of(Token::HeadersTooLarge));
     }
     // Each name is looked for among the fields; nobody honest names so many.
     if incoming.headers.list("connection").nth(MOST_MEMBERS).is_some() {
-        return Err(Problem::of(Reason::HeadersTooLarge));
+        return Err(Problem::of(Token::HeadersTooLarge));
     }
     // `Content-Length: 0` says that there is none (RFC 9110 section 8.6), and some clients send it with everything.
     let empty = matches!(incoming.content, Content::Empty | Content::Length(0));
     if matches!(incoming.method, "GET" | "HEAD") && !empty {
-        return Err(Problem::of(Reason::BodyOnGet));
+        return Err(Problem::of(Token::BodyOnGet));
     }
     // Before a home is looked up, or assigned, for a request of which nothing can be sent.
     if let Content::Unsent(unsent) = incoming.content {
         return Err(Problem::of(unsent.reason()));
     }
-    let target = Target::read(incoming.url).ok_or_else(|| Problem::of(Reason::BadRequest))?;
+    let target = Target::read(incoming.url).ok_or_else(|| Problem::of(Token::BadRequest))?;
     // Encoded, it may have become three times as long.
-    if target.as_str().len() > LONGEST_URL { Err(Problem::of(Reason::UrlTooLong)) } else { Ok(target) }
+    if target.as_str().len() > LONGEST_URL { Err(Problem::of(Token::UrlTooLong)) } else { Ok(target) }
 }
 
 fn is_this_router(hop: &str) -> bool {
@@ -212,15 +212,15 @@ fn open_session(incoming: &IncomingRequest<'_>, cookies: &Cookies<'_>, settings:
 /// The session that counts, of all that came: the one that is ours. If two are, somebody has slipped one of them in, and
 /// nobody can tell which.
 fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
-    let mut one = all.next().unwrap_or_else(|| Opened::nothing(Reason::SessionAbsent));
+    let mut one = all.next().unwrap_or_else(|| Opened::nothing(Token::SessionAbsent));
     for other in all.by_ref().take(MOST_SESSIONS - 1) {
         match (one.verdict, other.verdict) {
-            (Reason::SessionValid, Reason::SessionValid) => return Opened::nothing(Reason::SessionAmbiguous),
-            (_, Reason::SessionValid) => one = other,
+            (Token::SessionValid, Token::SessionValid) => return Opened::nothing(Token::SessionAmbiguous),
+            (_, Token::SessionValid) => one = other,
             _ => {}
         }
     }
-    if all.next().is_some() { Opened::nothing(Reason::SessionAmbiguous) } else { one }
+    if all.next().is_some() { Opened::nothing(Token::SessionAmbiguous) } else { one }
 }
 
 /// Where a request may say whose it is.
@@ -326,7 +326,7 @@ fn cache_use(
 ) -> Result<CacheUse, Problem> {
     let headers: &Headers<'_> = &incoming.headers;
     let wants = wants(headers);
-    let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Reason::OnlyIfCached)) } else { Ok(so) };
+    let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Token::OnlyIfCached)) } else { Ok(so) };
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
     // What a route lets through stands in no key, and would be in a copy for all.
@@ -334,7 +334,7 @@ fn cache_use(
     // Bytes that text cannot hold look all the same here, and not to the origin.
     let unread = headers.0.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
     if unread || !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
-        return unanswered(CacheUse::Bypass(Reason::CacheBypass));
+        return unanswered(CacheUse::Bypass(Token::CacheBypass));
     }
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
     let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
@@ -342,15 +342,15 @@ fn cache_use(
     // The session tells the router where data is; who may see it is told by the application's own credentials, and nothing else here.
     let anybody = |lookup: &Lookup| personal && !lookup.cookies && !lookup.authorized;
     let found = match (incoming.method, access) {
-        _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Reason::CacheBypass),
+        _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Token::CacheBypass),
         ("GET", Access::Read) => CacheUse::Use(lookup(Method::Get)),
         ("HEAD", Access::Read) => CacheUse::Use(lookup(Method::Head)),
         ("POST", _) => CacheUse::Fill(lookup(Method::Get)),
-        _ => CacheUse::Bypass(Reason::CacheMethod),
+        _ => CacheUse::Bypass(Token::CacheMethod),
     };
     match found {
         CacheUse::Use(lookup) | CacheUse::Fill(lookup) if anybody(&lookup) => {
-            unanswered(CacheUse::Bypass(Reason::CacheBypass))
+            unanswered(CacheUse::Bypass(Token::CacheBypass))
         }
         found @ CacheUse::Use(_) => Ok(found),
         found => unanswered(found),

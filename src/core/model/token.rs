@@ -1,18 +1,19 @@
-//! Why: every decision carries one of these. The tokens are stable and stand in headers, logs, `explain` and the dashboard.
+//! The catalogue of tokens: the stable names of reasons in headers, logs, `explain`, configuration and the dashboard, each with its
+//! sentence. Nothing decides by a token; what decides is typed, in `model/reasons.rs`.
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $token:literal),+ $(,)?) => {
-        /// The reason of a decision.
+        /// The stable name of a reason.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[doc = $doc])+ $name),+ }
+        pub enum Token { $($(#[doc = $doc])+ $name),+ }
 
-        impl Reason {
-            /// Every reason there is.
+        impl Token {
+            /// Every token there is.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The stable token.
+            /// The token itself.
             #[must_use]
-            pub fn token(self) -> &'static str {
+            pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $token),+ }
             }
 
@@ -241,7 +242,7 @@ reasons! {
     Internal = "internal",
 }
 
-impl Reason {
+impl Token {
     /// Whether it tells of a send that failed.
     #[must_use]
     pub fn is_failure(self) -> bool {
@@ -249,8 +250,8 @@ impl Reason {
     }
 }
 
-impl std::fmt::Display for Reason {
+impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.token())
+        f.write_str(self.as_str())
     }
 }
