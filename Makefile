@@ -32,6 +32,9 @@ dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
 test: setup      ## set up, lint, every test
 	@src/tools/test.sh
 
+lint: setup      ## format and lint of all Rust and JavaScript
+	@src/tools/lint.sh
+
 planted: setup   ## bugs planted in the router's own code, one at a time: each must be found by the test that names it
 	@$(NODE) tests/planted/run.mjs
 

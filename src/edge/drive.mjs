@@ -194,7 +194,7 @@ export class Drive {
       else if (idle !== "0" && response.body) this.body = watched(response.body, { idle: Number(idle), length, ctx: this.ctx, cut: () => abort.abort() });
       else this.body = response.body; // the platform's own, which costs nothing to hand on
       return `A\n${text}`;
-    } catch (error) {
+    } catch {
       const begun = this.response !== undefined;
       this.response = this.body = undefined;
       // workerd says "Network connection lost." of a refused connection too, so nothing more can be known.

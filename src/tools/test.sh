@@ -13,14 +13,6 @@ step() { # a name, then a command whose failure is counted and does not hide the
   if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*" | tee -a "$log"; bad=$((bad + 1)); fi
 }
 
-# Clippy of the compiler that has the wasm32 target, where it brings its own.
-clippy_wasm() {
-  local driver; driver=$(dirname "$WASM_RUSTC")/clippy-driver
-  if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; src/tools/build.sh; return; fi
-  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
-    cargo check --quiet --locked --lib --target wasm32-unknown-unknown -p homing-edge -p homing-operators
-}
-
 # Both modules stay fresh beside each other, and beside the build with the panic.
 built_once() {
   modules() { stat -c '%n %Y' target/wasm/*/*/wasm32-unknown-unknown/release/*.wasm build/*.wasm build/test/homing_bg.wasm; }
@@ -38,10 +30,7 @@ dry_run() {
   [ "$status" = 0 ] && ! grep -q 'WARNING' <<<"$said"
 }
 
-step "format" cargo fmt --all --check
-step "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-step "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
-step "clippy, wasm32" clippy_wasm
+step "lint" src/tools/lint.sh
 step "dependencies" src/tools/audit.sh
 step "homing check" cargo run --quiet --locked --bin homing -- check wrangler.toml
 step "cargo test" cargo test --quiet --locked --workspace

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { after, before, test } from "node:test";
-import { Client, runtime, startOrigin, startRouter, stopAll, waitUntil } from "./harness.mjs";
+import { Client, runtime, startRouter, stopAll, waitUntil } from "./harness.mjs";
 
 // miniflare's front and its outbound fetch speak for themselves: fields are joined and recoded there, interim answers taken in.
 const plain = runtime === "workerd" ? {} : { skip: "miniflare's front is not the router's" };

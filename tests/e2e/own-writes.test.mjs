@@ -9,7 +9,6 @@ let near, router;
 before(async () => ({ near, router } = await startReported()));
 after(stopAll);
 
-const region = (answer) => answer.headers["homing-region"];
 const reason = (answer) => answer.headers["homing-reason"];
 const pinned = (answer) => values(answer, "set-cookie").some((line) => line.startsWith("__Host-homing="));
 /** A place whose writes are at the home alone, and whose reads say which region has made them. */

@@ -1,6 +1,5 @@
 // The fault proxy itself: that it does what its modes say, before anything is concluded from what happens behind it.
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import net from "node:net";
 import { after, before, test } from "node:test";
 import { startOrigin, stopAll, stopWithAll, waitUntil } from "./harness.mjs";

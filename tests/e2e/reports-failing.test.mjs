@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { after, test } from "node:test";
-import { Client, seal, stopAll, waitUntil } from "./harness.mjs";
+import { seal, stopAll, waitUntil } from "./harness.mjs";
 import { SESSION_KEY, place, startReported } from "./reported.mjs";
 
 after(stopAll);

@@ -47,7 +47,7 @@ export class Load {
   async stranger(near) {
     const random = this.random.fork(`stranger ${near}`);
     const asked = [];
-    for (let n = 0; !this.over; n++) {
+    while (!this.over) {
       const path = random.pick([
         () => "/api/catalog",
         () => `/api/catalog/${random.pick(this.items)}`,

@@ -11,11 +11,6 @@ const head = (...lines) => [...lines, "", ""].join("\r\n");
 const answer = (name, rfc, deed, want, lines = []) => ({ name, rfc, send: get("/a", "Cache-Control: no-store", ...lines), deed, want });
 /** Nobody can make sense of it: the origin's failure, said as such, and never a piece of it as if it were whole. */
 const bad = { status: [502, 503, 504], blames: true };
-const broken = (content) => ({
-  blames: true,
-  also: (talk) =>
-    talk.answers[0]?.status === 200 && talk.answers[0].whole && talk.answers[0].content !== content && `whole with ${JSON.stringify(talk.answers[0].content)}`,
-});
 
 /** An answer that breaks off may break off for the client too, so it is not held against what is true of whole ones. */
 const cutAnswer = (name, rfc, deed) => ({ ...answer(name, rfc, deed, { blames: true, cut: true }), next: false });
@@ -327,42 +322,40 @@ export const codings = [
     deed: response("206 Partial Content", ["Content-Encoding: gzip", `Content-Range: bytes 2-5/${zipped.length}`], zipped.slice(2, 6)),
     want: { status: 206, content: zipped.slice(2, 6), has: { "content-encoding": "gzip" } },
   },
-  ...["gzip", "br"]
-    .map((coding) => {
-      const body = coding === "gzip" ? zipped : brotli;
-      const stored = response(
-        "200 OK",
-        ["Cache-Control: max-age=60", `Content-Encoding: ${coding}`, "Vary: Accept-Encoding", 'ETag: "z"', "Content-Type: text/plain"],
-        body,
-      );
-      const ask = (...lines) => get(`/coded/${coding}`, `Accept-Encoding: gzip, ${coding}`, ...lines);
-      return [
-        {
-          name: `from the cache: ${coding}`,
-          rfc: "9110 8.4",
-          stored,
-          store: ask(),
-          send: ask(),
-          want: { status: 200, content: body, sent: 0, has: { "content-encoding": coding, "content-length": String(body.length) } },
-        },
-        {
-          name: `from the cache: a part of ${coding}`,
-          rfc: "9110 14.2",
-          stored,
-          store: ask(),
-          send: ask("Range: bytes=2-5"),
-          want: { status: 206, content: body.slice(2, 6), sent: 0, has: { "content-encoding": coding, "content-range": `bytes 2-5/${body.length}` } },
-        },
-        {
-          name: `from the cache: ${coding} for who takes none`,
-          rfc: "9110 12.5.3",
-          stored,
-          store: ask(),
-          send: get(`/coded/${coding}`, "Accept-Encoding: identity"),
-          deed: response("200 OK", ["Cache-Control: max-age=60", "Vary: Accept-Encoding", "Content-Type: text/plain"], "plain"),
-          want: { status: 200, content: "plain", sent: 1, hasNot: ["content-encoding"] },
-        },
-      ];
-    })
-    .flat(),
+  ...["gzip", "br"].flatMap((coding) => {
+    const body = coding === "gzip" ? zipped : brotli;
+    const stored = response(
+      "200 OK",
+      ["Cache-Control: max-age=60", `Content-Encoding: ${coding}`, "Vary: Accept-Encoding", 'ETag: "z"', "Content-Type: text/plain"],
+      body,
+    );
+    const ask = (...lines) => get(`/coded/${coding}`, `Accept-Encoding: gzip, ${coding}`, ...lines);
+    return [
+      {
+        name: `from the cache: ${coding}`,
+        rfc: "9110 8.4",
+        stored,
+        store: ask(),
+        send: ask(),
+        want: { status: 200, content: body, sent: 0, has: { "content-encoding": coding, "content-length": String(body.length) } },
+      },
+      {
+        name: `from the cache: a part of ${coding}`,
+        rfc: "9110 14.2",
+        stored,
+        store: ask(),
+        send: ask("Range: bytes=2-5"),
+        want: { status: 206, content: body.slice(2, 6), sent: 0, has: { "content-encoding": coding, "content-range": `bytes 2-5/${body.length}` } },
+      },
+      {
+        name: `from the cache: ${coding} for who takes none`,
+        rfc: "9110 12.5.3",
+        stored,
+        store: ask(),
+        send: get(`/coded/${coding}`, "Accept-Encoding: identity"),
+        deed: response("200 OK", ["Cache-Control: max-age=60", "Vary: Accept-Encoding", "Content-Type: text/plain"], "plain"),
+        want: { status: 200, content: "plain", sent: 1, hasNot: ["content-encoding"] },
+      },
+    ];
+  }),
 ];
