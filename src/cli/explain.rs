@@ -92,7 +92,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     println!("{request}");
     let settlement = match &story.end {
         Err(problem) => {
-            println!("refused: {} {}: {}", problem.status, problem.reason, problem.reason.sentence().trim());
+            println!("refused: {} {}: {}", problem.status, problem.reason, problem.reason.sentence());
             return;
         }
         Ok(settlement) => settlement,
@@ -100,7 +100,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     println!("\nRules, in the order in which they decided:");
     for rule in settlement.record.trace.rules() {
         let region = rule.region.map_or("", |region| topology.region(region).name.as_str());
-        println!("  {:<22} {region:<8} {}", rule.reason.as_str(), rule.reason.sentence().trim());
+        println!("  {:<22} {region:<8} {}", rule.reason.as_str(), rule.reason.sentence());
     }
     for (at, line) in story.mark.iter().enumerate() {
         let head = if at == 0 { "\nThe session has seen: " } else { "  " };

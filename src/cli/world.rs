@@ -283,7 +283,7 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
             format!("{name}: should not have it for another {left} ms; {}", takes())
         }
         (Reach::Not(Token::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
-        (Reach::Not(why), _) => format!("{name}: {}", why.sentence().trim()),
+        (Reach::Not(why), _) => format!("{name}: {}", why.sentence()),
     }
 }
 

@@ -135,7 +135,7 @@ impl Problem {
             r#type: "about:blank",
             title: title(self.status),
             status: self.status,
-            detail: format!("{} {}", self.reason.sentence().trim(), self.remedy()),
+            detail: format!("{} {}", self.reason.sentence(), self.remedy()),
             reason: self.reason.as_str(),
         };
         serde_json::to_string(&details).unwrap_or_default()

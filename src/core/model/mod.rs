@@ -8,6 +8,7 @@ pub mod keys;
 pub mod object;
 pub mod position;
 pub mod ranked;
+pub mod reasons;
 pub mod subject;
 pub mod text;
 pub mod time;

@@ -13,14 +13,14 @@ macro_rules! reasons {
 
             /// The token itself.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $token),+ }
             }
 
             /// One sentence for people.
             #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+)),+ }
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii()),+ }
             }
         }
     };

@@ -1,0 +1,247 @@
+//! Reasons as what they are: why a region was chosen, how a send failed, what speaks against a region, what is refused, what was found of
+//! the session. Decisions are made by these; each has a [`Token`], by which it is told. One token may tell of several: that a region is
+//! full speaks against it, and is a refusal where no other is left.
+
+use super::token::Token;
+
+/// Enums of which each variant has a token.
+macro_rules! reasons {
+    ($($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $token:ident),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("See [`Token::", stringify!($token), "`].")] $variant),+
+        }
+
+        impl $name {
+            /// Every one there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// By which it is told.
+            #[must_use]
+            pub const fn token(self) -> Token {
+                match self { $(Self::$variant => Token::$token),+ }
+            }
+
+            /// One sentence for people.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                // Of all sentences only these are in the binary where nothing else asks for others.
+                match self { $(Self::$variant => const { Token::$token.sentence() }),+ }
+            }
+        }
+    )+};
+}
+
+reasons! {
+    /// How a send failed.
+    pub enum Failure {
+        Connect = FailoverConnect,
+        Timeout = FailoverTimeout,
+        Broken = FailoverBroken,
+        Status = FailoverStatus,
+    }
+
+    /// What speaks against a region: it was not asked, or others come first.
+    pub enum Exclusion {
+        RegionDown = RegionDown,
+        RegionReadOnly = RegionReadOnly,
+        RegionDraining = RegionDraining,
+        RegionIsolated = RegionIsolated,
+        RegionUnreachable = RegionUnreachable,
+        RegionFull = RegionFull,
+        BreakerOpen = BreakerOpen,
+        BreakerRamp = BreakerRamp,
+        LagOverBound = LagOverBound,
+        LagTooHigh = LagTooHigh,
+        SessionLagTooHigh = SessionLagTooHigh,
+        LagStalled = LagStalled,
+        PeerUnreachable = PeerUnreachable,
+        PositionNotReached = PositionNotReached,
+        GivenByCache = GivenByCache,
+        NotFinal = NotFinal,
+        Drill = DrillUnreachable,
+    }
+
+    /// What the router refuses; its status is in `http/problem.rs`.
+    pub enum Refusal {
+        Loop = Loop,
+        MethodNotAllowed = MethodNotAllowed,
+        MaxForwards = MaxForwards,
+        UrlTooLong = UrlTooLong,
+        HeadersTooLarge = HeadersTooLarge,
+        BodyOnGet = BodyOnGet,
+        RequestIncomplete = RequestIncomplete,
+        RequestBroken = RequestBroken,
+        BadRequest = BadRequest,
+        AmbiguousPath = AmbiguousPath,
+        NotForClients = NotForClients,
+        OnlyIfCached = OnlyIfCached,
+        TooManySubjects = TooManySubjects,
+        HomeUnknown = HomeUnknown,
+        HomeDown = HomeDown,
+        RegionDown = RegionDown,
+        RegionReadOnly = RegionReadOnly,
+        RegionFull = RegionFull,
+        BreakerOpen = BreakerOpen,
+        LagOverBound = LagOverBound,
+        PositionNotReached = PositionNotReached,
+        GivenByCache = GivenByCache,
+        AllRegionsFailed = AllRegionsFailed,
+        DeadlineExceeded = DeadlineExceeded,
+        NotFinal = NotFinal,
+        WriteNotSent = WriteNotSent,
+        WriteUnknown = WriteUnknown,
+        MisdirectedInVain = MisdirectedInVain,
+        SubjectNamedInVain = SubjectNamedInVain,
+        DrillUnreachable = DrillUnreachable,
+        Internal = Internal,
+    }
+
+    /// What was found of the session.
+    pub enum Verdict {
+        Absent = SessionAbsent,
+        Valid = SessionValid,
+        Forged = SessionForged,
+        Expired = SessionExpired,
+        Malformed = SessionMalformed,
+        Later = SessionLater,
+        Ambiguous = SessionAmbiguous,
+    }
+
+    /// Where a home is known from.
+    pub enum HomeSource {
+        Session = HomeFromSession,
+        Memory = HomeFromMemory,
+        Store = HomeFromStore,
+        Directory = HomeFromDirectory,
+        Assigned = HomeAssigned,
+        LastKnown = HomeLastKnown,
+    }
+
+    /// Why a home was not found.
+    pub enum HomeTrouble {
+        LookupFailed = HomeLookupFailed,
+        DirectoryFailed = DirectoryFailed,
+        Invalid = HomeInvalid,
+        TooManySubjects = TooManySubjects,
+    }
+
+    /// What else is told of a request.
+    pub enum Note {
+        Carried = SessionCarried,
+        CarriedNotBelieved = CarriedNotBelieved,
+        AddressCleaned = AddressCleaned,
+        PinNotBelieved = PinNotBelieved,
+        Drill = Drill,
+        SubjectNamed = SubjectNamed,
+        CacheLost = CacheLost,
+        RetryBudgetSpent = RetryBudgetSpent,
+        ReadThatWrote = ReadThatWrote,
+        PositionMalformed = PositionMalformed,
+        PositionUnowned = PositionUnowned,
+    }
+}
+
+/// Why a region was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// See [`Token::Nearest`].
+    Nearest,
+    /// See [`Token::Home`].
+    Home,
+    /// See [`Token::NearestOwner`].
+    NearestOwner,
+    /// See [`Token::PinnedHome`].
+    PinnedHome,
+    /// See [`Token::RouteHome`].
+    RouteHome,
+    /// See [`Token::DefaultHome`].
+    DefaultHome,
+    /// See [`Token::Unidentified`].
+    Unidentified,
+    /// See [`Token::PositionReached`].
+    PositionReached,
+    /// See [`Token::PositionExpected`].
+    PositionExpected,
+    /// See [`Token::PositionAwaited`].
+    PositionAwaited,
+    /// See [`Token::PositionOfOldEpoch`].
+    PositionOfOldEpoch,
+    /// See [`Token::PositionOfLaterEpoch`].
+    PositionOfLaterEpoch,
+    /// See [`Token::HomeUnknownNearest`].
+    HomeUnknownNearest,
+    /// See [`Token::HomeDownStale`].
+    HomeDownStale,
+    /// See [`Token::LastResort`].
+    LastResort,
+    /// See [`Token::Misdirected`].
+    Misdirected,
+    /// See [`Token::SubjectNamed`].
+    SubjectNamed,
+    /// See [`Token::Retried`].
+    Retried,
+    /// The one before it has failed, in that way.
+    After(Failure),
+    /// The one before it was behind the session: [`Token::PositionNotReached`].
+    Behind,
+    /// The one that should have been asked counts as unreachable: [`Token::DrillUnreachable`].
+    Drill,
+}
+
+impl Choice {
+    /// By which it is told.
+    #[must_use]
+    pub const fn token(self) -> Token {
+        match self {
+            Self::Nearest => Token::Nearest,
+            Self::Home => Token::Home,
+            Self::NearestOwner => Token::NearestOwner,
+            Self::PinnedHome => Token::PinnedHome,
+            Self::RouteHome => Token::RouteHome,
+            Self::DefaultHome => Token::DefaultHome,
+            Self::Unidentified => Token::Unidentified,
+            Self::PositionReached => Token::PositionReached,
+            Self::PositionExpected => Token::PositionExpected,
+            Self::PositionAwaited => Token::PositionAwaited,
+            Self::PositionOfOldEpoch => Token::PositionOfOldEpoch,
+            Self::PositionOfLaterEpoch => Token::PositionOfLaterEpoch,
+            Self::HomeUnknownNearest => Token::HomeUnknownNearest,
+            Self::HomeDownStale => Token::HomeDownStale,
+            Self::LastResort => Token::LastResort,
+            Self::Misdirected => Token::Misdirected,
+            Self::SubjectNamed => Token::SubjectNamed,
+            Self::Retried => Token::Retried,
+            Self::After(failure) => failure.token(),
+            Self::Behind => Token::PositionNotReached,
+            Self::Drill => Token::DrillUnreachable,
+        }
+    }
+}
+
+/// Why a request left its nearest region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// Another was chosen, and not for being near.
+    Chosen(Choice),
+    /// Any replica would do, and this speaks against the nearest.
+    Against(Exclusion),
+    /// Any replica would do, and the nearest had failed.
+    Failed(Failure),
+    /// The data may not be in the nearest.
+    Residency,
+}
+
+impl Crossing {
+    /// By which it is told.
+    #[must_use]
+    pub const fn token(self) -> Token {
+        match self {
+            Self::Chosen(choice) => choice.token(),
+            Self::Against(exclusion) => exclusion.token(),
+            Self::Failed(failure) => failure.token(),
+            Self::Residency => Token::Residency,
+        }
+    }
+}
