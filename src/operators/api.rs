@@ -26,7 +26,7 @@ use homing_core::{
     model::time::{Timestamp, millis},
     observe::snapshot::{complete, fingerprint},
     request::incoming::Url,
-    topology::{Origin, Region, pace, warnings::warnings},
+    topology::{Region, pace, warnings::warnings},
 };
 
 /// What is under this is not for everybody.
@@ -155,16 +155,17 @@ async fn health(region: &Region, env: &Env) -> Option<Value> {
 
 async fn asked(region: &Region, env: &Env) -> Option<Value> {
     let path = &nonced(&region.health, Timestamp(Date::now().as_millis()));
-    let mut response = match &region.origin {
-        Origin::Url(url) => {
+    let (service, url) = region.origin.url(path);
+    let mut response = match service {
+        None => {
             let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
             let mut init = RequestInit::new();
             init.with_redirect(RequestRedirect::Manual);
             init.cf.cache_ttl = Some(-1);
-            let request = Request::new_with_init(&format!("{url}{path}"), &init).ok()?;
+            let request = Request::new_with_init(&url, &init).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
-        Origin::Service(name) => env.service(name).ok()?.fetch(format!("https://{name}{path}"), None).await.ok()?,
+        Some(name) => env.service(name).ok()?.fetch(url, None).await.ok()?,
     };
     // What a cache says in its place is of some time before.
     let stored = response.headers().get("cf-cache-status").ok()?.is_some_and(|said| is_stored(&said));

@@ -19,7 +19,7 @@ use crate::{
     ownership::Epoch,
     state::published::Published,
     topology::{
-        Origin, Topology,
+        Topology,
         dataset::Rule,
         pace::{LONGEST_ROUND, ROUND, is_repeated},
         units,
@@ -89,11 +89,8 @@ pub struct Round {
 #[must_use]
 pub fn targets(topology: &Topology) -> Value {
     let target = |(_, region): (_, &crate::topology::Region)| {
-        let (service, base) = match &region.origin {
-            Origin::Url(url) => ("", url.clone()),
-            Origin::Service(name) => (name.as_str(), format!("https://{}", name.to_ascii_lowercase())),
-        };
-        json!({ "region": region.name, "service": service, "url": format!("{base}{}", region.health) })
+        let (service, url) = region.origin.url(&region.health);
+        json!({ "region": region.name, "service": service.unwrap_or_default(), "url": url })
     };
     topology.regions().map(target).collect()
 }

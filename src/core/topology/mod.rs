@@ -158,3 +158,28 @@ pub enum Origin {
     /// The name of a service binding.
     Service(String),
 }
+
+impl Origin {
+    /// What to fetch for that path there: the service binding, if it is one, and the URL. A binding's name is its host: the platform
+    /// takes any.
+    #[must_use]
+    pub fn url(&self, path: &str) -> (Option<&str>, String) {
+        match self {
+            Self::Url(url) => (None, [url, path].concat()),
+            Self::Service(name) => (Some(name), ["https://", name, path].concat()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_an_origin_has_one_url() {
+        let url = Origin::Url("https://eu.example.com:8443".to_owned());
+        assert_eq!(url.url("/healthz?n=1"), (None, "https://eu.example.com:8443/healthz?n=1".to_owned()));
+        let service = Origin::Service("REGION_EU".to_owned());
+        assert_eq!(service.url("/healthz"), (Some("REGION_EU"), "https://REGION_EU/healthz".to_owned()));
+    }
+}

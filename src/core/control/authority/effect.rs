@@ -7,7 +7,6 @@ use crate::{
     model::{ids::RegionId, time::Timestamp},
     ownership::Epoch,
     state::view::Settings,
-    topology::Origin,
 };
 
 /// The address at which an origin takes commands.
@@ -30,10 +29,7 @@ pub(crate) fn call(
         "GET" => nonced(target, now),
         _ => target.to_owned(),
     };
-    let (service, url) = match &settings.topology.region(region).origin {
-        Origin::Url(url) => (None, format!("{url}{target}")),
-        Origin::Service(name) => (Some(name), format!("https://{name}{target}")),
-    };
+    let (service, url) = settings.topology.region(region).origin.url(target);
     // The eight fields of the contract, which a command has none of, are empty lines.
     let message = || format!("{method}\n{target}\n{}{}", now.0, "\n".repeat(8));
     let signature = settings.origin_key.as_ref().map(|key| format!("t={};v={}", now.0, key.sign(&message())));
