@@ -21,7 +21,7 @@ use crate::{
     http::{answer::Answer, headers::Edits},
     model::{time::Timestamp, token::Token},
     request::{CacheUse, Lookup, Method},
-    settle::{copy::Shown, record::CacheState},
+    settle::{record::CacheState, stored::ShownVariant},
     state::memory::{Memory, Observation},
     topology::route::OnHomeDown,
 };
@@ -81,7 +81,7 @@ impl Flow {
                     if judged == Usability::Updating {
                         self.held = Some(StoredEntry::new(&probed, selected));
                     }
-                    return self.hit(judged, &Shown { at, variant, length }, now);
+                    return self.hit(judged, &ShownVariant { at, variant, length }, now);
                 }
                 Usability::Fresh | Usability::Tolerated | Usability::Updating => CacheState::TooOld,
                 Usability::Unwanted => CacheState::NotWanted,
@@ -106,7 +106,7 @@ impl Flow {
         self.resolve(now)
     }
 
-    fn hit(&mut self, judged: Usability, shown: &Shown<'_>, now: Timestamp) -> Step {
+    fn hit(&mut self, judged: Usability, shown: &ShownVariant<'_>, now: Timestamp) -> Step {
         let (state, reason) = match judged {
             Usability::Updating => (CacheState::Updating, Token::CacheUpdating),
             Usability::Tolerated => (CacheState::Tolerated, Token::CacheHit),
@@ -120,7 +120,7 @@ impl Flow {
         self.join_drill(None);
         self.trace.note(reason, None);
         let region = self.view.topology().region_named(&shown.variant.region);
-        let settlement = Box::new(self.ending(region, reason, now).from_copy(shown));
+        let settlement = Box::new(self.settling(region, reason, now).from_stored(shown));
         if judged != Usability::Updating {
             return Step::Finish(settlement);
         }
@@ -166,8 +166,8 @@ impl Flow {
             Some(confirms @ (Confirms::Stored | Confirms::Contradictory)) => {
                 let ended = reading.ended();
                 let asked = ended.asked();
-                let ending = self.ending(Some(ended.region), ended.reason, now);
-                let settled = ending.validated(answer, &asked, confirms == Confirms::Stored);
+                let settling = self.settling(Some(ended.region), ended.reason, now);
+                let settled = settling.validated(answer, &asked, confirms == Confirms::Stored);
                 Some(self.settled(settled, now))
             }
             Some(Confirms::Client) => None,
@@ -217,7 +217,11 @@ impl Flow {
         self.cache = CacheState::Stale;
         self.trace.note(Token::CacheStale, None);
         let region = self.view.topology().region_named(&variant.region);
-        let ending = self.ending(region, Token::CacheStale, now);
-        Some(Step::Finish(Box::new(ending.from_copy(&Shown { at, variant: &variant, length: held.length(at) }))))
+        let settling = self.settling(region, Token::CacheStale, now);
+        Some(Step::Finish(Box::new(settling.from_stored(&ShownVariant {
+            at,
+            variant: &variant,
+            length: held.length(at),
+        }))))
     }
 }

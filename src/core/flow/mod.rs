@@ -28,7 +28,7 @@ use crate::{
     model::{ids::RegionId, position::Mark, subject::SubjectId, time::Timestamp, token::Token},
     ownership::{Owner, Ownership, evidence::Keeper},
     request::{Request, incoming::Replay},
-    settle::{Asked, Ending, Settlement, record::CacheState, session::SignIn},
+    settle::{Asked, Settlement, Settling, record::CacheState, session::SignIn},
     state::{
         drill::Part,
         health::{Asking, Health, Sending},
@@ -170,7 +170,7 @@ impl Flow {
             flow.trace.note(reason, None);
             if came.is_shown {
                 flow.trace.note(Token::AddressCleaned, None);
-                let settlement = Box::new(flow.ending(None, Token::AddressCleaned, now).sent_on());
+                let settlement = Box::new(flow.settling(None, Token::AddressCleaned, now).sent_on());
                 return (flow, Step::Finish(settlement));
             }
         }
@@ -255,13 +255,13 @@ impl Flow {
 
     /// The same, of a reason that stands in the trace.
     fn fail(&mut self, reason: Token, now: Timestamp) -> Step {
-        let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.problem(&Problem::of(reason))))
+        let settling = self.settling(None, reason, now);
+        Step::Finish(Box::new(settling.problem(&Problem::of(reason))))
     }
 
     /// What every settlement is made from.
-    fn ending(&mut self, region: Option<RegionId>, reason: Token, now: Timestamp) -> Ending<'_> {
-        Ending {
+    fn settling(&mut self, region: Option<RegionId>, reason: Token, now: Timestamp) -> Settling<'_> {
+        Settling {
             request: &self.request,
             view: &self.view,
             region,
@@ -286,7 +286,7 @@ impl Flow {
 
     /// Ends with an origin's answer.
     fn settle(&mut self, ended: Ended, answer: &Answer<'_>, now: Timestamp) -> Step {
-        let settled = self.ending(Some(ended.region), ended.reason, now).answered(answer, &ended.asked());
+        let settled = self.settling(Some(ended.region), ended.reason, now).answered(answer, &ended.asked());
         self.settled(settled, now)
     }
 

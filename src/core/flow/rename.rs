@@ -58,11 +58,11 @@ impl Flow {
         }
         self.trace.note(reason, None);
         let session = settle::begun(&self.request, &self.view, (&subject, kind), now);
-        let (ending, problem) = (self.ending(None, reason, now), Problem::of(reason));
-        let settlement = if ending.is_of_read() {
-            ending.problem(&problem)
+        let (settling, problem) = (self.settling(None, reason, now), Problem::of(reason));
+        let settlement = if settling.is_of_read() {
+            settling.problem(&problem)
         } else {
-            ending.failed_write(&problem, WriteOutcome::Refused, None)
+            settling.failed_write(&problem, WriteOutcome::Refused, None)
         };
         self.settled((settlement, Some(SignIn::of(session, kind, subject, self.lives))), now)
     }

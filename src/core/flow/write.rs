@@ -65,8 +65,8 @@ impl Flow {
     fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
         self.trace.note(problem.reason, region);
         let outcome = self.nothing_done();
-        let ending = self.ending(None, problem.reason, now);
-        Step::Finish(Box::new(ending.failed_write(&problem, outcome, None)))
+        let settling = self.settling(None, problem.reason, now);
+        Step::Finish(Box::new(settling.failed_write(&problem, outcome, None)))
     }
 
     /// The word for a write that has certainly changed nothing.
@@ -179,8 +179,8 @@ impl Flow {
     }
 
     fn failed_write(&mut self, reason: Token, outcome: WriteOutcome, owned: Option<Ownership>, now: Timestamp) -> Step {
-        let ending = self.ending(None, reason, now);
-        Step::Finish(Box::new(ending.failed_write(&Problem::of(reason), outcome, owned)))
+        let settling = self.settling(None, reason, now);
+        Step::Finish(Box::new(settling.failed_write(&Problem::of(reason), outcome, owned)))
     }
 
     /// Jittered, so that those who failed together do not come back together.

@@ -1,12 +1,10 @@
 //! Settling an origin's answer.
 
-use std::time::Duration;
-
 use super::{
-    Asked, Base, Ending, Publish, Settlement, Source,
-    keep::Kept,
-    record::{CacheState, WriteOutcome},
-    session::{self, Change, Seen, SignIn},
+    Asked, Base, Publish, Settlement, Settling, Source,
+    keep::StoreAction,
+    record::{CacheState, WriteOutcome, stale},
+    session::{self, Exchange, SessionChange, SignIn},
 };
 use crate::{
     decide::cache_keys,
@@ -15,7 +13,7 @@ use crate::{
         headers::{Edit, Edits, strip_response},
         http_date,
     },
-    model::{text, time::millis, token::Token},
+    model::{text, token::Token},
     ownership::{Ownership, stated::Stated},
     request::Request,
     state::memory::Observation,
@@ -25,7 +23,7 @@ use crate::{
     },
 };
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// An origin's answer for the client, and the sign-in that it may ask for.
     pub(crate) fn answered(mut self, answer: &Answer<'_>, asked: &Asked) -> (Settlement, Option<SignIn>) {
         let request = self.request;
@@ -72,7 +70,7 @@ impl Ending<'_> {
     }
 
     /// `Cache-Status` of a request that was forwarded (RFC 9211 section 2).
-    pub(super) fn status_of(&self, status: u16, kept: &Kept) -> String {
+    pub(super) fn status_of(&self, status: u16, kept: &StoreAction) -> String {
         let mut field = self.forwarded();
         field.push_str("; fwd-status=");
         text::number(&mut field, status.into());
@@ -102,7 +100,7 @@ impl Ending<'_> {
         let written = Written::of(request, answer, self.outcome_unknown);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
-        let seen = Seen {
+        let seen = Exchange {
             wrote,
             owned: asked.owned,
             named: self.named(answer),
@@ -113,20 +111,20 @@ impl Ending<'_> {
         settlement.record.pinned = pinned;
         settlement.record.wrote = written.said();
         settlement.confirm = confirm;
-        if !matches!(change, Change::None) {
+        if !matches!(change, SessionChange::None) {
             settlement.keep_private(Some(&answer.headers));
         }
         let sign_in = match change {
-            Change::None => {
+            SessionChange::None => {
                 settlement.carry_along(&request.session.session, answer, request, view, now);
                 None
             }
-            Change::Issue(session) => {
+            SessionChange::Issue(session) => {
                 settlement.carry(&session, request, view, now);
                 settlement.carry_along(&session, answer, request, view, now);
                 None
             }
-            Change::SignIn(sign_in) => {
+            SessionChange::SignIn(sign_in) => {
                 settlement.carry_along(&sign_in.session, answer, request, view, now);
                 Some(sign_in)
             }
@@ -216,9 +214,4 @@ impl Written {
     fn is_over(self, status: u16) -> bool {
         !matches!(self, Self::Earlier) || (200..400).contains(&status)
     }
-}
-
-/// `Homing-Consistency` of an answer that may be older than what was promised: by how many seconds, where that is known.
-pub(super) fn stale(behind: Option<Duration>) -> String {
-    behind.map_or_else(|| "stale".to_owned(), |behind| format!("stale; age={}", millis(behind).div_ceil(1000)))
 }

@@ -1,6 +1,6 @@
 //! What the edge cache keeps after an origin's answer, and what it gives up.
 
-use super::{Asked, Base, Ending, Settlement, Store, copy::selected, record::CacheState, session::named_subjects};
+use super::{Asked, Base, Settlement, Settling, Store, record::CacheState, session::named_subjects};
 use crate::{
     cache::{
         entry::{self, ENTRY, Variant},
@@ -28,7 +28,7 @@ use crate::{
 
 /// What becomes of an answer in the edge cache.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct StoreAction {
     /// What is stored.
     pub(super) store: Option<Store>,
     /// Why it is not.
@@ -37,7 +37,7 @@ pub(super) struct Kept {
     pub(super) gone: Option<CacheKey>,
 }
 
-impl Kept {
+impl StoreAction {
     fn refused(why: NotStorable) -> Self {
         Self { refused: Some(why), ..Self::default() }
     }
@@ -45,23 +45,23 @@ impl Kept {
 
 /// Under which ownership an answer was made, and what it shows.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(super) struct Provenance {
     epoch: Epoch,
     shows: Option<Shows>,
 }
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// What the edge cache keeps of an answer, which is nothing of one that may be older than was promised; learned either
     /// way, so that it is not asked in vain next time.
-    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> Kept {
+    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> StoreAction {
         // What a cache has given on the way is as old as that says, or of nobody knows when.
         let of_unknown_age = answer.is_from_a_cache() && !answer.headers.has("age");
         if asked.stale || of_unknown_age {
-            return Kept::default();
+            return StoreAction::default();
         }
-        let from = &self.origin(asked, stated);
+        let from = &self.provenance(asked, stated);
         match &self.request.cache {
-            CacheUse::Bypass(_) => Kept::default(),
+            CacheUse::Bypass(_) => StoreAction::default(),
             CacheUse::Use(lookup) if lookup.method == Method::Head => self.keep_head(lookup, answer, from),
             CacheUse::Use(lookup) => self.keep_get(lookup, answer, from),
             CacheUse::Fill(lookup) => self.keep_post(lookup, answer, from),
@@ -69,13 +69,13 @@ impl Ending<'_> {
     }
 
     /// What the answer to such a send is from.
-    pub(super) fn origin(&self, asked: &Asked, stated: Option<Stated>) -> Origin {
+    pub(super) fn provenance(&self, asked: &Asked, stated: Option<Stated>) -> Provenance {
         let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch());
         let shows = stated.map(|stated| Shows::of(&stated, asked.least, self.view.topology()));
-        Origin { epoch, shows }
+        Provenance { epoch, shows }
     }
 
-    fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+    fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Provenance) -> StoreAction {
         let key = cache_keys::key(self.request, self.view);
         let kept =
             self.storing(answer, from, lookup).map_or(Err(NotStorable::Status), |storing| storing::store(&storing));
@@ -96,7 +96,7 @@ impl Ending<'_> {
                 if lookup.can_wait() {
                     self.observations.push(Observation::OfUse(cache_keys::wait(self.request, lookup, &store.key)));
                 }
-                Kept { store: Some(store), ..Kept::default() }
+                StoreAction { store: Some(store), ..StoreAction::default() }
             }
             Err(why) => {
                 // These say something of the resource; the others only of this answer. What the origin says to a client that it
@@ -114,7 +114,10 @@ impl Ending<'_> {
                 if of_the_resource && of_anybody {
                     self.observations.push(Observation::Uncacheable(key.hash()));
                 }
-                Kept { gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key), ..Kept::refused(why) }
+                StoreAction {
+                    gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key),
+                    ..StoreAction::refused(why)
+                }
             }
         }
     }
@@ -135,31 +138,35 @@ impl Ending<'_> {
     }
 
     /// The answer to a HEAD makes the stored one new, or shows that it is old (RFC 9111 section 4.3.5).
-    fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
-        let Some((held, at, old)) = selected(self.held).filter(|_| answer.status == 200) else {
+    fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Provenance) -> StoreAction {
+        let selected = self.held.and_then(|held| held.selected().map(|(at, old)| (held, at, old)));
+        let Some((held, at, old)) = selected.filter(|_| answer.status == 200) else {
             let gone = self.takes_back(lookup, answer.status, None).then(|| cache_keys::key(self.request, self.view));
-            return Kept { gone, ..Kept::default() };
+            return StoreAction { gone, ..StoreAction::default() };
         };
         if !same_representation(&answer.headers, &old, held.length(at)) {
-            return Kept { gone: Some(cache_keys::key(self.request, self.view)), ..Kept::default() };
+            return StoreAction { gone: Some(cache_keys::key(self.request, self.view)), ..StoreAction::default() };
         }
         let confirmed = self.confirmed(&old, answer, from);
         self.keep_confirmed(held, at, confirmed.as_ref(), answer)
     }
 
     /// The answer to a POST that says that it is what a GET would get, and for how long (RFC 9110 section 9.3.3).
-    fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Origin) -> Kept {
+    fn keep_post(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Provenance) -> StoreAction {
         let itself = answer.headers.get("content-location").is_some_and(|to| cache_keys::is_target(self.request, to));
         let Some(key) = cache_keys::as_read(self.request, self.view).filter(|_| itself && answer.status == 200) else {
-            return Kept::refused(NotStorable::Method);
+            return StoreAction::refused(NotStorable::Method);
         };
-        let Some(storing) = self.storing(answer, from, lookup) else { return Kept::refused(NotStorable::Method) };
+        let Some(storing) = self.storing(answer, from, lookup) else {
+            return StoreAction::refused(NotStorable::Method);
+        };
         match storing::store(&storing) {
-            Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => {
-                Kept { store: Some(self.entry(key, Base::Origin, edits, &variant, &[])), ..Kept::default() }
-            }
-            Ok(_) => Kept::refused(NotStorable::NoFreshness),
-            Err(why) => Kept::refused(why),
+            Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => StoreAction {
+                store: Some(self.entry(key, Base::Origin, edits, &variant, &[])),
+                ..StoreAction::default()
+            },
+            Ok(_) => StoreAction::refused(NotStorable::NoFreshness),
+            Err(why) => StoreAction::refused(why),
         }
     }
 
@@ -168,7 +175,7 @@ impl Ending<'_> {
         &self,
         old: &Variant<'v>,
         answer: &Answer<'_>,
-        from: &Origin,
+        from: &Provenance,
     ) -> Option<Variant<'static>> {
         let CacheUse::Use(lookup) = &self.request.cache else { return None };
         let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
@@ -188,16 +195,16 @@ impl Ending<'_> {
         at: usize,
         confirmed: Option<&Variant<'_>>,
         answer: &Answer<'_>,
-    ) -> Kept {
+    ) -> StoreAction {
         let key = cache_keys::key(self.request, self.view);
-        let Some(variant) = confirmed else { return Kept { gone: Some(key), ..Kept::default() } };
+        let Some(variant) = confirmed else { return StoreAction { gone: Some(key), ..StoreAction::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
         let store = self.entry(key, Base::Stored(at), updates(&answer.headers), variant, &carried);
-        Kept { store: Some(store), ..Kept::default() }
+        StoreAction { store: Some(store), ..StoreAction::default() }
     }
 
-    fn storing<'a>(&'a self, answer: &'a Answer<'a>, from: &Origin, lookup: &'a Lookup) -> Option<Storing<'a>> {
+    fn storing<'a>(&'a self, answer: &'a Answer<'a>, from: &Provenance, lookup: &'a Lookup) -> Option<Storing<'a>> {
         let topology = self.view.topology();
         Some(Storing {
             status: answer.status,
@@ -241,7 +248,7 @@ impl Ending<'_> {
 impl Settlement {
     /// Takes over what becomes of the answer in the edge cache. What is stored anew is not forgotten. `useless` is what a write at
     /// that region has ended.
-    pub(super) fn carry_out(&mut self, kept: Kept, useless: Vec<CacheKey>, at: Option<RegionId>) {
+    pub(super) fn carry_out(&mut self, kept: StoreAction, useless: Vec<CacheKey>, at: Option<RegionId>) {
         let stored = kept.store.as_ref().map(|store| &store.key);
         if let Some(at) = at {
             let ended = useless.iter().filter(|key| Some(*key) != stored);

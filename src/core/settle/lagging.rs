@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::Ending;
+use super::Settling;
 use crate::{
     decide::plan::{Standing, standing},
     model::{ids::RegionId, token::Token},
     state::matrix::SESSIONS_LEAVE,
 };
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// The longest that the region's answer may be fresh from now on, where its lag sets a limit. Its origin cannot know how far its
     /// copy is behind, so what it says of freshness counts from what it shows. `age` is for how long caches on the way have had it.
     pub(super) fn at_most_fresh(&self, age: Duration) -> Option<Duration> {

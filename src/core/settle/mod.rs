@@ -1,7 +1,6 @@
 //! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
 
 pub mod answer;
-pub mod copy;
 pub mod keep;
 pub mod lagging;
 pub mod observations;
@@ -10,20 +9,17 @@ pub mod public;
 pub mod record;
 pub mod refusal;
 pub mod session;
+pub mod stored;
 
 use serde::Serialize;
 
-pub use crate::settle::copy::Shown;
 pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
+pub use crate::settle::stored::ShownVariant;
 use crate::{
     cache::{key::CacheKey, range::Slice, stored::StoredEntry},
-    decide::cache_keys,
-    http::{
-        headers::{Edit, Edits},
-        problem::Problem,
-    },
+    http::headers::{Edit, Edits},
     model::{
         ids::RegionId,
         position::Mark,
@@ -145,7 +141,7 @@ impl Publish {
 }
 
 /// What every settlement is made from.
-pub struct Ending<'f> {
+pub struct Settling<'f> {
     pub(crate) request: &'f Request,
     pub(crate) view: &'f View,
     pub(crate) region: Option<RegionId>,
@@ -182,7 +178,7 @@ pub(crate) struct Asked {
     pub(crate) stale: bool,
 }
 
-impl Ending<'_> {
+impl Settling<'_> {
     fn settlement(self, status: u16, source: Source, edits: Edits) -> Settlement {
         let publish = self.publish.map(|(subject, owned)| Publish::new(subject, owned, self.view));
         let tell = self.tell.zip(publish.clone());
@@ -241,46 +237,5 @@ impl Ending<'_> {
     /// Whether it is a read's.
     pub(crate) fn is_of_read(&self) -> bool {
         self.request.access == Access::Read
-    }
-
-    /// A problem of the router's own. Whom an origin has named meanwhile stays named.
-    #[must_use]
-    pub fn problem(self, problem: &Problem) -> Settlement {
-        let (request, view, now) = (self.request, self.view, self.now);
-        let mut settlement = self.plain_problem(problem);
-        if request.begun {
-            settlement.carry(&request.session.session, request, view, now);
-        }
-        settlement
-    }
-
-    fn plain_problem(self, problem: &Problem) -> Settlement {
-        let mut edits = self.signature();
-        let failure = self.trace.rules().iter().rev().map(|rule| rule.reason).find(|reason| reason.is_failure());
-        let problem = &problem.clone().because(failure);
-        edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
-        self.settlement(problem.status, Source::Own(problem.body()), edits)
-    }
-
-    /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
-    /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
-    #[must_use]
-    pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
-        let (request, view, now) = (self.request, self.view, self.now);
-        let unknown = owned.filter(|_| outcome == WriteOutcome::Unknown);
-        let pinned = unknown.filter(|_| !request.upgrade);
-        let (session, pinned) = pinned.and_then(|owned| session::pinned(request, view, owned.home(), now)).unzip();
-        let session = session.or_else(|| request.begun.then(|| request.session.session.clone()));
-        let mut settlement = self.plain_problem(problem);
-        settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
-        settlement.record.pinned = pinned;
-        if let Some(owned) = unknown.filter(|_| !request.safe) {
-            let useless = cache_keys::as_read(request, view).into_iter().collect();
-            settlement.carry_out(keep::Kept::default(), useless, Some(owned.home()));
-        }
-        if let Some(session) = session {
-            settlement.carry(&session, request, view, now);
-        }
-        settlement
     }
 }

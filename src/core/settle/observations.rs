@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Ending;
+use super::Settling;
 use crate::{
     decide::reach::copy_of,
     http::answer::Answer,
@@ -15,7 +15,7 @@ use crate::{
     topology::{dataset::Rule, route::Access},
 };
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// `Homing-Position` of the request's dataset, if it can be used. What cannot be read is noted and does no harm.
     pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Option<Stated> {
         let (view, region) = (self.view, self.region?);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::Ending;
+use super::Settling;
 use crate::{
     http::{
         answer::Answer,
@@ -21,7 +21,7 @@ const ADDRESSES: [&str; 5] = ["location", "content-location", "refresh", "link",
 #[derive(Debug, Default)]
 pub(super) struct PutRight(Vec<(usize, String)>);
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// What of an answer has to be put right.
     pub(super) fn put_right(&self, answer: &Answer<'_>) -> PutRight {
         let all = || answer.headers.0.iter().enumerate().filter(|(_, (name, _))| ADDRESSES.contains(name));

@@ -1,6 +1,6 @@
 //! What is told about a request: of the cache, of a write, of the whole.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     model::{
@@ -199,4 +199,9 @@ pub struct Record {
     pub trace: Trace,
     /// What it shows of the drill that it took part in.
     pub drilled: Option<Drilled>,
+}
+
+/// `Homing-Consistency` of an answer that may be older than what was promised: by how many seconds, where that is known.
+pub(super) fn stale(behind: Option<Duration>) -> String {
+    behind.map_or_else(|| "stale".to_owned(), |behind| format!("stale; age={}", millis(behind).div_ceil(1000)))
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Ending, Settlement, Source, record::WriteOutcome};
+use super::{Settlement, Settling, Source, keep::StoreAction, record::WriteOutcome, session};
 use crate::{
+    decide::cache_keys,
     http::{
         headers::{Edit, Edits},
         http_date,
         problem::Problem,
     },
     model::{time::Timestamp, token::Token},
+    ownership::Ownership,
     topology::route::Access,
 };
 
@@ -40,7 +42,48 @@ pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
     edits
 }
 
-impl Ending<'_> {
+impl Settling<'_> {
+    /// A problem of the router's own. Whom an origin has named meanwhile stays named.
+    #[must_use]
+    pub fn problem(self, problem: &Problem) -> Settlement {
+        let (request, view, now) = (self.request, self.view, self.now);
+        let mut settlement = self.plain_problem(problem);
+        if request.begun {
+            settlement.carry(&request.session.session, request, view, now);
+        }
+        settlement
+    }
+
+    fn plain_problem(self, problem: &Problem) -> Settlement {
+        let mut edits = self.signature();
+        let failure = self.trace.rules().iter().rev().map(|rule| rule.reason).find(|reason| reason.is_failure());
+        let problem = &problem.clone().because(failure);
+        edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
+        self.settlement(problem.status, Source::Own(problem.body()), edits)
+    }
+
+    /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
+    /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
+    #[must_use]
+    pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {
+        let (request, view, now) = (self.request, self.view, self.now);
+        let unknown = owned.filter(|_| outcome == WriteOutcome::Unknown);
+        let pinned = unknown.filter(|_| !request.upgrade);
+        let (session, pinned) = pinned.and_then(|owned| session::pinned(request, view, owned.home(), now)).unzip();
+        let session = session.or_else(|| request.begun.then(|| request.session.session.clone()));
+        let mut settlement = self.plain_problem(problem);
+        settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
+        settlement.record.pinned = pinned;
+        if let Some(owned) = unknown.filter(|_| !request.safe) {
+            let useless = cache_keys::as_read(request, view).into_iter().collect();
+            settlement.carry_out(StoreAction::default(), useless, Some(owned.home()));
+        }
+        if let Some(session) = session {
+            settlement.carry(&session, request, view, now);
+        }
+        settlement
+    }
+
     /// Sends a browser on to the same address without what a redirect from another host carried along in it: it is not to stay
     /// where people copy it from, or where the next page's `Referer` shows it. What was carried is in the session from now on.
     #[must_use]

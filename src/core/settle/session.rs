@@ -44,12 +44,12 @@ pub struct SignIn {
     /// Where the application says that they live.
     lives: Option<RegionId>,
     /// What the answer has shown of the part of one of them.
-    shown: Option<Shown>,
+    shown: Option<ShownPart>,
 }
 
 /// What a read has shown of the part of somebody who was not known when it was sent: the application knew who it was.
 #[derive(Clone, Debug)]
-struct Shown {
+struct ShownPart {
     kind: SubjectKind,
     subject: SubjectId,
     dataset: String,
@@ -87,7 +87,7 @@ impl SignIn {
     /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every copy has that.
     fn remembering(&self, request: &Request, view: &View, now: Timestamp) -> Session {
         let mut session = self.session.clone();
-        let Some(Shown { kind, subject, dataset, stated }) = &self.shown else { return session };
+        let Some(ShownPart { kind, subject, dataset, stated }) = &self.shown else { return session };
         let topology = view.topology();
         let home = session.home(*kind).filter(|_| session.subject(*kind) == Some(subject));
         let own = home.and_then(|home| Some((topology.region_named(home.name())?, home.epoch())));
@@ -104,7 +104,7 @@ impl SignIn {
 }
 
 /// What an answer does to the session.
-pub(super) enum Change {
+pub(super) enum SessionChange {
     /// Nothing.
     None,
     /// It is issued anew.
@@ -115,7 +115,7 @@ pub(super) enum Change {
 
 /// What an answer shows of a write or a read.
 #[derive(Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct Exchange {
     /// The region where something may have been written.
     pub(super) wrote: Option<RegionId>,
     /// The ownership by which the region was asked, if it was asked as the owner.
@@ -236,7 +236,7 @@ fn raise_by_read(
 }
 
 /// The session after a stored copy was shown, if that changes it.
-pub(super) fn after_copy(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
+pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
     let held = &request.session.session;
     let valid = request.session.verdict == Token::SessionValid;
     let renewal = request.has_carried() || (valid && held.wants_renewal(now));
@@ -261,9 +261,9 @@ pub(super) fn change(
     request: &Request,
     view: &View,
     answer: &Answer<'_>,
-    seen: &Seen,
+    seen: &Exchange,
     now: Timestamp,
-) -> (Change, Option<Pinned>) {
+) -> (SessionChange, Option<Pinned>) {
     let topology = view.topology();
     let mut session = request.session.session.clone();
     // In a 421 it is whose the request is, which the flow has looked at.
@@ -289,10 +289,10 @@ pub(super) fn change(
     let change = match (waiting.is_empty(), changed) {
         (false, _) => {
             let lives = home_of_the_named(request, answer, topology);
-            Change::SignIn(SignIn { session, waiting, lives, shown })
+            SessionChange::SignIn(SignIn { session, waiting, lives, shown })
         }
-        (true, true) => Change::Issue(session),
-        (true, false) => Change::None,
+        (true, true) => SessionChange::Issue(session),
+        (true, false) => SessionChange::None,
     };
     (change, pinned)
 }
@@ -311,12 +311,12 @@ fn shown_of_another(
     view: &View,
     named: &[(SubjectKind, Option<SubjectId>)],
     stated: Option<Stated>,
-) -> Option<Shown> {
+) -> Option<ShownPart> {
     let dataset = remembered(request, view)?;
     let kind = dataset.rule.split_by()?;
     let (_, subject) = named.iter().find(|(of, _)| *of == kind)?;
     let subject = subject.clone().filter(|subject| request.subject.as_ref() != Some(subject))?;
-    Some(Shown { kind, subject, dataset: dataset.name.clone(), stated })
+    Some(ShownPart { kind, subject, dataset: dataset.name.clone(), stated })
 }
 
 /// The session of whom an origin has named in the course of the request.

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    Asked, Ending, Settlement, Source,
-    answer::stale,
-    keep::Kept,
+    Asked, Settlement, Settling, Source,
+    keep::StoreAction,
+    record::stale,
     session::{self, SignIn},
 };
 use crate::{
     cache::{
         entry::{ENTRY, Variant},
         range::{Ranged, Slice, ranged},
-        stored::StoredEntry,
         validate::{client_has, updates as updated},
     },
     http::{
@@ -30,7 +29,7 @@ const ABOUT_BODIES: [&str; 5] =
 
 /// A stored variant that is shown to a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a> {
+pub struct ShownVariant<'a> {
     /// Its place in the entry.
     pub at: usize,
     /// Its metadata.
@@ -39,23 +38,23 @@ pub struct Shown<'a> {
     pub length: Option<u64>,
 }
 
-impl Ending<'_> {
+impl Settling<'_> {
     /// A stored copy for the client, fresh or stale.
     #[must_use]
-    pub fn from_copy(self, shown: &Shown<'_>) -> Settlement {
+    pub fn from_stored(self, shown: &ShownVariant<'_>) -> Settlement {
         let (request, view, now) = (self.request, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
         let mut edits = self.own_fields(variant, self.stored_cookies(variant));
         edits.extend(self.signature());
         // What the caches behind have said of it stands before (RFC 9211 section 2).
-        edits.push(Edit::Append("cache-status", self.status_of_copy(variant.fresh, age)));
+        edits.push(Edit::Append("cache-status", self.status_of_stored(variant.fresh, age)));
         let is_stale = self.reason == Token::CacheStale;
         if is_stale {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }
         let (status, source) = self.body_of(shown, &mut edits);
-        let changed = session::after_copy(request, view, variant.shows.as_ref(), now);
+        let changed = session::after_stored(request, view, variant.shows.as_ref(), now);
         let mut settlement = self.settlement(status, source, edits);
         if let Some(session) = changed {
             settlement.carry(&session, request, view, now);
@@ -64,7 +63,7 @@ impl Ending<'_> {
     }
 
     /// `Cache-Status` of a copy (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
-    fn status_of_copy(&self, fresh: Duration, age: Duration) -> String {
+    fn status_of_stored(&self, fresh: Duration, age: Duration) -> String {
         let is_stale = age >= fresh;
         let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.stale_reason());
         let mut field = String::with_capacity(64);
@@ -105,9 +104,9 @@ impl Ending<'_> {
         };
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
-        let confirmed = self.confirmed(&old, answer, &self.origin(asked, stated)).filter(|_| updates);
+        let confirmed = self.confirmed(&old, answer, &self.provenance(asked, stated)).filter(|_| updates);
         let variant = confirmed.as_ref().unwrap_or(&old);
-        let shown = Shown { at, variant, length: held.length(at) };
+        let shown = ShownVariant { at, variant, length: held.length(at) };
         let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
         // What the 304 sets is this client's, whether it is stored for others or not.
         let theirs = answer.headers.all("set-cookie").collect::<Vec<_>>().join("\n");
@@ -116,7 +115,7 @@ impl Ending<'_> {
         edits.extend(self.staleness(asked));
         let (status, source) = self.body_of(&shown, &mut edits);
         let kept = if asked.stale || !updates {
-            Kept::default()
+            StoreAction::default()
         } else {
             self.keep_confirmed(held, at, confirmed.as_ref(), answer)
         };
@@ -150,8 +149,8 @@ impl Ending<'_> {
     }
 
     /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
-    fn body_of(&self, shown: &Shown<'_>, edits: &mut Edits) -> (u16, Source) {
-        let Shown { at, variant, length } = *shown;
+    fn body_of(&self, shown: &ShownVariant<'_>, edits: &mut Edits) -> (u16, Source) {
+        let ShownVariant { at, variant, length } = *shown;
         let CacheUse::Use(lookup) = &self.request.cache else { return (variant.status, Source::Copy(at, None)) };
         if client_has(variant, &lookup.conditions) {
             edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
@@ -187,11 +186,4 @@ impl Ending<'_> {
             }
         }
     }
-}
-
-/// Whether the entry in hand is about the request at all.
-pub(super) fn selected(held: Option<&StoredEntry>) -> Option<(&StoredEntry, usize, Variant<'_>)> {
-    let held = held?;
-    let (at, variant) = held.selected()?;
-    Some((held, at, variant))
 }
