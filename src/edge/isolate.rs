@@ -156,7 +156,7 @@ pub(crate) fn resume(id: u32, now: Timestamp, text: &str) -> String {
 
 fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Timestamp) -> String {
     // Before anything else happens: the next request must find what this one does.
-    learn(flow.take_observations(), now);
+    observe(flow.take_observations(), now);
     match step {
         Step::Finish(settlement) => finish(isolate, *settlement, now, wire::finish),
         Step::Answer(settlement, key) => {
@@ -178,7 +178,7 @@ fn finish(
     write: impl FnOnce(&Settlement, &wire::Said) -> String,
 ) -> String {
     settlement.forgo_storing_in_vain(&memory(), now);
-    learn(std::mem::take(&mut settlement.observations), now);
+    observe(std::mem::take(&mut settlement.observations), now);
     let logged = match isolate.log {
         Log::All => true,
         Log::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
@@ -225,7 +225,7 @@ fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
     let Some(drill) = memory().drill(now).cloned() else { return };
     let row = row_of(record, drilled, &isolate.settings.topology);
     if changing(&DRILLED, |tally| tally.add(&drill, row, drilled.by)) {
-        learn(vec![Observation::DrillOver(drill.id.clone())], now);
+        observe(vec![Observation::DrillOver(drill.id.clone())], now);
     }
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn drilled() -> String {
 
 /// The drill of that name is over.
 pub(crate) fn drill_over(id: &str, now: Timestamp) {
-    learn(vec![Observation::DrillOver(id.to_owned())], now);
+    observe(vec![Observation::DrillOver(id.to_owned())], now);
 }
 
 fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
@@ -262,7 +262,7 @@ fn keep(id: u32, flow: Box<Flow>, now: Timestamp) {
         flows.insert(id, flow);
         forgotten
     });
-    forgotten.into_iter().for_each(|flow| learn(flow.abandon(), now));
+    forgotten.into_iter().for_each(|flow| observe(flow.abandon(), now));
 }
 
 /// See [`super::router::published`].
@@ -270,19 +270,19 @@ pub(crate) fn published(text: &str, now: Timestamp) -> u8 {
     let Some(settings) = settings() else { return 0 };
     let read = Published::read(text, &settings.topology);
     let unreadable = read.is_none() && !text.is_empty();
-    learn(read.map(Observation::Published).into_iter().collect(), now);
+    observe(read.map(Observation::Published).into_iter().collect(), now);
     let whole = memory().published().names_all(&settings.topology);
     u8::from(!whole) + 2 * u8::from(unreadable)
 }
 
 /// The store did not take what was to lie under that key: nobody waits for it to.
 pub(crate) fn not_stored(key: &str, now: Timestamp) {
-    learn(vec![Observation::Refused(in_short(key))], now);
+    observe(vec![Observation::Refused(in_short(key))], now);
 }
 
 pub(crate) fn measured(text: &str, now: Timestamp) {
     let Some(settings) = settings() else { return };
-    learn(matrix::Report::read(text, &settings.topology).map(Observation::Measured).into_iter().collect(), now);
+    observe(matrix::Report::read(text, &settings.topology).map(Observation::Measured).into_iter().collect(), now);
 }
 
 /// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.
@@ -307,7 +307,7 @@ fn hint(region: &Region) -> &'static str {
 
 pub(crate) fn abandon(id: u32, now: Timestamp) {
     let gone = FLOWS.with_borrow_mut(|flows| flows.remove(&id));
-    learn(gone.map(|flow| flow.abandon()).unwrap_or_default(), now);
+    observe(gone.map(|flow| flow.abandon()).unwrap_or_default(), now);
 }
 
 fn internal(now: Timestamp) -> String {
