@@ -294,7 +294,7 @@ fn a_rule_of_which_wrangler_warns_at_every_deploy_is_found_before() {
     says(&[(TOP, &rule(", fallthrough = false"))], &[]);
 }
 
-/// Who edits the shipped file as the README says has nothing left to be warned of.
+/// Who edits the shipped file as docs/deploy.md says has nothing left to be warned of.
 #[test]
 fn the_shipped_file_with_regions_of_its_own_and_an_address_has_no_warnings() {
     let text = fs::read_to_string(homing_tests::at("wrangler.toml")).unwrap();

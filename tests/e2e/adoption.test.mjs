@@ -227,7 +227,7 @@ test("homes that are known beforehand are told in bulk", async () => {
   assert.match(elsewhere.err, /homes is "mars"; expected a region: "us", "eu", "ap"\.\nBroken off in lines 1 to 1/);
 });
 
-/** What README once advised: `wrangler kv key put home:ID`. The directory knows nothing of it, and KV is a cache. */
+/** What the documentation once advised: `wrangler kv key put home:ID`. The directory knows nothing of it, and KV is a cache. */
 test("whom only the home store knows nobody gives another home, and nobody moves without asking the regions", async () => {
   const regions = await startRegions();
   const router = await start(regions, () => {}, { edges: 2 });

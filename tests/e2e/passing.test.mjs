@@ -314,7 +314,7 @@ reported("https://github.com/hapijs/h2o2/issues/124", "a body reaches its region
 });
 
 reported("https://github.com/dotnet/yarp/issues/2731", "an early refusal of an upload reaches its client, from a region that goes on reading", async () => {
-  // Of a region that resets the connection workerd mostly loses the answer, with and without a router (README, Limits).
+  // Of a region that resets the connection workerd mostly loses the answer, with and without a router (docs/limits.md).
   const { path } = place(
     ({ request, response }) => {
       request.once("data", () => (response.writeHead(413, { "content-type": "text/plain" }).end("too much"), request.resume()));

@@ -77,7 +77,7 @@ impl Estimate {
             let budget = route.max_cross_region.map(|budget| budget.to_string()).unwrap_or_default();
             format!(
                 "route {:?}: found {crossed} of {requests} requests crossing regions ({}), expected at most {budget} \
-                 (max_cross_region); README.md, Locality, says what to do for each reason",
+                 (max_cross_region); docs/observability.md, Locality, says what to do about each reason",
                 route.pattern.to_string(),
                 reasons(row)
             )

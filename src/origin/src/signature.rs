@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_one_that_the_contract_describes() {
-        // As the Node.js code of the README computes it.
+        // As the Node.js code of docs/contract.md computes it.
         let mut headers = HeaderMap::new();
         headers.insert("homing-region", "us".parse().unwrap());
         headers.insert("homing-intent", "write".parse().unwrap());

@@ -77,7 +77,7 @@ fn reached(name: &str, health: &Answer) -> Finding {
         let says = format!(
             "answers in {took}, with {status} and no word of how it is: its lag and its positions are not known"
         );
-        let remedy = "serve the health address (README, The contract), or name it in `health`";
+        let remedy = "serve the health address (docs/contract.md), or name it in `health`";
         return Finding::warn(CHECK, name, says, remedy);
     }
     if health.ms() > SLOW {
