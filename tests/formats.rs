@@ -246,7 +246,7 @@ fn what_objects_are_called_for() {
             }
         }
     }
-    let turn = source("src/core/control/authority/turn.rs");
+    let turn = source("src/core/control/authority/mod.rs");
     let asked = turn.split_once("match text(\"do\") {").unwrap().1.split_once("_ => {").unwrap().0;
     for line in asked.lines().filter_map(|line| line.trim_start().strip_prefix('"')) {
         if let Some((what, _)) = line.split_once("\" =>") {

@@ -9,7 +9,7 @@ use super::{
     api::problem,
     exports::{self, Router, SHOW, this_build},
 };
-use homing_core::control::authority::{command::Refusal, homes};
+use homing_core::control::authority::{OrderRefusal, homes};
 
 /// The longest order, and the longest list of homes, in bytes.
 const LONGEST_ORDER: usize = 16 * 1024;
@@ -42,9 +42,10 @@ pub(super) async fn homes(router: &Router, mut request: Request) -> Result<Respo
     let text = request.text().await?;
     let read = match exports::settings() {
         Some(settings) if text.len() <= LONGEST_LIST => homes::read(&text, &settings.topology),
-        Some(_) => {
-            Err(Refusal { status: 400, detail: format!("The list is longer than {LONGEST_LIST} bytes. Send several.") })
-        }
+        Some(_) => Err(OrderRefusal {
+            status: 400,
+            detail: format!("The list is longer than {LONGEST_LIST} bytes. Send several."),
+        }),
         None => return Response::error("not configured", 500),
     };
     match read {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use homing_core::{
-    control::authority::{self, change::Phase, ledger::Ledger, turn},
+    control::authority::{self, ChangePhase, ledger::Ledger, turn},
     state::view::Settings,
 };
 use serde_json::{Value, json};
@@ -182,7 +182,7 @@ impl Authority {
         let mut effects = outcome["effects"].as_array().unwrap().clone();
         if self.bug == Some(Bug::PublishedEarly) && after != ledger {
             let incoming = self.incoming(after);
-            effects.extend(incoming.under_way().filter(|change| change.phase == Phase::Pausing).map(too_early));
+            effects.extend(incoming.under_way().filter(|change| change.phase == ChangePhase::Pausing).map(too_early));
         }
         let turned = Turned {
             ledger: after,
@@ -204,7 +204,7 @@ impl Authority {
     fn forgets(&self, text: String) -> String {
         let mut ledger = Ledger::read(&text).unwrap();
         match self.bug {
-            Some(Bug::RepliesForgotten) => ledger.replies.clear(),
+            Some(Bug::RepliesForgotten) => ledger.replies.0.clear(),
             Some(Bug::PutsTrusted) => ledger.stored = ledger.version,
             Some(Bug::NeverTold) => ledger.untold.clear(),
             _ => return text,

@@ -4,7 +4,7 @@
 
 use homing_core::{
     control::authority::{
-        change::Phase,
+        ChangePhase,
         ledger::{Ledger, Owned},
     },
     model::time::Timestamp,
@@ -50,19 +50,21 @@ pub fn normal(text: &str, passes: Passes) -> String {
         (change.began, change.paused_for) = (0, None);
         change.says.clear();
         // How long calls took is told, and decides nothing.
-        change.found.retain(|slot, _| change.phase == Phase::Checking && !slot.ends_with("-ms"));
+        change.found.retain(|slot, _| change.phase == ChangePhase::Checking && !slot.ends_with("-ms"));
         match &mut change.paused {
-            Some(paused) if matches!(change.phase, Phase::Pausing | Phase::Waiting) => aged(paused, passes, false),
+            Some(paused) if matches!(change.phase, ChangePhase::Pausing | ChangePhase::Waiting) => {
+                aged(paused, passes, false)
+            }
             paused => *paused = None,
         }
         if change.phase.is_over() {
             (change.since, change.asked, change.step, change.ended) = (0, 0, 0, Some(0));
             change.waiting.clear();
         }
-        if !matches!(change.phase, Phase::Pausing | Phase::Waiting | Phase::Resuming) {
+        if !matches!(change.phase, ChangePhase::Pausing | ChangePhase::Waiting | ChangePhase::Resuming) {
             change.since = 0;
         }
-        aged(&mut change.since, passes, change.phase == Phase::Waiting);
+        aged(&mut change.since, passes, change.phase == ChangePhase::Waiting);
         aged(&mut change.asked, passes, false);
     }
     for sweep in &mut ledger.sweeps {
@@ -77,7 +79,7 @@ pub fn normal(text: &str, passes: Passes) -> String {
         untold.until = NOW.0 + 1_000_000_000;
         aged(&mut untold.told, passes, false);
     }
-    for replied in &mut ledger.replies {
+    for replied in &mut ledger.replies.0 {
         replied.body = Value::Null;
     }
     serde_json::to_string(&ledger).unwrap()
@@ -87,12 +89,12 @@ pub fn normal(text: &str, passes: Passes) -> String {
 pub fn noisy(text: &str) -> String {
     let mut ledger = Ledger::read(text).unwrap();
     for change in &mut ledger.changes {
-        let is_timed = matches!(change.phase, Phase::Pausing | Phase::Waiting | Phase::Resuming);
+        let is_timed = matches!(change.phase, ChangePhase::Pausing | ChangePhase::Waiting | ChangePhase::Resuming);
         change.since = if is_timed { change.since } else { NOW.0 - 12_345 };
         change.began = NOW.0 - 54_321;
         change.paused = change.paused.or(Some(NOW.0 - 5_000));
         "noise".clone_into(&mut change.says);
-        if !matches!(change.phase, Phase::Locating | Phase::Checking) {
+        if !matches!(change.phase, ChangePhase::Locating | ChangePhase::Checking) {
             change.found.insert("to".to_owned(), Value::Bool(true));
         }
         if change.phase.is_over() {
@@ -104,7 +106,7 @@ pub fn noisy(text: &str) -> String {
         sweep.began = NOW.0 - 54_321;
         "noise".clone_into(&mut sweep.says);
     }
-    for replied in &mut ledger.replies {
+    for replied in &mut ledger.replies.0 {
         replied.body = Value::Bool(true);
     }
     serde_json::to_string(&ledger).unwrap()
@@ -131,7 +133,7 @@ pub struct Doing {
     /// The epoch that it ends with.
     pub next: u64,
     pub forced: bool,
-    pub phase: Phase,
+    pub phase: ChangePhase,
     pub step: u64,
 }
 

@@ -1,6 +1,6 @@
 //! What has happened, so that no promise is kept only because it was never tried.
 
-use homing_core::control::authority::change::Phase;
+use homing_core::control::authority::ChangePhase;
 
 use crate::{authority::Id, model::Model, state::State, support::region::Command};
 
@@ -14,16 +14,16 @@ impl Model {
                 continue;
             }
             self.sees(match (change.phase, change.forced) {
-                (Phase::Done, false) => "a planned change done",
-                (Phase::Done, true) => "a forced change done",
-                (Phase::Aborted, _) => match was.map(|was| was.phase) {
-                    Some(Phase::Checking) => "a change that the preflight refused",
-                    Some(Phase::Pausing) => "a change that the old owner refused",
-                    Some(Phase::Deposing) => "a change whose pause was over too early",
-                    Some(Phase::Resuming) => "a change that was given up",
+                (ChangePhase::Done, false) => "a planned change done",
+                (ChangePhase::Done, true) => "a forced change done",
+                (ChangePhase::Aborted, _) => match was.map(|was| was.phase) {
+                    Some(ChangePhase::Checking) => "a change that the preflight refused",
+                    Some(ChangePhase::Pausing) => "a change that the old owner refused",
+                    Some(ChangePhase::Revoking) => "a change whose pause was over too early",
+                    Some(ChangePhase::Resuming) => "a change that was given up",
                     _ => "a change that came to nothing",
                 },
-                (Phase::Granting, true) if was.is_some_and(|was| was.phase == Phase::Granting) => {
+                (ChangePhase::Granting, true) if was.is_some_and(|was| was.phase == ChangePhase::Granting) => {
                     "a change that was taken back by word"
                 }
                 _ => continue,
@@ -34,14 +34,14 @@ impl Model {
     /// Where the authority dies.
     pub fn dies_in(&self, state: &State) -> &'static str {
         match self.authority.incoming(state.ledger).under_way().next().map(|change| change.phase) {
-            Some(Phase::Locating) => "an authority that died while it located",
-            Some(Phase::Checking) => "an authority that died while it checked",
-            Some(Phase::Pausing) => "an authority that died while it paused",
-            Some(Phase::Waiting) => "an authority that died while it waited",
-            Some(Phase::Deposing) => "an authority that died while it deposed",
-            Some(Phase::Granting) => "an authority that died while it granted",
-            Some(Phase::Recording) => "an authority that died while it recorded",
-            Some(Phase::Resuming) => "an authority that died while it resumed",
+            Some(ChangePhase::Locating) => "an authority that died while it located",
+            Some(ChangePhase::Checking) => "an authority that died while it checked",
+            Some(ChangePhase::Pausing) => "an authority that died while it paused",
+            Some(ChangePhase::Waiting) => "an authority that died while it waited",
+            Some(ChangePhase::Revoking) => "an authority that died while it deposed",
+            Some(ChangePhase::Granting) => "an authority that died while it granted",
+            Some(ChangePhase::Recording) => "an authority that died while it recorded",
+            Some(ChangePhase::Resuming) => "an authority that died while it resumed",
             _ => "an authority that died while it told",
         }
     }

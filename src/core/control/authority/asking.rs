@@ -3,62 +3,63 @@
 use serde_json::Value;
 
 use super::{
-    change::{Change, Phase},
     effect::{self, ADDRESS, after, call, tag, within},
-    turn::Turn,
+    ledger::change::{Change, ChangePhase},
+    turn::AuthorityTurn,
 };
-use crate::model::ids::RegionId;
 
 /// How long a grant is waited for before it is asked again, in milliseconds.
 const GRANT: u64 = 2_000;
 
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Asks for what the change's phase needs.
     pub(super) fn ask(&mut self, id: &str) {
         let now = self.now.0;
         let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else { return };
         change.asked = now;
-        if change.phase == Phase::Pausing && change.is_too_late(now) {
+        if change.phase == ChangePhase::Pausing && change.is_too_late(now) {
             let says = format!(
                 "{} does not answer, and writers may be refused for {} ms at most",
                 change.from,
                 change.most_paused()
             );
-            change.enter(Phase::Resuming, says, now);
+            change.enter(ChangePhase::Resuming, says, now);
         }
         // An old owner that is not configured any more does not answer.
-        if change.phase == Phase::Checking && self.settings.topology.region_named(&change.from).is_none() {
+        if change.phase == ChangePhase::Checking && self.settings.topology.region_named(&change.from).is_none() {
             change.found.extend(["from", "from-health"].map(|slot| (slot.to_owned(), Value::Null)));
         }
         let change = change.clone();
         let (old, new) = (change.from.as_str(), change.to.as_str());
         let unit = format!("unit={}@{}", change.unit, change.epoch);
         match change.phase {
-            Phase::Locating => {
+            ChangePhase::Locating => {
                 self.effects.push(effect::find(change.subject().unwrap_or(""), &tag(&change, "directory")))
             }
-            Phase::Checking => self.check(&change),
-            Phase::Pausing => {
+            ChangePhase::Checking => self.check(&change),
+            ChangePhase::Pausing => {
                 let target = format!("{ADDRESS}?op=pause&id={}&for_ms={}&{unit}", change.number, change.left(now));
                 self.command(old, &target, &change);
             }
-            Phase::Waiting => self.compare(&change),
-            Phase::Deposing => {
+            ChangePhase::Waiting => self.compare(&change),
+            ChangePhase::Revoking => {
                 self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
             }
-            Phase::Lapsing => {
+            ChangePhase::AwaitingLeaseExpiry => {
                 let left = self.lapsed_at(&change).map_or(0, |until| until.saturating_sub(now));
                 self.effects.push(after(left, &tag(&change, "time")));
             }
-            Phase::Granting => {
+            ChangePhase::Granting => {
                 let lease = self.first_lease(&change.unit);
                 let target = format!("{ADDRESS}?op=grant&unit={}@{}{lease}", change.unit, change.epoch + 1);
                 self.command(new, &target, &change);
             }
-            Phase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
+            ChangePhase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
             // With the unit, since the pause itself may still be on its way: that one is over too.
-            Phase::Resuming => self.command(old, &format!("{ADDRESS}?op=resume&id={}&{unit}", change.number), &change),
-            Phase::Done | Phase::Aborted => {}
+            ChangePhase::Resuming => {
+                self.command(old, &format!("{ADDRESS}?op=resume&id={}&{unit}", change.number), &change)
+            }
+            ChangePhase::Done | ChangePhase::Aborted => {}
         }
     }
 
@@ -103,10 +104,6 @@ impl Turn<'_> {
         } else {
             within(asked, GRANT)
         });
-    }
-
-    pub(super) fn region(&self, name: &str) -> Option<RegionId> {
-        self.settings.topology.region_named(name)
     }
 }
 

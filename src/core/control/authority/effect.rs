@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::change::Change;
+use super::ledger::change::Change;
 use crate::{
     model::{ids::RegionId, time::Timestamp},
     ownership::Epoch,

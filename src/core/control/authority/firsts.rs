@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 
 use super::{
     effect::{self, get, text},
-    ledger::Owned,
-    notify::PendingNotice,
-    turn::Turn,
+    ledger::{Owned, notice::PendingNotice},
+    turn::AuthorityTurn,
 };
 use crate::{model::ids::DatasetId, ownership::Epoch};
 
@@ -22,7 +21,7 @@ pub(super) const FIRST: u64 = Epoch::FIRST.0;
 /// For how long a region is told that does not answer, in milliseconds.
 const TOLD_FOR: u64 = 600_000;
 
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Notes the first owner of each dataset that has none yet.
     pub(super) fn note_firsts(&mut self) {
         let topology = &self.settings.topology;

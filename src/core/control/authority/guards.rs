@@ -2,12 +2,12 @@
 //! meant for another state of things.
 
 use super::{
-    command::{Order, Refusal},
-    ledger::{Ledger, Said},
+    ledger::{Ledger, RegionRecord},
+    orders::command::{Order, OrderRefusal},
 };
-use crate::state::published::RegionState;
 use crate::{
     model::{ids::RegionId, time::Timestamp},
+    state::published::RegionState,
     topology::{
         Topology,
         dataset::{Dataset, Rule},
@@ -25,7 +25,7 @@ impl Ledger {
         (region, state, until): (RegionId, RegionState, Timestamp),
         topology: &Topology,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OrderRefusal> {
         let name = &topology.region(region).name;
         if state != RegionState::Active {
             self.stays_active_without(name, topology, now)?;
@@ -35,7 +35,8 @@ impl Ledger {
         }
         if !order.dry_run {
             let (actor, reason) = (order.actor.clone(), order.reason.clone());
-            self.regions.insert(name.clone(), Said { state: state.token().to_owned(), until: until.0, actor, reason });
+            self.regions
+                .insert(name.clone(), RegionRecord { state: state.token().to_owned(), until: until.0, actor, reason });
             self.version += 1;
         }
         Ok(())
@@ -45,13 +46,13 @@ impl Ledger {
     ///
     /// # Errors
     /// If an operator has said that it takes no work.
-    pub(super) fn takes_over(&self, region: &str, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn takes_over(&self, region: &str, now: Timestamp) -> Result<(), OrderRefusal> {
         match self.state(region, now) {
             RegionState::Active => Ok(()),
             state => {
                 let state = state.token();
                 let detail = format!("{region:?} is {state}, and takes over nothing. Make it active first.");
-                Err(Refusal::conflict(detail))
+                Err(OrderRefusal::conflict(detail))
             }
         }
     }
@@ -60,9 +61,9 @@ impl Ledger {
     ///
     /// # Errors
     /// If something has changed since.
-    pub(super) fn is_as_expected(&self, order: &Order) -> Result<(), Refusal> {
+    pub(super) fn is_as_expected(&self, order: &Order) -> Result<(), OrderRefusal> {
         match order.version {
-            Some(version) if version != self.version => Err(Refusal::conflict(format!(
+            Some(version) if version != self.version => Err(OrderRefusal::conflict(format!(
                 "The order is for version {version} of the view, and it is {} by now. Look at it again.",
                 self.version
             ))),
@@ -70,15 +71,15 @@ impl Ledger {
         }
     }
 
-    fn stays_active_without(&self, region: &str, topology: &Topology, now: Timestamp) -> Result<(), Refusal> {
+    fn stays_active_without(&self, region: &str, topology: &Topology, now: Timestamp) -> Result<(), OrderRefusal> {
         let mut others = topology.regions().map(|(_, other)| other.name.as_str()).filter(|other| *other != region);
         if others.any(|other| self.state(other, now) == RegionState::Active) {
             return Ok(());
         }
-        Err(Refusal::conflict(format!("No region but {region:?} is active. Make another one active first.")))
+        Err(OrderRefusal::conflict(format!("No region but {region:?} is active. Make another one active first.")))
     }
 
-    fn owns_nothing(&self, region: &str, topology: &Topology, state: RegionState) -> Result<(), Refusal> {
+    fn owns_nothing(&self, region: &str, topology: &Topology, state: RegionState) -> Result<(), OrderRefusal> {
         // Whose subjects live there the directory alone knows; that some may is enough.
         let is_home = |id, dataset: &Dataset| match dataset.rule {
             Rule::SingleWriter { .. } => self.owner(id, topology).is_some_and(|owned| owned.home == region),
@@ -94,7 +95,7 @@ impl Ledger {
         }
         let state = state.token();
         let remedy = "Promote the region's share first; then, or if that is meant, say accept_loss: true";
-        Err(Refusal::conflict(format!(
+        Err(OrderRefusal::conflict(format!(
             "{region:?} is a home of {names}, which nobody could write there if it were {state}. {remedy}."
         )))
     }

@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::command::{Fields, Refusal, wrong};
+use super::orders::{
+    command::OrderRefusal,
+    fields::{OrderFields, wrong},
+};
 use crate::{
     model::{ids::RegionId, subject::SubjectId},
     ownership::Epoch,
@@ -18,18 +21,20 @@ pub const MOST: usize = 1_000;
 ///
 /// # Errors
 /// With the first thing in it that is not as it must be: nothing of the list is told then.
-pub fn read(text: &str, topology: &Topology) -> Result<Value, Refusal> {
+pub fn read(text: &str, topology: &Topology) -> Result<Value, OrderRefusal> {
     let list: Value = serde_json::from_str(text)
-        .map_err(|error| Refusal::malformed(format!("The list is no JSON: {error}. Send an object.")))?;
+        .map_err(|error| OrderRefusal::malformed(format!("The list is no JSON: {error}. Send an object.")))?;
     let Value::Object(list) = list else {
-        return Err(Refusal::malformed("The list is JSON, but no object. Send {\"kind\": …, \"homes\": {…}}."));
+        return Err(OrderRefusal::malformed("The list is JSON, but no object. Send {\"kind\": …, \"homes\": {…}}."));
     };
-    let fields = Fields { order: &list, topology };
+    let fields = OrderFields { order: &list, topology };
     let kind = fields.kind()?;
     let homes = homes(&list, kind, &fields)?;
     if homes.len() > MOST {
         let found = homes.len();
-        return Err(Refusal::malformed(format!("homes has {found} subjects; expected {MOST} at most. Send several.")));
+        return Err(OrderRefusal::malformed(format!(
+            "homes has {found} subjects; expected {MOST} at most. Send several."
+        )));
     }
     let note = if list.contains_key("note") { Some(fields.text("note")?) } else { None };
     Ok(json!({
@@ -42,16 +47,16 @@ pub fn read(text: &str, topology: &Topology) -> Result<Value, Refusal> {
 type Home = (String, String, Option<u64>);
 
 /// `{"eu": [ID, …]}`, by region; `[ID, EPOCH]` in place of an id where the epoch is known.
-fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> Result<Vec<Home>, Refusal> {
+fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &OrderFields<'_>) -> Result<Vec<Home>, OrderRefusal> {
     let Some(Value::Object(by_region)) = list.get("homes") else {
         let expected = "an object with a list of ids for each region";
-        return Err(Refusal::malformed(format!("homes is missing or no object; expected {expected}.")));
+        return Err(OrderRefusal::malformed(format!("homes is missing or no object; expected {expected}.")));
     };
     let mut homes = Vec::new();
     for (name, ids) in by_region {
         may_be_home(fields.region_named("homes", name)?, kind, fields)?;
         let Value::Array(ids) = ids else {
-            return Err(Refusal::malformed(format!("homes.{name} is no list; expected a list of ids.")));
+            return Err(OrderRefusal::malformed(format!("homes.{name} is no list; expected a list of ids.")));
         };
         for said in ids {
             let (id, epoch) = match said.as_array().map(Vec::as_slice) {
@@ -70,13 +75,13 @@ fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &Fields<'_>) -> R
     Ok(homes)
 }
 
-fn may_be_home(home: RegionId, kind: SubjectKind, fields: &Fields<'_>) -> Result<(), Refusal> {
+fn may_be_home(home: RegionId, kind: SubjectKind, fields: &OrderFields<'_>) -> Result<(), OrderRefusal> {
     let topology = fields.topology;
     if topology.residency(kind).contains(home) {
         return Ok(());
     }
     let (home, kind) = (&topology.region(home).name, kind.token());
-    Err(Refusal::conflict(format!(
+    Err(OrderRefusal::conflict(format!(
         "homes has {home:?}, where no {kind} may live. Name a region of the {kind}s' datasets."
     )))
 }

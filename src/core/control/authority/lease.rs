@@ -2,14 +2,14 @@
 //! need not believe that it is gone (a zombie primary). The authority renews them while it can, and never while it takes a unit
 //! away by force.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{
-    change::{Change, Phase},
     effect::{ADDRESS, call},
-    turn::Turn,
+    ledger::change::{Change, ChangePhase},
+    turn::AuthorityTurn,
 };
 use crate::{model::time::millis, topology::pace::RENEWALS};
 
@@ -18,11 +18,7 @@ const SKEW: u64 = 5_000;
 /// A lease is renewed so many times while it lasts.
 const TIMES: u64 = RENEWALS as u64;
 
-/// When a lease was renewed last, and until when, by dataset. A renewal that may have arrived counts, heard of or not; so does one by
-/// a configuration that is not any more.
-pub(super) type Renewed = BTreeMap<String, (u64, u64)>;
-
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Renews what is due.
     pub(super) fn renew(&mut self) {
         let topology = &self.settings.topology;
@@ -70,9 +66,9 @@ impl Turn<'_> {
         match self.lapsed_at(change).filter(|until| *until > now) {
             Some(until) => {
                 let says = format!("{says}; its lease has run out in {} ms at the latest", until - now);
-                change.enter(Phase::Lapsing, says, now);
+                change.enter(ChangePhase::AwaitingLeaseExpiry, says, now);
             }
-            None => change.enter(Phase::Granting, says, now),
+            None => change.enter(ChangePhase::Granting, says, now),
         }
     }
 

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    change::Change,
     effect::{ADDRESS, call},
-    turn::Turn,
+    ledger::{change::Change, notice::PendingNotice},
+    turn::AuthorityTurn,
 };
 
 /// How long a region is told again and again, and how often, in milliseconds.
@@ -20,28 +19,7 @@ const MOST: usize = 4_000;
 /// How many calls to one region are under way at a time: the others of the authority need connections too.
 const AT_ONCE: usize = 2;
 
-/// A region that has yet to hear of an ownership.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PendingNotice {
-    /// The region.
-    pub region: String,
-    /// What is owned.
-    pub unit: String,
-    /// Who owns it.
-    pub home: String,
-    /// By which epoch.
-    pub epoch: u64,
-    /// When it was told last, and until when it is told.
-    pub told: u64,
-    /// See `told`.
-    pub until: u64,
-    /// It is told nothing, and asked whom it takes for the owner: another region has named it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub asks: bool,
-}
-
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// From now on those are told who can hear of it in no other way. In a planned change that is nobody: the old owner has taken part,
     /// and the others hear of it in the log, with the data. Told apart from that, a copy that lacks the data could pass for one of the
     /// new epoch (REPLICATION, rule 4: a label that travels apart from the data breaks the order of reads). In a forced one

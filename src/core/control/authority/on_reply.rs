@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    change::{Change, Phase},
     effect::{self, after, get, tag, text},
     firsts::FIRST,
-    ledger::Owned,
+    ledger::{
+        Owned,
+        change::{Change, ChangePhase},
+    },
     pause::positions,
-    turn::Turn,
+    turn::AuthorityTurn,
 };
 use crate::topology::dataset::SubjectKind;
 
@@ -27,7 +29,7 @@ enum Heard<'a> {
     Elapsed,
 }
 
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Takes in what came of an effect; of an earlier step, it is of no interest.
     pub(super) fn heard(&mut self, input: &Value) {
         let tag = get(input, "tag");
@@ -80,19 +82,19 @@ impl Turn<'_> {
 
     fn step(&mut self, change: &mut Change, slot: &str, heard: &Heard<'_>) {
         match change.phase {
-            Phase::Locating => self.located(change, heard),
-            Phase::Checking => {
+            ChangePhase::Locating => self.located(change, heard),
+            ChangePhase::Checking => {
                 let said = if let Heard::Said(200, body) = heard { (*body).clone() } else { Value::Null };
                 self.judged(change, slot, said);
             }
-            Phase::Pausing => self.pausing(change, heard),
-            Phase::Waiting => self.waiting(change, slot, heard),
-            Phase::Deposing => self.deposing(change, heard),
-            Phase::Lapsing => self.force(change, format!("without {}, as was ordered", change.from)),
-            Phase::Granting => self.granting(change, heard),
-            Phase::Recording => self.recording(change, heard),
-            Phase::Resuming => self.resuming(change, heard),
-            Phase::Done | Phase::Aborted => {}
+            ChangePhase::Pausing => self.pausing(change, heard),
+            ChangePhase::Waiting => self.waiting(change, slot, heard),
+            ChangePhase::Revoking => self.deposing(change, heard),
+            ChangePhase::AwaitingLeaseExpiry => self.force(change, format!("without {}, as was ordered", change.from)),
+            ChangePhase::Granting => self.granting(change, heard),
+            ChangePhase::Recording => self.recording(change, heard),
+            ChangePhase::Resuming => self.resuming(change, heard),
+            ChangePhase::Done | ChangePhase::Aborted => {}
         }
     }
 
@@ -105,21 +107,21 @@ impl Turn<'_> {
                 change.epoch = effect::epoch(owned).unwrap_or(0);
                 let kind = text(owned, "kind");
                 if !kind.is_empty() && kind != change.kind {
-                    change.enter(Phase::Aborted, format!("the subject is a {kind}, not a {}", change.kind), now);
+                    change.enter(ChangePhase::Aborted, format!("the subject is a {kind}, not a {}", change.kind), now);
                 } else if change.from == change.to {
-                    change.enter(Phase::Done, "it is there already", now);
+                    change.enter(ChangePhase::Done, "it is there already", now);
                 } else if self.region(&change.from).is_none() && !change.forced {
                     let says = format!(
                         "its home is {:?}, which this topology does not know; if it is gone for good, say accept_loss: true",
                         change.from
                     );
-                    change.enter(Phase::Aborted, says, now);
+                    change.enter(ChangePhase::Aborted, says, now);
                 } else {
-                    change.enter(Phase::Checking, "preflight", now);
+                    change.enter(ChangePhase::Checking, "preflight", now);
                 }
             }
             Heard::Said(..) | Heard::Nothing(_) | Heard::Elapsed => {
-                change.enter(Phase::Aborted, "the directory does not answer; try again", now);
+                change.enter(ChangePhase::Aborted, "the directory does not answer; try again", now);
             }
         }
     }
@@ -131,15 +133,15 @@ impl Turn<'_> {
         let first = SubjectKind::parse(&change.kind).and_then(|kind| topology.identity().first_home(kind));
         match first.map(|home| topology.region(home).name.clone()).filter(|home| *home != change.to) {
             Some(home) if change.dry_run => {
-                change.enter(Phase::Done, format!("the subject has no home yet; its first one is {home}"), now);
+                change.enter(ChangePhase::Done, format!("the subject has no home yet; its first one is {home}"), now);
             }
             Some(home) => {
                 let subject = change.subject().unwrap_or("");
                 let assign = effect::assign((subject, &change.kind), &home, &effect::tag(change, "directory"));
                 self.effects.push(assign);
             }
-            None if change.dry_run => change.enter(Phase::Done, "the subject has no home yet", now),
-            None => change.enter(Phase::Recording, "the subject has no home yet", now),
+            None if change.dry_run => change.enter(ChangePhase::Done, "the subject has no home yet", now),
+            None => change.enter(ChangePhase::Recording, "the subject has no home yet", now),
         }
     }
 
@@ -154,13 +156,13 @@ impl Turn<'_> {
                     let says = format!(
                         "not all positions are reported, so {needed} ms must pass, and writers may be refused for {most} ms at most"
                     );
-                    return change.enter(Phase::Resuming, says, now);
+                    return change.enter(ChangePhase::Resuming, says, now);
                 }
                 let says = format!("writes at {} wait until {} has caught up", change.from, change.to);
-                change.enter(Phase::Waiting, says, now);
+                change.enter(ChangePhase::Waiting, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} refuses to pause: {}", change.from, brief(body)), now)
+                change.enter(ChangePhase::Aborted, format!("{} refuses to pause: {}", change.from, brief(body)), now)
             }
             other => self.again(change, other),
         }
@@ -178,19 +180,23 @@ impl Turn<'_> {
                 if !change.waiting.is_empty() || (change.silent && waited < change.needed()) {
                     self.compare(change);
                 } else {
-                    change.enter(Phase::Deposing, format!("{} has caught up", change.to), now);
+                    change.enter(ChangePhase::Revoking, format!("{} has caught up", change.to), now);
                 }
             }
             Heard::Elapsed if change.waiting.is_empty() && waited >= change.needed() => {
-                change.enter(Phase::Deposing, "not all positions are reported; ten times the lag has passed", now);
+                change.enter(
+                    ChangePhase::Revoking,
+                    "not all positions are reported; ten times the lag has passed",
+                    now,
+                );
             }
             _ if waited >= change.wait() || change.is_too_late(now) => {
                 let says = format!("{} did not catch up within {waited} ms", change.to);
-                change.enter(Phase::Resuming, says, now);
+                change.enter(ChangePhase::Resuming, says, now);
             }
             // Whoever waits for what will not come is kept waiting for nothing.
             Heard::Said(200, body) if slot_is_next => match change.stands_still(body, now) {
-                Some(says) => change.enter(Phase::Resuming, says, now),
+                Some(says) => change.enter(ChangePhase::Resuming, says, now),
                 None => self.effects.push(after(NOT_YET, &tag(change, "time"))),
             },
             Heard::Said(200, _) => self.effects.push(after(NOT_YET, &tag(change, "time"))),
@@ -201,13 +207,17 @@ impl Turn<'_> {
     fn deposing(&mut self, change: &mut Change, heard: &Heard<'_>) {
         let now = self.now.0;
         match heard {
-            Heard::Said(200, _) => change.enter(Phase::Granting, format!("{} owns it no more", change.from), now),
+            Heard::Said(200, _) => change.enter(ChangePhase::Granting, format!("{} owns it no more", change.from), now),
             Heard::Said(409, body) if text(body, "state") == "not-paused" => {
                 let says = format!("the pause ran out before {} could be deposed; it serves on", change.from);
-                change.enter(Phase::Aborted, says, now);
+                change.enter(ChangePhase::Aborted, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} refuses to be deposed: {}", change.from, brief(body)), now);
+                change.enter(
+                    ChangePhase::Aborted,
+                    format!("{} refuses to be deposed: {}", change.from, brief(body)),
+                    now,
+                );
             }
             other => self.again(change, other),
         }
@@ -217,16 +227,16 @@ impl Turn<'_> {
         let now = self.now.0;
         let says = format!("{} owns it by epoch {}", change.to, change.epoch + 1);
         match heard {
-            Heard::Said(200, _) if change.subject().is_some() => change.enter(Phase::Recording, says, now),
+            Heard::Said(200, _) if change.subject().is_some() => change.enter(ChangePhase::Recording, says, now),
             Heard::Said(200, _) => {
                 let owned = Owned { home: change.to.clone(), epoch: change.epoch + 1 };
                 self.ledger.datasets.insert(change.unit.clone(), owned);
                 self.ledger.version += 1;
                 self.publish();
-                change.enter(Phase::Done, says, now);
+                change.enter(ChangePhase::Done, says, now);
             }
             Heard::Said(409, body) => {
-                change.enter(Phase::Aborted, format!("{} knows a later owner: {}", change.to, brief(body)), now)
+                change.enter(ChangePhase::Aborted, format!("{} knows a later owner: {}", change.to, brief(body)), now)
             }
             other => self.again(change, other),
         }
@@ -236,7 +246,7 @@ impl Turn<'_> {
         match heard {
             Heard::Said(200, owned) if text(owned, "home") != change.to => {
                 let says = format!("the directory knows a later home: {}", brief(owned));
-                change.enter(Phase::Aborted, says, self.now.0);
+                change.enter(ChangePhase::Aborted, says, self.now.0);
             }
             Heard::Said(200, owned) => {
                 // Of somebody whom it did not know the directory says by which epoch.
@@ -246,7 +256,7 @@ impl Turn<'_> {
                     self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string(), &Value::Null));
                 }
                 let says = format!("{} owns it by epoch {epoch}", change.to);
-                change.enter(Phase::Done, says, self.now.0);
+                change.enter(ChangePhase::Done, says, self.now.0);
             }
             other => self.again(change, other),
         }
@@ -256,14 +266,16 @@ impl Turn<'_> {
         let now = self.now.0;
         let says = format!("{}; {} serves on", change.says, change.from);
         match heard {
-            Heard::Said(200, _) => change.enter(Phase::Aborted, says, now),
+            Heard::Said(200, _) => change.enter(ChangePhase::Aborted, says, now),
             // By now the pause has ended by itself.
-            _ if now.saturating_sub(change.since) > change.most_paused() => change.enter(Phase::Aborted, says, now),
+            _ if now.saturating_sub(change.since) > change.most_paused() => {
+                change.enter(ChangePhase::Aborted, says, now)
+            }
             other => self.again(change, other),
         }
     }
 
-    /// Nobody answered, or not as one should: the same again, a little later. When that time is over, [`Turn::heard`] asks.
+    /// Nobody answered, or not as one should: the same again, a little later. When that time is over, [`AuthorityTurn::heard`] asks.
     fn again(&mut self, change: &mut Change, heard: &Heard<'_>) {
         match heard {
             Heard::Said(status, _) => {
@@ -282,13 +294,13 @@ impl Turn<'_> {
             "from": change.from, "to": change.to, "phase": change.phase, "paused_ms": change.paused_for,
             "version": self.ledger.version,
         })));
-        if change.phase == Phase::Done && !change.dry_run && change.from != change.to {
+        if change.phase == ChangePhase::Done && !change.dry_run && change.from != change.to {
             self.spread(change);
         }
         if !change.sweep.is_empty() {
             self.part_is_over(change);
         }
-        if change.phase != Phase::Done || !change.back || change.from.is_empty() {
+        if change.phase != ChangePhase::Done || !change.back || change.from.is_empty() {
             return;
         }
         let id = self.ledger.add(

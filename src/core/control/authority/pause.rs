@@ -3,13 +3,12 @@
 //! The bound is kept by the old owner, whatever becomes of the authority and of its calls: it is asked to pause for no longer, and its pause
 //! ends by itself. All else here only ends it sooner, or does not let it begin.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    change::{Change, Phase},
     effect::{get, text},
-    turn::Turn,
+    ledger::change::{CaughtUp, Change},
+    turn::AuthorityTurn,
 };
 use crate::model::{
     position::{Position, PositionKind},
@@ -26,16 +25,6 @@ const WAIT: (u64, u64) = (10, 2_000);
 const STILL: (u64, u64) = (1_000, 2);
 /// The least and the most that a call is waited for while writers are refused. What was lost is asked for again.
 const CALL: (u64, u64) = (250, 1_500);
-
-/// Where the new owner's copy was seen, in Unix milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    position: String,
-    /// Since when it has been there.
-    since: u64,
-    /// Where it was seen first, and when.
-    first: (String, u64),
-}
 
 impl Change {
     /// How long writers may be refused, in milliseconds.
@@ -88,7 +77,7 @@ impl Change {
             Some(seen) if seen.position == at => seen,
             before => {
                 let first = before.map_or_else(|| (at.to_owned(), now), |before| before.first);
-                Seen { position: at.to_owned(), since: now, first }
+                CaughtUp { position: at.to_owned(), since: now, first }
             }
         };
         let seen = self.seen.insert(seen);
@@ -113,7 +102,7 @@ fn number(position: &str) -> Option<u128> {
     [PositionKind::Counter, PositionKind::Lsn].into_iter().find_map(|kind| kind.read(position)).map(Position::number)
 }
 
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// How long writers of that unit may be refused: as was ordered, else the least that is configured for what it is part of.
     pub(super) fn max_pause(&self, datasets: &[String], ordered: Option<u64>) -> u64 {
         let topology = &self.settings.topology;
@@ -176,11 +165,4 @@ pub(super) fn positions(change: &Change, body: &Value) -> Vec<(String, String)> 
         Some(text(positions, dataset)).filter(|at| !at.is_empty()).map(|at| (dataset.clone(), at.to_owned()))
     };
     change.datasets.iter().filter_map(said).collect()
-}
-
-impl Phase {
-    /// Whether writers may be refused in it.
-    pub(super) fn is_paused(self) -> bool {
-        matches!(self, Self::Pausing | Self::Waiting | Self::Deposing | Self::Resuming)
-    }
 }

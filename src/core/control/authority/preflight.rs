@@ -3,17 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    change::{Change, Phase},
     effect::{self, get},
-    ledger::Owned,
+    ledger::{
+        Owned,
+        change::{Change, ChangePhase},
+    },
     pause::{behind, expected},
-    turn::Turn,
+    turn::AuthorityTurn,
 };
 
 /// Who is asked.
 const SLOTS: [&str; 4] = ["from", "from-health", "to", "to-health"];
 
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Takes in one word of the preflight; with the last one it is judged.
     pub(super) fn judged(&mut self, change: &mut Change, slot: &str, said: Value) {
         change.found.insert(slot.to_owned(), said);
@@ -29,7 +31,7 @@ impl Turn<'_> {
         change.lag = get(get(health, "lag_ms"), &change.from).as_u64();
         if let Err(why) = self.judge(change) {
             change.found.clear();
-            return change.enter(Phase::Aborted, why, now);
+            return change.enter(ChangePhase::Aborted, why, now);
         }
         let (loss, expected) = (estimate(change), expected(change));
         // What regions say is as long as they like; no more of it is needed.
@@ -40,14 +42,14 @@ impl Turn<'_> {
             } else {
                 format!("could be promoted, with writers refused for about {expected} ms")
             };
-            return change.enter(Phase::Done, format!("a dry run: it {what}"), now);
+            return change.enter(ChangePhase::Done, format!("a dry run: it {what}"), now);
         }
         if change.forced {
             let says = format!("without {}, as was ordered", change.from);
             return self.force(change, says);
         }
         change.paused = Some(now);
-        change.enter(Phase::Pausing, format!("{} is asked to pause writes", change.from), now);
+        change.enter(ChangePhase::Pausing, format!("{} is asked to pause writes", change.from), now);
     }
 
     fn judge(&mut self, change: &Change) -> Result<(), String> {

@@ -1,17 +1,18 @@
 //! The ledger: all that the authority remembers, and what it answers to orders.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    change::Change,
-    command::{Command, Order, Refusal},
-    drills::DrillRecord,
-    lease::Renewed,
-    notify::PendingNotice,
-    sweep::Sweep,
+pub mod change;
+pub mod drill_record;
+pub mod evacuation;
+pub mod notice;
+pub mod replies;
+
+use self::{
+    change::Change, drill_record::DrillRecord, evacuation::Evacuation, notice::PendingNotice, replies::Replies,
 };
 use crate::state::published::{self, RegionState};
 use crate::{
@@ -23,8 +24,12 @@ use crate::{
 /// How soon what is under way is looked at again, and how soon who has not heard yet is told again, in milliseconds.
 const TICK: u64 = 5_000;
 pub(super) const SLOW_TICK: u64 = 30_000;
-/// The most changes that are over, and the most replies, that are kept.
+/// The most changes that are over and are kept.
 const MOST_KEPT: usize = 100;
+
+/// When a lease was renewed last, and until when, by dataset. A renewal that may have arrived counts, heard of or not; so does one by
+/// a configuration that is not any more.
+pub type Renewed = BTreeMap<String, (u64, u64)>;
 
 /// What the authority remembers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +42,7 @@ pub struct Ledger {
     /// The version that the home store is known to hold.
     pub stored: u64,
     /// What was said of regions, by name.
-    pub regions: BTreeMap<String, Said>,
+    pub regions: BTreeMap<String, RegionRecord>,
     /// Owners of single-writer datasets, by name: from the first one on, as `firsts.rs` has found it, whatever is configured later.
     pub datasets: BTreeMap<String, Owned>,
     /// Changes, the latest last.
@@ -47,9 +52,9 @@ pub struct Ledger {
     /// The last number of a pause: the time, but that it never goes back.
     pub numbered: u64,
     /// What was replied to which request.
-    pub replies: VecDeque<Replied>,
+    pub replies: Replies,
     /// Regions whose share goes elsewhere, the latest last.
-    pub sweeps: Vec<Sweep>,
+    pub sweeps: Vec<Evacuation>,
     /// Regions that have yet to hear of an ownership.
     pub untold: Vec<PendingNotice>,
     /// Isolation drills, the latest last.
@@ -62,7 +67,7 @@ pub struct Ledger {
 
 /// What an operator has said of a region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Said {
+pub struct RegionRecord {
     /// The state's token.
     pub state: String,
     /// When it ends, in Unix milliseconds.
@@ -80,19 +85,6 @@ pub struct Owned {
     pub home: String,
     /// The generation.
     pub epoch: u64,
-}
-
-/// A reply that is given again if its request comes again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Replied {
-    /// The request's id.
-    pub request: String,
-    /// What it asked for.
-    pub order: String,
-    /// The status.
-    pub status: u16,
-    /// The body.
-    pub body: Value,
 }
 
 /// Why a ledger is not read.
@@ -115,7 +107,7 @@ impl Default for Ledger {
             changes: Vec::new(),
             counted: 0,
             numbered: 0,
-            replies: VecDeque::new(),
+            replies: Replies::default(),
             sweeps: Vec::new(),
             untold: Vec::new(),
             drills: Vec::new(),
@@ -179,14 +171,15 @@ impl Ledger {
     /// After how many milliseconds something should be looked at again, if anything is under way.
     #[must_use]
     pub fn wake(&self) -> Option<u64> {
-        let busy = self.changes.iter().any(|change| !change.phase.is_over()) || self.sweeps.iter().any(Sweep::is_on);
+        let busy =
+            self.changes.iter().any(|change| !change.phase.is_over()) || self.sweeps.iter().any(Evacuation::is_on);
         let looks_again = self.sweeps.iter().any(|sweep| sweep.looks_again.is_some());
         let is_open = !self.untold.is_empty() || self.stored != self.version || looks_again;
         if busy { Some(TICK) } else { is_open.then_some(SLOW_TICK) }
     }
 
     /// The next name of that kind.
-    pub(super) fn name(&mut self, kind: &str) -> String {
+    pub(crate) fn name(&mut self, kind: &str) -> String {
         self.counted += 1;
         format!("{kind}-{}", self.counted)
     }
@@ -219,52 +212,13 @@ impl Ledger {
         })
     }
 
-    /// What was replied to that request, if it has come before.
-    ///
-    /// # Errors
-    /// If it asked for something else then.
-    pub(super) fn replied(&self, order: &Order) -> Result<Option<(u16, Value)>, Refusal> {
-        let Some(before) = self.replies.iter().find(|replied| replied.request == order.request) else {
-            return Ok(None);
-        };
-        if before.order != asked_for(order) {
-            let detail =
-                format!("The request {:?} has asked for something else before. Choose a new id.", order.request);
-            return Err(Refusal::conflict(detail));
-        }
-        Ok(Some((before.status, before.body.clone())))
-    }
-
-    pub(super) fn reply(&mut self, order: &Order, status: u16, body: &Value) {
-        if self.replies.len() >= MOST_KEPT {
-            self.replies.pop_front();
-        }
-        let (request, order) = (order.request.clone(), asked_for(order));
-        self.replies.push_back(Replied { request, order, status, body: body.clone() });
-    }
-
-    /// Begins a change of owner. One that is there already is none.
-    ///
-    /// # Errors
-    /// If the new owner takes no new work, or another change of the same unit is under way.
-    pub(super) fn begin(&mut self, order: &Order, change: Change, now: Timestamp) -> Result<String, Refusal> {
-        self.takes_over(&change.to, now)?;
-        let same = |other: &&Change| other.unit == change.unit && !other.phase.is_over();
-        if let Some(other) = self.changes.iter().find(same) {
-            let detail = format!("{} is under way for the same. Wait for it, or abort it.", other.id);
-            return Err(Refusal::conflict(detail));
-        }
-        let (actor, reason) = (order.actor.clone(), order.reason.clone());
-        Ok(self.add(Change { actor, reason, ..change }, now))
-    }
-
     /// Whether the owner of that unit is changing.
-    pub(super) fn is_moving(&self, unit: &str) -> bool {
+    pub(crate) fn is_moving(&self, unit: &str) -> bool {
         self.changes.iter().any(|change| change.unit == unit && !change.phase.is_over())
     }
 
     /// Takes a change in; of those that are over, only the latest stay.
-    pub(super) fn add(&mut self, change: Change, now: Timestamp) -> String {
+    pub(crate) fn add(&mut self, change: Change, now: Timestamp) -> String {
         let over = self.changes.iter().filter(|change| change.phase.is_over()).count();
         if over >= MOST_KEPT
             && let Some(oldest) = self.changes.iter().position(|change| change.phase.is_over())
@@ -284,15 +238,27 @@ impl Ledger {
         });
         id
     }
-}
 
-/// An order without its request id, to compare it with an earlier one.
-fn asked_for(order: &Order) -> String {
-    let what = match &order.command {
-        // Each time it is asked it ends later.
-        Command::State(region, state, _) => format!("{region:?} {state:?}"),
-        command => format!("{command:?}"),
-    };
-    let pause = order.max_pause.map_or_else(String::new, |pause| format!(" {pause}"));
-    format!("{what} {} {}{pause}", order.dry_run, order.accept_loss)
+    /// The drill that is on.
+    pub(crate) fn drill(&self) -> Option<&DrillRecord> {
+        self.drills.iter().find(|drill| drill.ended.is_none())
+    }
+
+    /// The same for operators, without its figures.
+    pub(crate) fn drill_briefly(&self) -> Option<Value> {
+        self.drill().map(DrillRecord::briefly)
+    }
+
+    /// After how many milliseconds the drill that is on ends.
+    pub(crate) fn drill_ends(&self, now: Timestamp) -> Option<u64> {
+        self.drill().map(|drill| drill.until.saturating_sub(now.0).max(1))
+    }
+
+    /// Ends the drill that is on.
+    pub(crate) fn end_drill(&mut self, now: Timestamp, says: String) -> Option<DrillRecord> {
+        let drill = self.drills.iter_mut().find(|drill| drill.ended.is_none())?;
+        (drill.ended, drill.says) = (Some(now.0.min(drill.until)), says);
+        self.version += 1;
+        Some(drill.clone())
+    }
 }

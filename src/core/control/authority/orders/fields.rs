@@ -1,125 +1,38 @@
-//! What an operator may ask of the authority, as it is read from JSON.
+//! The fields of an order, or of a list of homes, as they are read from JSON: what was found, what was expected, what to do.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::drills::Wanted;
-use crate::state::published::RegionState;
+use super::command::{Command, DrillOrder, OrderRefusal};
 use crate::{
     model::{
         ids::{DatasetId, RegionId},
         subject::{ID_LENGTH, SubjectId},
         time::{Timestamp, millis},
     },
+    state::{drill::Kind, published::RegionState},
     topology::{
         Topology,
         dataset::{MAX_PAUSE, Rule, SubjectKind},
-        units,
+        units::{self, Share},
     },
 };
 
 /// The longest request id, actor or reason.
 const LONGEST_TEXT: usize = 200;
-
-/// One order of an operator.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The id of the request: the same one again is the same order, and is carried out once.
-    pub request: String,
-    /// Who.
-    pub actor: String,
-    /// Why.
-    pub reason: String,
-    /// Only say what would be done.
-    pub dry_run: bool,
-    /// Carry it out only if the ledger still has this version: nothing has changed since it was looked at.
-    pub version: Option<u64>,
-    /// How long writers may be refused, in milliseconds, where it is not as configured.
-    pub max_pause: Option<u64>,
-    /// Go on although acknowledged writes may be lost, or a home be without writes.
-    pub accept_loss: bool,
-    /// What.
-    pub command: Command,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// A region takes part in another way for some time.
-    State(RegionId, RegionState, Timestamp),
-    /// A dataset gets another home.
-    Promote(DatasetId, RegionId),
-    /// All that has its home in one region gets it in another.
-    PromoteRegion(RegionId, RegionId),
-    /// A subject gets another home.
-    Move(SubjectKind, SubjectId, RegionId),
-    /// A change that is under way is given up.
-    Abort(String),
-    /// An isolation drill begins.
-    Drill(Wanted),
-    /// The drill of that name ends, or whichever is on (`all`).
-    StopDrill(String),
-}
-
-/// Why an order is not carried out: status, and what was found, what was expected and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The sentence.
-    pub detail: String,
-}
-
-impl Refusal {
-    /// It as problem details (RFC 9457).
-    #[must_use]
-    pub fn body(&self) -> Value {
-        super::turn::problem(self.status, &self.detail)
-    }
-
-    /// The order itself cannot be understood.
-    pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self { status: 400, detail: detail.into() }
-    }
-
-    /// It is understood and goes against a rule, or what is the case.
-    pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self { status: 409, detail: detail.into() }
-    }
-}
-
-/// Reads an order.
-///
-/// # Errors
-/// With the first thing in it that is not as it must be.
-pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, Refusal> {
-    let order: Value = serde_json::from_str(text)
-        .map_err(|error| Refusal::malformed(format!("The order is no JSON: {error}. Send an object.")))?;
-    let Value::Object(order) = order else {
-        return Err(Refusal::malformed("The order is JSON, but no object. Send {\"command\": …}."));
-    };
-    let fields = Fields { order: &order, topology };
-    Ok(Order {
-        request: fields.text("request")?.to_owned(),
-        actor: fields.text("actor")?.to_owned(),
-        reason: fields.text("reason")?.to_owned(),
-        dry_run: fields.flag("dry_run")?,
-        version: fields.version()?,
-        max_pause: fields.max_pause()?,
-        accept_loss: fields.flag("accept_loss")?,
-        command: fields.command(now)?,
-    })
-}
+/// The least share of a drill, and its limit where none is named, in hundredths of a percent.
+const LEAST_SHARE: u16 = 10;
+const LIMIT: u64 = 100;
 
 /// The fields of an order.
-pub(super) struct Fields<'a> {
-    pub(super) order: &'a Map<String, Value>,
-    pub(super) topology: &'a Topology,
+pub(crate) struct OrderFields<'a> {
+    pub(crate) order: &'a Map<String, Value>,
+    pub(crate) topology: &'a Topology,
 }
 
-impl<'a> Fields<'a> {
-    fn command(&self, now: Timestamp) -> Result<Command, Refusal> {
+impl<'a> OrderFields<'a> {
+    pub(crate) fn command(&self, now: Timestamp) -> Result<Command, OrderRefusal> {
         match self.text("command")? {
             "state" => Ok(Command::State(self.region("region")?, self.state()?, self.until(now)?)),
             "promote" => Ok(Command::Promote(self.dataset()?, self.region("to")?)),
@@ -127,7 +40,7 @@ impl<'a> Fields<'a> {
                 let (from, to) = (self.region("region")?, self.region("to")?);
                 if from == to {
                     let detail = "region and to are the same region. Name another one in to.";
-                    return Err(Refusal::conflict(detail));
+                    return Err(OrderRefusal::conflict(detail));
                 }
                 Ok(Command::PromoteRegion(from, to))
             }
@@ -137,7 +50,7 @@ impl<'a> Fields<'a> {
                     let to = &self.topology.region(to).name;
                     let detail =
                         format!("to is {to:?}, where such a subject may not live. Name a region of its datasets.");
-                    return Err(Refusal::conflict(detail));
+                    return Err(OrderRefusal::conflict(detail));
                 }
                 Ok(Command::Move(kind, self.subject()?, to))
             }
@@ -152,42 +65,42 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<&'a str, Refusal> {
+    pub(crate) fn text(&self, key: &str) -> Result<&'a str, OrderRefusal> {
         match self.order.get(key) {
             Some(Value::String(text)) if text.chars().any(char::is_control) => {
                 let detail = format!("{key} is {text:?}; expected a text without control characters. Leave them out.");
-                Err(Refusal::malformed(detail))
+                Err(OrderRefusal::malformed(detail))
             }
             Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST_TEXT => Ok(text),
             found => {
                 let found = found.map_or("nothing".to_owned(), Value::to_string);
                 let detail = format!("{key} is {found:.80}; expected a text of 1 to {LONGEST_TEXT} bytes. Add it.");
-                Err(Refusal::malformed(detail))
+                Err(OrderRefusal::malformed(detail))
             }
         }
     }
 
-    pub(super) fn flag(&self, key: &str) -> Result<bool, Refusal> {
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, OrderRefusal> {
         match self.order.get(key) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(found) => Err(Refusal::malformed(format!("{key} is {found}; expected true or false."))),
+            Some(found) => Err(OrderRefusal::malformed(format!("{key} is {found}; expected true or false."))),
         }
     }
 
-    fn version(&self) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn version(&self) -> Result<Option<u64>, OrderRefusal> {
         match self.order.get("version") {
             None => Ok(None),
             Some(found) => found.as_u64().map(Some).ok_or_else(|| {
                 let expected = "the number that was shown as the authority's version";
-                Refusal::malformed(format!(
+                OrderRefusal::malformed(format!(
                     "version is {found}; expected {expected}. Leave it out to go on in any case."
                 ))
             }),
         }
     }
 
-    fn max_pause(&self) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn max_pause(&self) -> Result<Option<u64>, OrderRefusal> {
         if !self.order.contains_key("max_pause") {
             return Ok(None);
         }
@@ -197,16 +110,16 @@ impl<'a> Fields<'a> {
         span.map(|span| Some(millis(span))).ok_or_else(|| wrong("max_pause", text, "a time such as \"5s\", 1s to 60s"))
     }
 
-    pub(super) fn region(&self, key: &str) -> Result<RegionId, Refusal> {
+    pub(crate) fn region(&self, key: &str) -> Result<RegionId, OrderRefusal> {
         self.region_named(key, self.text(key)?)
     }
 
-    pub(super) fn region_named(&self, key: &str, name: &str) -> Result<RegionId, Refusal> {
+    pub(crate) fn region_named(&self, key: &str, name: &str) -> Result<RegionId, OrderRefusal> {
         let names = || self.topology.regions().map(|(_, region)| format!("{:?}", region.name)).collect::<Vec<_>>();
         self.topology.region_named(name).ok_or_else(|| wrong(key, name, &format!("a region: {}", names().join(", "))))
     }
 
-    fn dataset(&self) -> Result<DatasetId, Refusal> {
+    fn dataset(&self) -> Result<DatasetId, OrderRefusal> {
         let name = self.text("dataset")?;
         let single = |id: &DatasetId| {
             matches!(self.topology.dataset(*id).map(|dataset| &dataset.rule), Some(Rule::SingleWriter { .. }))
@@ -219,24 +132,24 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn kind(&self) -> Result<SubjectKind, Refusal> {
+    pub(crate) fn kind(&self) -> Result<SubjectKind, OrderRefusal> {
         let text = self.text("kind")?;
         SubjectKind::parse(text).ok_or_else(|| wrong("kind", text, "\"user\" or \"tenant\""))
     }
 
-    fn subject(&self) -> Result<SubjectId, Refusal> {
+    fn subject(&self) -> Result<SubjectId, OrderRefusal> {
         let text = self.text("subject")?;
         SubjectId::parse(text).ok_or_else(|| wrong("subject", text, &format!("an id of {ID_LENGTH} letters")))
     }
 
-    fn state(&self) -> Result<RegionState, Refusal> {
+    fn state(&self) -> Result<RegionState, OrderRefusal> {
         let text = self.text("state")?;
         let names = || RegionState::ALL.map(RegionState::token).join(", ");
         RegionState::parse(text).ok_or_else(|| wrong("state", text, &format!("one of {}", names())))
     }
 
     /// When the state ends; nothing but `active` is for ever.
-    fn until(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
+    fn until(&self, now: Timestamp) -> Result<Timestamp, OrderRefusal> {
         if self.state()? == RegionState::Active {
             return Ok(now);
         }
@@ -246,7 +159,43 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl OrderFields<'_> {
+    /// Reads the order of a drill.
+    pub(crate) fn drill(&self) -> Result<DrillOrder, OrderRefusal> {
+        let kind = self.text("kind")?;
+        let kind = Kind::parse(kind).ok_or_else(|| wrong("kind", kind, "\"isolate\" or \"lose\""))?;
+        let span = self.text("for")?;
+        let span = units::duration(span).ok_or_else(|| wrong("for", span, "a time such as \"10m\", 72h at most"))?;
+        Ok(DrillOrder { kind, region: self.region("region")?, share: self.share()?, span, limit: self.limit()? })
+    }
+
+    fn share(&self) -> Result<Share, OrderRefusal> {
+        let found = match self.order.get("percent") {
+            Some(Value::String(text)) => text.clone(),
+            found => found.map_or_else(|| "nothing".to_owned(), Value::to_string),
+        };
+        Share::parse(&format!("{}%", found.strip_suffix('%').unwrap_or(&found)))
+            .filter(|share| share.hundredths() >= LEAST_SHARE)
+            .ok_or_else(|| wrong("percent", &found, "a number from 0.1 to 100, with two decimals at most"))
+    }
+
+    fn limit(&self) -> Result<Option<Share>, OrderRefusal> {
+        if self.order.get("abort_if").is_none_or(Value::is_null) {
+            return Ok(Share::new(LIMIT));
+        }
+        let text = self.text("abort_if")?;
+        let plain: String = text.chars().filter(|each| !each.is_whitespace()).collect();
+        if plain == "none" {
+            return Ok(None);
+        }
+        let share = plain.strip_prefix("errors>").and_then(Share::parse);
+        share.map(Some).ok_or_else(|| {
+            wrong("abort_if", text, "\"errors>1%\", in quotes since a shell takes > for a file, or \"none\"")
+        })
+    }
+}
+
 /// A field that is not as it must be.
-pub(super) fn wrong(key: &str, found: &str, expected: &str) -> Refusal {
-    Refusal::malformed(format!("{key} is {found:?}; expected {expected}."))
+pub(crate) fn wrong(key: &str, found: &str, expected: &str) -> OrderRefusal {
+    OrderRefusal::malformed(format!("{key} is {found:?}; expected {expected}."))
 }

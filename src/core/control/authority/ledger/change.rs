@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::pause::Seen;
-
 /// Where a change is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Phase {
+pub enum ChangePhase {
     /// The directory is asked where the subject lives.
     Locating,
     /// The preflight: both regions are asked how things are.
@@ -25,9 +23,11 @@ pub enum Phase {
     /// The new owner is waited for.
     Waiting,
     /// The old owner is told that it is none.
-    Deposing,
+    #[serde(rename = "deposing")]
+    Revoking,
     /// The old owner is gone, and the lease by which it may still write is waited for.
-    Lapsing,
+    #[serde(rename = "lapsing")]
+    AwaitingLeaseExpiry,
     /// The new owner is told that it is one.
     Granting,
     /// The directory is told, where a subject moves.
@@ -40,11 +40,16 @@ pub enum Phase {
     Aborted,
 }
 
-impl Phase {
+impl ChangePhase {
     /// Whether nothing follows.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Aborted)
+    }
+
+    /// Whether writers may be refused in it.
+    pub(crate) fn is_paused(self) -> bool {
+        matches!(self, Self::Pausing | Self::Waiting | Self::Revoking | Self::Resuming)
     }
 
     /// Whether the old owner can still go on as if nothing had been.
@@ -91,7 +96,7 @@ pub struct Change {
     /// Why.
     pub reason: String,
     /// Where it is.
-    pub phase: Phase,
+    pub phase: ChangePhase,
     /// Counts what was asked for; outcomes of earlier steps are of no interest.
     pub step: u32,
     /// When it began, and when its phase did, in Unix milliseconds.
@@ -109,7 +114,7 @@ pub struct Change {
     /// Whether the old owner reports no position of some dataset: of that one, time must do.
     pub silent: bool,
     /// Where the new owner's copy was seen while it was waited for.
-    pub seen: Option<Seen>,
+    pub seen: Option<CaughtUp>,
     /// How long writers may be refused, in milliseconds; 0 where nobody has said it.
     pub max_pause: u64,
     /// When the pause was asked for.
@@ -130,13 +135,13 @@ impl Change {
     }
 
     /// Goes on to another phase.
-    pub(super) fn enter(&mut self, phase: Phase, says: impl Into<String>, now: u64) {
+    pub(crate) fn enter(&mut self, phase: ChangePhase, says: impl Into<String>, now: u64) {
         self.phase = phase;
-        self.committed |= matches!(phase, Phase::Deposing | Phase::Granting);
+        self.committed |= matches!(phase, ChangePhase::Revoking | ChangePhase::Granting);
         self.step += 1;
         self.since = now;
         self.says = says.into();
-        if phase.is_over() || phase == Phase::Recording {
+        if phase.is_over() || phase == ChangePhase::Recording {
             let paused_for = self.paused.map(|paused| now.saturating_sub(paused));
             self.paused_for = self.paused_for.or(paused_for);
         }
@@ -144,4 +149,14 @@ impl Change {
             self.ended = Some(now);
         }
     }
+}
+
+/// Where the new owner's copy was seen, in Unix milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaughtUp {
+    pub(crate) position: String,
+    /// Since when it has been there.
+    pub(crate) since: u64,
+    /// Where it was seen first, and when.
+    pub(crate) first: (String, u64),
 }

@@ -4,18 +4,20 @@
 //! Subjects get the old region as their home behind the place that the sweep has come to, so it lists from the start until a whole
 //! list brings nobody new; and once more when every home that was tentative then has gone or been kept for good.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    change::{Change, Phase},
-    command::{Order, Refusal},
     effect::{self, text},
-    turn::{Turn, UNANSWERED},
+    ledger::{
+        change::{Change, ChangePhase},
+        evacuation::Evacuation,
+    },
+    orders::command::{Order, OrderRefusal},
+    turn::{AuthorityTurn, UNANSWERED},
 };
-use crate::state::published::RegionState;
 use crate::{
     model::{ids::RegionId, subject::SubjectId},
+    state::published::RegionState,
     topology::dataset::{Rule, SubjectKind},
 };
 
@@ -25,124 +27,36 @@ const AT_ONCE: usize = 8;
 const PAGE: u64 = 64;
 /// The most sweeps that are remembered.
 const MOST_KEPT: usize = 20;
-/// How often it lists from the start at once: where new subjects keep coming, no sweep comes to its end.
-const MOST_LISTS: u32 = 20;
 /// After how long it lists once more, in milliseconds: a home is tentative for ten minutes (`TENTATIVE_MS` of the directory), and
 /// edges may be a minute late to hear of a drain.
 const LOOKS_AGAIN: u64 = 660_000;
 
-/// A region's share on its way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sweep {
-    /// Its name.
-    pub id: String,
-    /// Whose share.
-    pub from: String,
-    /// Who gets it.
-    pub to: String,
-    /// Without the old owner's help.
-    pub forced: bool,
-    /// Only the preflight.
-    pub dry_run: bool,
-    /// How long writers of each part may be refused, in milliseconds, where it is not as configured.
-    pub max_pause: Option<u64>,
-    /// Who wants it.
-    pub actor: String,
-    /// Why.
-    pub reason: String,
-    /// When it began, in Unix milliseconds.
-    pub began: u64,
-    /// Whether the directory has yet to answer.
-    pub asking: bool,
-    /// When it was asked last.
-    pub asked: u64,
-    /// Counts what was asked for.
-    pub step: u32,
-    /// How many subjects live in the region: the preflight.
-    pub subjects: Option<u64>,
-    /// The subject after which the directory is asked for more.
-    pub after: String,
-    /// Whether the directory has named them all.
-    pub listed: bool,
-    /// How often it has begun to list.
-    pub lists: u32,
-    /// How many subjects have moved since it did so last, and how many of those it named were given up.
-    pub moved: u64,
-    /// See `moved`.
-    pub kept: u64,
-    /// Whether the old region took no new subjects when it began.
-    pub drained: bool,
-    /// Whether this is the look for those who came late.
-    pub late: bool,
-    /// When it looks for them.
-    pub looks_again: Option<u64>,
-    /// Subjects that are known and wait for their turn: id and kind.
-    pub waiting: Vec<(String, String)>,
-    /// Changes that are under way.
-    pub running: Vec<String>,
-    /// How many changes are done.
-    pub done: u64,
-    /// How many were given up: those stay where they were.
-    pub failed: u64,
-    /// How many subjects may not live in the new region.
-    pub stays: u64,
-    /// No more changes begin.
-    pub stopped: bool,
-    /// When it was over.
-    pub ended: Option<u64>,
-    /// What it came to.
-    pub says: String,
+/// To whom the directory's word belongs.
+fn tag(sweep: &Evacuation) -> Value {
+    json!({ "sweep": sweep.id, "step": sweep.step })
 }
 
-impl Sweep {
-    /// Whether it is still going on.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// One of its parts stays where it was. Of a subject the next list says so anew.
-    fn given_up(&mut self, is_subject: bool) {
-        self.failed += 1;
-        self.kept += u64::from(is_subject);
-    }
-
-    /// Whether somebody new may have come behind the place where it is: the list that has just ended had somebody to move.
-    fn is_worth_another_list(&self) -> bool {
-        self.listed && !self.stopped && self.moved > 0 && self.lists < MOST_LISTS
-    }
-
-    /// Lists from the start: who could not be moved, and who may not live there, is counted again.
-    fn list_again(&mut self) {
-        self.failed = self.failed.saturating_sub(self.kept);
-        (self.moved, self.kept, self.stays, self.listed) = (0, 0, 0, false);
-        self.after.clear();
-        self.lists += 1;
-    }
-
-    /// To whom the directory's word belongs.
-    fn tag(&self) -> Value {
-        json!({ "sweep": self.id, "step": self.step })
-    }
-}
-
-impl Turn<'_> {
+impl AuthorityTurn<'_> {
     /// Begins one.
-    pub(super) fn sweep(&mut self, order: &Order, from: RegionId, to: RegionId) -> Result<(u16, Value), Refusal> {
+    pub(super) fn evacuate(
+        &mut self,
+        order: &Order,
+        from: RegionId,
+        to: RegionId,
+    ) -> Result<(u16, Value), OrderRefusal> {
         let topology = &self.settings.topology;
         let (from, to) = (topology.region(from).name.clone(), topology.region(to).name.clone());
         self.ledger.takes_over(&to, self.now)?;
         if let Some(other) = self.ledger.sweeps.iter().find(|sweep| sweep.is_on()) {
             let detail = format!("{} is under way. Wait for it, or abort it.", other.id);
-            return Err(Refusal::conflict(detail));
+            return Err(OrderRefusal::conflict(detail));
         }
         // Two that look again would send a subject there and back.
         self.ledger.sweeps.iter_mut().filter(|_| !order.dry_run).for_each(|sweep| sweep.looks_again = None);
         if self.ledger.sweeps.len() >= MOST_KEPT {
             self.ledger.sweeps.remove(0);
         }
-        let sweep = Sweep {
+        let sweep = Evacuation {
             id: self.ledger.name("sweep"),
             forced: order.accept_loss,
             dry_run: order.dry_run,
@@ -154,7 +68,7 @@ impl Turn<'_> {
             drained: self.ledger.state(&from, self.now) != RegionState::Active,
             from,
             to,
-            ..Sweep::default()
+            ..Evacuation::default()
         };
         self.note(order, &format!("{} begins: all of {} to {}", sweep.id, sweep.from, sweep.to));
         let sweep = self.with_datasets(sweep);
@@ -162,7 +76,7 @@ impl Turn<'_> {
         Ok((202, json!({ "sweep": sweep })))
     }
 
-    fn with_datasets(&mut self, mut sweep: Sweep) -> Sweep {
+    fn with_datasets(&mut self, mut sweep: Evacuation) -> Evacuation {
         let topology = &self.settings.topology;
         let changes = topology.datasets().filter_map(|(id, _)| self.promotion(id, &sweep.to).ok());
         let owned: Vec<_> = changes.filter(|change| change.from == sweep.from).collect();
@@ -172,7 +86,7 @@ impl Turn<'_> {
         sweep
     }
 
-    fn begin_part(&mut self, sweep: &mut Sweep, change: Change) {
+    fn begin_part(&mut self, sweep: &mut Evacuation, change: Change) {
         // It may move already by an order of its own.
         if self.ledger.is_moving(&change.unit) {
             sweep.given_up(change.subject().is_some());
@@ -187,19 +101,19 @@ impl Turn<'_> {
     }
 
     /// Asks the directory for what the sweep needs next, and keeps it.
-    fn ask_directory(&mut self, mut sweep: Sweep) {
+    fn ask_directory(&mut self, mut sweep: Evacuation) {
         sweep.step += 1;
         sweep.asking = true;
         sweep.asked = self.now.0;
         self.effects.push(if sweep.subjects.is_none() {
-            json!({ "do": "count", "home": sweep.from, "tag": sweep.tag() })
+            json!({ "do": "count", "home": sweep.from, "tag": tag(&sweep) })
         } else {
-            json!({ "do": "list", "home": sweep.from, "after": sweep.after, "most": PAGE, "tag": sweep.tag() })
+            json!({ "do": "list", "home": sweep.from, "after": sweep.after, "most": PAGE, "tag": tag(&sweep) })
         });
         self.put(sweep);
     }
 
-    fn put(&mut self, sweep: Sweep) {
+    fn put(&mut self, sweep: Evacuation) {
         match self.ledger.sweeps.iter_mut().find(|held| held.id == sweep.id) {
             Some(held) => *held = sweep,
             None => self.ledger.sweeps.push(sweep),
@@ -233,7 +147,7 @@ impl Turn<'_> {
     pub(super) fn part_is_over(&mut self, change: &Change) {
         let Some(mut sweep) = self.ledger.sweeps.iter().find(|sweep| sweep.id == change.sweep).cloned() else { return };
         sweep.running.retain(|id| *id != change.id);
-        if change.phase == Phase::Done {
+        if change.phase == ChangePhase::Done {
             sweep.done += 1;
             sweep.moved += u64::from(change.subject().is_some() && !change.dry_run);
         } else {
@@ -242,7 +156,7 @@ impl Turn<'_> {
         self.go_on(sweep);
     }
 
-    fn go_on(&mut self, mut sweep: Sweep) {
+    fn go_on(&mut self, mut sweep: Evacuation) {
         // It may have been drained meanwhile.
         sweep.stopped |= self.ledger.takes_over(&sweep.to, self.now).is_err();
         while !sweep.stopped && sweep.running.len() < AT_ONCE {
@@ -276,7 +190,7 @@ impl Turn<'_> {
     }
 
     /// The move of one subject; none if it may not live in the new region.
-    fn part(&self, sweep: &Sweep, subject: &str, kind: &str) -> Option<Change> {
+    fn part(&self, sweep: &Evacuation, subject: &str, kind: &str) -> Option<Change> {
         let topology = &self.settings.topology;
         let to = topology.region_named(&sweep.to)?;
         let kind = SubjectKind::parse(kind)?;
@@ -289,8 +203,8 @@ impl Turn<'_> {
     }
 
     /// Asks again for what the directory did not answer, and looks for those who came late.
-    pub(super) fn go_on_sweeping(&mut self) {
-        let due = |sweep: &&Sweep| sweep.looks_again.is_some_and(|at| at <= self.now.0);
+    pub(super) fn go_on_evacuating(&mut self) {
+        let due = |sweep: &&Evacuation| sweep.looks_again.is_some_and(|at| at <= self.now.0);
         let due: Vec<_> = self.ledger.sweeps.iter().filter(due).cloned().collect();
         for mut sweep in due {
             sweep.looks_again = None;
@@ -303,7 +217,7 @@ impl Turn<'_> {
             sweep.list_again();
             self.ask_directory(sweep);
         }
-        let late = |sweep: &&Sweep| {
+        let late = |sweep: &&Evacuation| {
             sweep.is_on() && sweep.asking && !sweep.stopped && self.now.0.saturating_sub(sweep.asked) > UNANSWERED
         };
         let late: Vec<_> = self.ledger.sweeps.iter().filter(late).cloned().collect();
@@ -313,7 +227,7 @@ impl Turn<'_> {
     }
 
     /// Stops a sweep, if that is what the id names: changes that are under way come to their end.
-    pub(super) fn abort_sweep(&mut self, order: &Order, id: &str) -> Option<Result<(u16, Value), Refusal>> {
+    pub(super) fn abort_evacuation(&mut self, order: &Order, id: &str) -> Option<Result<(u16, Value), OrderRefusal>> {
         let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
         if sweep.looks_again.is_some() && !order.dry_run {
             sweep.looks_again = None;
@@ -322,7 +236,7 @@ impl Turn<'_> {
             return Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))));
         }
         if !sweep.is_on() {
-            return Some(Err(Refusal::conflict(format!("{id} is over: {}", sweep.says))));
+            return Some(Err(OrderRefusal::conflict(format!("{id} is over: {}", sweep.says))));
         }
         if order.dry_run {
             return Some(Ok((200, json!({ "says": format!("{id} would be stopped"), "dry_run": true }))));

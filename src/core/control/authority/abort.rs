@@ -1,0 +1,64 @@
+//! How a change of owner is given up.
+
+use serde_json::{Value, json};
+
+use super::{
+    ledger::change::ChangePhase,
+    orders::command::{Order, OrderRefusal},
+    turn::AuthorityTurn,
+};
+
+impl AuthorityTurn<'_> {
+    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of
+    /// the two is gone by then, the operator may give it to the other one by word, since what only the one that is gone has is lost
+    /// then. Nobody else may get it: the old owner may already send its clients on to the new one, by the next epoch.
+    pub(super) fn abort(&mut self, order: &Order, id: &str) -> Result<(u16, Value), OrderRefusal> {
+        let now = self.now.0;
+        if let Some(reply) = self.abort_evacuation(order, id) {
+            return reply;
+        }
+        let Some(at) = self.ledger.changes.iter().position(|change| change.id == id) else {
+            return Err(OrderRefusal { status: 404, detail: format!("There is no change {id:?}.") });
+        };
+        let Some(mut change) = self.ledger.changes.get(at).cloned().filter(|change| !change.phase.is_over()) else {
+            let says = self.ledger.changes.get(at).map_or("", |change| change.says.as_str());
+            return Err(OrderRefusal::conflict(format!("{id} is over: {says}")));
+        };
+        if order.dry_run {
+            return Ok((
+                200,
+                json!({ "says": format!("{id} would be given up; it is {}", change.says), "dry_run": true }),
+            ));
+        }
+        let why = format!("aborted by {}", order.actor);
+        match change.phase {
+            ChangePhase::Locating | ChangePhase::Checking => change.enter(ChangePhase::Aborted, why, now),
+            ChangePhase::AwaitingLeaseExpiry if !change.committed => change.enter(ChangePhase::Aborted, why, now),
+            phase if phase.is_revocable() => change.enter(ChangePhase::Resuming, why, now),
+            ChangePhase::Revoking if order.accept_loss => {
+                (change.forced, change.back) = (true, false);
+                let says = format!("{why}; {} gets it without {}", change.to, change.from);
+                self.force(&mut change, says);
+            }
+            ChangePhase::Granting if order.accept_loss && !change.from.is_empty() => {
+                change.epoch += 1;
+                std::mem::swap(&mut change.from, &mut change.to);
+                (change.forced, change.back) = (true, false);
+                let says = format!("{why}; {} gets it back", change.to);
+                self.force(&mut change, says);
+            }
+            _ => change.back = true,
+        }
+        let body = json!({ "change": change });
+        if let Some(place) = self.ledger.changes.get_mut(at) {
+            *place = change.clone();
+        }
+        self.note(order, &format!("{id} is given up"));
+        if change.phase.is_over() {
+            self.over(&change);
+        } else {
+            self.ask(id);
+        }
+        Ok((202, body))
+    }
+}
