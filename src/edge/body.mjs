@@ -50,15 +50,15 @@ const UPLOAD_PIECE = 256 * 1024;
 
 /**
  * A client's body on its way to a region: `body` for the region, `whole` once all of it has come, and `broken` if it has not gone whole and
- * that is the client's doing: the event that says so. The send says by `over` that it has ended; `rest` then ends the upload and takes in
+ * that is the client's doing: whether it was too slow or broke off. The send says by `over` that it has ended; `rest` then ends the upload and takes in
  * what is left of it, before the router answers by itself; what takes in more of it, if that was not all, is returned. What a client sends
  * too slowly is cut (`paced`, which takes `pace`). `waits` and `moves` hear whether the client is waited for: while it is not, the region
  * is, for what it was given.
  */
 export function upload(source, { length, cut, waits, moves, pace: by }) {
   const { readable, writable } = channel(length);
-  const state = { body: readable, over: false, broken: "", whole: false };
-  const pace = paced(() => ((state.broken = "US"), cut()), by);
+  const state = { body: readable, over: false, broken: undefined, whole: false };
+  const pace = paced(() => ((state.broken = "slow"), cut()), by);
   const [reader, writer] = [source.getReader({ mode: "byob" }), writable.getWriter()];
   const size = length === null ? PIECE : Math.min(UPLOAD_PIECE, Number(length));
   const failed = async (error) => {
@@ -74,7 +74,7 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
       ]));
     writer.abort(error).catch(() => {});
     if (region) return void (left = () => reader.read(new Uint8Array(PIECE)));
-    state.broken ||= "UB";
+    state.broken ??= "broken";
     reader.cancel(error).catch(() => {});
     cut();
   };
@@ -100,13 +100,13 @@ export function upload(source, { length, cut, waits, moves, pace: by }) {
   return state;
 }
 
-/** 0 if a body has nothing in it, as chunks that some clients send with every GET; 3 if it broke off; else nothing. */
+/** "none" if a body has nothing in it, as chunks that some clients send with every GET; "broken" if it broke off; else nothing. */
 export async function emptiness(body) {
   const reader = body.getReader();
   try {
-    return (await reader.read()).done ? 0 : undefined;
+    return (await reader.read()).done ? "none" : undefined;
   } catch {
-    return 3;
+    return "broken";
   } finally {
     reader.releaseLock();
   }

@@ -5,7 +5,6 @@
 //
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
-import { edit } from "./fields.mjs";
 import { within } from "./flights.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
@@ -52,6 +51,7 @@ export class Entry {
   constructor(response, stream, key) {
     this.response = response;
     this.key = key;
+    /** What the core knows it by: the text, and the lengths of its bodies. */
     this.text = response.headers.get(ENTRY).slice(key.length + 1);
     this.stream = stream; // its body
     this.reading = undefined; // a promise of the bytes of that
@@ -65,9 +65,9 @@ export class Entry {
     if (this.lengths === undefined || (await this.isReadable())) return this;
   }
 
-  /** The entry as text: what the core asks of it. */
-  head() {
-    return `${this.text}\n${this.bodies ?? ""}`;
+  /** Whether it is the same as that one, for the core. @param {Entry} other */
+  isLike({ text, bodies }) {
+    return this.text === text && this.bodies === bodies;
   }
 
   /** The fields of the variant in that place, without what belongs to the entry. */
@@ -134,16 +134,18 @@ export class Entry {
     return this.lengths.slice(0, at).reduce((sum, length) => sum + length, 0);
   }
 
-  /** The answer with the variant's fields, changed by the edits of these lines; returns where they end, too. */
-  async answer(source, status, lines, at) {
-    const [variant, from, length] = source.slice(1).split(" ").map(Number);
+  /**
+   * The answer with the variant's fields and these edits.
+   * @param {Extract<import("./wire.mjs").Source, { at: number }>} source @param {number} status @param {import("./wire.mjs").Edits} edits
+   */
+  async answer(source, status, edits) {
     // The cache hands bodies out coded as they were stored.
-    const body = source[0] !== "c" || NO_BODY.has(status) ? null : await this.body(variant, from, length);
+    const body = source.kind === "head" || NO_BODY.has(status) ? null : await this.body(source.at, source.from, source.length);
     if (body === null) this.drop();
     const own = this.lengths !== undefined || this.response.headers.has(BODY);
-    const headers = own ? this.fields(variant) : this.response.headers;
+    const headers = own ? this.fields(source.at) : this.response.headers;
     const response = new Response(body, { status, headers, encodeBody: "manual" });
-    edit(response.headers, lines, at);
+    edits.applyTo(response.headers);
     return response;
   }
 

@@ -4,6 +4,7 @@ import { call, complain, settings } from "./core.mjs";
 import { together } from "./datacentre.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
 import { begin } from "../operators/prober.mjs";
+import { readVantages, readViewTaken } from "./wire.mjs";
 import { measured, published, vantages, view_every } from "homing-wasm";
 
 const KEY = "view";
@@ -27,11 +28,7 @@ function interval(env) {
   return said("");
 }
 
-/** The regions, `[name, location hint, whether nobody has heard of its prober lately]` each. */
-const vantagePoints = () =>
-  call(() => vantages(Date.now()))
-    .split("\n")
-    .map((line) => line.split("\t"));
+const vantagePoints = () => readVantages(call(() => vantages(Date.now())));
 
 /** What the store holds under these keys, in one question. */
 async function many(env, keys) {
@@ -39,14 +36,14 @@ async function many(env, keys) {
   return found ?? new Map();
 }
 
-/** Takes in what was read; what is wanting then, as `published` says it. */
+/** Takes in what was read; what is wanting then. */
 function learn(found) {
   let view = "";
   for (const [key, text] of found) {
     if (key === KEY) view = text ?? "";
     else if (text) call(() => measured(text, Date.now()));
   }
-  return call(() => published(view, Date.now()));
+  return readViewTaken(call(() => published(view, Date.now())));
 }
 
 /** The authority's own word: it notes the first homes then, so that no later version has others. One of an earlier version says nothing. */
@@ -79,7 +76,7 @@ async function wakeAuthority(env) {
 
 /** Wakes the probers of whom nothing was heard lately: they go on by themselves, and what they find is read by every isolate. */
 async function wakeProbers(env) {
-  const silent = vantagePoints().filter(([, , isSilent]) => isSilent);
+  const silent = vantagePoints().filter(({ isSilent }) => isSilent);
   if (silent.length === 0 || Date.now() < wakeAgain) return;
   wakeAgain = Date.now() + WAKE_AGAIN_MS;
   try {
@@ -103,7 +100,7 @@ function digest(env) {
 /** Reads all of it, together with the other isolates of this data centre. */
 async function readAll(env, ctx, url) {
   const probes = env.PROBERS && env.PROBES !== "off";
-  const keys = [KEY, ...(probes ? vantagePoints().map(([name]) => `probe:${name}`) : [])];
+  const keys = [KEY, ...(probes ? vantagePoints().map(({ region }) => `probe:${region}`) : [])];
   const reading = await together(url, { keys, every, of: await digest(env) }, (keys) => {
     // Beside it: what an object does not answer must not keep anybody from what the store has.
     ctx.waitUntil(wakeAuthority(env));
@@ -113,12 +110,12 @@ async function readAll(env, ctx, url) {
     return { found: [] };
   });
   const wanting = learn(reading.found);
-  if (wanting & 2) sayUnreadable();
+  if (wanting.unreadable) sayUnreadable();
   // However it came here, it is as old as when the store was asked.
   if (reading.at) due = Math.min(due, reading.at + every);
   // Whoever has asked the store sees to it for the others.
   if (reading.own && probes && env.HOMES) await wakeProbers(env);
-  if (wanting & 1) await askFor(env);
+  if (wanting.incomplete) await askFor(env);
   await reading.left;
 }
 

@@ -17,7 +17,7 @@ const AGAIN_MS = 30_000;
 export const beside = (env, region, locationHint) => env.PROBERS.get(env.PROBERS.idFromName(region), locationHint ? { locationHint } : {});
 
 /** Begins a prober beside each of these regions; those that are there already go on. */
-export const begin = (env, vantages) => few(vantages, ([region, locationHint]) => beside(env, region, locationHint).begin(region));
+export const begin = (env, vantages) => few(vantages, ({ region, locationHint }) => beside(env, region, locationHint).begin(region));
 
 export class Prober extends DurableObject {
   seen = { at: 0, view: "" };

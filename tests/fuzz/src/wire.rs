@@ -1,5 +1,5 @@
 //! The text between JavaScript and Wasm: whatever comes in is read without harm, and what goes out falls apart for the driver as
-//! it was meant. The driver here splits as `drive.mjs` and `fields.mjs` do.
+//! it was meant. The driver here splits as `wire.mjs` does.
 
 use std::rc::Rc;
 
@@ -216,7 +216,7 @@ fn end(written: &str, count: usize) {
     assert!(found.count() >= count.min(1), "{written}");
 }
 
-/// As `fields.mjs` reads edits: they must be those that were meant. Returns the place behind them.
+/// As `wire.mjs` reads edits: they must be those that were meant. Returns the place behind them.
 fn edits(lines: &[&str], from: usize, meant: &[&Edit]) -> usize {
     for (line, edit) in lines[from..].iter().zip(meant) {
         let (name, value) = line[1..].split_once('\t').map_or((&line[1..], None), |(name, value)| (name, Some(value)));
