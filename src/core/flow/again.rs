@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, step::Outcome};
+use super::{context::Context, step::Outcome};
 use crate::{
     http::answer::Answer,
     model::{ids::RegionId, time::Timestamp, token::Token},
@@ -23,7 +23,7 @@ use crate::{
 /// A close is found out within a round trip. What breaks later may have been at work.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-impl Flow {
+impl Context {
     /// How many sends count: the one does not that went into a closed connection.
     pub(super) fn tries(&self) -> u8 {
         self.attempts - u8::from(self.again)

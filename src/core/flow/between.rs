@@ -1,6 +1,6 @@
 //! A cache between here and a region that answers in its place: what it says is of some time before, whatever the region knows by now.
 
-use super::{Flow, read::Reading, step::Step};
+use super::{Flow, context::Context, read::Reading, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::answer::Answer,
@@ -9,9 +9,9 @@ use crate::{
     topology::route::OnHomeDown,
 };
 
-impl Flow {
+impl Context {
     /// Whether the answer itself says that all up to the session's mark is in it: whoever gave it, that stays true.
-    fn certainly_shows(&self, answer: &Answer<'_>) -> bool {
+    pub(super) fn certainly_shows(&self, answer: &Answer<'_>) -> bool {
         let Freshness::AtLeast(pin, mark) = &self.freshness else { return false };
         let topology = self.view.topology();
         let dataset = self.request.dataset.and_then(|id| topology.dataset(id));
@@ -23,18 +23,20 @@ impl Flow {
             .map(|stated| Shows::of(&stated, None, topology))
             .is_some_and(|shows| shows.home == pin.region && shows.covers(mark))
     }
+}
 
+impl Flow {
     /// What becomes of an answer that a cache gave where the region's own word was promised: the next one is asked, home as a rule. Where
     /// that was home, what its route says is done, as if home were down. None if nothing was promised that it could break.
     pub(super) fn given_by_a_cache(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Option<Step> {
-        let harmless = reading.is_stale() || !self.freshness.is_promised() || !answer.is_from_a_cache();
-        if harmless || self.certainly_shows(answer) {
+        let harmless = reading.is_stale() || !self.cx.freshness.is_promised() || !answer.is_from_a_cache();
+        if harmless || self.cx.certainly_shows(answer) {
             return None;
         }
-        self.trace.note(Token::GivenByCache, reading.ended().region);
+        self.cx.trace.note(Token::GivenByCache, reading.ended().region);
         Some(match reading.next().filter(|next| !next.is_stale()) {
-            Some(next) if self.can_repeat() && self.has_time(now) => self.ask(next, now),
-            _ if self.request.promise.on_home_down == OnHomeDown::Stale => {
+            Some(next) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(next, now),
+            _ if self.cx.request.promise.on_home_down == OnHomeDown::Stale => {
                 self.read_answered(&reading.stale(), answer, now)
             }
             _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::GivenByCache, now)),

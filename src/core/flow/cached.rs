@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Flow, Look, Stage,
+    context::Context,
     read::Reading,
     step::{Probe, Step},
 };
@@ -29,57 +30,69 @@ use crate::{
 /// The longest that a request waits for another one of the same key; after that it asks for itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
+impl Context {
+    /// Whether nobody else's answer will do for the request, or there will most likely be none that can be shared.
+    pub(super) fn is_alone(&self, lookup: &Lookup) -> bool {
+        !lookup.can_wait() || self.in_vain || self.freshness.is_promised()
+    }
+
+    /// The conditions of the next send: it asks about the copy that the request selects, if there is one.
+    pub(super) fn conditions(&mut self) -> Edits {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
+            return Edits::new();
+        };
+        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
+        self.conditional = variant.has_validator() && !self.unconditional;
+        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
+    }
+}
+
 impl Flow {
     pub(super) fn first_step(&mut self, memory: &Memory, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.request.cache else {
-            if let CacheUse::Bypass(Token::CacheMethod) | CacheUse::Fill(_) = self.request.cache {
-                self.cache = CacheState::Method;
+        let CacheUse::Use(lookup) = &self.cx.request.cache else {
+            if let CacheUse::Bypass(Token::CacheMethod) | CacheUse::Fill(_) = self.cx.request.cache {
+                self.cx.cache = CacheState::Method;
             }
             return self.resolve(now);
         };
-        self.cache = CacheState::Miss;
-        let key = cache_keys::key(&self.request, &self.view);
-        self.purged = memory.purged(key.hash(), now);
+        self.cx.cache = CacheState::Miss;
+        let key = cache_keys::key(&self.cx.request, &self.cx.view);
+        self.cx.purged = memory.purged(key.hash(), now);
         if memory.is_uncacheable(key.hash(), now) && !lookup.wants.only_if_cached {
             return self.resolve(now);
         }
-        self.in_vain = memory.waits_in_vain(cache_keys::wait(&self.request, lookup, &key), now);
-        let wait = (!self.is_alone(lookup)).then_some(LONGEST_WAIT);
+        self.cx.in_vain = memory.waits_in_vain(cache_keys::wait(&self.cx.request, lookup, &key), now);
+        let wait = (!self.cx.is_alone(lookup)).then_some(LONGEST_WAIT);
         self.stage = Stage::Probing(Look::First);
         Step::ProbeCache(Probe { key, wait, expired: None })
-    }
-
-    /// Whether nobody else's answer will do for the request, or there will most likely be none that can be shared.
-    fn is_alone(&self, lookup: &Lookup) -> bool {
-        !lookup.can_wait() || self.in_vain || self.freshness.is_promised()
     }
 
     /// Whether to look once more, behind whoever asks about the same expired copy already: all who find it at once would ask their
     /// region at once, each time that it expires. One that has to be asked about each time anyway is no good to those who wait.
     fn is_worth_waiting(&self, look: Look, expired: &Variant<'_>, lookup: &Lookup) -> bool {
         let is_kept = expired.reuse != Reuse::Validated && !expired.fresh.is_zero();
-        look == Look::First && !self.collapsed && is_kept && !self.is_alone(lookup)
+        look == Look::First && !self.cx.collapsed && is_kept && !self.cx.is_alone(lookup)
     }
 
     pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.request.cache else { return self.refuse(Token::Internal, now) };
-        self.collapsed = probed.waited;
+        let CacheUse::Use(lookup) = &self.cx.request.cache else { return self.refuse(Token::Internal, now) };
+        self.cx.collapsed = probed.waited;
         let variants = probed.entry.and_then(entry::read).unwrap_or_default();
         let selected = select(&variants, lookup);
         let chosen = selected.and_then(|at| Some((at, variants.get(at)?)));
         let decodes = |variant: &Variant<'_>| lookup.coding.decodes(variant.kept.get("content-encoding"));
-        self.cache = match chosen {
+        self.cx.cache = match chosen {
             None if variants.is_empty() => CacheState::Miss,
             None if variants.iter().any(|variant| variant.status == 206) => CacheState::Partial,
             None => CacheState::VaryMiss,
             Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
             Some((at, variant)) => match judge(variant, &lookup.wants, now) {
                 judged @ (Usability::Fresh | Usability::Tolerated | Usability::Updating)
-                    if self.satisfies(variant, now) =>
+                    if self.cx.satisfies(variant, now) =>
                 {
                     let length = stored::length(probed.lengths, at);
                     if judged == Usability::Updating {
-                        self.held = Some(StoredEntry::new(&probed, selected));
+                        self.cx.held = Some(StoredEntry::new(&probed, selected));
                     }
                     return self.hit(judged, &ShownVariant { at, variant, length }, now);
                 }
@@ -88,7 +101,7 @@ impl Flow {
                 Usability::Expired if self.is_worth_waiting(look, variant, lookup) => {
                     self.stage = Stage::Probing(Look::Again);
                     let (key, expired) =
-                        (cache_keys::key(&self.request, &self.view), variant.selecting.clone().into_owned());
+                        (cache_keys::key(&self.cx.request, &self.cx.view), variant.selecting.clone().into_owned());
                     return Step::ProbeCache(Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) });
                 }
                 Usability::Expired => CacheState::Expired,
@@ -96,10 +109,10 @@ impl Flow {
         };
         if !variants.is_empty() {
             // What the client cannot decode gives way.
-            let at = selected.filter(|_| self.cache != CacheState::Undecodable);
-            self.held = Some(StoredEntry::new(&probed, at));
+            let at = selected.filter(|_| self.cx.cache != CacheState::Undecodable);
+            self.cx.held = Some(StoredEntry::new(&probed, at));
         }
-        self.trace.note(self.cache.reason(), None);
+        self.cx.trace.note(self.cx.cache.reason(), None);
         if lookup.wants.only_if_cached {
             return self.refuse(Token::OnlyIfCached, now);
         }
@@ -112,42 +125,32 @@ impl Flow {
             Usability::Tolerated => (CacheState::Tolerated, Token::CacheHit),
             _ => (CacheState::Hit, Token::CacheHit),
         };
-        self.cache = state;
-        if let (true, CacheUse::Use(lookup)) = (self.in_vain, &self.request.cache) {
-            let wait = cache_keys::wait(&self.request, lookup, &cache_keys::key(&self.request, &self.view));
-            self.observations.push(Observation::OfUse(wait));
+        self.cx.cache = state;
+        if let (true, CacheUse::Use(lookup)) = (self.cx.in_vain, &self.cx.request.cache) {
+            let wait = cache_keys::wait(&self.cx.request, lookup, &cache_keys::key(&self.cx.request, &self.cx.view));
+            self.cx.observations.push(Observation::OfUse(wait));
         }
-        self.join_drill(None);
-        self.trace.note(reason, None);
-        let region = self.view.topology().region_named(&shown.variant.region);
-        let settlement = Box::new(self.settling(region, reason, now).from_stored(shown));
+        self.cx.join_drill(None);
+        self.cx.trace.note(reason, None);
+        let region = self.cx.view.topology().region_named(&shown.variant.region);
+        let settlement = Box::new(self.cx.settling(region, reason, now).from_stored(shown));
         if judged != Usability::Updating {
             return Step::Finish(settlement);
         }
         self.stage = Stage::Answered;
-        Step::Answer(settlement, cache_keys::key(&self.request, &self.view))
+        Step::Answer(settlement, cache_keys::key(&self.cx.request, &self.cx.view))
     }
 
     /// After an expired copy has answered: fetch a new one for those who come later.
     pub(super) fn go_on(&mut self, now: Timestamp) -> Step {
-        self.cache = CacheState::Expired;
-        self.trace.note(Token::CacheExpired, None);
-        if let CacheUse::Use(lookup) = &mut self.request.cache {
+        self.cx.cache = CacheState::Expired;
+        self.cx.trace.note(Token::CacheExpired, None);
+        if let CacheUse::Use(lookup) = &mut self.cx.request.cache {
             // The answer to a HEAD could only show that the copy is old, and would leave nothing in its place.
             lookup.method = Method::Get;
-            "GET".clone_into(&mut self.request.method);
+            "GET".clone_into(&mut self.cx.request.method);
         }
         self.resolve(now)
-    }
-
-    /// The conditions of the next send: it asks about the copy that the request selects, if there is one.
-    pub(super) fn conditions(&mut self) -> Edits {
-        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
-            return Edits::new();
-        };
-        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
-        self.conditional = variant.has_validator() && !self.unconditional;
-        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
     }
 
     /// An answer to a question of ours about the copy: a 304, or a 500 in whose place it may be shown. None: an answer like
@@ -157,16 +160,16 @@ impl Flow {
         if answer.status == 500 {
             return self.copy_for_error(now);
         }
-        let CacheUse::Use(lookup) = &self.request.cache else { return None };
-        if answer.status != 304 || !self.conditional {
+        let CacheUse::Use(lookup) = &self.cx.request.cache else { return None };
+        if answer.status != 304 || !self.cx.conditional {
             return None;
         }
-        let selected = self.held.as_ref().and_then(StoredEntry::selected);
+        let selected = self.cx.held.as_ref().and_then(StoredEntry::selected);
         match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
             Some(confirms @ (Confirms::Stored | Confirms::Contradictory)) => {
                 let ended = reading.ended();
                 let asked = ended.asked();
-                let settling = self.settling(Some(ended.region), ended.reason, now);
+                let settling = self.cx.settling(Some(ended.region), ended.reason, now);
                 let settled = settling.validated(answer, &asked, confirms == Confirms::Stored);
                 Some(self.settled(settled, now))
             }
@@ -177,47 +180,47 @@ impl Flow {
 
     /// Asks there once more, for all of it.
     fn ask_without_conditions(&mut self, reading: &Reading, now: Timestamp) -> Step {
-        if !self.can_repeat() || !self.has_time(now) {
+        if !self.cx.can_repeat() || !self.cx.has_time(now) {
             return self.refuse(Token::AllRegionsFailed, now);
         }
-        self.unconditional = true;
+        self.cx.unconditional = true;
         self.ask(reading.again(), now)
     }
 
     /// The copy that was asked about holds, and nobody can read it: there is none.
     pub(super) fn copy_lost(&mut self, reading: &Reading, now: Timestamp) -> Step {
-        (self.held, self.cache) = (None, CacheState::Miss);
-        self.trace.note(Token::CacheLost, None);
+        (self.cx.held, self.cx.cache) = (None, CacheState::Miss);
+        self.cx.trace.note(Token::CacheLost, None);
         self.ask_without_conditions(reading, now)
     }
 
     /// A copy in place of the origin's 500, where the origin or the client has said that this is wanted.
     fn copy_for_error(&mut self, now: Timestamp) -> Option<Step> {
-        let CacheUse::Use(lookup) = &self.request.cache else { return None };
-        let (_, variant) = self.held.as_ref()?.selected()?;
+        let CacheUse::Use(lookup) = &self.cx.request.cache else { return None };
+        let (_, variant) = self.cx.held.as_ref()?.selected()?;
         if usable_on_error(&variant, &lookup.wants, now) { self.stale_copy(now) } else { None }
     }
 
     /// The held copy, when every region has failed: shown only where a stale answer is allowed, and said to be stale.
     pub(super) fn stale_copy(&mut self, now: Timestamp) -> Option<Step> {
-        let refuses = self.request.promise.on_home_down == OnHomeDown::Refuse;
-        if self.freshness.is_promised() && refuses {
+        let refuses = self.cx.request.promise.on_home_down == OnHomeDown::Refuse;
+        if self.cx.freshness.is_promised() && refuses {
             return None;
         }
-        let CacheUse::Use(lookup) = &self.request.cache else { return None };
+        let CacheUse::Use(lookup) = &self.cx.request.cache else { return None };
         // It stays in hand: what is stored next must not be taken for the first.
-        let held = self.held.clone()?;
+        let held = self.cx.held.clone()?;
         let (at, variant) = held.selected()?;
-        if refuses && self.predates_a_write(&variant, now) {
+        if refuses && self.cx.predates_a_write(&variant, now) {
             return None;
         }
         if lookup.wants.no_cache != Scope::None || !usable_when_stale(&variant, &lookup.wants, now) {
             return None;
         }
-        self.cache = CacheState::Stale;
-        self.trace.note(Token::CacheStale, None);
-        let region = self.view.topology().region_named(&variant.region);
-        let settling = self.settling(region, Token::CacheStale, now);
+        self.cx.cache = CacheState::Stale;
+        self.cx.trace.note(Token::CacheStale, None);
+        let region = self.cx.view.topology().region_named(&variant.region);
+        let settling = self.cx.settling(region, Token::CacheStale, now);
         Some(Step::Finish(Box::new(settling.from_stored(&ShownVariant {
             at,
             variant: &variant,

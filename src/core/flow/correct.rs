@@ -24,17 +24,17 @@ use crate::{
 impl Flow {
     /// Asks the directory to correct the home that a region declines, where the answer says what it should be.
     pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>) -> Option<Step> {
-        let (subject, kind) = (self.request.subject.clone()?, self.split_by()?);
-        let home = lives_in(answer, self.view.topology(), self.residency())?;
-        if self.denied.is_some() || home == declined.region() || !self.may_propose(home) {
+        let (subject, kind) = (self.cx.request.subject.clone()?, self.cx.split_by()?);
+        let home = lives_in(answer, self.cx.view.topology(), self.cx.residency())?;
+        if self.cx.denied.is_some() || home == declined.region() || !self.cx.may_propose(home) {
             return None;
         }
-        let name = |region| self.view.topology().region(region).name.clone();
+        let name = |region| self.cx.view.topology().region(region).name.clone();
         let instead_of = Some((name(declined.region()), declined.epoch().0));
         let proposed = Some(name(home));
         // To decline somebody whom a client has made up is no yes.
-        let named = self.request.session.session.subject(kind) == Some(&subject);
-        self.denied = Some(declined.ownership());
+        let named = self.cx.request.session.session.subject(kind) == Some(&subject);
+        self.cx.denied = Some(declined.ownership());
         self.stage = Stage::Finding(Keeper::Directory);
         Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of }))
     }
@@ -48,21 +48,27 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         let reason = Token::MisdirectedInVain;
-        let found = self.found(found, Keeper::Directory, subject, self.residency());
+        let found = self.found(found, Keeper::Directory, subject, self.cx.residency());
         let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
         if let Some(owner) = later {
-            self.remembered = Some(owner.ownership());
-            self.note_home(owner.ownership());
+            self.cx.remembered = Some(owner.ownership());
+            self.cx.note_home(owner.ownership());
         }
-        match later.filter(|_| self.can_repeat() && self.has_time(now)) {
-            Some(owner) if self.is_read() => {
+        match later.filter(|_| self.cx.can_repeat() && self.cx.has_time(now)) {
+            Some(owner) if self.cx.is_read() => {
                 let owned = owner.ownership();
-                let plan = ReadPlan::home(&self.request, &self.view, owned.home(), Token::Misdirected, &mut self.trace);
-                let least = self.mark_of(owned);
+                let plan = ReadPlan::home(
+                    &self.cx.request,
+                    &self.cx.view,
+                    owned.home(),
+                    Token::Misdirected,
+                    &mut self.cx.trace,
+                );
+                let least = self.cx.mark_of(owned);
                 self.begin_read(plan, Some(owner), least, now)
             }
             Some(owner) => self.begin_write(owner, Token::Misdirected, now),
-            None if self.is_read() => self.refuse(reason, now),
+            None if self.cx.is_read() => self.refuse(reason, now),
             None => self.refuse_write(reason, now),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Flow, step::Step};
+use super::{Flow, context::Context, step::Step};
 use crate::{
     decide::plan::undrilled_owner,
     http::headers::Edit,
@@ -14,7 +14,7 @@ use crate::{
     topology::route::Access,
 };
 
-impl Flow {
+impl Context {
     /// Whether it takes part, as far as that is known before anybody was asked where its subject lives.
     pub(super) fn begin_drill(&mut self) {
         let Some(drill) = self.view.drill() else { return };
@@ -75,18 +75,6 @@ impl Flow {
         }
     }
 
-    /// The same step; where the client gets its answer, with what that shows of the drill.
-    pub(super) fn counted(&mut self, mut step: Step) -> Step {
-        if self.part == Part::In
-            && let Step::Finish(settlement) | Step::Answer(settlement, _) = &mut step
-        {
-            settlement.record.drilled = self.drilled(settlement);
-            // What goes on behind an answer stays within the drill, and is not counted.
-            self.part = Part::Out;
-        }
-        step
-    }
-
     fn drilled(&self, settlement: &Settlement) -> Option<Drilled> {
         let record = &settlement.record;
         let missed = record.trace.rules().iter().find(|rule| rule.reason == Token::DrillUnreachable);
@@ -97,5 +85,19 @@ impl Flow {
         let need = if of_home { Need::Home } else { Need::Copy };
         let by = self.request.visitor.or_else(|| SamplingKey::of(&self.request))?;
         Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
+    }
+}
+
+impl Flow {
+    /// The same step; where the client gets its answer, with what that shows of the drill.
+    pub(super) fn counted(&mut self, mut step: Step) -> Step {
+        if self.cx.part == Part::In
+            && let Step::Finish(settlement) | Step::Answer(settlement, _) = &mut step
+        {
+            settlement.record.drilled = self.cx.drilled(settlement);
+            // What goes on behind an answer stays within the drill, and is not counted.
+            self.cx.part = Part::Out;
+        }
+        step
     }
 }

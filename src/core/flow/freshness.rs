@@ -1,6 +1,6 @@
 //! Whether a stored copy is as new as its reader may demand.
 
-use super::Flow;
+use super::context::Context;
 use crate::{
     cache::entry::Variant,
     decide::plan::Freshness,
@@ -9,7 +9,7 @@ use crate::{
     topology::route::ReadAfterWrite,
 };
 
-impl Flow {
+impl Context {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
     pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {

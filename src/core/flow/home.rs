@@ -26,24 +26,24 @@ use crate::{
     session::Pin,
     settle::{Publish, Settlement, session::SignIn},
     state::memory::Observation,
-    topology::dataset::{Rule, SubjectKind},
+    topology::dataset::SubjectKind,
 };
 
 impl Flow {
     /// After the cache: a read that any near copy may answer needs no home, everything else does.
     pub(super) fn resolve(&mut self, now: Timestamp) -> Step {
-        if self.is_read() && !self.freshness.is_promised() {
-            self.join_drill(None);
-            let plan = ReadPlan::near(&self.request, &self.view, &self.freshness, &mut self.trace);
+        if self.cx.is_read() && !self.cx.freshness.is_promised() {
+            self.cx.join_drill(None);
+            let plan = ReadPlan::near(&self.cx.request, &self.cx.view, &self.cx.freshness, &mut self.cx.trace);
             return self.begin_read(plan, None, None, now);
         }
-        match standing(&self.request, &self.view) {
+        match standing(&self.cx.request, &self.cx.view) {
             Standing::Owned(owner, reason) => self.go(owner, reason, now),
             Standing::Unknown => self.homeless(now),
-            Standing::BySubject => match self.known_home() {
-                Some((ownership, source)) if !self.has_seen_later(ownership) => {
-                    if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {
-                        self.trace.note(source, ownership.home());
+            Standing::BySubject => match self.cx.known_home() {
+                Some((ownership, source)) if !self.cx.has_seen_later(ownership) => {
+                    if !(self.cx.is_read() && matches!(self.cx.freshness, Freshness::AtLeast(..))) {
+                        self.cx.trace.note(source, ownership.home());
                     }
                     self.go(Owner::of(ownership), Token::Home, now)
                 }
@@ -54,130 +54,75 @@ impl Flow {
 
     /// A read that a copy at the session's mark or further may answer, or home.
     fn read_at_least(&mut self, owner: Owner, pin: &Pin, mark: Mark, now: Timestamp) -> Step {
-        let owned = self.wrote_at(pin).unwrap_or(owner.ownership());
+        let owned = self.cx.wrote_at(pin).unwrap_or(owner.ownership());
         let home = owned.home();
-        self.join_drill(Some(home));
-        if let Some(demand) = PositionDemand::of(pin, mark, self.log_of(pin, mark), Log::of(owned)) {
-            let plan = ReadPlan::at_least(&self.request, &self.view, &demand, &mut self.trace);
+        self.cx.join_drill(Some(home));
+        if let Some(demand) = PositionDemand::of(pin, mark, self.cx.log_of(pin, mark), Log::of(owned)) {
+            let plan = ReadPlan::at_least(&self.cx.request, &self.cx.view, &demand, &mut self.cx.trace);
             return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }
-        let plan = ReadPlan::home(&self.request, &self.view, home, Token::PositionOfOldEpoch, &mut self.trace);
+        let plan = ReadPlan::home(&self.cx.request, &self.cx.view, home, Token::PositionOfOldEpoch, &mut self.cx.trace);
         self.begin_read(plan, Some(Owner::of(owned)), None, now)
     }
 
-    /// By whose log the session's mark counts, if the topology still knows that region.
-    pub(super) fn log_of(&self, pin: &Pin, mark: Mark) -> Option<Log> {
-        let home = self.view.topology().region_named(&pin.region).filter(|home| self.residency().contains(*home))?;
-        Some(Log { home, epoch: mark.epoch })
-    }
-
-    /// The owner of a multi-writer dataset where the session wrote: nobody else has the write for certain.
-    fn wrote_at(&self, pin: &Pin) -> Option<Ownership> {
-        let topology = self.view.topology();
-        Ownership::among_several(topology, self.request.dataset?, topology.region_named(&pin.region)?)
-    }
-
-    /// What the session has seen of the dataset, where its origins report positions.
-    pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
-        let dataset = self.view.topology().dataset(self.request.dataset?)?;
-        dataset.position?;
-        self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
-    }
-
-    /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
-    pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
-        let dataset = self.view.topology().dataset(self.request.dataset?)?;
-        // The watermark of one of several owners may lie before its own last write.
-        let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
-        let (pin, mark) = self.session_mark().filter(|_| counts)?;
-        (self.log_of(pin, mark) == Some(Log::of(owned))).then_some(mark)
-    }
-
     fn look_up(&mut self, now: Timestamp) -> Step {
-        let Some(subject) = self.request.subject.clone() else {
+        let Some(subject) = self.cx.request.subject.clone() else {
             return self.refuse(Token::Internal, now);
         };
         self.stage = Stage::Finding(Keeper::Store);
         Step::LookUpHome(subject)
     }
 
-    /// The subject's home as the session or the isolate's memory knows it, the later epoch first.
-    pub(super) fn known_home(&self) -> Option<(Ownership, Token)> {
-        let session = self.request.home_in_session(self.view.topology());
-        match (session, self.remembered) {
-            (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, Token::HomeFromMemory)),
-            (Some(session), _) => Some((session, Token::HomeFromSession)),
-            (None, Some(memory)) => Some((memory, Token::HomeFromMemory)),
-            (None, None) => None,
-        }
-    }
-
-    /// By what the request's dataset is split.
-    pub(super) fn split_by(&self) -> Option<SubjectKind> {
-        self.view.topology().dataset(self.request.dataset?)?.rule.split_by()
-    }
-
-    /// Where the request's subject may live.
-    pub(super) fn residency(&self) -> RegionSet {
-        let topology = self.view.topology();
-        self.split_by().map_or_else(|| topology.all_regions(), |kind| topology.residency(kind))
-    }
-
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
-        let allowed = self.residency();
-        let (Some(subject), Some(kind)) = (self.request.subject.clone(), self.split_by()) else {
+        let allowed = self.cx.residency();
+        let (Some(subject), Some(kind)) = (self.cx.request.subject.clone(), self.cx.split_by()) else {
             return self.refuse(Token::Internal, now);
         };
-        if let Some(denied) = self.denied {
+        if let Some(denied) = self.cx.denied {
             return self.corrected(denied, found, &subject, now);
         }
         if let Some(ownership) = self.found(found, source, &subject, allowed) {
-            self.remembered = Some(self.remembered.map_or(ownership, |held| held.or_later(ownership)));
+            self.cx.remembered = Some(self.cx.remembered.map_or(ownership, |held| held.or_later(ownership)));
         }
-        let known = self.known_home().map(|(ownership, _)| ownership);
-        if let Some(ownership) = known.filter(|known| source == Keeper::Directory || !self.has_seen_later(*known)) {
+        let known = self.cx.known_home().map(|(ownership, _)| ownership);
+        if let Some(ownership) = known.filter(|known| source == Keeper::Directory || !self.cx.has_seen_later(*known)) {
             return self.go_home(ownership, now);
         }
         // Where the store cannot be asked, what was known lately is as good as what it would have said.
-        if let (Found::Failed, Some(ownership)) = (found, self.last_known)
-            && !self.has_seen_later(ownership)
+        if let (Found::Failed, Some(ownership)) = (found, self.cx.last_known)
+            && !self.cx.has_seen_later(ownership)
         {
-            self.trace.note(Token::HomeLastKnown, ownership.home());
+            self.cx.trace.note(Token::HomeLastKnown, ownership.home());
             return self.go_home(ownership, now);
         }
-        let named = self.request.session.session.subject(kind) == Some(&subject);
+        let named = self.cx.request.session.session.subject(kind) == Some(&subject);
         // The directory says so where nothing was proposed, and then alone.
         let nobodys = source == Keeper::Directory && found == Found::Absent;
         if nobodys {
-            self.trace.note(Token::TooManySubjects, None);
+            self.cx.trace.note(Token::TooManySubjects, None);
         }
         let assignment = match source {
-            Keeper::Store if named || self.may_name => self.assignment((subject, kind), allowed, named, self.lives),
+            Keeper::Store if named || self.cx.may_name => {
+                self.assignment((subject, kind), allowed, named, self.cx.lives)
+            }
             Keeper::Store => Some(Assignment { subject, kind, proposed: None, named, instead_of: None }),
             Keeper::Directory => None,
         };
-        match (assignment, known.or(self.last_known)) {
+        match (assignment, known.or(self.cx.last_known)) {
             (Some(assignment), _) => {
                 self.stage = Stage::Finding(Keeper::Directory);
                 Step::AssignHome(assignment)
             }
             (None, Some(ownership)) => self.go_home(ownership, now),
-            (None, None) if nobodys && !self.is_read() => self.refuse_write(Token::TooManySubjects, now),
+            (None, None) if nobodys && !self.cx.is_read() => self.refuse_write(Token::TooManySubjects, now),
             (None, None) => self.homeless(now),
         }
     }
 
     fn go_home(&mut self, ownership: Ownership, now: Timestamp) -> Step {
-        self.note_home(ownership);
-        self.join_drill(Some(ownership.home()));
+        self.cx.note_home(ownership);
+        self.cx.join_drill(Some(ownership.home()));
         self.go(Owner::of(ownership), Token::Home, now)
-    }
-
-    /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
-    pub(super) fn note_home(&mut self, owned: Ownership) {
-        if let (true, Some(kind)) = (self.request.begun, self.split_by()) {
-            self.request.session.session.subjects.settle(kind, owned, self.view.topology());
-        }
     }
 
     /// What the directory is asked, unless a drill has it out of reach. Where data is already nobody is given another home: an
@@ -189,10 +134,10 @@ impl Flow {
         named: bool,
         lives: Option<RegionId>,
     ) -> Option<Assignment> {
-        let known = lives.or_else(|| self.view.topology().identity().first_home(kind));
-        let home = known.unwrap_or_else(|| self.nearest_allowed(allowed));
-        let proposed = self.view.topology().region(home).name.clone();
-        self.may_propose(home).then_some(Assignment {
+        let known = lives.or_else(|| self.cx.view.topology().identity().first_home(kind));
+        let home = known.unwrap_or_else(|| self.cx.nearest_allowed(allowed));
+        let proposed = self.cx.view.topology().region(home).name.clone();
+        self.cx.may_propose(home).then_some(Assignment {
             subject,
             kind,
             proposed: Some(proposed),
@@ -210,16 +155,16 @@ impl Flow {
         allowed: RegionSet,
     ) -> Option<Ownership> {
         let stored = match found {
-            Found::Value(text) => Ownership::kept(text, source, self.view.topology(), allowed),
+            Found::Value(text) => Ownership::kept(text, source, self.cx.view.topology(), allowed),
             Found::Absent => return None,
             Found::Failed => {
                 let failed = if source == Keeper::Store { Token::HomeLookupFailed } else { Token::DirectoryFailed };
-                self.trace.note(failed, None);
+                self.cx.trace.note(failed, None);
                 return None;
             }
         };
         let Some(Kept { ownership, new }) = stored else {
-            self.trace.note(Token::HomeInvalid, None);
+            self.cx.trace.note(Token::HomeInvalid, None);
             return None;
         };
         let reason = match source {
@@ -228,49 +173,42 @@ impl Flow {
             Keeper::Directory => Token::HomeFromDirectory,
         };
         if source == Keeper::Directory && !ownership.is_tentative() {
-            self.publish = Some((subject.clone(), ownership));
+            self.cx.publish = Some((subject.clone(), ownership));
         }
         if new && ownership.is_tentative() {
-            self.observations.extend(self.request.visitor.map(Observation::NamedSubject));
+            self.cx.observations.extend(self.cx.request.visitor.map(Observation::NamedSubject));
         }
-        self.trace.note(reason, ownership.home());
-        self.observations.push(Observation::Home(subject.clone(), ownership));
+        self.cx.trace.note(reason, ownership.home());
+        self.cx.observations.push(Observation::Home(subject.clone(), ownership));
         Some(ownership)
     }
 
-    /// The nearest region where the subject may live, a healthy one before others.
-    fn nearest_allowed(&self, allowed: RegionSet) -> RegionId {
-        let near = || self.request.near.iter().copied().filter(|region| allowed.contains(*region));
-        let healthy = near().find(|region| !self.view.is_unwelcome(*region));
-        healthy.or_else(|| near().next()).unwrap_or(self.view.topology().default_home())
-    }
-
     fn homeless(&mut self, now: Timestamp) -> Step {
-        self.join_drill(None);
-        if !self.is_read() {
+        self.cx.join_drill(None);
+        if !self.cx.is_read() {
             return self.refuse_write(Token::HomeUnknown, now);
         }
-        let plan = ReadPlan::homeless(&self.request, &self.view, &mut self.trace);
+        let plan = ReadPlan::homeless(&self.cx.request, &self.cx.view, &mut self.cx.trace);
         self.begin_read(plan, None, None, now)
     }
 
     fn go(&mut self, owner: Owner, reason: Token, now: Timestamp) -> Step {
-        if !self.is_read() {
+        if !self.cx.is_read() {
             return self.begin_write(owner, reason, now);
         }
-        if self.has_seen_later(owner.ownership()) {
+        if self.cx.has_seen_later(owner.ownership()) {
             return self.read_later(owner, now);
         }
-        let (owned, reason) = match &self.freshness {
+        let (owned, reason) = match &self.cx.freshness {
             Freshness::AtLeast(pin, mark) => {
                 let (pin, mark) = (pin.clone(), *mark);
                 return self.read_at_least(owner, &pin, mark, now);
             }
-            Freshness::Pinned(pin) => (self.wrote_at(pin).unwrap_or(owner.ownership()), Token::PinnedHome),
+            Freshness::Pinned(pin) => (self.cx.wrote_at(pin).unwrap_or(owner.ownership()), Token::PinnedHome),
             _ => (owner.ownership(), Token::RouteHome),
         };
-        let plan = ReadPlan::home(&self.request, &self.view, owned.home(), reason, &mut self.trace);
-        let least = self.mark_of(owned);
+        let plan = ReadPlan::home(&self.cx.request, &self.cx.view, owned.home(), reason, &mut self.cx.trace);
+        let least = self.cx.mark_of(owned);
         self.begin_read(plan, Some(Owner::of(owned)), least, now)
     }
 
@@ -285,7 +223,7 @@ impl Flow {
         let Some((kind, subject)) = sign_in.next().cloned() else {
             return self.signed_in_all(settlement, &sign_in, now);
         };
-        let allowed = self.view.topology().residency(kind);
+        let allowed = self.cx.view.topology().residency(kind);
         let home = self.found(found, source, &subject, allowed);
         if home.is_none()
             && source == Keeper::Store
@@ -294,10 +232,10 @@ impl Flow {
             self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);
         }
-        sign_in.found(home, self.view.topology());
+        sign_in.found(home, self.cx.view.topology());
         // At once, since the next may be found, too.
-        if let Some((subject, owned)) = self.publish.take() {
-            settlement.publish.push(Publish::new(subject, owned, &self.view));
+        if let Some((subject, owned)) = self.cx.publish.take() {
+            settlement.publish.push(Publish::new(subject, owned, &self.cx.view));
         }
         self.find_next(settlement, sign_in, now)
     }
@@ -310,9 +248,9 @@ impl Flow {
     }
 
     fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {
-        settlement.record.trace.append(std::mem::take(&mut self.trace));
-        settlement.observations.append(&mut self.observations);
-        settlement.issue(sign_in, &self.request, &self.view, now);
+        settlement.record.trace.append(std::mem::take(&mut self.cx.trace));
+        settlement.observations.append(&mut self.cx.observations);
+        settlement.issue(sign_in, &self.cx.request, &self.cx.view, now);
         Step::Finish(settlement)
     }
 

@@ -9,6 +9,7 @@
 
 use super::{
     Flow,
+    context::Context,
     read::{Reading, SoughtEpoch},
     step::Step,
 };
@@ -25,7 +26,7 @@ use crate::{
     topology::{dataset::Rule, route::OnHomeDown},
 };
 
-impl Flow {
+impl Context {
     /// Whether the session has seen what was written under a later owner than that one, of the data that it is promised to see.
     pub(super) fn has_seen_later(&self, known: Ownership) -> bool {
         let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
@@ -37,20 +38,23 @@ impl Flow {
             && known.epoch() > Epoch::NONE
             && self.session_mark().is_some_and(|(_, mark)| mark.epoch > known.epoch())
     }
+}
 
+impl Flow {
     /// Asks the home that is known, then the region that the mark names.
     pub(super) fn read_later(&mut self, owner: Owner, now: Timestamp) -> Step {
-        let Some((pin, mark)) = self.session_mark() else { return self.refuse(Token::Internal, now) };
+        let Some((pin, mark)) = self.cx.session_mark() else { return self.refuse(Token::Internal, now) };
         let overdue = now.since(pin.since) >= LONGEST_PIN;
-        let named = self.log_of(pin, mark).map(|log| log.home);
-        let may_be_stale = overdue || self.request.promise.on_home_down == OnHomeDown::Stale;
+        let named = self.cx.log_of(pin, mark).map(|log| log.home);
+        let may_be_stale = overdue || self.cx.request.promise.on_home_down == OnHomeDown::Stale;
         let home = owner.region();
-        self.join_drill(Some(home));
+        self.cx.join_drill(Some(home));
         let reason = Token::PositionOfLaterEpoch;
         // After so long whoever is to know of a change of owner does, and home is the best there is.
         let named = named.filter(|named| !overdue && *named != home && self.may_be_read(*named));
         let named = named.map(|region| Target { region, reason, stale: false });
-        let ReadPlan { first, fallback, .. } = ReadPlan::home(&self.request, &self.view, home, reason, &mut self.trace);
+        let ReadPlan { first, fallback, .. } =
+            ReadPlan::home(&self.cx.request, &self.cx.view, home, reason, &mut self.cx.trace);
         let plan = match first {
             Some(first) if first.region == home => {
                 ReadPlan { first: Some(first), fallback: named.or(fallback), ..ReadPlan::default() }
@@ -64,8 +68,8 @@ impl Flow {
     }
 
     fn may_be_read(&self, region: RegionId) -> bool {
-        let mut readable = candidates(&self.request, &self.view, (None, Some(region)), &mut Trace::default());
-        readable.any(|readable| readable == region) && !self.view.is_excluded(region)
+        let mut readable = candidates(&self.cx.request, &self.cx.view, (None, Some(region)), &mut Trace::default());
+        readable.any(|readable| readable == region) && !self.cx.view.is_excluded(region)
     }
 
     /// What a region answers that was asked for the later owner.
@@ -87,7 +91,7 @@ impl Flow {
             }
         }
         match reading.next().filter(|next| !next.is_stale()) {
-            Some(next) if self.can_repeat() && self.has_time(now) => self.ask(next, now),
+            Some(next) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(next, now),
             _ if seeks.may_be_stale && answer.status != 421 => self.read_answered(&reading.stale(), answer, now),
             _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::PositionNotReached, now)),
         }

@@ -158,27 +158,27 @@ impl Flow {
 
     fn ask_after(&mut self, delay: Duration, reading: Reading, now: Timestamp) -> Step {
         let Target { region, reason, .. } = reading.target;
-        self.trace.note(reason, region);
+        self.cx.trace.note(reason, region);
         let (owner, least) = (reading.wants.owner, self.least_of(&reading));
         self.reading(Reading { told: least, ..reading });
-        self.send(region, owner, least, delay, now)
+        self.cx.send(region, owner, least, delay, now)
     }
 
     /// What this region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
     /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
     fn least_of(&self, reading: &Reading) -> Option<Mark> {
-        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id))?;
+        let dataset = self.cx.request.dataset.and_then(|id| self.cx.view.topology().dataset(id))?;
         let spares_home = reading.wants.spares_home || matches!(dataset.rule, topology::Rule::MultiWriter { .. });
         reading.wants.least.filter(|_| !reading.target.stale && (!spares_home || !reading.is_at_home()))
     }
 
     pub(super) fn on_read(&mut self, reading: Reading, outcome: Outcome<'_>, health: &Health, now: Timestamp) -> Step {
         let region = reading.target.region;
-        if self.was_closed(region, &outcome, health, now) {
+        if self.cx.was_closed(region, &outcome, health, now) {
             return self.ask(reading.once_more(), now);
         }
         if let Outcome::Answered(answer) = &outcome
-            && let Some(named) = self.named_subject(answer)
+            && let Some(named) = self.cx.named_subject(answer)
         {
             return self.ask_as(named, answer, now);
         }
@@ -208,16 +208,16 @@ impl Flow {
             Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
             Outcome::CopyLost => return self.copy_lost(&reading, now),
             Outcome::NotFinal => {
-                self.trace.note(Token::NotFinal, region);
+                self.cx.trace.note(Token::NotFinal, region);
                 return self.stale_copy(now).unwrap_or_else(|| self.fail(Token::NotFinal, now));
             }
         };
-        self.trace.note(failure, region);
-        if let Some(fallback) = self.fallback(&reading).filter(|_| self.can_repeat() && self.has_time(now))
+        self.cx.trace.note(failure, region);
+        if let Some(fallback) = self.fallback(&reading).filter(|_| self.cx.can_repeat() && self.cx.has_time(now))
             && let Some(delay) = self.fails_over(fallback.region, health)
         {
             // What most likely fails too is no better than a copy in hand.
-            if self.view.is_open(fallback.region, Access::Read)
+            if self.cx.view.is_open(fallback.region, Access::Read)
                 && let Some(step) = self.stale_copy(now)
             {
                 return step;
@@ -234,15 +234,15 @@ impl Flow {
     fn fallback(&self, reading: &Reading) -> Option<Target> {
         let planned = reading.fallback?;
         let any_will_do = planned.reason == Token::Nearest && !planned.stale;
-        let condition = self.view.condition(planned.region);
+        let condition = self.cx.view.condition(planned.region);
         if !any_will_do || !(condition.suspect || condition.full) {
             return Some(planned);
         }
-        let bound = if let Freshness::Within(bound) = self.freshness { Some(bound) } else { None };
-        let others = candidates(&self.request, &self.view, (bound, None), &mut Trace::default());
+        let bound = if let Freshness::Within(bound) = self.cx.freshness { Some(bound) } else { None };
+        let others = candidates(&self.cx.request, &self.cx.view, (bound, None), &mut Trace::default());
         let better = |region: &RegionId| {
-            let sound = !self.view.condition(*region).suspect && !self.view.is_open(*region, Access::Read);
-            sound && *region != reading.target.region && !self.view.is_excluded(*region)
+            let sound = !self.cx.view.condition(*region).suspect && !self.cx.view.is_open(*region, Access::Read);
+            sound && *region != reading.target.region && !self.cx.view.is_excluded(*region)
         };
         let mut others = others.filter(better);
         Some(others.next().map_or(planned, |region| Target { region, ..planned }))
@@ -251,20 +251,11 @@ impl Flow {
     /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so
     /// that those who failed together do not topple the next. It goes on in any case: while a region lives, reads are answered.
     fn fails_over(&mut self, region: RegionId, health: &Health) -> Option<Duration> {
-        if self.view.condition(region).full {
-            self.trace.note(Token::RegionFull, region);
+        if self.cx.view.condition(region).full {
+            self.cx.trace.note(Token::RegionFull, region);
             return None;
         }
-        Some(if health.may_repeat(Access::Read) { Duration::ZERO } else { self.backoff() })
-    }
-
-    /// Whether the budget allows to send a write again.
-    pub(super) fn may_repeat(&mut self, health: &Health) -> bool {
-        let may = health.may_repeat(Access::Write);
-        if !may {
-            self.trace.note(Token::RetryBudgetSpent, None);
-        }
-        may
+        Some(if health.may_repeat(Access::Read) { Duration::ZERO } else { self.cx.backoff() })
     }
 
     pub(super) fn read_answered(&mut self, reading: &Reading, answer: &Answer<'_>, now: Timestamp) -> Step {
@@ -278,7 +269,7 @@ impl Flow {
             return step.unwrap_or_else(|| self.misdirected_in_vain(later, now));
         }
         if let (421, Some(owner)) = (answer.status, ended.owner) {
-            let is_second = self.denied.is_some();
+            let is_second = self.cx.denied.is_some();
             let step = self.correct(owner, answer);
             if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Token::MisdirectedInVain, now))) {
                 return step;
@@ -289,30 +280,30 @@ impl Flow {
 
     /// Two regions have seen it. The client comes again, and then the later owner is known.
     pub(super) fn misdirected_in_vain(&mut self, later: Owner, now: Timestamp) -> Step {
-        let away = self.view.is_excluded(later.region());
+        let away = self.cx.view.is_excluded(later.region());
         let reason = if away { Token::DrillUnreachable } else { Token::MisdirectedInVain };
         self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
     }
 
     /// A strictly later owner that the answer names.
     pub(super) fn later_owner(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Owner> {
-        let named = Ownership::named(answer, self.view.topology(), self.residency())?;
+        let named = Ownership::named(answer, self.cx.view.topology(), self.cx.residency())?;
         reading.wants.owner?.succeeded_by(named)
     }
 
     /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
     /// it can be asked no more.
     pub(super) fn ask_later(&mut self, reading: &Reading, later: Owner, reason: Token, now: Timestamp) -> Option<Step> {
-        self.learn_owner(later.ownership());
-        if self.view.is_excluded(later.region()) {
-            self.trace.note(Token::DrillUnreachable, later.region());
+        self.cx.learn_owner(later.ownership());
+        if self.cx.view.is_excluded(later.region()) {
+            self.cx.trace.note(Token::DrillUnreachable, later.region());
             return None;
         }
         let target = Target { region: later.region(), reason, stale: false };
-        let least = self.mark_of(later.ownership());
+        let least = self.cx.mark_of(later.ownership());
         let wants = Wants { owner: Some(later), least, ..Wants::default() };
         let reading = Reading { wants, ..reading.at(target, None) };
-        (self.can_repeat() && self.has_time(now)).then(|| self.ask(reading, now))
+        (self.cx.can_repeat() && self.cx.has_time(now)).then(|| self.ask(reading, now))
     }
 
     /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is, where it
@@ -336,8 +327,8 @@ impl Flow {
 
     /// How far an answer says that its copy is: by whose log it says, else by that one.
     fn stated_place(&self, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
-        let topology = self.view.topology();
-        let dataset = topology.dataset(self.request.dataset?)?;
+        let topology = self.cx.view.topology();
+        let dataset = topology.dataset(self.cx.request.dataset?)?;
         let stated = stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()?;
         Some(stated.place())
     }
@@ -352,53 +343,39 @@ impl Flow {
     fn behind(&mut self, reading: &Reading, place: Option<Position>, later: Option<Owner>, now: Timestamp) -> Step {
         let Target { region, .. } = reading.target;
         self.learn_short(reading, place, now);
-        self.trace.note(Token::PositionNotReached, region);
+        self.cx.trace.note(Token::PositionNotReached, region);
         if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Token::PositionOfOldEpoch, now)) {
             return step;
         }
-        let missed = reading.wants.owner.map(Owner::region).filter(|home| self.view.is_excluded(*home));
+        let missed = reading.wants.owner.map(Owner::region).filter(|home| self.cx.view.is_excluded(*home));
         let reason = if missed.is_some() { Token::DrillUnreachable } else { Token::PositionNotReached };
-        missed.into_iter().for_each(|home| self.trace.note(reason, home));
+        missed.into_iter().for_each(|home| self.cx.trace.note(reason, home));
         let at_home = reading.is_at_home();
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
             Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
-            None if missed.is_some() && self.request.promise.on_home_down == OnHomeDown::Stale => {
+            None if missed.is_some() && self.cx.request.promise.on_home_down == OnHomeDown::Stale => {
                 Some(Target { region, reason: Token::HomeDownStale, stale: true })
             }
             fallback => fallback.map(|fallback| Target { reason, ..fallback }),
         };
         match next {
-            Some(target) if self.can_repeat() && self.has_time(now) => self.ask(reading.at(target, None), now),
+            Some(target) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(reading.at(target, None), now),
             _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now)),
         }
     }
 
     /// Learns that the copy is short of what the session has seen, and since when it has seen that.
     fn learn_short(&mut self, reading: &Reading, place: Option<Position>, now: Timestamp) {
-        let (Some(dataset), Some(owner)) = (self.request.dataset, reading.wants.owner) else { return };
+        let (Some(dataset), Some(owner)) = (self.cx.request.dataset, reading.wants.owner) else { return };
         let log = Log::of(owner.ownership());
-        let copy = copy_of(dataset, reading.target.region, log, self.view.topology());
+        let copy = copy_of(dataset, reading.target.region, log, self.cx.view.topology());
         // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
         if reading.wants.spares_home && copy.epoch != log.epoch {
             return;
         }
-        let by = self.session_mark().map_or(Duration::ZERO, |(pin, _)| now.since(pin.since));
-        self.observations.push(Observation::Behind { copy, place, source: log.home, by });
-    }
-
-    /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
-    pub(super) fn learn_owner(&mut self, named: Ownership) {
-        self.note_home(named);
-        match (&self.request.subject, self.request.dataset) {
-            (Some(subject), _) => {
-                self.observations.push(Observation::Home(subject.clone(), named));
-                self.publish = Some((subject.clone(), named));
-                self.tell = self.split_by();
-            }
-            (None, Some(dataset)) => self.observations.push(Observation::Moved(dataset, named)),
-            (None, None) => {}
-        }
+        let by = self.cx.session_mark().map_or(Duration::ZERO, |(pin, _)| now.since(pin.since));
+        self.cx.observations.push(Observation::Behind { copy, place, source: log.home, by });
     }
 
     /// No region is left: a stale copy where that is allowed, else what the last region said, else a problem.
@@ -414,9 +391,9 @@ impl Flow {
         }
         // A near copy was behind, and home has failed: that it was asked first is not why there is no answer.
         let home_failed = last.is_some_and(|reading| reading.is_at_home() && !reading.is_stale());
-        let said = |reason: Token| self.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
+        let said = |reason: Token| self.cx.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
         let is_closed = said(Token::RegionDown) || said(Token::RegionIsolated);
-        let reason = match (self.tries(), self.freshness.is_promised()) {
+        let reason = match (self.cx.tries(), self.cx.freshness.is_promised()) {
             _ if said(Token::RegionFull) => Token::RegionFull,
             (0, _) if said(Token::DrillUnreachable) => Token::DrillUnreachable,
             (0, true) if is_closed => Token::HomeDown,
@@ -424,7 +401,7 @@ impl Flow {
             (0, true) => Token::HomeUnknown,
             (0, false) => Token::LagOverBound,
             (1, true) => Token::HomeDown,
-            _ if !self.has_time(now) => Token::DeadlineExceeded,
+            _ if !self.cx.has_time(now) => Token::DeadlineExceeded,
             (_, true) if home_failed => Token::HomeDown,
             _ => Token::AllRegionsFailed,
         };

@@ -5,7 +5,7 @@
 //! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject. Only where
 //! that was nobody, `Homing-Home` says where the subject lives, and the directory is told so if it knows of no home.
 
-use super::{Flow, step::Step};
+use super::{Flow, context::Context, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::{answer::Answer, problem::Problem},
@@ -16,7 +16,7 @@ use crate::{
     topology::dataset::SubjectKind,
 };
 
-impl Flow {
+impl Context {
     /// The subject whom a 421 names, if the data is split by its kind and it is another one than was asked about.
     pub(super) fn named_subject(&self, answer: &Answer<'_>) -> Option<(SubjectId, SubjectKind)> {
         let kind = self.split_by().filter(|_| answer.status == 421)?;
@@ -24,6 +24,13 @@ impl Flow {
         (self.request.subject.as_ref() != Some(&named)).then_some((named, kind))
     }
 
+    /// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.
+    pub(super) fn is_told_by_answers(&self, kind: SubjectKind) -> bool {
+        self.view.topology().identity().is_named_by_answers(kind)
+    }
+}
+
+impl Flow {
     /// The same request as that subject's: the one send more that it may have, after a look-up of its own.
     pub(super) fn ask_as(
         &mut self,
@@ -31,21 +38,21 @@ impl Flow {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> Step {
-        let asked_of_nobody = self.request.subject.is_none();
-        self.lives = lives_in(answer, self.view.topology(), self.residency()).filter(|_| asked_of_nobody);
-        if !self.can_repeat() || !self.has_time(now) {
+        let asked_of_nobody = self.cx.request.subject.is_none();
+        self.cx.lives = lives_in(answer, self.cx.view.topology(), self.cx.residency()).filter(|_| asked_of_nobody);
+        if !self.cx.can_repeat() || !self.cx.has_time(now) {
             return self.named_in_vain((subject, kind), now);
         }
-        self.trace.note(Token::SubjectNamed, None);
-        if self.is_told_by_answers(kind) {
-            self.request.session.session = settle::begun(&self.request, &self.view, (&subject, kind), now);
-            self.request.begun = true;
+        self.cx.trace.note(Token::SubjectNamed, None);
+        if self.cx.is_told_by_answers(kind) {
+            self.cx.request.session.session = settle::begun(&self.cx.request, &self.cx.view, (&subject, kind), now);
+            self.cx.request.begun = true;
         }
-        self.request.subject = Some(subject);
+        self.cx.request.subject = Some(subject);
         // All of this was of whom it was taken for.
-        self.request.cache = CacheUse::Bypass(Token::CacheBypass);
-        (self.remembered, self.last_known, self.held) = (None, None, None);
-        self.freshness = Freshness::of(&self.request, &self.view);
+        self.cx.request.cache = CacheUse::Bypass(Token::CacheBypass);
+        (self.cx.remembered, self.cx.last_known, self.cx.held) = (None, None, None);
+        self.cx.freshness = Freshness::of(&self.cx.request, &self.cx.view);
         self.resolve(now)
     }
 
@@ -53,22 +60,17 @@ impl Flow {
     /// becomes that subject's, so that the client's own repeat finds its way.
     fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
         let reason = Token::SubjectNamedInVain;
-        if self.request.begun || self.outcome_unknown.is_some() || !self.is_told_by_answers(kind) {
-            return if self.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
+        if self.cx.request.begun || self.cx.outcome_unknown.is_some() || !self.cx.is_told_by_answers(kind) {
+            return if self.cx.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
         }
-        self.trace.note(reason, None);
-        let session = settle::begun(&self.request, &self.view, (&subject, kind), now);
-        let (settling, problem) = (self.settling(None, reason, now), Problem::of(reason));
+        self.cx.trace.note(reason, None);
+        let session = settle::begun(&self.cx.request, &self.cx.view, (&subject, kind), now);
+        let (settling, problem) = (self.cx.settling(None, reason, now), Problem::of(reason));
         let settlement = if settling.is_of_read() {
             settling.problem(&problem)
         } else {
             settling.failed_write(&problem, WriteOutcome::Refused, None)
         };
-        self.settled((settlement, Some(SignIn::of(session, kind, subject, self.lives))), now)
-    }
-
-    /// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.
-    fn is_told_by_answers(&self, kind: SubjectKind) -> bool {
-        self.view.topology().identity().is_named_by_answers(kind)
+        self.settled((settlement, Some(SignIn::of(session, kind, subject, self.cx.lives))), now)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Flow, MOST_ATTEMPTS, step::Step};
+use super::{Flow, MOST_ATTEMPTS, context::Context, step::Step};
 use crate::{
     decide::attempt::{self, Attempt},
     model::{ids::RegionId, position::Mark, time::Timestamp},
@@ -19,28 +19,7 @@ use crate::{
 /// Of so many small bodies of a region that does well one is read whole.
 const SAMPLE: u64 = 64;
 
-impl Flow {
-    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
-    /// has.
-    #[must_use]
-    pub fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
-        usual.min(self.ends.since(now))
-    }
-
-    /// What the isolate should learn before anything else happens.
-    #[must_use]
-    pub fn take_observations(&mut self) -> Vec<Observation> {
-        std::mem::take(&mut self.observations)
-    }
-
-    /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
-    #[must_use]
-    pub fn abandon(mut self) -> Vec<Observation> {
-        let sending = self.sending.take();
-        self.observations.extend(sending.map(|sending| Observation::Heard(sending, Heard::Nothing)));
-        self.observations
-    }
-
+impl Context {
     pub(super) fn can_repeat(&self) -> bool {
         self.tries() < MOST_ATTEMPTS && matches!(self.request.replay, Replay::Empty | Replay::Buffered)
     }
@@ -98,5 +77,28 @@ impl Flow {
                 .chain(conditions)
                 .collect(),
         }))
+    }
+}
+
+impl Flow {
+    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
+    /// has.
+    #[must_use]
+    pub fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
+        usual.min(self.cx.ends.since(now))
+    }
+
+    /// What the isolate should learn before anything else happens.
+    #[must_use]
+    pub fn take_observations(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.cx.observations)
+    }
+
+    /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
+    #[must_use]
+    pub fn abandon(mut self) -> Vec<Observation> {
+        let sending = self.cx.sending.take();
+        self.cx.observations.extend(sending.map(|sending| Observation::Heard(sending, Heard::Nothing)));
+        self.cx.observations
     }
 }

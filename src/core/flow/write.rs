@@ -26,32 +26,29 @@ pub(super) struct Writing {
     reason: Token,
 }
 
-/// Least and most backoff before something is sent again.
-const BACKOFF: (u64, u64) = (25, 250);
-
 impl Flow {
     pub(super) fn begin_write(&mut self, owner: Owner, reason: Token, now: Timestamp) -> Step {
         // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
-        let reason = match self.denied {
+        let reason = match self.cx.denied {
             Some(_) => Token::Misdirected,
-            None if self.attempts > 0 => Token::SubjectNamed,
+            None if self.cx.attempts > 0 => Token::SubjectNamed,
             None => reason,
         };
-        self.note_missed_owner(owner);
-        if self.view.is_excluded(owner.region()) {
-            self.trace.note(Token::DrillUnreachable, owner.region());
+        self.cx.note_missed_owner(owner);
+        if self.cx.view.is_excluded(owner.region()) {
+            self.cx.trace.note(Token::DrillUnreachable, owner.region());
             return self.failed_write(Token::DrillUnreachable, self.nothing_done(), None, now);
         }
-        let closed = match self.view.state(owner.region()) {
+        let closed = match self.cx.view.state(owner.region()) {
             RegionState::ReadOnly => Some(Token::RegionReadOnly),
             RegionState::Down => Some(Token::RegionDown),
             RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
         };
         if let Some(closed) = closed {
-            self.trace.note(closed, owner.region());
+            self.cx.trace.note(closed, owner.region());
             return self.failed_write(closed, self.nothing_done(), None, now);
         }
-        let condition = self.view.condition(owner.region());
+        let condition = self.cx.view.condition(owner.region());
         if condition.full {
             return self.put_off(Problem::of(Token::RegionFull), owner.region(), now);
         }
@@ -63,22 +60,22 @@ impl Flow {
 
     /// Ends a write that was not sent, since it would fail or do harm there.
     fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
-        self.trace.note(problem.reason, region);
+        self.cx.trace.note(problem.reason, region);
         let outcome = self.nothing_done();
-        let settling = self.settling(None, problem.reason, now);
+        let settling = self.cx.settling(None, problem.reason, now);
         Step::Finish(Box::new(settling.failed_write(&problem, outcome, None)))
     }
 
     /// The word for a write that has certainly changed nothing.
     fn nothing_done(&self) -> WriteOutcome {
-        if self.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
+        if self.cx.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
     }
 
     fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
         let region = writing.owner.region();
-        self.trace.note(writing.reason, region);
+        self.cx.trace.note(writing.reason, region);
         self.stage = Stage::Writing(writing);
-        self.send(region, Some(writing.owner), None, delay, now)
+        self.cx.send(region, Some(writing.owner), None, delay, now)
     }
 
     pub(super) fn on_written(
@@ -89,7 +86,7 @@ impl Flow {
         now: Timestamp,
     ) -> Step {
         let region = writing.owner.region();
-        let closed = self.was_turned_off(region, &outcome, now);
+        let closed = self.cx.was_turned_off(region, &outcome, now);
         let (failure, outcome_unknown) = match outcome {
             Outcome::Answered(_) if closed => (Token::FailoverBroken, true),
             Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
@@ -101,18 +98,21 @@ impl Flow {
             Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
         };
         if outcome_unknown {
-            self.outcome_unknown = Some(writing.owner.ownership());
+            self.cx.outcome_unknown = Some(writing.owner.ownership());
         }
-        self.trace.note(failure, region);
-        let backoff = self.backoff();
-        if self.request.repeatable && self.can_repeat() && self.has_time(now.after(backoff)) && self.may_repeat(health)
+        self.cx.trace.note(failure, region);
+        let backoff = self.cx.backoff();
+        if self.cx.request.repeatable
+            && self.cx.can_repeat()
+            && self.cx.has_time(now.after(backoff))
+            && self.cx.may_repeat(health)
         {
             return self.write_to(Writing { reason: Token::Retried, ..writing }, backoff, now);
         }
-        match self.outcome_unknown {
+        match self.cx.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
             None => {
-                self.trace.note(Token::WriteNotSent, region);
+                self.cx.trace.note(Token::WriteNotSent, region);
                 self.failed_write(Token::WriteNotSent, WriteOutcome::NotSent, None, now)
             }
         }
@@ -121,24 +121,24 @@ impl Flow {
     fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
         let Writing { owner, reason } = writing;
         let region = owner.region();
-        if let Some(named) = self.named_subject(answer) {
+        if let Some(named) = self.cx.named_subject(answer) {
             return self.ask_as(named, answer, now);
         }
         // A 421 without a name is the application's own business.
         if answer.status != 421 || !answer.headers.has("homing-home") {
             return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
         }
-        let named = Ownership::named(answer, self.view.topology(), self.residency());
+        let named = Ownership::named(answer, self.cx.view.topology(), self.cx.residency());
         // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
-        if let Some(named) = named.filter(|_| self.split_by().is_none() || self.request.subject.is_some())
+        if let Some(named) = named.filter(|_| self.cx.split_by().is_none() || self.cx.request.subject.is_some())
             && let Some(later) = owner.succeeded_by(named)
         {
-            self.learn_owner(named);
-            if self.view.is_excluded(named.home()) {
-                self.trace.note(Token::DrillUnreachable, named.home());
+            self.cx.learn_owner(named);
+            if self.cx.view.is_excluded(named.home()) {
+                self.cx.trace.note(Token::DrillUnreachable, named.home());
                 return self.refuse_write(Token::DrillUnreachable, now);
             }
-            if self.can_repeat() && self.has_time(now) {
+            if self.cx.can_repeat() && self.cx.has_time(now) {
                 let writing = Writing { owner: later, reason: Token::Misdirected };
                 return self.write_to(writing, Duration::ZERO, now);
             }
@@ -150,8 +150,8 @@ impl Flow {
 
     /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
     pub(super) fn refuse_write(&mut self, reason: Token, now: Timestamp) -> Step {
-        self.trace.note(reason, None);
-        match self.outcome_unknown {
+        self.cx.trace.note(reason, None);
+        match self.cx.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
             None => self.failed_write(reason, self.nothing_done(), None, now),
         }
@@ -160,32 +160,26 @@ impl Flow {
     /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
     fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
         let reason = unsent.reason();
-        self.trace.note(reason, region);
-        let outcome_unknown = self.request.replay == Replay::Stream || self.outcome_unknown.is_some();
+        self.cx.trace.note(reason, region);
+        let outcome_unknown = self.cx.request.replay == Replay::Stream || self.cx.outcome_unknown.is_some();
         let outcome = if outcome_unknown { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
-        self.failed_write(reason, outcome, self.outcome_unknown, now)
+        self.failed_write(reason, outcome, self.cx.outcome_unknown, now)
     }
 
     /// Ends a write to which there was no final answer: done or not, it is not sent again.
     fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
-        self.trace.note(Token::NotFinal, owner.region());
+        self.cx.trace.note(Token::NotFinal, owner.region());
         self.failed_write(Token::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
     }
 
     /// Ends a write of which nobody knows whether it was done.
     fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
-        self.trace.note(Token::WriteUnknown, owned.home());
+        self.cx.trace.note(Token::WriteUnknown, owned.home());
         self.failed_write(Token::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
     }
 
     fn failed_write(&mut self, reason: Token, outcome: WriteOutcome, owned: Option<Ownership>, now: Timestamp) -> Step {
-        let settling = self.settling(None, reason, now);
+        let settling = self.cx.settling(None, reason, now);
         Step::Finish(Box::new(settling.failed_write(&Problem::of(reason), outcome, owned)))
-    }
-
-    /// Jittered, so that those who failed together do not come back together.
-    pub(super) fn backoff(&self) -> Duration {
-        let (least, most) = BACKOFF;
-        Duration::from_millis(least + self.request.entropy % (most - least + 1))
     }
 }
