@@ -33,7 +33,7 @@ fn play(request: &str, fields: &[(&str, &str)]) -> Story {
     let topology = parse(&raw, &KeyPath::default().key("vars")).unwrap().0;
     let settings = Rc::new(Settings { topology, session_keys: keys(), origin_key: None, dev: true });
     let world = fields.iter().fold(World::new(request).near("eu"), |world, (name, value)| world.field(name, value));
-    world.play(&settings).unwrap_or_else(|problem| panic!("{}", problem.reason))
+    world.play(&settings).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()))
 }
 
 /// The field that the region gets; none if the client's was taken out.

@@ -104,7 +104,7 @@ fn outcome(case: &str) -> String {
     }
     match world.play(&settings) {
         Ok(story) => tell(&story),
-        Err(problem) => format!("    refused {} {}\n", problem.status, problem.reason),
+        Err(problem) => format!("    refused {} {}\n", problem.status(), problem.refusal.token()),
     }
 }
 

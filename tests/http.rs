@@ -24,7 +24,7 @@ fn play(world: World, status: u16, fields: &[(&str, &str)]) -> Story {
     let settings = Rc::new(Settings { topology, session_keys: keys(), origin_key: None, dev: true });
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let world = World { deeds: vec![Reply::Answers(status, fields)], ..world.near("eu") };
-    world.play(&settings).unwrap_or_else(|problem| panic!("{}", problem.reason))
+    world.play(&settings).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()))
 }
 
 /// Every line of a field as these edits leave it; none if they leave it alone.

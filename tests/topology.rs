@@ -256,7 +256,7 @@ fn claimed(topology: &Topology, path: &str) -> String {
         node: 1,
     };
     let request =
-        admit(&incoming, &settings, &mut Clock::new(1)).unwrap_or_else(|problem| panic!("{}", problem.reason));
+        admit(&incoming, &settings, &mut Clock::new(1)).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
     topology.dataset(request.dataset.unwrap()).unwrap().name.clone()
 }
 

@@ -109,7 +109,7 @@ fn hold(
 ) -> Result<(), String> {
     let (region, because, answered) = match &story.end {
         Ok(settlement) => (settlement.record.region, settlement.record.reason, settlement.status),
-        Err(problem) => (None, problem.reason, problem.status),
+        Err(problem) => (None, problem.refusal.token(), problem.status()),
     };
     let region = region.map_or("nobody", |id| topology.region(id).name.as_str());
     let mut wrong = Vec::new();

@@ -92,7 +92,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     println!("{request}");
     let settlement = match &story.end {
         Err(problem) => {
-            println!("refused: {} {}: {}", problem.status, problem.reason, problem.reason.sentence());
+            println!("refused: {} {}: {}", problem.status(), problem.refusal.token(), problem.refusal.sentence());
             return;
         }
         Ok(settlement) => settlement,
@@ -128,7 +128,9 @@ fn print(request: &str, story: &Story, topology: &Topology) {
 fn print_json(story: &Story, topology: &Topology) {
     let end = match &story.end {
         Ok(settlement) => json!(Line::of(&settlement.record, topology)),
-        Err(problem) => json!({ "status": problem.status, "reason": problem.reason.as_str(), "region": null }),
+        Err(problem) => {
+            json!({ "status": problem.status(), "reason": problem.refusal.token().as_str(), "region": null })
+        }
     };
     println!("{}", json!({ "mark": story.mark, "steps": story.steps, "answer": end }));
 }

@@ -19,7 +19,7 @@ use homing_core::{
     cache::key::in_short,
     flow::{Flow, step::Step},
     http::problem::Problem,
-    model::{clock::Clock, geo::Location, ids::RegionId, time::Timestamp, token::Token},
+    model::{clock::Clock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
     observe::{
         report::{Line, Refused, Report},
         snapshot::{self, Snapshot},
@@ -142,7 +142,7 @@ pub(crate) fn resume(id: u32, now: Timestamp, text: &str) -> String {
     let Some(event) = wire::event(text) else { return internal(now) };
     let Some(mut flow) = FLOWS.with_borrow_mut(|flows| flows.remove(&id)) else {
         let name = isolate.settings.topology.edge_name();
-        return wire::refusal(&Problem::of(Token::DeadlineExceeded), Access::Read, name, now, None);
+        return wire::refusal(&Problem::of(Refusal::DeadlineExceeded), Access::Read, name, now, None);
     };
     let memory = memory();
     #[cfg(feature = "planted-panic")]
@@ -311,7 +311,7 @@ pub(crate) fn abandon(id: u32, now: Timestamp) {
 }
 
 fn internal(now: Timestamp) -> String {
-    wire::refusal(&Problem::of(Token::Internal), Access::Read, ROUTER, now, None)
+    wire::refusal(&Problem::of(Refusal::Internal), Access::Read, ROUTER, now, None)
 }
 
 fn settings() -> Option<Rc<Settings>> {

@@ -143,7 +143,7 @@ impl Estimate {
         self.timeless += u64::from(line.time.is_none());
         self.hostless += u64::from(line.host.is_none());
         let settlement = match player.play(line, self.lines) {
-            Err(problem) => return *self.refused.entry(problem.reason.as_str()).or_default() += 1,
+            Err(problem) => return *self.refused.entry(problem.refusal.token().as_str()).or_default() += 1,
             Ok(settlement) => settlement,
         };
         let record = &settlement.record;

@@ -45,7 +45,8 @@ fn why(log: &[&str]) -> Vec<Option<&'static str>> {
     let mut player = Player::new(&topology, Spread::even(&topology)).unwrap_or_else(|why| panic!("{why}"));
     let play = |(number, text): (usize, &&str)| {
         let line = Line::read(text, &topology).unwrap();
-        let settlement = player.play(&line, number as u64).unwrap_or_else(|problem| panic!("{}", problem.reason));
+        let settlement =
+            player.play(&line, number as u64).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
         settlement.record.crossed.map(Token::as_str)
     };
     log.iter().enumerate().map(play).collect()

@@ -4,7 +4,7 @@ use super::{Flow, context::Context, read::Reading, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::answer::Answer,
-    model::{time::Timestamp, token::Token},
+    model::{reasons::Refusal, time::Timestamp, token::Token},
     ownership::stated::{Shows, stated},
     topology::route::OnHomeDown,
 };
@@ -39,7 +39,7 @@ impl Flow {
             _ if self.cx.request.promise.on_home_down == OnHomeDown::Stale => {
                 self.read_answered(&reading.stale(), answer, now)
             }
-            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::GivenByCache, now)),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Refusal::GivenByCache, now)),
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     decide::cache_keys,
     http::{answer::Answer, headers::Edits},
-    model::{time::Timestamp, token::Token},
+    model::{reasons::Refusal, time::Timestamp, token::Token},
     request::{CacheUse, Lookup, Method},
     settle::{record::CacheState, stored::ShownVariant},
     state::memory::{Memory, Observation},
@@ -75,7 +75,7 @@ impl Flow {
     }
 
     pub(super) fn on_cache(&mut self, look: Look, probed: Probed<'_>, now: Timestamp) -> Step {
-        let CacheUse::Use(lookup) = &self.cx.request.cache else { return self.refuse(Token::Internal, now) };
+        let CacheUse::Use(lookup) = &self.cx.request.cache else { return self.refuse(Refusal::Internal, now) };
         self.cx.collapsed = probed.waited;
         let variants = probed.entry.and_then(entry::read).unwrap_or_default();
         let selected = select(&variants, lookup);
@@ -114,7 +114,7 @@ impl Flow {
         }
         self.cx.trace.note(self.cx.cache.reason(), None);
         if lookup.wants.only_if_cached {
-            return self.refuse(Token::OnlyIfCached, now);
+            return self.refuse(Refusal::OnlyIfCached, now);
         }
         self.resolve(now)
     }
@@ -181,7 +181,7 @@ impl Flow {
     /// Asks there once more, for all of it.
     fn ask_without_conditions(&mut self, reading: &Reading, now: Timestamp) -> Step {
         if !self.cx.can_repeat() || !self.cx.has_time(now) {
-            return self.refuse(Token::AllRegionsFailed, now);
+            return self.refuse(Refusal::AllRegionsFailed, now);
         }
         self.cx.unconditional = true;
         self.ask(reading.again(), now)

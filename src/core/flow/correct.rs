@@ -14,7 +14,7 @@ use crate::{
     decide::plan::ReadPlan,
     flow::step::Found,
     http::answer::Answer,
-    model::{subject::SubjectId, time::Timestamp, token::Token},
+    model::{reasons::Refusal, subject::SubjectId, time::Timestamp, token::Token},
     ownership::{
         Owner, Ownership,
         evidence::{Keeper, lives_in},
@@ -47,7 +47,7 @@ impl Flow {
         subject: &SubjectId,
         now: Timestamp,
     ) -> Step {
-        let reason = Token::MisdirectedInVain;
+        let refusal = Refusal::MisdirectedInVain;
         let found = self.found(found, Keeper::Directory, subject, self.cx.residency());
         let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
         if let Some(owner) = later {
@@ -68,8 +68,8 @@ impl Flow {
                 self.begin_read(plan, Some(owner), least, now)
             }
             Some(owner) => self.begin_write(owner, Token::Misdirected, now),
-            None if self.cx.is_read() => self.refuse(reason, now),
-            None => self.refuse_write(reason, now),
+            None if self.cx.is_read() => self.refuse(refusal, now),
+            None => self.refuse_write(refusal, now),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     model::{
         ids::{RegionId, RegionSet},
         position::Mark,
+        reasons::Refusal,
         subject::SubjectId,
         time::Timestamp,
         token::Token,
@@ -67,7 +68,7 @@ impl Flow {
 
     fn look_up(&mut self, now: Timestamp) -> Step {
         let Some(subject) = self.cx.request.subject.clone() else {
-            return self.refuse(Token::Internal, now);
+            return self.refuse(Refusal::Internal, now);
         };
         self.stage = Stage::Finding(Keeper::Store);
         Step::LookUpHome(subject)
@@ -76,7 +77,7 @@ impl Flow {
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
         let allowed = self.cx.residency();
         let (Some(subject), Some(kind)) = (self.cx.request.subject.clone(), self.cx.split_by()) else {
-            return self.refuse(Token::Internal, now);
+            return self.refuse(Refusal::Internal, now);
         };
         if let Some(denied) = self.cx.denied {
             return self.corrected(denied, found, &subject, now);
@@ -114,7 +115,7 @@ impl Flow {
                 Step::AssignHome(assignment)
             }
             (None, Some(ownership)) => self.go_home(ownership, now),
-            (None, None) if nobodys && !self.cx.is_read() => self.refuse_write(Token::TooManySubjects, now),
+            (None, None) if nobodys && !self.cx.is_read() => self.refuse_write(Refusal::TooManySubjects, now),
             (None, None) => self.homeless(now),
         }
     }
@@ -186,7 +187,7 @@ impl Flow {
     fn homeless(&mut self, now: Timestamp) -> Step {
         self.cx.join_drill(None);
         if !self.cx.is_read() {
-            return self.refuse_write(Token::HomeUnknown, now);
+            return self.refuse_write(Refusal::HomeUnknown, now);
         }
         let plan = ReadPlan::homeless(&self.cx.request, &self.cx.view, &mut self.cx.trace);
         self.begin_read(plan, None, None, now)

@@ -19,7 +19,7 @@ use crate::{
         rank::candidates,
     },
     http::answer::Answer,
-    model::{ids::RegionId, time::Timestamp, token::Token},
+    model::{ids::RegionId, reasons::Refusal, time::Timestamp, token::Token},
     ownership::{Epoch, Owner, Ownership},
     session::LONGEST_PIN,
     state::trace::Trace,
@@ -43,7 +43,7 @@ impl Context {
 impl Flow {
     /// Asks the home that is known, then the region that the mark names.
     pub(super) fn read_later(&mut self, owner: Owner, now: Timestamp) -> Step {
-        let Some((pin, mark)) = self.cx.session_mark() else { return self.refuse(Token::Internal, now) };
+        let Some((pin, mark)) = self.cx.session_mark() else { return self.refuse(Refusal::Internal, now) };
         let overdue = now.since(pin.since) >= LONGEST_PIN;
         let named = self.cx.log_of(pin, mark).map(|log| log.home);
         let may_be_stale = overdue || self.cx.request.promise.on_home_down == OnHomeDown::Stale;
@@ -93,7 +93,7 @@ impl Flow {
         match reading.next().filter(|next| !next.is_stale()) {
             Some(next) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(next, now),
             _ if seeks.may_be_stale && answer.status != 421 => self.read_answered(&reading.stale(), answer, now),
-            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Token::PositionNotReached, now)),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(Refusal::PositionNotReached, now)),
         }
     }
 }

@@ -25,7 +25,7 @@ pub use crate::flow::step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, 
 
 use crate::{
     http::{answer::Answer, problem::Problem},
-    model::{ids::RegionId, position::Mark, time::Timestamp, token::Token},
+    model::{ids::RegionId, position::Mark, reasons::Refusal, time::Timestamp, token::Token},
     ownership::{Owner, evidence::Keeper},
     request::{Request, incoming::Replay},
     settle::{Asked, Settlement, session::SignIn},
@@ -137,7 +137,7 @@ impl Flow {
             (Stage::SigningIn(settlement, sign_in, source), Event::Home(found)) => {
                 self.signed_in(settlement, sign_in, (found, source), now)
             }
-            _ => self.refuse(Token::Internal, now),
+            _ => self.refuse(Refusal::Internal, now),
         };
         self.counted(step)
     }
@@ -169,15 +169,15 @@ impl Flow {
     }
 
     /// Ends with a problem of the router's own.
-    fn refuse(&mut self, reason: Token, now: Timestamp) -> Step {
-        self.cx.trace.note(reason, None);
-        self.fail(reason, now)
+    fn refuse(&mut self, refusal: Refusal, now: Timestamp) -> Step {
+        self.cx.trace.note(refusal.token(), None);
+        self.fail(refusal, now)
     }
 
     /// The same, of a reason that stands in the trace.
-    fn fail(&mut self, reason: Token, now: Timestamp) -> Step {
-        let settling = self.cx.settling(None, reason, now);
-        Step::Finish(Box::new(settling.problem(&Problem::of(reason))))
+    fn fail(&mut self, refusal: Refusal, now: Timestamp) -> Step {
+        let settling = self.cx.settling(None, refusal.token(), now);
+        Step::Finish(Box::new(settling.problem(&Problem::of(refusal))))
     }
 
     /// Ends with an origin's answer.

@@ -16,6 +16,7 @@ use crate::{
     model::{
         ids::RegionId,
         position::{Mark, Position},
+        reasons::Refusal,
         time::Timestamp,
         token::Token,
     },
@@ -205,11 +206,11 @@ impl Flow {
             Outcome::Refused => (Token::FailoverConnect, None),
             Outcome::Lost | Outcome::Broken => (Token::FailoverBroken, None),
             // Not the region's fault, and no other region could do better.
-            Outcome::Unsent(unsent) => return self.refuse(unsent.reason(), now),
+            Outcome::Unsent(unsent) => return self.refuse(unsent.refusal(), now),
             Outcome::CopyLost => return self.copy_lost(&reading, now),
             Outcome::NotFinal => {
                 self.cx.trace.note(Token::NotFinal, region);
-                return self.stale_copy(now).unwrap_or_else(|| self.fail(Token::NotFinal, now));
+                return self.stale_copy(now).unwrap_or_else(|| self.fail(Refusal::NotFinal, now));
             }
         };
         self.cx.trace.note(failure, region);
@@ -271,7 +272,7 @@ impl Flow {
         if let (421, Some(owner)) = (answer.status, ended.owner) {
             let is_second = self.cx.denied.is_some();
             let step = self.correct(owner, answer);
-            if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Token::MisdirectedInVain, now))) {
+            if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Refusal::MisdirectedInVain, now))) {
                 return step;
             }
         }
@@ -281,8 +282,8 @@ impl Flow {
     /// Two regions have seen it. The client comes again, and then the later owner is known.
     pub(super) fn misdirected_in_vain(&mut self, later: Owner, now: Timestamp) -> Step {
         let away = self.cx.view.is_excluded(later.region());
-        let reason = if away { Token::DrillUnreachable } else { Token::MisdirectedInVain };
-        self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now))
+        let refusal = if away { Refusal::DrillUnreachable } else { Refusal::MisdirectedInVain };
+        self.stale_copy(now).unwrap_or_else(|| self.refuse(refusal, now))
     }
 
     /// A strictly later owner that the answer names.
@@ -350,6 +351,7 @@ impl Flow {
         let missed = reading.wants.owner.map(Owner::region).filter(|home| self.cx.view.is_excluded(*home));
         let reason = if missed.is_some() { Token::DrillUnreachable } else { Token::PositionNotReached };
         missed.into_iter().for_each(|home| self.cx.trace.note(reason, home));
+        let refusal = if missed.is_some() { Refusal::DrillUnreachable } else { Refusal::PositionNotReached };
         let at_home = reading.is_at_home();
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
@@ -361,7 +363,7 @@ impl Flow {
         };
         match next {
             Some(target) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(reading.at(target, None), now),
-            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(reason, now)),
+            _ => self.stale_copy(now).unwrap_or_else(|| self.refuse(refusal, now)),
         }
     }
 
@@ -393,18 +395,18 @@ impl Flow {
         let home_failed = last.is_some_and(|reading| reading.is_at_home() && !reading.is_stale());
         let said = |reason: Token| self.cx.trace.rules().iter().any(|rule: &Rule| rule.reason == reason);
         let is_closed = said(Token::RegionDown) || said(Token::RegionIsolated);
-        let reason = match (self.cx.tries(), self.cx.freshness.is_promised()) {
-            _ if said(Token::RegionFull) => Token::RegionFull,
-            (0, _) if said(Token::DrillUnreachable) => Token::DrillUnreachable,
-            (0, true) if is_closed => Token::HomeDown,
-            (0, false) if is_closed => Token::RegionDown,
-            (0, true) => Token::HomeUnknown,
-            (0, false) => Token::LagOverBound,
-            (1, true) => Token::HomeDown,
-            _ if !self.cx.has_time(now) => Token::DeadlineExceeded,
-            (_, true) if home_failed => Token::HomeDown,
-            _ => Token::AllRegionsFailed,
+        let refusal = match (self.cx.tries(), self.cx.freshness.is_promised()) {
+            _ if said(Token::RegionFull) => Refusal::RegionFull,
+            (0, _) if said(Token::DrillUnreachable) => Refusal::DrillUnreachable,
+            (0, true) if is_closed => Refusal::HomeDown,
+            (0, false) if is_closed => Refusal::RegionDown,
+            (0, true) => Refusal::HomeUnknown,
+            (0, false) => Refusal::LagOverBound,
+            (1, true) => Refusal::HomeDown,
+            _ if !self.cx.has_time(now) => Refusal::DeadlineExceeded,
+            (_, true) if home_failed => Refusal::HomeDown,
+            _ => Refusal::AllRegionsFailed,
         };
-        self.refuse(reason, now)
+        self.refuse(refusal, now)
     }
 }

@@ -9,7 +9,7 @@ use super::{Flow, context::Context, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::{answer::Answer, problem::Problem},
-    model::{subject::SubjectId, time::Timestamp, token::Token},
+    model::{reasons::Refusal, subject::SubjectId, time::Timestamp, token::Token},
     ownership::evidence::lives_in,
     request::CacheUse,
     settle::{self, record::WriteOutcome, session::SignIn},
@@ -59,13 +59,13 @@ impl Flow {
     /// It cannot be sent once more: a body that streams is gone, or two regions have seen it. Nothing was done, and the session
     /// becomes that subject's, so that the client's own repeat finds its way.
     fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
-        let reason = Token::SubjectNamedInVain;
+        let refusal = Refusal::SubjectNamedInVain;
         if self.cx.request.begun || self.cx.outcome_unknown.is_some() || !self.cx.is_told_by_answers(kind) {
-            return if self.cx.is_read() { self.refuse(reason, now) } else { self.refuse_write(reason, now) };
+            return if self.cx.is_read() { self.refuse(refusal, now) } else { self.refuse_write(refusal, now) };
         }
-        self.cx.trace.note(reason, None);
+        self.cx.trace.note(refusal.token(), None);
         let session = settle::begun(&self.cx.request, &self.cx.view, (&subject, kind), now);
-        let (settling, problem) = (self.cx.settling(None, reason, now), Problem::of(reason));
+        let (settling, problem) = (self.cx.settling(None, refusal.token(), now), Problem::of(refusal));
         let settlement = if settling.is_of_read() {
             settling.problem(&problem)
         } else {

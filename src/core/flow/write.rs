@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     http::{answer::Answer, problem::Problem},
-    model::{ids::RegionId, time::Timestamp, token::Token},
+    model::{ids::RegionId, reasons::Refusal, time::Timestamp, token::Token},
     ownership::{Owner, Ownership},
     request::incoming::{Replay, Unsent},
     settle::record::WriteOutcome,
@@ -37,32 +37,32 @@ impl Flow {
         self.cx.note_missed_owner(owner);
         if self.cx.view.is_excluded(owner.region()) {
             self.cx.trace.note(Token::DrillUnreachable, owner.region());
-            return self.failed_write(Token::DrillUnreachable, self.nothing_done(), None, now);
+            return self.failed_write(Refusal::DrillUnreachable, self.nothing_done(), None, now);
         }
         let closed = match self.cx.view.state(owner.region()) {
-            RegionState::ReadOnly => Some(Token::RegionReadOnly),
-            RegionState::Down => Some(Token::RegionDown),
+            RegionState::ReadOnly => Some(Refusal::RegionReadOnly),
+            RegionState::Down => Some(Refusal::RegionDown),
             RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
         };
         if let Some(closed) = closed {
-            self.cx.trace.note(closed, owner.region());
+            self.cx.trace.note(closed.token(), owner.region());
             return self.failed_write(closed, self.nothing_done(), None, now);
         }
         let condition = self.cx.view.condition(owner.region());
         if condition.full {
-            return self.put_off(Problem::of(Token::RegionFull), owner.region(), now);
+            return self.put_off(Problem::of(Refusal::RegionFull), owner.region(), now);
         }
         if let Gate::Open(until) = condition.write {
-            return self.put_off(Problem::of(Token::BreakerOpen).after(until.since(now)), owner.region(), now);
+            return self.put_off(Problem::of(Refusal::BreakerOpen).after(until.since(now)), owner.region(), now);
         }
         self.write_to(Writing { owner, reason }, Duration::ZERO, now)
     }
 
     /// Ends a write that was not sent, since it would fail or do harm there.
     fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
-        self.cx.trace.note(problem.reason, region);
+        self.cx.trace.note(problem.refusal.token(), region);
         let outcome = self.nothing_done();
-        let settling = self.cx.settling(None, problem.reason, now);
+        let settling = self.cx.settling(None, problem.refusal.token(), now);
         Step::Finish(Box::new(settling.failed_write(&problem, outcome, None)))
     }
 
@@ -113,7 +113,7 @@ impl Flow {
             Some(owned) => self.unknown_write(owned, now),
             None => {
                 self.cx.trace.note(Token::WriteNotSent, region);
-                self.failed_write(Token::WriteNotSent, WriteOutcome::NotSent, None, now)
+                self.failed_write(Refusal::WriteNotSent, WriteOutcome::NotSent, None, now)
             }
         }
     }
@@ -136,7 +136,7 @@ impl Flow {
             self.cx.learn_owner(named);
             if self.cx.view.is_excluded(named.home()) {
                 self.cx.trace.note(Token::DrillUnreachable, named.home());
-                return self.refuse_write(Token::DrillUnreachable, now);
+                return self.refuse_write(Refusal::DrillUnreachable, now);
             }
             if self.cx.can_repeat() && self.cx.has_time(now) {
                 let writing = Writing { owner: later, reason: Token::Misdirected };
@@ -145,41 +145,47 @@ impl Flow {
         } else if let Some(step) = self.correct(owner, answer) {
             return step;
         }
-        self.refuse_write(Token::MisdirectedInVain, now)
+        self.refuse_write(Refusal::MisdirectedInVain, now)
     }
 
     /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
-    pub(super) fn refuse_write(&mut self, reason: Token, now: Timestamp) -> Step {
-        self.cx.trace.note(reason, None);
+    pub(super) fn refuse_write(&mut self, refusal: Refusal, now: Timestamp) -> Step {
+        self.cx.trace.note(refusal.token(), None);
         match self.cx.outcome_unknown {
             Some(owned) => self.unknown_write(owned, now),
-            None => self.failed_write(reason, self.nothing_done(), None, now),
+            None => self.failed_write(refusal, self.nothing_done(), None, now),
         }
     }
 
     /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
     fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
-        let reason = unsent.reason();
-        self.cx.trace.note(reason, region);
+        let refusal = unsent.refusal();
+        self.cx.trace.note(refusal.token(), region);
         let outcome_unknown = self.cx.request.replay == Replay::Stream || self.cx.outcome_unknown.is_some();
         let outcome = if outcome_unknown { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
-        self.failed_write(reason, outcome, self.cx.outcome_unknown, now)
+        self.failed_write(refusal, outcome, self.cx.outcome_unknown, now)
     }
 
     /// Ends a write to which there was no final answer: done or not, it is not sent again.
     fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
         self.cx.trace.note(Token::NotFinal, owner.region());
-        self.failed_write(Token::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
+        self.failed_write(Refusal::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
     }
 
     /// Ends a write of which nobody knows whether it was done.
     fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
         self.cx.trace.note(Token::WriteUnknown, owned.home());
-        self.failed_write(Token::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
+        self.failed_write(Refusal::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
     }
 
-    fn failed_write(&mut self, reason: Token, outcome: WriteOutcome, owned: Option<Ownership>, now: Timestamp) -> Step {
-        let settling = self.cx.settling(None, reason, now);
-        Step::Finish(Box::new(settling.failed_write(&Problem::of(reason), outcome, owned)))
+    fn failed_write(
+        &mut self,
+        refusal: Refusal,
+        outcome: WriteOutcome,
+        owned: Option<Ownership>,
+        now: Timestamp,
+    ) -> Step {
+        let settling = self.cx.settling(None, refusal.token(), now);
+        Step::Finish(Box::new(settling.failed_write(&Problem::of(refusal), outcome, owned)))
     }
 }

@@ -1,91 +1,176 @@
-//! The router's own errors: problem details (RFC 9457), one mapping from reason to status and words.
+//! The router's own errors: problem details (RFC 9457). Each refusal has its status, its remedy and its `Proxy-Status` here.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::token::Token;
+use crate::model::reasons::{Failure, Refusal};
 
-/// An error of the router's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The HTTP status.
-    pub status: u16,
-    /// Why.
-    pub reason: Token,
-    /// When to try again, if trying again can help.
-    pub retry_after: Option<Duration>,
-    /// What went wrong with the last send, if one did.
-    failure: Option<Token>,
-}
-
-const TIMED_OUT: &str = "http_response_timeout";
 /// What `Retry-After` says where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// What it says of a region at its ceiling: places there become free all the time.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
+
+const TIMED_OUT: &str = "http_response_timeout";
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            // No error: who asks gets the router's own word (RFC 9110 section 9.3.7).
+            Self::MaxForwards => 200,
+            Self::BodyOnGet | Self::BadRequest | Self::AmbiguousPath | Self::RequestBroken => 400,
+            Self::NotForClients => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestIncomplete => 408,
+            Self::UrlTooLong => 414,
+            Self::TooManySubjects => 429,
+            Self::HeadersTooLarge => 431,
+            Self::Internal => 500,
+            Self::NotFinal => 502,
+            Self::OnlyIfCached | Self::DeadlineExceeded => 504,
+            Self::Loop => 508,
+            Self::HomeUnknown
+            | Self::HomeDown
+            | Self::RegionDown
+            | Self::RegionReadOnly
+            | Self::RegionFull
+            | Self::BreakerOpen
+            | Self::LagOverBound
+            | Self::PositionNotReached
+            | Self::GivenByCache
+            | Self::AllRegionsFailed
+            | Self::WriteNotSent
+            | Self::WriteUnknown
+            | Self::MisdirectedInVain
+            | Self::SubjectNamedInVain
+            | Self::DrillUnreachable => 503,
+        }
+    }
+
+    /// When to try again, if trying again can help.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        match (self, self.status()) {
+            (Self::RegionFull, _) => Some(RETRY_WHEN_FULL),
+            (Self::DeadlineExceeded, _) | (_, 429 | 503) => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 section 2.3) that fits best, if one does; `failure` is how the last send failed.
+    const fn error_type(self, failure: Option<Failure>) -> Option<&'static str> {
+        match self {
+            Self::WriteNotSent
+            | Self::WriteUnknown
+            | Self::HomeDown
+            | Self::AllRegionsFailed
+            | Self::DeadlineExceeded => Some(match (failure, self) {
+                (Some(Failure::Timeout), _) | (None, Self::DeadlineExceeded) => TIMED_OUT,
+                (Some(Failure::Broken), _) => "connection_terminated",
+                (Some(Failure::Connect), _) => "connection_refused",
+                (Some(Failure::Status) | None, _) => "destination_unavailable",
+            }),
+            Self::BreakerOpen | Self::DrillUnreachable | Self::RegionDown => Some("destination_unavailable"),
+            Self::RegionFull => Some("connection_limit_reached"),
+            Self::Loop => Some("proxy_loop_detected"),
+            Self::Internal => Some("proxy_internal_error"),
+            Self::NotFinal => Some("http_protocol_error"),
+            Self::BodyOnGet
+            | Self::BadRequest
+            | Self::AmbiguousPath
+            | Self::MethodNotAllowed
+            | Self::RequestIncomplete
+            | Self::RequestBroken
+            | Self::UrlTooLong
+            | Self::HeadersTooLarge => Some("http_request_error"),
+            Self::MaxForwards
+            | Self::NotForClients
+            | Self::OnlyIfCached
+            | Self::TooManySubjects
+            | Self::HomeUnknown
+            | Self::RegionReadOnly
+            | Self::LagOverBound
+            | Self::PositionNotReached
+            | Self::GivenByCache
+            | Self::MisdirectedInVain
+            | Self::SubjectNamedInVain => None,
+        }
+    }
+
+    /// What to do, for the person who reads it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
+            Self::BadRequest => {
+                "Send an http or https URL: a host of letters, digits, hyphens and dots, a port up to 65535, no user, no NUL in \
+                 the path."
+            }
+            Self::AmbiguousPath => {
+                "Spell the path plainly: in the case of its route, and without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \
+                 \"%\". Where the application reads it as it stands, its route can say spelling = \"exact\"."
+            }
+            Self::MethodNotAllowed => {
+                "Use another method; TRACE would show fields that are the router's and the origin's."
+            }
+            Self::MaxForwards => "Allow says what passes it; what the application allows is for it to say.",
+            Self::RequestIncomplete => "Send the whole of the content without long pauses.",
+            Self::RequestBroken => {
+                "Send all of the content, either as long as Content-Length says or in whole chunks without extensions, and never \
+                 both."
+            }
+            Self::NotForClients => "Ask the region itself, or the dashboard, how it is.",
+            Self::UrlTooLong => "Shorten the URL, or send the data as content.",
+            Self::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
+            Self::Loop => "An origin of the topology points back at this router; correct its `origin`.",
+            Self::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a copy is stored.",
+            Self::Internal => "Try again; the operator finds the cause in the log under this reason.",
+            Self::NotFinal => "Have the application send neither; if this was a write, look whether it was done.",
+            Self::WriteUnknown => "Look whether the change is there before you repeat it.",
+            Self::TooManySubjects
+            | Self::HomeUnknown
+            | Self::HomeDown
+            | Self::RegionDown
+            | Self::RegionReadOnly
+            | Self::RegionFull
+            | Self::BreakerOpen
+            | Self::LagOverBound
+            | Self::PositionNotReached
+            | Self::GivenByCache
+            | Self::AllRegionsFailed
+            | Self::DeadlineExceeded
+            | Self::WriteNotSent
+            | Self::MisdirectedInVain
+            | Self::SubjectNamedInVain
+            | Self::DrillUnreachable => "Try again after the time in Retry-After.",
+        }
+    }
+}
+
+/// An error of the router's own: a refusal, and what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is refused.
+    pub refusal: Refusal,
+    /// When to try again, if trying again can help.
+    pub retry_after: Option<Duration>,
+    /// How the last send failed, if one did.
+    failure: Option<Failure>,
+}
 
 impl Problem {
-    /// The problem that this reason is.
+    /// The problem that this refusal is.
     #[must_use]
-    pub fn of(reason: Token) -> Self {
-        let status = match reason {
-            // No error: who asks gets the router's own word (RFC 9110 section 9.3.7).
-            Token::MaxForwards => 200,
-            Token::BodyOnGet | Token::BadRequest | Token::AmbiguousPath | Token::RequestBroken => 400,
-            Token::NotForClients => 404,
-            Token::MethodNotAllowed => 405,
-            Token::RequestIncomplete => 408,
-            Token::UrlTooLong => 414,
-            Token::TooManySubjects => 429,
-            Token::HeadersTooLarge => 431,
-            Token::Internal => 500,
-            Token::NotFinal => 502,
-            Token::OnlyIfCached | Token::DeadlineExceeded => 504,
-            Token::Loop => 508,
-            _ => 503,
-        };
-        let wait = if reason == Token::RegionFull { Duration::from_secs(1) } else { RETRY_AFTER };
-        let may_help = matches!(status, 429 | 503) || reason == Token::DeadlineExceeded;
-        Self { status, reason, retry_after: may_help.then_some(wait), failure: None }
+    pub const fn of(refusal: Refusal) -> Self {
+        Self { refusal, retry_after: refusal.retry_after(), failure: None }
     }
 
-    /// The same, after a send that failed in that way: a region that did not answer in time is no region that said no.
+    /// The same, after a send that failed in that way.
     #[must_use]
-    pub fn because(self, failure: Option<Token>) -> Self {
-        let problem = Self { failure, ..self };
-        let status = if problem.error() == Some(TIMED_OUT) { 504 } else { problem.status };
-        Self { status, ..problem }
-    }
-
-    /// The error type of `Proxy-Status` (RFC 9209 section 2.3) that fits best, if one does.
-    #[must_use]
-    pub fn error(&self) -> Option<&'static str> {
-        Some(match self.reason {
-            Token::WriteNotSent
-            | Token::WriteUnknown
-            | Token::HomeDown
-            | Token::AllRegionsFailed
-            | Token::DeadlineExceeded => match self.failure {
-                Some(Token::FailoverTimeout) => TIMED_OUT,
-                Some(Token::FailoverBroken) => "connection_terminated",
-                Some(Token::FailoverConnect) => "connection_refused",
-                None if self.reason == Token::DeadlineExceeded => TIMED_OUT,
-                _ => "destination_unavailable",
-            },
-            Token::BreakerOpen | Token::DrillUnreachable | Token::RegionDown => "destination_unavailable",
-            Token::RegionFull => "connection_limit_reached",
-            Token::Loop => "proxy_loop_detected",
-            Token::Internal => "proxy_internal_error",
-            Token::NotFinal => "http_protocol_error",
-            Token::BodyOnGet
-            | Token::BadRequest
-            | Token::AmbiguousPath
-            | Token::MethodNotAllowed
-            | Token::RequestIncomplete
-            | Token::RequestBroken
-            | Token::UrlTooLong
-            | Token::HeadersTooLarge => "http_request_error",
-            _ => return None,
-        })
+    pub const fn because(self, failure: Option<Failure>) -> Self {
+        Self { failure, ..self }
     }
 
     /// The same, but with another time after which to try again; whole seconds travel, and none is too soon.
@@ -94,64 +179,60 @@ impl Problem {
         Self { retry_after: Some(wait.max(Duration::from_secs(1))), ..self }
     }
 
-    /// What happened and what to do, for the person who reads it.
+    /// The HTTP status: the refusal's; but a region that did not answer in time is no region that said no.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self.reason {
-            Token::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
-            Token::BadRequest => {
-                "Send an http or https URL: a host of letters, digits, hyphens and dots, a port up to 65535, no user, no NUL in \
-                 the path."
-            }
-            Token::AmbiguousPath => {
-                "Spell the path plainly: in the case of its route, and without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \
-                 \"%\". Where the application reads it as it stands, its route can say spelling = \"exact\"."
-            }
-            Token::MethodNotAllowed => {
-                "Use another method; TRACE would show fields that are the router's and the origin's."
-            }
-            Token::MaxForwards => "Allow says what passes it; what the application allows is for it to say.",
-            Token::RequestIncomplete => "Send the whole of the content without long pauses.",
-            Token::RequestBroken => {
-                "Send all of the content, either as long as Content-Length says or in whole chunks without extensions, and never \
-                 both."
-            }
-            Token::NotForClients => "Ask the region itself, or the dashboard, how it is.",
-            Token::UrlTooLong => "Shorten the URL, or send the data as content.",
-            Token::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
-            Token::Loop => "An origin of the topology points back at this router; correct its `origin`.",
-            Token::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a copy is stored.",
-            Token::Internal => "Try again; the operator finds the cause in the log under this reason.",
-            Token::NotFinal => "Have the application send neither; if this was a write, look whether it was done.",
-            Token::WriteUnknown => "Look whether the change is there before you repeat it.",
-            _ => "Try again after the time in Retry-After.",
-        }
+    pub fn status(&self) -> u16 {
+        if self.failure.is_some() && self.error_type() == Some(TIMED_OUT) { 504 } else { self.refusal.status() }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 section 2.3) that fits best, if one does.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<&'static str> {
+        self.refusal.error_type(self.failure)
     }
 
     /// The body, as `application/problem+json`.
     #[must_use]
     pub fn body(&self) -> String {
-        let details = Details {
-            r#type: "about:blank",
-            title: title(self.status),
-            status: self.status,
-            detail: format!("{} {}", self.reason.sentence(), self.remedy()),
-            reason: self.reason.as_str(),
-        };
-        serde_json::to_string(&details).unwrap_or_default()
+        let Self { refusal, .. } = self;
+        let detail = [refusal.sentence(), refusal.remedy()].join(" ");
+        let (status, reason) = (self.status(), Some(refusal.token().as_str()));
+        ProblemDetails { status, detail: &detail, reason }.body()
     }
 }
 
-/// The members (RFC 9457 section 3.1), and one of our own.
+/// Problem details (RFC 9457 section 3.1), with one member of our own.
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemDetails<'a> {
+    /// The HTTP status; the title goes with it.
+    pub status: u16,
+    /// What happened and what to do, for the person who reads it.
+    pub detail: &'a str,
+    /// The token of the reason, where there is one.
+    pub reason: Option<&'static str>,
+}
+
+impl ProblemDetails<'_> {
+    /// As `application/problem+json`.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let Self { status, detail, reason } = *self;
+        let members = Members { r#type: "about:blank", title: title(status), status, detail, reason };
+        serde_json::to_string(&members).unwrap_or_default()
+    }
+}
+
 #[derive(Serialize)]
-struct Details {
+struct Members<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
-    detail: String,
-    reason: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
+/// What the status is called (RFC 9110 section 15 and the IANA registry of statuses).
 fn title(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -246,7 +246,12 @@ impl Token {
     /// Whether it tells of a send that failed.
     #[must_use]
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::FailoverConnect | Self::FailoverTimeout | Self::FailoverBroken | Self::FailoverStatus)
+        self.failure().is_some()
+    }
+
+    /// The failed send that it tells of.
+    pub(crate) fn failure(self) -> Option<super::reasons::Failure> {
+        super::reasons::Failure::ALL.iter().copied().find(|failure| failure.token() == self)
     }
 }
 

@@ -112,7 +112,7 @@ impl Refused {
     #[must_use]
     pub fn new(problem: &Problem, method: &str, now: Timestamp) -> Self {
         let method = method.chars().take(16).collect();
-        Self { at: now.0, method, reason: problem.reason.as_str(), status: problem.status }
+        Self { at: now.0, method, reason: problem.refusal.token().as_str(), status: problem.status() }
     }
 }
 

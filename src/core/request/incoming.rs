@@ -2,7 +2,7 @@
 
 use crate::{
     http::headers::Headers,
-    model::{geo::Location, time::Timestamp, token::Token},
+    model::{geo::Location, reasons::Refusal, time::Timestamp},
 };
 
 /// The incoming of one request.
@@ -50,12 +50,12 @@ pub enum Unsent {
 }
 
 impl Unsent {
-    /// The same as a reason.
+    /// The same as a refusal.
     #[must_use]
-    pub fn reason(self) -> Token {
+    pub fn refusal(self) -> Refusal {
         match self {
-            Self::Slow => Token::RequestIncomplete,
-            Self::Broken => Token::RequestBroken,
+            Self::Slow => Refusal::RequestIncomplete,
+            Self::Broken => Refusal::RequestBroken,
         }
     }
 }

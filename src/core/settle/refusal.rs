@@ -10,7 +10,7 @@ use crate::{
         http_date,
         problem::Problem,
     },
-    model::{time::Timestamp, token::Token},
+    model::{reasons::Refusal, time::Timestamp},
     ownership::Ownership,
     topology::route::Access,
 };
@@ -34,11 +34,11 @@ pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
     if let Some(after) = problem.retry_after {
         edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
     }
-    if matches!(problem.reason, Token::MethodNotAllowed | Token::MaxForwards) {
+    if matches!(problem.refusal, Refusal::MethodNotAllowed | Refusal::MaxForwards) {
         // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
         edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
     }
-    edits.extend(problem.error().map(|error| Edit::Set("proxy-status", [name, "; error=", error].concat())));
+    edits.extend(problem.error_type().map(|error| Edit::Set("proxy-status", [name, "; error=", error].concat())));
     edits
 }
 
@@ -56,10 +56,10 @@ impl Settling<'_> {
 
     fn plain_problem(self, problem: &Problem) -> Settlement {
         let mut edits = self.signature();
-        let failure = self.trace.rules().iter().rev().map(|rule| rule.reason).find(|reason| reason.is_failure());
-        let problem = &problem.clone().because(failure);
+        let failure = self.trace.rules().iter().rev().find_map(|rule| rule.reason.failure());
+        let problem = &problem.because(failure);
         edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
-        self.settlement(problem.status, Source::Own(problem.body()), edits)
+        self.settlement(problem.status(), Source::Own(problem.body()), edits)
     }
 
     /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
@@ -105,10 +105,10 @@ impl Settling<'_> {
 /// A request that was refused before it became a flow. A write among them was certainly not sent.
 #[must_use]
 pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp) -> (u16, Edits, String) {
-    let mut edits = vec![Edit::Set("homing-reason", problem.reason.as_str().to_owned())];
+    let mut edits = vec![Edit::Set("homing-reason", problem.refusal.token().as_str().to_owned())];
     if access == Access::Write {
         edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
     }
     edits.extend(problem_fields(problem, name, now));
-    (problem.status, edits, problem.body())
+    (problem.status(), edits, problem.body())
 }

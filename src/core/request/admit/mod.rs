@@ -22,6 +22,7 @@ use crate::{
     model::{
         clock::Clock,
         ids::{DatasetId, RegionId},
+        reasons::Refusal,
         subject::SubjectId,
         token::Token,
     },
@@ -122,38 +123,38 @@ fn guard(incoming: &IncomingRequest<'_>) -> Result<Target, Problem> {
     // RFC 8586; and `Via`, in case the platform writes `CDN-Loop` itself: nobody has said that it does not.
     let hops = |name, is_ours: fn(&str) -> bool| incoming.headers.list(name).filter(|hop| is_ours(hop)).count();
     if hops("cdn-loop", is_this_router) >= MOST_HOPS || hops("via", is_via_this_router) >= MOST_HOPS {
-        return Err(Problem::of(Token::Loop));
+        return Err(Problem::of(Refusal::Loop));
     }
     // RFC 9110 section 9.3.8: what comes back would show the client our fields, the signature among them.
     if incoming.method == "TRACE" {
-        return Err(Problem::of(Token::MethodNotAllowed));
+        return Err(Problem::of(Refusal::MethodNotAllowed));
     }
     if incoming.method == "OPTIONS" && forward::forwards_left(&incoming.headers) == Some(0) {
-        return Err(Problem::of(Token::MaxForwards));
+        return Err(Problem::of(Refusal::MaxForwards));
     }
     if incoming.url.len() > LONGEST_URL {
-        return Err(Problem::of(Token::UrlTooLong));
+        return Err(Problem::of(Refusal::UrlTooLong));
     }
     let bytes: usize = incoming.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
     if incoming.headers.0.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
-        return Err(Problem::of(Token::HeadersTooLarge));
+        return Err(Problem::of(Refusal::HeadersTooLarge));
     }
     // Each name is looked for among the fields; nobody honest names so many.
     if incoming.headers.list("connection").nth(MOST_MEMBERS).is_some() {
-        return Err(Problem::of(Token::HeadersTooLarge));
+        return Err(Problem::of(Refusal::HeadersTooLarge));
     }
     // `Content-Length: 0` says that there is none (RFC 9110 section 8.6), and some clients send it with everything.
     let empty = matches!(incoming.content, Content::Empty | Content::Length(0));
     if matches!(incoming.method, "GET" | "HEAD") && !empty {
-        return Err(Problem::of(Token::BodyOnGet));
+        return Err(Problem::of(Refusal::BodyOnGet));
     }
     // Before a home is looked up, or assigned, for a request of which nothing can be sent.
     if let Content::Unsent(unsent) = incoming.content {
-        return Err(Problem::of(unsent.reason()));
+        return Err(Problem::of(unsent.refusal()));
     }
-    let target = Target::read(incoming.url).ok_or_else(|| Problem::of(Token::BadRequest))?;
+    let target = Target::read(incoming.url).ok_or_else(|| Problem::of(Refusal::BadRequest))?;
     // Encoded, it may have become three times as long.
-    if target.as_str().len() > LONGEST_URL { Err(Problem::of(Token::UrlTooLong)) } else { Ok(target) }
+    if target.as_str().len() > LONGEST_URL { Err(Problem::of(Refusal::UrlTooLong)) } else { Ok(target) }
 }
 
 fn is_this_router(hop: &str) -> bool {
@@ -326,7 +327,7 @@ fn cache_use(
 ) -> Result<CacheUse, Problem> {
     let headers: &Headers<'_> = &incoming.headers;
     let wants = wants(headers);
-    let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Token::OnlyIfCached)) } else { Ok(so) };
+    let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Refusal::OnlyIfCached)) } else { Ok(so) };
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
     // What a route lets through stands in no key, and would be in a copy for all.

@@ -5,7 +5,7 @@ use crate::{
         problem::Problem,
         target::{self, Target},
     },
-    model::token::Token,
+    model::reasons::Refusal,
     topology::{
         Topology,
         dataset::Rule,
@@ -33,7 +33,7 @@ pub(super) fn unambiguous(
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) && !is_exact(taken) {
         let folded = topology.route_in_any_case(method, host, path);
         if !is_exact(folded) && !Route::decide_alike(taken, folded) {
-            return Err(Problem::of(Token::AmbiguousPath));
+            return Err(Problem::of(Refusal::AmbiguousPath));
         }
     }
     if target::is_plain(path) || is_exact(taken) {
@@ -45,18 +45,18 @@ pub(super) fn unambiguous(
         reserved(reading).is_none() && Route::decide_alike(taken, other) && named(reading, other, topology) == subject
     };
     let alike = target::readings(path).is_some_and(|mut readings| readings.all(|reading| same(&reading)));
-    if alike { Ok(()) } else { Err(Problem::of(Token::AmbiguousPath)) }
+    if alike { Ok(()) } else { Err(Problem::of(Refusal::AmbiguousPath)) }
 }
 
 /// Why no client gets to a path. `/_homing/` is answered before a request gets here, unless it is spelled otherwise. The contract's
 /// own addresses are the router's to ask: they tell of regions, epochs and lag, and move what is owned; a health address that the
 /// topology puts elsewhere is the application's.
-fn reserved(path: &str) -> Option<Token> {
+fn reserved(path: &str) -> Option<Refusal> {
     let below = |place| path.strip_prefix(place).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'));
     if below("/_homing") {
-        Some(Token::AmbiguousPath)
+        Some(Refusal::AmbiguousPath)
     } else {
-        below("/.well-known/homing").then_some(Token::NotForClients)
+        below("/.well-known/homing").then_some(Refusal::NotForClients)
     }
 }
 
