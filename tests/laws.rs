@@ -21,7 +21,7 @@ use homing_core::{
         memory::{Memory, Observation},
         view::Settings,
     },
-    topology::{Origin, dataset::SubjectKind, route::Access},
+    topology::{dataset::SubjectKind, route::Access},
 };
 use proptest::prelude::*;
 use support::{NOW, Reply, Story, World, keys, region, settings, told, topology};
@@ -280,7 +280,7 @@ proptest! {
         match story.says("homing-write-outcome") {
             Some("not-sent") => {
                 // Who speaks of the contract is there, and behind a service binding something ran, whatever status it passes on.
-                let by_url = story.sent.last().is_some_and(|attempt| matches!(attempt.origin, Origin::Url(_)));
+                let by_url = story.sent.last().is_some_and(|attempt| attempt.service.is_none());
                 let has = |fields: &support::Fields, name: &str| fields.iter().any(|(field, _)| field.starts_with(name));
                 let unsent = |deed: &Reply| match deed {
                     Reply::Refuses | Reply::Unsent(_) => true,

@@ -319,9 +319,9 @@ impl Driver for Told<'_> {
                 self.steps.push("look into the edge cache: nothing there".to_owned());
                 Event::Cache(Probed::default())
             }
-            Step::LookUpHome(subject) => {
+            Step::LookUpHome(look_up) => {
                 let said = self.said.unwrap_or("nothing");
-                self.steps.push(format!("look up home:{}: {said}", subject.as_str()));
+                self.steps.push(format!("look up home:{}: {said}", look_up.subject.as_str()));
                 Event::Home(self.stored.as_deref().map_or(Found::Absent, Found::Value))
             }
             Step::AssignHome(assignment) => {

@@ -164,7 +164,7 @@ fn advance(isolate: &Isolate, id: u32, mut flow: Box<Flow>, step: Step, now: Tim
             finish(isolate, *settlement, now, |end, said| wire::answered(id, &key, end, said))
         }
         step => {
-            let text = wire::step(id, &step, &flow, now);
+            let text = wire::step(id, &step);
             keep(id, flow, now);
             text
         }

@@ -16,10 +16,7 @@ use std::fmt::Write;
 
 use homing_core::{
     cache::{Probed, key::CacheKey},
-    flow::{
-        Flow,
-        step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Step},
-    },
+    flow::step::{Assignment, Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
@@ -32,7 +29,7 @@ use homing_core::{
     },
     request::incoming::{Client, Content, IncomingRequest, Replay, Unsent},
     settle::{Base, Publish, Settlement, Source, refusal as refusal_parts},
-    topology::{Origin, route::Access},
+    topology::route::Access,
 };
 
 /// Reads incoming.
@@ -117,7 +114,7 @@ fn answer(text: &str) -> Option<Answer<'_>> {
 }
 
 /// Writes a step that is not the last.
-pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
+pub fn step(id: u32, step: &Step) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = String::with_capacity(1024);
     match step {
@@ -125,12 +122,12 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             let _ = write!(text, "P\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
             probe.expired.iter().for_each(|variant| text::all(&mut text, &["\n", variant]));
         }
-        Step::LookUpHome(subject) => {
-            let _ = write!(text, "H\n{id}\nhome:{}\n{}", subject.as_str(), millis(flow.patience(LOOK_UP, now)));
+        Step::LookUpHome(look_up) => {
+            let _ = write!(text, "H\n{id}\nhome:{}\n{}", look_up.subject.as_str(), millis(look_up.timeout));
         }
         Step::AssignHome(assignment) => {
-            let Assignment { subject, kind, proposed, named, instead_of } = assignment;
-            let time = millis(flow.patience(ASSIGN, now));
+            let Assignment { subject, kind, proposed, named, instead_of, timeout } = assignment;
+            let time = millis(*timeout);
             let (named, proposed) = (u8::from(*named), proposed.as_deref().unwrap_or_default());
             let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}\n", subject.as_str(), kind.token());
             if let Some((home, epoch)) = instead_of {
@@ -138,11 +135,6 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             }
         }
         Step::Send(attempt) => {
-            // The whole of it is the target's own text: what was routed and signed is what is sent.
-            let (service, base, target) = match &attempt.origin {
-                Origin::Url(url) => ("", url.as_str(), attempt.target.path_and_query()),
-                Origin::Service(name) => (name.as_str(), "", attempt.target.as_str()),
-            };
             let replay = match attempt.replay {
                 Replay::Empty => "e",
                 Replay::Buffered | Replay::Once => "b",
@@ -150,7 +142,8 @@ pub fn step(id: u32, step: &Step, flow: &Flow, now: Timestamp) -> String {
             };
             text.push_str("S\n");
             text::number(&mut text, id.into());
-            text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", base, target]);
+            let service = attempt.service.as_deref().unwrap_or_default();
+            text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", &attempt.url]);
             for time in [attempt.timeout, attempt.delay, attempt.idle.unwrap_or_default()] {
                 text.push('\n');
                 text::number(&mut text, millis(time));

@@ -46,12 +46,12 @@ impl World {
                     let now = self.timestamp();
                     self.on(at, CoreEvent::GoOn, now)
                 }
-                Step::LookUpHome(subject) => {
+                Step::LookUpHome(look_up) => {
                     let edge = self.requests[at].action.edge;
                     let fails = !self.calm && (self.network.no_store || self.random.chance(20));
                     let home = self.edges[edge]
                         .stored
-                        .get(&format!("home:{}", subject.as_str()))
+                        .get(&format!("home:{}", look_up.subject.as_str()))
                         .map(|(_, home)| home.clone());
                     let millis = if fails { 250 } else { self.random.within(1, 30) };
                     let attempt = self.requests[at].attempt;

@@ -154,9 +154,9 @@ impl Driver for Healthy<'_> {
             // The driver ends with these.
             Step::Answer(..) | Step::Finish(_) => Event::GoOn,
             Step::ProbeCache(_) => Event::Cache(Probed::default()),
-            Step::LookUpHome(subject) => {
+            Step::LookUpHome(look_up) => {
                 self.asked.0 += 1;
-                let key = hash(subject.as_str());
+                let key = hash(look_up.subject.as_str());
                 if let Some(home) = self.home {
                     self.homes.insert(key, home);
                 }

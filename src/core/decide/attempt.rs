@@ -11,7 +11,7 @@ use crate::{
     ownership::{Epoch, Owner},
     request::{Request, incoming::Replay},
     state::view::View,
-    topology::{Origin, dataset::Rule, route::Access},
+    topology::{dataset::Rule, route::Access},
 };
 
 /// Time to headers for one attempt to read.
@@ -30,11 +30,13 @@ pub const SHORTEST: Duration = Duration::from_millis(20);
 pub struct Attempt {
     /// The region it goes to.
     pub region: RegionId,
-    /// That region's endpoint.
-    pub origin: Origin,
+    /// The service binding by which that region is reached, if it is by one.
+    pub service: Option<String>,
+    /// The whole URL that it is asked for: what was routed and signed is what is sent.
+    pub url: String,
     /// The method.
     pub method: String,
-    /// What is asked for: of a region's own URL its path and query, of a service binding all of it.
+    /// What the client asks for, in its one final form.
     pub target: Rc<Target>,
     /// Time to headers; the edge arms a real timer and reports `TimedOut`.
     pub timeout: Duration,

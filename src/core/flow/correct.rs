@@ -8,7 +8,7 @@
 
 use super::{
     Flow, Stage,
-    step::{Assignment, Step},
+    step::{ASSIGN, Assignment, Step},
 };
 use crate::{
     decide::plan::ReadPlan,
@@ -23,7 +23,7 @@ use crate::{
 
 impl Flow {
     /// Asks the directory to correct the home that a region declines, where the answer says what it should be.
-    pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>) -> Option<Step> {
+    pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>, now: Timestamp) -> Option<Step> {
         let (subject, kind) = (self.cx.request.subject.clone()?, self.cx.split_by()?);
         let home = lives_in(answer, self.cx.view.topology(), self.cx.residency())?;
         if self.cx.denied.is_some() || home == declined.region() || !self.cx.may_propose(home) {
@@ -36,7 +36,8 @@ impl Flow {
         let named = self.cx.request.session.session.subject(kind) == Some(&subject);
         self.cx.denied = Some(declined.ownership());
         self.stage = Stage::Finding(Keeper::Directory);
-        Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of }))
+        let timeout = self.cx.patience(ASSIGN, now);
+        Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of, timeout }))
     }
 
     /// The directory's word on that. Where the request cannot be sent once more, its client's own repeat finds its way.

@@ -4,7 +4,7 @@
 use super::{
     Flow, Stage,
     read::Reading,
-    step::{Assignment, Found, Step},
+    step::{ASSIGN, Assignment, Found, LOOK_UP, LookUp, Step},
 };
 use crate::{
     decide::{
@@ -71,7 +71,7 @@ impl Flow {
             return self.refuse(Refusal::Internal, now);
         };
         self.stage = Stage::Finding(Keeper::Store);
-        Step::LookUpHome(subject)
+        Step::LookUpHome(LookUp { subject, timeout: self.cx.patience(LOOK_UP, now) })
     }
 
     pub(super) fn on_home(&mut self, found: Found<'_>, source: Keeper, now: Timestamp) -> Step {
@@ -104,9 +104,12 @@ impl Flow {
         }
         let assignment = match source {
             Keeper::Store if named || self.cx.may_name => {
-                self.assignment((subject, kind), allowed, named, self.cx.lives)
+                self.assignment((subject, kind), allowed, named, self.cx.lives, now)
             }
-            Keeper::Store => Some(Assignment { subject, kind, proposed: None, named, instead_of: None }),
+            Keeper::Store => {
+                let timeout = self.cx.patience(ASSIGN, now);
+                Some(Assignment { subject, kind, proposed: None, named, instead_of: None, timeout })
+            }
             Keeper::Directory => None,
         };
         match (assignment, known.or(self.cx.last_known)) {
@@ -134,6 +137,7 @@ impl Flow {
         allowed: RegionSet,
         named: bool,
         lives: Option<RegionId>,
+        now: Timestamp,
     ) -> Option<Assignment> {
         let known = lives.or_else(|| self.cx.view.topology().identity().first_home(kind));
         let home = known.unwrap_or_else(|| self.cx.nearest_allowed(allowed));
@@ -144,6 +148,7 @@ impl Flow {
             proposed: Some(proposed),
             named,
             instead_of: None,
+            timeout: self.cx.patience(ASSIGN, now),
         })
     }
 
@@ -228,7 +233,7 @@ impl Flow {
         let home = self.found(found, source, &subject, allowed);
         if home.is_none()
             && source == Keeper::Store
-            && let Some(assignment) = self.assignment((subject, kind), allowed, true, sign_in.lives_in(allowed))
+            && let Some(assignment) = self.assignment((subject, kind), allowed, true, sign_in.lives_in(allowed), now)
         {
             self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Directory);
             return Step::AssignHome(assignment);
@@ -245,7 +250,7 @@ impl Flow {
     pub(super) fn find_next(&mut self, settlement: Box<Settlement>, sign_in: Box<SignIn>, now: Timestamp) -> Step {
         let Some((_, subject)) = sign_in.next().cloned() else { return self.signed_in_all(settlement, &sign_in, now) };
         self.stage = Stage::SigningIn(settlement, sign_in, Keeper::Store);
-        Step::LookUpHome(subject)
+        Step::LookUpHome(LookUp { subject, timeout: self.cx.patience(LOOK_UP, now) })
     }
 
     fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {

@@ -21,7 +21,7 @@ use std::{rc::Rc, time::Duration};
 
 use crate::flow::context::Context;
 use crate::flow::platform_page::PlatformPage;
-pub use crate::flow::step::{ASSIGN, Assignment, Event, Found, LOOK_UP, Outcome, Probe, Step};
+pub use crate::flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step};
 
 use crate::{
     http::{answer::Answer, problem::Problem},

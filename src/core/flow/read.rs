@@ -271,7 +271,7 @@ impl Flow {
         }
         if let (421, Some(owner)) = (answer.status, ended.owner) {
             let is_second = self.cx.denied.is_some();
-            let step = self.correct(owner, answer);
+            let step = self.correct(owner, answer, now);
             if let Some(step) = step.or_else(|| is_second.then(|| self.refuse(Refusal::MisdirectedInVain, now))) {
                 return step;
             }

@@ -35,6 +35,12 @@ impl Context {
         self.request.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
     }
 
+    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
+    /// has.
+    pub(super) fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
+        usual.min(self.ends.since(now))
+    }
+
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
     pub(super) fn send(
         &mut self,
@@ -53,6 +59,8 @@ impl Context {
         let left = self.ends.since(now).saturating_sub(delay);
         let conditions = self.conditions();
         let request = &self.request;
+        let (service, url) = self.view.topology().region(region).origin.url_of(&request.target);
+        let service = service.map(str::to_owned);
         let deadline = attempt::attempt_deadline(request, region, &self.view);
         let resort = request.access == Access::Read && self.view.is_open(region, Access::Read);
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
@@ -62,7 +70,8 @@ impl Context {
         self.sending = Some(sending);
         Step::Send(Box::new(Attempt {
             region,
-            origin: self.view.topology().region(region).origin.clone(),
+            service,
+            url,
             method: request.method.clone(),
             target: Rc::clone(&request.target),
             timeout: patience.min(left),
@@ -81,13 +90,6 @@ impl Context {
 }
 
 impl Flow {
-    /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
-    /// has.
-    #[must_use]
-    pub fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
-        usual.min(self.cx.ends.since(now))
-    }
-
     /// What the isolate should learn before anything else happens.
     #[must_use]
     pub fn take_observations(&mut self) -> Vec<Observation> {

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// The longest that a look-up in the home store may take.
-pub const LOOK_UP: Duration = Duration::from_millis(250);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(250);
 /// The longest that the directory may take: it is asked once for each subject, and may be on another continent.
-pub const ASSIGN: Duration = Duration::from_millis(1000);
+pub(super) const ASSIGN: Duration = Duration::from_millis(1000);
 
 /// What to do next.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub enum Step {
     /// Look whether the edge holds a copy.
     ProbeCache(Probe),
     /// Ask the home store where the subject lives.
-    LookUpHome(SubjectId),
+    LookUpHome(LookUp),
     /// Ask the directory, which assigns the proposed region, if one is, unless the subject has a home.
     AssignHome(Assignment),
     /// Send to a region.
@@ -34,6 +34,15 @@ pub enum Step {
     Answer(Box<Settlement>, CacheKey),
     /// Answer the client, if it has no answer yet; the flow is over.
     Finish(Box<Settlement>),
+}
+
+/// What the home store is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    /// Whose home.
+    pub subject: SubjectId,
+    /// How long to wait for it; then it has failed.
+    pub timeout: Duration,
 }
 
 /// What the directory is asked: it alone may say that a subject has no home yet, and then gives it one, once, if one is proposed.
@@ -52,6 +61,8 @@ pub struct Assignment {
     /// The home, and its epoch, by which that very region was asked, and said that the data is in the proposed one. That the
     /// directory corrects, unless it knows better by now.
     pub instead_of: Option<(String, u64)>,
+    /// How long to wait for its word; then it has failed.
+    pub timeout: Duration,
 }
 
 /// A look into the edge cache.

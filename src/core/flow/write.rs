@@ -142,7 +142,7 @@ impl Flow {
                 let writing = Writing { owner: later, reason: Token::Misdirected };
                 return self.write_to(writing, Duration::ZERO, now);
             }
-        } else if let Some(step) = self.correct(owner, answer) {
+        } else if let Some(step) = self.correct(owner, answer, now) {
             return step;
         }
         self.refuse_write(Refusal::MisdirectedInVain, now)

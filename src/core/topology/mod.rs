@@ -19,6 +19,7 @@ pub mod warnings;
 
 use std::time::Duration;
 
+use crate::http::target::Target;
 pub use crate::model::geo::{Location, UnitVector};
 pub use crate::model::ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
 pub use crate::topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind};
@@ -167,6 +168,15 @@ impl Origin {
         match self {
             Self::Url(url) => (None, [url, path].concat()),
             Self::Service(name) => (Some(name), ["https://", name, path].concat()),
+        }
+    }
+
+    /// The same for a client's request, but that a service binding sees the host that the client has asked for.
+    #[must_use]
+    pub fn url_of(&self, target: &Target) -> (Option<&str>, String) {
+        match self {
+            Self::Url(_) => self.url(target.path_and_query()),
+            Self::Service(name) => (Some(name), target.as_str().to_owned()),
         }
     }
 }

@@ -143,7 +143,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
                 assert_eq!(lines[..3], ["G", "7", key.as_str()]);
                 end(lines[3], first.edits.len());
             }
-            other => asked(&wire::step(7, other, &flow, NOW), other),
+            other => asked(&wire::step(7, other), other),
         }
         let said = event(u)?;
         let event = match wire::event(&said) {
@@ -188,7 +188,8 @@ fn asked(written: &str, step: &Step) {
         Step::AssignHome(_) => assert_eq!(lines.len(), 8),
         Step::Send(attempt) => {
             assert_eq!(lines[2], attempt.method);
-            assert!(lines[4].ends_with(attempt.target.path_and_query()), "{written}");
+            assert_eq!((lines[3], lines[4]), (attempt.service.as_deref().unwrap_or_default(), attempt.url.as_str()));
+            assert!(attempt.url.ends_with(attempt.target.path_and_query()), "{written}");
             let meant = attempt.common.iter().chain(&attempt.own);
             let next = edits(&lines, 11, &meant.collect::<Vec<_>>());
             assert_eq!(lines[next..], [""], "{written}");
