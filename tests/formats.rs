@@ -51,7 +51,7 @@ fn holds(name: &str, number: u64, text: &str) {
         text,
         stored(name, number),
         "what is written of the {name} has changed, and its number is still {number}. Another version may run beside this one, or be put back: \
-         raise the number in routing/formats.rs, and go on as CONTRIBUTING.md says (\"Changing a format\")"
+         raise the number in model/formats.rs, and go on as CONTRIBUTING.md says (\"Changing a format\")"
     );
 }
 
