@@ -1,0 +1,268 @@
+//! The documents say what there is: their paths, links and anchors lead somewhere, and every token has its row.
+//!
+//! Each test counts what it has looked at: a walk that finds nothing would find no mistake either.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use homing_core::model::token::Token;
+use homing_tests::at;
+
+/// Where nothing of ours is.
+const NOT_OURS: [&str; 4] = ["node_modules", "target", "build", ".git"];
+/// The kinds of file that a document can name.
+const KINDS: [&str; 13] = ["rs", "mjs", "js", "md", "toml", "sh", "txt", "json", "html", "css", "yml", "sql", "http"];
+/// Files that documents name and the repository does not have: a command makes them, or the reader has them.
+const MADE: [&str; 8] =
+    ["users.txt", "access.log", "Cargo.lock", "suggestions.toml", "bench.json", "worker.mjs", ".dev.vars", "homes.txt"];
+/// The documents that name tests.
+const OF_TESTS: [&str; 3] = ["CONTRIBUTING.md", "invariants.md", "testing.md"];
+/// The most lines of the README: what it lacks stands in `docs/`.
+const MOST_OF_THE_README: usize = 180;
+
+/// Every file of the repository, from its root.
+fn files() -> Vec<PathBuf> {
+    let (root, mut found, mut folders) = (at(""), Vec::new(), vec![at("")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() && !NOT_OURS.contains(&name.as_str()) {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path().strip_prefix(&root).unwrap().to_path_buf());
+            }
+        }
+    }
+    found
+}
+
+/// A document: its path from the root, its prose without the blocks of code, and the anchors of its headings.
+struct Document {
+    path: PathBuf,
+    prose: String,
+    anchors: BTreeSet<String>,
+}
+
+fn documents(files: &[PathBuf]) -> Vec<Document> {
+    let documents = files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+    documents.map(|path| document(path, &fs::read_to_string(at("").join(path)).unwrap())).collect()
+}
+
+fn document(path: &Path, text: &str) -> Document {
+    let (mut prose, mut anchors, mut seen) = (String::new(), BTreeSet::new(), BTreeMap::<String, usize>::new());
+    let mut is_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            if line.starts_with('#') {
+                let slug = slug(line.trim_start_matches('#').trim());
+                let times = seen.entry(slug.clone()).or_default();
+                anchors.insert(if *times == 0 { slug } else { format!("{slug}-{times}") });
+                *times += 1;
+            }
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    Document { path: path.to_path_buf(), prose, anchors }
+}
+
+/// The anchor that GitHub gives a heading.
+fn slug(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// Every second piece of what backticks part: the code in a line of prose.
+fn code(prose: &str) -> impl Iterator<Item = &str> {
+    prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn without_code(prose: &str) -> String {
+    let lines = prose.lines().map(|line| line.split('`').step_by(2).collect::<String>());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A span of code that is the path of a file: it ends as one, and nothing in it is anything else.
+fn is_path(span: &str) -> bool {
+    let kind = span.rsplit_once('.').map(|(name, kind)| (!name.is_empty() && !name.ends_with('/'), kind));
+    kind.is_some_and(|(is_named, kind)| is_named && KINDS.contains(&kind))
+        && !span.starts_with(['/', '-', '*'])
+        && span.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'))
+}
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let files = files();
+    let (mut looked, mut lost) = (0, Vec::new());
+    for document in documents(&files) {
+        // What has changed once was somewhere else then.
+        if document.path.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        for span in code(&document.prose).filter(|span| is_path(span)) {
+            looked += 1;
+            let path = span.trim_start_matches("../").trim_start_matches("./");
+            let is_made = path.starts_with("build/") || path.starts_with("target/");
+            let is_there = || files.iter().any(|file| file.ends_with(path));
+            if !is_made && !MADE.iter().any(|made| path.ends_with(made)) && !is_there() {
+                lost.push(format!("{}: `{span}`", document.path.display()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{} files that are nowhere:\n{}", lost.len(), lost.join("\n"));
+    assert!(looked >= 150, "{looked} names of files were looked at");
+}
+
+/// A test that a document names: several words, and perhaps an ellipsis for the rest of them.
+fn is_test(span: &str) -> bool {
+    let name = span.trim_end_matches('…');
+    name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let files = files();
+    let is_rust = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "rs");
+    let code: String =
+        files.iter().filter(is_rust).map(|path| fs::read_to_string(at("").join(path)).unwrap()).collect();
+    let (mut looked, mut lost) = (0, Vec::new());
+    for document in
+        documents(&files).iter().filter(|document| OF_TESTS.iter().any(|page| document.path.ends_with(page)))
+    {
+        for span in self::code(&document.prose).filter(|span| is_test(span)) {
+            looked += 1;
+            let (name, is_whole) = (span.trim_end_matches('…'), !span.ends_with('…'));
+            if !code.contains(&format!("fn {name}{}", if is_whole { "(" } else { "" })) {
+                lost.push(format!("{}: `{span}`", document.path.display()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{} tests that are nowhere:\n{}", lost.len(), lost.join("\n"));
+    assert!(looked >= 30, "{looked} names of tests were looked at");
+}
+
+#[test]
+fn every_link_of_a_document_leads_somewhere() {
+    let files = files();
+    let documents = documents(&files);
+    let (mut links, mut anchors, mut lost) = (0, 0, Vec::new());
+    for document in &documents {
+        for target in without_code(&document.prose).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            links += 1;
+            let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
+            let folder = document.path.parent().unwrap();
+            let place = if path.is_empty() { document.path.clone() } else { normal(&folder.join(path)) };
+            let is_there = at("").join(&place).exists();
+            let other = documents.iter().find(|other| other.path == place);
+            let has_anchor = anchor.is_none_or(|anchor| {
+                anchors += 1;
+                other.is_some_and(|other| other.anchors.contains(anchor))
+            });
+            if !is_there || !has_anchor {
+                lost.push(format!("{}: {target}", document.path.display()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{} links that lead nowhere:\n{}", lost.len(), lost.join("\n"));
+    assert!(links >= 120 && anchors >= 50, "{links} links and {anchors} anchors were looked at");
+}
+
+/// The path without `..`.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut normal, part| {
+        if part.as_os_str() == ".." {
+            normal.pop();
+        } else {
+            normal.push(part);
+        }
+        normal
+    })
+}
+
+/// Messages and comments send readers to pages: the page is there, and so is the heading that some name behind it.
+#[test]
+fn every_page_that_the_code_names_is_there() {
+    let files = files();
+    let documents = documents(&files);
+    let (mut pages, mut headings, mut lost) = (0, 0, Vec::new());
+    let ours = |path: &&PathBuf| {
+        let is_code =
+            path.extension().is_some_and(|kind| ["rs", "mjs", "js", "toml", "sh"].iter().any(|of| kind == *of));
+        is_code && !path.ends_with("tests/docs.rs")
+    };
+    for path in files.iter().filter(ours) {
+        let text = fs::read_to_string(at("").join(path)).unwrap();
+        for rest in text.split("docs/").skip(1) {
+            let length =
+                rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-'))).unwrap_or(rest.len());
+            let (name, behind) = rest.split_at(length);
+            let Some(name) = name.trim_end_matches('.').strip_suffix(".md") else { continue };
+            pages += 1;
+            let page = documents.iter().find(|page| page.path == Path::new("docs").join(format!("{name}.md")));
+            let heading = behind.strip_prefix(", ").and_then(|rest| rest.split_once(',')).map(|(heading, _)| heading);
+            let heading = heading.filter(|heading| heading.starts_with(char::is_uppercase) && !heading.contains('.'));
+            headings += usize::from(heading.is_some());
+            let has = |page: &Document| heading.is_none_or(|heading| page.anchors.contains(&slug(heading)));
+            if !page.is_some_and(has) {
+                lost.push(format!("{}: docs/{name}.md {}", path.display(), heading.unwrap_or_default()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "pages that are nowhere:\n{}", lost.join("\n"));
+    assert!(pages >= 15 && headings >= 2, "{pages} pages and {headings} headings were looked at");
+}
+
+/// `UPDATE_GOLDEN=1` writes the sentences of the catalogue into their rows; a row that is missing is for a person to write.
+#[test]
+fn every_token_has_its_row_with_its_sentence() {
+    let place = at("docs/observability.md");
+    let text = fs::read_to_string(&place).unwrap();
+    let (_, table) = text.split_once("\n## Tokens\n").unwrap();
+    let rows: BTreeMap<&str, Vec<&str>> = table.lines().filter_map(row).collect();
+    let mut now = text.clone();
+    for token in Token::ALL {
+        let sentence = token.sentence();
+        let cells = rows.get(token.as_str()).unwrap_or_else(|| panic!("docs/observability.md has no row of {token}"));
+        assert!(!cells.last().unwrap().is_empty(), "the row of {token} does not say what to do");
+        let of = |says: &str| format!("\n| `{token}` | {says} |");
+        now = now.replace(&of(cells[0]), &of(&sentence.replace('|', "\\|")));
+    }
+    assert_eq!(rows.len(), Token::ALL.len(), "a row of a token that is none");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(place, now).unwrap();
+    } else {
+        assert!(now == text, "UPDATE_GOLDEN=1 cargo test -p homing-tests --test docs writes the sentences");
+    }
+}
+
+/// The token of a row, and the cells behind it.
+fn row(line: &str) -> Option<(&str, Vec<&str>)> {
+    let (token, rest) = line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ")?;
+    Some((token, rest.split(" | ").collect()))
+}
+
+#[test]
+fn the_readme_is_short_and_the_contents_are_whole() {
+    let lines = fs::read_to_string(at("README.md")).unwrap().lines().count();
+    assert!(
+        (120..=MOST_OF_THE_README).contains(&lines),
+        "README.md has {lines} lines, expected at most {MOST_OF_THE_README}"
+    );
+    let contents = fs::read_to_string(at("docs/README.md")).unwrap();
+    let pages = fs::read_dir(at("docs")).unwrap().map(|page| page.unwrap().file_name().into_string().unwrap());
+    let pages: Vec<_> = pages.filter(|page| page.ends_with(".md") && page != "README.md").collect();
+    for page in &pages {
+        assert!(contents.contains(&format!("({page}")), "docs/README.md does not link to {page}");
+    }
+    assert!(pages.len() >= 20, "{} pages", pages.len());
+}
