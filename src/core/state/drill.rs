@@ -190,6 +190,22 @@ mod tests {
         assert!((4_000..6_000).contains(&both), "each drill has subjects of its own: {both}");
     }
 
+    /// Every isolate and every version must draw the same ones: else a drill would move on to others with each deployment.
+    #[test]
+    fn who_takes_part_is_the_same_for_ever() {
+        let ada = SamplingKey(hash(b"AAAAAAAAAAAAAAAAAAAAAA"));
+        for (id, key, place) in [
+            ("drill-7", SamplingKey::at("192.0.2.1"), 8720),
+            ("drill-7", SamplingKey::at("192.0.2.2"), 6360),
+            ("drill-8", SamplingKey::at("192.0.2.1"), 2784),
+            ("drill-7", SamplingKey::at("2001:db8::1"), 4174),
+            ("drill-7", ada, 9492),
+        ] {
+            let picks = |share| Drill { share: Share::new(share).unwrap(), ..drill(id, "0.1%") }.picks(key);
+            assert!(!picks(place) && picks(place + 1), "{id} {place}");
+        }
+    }
+
     #[test]
     fn a_network_of_56_bits_is_one_visitor() {
         let [one, other, next] = ["2001:db8::1", "2001:db8:0:ff:ffff::9", "2001:db8:0:100::1"].map(SamplingKey::at);
