@@ -22,7 +22,11 @@ use homing_core::{
         doctor::{asks, hints},
         prober,
     },
-    http::{answer::is_stored, headers::Headers},
+    http::{
+        answer::is_stored,
+        headers::Headers,
+        problem_details::{MEDIA_TYPE, ProblemDetails},
+    },
     model::time::{Timestamp, millis},
     observe::snapshot::{complete, fingerprint},
     request::incoming::Url,
@@ -192,12 +196,11 @@ fn redirect(to: &str) -> Result<Response> {
 }
 
 fn unknown(what: &str) -> String {
-    json!({ "type": "about:blank", "title": "Not Found", "status": 404, "detail": format!("There is no {what}.") })
-        .to_string()
+    ProblemDetails::new(404, format!("There is no {what}.")).body()
 }
 
 pub(super) fn problem(status: u16, body: &str) -> Result<Response> {
     let response = Response::from_bytes(body.as_bytes().to_vec())?.with_status(status);
-    response.headers().set("content-type", "application/problem+json")?;
+    response.headers().set("content-type", MEDIA_TYPE)?;
     Ok(response)
 }

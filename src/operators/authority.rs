@@ -9,7 +9,10 @@ use super::{
     api::problem,
     exports::{self, Router, SHOW, this_build},
 };
-use homing_core::control::authority::{OrderRefusal, homes};
+use homing_core::{
+    control::authority::{OrderRefusal, homes},
+    http::problem_details::ProblemDetails,
+};
 
 /// The longest order, and the longest list of homes, in bytes.
 const LONGEST_ORDER: usize = 16 * 1024;
@@ -70,11 +73,8 @@ async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>, edge: O
     let reply = reply.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or(Value::Null);
     let status = reply.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
     let Some(status) = status else {
-        let body = json!({
-            "type": "about:blank", "title": "Service Unavailable", "status": 503,
-            "detail": "The authority or the directory does not answer. Requests go on by the last view. Try again; the log has the cause.",
-        });
-        let response = problem(503, &body.to_string())?;
+        let detail = "The authority or the directory does not answer. Requests go on by the last view. Try again; the log has the cause.";
+        let response = problem(503, &ProblemDetails::new(503, detail).body())?;
         response.headers().set("retry-after", "5")?;
         return Ok(response);
     };

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    http::{headers::Headers, local::Caller},
+    http::{headers::Headers, local::Caller, problem_details::ProblemDetails},
     model::{
         keys::{MIN_SECRET, same_secret},
         time::Timestamp,
@@ -55,45 +55,35 @@ impl TurnedAway {
         }
     }
 
-    fn said(self) -> (&'static str, &'static str) {
+    fn detail(self) -> &'static str {
         match self {
             // Which host it would be is nobody's business here.
-            Self::Elsewhere => ("Not Found", "There is nothing here."),
-            Self::Foreign => (
-                "Forbidden",
+            Self::Elsewhere => "There is nothing here.",
+            Self::Foreign => {
                 "A page of another site has sent this (Sec-Fetch-Site, Origin). The API is for the dashboard of this very host, and \
-                 for commands.",
-            ),
-            Self::Closed => (
-                "Forbidden",
+                 for commands."
+            }
+            Self::Closed => {
                 "No ADMIN_TOKEN is set. Set one: `openssl rand -base64 32 | npx wrangler secret put ADMIN_TOKEN`. Without one the API \
-                 answers in development only (DEV), to this machine, by the name localhost.",
-            ),
-            Self::ShortToken => (
-                "Forbidden",
+                 answers in development only (DEV), to this machine, by the name localhost."
+            }
+            Self::ShortToken => {
                 "The ADMIN_TOKEN that is set has fewer than 32 characters, so nobody is let in. Set another: `openssl rand -base64 32 \
-                 | npx wrangler secret put ADMIN_TOKEN`.",
-            ),
-            Self::Unauthorized => {
-                ("Unauthorized", "Send `Authorization: Bearer` with the ADMIN_TOKEN of this deployment.")
+                 | npx wrangler secret put ADMIN_TOKEN`."
             }
-            Self::NotJson => {
-                ("Unsupported Media Type", "An order is JSON: send it with `Content-Type: application/json`.")
-            }
-            Self::TooMany => (
-                "Too Many Requests",
+            Self::Unauthorized => "Send `Authorization: Bearer` with the ADMIN_TOKEN of this deployment.",
+            Self::NotJson => "An order is JSON: send it with `Content-Type: application/json`.",
+            Self::TooMany => {
                 "Too many wrong tokens came within a minute. The right one is accepted at once; with a wrong one wait for the time in \
-                 Retry-After.",
-            ),
+                 Retry-After."
+            }
         }
     }
 
     /// The body, as `application/problem+json`.
     #[must_use]
     pub fn body(self) -> String {
-        let (title, detail) = self.said();
-        serde_json::json!({ "type": "about:blank", "title": title, "status": self.status(), "detail": detail })
-            .to_string()
+        ProblemDetails::new(self.status(), self.detail()).body()
     }
 }
 

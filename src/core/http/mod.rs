@@ -7,4 +7,5 @@ pub mod headers;
 pub mod http_date;
 pub mod local;
 pub mod problem;
+pub mod problem_details;
 pub mod target;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::model::reasons::{Failure, Refusal};
+use crate::{
+    http::problem_details::ProblemDetails,
+    model::reasons::{Failure, Refusal},
+};
 
 /// What `Retry-After` says where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -196,57 +197,6 @@ impl Problem {
     pub fn body(&self) -> String {
         let Self { refusal, .. } = self;
         let detail = [refusal.sentence(), refusal.remedy()].join(" ");
-        let (status, reason) = (self.status(), Some(refusal.token().as_str()));
-        ProblemDetails { status, detail: &detail, reason }.body()
-    }
-}
-
-/// Problem details (RFC 9457 section 3.1), with one member of our own.
-#[derive(Clone, Copy, Debug)]
-pub struct ProblemDetails<'a> {
-    /// The HTTP status; the title goes with it.
-    pub status: u16,
-    /// What happened and what to do, for the person who reads it.
-    pub detail: &'a str,
-    /// The token of the reason, where there is one.
-    pub reason: Option<&'static str>,
-}
-
-impl ProblemDetails<'_> {
-    /// As `application/problem+json`.
-    #[must_use]
-    pub fn body(&self) -> String {
-        let Self { status, detail, reason } = *self;
-        let members = Members { r#type: "about:blank", title: title(status), status, detail, reason };
-        serde_json::to_string(&members).unwrap_or_default()
-    }
-}
-
-#[derive(Serialize)]
-struct Members<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
-/// What the status is called (RFC 9110 section 15 and the IANA registry of statuses).
-fn title(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        414 => "URI Too Long",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        504 => "Gateway Timeout",
-        508 => "Loop Detected",
-        _ => "Service Unavailable",
+        ProblemDetails::new(self.status(), detail).with_reason(refusal.token().as_str()).body()
     }
 }

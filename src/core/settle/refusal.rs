@@ -9,6 +9,7 @@ use crate::{
         headers::{Edit, Edits},
         http_date,
         problem::Problem,
+        problem_details,
     },
     model::{reasons::Refusal, time::Timestamp},
     ownership::Ownership,
@@ -24,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
     let mut edits = vec![
         Edit::Set("date", http_date::written(now)),
-        Edit::Set("content-type", "application/problem+json".to_owned()),
+        Edit::Set("content-type", problem_details::MEDIA_TYPE.to_owned()),
         Edit::Set("cache-control", "no-store".to_owned()),
         // A script of another origin would be told of a network error, whatever became of its request; who sends credentials is all
         // the same, for only the application can say who may (Fetch, section 3.2).

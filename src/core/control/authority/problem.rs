@@ -1,14 +1,10 @@
-//! What operators are told when something cannot be done.
+//! Problem details, as the body of a reply.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// Problem details (RFC 9457).
+use crate::http::problem_details::ProblemDetails;
+
+/// What went wrong, and what to do.
 pub(crate) fn problem(status: u16, detail: &str) -> Value {
-    let title = match status {
-        400 => "Bad Request",
-        404 => "Not Found",
-        503 => "Service Unavailable",
-        _ => "Conflict",
-    };
-    json!({ "type": "about:blank", "title": title, "status": status, "detail": detail })
+    serde_json::to_value(ProblemDetails::new(status, detail)).unwrap_or_default()
 }
