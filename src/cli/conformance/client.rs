@@ -8,12 +8,13 @@ use ureq::{
     http::{HeaderMap, Method, Request},
 };
 
-use homing_core::model::keys::Key;
+use homing_core::{
+    http::signature::Signed,
+    model::{keys::Key, time::Timestamp},
+};
 
 /// How long an origin may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The contract's headers that a signature covers, in its order.
-const COVERED: [&str; 8] = ["region", "home", "epoch", "dataset", "subject", "intent", "min-position", "clock"];
 
 /// An origin under test.
 #[derive(Clone)]
@@ -127,14 +128,12 @@ impl Origin {
         };
         let time = now() - if ask.seal == Seal::Stale { 120_000 } else { 0 };
         let other = if ask.seal == Seal::OtherTarget { "/other" } else { "" };
-        let value =
-            |name: &str| ask.contract.iter().find(|(of, _)| *of == name).map_or("", |(_, value)| value.as_str());
-        let mut message = format!("{}\n{}{other}\n{time}", ask.method, ask.target);
-        for name in COVERED {
-            message.push('\n');
-            message.push_str(value(name));
-        }
-        Some(format!("t={time};v={}", key.sign(&message)))
+        let value = |name: &str| {
+            let name = name.strip_prefix("homing-")?;
+            ask.contract.iter().find(|(of, _)| *of == name).map(|(_, value)| value.as_str())
+        };
+        let target = &[ask.target, other].concat();
+        Some(Signed { method: ask.method, target, at: Timestamp(time) }.signature(&key, value))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{rc::Rc, time::Duration};
 use crate::{
     http::{
         headers::{Edit, Edits},
+        signature::Signed,
         target::Target,
     },
     model::{ids::RegionId, position::Mark, time::Timestamp},
@@ -113,34 +114,17 @@ pub fn contract(
         edits.push(Edit::Set("homing-clock", clock.clone()));
     }
     if let Some(key) = &view.settings().origin_key {
-        let signature = key.sign(&message(request, &edits, now));
-        edits.push(Edit::Set("homing-signature", format!("t={};v={signature}", now.0)));
+        let signed = Signed { method: &request.method, target: request.target.path_and_query(), at: now };
+        let signature = signed.signature(key, |name| set_to(&edits, name));
+        edits.push(Edit::Set("homing-signature", signature));
     }
     edits
 }
 
-/// What the signature covers, a line each: method, target, time, then the contract's headers, empty where absent.
-fn message(request: &Request, edits: &Edits, now: Timestamp) -> String {
-    const COVERED: [&str; 8] = [
-        "homing-region",
-        "homing-home",
-        "homing-epoch",
-        "homing-dataset",
-        "homing-subject",
-        "homing-intent",
-        "homing-min-position",
-        "homing-clock",
-    ];
-    let value = |name: &str| {
-        edits.iter().find_map(|edit| match edit {
-            Edit::Set(set, value) if *set == name => Some(value.as_str()),
-            _ => None,
-        })
-    };
-    let mut message = format!("{}\n{}\n{}", request.method, request.target.path_and_query(), now.0);
-    for name in COVERED {
-        message.push('\n');
-        message.push_str(value(name).unwrap_or(""));
-    }
-    message
+/// What these edits set that field to.
+fn set_to<'e>(edits: &'e Edits, name: &str) -> Option<&'e str> {
+    edits.iter().find_map(|edit| match edit {
+        Edit::Set(set, value) if *set == name => Some(value.as_str()),
+        _ => None,
+    })
 }

@@ -8,4 +8,5 @@ pub mod http_date;
 pub mod local;
 pub mod problem;
 pub mod problem_details;
+pub mod signature;
 pub mod target;

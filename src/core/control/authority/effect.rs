@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::ledger::change::Change;
 use crate::{
+    http::signature::Signed,
     model::{ids::RegionId, time::Timestamp},
     ownership::Epoch,
     state::view::Settings,
@@ -30,9 +31,9 @@ pub(crate) fn call(
         _ => target.to_owned(),
     };
     let (service, url) = settings.topology.region(region).origin.url(target);
-    // The eight fields of the contract, which a command has none of, are empty lines.
-    let message = || format!("{method}\n{target}\n{}{}", now.0, "\n".repeat(8));
-    let signature = settings.origin_key.as_ref().map(|key| format!("t={};v={}", now.0, key.sign(&message())));
+    // A command has none of the fields of the contract.
+    let signed = Signed { method, target, at: now };
+    let signature = settings.origin_key.as_ref().map(|key| signed.signature(key, |_| None));
     json!({ "do": "call", "method": method, "service": service, "url": url, "signature": signature, "tag": tag })
 }
 
