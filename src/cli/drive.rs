@@ -10,6 +10,7 @@ use homing_core::{
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
+    ownership::{Epoch, record::HomeRecord},
     request::incoming::{Client, Content, IncomingRequest},
     settle::Settlement,
     state::{health::Health, view::Settings},
@@ -53,12 +54,12 @@ pub(super) fn drive(
 
 /// An ownership of the first epoch, as the home store keeps it.
 pub(super) fn stored(home: &str) -> String {
-    serde_json::json!({ "home": home, "epoch": 1 }).to_string()
+    HomeRecord::new(home, Epoch::FIRST.0).text()
 }
 
 /// One that the directory has just made.
 pub(super) fn assigned(home: &str) -> String {
-    serde_json::json!({ "home": home, "epoch": 1, "new": true }).to_string()
+    HomeRecord { new: true, ..HomeRecord::new(home, Epoch::FIRST.0) }.text()
 }
 
 /// The settings of a world in which clients choose where they are.

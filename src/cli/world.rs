@@ -28,7 +28,7 @@ use homing_core::{
         time::{Timestamp, millis},
         token::Token,
     },
-    ownership::{Epoch, Ownership, evidence::Keeper, stated::Log},
+    ownership::{Epoch, Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
     request::{Request, admit::admit},
     session::{self, Claim, LIFETIME, Pin, Session},
     settle::Settlement,
@@ -294,7 +294,7 @@ fn is_real(session: &str) -> bool {
 
 /// What the directory says of a subject whose home is that region and was never moved.
 fn first_home(topology: &Topology, region: &str) -> Result<Ownership, String> {
-    let text = serde_json::json!({ "home": region, "epoch": Epoch::FIRST.0 }).to_string();
+    let text = HomeRecord::new(region, Epoch::FIRST.0).text();
     named(topology, region)?;
     let kept = Ownership::kept(&text, Keeper::Directory, topology, topology.all_regions());
     kept.map(|kept| kept.ownership).ok_or_else(|| format!("{region:?} can be nobody's home"))

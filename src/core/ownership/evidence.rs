@@ -1,9 +1,8 @@
 //! Where ownerships come from. Each source is read here from the medium in which it speaks, and nowhere else can one be made.
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Epoch, Evidence, Ownership};
+use super::{Epoch, Evidence, Ownership, record::HomeRecord};
 use crate::{
     http::answer::Answer,
     model::{
@@ -33,19 +32,6 @@ pub struct Kept {
     pub ownership: Ownership,
     /// Whether it was assigned just now.
     pub new: bool,
-}
-
-/// What the home store holds under `home:SUBJECT`, and what the directory answers.
-#[derive(Deserialize)]
-struct Stored {
-    home: String,
-    epoch: u64,
-    /// Whether the directory has assigned it just now.
-    #[serde(default)]
-    new: bool,
-    /// Whether it goes again unless an origin says yes.
-    #[serde(default)]
-    tentative: bool,
 }
 
 impl Ownership {
@@ -94,7 +80,7 @@ impl Ownership {
     /// What a keeper says of a subject's home: `{"home":NAME,"epoch":N}`. One that the topology does not permit is none.
     #[must_use]
     pub fn kept(text: &str, keeper: Keeper, topology: &Topology, allowed: RegionSet) -> Option<Kept> {
-        let stored: Stored = serde_json::from_str(text).ok()?;
+        let stored = HomeRecord::read(text)?;
         let home = topology.region_named(&stored.home).filter(|home| allowed.contains(*home))?;
         let said_by = match keeper {
             Keeper::Store => Evidence::HomeStore,

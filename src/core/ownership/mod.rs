@@ -2,6 +2,7 @@
 
 pub mod evidence;
 pub mod own;
+pub mod record;
 pub mod stated;
 
 pub use crate::ownership::evidence::{Keeper, Kept, lives_in};

@@ -11,8 +11,6 @@ pub mod refusal;
 pub mod session;
 pub mod stored;
 
-use serde::Serialize;
-
 pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
@@ -28,7 +26,7 @@ use crate::{
         time::{Timestamp, millis},
         token::Token,
     },
-    ownership::Ownership,
+    ownership::{Ownership, record::HomeRecord},
     request::Request,
     state::{
         memory::{Memory, Observation, Purge},
@@ -123,20 +121,12 @@ pub struct Publish {
     pub value: String,
 }
 
-/// An ownership as the home store keeps it.
-#[derive(Serialize)]
-struct Kept<'a> {
-    epoch: u64,
-    home: &'a str,
-}
-
 impl Publish {
     /// The ownership as the home store keeps it.
     #[must_use]
     pub fn new(subject: SubjectId, owned: Ownership, view: &View) -> Self {
         let home = &view.topology().region(owned.home()).name;
-        let kept = Kept { epoch: owned.epoch().0, home };
-        Self { subject, value: serde_json::to_string(&kept).unwrap_or_default() }
+        Self { subject, value: HomeRecord::new(home, owned.epoch().0).text() }
     }
 }
 

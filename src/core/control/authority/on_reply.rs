@@ -12,7 +12,7 @@ use super::{
     pause::positions,
     turn::AuthorityTurn,
 };
-use crate::topology::dataset::SubjectKind;
+use crate::{ownership::record::HomeRecord, topology::dataset::SubjectKind};
 
 /// How long to wait before the new owner is asked again how far it is, in milliseconds.
 const NOT_YET: u64 = 40;
@@ -252,8 +252,8 @@ impl AuthorityTurn<'_> {
                 // Of somebody whom it did not know the directory says by which epoch.
                 let epoch = effect::epoch(owned).unwrap_or(change.epoch + 1);
                 if let Some(subject) = change.subject() {
-                    let owned = json!({ "home": change.to, "epoch": epoch });
-                    self.effects.push(effect::publish(&format!("home:{subject}"), &owned.to_string(), &Value::Null));
+                    let home = HomeRecord::new(&change.to, epoch).text();
+                    self.effects.push(effect::publish(&format!("home:{subject}"), &home, &Value::Null));
                 }
                 let says = format!("{} owns it by epoch {epoch}", change.to);
                 change.enter(ChangePhase::Done, says, self.now.0);
