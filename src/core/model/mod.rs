@@ -5,6 +5,7 @@ pub mod formats;
 pub mod geo;
 pub mod ids;
 pub mod keys;
+pub mod mix;
 pub mod object;
 pub mod position;
 pub mod ranked;

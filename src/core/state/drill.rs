@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     model::{
         ids::{RegionId, RegionSet},
+        mix::{fnv, mix},
         subject::SubjectId,
         time::Timestamp,
     },
@@ -91,7 +92,7 @@ impl Drill {
     /// Whether that visitor is among the share. Who is among a share is among every larger one.
     #[must_use]
     pub fn picks(&self, visitor: SamplingKey) -> bool {
-        let place = mixed(hash(self.id.as_bytes()) ^ visitor.0) % u64::from(Share::WHOLE.hundredths());
+        let place = mix(fnv(self.id.as_bytes()) ^ visitor.0) % u64::from(Share::WHOLE.hundredths());
         place < self.share.hundredths().into()
     }
 
@@ -111,10 +112,10 @@ impl SamplingKey {
     /// are one; but for one that holds an IPv4 address (RFC 4291 section 2.5.5.2), which is that visitor.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        Self(mixed(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(IpAddr::V4(ip)) => hash(&ip.octets()),
-            Ok(IpAddr::V6(ip)) => hash(&ip.octets()[..7]),
-            Err(_) => hash(address.as_bytes()),
+        Self(mix(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V4(ip)) => fnv(&ip.octets()),
+            Ok(IpAddr::V6(ip)) => fnv(&ip.octets()[..7]),
+            Err(_) => fnv(address.as_bytes()),
         }))
     }
 
@@ -122,7 +123,7 @@ impl SamplingKey {
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
         let own = request.session.session.subjects.all().map(Own::subject).next();
-        let of = |subject: &SubjectId| Self(hash(subject.as_str().as_bytes()));
+        let of = |subject: &SubjectId| Self(fnv(subject.as_str().as_bytes()));
         request.subject.as_ref().or(own).map(of).or(request.visitor)
     }
 }
@@ -142,18 +143,6 @@ pub enum Part {
     Open,
     /// It does.
     In,
-}
-
-/// FNV-1a: the same in every isolate and every version of this program.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// The last step of `SplitMix64`: every bit of the hash counts for every bit of the place.
-fn mixed(hash: u64) -> u64 {
-    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -193,7 +182,7 @@ mod tests {
     /// Every isolate and every version must draw the same ones: else a drill would move on to others with each deployment.
     #[test]
     fn who_takes_part_is_the_same_for_ever() {
-        let ada = SamplingKey(hash(b"AAAAAAAAAAAAAAAAAAAAAA"));
+        let ada = SamplingKey(fnv(b"AAAAAAAAAAAAAAAAAAAAAA"));
         for (id, key, place) in [
             ("drill-7", SamplingKey::at("192.0.2.1"), 8720),
             ("drill-7", SamplingKey::at("192.0.2.2"), 6360),
