@@ -7,6 +7,7 @@ pub mod ids;
 pub mod keys;
 pub mod mix;
 pub mod object;
+pub mod per_region;
 pub mod position;
 pub mod ranked;
 pub mod reasons;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     http::problem::Problem,
-    model::{ids::RegionId, time::Timestamp, token::Token},
+    model::{ids::RegionId, per_region::PerRegion, time::Timestamp, token::Token},
     observe::{
         locality::{BudgetAlert, Locality},
         suggest::Suggestions,
@@ -34,7 +34,7 @@ pub struct Report {
     pub(crate) locality: Locality,
     pub(crate) hits: u64,
     pub(crate) refused: u64,
-    pub(crate) regions: Vec<Tally>,
+    pub(crate) regions: PerRegion<Tally>,
     suggestions: Suggestions,
     pub(crate) unreadable_positions: u64,
 }
@@ -58,13 +58,13 @@ impl Report {
         self.hits += u64::from(record.cache.token() == "hit");
         self.refused += u64::from(record.region.is_none());
         if let Some(region) = record.region.filter(|_| record.attempts > 0) {
-            self.tally(region).requests += 1;
+            self.regions.entry(region).requests += 1;
         }
         for rule in record.trace.rules() {
             self.unreadable_positions += u64::from(rule.reason == Token::PositionMalformed);
         }
         for (region, reason) in failures(record.trace.rules()) {
-            let tally = self.tally(region);
+            let tally = self.regions.entry(region);
             tally.failures += 1;
             tally.last_failure = Some((record.at, reason.as_str()));
         }
@@ -77,15 +77,6 @@ impl Report {
     #[must_use]
     pub fn suggestions(&self) -> &Suggestions {
         &self.suggestions
-    }
-
-    fn tally(&mut self, region: RegionId) -> &mut Tally {
-        if self.regions.len() <= region.index() {
-            self.regions.resize_with(region.index() + 1, Tally::default);
-        }
-        let last = self.regions.len() - 1;
-        #[allow(clippy::indexing_slicing, reason = "the index is at most the last one")]
-        &mut self.regions[region.index().min(last)]
     }
 }
 

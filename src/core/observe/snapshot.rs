@@ -132,7 +132,7 @@ fn region<'a>(id: RegionId, report: &Report, view: &'a View, seen: &health::Heal
     let topology = view.topology();
     let region = topology.region(id);
     let none = Tally::default();
-    let tally = report.regions.get(id.index()).unwrap_or(&none);
+    let tally = report.regions.get(id).unwrap_or(&none);
     Region {
         name: &region.name,
         origin: match &region.origin {

@@ -12,7 +12,7 @@ pub use crate::observe::locality::show::{Line, Notice, Table};
 use crate::observe::locality::window::Window;
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};
 use crate::{
-    model::{ids::RegionId, ranked::ranked, time::Timestamp, token::Token},
+    model::{ids::RegionId, per_region::PerRegion, ranked::ranked, time::Timestamp, token::Token},
     settle::record::Record,
     state::trace::Trace,
     topology::{Topology, units::Share},
@@ -124,7 +124,7 @@ pub struct Row {
     /// Whether it keeps its budget.
     pub standing: Standing,
     /// By nearest region, in the regions' order.
-    regions: Vec<Count>,
+    regions: PerRegion<Count>,
     window: Window,
 }
 
@@ -181,12 +181,8 @@ impl Row {
         if let Some(reason) = record.crossed {
             self.reasons.add(reason, 1);
         }
-        let Some(place) = record.nearest.map(RegionId::index) else { return };
-        if self.regions.len() <= place {
-            self.regions.resize_with(place + 1, Count::default);
-        }
-        if let Some(count) = self.regions.get_mut(place) {
-            count.add(record.crossed);
+        if let Some(nearest) = record.nearest {
+            self.regions.entry(nearest).add(record.crossed);
         }
     }
 }

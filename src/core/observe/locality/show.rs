@@ -82,7 +82,7 @@ impl Row {
 
     /// The counts by nearest region, by name; without regions that were the nearest to nobody.
     fn regions<'a>(&self, topology: &'a Topology) -> Object<&'a str, Count> {
-        let count = |id: RegionId| self.regions.get(id.index()).copied().filter(|count| count.requests > 0);
+        let count = |id: RegionId| self.regions.get(id).copied().filter(|count| count.requests > 0);
         topology.regions().filter_map(|(id, region)| Some((region.name.as_str(), count(id)?))).collect()
     }
 }

@@ -166,7 +166,7 @@ proptest! {
             let (window, why) = row.window.sum();
             prop_assert_eq!((by_region, by_reason), (row.total, row.total.crossed));
             prop_assert_eq!(why.sorted().iter().map(|(_, times)| times).sum::<u64>(), window.crossed);
-            prop_assert!(window.requests <= row.total.requests && row.regions.len() <= 2);
+            prop_assert!(window.requests <= row.total.requests && row.regions.iter().count() <= 2);
         }
     }
 }

@@ -16,7 +16,7 @@ pub use crate::state::health::evidence::{By, Proof};
 use crate::state::health::narrow::Narrow;
 pub use crate::state::health::show::Circuit;
 use crate::{
-    model::{ids::RegionId, time::Timestamp},
+    model::{ids::RegionId, per_region::PerRegion, time::Timestamp},
     request::{Request, incoming::Replay},
     state::drill::SamplingKey,
     topology::{Topology, route::Access},
@@ -123,7 +123,7 @@ struct Load {
 /// The health of all regions, as this isolate has seen it.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    regions: Vec<Seen>,
+    regions: PerRegion<Seen>,
     reads: Load,
     writes: Load,
 }
@@ -152,7 +152,7 @@ impl Health {
         let load = self.load_mut(access);
         load.active += 1;
         load.again += u32::from(sending.again);
-        let seen = self.seen(sending.region);
+        let seen = self.regions.entry(sending.region);
         seen.in_flight += 1;
         seen.streams += u32::from(asking.streams);
         seen.whose.extend(asking.by.visitor().map(|visitor| (visitor, asking.streams)));
@@ -167,7 +167,7 @@ impl Health {
         let load = self.load_mut(access);
         load.active = load.active.saturating_sub(1);
         load.again = load.again.saturating_sub(u32::from(sending.again));
-        let seen = self.seen(sending.region);
+        let seen = self.regions.entry(sending.region);
         seen.in_flight = seen.in_flight.saturating_sub(1);
         seen.streams = seen.streams.saturating_sub(u32::from(asking.streams));
         let whose = asking.by.visitor().map(|visitor| (visitor, asking.streams));
@@ -179,7 +179,7 @@ impl Health {
 
     /// The region has answered somebody else, who asked then: a vantage point. It is there, so that writes may go.
     pub fn lives(&mut self, region: RegionId, asked: Timestamp, now: Timestamp) {
-        if let Some(seen) = self.regions.get_mut(region.index()) {
+        if let Some(seen) = self.regions.get_mut(region) {
             let was_open = seen.write.is_open();
             seen.write.lives(asked, now);
             seen.end_writes_trouble(was_open);
@@ -196,7 +196,7 @@ impl Health {
     /// The breaker of that kind.
     #[must_use]
     pub fn breaker(&self, region: RegionId, access: Access) -> Option<&Breaker> {
-        let seen = self.regions.get(region.index())?;
+        let seen = self.regions.get(region)?;
         Some(match access {
             Access::Read => &seen.read,
             Access::Write => &seen.write,
@@ -209,14 +209,14 @@ impl Health {
         region: RegionId,
         now: Timestamp,
     ) -> impl Iterator<Item = (Option<u16>, Access)> {
-        let seen = self.regions.get(region.index()).into_iter();
+        let seen = self.regions.get(region).into_iter();
         seen.flat_map(move |seen| seen.routes.troubled(now)).map(|(by, access)| (by.route(), access))
     }
 
     /// How many requests are under way to the region, as far as the head of the answer.
     #[must_use]
     pub fn in_flight(&self, region: RegionId) -> u32 {
-        self.regions.get(region.index()).map_or(0, |seen| seen.in_flight)
+        self.regions.get(region).map_or(0, |seen| seen.in_flight)
     }
 
     /// Whether one more request of that kind may be sent a second time.
@@ -230,7 +230,7 @@ impl Health {
     }
 
     fn condition(&self, region: RegionId, topology: &Topology, asking: Asking, now: Timestamp) -> Condition {
-        let Some(seen) = self.regions.get(region.index()) else { return Condition::default() };
+        let Some(seen) = self.regions.get(region) else { return Condition::default() };
         let alone = seen.visitors.of(asking.by, Access::Read).is_some_and(|own| own.failures() > 0);
         Condition {
             read: seen.gate(Access::Read, asking.by, now),
@@ -247,16 +247,6 @@ impl Health {
             Access::Read => &mut self.reads,
             Access::Write => &mut self.writes,
         }
-    }
-
-    fn seen(&mut self, region: RegionId) -> &mut Seen {
-        if self.regions.len() <= region.index() {
-            self.regions.resize_with(region.index() + 1, Seen::default);
-        }
-        // The line above made room, so the fallback is never taken.
-        let last = self.regions.len() - 1;
-        #[allow(clippy::indexing_slicing, reason = "the index is at most the last one")]
-        &mut self.regions[region.index().min(last)]
     }
 }
 
