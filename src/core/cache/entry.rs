@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt::Write, time::Duration};
 
 use super::{freshness::Reuse, range::Slice, storing::is_failure};
 use crate::{
+    http::percent,
     model::time::{Timestamp, millis},
     ownership::{Epoch, stated::Shows},
 };
@@ -138,12 +139,12 @@ impl Variant<'_> {
         for value in &self.kept.0 {
             text.push('|');
             if let Some(value) = value {
-                escape(text, value);
+                percent::encode(text, value, percent::ENTRY);
             }
         }
         if !self.cookies.is_empty() {
             text.push('|');
-            escape(text, &self.cookies);
+            percent::encode(text, &self.cookies, percent::ENTRY);
         }
     }
 
@@ -172,12 +173,12 @@ impl Variant<'_> {
             "" => None,
             shows => Some(Shows::read(shows)?),
         };
-        let mut value = || Some(fields.next()?).map(|text| (!text.is_empty()).then(|| unescape(text)));
+        let mut value = || Some(fields.next()?).map(|text| (!text.is_empty()).then(|| percent::decode(text)));
         let mut kept = Kept::default();
         for place in &mut kept.0 {
             *place = value()?;
         }
-        let cookies = fields.next().map(unescape).unwrap_or_default();
+        let cookies = fields.next().map(percent::decode).unwrap_or_default();
         Some(Variant {
             selecting,
             status,
@@ -233,35 +234,6 @@ pub fn write(first: &Variant<'_>, held: &[Variant<'_>], on: &[usize]) -> (String
         kept.push(place);
     }
     (text, kept)
-}
-
-fn escape(text: &mut String, value: &str) {
-    for byte in value.bytes() {
-        match byte {
-            b'%' | b'|' | b'^' => {
-                let _ = write!(text, "%{byte:02X}");
-            }
-            b' '..=b'~' => text.push(char::from(byte)),
-            _ => {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-}
-
-fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.split('%');
-    bytes.extend_from_slice(rest.next().unwrap_or("").as_bytes());
-    for part in rest {
-        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.extend(code);
-        bytes.extend_from_slice(part.get(2..).unwrap_or("").as_bytes());
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
         believed::is_same,
         cookies::Cookies,
         headers::{Headers, MOST_MEMBERS, trim},
+        percent,
     },
     model::ranked::ranked,
 };
@@ -268,13 +269,7 @@ fn plain_or_hashed(text: &mut String, name: &str, value: &str) {
         URL_SAFE_NO_PAD.encode_string(Sha256::digest(value), text);
         return;
     }
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~*;:,/ ".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
+    percent::encode(text, value, percent::SELECTING);
 }
 
 #[cfg(test)]

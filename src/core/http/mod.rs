@@ -6,6 +6,7 @@ pub mod cookies;
 pub mod headers;
 pub mod http_date;
 pub mod local;
+pub mod percent;
 pub mod problem;
 pub mod problem_details;
 pub mod signature;

@@ -3,10 +3,7 @@
 
 /// Adds a number in digits.
 pub fn number(text: &mut String, number: u64) {
-    if number >= 10 {
-        self::number(text, number / 10);
-    }
-    text.push(digit(number % 10));
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Adds a number in sixteen hexadecimal digits.

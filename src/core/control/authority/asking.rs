@@ -7,6 +7,7 @@ use super::{
     ledger::change::{Change, ChangePhase},
     turn::AuthorityTurn,
 };
+use crate::http::percent;
 
 /// How long a grant is waited for before it is asked again, in milliseconds.
 const GRANT: u64 = 2_000;
@@ -109,7 +110,7 @@ impl AuthorityTurn<'_> {
 
 /// A position is an origin's own word: in a query it must not mean anything else (RFC 3986 section 2.3).
 fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(one).collect()
+    let mut out = String::with_capacity(text.len());
+    percent::encode(&mut out, text, percent::QUERY_VALUE);
+    out
 }
