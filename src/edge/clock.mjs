@@ -6,8 +6,10 @@ export class Clock {
   rang = false; // whether the time was over
   #fixed = false; // whether an upload moves it no more
   #until = Infinity; // stopped
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
+  /** @param {number} ms @param {() => void} ring */
   constructor(ms, ring) {
     this.ms = ms;
     this.ring = ring;
@@ -31,9 +33,10 @@ export class Clock {
 
   end() {
     this.#fixed = true;
-    clearTimeout(this.#timer);
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
   }
 
+  /** @param {number} ms */
   #look(ms) {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

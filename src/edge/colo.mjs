@@ -2,7 +2,7 @@ import { UNCACHED } from "./uncached.mjs";
 
 const TRACE = "https://www.cloudflare.com/cdn-cgi/trace";
 
-/** The data centre in which this runs, where the platform says it; null elsewhere. */
+/** The data centre in which this runs, where the platform says it; null elsewhere. @param {boolean} onPlatform */
 export async function colo(onPlatform) {
   if (!onPlatform) return null;
   try {

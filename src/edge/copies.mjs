@@ -9,6 +9,8 @@ import { within } from "./flights.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
 
+/** What is stored of a body: bytes, a stream of them, nothing; false if it has not come whole. @typedef {Uint8Array | ArrayBuffer | import("./shared.mjs").Stream | null | false} Stored */
+
 const ENTRY = "homing-entry";
 const BODIES = "homing-bodies";
 const BODY = "homing-body";
@@ -18,9 +20,10 @@ const MOST_FIELDS = 24 * 1024;
 /** Statuses whose responses have no body. */
 const NO_BODY = new Set([204, 205, 304]);
 
+/** @param {string} text */
 const ascii = (text) => text.replace(/[^ -~]/g, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
 
-/** The bytes of a stream from one place on, so many of them. */
+/** The bytes of a stream from one place on, so many of them. @param {ReadableStream} stream @param {number} from @param {number} length */
 function part(stream, from, length) {
   let skip = from;
   let left = length;
@@ -39,28 +42,33 @@ function part(stream, from, length) {
 
 /** An entry in hand. */
 export class Entry {
+  /** @param {string} key @returns {Promise<Entry | undefined>} */
   static async match(key) {
     const response = await find(key);
-    const where = response?.headers.get(BODY);
-    if (!where) return response && new Entry(response, response.body, key).#readable();
+    if (!response) return undefined;
+    const where = response.headers.get(BODY);
+    if (!where) return new Entry(response, response.body, key).#readable();
     response.body?.cancel().catch(() => {});
     const apart = await find(where);
     return apart && new Entry(response, apart.body, key);
   }
 
+  /** @param {Response} response @param {ReadableStream | null} stream @param {string} key */
   constructor(response, stream, key) {
     this.response = response;
     this.key = key;
     /** What the core knows it by: the text, and the lengths of its bodies. */
-    this.text = response.headers.get(ENTRY).slice(key.length + 1);
+    this.text = (response.headers.get(ENTRY) ?? "").slice(key.length + 1);
     this.stream = stream; // its body
+    /** @type {Promise<Uint8Array | undefined> | undefined} */
     this.reading = undefined; // a promise of the bytes of that
+    /** @type {Uint8Array | undefined} */
     this.whole = undefined; // those, once they are read
     this.bodies = response.headers.get(BODIES) ?? response.headers.get("content-length");
     this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
   }
 
-  /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. */
+  /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. @returns {Promise<this | undefined>} */
   async #readable() {
     if (this.lengths === undefined || (await this.isReadable())) return this;
   }
@@ -70,9 +78,9 @@ export class Entry {
     return this.text === text && this.bodies === bodies;
   }
 
-  /** The fields of the variant in that place, without what belongs to the entry. */
+  /** The fields of the variant in that place, without what belongs to the entry. @param {number} at */
   fields(at) {
-    if (at > 0) return new Headers(JSON.parse(this.response.headers.get(`homing-fields-${at}`)));
+    if (at > 0) return new Headers(JSON.parse(this.response.headers.get(`homing-fields-${at}`) ?? "[]"));
     const headers = new Headers(this.response.headers);
     for (const own of [BODIES, BODY]) headers.delete(own);
     if (this.bodies !== null && this.lengths === undefined) headers.set("content-length", this.bodies);
@@ -90,7 +98,7 @@ export class Entry {
     return this.whole;
   }
 
-  /** How long it must be. */
+  /** How long it must be. @param {Uint8Array | undefined} whole */
   length(whole) {
     if (this.lengths) return this.start(this.lengths.length);
     return this.stream && this.bodies !== null ? Number(this.bodies) : whole?.byteLength;
@@ -107,20 +115,27 @@ export class Entry {
     return this.lengths === undefined && (this.bodies === null ? this.stream !== null : Number(this.bodies) > MOST);
   }
 
-  /** The body of a variant, or a part of it; `from` and `length` may be left out. */
+  /**
+   * The body of a variant, or a part of it; `from` and `length` may be left out.
+   * @param {number} at @param {number} [from] @param {number} [length] @returns {Promise<ReadableStream | Uint8Array | null>}
+   */
   async body(at, from, length) {
     if (this.whole === undefined && this.lengths === undefined) {
-      return length === undefined ? this.stream : part(this.stream, from, length);
+      return length === undefined ? this.stream : this.stream && part(this.stream, from ?? 0, length);
     }
-    const whole = await this.bytes();
+    // Several variants were read before anything was decided by them (`#readable`).
+    const whole = /** @type {Uint8Array} */ (await this.bytes());
     const start = this.start(at) + (from ?? 0);
     return whole.subarray(start, length === undefined ? this.start(at + 1) : start + length);
   }
 
-  /** The body of a variant for the store, so that there is one for the answer too, if that needs it; false if not all of it is there. */
+  /**
+   * The body of a variant for the store, so that there is one for the answer too, if that needs it; false if not all of it is there.
+   * @param {number} at @param {boolean} needed @param {ExecutionContext} ctx @returns {Promise<Stored>}
+   */
   async share(at, needed, ctx) {
     if (!this.isLarge() && this.stream !== null) {
-      return (await this.bytes()) === undefined ? false : this.body(at);
+      return (await this.bytes()) === undefined ? false : /** @type {Promise<Uint8Array>} */ (this.body(at));
     }
     if (this.stream === null) return null;
     if (!needed) return (await lone(this.stream, this.bodies)) ?? false;
@@ -129,8 +144,9 @@ export class Entry {
     return (await stored) ?? false;
   }
 
+  /** @param {number} at */
   start(at) {
-    if (this.lengths === undefined) return at === 0 ? 0 : this.whole.byteLength;
+    if (this.lengths === undefined) return at === 0 ? 0 : (this.whole?.byteLength ?? 0);
     return this.lengths.slice(0, at).reduce((sum, length) => sum + length, 0);
   }
 
@@ -154,7 +170,7 @@ export class Entry {
   }
 }
 
-/** What lies in the store under a key, and nothing that lies there for another. */
+/** What lies in the store under a key, and nothing that lies there for another. @param {string} key */
 async function find(key) {
   const found = await caches.default.match(place(key)).catch(() => undefined);
   if (!found || found.headers.get(ENTRY)?.startsWith(`${key} `)) return found;
@@ -162,6 +178,7 @@ async function find(key) {
   mixed();
 }
 
+/** @param {Headers} headers */
 const sizeOf = (headers) => {
   let size = 0;
   headers.forEach((value, name) => (size += name.length + value.length + 4));
@@ -171,15 +188,18 @@ const sizeOf = (headers) => {
 /**
  * Makes the fields of a response those of an entry: its key, and the fields of the variants behind the first, as many of them as there is
  * room for. Returns their places.
+ * @param {string} key @param {Headers} headers @param {Entry | undefined} held @param {number[]} carried
  */
 function bind(key, headers, held, carried) {
-  const [format, first, ...texts] = headers.get(ENTRY).split("^");
+  const [format, first, ...texts] = (headers.get(ENTRY) ?? "").split("^");
   let text = `${key} ${format}^${first}`;
   headers.delete(ENTRY);
   let room = MOST_FIELDS - sizeOf(headers) - text.length;
   if (room < 0) throw new Error(`the header fields take more than ${MOST_FIELDS} bytes`);
+  /** @type {number[]} */
   const places = [];
   for (const [n, at] of carried.entries()) {
+    if (!held) break;
     const fields = held.fields(at);
     for (const own of [ENTRY, "content-length"]) fields.delete(own);
     const line = ascii(JSON.stringify([...fields]));
@@ -198,6 +218,7 @@ function bind(key, headers, held, carried) {
 /**
  * Stores an entry under a key: the first variant with these fields and this body (bytes, or what is shared with the client), and
  * variants of the entry in hand behind it. True if it is stored.
+ * @param {string} key @param {Headers} headers @param {Stored | Promise<Uint8Array | undefined>} body @param {Entry | undefined} held @param {number[]} carried
  */
 export async function put(key, headers, body, held, carried) {
   if (body instanceof Promise) body = (await body) ?? false;
@@ -205,39 +226,47 @@ export async function put(key, headers, body, held, carried) {
   // It is what it says, or nothing: of a part that did not say its length, the core does.
   const said = headers.get("content-length");
   if (said !== null && body instanceof Uint8Array && body.byteLength !== Number(said)) return false;
+  const streams = body && "stream" in body ? body : undefined;
+  let bytes = body && "stream" in body ? null : body;
   let places;
   try {
     places = bind(key, headers, held, carried);
   } catch (error) {
-    body?.stream?.cancel().catch(() => {});
+    streams?.stream.cancel().catch(() => {});
     throw error;
   }
-  if (places.length > 0) {
-    const bodies = [body?.stream ? await collect(body.stream, MOST) : (body ?? new Uint8Array())];
-    const whole = bodies[0] && (await held.bytes());
-    for (const at of whole ? places : []) bodies.push(await held.body(at));
-    const sum = bodies.reduce((sum, bytes) => sum + (bytes?.byteLength ?? 0), 0);
+  if (held && places.length > 0) {
+    const first = streams ? await collect(streams.stream, MOST) : (bytes ?? new Uint8Array());
+    const bodies = first && (await held.bytes()) ? [first] : [];
+    // Read whole, a variant's body is bytes.
+    for (const at of bodies.length > 0 ? places : []) bodies.push(/** @type {Uint8Array} */ (await held.body(at)));
+    const sum = bodies.reduce((sum, { byteLength }) => sum + byteLength, 0);
     // Too much to hold at once: the next answer begins anew and alone.
-    if (bodies.length <= places.length || sum > MOST) return void (await forget(key));
-    headers.set(BODIES, bodies.map((bytes) => bytes.byteLength).join());
+    if (bodies.length <= places.length || sum > MOST) {
+      await forget(key);
+      return false;
+    }
+    headers.set(BODIES, bodies.map(({ byteLength }) => byteLength).join());
     headers.delete("content-length");
-    body = new Uint8Array(await new Blob(bodies).arrayBuffer());
-  } else if (body?.stream) {
-    const where = await apart(key, headers, body);
+    bytes = new Uint8Array(await new Blob(bodies).arrayBuffer());
+  } else if (streams) {
+    const where = await apart(key, headers, streams);
     if (where === undefined) return false;
     headers.set(BODY, where);
-    headers.set(BODIES, headers.get("content-length"));
+    headers.set(BODIES, headers.get("content-length") ?? "");
     headers.delete("content-length");
-    body = null;
   }
-  await caches.default.put(place(key), new Response(body, { headers, encodeBody: "manual" }));
+  await caches.default.put(place(key), new Response(bytes, { headers, encodeBody: "manual" }));
   return true;
 }
 
-/** Stores a body in a place of its own, where nobody looks before an entry names it; returns that place, if all of it has come. */
+/**
+ * Stores a body in a place of its own, where nobody looks before an entry names it; returns that place, if all of it has come.
+ * @param {string} key @param {Headers} headers @param {import("./shared.mjs").Stream} body
+ */
 async function apart(key, headers, { stream, whole }) {
   const where = new URL(`/_homing/bodies/${crypto.randomUUID()}`, key).href;
-  const own = { "cache-control": headers.get("cache-control"), "content-length": headers.get("content-length"), [ENTRY]: `${where} body` };
+  const own = { "cache-control": headers.get("cache-control") ?? "", "content-length": headers.get("content-length") ?? "", [ENTRY]: `${where} body` };
   try {
     await caches.default.put(place(where), new Response(stream, { headers: own }));
     if (await whole) {

@@ -9,10 +9,12 @@ const stackAtRest = wasm.__stack_pointer.value;
 /** What the core could not survive; said already. */
 export class Panic extends Error {}
 
+/** @param {string} message @param {object} [more] */
 export const complain = (message, more) => console.error(JSON.stringify({ level: "error", message, ...more }));
+/** @param {string} message */
 const warn = (message) => message && console.warn(JSON.stringify({ level: "warn", message }));
 
-/** Calls into Wasm. A panic there ends this request with 500 and nobody else's. */
+/** Calls into Wasm. A panic there ends this request with 500 and nobody else's. @template T @param {() => T} work */
 export function call(work) {
   try {
     return work();
@@ -23,16 +25,17 @@ export function call(work) {
   }
 }
 
-/** What is configured, as the core wants it. */
+/** What is configured, as the core wants it. @param {Env} env @returns {[vars: string, key: string, oldKey: string, originKey: string, flags: string]} */
 export function settings(env) {
   const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY|EDGE_NAME)$/.test(name)));
   const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
   return [JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
 }
 
+/** @type {string | undefined} */
 let configured; // undefined until tried, then "" or what is wrong
 
-/** Configures the core, once per isolate. Returns what is wrong with the configuration. */
+/** Configures the core, once per isolate. Returns what is wrong with the configuration. @param {Env} env */
 export function configuration(env) {
   if (configured === undefined) {
     configured = call(() => configure(...settings(env)));
@@ -42,9 +45,10 @@ export function configuration(env) {
   return configured;
 }
 
+/** @type {DurableObjectNamespaceGetDurableObjectOptions | undefined} */
 let options;
 
-/** How objects are made that stand beside no region in particular: near the default home, whoever asks for them first. */
+/** How objects are made that stand beside no region in particular: near the default home, whoever asks for them first. @param {Env} env */
 export function place(env) {
   if (options === undefined) {
     const locationHint = configuration(env) ? "" : call(home_hint);

@@ -6,7 +6,9 @@ import { place } from "./store.mjs";
 const NAME = "homing-view";
 const PATIENCE_MS = 1000;
 
-/** What was left there under that key less than `every` ms ago. */
+/** What was found, key and text each, and when. @typedef {{ key?: string, at: number, found: [string, string | null][] }} Reading */
+
+/** What was left there under that key less than `every` ms ago. @param {string} key @param {number} every @returns {Promise<Reading | undefined>} */
 async function left(key, every) {
   try {
     const found = await within(
@@ -23,6 +25,7 @@ async function left(key, every) {
   }
 }
 
+/** @param {string} key @param {Reading} reading @param {number} every */
 async function leave(key, reading, every) {
   const headers = { "cache-control": `max-age=${Math.ceil(every / 1000)}`, "content-type": "application/json" };
   try {
@@ -35,6 +38,7 @@ async function leave(key, reading, every) {
 /**
  * What the home store holds under these keys, and when it was asked: `{ at, found }`, with `[key, text]` for each. Of the data centre's
  * cache, if it was left there by a router of the same configuration (`of`) less than `every` ms ago; or else of `ask`, which is then `own`. Where the platform has no cache (`*.workers.dev`, behind Access), everybody asks.
+ * @param {string} url @param {{ keys: string[], every: number, of: string }} what @param {(keys: string[]) => Promise<Map<string, string | null>>} ask @returns {Promise<Reading & { own?: boolean, left?: Promise<void> }>}
  */
 export async function together(url, { keys, every, of }, ask) {
   // The request is anybody's, and its host may be none that is a URL.
@@ -42,5 +46,5 @@ export async function together(url, { keys, every, of }, ask) {
   const found = key && (await left(key, every));
   if (found) return found;
   const reading = { key, at: Date.now(), found: [...(await ask(keys))] };
-  return { ...reading, own: true, left: key && leave(key, reading, every) };
+  return { ...reading, own: true, left: key ? leave(key, reading, every) : undefined };
 }

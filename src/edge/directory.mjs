@@ -4,6 +4,11 @@ import { DurableObject } from "cloudflare:workers";
 import { colo } from "./colo.mjs";
 import { stored } from "./homes.mjs";
 
+/**
+ * @import { Home } from "./wire.mjs"
+ * @typedef {{ kind: string, home: string, epoch: number }} Row
+ */
+
 // How long a home is kept that was assigned on a client's word alone. Longer than an isolate remembers one (`HOME_FRESH`).
 const TENTATIVE_MS = 600_000;
 // So many rows go at once, so that no request waits long behind the cleaning.
@@ -16,6 +21,7 @@ const AT_ONCE = 500;
  * refused to everybody's knowledge have been done after all, there are still never two owners of one epoch.
  */
 export class Directory extends DurableObject {
+  /** @param {DurableObjectState} ctx @param {Env} env */
   constructor(ctx, env) {
     super(ctx, env);
     this.sql = ctx.storage.sql;
@@ -32,6 +38,7 @@ export class Directory extends DurableObject {
   /**
    * The subject's ownership as JSON; without one it gets that home, once, whoever else asks at the same time; for good if an origin has
    * named it. One whom only the home store knows gets what stands there, and the region there says yes or no, as to every claim. `insteadOf`: the very region that has that home by that epoch says that the data is elsewhere, and so has written nothing.
+   * @param {string} subject @param {string} kind @param {string} home @param {boolean} named @param {Home} [insteadOf] @returns {string | Promise<string>}
    */
   assign(subject, kind, home, named, insteadOf) {
     if (insteadOf) this.correct(subject, kind, home, named, insteadOf);
@@ -40,7 +47,10 @@ export class Directory extends DurableObject {
     return stored(this.env, subject).then((said) => this.give(subject, kind, home, named, said));
   }
 
-  /** The same, once the home store has been asked; somebody else may have come meanwhile. */
+  /**
+   * The same, once the home store has been asked; somebody else may have come meanwhile.
+   * @param {string} subject @param {string} kind @param {string} home @param {boolean} named @param {Home | null} said
+   */
   give(subject, kind, home, named, said) {
     const known = this.row("homes", subject);
     if (known) return JSON.stringify({ ...known, new: false });
@@ -54,6 +64,7 @@ export class Directory extends DurableObject {
   /**
    * Another home in place of one that its region declines, by the next epoch: only if that still counts, and no operator has ordered it.
    * Whom a client alone has named stays tentative: to decline somebody is no yes.
+   * @param {string} subject @param {string} kind @param {string} home @param {boolean} named @param {Home} declined
    */
   correct(subject, kind, home, named, declined) {
     const kept = this.row("homes", subject);
@@ -71,9 +82,15 @@ export class Directory extends DurableObject {
    * Homes that are known beforehand, `[subject, home]` each, or with the epoch by which the regions know it: those who have none get it for
    * good, nobody gets another one, and no epoch goes back. How many were `added` and were `there` already, what was `kept`, `[subject, home, epoch]`
    * each, and who lives `elsewhere`: `[subject, home]` each. `dry`: only says so.
+   * @param {string} kind @param {[subject: string, home: string, epoch?: number][]} homes @param {boolean} dry
    */
   keep(kind, homes, dry) {
-    const told = { added: 0, there: 0, elsewhere: [], kept: [] };
+    const told = {
+      added: 0,
+      there: 0,
+      elsewhere: /** @type {[subject: string, home: string][]} */ ([]),
+      kept: /** @type {[subject: string, home: string, epoch: number][]} */ ([]),
+    };
     for (const [subject, home, epoch = 1] of homes) {
       const held = this.find(subject);
       if (held && (held.home !== home || held.kind !== kind)) {
@@ -89,7 +106,10 @@ export class Directory extends DurableObject {
     return told;
   }
 
-  /** The subject's ownership as JSON, or null: nobody gets one by being asked for. Who asks for a tentative one keeps it, as with `assign`. */
+  /**
+   * The subject's ownership as JSON, or null: nobody gets one by being asked for. Who asks for a tentative one keeps it, as with `assign`.
+   * @param {string} subject
+   */
   known(subject) {
     const known = this.row("homes", subject);
     if (known) return JSON.stringify({ ...known, new: false });
@@ -98,7 +118,10 @@ export class Directory extends DurableObject {
     return held ? JSON.stringify({ ...held, new: false, tentative: true }) : null;
   }
 
-  /** An origin has said yes to a subject who has that home: what counts from now on. */
+  /**
+   * An origin has said yes to a subject who has that home: what counts from now on.
+   * @param {string} subject @param {string} kind @param {string} home @param {number} epoch @returns {Row}
+   */
   confirm(subject, kind, home, epoch) {
     const held = this.find(subject);
     // It may have gone meanwhile, and somebody else may have got a later one.
@@ -107,7 +130,7 @@ export class Directory extends DurableObject {
     return found;
   }
 
-  /** The subject's ownership, or undefined. */
+  /** The subject's ownership, or undefined. @param {string} subject @returns {Row | undefined} */
   find(subject) {
     return this.row("homes", subject) ?? this.row("tentative", subject);
   }
@@ -115,28 +138,30 @@ export class Directory extends DurableObject {
   /**
    * Takes in a later ownership; returns what counts then. Of one that nobody knew here nobody was paused and nothing was granted: a region
    * that knows better may still say so (`correct`), or that subject would be locked out.
+   * @param {string} subject @param {string} kind @param {string} home @param {number} epoch
    */
   record(subject, kind, home, epoch) {
     const held = this.find(subject);
     const next = { kind, home, epoch: held ? epoch : Math.max(epoch, this.floor() + 1) };
     this.settle(subject, held && held.epoch >= epoch ? held : next);
-    const found = this.find(subject);
+    const found = /** @type {Row} */ (this.find(subject));
     // The first epoch is nobody's grant.
     const granted = epoch > 1 && found.home === home && found.epoch === epoch;
     if (granted) this.sql.exec("insert into moved values (?) on conflict do nothing", subject);
     return found;
   }
 
-  /** How many live there; who is tentative does not. */
+  /** How many live there; who is tentative does not. @param {string} home */
   count(home) {
-    return this.sql.exec("select count(*) as n from homes where home = ?", home).one().n;
+    return Number(this.sql.exec("select count(*) as n from homes where home = ?", home).one().n);
   }
 
+  /** @param {string} home @param {string} after @param {number} most */
   list(home, after, most) {
     return this.sql.exec("select subject, kind from homes where home = ? and subject > ? order by subject limit ?", home, after, most).toArray();
   }
 
-  /** Where it stands, for `homing doctor`. */
+  /** Where it stands, for `homing doctor`. @param {boolean} onPlatform */
   async stands(onPlatform) {
     return { colo: await colo(onPlatform) };
   }
@@ -150,25 +175,27 @@ export class Directory extends DurableObject {
     this.clean(Date.now());
   }
 
-  /** Lets go of what nobody has said yes to. */
+  /** Lets go of what nobody has said yes to. @param {number} now */
   clean(now) {
     const over = this.sql
       .exec("delete from tentative where subject in (select subject from tentative where until <= ? order by until limit ?) returning epoch", now, AT_ONCE)
       .toArray();
-    const floor = over.reduce((floor, { epoch }) => Math.max(floor, epoch), 0);
+    const floor = over.reduce((floor, { epoch }) => Math.max(floor, Number(epoch)), 0);
     if (floor > this.floor()) this.sql.exec("insert into floors values (1, ?1) on conflict do update set epoch = ?1", floor);
     this.wake(now);
   }
 
+  /** @param {"homes" | "tentative"} table @param {string} subject @returns {Row | undefined} */
   row(table, subject) {
-    return this.sql.exec(`select kind, home, epoch from ${table} where subject = ?`, subject).toArray()[0];
+    return /** @type {SqlStorageCursor<Row>} */ (this.sql.exec(`select kind, home, epoch from ${table} where subject = ?`, subject)).toArray()[0];
   }
 
   /** The latest epoch of any subject that has gone: nobody who comes after it gets an earlier one. */
   floor() {
-    return this.sql.exec("select epoch from floors").toArray()[0]?.epoch ?? 0;
+    return Number(this.sql.exec("select epoch from floors").toArray()[0]?.epoch ?? 0);
   }
 
+  /** @param {string} subject @param {Row} ownership */
   settle(subject, { kind, home, epoch }) {
     this.sql.exec(
       "insert into homes values (?, ?, ?, ?) on conflict do update set home = excluded.home, epoch = excluded.epoch where excluded.epoch > homes.epoch",
@@ -180,6 +207,7 @@ export class Directory extends DurableObject {
     this.sql.exec("delete from tentative where subject = ?", subject);
   }
 
+  /** @param {string} subject @param {Row} ownership */
   hold(subject, { kind, home, epoch }) {
     const now = Date.now();
     this.sql.exec(
@@ -193,9 +221,9 @@ export class Directory extends DurableObject {
     this.wake(now);
   }
 
-  /** The alarm is always that of the row that ends first, so that whoever comes later never puts it off. */
+  /** The alarm is always that of the row that ends first, so that whoever comes later never puts it off. @param {number} now */
   wake(now) {
     const [{ first }] = this.sql.exec("select min(until) as first from tentative").toArray();
-    if (first !== null) this.ctx.storage.setAlarm(Math.max(first, now + 1000));
+    if (first !== null) this.ctx.storage.setAlarm(Math.max(Number(first), now + 1000));
   }
 }

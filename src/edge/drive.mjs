@@ -10,10 +10,12 @@ import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { put as putHome } from "./homes.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
-import { UNCACHED, hearsFromCache } from "./uncached.mjs";
+import { UNCACHED, fetchFrom, hearsFromCache } from "./uncached.mjs";
 import { doubt } from "./view.mjs";
 import { readHead, readStep, writeEvent, writeFacts } from "./wire.mjs";
 import { abandon, begin, not_stored, resume } from "homing-wasm";
+
+/** @import { Answer, Assign, ClientFields, CoreEvent, Effect, Finish, Home, LookUp, Probe, Send, Source, Store, Unsent } from "./wire.mjs" */
 
 // A request's body up to this is read whole before anything is sent; a response's where the core wants that, so that a break in it can
 // still be repaired elsewhere.
@@ -23,37 +25,58 @@ const SMALL_BODY_MS = 30_000;
 // So long an answer waits until the directory keeps the home of what was written.
 const CONFIRM_MS = 1000;
 
+/** What a step takes for granted: the core speaks of it only where it is. @template T @param {T} thing */
+function inHand(thing) {
+  if (thing === undefined || thing === null) throw new Error("a step about what is not there");
+  return /** @type {NonNullable<Exclude<T, void>>} */ (thing);
+}
+
+const tooSlow = () => /** @type {const} */ ("slow");
+
+/** @param {{ kind: string }} effect @param {unknown} work */
 const orComplain = ({ kind }, work) => Promise.resolve(work).catch((error) => complain("an effect failed", { kind, error: String(error) }));
 
 /** One request on its way through the steps. */
 export class Drive {
+  /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx */
   constructor(request, env, ctx) {
     this.request = request;
     this.env = env;
     this.ctx = ctx;
-    /** @type {import("./wire.mjs").ClientFields} */
+    /** @type {ClientFields} */
     this.client = { fields: Object.create(null), native: undefined };
+    /** @type {ArrayBuffer | undefined} */
     this.held = undefined; // the request's body, if it is small
+    /** @type {import("./body.mjs").Upload | undefined} */
     this.sent = undefined; // the upload of it, if it streamed
+    /** @type {Entry | undefined} */
     this.copy = undefined; // the cache's entry
+    /** @type {Response | undefined} */
     this.response = undefined; // the last origin's response
+    /** @type {ArrayBuffer | ReadableStream | null | undefined} */
     this.body = undefined; // its body: bytes if small, else a stream
+    /** @type {number | undefined} the flow's, once it has asked for something */
     this.id = undefined;
     this.listening = false;
+    /** @type {Flight | undefined} */
     this.flight = undefined; // where others wait for this one
+    /** @type {Flight | undefined} */
     this.followed = undefined; // where this one waits for another
     this.left = false; // whether the client has gone, and this goes on for others
     this.storing = false; // whether a body streams into the cache
+    /** @type {{ copy: Entry | undefined } | undefined} */
     this.behind = undefined; // once the client has its answer, and the entry that it came from
+    /** @type {(() => void) | undefined} */
     this.cut = undefined; // ends the send that is under way
   }
 
+  /** @param {string} url @returns {Promise<Response>} */
   async run(url) {
     try {
       const unsent = await this.receive();
-      const { latitude, longitude } = this.request.cf ?? {}; // as text
+      const { latitude, longitude } = /** @type {Record<string, string>} */ (this.request.cf ?? {});
       const told = writeFacts(this.request, url, this.client, unsent);
-      return await this.steps(call(() => begin(Date.now(), parseFloat(latitude), parseFloat(longitude), told)));
+      return inHand(await this.steps(call(() => begin(Date.now(), parseFloat(latitude), parseFloat(longitude), told))));
     } catch (error) {
       if (this.id !== undefined) abandon(this.id, Date.now());
       throw error;
@@ -62,19 +85,19 @@ export class Drive {
     }
   }
 
-  /** @param {string} text a step */
+  /** @param {string} text a step @returns {Promise<Response | void>} */
   async steps(text) {
     for (;;) {
       const step = readStep(text);
       if (step.kind === "finish") return this.finish(step);
-      this.id ??= step.id;
+      const id = (this.id ??= step.id);
       if (step.kind === "answer") return this.answerAndGoOn(step);
       const event = await this.step(step);
-      text = call(() => resume(this.id, Date.now(), writeEvent(event)));
+      text = call(() => resume(id, Date.now(), writeEvent(event)));
     }
   }
 
-  /** @param {import("./wire.mjs").Probe | import("./wire.mjs").LookUp | import("./wire.mjs").Assign | import("./wire.mjs").Send} step */
+  /** @param {Probe | LookUp | Assign | Send} step @returns {Promise<CoreEvent>} */
   step(step) {
     this.listen();
     switch (step.kind) {
@@ -89,7 +112,10 @@ export class Drive {
     }
   }
 
-  /** Looks what lies there. `expired` is the variant in hand that has expired: what another request makes of that one will do. */
+  /**
+   * Looks what lies there. `expired` is the variant in hand that has expired: what another request makes of that one will do.
+   * @param {Probe} step @returns {Promise<CoreEvent>}
+   */
   async probe({ key, wait, expired }) {
     if (expired === undefined) this.copy = await Entry.match(key);
     const place = expired === undefined ? key : `${key} ${expired}`;
@@ -100,6 +126,7 @@ export class Drive {
     return { kind: "cache", waited: flight !== undefined, entry: this.copy };
   }
 
+  /** @param {Flight} flight @param {string} key @param {number} wait */
   async follow(flight, key, wait) {
     flight.followers++;
     this.followed = flight;
@@ -114,22 +141,22 @@ export class Drive {
     this.followed = undefined;
   }
 
-  /** Others of this isolate that want the same wait for this request, even if its client goes. */
+  /** Others of this isolate that want the same wait for this request, even if its client goes. @param {string} place */
   lead(place) {
     this.flight = new Flight(place);
     this.ctx.waitUntil(this.flight.landed);
   }
 
-  /** Answers, and goes on behind the answer, unless another request is at that for the same key. */
-  async answerAndGoOn({ key, finish }) {
+  /** Answers, and goes on behind the answer, unless another request is at that for the same key. @param {Answer} step */
+  async answerAndGoOn({ id, key, finish }) {
     const { copy } = this;
     const answer = await this.finish(finish);
     if (!mayUpdate(key)) {
-      abandon(this.id, Date.now());
+      abandon(id, Date.now());
       return answer;
     }
     this.behind = { copy };
-    const update = async () => this.steps(call(() => resume(this.id, Date.now(), writeEvent({ kind: "answered" }))));
+    const update = async () => this.steps(call(() => resume(id, Date.now(), writeEvent({ kind: "answered" }))));
     this.ctx.waitUntil(
       update()
         .catch((error) => complain("a copy was not made new", { error: String(error) }))
@@ -138,18 +165,21 @@ export class Drive {
     return answer;
   }
 
+  /** @param {LookUp} step @returns {Promise<CoreEvent>} */
   async lookUp({ key, timeout }) {
     try {
-      const value = await within(timeout, this.env.HOMES.get(key));
+      const value = await within(timeout, inHand(this.env.HOMES).get(key));
       return value === null ? { kind: "no-home" } : { kind: "home", value };
     } catch {
       return { kind: "home-failed" };
     }
   }
 
+  /** @param {Assign} step @returns {Promise<CoreEvent>} */
   async assign({ subject, subjectKind, proposed, named, declined, timeout }) {
     try {
-      const question = (shard) => (proposed === "" ? shard.known(subject) : shard.assign(subject, subjectKind, proposed, named, declined));
+      const question = (/** @type {import("./shards.mjs").Shard} */ shard) =>
+        proposed === "" ? shard.known(subject) : shard.assign(subject, subjectKind, proposed, named, declined);
       const value = await within(timeout, directory(this.env, subject, question));
       return value === null ? { kind: "no-home" } : { kind: "home", value };
     } catch (error) {
@@ -169,13 +199,14 @@ export class Drive {
 
   gone() {
     this.unfollow();
-    this.left = this.behind !== undefined || this.flight?.followers > 0;
+    this.left = this.behind !== undefined || (this.flight?.followers ?? 0) > 0;
     if (this.left) return;
-    abandon(this.id, Date.now());
+    if (this.id !== undefined) abandon(this.id, Date.now());
     this.cut?.();
     this.flight?.land();
   }
 
+  /** @param {Send} step @returns {Promise<CoreEvent>} */
   async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, edits }) {
     this.drop();
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
@@ -188,13 +219,14 @@ export class Drive {
       if (sends === "upload") sent = this.upload(abort, clock);
       const body = sends === "held" ? this.held : (sent?.body ?? null);
       if (!sent) clock.start(); // an upload's first piece is waited for
+      /** @type {RequestInit} */
       const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
-      const response = await (service ? this.env[service].fetch(url, init) : fetch(url, init));
+      const response = await fetchFrom(this.env, service, url, init);
       clock.fix(); // an upload that goes on holds nothing back; it ends with a small body, and a large one is watched on its own
       this.response = response;
       const head = readHead(response, service !== "");
       const length = head.length === null ? null : Number(head.length);
-      if (length > Number.MAX_SAFE_INTEGER) throw abort.abort(); // no body is so long: the answer is broken
+      if (length !== null && length > Number.MAX_SAFE_INTEGER) throw abort.abort(); // no body is so long: the answer is broken
       if (head.stored) hearsFromCache(service || new URL(url).origin);
       if (response.status === 304 && (await this.lost())) return { kind: "unreadable" };
       if (upgrade && response.webSocket)
@@ -226,23 +258,24 @@ export class Drive {
   /**
    * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
    * request's time is spent waiting for it. Returns "slow" or "broken" if it did not come, "none" for a GET's that has nothing in it, and else nothing.
+   * @returns {Promise<Unsent | "none" | undefined>}
    */
   async receive() {
     const { method, headers, body } = this.request;
     if (!body) return;
     const length = headers.get("content-length");
-    if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(() => "slow") : undefined;
+    if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(tooSlow) : undefined;
     if (length === null || !(Number(length) <= SMALL_BODY)) return;
     const came = this.request.arrayBuffer().then(
       (bytes) => void (this.held = bytes),
-      () => "broken",
+      () => /** @type {const} */ ("broken"),
     );
-    return within(SMALL_BODY_MS, came).catch(() => "slow");
+    return within(SMALL_BODY_MS, came).catch(tooSlow);
   }
 
-  /** The client's body as it streams: while it is waited for, no other clock runs. */
+  /** The client's body as it streams: while it is waited for, no other clock runs. @param {AbortController} abort @param {Clock} clock */
   upload(abort, clock) {
-    const sent = upload(this.request.body, {
+    const sent = upload(inHand(this.request.body), {
       length: this.request.headers.get("content-length"),
       cut: () => abort.abort(),
       waits: () => clock.stop(),
@@ -259,14 +292,15 @@ export class Drive {
     this.response = this.body = undefined;
   }
 
-  /** @param {import("./wire.mjs").Finish} step */
+  /** The answer, if the client has none yet. @param {Finish} step @returns {Promise<Response | void>} */
   async finish({ status, source, edits, store, effects }) {
     // A request that follows must find what this one has done.
     if (store) await this.keep(store, source);
+    /** @type {Promise<unknown>[]} */
     const pending = [];
     for (const effect of effects) this.effect(effect, pending);
     if (pending.length > 0) await Promise.all(pending);
-    if (this.behind) return this.drop();
+    if (this.behind) return void this.drop();
     if (source.kind === "origin") {
       this.copy?.drop();
       // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
@@ -275,7 +309,7 @@ export class Drive {
       return answer;
     }
     this.drop();
-    if (source.kind !== "own") return this.copy.answer(source, status, edits);
+    if (source.kind !== "own") return inHand(this.copy).answer(source, status, edits);
     this.copy?.drop();
     const more = await (this.sent ? this.sent.rest() : this.held ? undefined : takeIn(this.request));
     const headers = new Headers();
@@ -284,55 +318,58 @@ export class Drive {
     return new Response(more && text ? lingering(text, new TextEncoder().encode(text).length, more, this.ctx) : text, { status, headers });
   }
 
-  /** The origin's body for the client; one that refuses an upload before its end lingers for that. */
+  /** The origin's body for the client; one that refuses an upload before its end lingers for that. @param {number} status */
   whileItSends(status) {
     const { sent, body } = this;
-    if (!sent || sent.whole || status < 400 || body === null) return body;
-    return lingering(body, this.response.headers.get("content-length"), sent.drained, this.ctx);
+    if (!sent || sent.whole || status < 400 || !body) return body;
+    return lingering(body, inHand(this.response).headers.get("content-length"), sent.drained, this.ctx);
   }
 
   /**
    * Stores what that says, beside an answer from that source.
-   * @param {import("./wire.mjs").Store} store @param {import("./wire.mjs").Source} source
+   * @param {Store} store @param {Source} source
    */
   async keep({ key, base, carried, edits }, source) {
     let { copy } = this;
     if (this.behind && (base.kind === "stored" || carried.length > 0)) {
       // The answer took the body; what lies there now may be another's.
       copy = await Entry.match(key);
-      if (!copy?.isLike(this.behind.copy)) return;
+      if (!copy?.isLike(inHand(this.behind.copy))) return;
     }
     const alone = this.left || this.behind !== undefined;
-    let headers, body;
+    let headers;
+    /** @type {import("./copies.mjs").Stored | ReadableStream | Promise<Uint8Array | undefined>} */
+    let body;
     if (base.kind === "origin") {
-      headers = new Headers(this.response.headers);
-      body = this.body;
+      headers = new Headers(inHand(this.response).headers);
+      body = this.body ?? null;
       // Both need a body that streams, but for one that nobody waits for.
       const length = headers.get("content-length");
       if (body instanceof ReadableStream) ({ stored: body, answer: this.body } = alone ? { stored: lone(body, length) } : share(body, length, this.ctx));
     } else {
-      headers = copy.fields(base.at);
-      body = await copy.share(base.at, source.kind === "stored" && !alone, this.ctx);
+      const stored = inHand(copy);
+      headers = stored.fields(base.at);
+      body = await stored.share(base.at, source.kind === "stored" && !alone, this.ctx);
       if (body === false) return void (await forget(key).catch(() => {}));
     }
     edits.applyTo(headers);
     // Before the copy in hand is let go.
-    if (carried.length > 0) await copy.bytes();
-    const comes = body instanceof Promise || body?.stream !== undefined;
+    if (carried.length > 0) await copy?.bytes();
+    const comes = body instanceof Promise || (body && "stream" in body);
     const stored = put(key, headers, body, copy, carried).catch((error) => this.refused(key, error));
     if (alone || !comes) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));
   }
 
-  /** The store did not take what was to lie under that key: nobody waits for it to, for a while. */
+  /** The store did not take what was to lie under that key: nobody waits for it to, for a while. @param {string} key @param {unknown} error */
   refused(key, error) {
     refuses(error);
     complain("not stored", { error: String(error) });
     call(() => not_stored(key, Date.now()));
   }
 
-  /** Carries out an effect; what an answer must wait for goes into `pending`. @param {import("./wire.mjs").Effect} effect @param {Promise<unknown>[]} pending */
+  /** Carries out an effect; what an answer must wait for goes into `pending`. @param {Effect} effect @param {Promise<unknown>[]} pending */
   effect(effect, pending) {
     switch (effect.kind) {
       case "log":
@@ -352,7 +389,7 @@ export class Drive {
     }
   }
 
-  /** Tells the directory of an ownership that an origin has named, and that it may have lost. */
+  /** Tells the directory of an ownership that an origin has named, and that it may have lost. @param {Extract<Effect, { kind: "tell" }>} effect */
   tell({ subject, subjectKind, home: { home, epoch } }) {
     const told = directory(this.env, subject, (shard) => shard.confirm(subject, subjectKind, home, epoch));
     this.ctx.waitUntil(told.catch((error) => complain("the directory was not told of a home", { error: String(error) })));
@@ -361,13 +398,15 @@ export class Drive {
   /**
    * Has the directory keep a home that it had assigned for some minutes, and tells the home store. The answer waits for that for a
    * while, so that who is told that something was written has a home; what takes longer goes on behind it.
+   * @param {Extract<Effect, { kind: "confirm" }>} effect
    */
   confirm({ subject, subjectKind, home: { home, epoch } }) {
     const once = async () => {
       const kept = await directory(this.env, subject, (shard) => shard.confirm(subject, subjectKind, home, epoch));
       this.ctx.waitUntil(putHome(this.env, subject, kept).catch(() => {}));
     };
-    const again = (ms) => (error) => new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));
+    const again = (/** @type {number} */ ms) => (/** @type {unknown} */ error) =>
+      new Promise((resolve) => setTimeout(resolve, ms)).then(once, () => Promise.reject(error));
     const done = once()
       .catch(again(1000))
       .catch(again(5000))

@@ -12,6 +12,7 @@ export { Authority } from "../operators/authority.mjs";
 export { Directory } from "./directory.mjs";
 export { Prober } from "../operators/prober.mjs";
 
+/** @param {number} status @param {string} title @param {string} detail */
 const problem = (status, title, detail) =>
   new Response(JSON.stringify({ type: "about:blank", title, status, detail, reason: "internal" }), {
     status,
@@ -24,12 +25,13 @@ const problem = (status, title, detail) =>
     },
   });
 
-/** Whether a URL is the operators': `/_homing` or below it. */
+/** Whether a URL is the operators': `/_homing` or below it. @param {string} url */
 function isOperators(url) {
   const path = url.indexOf("/", 8);
   return url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8));
 }
 
+/** @param {Request} request @param {Env} env @param {ExecutionContext} ctx @param {boolean} operators */
 async function answer(request, env, ctx, operators) {
   try {
     if (configuration(env)) {
@@ -41,13 +43,14 @@ async function answer(request, env, ctx, operators) {
     look(request.url, ctx);
     return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
   } catch (error) {
-    if (!(error instanceof Panic)) complain("the edge failed", { error: String(error?.stack ?? error) });
+    if (!(error instanceof Panic)) complain("the edge failed", { error: String(/** @type {Partial<Error> | undefined} */ (error)?.stack ?? error) });
     if (!operators) await takeIn(request);
     return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
   }
 }
 
 export default {
+  /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx */
   async fetch(request, env, ctx) {
     const operators = isOperators(request.url);
     const response = await answer(request, env, ctx, operators);

@@ -14,13 +14,13 @@ export class Hold {
   bytes = 0;
   until = Date.now() + LONGEST_MS;
 
-  /** One of so many bytes, if there is room for them. */
+  /** One of so many bytes, if there is room for them. @param {number} bytes */
   static of(bytes) {
     const hold = new Hold();
     return hold.add(bytes) ? hold : undefined;
   }
 
-  /** Whether there was room for so many more. */
+  /** Whether there was room for so many more. @param {number} bytes */
   add(bytes) {
     if (sum + bytes > MOST_TOGETHER) for (const hold of holds) if (hold.until <= Date.now()) hold.end();
     if (!(sum + bytes <= MOST_TOGETHER)) return false; // nor if it is no number

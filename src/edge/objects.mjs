@@ -8,30 +8,35 @@ const KEY = "jurisdiction";
 const PATIENCE_MS = 500;
 const LOOK_AGAIN_MS = 30_000;
 
-/** In development there is no jurisdiction, since workerd knows none. */
+/** In development there is no jurisdiction, since workerd knows none. @param {Env} env */
 const isDevelopment = ({ DEV }) => DEV === true || DEV === "true";
 
-/** The jurisdiction that the objects must not leave, if one is configured. */
+/** The jurisdiction that the objects must not leave, if one is configured. @param {Env} env */
 const jurisdiction = (env) => (isDevelopment(env) ? "" : env.JURISDICTION) || "";
 
-/** A new stub of the object of that name, which is made as `options` say if there is none. */
+/**
+ * A new stub of the object of that name, which is made as `options` say if there is none.
+ * @template {"DIRECTORY" | "AUTHORITY"} B @param {Env} env @param {B} binding @param {string} name @param {DurableObjectNamespaceGetDurableObjectOptions} options @returns {Remote<Objects[B]>}
+ */
 export function stub(env, binding, name, options) {
   const inside = jurisdiction(env);
   const namespace = inside ? env[binding].jurisdiction(inside) : env[binding];
-  return namespace.get(namespace.idFromName(name), options);
+  return /** @type {any} */ (namespace.get(namespace.idFromName(name), options));
 }
 
 /**
  * What an object answers. It is asked once more, by a new stub (the old one stays broken), where the platform says that this helps: a
  * deploy or a failing machine resets objects (`retryable`); one that has too much to do already (`overloaded`) is left alone. The first
  * question may have been carried out all the same, so this is for what may be asked twice.
+ * @template S, T @param {() => S} stub @param {(stub: S) => Promise<T>} question @returns {Promise<T>}
  */
 export async function asked(stub, question) {
   const began = Date.now();
   try {
     return await question(stub());
-  } catch (error) {
-    if (!error?.retryable || error.overloaded || Date.now() - began > AGAIN_MS) throw error;
+  } catch (thrown) {
+    const error = /** @type {{ retryable?: boolean, overloaded?: boolean } | undefined} */ (thrown);
+    if (!error?.retryable || error.overloaded || Date.now() - began > AGAIN_MS) throw thrown;
     return question(stub());
   }
 }
@@ -44,6 +49,7 @@ let lookAgain = 0; // when the home store is asked again that did not say
  * that of the same name outside of it are two, so whoever configures another one later, or none, would find an empty directory, and
  * everybody would get a home anew. While the home store does not say, the objects are asked as configured: it is a cache, and without
  * it nothing else fails either.
+ * @param {Env} env
  */
 export async function settle(env) {
   if (settled || isDevelopment(env) || !env.HOMES || Date.now() < lookAgain) return;
@@ -60,7 +66,7 @@ export async function settle(env) {
   }
   const there = said ?? (isUsed ? "" : wanted);
   if (there !== wanted) {
-    const named = (name) => (name === "" ? "none" : JSON.stringify(name));
+    const named = (/** @type {string} */ name) => (name === "" ? "none" : JSON.stringify(name));
     throw new Error(
       `JURISDICTION: found ${named(wanted)}, but this deployment keeps its homes in ${named(there)}; write that again: it is chosen once, before the first deployment`,
     );
@@ -69,7 +75,7 @@ export async function settle(env) {
   settled = true;
 }
 
-/** Whether anybody has a home, or anything was ordered. */
+/** Whether anybody has a home, or anything was ordered. @param {KVNamespace} homes */
 async function hasHomes(homes) {
   return (await homes.get("view")) !== null || (await homes.list({ prefix: "home:", limit: 1 })).keys.length > 0;
 }

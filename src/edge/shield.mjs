@@ -11,7 +11,10 @@ const FIELDS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** The response with those fields, and a date (RFC 9110 section 6.6.1); no cache keeps what does not say itself that it may be kept, and no other site reads it. */
+/**
+ * The response with those fields, and a date (RFC 9110 section 6.6.1); no cache keeps what does not say itself that it may be kept, and no other site reads it.
+ * @param {Response} response
+ */
 export function shielded(response) {
   const answer = new Response(response.body, response);
   for (const [name, value] of Object.entries(FIELDS)) answer.headers.set(name, value);

@@ -6,10 +6,10 @@ import { cachedOrigins } from "./uncached.mjs";
 /** Rules of the zone about what may be cached do not count here: a Worker's own word goes before them. */
 const HERE = { cf: { cacheEverything: true } };
 
-/** A place of the store. */
+/** A place of the store. @param {string} key */
 export const place = (key) => new Request(key, HERE);
 
-/** Forgets what lies in a place. */
+/** Forgets what lies in a place. @param {string} key */
 export const forget = (key) => caches.default.delete(place(key));
 
 // So many hosts are looked at, and what was stored there is looked for so often, with so many milliseconds in between.
@@ -25,13 +25,13 @@ let mixes = false;
 let refused = 0;
 let why = ""; // it last refused something
 
-/** The scheme and host of a URL. */
+/** The scheme and host of a URL. @param {string} url */
 function originOf(url) {
   const end = url.indexOf("/", 8);
   return end < 0 ? url : url.slice(0, end);
 }
 
-/** Finds out, once for each host, behind a request, whether the store keeps what it gets. */
+/** Finds out, once for each host, behind a request, whether the store keeps what it gets. @param {string} url @param {ExecutionContext} ctx */
 export function look(url, ctx) {
   const origin = originOf(url);
   // A host that is none can be anybody's.
@@ -41,9 +41,10 @@ export function look(url, ctx) {
   ctx.waitUntil(looked);
 }
 
-/** Waits a little until that is known. */
+/** Waits a little until that is known. @param {string} url */
 export const looked = (url) => within(PATIENCE_MS, hosts.get(originOf(url))).catch(() => {});
 
+/** @param {string} origin */
 async function keeps(origin) {
   const [mine, other] = [crypto.randomUUID(), crypto.randomUUID()].map((name) => `${origin}/_homing/probe/${name}`);
   try {
@@ -63,7 +64,7 @@ async function keeps(origin) {
   }
 }
 
-/** Whether anything lies in that place. */
+/** Whether anything lies in that place. @param {string} key */
 export async function isThere(key) {
   const found = await caches.default.match(place(key));
   found?.body?.cancel().catch(() => {});
@@ -76,7 +77,7 @@ export function mixed() {
   mixes = true;
 }
 
-/** It did not take what was to be stored. */
+/** It did not take what was to be stored. @param {unknown} error */
 export function refuses(error) {
   refused++;
   why = String(error);

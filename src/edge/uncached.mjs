@@ -7,10 +7,10 @@ export const UNCACHED = { cacheTtl: -1 };
 // Statuses of Cloudflare's that mean that a stored response was used.
 const STORED = /^\s*(HIT|STALE|UPDATING|REVALIDATED)\s*$/i;
 
-/** Whether that is what Cloudflare says of an answer out of its cache. */
+/** Whether that is what Cloudflare says of an answer out of its cache. @param {string} cacheStatus */
 export const isStored = (cacheStatus) => STORED.test(cacheStatus);
 
-/** By which words an answer says that a cache has given it; empty if it does not. `Age` alone is enough (RFC 9111 section 5.1). */
+/** By which words an answer says that a cache has given it; empty if it does not. `Age` alone is enough (RFC 9111 section 5.1). @param {Response} response */
 export function fromCache({ headers }) {
   const status = headers.get("cf-cache-status");
   if (status !== null && isStored(status)) return `cf-cache-status: ${status}`;
@@ -18,10 +18,18 @@ export function fromCache({ headers }) {
   return age === null ? "" : `age: ${age}`;
 }
 
+/**
+ * Sends to a region: through the service binding of that name, or if there is none over the network.
+ * @param {Env} env @param {string | null | undefined} service @param {string} url @param {RequestInit} init @returns {Promise<Response>}
+ */
+export function fetchFrom(env, service, url, init) {
+  return service ? /** @type {Record<string, Fetcher>} */ (/** @type {unknown} */ (env))[service].fetch(url, init) : fetch(url, init);
+}
+
 const MOST_ORIGINS = 64;
 const heard = new Map(); // origin, or name of a binding -> how many answers of its came from a cache
 
-/** An answer to a request came from a cache in front of that origin: said once. What becomes of it the core decides. */
+/** An answer to a request came from a cache in front of that origin: said once. What becomes of it the core decides. @param {string} origin */
 export function hearsFromCache(origin) {
   const count = heard.get(origin) ?? 0;
   if (count === 0 && heard.size >= MOST_ORIGINS) return;
@@ -35,5 +43,5 @@ const IN_ITS_PLACE =
 /** For which origins caches have answered, how often, and a sentence about each, for operators. */
 export const cachedOrigins = () => ({ given_by_caches: Object.fromEntries(heard), says: [...heard.keys()].map((origin) => `${origin}: ${IN_ITS_PLACE}`) });
 
-/** A URL that nobody has asked for before. */
+/** A URL that nobody has asked for before. @param {string} url */
 export const nonced = (url) => `${url}${url.includes("?") ? "&" : "?"}n=${Date.now()}`;

@@ -11,6 +11,7 @@ const KEY = "view";
 // Where the store has no view, or one without a dataset of this version: whoever decides is asked, this seldom.
 const ASKED_MS = 60_000;
 let asked = -ASKED_MS;
+/** @type {number} */
 let every; // how often all of it is read, in milliseconds
 let read = 0; // when anything was read last
 let due = 0; // when all of it is to be read again
@@ -19,9 +20,9 @@ let wakeAgain = 0; // until when this isolate wakes no prober
 let saidUnreadable = false;
 let isAwake = false; // whether this isolate has woken the authority
 
-/** How often `VIEW` says. */
+/** How often `VIEW` says. @param {Env} env */
 function interval(env) {
-  const said = (text) => call(() => view_every(text));
+  const said = (/** @type {string} */ text) => call(() => view_every(text));
   const ms = said(String(env.VIEW ?? ""));
   if (ms > 0) return ms;
   complain(`VIEW: found ${JSON.stringify(env.VIEW)}, expected a time from a second to 30 s, such as "15s"`);
@@ -30,13 +31,13 @@ function interval(env) {
 
 const vantagePoints = () => readVantages(call(() => vantages(Date.now())));
 
-/** What the store holds under these keys, in one question. */
+/** What the store holds under these keys, in one question. @param {Env} env @param {string[]} keys @returns {Promise<Map<string, string | null>>} */
 async function many(env, keys) {
   const found = await env.HOMES?.get(keys, { cacheTtl: KV_KEEPS_S });
   return found ?? new Map();
 }
 
-/** Takes in what was read; what is wanting then. */
+/** Takes in what was read; what is wanting then. @param {Iterable<[string, string | null]>} found */
 function learn(found) {
   let view = "";
   for (const [key, text] of found) {
@@ -46,7 +47,7 @@ function learn(found) {
   return readViewTaken(call(() => published(view, Date.now())));
 }
 
-/** The authority's own word: it notes the first homes then, so that no later version has others. One of an earlier version says nothing. */
+/** The authority's own word: it notes the first homes then, so that no later version has others. One of an earlier version says nothing. @param {Env} env */
 async function askFor(env) {
   const now = Date.now();
   if (!env.AUTHORITY || now < asked + ASKED_MS) return;
@@ -62,7 +63,7 @@ function sayUnreadable() {
   saidUnreadable = true;
 }
 
-/** Leases are renewed by an alarm of the authority, which goes on by itself once it has begun. */
+/** Leases are renewed by an alarm of the authority, which goes on by itself once it has begun. @param {Env} env */
 async function wakeAuthority(env) {
   if (isAwake || !Object.values(env.DATASETS ?? {}).some((dataset) => dataset.lease)) return;
   isAwake = true;
@@ -74,7 +75,7 @@ async function wakeAuthority(env) {
   }
 }
 
-/** Wakes the probers of whom nothing was heard lately: they go on by themselves, and what they find is read by every isolate. */
+/** Wakes the probers of whom nothing was heard lately: they go on by themselves, and what they find is read by every isolate. @param {Env} env */
 async function wakeProbers(env) {
   const silent = vantagePoints().filter(({ isSilent }) => isSilent);
   if (silent.length === 0 || Date.now() < wakeAgain) return;
@@ -87,9 +88,10 @@ async function wakeProbers(env) {
   }
 }
 
+/** @type {Promise<string> | undefined} */
 let digested;
 
-/** What tells this router's configuration from that of another one on the same host, which has a view and a store of its own. */
+/** What tells this router's configuration from that of another one on the same host, which has a view and a store of its own. @param {Env} env */
 function digest(env) {
   digested ??= crypto.subtle
     .digest("SHA-256", new TextEncoder().encode(settings(env)[0]))
@@ -97,17 +99,18 @@ function digest(env) {
   return digested;
 }
 
-/** Reads all of it, together with the other isolates of this data centre. */
+/** Reads all of it, together with the other isolates of this data centre. @param {Env} env @param {ExecutionContext} ctx @param {string} url */
 async function readAll(env, ctx, url) {
   const probes = env.PROBERS && env.PROBES !== "off";
   const keys = [KEY, ...(probes ? vantagePoints().map(({ region }) => `probe:${region}`) : [])];
+  /** @type {Awaited<ReturnType<typeof together>>} */
   const reading = await together(url, { keys, every, of: await digest(env) }, (keys) => {
     // Beside it: what an object does not answer must not keep anybody from what the store has.
     ctx.waitUntil(wakeAuthority(env));
     return many(env, keys);
   }).catch((error) => {
     complain("the view cannot be read", { error: String(error) });
-    return { found: [] };
+    return { found: [], at: 0 };
   });
   const wanting = learn(reading.found);
   if (wanting.unreadable) sayUnreadable();
@@ -119,7 +122,7 @@ async function readAll(env, ctx, url) {
   await reading.left;
 }
 
-/** Reads the view anew, if that was not done lately. */
+/** Reads the view anew, if that was not done lately. @param {Env} env @param {ExecutionContext} ctx @param {string} url */
 export function refresh(env, ctx, url) {
   const now = Date.now();
   if (now < due && now < doubted) return;

@@ -7,6 +7,7 @@ const EVERY_MS = 2000;
 let told = -EVERY_MS;
 let due = 0; // when the next telling should be done at the latest; whoever was to do it may have been ended before
 
+/** @param {Env} env @param {number} wait */
 async function tell(env, wait) {
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   [told, due] = [Date.now(), 0];
@@ -16,7 +17,10 @@ async function tell(env, wait) {
   if (body?.over) call(() => drill_over(JSON.parse(input).drill, Date.now()));
 }
 
-/** There is something to tell: at once, or as soon as the last time is long enough ago. What is lost is figures. */
+/**
+ * There is something to tell: at once, or as soon as the last time is long enough ago. What is lost is figures.
+ * @param {Env} env @param {ExecutionContext} ctx
+ */
 export function tellSoon(env, ctx) {
   const now = Date.now();
   if (now < due) return;

@@ -9,24 +9,36 @@ import { isBound } from "../edge/homes.mjs";
 import { operate } from "./operators.mjs";
 import { KV_KEEPS_S, PATIENCE_MS, REPORT_EXPIRES_S } from "../edge/pace.mjs";
 import { isPage } from "../edge/page.mjs";
-import { UNCACHED, fromCache, nonced } from "../edge/uncached.mjs";
+import { UNCACHED, fetchFrom, fromCache, nonced } from "../edge/uncached.mjs";
+
+/** Where a region is asked. @typedef {{ region: string, service?: string | null, url: string }} Target */
 
 const AGAIN_MS = 30_000;
 
-/** The prober beside that region: whoever speaks to it first says where it is to be. */
-export const beside = (env, region, locationHint) => env.PROBERS.get(env.PROBERS.idFromName(region), locationHint ? { locationHint } : {});
+/**
+ * The prober beside that region: whoever speaks to it first says where it is to be.
+ * @param {Env} env @param {string} region @param {string} [locationHint] @returns {Remote<Prober>}
+ */
+export const beside = (env, region, locationHint) =>
+  /** @type {any} */ (
+    env.PROBERS.get(env.PROBERS.idFromName(region), locationHint ? { locationHint: /** @type {DurableObjectLocationHint} */ (locationHint) } : {})
+  );
 
-/** Begins a prober beside each of these regions; those that are there already go on. */
+/**
+ * Begins a prober beside each of these regions; those that are there already go on.
+ * @param {Env} env @param {{ region: string, locationHint: string }[]} vantages
+ */
 export const begin = (env, vantages) => few(vantages, ({ region, locationHint }) => beside(env, region, locationHint).begin(region));
 
 export class Prober extends DurableObject {
   seen = { at: 0, view: "" };
 
-  /** Where it stands, and when it goes round again, for `homing doctor`. */
+  /** Where it stands, and when it goes round again, for `homing doctor`. @param {boolean} onPlatform */
   async stands(onPlatform) {
     return { colo: await colo(onPlatform), alarm: await this.ctx.storage.getAlarm() };
   }
 
+  /** @param {string} region */
   async begin(region) {
     const { storage } = this.ctx;
     if ((await storage.get("region")) !== region) await storage.put("region", region);
@@ -45,7 +57,7 @@ export class Prober extends DurableObject {
 
   async round() {
     const { storage } = this.ctx;
-    const region = await storage.get("region");
+    const region = /** @type {string} */ (await storage.get("region"));
     const { every, targets, view } = this.plan();
     // Switched off, or the region is gone from the configuration: whoever configures it again begins it again.
     if (!every || !targets.some((target) => target.region === region)) return storage.deleteAlarm();
@@ -54,13 +66,14 @@ export class Prober extends DurableObject {
     const answers = await few(targets, async (target) => [target.region, await this.ask(target)]);
     if (view) await this.look();
     // Stored, for between two rounds the platform may put the object out of memory.
-    const state = (await storage.get("state")) ?? "";
+    const state = /** @type {string} */ ((await storage.get("state")) ?? "");
     const said = JSON.stringify(Object.fromEntries(answers));
     const round = JSON.parse(operate(this.env, (core) => core.probed(state, region, said, this.seen.view, every, Date.now())));
     if (round.state !== state) await storage.put("state", round.state);
-    if (round.put && isBound(this.env, complain)) await this.env.HOMES.put(`probe:${region}`, round.report, { expirationTtl: REPORT_EXPIRES_S });
+    if (round.put && isBound(this.env, complain)) await this.env.HOMES?.put(`probe:${region}`, round.report, { expirationTtl: REPORT_EXPIRES_S });
   }
 
+  /** @returns {{ every: number, targets: Target[], view: boolean, wrong?: string }} */
   plan() {
     const plan = JSON.parse(operate(this.env, (core) => core.probe_plan(String(this.env.PROBES ?? ""))));
     if (plan.wrong) complain(plan.wrong);
@@ -71,17 +84,18 @@ export class Prober extends DurableObject {
   async look() {
     if (Date.now() - this.seen.at < KV_KEEPS_S * 1000) return;
     try {
-      this.seen = { at: Date.now(), view: (await this.env.HOMES.get("view", { cacheTtl: KV_KEEPS_S })) ?? "" };
+      this.seen = { at: Date.now(), view: (await /** @type {KVNamespace} */ (this.env.HOMES).get("view", { cacheTtl: KV_KEEPS_S })) ?? "" };
     } catch {
       // What was read before is as good as can be had.
     }
   }
 
+  /** @param {Target} target */
   async ask({ service, url }) {
     const began = Date.now();
     try {
       const init = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS), cf: UNCACHED };
-      const response = await (service ? this.env[service].fetch(nonced(url), init) : fetch(nonced(url), init));
+      const response = await fetchFrom(this.env, service, nonced(url), init);
       const said = await json(response);
       const ms = Date.now() - began;
       if (response.status >= 500 || isPage(response, service)) return { ms };

@@ -1,19 +1,24 @@
 // The probe of `homing doctor --deploy-probe`: a Worker that asks origins which cannot be asked, as the router asks its regions, and that is
 // an origin itself. It answers whoever has the token of this run, until the run is over, and is nothing to everybody else.
+/** What the command deploys beside it. @typedef {{ UNTIL: string, TOKEN_SHA256: string }} Probe */
+/** What the command wants done. @typedef {{ do: string, url?: string, date?: string, headers?: Record<string, string>, patience?: number }} Order */
+
 const TOKEN = "homing-doctor-token";
 const FIRST = 80;
 const HANGS_MS = 60_000;
 
+/** @param {ArrayBuffer} bytes */
 const hex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** @param {string} text */
 const hash = async (text) => hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 
-/** Only the hash of the token was deployed, and what is compared is hashes: their beginnings tell nothing of it. */
+/** Only the hash of the token was deployed, and what is compared is hashes: their beginnings tell nothing of it. @param {Request} request @param {Probe} env */
 async function admitted(request, env) {
   const token = request.headers.get(TOKEN) ?? "";
   return token !== "" && Date.now() < Number(env.UNTIL) && (await hash(token)) === env.TOKEN_SHA256;
 }
 
-/** What begins a body, and no more of it. */
+/** What begins a body, and no more of it. @param {ReadableStream | null} body */
 async function first(body) {
   if (!body) return "";
   const reader = body.getReader();
@@ -28,7 +33,10 @@ async function first(body) {
   return text.slice(0, FIRST);
 }
 
-/** Asks as the router does; what came of it, as routing/doctor/heard.rs has it. */
+/**
+ * Asks as the router does; what came of it, as routing/doctor/heard.rs has it.
+ * @param {string} url @param {{ headers?: Record<string, string>, patience?: number }} [how]
+ */
 async function ask(url, { headers = {}, patience = 10_000 } = {}) {
   const began = Date.now();
   const signal = AbortSignal.timeout(patience);
@@ -38,11 +46,11 @@ async function ask(url, { headers = {}, patience = 10_000 } = {}) {
     const fields = Object.fromEntries(response.headers);
     return { status: response.status, began, ended, fields, text: await first(response.body).catch(() => "") };
   } catch (error) {
-    return { failed: error?.message ?? String(error), timed_out: signal.aborted, began, ended: Date.now() };
+    return { failed: /** @type {Partial<Error> | undefined} */ (error)?.message ?? String(error), timed_out: signal.aborted, began, ended: Date.now() };
   }
 }
 
-/** As an origin: what it is asked for at a path of its own. */
+/** As an origin: what it is asked for at a path of its own. @param {Request} request @param {string} path */
 async function origin(request, path) {
   switch (path) {
     case "/origin/fields": {
@@ -53,7 +61,7 @@ async function origin(request, path) {
     case "/origin/kept":
       return new Response(crypto.randomUUID(), { headers: { "cache-control": "public, max-age=600", etag: '"kept"' } });
     case "/origin/dated":
-      return new Response("dated", { headers: { date: new URL(request.url).searchParams.get("date") } });
+      return new Response("dated", { headers: { date: new URL(request.url).searchParams.get("date") ?? "" } });
     case "/origin/hanging":
       await new Promise((resolve) => setTimeout(resolve, HANGS_MS));
       return new Response("late");
@@ -62,6 +70,7 @@ async function origin(request, path) {
   }
 }
 
+/** @param {Order} order @param {string} own @param {string} token */
 async function work(order, own, token) {
   const headers = { [TOKEN]: token };
   switch (order.do) {
@@ -79,17 +88,18 @@ async function work(order, own, token) {
       return [await ask(url, { headers }), await ask(url, { headers })];
     }
     case "dated":
-      return ask(`${own}/origin/dated?date=${encodeURIComponent(order.date)}`, { headers });
+      return ask(`${own}/origin/dated?date=${encodeURIComponent(order.date ?? "")}`, { headers });
     default:
       return null;
   }
 }
 
 export default {
+  /** @param {Request} request @param {Probe} env */
   async fetch(request, env) {
     const { pathname, origin: own } = new URL(request.url);
     if (!(await admitted(request, env))) return new Response("There is nothing here.", { status: 404 });
     if (request.method !== "POST" || pathname !== "/ask") return origin(request, pathname);
-    return Response.json(await work(await request.json(), own, request.headers.get(TOKEN)));
+    return Response.json(await work(await request.json(), own, request.headers.get(TOKEN) ?? ""));
   },
 };
