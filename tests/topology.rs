@@ -14,7 +14,7 @@ use config::*;
 use homing_core::{
     http::headers::Headers,
     model::{
-        clock::Clock,
+        clock::StampClock,
         ids::MAX_REGIONS,
         keys::{Key, SessionKeys},
         time::Timestamp,
@@ -255,8 +255,8 @@ fn claimed(topology: &Topology, path: &str) -> String {
         entropy: 1,
         node: 1,
     };
-    let request =
-        admit(&incoming, &settings, &mut Clock::new(1)).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
+    let request = admit(&incoming, &settings, &mut StampClock::new(1))
+        .unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
     topology.dataset(request.dataset.unwrap()).unwrap().name.clone()
 }
 

@@ -20,7 +20,7 @@ use homing_core::{
         problem::Problem,
     },
     model::{
-        clock::Clock,
+        clock::StampClock,
         ids::{RegionId, RegionSet},
         keys::Key,
         position::Mark,
@@ -97,7 +97,7 @@ impl World {
         let (host, path) = target.find('/').map_or((target, "/"), |at| target.split_at(at));
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
         let incoming = incoming(NOW, (method, &url), headers, self.near.as_deref());
-        Ok(match admit(&incoming, &settings, &mut Clock::new(1)) {
+        Ok(match admit(&incoming, &settings, &mut StampClock::new(1)) {
             Err(problem) => Story { steps: Vec::new(), mark: Vec::new(), end: Err(problem) },
             Ok(request) => {
                 let mut memory = Memory::default();

@@ -19,7 +19,7 @@ use homing_core::{
     cache::key::in_short,
     flow::{Flow, step::Step},
     http::problem::Problem,
-    model::{clock::Clock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
+    model::{clock::StampClock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
     observe::{
         report::{Line, Refused, Report},
         snapshot::{self, Snapshot},
@@ -60,7 +60,7 @@ thread_local! {
     static MEMORY: RefCell<Option<Rc<Memory>>> = const { RefCell::new(None) };
     static REPORT: RefCell<Report> = RefCell::default();
     static DRILLED: RefCell<Tally> = RefCell::default();
-    static CLOCK: Cell<Clock> = Cell::new(Clock::new(0));
+    static CLOCK: Cell<StampClock> = Cell::new(StampClock::new(0));
     static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
     static NEXT_ID: Cell<u32> = const { Cell::new(1) };
@@ -81,7 +81,7 @@ pub(crate) fn configure(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Resul
     CHANCE.set(Chance { secret: [random()?, random()?], drawn: 0 });
     // Drawn by itself: every origin and operator sees it.
     let node = getrandom::u32().map_err(|error| format!("no randomness: {error}"))?;
-    CLOCK.set(Clock::new(node));
+    CLOCK.set(StampClock::new(node));
     ISOLATE.replace(Some(Rc::new(Isolate { settings: Rc::new(settings), log, node })));
     Ok(())
 }

@@ -16,7 +16,7 @@ use homing_core::{
         headers::Edit,
     },
     model::{
-        clock::Clock,
+        clock::StampClock,
         position::{Mark, Position},
     },
     ownership::{Epoch, Ownership, evidence::Keeper},
@@ -142,7 +142,7 @@ impl Edges {
             let view = authority::write(1, std::iter::empty(), owned);
             memory.observe(Observation::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
-        let request = admit(&incoming, &self.settings, &mut Clock::new(1)).unwrap();
+        let request = admit(&incoming, &self.settings, &mut StampClock::new(1)).unwrap();
         let view = Rc::new(View::capture(&self.settings, &memory, NOW));
         let (mut flow, mut step) = Flow::start(request, view, &memory, NOW);
         for reply in replies {

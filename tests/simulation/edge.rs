@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use homing_core::{
     cache::{Probed, entry::ENTRY, key::CacheKey},
     flow::step::{Event as CoreEvent, Step},
-    model::{clock::Clock, token::Token},
+    model::{clock::StampClock, token::Token},
     settle::{Base, Settlement, Source},
     state::memory::Memory,
 };
@@ -27,7 +27,7 @@ pub type Stored = Vec<Response>;
 /// One location of the router.
 pub struct Edge {
     pub memories: [Memory; ISOLATES],
-    pub clocks: [Clock; ISOLATES],
+    pub clocks: [StampClock; ISOLATES],
     pub store: HashMap<String, Stored>,
     /// What this location reads from the home store: values, and which put of all each is of.
     pub stored: HashMap<String, (u64, String)>,
@@ -46,7 +46,7 @@ impl Edge {
         let node = u32::try_from(at * ISOLATES).unwrap();
         Self {
             memories: Default::default(),
-            clocks: [Clock::new(node), Clock::new(node + 1)],
+            clocks: [StampClock::new(node), StampClock::new(node + 1)],
             store: HashMap::new(),
             stored: HashMap::new(),
             views: Default::default(),

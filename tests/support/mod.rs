@@ -24,7 +24,7 @@ use homing_core::{
         problem::Problem,
     },
     model::{
-        clock::Clock,
+        clock::StampClock,
         ids::RegionId,
         keys::{Key, SessionKeys},
         time::Timestamp,
@@ -216,7 +216,7 @@ impl World {
             entropy: self.entropy,
             node: 1,
         };
-        let request = admit(&incoming, settings, &mut Clock::new(1))?;
+        let request = admit(&incoming, settings, &mut StampClock::new(1))?;
         let view = Rc::new(View::capture(settings, &self.memory, self.now));
         let (flow, step) = Flow::start(request, view, &self.memory, self.now);
         Ok(self.drive(flow, step))

@@ -18,7 +18,7 @@ use homing_core::{
         headers::{Edit, Headers},
         problem::Problem,
     },
-    model::{clock::Clock, ids::RegionId, keys::Key, subject::SubjectId, time::Timestamp},
+    model::{clock::StampClock, ids::RegionId, keys::Key, subject::SubjectId, time::Timestamp},
     request::admit::admit,
     session::{self, LIFETIME, Session},
     settle::{Settlement, record::Pinned},
@@ -41,7 +41,7 @@ pub(super) struct Player<'t> {
     /// Nothing fails and nothing lags, so one view serves for all.
     view: Rc<View>,
     memory: Memory,
-    clock: Clock,
+    clock: StampClock,
     clients: Clients,
     /// The homes of subjects, by hashes of their ids.
     homes: HashMap<u64, RegionId>,
@@ -56,7 +56,7 @@ impl<'t> Player<'t> {
         let memory = Memory::default();
         let view = Rc::new(View::capture(&settings, &memory, Timestamp::default()));
         let (clients, homes) = (Clients::new(spread), HashMap::new());
-        Ok(Self { topology, settings, view, memory, clock: Clock::new(1), clients, homes, asked: (0, 0) })
+        Ok(Self { topology, settings, view, memory, clock: StampClock::new(1), clients, homes, asked: (0, 0) })
     }
 
     /// How often a home was looked up in the store, and how many subjects got one that they did not have.

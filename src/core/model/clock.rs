@@ -1,4 +1,6 @@
-//! The hybrid logical clock that stamps multi-writer writes (Kulkarni et al., "Logical Physical Clocks", 2014).
+//! Monotonic stamps for multi-writer writes (`Homing-Clock`). A stamp is written as one of a hybrid logical clock (Kulkarni et al.,
+//! "Logical Physical Clocks", 2014): physical time, counter, node. The clock itself is only half of one: it never takes in the stamps of
+//! others, so across isolates an order of stamps is an order of wall clocks, and says nothing of cause and effect.
 
 use std::fmt;
 
@@ -18,13 +20,13 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// One isolate's clock.
+/// One isolate's source of stamps: each is later than the one before, however the wall clock runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub struct StampClock {
     last: Stamp,
 }
 
-impl Clock {
+impl StampClock {
     /// The clock of that isolate.
     #[must_use]
     pub fn new(node: u32) -> Self {
@@ -52,7 +54,7 @@ mod tests {
 
     #[test]
     fn stamps_rise_even_while_the_wall_clock_stands_still_or_runs_back() {
-        let mut clock = Clock::new(7);
+        let mut clock = StampClock::new(7);
         let mut last = String::new();
         for now in [5, 5, 5, 4, 6].into_iter().chain(std::iter::repeat_n(6, 70_000)) {
             let stamp = clock.tick(Timestamp(now)).to_string();

@@ -15,7 +15,7 @@ use homing_core::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
     },
-    model::{clock::Clock, ids::RegionId, subject::SubjectId},
+    model::{clock::StampClock, ids::RegionId, subject::SubjectId},
     ownership::Ownership,
     request::{
         Request,
@@ -140,7 +140,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
         entropy: u.arbitrary()?,
         node: 1,
     };
-    let Ok(request) = admit(&incoming, &settings, &mut Clock::new(1)) else { return Ok(()) };
+    let Ok(request) = admit(&incoming, &settings, &mut StampClock::new(1)) else { return Ok(()) };
     let mut now = NOW;
     let (mut flow, mut step) =
         Flow::start(request.clone(), Rc::new(View::capture(&settings, &memory, now)), &memory, now);

@@ -10,7 +10,7 @@ use homing_core::{
         step::{Event, Found, Outcome, Step},
     },
     http::headers::Edit,
-    model::{clock::Clock, geo::Location},
+    model::{clock::StampClock, geo::Location},
     request::admit::{access_of, admit},
     settle::Settlement,
     state::{memory::Memory, view::View},
@@ -121,7 +121,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
     };
     let settings = settings();
     let mut memory = Memory::default();
-    let request = match admit(&incoming, &settings, &mut Clock::new(1)) {
+    let request = match admit(&incoming, &settings, &mut StampClock::new(1)) {
         Ok(request) => request,
         Err(problem) => {
             let access = access_of(incoming.method);

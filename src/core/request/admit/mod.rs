@@ -20,7 +20,7 @@ use crate::{
         target::{self, Target},
     },
     model::{
-        clock::Clock,
+        clock::StampClock,
         ids::{DatasetId, RegionId},
         reasons::Refusal,
         subject::SubjectId,
@@ -56,7 +56,7 @@ pub const ROUTER: &str = "homing";
 ///
 /// # Errors
 /// With the problem that refuses it.
-pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut Clock) -> Result<Request, Problem> {
+pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut StampClock) -> Result<Request, Problem> {
     let target = guard(incoming)?;
     // Only what is sent on knows of the others, to take them out.
     let all = incoming;
