@@ -18,7 +18,7 @@ use worlds::{a_region, a_world};
 /// The world with a view that has that drill, or none. What the world's memory knew of states and owners gives way to it.
 fn during(world: &World, drill: Option<&Value>) -> World {
     let mut world = world.clone();
-    let text = authority::write_with(9, std::iter::empty(), std::iter::empty(), drill);
+    let text = authority::write(9, std::iter::empty(), std::iter::empty(), drill);
     world.memory.observe(Observation::Published(Published::read(&text, &topology()).unwrap()), NOW);
     world
 }

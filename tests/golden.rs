@@ -233,7 +233,7 @@ fn view(words: &[&str]) -> Published {
         let until = NOW.after(Duration::from_secs(60)).0;
         serde_json::json!({ "id": "drill-1", "kind": kind, "region": region, "share": 10_000, "until": until })
     });
-    let text = authority::write_with(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
+    let text = authority::write(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
     Published::read(&text, &topology()).unwrap()
 }
 

@@ -274,6 +274,6 @@ fn without_words(outcome: &Value) -> (Vec<&Value>, &Value, &Value) {
 /// The view that is true only when the change is done.
 fn too_early(change: &Doing) -> Value {
     let owned = (change.unit.as_str(), change.to.as_str(), change.next);
-    let view = authority::write(change.next, std::iter::empty(), std::iter::once(owned));
+    let view = authority::write(change.next, std::iter::empty(), std::iter::once(owned), None);
     json!({ "do": "publish", "key": "view", "value": view })
 }

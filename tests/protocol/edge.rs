@@ -139,7 +139,7 @@ impl Edges {
         let mut memory = Memory::default();
         if let (Unit::Dataset(name), Some((home, epoch))) = (unit, belief) {
             let owned = std::iter::once((name, home.as_str(), *epoch));
-            let view = authority::write(1, std::iter::empty(), owned);
+            let view = authority::write(1, std::iter::empty(), owned, None);
             memory.observe(Observation::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
         let request = admit(&incoming, &self.settings, &mut StampClock::new(1)).unwrap();

@@ -199,7 +199,7 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
         (a_region(), prop::sample::select(&RegionState::ALL[..]), a_region(), 1u64..5).prop_map(
             |(name, state, home, epoch)| {
                 let states = [(name, state, NOW.after(Duration::from_secs(60)))];
-                let text = authority::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter());
+                let text = authority::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter(), None);
                 vec![Observation::Published(Published::read(&text, &topology()).unwrap())]
             },
         ),

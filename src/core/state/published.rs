@@ -155,17 +155,8 @@ fn read_drill(said: &Value, topology: &Topology) -> Option<Drill> {
     })
 }
 
-/// The text that is published. `regions`: name, state, until; `datasets`: name, home, epoch.
+/// The text that is published. `regions`: name, state, until; `datasets`: name, home, epoch; `drill`: the one that is on.
 pub fn write<'a>(
-    version: u64,
-    regions: impl Iterator<Item = (&'a str, RegionState, Timestamp)>,
-    datasets: impl Iterator<Item = (&'a str, &'a str, u64)>,
-) -> String {
-    write_with(version, regions, datasets, None)
-}
-
-/// The same while a drill is on.
-pub fn write_with<'a>(
     version: u64,
     regions: impl Iterator<Item = (&'a str, RegionState, Timestamp)>,
     datasets: impl Iterator<Item = (&'a str, &'a str, u64)>,
@@ -197,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_ends_in_time() {
         let regions = [("eu", RegionState::Draining, Timestamp(50)), ("mars", RegionState::Down, Timestamp(50))];
-        let text = write(7, regions.into_iter(), [("catalog", "eu", 3), ("gone", "us", 2)].into_iter());
+        let text = write(7, regions.into_iter(), [("catalog", "eu", 3), ("gone", "us", 2)].into_iter(), None);
         let view = Published::read(&text, &topology()).unwrap();
         assert_eq!(view.version, 7);
         assert_eq!(view.state(RegionId(1), Timestamp(49)), RegionState::Draining);
@@ -212,7 +203,7 @@ mod tests {
         let drill =
             json!({ "id": "drill-1", "kind": "isolate", "region": "eu", "share": 500, "limit": 100, "until": 50 });
         let read = |drill: &Value| {
-            let text = write_with(7, std::iter::empty(), std::iter::empty(), Some(drill));
+            let text = write(7, std::iter::empty(), std::iter::empty(), Some(drill));
             Published::read(&text, &topology()).unwrap()
         };
         let view = read(&drill);
@@ -238,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_view_of_a_later_format_is_not_read_and_one_of_an_earlier_one_is() {
-        let text = write(7, std::iter::empty(), [("catalog", "eu", 3)].into_iter());
+        let text = write(7, std::iter::empty(), [("catalog", "eu", 3)].into_iter(), None);
         let of = |format: Value| {
             let mut view: Value = serde_json::from_str(&text).unwrap();
             view["format"] = format;
@@ -256,7 +247,7 @@ mod tests {
     fn a_dataset_is_named_or_not_and_its_home_may_be_unknown() {
         let (topology, catalog) = (topology(), DatasetId(0));
         let read = |datasets: &[(&str, &str, u64)]| {
-            Published::read(&write(1, std::iter::empty(), datasets.iter().copied()), &topology).unwrap()
+            Published::read(&write(1, std::iter::empty(), datasets.iter().copied(), None), &topology).unwrap()
         };
         assert!(!read(&[]).names_all(&topology) && !read(&[]).names(catalog));
         assert!(read(&[("catalog", "us", 1)]).names_all(&topology));

@@ -41,7 +41,7 @@ use self::{
     problem::problem,
     turn::{AuthorityTurn, UNANSWERED},
 };
-pub use crate::state::published::{KEY, Published, RegionState, write, write_with};
+pub use crate::state::published::{KEY, Published, RegionState, write};
 use crate::{
     model::{formats, time::Timestamp},
     state::view::Settings,

@@ -158,7 +158,7 @@ impl Ledger {
             .iter()
             .filter_map(|(name, said)| Some((name.as_str(), RegionState::parse(&said.state)?, Timestamp(said.until))));
         let datasets = self.datasets.iter().map(|(name, owned)| (name.as_str(), owned.home.as_str(), owned.epoch));
-        published::write_with(self.version, regions, datasets, self.drill().map(DrillRecord::published).as_ref())
+        published::write(self.version, regions, datasets, self.drill().map(DrillRecord::published).as_ref())
     }
 
     /// The change or sweep of that name, for operators.
