@@ -4,9 +4,10 @@ use std::{path::Path, process::ExitCode};
 
 use serde_json::json;
 
+#[cfg(feature = "net")]
+use super::against;
 use super::{
     access_log::{self, Estimate, Failure},
-    against,
     cost::{self, Bill},
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
@@ -94,6 +95,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
 }
 
 /// Adds what is wrong beside the deployed router to the first environment's complaints; what else differs, as notes.
+#[cfg(feature = "net")]
 fn hold_against(
     url: &str,
     (_, table, at): &(String, &Raw, KeyPath),
@@ -105,6 +107,12 @@ fn hold_against(
     let found = against::compare(url, table.get("vars").unwrap_or(&Raw::Null), &at.key("vars"), topology)?;
     complaints.extend(found.complaints.0);
     Ok(found.notes)
+}
+
+/// Without the network nothing is deployed that could be asked.
+#[cfg(not(feature = "net"))]
+fn hold_against(_: &str, _: &(String, &Raw, KeyPath), _: &mut [Environment]) -> Result<Vec<String>, String> {
+    Ok(Vec::new())
 }
 
 fn complain(unreadable: Unreadable) -> ExitCode {

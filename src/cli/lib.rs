@@ -1,16 +1,20 @@
 //! The native command `homing`, on the same core as the edge.
 
 mod access_log;
+#[cfg(feature = "net")]
 mod against;
 mod check;
+#[cfg(feature = "net")]
 mod conformance;
 mod cost;
 mod diagnose;
+#[cfg(feature = "net")]
 pub mod doctor;
 mod document;
 mod drive;
 mod expectations;
 mod explain;
+#[cfg(feature = "net")]
 mod operate;
 mod placement;
 mod platform;
@@ -45,6 +49,7 @@ enum What {
         #[command(flatten)]
         cost: cost::Args,
         /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
+        #[cfg(feature = "net")]
         #[arg(long, value_name = "URL")]
         against: Option<String>,
         /// Print JSON.
@@ -54,10 +59,13 @@ enum What {
     /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
     Explain(explain::Args),
     /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
+    #[cfg(feature = "net")]
     Conformance(conformance::Args),
     /// Ask a deployment how it is: cache, view, objects, secrets, regions, and with a probe the platform itself. A line each: pass, warn or
     /// fail, and what to do.
+    #[cfg(feature = "net")]
     Doctor(doctor::Args),
+    #[cfg(feature = "net")]
     #[command(flatten)]
     Operation(operate::Operation),
 }
@@ -66,13 +74,26 @@ enum What {
 #[must_use]
 pub fn run() -> ExitCode {
     match Command::parse().what {
-        What::Check { file, env, locality, cost, against, json } => {
+        What::Check {
+            file,
+            env,
+            locality,
+            cost,
+            #[cfg(feature = "net")]
+            against,
+            json,
+        } => {
+            #[cfg(not(feature = "net"))]
+            let against = None::<String>;
             let asked = check::Besides { locality: &locality, cost: &cost, deployed: against.as_deref() };
             check::run(&file, env.as_deref(), &asked, json)
         }
         What::Explain(args) => explain::run(&args),
+        #[cfg(feature = "net")]
         What::Conformance(args) => conformance::run(&args),
+        #[cfg(feature = "net")]
         What::Doctor(args) => doctor::run(&args),
+        #[cfg(feature = "net")]
         What::Operation(operation) => operate::run(&operation),
     }
 }

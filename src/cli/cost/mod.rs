@@ -48,6 +48,7 @@ pub(super) struct Args {
 
 /// What the topology in that file costs a month at so many requests a second, in dollars, if all else is as is supposed where nothing is
 /// said. None if it cannot be read, which `homing check` says better.
+#[cfg(feature = "net")]
 pub(super) fn supposed(file: &Path, requests_per_second: f64) -> Option<f64> {
     let raw = Source::read(file).ok()?.raw();
     let (topology, _) = parse(raw.get("vars")?, &KeyPath::default()).ok()?;
