@@ -4,12 +4,12 @@
 mod support;
 
 use homing_core::{
+    model::access::Access,
     request::incoming::Content,
     state::{
         health::{Asking, Condition},
         memory::Memory,
     },
-    topology::route::Access,
 };
 use support::{NOW, Reply, World, region, settings, topology};
 

@@ -11,7 +11,7 @@ mod support;
 #[path = "authority/world.rs"]
 mod world;
 
-use homing_core::{model::subject::SubjectId, topology::dataset::SubjectKind};
+use homing_core::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 use world::World;
 

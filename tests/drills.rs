@@ -6,9 +6,11 @@ mod support;
 mod worlds;
 
 use homing_core::{
-    control::authority,
     model::{ids::RegionId, token::Token},
-    state::{memory::Observation, published::Published},
+    state::{
+        memory::Observation,
+        published::{self, Published},
+    },
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ use worlds::{a_region, a_world};
 /// The world with a view that has that drill, or none. What the world's memory knew of states and owners gives way to it.
 fn during(world: &World, drill: Option<&Value>) -> World {
     let mut world = world.clone();
-    let text = authority::write(9, std::iter::empty(), std::iter::empty(), drill);
+    let text = published::write(9, std::iter::empty(), std::iter::empty(), drill);
     world.memory.observe(Observation::Published(Published::read(&text, &topology()).unwrap()), NOW);
     world
 }

@@ -5,10 +5,9 @@
 mod support;
 
 use homing_core::{
-    model::subject::SubjectId,
+    model::subject::{SubjectId, SubjectKind},
     request::incoming::Content,
     session::{self, Claim, Pin, Session},
-    topology::dataset::SubjectKind,
 };
 use support::{NOW, Reply, World, keys, settings};
 

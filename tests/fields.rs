@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use homing_core::{
     http::headers::Edit,
-    state::view::Settings,
-    topology::{error::KeyPath, parse::parse, raw},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use support::{Story, World, keys, told};
 

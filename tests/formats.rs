@@ -17,17 +17,16 @@ use homing_core::{
         prober,
     },
     model::{
+        epoch::Epoch,
         formats,
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
         token::Token,
     },
-    ownership::Epoch,
     request::incoming::Content,
     session::{self, Claim, Pin, Session},
     state::{matrix::Report, published::Published},
-    topology::dataset::SubjectKind,
 };
 use serde_json::{Value, json};
 use support::{NOW, Reply, World, keys, owned, region, topology};

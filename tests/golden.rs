@@ -14,31 +14,30 @@ use homing_core::{
         key::{CacheKey, Place},
         range::Slice,
     },
-    control::authority,
     decide::reach,
     http::{headers::Edit, target::Target},
     model::{
+        access::Access,
+        epoch::Epoch,
         ids::RegionId,
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    observe::tally::{Drilled, Need},
     ownership::{
-        Epoch, Ownership,
+        Ownership,
         stated::{Log, Shows},
     },
     request::incoming::{Content, Unsent},
     session::{self, Claim, Pin, Session},
     settle::{Base, Settlement, Source},
     state::{
-        drill::{Kind, SamplingKey},
+        drill::{Drilled, Kind, Need, SamplingKey},
         health::{Asking, Heard, Sending},
         matrix::Report,
         memory::{Observation, replicas::ReplicaId},
-        published::{Published, RegionState},
+        published::{self, Published, RegionState},
     },
-    topology::{dataset::SubjectKind, route::Access},
 };
 use support::{NOW, Reply, Story, World, keys, region, settings, stored, told, topology};
 
@@ -233,7 +232,7 @@ fn view(words: &[&str]) -> Published {
         let until = NOW.after(Duration::from_secs(60)).0;
         serde_json::json!({ "id": "drill-1", "kind": kind, "region": region, "share": 10_000, "until": until })
     });
-    let text = authority::write(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
+    let text = published::write(words[0].parse().unwrap(), regions, datasets, drill.as_ref());
     Published::read(&text, &topology()).unwrap()
 }
 

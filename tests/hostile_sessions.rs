@@ -8,16 +8,16 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use homing_core::{
     decide::attempt::Attempt,
-    http::{headers::Edit, target::Target},
+    http::{cookies::COOKIE, headers::Edit, target::Target},
     model::{
+        epoch::Epoch,
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    ownership::Epoch,
-    session::{self, Claim, Opened, Pin, Session, carried::along, codec::COOKIE},
-    state::{memory::Observation, view::Settings},
-    topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
+    session::{self, Claim, Opened, Pin, Session, carried::along},
+    state::memory::Observation,
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use support::{NOW, Reply, Story, World, keys, told};

@@ -10,18 +10,23 @@ use std::{rc::Rc, time::Duration};
 use homing_core::{
     cache::entry::Variant,
     http::headers::Edit,
-    model::{ids::RegionId, position::Position, subject::SubjectId, token::Token},
-    ownership::Epoch,
-    request::incoming::{Content, Replay},
+    model::{
+        access::{Access, Replay},
+        epoch::Epoch,
+        ids::RegionId,
+        position::Position,
+        subject::{SubjectId, SubjectKind},
+        token::Token,
+    },
+    request::incoming::Content,
     session::{self, Session},
     settle::Source,
     state::{
         drill::SamplingKey,
         health::{Asking, Condition, Health, Heard, Sending, breaker::Gate, evidence::By},
         memory::{Memory, Observation},
-        view::Settings,
     },
-    topology::{dataset::SubjectKind, route::Access},
+    topology::settings::Settings,
 };
 use proptest::prelude::*;
 use support::{NOW, Reply, Story, World, keys, region, settings, told, topology};

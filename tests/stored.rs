@@ -8,11 +8,13 @@ use std::time::Duration;
 use homing_core::{
     cache::entry::{self, ENTRY, Variant},
     http::headers::Edit,
-    model::{subject::SubjectId, time::Timestamp},
+    model::{
+        subject::{SubjectId, SubjectKind},
+        time::Timestamp,
+    },
     session::{self, Session},
     settle::{Source, Store},
     state::memory::{Memory, Observation},
-    topology::dataset::SubjectKind,
 };
 use proptest::prelude::*;
 use support::{Fields, NOW, Reply, Story, World, keys, settings};

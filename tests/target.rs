@@ -16,7 +16,7 @@ use homing_core::{
     cache::key::{CacheKey, Place},
     http::{headers::Edit, target::Target},
     model::keys::Key,
-    state::view::Settings,
+    topology::settings::Settings,
 };
 use support::{NOW, World, keys, topology};
 

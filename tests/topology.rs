@@ -17,18 +17,18 @@ use homing_core::{
         clock::StampClock,
         ids::MAX_REGIONS,
         keys::{Key, SessionKeys},
+        subject::SubjectKind,
         time::Timestamp,
     },
     request::{
         admit::admit,
         incoming::{Client, Content, IncomingRequest},
     },
-    state::view::Settings,
     topology::{
         Topology,
-        dataset::SubjectKind,
         error::Severity,
         raw::{self, Raw},
+        settings::Settings,
     },
 };
 

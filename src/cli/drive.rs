@@ -7,14 +7,15 @@ use homing_core::{
     },
     http::headers::Headers,
     model::{
+        epoch::Epoch,
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
-    ownership::{Epoch, record::HomeRecord},
+    ownership::record::HomeRecord,
     request::incoming::{Client, Content, IncomingRequest},
     settle::Settlement,
-    state::{health::Health, view::Settings},
-    topology::Topology,
+    state::health::Health,
+    topology::{Topology, settings::Settings},
 };
 
 /// What sessions are signed with in a world that is made up.

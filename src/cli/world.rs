@@ -20,26 +20,28 @@ use homing_core::{
         problem::Problem,
     },
     model::{
+        access::Access,
         clock::StampClock,
+        epoch::Epoch,
         ids::{RegionId, RegionSet},
         keys::Key,
         position::Mark,
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::{Timestamp, millis},
         token::Token,
     },
-    ownership::{Epoch, Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
+    ownership::{Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
     request::{Request, admit::admit},
     session::{self, Claim, LIFETIME, Pin, Session},
     settle::Settlement,
     state::{
         memory::{Memory, Observation, lag::UNMEASURED},
-        view::{Settings, View},
+        view::View,
     },
     topology::{
         Topology,
-        dataset::{Dataset, Rule, SubjectKind},
-        route::Access,
+        dataset::{Dataset, Rule},
+        settings::Settings,
         units,
     },
 };
@@ -139,7 +141,7 @@ impl World {
         });
         let home = topology.region_named(&pin.region);
         let counts_by = home.map(|home| Log { home, epoch: mark.epoch });
-        let demand = owned.and_then(|owned| PositionDemand::of(&pin, mark, counts_by, Log::of(owned)));
+        let demand = owned.and_then(|owned| PositionDemand::of(&pin, mark, counts_by, owned.log()));
         let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
         let mut lines = vec![format!("{name} {seen} of {}, epoch {}; {ago} ms ago", pin.region, mark.epoch.0)];
         let Some(demand) = demand else { return lines };

@@ -18,23 +18,29 @@ use crate::wire;
 use homing_core::{
     cache::key::in_short,
     flow::{Flow, step::Step},
-    http::problem::Problem,
-    model::{clock::StampClock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
+    http::{
+        method::{ROUTER, access_of},
+        problem::Problem,
+    },
+    model::{access::Access, clock::StampClock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
     observe::{
         report::{Line, Refused, Report},
         snapshot::{self, Snapshot},
         tally::{Row, Tally, row_of},
     },
-    request::admit::{ROUTER, access_of, admit},
+    request::admit::admit,
     settle::{Settlement, record::Record},
     state::{
         matrix,
         memory::{Memory, Observation},
         published::Published,
-        view::{Settings, View},
+        view::View,
     },
-    topology::secrets::{self, Secrets},
-    topology::{Region, route::Access},
+    topology::{
+        Region,
+        secrets::{self, Secrets},
+        settings::Settings,
+    },
 };
 
 /// Which requests are logged.

@@ -23,13 +23,13 @@ use homing_core::{
         problem::Problem,
     },
     model::{
+        access::{Access, Replay},
         geo::Location,
         text,
         time::{Timestamp, millis},
     },
-    request::incoming::{Client, Content, IncomingRequest, Replay, Unsent},
+    request::incoming::{Client, Content, IncomingRequest, Unsent},
     settle::{Base, Publish, Settlement, Source, refusal as refusal_parts},
-    topology::route::Access,
 };
 
 /// Reads incoming.

@@ -22,6 +22,7 @@ use homing_core::{
         doctor::{asks, hints},
         prober,
     },
+    http::url::Url,
     http::{
         answer::is_stored,
         headers::Headers,
@@ -29,7 +30,6 @@ use homing_core::{
     },
     model::time::{Timestamp, millis},
     observe::snapshot::{complete, fingerprint},
-    request::incoming::Url,
     topology::{Region, pace, warnings::warnings},
 };
 

@@ -16,10 +16,11 @@ use homing_core::{
         authority, prober,
     },
     model::time::millis,
-    state::view::Settings,
+    state::published::Published,
     topology::{
         build, pace,
         secrets::{self, Secrets},
+        settings::Settings,
     },
 };
 
@@ -134,7 +135,7 @@ pub fn probed(state: &str, from: &str, answers: &str, view: &str, every: f64, no
     let settings = settings().ok_or("not configured")?;
     // One that an earlier version has left may not be readable; losing it costs a round or two.
     let mut state: prober::Prober = read(state).unwrap_or_default();
-    let published = authority::Published::read(view, &settings.topology).unwrap_or_default();
+    let published = Published::read(view, &settings.topology).unwrap_or_default();
     let every = std::time::Duration::from_millis(time(every).0);
     let world = prober::World { topology: &settings.topology, published: &published, every };
     let round = state.round(from, &read(answers)?, world, time(now));

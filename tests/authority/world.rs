@@ -6,8 +6,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use homing_core::{
     control::authority::turn,
     model::time::Timestamp,
-    state::view::Settings,
-    topology::{error::KeyPath, parse::parse, raw},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use serde_json::{Value, json};
 

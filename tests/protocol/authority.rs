@@ -10,8 +10,9 @@ use std::{
 };
 
 use homing_core::{
-    control::authority::{self, ChangePhase, ledger::Ledger, turn},
-    state::view::Settings,
+    control::authority::{ChangePhase, ledger::Ledger, turn},
+    state::published,
+    topology::settings::Settings,
 };
 use serde_json::{Value, json};
 
@@ -274,6 +275,6 @@ fn without_words(outcome: &Value) -> (Vec<&Value>, &Value, &Value) {
 /// The view that is true only when the change is done.
 fn too_early(change: &Doing) -> Value {
     let owned = (change.unit.as_str(), change.to.as_str(), change.next);
-    let view = authority::write(change.next, std::iter::empty(), std::iter::once(owned), None);
+    let view = published::write(change.next, std::iter::empty(), std::iter::once(owned), None);
     json!({ "do": "publish", "key": "view", "value": view })
 }

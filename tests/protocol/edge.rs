@@ -5,7 +5,6 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use homing_core::{
     cache::Probed,
-    control::authority,
     decide::attempt::Attempt,
     flow::{
         Flow,
@@ -13,26 +12,29 @@ use homing_core::{
     },
     http::{
         answer::{Answer, Framing},
+        cookies::COOKIE,
         headers::Edit,
     },
     model::{
         clock::StampClock,
+        epoch::Epoch,
         position::{Mark, Position},
+        subject::SubjectKind,
     },
-    ownership::{Epoch, Ownership, evidence::Keeper},
+    ownership::{Ownership, evidence::Keeper},
     request::{
         admit::admit,
         incoming::{Client as Place, Content, IncomingRequest},
     },
-    session::{self, Claim, Pin, Session, codec::COOKIE},
+    session::{self, Claim, Pin, Session},
     settle::Settlement,
     state::{
         health::Health,
         memory::{Memory, Observation},
-        published::Published,
-        view::{Settings, View},
+        published::{self, Published},
+        view::View,
     },
-    topology::dataset::SubjectKind,
+    topology::settings::Settings,
 };
 use serde_json::Value;
 
@@ -139,7 +141,7 @@ impl Edges {
         let mut memory = Memory::default();
         if let (Unit::Dataset(name), Some((home, epoch))) = (unit, belief) {
             let owned = std::iter::once((name, home.as_str(), *epoch));
-            let view = authority::write(1, std::iter::empty(), owned, None);
+            let view = published::write(1, std::iter::empty(), owned, None);
             memory.observe(Observation::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
         let request = admit(&incoming, &self.settings, &mut StampClock::new(1)).unwrap();

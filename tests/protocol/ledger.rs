@@ -8,7 +8,7 @@ use homing_core::{
         ledger::{Ledger, Owned},
     },
     model::time::Timestamp,
-    state::view::Settings,
+    topology::settings::Settings,
 };
 use serde_json::Value;
 

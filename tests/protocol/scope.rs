@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use homing_core::{
-    model::subject::SubjectId,
-    state::view::Settings,
-    topology::{dataset::SubjectKind, error::KeyPath, parse::parse, raw},
+    model::subject::{SubjectId, SubjectKind},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use serde_json::{Value, json};
 

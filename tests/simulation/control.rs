@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 
 use homing_core::{
     control::authority::turn,
-    model::{subject::SubjectId, time::Timestamp},
+    model::{
+        subject::{SubjectId, SubjectKind},
+        time::Timestamp,
+    },
     settle::Publish,
     state::{
         memory::Observation,
         published::{KEY, Published},
     },
-    topology::dataset::SubjectKind,
 };
 use serde_json::{Value, json};
 

@@ -1,6 +1,9 @@
 //! What goes wrong, and what operators do about it.
 
-use homing_core::{model::subject::SubjectId, state::memory::Memory, topology::dataset::SubjectKind};
+use homing_core::{
+    model::subject::{SubjectId, SubjectKind},
+    state::memory::Memory,
+};
 
 use crate::{
     client::{HONEST, TENANTS, USERS},

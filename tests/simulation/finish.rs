@@ -1,10 +1,9 @@
 //! The end of a request: what its edge does with what the core has decided, and its client with the answer.
 
 use homing_core::{
-    model::time::Timestamp,
+    model::{subject::SubjectKind, time::Timestamp},
     session::{Claim, Session, codec::seal},
     settle::Settlement,
-    topology::dataset::SubjectKind,
 };
 
 use crate::{

@@ -3,9 +3,9 @@
 
 use homing_core::{
     decide::attempt::Attempt,
-    http::target::Target,
+    http::{cookies::COOKIE, target::Target},
     model::token::Token,
-    session::{self, carried::PARAMETER, codec::COOKIE},
+    session::{self, carried::PARAMETER},
     settle::{Publish, Settlement},
 };
 

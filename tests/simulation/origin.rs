@@ -2,7 +2,9 @@
 //! in between. Who may write is decided by the origin kit's rules (`region.rs`).
 
 use homing_core::{
-    decide::attempt::Attempt, http::headers::Edit, model::subject::SubjectId, topology::dataset::SubjectKind,
+    decide::attempt::Attempt,
+    http::headers::Edit,
+    model::subject::{SubjectId, SubjectKind},
 };
 use homing_origin::{Ownership, Refusal};
 

@@ -5,17 +5,14 @@ use std::rc::Rc;
 use history::Status;
 use homing_core::{
     flow::{Flow, step::Step},
-    model::subject::SubjectId,
+    http::cookies::COOKIE,
+    model::subject::{SubjectId, SubjectKind},
     request::{
         admit::admit,
         incoming::{Client as Where, Content, IncomingRequest},
     },
-    session::{
-        Claim,
-        codec::{COOKIE, seal},
-    },
+    session::{Claim, codec::seal},
     state::view::View,
-    topology::dataset::SubjectKind,
 };
 
 use crate::{

@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use homing_core::{
     model::keys::{Key, SessionKeys},
-    state::view::Settings,
-    topology::{error::KeyPath, parse::parse, raw},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 
 thread_local! {

@@ -25,22 +25,20 @@ use homing_core::{
     },
     model::{
         clock::StampClock,
+        epoch::Epoch,
         ids::RegionId,
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
-    ownership::{Epoch, Ownership, evidence::Keeper},
+    ownership::{Ownership, evidence::Keeper},
     request::{
         admit::admit,
         incoming::{Client, Content, IncomingRequest, Unsent},
     },
     session::Session,
     settle::Settlement,
-    state::{
-        memory::Memory,
-        view::{Settings, View},
-    },
-    topology::{Topology, error::KeyPath, parse::parse, raw},
+    state::{memory::Memory, view::View},
+    topology::{Topology, error::KeyPath, parse::parse, raw, settings::Settings},
 };
 
 pub const NOW: Timestamp = Timestamp(1_767_225_600_000);

@@ -7,25 +7,22 @@ use homing_core::{
         entry::{Kept, Variant},
         freshness::Reuse,
     },
-    control::authority,
     decide::reach::copy_of,
     model::{
+        access::Access,
+        epoch::Epoch,
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    ownership::{
-        Epoch,
-        stated::{Log, Shows},
-    },
+    ownership::stated::{Log, Shows},
     request::incoming::{Content, Unsent},
     session::{self, Claim, Pin, Session},
     state::{
         health::{Asking, Heard, Sending},
         memory::{Memory, Observation},
-        published::{Published, RegionState},
+        published::{self, Published, RegionState},
     },
-    topology::{dataset::SubjectKind, route::Access},
 };
 use proptest::prelude::*;
 
@@ -199,7 +196,7 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
         (a_region(), prop::sample::select(&RegionState::ALL[..]), a_region(), 1u64..5).prop_map(
             |(name, state, home, epoch)| {
                 let states = [(name, state, NOW.after(Duration::from_secs(60)))];
-                let text = authority::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter(), None);
+                let text = published::write(1, states.into_iter(), [("catalog", home, epoch)].into_iter(), None);
                 vec![Observation::Published(Published::read(&text, &topology()).unwrap())]
             },
         ),

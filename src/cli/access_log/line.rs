@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::moment;
 use homing_core::{
+    http::url::Url,
     model::{ids::RegionId, time::Timestamp},
-    request::incoming::Url,
     topology::Topology,
 };
 

@@ -8,6 +8,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+use homing_core::model::access::Access;
 use std::{
     collections::HashMap,
     fs::File,
@@ -26,10 +27,7 @@ use homing_core::{
         locality::{Locality, Row},
         suggest::shape,
     },
-    topology::{
-        Topology,
-        route::{Access, Route},
-    },
+    topology::{Topology, route::Route},
 };
 
 /// The longest line that is read.

@@ -18,15 +18,18 @@ use homing_core::{
         headers::{Edit, Headers},
         problem::Problem,
     },
-    model::{clock::StampClock, ids::RegionId, keys::Key, subject::SubjectId, time::Timestamp},
+    model::{
+        clock::StampClock,
+        ids::RegionId,
+        keys::Key,
+        subject::{SubjectId, SubjectKind},
+        time::Timestamp,
+    },
     request::admit::admit,
     session::{self, LIFETIME, Session},
     settle::{Settlement, record::Pinned},
-    state::{
-        memory::Memory,
-        view::{Settings, View},
-    },
-    topology::{Topology, dataset::SubjectKind, identity::IdentitySource},
+    state::{memory::Memory, view::View},
+    topology::{Topology, identity::IdentitySource, settings::Settings},
 };
 
 /// The host of a request whose log names none.

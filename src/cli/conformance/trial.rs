@@ -11,8 +11,9 @@ use super::{
     report::must,
 };
 use homing_core::{
-    control::authority::effect::ADDRESS, http::answer::is_stored, model::subject::SubjectId,
-    topology::dataset::SubjectKind,
+    control::authority::effect::ADDRESS,
+    http::answer::is_stored,
+    model::subject::{SubjectId, SubjectKind},
 };
 
 /// The health address.

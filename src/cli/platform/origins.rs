@@ -8,8 +8,7 @@ use std::net::Ipv6Addr;
 
 use super::{Place, texts};
 use homing_core::{
-    http::local::is_local_url,
-    request::incoming::Url,
+    http::{local::is_local_url, url::Url},
     topology::{
         error::{Complaints, KeyPath},
         raw::Raw,

@@ -8,8 +8,11 @@ use std::{borrow::Cow, fmt::Write, time::Duration};
 use super::{freshness::Reuse, range::Slice, storing::is_failure};
 use crate::{
     http::percent,
-    model::time::{Timestamp, millis},
-    ownership::{Epoch, stated::Shows},
+    model::{
+        epoch::Epoch,
+        time::{Timestamp, millis},
+    },
+    ownership::stated::Shows,
 };
 
 /// The field under which an entry's text is stored; it never leaves the edge.

@@ -7,6 +7,7 @@ pub mod directives;
 pub mod entry;
 pub mod freshness;
 pub mod key;
+pub mod lookup;
 pub mod range;
 pub mod select;
 pub mod stored;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::entry::Variant;
 use crate::{
+    cache::lookup::Conditions,
     http::{headers::trim, http_date},
-    request::Conditions,
 };
 
 /// A part of a body.
@@ -161,8 +161,7 @@ mod tests {
             entry::{KEPT, Kept},
             freshness::Reuse,
         },
-        model::time::Timestamp,
-        ownership::Epoch,
+        model::{epoch::Epoch, time::Timestamp},
     };
 
     fn stored(fields: &[(&str, &'static str)]) -> Variant<'static> {

@@ -10,7 +10,7 @@ use super::{
     storing::GRACE,
     vary::{Selector, is_bound_to_credentials},
 };
-use crate::{model::time::Timestamp, request::Lookup};
+use crate::{cache::lookup::Lookup, model::time::Timestamp};
 
 /// What may be done with a stored response now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::{cache::entry::Kept, http::headers::Headers, ownership::Epoch};
+    use crate::{cache::entry::Kept, http::headers::Headers, model::epoch::Epoch};
 
     const CAME: Timestamp = Timestamp(1_000_000);
 

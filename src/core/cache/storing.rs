@@ -10,14 +10,17 @@ use super::{
     vary::{Selector, names_of_personal, names_of_ranged, selecting_names},
 };
 use crate::{
+    cache::lookup::Lookup,
     http::{
         answer::Framing,
         headers::{Edit, Edits, Headers, MOST_MEMBERS, strip_response},
         http_date,
     },
-    model::time::{Timestamp, millis},
-    ownership::{Epoch, stated::Shows},
-    request::Lookup,
+    model::{
+        epoch::Epoch,
+        time::{Timestamp, millis},
+    },
+    ownership::stated::Shows,
 };
 
 /// How long an expired copy is kept for the case that every region fails, where the response does not say.

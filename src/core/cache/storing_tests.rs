@@ -1,8 +1,7 @@
 use super::*;
 use crate::{
-    cache::{coding::Coding, vary::Fields},
+    cache::{coding::Coding, lookup::Lookup, vary::Fields},
     http::cookies::Cookies,
-    request::Lookup,
 };
 
 const SENT: Timestamp = Timestamp(784_111_777_000);

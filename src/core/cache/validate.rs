@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use super::entry::Variant;
 use crate::{
+    cache::lookup::Conditions,
     http::{
         headers::{Edit, Edits, Headers, strip_response},
         http_date,
     },
-    request::Conditions,
 };
 
 /// Fields of a 304 that never change a stored response: they are about the message or the stored body

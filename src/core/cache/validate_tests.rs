@@ -6,8 +6,7 @@ use crate::{
         entry::{KEPT, Kept},
         freshness::Reuse,
     },
-    model::time::Timestamp,
-    ownership::Epoch,
+    model::{epoch::Epoch, time::Timestamp},
 };
 
 fn variant(fields: &[(&str, &'static str)]) -> Variant<'static> {

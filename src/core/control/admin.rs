@@ -7,12 +7,16 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    http::{headers::Headers, local::Caller, problem_details::ProblemDetails},
+    http::{
+        headers::Headers,
+        local::Caller,
+        problem_details::ProblemDetails,
+        url::{Url, host},
+    },
     model::{
         keys::{MIN_SECRET, same_secret},
         time::Timestamp,
     },
-    request::incoming::{Url, host},
 };
 
 /// So many wrong tokens from one address in that time, and it is told to wait (RFC 6585 section 4). The right token is heard all the same.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     control::authority::effect::{ADDRESS, call},
     model::{ids::RegionId, time::Timestamp},
-    state::{matrix::hint::location_hint, view::Settings},
-    topology::{Topology, dataset::Rule},
+    state::matrix::hint::location_hint,
+    topology::{Topology, dataset::Rule, settings::Settings},
 };
 
 /// The health address, as the router asks it.

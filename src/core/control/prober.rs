@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use crate::state::matrix::{ALL_LEAVE, SESSIONS_LEAVE};
 use crate::{
     model::{
+        epoch::Epoch,
         formats,
         ids::{DatasetId, RegionId},
         position::{Position, PositionKind},
         time::{Timestamp, millis},
     },
-    ownership::Epoch,
     state::published::Published,
     topology::{
         Topology,

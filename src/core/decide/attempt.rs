@@ -8,11 +8,17 @@ use crate::{
         signature::Signed,
         target::Target,
     },
-    model::{ids::RegionId, position::Mark, time::Timestamp},
-    ownership::{Epoch, Owner},
-    request::{Request, incoming::Replay},
+    model::{
+        access::{Access, Replay},
+        epoch::Epoch,
+        ids::RegionId,
+        position::Mark,
+        time::Timestamp,
+    },
+    ownership::Owner,
+    request::Request,
     state::view::View,
-    topology::{dataset::Rule, route::Access},
+    topology::dataset::Rule,
 };
 
 /// Time to headers for one attempt to read.

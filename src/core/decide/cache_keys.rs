@@ -1,10 +1,13 @@
 //! Which copies at the edge a request is about: the one that may answer it, and those that it makes useless.
 
 use crate::{
-    cache::key::{CacheKey, Place},
+    cache::{
+        key::{CacheKey, Place},
+        lookup::Lookup,
+    },
     http::{answer::Answer, target::Target},
     model::ids::DatasetId,
-    request::{CacheUse, Lookup, Request},
+    request::{CacheUse, Request},
     state::{memory::vain::Wait, view::View},
     topology::route::Route,
 };

@@ -8,6 +8,7 @@ use crate::{
         reach::{PositionDemand, Reach},
     },
     model::{
+        access::Access,
         ids::{RegionId, RegionSet},
         position::Mark,
         token::Token,
@@ -18,7 +19,7 @@ use crate::{
     state::{published::RegionState, trace::Trace, view::View},
     topology::{
         dataset::Rule,
-        route::{Access, OnHomeDown, ReadAfterWrite},
+        route::{OnHomeDown, ReadAfterWrite},
     },
 };
 

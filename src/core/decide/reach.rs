@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crate::{
     model::{
+        epoch::Epoch,
         ids::{DatasetId, RegionId},
         position::{Mark, Position},
         token::Token,
     },
-    ownership::{Epoch, stated::Log},
+    ownership::stated::Log,
     request::Request,
     session::Pin,
     state::{memory::replicas::ReplicaId, view::View},

@@ -12,12 +12,12 @@ use std::time::Duration;
 use super::{context::Context, step::Outcome};
 use crate::{
     http::answer::Answer,
-    model::{ids::RegionId, time::Timestamp, token::Token},
+    model::{access::Access, ids::RegionId, time::Timestamp, token::Token},
     state::{
         health::{Health, Heard, breaker::Gate},
         memory::Observation,
     },
-    topology::{Origin, route::Access},
+    topology::Origin,
 };
 
 /// A close is found out within a round trip. What breaks later may have been at work.

@@ -6,9 +6,10 @@ use crate::{
     cache::stored::StoredEntry,
     decide::{attempt, plan::Freshness},
     model::{
+        access::Access,
         ids::{RegionId, RegionSet},
         position::Mark,
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
         token::Token,
     },
@@ -18,15 +19,12 @@ use crate::{
     settle::{Settling, record::CacheState},
     state::{
         drill::Part,
-        health::{Asking, Health, Sending},
+        health::{Health, Sending},
         memory::{Memory, Observation, Purge},
         trace::Trace,
         view::View,
     },
-    topology::{
-        dataset::{Rule, SubjectKind},
-        route::Access,
-    },
+    topology::dataset::Rule,
 };
 
 /// Least and most backoff before something is sent again.
@@ -87,7 +85,7 @@ pub(super) struct Context {
 impl Context {
     /// The request as it begins: what the isolate remembers is read once.
     pub(super) fn new(request: Request, mut view: Rc<View>, memory: &Memory, now: Timestamp) -> Self {
-        Rc::make_mut(&mut view).look_again(memory.health(), Asking::of(&request), now);
+        Rc::make_mut(&mut view).look_again(memory.health(), request.asking(), now);
         let freshness = Freshness::of(&request, &view);
         let subject = request.subject.as_ref();
         Self {
@@ -176,7 +174,7 @@ impl Context {
         // The watermark of one of several owners may lie before its own last write.
         let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
         let (pin, mark) = self.session_mark().filter(|_| counts)?;
-        (self.log_of(pin, mark) == Some(Log::of(owned))).then_some(mark)
+        (self.log_of(pin, mark) == Some(owned.log())).then_some(mark)
     }
 
     /// The subject's home as the session or the isolate's memory knows it, the later epoch first.

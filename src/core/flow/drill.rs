@@ -6,19 +6,17 @@ use super::{Flow, context::Context, step::Step};
 use crate::{
     decide::plan::undrilled_owner,
     http::headers::Edit,
-    model::{ids::RegionId, token::Token},
-    observe::tally::{Drilled, Ending, Need},
+    model::{access::Access, ids::RegionId, token::Token},
     ownership::{Owner, own::Own},
     settle::Settlement,
-    state::drill::{Part, SamplingKey},
-    topology::route::Access,
+    state::drill::{DrillOutcome, Drilled, Need, Part},
 };
 
 impl Context {
     /// Whether it takes part, as far as that is known before anybody was asked where its subject lives.
     pub(super) fn begin_drill(&mut self) {
         let Some(drill) = self.view.drill() else { return };
-        if !SamplingKey::of(&self.request).is_some_and(|visitor| drill.picks(visitor)) {
+        if !self.request.sampling_key().is_some_and(|visitor| drill.picks(visitor)) {
             return;
         }
         self.part = Part::Open;
@@ -80,10 +78,10 @@ impl Context {
         let missed = record.trace.rules().iter().find(|rule| rule.reason == Token::DrillUnreachable);
         let stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
         let refused = missed.is_some() && (record.attempts == 0 || record.reason == Token::DrillUnreachable);
-        let ending = Ending::of(record, stale, refused)?;
+        let ending = DrillOutcome::of(record, stale, refused)?;
         let of_home = self.request.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };
-        let by = self.request.visitor.or_else(|| SamplingKey::of(&self.request))?;
+        let by = self.request.visitor.or_else(|| self.request.sampling_key())?;
         Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
     }
 }

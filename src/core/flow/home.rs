@@ -15,19 +15,17 @@ use crate::{
         ids::{RegionId, RegionSet},
         position::Mark,
         reasons::Refusal,
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
         token::Token,
     },
     ownership::{
         Owner, Ownership,
         evidence::{Keeper, Kept},
-        stated::Log,
     },
     session::Pin,
     settle::{Publish, Settlement, session::SignIn},
     state::memory::Observation,
-    topology::dataset::SubjectKind,
 };
 
 impl Flow {
@@ -58,7 +56,7 @@ impl Flow {
         let owned = self.cx.wrote_at(pin).unwrap_or(owner.ownership());
         let home = owned.home();
         self.cx.join_drill(Some(home));
-        if let Some(demand) = PositionDemand::of(pin, mark, self.cx.log_of(pin, mark), Log::of(owned)) {
+        if let Some(demand) = PositionDemand::of(pin, mark, self.cx.log_of(pin, mark), owned.log()) {
             let plan = ReadPlan::at_least(&self.cx.request, &self.cx.view, &demand, &mut self.cx.trace);
             return self.begin_demanding(plan, Owner::of(owned), &demand, now);
         }

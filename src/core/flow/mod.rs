@@ -19,18 +19,18 @@ pub mod write;
 
 use std::{rc::Rc, time::Duration};
 
-use crate::flow::context::Context;
-use crate::flow::platform_page::PlatformPage;
 pub use crate::flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step};
+use crate::{flow::context::Context, model::access::Replay};
 
 use crate::{
+    flow::platform_page::PlatformPage,
     http::{answer::Answer, problem::Problem},
     model::{ids::RegionId, position::Mark, reasons::Refusal, time::Timestamp, token::Token},
     ownership::{Owner, evidence::Keeper},
-    request::{Request, incoming::Replay},
+    request::Request,
     settle::{Asked, Settlement, session::SignIn},
     state::{
-        health::{Asking, Health},
+        health::Health,
         memory::{Memory, Observation},
         trace::Trace,
         view::View,
@@ -108,7 +108,7 @@ impl Flow {
     /// `health` is the regions' as it is now: what is sent a second time depends on it.
     pub fn on(&mut self, event: Event<'_>, health: &Health, now: Timestamp) -> Step {
         // What others have sent meanwhile counts: a ceiling and a probe are there for all requests together.
-        Rc::make_mut(&mut self.cx.view).look_again(health, Asking::of(&self.cx.request), now);
+        Rc::make_mut(&mut self.cx.view).look_again(health, self.cx.request.asking(), now);
         let event = match event {
             Event::Origin(outcome) => {
                 let sending = self.cx.sending.take();

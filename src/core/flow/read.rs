@@ -14,6 +14,7 @@ use crate::{
     },
     http::answer::{Answer, is_gateway_failure},
     model::{
+        access::Access,
         ids::RegionId,
         position::{Mark, Position},
         reasons::Refusal,
@@ -29,10 +30,7 @@ use crate::{
         memory::Observation,
         trace::{Rule, Trace},
     },
-    topology::{
-        self,
-        route::{Access, OnHomeDown},
-    },
+    topology::{self, route::OnHomeDown},
 };
 
 /// A read that was sent.
@@ -313,7 +311,7 @@ impl Flow {
     fn falls_short(&self, reading: &Reading, answer: &Answer<'_>) -> Option<Option<Position>> {
         let (least, owner) = (reading.told?, reading.wants.owner?);
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
-        let log = Log::of(owner.ownership());
+        let log = owner.ownership().log();
         let (mark, short) = if reading.wants.spares_home {
             // Whether the copy has the beginning of that log nothing but its own word on whose it is can say.
             let mark = self.stated_place(None, answer);
@@ -336,7 +334,7 @@ impl Flow {
 
     /// Whether an answer by that ownership says that it does not show the mark.
     pub(super) fn is_short_of(&self, mark: Mark, owner: Owner, answer: &Answer<'_>) -> bool {
-        self.stated_place(Some(Log::of(owner.ownership())), answer).is_some_and(|stated| mark.is_after(&stated))
+        self.stated_place(Some(owner.ownership().log()), answer).is_some_and(|stated| mark.is_after(&stated))
     }
 
     /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
@@ -370,7 +368,7 @@ impl Flow {
     /// Learns that the copy is short of what the session has seen, and since when it has seen that.
     fn learn_short(&mut self, reading: &Reading, place: Option<Position>, now: Timestamp) {
         let (Some(dataset), Some(owner)) = (self.cx.request.dataset, reading.wants.owner) else { return };
-        let log = Log::of(owner.ownership());
+        let log = owner.ownership().log();
         let copy = copy_of(dataset, reading.target.region, log, self.cx.view.topology());
         // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
         if reading.wants.spares_home && copy.epoch != log.epoch {

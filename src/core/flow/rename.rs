@@ -9,11 +9,15 @@ use super::{Flow, context::Context, step::Step};
 use crate::{
     decide::plan::Freshness,
     http::{answer::Answer, problem::Problem},
-    model::{reasons::Refusal, subject::SubjectId, time::Timestamp, token::Token},
+    model::{
+        reasons::Refusal,
+        subject::{SubjectId, SubjectKind},
+        time::Timestamp,
+        token::Token,
+    },
     ownership::evidence::lives_in,
     request::CacheUse,
     settle::{self, record::WriteOutcome, session::SignIn},
-    topology::dataset::SubjectKind,
 };
 
 impl Context {

@@ -5,15 +5,18 @@ use std::{rc::Rc, time::Duration};
 use super::{Flow, MOST_ATTEMPTS, context::Context, step::Step};
 use crate::{
     decide::attempt::{self, Attempt},
-    model::{ids::RegionId, position::Mark, time::Timestamp},
+    model::{
+        access::{Access, Replay},
+        ids::RegionId,
+        position::Mark,
+        time::Timestamp,
+    },
     observe::locality::crossing,
     ownership::Owner,
-    request::incoming::Replay,
     state::{
-        health::{Asking, Heard, Sending},
+        health::{Heard, Sending},
         memory::Observation,
     },
-    topology::route::Access,
 };
 
 /// Of so many small bodies of a region that does well one is read whole.
@@ -64,7 +67,7 @@ impl Context {
         let deadline = attempt::attempt_deadline(request, region, &self.view);
         let resort = request.access == Access::Read && self.view.is_open(region, Access::Read);
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
-        let (access, asking) = (request.access, Asking::of(request));
+        let (access, asking) = (request.access, request.asking());
         let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
         self.observations.push(Observation::Sent(sending));
         self.sending = Some(sending);

@@ -7,11 +7,10 @@ use crate::{
     cache::{Probed, key::CacheKey},
     decide::attempt::Attempt,
     http::answer::{Answer, is_gateway_failure},
-    model::subject::SubjectId,
+    model::subject::{SubjectId, SubjectKind},
     request::incoming::Unsent,
     settle::Settlement,
     state::health::Heard,
-    topology::dataset::SubjectKind,
 };
 
 /// The longest that a look-up in the home store may take.

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     http::{answer::Answer, problem::Problem},
-    model::{ids::RegionId, reasons::Refusal, time::Timestamp, token::Token},
+    model::{access::Replay, ids::RegionId, reasons::Refusal, time::Timestamp, token::Token},
     ownership::{Owner, Ownership},
-    request::incoming::{Replay, Unsent},
+    request::incoming::Unsent,
     settle::record::WriteOutcome,
     state::{
         health::{Health, breaker::Gate},

@@ -14,7 +14,6 @@
 use crate::{
     http::headers::{Edit, Headers, is_token, trim},
     model::text,
-    session::codec::COOKIE,
 };
 
 /// A request's cookies, read once.
@@ -150,6 +149,9 @@ fn border(text: &str) -> Option<usize> {
         length > 0 && name.get(length) == Some(&b'=')
     })
 }
+
+/// The session cookie's name; the prefix binds it to this host over a secure connection.
+pub const COOKIE: &str = "__Host-homing";
 
 #[cfg(test)]
 mod tests {

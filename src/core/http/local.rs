@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::{http::headers::Headers, request::incoming::Url};
+use crate::http::{headers::Headers, url::Url};
 
 /// Whether the authority of a URL (a host, and perhaps a port) is certainly this very machine: `localhost` and the names below it
 /// (RFC 6761 section 6.3), 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or `[::1]` (RFC 4291 section 2.5.3). What some reader of URLs might

@@ -1,6 +1,8 @@
 //! What the rest is said in: names, times, epochs, positions, reasons. Uses nothing.
 
+pub mod access;
 pub mod clock;
+pub mod epoch;
 pub mod formats;
 pub mod geo;
 pub mod ids;

@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-pub use crate::ownership::stated::{Log, Shows, Stated, Unusable, stated};
-
-use crate::ownership::Epoch;
+use crate::model::epoch::Epoch;
 
 /// How the origins of a dataset write their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,6 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::topology::dataset::SubjectKind;
-
 /// Length of a subject's id in characters: 132 bits of a hash, so that ids never collide and names never show.
 pub const ID_LENGTH: usize = 22;
 
@@ -44,6 +42,35 @@ impl SubjectId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What a geo-partitioned dataset is split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubjectKind {
+    /// The person.
+    User,
+    /// The customer organisation.
+    Tenant,
+}
+
+impl SubjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::User, Self::Tenant];
+
+    /// The kind's name in the configuration.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.token() == text)
     }
 }
 

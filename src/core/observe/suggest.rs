@@ -4,11 +4,11 @@
 use serde::Serialize;
 
 use crate::{
-    model::ranked::ranked,
+    model::{access::Access, ranked::ranked},
     settle::record::Record,
     topology::{
         Topology,
-        route::{Access, OnHomeDown, ReadAfterWrite, Route},
+        route::{OnHomeDown, ReadAfterWrite, Route},
     },
 };
 

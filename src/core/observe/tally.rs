@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::drill::{Drill, SamplingKey};
+use crate::state::drill::{Drill, DrillOutcome, Drilled, Need, SamplingKey};
 use crate::{
-    model::{ids::RegionId, token::Token},
+    model::token::Token,
     settle::record::{CacheState, Record},
     topology::{Topology, units::Share},
 };
@@ -22,41 +22,6 @@ const MOST_ROWS: usize = 64;
 /// The name of what no route takes, and of the row for what is beyond the most.
 const NO_ROUTE: &str = "(no route)";
 const OTHERS: &str = "(others)";
-
-/// What became of a request that took part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// A region that was left has answered.
-    Alone,
-    /// A copy at the edge has.
-    Cache,
-    /// It was answered, by a copy that may be older than was promised, and says so.
-    Stale,
-    /// It was refused because the regions that it needs are unreachable in the drill.
-    Refused,
-    /// It failed for another reason.
-    Failed,
-}
-
-/// For what a region was needed that was unreachable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// It owns the data.
-    Home,
-    /// Its copy would have been read.
-    Copy,
-}
-
-/// What a request that took part shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drilled {
-    /// What became of it.
-    pub ending: Ending,
-    /// Which region it would have asked first, if that was unreachable.
-    pub needed: Option<(RegionId, Need)>,
-    /// Whose it was: an address where one is known, for a client can name any subject.
-    pub by: SamplingKey,
-}
 
 /// How many requests ended how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,11 +71,11 @@ impl Counts {
     fn of(drilled: &Drilled, topology: &Topology) -> Self {
         let mut counts = Self { requests: 1, ..Self::default() };
         *match drilled.ending {
-            Ending::Alone => &mut counts.alone,
-            Ending::Cache => &mut counts.cache,
-            Ending::Stale => &mut counts.stale,
-            Ending::Refused => &mut counts.refused,
-            Ending::Failed => &mut counts.failed,
+            DrillOutcome::Alone => &mut counts.alone,
+            DrillOutcome::Cache => &mut counts.cache,
+            DrillOutcome::Stale => &mut counts.stale,
+            DrillOutcome::Refused => &mut counts.refused,
+            DrillOutcome::Failed => &mut counts.failed,
         } = 1;
         if let Some((region, need)) = drilled.needed {
             let needs = if need == Need::Home { &mut counts.home } else { &mut counts.copy };
@@ -175,7 +140,7 @@ pub fn has_failed(counts: &Counts, limit: Option<Share>) -> bool {
     decides && limit.is_some_and(|limit| limit.is_exceeded(counts.wrong, counts.requests))
 }
 
-impl Ending {
+impl DrillOutcome {
     /// How the request ended: `stale`, if it says so of its answer; `refused`, if whom it needs was not asked. None: by its client's own doing, which says nothing of regions.
     #[must_use]
     pub fn of(record: &Record, stale: bool, refused: bool) -> Option<Self> {
@@ -228,7 +193,8 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::route::Access;
+    use crate::model::access::Access;
+    use crate::model::ids::RegionId;
 
     fn row(route: &str, counts: Counts) -> Row {
         Row { route: route.to_owned(), access: Access::Read.token().to_owned(), dataset: None, counts }

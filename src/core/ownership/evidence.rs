@@ -2,18 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Epoch, Evidence, Ownership, record::HomeRecord};
+use super::{Evidence, Ownership, record::HomeRecord};
+use crate::model::epoch::Epoch;
+use crate::ownership::own::Subjects;
 use crate::{
     http::answer::Answer,
     model::{
         ids::{DatasetId, RegionId, RegionSet},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
     },
-    session::Session,
-    topology::{
-        Topology,
-        dataset::{Rule, SubjectKind},
-    },
+    topology::{Topology, dataset::Rule},
 };
 
 /// Who keeps the homes of subjects.
@@ -100,12 +98,12 @@ impl Ownership {
     /// What a session says of the home of that subject, if it is its own of that kind: of nobody else's can it say anything.
     #[must_use]
     pub fn in_session(
-        session: &Session,
+        subjects: &Subjects,
         (kind, subject): (SubjectKind, &SubjectId),
         topology: &Topology,
         allowed: RegionSet,
     ) -> Option<Self> {
-        let said = session.home(kind).filter(|_| session.subject(kind) == Some(subject))?;
+        let said = subjects.home(kind).filter(|_| subjects.subject(kind) == Some(subject))?;
         let home = topology.region_named(said.name()).filter(|home| allowed.contains(*home))?;
         Some(Self { home, epoch: said.epoch(), said_by: Evidence::Session })
     }

@@ -7,27 +7,10 @@ pub mod stated;
 
 pub use crate::ownership::evidence::{Keeper, Kept, lives_in};
 
-use crate::model::ids::RegionId;
-
-/// The generation of an ownership. The first is 1; 0 stands before any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
-
-impl Epoch {
-    /// Before any ownership: what a write carries that nobody has claimed yet.
-    pub const NONE: Self = Self(0);
-    /// The first ownership.
-    pub const FIRST: Self = Self(1);
-    /// The last one that every part of the router can count (JavaScript's numbers), and behind which there are others.
-    pub const MOST: Self = Self((1 << 53) - 1);
-
-    /// What somebody else says that an epoch is: none beyond [`Self::MOST`]. A promotion counts on from what it has heard, and
-    /// behind the last number there would be none that any region takes.
-    #[must_use]
-    pub const fn said(epoch: u64) -> Option<Self> {
-        if epoch <= Self::MOST.0 { Some(Self(epoch)) } else { None }
-    }
-}
+use crate::{
+    model::{epoch::Epoch, ids::RegionId},
+    ownership::stated::Log,
+};
 
 /// Whose word an ownership is. There is no other: above all a position is none, for it says how far somebody has read, and
 /// whoever carries it may have got it of another subject's data.
@@ -79,6 +62,12 @@ impl Ownership {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The log by which positions of this ownership count.
+    #[must_use]
+    pub fn log(self) -> Log {
+        Log { home: self.home, epoch: self.epoch }
     }
 
     /// Whose word it is.

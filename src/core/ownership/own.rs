@@ -1,9 +1,12 @@
 //! Who is signed in: one subject of each kind, and where its data lives.
 
 use crate::{
-    model::subject::SubjectId,
-    ownership::{Epoch, Ownership},
-    topology::{Topology, dataset::SubjectKind},
+    model::{
+        epoch::Epoch,
+        subject::{SubjectId, SubjectKind},
+    },
+    ownership::Ownership,
+    topology::Topology,
 };
 
 /// A subject that the application has named.

@@ -3,8 +3,7 @@
 use crate::model::position::{Mark, Position, PositionKind};
 use crate::{
     http::answer::Answer,
-    model::ids::RegionId,
-    ownership::{Epoch, Ownership},
+    model::{epoch::Epoch, ids::RegionId},
     topology::Topology,
 };
 
@@ -15,14 +14,6 @@ pub struct Log {
     pub home: RegionId,
     /// Since when.
     pub epoch: Epoch,
-}
-
-impl Log {
-    /// The log of that owner.
-    #[must_use]
-    pub fn of(owned: Ownership) -> Self {
-        Self { home: owned.home(), epoch: owned.epoch() }
-    }
 }
 
 /// What an answer says of its copy.

@@ -8,25 +8,24 @@ pub mod near;
 use std::{rc::Rc, time::Duration};
 
 use crate::{
-    cache::{
-        coding::Coding,
-        directives::{Directives, Scope},
-        vary::Fields,
-    },
+    cache::lookup::Lookup,
     http::{headers::Edits, target::Target},
     model::{
+        access::{Access, Replay},
         ids::{DatasetId, RegionId},
         subject::SubjectId,
         time::Timestamp,
         token::Token,
     },
-    ownership::Ownership,
-    request::incoming::Replay,
+    ownership::{Ownership, own::Own},
     session::Opened,
-    state::drill::SamplingKey,
+    state::{
+        drill::SamplingKey,
+        health::{Asking, By},
+    },
     topology::{
         Topology,
-        route::{Access, OnHomeDown, ReadAfterWrite},
+        route::{OnHomeDown, ReadAfterWrite},
     },
 };
 
@@ -86,7 +85,20 @@ impl Request {
     pub fn home_in_session(&self, topology: &Topology) -> Option<Ownership> {
         let kind = topology.dataset(self.dataset?)?.rule.split_by()?;
         let subject = (kind, self.subject.as_ref()?);
-        Ownership::in_session(&self.session.session, subject, topology, topology.residency(kind))
+        Ownership::in_session(&self.session.session.subjects, subject, topology, topology.residency(kind))
+    }
+
+    /// Who makes the request, as a drill tells its participants apart; none, if it neither has a subject nor comes from a known address.
+    #[must_use]
+    pub fn sampling_key(&self) -> Option<SamplingKey> {
+        let own = self.session.session.subjects.all().map(Own::subject).next();
+        self.subject.as_ref().or(own).map(SamplingKey::of).or(self.visitor)
+    }
+
+    /// What of it matters to the health of the region that is asked. By whom it is goes by address: clients can name any subject.
+    #[must_use]
+    pub fn asking(&self) -> Asking {
+        Asking { by: By::new(self.visitor, self.route), streams: self.replay == Replay::Stream }
     }
 
     /// Whether pins came along, so that the client's session must be issued anew.
@@ -146,63 +158,4 @@ pub enum CacheUse {
     Use(Lookup),
     /// It cannot answer, but may store the answer as that of a later GET (RFC 9110 section 9.3.3).
     Fill(Lookup),
-}
-
-/// How the cache is asked.
-#[derive(Clone, Debug, Default)]
-pub struct Lookup {
-    /// GET or HEAD.
-    pub method: Method,
-    /// What the client can decode.
-    pub coding: Coding,
-    /// What it says of the copies that will do; `Pragma: no-cache` is among it (RFC 9111 section 5.4).
-    pub wants: Directives,
-    /// The request carries `Authorization`.
-    pub authorized: bool,
-    /// The request carries cookies besides the session.
-    pub cookies: bool,
-    /// Its own preconditions and range.
-    pub conditions: Conditions,
-    /// The data is personal: the copy is stored for its subject alone, and for those who show the credentials that it was made with.
-    pub personal: bool,
-    /// Its header fields, for `Vary`.
-    pub fields: Fields,
-}
-
-impl Lookup {
-    /// Whether it could wait for another request of the same address: what that one fills is of use to this one, too.
-    #[must_use]
-    pub fn can_wait(&self) -> bool {
-        let alone = self.method == Method::Head
-            || self.authorized
-            || self.conditions.range.is_some()
-            || self.wants.only_if_cached
-            || self.wants.no_cache != Scope::None
-            // Another of the same subject may have other credentials, and what that one fills answers nobody else.
-            || self.personal;
-        !alone
-    }
-}
-
-/// A method that a stored response can answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    /// GET.
-    #[default]
-    Get,
-    /// HEAD: the same without the body.
-    Head,
-}
-
-/// A request's preconditions (RFC 9110 section 13) and range, as far as a cache has to do with them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conditions {
-    /// `If-None-Match`.
-    pub if_none_match: Option<String>,
-    /// `If-Modified-Since`.
-    pub if_modified_since: Option<String>,
-    /// `Range`, of a GET.
-    pub range: Option<String>,
-    /// `If-Range`.
-    pub if_range: Option<String>,
 }

@@ -12,14 +12,13 @@ use super::{
     codec::{is_in_bounds, read_pins, write_pin},
 };
 use crate::{
-    http::target::Target,
+    http::{target::Target, url::host},
     model::{
         keys::{Key, SessionKeys},
         ranked::ranked,
         time::Timestamp,
         token::Token,
     },
-    request::incoming::host,
     topology::Topology,
 };
 
@@ -197,12 +196,12 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            epoch::Epoch,
             position::{Mark, Position},
-            subject::SubjectId,
+            subject::{SubjectId, SubjectKind},
         },
-        ownership::Epoch,
         session::codec::{open, received, seal},
-        topology::{dataset::SubjectKind, error::KeyPath, parse, raw},
+        topology::{error::KeyPath, parse, raw},
     };
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);

@@ -12,6 +12,7 @@ use super::{Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, for
 use crate::ownership::own::{Home, Own, Subjects};
 use crate::{
     model::{
+        epoch::Epoch,
         formats,
         keys::SessionKeys,
         position::{Mark, Position},
@@ -19,12 +20,8 @@ use crate::{
         time::Timestamp,
         token::Token,
     },
-    ownership::Epoch,
     topology::Topology,
 };
-
-/// The session cookie's name; the prefix binds it to this host over a secure connection.
-pub const COOKIE: &str = "__Host-homing";
 
 const VERSION: &str = "2";
 
@@ -223,8 +220,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::keys::Key,
-        topology::{dataset::SubjectKind, error::KeyPath, parse, raw},
+        model::{keys::Key, subject::SubjectKind},
+        topology::{error::KeyPath, parse, raw},
     };
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);

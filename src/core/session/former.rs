@@ -10,9 +10,13 @@ use super::{
 };
 use crate::ownership::own::{Home, Own};
 use crate::{
-    model::{subject::SubjectId, time::Timestamp, token::Token},
-    ownership::Epoch,
-    topology::{Topology, dataset::SubjectKind},
+    model::{
+        epoch::Epoch,
+        subject::{SubjectId, SubjectKind},
+        time::Timestamp,
+        token::Token,
+    },
+    topology::Topology,
 };
 
 pub(super) const VERSION: &str = "1";

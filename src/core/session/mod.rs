@@ -6,16 +6,20 @@ pub mod former;
 
 use std::time::Duration;
 
-pub use crate::ownership::own::{Home, Own, Subjects};
+pub use crate::http::cookies::COOKIE;
 pub use crate::session::carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
 use crate::session::codec::SIGNATURE;
-pub use crate::session::codec::{COOKIE, open, received, seal, seal_for};
+pub use crate::session::codec::{open, received, seal, seal_for};
+use crate::{
+    model::subject::SubjectKind,
+    ownership::own::{Home, Subjects},
+};
 
 use crate::{
     model::{position::Mark, subject::SubjectId, time::Timestamp, token::Token},
     topology::{
         Topology,
-        dataset::{Dataset, Rule, SubjectKind},
+        dataset::{Dataset, Rule},
     },
 };
 
@@ -268,8 +272,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::{
-        model::position::Position,
-        ownership::Epoch,
+        model::{epoch::Epoch, position::Position},
         topology::{error::KeyPath, parse, raw},
     };
 
@@ -433,7 +436,7 @@ mod tests {
 
     #[test]
     fn subjects_do_not_share_their_pins() {
-        let of = |name| SubjectId::of(crate::topology::dataset::SubjectKind::Tenant, name);
+        let of = |name| SubjectId::of(crate::model::subject::SubjectKind::Tenant, name);
         let (acme, bolt) = (of("acme"), of("bolt"));
         let mark = |epoch| Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(7) });
         let of = |subject: &SubjectId, epoch| Pin {

@@ -13,14 +13,11 @@ use crate::{
         headers::{Edit, Edits, strip_response},
         http_date,
     },
-    model::{text, token::Token},
+    model::{access::Access, subject::SubjectKind, text, token::Token},
     ownership::{Ownership, stated::Stated},
     request::Request,
     state::memory::Observation,
-    topology::{
-        dataset::{Rule, SubjectKind},
-        route::Access,
-    },
+    topology::dataset::Rule,
 };
 
 impl Settling<'_> {

@@ -6,6 +6,7 @@ use crate::{
         entry::{self, ENTRY, Variant},
         freshness::said_age,
         key::CacheKey,
+        lookup::{Lookup, Method},
         select,
         stored::StoredEntry,
         storing::{self, NotStorable, Storing},
@@ -17,12 +18,9 @@ use crate::{
         answer::{Answer, Framing},
         headers::{Edit, Edits, Headers},
     },
-    model::{ids::RegionId, time::Timestamp},
-    ownership::{
-        Epoch,
-        stated::{Shows, Stated},
-    },
-    request::{CacheUse, Lookup, Method},
+    model::{epoch::Epoch, ids::RegionId, time::Timestamp},
+    ownership::stated::{Shows, Stated},
+    request::CacheUse,
     state::memory::Observation,
 };
 

@@ -19,9 +19,10 @@ use crate::{
     cache::{key::CacheKey, range::Slice, stored::StoredEntry},
     http::headers::{Edit, Edits},
     model::{
+        access::Access,
         ids::RegionId,
         position::Mark,
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         text,
         time::{Timestamp, millis},
         token::Token,
@@ -33,7 +34,6 @@ use crate::{
         trace::Trace,
         view::View,
     },
-    topology::{dataset::SubjectKind, route::Access},
 };
 
 /// What is left to do.

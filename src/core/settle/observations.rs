@@ -6,13 +6,13 @@ use super::Settling;
 use crate::{
     decide::reach::copy_of,
     http::answer::Answer,
-    model::{ids::MAX_REGIONS, token::Token},
+    model::{access::Access, epoch::Epoch, ids::MAX_REGIONS, token::Token},
     ownership::{
-        Epoch, Ownership,
+        Ownership,
         stated::{Log, Stated, Unusable, stated},
     },
     state::memory::Observation,
-    topology::{dataset::Rule, route::Access},
+    topology::dataset::Rule,
 };
 
 impl Settling<'_> {
@@ -28,7 +28,7 @@ impl Settling<'_> {
             // Before anything was ever promoted there is but one epoch that a position can belong to.
             _ => {
                 let first = || view.dataset_ownership(id).filter(|owned| owned.epoch() == Epoch::FIRST);
-                sent.or_else(first).map(Log::of)
+                sent.or_else(first).map(Ownership::log)
             }
         };
         match stated(answer, (&dataset.name, kind), sent, view.topology()) {

@@ -4,13 +4,12 @@ use std::{fmt, time::Duration};
 
 use crate::{
     model::{
+        access::Access,
         ids::{DatasetId, RegionId},
         time::{Timestamp, millis},
         token::Token,
     },
-    observe::tally::Drilled,
-    state::{memory::lag::Window, trace::Trace},
-    topology::route::Access,
+    state::{drill::Drilled, memory::lag::Window, trace::Trace},
 };
 
 /// What the edge cache did.

@@ -11,9 +11,8 @@ use crate::{
         problem::Problem,
         problem_details,
     },
-    model::{reasons::Refusal, time::Timestamp},
+    model::{access::Access, reasons::Refusal, time::Timestamp},
     ownership::Ownership,
-    topology::route::Access,
 };
 
 /// The longest that a client is told to wait: things often mend sooner than anybody could promise.

@@ -3,34 +3,33 @@
 use super::{Settlement, record::Pinned};
 use crate::{
     decide::rank::holds,
-    http::{answer::Answer, headers::Edit},
+    http::{answer::Answer, cookies::COOKIE, headers::Edit},
     model::{
+        access::Access,
+        epoch::Epoch,
         ids::{RegionId, RegionSet},
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
         token::Token,
     },
     ownership::{
-        Epoch, Ownership,
+        Ownership,
         evidence::lives_in,
         own::Own,
         stated::{Log, Shows, Stated},
     },
     request::{Carrier, Request},
-    session::{
-        self, Claim, LIFETIME, Pin, Session,
-        codec::{COOKIE, seal_for},
-    },
+    session::{self, Claim, LIFETIME, Pin, Session, codec::seal_for},
     state::{
         memory::lag::{UNMEASURED, Window},
         view::View,
     },
     topology::{
         Topology,
-        dataset::{Dataset, Rule, SubjectKind},
+        dataset::{Dataset, Rule},
         identity::IdentitySource,
-        route::{Access, ReadAfterWrite},
+        route::ReadAfterWrite,
     },
 };
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     cache::{
         entry::{ENTRY, Variant},
+        lookup::Method,
         range::{Ranged, Slice, ranged},
         validate::{client_has, updates as updated},
     },
@@ -19,7 +20,7 @@ use crate::{
         headers::{Edit, Edits},
     },
     model::{text, token::Token},
-    request::{CacheUse, Method},
+    request::CacheUse,
 };
 
 /// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a

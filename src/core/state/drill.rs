@@ -1,10 +1,6 @@
 //! Isolation drills: for a share of the subjects and for some time, regions count as unreachable on purpose. Whoever takes part
 //! is answered as if they were gone; everybody else is answered as ever. Nothing is sent, so nothing is learned of their health.
 
-pub use crate::observe::tally::{
-    Counts, Drilled, Ending, LEAST_DECIDING, LEAST_WRONG, Need, Row, Tally, add_to, has_failed, row_of, total,
-};
-
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -16,8 +12,6 @@ use crate::{
         subject::SubjectId,
         time::Timestamp,
     },
-    ownership::own::Own,
-    request::Request,
     topology::{Topology, units::Share},
 };
 
@@ -119,12 +113,10 @@ impl SamplingKey {
         }))
     }
 
-    /// Who makes the request; nobody who could be told again, if it neither has a subject nor comes from a known address.
+    /// That subject.
     #[must_use]
-    pub fn of(request: &Request) -> Option<Self> {
-        let own = request.session.session.subjects.all().map(Own::subject).next();
-        let of = |subject: &SubjectId| Self(fnv(subject.as_str().as_bytes()));
-        request.subject.as_ref().or(own).map(of).or(request.visitor)
+    pub fn of(subject: &SubjectId) -> Self {
+        Self(fnv(subject.as_str().as_bytes()))
     }
 }
 
@@ -143,6 +135,41 @@ pub enum Part {
     Open,
     /// It does.
     In,
+}
+
+/// What became of a request that took part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrillOutcome {
+    /// A region that was left has answered.
+    Alone,
+    /// A copy at the edge has.
+    Cache,
+    /// It was answered, by a copy that may be older than was promised, and says so.
+    Stale,
+    /// It was refused because the regions that it needs are unreachable in the drill.
+    Refused,
+    /// It failed for another reason.
+    Failed,
+}
+
+/// What a request that took part shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drilled {
+    /// What became of it.
+    pub ending: DrillOutcome,
+    /// Which region it would have asked first, if that was unreachable.
+    pub needed: Option<(RegionId, Need)>,
+    /// Whose it was: an address where one is known, for a client can name any subject.
+    pub by: SamplingKey,
+}
+
+/// For what a region was needed that was unreachable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It owns the data.
+    Home,
+    /// Its copy would have been read.
+    Copy,
 }
 
 #[cfg(test)]

@@ -175,7 +175,8 @@ pub fn write<'a>(
 mod tests {
     use super::*;
     use crate::{
-        ownership::{Epoch, Evidence},
+        model::epoch::Epoch,
+        ownership::Evidence,
         topology::{error::KeyPath, parse, raw},
     };
 

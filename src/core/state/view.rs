@@ -4,8 +4,8 @@ use std::{rc::Rc, time::Duration};
 
 use crate::{
     model::{
+        access::Access,
         ids::{DatasetId, RegionId, RegionSet},
-        keys::{Key, SessionKeys},
         time::Timestamp,
         token::Token,
     },
@@ -21,21 +21,8 @@ use crate::{
         },
         published::{Published, RegionState},
     },
-    topology::{Topology, route::Access},
+    topology::{Topology, settings::Settings},
 };
-
-/// What is set once per isolate: the topology and the secrets.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What `wrangler.toml` says.
-    pub topology: Topology,
-    /// What sessions are signed with.
-    pub session_keys: SessionKeys,
-    /// What requests to origins are signed with, if they are.
-    pub origin_key: Option<Key>,
-    /// Whether this is a development set-up: `Homing-Dev-Near` is obeyed.
-    pub dev: bool,
-}
 
 /// The snapshot: settings, and what this isolate has seen of the regions when the request came.
 #[derive(Clone, Debug)]

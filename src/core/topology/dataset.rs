@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::model::ids::{RegionId, RegionSet};
 use crate::model::position::PositionKind;
+use crate::model::{
+    ids::{RegionId, RegionSet},
+    subject::SubjectKind,
+};
 
 /// The least and the most that writers may be refused while a home moves, in seconds, where somebody says it.
 pub const MAX_PAUSE: (u64, u64) = (1, 60);
@@ -73,35 +76,6 @@ impl Rule {
             Self::GeoPartitioned { .. } => "geo-partitioned",
             Self::MultiWriter { .. } => "multi-writer",
         }
-    }
-}
-
-/// What a geo-partitioned dataset is split by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SubjectKind {
-    /// The person.
-    User,
-    /// The customer organisation.
-    Tenant,
-}
-
-impl SubjectKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::User, Self::Tenant];
-
-    /// The kind's name in the configuration.
-    #[must_use]
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Tenant => "tenant",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.token() == text)
     }
 }
 

@@ -1,10 +1,8 @@
 //! Identity: where the router learns who a request is about.
 
-use super::{
-    dataset::SubjectKind,
-    pattern::{HostPattern, PathPattern},
-};
+use super::pattern::{HostPattern, PathPattern};
 use crate::model::ids::RegionId;
+use crate::model::subject::SubjectKind;
 
 /// Where subjects are read from.
 #[derive(Clone, Debug, Default)]

@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod raw;
 pub mod route;
 pub mod secrets;
+pub mod settings;
 pub mod units;
 pub mod warnings;
 
@@ -22,13 +23,16 @@ use std::time::Duration;
 use crate::http::target::Target;
 pub use crate::model::geo::{Location, UnitVector};
 pub use crate::model::ids::{DatasetId, MAX_REGIONS, RegionId, RegionSet};
-pub use crate::topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind};
 pub use crate::topology::error::{Complaint, Complaints, KeyPath, Severity};
 pub use crate::topology::identity::{Identity, IdentitySource};
 pub use crate::topology::parse::parse;
 pub use crate::topology::pattern::RoutePattern;
-pub use crate::topology::route::{Access, OnHomeDown, ReadAfterWrite, Route, Spelling};
+pub use crate::topology::route::{OnHomeDown, ReadAfterWrite, Route, Spelling};
 pub use crate::topology::units::Share;
+pub use crate::{
+    model::subject::SubjectKind,
+    topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule},
+};
 
 /// A validated topology: at least one region, every name resolved.
 #[derive(Clone, Debug)]

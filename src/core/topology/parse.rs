@@ -12,9 +12,9 @@ use super::{
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
 };
+use crate::http::{headers::is_token, method::ROUTER};
 use crate::model::ids::{RegionId, RegionSet};
 use crate::topology::parse::table::{Table, nearest};
-use crate::{http::headers::is_token, request::admit::ROUTER};
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
 pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{pattern::RoutePattern, units::Share};
-use crate::model::ids::DatasetId;
+use crate::model::{access::Access, ids::DatasetId};
 
 /// A line of `ROUTES`.
 #[derive(Clone, Debug)]
@@ -97,24 +97,4 @@ pub enum OnHomeDown {
     /// It is refused with 503.
     #[default]
     Refuse,
-}
-
-/// Whether a request changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// It does not.
-    Read,
-    /// It may.
-    Write,
-}
-
-impl Access {
-    /// The word used in headers and logs.
-    #[must_use]
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
 }

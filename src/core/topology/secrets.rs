@@ -2,8 +2,7 @@
 
 use crate::{
     model::keys::{Key, SessionKeys},
-    state::view::Settings,
-    topology::{error::KeyPath, parse::parse, raw},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 
 /// The secrets as the platform has them; empty where not set.

@@ -1,6 +1,9 @@
 //! What an operator should know of settings that are served all the same: the log says it once, and the dashboard shows it.
 
-use crate::{http::local::is_local_url, state::view::Settings, topology::Origin};
+use crate::{
+    http::local::is_local_url,
+    topology::{Origin, settings::Settings},
+};
 
 /// The warnings, a sentence or two each.
 #[must_use]

@@ -7,12 +7,12 @@ use homing_core::{
     cache::{
         entry::{KEPT, Kept, MOST_VARIANTS, Variant, read, write},
         freshness::Reuse,
+        lookup::Lookup,
         range::Slice,
         select,
     },
-    model::time::Timestamp,
-    ownership::{Epoch, stated::Shows},
-    request::Lookup,
+    model::{epoch::Epoch, time::Timestamp},
+    ownership::stated::Shows,
 };
 
 use crate::made::{NOW, text};

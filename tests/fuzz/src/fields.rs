@@ -9,10 +9,9 @@ use homing_core::{
     },
     http::{
         believed::{Fate, fate},
-        cookies::{Cookies, Named},
+        cookies::{COOKIE, Cookies, Named},
         headers::{Edit, Headers, LetThrough, strip_request, strip_response},
     },
-    session::codec::COOKIE,
 };
 
 use crate::made::{borrowed, fields};

@@ -13,24 +13,27 @@ use homing_core::{
     },
     http::{
         answer::{Answer, Framing},
+        cookies::COOKIE,
         headers::{Edit, Headers},
     },
-    model::{clock::StampClock, ids::RegionId, subject::SubjectId},
+    model::{
+        access::{Access, Replay},
+        clock::StampClock,
+        ids::RegionId,
+        subject::{SubjectId, SubjectKind},
+    },
     ownership::Ownership,
     request::{
         Request,
         admit::admit,
-        incoming::{Client, Content, IncomingRequest, Replay, Unsent},
+        incoming::{Client, Content, IncomingRequest, Unsent},
     },
-    session::codec::{COOKIE, seal},
+    session::codec::seal,
     state::{
         memory::{Memory, Observation},
         view::View,
     },
-    topology::{
-        dataset::{Rule, SubjectKind},
-        route::Access,
-    },
+    topology::dataset::Rule,
 };
 
 use crate::{

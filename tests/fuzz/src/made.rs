@@ -9,8 +9,7 @@ use homing_core::{
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
-    state::view::Settings,
-    topology::{error::KeyPath, parse::parse, raw},
+    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 
 /// When everything happens.

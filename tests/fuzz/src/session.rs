@@ -6,18 +6,18 @@ use arbitrary::{Result, Unstructured};
 use homing_core::{
     http::target::Target,
     model::{
+        epoch::Epoch,
         position::{Mark, Position},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
         token::Token,
     },
-    ownership::{Epoch, Ownership, evidence::Keeper},
+    ownership::{Ownership, evidence::Keeper},
     session::{
         Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session,
         carried::{Arrived, along, arrived},
         codec::{open, seal},
     },
-    topology::dataset::SubjectKind,
 };
 
 use crate::made::{NOW, keys, settings, text};

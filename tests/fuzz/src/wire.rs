@@ -9,9 +9,9 @@ use homing_core::{
         Flow,
         step::{Event, Found, Outcome, Step},
     },
-    http::headers::Edit,
+    http::{headers::Edit, method::access_of},
     model::{clock::StampClock, geo::Location},
-    request::admit::{access_of, admit},
+    request::admit::admit,
     settle::Settlement,
     state::{memory::Memory, view::View},
 };

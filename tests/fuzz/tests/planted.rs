@@ -8,14 +8,13 @@ use homing_core::{
     cache::entry::{Variant, write},
     decide::attempt::Attempt,
     http::{
-        cookies::Cookies,
+        cookies::{COOKIE, Cookies},
         headers::{Edit, Headers},
         target::Target,
     },
-    model::token::Token,
+    model::{access::Access, token::Token},
     request::Request,
-    session::codec::{COOKIE, open},
-    topology::route::Access,
+    session::codec::open,
 };
 
 /// How many inputs it takes until a law is found broken.

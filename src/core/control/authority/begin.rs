@@ -13,10 +13,10 @@ use super::{
 use crate::{
     model::{
         ids::{DatasetId, RegionId},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    topology::dataset::{Rule, SubjectKind},
+    topology::dataset::Rule,
 };
 
 impl AuthorityTurn<'_> {

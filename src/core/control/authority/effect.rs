@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use super::ledger::change::Change;
 use crate::{
     http::signature::Signed,
-    model::{ids::RegionId, time::Timestamp},
-    ownership::Epoch,
-    state::view::Settings,
+    model::{epoch::Epoch, ids::RegionId, time::Timestamp},
+    topology::settings::Settings,
 };
 
 /// The address at which an origin takes commands.

@@ -16,9 +16,12 @@ use super::{
     turn::{AuthorityTurn, UNANSWERED},
 };
 use crate::{
-    model::{ids::RegionId, subject::SubjectId},
+    model::{
+        ids::RegionId,
+        subject::{SubjectId, SubjectKind},
+    },
     state::published::RegionState,
-    topology::dataset::{Rule, SubjectKind},
+    topology::dataset::Rule,
 };
 
 /// How many subjects move at a time.

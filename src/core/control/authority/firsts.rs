@@ -14,7 +14,7 @@ use super::{
     ledger::{Owned, notice::PendingNotice},
     turn::AuthorityTurn,
 };
-use crate::{model::ids::DatasetId, ownership::Epoch};
+use crate::model::{epoch::Epoch, ids::DatasetId};
 
 /// The epoch of a first owner.
 pub(super) const FIRST: u64 = Epoch::FIRST.0;

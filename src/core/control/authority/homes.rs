@@ -8,9 +8,12 @@ use super::orders::{
     fields::{OrderFields, wrong},
 };
 use crate::{
-    model::{ids::RegionId, subject::SubjectId},
-    ownership::Epoch,
-    topology::{Topology, dataset::SubjectKind},
+    model::{
+        epoch::Epoch,
+        ids::RegionId,
+        subject::{SubjectId, SubjectKind},
+    },
+    topology::Topology,
 };
 
 /// The most subjects that are told at once.

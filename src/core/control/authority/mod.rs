@@ -41,10 +41,9 @@ use self::{
     problem::problem,
     turn::{AuthorityTurn, UNANSWERED},
 };
-pub use crate::state::published::{KEY, Published, RegionState, write};
 use crate::{
     model::{formats, time::Timestamp},
-    state::view::Settings,
+    topology::settings::Settings,
 };
 
 /// What a turn comes to, as JSON: `ledger` (a text to store), `effects`, `reply` (status and body), and after how many

@@ -12,7 +12,7 @@ use super::{
     pause::positions,
     turn::AuthorityTurn,
 };
-use crate::{ownership::record::HomeRecord, topology::dataset::SubjectKind};
+use crate::{model::subject::SubjectKind, ownership::record::HomeRecord};
 
 /// How long to wait before the new owner is asked again how far it is, in milliseconds.
 const NOT_YET: u64 = 40;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{effect, ledger::Ledger, orders::command::Order};
 use crate::{
     model::{ids::RegionId, time::Timestamp},
-    state::{published, view::Settings},
+    state::published,
+    topology::settings::Settings,
 };
 
 /// How long an effect may be unanswered before it is asked for again, in milliseconds.

@@ -11,7 +11,7 @@ pub mod readings;
 pub use crate::http::target::form::{decoded, segment};
 pub use crate::http::target::readings::{is_plain, readings};
 
-use crate::request::incoming;
+use crate::http::url;
 
 /// An absolute http or https URL in its final form. There is no other way to one than [`Target::read`] and [`Target::join`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -124,7 +124,7 @@ impl Target {
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        incoming::host(self.authority())
+        url::host(self.authority())
     }
 
     /// The path, beginning with a slash; it is what logs may show.

@@ -3,9 +3,9 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    model::time::millis,
+    model::{access::Access, time::millis},
     settle::record::CacheState,
-    topology::{error::KeyPath, parse, raw, route::Access},
+    topology::{error::KeyPath, parse, raw},
 };
 
 const START: u64 = 1_767_225_600_000;

@@ -1,6 +1,7 @@
 //! The changes to a request's headers that every attempt needs.
 
-use super::{ROUTER, trace_context};
+use super::trace_context;
+use crate::http::method::ROUTER;
 use crate::{
     http::{
         cookies::Cookies,

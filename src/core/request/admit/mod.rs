@@ -10,34 +10,38 @@ use crate::{
     cache::{
         coding::Coding,
         directives::{Directives, Scope},
+        lookup::{Conditions, Lookup, Method},
         vary::Fields,
     },
     http::{
-        cookies::{Cookies, Named},
+        cookies::{COOKIE, Cookies, Named},
         headers::{Headers, LetThrough, MOST_MEMBERS, beyond_connection},
         local::Caller,
+        method::{ROUTER, access_of, is_safe},
         problem::Problem,
         target::{self, Target},
     },
     model::{
+        access::{Access, Replay},
         clock::StampClock,
         ids::{DatasetId, RegionId},
         reasons::Refusal,
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         token::Token,
     },
     request::{
-        CacheUse, CameAlong, Carrier, Conditions, Lookup, Method, Promise, Request,
-        incoming::{Content, IncomingRequest, MOST_BUFFERED, Replay},
+        CacheUse, CameAlong, Carrier, Promise, Request,
+        incoming::{Content, IncomingRequest, MOST_BUFFERED},
         near,
     },
     session::{self, Opened, carried::Arrived},
-    state::{drill::SamplingKey, view::Settings},
+    state::drill::SamplingKey,
     topology::{
         Topology,
-        dataset::{Rule, SubjectKind},
+        dataset::Rule,
         identity::IdentitySource,
-        route::{Access, ReadAfterWrite, Route},
+        route::{ReadAfterWrite, Route},
+        settings::Settings,
     },
 };
 
@@ -49,9 +53,6 @@ pub const MOST_HEADERS: usize = 128;
 pub const MOST_HEADER_BYTES: usize = 32 * 1024;
 /// How often one request may pass through this router; a region that points back at it is found out here (RFC 8586).
 pub const MOST_HOPS: usize = 2;
-/// The router's name in `CDN-Loop` and `Via`.
-pub const ROUTER: &str = "homing";
-
 /// Admits a request.
 ///
 /// # Errors
@@ -179,18 +180,6 @@ fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
     if upgrade { Access::Write } else { said.unwrap_or(access_of(method)) }
 }
 
-/// What a method does where no route says otherwise.
-#[must_use]
-pub fn access_of(method: &str) -> Access {
-    if is_safe(method) { Access::Read } else { Access::Write }
-}
-
-/// Whether a method is safe: those that the IANA registry of methods says it of (RFC 9110 section 16.1; QUERY of RFC 10008,
-/// PROPFIND of RFC 4918, REPORT of RFC 3253, SEARCH of RFC 5323).
-fn is_safe(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "QUERY" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH")
-}
-
 /// Whether a browser goes to this address, and will show it: it says so (Fetch Metadata Request Headers, W3C), or, where it is older
 /// than that, by what it wants.
 fn is_navigation(incoming: &IncomingRequest<'_>) -> bool {
@@ -206,7 +195,7 @@ fn open_session(incoming: &IncomingRequest<'_>, cookies: &Cookies<'_>, settings:
     let open = |text| session::received(text, &settings.session_keys, &settings.topology, incoming.now);
     match incoming.headers.get("homing-session") {
         Some(text) => (open(text), Carrier::Header),
-        None => (the_one(cookies.all(session::COOKIE).map(open)), Carrier::Cookie),
+        None => (the_one(cookies.all(COOKIE).map(open)), Carrier::Cookie),
     }
 }
 

@@ -12,9 +12,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::evidence::{Proof, distinct, is_shared, is_wide};
-use crate::{
-    model::time::{Timestamp, millis},
-    topology::route::Access,
+use crate::model::{
+    access::Access,
+    time::{Timestamp, millis},
 };
 
 /// So many failures in a row open it.

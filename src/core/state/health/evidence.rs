@@ -20,7 +20,7 @@
 //! takes everything, or none does, that is one route, and its breaker is as good as the region's. Whoever has many addresses
 //! is many visitors; an IPv6 network of 56 bits is one of them.
 
-use crate::{request::Request, state::drill::SamplingKey};
+use crate::state::drill::SamplingKey;
 
 /// By whom something was sent, as far as evidence goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,6 @@ impl By {
     #[must_use]
     pub fn new(visitor: Option<SamplingKey>, route: Option<usize>) -> Self {
         Self { visitor, route: route.map(|index| u16::try_from(index).unwrap_or(u16::MAX)) }
-    }
-
-    /// By whoever makes that request. A subject would not do: clients can name any.
-    #[must_use]
-    pub fn of(request: &Request) -> Self {
-        Self::new(request.visitor, request.route)
     }
 
     /// The index of the route.

@@ -10,16 +10,15 @@ pub mod show;
 
 use std::time::Duration;
 
-use crate::state::health::breaker::Scope;
 pub use crate::state::health::breaker::{Breaker, Gate};
 pub use crate::state::health::evidence::{By, Proof};
 use crate::state::health::narrow::Narrow;
 pub use crate::state::health::show::Circuit;
+use crate::{model::access::Access, state::health::breaker::Scope};
 use crate::{
     model::{ids::RegionId, per_region::PerRegion, time::Timestamp},
-    request::{Request, incoming::Replay},
     state::drill::SamplingKey,
-    topology::{Topology, route::Access},
+    topology::Topology,
 };
 
 /// Of the sends of a kind that are in flight, the share that may be second ones, in percent (Finagle's and Envoy's retry
@@ -43,14 +42,6 @@ pub struct Asking {
     pub by: By,
     /// Whether the client's body streams through, so that the client says how long it takes.
     pub streams: bool,
-}
-
-impl Asking {
-    /// Of that request.
-    #[must_use]
-    pub fn of(request: &Request) -> Self {
-        Self { by: By::of(request), streams: request.replay == Replay::Stream }
-    }
 }
 
 /// A send that is under way.

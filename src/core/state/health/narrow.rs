@@ -7,7 +7,7 @@ use super::{
     breaker::{Breaker, Gate, Scope},
     evidence::{By, Proof},
 };
-use crate::{model::time::Timestamp, topology::route::Access};
+use crate::model::{access::Access, time::Timestamp};
 
 /// The most that are kept; the first that keeps nobody away gives way, so that failures on many routes open none again.
 const MOST: usize = 32;

@@ -7,8 +7,8 @@ use super::{
     breaker::{Breaker, Gate, Scope},
 };
 use crate::{
-    model::{ids::RegionId, time::Timestamp},
-    topology::{Topology, route::Access},
+    model::{access::Access, ids::RegionId, time::Timestamp},
+    topology::Topology,
 };
 
 /// What the breakers of a region say, on which routes alone it is not asked, and how much is under way there.

@@ -318,8 +318,9 @@ fn pass_by(keys: &mut HashMap<u64, Timestamp>, key: u64, now: Timestamp) {
 mod tests {
     use super::*;
     use crate::{
+        model::subject::SubjectKind,
         ownership::evidence::Keeper,
-        topology::{Topology, dataset::SubjectKind, error::KeyPath, parse, raw},
+        topology::{Topology, error::KeyPath, parse, raw},
     };
 
     fn topology() -> Topology {

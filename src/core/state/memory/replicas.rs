@@ -1,12 +1,10 @@
 //! How far each region's copy was when it last said so.
 
-use crate::{
-    model::{
-        ids::{DatasetId, RegionId},
-        position::Position,
-        time::Timestamp,
-    },
-    ownership::Epoch,
+use crate::model::{
+    epoch::Epoch,
+    ids::{DatasetId, RegionId},
+    position::Position,
+    time::Timestamp,
 };
 
 /// What was said of a copy.

@@ -7,9 +7,10 @@ use crate::{
     model::{
         ids::{RegionId, RegionSet},
         position::PositionKind,
+        subject::SubjectKind,
     },
     topology::{
-        dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule, SubjectKind},
+        dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule},
         error::{Complaints, KeyPath},
         raw::Raw,
     },

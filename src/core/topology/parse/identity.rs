@@ -3,9 +3,12 @@
 use super::{Names, Table};
 use crate::{
     http::headers::is_token,
-    model::ids::{RegionId, RegionSet},
+    model::{
+        ids::{RegionId, RegionSet},
+        subject::SubjectKind,
+    },
     topology::{
-        dataset::{Dataset, Rule, SubjectKind},
+        dataset::{Dataset, Rule},
         error::{Complaints, KeyPath, quoted},
         identity::{Identity, IdentitySource},
         pattern::{HostPattern, PathPattern},

@@ -2,11 +2,11 @@
 
 use super::{Table, check_name};
 use crate::{
+    http::url::Url,
     model::{
         geo::Location,
         ids::{MAX_REGIONS, RegionId},
     },
-    request::incoming::Url,
     topology::{
         Origin, Region,
         error::{Complaints, KeyPath},

@@ -7,16 +7,16 @@ use crate::{
     http::{
         believed::{Fate, fate, overrides_method},
         headers::is_token,
+        method::access_of,
     },
-    model::{ids::DatasetId, ranked::ranked},
-    request::admit::access_of,
+    model::{access::Access, ids::DatasetId, ranked::ranked},
     topology::{
         dataset::{Dataset, Rule},
         error::{Complaints, KeyPath},
         identity::{Identity, IdentitySource},
         pattern::RoutePattern,
         raw::Raw,
-        route::{Access, OnHomeDown, ReadAfterWrite, Route, Spelling},
+        route::{OnHomeDown, ReadAfterWrite, Route, Spelling},
     },
 };
 

@@ -8,11 +8,11 @@ use super::super::problem::problem;
 use crate::{
     model::{
         ids::{DatasetId, RegionId},
-        subject::SubjectId,
+        subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
     state::{drill::Kind, published::RegionState},
-    topology::{dataset::SubjectKind, units::Share},
+    topology::units::Share,
 };
 
 /// One order of an operator.

@@ -8,13 +8,13 @@ use super::command::{Command, DrillOrder, OrderRefusal};
 use crate::{
     model::{
         ids::{DatasetId, RegionId},
-        subject::{ID_LENGTH, SubjectId},
+        subject::{ID_LENGTH, SubjectId, SubjectKind},
         time::{Timestamp, millis},
     },
     state::{drill::Kind, published::RegionState},
     topology::{
         Topology,
-        dataset::{MAX_PAUSE, Rule, SubjectKind},
+        dataset::{MAX_PAUSE, Rule},
         units::{self, Share},
     },
 };
