@@ -26,7 +26,7 @@ use homing_core::{
     },
     request::incoming::Content,
     session::{self, Claim, Pin, Session},
-    state::{matrix::Report, published::Published},
+    state::{matrix::ProbeReport, published::Published},
 };
 use serde_json::{Value, json};
 use support::{NOW, Reply, World, keys, owned, region, topology};
@@ -134,7 +134,7 @@ fn what_a_prober_reports() {
     let world = prober::World { topology: &topology, published: &published, every: Duration::from_secs(10) };
     let round = prober::Prober::default().round("eu", &serde_json::from_value(answers).unwrap(), world, NOW);
     holds("report", formats::REPORT, &lines(&round.report));
-    assert_eq!(Report::read(&stored("report", 1), &topology), Report::read(&round.report, &topology));
+    assert_eq!(ProbeReport::read(&stored("report", 1), &topology), ProbeReport::read(&round.report, &topology));
 }
 
 fn session() -> Session {

@@ -32,9 +32,9 @@ use homing_core::{
     session::{self, Claim, Pin, Session},
     settle::{Base, Settlement, Source},
     state::{
-        drill::{Drilled, Kind, Need, SamplingKey},
-        health::{Asking, Heard, Sending},
-        matrix::Report,
+        drill::{DrillKind, Drilled, Need, SamplingKey},
+        health::{Asking, SendResult, Sending},
+        matrix::ProbeReport,
         memory::{Observation, replicas::ReplicaId},
         published::{self, Published, RegionState},
     },
@@ -137,7 +137,7 @@ fn prepare(world: &mut World, key: &str, value: &str) {
         "vantage" => {
             let (from, regions) = value.split_once(' ').unwrap();
             let text = format!(r#"{{"from":"{from}","at":{},"regions":{regions}}}"#, NOW.0);
-            world.memory.observe(Observation::Measured(Report::read(&text, &topology()).unwrap()), NOW);
+            world.memory.observe(Observation::Measured(ProbeReport::read(&text, &topology()).unwrap()), NOW);
         }
         // `eu read open`, `doubtful`, `probe` or `returns`.
         "breaker" => breaker(world, region(words[0]), access(words[1]), words[2]),
@@ -199,15 +199,15 @@ fn breaker(world: &mut World, region: RegionId, access: Access, state: &str) {
         "open" => (5, 1000),
         _ => (5, 40_000),
     };
-    (0..times).for_each(|_| hear(Heard::Unreached, ago));
+    (0..times).for_each(|_| hear(SendResult::Unreached, ago));
     if state == "returns" {
-        hear(Heard::Answer, 1000);
+        hear(SendResult::Answer, 1000);
     }
     // The region has answered a read.
     if state == "answers" {
         let at = Timestamp(NOW.0 - 1000);
         let read = Sending { region, access: Access::Read, at, again: false, asking: Asking::default() };
-        world.memory.observe(Observation::Heard(read, Heard::Answer), at);
+        world.memory.observe(Observation::Heard(read, SendResult::Answer), at);
     }
 }
 
@@ -228,7 +228,7 @@ fn view(words: &[&str]) -> Published {
         let (home, epoch) = owned.split_once('@')?;
         Some((name, home, epoch.parse().unwrap()))
     });
-    let drill = entries().find(|(name, _)| Kind::parse(name).is_some()).map(|(kind, region)| {
+    let drill = entries().find(|(name, _)| DrillKind::parse(name).is_some()).map(|(kind, region)| {
         let until = NOW.after(Duration::from_secs(60)).0;
         serde_json::json!({ "id": "drill-1", "kind": kind, "region": region, "share": 10_000, "until": until })
     });

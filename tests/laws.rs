@@ -23,7 +23,7 @@ use homing_core::{
     settle::Source,
     state::{
         drill::SamplingKey,
-        health::{Asking, Condition, Health, Heard, Sending, breaker::Gate, evidence::By},
+        health::{Asking, Condition, Health, SendResult, Sending, breaker::Gate, evidence::By},
         memory::{Memory, Observation},
     },
     topology::settings::Settings,
@@ -49,19 +49,19 @@ fn visitor(whose: usize, route: usize) -> Asking {
 }
 
 /// Who sends what, what comes of it if it is the hostile one, and after which pause in milliseconds.
-fn a_deed_of_health() -> impl Strategy<Value = (usize, Access, Heard, u64)> {
+fn a_deed_of_health() -> impl Strategy<Value = (usize, Access, SendResult, u64)> {
     let heard = prop_oneof![
-        6 => Just(Heard::Gateway), 6 => Just(Heard::Silence), 1 => Just(Heard::Nothing), 1 => Just(Heard::Answer),
+        6 => Just(SendResult::Gateway), 6 => Just(SendResult::Silence), 1 => Just(SendResult::Nothing), 1 => Just(SendResult::Answer),
     ];
     let whose = prop_oneof![5 => Just(0usize), 1 => 1usize..4];
     (whose, prop::sample::select(vec![Access::Read, Access::Write]), heard, prop_oneof![Just(0u64), 1u64..40_000])
 }
 
 /// Who sends what on which route of a region that fails, how it does (nothing is heard for long), and after which pause in milliseconds.
-fn a_failure() -> impl Strategy<Value = ((usize, usize), Access, Option<Heard>, u64)> {
+fn a_failure() -> impl Strategy<Value = ((usize, usize), Access, Option<SendResult>, u64)> {
     let heard = prop_oneof![
-        3 => Just(Some(Heard::Gateway)), 6 => Just(Some(Heard::Silence)), 3 => Just(Some(Heard::Unreached)),
-        1 => Just(Some(Heard::Nothing)), 3 => Just(None),
+        3 => Just(Some(SendResult::Gateway)), 6 => Just(Some(SendResult::Silence)), 3 => Just(Some(SendResult::Unreached)),
+        1 => Just(Some(SendResult::Nothing)), 3 => Just(None),
     ];
     let access = prop_oneof![1 => Just(Access::Read), 4 => Just(Access::Write)];
     ((0usize..6, 0usize..3), access, heard, prop_oneof![Just(0u64), 1u64..3_000])
@@ -457,7 +457,7 @@ proptest! {
         for (whose, access, heard, pause) in deeds {
             now = now.after(Duration::from_millis(pause));
             let hostile = whose == 0;
-            let heard = if hostile { heard } else { Heard::Answer };
+            let heard = if hostile { heard } else { SendResult::Answer };
             let sending = Sending { region: region("us"), access, at: now, again: false, asking: visitor(whose, 1) };
             health.sent(sending);
             now = now.after(Duration::from_millis(pause / 2));
@@ -488,7 +488,7 @@ proptest! {
                 }
                 prop_assert!(last.is_none_or(|last| now.since(last) >= Duration::from_secs(1)), "two at a time");
                 // Of whose client has gone nothing is known, and another may go.
-                last = (heard != Some(Heard::Nothing)).then_some(now);
+                last = (heard != Some(SendResult::Nothing)).then_some(now);
             }
             health.sent(sending);
             match heard {
@@ -503,12 +503,12 @@ proptest! {
                 prop_assert!(now.since(healed) <= Duration::from_millis(3_000 + every), "{whose} on {route} after {:?}", now.since(healed));
                 // What hung all the while fails now, one after another.
                 if let Some(sending) = hang.pop() {
-                    health.heard(sending, Heard::Silence, now);
+                    health.heard(sending, SendResult::Silence, now);
                 }
                 if gate(&health, asking, now).admits(0) {
                     let sending = Sending { region: region("us"), access: Access::Write, at: now, again: false, asking };
                     health.sent(sending);
-                    health.heard(sending, Heard::Answer, now);
+                    health.heard(sending, SendResult::Answer, now);
                 }
                 now = now.after(Duration::from_millis(every));
             }

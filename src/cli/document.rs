@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use toml_edit::{Document, Item, Value};
 
 use homing_core::topology::{
-    error::{Key, KeyPath},
+    error::{KeyPath, KeySegment},
     raw::Raw,
 };
 
@@ -54,15 +54,15 @@ impl Source {
         let mut found = None;
         for key in &path.0 {
             let next = match key {
-                Key::Name(name) => here.get(name.as_str()),
-                Key::At(index) => here.get(*index),
+                KeySegment::Name(name) => here.get(name.as_str()),
+                KeySegment::At(index) => here.get(*index),
             };
             let Some(next) = next else { break };
             let named = match key {
-                Key::Name(name) => {
+                KeySegment::Name(name) => {
                     here.as_table_like().and_then(|table| table.get_key_value(name)).and_then(|(key, _)| key.span())
                 }
-                Key::At(_) => None,
+                KeySegment::At(_) => None,
             };
             // A value is pointed at itself, a table by its name.
             found = match next {

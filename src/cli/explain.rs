@@ -10,7 +10,7 @@ use super::{
 };
 use homing_core::{
     http::headers::Edit,
-    observe::report::Line,
+    observe::report::LogLine,
     topology::{Topology, error::KeyPath, parse::parse},
 };
 
@@ -127,7 +127,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
 
 fn print_json(story: &Story, topology: &Topology) {
     let end = match &story.end {
-        Ok(settlement) => json!(Line::of(&settlement.record, topology)),
+        Ok(settlement) => json!(LogLine::of(&settlement.record, topology)),
         Err(problem) => {
             json!({ "status": problem.status(), "reason": problem.refusal.token().as_str(), "region": null })
         }

@@ -6,7 +6,7 @@ use super::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stor
 use homing_core::{
     cache::Probed,
     decide::{
-        plan::{Freshness, Standing, standing},
+        plan::{Freshness, WriteTarget, standing},
         rank::holds,
         reach::{PositionDemand, Reach, copy_of},
     },
@@ -132,9 +132,9 @@ impl World {
         let several =
             request.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
         let owned = several.or_else(|| match standing(request, view) {
-            Standing::Owned(owner, _) => Some(owner.ownership()),
-            Standing::Unknown => None,
-            Standing::BySubject => {
+            WriteTarget::Owned(owner, _) => Some(owner.ownership()),
+            WriteTarget::Unknown => None,
+            WriteTarget::BySubject => {
                 let said = || first_home(topology, self.home.as_deref()?).ok();
                 request.home_in_session(topology).or_else(said)
             }

@@ -24,9 +24,9 @@ use homing_core::{
     },
     model::{access::Access, clock::StampClock, geo::Location, ids::RegionId, reasons::Refusal, time::Timestamp},
     observe::{
-        report::{Line, Refused, Report},
+        report::{IsolateReport, LogLine, Refused},
         snapshot::{self, Snapshot},
-        tally::{Row, Tally, row_of},
+        tally::{DrillRow, DrillTally, row_of},
     },
     request::admit::admit,
     settle::{Settlement, record::Record},
@@ -64,8 +64,8 @@ const SWEEP: usize = 64;
 thread_local! {
     static ISOLATE: RefCell<Option<Rc<Isolate>>> = const { RefCell::new(None) };
     static MEMORY: RefCell<Option<Rc<Memory>>> = const { RefCell::new(None) };
-    static REPORT: RefCell<Report> = RefCell::default();
-    static DRILLED: RefCell<Tally> = RefCell::default();
+    static REPORT: RefCell<IsolateReport> = RefCell::default();
+    static DRILLED: RefCell<DrillTally> = RefCell::default();
     static CLOCK: Cell<StampClock> = Cell::new(StampClock::new(0));
     static FLOWS: RefCell<HashMap<u32, Box<Flow>>> = RefCell::default();
     static NEXT_SWEEP: Cell<usize> = const { Cell::new(SWEEP) };
@@ -121,7 +121,7 @@ pub(crate) fn begin(now: Timestamp, location: Option<Location>, text: &str) -> S
     CLOCK.set(clock);
     match admitted {
         Err(problem) => {
-            changing(&REPORT, Report::refused);
+            changing(&REPORT, IsolateReport::refused);
             let line = (isolate.log != Log::Off).then(|| json(&Refused::new(&problem, incoming.method, now)));
             let name = isolate.settings.topology.edge_name();
             wire::refusal(&problem, access_of(incoming.method), name, now, line.as_deref())
@@ -191,7 +191,7 @@ fn finish(
         Log::Off => false,
     };
     let (record, topology) = (&settlement.record, &isolate.settings.topology);
-    let line = logged.then(|| json(&Line::of(record, topology)));
+    let line = logged.then(|| json(&LogLine::of(record, topology)));
     let alarm = changing(&REPORT, |report| report.weigh(record, topology));
     let alarm = alarm.filter(|_| isolate.log != Log::Off).map(|alarm| json(&alarm.show(topology)));
     let log = line.into_iter().chain(alarm).collect();
@@ -240,7 +240,7 @@ fn count(isolate: &Isolate, record: &Record, now: Timestamp) {
 struct Told {
     r#do: &'static str,
     drill: String,
-    rows: Vec<Row>,
+    rows: Vec<DrillRow>,
 }
 
 fn json(of: &impl Serialize) -> String {
@@ -249,7 +249,7 @@ fn json(of: &impl Serialize) -> String {
 
 /// What the authority is to be told of a drill; empty if there is nothing new.
 pub(crate) fn drilled() -> String {
-    let untold = changing(&DRILLED, Tally::take);
+    let untold = changing(&DRILLED, DrillTally::take);
     untold.map_or_else(String::new, |(drill, rows)| json(&Told { r#do: "drilled", drill, rows }))
 }
 
@@ -288,7 +288,7 @@ pub(crate) fn not_stored(key: &str, now: Timestamp) {
 
 pub(crate) fn measured(text: &str, now: Timestamp) {
     let Some(settings) = settings() else { return };
-    observe(matrix::Report::read(text, &settings.topology).map(Observation::Measured).into_iter().collect(), now);
+    observe(matrix::ProbeReport::read(text, &settings.topology).map(Observation::Measured).into_iter().collect(), now);
 }
 
 /// The regions, a line each: name, the platform's hint for an object near it, and 1 if no report from there is known that still counts.

@@ -19,7 +19,7 @@ use homing_core::{
     request::incoming::{Content, Unsent},
     session::{self, Claim, Pin, Session},
     state::{
-        health::{Asking, Heard, Sending},
+        health::{Asking, SendResult, Sending},
         memory::{Memory, Observation},
         published::{self, Published, RegionState},
     },
@@ -168,8 +168,8 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
                     again: false,
                     asking: Asking::default(),
                 };
-                let heard = if ago % 3 == 0 { Heard::Answer } else { Heard::Unreached };
-                vec![Observation::Heard(sending, Heard::Unreached); 5]
+                let heard = if ago % 3 == 0 { SendResult::Answer } else { SendResult::Unreached };
+                vec![Observation::Heard(sending, SendResult::Unreached); 5]
                     .into_iter()
                     .chain([Observation::Heard(sending, heard)])
                     .collect()

@@ -24,7 +24,7 @@ use crate::cost::Observed;
 use homing_core::{
     model::{time::Timestamp, token::Token},
     observe::{
-        locality::{Locality, Row},
+        locality::{Locality, RouteCounts},
         suggest::shape,
     },
     topology::{Topology, route::Route},
@@ -190,7 +190,7 @@ impl Estimate {
     }
 
     /// The rows whose budget is exceeded by the log as a whole, with their routes.
-    pub(super) fn exceeded<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = (&'a Route, &'a Row)> {
+    pub(super) fn exceeded<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = (&'a Route, &'a RouteCounts)> {
         self.locality.rows().filter_map(|(route, row)| {
             let route = topology.routes().get(route?)?;
             route.max_cross_region?.is_exceeded(row.total.crossed, row.total.requests).then_some((route, row))
@@ -199,7 +199,7 @@ impl Estimate {
 
     /// How many requests crossed for that reason.
     fn crossed_for(&self, reason: Token) -> u64 {
-        let of = |row: &Row| row.reasons.sorted().into_iter().find(|(known, _)| *known == reason);
+        let of = |row: &RouteCounts| row.reasons.sorted().into_iter().find(|(known, _)| *known == reason);
         self.locality.rows().filter_map(|(_, row)| of(row)).map(|(_, times)| times).sum()
     }
 }

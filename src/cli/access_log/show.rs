@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Estimate, SHOWN};
 use homing_core::{
     model::token::Token,
-    observe::locality::{Count, Row},
+    observe::locality::{Count, RouteCounts},
     topology::{Topology, route::Route},
 };
 
@@ -72,7 +72,7 @@ impl Estimate {
 
     /// What exceeds its budget, a complaint each.
     pub(crate) fn complaints(&self, topology: &Topology) -> Vec<String> {
-        let complain = |(route, row): (&Route, &Row)| {
+        let complain = |(route, row): (&Route, &RouteCounts)| {
             let Count { requests, crossed } = row.total;
             let budget = route.max_cross_region.map(|budget| budget.to_string()).unwrap_or_default();
             format!(
@@ -111,7 +111,7 @@ impl Estimate {
     }
 }
 
-fn cells(route: Option<&Route>, row: &Row) -> [String; 5] {
+fn cells(route: Option<&Route>, row: &RouteCounts) -> [String; 5] {
     let budget = route.and_then(|route| route.max_cross_region);
     let kept = budget.map(|budget| match budget.is_exceeded(row.total.crossed, row.total.requests) {
         true => format!("{budget}, EXCEEDED"),
@@ -130,7 +130,7 @@ fn local(count: Count) -> String {
     count.local().map_or_else(|| "-".to_owned(), |share| share.to_string())
 }
 
-fn reasons(row: &Row) -> String {
+fn reasons(row: &RouteCounts) -> String {
     let all = row.reasons.sorted();
     all.iter().map(|(reason, times)| format!("{reason} {times}")).collect::<Vec<_>>().join(", ")
 }

@@ -51,7 +51,7 @@ struct Past {
     failed: u32,
     peers: BTreeMap<String, PastPair>,
     /// By dataset: when the region was first seen at a position, the latest last.
-    steps: BTreeMap<String, VecDeque<Step>>,
+    steps: BTreeMap<String, VecDeque<ProbeStep>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ struct PastPair {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Step {
+struct ProbeStep {
     at: u64,
     epoch: u64,
     position: String,
@@ -79,7 +79,7 @@ pub struct Answered {
 /// What a round comes to.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// The report, as [`crate::state::matrix::Report::read`] reads it.
+    /// The report, as [`crate::state::matrix::ProbeReport::read`] reads it.
     pub report: String,
     /// Whether it should be put into the store now.
     pub put: bool,
@@ -113,7 +113,7 @@ pub fn every(said: &str) -> Result<Option<Duration>, String> {
     }
 }
 
-/// What is stored, as [`crate::state::matrix::Report::read`] reads it.
+/// What is stored, as [`crate::state::matrix::ProbeReport::read`] reads it.
 fn report(from: &str, regions: &Map<String, Value>, now: Timestamp) -> String {
     json!({ "format": formats::REPORT, "from": from, "at": now.0, "regions": regions }).to_string()
 }
@@ -209,7 +209,7 @@ impl Prober {
             let kind = dataset.position?;
             let here = copy.steps.get(&dataset.name)?.back()?;
             let reached = kind.read(&here.position)?;
-            let missing = |step: &&Step| {
+            let missing = |step: &&ProbeStep| {
                 step.epoch > here.epoch || (step.epoch == here.epoch && is_beyond(kind, &step.position, reached))
             };
             let first = source.steps.get(&dataset.name)?.iter().find(missing);
@@ -242,7 +242,7 @@ fn is_beyond(kind: PositionKind, text: &str, reached: Position) -> bool {
 }
 
 /// The positions that a region tells of, of single-writer datasets that have any.
-fn positions(health: &Value, topology: &Topology, now: Timestamp) -> Vec<(String, Step)> {
+fn positions(health: &Value, topology: &Topology, now: Timestamp) -> Vec<(String, ProbeStep)> {
     let told = topology.datasets().filter(|(_, dataset)| dataset.position.is_some()).filter_map(|(_, dataset)| {
         let position = match health.get("position")?.get(&dataset.name)? {
             Value::String(text) => text.clone(),
@@ -251,7 +251,7 @@ fn positions(health: &Value, topology: &Topology, now: Timestamp) -> Vec<(String
         };
         let epoch = health.get("epochs").and_then(|epochs| epochs.get(&dataset.name)).and_then(Value::as_u64);
         let epoch = epoch.and_then(Epoch::said).unwrap_or(Epoch::FIRST).0;
-        Some((dataset.name.clone(), Step { at: now.0, epoch, position }))
+        Some((dataset.name.clone(), ProbeStep { at: now.0, epoch, position }))
     });
     told.collect()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    state::matrix::{Pair, Report},
+    state::matrix::{LinkState, ProbeReport},
     topology::{error::KeyPath, parse, raw},
 };
 
@@ -28,7 +28,7 @@ impl Play {
         Self { prober: Prober::default(), topology: topology(), puts: 0 }
     }
 
-    fn round(&mut self, at: u64, us: &str, eu: &str) -> Report {
+    fn round(&mut self, at: u64, us: &str, eu: &str) -> ProbeReport {
         let answers = [("us", us), ("eu", eu)].map(|(name, text)| {
             let health = (!text.is_empty()).then(|| serde_json::from_str(text).unwrap());
             (name.to_owned(), Answered { ms: 4, health })
@@ -39,7 +39,7 @@ impl Play {
         self.puts += u32::from(round.put);
         // The state survives being stored as text.
         self.prober = serde_json::from_str(&serde_json::to_string(&self.prober).unwrap()).unwrap();
-        Report::read(&round.report, &self.topology).unwrap()
+        ProbeReport::read(&round.report, &self.topology).unwrap()
     }
 }
 
@@ -55,7 +55,7 @@ fn eu(position: u64, lag: u64, reachable: bool) -> String {
     )
 }
 
-fn pair(report: &Report) -> Pair {
+fn pair(report: &ProbeReport) -> LinkState {
     report.of(EU).unwrap().peers.iter().find(|(peer, _)| *peer == US).unwrap().1
 }
 

@@ -82,7 +82,7 @@ impl Freshness {
 
 /// A target and why it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct PlannedRegion {
     /// The region.
     pub region: RegionId,
     /// Why.
@@ -95,11 +95,11 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadPlan {
     /// The first; none if no region may answer.
-    pub first: Option<Target>,
+    pub first: Option<PlannedRegion>,
     /// How long it is waited before the first is asked, where its copy has most likely come so far by then.
     pub after: Duration,
     /// The other.
-    pub fallback: Option<Target>,
+    pub fallback: Option<PlannedRegion>,
 }
 
 impl ReadPlan {
@@ -110,7 +110,7 @@ impl ReadPlan {
         let all = candidates(request, view, (bound, None), trace);
         let mut targets = reachable(all, view, trace);
         let reason = |region| if view.is_open(region, Access::Read) { Token::LastResort } else { Token::Nearest };
-        let mut next = || targets.next().map(|region| Target { region, reason: reason(region), stale: false });
+        let mut next = || targets.next().map(|region| PlannedRegion { region, reason: reason(region), stale: false });
         Self { first: next(), fallback: next(), ..Self::default() }
     }
 
@@ -120,7 +120,7 @@ impl ReadPlan {
     pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>, trace: &mut Trace) -> Self {
         let home = demand.log.home;
         let bound = request.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
-        let mut targets: Vec<Target> = Vec::new();
+        let mut targets: Vec<PlannedRegion> = Vec::new();
         let mut after = Duration::ZERO;
         for region in candidates(request, view, (bound, Some(home)), trace) {
             match demand.reach(request, view, region) {
@@ -132,14 +132,14 @@ impl ReadPlan {
                     }
                 }
                 Reach::Home if targets.is_empty() && request.near.first() == Some(&region) && !demand.of_earlier => {
-                    targets.push(Target { region, reason: Token::Nearest, stale: false });
+                    targets.push(PlannedRegion { region, reason: Token::Nearest, stale: false });
                 }
-                Reach::Home => targets.push(Target { region, reason: demand.at_home(), stale: false }),
-                Reach::There(reason) => targets.push(Target { region, reason, stale: false }),
+                Reach::Home => targets.push(PlannedRegion { region, reason: demand.at_home(), stale: false }),
+                Reach::There(reason) => targets.push(PlannedRegion { region, reason, stale: false }),
                 // In the place of another that has failed nothing is waited for.
                 Reach::Soon(time) if targets.is_empty() => {
                     after = time;
-                    targets.push(Target { region, reason: Token::PositionAwaited, stale: false });
+                    targets.push(PlannedRegion { region, reason: Token::PositionAwaited, stale: false });
                 }
                 Reach::Soon(_) => {}
             }
@@ -171,7 +171,7 @@ impl ReadPlan {
             }
             return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
         }
-        let first = Some(Target { region: home, reason, stale: false });
+        let first = Some(PlannedRegion { region: home, reason, stale: false });
         let elsewhere = stale_elsewhere(request, view, home, trace);
         match elsewhere {
             // Another copy is quick and says that it is stale; home would most likely fail.
@@ -188,7 +188,7 @@ impl ReadPlan {
         if request.promise.on_home_down == OnHomeDown::Refuse {
             return Self::default();
         }
-        let stale = |region| Target { region, reason: Token::HomeUnknownNearest, stale: true };
+        let stale = |region| PlannedRegion { region, reason: Token::HomeUnknownNearest, stale: true };
         let all = candidates(request, view, (None, None), trace);
         let mut targets = reachable(all, view, trace);
         Self { first: targets.next().map(stale), fallback: targets.next().map(stale), ..Self::default() }
@@ -196,17 +196,17 @@ impl ReadPlan {
 }
 
 /// Where a read goes when home is down, if its route allows it.
-fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut Trace) -> Option<Target> {
+fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut Trace) -> Option<PlannedRegion> {
     let mut others = (request.promise.on_home_down == OnHomeDown::Stale).then(|| {
         candidates(request, view, (None, Some(home)), trace)
             .filter(|region| *region != home && !view.is_excluded(*region))
     })?;
-    others.next().map(|region| Target { region, reason: Token::HomeDownStale, stale: true })
+    others.next().map(|region| PlannedRegion { region, reason: Token::HomeDownStale, stale: true })
 }
 
 /// Who owns what a request concerns, as far as it follows from the view alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum WriteTarget {
     /// This owner, for this reason.
     Owned(Owner, Token),
     /// It depends on the subject's home, which must be found.
@@ -217,15 +217,15 @@ pub enum Standing {
 
 /// Who owns what the request concerns.
 #[must_use]
-pub fn standing(request: &Request, view: &View) -> Standing {
+pub fn standing(request: &Request, view: &View) -> WriteTarget {
     let topology = view.topology();
     let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let owned = match (request.dataset, rule) {
         (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
             Some(owned) => Some((owned, Token::Home)),
-            None => return Standing::Unknown,
+            None => return WriteTarget::Unknown,
         },
-        (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return Standing::BySubject,
+        (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return WriteTarget::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
             let reachable = nearest_owner(request, view, *regions, |region| !view.is_excluded(region));
             let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
@@ -237,7 +237,7 @@ pub fn standing(request: &Request, view: &View) -> Standing {
         let reason = if rule.is_some() { Token::Unidentified } else { Token::DefaultHome };
         (Ownership::unclaimed(topology, request.dataset), reason)
     });
-    Standing::Owned(Owner::of(owned), reason)
+    WriteTarget::Owned(Owner::of(owned), reason)
 }
 
 /// The owner of a multi-writer dataset that would take a write if no drill were on.

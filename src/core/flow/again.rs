@@ -14,7 +14,7 @@ use crate::{
     http::answer::Answer,
     model::{access::Access, ids::RegionId, time::Timestamp, token::Token},
     state::{
-        health::{Health, Heard, breaker::Gate},
+        health::{Health, SendResult, breaker::Gate},
         memory::Observation,
     },
     topology::Origin,
@@ -79,7 +79,7 @@ impl Context {
     /// Holds what was just heard against nobody; what is heard next says how the region is.
     fn spare(&mut self) {
         if let Some(Observation::Heard(_, heard)) = self.observations.last_mut() {
-            *heard = Heard::Nothing;
+            *heard = SendResult::Nothing;
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     decide::{
-        plan::{Freshness, ReadPlan, Standing, standing},
+        plan::{Freshness, ReadPlan, WriteTarget, standing},
         reach::PositionDemand,
     },
     model::{
@@ -21,7 +21,7 @@ use crate::{
     },
     ownership::{
         Owner, Ownership,
-        evidence::{Keeper, Kept},
+        evidence::{Keeper, KnownHome},
     },
     session::Pin,
     settle::{Publish, Settlement, session::SignIn},
@@ -37,9 +37,9 @@ impl Flow {
             return self.begin_read(plan, None, None, now);
         }
         match standing(&self.cx.request, &self.cx.view) {
-            Standing::Owned(owner, reason) => self.go(owner, reason, now),
-            Standing::Unknown => self.homeless(now),
-            Standing::BySubject => match self.cx.known_home() {
+            WriteTarget::Owned(owner, reason) => self.go(owner, reason, now),
+            WriteTarget::Unknown => self.homeless(now),
+            WriteTarget::BySubject => match self.cx.known_home() {
                 Some((ownership, source)) if !self.cx.has_seen_later(ownership) => {
                     if !(self.cx.is_read() && matches!(self.cx.freshness, Freshness::AtLeast(..))) {
                         self.cx.trace.note(source, ownership.home());
@@ -167,7 +167,7 @@ impl Flow {
                 return None;
             }
         };
-        let Some(Kept { ownership, new }) = stored else {
+        let Some(KnownHome { ownership, new }) = stored else {
             self.cx.trace.note(Token::HomeInvalid, None);
             return None;
         };

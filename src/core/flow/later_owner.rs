@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     decide::{
-        plan::{ReadPlan, Target},
+        plan::{PlannedRegion, ReadPlan},
         rank::candidates,
     },
     http::answer::Answer,
@@ -52,7 +52,7 @@ impl Flow {
         let reason = Token::PositionOfLaterEpoch;
         // After so long whoever is to know of a change of owner does, and home is the best there is.
         let named = named.filter(|named| !overdue && *named != home && self.may_be_read(*named));
-        let named = named.map(|region| Target { region, reason, stale: false });
+        let named = named.map(|region| PlannedRegion { region, reason, stale: false });
         let ReadPlan { first, fallback, .. } =
             ReadPlan::home(&self.cx.request, &self.cx.view, home, reason, &mut self.cx.trace);
         let plan = match first {

@@ -56,10 +56,10 @@ mod tests {
     use crate::{
         flow::step::Outcome,
         http::{answer::Framing, headers::Headers},
-        state::health::Heard,
+        state::health::SendResult,
     };
 
-    fn heard(status: u16, fields: &[(&'static str, &'static str)], origin: &Origin) -> Heard {
+    fn heard(status: u16, fields: &[(&'static str, &'static str)], origin: &Origin) -> SendResult {
         let answer = Answer { status, headers: Headers(fields.to_vec()), framing: Framing::Delimited };
         let page = PlatformPage::of(&answer, origin);
         Outcome::Answered(answer).heard(page)
@@ -82,15 +82,15 @@ mod tests {
             (530, ""),
         ] {
             let fields = [("content-type", "text/html"), ("cf-error-type", kind)];
-            assert_eq!(heard(status, &fields, &url), Heard::Silence, "{status} {kind}");
+            assert_eq!(heard(status, &fields, &url), SendResult::Silence, "{status} {kind}");
             // The Worker behind a binding has spoken, whatever it passes on; only a gateway's statuses are nobody's in particular.
-            let bound = if status == 503 { Heard::Gateway } else { Heard::Answer };
+            let bound = if status == 503 { SendResult::Gateway } else { SendResult::Answer };
             assert_eq!(heard(status, &fields, &service), bound, "{status} {kind}");
             let ours = [("homing-region", "eu"), ("cf-error-type", kind)];
-            assert_eq!(heard(status, &ours, &url), Heard::Answer, "{status} {kind} with a field of the contract");
+            assert_eq!(heard(status, &ours, &url), SendResult::Answer, "{status} {kind} with a field of the contract");
         }
         for status in 520..=527 {
-            assert_eq!(heard(status, &[], &url), Heard::Silence, "{status}");
+            assert_eq!(heard(status, &[], &url), SendResult::Silence, "{status}");
         }
     }
 
@@ -99,8 +99,8 @@ mod tests {
     fn whom_the_regions_zone_turns_away_is_no_evidence() {
         let url = Origin::Url("https://eu.example.com".to_owned());
         for (status, kind) in [(403, "1020"), (403, "1006"), (429, "1015")] {
-            assert_eq!(heard(status, &[("cf-error-type", kind)], &url), Heard::Nothing, "{status} {kind}");
+            assert_eq!(heard(status, &[("cf-error-type", kind)], &url), SendResult::Nothing, "{status} {kind}");
         }
-        assert_eq!(heard(403, &[], &url), Heard::Answer, "an application's own refusal");
+        assert_eq!(heard(403, &[], &url), SendResult::Answer, "an application's own refusal");
     }
 }

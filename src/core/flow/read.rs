@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     decide::{
-        plan::{Freshness, ReadPlan, Target},
+        plan::{Freshness, PlannedRegion, ReadPlan},
         rank::candidates,
         reach::{PositionDemand, copy_of},
     },
@@ -36,8 +36,8 @@ use crate::{
 /// A read that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
-    target: Target,
-    fallback: Option<Target>,
+    target: PlannedRegion,
+    fallback: Option<PlannedRegion>,
     wants: Wants,
     /// What the answer must show at least, as far as this region was told of it.
     told: Option<Mark>,
@@ -67,7 +67,7 @@ pub(super) struct SoughtEpoch {
 
 impl Reading {
     /// The same read at another region.
-    fn at(&self, target: Target, fallback: Option<Target>) -> Self {
+    fn at(&self, target: PlannedRegion, fallback: Option<PlannedRegion>) -> Self {
         Self { target, fallback, told: None, ..*self }
     }
 
@@ -79,7 +79,7 @@ impl Reading {
     /// The same, because the connection was closed as it was used; the other region stays one to ask.
     pub(super) fn once_more(&self) -> Self {
         let reason = if self.target.stale { self.target.reason } else { Token::Retried };
-        self.at(Target { reason, ..self.target }, self.fallback)
+        self.at(PlannedRegion { reason, ..self.target }, self.fallback)
     }
 
     /// The same read at the other region.
@@ -94,7 +94,7 @@ impl Reading {
 
     /// The same read, of which the answer may be older than what was promised.
     pub(super) fn stale(&self) -> Self {
-        Self { target: Target { stale: true, ..self.target }, ..*self }
+        Self { target: PlannedRegion { stale: true, ..self.target }, ..*self }
     }
 
     /// The same read, by the ownership that its answer has told of.
@@ -109,7 +109,7 @@ impl Reading {
 
     /// How it ends if the region's answer goes to the client.
     pub(super) fn ended(&self) -> Ended {
-        let Target { region, reason, stale } = self.target;
+        let PlannedRegion { region, reason, stale } = self.target;
         let owner = self.wants.owner.filter(|owner| owner.region() == region);
         Ended { region, reason, owner, least: self.told, stale }
     }
@@ -156,7 +156,7 @@ impl Flow {
     }
 
     fn ask_after(&mut self, delay: Duration, reading: Reading, now: Timestamp) -> Step {
-        let Target { region, reason, .. } = reading.target;
+        let PlannedRegion { region, reason, .. } = reading.target;
         self.cx.trace.note(reason, region);
         let (owner, least) = (reading.wants.owner, self.least_of(&reading));
         self.reading(Reading { told: least, ..reading });
@@ -223,14 +223,14 @@ impl Flow {
             }
             // The reason that the client sees is why the first region did not answer, unless the answer may be stale.
             let reason = if fallback.stale { fallback.reason } else { failure };
-            return self.ask_after(delay, reading.at(Target { reason, ..fallback }, None), now);
+            return self.ask_after(delay, reading.at(PlannedRegion { reason, ..fallback }, None), now);
         }
         self.exhausted(Some(reading), answer, now)
     }
 
     /// The other region, where the first has failed. If any copy will do and the next nearest has just failed others, one of which
     /// nothing bad is known comes before it: with two regions gone, only those who find it out pay for it.
-    fn fallback(&self, reading: &Reading) -> Option<Target> {
+    fn fallback(&self, reading: &Reading) -> Option<PlannedRegion> {
         let planned = reading.fallback?;
         let any_will_do = planned.reason == Token::Nearest && !planned.stale;
         let condition = self.cx.view.condition(planned.region);
@@ -244,7 +244,7 @@ impl Flow {
             sound && *region != reading.target.region && !self.cx.view.is_excluded(*region)
         };
         let mut others = others.filter(better);
-        Some(others.next().map_or(planned, |region| Target { region, ..planned }))
+        Some(others.next().map_or(planned, |region| PlannedRegion { region, ..planned }))
     }
 
     /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so
@@ -298,7 +298,7 @@ impl Flow {
             self.cx.trace.note(Token::DrillUnreachable, later.region());
             return None;
         }
-        let target = Target { region: later.region(), reason, stale: false };
+        let target = PlannedRegion { region: later.region(), reason, stale: false };
         let least = self.cx.mark_of(later.ownership());
         let wants = Wants { owner: Some(later), least, ..Wants::default() };
         let reading = Reading { wants, ..reading.at(target, None) };
@@ -340,7 +340,7 @@ impl Flow {
     /// The copy is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
     /// copy of a later epoch knows the later owner.
     fn behind(&mut self, reading: &Reading, place: Option<Position>, later: Option<Owner>, now: Timestamp) -> Step {
-        let Target { region, .. } = reading.target;
+        let PlannedRegion { region, .. } = reading.target;
         self.learn_short(reading, place, now);
         self.cx.trace.note(Token::PositionNotReached, region);
         if let Some(step) = later.and_then(|later| self.ask_later(reading, later, Token::PositionOfOldEpoch, now)) {
@@ -353,11 +353,11 @@ impl Flow {
         let at_home = reading.is_at_home();
         let next = match reading.fallback {
             // Nobody is further than home, so its own word is the best of the old ones.
-            Some(fallback) if at_home && fallback.stale => Some(Target { region, reason, stale: true }),
+            Some(fallback) if at_home && fallback.stale => Some(PlannedRegion { region, reason, stale: true }),
             None if missed.is_some() && self.cx.request.promise.on_home_down == OnHomeDown::Stale => {
-                Some(Target { region, reason: Token::HomeDownStale, stale: true })
+                Some(PlannedRegion { region, reason: Token::HomeDownStale, stale: true })
             }
-            fallback => fallback.map(|fallback| Target { reason, ..fallback }),
+            fallback => fallback.map(|fallback| PlannedRegion { reason, ..fallback }),
         };
         match next {
             Some(target) if self.cx.can_repeat() && self.cx.has_time(now) => self.ask(reading.at(target, None), now),
@@ -385,7 +385,7 @@ impl Flow {
         }
         // 502 to 504 may be the application's own words.
         if let (Some(reading), Some(answer)) = (last, said) {
-            let Target { region, stale, .. } = reading.target;
+            let PlannedRegion { region, stale, .. } = reading.target;
             let ended = Ended { region, reason: Token::AllRegionsFailed, owner: None, least: None, stale };
             return self.settle(ended, &answer, now);
         }

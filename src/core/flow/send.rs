@@ -14,7 +14,7 @@ use crate::{
     observe::locality::crossing,
     ownership::Owner,
     state::{
-        health::{Heard, Sending},
+        health::{SendResult, Sending},
         memory::Observation,
     },
 };
@@ -103,7 +103,7 @@ impl Flow {
     #[must_use]
     pub fn abandon(mut self) -> Vec<Observation> {
         let sending = self.cx.sending.take();
-        self.cx.observations.extend(sending.map(|sending| Observation::Heard(sending, Heard::Nothing)));
+        self.cx.observations.extend(sending.map(|sending| Observation::Heard(sending, SendResult::Nothing)));
         self.cx.observations
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     model::subject::{SubjectId, SubjectKind},
     request::incoming::Unsent,
     settle::Settlement,
-    state::health::Heard,
+    state::health::SendResult,
 };
 
 /// The longest that a look-up in the home store may take.
@@ -127,22 +127,24 @@ pub enum Outcome<'a> {
 impl Outcome<'_> {
     /// What it says of the region's health; `page`: what the platform said in its place. Whoever speaks of the contract is no
     /// broken gateway: writes wait there while the data moves, and reads while it comes.
-    pub(super) fn heard(&self, page: Option<PlatformPage>) -> Heard {
+    pub(super) fn heard(&self, page: Option<PlatformPage>) -> SendResult {
         match (self, page) {
-            (_, Some(PlatformPage::TurnedAway)) => Heard::Nothing,
+            (_, Some(PlatformPage::TurnedAway)) => SendResult::Nothing,
             // A refused connection too: a page that fetches other pages passes on what they say.
-            (_, Some(PlatformPage::NotConnected | PlatformPage::TimedOut | PlatformPage::Broken)) => Heard::Silence,
+            (_, Some(PlatformPage::NotConnected | PlatformPage::TimedOut | PlatformPage::Broken)) => {
+                SendResult::Silence
+            }
             (Self::Answered(answer), None) => match answer.status {
-                _ if answer.speaks_of_the_contract() => Heard::Answer,
-                status if is_gateway_failure(status) => Heard::Gateway,
+                _ if answer.speaks_of_the_contract() => SendResult::Answer,
+                status if is_gateway_failure(status) => SendResult::Gateway,
                 // The application's fault, whoever asks; the region lives.
-                _ if !answer.is_final() => Heard::Nothing,
-                _ => Heard::Answer,
+                _ if !answer.is_final() => SendResult::Nothing,
+                _ => SendResult::Answer,
             },
-            (Self::Refused, _) => Heard::Unreached,
-            (Self::TimedOut | Self::Lost | Self::Broken, _) => Heard::Silence,
-            (Self::CopyLost, _) => Heard::Answer,
-            (Self::Unsent(_) | Self::NotFinal, _) => Heard::Nothing,
+            (Self::Refused, _) => SendResult::Unreached,
+            (Self::TimedOut | Self::Lost | Self::Broken, _) => SendResult::Silence,
+            (Self::CopyLost, _) => SendResult::Answer,
+            (Self::Unsent(_) | Self::NotFinal, _) => SendResult::Nothing,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 const MOST_RECORDS: usize = 64;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct RegionTally {
     pub(crate) requests: u64,
     pub(crate) failures: u64,
     pub(crate) last_failure: Option<(Timestamp, &'static str)>,
@@ -28,18 +28,18 @@ pub(crate) struct Tally {
 
 /// What one isolate has seen.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct IsolateReport {
     pub(crate) records: VecDeque<Record>,
     pub(crate) requests: u64,
     pub(crate) locality: Locality,
     pub(crate) hits: u64,
     pub(crate) refused: u64,
-    pub(crate) regions: PerRegion<Tally>,
+    pub(crate) regions: PerRegion<RegionTally>,
     suggestions: Suggestions,
     pub(crate) unreadable_positions: u64,
 }
 
-impl Report {
+impl IsolateReport {
     /// Takes in a request that was refused before it became a flow.
     pub fn refused(&mut self) {
         self.requests += 1;
@@ -109,7 +109,7 @@ impl Refused {
 
 /// One request as one line of the log or one row of the dashboard. Every field is on this list; none holds a header or a query.
 #[derive(Serialize)]
-pub struct Line<'a> {
+pub struct LogLine<'a> {
     at: u64,
     method: &'a str,
     path: &'a str,
@@ -125,7 +125,7 @@ pub struct Line<'a> {
     trace: Vec<String>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> LogLine<'a> {
     /// The request of that record.
     #[must_use]
     pub fn of(record: &'a Record, topology: &'a Topology) -> Self {

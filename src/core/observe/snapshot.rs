@@ -10,7 +10,7 @@ use crate::{
     model::ids::{RegionId, RegionSet},
     observe::{
         locality,
-        report::{Line, Report, Tally},
+        report::{IsolateReport, LogLine, RegionTally},
     },
     ownership::Ownership,
     state::{drill, health, matrix, view::View},
@@ -23,13 +23,13 @@ pub struct Snapshot<'a> {
     version: &'static str,
     warnings: Vec<String>,
     view: u64,
-    drill: Option<drill::Shown<'a>>,
-    regions: Vec<Region<'a>>,
-    datasets: Vec<Dataset<'a>>,
-    matrix: matrix::Shown<'a>,
-    locality: locality::Table<'a>,
+    drill: Option<drill::DrillShown<'a>>,
+    regions: Vec<RegionShown<'a>>,
+    datasets: Vec<DatasetShown<'a>>,
+    matrix: matrix::MatrixShown<'a>,
+    locality: locality::LocalityTable<'a>,
     totals: Totals,
-    decisions: Vec<Line<'a>>,
+    decisions: Vec<LogLine<'a>>,
     now: u64,
     isolate: String,
     in_flight: usize,
@@ -47,43 +47,43 @@ pub struct Isolate {
 }
 
 #[derive(Serialize)]
-struct Region<'a> {
+struct RegionShown<'a> {
     name: &'a str,
     origin: String,
-    location: Option<Place>,
+    location: Option<PlaceShown>,
     default_home: bool,
     state: &'static str,
     state_ends: Option<u64>,
     circuit: health::Circuit,
     requests: u64,
     failures: u64,
-    last_failure: Option<Failure>,
+    last_failure: Option<FailureShown>,
 }
 
 #[derive(Serialize)]
-struct Place {
+struct PlaceShown {
     lat: f64,
     lon: f64,
 }
 
 #[derive(Serialize)]
-struct Failure {
+struct FailureShown {
     at: u64,
     reason: &'static str,
 }
 
 #[derive(Serialize)]
-struct Dataset<'a> {
+struct DatasetShown<'a> {
     name: &'a str,
     ownership: &'static str,
     home: Option<&'a str>,
     epoch: Option<u64>,
     regions: Vec<&'a str>,
-    conflicts: Option<Conflicts<'a>>,
+    conflicts: Option<ConflictsShown<'a>>,
 }
 
 #[derive(Serialize)]
-struct Conflicts<'a> {
+struct ConflictsShown<'a> {
     rule: &'static str,
     explain: &'a str,
 }
@@ -100,9 +100,9 @@ struct Totals {
 impl<'a> Snapshot<'a> {
     /// What an isolate has seen, and what it goes by.
     #[must_use]
-    pub fn of(report: &'a Report, view: &'a View, seen: &health::Health, isolate: &Isolate) -> Self {
+    pub fn of(report: &'a IsolateReport, view: &'a View, seen: &health::Health, isolate: &Isolate) -> Self {
         let topology = view.topology();
-        let decisions = report.records.iter().map(|record| Line::of(record, topology)).collect();
+        let decisions = report.records.iter().map(|record| LogLine::of(record, topology)).collect();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             warnings: warnings(view.settings()),
@@ -128,29 +128,29 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn region<'a>(id: RegionId, report: &Report, view: &'a View, seen: &health::Health) -> Region<'a> {
+fn region<'a>(id: RegionId, report: &IsolateReport, view: &'a View, seen: &health::Health) -> RegionShown<'a> {
     let topology = view.topology();
     let region = topology.region(id);
-    let none = Tally::default();
+    let none = RegionTally::default();
     let tally = report.regions.get(id).unwrap_or(&none);
-    Region {
+    RegionShown {
         name: &region.name,
         origin: match &region.origin {
             Origin::Url(url) => url.clone(),
             Origin::Service(name) => format!("service {name}"),
         },
-        location: region.location.as_ref().map(|place| Place { lat: place.lat, lon: place.lon }),
+        location: region.location.as_ref().map(|place| PlaceShown { lat: place.lat, lon: place.lon }),
         default_home: topology.default_home() == id,
         state: view.state(id).token(),
         state_ends: view.state_ends(id).map(|until| until.0),
         circuit: seen.show(id, topology, view.taken()),
         requests: tally.requests,
         failures: tally.failures,
-        last_failure: tally.last_failure.map(|(at, reason)| Failure { at: at.0, reason }),
+        last_failure: tally.last_failure.map(|(at, reason)| FailureShown { at: at.0, reason }),
     }
 }
 
-fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topology: &'a Topology) -> Dataset<'a> {
+fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topology: &'a Topology) -> DatasetShown<'a> {
     let names = |set: RegionSet| -> Vec<&str> {
         let known = set.iter().filter(|id| topology.all_regions().contains(*id));
         known.map(|id| topology.region(id).name.as_str()).collect()
@@ -159,10 +159,10 @@ fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topolog
         Rule::SingleWriter { .. } => (Vec::new(), None),
         Rule::GeoPartitioned { regions, .. } => (names(*regions), None),
         Rule::MultiWriter { regions, conflicts } => {
-            (names(*regions), Some(Conflicts { rule: conflicts.rule.token(), explain: &conflicts.explain }))
+            (names(*regions), Some(ConflictsShown { rule: conflicts.rule.token(), explain: &conflicts.explain }))
         }
     };
-    Dataset {
+    DatasetShown {
         name: &dataset.name,
         ownership: dataset.rule.token(),
         home: owned.map(|owned| topology.region(owned.home()).name.as_str()),

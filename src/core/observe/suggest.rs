@@ -19,7 +19,7 @@ const ENOUGH: u64 = 20;
 
 /// Requests of one kind: by method, route and shape of the path.
 #[derive(Clone, Debug)]
-struct Kind {
+struct RequestKind {
     method: String,
     shape: String,
     route: Option<usize>,
@@ -30,7 +30,7 @@ struct Kind {
 
 /// What one isolate has seen.
 #[derive(Clone, Debug, Default)]
-pub struct Suggestions(Vec<Kind>);
+pub struct Suggestions(Vec<RequestKind>);
 
 /// Route lines to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Suggestion {
 
 /// What there is to suggest, for machines.
 #[derive(Serialize)]
-pub struct Shown {
+pub struct SuggestionsShown {
     suggestions: Vec<Lines>,
 }
 
@@ -65,7 +65,7 @@ impl Suggestions {
             return;
         }
         let shape = shape(&record.path);
-        let same = |kind: &&mut Kind| {
+        let same = |kind: &&mut RequestKind| {
             kind.method == record.method
                 && kind.route == record.route
                 && kind.shape == shape
@@ -75,7 +75,7 @@ impl Suggestions {
             kind.count(wrote);
         } else if self.0.len() < MOST {
             let (method, access) = (record.method.clone(), record.access);
-            let mut kind = Kind { method, shape, route: record.route, access, wrote: 0, wrote_not: 0 };
+            let mut kind = RequestKind { method, shape, route: record.route, access, wrote: 0, wrote_not: 0 };
             kind.count(wrote);
             self.0.push(kind);
         }
@@ -84,7 +84,7 @@ impl Suggestions {
     /// What there is to suggest, the most often seen first.
     #[must_use]
     pub fn list(&self, topology: &Topology) -> Vec<Suggestion> {
-        let seen = |kind: &Kind| kind.wrote + kind.wrote_not;
+        let seen = |kind: &RequestKind| kind.wrote + kind.wrote_not;
         let wrong = self.0.iter().filter(|kind| kind.is_wrong());
         let kinds = ranked(wrong, |one, other| seen(one) > seen(other));
         kinds.into_iter().map(|kind| kind.suggest(topology)).collect()
@@ -92,9 +92,9 @@ impl Suggestions {
 
     /// The same for machines.
     #[must_use]
-    pub fn show(&self, topology: &Topology) -> Shown {
+    pub fn show(&self, topology: &Topology) -> SuggestionsShown {
         let each = |one: Suggestion| Lines { why: one.why, before: place(one.before), toml: one.toml };
-        Shown { suggestions: self.list(topology).into_iter().map(each).collect() }
+        SuggestionsShown { suggestions: self.list(topology).into_iter().map(each).collect() }
     }
 
     /// The same as TOML, to be pasted.
@@ -113,7 +113,7 @@ fn place(before: Option<usize>) -> Option<String> {
     before.map(|before| format!("vars.ROUTES[{before}]"))
 }
 
-impl Kind {
+impl RequestKind {
     fn count(&mut self, wrote: bool) {
         *(if wrote { &mut self.wrote } else { &mut self.wrote_not }) += 1;
     }

@@ -87,7 +87,7 @@ impl Counts {
 
 /// A line of the report: the reads or the writes of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct DrillRow {
     /// The route's pattern.
     pub route: String,
     /// `read` or `write`.
@@ -101,9 +101,9 @@ pub struct Row {
 
 /// The line that one request is.
 #[must_use]
-pub fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> Row {
+pub fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> DrillRow {
     let route = record.route.and_then(|index| topology.routes().get(index));
-    Row {
+    DrillRow {
         route: route.map_or_else(|| NO_ROUTE.to_owned(), |route| route.pattern.to_string()),
         access: record.access.token().to_owned(),
         dataset: record.dataset.and_then(|id| topology.dataset(id)).map(|dataset| dataset.name.clone()),
@@ -112,20 +112,21 @@ pub fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> Row {
 }
 
 /// Takes a line in.
-pub fn add_to(rows: &mut Vec<Row>, row: Row) {
-    let same = |held: &&mut Row| held.route == row.route && held.access == row.access && held.dataset == row.dataset;
+pub fn add_to(rows: &mut Vec<DrillRow>, row: DrillRow) {
+    let same =
+        |held: &&mut DrillRow| held.route == row.route && held.access == row.access && held.dataset == row.dataset;
     if let Some(held) = rows.iter_mut().find(same) {
         return held.counts.add(&row.counts);
     }
     if rows.len() + 1 >= MOST_ROWS && row.route != OTHERS {
-        return add_to(rows, Row { route: OTHERS.to_owned(), dataset: None, ..row });
+        return add_to(rows, DrillRow { route: OTHERS.to_owned(), dataset: None, ..row });
     }
     rows.push(row);
 }
 
 /// All lines in one.
 #[must_use]
-pub fn total(rows: &[Row]) -> Counts {
+pub fn total(rows: &[DrillRow]) -> Counts {
     rows.iter().fold(Counts::default(), |mut sum, row| {
         sum.add(&row.counts);
         sum
@@ -161,18 +162,18 @@ impl DrillOutcome {
 
 /// What one isolate has counted of a drill.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct DrillTally {
     drill: String,
     total: Counts,
     /// What the authority has not been told yet.
-    untold: Vec<Row>,
+    untold: Vec<DrillRow>,
     /// For whom something went wrong.
     wrong: HashSet<SamplingKey>,
 }
 
-impl Tally {
+impl DrillTally {
     /// Counts a request. True if too many go wrong by now, so that the drill must end here.
-    pub fn add(&mut self, drill: &Drill, mut row: Row, by: SamplingKey) -> bool {
+    pub fn add(&mut self, drill: &Drill, mut row: DrillRow, by: SamplingKey) -> bool {
         if self.drill != drill.id {
             *self = Self { drill: drill.id.clone(), ..Self::default() };
         }
@@ -185,7 +186,7 @@ impl Tally {
     }
 
     /// What the authority is to be told, and which drill it is of; nothing if nothing is new.
-    pub fn take(&mut self) -> Option<(String, Vec<Row>)> {
+    pub fn take(&mut self) -> Option<(String, Vec<DrillRow>)> {
         (!self.untold.is_empty()).then(|| (self.drill.clone(), std::mem::take(&mut self.untold)))
     }
 }
@@ -196,8 +197,8 @@ mod tests {
     use crate::model::access::Access;
     use crate::model::ids::RegionId;
 
-    fn row(route: &str, counts: Counts) -> Row {
-        Row { route: route.to_owned(), access: Access::Read.token().to_owned(), dataset: None, counts }
+    fn row(route: &str, counts: Counts) -> DrillRow {
+        DrillRow { route: route.to_owned(), access: Access::Read.token().to_owned(), dataset: None, counts }
     }
 
     fn refused() -> Counts {
@@ -226,13 +227,13 @@ mod tests {
     fn whoever_sends_requests_that_fail_ends_no_drill_alone() {
         let drill = Drill {
             id: "drill-1".to_owned(),
-            kind: crate::state::drill::Kind::Lose,
+            kind: crate::state::drill::DrillKind::Lose,
             region: RegionId(0),
             share: Share::WHOLE,
             until: crate::model::time::Timestamp(1),
             limit: Share::parse("1%"),
         };
-        let mut tally = Tally::default();
+        let mut tally = DrillTally::default();
         let hostile = SamplingKey::at("192.0.2.66");
         assert!(!(0..1000).any(|_| tally.add(&drill, row("/", refused()), hostile)));
         assert_eq!((tally.total.refused, tally.total.wrong), (1000, 1), "they are in the report all the same");

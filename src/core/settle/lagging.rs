@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settling;
 use crate::{
-    decide::plan::{Standing, standing},
+    decide::plan::{WriteTarget, standing},
     model::{ids::RegionId, token::Token},
     state::matrix::SESSIONS_LEAVE,
 };
@@ -47,9 +47,9 @@ impl Settling<'_> {
         self.request.dataset?;
         match standing(self.request, self.view) {
             // Each of several owners is behind the others.
-            Standing::Owned(_, Token::NearestOwner) | Standing::Unknown => None,
-            Standing::Owned(owner, _) => Some(owner.region()),
-            Standing::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
+            WriteTarget::Owned(_, Token::NearestOwner) | WriteTarget::Unknown => None,
+            WriteTarget::Owned(owner, _) => Some(owner.region()),
+            WriteTarget::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         time::{Timestamp, millis},
         token::Token,
     },
-    state::{drill::Drilled, memory::lag::Window, trace::Trace},
+    state::{drill::Drilled, memory::lag::PinWindow, trace::Trace},
 };
 
 /// What the edge cache did.
@@ -134,7 +134,7 @@ impl WriteOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pinned {
     /// Reads at home, for so long.
-    Window(Window),
+    Window(PinWindow),
     /// Reads of copies that have reached this position of the owner's log.
     Position(String),
 }
@@ -144,7 +144,7 @@ impl fmt::Display for Pinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Position(position) => write!(f, "reads of a copy at {position} or further"),
-            Self::Window(Window { length, p99: Some(p99), .. }) => {
+            Self::Window(PinWindow { length, p99: Some(p99), .. }) => {
                 write!(
                     f,
                     "reads at home for {} ms: twice the 99th percentile of the lag, {} ms",
@@ -152,7 +152,7 @@ impl fmt::Display for Pinned {
                     millis(*p99)
                 )
             }
-            Self::Window(Window { length, p99: None, .. }) => {
+            Self::Window(PinWindow { length, p99: None, .. }) => {
                 write!(f, "reads at home for {} ms: too little lag was measured to say less", millis(*length))
             }
         }

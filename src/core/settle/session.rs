@@ -22,7 +22,7 @@ use crate::{
     request::{Carrier, Request},
     session::{self, Claim, LIFETIME, Pin, Session, codec::seal_for},
     state::{
-        memory::lag::{UNMEASURED, Window},
+        memory::lag::{PinWindow, UNMEASURED},
         view::View,
     },
     topology::{
@@ -164,7 +164,7 @@ fn open_window(
     (dataset, subject): (&str, Option<&SubjectId>),
     region: RegionId,
     now: Timestamp,
-) -> Window {
+) -> PinWindow {
     let window = longest_window(request, view, region);
     let (dataset, subject) = (dataset.to_owned(), subject.cloned());
     let (region, claim) = (view.topology().region(region).name.clone(), Claim::Until(now.after(window.length)));
@@ -173,11 +173,11 @@ fn open_window(
 }
 
 /// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
-fn longest_window(request: &Request, view: &View, source: RegionId) -> Window {
+fn longest_window(request: &Request, view: &View, source: RegionId) -> PinWindow {
     let others = view.topology().regions().map(|(id, _)| id);
     let others = others.filter(|id| *id != source && holds(request.dataset, view, *id));
     let longest = others.map(|id| view.window(id, source)).max_by_key(|window| window.length);
-    longest.unwrap_or(Window { region: source, length: UNMEASURED, p99: None })
+    longest.unwrap_or(PinWindow { region: source, length: UNMEASURED, p99: None })
 }
 
 /// Whose part of the dataset it was: of whom the request was about, else of who is signed in since this very answer. A region that

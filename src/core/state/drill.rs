@@ -17,14 +17,14 @@ use crate::{
 
 /// What is practised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DrillKind {
     /// A region without the others: they are unreachable for its subjects.
     Isolate,
     /// The others without a region: it is unreachable for everybody.
     Lose,
 }
 
-impl Kind {
+impl DrillKind {
     /// The word in orders, reports and the view.
     #[must_use]
     pub fn token(self) -> &'static str {
@@ -47,7 +47,7 @@ pub struct Drill {
     /// Its name; it also decides which subjects take part, so that each drill has others.
     pub id: String,
     /// What is practised.
-    pub kind: Kind,
+    pub kind: DrillKind,
     /// The region it is about.
     pub region: RegionId,
     /// How many of the subjects take part.
@@ -60,7 +60,7 @@ pub struct Drill {
 
 /// The drill as the dashboard shows it.
 #[derive(Serialize)]
-pub struct Shown<'a> {
+pub struct DrillShown<'a> {
     id: &'a str,
     kind: &'static str,
     region: &'a str,
@@ -73,14 +73,16 @@ impl Drill {
     #[must_use]
     pub fn away(&self, topology: &Topology) -> RegionSet {
         let region = topology.regions().map(|(id, _)| id);
-        region.filter(|id| (*id == self.region) == (self.kind == Kind::Lose)).fold(RegionSet::EMPTY, RegionSet::with)
+        region
+            .filter(|id| (*id == self.region) == (self.kind == DrillKind::Lose))
+            .fold(RegionSet::EMPTY, RegionSet::with)
     }
 
     /// The drill for the dashboard.
     #[must_use]
-    pub fn show<'a>(&'a self, topology: &'a Topology) -> Shown<'a> {
+    pub fn show<'a>(&'a self, topology: &'a Topology) -> DrillShown<'a> {
         let region = &topology.region(self.region).name;
-        Shown { id: &self.id, kind: self.kind.token(), region, percent: self.share.percent(), until: self.until.0 }
+        DrillShown { id: &self.id, kind: self.kind.token(), region, percent: self.share.percent(), until: self.until.0 }
     }
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.
@@ -93,7 +95,7 @@ impl Drill {
     /// Whether it concerns whoever lives in that region, or comes near that one and has no home that is known.
     #[must_use]
     pub fn concerns(&self, home: Option<RegionId>, nearest: Option<RegionId>) -> bool {
-        self.kind == Kind::Lose || home.or(nearest) == Some(self.region)
+        self.kind == DrillKind::Lose || home.or(nearest) == Some(self.region)
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
     fn drill(id: &str, share: &str) -> Drill {
         Drill {
             id: id.to_owned(),
-            kind: Kind::Isolate,
+            kind: DrillKind::Isolate,
             region: RegionId(1),
             share: Share::parse(share).unwrap(),
             until: Timestamp(1),
@@ -243,6 +245,6 @@ mod tests {
         let isolate = drill("drill-1", "5%");
         assert!(isolate.concerns(eu, us) && isolate.concerns(None, eu));
         assert!(!isolate.concerns(us, eu) && !isolate.concerns(None, us));
-        assert!(Drill { kind: Kind::Lose, ..isolate }.concerns(us, us));
+        assert!(Drill { kind: DrillKind::Lose, ..isolate }.concerns(us, us));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         time::Timestamp,
     },
     ownership::Ownership,
-    state::drill::{Drill, Kind},
+    state::drill::{Drill, DrillKind},
     topology::{Topology, dataset::Rule, units::Share},
 };
 
@@ -147,7 +147,7 @@ fn read_drill(said: &Value, topology: &Topology) -> Option<Drill> {
     let share = |key: &str| Share::new(said.get(key)?.as_u64()?);
     Some(Drill {
         id: said.get("id")?.as_str()?.to_owned(),
-        kind: Kind::parse(said.get("kind")?.as_str()?)?,
+        kind: DrillKind::parse(said.get("kind")?.as_str()?)?,
         region: topology.region_named(said.get("region")?.as_str()?)?,
         share: share("share")?,
         until: Timestamp(said.get("until")?.as_u64()?),

@@ -13,10 +13,10 @@ use crate::{
     state::{
         drill::Drill,
         health::{Asking, Condition, Health, breaker::Gate},
-        matrix::{Matrix, Pair, SESSIONS_LEAVE},
+        matrix::{LinkState, Matrix, SESSIONS_LEAVE},
         memory::{
             Memory,
-            lag::{LONGEST, Lags, SHORTEST, UNMEASURED, Window},
+            lag::{LONGEST, Lags, PinWindow, SHORTEST, UNMEASURED},
             replicas::{AppliedPositions, Known, ReplicaId},
         },
         published::{Published, RegionState},
@@ -185,7 +185,7 @@ impl View {
 
     /// What the region's copy is to that source, as the vantage points have measured it.
     #[must_use]
-    pub fn pair(&self, region: RegionId, source: RegionId) -> Option<Pair> {
+    pub fn pair(&self, region: RegionId, source: RegionId) -> Option<LinkState> {
         self.matrix.pair(region, source, self.taken)
     }
 
@@ -194,8 +194,8 @@ impl View {
     #[must_use]
     pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Token> {
         match self.pair(region, source) {
-            Some(Pair { reachable: Some(false), .. }) => Some(Token::PeerUnreachable),
-            Some(Pair { stalled: true, .. }) => Some(Token::LagStalled),
+            Some(LinkState { reachable: Some(false), .. }) => Some(Token::PeerUnreachable),
+            Some(LinkState { stalled: true, .. }) => Some(Token::LagStalled),
             _ => self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Token::SessionLagTooHigh),
         }
     }
@@ -209,7 +209,7 @@ impl View {
     /// How long a write at the source may be missing from the region's copy: by what this isolate or the vantage points have
     /// measured, whichever is more.
     #[must_use]
-    pub fn window(&self, region: RegionId, source: RegionId) -> Window {
+    pub fn window(&self, region: RegionId, source: RegionId) -> PinWindow {
         let own = self.lags.window(region, source);
         let p99 = self.pair(region, source).and_then(|pair| pair.p99);
         match (own.p99, p99) {
@@ -219,7 +219,7 @@ impl View {
                 // What this isolate has not measured is no reason to wait longer than the vantage points say.
                 let known = own.p99.is_some() || own.length > UNMEASURED;
                 let least = if known { own.length } else { SHORTEST };
-                Window {
+                PinWindow {
                     length: measured.saturating_mul(2).clamp(least, LONGEST.max(least)),
                     p99: Some(measured),
                     ..own

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// Where in the configuration: names of tables and keys, and numbers of list members from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyPath(pub Vec<Key>);
+pub struct KeyPath(pub Vec<KeySegment>);
 
 /// One step of a key path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
+pub enum KeySegment {
     /// A key of a table.
     Name(String),
     /// A member of a list.
@@ -20,7 +20,7 @@ impl KeyPath {
     #[must_use]
     pub fn key(&self, name: &str) -> Self {
         let mut path = self.0.clone();
-        path.push(Key::Name(name.to_owned()));
+        path.push(KeySegment::Name(name.to_owned()));
         Self(path)
     }
 
@@ -28,7 +28,7 @@ impl KeyPath {
     #[must_use]
     pub fn at(&self, index: usize) -> Self {
         let mut path = self.0.clone();
-        path.push(Key::At(index));
+        path.push(KeySegment::At(index));
         Self(path)
     }
 }
@@ -37,8 +37,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, key) in self.0.iter().enumerate() {
             match key {
-                Key::At(index) => write!(f, "[{index}]")?,
-                Key::Name(name) => {
+                KeySegment::At(index) => write!(f, "[{index}]")?,
+                KeySegment::Name(name) => {
                     f.write_str(if place == 0 { "" } else { "." })?;
                     if is_bare(name) { f.write_str(name)? } else { write!(f, "{name:?}")? }
                 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::http::{headers::is_token, method::ROUTER};
 use crate::model::ids::{RegionId, RegionSet};
-use crate::topology::parse::table::{Table, nearest};
+use crate::topology::parse::table::{KeyTable, nearest};
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
 pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
@@ -26,7 +26,7 @@ pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
 /// With all complaints, if any of them is an error.
 pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complaints> {
     let mut log = Complaints::default();
-    if Table::of(vars, at, &mut log).is_none() {
+    if KeyTable::of(vars, at, &mut log).is_none() {
         return Err(log);
     }
     let (raw_regions, raw_datasets, raw_identity) = (vars.get("REGIONS"), vars.get("DATASETS"), vars.get("IDENTITY"));

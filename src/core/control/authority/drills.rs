@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::time::millis,
-    observe::tally::{Row, add_to},
-    state::{drill::Kind, published::RegionState},
+    observe::tally::{DrillRow, add_to},
+    state::{drill::DrillKind, published::RegionState},
     topology::units::Share,
 };
 
@@ -91,7 +91,7 @@ impl AuthorityTurn<'_> {
 
     /// Takes in what an edge has counted, and says whether the drill is over.
     pub(super) fn drilled(&mut self, id: &str, rows: &Value) -> (u16, Value) {
-        let rows: Vec<Row> = serde_json::from_value(rows.clone()).unwrap_or_default();
+        let rows: Vec<DrillRow> = serde_json::from_value(rows.clone()).unwrap_or_default();
         let Some(drill) = self.ledger.drills.iter_mut().find(|drill| drill.id == id) else {
             return (200, json!({ "over": true }));
         };
@@ -134,16 +134,16 @@ impl AuthorityTurn<'_> {
             return Err(OrderRefusal::conflict(format!("{name:?} is the only region: there is nobody to be without.")));
         }
         match wanted.kind {
-            Kind::Isolate if !active(name) => {
+            DrillKind::Isolate if !active(name) => {
                 let state = self.ledger.state(name, self.now).token();
                 Err(OrderRefusal::conflict(format!(
                     "{name:?} is {state}, and cannot serve alone. Make it active first."
                 )))
             }
-            Kind::Lose if !others().any(active) => {
+            DrillKind::Lose if !others().any(active) => {
                 Err(OrderRefusal::conflict(format!("No region but {name:?} is active. Make another one active first.")))
             }
-            Kind::Isolate | Kind::Lose => Ok(()),
+            DrillKind::Isolate | DrillKind::Lose => Ok(()),
         }
     }
 }
@@ -152,7 +152,9 @@ impl AuthorityTurn<'_> {
 fn said(wanted: &DrillOrder, region: &str) -> String {
     let share = wanted.share;
     match wanted.kind {
-        Kind::Isolate => format!("all regions but {region} count as unreachable for {share} of {region}'s subjects"),
-        Kind::Lose => format!("{region} counts as unreachable for {share} of all subjects"),
+        DrillKind::Isolate => {
+            format!("all regions but {region} count as unreachable for {share} of {region}'s subjects")
+        }
+        DrillKind::Lose => format!("{region} counts as unreachable for {share} of all subjects"),
     }
 }

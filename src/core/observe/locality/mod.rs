@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-pub use crate::observe::locality::show::{Line, Notice, Table};
-use crate::observe::locality::window::Window;
+pub use crate::observe::locality::show::{LocalityLine, LocalityTable, Notice};
+use crate::observe::locality::window::BudgetWindow;
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};
 use crate::{
     model::{ids::RegionId, per_region::PerRegion, ranked::ranked, time::Timestamp, token::Token},
@@ -106,7 +106,7 @@ impl Reasons {
 
 /// Whether a route keeps its budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum BudgetState {
     /// It does, or has none.
     #[default]
     Within,
@@ -116,24 +116,24 @@ pub enum Standing {
 
 /// What is counted of one route.
 #[derive(Clone, Debug, Default)]
-pub struct Row {
+pub struct RouteCounts {
     /// All of its requests.
     pub total: Count,
     /// Why they crossed.
     pub reasons: Reasons,
     /// Whether it keeps its budget.
-    pub standing: Standing,
+    pub standing: BudgetState,
     /// By nearest region, in the regions' order.
     regions: PerRegion<Count>,
-    window: Window,
+    window: BudgetWindow,
 }
 
 /// The table. It has a row for each route and one for what no route takes, and in each row a place for each region and each
 /// reason: it cannot grow beyond the topology.
 #[derive(Clone, Debug, Default)]
 pub struct Locality {
-    unrouted: Row,
-    routed: Vec<Row>,
+    unrouted: RouteCounts,
+    routed: Vec<RouteCounts>,
 }
 
 impl Locality {
@@ -153,17 +153,17 @@ impl Locality {
         Some(BudgetAlert { at: record.at, route: at, budget, standing, count, reasons })
     }
 
-    fn row(&mut self, route: Option<usize>) -> &mut Row {
+    fn row(&mut self, route: Option<usize>) -> &mut RouteCounts {
         let Some(at) = route else { return &mut self.unrouted };
         if self.routed.len() <= at {
-            self.routed.resize_with(at + 1, Row::default);
+            self.routed.resize_with(at + 1, RouteCounts::default);
         }
         // The lines above made room, so what no route takes is never taken for one.
         self.routed.get_mut(at).unwrap_or(&mut self.unrouted)
     }
 
     /// The rows in which something was counted, in the order of the routes; what no route takes comes last.
-    pub fn rows(&self) -> impl Iterator<Item = (Option<usize>, &Row)> {
+    pub fn rows(&self) -> impl Iterator<Item = (Option<usize>, &RouteCounts)> {
         let routed = self.routed.iter().enumerate().map(|(at, row)| (Some(at), row));
         routed.chain([(None, &self.unrouted)]).filter(|(_, row)| row.total.requests > 0)
     }
@@ -175,7 +175,7 @@ impl Locality {
     }
 }
 
-impl Row {
+impl RouteCounts {
     fn count(&mut self, record: &Record) {
         self.total.add(record.crossed);
         if let Some(reason) = record.crossed {
@@ -197,7 +197,7 @@ pub struct BudgetAlert {
     /// What it allows.
     pub budget: Share,
     /// What it does now.
-    pub standing: Standing,
+    pub standing: BudgetState,
     /// The requests of the window.
     pub count: Count,
     /// Why they crossed.

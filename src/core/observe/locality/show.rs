@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{BudgetAlert, Count, Locality, Reasons, Row, Standing};
+use super::{BudgetAlert, BudgetState, Count, Locality, Reasons, RouteCounts};
 use crate::{
     model::{ids::RegionId, object::Object},
     topology::{Topology, units::Share},
@@ -16,16 +16,16 @@ type Why = Object<&'static str, u64>;
 
 /// What the snapshot says of all routes.
 #[derive(Serialize)]
-pub struct Table<'a> {
+pub struct LocalityTable<'a> {
     requests: u64,
     crossed: u64,
     local: Option<String>,
-    routes: Vec<Line<'a>>,
+    routes: Vec<LocalityLine<'a>>,
 }
 
 /// What it says of one of them: the counts since the beginning, and of the window by which the budget is judged.
 #[derive(Serialize)]
-pub struct Line<'a> {
+pub struct LocalityLine<'a> {
     r#match: Option<String>,
     requests: u64,
     crossed: u64,
@@ -54,26 +54,26 @@ pub struct Notice {
 impl Locality {
     /// What the snapshot says of it.
     #[must_use]
-    pub fn show<'a>(&self, topology: &'a Topology) -> Table<'a> {
+    pub fn show<'a>(&self, topology: &'a Topology) -> LocalityTable<'a> {
         let total = self.total();
         let routes = self.rows().map(|(route, row)| row.show(route, topology)).collect();
-        Table { requests: total.requests, crossed: total.crossed, local: shown(total.local()), routes }
+        LocalityTable { requests: total.requests, crossed: total.crossed, local: shown(total.local()), routes }
     }
 }
 
-impl Row {
+impl RouteCounts {
     /// The row for machines.
     #[must_use]
-    pub fn show<'a>(&self, route: Option<usize>, topology: &'a Topology) -> Line<'a> {
+    pub fn show<'a>(&self, route: Option<usize>, topology: &'a Topology) -> LocalityLine<'a> {
         let route = route.and_then(|at| topology.routes().get(at));
         let budget = route.and_then(|route| route.max_cross_region);
-        Line {
+        LocalityLine {
             r#match: route.map(|route| route.pattern.to_string()),
             requests: self.total.requests,
             crossed: self.total.crossed,
             local: shown(self.total.local()),
             budget: shown(budget),
-            over: self.standing == Standing::Over,
+            over: self.standing == BudgetState::Over,
             window: budget.map(|_| self.window.sum().0),
             regions: self.regions(topology),
             reasons: self.reasons.show(),
@@ -92,8 +92,8 @@ impl BudgetAlert {
     #[must_use]
     pub fn show(&self, topology: &Topology) -> Notice {
         let (level, message) = match self.standing {
-            Standing::Over => ("warn", "more requests cross regions than the route's max_cross_region allows"),
-            Standing::Within => ("info", "the route is back within its max_cross_region"),
+            BudgetState::Over => ("warn", "more requests cross regions than the route's max_cross_region allows"),
+            BudgetState::Within => ("info", "the route is back within its max_cross_region"),
         };
         Notice {
             level,

@@ -54,7 +54,7 @@ fn a_route_is_over_its_budget_from_the_hundredth_request_on_and_says_it_once() {
     assert_eq!(play(&mut table, START, 99, 50), []);
     let alarms = play(&mut table, START, 50, 0);
     assert_eq!(alarms.len(), 1);
-    assert_eq!((alarms[0].standing, alarms[0].count), (Standing::Over, Count { requests: 100, crossed: 50 }));
+    assert_eq!((alarms[0].standing, alarms[0].count), (BudgetState::Over, Count { requests: 100, crossed: 50 }));
     let expected = json!({
         "level": "warn", "message": "more requests cross regions than the route's max_cross_region allows", "at": START,
         "route": "GET,HEAD shop.example.com/{item}", "share": "50%", "budget": "5%", "requests": 100, "crossed": 50,
@@ -77,7 +77,7 @@ fn a_route_comes_back_at_four_fifths_of_its_budget() {
     // 10 of 249 is more than 4 percent, 10 of 250 is not.
     assert_eq!(play(&mut table, START, 149, 0), []);
     let alarms = play(&mut table, START, 1, 0);
-    assert_eq!((alarms.len(), alarms[0].standing), (1, Standing::Within));
+    assert_eq!((alarms.len(), alarms[0].standing), (1, BudgetState::Within));
     assert_eq!(json!(alarms[0].show(&topology()))["level"], "info");
 }
 

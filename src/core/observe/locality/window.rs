@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Count, Reasons, Standing};
+use super::{BudgetState, Count, Reasons};
 use crate::{
     model::{
         time::{Timestamp, millis},
@@ -28,14 +28,14 @@ struct Half {
 
 /// The requests of this half and of the one before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Window {
+pub(super) struct BudgetWindow {
     /// The number of this half since 1970.
     number: u64,
     now: Half,
     before: Half,
 }
 
-impl Window {
+impl BudgetWindow {
     pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Token>) {
         self.turn(at.0 / millis(HALF));
         self.now.count.add(crossed);
@@ -60,13 +60,13 @@ impl Window {
     }
 
     /// Whether the budget is kept, after it was or was not.
-    pub(super) fn judge(&self, budget: Share, was: Standing) -> Standing {
+    pub(super) fn judge(&self, budget: Share, was: BudgetState) -> BudgetState {
         let Count { requests, crossed } = self.before.count.and(self.now.count);
         let (part, whole) = BACK;
         match was {
-            Standing::Within if requests >= ENOUGH && budget.is_exceeded(crossed, requests) => Standing::Over,
-            Standing::Over if requests >= ENOUGH_BACK && !budget.is_exceeded(crossed * whole, requests * part) => {
-                Standing::Within
+            BudgetState::Within if requests >= ENOUGH && budget.is_exceeded(crossed, requests) => BudgetState::Over,
+            BudgetState::Over if requests >= ENOUGH_BACK && !budget.is_exceeded(crossed * whole, requests * part) => {
+                BudgetState::Within
             }
             same => same,
         }

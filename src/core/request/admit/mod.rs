@@ -79,7 +79,7 @@ pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut St
         pins.iter().for_each(|pins| session.session.adopt(pins, topology, incoming.now));
         CameAlong { believed: pins.is_ok(), is_shown }
     });
-    let claim = Claim { incoming, cookies: &cookies, target: &target, session: &session };
+    let claim = ClaimedSubject { incoming, cookies: &cookies, target: &target, session: &session };
     let subject = dataset.and_then(|dataset| claim.subject(dataset, topology));
     let near = near_order(incoming, &target, settings);
     let promise = promise(incoming.method, route, dataset, access, topology);
@@ -214,14 +214,14 @@ fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
 }
 
 /// Where a request may say whose it is.
-struct Claim<'a> {
+struct ClaimedSubject<'a> {
     incoming: &'a IncomingRequest<'a>,
     cookies: &'a Cookies<'a>,
     target: &'a Target,
     session: &'a Opened,
 }
 
-impl Claim<'_> {
+impl ClaimedSubject<'_> {
     /// Whose part of the dataset the request concerns; none if the dataset is not split, or nobody has said so.
     fn subject(&self, dataset: DatasetId, topology: &Topology) -> Option<SubjectId> {
         match topology.dataset(dataset)?.rule {

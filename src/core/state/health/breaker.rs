@@ -83,7 +83,7 @@ impl Gate {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     #[default]
     Closed,
     /// Until then; when the probe was sent that was let through after that, if one was.
@@ -92,7 +92,7 @@ enum State {
 
 /// What a breaker is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum BreakerScope {
     /// All that is sent to a region: one route's trouble is not its.
     Region,
     /// One route of it.
@@ -103,8 +103,8 @@ pub(super) enum Scope {
 #[derive(Clone, Debug)]
 pub struct Breaker {
     access: Access,
-    scope: Scope,
-    state: State,
+    scope: BreakerScope,
+    state: BreakerState,
     /// When it last opened or closed. Only what was sent since then counts: an answer to what was sent before says nothing of now.
     since: Timestamp,
     /// How often it has opened without staying closed in between.
@@ -119,11 +119,11 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new(access: Access, scope: Scope) -> Self {
+    pub(super) fn new(access: Access, scope: BreakerScope) -> Self {
         Self {
             access,
             scope,
-            state: State::Closed,
+            state: BreakerState::Closed,
             since: Timestamp::default(),
             opened: 0,
             failures: 0,
@@ -137,16 +137,16 @@ impl Breaker {
     #[must_use]
     pub fn gate(&self, now: Timestamp) -> Gate {
         match self.state {
-            State::Open { until, .. } if now < until => Gate::Open(until),
+            BreakerState::Open { until, .. } if now < until => Gate::Open(until),
             // The probe says soon how things are.
-            State::Open { probe: Some(sent), .. } if now.since(sent) < self.probe_lost() => {
+            BreakerState::Open { probe: Some(sent), .. } if now.since(sent) < self.probe_lost() => {
                 Gate::Open(now.after(Duration::from_secs(1)))
             }
-            State::Open { .. } => Gate::Probe,
-            State::Closed if self.opened > 0 && self.access == Access::Read && now.since(self.since) < RAMP => {
+            BreakerState::Open { .. } => Gate::Probe,
+            BreakerState::Closed if self.opened > 0 && self.access == Access::Read && now.since(self.since) < RAMP => {
                 Gate::Ramp(10 + 90 * millis(now.since(self.since)) / millis(RAMP))
             }
-            State::Closed => Gate::Closed,
+            BreakerState::Closed => Gate::Closed,
         }
     }
 
@@ -158,7 +158,7 @@ impl Breaker {
 
     /// Whether more than one visitor has just seen it fail.
     pub(super) fn is_doubted(&self) -> bool {
-        self.failures > 0 && (self.state != State::Closed || is_shared(self.row()))
+        self.failures > 0 && (self.state != BreakerState::Closed || is_shared(self.row()))
     }
 
     /// Whether writes have failed there lately and none was answered since, though the region answers other requests.
@@ -168,12 +168,12 @@ impl Breaker {
 
     /// Whether it is like a new one.
     pub(super) fn is_idle(&self) -> bool {
-        self.state == State::Closed && self.opened == 0 && self.recent == 0
+        self.state == BreakerState::Closed && self.opened == 0 && self.recent == 0
     }
 
     /// A request is sent.
     pub(super) fn sent(&mut self, now: Timestamp) {
-        if let State::Open { until, probe } = &mut self.state
+        if let BreakerState::Open { until, probe } = &mut self.state
             && now >= *until
         {
             *probe = Some(now);
@@ -188,9 +188,9 @@ impl Breaker {
         // A read that is answered begins the return; a write that is answered ends all doubt.
         let opened = if self.access == Access::Read { self.opened } else { 0 };
         match self.state {
-            State::Closed if self.proofs.is_empty() => self.known = (self.known + 1).min(RECENT),
-            State::Closed => self.note(None),
-            State::Open { .. } => *self = Self { since: now, ..Self::new(self.access, self.scope) },
+            BreakerState::Closed if self.proofs.is_empty() => self.known = (self.known + 1).min(RECENT),
+            BreakerState::Closed => self.note(None),
+            BreakerState::Open { .. } => *self = Self { since: now, ..Self::new(self.access, self.scope) },
         }
         self.opened = opened;
     }
@@ -204,7 +204,7 @@ impl Breaker {
 
     /// Whether it keeps anybody away.
     pub(super) fn is_open(&self) -> bool {
-        self.state != State::Closed
+        self.state != BreakerState::Closed
     }
 
     /// What was sent then has failed.
@@ -213,13 +213,13 @@ impl Breaker {
             return self.proves_nothing(sent, now);
         }
         match self.state {
-            State::Closed => {
+            BreakerState::Closed => {
                 self.note(Some(proof));
                 if self.is_proved() {
                     self.open(now);
                 }
             }
-            State::Open { until, .. } if self.access == Access::Read && sent >= until => {
+            BreakerState::Open { until, .. } if self.access == Access::Read && sent >= until => {
                 self.note(Some(proof));
                 if proof == Proof::Certain || self.is_proved() {
                     self.open(now);
@@ -227,7 +227,7 @@ impl Breaker {
                     self.proves_nothing(sent, now);
                 }
             }
-            State::Open { .. } => self.proves_nothing(sent, now),
+            BreakerState::Open { .. } => self.proves_nothing(sent, now),
         }
     }
 
@@ -235,7 +235,7 @@ impl Breaker {
     /// new either: the next goes as soon as it did.
     fn proves_nothing(&mut self, sent: Timestamp, now: Timestamp) {
         let (access, next) = (self.access, if self.access == Access::Read { AGAIN } else { NEXT_WRITE });
-        if let State::Open { until, probe } = &mut self.state
+        if let BreakerState::Open { until, probe } = &mut self.state
             && sent >= *until
             // A write that was given up for lost puts off nothing when it fails at last.
             && (access == Access::Read || *probe == Some(sent))
@@ -246,7 +246,7 @@ impl Breaker {
 
     /// Nothing was heard of what was sent, and never will be: another request may be the probe.
     pub(super) fn lost(&mut self, sent: Timestamp) {
-        if let State::Open { until, probe } = &mut self.state
+        if let BreakerState::Open { until, probe } = &mut self.state
             && sent >= *until
         {
             *probe = None;
@@ -263,7 +263,7 @@ impl Breaker {
     }
 
     fn is_proved(&self) -> bool {
-        let is_wide = |proofs: &mut dyn Iterator<Item = &Proof>| self.scope == Scope::Route || is_wide(proofs);
+        let is_wide = |proofs: &mut dyn Iterator<Item = &Proof>| self.scope == BreakerScope::Route || is_wide(proofs);
         let in_a_row = self.row().count() >= IN_A_ROW && is_wide(&mut self.row());
         let often =
             || self.known >= RECENT && distinct(self.proofs.iter()) >= OFTEN && is_wide(&mut self.proofs.iter());
@@ -283,13 +283,13 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Timestamp) {
-        let stayed = self.state == State::Closed && now.since(self.since) >= FORGIVEN_AFTER;
+        let stayed = self.state == BreakerState::Closed && now.since(self.since) >= FORGIVEN_AFTER;
         let opened = if stayed { 1 } else { self.opened.saturating_add(1) };
         let open_for = match self.access {
             Access::Read => OPEN_FOR.saturating_mul(opened).min(LONGEST),
             Access::Write => NEXT_WRITE,
         };
-        let state = State::Open { until: now.after(open_for), probe: None };
+        let state = BreakerState::Open { until: now.after(open_for), probe: None };
         *self = Self { state, since: now, opened, failures: self.failures, ..Self::new(self.access, self.scope) };
     }
 }
@@ -303,7 +303,7 @@ mod tests {
     const SECOND: u64 = 1000;
 
     fn reads() -> Breaker {
-        Breaker::new(Access::Read, Scope::Region)
+        Breaker::new(Access::Read, BreakerScope::Region)
     }
 
     fn hear(breaker: &mut Breaker, failed: bool, at: u64) {
@@ -422,7 +422,7 @@ mod tests {
         assert!(breaker.is_doubted());
         say(&mut breaker, &[by(1, 2)], 10);
         assert!(matches!(gate(&breaker, 10), Gate::Open(_)), "another route");
-        let mut route = Breaker::new(Access::Read, Scope::Route);
+        let mut route = Breaker::new(Access::Read, BreakerScope::Route);
         say(&mut route, &[by(1, 1), by(2, 1), by(3, 1), by(4, 1), by(4, 1)], 10);
         assert_eq!(gate(&route, 10), Gate::Closed);
         say(&mut route, &[by(5, 1)], 10);
@@ -469,7 +469,7 @@ mod tests {
     }
 
     fn open_for_writes() -> Breaker {
-        let mut breaker = Breaker::new(Access::Write, Scope::Region);
+        let mut breaker = Breaker::new(Access::Write, BreakerScope::Region);
         fail(&mut breaker, 5, 0);
         breaker
     }

@@ -14,7 +14,7 @@ pub use crate::state::health::breaker::{Breaker, Gate};
 pub use crate::state::health::evidence::{By, Proof};
 use crate::state::health::narrow::Narrow;
 pub use crate::state::health::show::Circuit;
-use crate::{model::access::Access, state::health::breaker::Scope};
+use crate::{model::access::Access, state::health::breaker::BreakerScope};
 use crate::{
     model::{ids::RegionId, per_region::PerRegion, time::Timestamp},
     state::drill::SamplingKey,
@@ -61,7 +61,7 @@ pub struct Sending {
 
 /// What came of a send, as far as the region's health goes; [`Proof`] says why these are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum SendResult {
     /// The region's application has spoken; a 500 is its own, and so is anything with a field of the contract.
     Answer,
     /// 502, 503 or 504: a gateway's word, or the application's.
@@ -75,7 +75,7 @@ pub enum Heard {
 }
 
 #[derive(Clone, Debug)]
-struct Seen {
+struct RegionHealth {
     read: Breaker,
     write: Breaker,
     /// For each route that fails whoever asks.
@@ -90,11 +90,11 @@ struct Seen {
     silent: Option<Timestamp>,
 }
 
-impl Default for Seen {
+impl Default for RegionHealth {
     fn default() -> Self {
         Self {
-            read: Breaker::new(Access::Read, Scope::Region),
-            write: Breaker::new(Access::Write, Scope::Region),
+            read: Breaker::new(Access::Read, BreakerScope::Region),
+            write: Breaker::new(Access::Write, BreakerScope::Region),
             routes: Narrow::default(),
             visitors: Narrow::default(),
             in_flight: 0,
@@ -114,7 +114,7 @@ struct Load {
 /// The health of all regions, as this isolate has seen it.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    regions: PerRegion<Seen>,
+    regions: PerRegion<RegionHealth>,
     reads: Load,
     writes: Load,
 }
@@ -153,7 +153,7 @@ impl Health {
     }
 
     /// A send is over.
-    pub fn heard(&mut self, sending: Sending, heard: Heard, now: Timestamp) {
+    pub fn heard(&mut self, sending: Sending, heard: SendResult, now: Timestamp) {
         let Sending { access, asking, .. } = sending;
         let load = self.load_mut(access);
         load.active = load.active.saturating_sub(1);
@@ -241,7 +241,7 @@ impl Health {
     }
 }
 
-impl Seen {
+impl RegionHealth {
     /// Whether there is no place for one more of that kind, or none for this visitor.
     fn is_full(&self, ceiling: u32, asking: Asking) -> bool {
         let part = |of: u32, share: u32| (of / share).max(1);
@@ -264,14 +264,14 @@ impl Seen {
         region.and(self.routes.gate(by.anybody(), access, now)).and(self.visitors.gate(by, access, now))
     }
 
-    fn heard(&mut self, sending: Sending, heard: Heard, now: Timestamp) {
+    fn heard(&mut self, sending: Sending, heard: SendResult, now: Timestamp) {
         let Sending { access, at, asking: Asking { by, .. }, .. } = sending;
         let (all, said) = (by.anybody(), Proof::By(by));
-        if heard == Heard::Silence {
+        if heard == SendResult::Silence {
             self.silent = Some(now);
         }
         match heard {
-            Heard::Answer => {
+            SendResult::Answer => {
                 let was_open = self.write.is_open();
                 self.breaker_mut(access).answered(at, now);
                 self.routes.answered(all, access, at, now);
@@ -283,18 +283,18 @@ impl Seen {
                 }
                 self.end_writes_trouble(was_open);
             }
-            Heard::Unreached => self.breaker_mut(access).failed(Proof::Certain, at, now),
-            Heard::Gateway | Heard::Silence => {
+            SendResult::Unreached => self.breaker_mut(access).failed(Proof::Certain, at, now),
+            SendResult::Gateway | SendResult::Silence => {
                 self.breaker_mut(access).failed(said, at, now);
                 self.routes.failed(all, access, said, (at, now));
-                if heard == Heard::Silence && by.visitor().is_some() {
+                if heard == SendResult::Silence && by.visitor().is_some() {
                     // For themselves a visitor need not ask whether it was they.
                     self.visitors.failed(by, access, Proof::Certain, (at, now));
                 } else {
                     self.visitors.lost(by, access, at);
                 }
             }
-            Heard::Nothing => {
+            SendResult::Nothing => {
                 self.breaker_mut(access).lost(at);
                 self.routes.lost(all, access, at);
                 self.visitors.lost(by, access, at);
@@ -343,7 +343,7 @@ mod tests {
         health.sent(read(0, true));
         assert!(!health.may_repeat(Access::Read), "four of twenty-four");
         assert!(health.may_repeat(Access::Write), "writes count apart");
-        health.heard(read(0, true), Heard::Nothing, Timestamp(9));
+        health.heard(read(0, true), SendResult::Nothing, Timestamp(9));
         assert!(health.may_repeat(Access::Read));
     }
 
@@ -353,7 +353,7 @@ mod tests {
         let write = Sending { access: Access::Write, ..read(1, false) };
         for _ in 0..5 {
             health.sent(write);
-            health.heard(write, Heard::Unreached, Timestamp(6));
+            health.heard(write, SendResult::Unreached, Timestamp(6));
         }
         let condition = health.condition(RegionId(1), &topology(""), Asking::default(), Timestamp(6));
         assert_eq!((condition.read, condition.write), (Gate::Closed, Gate::Open(Timestamp(1006))));
@@ -384,7 +384,7 @@ mod tests {
             assert!(!condition(&health, ceiling, Asking::default()).full, "others have room");
         }
         assert!(!condition(&Health::default(), r#","ceiling":1"#, streams).full, "one in any case");
-        health.heard(upload, Heard::Nothing, Timestamp(9));
+        health.heard(upload, SendResult::Nothing, Timestamp(9));
         assert!(!condition(&health, r#","ceiling":20"#, streams).full);
     }
 
@@ -395,20 +395,20 @@ mod tests {
             by: By::new(Some(SamplingKey::at(&format!("192.0.2.{visitor}"))), Some(route)),
             streams: false,
         };
-        let fails = |health: &mut Health, asking: Asking, access: Access, how: Heard| {
+        let fails = |health: &mut Health, asking: Asking, access: Access, how: SendResult| {
             let sending = Sending { access, asking, ..read(0, false) };
             health.sent(sending);
             health.heard(sending, how, Timestamp(6));
         };
         for access in [Access::Read, Access::Write] {
-            (0..100).for_each(|_| fails(&mut health, asked(1, 1), access, Heard::Gateway));
+            (0..100).for_each(|_| fails(&mut health, asked(1, 1), access, SendResult::Gateway));
         }
         for asking in [asked(1, 1), asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
             assert_eq!(condition(&health, "", asking), Condition::default(), "{asking:?}");
         }
         let broke = Condition { breaks: true, ..Condition::default() };
         // A slow report: who waits for it stops asking for it, and nobody else does.
-        (0..100).for_each(|_| fails(&mut health, asked(1, 1), Access::Write, Heard::Silence));
+        (0..100).for_each(|_| fails(&mut health, asked(1, 1), Access::Write, SendResult::Silence));
         assert!(matches!(condition(&health, "", asked(1, 1)).write, Gate::Open(_)));
         for asking in [asked(1, 2), asked(2, 1), asked(2, 2), Asking::default()] {
             assert_eq!(
@@ -420,12 +420,12 @@ mod tests {
         // Of whom nobody knows the address, none is held to account for another.
         let unknown = Asking { by: By::new(None, Some(3)), streams: false };
         let mut other = Health::default();
-        (0..100).for_each(|_| fails(&mut other, unknown, Access::Write, Heard::Silence));
+        (0..100).for_each(|_| fails(&mut other, unknown, Access::Write, SendResult::Silence));
         assert_eq!(condition(&other, "", unknown), broke);
-        (2..6).for_each(|visitor| fails(&mut health, asked(visitor, 1), Access::Write, Heard::Silence));
+        (2..6).for_each(|visitor| fails(&mut health, asked(visitor, 1), Access::Write, SendResult::Silence));
         assert!(matches!(condition(&health, "", asked(9, 1)).write, Gate::Open(_)), "five visitors: the route");
         assert_eq!(condition(&health, "", asked(9, 2)).write, Gate::Closed, "and no other");
-        fails(&mut health, asked(2, 2), Access::Write, Heard::Silence);
+        fails(&mut health, asked(2, 2), Access::Write, SendResult::Silence);
         assert!(matches!(condition(&health, "", asked(9, 3)).write, Gate::Open(_)), "two routes: the region");
     }
 
@@ -450,7 +450,7 @@ mod tests {
         assert!(
             condition(&health, ceiling, asking("c", false)).full && condition(&health, ceiling, Asking::default()).full
         );
-        health.heard(Sending { asking: asking("a", true), ..read(0, false) }, Heard::Nothing, Timestamp(6));
+        health.heard(Sending { asking: asking("a", true), ..read(0, false) }, SendResult::Nothing, Timestamp(6));
         assert!(
             !condition(&health, ceiling, asking("a", true)).full
                 && !condition(&health, ceiling, asking("c", false)).full
@@ -474,25 +474,25 @@ mod tests {
         };
         let opened = || {
             let mut health = Health::default();
-            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Silence, 2));
-            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Unreached, 2));
+            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), SendResult::Silence, 2));
+            (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), SendResult::Unreached, 2));
             health
         };
         let is_open = |health: &Health, route| matches!(condition(health, "", asked(route)).write, Gate::Open(_));
         let mut health = opened();
         assert!(is_open(&health, 1) && is_open(&health, 2), "the region, and this visitor on that route");
-        send(&mut health, Access::Read, asked(2), Heard::Answer, 1);
+        send(&mut health, Access::Read, asked(2), SendResult::Answer, 1);
         assert!(is_open(&health, 2), "that was asked before it failed");
-        send(&mut health, Access::Read, asked(2), Heard::Gateway, 3);
+        send(&mut health, Access::Read, asked(2), SendResult::Gateway, 3);
         assert!(is_open(&health, 2), "that is no answer");
-        send(&mut health, Access::Read, asked(2), Heard::Answer, 3);
+        send(&mut health, Access::Read, asked(2), SendResult::Answer, 3);
         assert!(!is_open(&health, 1) && !is_open(&health, 2));
         assert!(condition(&health, "", asked(2)).wary);
         // Now that route alone, for that visitor.
-        (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), Heard::Silence, 4));
-        send(&mut health, Access::Read, asked(2), Heard::Answer, 5);
+        (0..5).for_each(|_| send(&mut health, Access::Write, asked(1), SendResult::Silence, 4));
+        send(&mut health, Access::Read, asked(2), SendResult::Answer, 5);
         assert!(is_open(&health, 1) && !is_open(&health, 2), "the route may be in trouble of its own");
-        send(&mut health, Access::Read, asked(1), Heard::Answer, 5);
+        send(&mut health, Access::Read, asked(1), SendResult::Answer, 5);
         assert!(!is_open(&health, 1));
         let mut health = opened();
         health.lives(RegionId(0), Timestamp(1), Timestamp(6));
@@ -509,7 +509,7 @@ mod tests {
         let full = |health: &Health, ceiling| condition(health, ceiling, Asking::default()).full;
         assert!(full(&health, r#","ceiling":2"#) && !full(&health, r#","ceiling":3"#) && !full(&health, ""));
         assert_eq!(health.conditions(&topology(""), Asking::default(), Timestamp(6)), []);
-        health.heard(read(0, false), Heard::Answer, Timestamp(7));
+        health.heard(read(0, false), SendResult::Answer, Timestamp(7));
         assert!(!full(&health, r#","ceiling":2"#));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    breaker::{Breaker, Gate, Scope},
+    breaker::{Breaker, BreakerScope, Gate},
     evidence::{By, Proof},
 };
 use crate::model::{access::Access, time::Timestamp};
@@ -75,7 +75,7 @@ impl Narrow {
                 let idle = self.0.iter().position(|(_, _, breaker)| breaker.gate(now) == Gate::Closed);
                 self.0.remove(idle.unwrap_or(0));
             }
-            self.0.push_back((by, access, Breaker::new(access, Scope::Route)));
+            self.0.push_back((by, access, Breaker::new(access, BreakerScope::Route)));
         }
         if let Some(breaker) = self.of_mut(by, access) {
             breaker.failed(proof, sent, now);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Health,
-    breaker::{Breaker, Gate, Scope},
+    breaker::{Breaker, BreakerScope, Gate},
 };
 use crate::{
     model::{access::Access, ids::RegionId, time::Timestamp},
@@ -14,8 +14,8 @@ use crate::{
 /// What the breakers of a region say, on which routes alone it is not asked, and how much is under way there.
 #[derive(Serialize)]
 pub struct Circuit {
-    read: State,
-    write: State,
+    read: CircuitState,
+    write: CircuitState,
     routes: Vec<Troubled>,
     in_flight: u32,
     ceiling: Option<u32>,
@@ -23,7 +23,7 @@ pub struct Circuit {
 
 /// A breaker, and how often it has seen a failure in a row.
 #[derive(Serialize)]
-struct State {
+struct CircuitState {
     state: &'static str,
     until: Option<u64>,
     share: Option<u64>,
@@ -42,7 +42,7 @@ impl Health {
     #[must_use]
     pub fn show(&self, region: RegionId, topology: &Topology, now: Timestamp) -> Circuit {
         let breaker = |access| {
-            let none = || show(&Breaker::new(access, Scope::Region), now);
+            let none = || show(&Breaker::new(access, BreakerScope::Region), now);
             self.breaker(region, access).map_or_else(none, |it| show(it, now))
         };
         let routes = self.troubled_routes(region, now).map(|(route, access)| {
@@ -60,12 +60,12 @@ impl Health {
     }
 }
 
-fn show(breaker: &Breaker, now: Timestamp) -> State {
+fn show(breaker: &Breaker, now: Timestamp) -> CircuitState {
     let (state, until, share) = match breaker.gate(now) {
         Gate::Closed => ("closed", None, None),
         Gate::Ramp(share) => ("returning", None, Some(share)),
         Gate::Probe => ("probing", None, None),
         Gate::Open(until) => ("open", Some(until.0), None),
     };
-    State { state, until, share, failures: breaker.failures() }
+    CircuitState { state, until, share, failures: breaker.failures() }
 }

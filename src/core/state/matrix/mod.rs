@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use crate::state::matrix::hint::{location_hint, may_lie_in};
-pub use crate::state::matrix::show::Shown;
+pub use crate::state::matrix::show::MatrixShown;
 
 use crate::{
     model::{
@@ -36,25 +36,25 @@ pub const ALL_LEAVE: Duration = Duration::from_secs(60);
 
 /// What one vantage point has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct ProbeReport {
     from: RegionId,
     at: Timestamp,
-    regions: Vec<Seen>,
+    regions: Vec<ProbedRegion>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ProbedRegion {
     pub(crate) region: RegionId,
     /// Whether its health address has answered lately.
     pub(crate) ok: bool,
     /// How long that took, in milliseconds.
     pub(crate) took: Option<u64>,
-    pub(crate) peers: Vec<(RegionId, Pair)>,
+    pub(crate) peers: Vec<(RegionId, LinkState)>,
 }
 
 /// What a region's copy is to a peer's writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pair {
+pub struct LinkState {
     /// Whether it reaches the peer, by its own word.
     pub reachable: Option<bool>,
     /// How far it is behind, at least.
@@ -67,7 +67,7 @@ pub struct Pair {
     pub stalled: bool,
 }
 
-impl Report {
+impl ProbeReport {
     /// Reads what a prober has written. What this topology does not know is left out: another deployment may be older. One of a later
     /// format is none: a vantage point less, as if its prober were silent.
     #[must_use]
@@ -76,11 +76,11 @@ impl Report {
         if formats::of(&report) > formats::REPORT {
             return None;
         }
-        let regions = entries(&report, "regions", topology).map(|(region, said)| Seen {
+        let regions = entries(&report, "regions", topology).map(|(region, said)| ProbedRegion {
             region,
             ok: said.get("ok").and_then(Value::as_bool).unwrap_or(true),
             took: said.get("ms").and_then(Value::as_u64),
-            peers: entries(said, "peers", topology).map(|(peer, pair)| (peer, Pair::read(pair))).collect(),
+            peers: entries(said, "peers", topology).map(|(peer, pair)| (peer, LinkState::read(pair))).collect(),
         });
         Some(Self {
             from: topology.region_named(report.get("from")?.as_str()?)?,
@@ -100,12 +100,12 @@ impl Report {
         self.regions.iter().filter(|seen| seen.ok && seen.took.is_some()).map(|seen| seen.region)
     }
 
-    pub(crate) fn of(&self, region: RegionId) -> Option<&Seen> {
+    pub(crate) fn of(&self, region: RegionId) -> Option<&ProbedRegion> {
         self.regions.iter().find(|seen| seen.region == region)
     }
 }
 
-impl Pair {
+impl LinkState {
     fn read(said: &Value) -> Self {
         let span = |name| said.get(name).and_then(Value::as_u64).map(Duration::from_millis);
         Self {
@@ -125,11 +125,11 @@ fn entries<'v>(of: &'v Value, key: &str, topology: &Topology) -> impl Iterator<I
 
 /// What all vantage points have found.
 #[derive(Clone, Debug, Default)]
-pub struct Matrix(Vec<Report>);
+pub struct Matrix(Vec<ProbeReport>);
 
 impl Matrix {
     /// Takes in a report; KV may show an older one after a newer.
-    pub fn observe(&mut self, report: Report) {
+    pub fn observe(&mut self, report: ProbeReport) {
         match self.0.iter_mut().find(|known| known.from == report.from) {
             Some(known) if known.at >= report.at => {}
             Some(known) => *known = report,
@@ -159,7 +159,7 @@ impl Matrix {
 
     /// What the region's copy is to the peer's writes, by the latest report in which the region said anything.
     #[must_use]
-    pub fn pair(&self, region: RegionId, peer: RegionId, now: Timestamp) -> Option<Pair> {
+    pub fn pair(&self, region: RegionId, peer: RegionId, now: Timestamp) -> Option<LinkState> {
         let told = self.fresh(now).filter_map(|report| {
             let pair = report.of(region)?.peers.iter().find(|(id, _)| *id == peer)?;
             Some((report.at, pair.1))
@@ -180,7 +180,7 @@ impl Matrix {
         self.fresh(now).any(|report| report.from == from)
     }
 
-    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = &Report> {
+    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = &ProbeReport> {
         self.0.iter().filter(move |report| now.since(report.at) < REPORT_COUNTS)
     }
 }
@@ -199,13 +199,13 @@ mod tests {
         parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
     }
 
-    fn report(from: &str, at: u64, eu: &str) -> Report {
+    fn report(from: &str, at: u64, eu: &str) -> ProbeReport {
         let text =
             format!(r#"{{"from":"{from}","at":{at},"regions":{{"us":{{"ok":true,"ms":3}},"eu":{eu},"mars":{{}}}}}}"#);
-        Report::read(&text, &topology()).unwrap()
+        ProbeReport::read(&text, &topology()).unwrap()
     }
 
-    fn matrix(reports: &[Report]) -> Matrix {
+    fn matrix(reports: &[ProbeReport]) -> Matrix {
         let mut matrix = Matrix::default();
         reports.iter().cloned().for_each(|report| matrix.observe(report));
         matrix
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_none() {
         for broken in ["", "[]", "{}", r#"{"from":"mars","at":1}"#, r#"{"from":"us","at":"1"}"#] {
-            assert_eq!(Report::read(broken, &topology()), None, "{broken}");
+            assert_eq!(ProbeReport::read(broken, &topology()), None, "{broken}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Matrix, Pair};
+use super::{LinkState, Matrix};
 use crate::{
     model::{
         ids::RegionId,
@@ -16,7 +16,7 @@ use crate::{
 
 /// What each vantage point sees, and every pair of regions of which anything is known.
 #[derive(Serialize)]
-pub struct Shown<'a> {
+pub struct MatrixShown<'a> {
     vantages: Vec<Vantage<'a>>,
     pairs: Vec<Between<'a>>,
     unreachable: Vec<&'a str>,
@@ -27,11 +27,11 @@ pub struct Shown<'a> {
 struct Vantage<'a> {
     from: &'a str,
     at: u64,
-    regions: Object<&'a str, Seen>,
+    regions: Object<&'a str, ProbeShown>,
 }
 
 #[derive(Serialize)]
-struct Seen {
+struct ProbeShown {
     ok: bool,
     ms: Option<u64>,
 }
@@ -51,10 +51,10 @@ struct Between<'a> {
 impl Matrix {
     /// The matrix for the snapshot.
     #[must_use]
-    pub fn show<'a>(&self, topology: &'a Topology, now: Timestamp) -> Shown<'a> {
+    pub fn show<'a>(&self, topology: &'a Topology, now: Timestamp) -> MatrixShown<'a> {
         let name = |id: RegionId| topology.region(id).name.as_str();
         let vantages = self.fresh(now).map(|report| {
-            let seen = report.regions.iter().map(|seen| (name(seen.region), Seen { ok: seen.ok, ms: seen.took }));
+            let seen = report.regions.iter().map(|seen| (name(seen.region), ProbeShown { ok: seen.ok, ms: seen.took }));
             Vantage { from: name(report.from), at: report.at.0, regions: seen.collect() }
         });
         let regions = || topology.regions().map(|(id, _)| id);
@@ -63,11 +63,11 @@ impl Matrix {
             pairs.filter_map(|(region, peer)| Some(pair(name(region), name(peer), self.pair(region, peer, now)?)));
         let unreachable = self.unreachable(topology, now);
         let gone = regions().filter(|region| unreachable.contains(*region)).map(name);
-        Shown { vantages: vantages.collect(), pairs: pairs.collect(), unreachable: gone.collect() }
+        MatrixShown { vantages: vantages.collect(), pairs: pairs.collect(), unreachable: gone.collect() }
     }
 }
 
-fn pair<'a>(region: &'a str, peer: &'a str, pair: Pair) -> Between<'a> {
+fn pair<'a>(region: &'a str, peer: &'a str, pair: LinkState) -> Between<'a> {
     let span = |span: Option<Duration>| span.map(millis);
     Between {
         region,

@@ -26,7 +26,7 @@ const BUCKETS: usize = 70;
 
 /// What was measured between a region and one whose writes it applies.
 #[derive(Clone, Debug)]
-struct Pair {
+struct LagHistory {
     region: RegionId,
     source: RegionId,
     latest: Duration,
@@ -42,7 +42,7 @@ struct Pair {
 
 /// How long a pin must hold for a pair, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct PinWindow {
     /// The region whose copy is behind.
     pub region: RegionId,
     /// How long.
@@ -53,7 +53,7 @@ pub struct Window {
 
 /// The lag of every pair that was measured.
 #[derive(Clone, Debug, Default)]
-pub struct Lags(Vec<Pair>);
+pub struct Lags(Vec<LagHistory>);
 
 impl Lags {
     /// Takes in a measurement.
@@ -62,7 +62,7 @@ impl Lags {
         match at.and_then(|at| self.0.get_mut(at)) {
             Some(pair) => pair.observe(lag, now),
             None => {
-                let mut pair = Pair {
+                let mut pair = LagHistory {
                     region,
                     source,
                     latest: lag,
@@ -84,7 +84,7 @@ impl Lags {
     /// ordinary, and one such session would have everybody else read at home.
     pub fn at_least(&mut self, region: RegionId, source: RegionId, lag: Duration) {
         let pair = self.0.iter_mut().find(|pair| (pair.region, pair.source) == (region, source));
-        let believed = |pair: &&mut Pair| (pair.usual()..=(pair.usual() * 4).max(SHORTEST)).contains(&lag);
+        let believed = |pair: &&mut LagHistory| (pair.usual()..=(pair.usual() * 4).max(SHORTEST)).contains(&lag);
         pair.filter(believed).into_iter().for_each(|pair| pair.smooth(lag));
     }
 
@@ -92,7 +92,7 @@ impl Lags {
     /// measured within a few samples, up and down: whoever counts on it and is wrong has lost one attempt nearby, and nothing else.
     #[must_use]
     pub fn usual(&self, region: RegionId, source: RegionId, now: Timestamp) -> Option<Duration> {
-        self.of(region, now).find(|pair| pair.source == source).map(Pair::usual)
+        self.of(region, now).find(|pair| pair.source == source).map(LagHistory::usual)
     }
 
     /// How far the region was behind that source when it was last measured, if that was lately.
@@ -109,18 +109,18 @@ impl Lags {
 
     /// How long a write at the source may be missing from the region's copy.
     #[must_use]
-    pub fn window(&self, region: RegionId, source: RegionId) -> Window {
+    pub fn window(&self, region: RegionId, source: RegionId) -> PinWindow {
         let pair = self.0.iter().find(|pair| (pair.region, pair.source) == (region, source));
         let length = pair.map_or(UNMEASURED, |pair| pair.window);
-        Window { region, length, p99: pair.and_then(Pair::p99) }
+        PinWindow { region, length, p99: pair.and_then(LagHistory::p99) }
     }
 
-    fn of(&self, region: RegionId, now: Timestamp) -> impl Iterator<Item = &Pair> {
+    fn of(&self, region: RegionId, now: Timestamp) -> impl Iterator<Item = &LagHistory> {
         self.0.iter().filter(move |pair| pair.region == region && now.since(pair.at) < FRESH)
     }
 }
 
-impl Pair {
+impl LagHistory {
     fn observe(&mut self, lag: Duration, now: Timestamp) {
         (self.latest, self.at) = (lag, now);
         self.smooth(lag);
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_pair_nobody_measured_holds_five_seconds() {
         let lags = Lags::default();
-        assert_eq!(lags.window(EU, US), Window { region: EU, length: UNMEASURED, p99: None });
+        assert_eq!(lags.window(EU, US), PinWindow { region: EU, length: UNMEASURED, p99: None });
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
     fn few_samples_only_lengthen_it() {
         let mut lags = Lags::default();
         learned(&mut lags, 5, 19, 0);
-        assert_eq!(lags.window(EU, US), Window { region: EU, length: UNMEASURED, p99: None });
+        assert_eq!(lags.window(EU, US), PinWindow { region: EU, length: UNMEASURED, p99: None });
         learned(&mut lags, 8000, 1, 19_000);
         assert!(lags.window(EU, US).length > Duration::from_secs(15));
     }

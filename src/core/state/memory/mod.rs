@@ -7,7 +7,9 @@ pub mod vain;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
-pub use crate::state::memory::lag::{LONGEST as LONGEST_WINDOW, Lags, SHORTEST as SHORTEST_WINDOW, UNMEASURED, Window};
+pub use crate::state::memory::lag::{
+    LONGEST as LONGEST_WINDOW, Lags, PinWindow, SHORTEST as SHORTEST_WINDOW, UNMEASURED,
+};
 pub use crate::state::memory::replicas::{AppliedPositions, Known, ReplicaId};
 pub use crate::state::memory::vain::Wait;
 use crate::state::memory::vain::Waits;
@@ -22,8 +24,8 @@ use crate::{
     ownership::Ownership,
     state::{
         drill::{Drill, SamplingKey},
-        health::{Health, Heard, Sending},
-        matrix::{Matrix, Report},
+        health::{Health, SendResult, Sending},
+        matrix::{Matrix, ProbeReport},
         published::Published,
     },
 };
@@ -57,7 +59,7 @@ pub enum Observation {
     /// Something is sent to a region.
     Sent(Sending),
     /// That is over.
-    Heard(Sending, Heard),
+    Heard(Sending, SendResult),
     /// How far a region's copy is behind another region's writes.
     Lag {
         /// The region whose copy it is.
@@ -97,7 +99,7 @@ pub enum Observation {
     /// The drill of that name is over, whatever is published of it.
     DrillOver(String),
     /// A vantage point has found this.
-    Measured(Report),
+    Measured(ProbeReport),
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -41,7 +41,7 @@ impl Wait {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Route {
+struct RouteWaits {
     /// When something could be stored last.
     stored: Option<Timestamp>,
     /// Since then: an address that was in vain, whether another one was, and when the last.
@@ -53,7 +53,7 @@ struct Route {
 pub(super) struct Waits {
     addresses: HashMap<u64, Timestamp>,
     /// By their place; with cookies and without are two.
-    routes: Vec<Route>,
+    routes: Vec<RouteWaits>,
 }
 
 impl Waits {
@@ -79,13 +79,13 @@ impl Waits {
     pub(super) fn was_of_use(&mut self, wait: Wait, now: Timestamp) {
         self.addresses.remove(&wait.address());
         if let Some(route) = self.route(wait) {
-            *route = Route { stored: Some(now), vain: None };
+            *route = RouteWaits { stored: Some(now), vain: None };
         }
     }
 
-    fn route(&mut self, wait: Wait) -> Option<&mut Route> {
+    fn route(&mut self, wait: Wait) -> Option<&mut RouteWaits> {
         if self.routes.len() <= wait.place() {
-            self.routes.resize(wait.place() + 1, Route::default());
+            self.routes.resize(wait.place() + 1, RouteWaits::default());
         }
         self.routes.get_mut(wait.place())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Names, Table, check_name};
+use super::{KeyTable, Names, check_name};
 use crate::{
     model::{
         ids::{RegionId, RegionSet},
@@ -23,16 +23,16 @@ const KEYS: [&str; 9] =
 const LEASE: (u64, u64) = (3, 600);
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum RuleKind {
     SingleWriter,
     GeoPartitioned,
     MultiWriter,
 }
 
-const OWNERSHIPS: [(&str, Kind); 3] = [
-    ("single-writer", Kind::SingleWriter),
-    ("geo-partitioned", Kind::GeoPartitioned),
-    ("multi-writer", Kind::MultiWriter),
+const OWNERSHIPS: [(&str, RuleKind); 3] = [
+    ("single-writer", RuleKind::SingleWriter),
+    ("geo-partitioned", RuleKind::GeoPartitioned),
+    ("multi-writer", RuleKind::MultiWriter),
 ];
 
 pub(super) fn read(
@@ -42,12 +42,12 @@ pub(super) fn read(
     identity: Option<&Raw>,
     log: &mut Complaints,
 ) -> Vec<Dataset> {
-    let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Vec::new() };
+    let Some(table) = raw.and_then(|raw| KeyTable::of(raw, path, log)) else { return Vec::new() };
     let mut datasets = Vec::new();
     for (name, raw) in table.entries() {
         let path = path.key(name);
         check_name(name, "dataset", &path, log);
-        let Some(table) = Table::of(raw, &path, log) else { continue };
+        let Some(table) = KeyTable::of(raw, &path, log) else { continue };
         table.only(&KEYS, log);
         let rule = rule(&table, regions, identity, log);
         let staleness = table.duration("staleness", log);
@@ -69,20 +69,20 @@ pub(super) fn read(
     datasets
 }
 
-fn rule(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+fn rule(table: &KeyTable<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
     if !table.has("ownership") {
         let expected = "\"single-writer\", \"geo-partitioned\" or \"multi-writer\"";
         table.missing("ownership", expected, "say who may write this data", log);
     }
     match table.choice("ownership", &OWNERSHIPS, log)? {
-        Kind::SingleWriter => single_writer(table, regions, log),
-        Kind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
-        Kind::MultiWriter => multi_writer(table, regions, log),
+        RuleKind::SingleWriter => single_writer(table, regions, log),
+        RuleKind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
+        RuleKind::MultiWriter => multi_writer(table, regions, log),
     }
 }
 
 /// How positions are written. Logs of several owners have no common length: only clocks order their writes.
-fn position(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<PositionKind> {
+fn position(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<PositionKind> {
     let kind = table.choice("position", &PositionKind::ALL, log)?;
     if matches!(rule, Rule::MultiWriter { .. }) && matches!(kind, PositionKind::Lsn | PositionKind::Counter) {
         let found = PositionKind::ALL.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| *name);
@@ -95,7 +95,7 @@ fn position(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Posi
 }
 
 /// A lease is renewed for each home that needs one, which for one home of each subject would be without end.
-fn lease(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+fn lease(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
     if !matches!(rule, Rule::SingleWriter { .. }) {
         table.out_of_place("lease", "only a single-writer dataset has one home that could hold it", log);
         return None;
@@ -104,7 +104,7 @@ fn lease(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duratio
     within(table, "lease", LEASE, remedy, log)
 }
 
-fn max_pause(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
+fn max_pause(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
     if matches!(rule, Rule::MultiWriter { .. }) {
         table.out_of_place("max_pause", "several regions take writes, so no home moves and nobody is refused", log);
         return None;
@@ -114,7 +114,7 @@ fn max_pause(table: &Table<'_>, rule: &Rule, log: &mut Complaints) -> Option<Dur
 }
 
 fn within(
-    table: &Table<'_>,
+    table: &KeyTable<'_>,
     key: &str,
     (least, most): (u64, u64),
     remedy: &str,
@@ -129,7 +129,7 @@ fn within(
     None
 }
 
-fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+fn single_writer(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
     for key in ["subject", "regions", "conflicts"] {
         table.out_of_place(key, "a single-writer dataset has one home and no conflicts", log);
     }
@@ -140,7 +140,12 @@ fn single_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Op
     Some(Rule::SingleWriter { home })
 }
 
-fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+fn geo_partitioned(
+    table: &KeyTable<'_>,
+    regions: &Names,
+    identity: Option<&Raw>,
+    log: &mut Complaints,
+) -> Option<Rule> {
     table.out_of_place("home", "each subject has a home of its own", log);
     table.out_of_place("conflicts", "each subject's part has one home, where nothing conflicts", log);
     for (key, expected, remedy) in [
@@ -165,7 +170,7 @@ fn geo_partitioned(table: &Table<'_>, regions: &Names, identity: Option<&Raw>, l
     Some(Rule::GeoPartitioned { subject, regions: set? })
 }
 
-fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+fn multi_writer(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
     table.out_of_place("home", "every owner takes writes", log);
     table.out_of_place("subject", "every owner holds all of it", log);
     let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
@@ -176,7 +181,7 @@ fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Opt
         table.missing("conflicts", expected, remedy, log);
         return None;
     };
-    let conflicts = Table::of(raw, &table.path.key("conflicts"), log)?;
+    let conflicts = KeyTable::of(raw, &table.path.key("conflicts"), log)?;
     conflicts.only(&["rule", "explain"], log);
     let rules = [
         ("last-write-wins", ConflictRule::LastWriteWins),
@@ -191,7 +196,7 @@ fn multi_writer(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Opt
     Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain? } })
 }
 
-fn explanation(conflicts: &Table<'_>, log: &mut Complaints) -> Option<String> {
+fn explanation(conflicts: &KeyTable<'_>, log: &mut Complaints) -> Option<String> {
     let (expected, remedy) =
         ("a sentence that explains the rule to users", "write what a user sees when two changes meet");
     if !conflicts.has("explain") {
@@ -204,7 +209,7 @@ fn explanation(conflicts: &Table<'_>, log: &mut Complaints) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn region_set(table: &Table<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {
+fn region_set(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {
     let names = table.texts("regions", log)?;
     if names.is_empty() {
         log.error(&table.path.key("regions"), "an empty list", "at least one region", "name one");

@@ -1,6 +1,6 @@
 //! `IDENTITY`.
 
-use super::{Names, Table};
+use super::{KeyTable, Names};
 use crate::{
     http::headers::is_token,
     model::{
@@ -21,11 +21,11 @@ const SOURCES: [&str; 5] = ["response_header", "header", "cookie", "path", "host
 const FIRST_HOME: &str = "first_home";
 
 pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> Identity {
-    let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else { return Identity::default() };
+    let Some(table) = raw.and_then(|raw| KeyTable::of(raw, path, log)) else { return Identity::default() };
     table.only(&["user", "tenant", "hosts"], log);
     let mut of = |kind: SubjectKind| {
         let path = path.key(kind.token());
-        source(kind, &Table::of(table.get(kind.token())?, &path, log)?, log)
+        source(kind, &KeyTable::of(table.get(kind.token())?, &path, log)?, log)
     };
     let (user, tenant) = (of(SubjectKind::User), of(SubjectKind::Tenant));
     if let (Some(IdentitySource::ResponseHeader(user)), Some(IdentitySource::ResponseHeader(tenant))) = (&user, &tenant)
@@ -76,7 +76,7 @@ pub(super) fn first_homes(
     SubjectKind::ALL.into_iter().filter_map(&mut read).collect()
 }
 
-fn hosts(table: &Table<'_>, log: &mut Complaints) -> Vec<HostPattern> {
+fn hosts(table: &KeyTable<'_>, log: &mut Complaints) -> Vec<HostPattern> {
     let named = if table.has("hosts") { table.texts("hosts", log).unwrap_or_default() } else { Vec::new() };
     let mut read = |(text, path): &(&str, KeyPath)| {
         let complain =
@@ -86,7 +86,7 @@ fn hosts(table: &Table<'_>, log: &mut Complaints) -> Vec<HostPattern> {
     named.iter().filter_map(&mut read).collect()
 }
 
-fn source(kind: SubjectKind, table: &Table<'_>, log: &mut Complaints) -> Option<IdentitySource> {
+fn source(kind: SubjectKind, table: &KeyTable<'_>, log: &mut Complaints) -> Option<IdentitySource> {
     let known = [SOURCES.as_slice(), &[FIRST_HOME]].concat();
     table.only(&known, log);
     let mut given = SOURCES.into_iter().filter(|key| table.has(key));

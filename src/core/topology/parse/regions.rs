@@ -1,6 +1,6 @@
 //! `REGIONS`.
 
-use super::{Table, check_name};
+use super::{KeyTable, check_name};
 use crate::{
     http::url::Url,
     model::{
@@ -26,7 +26,7 @@ pub(super) struct Regions {
 
 pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> Regions {
     let mut read = Regions { regions: Vec::new(), default_home: None };
-    let Some(table) = raw.and_then(|raw| Table::of(raw, path, log)) else {
+    let Some(table) = raw.and_then(|raw| KeyTable::of(raw, path, log)) else {
         if raw.is_none() {
             log.error(path, "nothing", "a table of regions", format!("add [{path}.NAME] with an origin"));
         }
@@ -42,7 +42,7 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> R
     for (at, (name, raw)) in (0u8..).zip(table.entries().take(MAX_REGIONS)) {
         let path = path.key(name);
         check_name(name, "region", &path, log);
-        let Some(table) = Table::of(raw, &path, log) else { continue };
+        let Some(table) = KeyTable::of(raw, &path, log) else { continue };
         if table.flag("default_home", log) == Some(true) {
             if read.default_home.is_some() {
                 let expected = "one default home at most";
@@ -55,7 +55,7 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> R
     read
 }
 
-fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
+fn region(name: &str, table: &KeyTable<'_>, log: &mut Complaints) -> Region {
     table.only(&KEYS, log);
     let health = table.text("health", log).unwrap_or(HEALTH);
     if !health.starts_with('/') || !health.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
@@ -72,7 +72,7 @@ fn region(name: &str, table: &Table<'_>, log: &mut Complaints) -> Region {
     }
 }
 
-fn ceiling(table: &Table<'_>, log: &mut Complaints) -> Option<u32> {
+fn ceiling(table: &KeyTable<'_>, log: &mut Complaints) -> Option<u32> {
     let number = table.number("ceiling", log)?;
     let whole = number.to_string().parse().ok().filter(|whole| (1..=1_000_000).contains(whole));
     if whole.is_none() {
@@ -87,7 +87,7 @@ fn ceiling(table: &Table<'_>, log: &mut Complaints) -> Option<u32> {
     whole
 }
 
-fn origin(table: &Table<'_>, log: &mut Complaints) -> Origin {
+fn origin(table: &KeyTable<'_>, log: &mut Complaints) -> Origin {
     match (table.text("origin", log), table.text("service", log)) {
         (Some(url), None) => {
             let bare = url.strip_suffix('/').unwrap_or(url);
@@ -134,8 +134,8 @@ fn is_bare(text: &str) -> bool {
     })
 }
 
-fn location(table: &Table<'_>, log: &mut Complaints) -> Option<Location> {
-    let place = Table::of(table.get("location")?, &table.path.key("location"), log)?;
+fn location(table: &KeyTable<'_>, log: &mut Complaints) -> Option<Location> {
+    let place = KeyTable::of(table.get("location")?, &table.path.key("location"), log)?;
     place.only(&["lat", "lon"], log);
     for key in ["lat", "lon"].into_iter().filter(|key| !place.has(key)) {
         place.missing(key, "both \"lat\" and \"lon\"", "add it in degrees", log);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Names, Table, name_of};
+use super::{KeyTable, Names, name_of};
 use crate::{
     http::{
         believed::{Fate, fate, overrides_method},
@@ -58,7 +58,7 @@ pub(super) fn read(
         };
         for (place, raw) in members.iter().enumerate() {
             let path = path.at(place);
-            let Some(table) = Table::of(raw, &path, log) else { continue };
+            let Some(table) = KeyTable::of(raw, &path, log) else { continue };
             if let Some(route) = route(&table, (datasets, names), identity, log) {
                 let mut earlier = routes.iter().zip(&places);
                 if let Some((_, shadow)) = earlier.find(|(earlier, _)| earlier.pattern.covers(&route.pattern)) {
@@ -113,7 +113,7 @@ fn list_names(vars: &Raw, at: &KeyPath, log: &mut Complaints) -> Vec<String> {
 }
 
 fn route(
-    table: &Table<'_>,
+    table: &KeyTable<'_>,
     (datasets, names): (&[Dataset], &Names),
     identity: &Identity,
     log: &mut Complaints,
@@ -190,7 +190,7 @@ fn route(
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a session's read may wait for a near copy, and whether there is anything to wait for.
-fn wait(table: &Table<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>, log: &mut Complaints) -> Duration {
+fn wait(table: &KeyTable<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>, log: &mut Complaints) -> Duration {
     let Some(wait) = table.duration("wait", log) else { return Duration::ZERO };
     let path = table.path.key("wait");
     let found = table.get("wait").map_or_else(String::new, Raw::describe);
@@ -211,7 +211,7 @@ fn wait(table: &Table<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>, l
 }
 
 /// How the route's application reads paths, and whether its pattern fits to that.
-fn spelling(table: &Table<'_>, text: &str, pattern: &RoutePattern, log: &mut Complaints) -> Spelling {
+fn spelling(table: &KeyTable<'_>, text: &str, pattern: &RoutePattern, log: &mut Complaints) -> Spelling {
     let spelling = table.choice("spelling", &[("any", Spelling::Any), ("exact", Spelling::Exact)], log);
     let spelling = spelling.unwrap_or_default();
     if spelling == Spelling::Any && pattern.path().is_spelled() {
@@ -229,7 +229,7 @@ fn spelling(table: &Table<'_>, text: &str, pattern: &RoutePattern, log: &mut Com
 }
 
 /// The fields of `allow_request_fields`, in lower case.
-fn allowed(table: &Table<'_>, pattern: &RoutePattern, access: Option<Access>, log: &mut Complaints) -> Vec<String> {
+fn allowed(table: &KeyTable<'_>, pattern: &RoutePattern, access: Option<Access>, log: &mut Complaints) -> Vec<String> {
     if !table.has("allow_request_fields") {
         return Vec::new();
     }
@@ -292,7 +292,7 @@ fn named_by_anybody(rule: &Rule, identity: &Identity, path: &KeyPath, log: &mut 
 
 /// Whether what sets a cookie is stored, which gives one visitor's cookie to all: for those of a test, a language or a campaign.
 fn cache_set_cookie(
-    table: &Table<'_>,
+    table: &KeyTable<'_>,
     (cache, promise): (Option<bool>, ReadAfterWrite),
     rule: Option<&Rule>,
     log: &mut Complaints,
@@ -321,7 +321,7 @@ fn cache_set_cookie(
     asked
 }
 
-fn dataset(name: &str, table: &Table<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
+fn dataset(name: &str, table: &KeyTable<'_>, names: &Names, log: &mut Complaints) -> Option<DatasetId> {
     let place = names.place(name, "dataset", &table.path.key("dataset"), log);
     place.and_then(|at| u16::try_from(at).ok()).map(DatasetId)
 }

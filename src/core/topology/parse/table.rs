@@ -9,12 +9,12 @@ use crate::topology::{
 };
 
 /// A table that is being read.
-pub(super) struct Table<'a> {
+pub(super) struct KeyTable<'a> {
     entries: &'a [(String, Raw)],
     pub(super) path: KeyPath,
 }
 
-impl<'a> Table<'a> {
+impl<'a> KeyTable<'a> {
     /// The value as a table, or a complaint.
     pub(super) fn of(raw: &'a Raw, path: &KeyPath, log: &mut Complaints) -> Option<Self> {
         match raw {

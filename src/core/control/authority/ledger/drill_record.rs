@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    observe::tally::{Row, has_failed, total},
+    observe::tally::{DrillRow, has_failed, total},
     topology::units::Share,
 };
 
@@ -34,7 +34,7 @@ pub struct DrillRecord {
     /// Why.
     pub reason: String,
     /// What the edges have counted.
-    pub rows: Vec<Row>,
+    pub rows: Vec<DrillRow>,
 }
 
 impl DrillRecord {

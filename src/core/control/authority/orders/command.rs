@@ -11,7 +11,7 @@ use crate::{
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    state::{drill::Kind, published::RegionState},
+    state::{drill::DrillKind, published::RegionState},
     topology::units::Share,
 };
 
@@ -85,7 +85,7 @@ impl OrderRefusal {
 /// A drill as it is ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrillOrder {
-    pub(crate) kind: Kind,
+    pub(crate) kind: DrillKind,
     pub(crate) region: RegionId,
     pub(crate) share: Share,
     pub(crate) span: Duration,

@@ -11,7 +11,7 @@ use crate::{
         subject::{ID_LENGTH, SubjectId, SubjectKind},
         time::{Timestamp, millis},
     },
-    state::{drill::Kind, published::RegionState},
+    state::{drill::DrillKind, published::RegionState},
     topology::{
         Topology,
         dataset::{MAX_PAUSE, Rule},
@@ -163,7 +163,7 @@ impl OrderFields<'_> {
     /// Reads the order of a drill.
     pub(crate) fn drill(&self) -> Result<DrillOrder, OrderRefusal> {
         let kind = self.text("kind")?;
-        let kind = Kind::parse(kind).ok_or_else(|| wrong("kind", kind, "\"isolate\" or \"lose\""))?;
+        let kind = DrillKind::parse(kind).ok_or_else(|| wrong("kind", kind, "\"isolate\" or \"lose\""))?;
         let span = self.text("for")?;
         let span = units::duration(span).ok_or_else(|| wrong("for", span, "a time such as \"10m\", 72h at most"))?;
         Ok(DrillOrder { kind, region: self.region("region")?, share: self.share()?, span, limit: self.limit()? })
