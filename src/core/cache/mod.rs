@@ -1,13 +1,15 @@
 //! The edge cache, decided here and kept by the edge: RFC 9111 as a shared cache, with RFC 5861 (use of expired copies),
-//! RFC 9213 (targeted cache control) and RFC 9211 (`Cache-Status`). In the order of a request: [`key`], [`select`],
-//! [`validate`], [`range`], [`storing`]; beside them what they are made of.
+//! RFC 9213 (targeted cache control) and RFC 9211 (`Cache-Status`). Its face is [`policy`]; behind that, in the order of a request:
+//! [`key`], [`select`], [`validate`], [`range`], [`storing`], and what they are made of.
 
+mod beside;
 pub mod coding;
 pub mod directives;
 pub mod entry;
 pub mod freshness;
 pub mod key;
 pub mod lookup;
+pub mod policy;
 pub mod range;
 pub mod select;
 pub mod stored;

@@ -66,7 +66,8 @@ fn judge_expired(variant: &Variant<'_>, wants: &Directives, expired_for: Duratio
     if !demanding && expired_for < variant.while_revalidate { Usability::Updating } else { Usability::Expired }
 }
 
-/// Whether it may be shown when no region answers: fresh, or expired for no longer than anybody allows (RFC 5861 section 4).
+/// Whether it may be shown when no region answers: fresh, or expired for no longer than anybody allows (RFC 5861 section 4). A client that
+/// wants no stored response (`no-cache`) gets none.
 #[must_use]
 pub fn usable_when_stale(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> bool {
     let expired_for = variant.current_age(now).saturating_sub(variant.fresh);
@@ -77,7 +78,7 @@ pub fn usable_when_stale(variant: &Variant<'_>, wants: &Directives, now: Timesta
         Reuse::Never => Duration::ZERO,
         Reuse::Validated => return false,
     };
-    variant.current_age(now) < variant.fresh || expired_for < allowed
+    wants.no_cache == Scope::None && (variant.current_age(now) < variant.fresh || expired_for < allowed)
 }
 
 /// Whether it is of any use still: shown now or when every region fails, or worth asking about. What one client wants of copies

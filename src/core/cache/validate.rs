@@ -77,6 +77,22 @@ pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Condition
     }
 }
 
+/// The fields of a stored response after a 304, or the answer to a HEAD: those that it brings, and those that it leaves (RFC 9111 section
+/// 3.2). The tag and the coding stay those of the body. `cookies`: whether those that it sets are for everybody.
+#[must_use]
+pub fn merged<'h>(old: &'h Variant<'_>, new: &Headers<'h>, cookies: bool) -> Headers<'h> {
+    let stays = |name: &str| matches!(name, "etag" | "content-encoding") || !new.has(name);
+    let passes = |name: &str| match name {
+        "set-cookie" => cookies,
+        "content-encoding" => false,
+        "etag" => old.kept.get("etag").is_none(),
+        _ => true,
+    };
+    let mut fields: Vec<(&str, &str)> = old.kept.iter().filter(|(name, _)| stays(name)).collect();
+    fields.extend(new.0.iter().filter(|(name, _)| passes(name)));
+    Headers(fields)
+}
+
 /// What a 304, or the answer to a HEAD, changes of the stored fields (RFC 9111 section 3.2).
 #[must_use]
 pub fn updates(headers: &Headers<'_>) -> Edits {

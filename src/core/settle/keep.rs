@@ -3,22 +3,17 @@
 use super::{Asked, Base, Settlement, Settling, Store, record::CacheState, session::named_subjects};
 use crate::{
     cache::{
-        entry::{self, ENTRY, Variant},
+        entry::Variant,
         freshness::said_age,
         key::CacheKey,
         lookup::{Lookup, Method},
-        select,
+        policy::{self, AfterResponse, Storable},
         stored::StoredEntry,
         storing::{self, NotStorable, Storing},
-        validate::{same_representation, updates},
-        vary::Selector,
     },
     decide::cache_keys,
-    http::{
-        answer::{Answer, Framing},
-        headers::{Edit, Edits, Headers},
-    },
-    model::{epoch::Epoch, ids::RegionId, time::Timestamp},
+    http::{answer::Answer, headers::Edits},
+    model::{epoch::Epoch, ids::RegionId},
     ownership::stated::{Shows, Stated},
     request::CacheUse,
     state::memory::Observation,
@@ -75,20 +70,12 @@ impl Settling<'_> {
 
     fn keep_get(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Provenance) -> StoreAction {
         let key = cache_keys::key(self.request, self.view);
-        let kept =
-            self.storing(answer, from, lookup).map_or(Err(NotStorable::Status), |storing| storing::store(&storing));
-        let kept = kept.and_then(|(variant, edits)| {
-            let beside = |held| {
-                let mut all = carried(held, lookup, &variant, self.now);
-                all.truncate(entry::MOST_VARIANTS - 1); // what the entry would drop, said before it is asked what a part ends
-                let carried = fitting(held, all, &variant, &answer.headers)?;
-                (!takes_away(&variant, held, &carried, self.now)).then_some(carried)
-            };
-            let carried = self.held.map_or(Some(Vec::new()), beside).ok_or(NotStorable::Better)?;
-            Ok((variant, edits, carried))
-        });
-        match kept {
-            Ok((variant, edits, carried)) => {
+        let storable = self
+            .storing(answer, from, lookup)
+            .ok_or(NotStorable::Status)
+            .and_then(|storing| policy::is_storable(&storing, self.held));
+        match storable {
+            Ok(Storable { variant, edits, carried }) => {
                 let store = self.entry(key, Base::Origin, edits, &variant, &carried);
                 self.observations.push(Observation::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
@@ -142,7 +129,7 @@ impl Settling<'_> {
             let gone = self.takes_back(lookup, answer.status, None).then(|| cache_keys::key(self.request, self.view));
             return StoreAction { gone, ..StoreAction::default() };
         };
-        if !same_representation(&answer.headers, &old, held.length(at)) {
+        if policy::after_head(held, (at, &old), &answer.headers) != AfterResponse::Confirmed {
             return StoreAction { gone: Some(cache_keys::key(self.request, self.view)), ..StoreAction::default() };
         }
         let confirmed = self.confirmed(&old, answer, from);
@@ -158,8 +145,8 @@ impl Settling<'_> {
         let Some(storing) = self.storing(answer, from, lookup) else {
             return StoreAction::refused(NotStorable::Method);
         };
-        match storing::store(&storing) {
-            Ok((variant, edits)) if storing::is_explicit(&answer.headers, self.now) => StoreAction {
+        match policy::is_storable(&storing, None) {
+            Ok(Storable { variant, edits, .. }) if policy::is_explicit(&answer.headers, self.now) => StoreAction {
                 store: Some(self.entry(key, Base::Origin, edits, &variant, &[])),
                 ..StoreAction::default()
             },
@@ -176,14 +163,7 @@ impl Settling<'_> {
         from: &Provenance,
     ) -> Option<Variant<'static>> {
         let CacheUse::Use(lookup) = &self.request.cache else { return None };
-        let mut fields: Vec<_> = old.kept.iter().filter(|(name, _)| stays(name, &answer.headers)).collect();
-        let cookies = self.shares_cookies(answer, lookup);
-        let passes = |name: &str| (name != "set-cookie" || cookies) && name != "content-encoding";
-        let new = answer.headers.0.iter().filter(|(name, _)| passes(name));
-        fields.extend(new.filter(|(name, _)| *name != "etag" || old.kept.get("etag").is_none()));
-        let merged = Answer { status: old.status, headers: Headers(fields), framing: Framing::Delimited };
-        let storing = self.storing(&merged, from, lookup)?;
-        storing::confirm(&storing, old).ok()
+        policy::confirmed(&self.storing(answer, from, lookup)?, old).ok()
     }
 
     /// Keeps a variant that an origin has confirmed, with the fields that came; or gives it up.
@@ -198,7 +178,7 @@ impl Settling<'_> {
         let Some(variant) = confirmed else { return StoreAction { gone: Some(key), ..StoreAction::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();
-        let store = self.entry(key, Base::Stored(at), updates(&answer.headers), variant, &carried);
+        let store = self.entry(key, Base::Stored(at), policy::updates(&answer.headers), variant, &carried);
         StoreAction { store: Some(store), ..StoreAction::default() }
     }
 
@@ -231,14 +211,10 @@ impl Settling<'_> {
             && !answer.headers.all("set-cookie").any(|line| line.contains('\u{fffd}'))
     }
 
-    /// The entry with this variant first. The store drops it when its own max-age ends, so it is given all of its use.
+    /// The entry with this variant first.
     fn entry(&self, key: CacheKey, base: Base, mut edits: Edits, variant: &Variant<'_>, carried: &[usize]) -> Store {
-        let held = self.held.map(StoredEntry::variants).unwrap_or_default();
-        let (text, carried) = entry::write(variant, &held, carried);
-        let others = carried.iter().filter_map(|place| held.get(*place));
-        let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), self.now);
-        edits.push(Edit::Set(ENTRY, text));
-        edits.push(Edit::Set("cache-control", format!("public, max-age={kept_for}")));
+        let (stored, carried) = policy::written(variant, self.held, carried, self.now);
+        edits.extend(stored);
         Store { key, base, carried, edits, made: variant.made }
     }
 }
@@ -255,63 +231,4 @@ impl Settlement {
         self.invalidate = useless.into_iter().chain(kept.gone).filter(|key| Some(key) != stored).collect();
         self.store = kept.store;
     }
-}
-
-/// Whether a kept field is what it was, since the new message does not bring it.
-fn stays(name: &str, new: &Headers<'_>) -> bool {
-    matches!(name, "etag" | "content-encoding") || !new.has(name)
-}
-
-/// The most that the bodies of a part and of what lies beside it take together, in bytes: more is not held at once.
-const PARTS: u64 = 1024 * 1024;
-
-/// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
-/// that would end a whole copy, of whomever. Who asks for one byte, or makes the origin fail, ends nothing.
-fn takes_away(new: &Variant<'_>, held: &StoredEntry, carried: &[usize], now: Timestamp) -> bool {
-    let ends_a_whole =
-        |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);
-    storing::is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
-}
-
-/// Whether two are certainly the same bytes, or parts of them, by a strong validator (RFC 9111 section 3.4, RFC 9110 section 8.8.1).
-fn is_of_one_whole(one: &Variant<'_>, other: &Variant<'_>) -> bool {
-    one.kept.get("etag").is_some_and(|tag| tag.trim().starts_with('"'))
-        && ["etag", "content-encoding"]
-            .iter()
-            .all(|name| one.kept.get(name).map(str::trim) == other.kept.get(name).map(str::trim))
-}
-
-/// The variants that go on beside a new one: those that other requests select and that are still of use. Without `Vary` the
-/// new one answers all, and nothing else would be found; but parts of one whole lie beside one another. A whole one ends all parts.
-fn carried(held: &StoredEntry, lookup: &Lookup, new: &Variant<'_>, now: Timestamp) -> Vec<usize> {
-    let selector = Selector::of(&lookup.fields, lookup.coding);
-    let is_part_beside = |old: &Variant<'_>| {
-        let (Some(part), Some(known)) = (new.part, old.part) else { return false };
-        part.whole == known.whole && part.offset_of(&known).is_none() && is_of_one_whole(old, new)
-    };
-    let goes_on = |old: &Variant<'_>| {
-        let language = old.kept.get("content-language");
-        let is_of_others = !new.selecting.is_empty()
-            && !old.selecting.is_empty()
-            && old.selecting != new.selecting
-            && !selector.selects(&old.selecting, language)
-            && (old.status != 206 || new.status == 206);
-        (is_of_others || is_part_beside(old)) && select::is_of_use(old, now)
-    };
-    let variants = held.variants();
-    variants.iter().enumerate().filter(|(_, old)| goes_on(old)).map(|(place, _)| place).collect()
-}
-
-/// What goes on beside a new one, where there is room for both; none if a part must not be stored: where both do not
-/// fit, the larger stays, so that one byte ends nothing.
-fn fitting(held: &StoredEntry, carried: Vec<usize>, new: &Variant<'_>, headers: &Headers<'_>) -> Option<Vec<usize>> {
-    if new.status != 206 || carried.is_empty() {
-        return Some(carried);
-    }
-    let length = new.part.map(|part| part.length).or_else(|| headers.content_length())?;
-    let beside = carried.iter().fold(0, |sum: u64, at| sum.saturating_add(held.length(*at).unwrap_or(u64::MAX)));
-    if beside.saturating_add(length) <= PARTS {
-        return Some(carried);
-    }
-    (beside < length).then(Vec::new)
 }
