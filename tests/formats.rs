@@ -13,7 +13,7 @@ use homing_core::{
         freshness::Reuse,
     },
     control::{
-        authority::{ledger::Ledger, turn},
+        authority::{Input, Ledger, turn},
         prober,
     },
     model::{
@@ -245,12 +245,8 @@ fn what_objects_are_called_for() {
             }
         }
     }
-    let turn = source("src/core/control/authority/mod.rs");
-    let asked = turn.split_once("match text(\"do\") {").unwrap().1.split_once("_ => {").unwrap().0;
-    for line in asked.lines().filter_map(|line| line.trim_start().strip_prefix('"')) {
-        if let Some((what, _)) = line.split_once("\" =>") {
-            let _ = writeln!(surface, "Authority.take({{\"do\":\"{what}\"}})");
-        }
+    for what in Input::NAMES {
+        let _ = writeln!(surface, "Authority.take({{\"do\":\"{what}\"}})");
     }
     holds("rpc", formats::RPC, surface.trim_end());
     let before = stored("rpc", formats::RPC - 1);

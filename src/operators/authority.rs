@@ -7,10 +7,10 @@ use worker::{Method, Request, Response, Result};
 
 use super::{
     api::problem,
-    exports::{self, Router, SHOW, this_build},
+    exports::{self, Router, this_build},
 };
 use homing_core::{
-    control::authority::{OrderRefusal, homes},
+    control::authority::{Input, OrderRefusal, homes},
     http::problem_details::ProblemDetails,
 };
 
@@ -27,15 +27,16 @@ pub(super) async fn input(path: &str, mut request: Request) -> Result<Option<Str
             if order.len() > LONGEST_ORDER {
                 order.clear();
             }
-            Some(json!({ "do": "order", "order": order }).to_string())
+            Some(Input::Order { order }.text())
         }
-        "/_homing/api/authority" if reads => Some(SHOW.to_owned()),
-        "/_homing/api/drills" if reads => Some(json!({ "do": "drills" }).to_string()),
+        "/_homing/api/authority" if reads => Some(Input::Show.text()),
+        "/_homing/api/drills" if reads => Some(Input::Drills { id: String::new() }.text()),
         "/_homing/api/audit" if reads => Some("audit".to_owned()),
-        path if reads => [("/_homing/api/changes/", "change"), ("/_homing/api/drills/", "drills")]
-            .into_iter()
-            .find_map(|(below, what)| Some((path.strip_prefix(below)?, what)))
-            .map(|(id, what)| json!({ "do": what, "id": id }).to_string()),
+        path if reads => {
+            let below = |what: &str| path.strip_prefix(what).map(str::to_owned);
+            let change = below("/_homing/api/changes/").map(|id| Input::Change { id });
+            change.or_else(|| below("/_homing/api/drills/").map(|id| Input::Drills { id })).map(|input| input.text())
+        }
         _ => None,
     })
 }
@@ -52,14 +53,14 @@ pub(super) async fn homes(router: &Router, mut request: Request) -> Result<Respo
         None => return Response::error("not configured", 500),
     };
     match read {
-        Ok(list) => answer(router.keep_homes(&list.to_string()), None).await,
+        Ok(list) => answer(router.keep_homes(&json!(list).to_string()), None).await,
         Err(refusal) => problem(refusal.status, &refusal.body().to_string()),
     }
 }
 
 /// Puts an input to the authority, and answers with its reply.
 pub(super) async fn put(router: &Router, input: &str) -> Result<Response> {
-    let edge = (input == SHOW).then(this_build);
+    let edge = (Input::parse(input) == Ok(Input::Show)).then(this_build);
     answer(router.ask(input), edge).await
 }
 

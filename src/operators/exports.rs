@@ -13,7 +13,8 @@ use crate::{api, time};
 use homing_core::{
     control::{
         admin::{Call, Door, Guard, TurnedAway},
-        authority, prober,
+        authority::{self, Input},
+        prober,
     },
     model::time::millis,
     state::published::Published,
@@ -23,9 +24,6 @@ use homing_core::{
         settings::Settings,
     },
 };
-
-/// The input that asks the authority for all that operators are shown.
-pub(crate) const SHOW: &str = r#"{"do":"show"}"#;
 
 thread_local! {
     static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
@@ -99,15 +97,14 @@ pub async fn api(request: web_sys::Request, env: Env, router: Router) -> Result<
 #[wasm_bindgen]
 pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
     let settings = settings().ok_or("not configured")?;
-    let outcome = authority::turn(ledger, input, &settings, time(now))?;
-    if input != SHOW {
-        return Ok(outcome);
-    }
-    let mut outcome: Value = read(&outcome)?;
-    if let Some(body) = outcome.pointer_mut("/reply/body").and_then(Value::as_object_mut) {
+    let mut outcome = authority::take_text(ledger, input, &settings, time(now)).map_err(|error| error.to_string())?;
+    // Operators see which version the authority is of.
+    if Input::parse(input) == Ok(Input::Show)
+        && let Some(Value::Object(body)) = outcome.reply.as_mut().map(|reply| &mut reply.body)
+    {
         body.insert("build".to_owned(), this_build());
     }
-    Ok(outcome.to_string())
+    Ok(outcome.text())
 }
 
 /// What a prober does, as JSON: how often in milliseconds (`every`, 0 means never), where it asks (`targets`), whether it needs the

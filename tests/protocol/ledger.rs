@@ -15,6 +15,11 @@ use serde_json::Value;
 use crate::support;
 
 pub const NOW: Timestamp = support::NOW;
+const NEVER: Timestamp = Timestamp(0);
+
+fn ago(millis: u64) -> Timestamp {
+    Timestamp(NOW.0 - millis)
+}
 
 /// Time that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,7 @@ const MOMENT: u64 = 3_000;
 const LONG: u64 = 31_000;
 
 /// A moment of the past, so much later: it was just now, a moment ago, or long ago. Where a moment decides nothing, it is no time.
-fn aged(at: &mut u64, passes: Passes, moments_count: bool) {
+fn aged(Timestamp(at): &mut Timestamp, passes: Passes, moments_count: bool) {
     let age = NOW.0.saturating_sub(*at);
     *at = match passes {
         // Never.
@@ -47,7 +52,7 @@ fn aged(at: &mut u64, passes: Passes, moments_count: bool) {
 pub fn normal(text: &str, passes: Passes) -> String {
     let mut ledger = Ledger::read(text).unwrap();
     for change in &mut ledger.changes {
-        (change.began, change.paused_for) = (0, None);
+        (change.began, change.paused_for) = (NEVER, None);
         change.says.clear();
         // How long calls took is told, and decides nothing.
         change.found.retain(|slot, _| change.phase == ChangePhase::Checking && !slot.ends_with("-ms"));
@@ -58,25 +63,25 @@ pub fn normal(text: &str, passes: Passes) -> String {
             paused => *paused = None,
         }
         if change.phase.is_over() {
-            (change.since, change.asked, change.step, change.ended) = (0, 0, 0, Some(0));
+            (change.since, change.asked, change.step, change.ended) = (NEVER, NEVER, 0, Some(NEVER));
             change.waiting.clear();
         }
         if !matches!(change.phase, ChangePhase::Pausing | ChangePhase::Waiting | ChangePhase::Resuming) {
-            change.since = 0;
+            change.since = NEVER;
         }
         aged(&mut change.since, passes, change.phase == ChangePhase::Waiting);
         aged(&mut change.asked, passes, false);
     }
     for sweep in &mut ledger.sweeps {
-        sweep.began = 0;
-        sweep.ended = sweep.ended.map(|_| 0);
+        sweep.began = NEVER;
+        sweep.ended = sweep.ended.map(|_| NEVER);
         // The next tick is the late one.
-        sweep.looks_again = sweep.looks_again.map(|_| 0);
+        sweep.looks_again = sweep.looks_again.map(|_| NEVER);
         sweep.says.clear();
         aged(&mut sweep.asked, passes, false);
     }
     for untold in &mut ledger.untold {
-        untold.until = NOW.0 + 1_000_000_000;
+        untold.until = Timestamp(NOW.0 + 1_000_000_000);
         aged(&mut untold.told, passes, false);
     }
     for replied in &mut ledger.replies.0 {
@@ -90,20 +95,20 @@ pub fn noisy(text: &str) -> String {
     let mut ledger = Ledger::read(text).unwrap();
     for change in &mut ledger.changes {
         let is_timed = matches!(change.phase, ChangePhase::Pausing | ChangePhase::Waiting | ChangePhase::Resuming);
-        change.since = if is_timed { change.since } else { NOW.0 - 12_345 };
-        change.began = NOW.0 - 54_321;
-        change.paused = change.paused.or(Some(NOW.0 - 5_000));
+        change.since = if is_timed { change.since } else { ago(12_345) };
+        change.began = ago(54_321);
+        change.paused = change.paused.or(Some(ago(5_000)));
         "noise".clone_into(&mut change.says);
         if !matches!(change.phase, ChangePhase::Locating | ChangePhase::Checking) {
             change.found.insert("to".to_owned(), Value::Bool(true));
         }
         if change.phase.is_over() {
-            (change.asked, change.step) = (NOW.0 - 31_000, 7);
+            (change.asked, change.step) = (ago(31_000), 7);
             change.waiting.push(("orders".to_owned(), "7".to_owned()));
         }
     }
     for sweep in &mut ledger.sweeps {
-        sweep.began = NOW.0 - 54_321;
+        sweep.began = ago(54_321);
         "noise".clone_into(&mut sweep.says);
     }
     for replied in &mut ledger.replies.0 {

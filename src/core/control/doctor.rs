@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    control::authority::effect::{ADDRESS, call},
+    control::authority::{ADDRESS, RegionCall, Tag},
     model::{ids::RegionId, time::Timestamp},
     state::matrix::hint::location_hint,
     topology::{Topology, dataset::Rule, settings::Settings},
@@ -45,18 +45,17 @@ pub fn hints(settings: &Settings) -> Value {
 }
 
 fn ask(settings: &Settings, (id, of, target): (RegionId, &str, &str), now: Timestamp) -> Value {
-    let call = call(settings, id, ("GET", target), &Value::Null, now);
-    let field = |name: &str| call.get(name).unwrap_or(&Value::Null);
+    let call = RegionCall::new(settings, id, ("GET", target), Tag::Nobody, now);
     let mut headers = serde_json::Map::new();
-    if of != STRANGER && field("signature").is_string() {
-        headers.insert("homing-signature".to_owned(), field("signature").clone());
+    if let Some(signature) = call.signature.filter(|_| of != STRANGER) {
+        headers.insert("homing-signature".to_owned(), json!(signature));
     }
     if of == CLIENT {
         // RFC 8586: what has come through the router says so.
         headers.insert("cdn-loop".to_owned(), json!("homing"));
     }
     let region = &settings.topology.region(id).name;
-    json!({ "region": region, "of": of, "service": field("service"), "url": field("url"), "headers": headers })
+    json!({ "region": region, "of": of, "service": call.service, "url": call.url, "headers": headers })
 }
 
 /// A dataset that has one owner as a whole.

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// Milliseconds since the Unix epoch. On Workers this moves only across I/O.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch. On Workers this moves only across I/O. In JSON it is that number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

@@ -1,10 +1,11 @@
 //! How a change of owner is given up.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     ledger::change::ChangePhase,
     orders::command::{Order, OrderRefusal},
+    outcome::Reply,
     turn::AuthorityTurn,
 };
 
@@ -12,8 +13,8 @@ impl AuthorityTurn<'_> {
     /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of
     /// the two is gone by then, the operator may give it to the other one by word, since what only the one that is gone has is lost
     /// then. Nobody else may get it: the old owner may already send its clients on to the new one, by the next epoch.
-    pub(super) fn abort(&mut self, order: &Order, id: &str) -> Result<(u16, Value), OrderRefusal> {
-        let now = self.now.0;
+    pub(super) fn abort(&mut self, order: &Order, id: &str) -> Result<Reply, OrderRefusal> {
+        let now = self.now;
         if let Some(reply) = self.abort_evacuation(order, id) {
             return reply;
         }
@@ -25,10 +26,8 @@ impl AuthorityTurn<'_> {
             return Err(OrderRefusal::conflict(format!("{id} is over: {says}")));
         };
         if order.dry_run {
-            return Ok((
-                200,
-                json!({ "says": format!("{id} would be given up; it is {}", change.says), "dry_run": true }),
-            ));
+            let says = format!("{id} would be given up; it is {}", change.says);
+            return Ok(Reply::done(json!({ "says": says, "dry_run": true })));
         }
         let why = format!("aborted by {}", order.actor);
         match change.phase {
@@ -59,6 +58,6 @@ impl AuthorityTurn<'_> {
         } else {
             self.ask(id);
         }
-        Ok((202, body))
+        Ok(Reply::begun(body))
     }
 }

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    effect::{self, ADDRESS, after, call, tag, within},
+    effect::{ADDRESS, Effect, Tag},
     ledger::change::{Change, ChangePhase},
     turn::AuthorityTurn,
 };
-use crate::http::percent;
+use crate::{http::percent, model::time::millis};
 
 /// How long a grant is waited for before it is asked again, in milliseconds.
 const GRANT: u64 = 2_000;
@@ -15,7 +15,7 @@ const GRANT: u64 = 2_000;
 impl AuthorityTurn<'_> {
     /// Asks for what the change's phase needs.
     pub(super) fn ask(&mut self, id: &str) {
-        let now = self.now.0;
+        let now = self.now;
         let Some(change) = self.ledger.changes.iter_mut().find(|change| change.id == id) else { return };
         change.asked = now;
         if change.phase == ChangePhase::Pausing && change.is_too_late(now) {
@@ -35,7 +35,8 @@ impl AuthorityTurn<'_> {
         let unit = format!("unit={}@{}", change.unit, change.epoch);
         match change.phase {
             ChangePhase::Locating => {
-                self.effects.push(effect::find(change.subject().unwrap_or(""), &tag(&change, "directory")))
+                let subject = change.subject().unwrap_or("").to_owned();
+                self.effects.push(Effect::Find { subject, tag: Tag::of(&change, "directory") });
             }
             ChangePhase::Checking => self.check(&change),
             ChangePhase::Pausing => {
@@ -47,15 +48,15 @@ impl AuthorityTurn<'_> {
                 self.command(old, &format!("{ADDRESS}?op=depose&id={}&to={new}&{unit}", change.number), &change)
             }
             ChangePhase::AwaitingLeaseExpiry => {
-                let left = self.lapsed_at(&change).map_or(0, |until| until.saturating_sub(now));
-                self.effects.push(after(left, &tag(&change, "time")));
+                let left = self.lapsed_at(&change).map_or(0, |until| millis(until.since(now)));
+                self.effects.push(Effect::after(left, Tag::of(&change, "time")));
             }
             ChangePhase::Granting => {
                 let lease = self.first_lease(&change.unit);
                 let target = format!("{ADDRESS}?op=grant&unit={}@{}{lease}", change.unit, change.epoch + 1);
                 self.command(new, &target, &change);
             }
-            ChangePhase::Recording => self.effects.push(effect::record(&change, &tag(&change, "directory"))),
+            ChangePhase::Recording => self.effects.push(Effect::record(&change, Tag::of(&change, "directory"))),
             // With the unit, since the pause itself may still be on its way: that one is over too.
             ChangePhase::Resuming => {
                 self.command(old, &format!("{ADDRESS}?op=resume&id={}&{unit}", change.number), &change)
@@ -71,8 +72,7 @@ impl AuthorityTurn<'_> {
             let target = format!("{ADDRESS}?unit={}", change.unit);
             let health = self.settings.topology.region(region).health.clone();
             for (slot, target) in [(slot.to_owned(), target), (format!("{slot}-health"), health)] {
-                let asked = call(self.settings, region, ("GET", &target), &tag(change, &slot), self.now);
-                self.effects.push(asked);
+                self.call(region, ("GET", &target), Tag::of(change, &slot));
             }
         }
     }
@@ -80,8 +80,8 @@ impl AuthorityTurn<'_> {
     /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
-            let waited = self.now.0.saturating_sub(change.since);
-            self.effects.push(after(change.needed().saturating_sub(waited), &tag(change, "time")));
+            let waited = millis(self.now.since(change.since));
+            self.effects.push(Effect::after(change.needed().saturating_sub(waited), Tag::of(change, "time")));
             return;
         };
         let Some(region) = self.region(&change.to) else { return };
@@ -92,19 +92,14 @@ impl AuthorityTurn<'_> {
             escaped(position),
             change.unit
         );
-        let asked = call(self.settings, region, ("GET", &target), &tag(change, dataset), self.now);
-        self.effects.push(within(asked, change.patience()));
+        self.call_within(region, ("GET", &target), Tag::of(change, dataset), change.patience());
     }
 
     fn command(&mut self, region: &str, target: &str, change: &Change) {
         let Some(region) = self.region(region) else { return };
-        let asked = call(self.settings, region, ("POST", target), &tag(change, "command"), self.now);
         // A grant may take its time: there a standby becomes a primary. Nothing else does.
-        self.effects.push(if change.phase.is_paused() {
-            within(asked, change.patience())
-        } else {
-            within(asked, GRANT)
-        });
+        let patience = if change.phase.is_paused() { change.patience() } else { GRANT };
+        self.call_within(region, ("POST", target), Tag::of(change, "command"), patience);
     }
 }
 

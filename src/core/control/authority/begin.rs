@@ -1,6 +1,6 @@
 //! How a change of owner begins.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     ledger::{
@@ -8,6 +8,7 @@ use super::{
         change::{Change, ChangePhase},
     },
     orders::command::{Order, OrderRefusal},
+    outcome::Reply,
     turn::AuthorityTurn,
 };
 use crate::{
@@ -34,6 +35,7 @@ impl AuthorityTurn<'_> {
         Ok(Change { unit, datasets, from: owned.home, epoch: owned.epoch, to, ..Change::default() })
     }
 
+    /// The change that makes a region the home of a subject, wherever that lives now.
     pub(super) fn moving(&self, kind: SubjectKind, subject: &SubjectId, to: RegionId) -> Change {
         let topology = &self.settings.topology;
         let of_kind = topology
@@ -50,7 +52,7 @@ impl AuthorityTurn<'_> {
     }
 
     /// Begins a change.
-    pub(super) fn begin(&mut self, order: &Order, change: Change) -> Result<(u16, Value), OrderRefusal> {
+    pub(super) fn begin(&mut self, order: &Order, change: Change) -> Result<Reply, OrderRefusal> {
         let max_pause = self.max_pause(&change.datasets, order.max_pause);
         let change = Change { forced: order.accept_loss, dry_run: order.dry_run, max_pause, ..change };
         let what = format!("{} to {}", change.unit, change.to);
@@ -61,7 +63,7 @@ impl AuthorityTurn<'_> {
         undone.for_each(|sweep| sweep.looks_again = None);
         self.note(order, &format!("{id} begins: {what}"));
         self.ask(&id);
-        Ok((202, json!({ "change": self.ledger.shown(&id) })))
+        Ok(Reply::begun(json!({ "change": self.ledger.shown(&id) })))
     }
 }
 

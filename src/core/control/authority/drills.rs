@@ -1,12 +1,12 @@
 //! Isolation drills: how one begins and ends, and what was counted of it. One is on at a time, and it always has an end.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    effect,
+    effect::AuditLine,
     ledger::{Ledger, drill_record::DrillRecord},
     orders::command::{DrillOrder, Order, OrderRefusal},
-    problem::problem,
+    outcome::Reply,
     turn::AuthorityTurn,
 };
 use crate::{
@@ -21,25 +21,27 @@ const MOST_KEPT: usize = 8;
 
 impl Ledger {
     /// All drills that are kept, the latest first, or the one of that name.
-    pub(super) fn shown_drills(&self, id: &str) -> (u16, Value) {
+    pub(super) fn shown_drills(&self, id: &str) -> Reply {
         if id.is_empty() {
-            return (200, json!({ "drills": self.drills.iter().rev().map(DrillRecord::shown).collect::<Vec<_>>() }));
+            let drills: Vec<_> = self.drills.iter().rev().map(DrillRecord::shown).collect();
+            return Reply::done(json!({ "drills": drills }));
         }
         match self.drills.iter().find(|drill| drill.id == id) {
-            Some(drill) => (200, drill.shown()),
-            None => (404, problem(404, &format!("There is no drill {id:?}: only the last {MOST_KEPT} are kept."))),
+            Some(drill) => Reply::done(drill.shown()),
+            None => Reply::problem(404, &format!("There is no drill {id:?}: only the last {MOST_KEPT} are kept.")),
         }
     }
 }
 
 impl AuthorityTurn<'_> {
     /// Begins a drill.
-    pub(super) fn drill(&mut self, order: &Order, wanted: &DrillOrder) -> Result<(u16, Value), OrderRefusal> {
+    pub(super) fn drill(&mut self, order: &Order, wanted: &DrillOrder) -> Result<Reply, OrderRefusal> {
         self.may_drill(wanted)?;
         let region = self.settings.topology.region(wanted.region).name.clone();
-        let (what, until) = (said(wanted, &region), self.now.after(wanted.span).0);
+        let (what, until) = (said(wanted, &region), self.now.after(wanted.span));
         if order.dry_run {
-            return Ok((200, json!({ "says": what, "until": until, "dry_run": true, "version": self.ledger.version })));
+            let version = self.ledger.version;
+            return Ok(Reply::done(json!({ "says": what, "until": until, "dry_run": true, "version": version })));
         }
         if self.ledger.drills.len() >= MOST_KEPT {
             self.ledger.drills.remove(0);
@@ -52,7 +54,7 @@ impl AuthorityTurn<'_> {
             region,
             share: wanted.share.hundredths(),
             limit: wanted.limit.map(Share::hundredths),
-            began: self.now.0,
+            began: self.now,
             until,
             ended: None,
             says: what,
@@ -64,12 +66,13 @@ impl AuthorityTurn<'_> {
         self.publish();
         self.note(order, &format!("{says}, for {} s", millis(wanted.span) / 1000));
         let (drill, version) = (self.ledger.drill_briefly(), self.ledger.version);
-        Ok((200, json!({ "says": says, "until": until, "drill": drill, "dry_run": false, "version": version })))
+        let body = json!({ "says": says, "until": until, "drill": drill, "dry_run": false, "version": version });
+        Ok(Reply::done(body))
     }
 
     /// Ends the drill that is on.
-    pub(super) fn stop_drill(&mut self, order: &Order, id: &str) -> Result<(u16, Value), OrderRefusal> {
-        let body = |says: String| Ok((200, json!({ "says": says, "dry_run": order.dry_run })));
+    pub(super) fn stop_drill(&mut self, order: &Order, id: &str) -> Result<Reply, OrderRefusal> {
+        let body = |says: String| Ok(Reply::done(json!({ "says": says, "dry_run": order.dry_run })));
         let Some(drill) = self.ledger.drill().filter(|drill| id == "all" || drill.id == id) else {
             return match self.ledger.drills.iter().find(|drill| drill.id == id) {
                 Some(over) => body(format!("{id} is over already: {}", over.says)),
@@ -90,10 +93,9 @@ impl AuthorityTurn<'_> {
     }
 
     /// Takes in what an edge has counted, and says whether the drill is over.
-    pub(super) fn drilled(&mut self, id: &str, rows: &Value) -> (u16, Value) {
-        let rows: Vec<DrillRow> = serde_json::from_value(rows.clone()).unwrap_or_default();
+    pub(super) fn drilled(&mut self, id: &str, rows: Vec<DrillRow>) -> Reply {
         let Some(drill) = self.ledger.drills.iter_mut().find(|drill| drill.id == id) else {
-            return (200, json!({ "over": true }));
+            return Reply::done(json!({ "over": true }));
         };
         rows.into_iter().for_each(|row| add_to(&mut drill.rows, row));
         if drill.ended.is_none()
@@ -101,12 +103,12 @@ impl AuthorityTurn<'_> {
         {
             self.drill_over(says);
         }
-        (200, json!({ "over": self.ledger.drill().is_none_or(|drill| drill.id != id) }))
+        Reply::done(json!({ "over": self.ledger.drill().is_none_or(|drill| drill.id != id) }))
     }
 
     /// Ends the drill whose time is up.
     pub(super) fn end_drill(&mut self) {
-        if self.ledger.drill().is_some_and(|drill| drill.until <= self.now.0) {
+        if self.ledger.drill().is_some_and(|drill| drill.until <= self.now) {
             self.drill_over("ended: its time was up".to_owned());
         }
     }
@@ -114,10 +116,16 @@ impl AuthorityTurn<'_> {
     fn drill_over(&mut self, says: String) {
         let Some(DrillRecord { id, region, says, reason, .. }) = self.ledger.end_drill(self.now, says) else { return };
         self.publish();
-        self.effects.push(effect::audit(&json!({
-            "at": self.now.0, "drill": id, "actor": "the authority", "reason": reason, "what": format!("{id} {says}"),
-            "region": region, "version": self.ledger.version,
-        })));
+        let what = format!("{id} {says}");
+        self.audit(AuditLine::Drill {
+            at: self.now,
+            drill: id,
+            actor: "the authority".to_owned(),
+            reason,
+            what,
+            region,
+            version: self.ledger.version,
+        });
     }
 
     /// Whether the drill would show what it is meant to: no other is on, and whoever is left takes part in full.

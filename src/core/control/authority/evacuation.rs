@@ -4,21 +4,26 @@
 //! Subjects get the old region as their home behind the place that the sweep has come to, so it lists from the start until a whole
 //! list brings nobody new; and once more when every home that was tentative then has gone or been kept for good.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
-    effect::{self, text},
+    effect::{AuditLine, Effect, Tag},
     ledger::{
         change::{Change, ChangePhase},
         evacuation::Evacuation,
     },
     orders::command::{Order, OrderRefusal},
+    outcome::Reply,
+    said::text,
     turn::{AuthorityTurn, UNANSWERED},
 };
 use crate::{
     model::{
         ids::RegionId,
         subject::{SubjectId, SubjectKind},
+        time::millis,
     },
     state::published::RegionState,
     topology::dataset::Rule,
@@ -30,23 +35,18 @@ const AT_ONCE: usize = 8;
 const PAGE: u64 = 64;
 /// The most sweeps that are remembered.
 const MOST_KEPT: usize = 20;
-/// After how long it lists once more, in milliseconds: a home is tentative for ten minutes (`TENTATIVE_MS` of the directory), and
+/// After how long it lists once more: a home is tentative for ten minutes (`TENTATIVE_MS` of the directory), and
 /// edges may be a minute late to hear of a drain.
-const LOOKS_AGAIN: u64 = 660_000;
+const LOOKS_AGAIN: Duration = Duration::from_secs(660);
 
 /// To whom the directory's word belongs.
-fn tag(sweep: &Evacuation) -> Value {
-    json!({ "sweep": sweep.id, "step": sweep.step })
+fn tag(sweep: &Evacuation) -> Tag {
+    Tag::Evacuation { sweep: sweep.id.clone(), step: sweep.step }
 }
 
 impl AuthorityTurn<'_> {
     /// Begins one.
-    pub(super) fn evacuate(
-        &mut self,
-        order: &Order,
-        from: RegionId,
-        to: RegionId,
-    ) -> Result<(u16, Value), OrderRefusal> {
+    pub(super) fn evacuate(&mut self, order: &Order, from: RegionId, to: RegionId) -> Result<Reply, OrderRefusal> {
         let topology = &self.settings.topology;
         let (from, to) = (topology.region(from).name.clone(), topology.region(to).name.clone());
         self.ledger.takes_over(&to, self.now)?;
@@ -66,7 +66,7 @@ impl AuthorityTurn<'_> {
             max_pause: order.max_pause,
             actor: order.actor.clone(),
             reason: order.reason.clone(),
-            began: self.now.0,
+            began: self.now,
             says: format!("the directory is asked who lives in {from}"),
             drained: self.ledger.state(&from, self.now) != RegionState::Active,
             from,
@@ -76,7 +76,7 @@ impl AuthorityTurn<'_> {
         self.note(order, &format!("{} begins: all of {} to {}", sweep.id, sweep.from, sweep.to));
         let sweep = self.with_datasets(sweep);
         self.ask_directory(sweep.clone());
-        Ok((202, json!({ "sweep": sweep })))
+        Ok(Reply::begun(json!({ "sweep": sweep })))
     }
 
     fn with_datasets(&mut self, mut sweep: Evacuation) -> Evacuation {
@@ -107,11 +107,12 @@ impl AuthorityTurn<'_> {
     fn ask_directory(&mut self, mut sweep: Evacuation) {
         sweep.step += 1;
         sweep.asking = true;
-        sweep.asked = self.now.0;
+        sweep.asked = self.now;
+        let (home, tag) = (sweep.from.clone(), tag(&sweep));
         self.effects.push(if sweep.subjects.is_none() {
-            json!({ "do": "count", "home": sweep.from, "tag": tag(&sweep) })
+            Effect::Count { home, tag }
         } else {
-            json!({ "do": "list", "home": sweep.from, "after": sweep.after, "most": PAGE, "tag": tag(&sweep) })
+            Effect::List { home, after: sweep.after.clone(), most: PAGE, tag }
         });
         self.put(sweep);
     }
@@ -124,11 +125,11 @@ impl AuthorityTurn<'_> {
     }
 
     /// The directory has answered, or not: then a tick asks again.
-    pub(super) fn directory_said(&mut self, id: &str, step: u64, body: Option<&Value>) {
+    pub(super) fn directory_said(&mut self, id: &str, step: u32, body: Option<&Value>) {
         let Some(mut sweep) = self.ledger.sweeps.iter().find(|sweep| sweep.id == id && sweep.is_on()).cloned() else {
             return;
         };
-        let Some(body) = body.filter(|_| u64::from(sweep.step) == step) else { return };
+        let Some(body) = body.filter(|_| sweep.step == step) else { return };
         sweep.asking = false;
         if sweep.subjects.is_none() {
             sweep.subjects = Some(body.as_u64().unwrap_or(0));
@@ -177,13 +178,18 @@ impl AuthorityTurn<'_> {
                 sweep.list_again();
                 return self.ask_directory(sweep);
             }
-            sweep.ended = Some(self.now.0);
+            sweep.ended = Some(self.now);
             sweep.looks_again =
-                Some(self.now.0 + LOOKS_AGAIN).filter(|_| !sweep.late && !sweep.stopped && !sweep.dry_run);
-            self.effects.push(effect::audit(&json!({
-                "at": self.now.0, "change": sweep.id, "actor": sweep.actor, "what": sweep.says, "from": sweep.from,
-                "to": sweep.to, "version": self.ledger.version,
-            })));
+                Some(self.now.after(LOOKS_AGAIN)).filter(|_| !sweep.late && !sweep.stopped && !sweep.dry_run);
+            self.audit(AuditLine::Evacuation {
+                at: self.now,
+                change: sweep.id.clone(),
+                actor: sweep.actor.clone(),
+                what: sweep.says.clone(),
+                from: sweep.from.clone(),
+                to: sweep.to.clone(),
+                version: self.ledger.version,
+            });
             return self.put(sweep);
         }
         if !asked_for_all && sweep.waiting.is_empty() && !sweep.asking {
@@ -207,7 +213,7 @@ impl AuthorityTurn<'_> {
 
     /// Asks again for what the directory did not answer, and looks for those who came late.
     pub(super) fn go_on_evacuating(&mut self) {
-        let due = |sweep: &&Evacuation| sweep.looks_again.is_some_and(|at| at <= self.now.0);
+        let due = |sweep: &&Evacuation| sweep.looks_again.is_some_and(|at| at <= self.now);
         let due: Vec<_> = self.ledger.sweeps.iter().filter(due).cloned().collect();
         for mut sweep in due {
             sweep.looks_again = None;
@@ -221,7 +227,7 @@ impl AuthorityTurn<'_> {
             self.ask_directory(sweep);
         }
         let late = |sweep: &&Evacuation| {
-            sweep.is_on() && sweep.asking && !sweep.stopped && self.now.0.saturating_sub(sweep.asked) > UNANSWERED
+            sweep.is_on() && sweep.asking && !sweep.stopped && millis(self.now.since(sweep.asked)) > UNANSWERED
         };
         let late: Vec<_> = self.ledger.sweeps.iter().filter(late).cloned().collect();
         for sweep in late {
@@ -230,23 +236,24 @@ impl AuthorityTurn<'_> {
     }
 
     /// Stops a sweep, if that is what the id names: changes that are under way come to their end.
-    pub(super) fn abort_evacuation(&mut self, order: &Order, id: &str) -> Option<Result<(u16, Value), OrderRefusal>> {
+    pub(super) fn abort_evacuation(&mut self, order: &Order, id: &str) -> Option<Result<Reply, OrderRefusal>> {
         let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
         if sweep.looks_again.is_some() && !order.dry_run {
             sweep.looks_again = None;
             self.note(order, &format!("{id} does not look again"));
             self.put(sweep);
-            return Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))));
+            return Some(Ok(Reply::begun(json!({ "sweep": self.ledger.shown(id) }))));
         }
         if !sweep.is_on() {
             return Some(Err(OrderRefusal::conflict(format!("{id} is over: {}", sweep.says))));
         }
         if order.dry_run {
-            return Some(Ok((200, json!({ "says": format!("{id} would be stopped"), "dry_run": true }))));
+            let says = format!("{id} would be stopped");
+            return Some(Ok(Reply::done(json!({ "says": says, "dry_run": true }))));
         }
         sweep.stopped = true;
         self.note(order, &format!("{id} is stopped"));
         self.go_on(sweep);
-        Some(Ok((202, json!({ "sweep": self.ledger.shown(id) }))))
+        Some(Ok(Reply::begun(json!({ "sweep": self.ledger.shown(id) }))))
     }
 }

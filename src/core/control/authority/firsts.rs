@@ -7,19 +7,22 @@
 //! The regions are told, too, so that their fence holds against an edge that goes by an edited file before it has a view. What they
 //! answer may be news: that they know a later owner, since this ledger began after them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
-    effect::{self, get, text},
     ledger::{Owned, notice::PendingNotice},
+    outcome::Reply,
+    said::{epoch, first_unit, text},
     turn::AuthorityTurn,
 };
-use crate::model::{epoch::Epoch, ids::DatasetId};
+use crate::model::{epoch::Epoch, ids::DatasetId, time::Timestamp};
 
 /// The epoch of a first owner.
 pub(super) const FIRST: u64 = Epoch::FIRST.0;
-/// For how long a region is told that does not answer, in milliseconds.
-const TOLD_FOR: u64 = 600_000;
+/// For how long a region is told that does not answer.
+const TOLD_FOR: Duration = Duration::from_secs(600);
 
 impl AuthorityTurn<'_> {
     /// Notes the first owner of each dataset that has none yet.
@@ -33,7 +36,7 @@ impl AuthorityTurn<'_> {
         }
         for (name, owned) in firsts {
             let what = format!("{} is the home of {name} by epoch {}, as configured", owned.home, owned.epoch);
-            self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": "wrangler.toml", "what": what })));
+            self.notice("wrangler.toml", what);
             self.ledger.datasets.insert(name, owned);
         }
         self.ledger.version += 1;
@@ -63,8 +66,8 @@ impl AuthorityTurn<'_> {
                 unit: name.clone(),
                 home: owned.home.clone(),
                 epoch: owned.epoch,
-                told: 0,
-                until: self.now.0 + TOLD_FOR,
+                told: Timestamp::default(),
+                until: self.now.after(TOLD_FOR),
                 asks: false,
             }));
             ledger.firsts_told.push(name);
@@ -74,14 +77,14 @@ impl AuthorityTurn<'_> {
 
     /// What a region knows that was told of a first owner. An origin that does not keep the contract has no such address. While the
     /// owner changes, the new one may name itself before that counts (it can still be undone): it is told again later.
-    pub(super) fn first_was_told(&mut self, region: &str, unit: &str, (status, body): (u64, &Value)) {
+    pub(super) fn first_was_told(&mut self, region: &str, unit: &str, (status, body): (u16, &Value)) {
         if self.ledger.is_moving(unit) {
             return;
         }
         if status < 500 {
             self.was_told(region, unit, FIRST);
         }
-        let (home, epoch) = (text(body, "home"), effect::epoch(body).unwrap_or(0));
+        let (home, epoch) = (text(body, "home"), epoch(body).unwrap_or(0));
         if status != 200 || epoch < FIRST || self.region(home).is_none() {
             return;
         }
@@ -97,19 +100,19 @@ impl AuthorityTurn<'_> {
             "{region} takes {home} for the first home of {unit}, and {noted} is noted: if both have writes of it, they differ. \
              Compare them, and order `homing promote {unit}`, which tells both"
         );
-        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
+        self.notice(region, what);
     }
 
     /// What the one says whom another has named. Were it asked about a third one in turn, two could send the authority to and fro.
-    pub(super) fn later_was_asked(&mut self, region: &str, unit: &str, (status, body): (u64, &Value)) {
+    pub(super) fn later_was_asked(&mut self, region: &str, unit: &str, (status, body): (u16, &Value)) {
         if self.ledger.is_moving(unit) {
             return;
         }
         if status < 500 {
             self.was_told(region, unit, 0);
         }
-        let said = get(body, "units").get(0).unwrap_or(&Value::Null);
-        if let (200, Some(epoch)) = (status, effect::epoch(said))
+        let said = first_unit(body);
+        if let (200, Some(epoch)) = (status, epoch(said))
             && text(said, "home") == region
         {
             self.later_owner(region, unit, region, epoch);
@@ -125,7 +128,7 @@ impl AuthorityTurn<'_> {
         let says = format!("{region} says that {home} is the home of {unit} by epoch {epoch}");
         let what = if home == region { "which is taken in" } else { "and it is asked itself" };
         let what = format!("{says}, {what}");
-        self.effects.push(effect::audit(&json!({ "at": self.now.0, "actor": region, "what": what })));
+        self.notice(region, what);
         if home != region {
             return self.ask_named(home, unit);
         }
@@ -135,9 +138,9 @@ impl AuthorityTurn<'_> {
     }
 
     /// The view, for an edge that has not found one in the home store, or one that does not name each of its datasets.
-    pub(super) fn view(&mut self) -> (u16, Value) {
+    pub(super) fn view(&mut self) -> Reply {
         self.note_firsts();
         self.tell_firsts();
-        (200, json!({ "view": self.ledger.published() }))
+        Reply::done(json!({ "view": self.ledger.published() }))
     }
 }

@@ -35,8 +35,7 @@ impl Ledger {
         }
         if !order.dry_run {
             let (actor, reason) = (order.actor.clone(), order.reason.clone());
-            self.regions
-                .insert(name.clone(), RegionRecord { state: state.token().to_owned(), until: until.0, actor, reason });
+            self.regions.insert(name.clone(), RegionRecord { state: state.token().to_owned(), until, actor, reason });
             self.version += 1;
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! Homes that are known beforehand: where the subjects of an application live that was there before the router. They are told in
 //! bulk, so that nobody is given another home by what is near; who has one already keeps it.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::orders::{
     command::OrderRefusal,
@@ -19,12 +20,34 @@ use crate::{
 /// The most subjects that are told at once.
 pub const MOST: usize = 1_000;
 
-/// What the directory is asked for such a list, as JSON: `kind`, `homes` (`[id, region, epoch]` each, the epoch null where none is given),
-/// `dry_run`, `kv` (whether they are put into the home store, too), and a `note` for the audit log, if one came with it.
+/// What the directory is asked for such a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownHomes {
+    /// `user` or `tenant`.
+    pub kind: &'static str,
+    /// Who lives where.
+    pub homes: Vec<KnownHome>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Whether they are put into the home store, too.
+    pub kv: bool,
+    /// A line for the audit log, if one came with it.
+    pub note: Option<String>,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One home: whose, where, and by which epoch the regions know it, if that is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownHome(pub String, pub String, pub Option<u64>);
+
+/// Reads such a list.
 ///
 /// # Errors
 /// With the first thing in it that is not as it must be: nothing of the list is told then.
-pub fn read(text: &str, topology: &Topology) -> Result<Value, OrderRefusal> {
+pub fn read(text: &str, topology: &Topology) -> Result<KnownHomes, OrderRefusal> {
     let list: Value = serde_json::from_str(text)
         .map_err(|error| OrderRefusal::malformed(format!("The list is no JSON: {error}. Send an object.")))?;
     let Value::Object(list) = list else {
@@ -39,18 +62,24 @@ pub fn read(text: &str, topology: &Topology) -> Result<Value, OrderRefusal> {
             "homes has {found} subjects; expected {MOST} at most. Send several."
         )));
     }
-    let note = if list.contains_key("note") { Some(fields.text("note")?) } else { None };
-    Ok(json!({
-        "kind": kind.token(), "homes": homes, "dry_run": fields.flag("dry_run")?, "kv": !fields.flag("no_kv")?, "note": note,
-        "actor": fields.text("actor")?, "reason": fields.text("reason")?,
-    }))
+    let note = if list.contains_key("note") { Some(fields.text("note")?.to_owned()) } else { None };
+    Ok(KnownHomes {
+        kind: kind.token(),
+        homes,
+        dry_run: fields.flag("dry_run")?,
+        kv: !fields.flag("no_kv")?,
+        note,
+        actor: fields.text("actor")?.to_owned(),
+        reason: fields.text("reason")?.to_owned(),
+    })
 }
 
-/// One home: whose, where, and by which epoch the regions know it, if that is said.
-type Home = (String, String, Option<u64>);
-
 /// `{"eu": [ID, …]}`, by region; `[ID, EPOCH]` in place of an id where the epoch is known.
-fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &OrderFields<'_>) -> Result<Vec<Home>, OrderRefusal> {
+fn homes(
+    list: &Map<String, Value>,
+    kind: SubjectKind,
+    fields: &OrderFields<'_>,
+) -> Result<Vec<KnownHome>, OrderRefusal> {
     let Some(Value::Object(by_region)) = list.get("homes") else {
         let expected = "an object with a list of ids for each region";
         return Err(OrderRefusal::malformed(format!("homes is missing or no object; expected {expected}.")));
@@ -72,7 +101,7 @@ fn homes(list: &Map<String, Value>, kind: SubjectKind, fields: &OrderFields<'_>)
                 let expected = "ids of 22 letters of base64url, or pairs of such an id and an epoch of 1 or more";
                 return Err(wrong(&format!("homes.{name}"), &said.to_string(), expected));
             };
-            homes.push((id.as_str().to_owned(), name.clone(), epoch.flatten()));
+            homes.push(KnownHome(id.as_str().to_owned(), name.clone(), epoch.flatten()));
         }
     }
     Ok(homes)

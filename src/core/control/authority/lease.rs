@@ -4,17 +4,21 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::{
-    effect::{ADDRESS, call},
-    ledger::change::{Change, ChangePhase},
+    effect::{ADDRESS, Tag},
+    ledger::{
+        Renewal,
+        change::{Change, ChangePhase},
+    },
     turn::AuthorityTurn,
 };
-use crate::{model::time::millis, topology::pace::RENEWALS};
+use crate::{
+    model::time::{Timestamp, millis},
+    topology::pace::RENEWALS,
+};
 
-/// How far the clocks of the authority and an origin may be apart, in milliseconds: so much longer a lapse is waited for.
-const SKEW: u64 = 5_000;
+/// How far the clocks of the authority and an origin may be apart: so much longer a lapse is waited for.
+const SKEW: Duration = Duration::from_secs(5);
 /// A lease is renewed so many times while it lasts.
 const TIMES: u64 = RENEWALS as u64;
 
@@ -25,7 +29,7 @@ impl AuthorityTurn<'_> {
         let leased = topology.datasets().filter_map(|(id, dataset)| Some((id, &dataset.name, millis(dataset.lease?))));
         for (id, name, lease) in leased {
             let last = self.ledger.renewed.get(name).copied();
-            let is_due = last.is_none_or(|(last, _)| self.now.0.saturating_sub(last) >= lease / TIMES);
+            let is_due = last.is_none_or(|last| millis(self.now.since(last.at())) >= lease / TIMES);
             if !is_due || self.is_taken_away(name) {
                 continue;
             }
@@ -33,7 +37,7 @@ impl AuthorityTurn<'_> {
             let Some(region) = topology.region_named(&owned.home) else { continue };
             self.ledger.renewed.insert(name.clone(), self.renewal(last, lease));
             let target = format!("{ADDRESS}?op=renew&unit={name}@{}&{}", owned.epoch, self.term(lease));
-            self.effects.push(call(self.settings, region, ("POST", &target), &json!({ "lease": name }), self.now));
+            self.call(region, ("POST", &target), Tag::Lease { lease: name.clone() });
         }
     }
 
@@ -46,8 +50,9 @@ impl AuthorityTurn<'_> {
     }
 
     /// A shorter lease does not end a longer one that was given before.
-    fn renewal(&self, last: Option<(u64, u64)>, lease: u64) -> (u64, u64) {
-        (self.now.0, (self.now.0 + lease).max(last.map_or(0, |(_, until)| until)))
+    fn renewal(&self, last: Option<Renewal>, lease: u64) -> Renewal {
+        let until = self.now.after(Duration::from_millis(lease));
+        Renewal(self.now, last.map_or(until, |last| until.max(last.until())))
     }
 
     /// From when on it lasts, too: one that is late on its way must not last longer.
@@ -56,16 +61,16 @@ impl AuthorityTurn<'_> {
     }
 
     /// When the old owner has certainly stopped accepting writes, if it does so by itself.
-    pub(super) fn lapsed_at(&self, change: &Change) -> Option<u64> {
-        self.ledger.renewed.get(&change.unit).map(|(_, until)| until + SKEW)
+    pub(super) fn lapsed_at(&self, change: &Change) -> Option<Timestamp> {
+        self.ledger.renewed.get(&change.unit).map(|renewal| renewal.until().after(SKEW))
     }
 
     /// Goes on with a change without the old owner: at once, or when its lease has run out.
     pub(super) fn force(&self, change: &mut Change, says: String) {
-        let now = self.now.0;
+        let now = self.now;
         match self.lapsed_at(change).filter(|until| *until > now) {
             Some(until) => {
-                let says = format!("{says}; its lease has run out in {} ms at the latest", until - now);
+                let says = format!("{says}; its lease has run out in {} ms at the latest", millis(until.since(now)));
                 change.enter(ChangePhase::AwaitingLeaseExpiry, says, now);
             }
             None => change.enter(ChangePhase::Granting, says, now),

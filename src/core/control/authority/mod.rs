@@ -13,20 +13,24 @@ mod evacuation;
 mod firsts;
 mod guards;
 pub mod homes;
+pub mod input;
 mod lease;
 pub mod ledger;
 mod notify;
 mod on_reply;
 pub mod orders;
+pub mod outcome;
 mod pause;
 mod preflight;
 mod problem;
+mod said;
 mod turn;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use self::{
-    effect::{ADDRESS, nonced},
+    effect::{ADDRESS, Effect, RegionCall, Tag, nonced},
+    input::{EffectResult, Heard, Input},
     ledger::{
         Ledger, Owned, Unreadable,
         change::{Change, ChangePhase},
@@ -34,120 +38,141 @@ pub use self::{
         notice::PendingNotice,
     },
     orders::command::OrderRefusal,
+    outcome::{Reply, TurnError, TurnOutcome},
 };
 use self::{
     ledger::SLOW_TICK,
     orders::command::{Command, Order},
-    problem::problem,
     turn::{AuthorityTurn, UNANSWERED},
 };
 use crate::{
-    model::{formats, time::Timestamp},
+    model::{
+        formats,
+        time::{Timestamp, millis},
+    },
     topology::settings::Settings,
 };
 
-/// What a turn comes to, as JSON: `ledger` (a text to store), `effects`, `reply` (status and body), and after how many
-/// milliseconds a tick is due (`wake`; null if nothing is under way).
+/// One turn: what comes in, and what that comes to.
+///
+/// # Errors
+/// If the ledger cannot be read: nothing is decided then.
+pub fn take(ledger: &str, input: Input, settings: &Settings, now: Timestamp) -> Result<TurnOutcome, TurnError> {
+    take_turn(ledger, || Ok(input), settings, now)
+}
+
+/// The same with the input as text.
 ///
 /// # Errors
 /// If the ledger or the input cannot be read: nothing is decided then.
-pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> Result<String, String> {
-    let held = ledger;
+pub fn take_text(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> Result<TurnOutcome, TurnError> {
+    take_turn(ledger, || Input::parse(input), settings, now)
+}
+
+/// The same, all as text.
+///
+/// # Errors
+/// If the ledger or the input cannot be read: nothing is decided then.
+pub fn turn(ledger: &str, input: &str, settings: &Settings, now: Timestamp) -> Result<String, TurnError> {
+    take_text(ledger, input, settings, now).map(|outcome| outcome.text())
+}
+
+/// The ledger is read first: before that of a later version this one stands aside, whatever comes in.
+fn take_turn(
+    held: &str,
+    input: impl FnOnce() -> Result<Input, TurnError>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<TurnOutcome, TurnError> {
     let ledger = match Ledger::read(held) {
         Ok(ledger) => ledger,
         Err(Unreadable::Later(format)) => return Ok(stand_aside(held, format)),
-        Err(Unreadable::Broken(error)) => return Err(format!("the ledger cannot be read: {error}")),
+        Err(Unreadable::Broken(error)) => return Err(TurnError::Ledger(error)),
     };
-    let input: Value = serde_json::from_str(input).map_err(|error| format!("the input is no JSON: {error}"))?;
     let mut turn = AuthorityTurn { ledger, settings, now, effects: Vec::new() };
-    let reply = turn.take(&input);
-    let ledger = serde_json::to_string(&turn.ledger).map_err(|error| error.to_string())?;
+    let reply = turn.take(input()?);
+    let ledger = serde_json::to_string(&turn.ledger).map_err(|error| TurnError::Unwritable(error.to_string()))?;
     let wake = [turn.ledger.wake(), turn.next_renewal(), turn.ledger.drill_ends(now)].into_iter().flatten().min();
-    let reply = reply.map(|(status, body)| json!({ "status": status, "body": body }));
-    Ok(json!({ "ledger": ledger, "effects": turn.effects, "reply": reply, "wake": wake }).to_string())
+    Ok(TurnOutcome { ledger, effects: turn.effects, reply, wake })
 }
 
 /// What a version does that meets the ledger of a later one, as while that one is deployed or rolled back: nothing, and it says so. It
 /// looks again, for whatever is under way must not stand still once the later version is back.
-fn stand_aside(ledger: &str, format: u64) -> String {
+fn stand_aside(ledger: &str, format: u64) -> TurnOutcome {
     let known = formats::LEDGER;
     let detail = format!(
         "The authority's ledger is of format {format}, and this version knows {known} at most, so it changes nothing in it. \
          Requests go on by the last view. Deploy the version that has written it, or a later one, for all traffic; then order again."
     );
-    let reply = json!({ "status": 503, "body": problem(503, &detail) });
-    json!({ "ledger": ledger, "effects": [], "reply": reply, "wake": SLOW_TICK }).to_string()
+    let reply = Some(Reply::problem(503, &detail));
+    TurnOutcome { ledger: ledger.to_owned(), effects: Vec::new(), reply, wake: Some(SLOW_TICK) }
 }
 
 impl AuthorityTurn<'_> {
-    fn take(&mut self, input: &Value) -> Option<(u16, Value)> {
-        let text = |key: &str| input.get(key).and_then(Value::as_str).unwrap_or("");
+    fn take(&mut self, input: Input) -> Option<Reply> {
         self.end_drill();
-        match text("do") {
-            "order" => Some(self.order(text("order"))),
-            "show" => Some((200, self.ledger.show(&self.settings.topology, self.now))),
-            "view" => Some(self.view()),
-            "change" => Some(match self.ledger.shown(text("id")) {
-                Some(change) => (200, change),
-                None => (404, problem(404, &format!("There is no change {:?}.", text("id")))),
+        match input {
+            Input::Order { order } => Some(self.order(&order)),
+            Input::Show => Some(Reply::done(self.ledger.show(&self.settings.topology, self.now))),
+            Input::View => Some(self.view()),
+            Input::Change { id } => Some(match self.ledger.shown(&id) {
+                Some(change) => Reply::done(change),
+                None => Reply::problem(404, &format!("There is no change {id:?}.")),
             }),
-            "drills" => Some(self.ledger.shown_drills(text("id"))),
-            "drilled" => Some(self.drilled(text("drill"), effect::get(input, "rows"))),
-            "heard" => {
-                self.heard(input);
+            Input::Drills { id } => Some(self.ledger.shown_drills(&id)),
+            Input::Drilled { drill, rows } => Some(self.drilled(&drill, rows)),
+            Input::Heard(heard) => {
+                self.heard(heard);
                 None
             }
-            _ => {
+            Input::Tick => {
                 self.tick();
                 None
             }
         }
     }
 
-    fn order(&mut self, text: &str) -> (u16, Value) {
-        let read = orders::read(text, &self.settings.topology, self.now);
-        let replied = read.and_then(|order| Ok((self.ledger.replies.given(&order)?, order)));
-        let (order, done) = match replied {
-            Ok((Some(reply), _)) => return reply,
-            Ok((None, order)) => {
-                let done = self.carry_out(&order);
-                (order, done)
-            }
-            Err(refusal) => return (refusal.status, problem(refusal.status, &refusal.detail)),
+    fn order(&mut self, text: &str) -> Reply {
+        let order = match orders::read(text, &self.settings.topology, self.now) {
+            Ok(order) => order,
+            Err(refusal) => return Reply::from(&refusal),
         };
-        match done {
-            Ok((status, body)) => {
-                self.ledger.replies.keep(&order, status, &body);
-                (status, body)
+        match self.ledger.replies.given(&order) {
+            Ok(Some(before)) => return Reply { status: before.status, body: before.body.clone() },
+            Ok(None) => {}
+            Err(refusal) => return Reply::from(&refusal),
+        }
+        match self.carry_out(&order) {
+            Ok(reply) => {
+                self.ledger.replies.keep(&order, reply.status, &reply.body);
+                reply
             }
             Err(refusal) => {
                 self.note(&order, &refusal.detail);
-                (refusal.status, problem(refusal.status, &refusal.detail))
+                Reply::from(&refusal)
             }
         }
     }
 
-    fn carry_out(&mut self, order: &Order) -> Result<(u16, Value), OrderRefusal> {
+    fn carry_out(&mut self, order: &Order) -> Result<Reply, OrderRefusal> {
         self.ledger.is_as_expected(order)?;
         let topology = &self.settings.topology;
         match &order.command {
             Command::State(region, state, until) => {
                 self.ledger.say(order, (*region, *state, *until), topology, self.now)?;
-                let said = format!("{} is {}", topology.region(*region).name, state.token());
+                let says = format!("{} is {}", topology.region(*region).name, state.token());
                 if !order.dry_run {
                     self.publish();
-                    self.note(order, &said);
+                    self.note(order, &says);
                 }
-                Ok((
-                    200,
-                    json!({ "says": said, "until": until.0, "dry_run": order.dry_run, "version": self.ledger.version }),
-                ))
+                let version = self.ledger.version;
+                Ok(Reply::done(json!({ "says": says, "until": until, "dry_run": order.dry_run, "version": version })))
             }
             Command::Promote(dataset, to) => {
                 let to = topology.region(*to).name.clone();
                 match self.promotion(*dataset, &to) {
                     Ok(change) => self.begin(order, change),
-                    Err(says) => Ok((200, json!({ "says": says }))),
+                    Err(says) => Ok(Reply::done(json!({ "says": says }))),
                 }
             }
             Command::Move(kind, subject, to) => self.begin(order, self.moving(*kind, subject, *to)),
@@ -161,7 +186,7 @@ impl AuthorityTurn<'_> {
     /// Asks again for what was not answered: the driver may have died in between.
     fn tick(&mut self) {
         self.note_firsts();
-        let late = |change: &&Change| !change.phase.is_over() && self.now.0.saturating_sub(change.asked) > UNANSWERED;
+        let late = |change: &&Change| !change.phase.is_over() && millis(self.now.since(change.asked)) > UNANSWERED;
         let ids: Vec<String> = self.ledger.changes.iter().filter(late).map(|change| change.id.clone()).collect();
         for id in ids {
             self.ask(&id);

@@ -1,19 +1,18 @@
 //! Telling regions of an ownership that they have no part in making: above all a former owner that was not there when it was
 //! deposed, and would go on as if nothing had been (a zombie primary). And asking one whom another has named as a later owner.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    effect::{ADDRESS, call},
+    effect::{ADDRESS, Effect, RegionCall, Tag},
     ledger::{change::Change, notice::PendingNotice},
     turn::AuthorityTurn,
 };
+use crate::model::time::Timestamp;
 
-/// How long a region is told again and again, and how often, in milliseconds.
-const FOR: u64 = 72 * 3_600_000;
-const AGAIN: u64 = 30_000;
+/// How long a region is told again and again, and how often.
+const FOR: Duration = Duration::from_secs(72 * 3600);
+const AGAIN: Duration = Duration::from_secs(30);
 /// The most that is kept.
 const MOST: usize = 4_000;
 /// How many calls to one region are under way at a time: the others of the authority need connections too.
@@ -37,8 +36,8 @@ impl AuthorityTurn<'_> {
             unit: change.unit.clone(),
             home: change.to.clone(),
             epoch: change.epoch + 1,
-            told: 0,
-            until: self.now.0 + FOR,
+            told: Timestamp::default(),
+            until: self.now.after(FOR),
             asks: false,
         });
         self.ledger.untold.extend(untold);
@@ -50,8 +49,9 @@ impl AuthorityTurn<'_> {
     /// Tells whom it is time to tell.
     pub(super) fn tell(&mut self) {
         let now = self.now;
-        self.ledger.untold.retain(|untold| untold.until > now.0);
-        let is_waited_for = |untold: &PendingNotice| untold.told != 0 && now.0.saturating_sub(untold.told) < AGAIN;
+        self.ledger.untold.retain(|untold| untold.until > now);
+        let is_waited_for =
+            |untold: &PendingNotice| untold.told != Timestamp::default() && now.since(untold.told) < AGAIN;
         let mut under_way = BTreeMap::new();
         for untold in self.ledger.untold.iter().filter(|untold| is_waited_for(untold)) {
             *under_way.entry(untold.region.clone()).or_insert(0) += 1;
@@ -63,20 +63,20 @@ impl AuthorityTurn<'_> {
                 continue;
             }
             *under_way += 1;
-            untold.told = now.0;
+            untold.told = now;
             let (unit, epoch, home) = (&untold.unit, untold.epoch, &untold.home);
             let learn = format!("{ADDRESS}?op=learn&home={home}&unit={unit}@{epoch}");
             let status = format!("{ADDRESS}?unit={unit}");
             let question = if untold.asks { ("GET", status.as_str()) } else { ("POST", learn.as_str()) };
-            let tag = json!({ "told": untold.region, "unit": unit, "epoch": epoch, "asks": untold.asks });
-            self.effects.push(call(self.settings, region, question, &tag, now));
+            let tag = Tag::Notice { told: untold.region.clone(), unit: unit.clone(), epoch, asks: untold.asks };
+            self.effects.push(Effect::Call(RegionCall::new(self.settings, region, question, tag, now)));
         }
     }
 
     /// Another region says that this one is a later owner: it is asked itself, until it answers. One that has yet to be told of a
     /// first owner says it then.
     pub(super) fn ask_named(&mut self, home: &str, unit: &str) {
-        let until = self.now.0 + FOR;
+        let until = self.now.after(FOR);
         if let Some(held) = self.ledger.untold.iter_mut().find(|held| held.region == home && held.unit == unit) {
             held.until = until;
             return;

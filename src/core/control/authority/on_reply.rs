@@ -1,73 +1,73 @@
 //! What the outcomes of a change's steps mean.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    effect::{self, after, get, tag, text},
+    effect::{AuditLine, Effect, Tag},
     firsts::FIRST,
+    input::{
+        EffectResult::{self, Answered, Elapsed, Failed},
+        Heard,
+    },
     ledger::{
         Owned,
         change::{Change, ChangePhase},
     },
     pause::positions,
+    said::{epoch, get, text},
     turn::AuthorityTurn,
 };
-use crate::{model::subject::SubjectKind, ownership::record::HomeRecord};
+use crate::{
+    model::{subject::SubjectKind, time::millis},
+    ownership::record::HomeRecord,
+};
 
 /// How long to wait before the new owner is asked again how far it is, in milliseconds.
 const NOT_YET: u64 = 40;
 /// How long to wait before somebody who did not answer is asked again, in milliseconds.
 const AGAIN: u64 = 200;
 
-/// What came of an effect.
-enum Heard<'a> {
-    /// An answer.
-    Said(u64, &'a Value),
-    /// None, for this reason.
-    Nothing(&'a str),
-    /// The time is over.
-    Elapsed,
-}
-
 impl AuthorityTurn<'_> {
-    /// Takes in what came of an effect; of an earlier step, it is of no interest.
-    pub(super) fn heard(&mut self, input: &Value) {
-        let tag = get(input, "tag");
-        let status = get(input, "status").as_u64();
-        if let Some(sweep) = get(tag, "sweep").as_str() {
-            let body = status.filter(|status| *status == 200).map(|_| get(input, "body"));
-            return self.directory_said(sweep, get(tag, "step").as_u64().unwrap_or(0), body);
-        }
-        if let Some(region) = get(tag, "told").as_str() {
-            let (unit, epoch) = (text(tag, "unit"), get(tag, "epoch").as_u64().unwrap_or(0));
-            match status {
-                Some(status) if *get(tag, "asks") == Value::Bool(true) => {
-                    self.later_was_asked(region, unit, (status, get(input, "body")));
+    /// Takes in what came of an effect.
+    pub(super) fn heard(&mut self, heard: Heard) {
+        let Heard { tag, result } = heard;
+        match tag {
+            Tag::Evacuation { sweep, step } => self.directory_said(&sweep, step, result.ok()),
+            Tag::Notice { told, unit, epoch, asks } => {
+                if let EffectResult::Answered { status, body } = &result {
+                    self.noticed((&told, &unit), epoch, asks, (*status, body));
                 }
-                Some(status) if epoch == FIRST => self.first_was_told(region, unit, (status, get(input, "body"))),
-                Some(200) => self.was_told(region, unit, epoch),
-                _ => {}
             }
-            return;
+            Tag::View { view } => {
+                // Were two puts under way and the earlier one came last, the next version mends it.
+                self.ledger.stored = if result.ok().is_some() { view } else { self.ledger.stored };
+            }
+            Tag::Change { change, step, slot } => self.went_on(&change, step, &slot, &result),
+            // A lease counts as renewed from when it was sent.
+            Tag::Lease { .. } | Tag::Nobody => {}
         }
-        if let Some(version) = get(tag, "view").as_u64() {
-            // Were two puts under way and the earlier one came last, the next version mends it.
-            self.ledger.stored = if status == Some(200) { version } else { self.ledger.stored };
-            return;
+    }
+
+    /// A region that was told of an ownership, or asked about one, has answered.
+    fn noticed(&mut self, (region, unit): (&str, &str), epoch: u64, asks: bool, (status, body): (u16, &Value)) {
+        if asks {
+            self.later_was_asked(region, unit, (status, body));
+        } else if epoch == FIRST {
+            self.first_was_told(region, unit, (status, body));
+        } else if status == 200 {
+            self.was_told(region, unit, epoch);
         }
-        let (id, slot) = (text(tag, "change"), text(tag, "slot"));
-        let heard = match (status, get(input, "failed").as_str()) {
-            (Some(status), _) => Heard::Said(status, get(input, "body")),
-            (None, Some(why)) => Heard::Nothing(why),
-            (None, None) => Heard::Elapsed,
-        };
+    }
+
+    /// What came of a step of a change; of an earlier step, it is of no interest.
+    fn went_on(&mut self, id: &str, asked: u32, slot: &str, result: &EffectResult) {
         let Some(at) = self.ledger.changes.iter().position(|change| change.id == id) else { return };
         let Some(mut change) = self.ledger.changes.get(at).cloned() else { return };
-        if change.phase.is_over() || get(tag, "step").as_u64() != Some(change.step.into()) {
+        if change.phase.is_over() || asked != change.step {
             return;
         }
         let (before, step) = (change.phase, change.step);
-        self.step(&mut change, slot, &heard);
+        self.step(&mut change, slot, result);
         let moved = change.step != step;
         let over = change.phase.is_over();
         if let Some(place) = self.ledger.changes.get_mut(at) {
@@ -75,36 +75,36 @@ impl AuthorityTurn<'_> {
         }
         if over {
             self.over(&change);
-        } else if moved || (before == change.phase && matches!(heard, Heard::Elapsed)) {
+        } else if moved || (before == change.phase && *result == Elapsed) {
             self.ask(id);
         }
     }
 
-    fn step(&mut self, change: &mut Change, slot: &str, heard: &Heard<'_>) {
+    fn step(&mut self, change: &mut Change, slot: &str, result: &EffectResult) {
         match change.phase {
-            ChangePhase::Locating => self.located(change, heard),
+            ChangePhase::Locating => self.located(change, result),
             ChangePhase::Checking => {
-                let said = if let Heard::Said(200, body) = heard { (*body).clone() } else { Value::Null };
+                let said = result.ok().cloned().unwrap_or(Value::Null);
                 self.judged(change, slot, said);
             }
-            ChangePhase::Pausing => self.pausing(change, heard),
-            ChangePhase::Waiting => self.waiting(change, slot, heard),
-            ChangePhase::Revoking => self.deposing(change, heard),
+            ChangePhase::Pausing => self.pausing(change, result),
+            ChangePhase::Waiting => self.waiting(change, slot, result),
+            ChangePhase::Revoking => self.revoking(change, result),
             ChangePhase::AwaitingLeaseExpiry => self.force(change, format!("without {}, as was ordered", change.from)),
-            ChangePhase::Granting => self.granting(change, heard),
-            ChangePhase::Recording => self.recording(change, heard),
-            ChangePhase::Resuming => self.resuming(change, heard),
+            ChangePhase::Granting => self.granting(change, result),
+            ChangePhase::Recording => self.recording(change, result),
+            ChangePhase::Resuming => self.resuming(change, result),
             ChangePhase::Done | ChangePhase::Aborted => {}
         }
     }
 
-    fn located(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        let now = self.now.0;
-        match heard {
-            Heard::Said(200, Value::Null) => self.homeless(change),
-            Heard::Said(200, owned) => {
+    fn located(&mut self, change: &mut Change, result: &EffectResult) {
+        let now = self.now;
+        match result {
+            Answered { status: 200, body: Value::Null } => self.homeless(change),
+            Answered { status: 200, body: owned } => {
                 text(owned, "home").clone_into(&mut change.from);
-                change.epoch = effect::epoch(owned).unwrap_or(0);
+                change.epoch = epoch(owned).unwrap_or(0);
                 let kind = text(owned, "kind");
                 if !kind.is_empty() && kind != change.kind {
                     change.enter(ChangePhase::Aborted, format!("the subject is a {kind}, not a {}", change.kind), now);
@@ -120,7 +120,7 @@ impl AuthorityTurn<'_> {
                     change.enter(ChangePhase::Checking, "preflight", now);
                 }
             }
-            Heard::Said(..) | Heard::Nothing(_) | Heard::Elapsed => {
+            Answered { .. } | Failed(_) | Elapsed => {
                 change.enter(ChangePhase::Aborted, "the directory does not answer; try again", now);
             }
         }
@@ -128,7 +128,7 @@ impl AuthorityTurn<'_> {
 
     /// Nobody has asked for its home yet. Where its data is already, the topology may know: then that is its home first.
     fn homeless(&mut self, change: &mut Change) {
-        let now = self.now.0;
+        let now = self.now;
         let topology = &self.settings.topology;
         let first = SubjectKind::parse(&change.kind).and_then(|kind| topology.identity().first_home(kind));
         match first.map(|home| topology.region(home).name.clone()).filter(|home| *home != change.to) {
@@ -136,19 +136,17 @@ impl AuthorityTurn<'_> {
                 change.enter(ChangePhase::Done, format!("the subject has no home yet; its first one is {home}"), now);
             }
             Some(home) => {
-                let subject = change.subject().unwrap_or("");
-                let assign = effect::assign((subject, &change.kind), &home, &effect::tag(change, "directory"));
-                self.effects.push(assign);
+                self.effects.push(Effect::assign(change, &home, Tag::of(change, "directory")));
             }
             None if change.dry_run => change.enter(ChangePhase::Done, "the subject has no home yet", now),
             None => change.enter(ChangePhase::Recording, "the subject has no home yet", now),
         }
     }
 
-    fn pausing(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        let now = self.now.0;
-        match heard {
-            Heard::Said(200, body) => {
+    fn pausing(&mut self, change: &mut Change, result: &EffectResult) {
+        let now = self.now;
+        match result {
+            Answered { status: 200, body } => {
                 change.waiting = positions(change, body);
                 change.silent = change.waiting.len() < change.datasets.len();
                 if change.silent && change.needed() > change.most_waited() {
@@ -161,20 +159,20 @@ impl AuthorityTurn<'_> {
                 let says = format!("writes at {} wait until {} has caught up", change.from, change.to);
                 change.enter(ChangePhase::Waiting, says, now);
             }
-            Heard::Said(409, body) => {
+            Answered { status: 409, body } => {
                 change.enter(ChangePhase::Aborted, format!("{} refuses to pause: {}", change.from, brief(body)), now)
             }
             other => self.again(change, other),
         }
     }
 
-    fn waiting(&mut self, change: &mut Change, slot: &str, heard: &Heard<'_>) {
-        let now = self.now.0;
+    fn waiting(&mut self, change: &mut Change, slot: &str, result: &EffectResult) {
+        let now = self.now;
         // An answer about the dataset before may come twice.
         let slot_is_next = change.waiting.first().is_some_and(|(dataset, _)| dataset == slot);
-        let waited = now.saturating_sub(change.since);
-        match heard {
-            Heard::Said(200, body) if slot_is_next && *get(body, "reached") == Value::Bool(true) => {
+        let waited = millis(now.since(change.since));
+        match result {
+            Answered { status: 200, body } if slot_is_next && *get(body, "reached") == Value::Bool(true) => {
                 change.waiting.remove(0);
                 change.seen = None;
                 if !change.waiting.is_empty() || (change.silent && waited < change.needed()) {
@@ -183,7 +181,7 @@ impl AuthorityTurn<'_> {
                     change.enter(ChangePhase::Revoking, format!("{} has caught up", change.to), now);
                 }
             }
-            Heard::Elapsed if change.waiting.is_empty() && waited >= change.needed() => {
+            Elapsed if change.waiting.is_empty() && waited >= change.needed() => {
                 change.enter(
                     ChangePhase::Revoking,
                     "not all positions are reported; ten times the lag has passed",
@@ -195,24 +193,26 @@ impl AuthorityTurn<'_> {
                 change.enter(ChangePhase::Resuming, says, now);
             }
             // Whoever waits for what will not come is kept waiting for nothing.
-            Heard::Said(200, body) if slot_is_next => match change.stands_still(body, now) {
+            Answered { status: 200, body } if slot_is_next => match change.stands_still(body, now) {
                 Some(says) => change.enter(ChangePhase::Resuming, says, now),
-                None => self.effects.push(after(NOT_YET, &tag(change, "time"))),
+                None => self.effects.push(Effect::after(NOT_YET, Tag::of(change, "time"))),
             },
-            Heard::Said(200, _) => self.effects.push(after(NOT_YET, &tag(change, "time"))),
+            Answered { status: 200, .. } => self.effects.push(Effect::after(NOT_YET, Tag::of(change, "time"))),
             other => self.again(change, other),
         }
     }
 
-    fn deposing(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        let now = self.now.0;
-        match heard {
-            Heard::Said(200, _) => change.enter(ChangePhase::Granting, format!("{} owns it no more", change.from), now),
-            Heard::Said(409, body) if text(body, "state") == "not-paused" => {
+    fn revoking(&mut self, change: &mut Change, result: &EffectResult) {
+        let now = self.now;
+        match result {
+            Answered { status: 200, .. } => {
+                change.enter(ChangePhase::Granting, format!("{} owns it no more", change.from), now)
+            }
+            Answered { status: 409, body } if text(body, "state") == "not-paused" => {
                 let says = format!("the pause ran out before {} could be deposed; it serves on", change.from);
                 change.enter(ChangePhase::Aborted, says, now);
             }
-            Heard::Said(409, body) => {
+            Answered { status: 409, body } => {
                 change.enter(
                     ChangePhase::Aborted,
                     format!("{} refuses to be deposed: {}", change.from, brief(body)),
@@ -223,77 +223,86 @@ impl AuthorityTurn<'_> {
         }
     }
 
-    fn granting(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        let now = self.now.0;
+    fn granting(&mut self, change: &mut Change, result: &EffectResult) {
+        let now = self.now;
         let says = format!("{} owns it by epoch {}", change.to, change.epoch + 1);
-        match heard {
-            Heard::Said(200, _) if change.subject().is_some() => change.enter(ChangePhase::Recording, says, now),
-            Heard::Said(200, _) => {
+        match result {
+            Answered { status: 200, .. } if change.subject().is_some() => {
+                change.enter(ChangePhase::Recording, says, now)
+            }
+            Answered { status: 200, .. } => {
                 let owned = Owned { home: change.to.clone(), epoch: change.epoch + 1 };
                 self.ledger.datasets.insert(change.unit.clone(), owned);
                 self.ledger.version += 1;
                 self.publish();
                 change.enter(ChangePhase::Done, says, now);
             }
-            Heard::Said(409, body) => {
+            Answered { status: 409, body } => {
                 change.enter(ChangePhase::Aborted, format!("{} knows a later owner: {}", change.to, brief(body)), now)
             }
             other => self.again(change, other),
         }
     }
 
-    fn recording(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        match heard {
-            Heard::Said(200, owned) if text(owned, "home") != change.to => {
+    fn recording(&mut self, change: &mut Change, result: &EffectResult) {
+        match result {
+            Answered { status: 200, body: owned } if text(owned, "home") != change.to => {
                 let says = format!("the directory knows a later home: {}", brief(owned));
-                change.enter(ChangePhase::Aborted, says, self.now.0);
+                change.enter(ChangePhase::Aborted, says, self.now);
             }
-            Heard::Said(200, owned) => {
+            Answered { status: 200, body: owned } => {
                 // Of somebody whom it did not know the directory says by which epoch.
-                let epoch = effect::epoch(owned).unwrap_or(change.epoch + 1);
+                let epoch = epoch(owned).unwrap_or(change.epoch + 1);
                 if let Some(subject) = change.subject() {
-                    let home = HomeRecord::new(&change.to, epoch).text();
-                    self.effects.push(effect::publish(&format!("home:{subject}"), &home, &Value::Null));
+                    let (key, value) = (format!("home:{subject}"), HomeRecord::new(&change.to, epoch).text());
+                    self.effects.push(Effect::Publish { key, value, tag: Tag::Nobody });
                 }
                 let says = format!("{} owns it by epoch {epoch}", change.to);
-                change.enter(ChangePhase::Done, says, self.now.0);
+                change.enter(ChangePhase::Done, says, self.now);
             }
             other => self.again(change, other),
         }
     }
 
-    fn resuming(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        let now = self.now.0;
+    fn resuming(&mut self, change: &mut Change, result: &EffectResult) {
+        let now = self.now;
         let says = format!("{}; {} serves on", change.says, change.from);
-        match heard {
-            Heard::Said(200, _) => change.enter(ChangePhase::Aborted, says, now),
+        match result {
+            Answered { status: 200, .. } => change.enter(ChangePhase::Aborted, says, now),
             // By now the pause has ended by itself.
-            _ if now.saturating_sub(change.since) > change.most_paused() => {
+            _ if millis(now.since(change.since)) > change.most_paused() => {
                 change.enter(ChangePhase::Aborted, says, now)
             }
             other => self.again(change, other),
         }
     }
 
-    /// Nobody answered, or not as one should: the same again, a little later. When that time is over, [`AuthorityTurn::heard`] asks.
-    fn again(&mut self, change: &mut Change, heard: &Heard<'_>) {
-        match heard {
-            Heard::Said(status, _) => {
+    /// Nobody answered, or not as one should: the same again, a little later. When that time is over, `went_on` asks.
+    fn again(&mut self, change: &mut Change, result: &EffectResult) {
+        match result {
+            Answered { status, .. } => {
                 change.says = format!("{:?} was answered with {status}; trying again", change.phase)
             }
-            Heard::Nothing(why) => change.says = format!("{:?}: {why}; trying again", change.phase),
-            Heard::Elapsed => return,
+            Failed(why) => change.says = format!("{:?}: {why}; trying again", change.phase),
+            Elapsed => return,
         }
-        self.effects.push(after(AGAIN, &tag(change, "time")));
+        self.effects.push(Effect::after(AGAIN, Tag::of(change, "time")));
     }
 
     /// A change is over: it is noted, and if it is to be undone, the way back begins.
     pub(super) fn over(&mut self, change: &Change) {
-        self.effects.push(effect::audit(&json!({
-            "at": self.now.0, "change": change.id, "actor": change.actor, "what": change.says, "unit": change.unit,
-            "from": change.from, "to": change.to, "phase": change.phase, "paused_ms": change.paused_for,
-            "version": self.ledger.version,
-        })));
+        self.audit(AuditLine::Change {
+            at: self.now,
+            change: change.id.clone(),
+            actor: change.actor.clone(),
+            what: change.says.clone(),
+            unit: change.unit.clone(),
+            from: change.from.clone(),
+            to: change.to.clone(),
+            phase: change.phase,
+            paused_ms: change.paused_for,
+            version: self.ledger.version,
+        });
         if change.phase == ChangePhase::Done && !change.dry_run && change.from != change.to {
             self.spread(change);
         }

@@ -6,25 +6,43 @@
 use serde_json::Value;
 
 use super::{
-    effect::{get, text},
     ledger::change::{CaughtUp, Change},
+    said::{get, text},
     turn::AuthorityTurn,
 };
 use crate::model::{
     position::{Position, PositionKind},
-    time::millis,
+    time::{Timestamp, millis},
 };
 
 /// How long writers may be refused where nobody says it, in milliseconds.
 const MOST: u64 = 5_000;
 /// This share of the time is kept for deposing the old owner.
 const RESERVE: u64 = 5;
-/// The new owner is waited for so many times its recent lag, and so long at least, in milliseconds.
-const WAIT: (u64, u64) = (10, 2_000);
-/// A copy that has not moved for so long, and for so many times its lag, will not get there in time.
-const STILL: (u64, u64) = (1_000, 2);
-/// The least and the most that a call is waited for while writers are refused. What was lost is asked for again.
-const CALL: (u64, u64) = (250, 1_500);
+/// The new owner is waited for so long.
+const WAIT: CatchUpBound = CatchUpBound { lags: 10, least: 2_000 };
+/// A copy that has not moved for so long will not get there in time.
+const STILL: CatchUpBound = CatchUpBound { lags: 2, least: 1_000 };
+/// How long a call is waited for while writers are refused, in milliseconds. What was lost is asked for again.
+const CALL: CallBounds = CallBounds { least: 250, most: 1_500 };
+
+/// How long a copy is given: so many times its recent lag, and so many milliseconds at least.
+struct CatchUpBound {
+    lags: u64,
+    least: u64,
+}
+
+impl CatchUpBound {
+    fn for_lag(&self, lag: Option<u64>) -> u64 {
+        lag.unwrap_or(0).saturating_mul(self.lags).max(self.least)
+    }
+}
+
+/// Between which bounds the share of a pause that one call gets must lie.
+struct CallBounds {
+    least: u64,
+    most: u64,
+}
 
 impl Change {
     /// How long writers may be refused, in milliseconds.
@@ -40,8 +58,7 @@ impl Change {
 
     /// How long the new owner's copy certainly needs, where it states no position: a guess by its recent lag.
     pub(super) fn needed(&self) -> u64 {
-        let (times, least) = WAIT;
-        self.lag.unwrap_or(0).saturating_mul(times).max(least)
+        WAIT.for_lag(self.lag)
     }
 
     /// How long the new owner is waited for.
@@ -51,28 +68,27 @@ impl Change {
     }
 
     /// Whether what is left of the pause does not suffice for more than to depose the old owner.
-    pub(super) fn is_too_late(&self, now: u64) -> bool {
-        now.saturating_sub(self.paused.unwrap_or(now)) >= self.most_waited()
+    pub(super) fn is_too_late(&self, now: Timestamp) -> bool {
+        millis(now.since(self.paused.unwrap_or(now))) >= self.most_waited()
     }
 
     /// What is left of the pause, which is what the old owner is asked for: asked again, it pauses no longer than it would have.
-    pub(super) fn left(&self, now: u64) -> u64 {
-        self.most_paused().saturating_sub(now.saturating_sub(self.paused.unwrap_or(now))).max(1)
+    pub(super) fn left(&self, now: Timestamp) -> u64 {
+        self.most_paused().saturating_sub(millis(now.since(self.paused.unwrap_or(now)))).max(1)
     }
 
     /// How long a call is waited for while writers are refused.
     pub(super) fn patience(&self) -> u64 {
-        let (least, most) = CALL;
-        (self.most_paused() / 4).clamp(least, most)
+        (self.most_paused() / 4).clamp(CALL.least, CALL.most)
     }
 
     /// Takes in where the new owner's copy is. Why it will not reach the position in time, if that is plain.
-    pub(super) fn stands_still(&mut self, body: &Value, now: u64) -> Option<String> {
+    pub(super) fn stands_still(&mut self, body: &Value, now: Timestamp) -> Option<String> {
         let at = get(body, "position").as_str().unwrap_or_default();
         if at.is_empty() {
             return None;
         }
-        let (times, wanted) = (STILL, self.waiting.first().map(|(_, wanted)| wanted.clone()).unwrap_or_default());
+        let wanted = self.waiting.first().map(|(_, wanted)| wanted.clone()).unwrap_or_default();
         let seen = match self.seen.take() {
             Some(seen) if seen.position == at => seen,
             before => {
@@ -81,17 +97,17 @@ impl Change {
             }
         };
         let seen = self.seen.insert(seen);
-        let enough = times.0.max(self.lag.unwrap_or(0).saturating_mul(times.1));
-        if now.saturating_sub(seen.since) >= enough {
+        let enough = STILL.for_lag(self.lag);
+        if millis(now.since(seen.since)) >= enough {
             return Some(format!("{}'s copy stands still", self.to));
         }
-        let (began, watched) = (&seen.first, now.saturating_sub(seen.first.1));
+        let (began, watched) = (&seen.first, millis(now.since(seen.first.1)));
         let (from, at, to) = (number(&began.0)?, number(at)?, number(&wanted)?);
         if watched < enough || at <= from {
             return None;
         }
         let needs = u128::from(watched) * (to.saturating_sub(at)) / (at - from);
-        let left = self.wait().saturating_sub(now.saturating_sub(self.since));
+        let left = self.wait().saturating_sub(millis(now.since(self.since)));
         // Twice, since replication goes by fits and starts.
         (needs > u128::from(left) * 2).then(|| format!("{}'s copy moves too slowly and needs {needs} ms more", self.to))
     }

@@ -3,14 +3,16 @@
 use serde_json::{Value, json};
 
 use super::{
-    effect::{self, get},
+    effect::{Effect, Tag},
     ledger::{
         Owned,
         change::{Change, ChangePhase},
     },
     pause::{behind, expected},
+    said::{epoch, first_unit, get},
     turn::AuthorityTurn,
 };
+use crate::model::time::millis;
 
 /// Who is asked.
 const SLOTS: [&str; 4] = ["from", "from-health", "to", "to-health"];
@@ -20,13 +22,13 @@ impl AuthorityTurn<'_> {
     pub(super) fn judged(&mut self, change: &mut Change, slot: &str, said: Value) {
         change.found.insert(slot.to_owned(), said);
         if matches!(slot, "from" | "to") {
-            let trip = self.now.0.saturating_sub(change.asked);
+            let trip = millis(self.now.since(change.asked));
             change.found.insert(format!("{slot}-ms"), trip.into());
         }
         if !SLOTS.iter().all(|slot| change.found.contains_key(*slot)) {
             return;
         }
-        let now = self.now.0;
+        let now = self.now;
         let health = change.found.get("to-health").unwrap_or(&Value::Null);
         change.lag = get(get(health, "lag_ms"), &change.from).as_u64();
         if let Err(why) = self.judge(change) {
@@ -57,14 +59,13 @@ impl AuthorityTurn<'_> {
         // Who answers for another region, or with something else, has not answered.
         let is_of = |said: &&Value, region: &str| {
             let named = get(said, "region").as_str().is_none_or(|name| name == region);
-            named
-                && get(get(said, "units").get(0).unwrap_or(&Value::Null), "unit") == &Value::from(change.unit.as_str())
+            named && get(first_unit(said), "unit") == &Value::from(change.unit.as_str())
         };
         let word = |slot: &str| {
             let region = if slot == "from" { from } else { to };
             change.found.get(slot).filter(|said| is_of(said, region))
         };
-        let unit = |slot: &str| word(slot).and_then(|said| get(said, "units").get(0)).cloned().unwrap_or(Value::Null);
+        let unit = |slot: &str| word(slot).map(first_unit).cloned().unwrap_or(Value::Null);
         if word("to").is_none() {
             return Err(format!("{to} does not answer at its ownership address, so it cannot take over"));
         }
@@ -79,7 +80,7 @@ impl AuthorityTurn<'_> {
         }
         let later = [("from", from), ("to", to)].into_iter().find_map(|(slot, region)| {
             let said = unit(slot);
-            let epoch = effect::epoch(&said).filter(|epoch| *epoch > change.epoch)?;
+            let epoch = epoch(&said).filter(|epoch| *epoch > change.epoch)?;
             let home = self.region(get(&said, "home").as_str()?)?;
             Some((region, self.settings.topology.region(home).name.clone(), epoch))
         });
@@ -99,10 +100,10 @@ impl AuthorityTurn<'_> {
         change.subject()?;
         let home = get(said, "home").as_str().filter(|home| *home != change.from)?;
         let home = self.settings.topology.region(self.region(home)?).name.clone();
-        if effect::epoch(said) != Some(0) {
+        if epoch(said) != Some(0) {
             return None;
         }
-        self.effects.push(effect::correct(change, &home));
+        self.effects.push(Effect::correct(change, &home));
         let from = &change.from;
         Some(format!(
             "{from} says that the data is in {home}, as it was before the router. The directory has been told; order it again"
@@ -119,7 +120,7 @@ impl AuthorityTurn<'_> {
         );
         if change.subject().is_some() {
             let later = Change { to: home, epoch: epoch - 1, ..change.clone() };
-            self.effects.push(effect::record(&later, &Value::Null));
+            self.effects.push(Effect::record(&later, Tag::Nobody));
         } else if !is_its_own {
             self.ask_named(&home, &change.unit);
         } else {

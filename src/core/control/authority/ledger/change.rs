@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::time::{Timestamp, millis};
+
 /// Where a change is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,12 +101,12 @@ pub struct Change {
     pub phase: ChangePhase,
     /// Counts what was asked for; outcomes of earlier steps are of no interest.
     pub step: u32,
-    /// When it began, and when its phase did, in Unix milliseconds.
-    pub began: u64,
+    /// When it began, and when its phase did.
+    pub began: Timestamp,
     /// See `began`.
-    pub since: u64,
+    pub since: Timestamp,
     /// When somebody was last asked for something.
-    pub asked: u64,
+    pub asked: Timestamp,
     /// What the preflight has brought, by who was asked.
     pub found: BTreeMap<String, Value>,
     /// How far the new owner's copy is behind the old one's, in milliseconds.
@@ -118,11 +120,11 @@ pub struct Change {
     /// How long writers may be refused, in milliseconds; 0 where nobody has said it.
     pub max_pause: u64,
     /// When the pause was asked for.
-    pub paused: Option<u64>,
+    pub paused: Option<Timestamp>,
     /// How long writers were refused at most, in milliseconds.
     pub paused_for: Option<u64>,
     /// When it was over.
-    pub ended: Option<u64>,
+    pub ended: Option<Timestamp>,
     /// What it came to, or what it waits for, in words.
     pub says: String,
 }
@@ -135,14 +137,14 @@ impl Change {
     }
 
     /// Goes on to another phase.
-    pub(crate) fn enter(&mut self, phase: ChangePhase, says: impl Into<String>, now: u64) {
+    pub(crate) fn enter(&mut self, phase: ChangePhase, says: impl Into<String>, now: Timestamp) {
         self.phase = phase;
         self.committed |= matches!(phase, ChangePhase::Revoking | ChangePhase::Granting);
         self.step += 1;
         self.since = now;
         self.says = says.into();
         if phase.is_over() || phase == ChangePhase::Recording {
-            let paused_for = self.paused.map(|paused| now.saturating_sub(paused));
+            let paused_for = self.paused.map(|paused| millis(now.since(paused)));
             self.paused_for = self.paused_for.or(paused_for);
         }
         if phase.is_over() {
@@ -151,12 +153,12 @@ impl Change {
     }
 }
 
-/// Where the new owner's copy was seen, in Unix milliseconds.
+/// Where the new owner's copy was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtUp {
     pub(crate) position: String,
     /// Since when it has been there.
-    pub(crate) since: u64,
+    pub(crate) since: Timestamp,
     /// Where it was seen first, and when.
-    pub(crate) first: (String, u64),
+    pub(crate) first: (String, Timestamp),
 }

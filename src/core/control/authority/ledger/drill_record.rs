@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    model::time::Timestamp,
     observe::tally::{DrillRow, has_failed, total},
     topology::units::Share,
 };
@@ -21,12 +22,12 @@ pub struct DrillRecord {
     pub share: u16,
     /// The most that may go wrong, in hundredths of a percent.
     pub limit: Option<u16>,
-    /// When it began, in Unix milliseconds.
-    pub began: u64,
+    /// When it began.
+    pub began: Timestamp,
     /// When it ends at the latest.
-    pub until: u64,
+    pub until: Timestamp,
     /// When it ended.
-    pub ended: Option<u64>,
+    pub ended: Option<Timestamp>,
     /// How it stands, in a sentence.
     pub says: String,
     /// Who has ordered it.

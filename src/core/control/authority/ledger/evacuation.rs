@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::time::Timestamp;
+
 /// How often it lists from the start at once: where new subjects keep coming, no evacuation comes to its end.
 const MOST_LISTS: u32 = 20;
 
@@ -25,12 +27,12 @@ pub struct Evacuation {
     pub actor: String,
     /// Why.
     pub reason: String,
-    /// When it began, in Unix milliseconds.
-    pub began: u64,
+    /// When it began.
+    pub began: Timestamp,
     /// Whether the directory has yet to answer.
     pub asking: bool,
     /// When it was asked last.
-    pub asked: u64,
+    pub asked: Timestamp,
     /// Counts what was asked for.
     pub step: u32,
     /// How many subjects live in the region: the preflight.
@@ -50,7 +52,7 @@ pub struct Evacuation {
     /// Whether this is the look for those who came late.
     pub late: bool,
     /// When it looks for them.
-    pub looks_again: Option<u64>,
+    pub looks_again: Option<Timestamp>,
     /// Subjects that are known and wait for their turn: id and kind.
     pub waiting: Vec<(String, String)>,
     /// Changes that are under way.
@@ -64,7 +66,7 @@ pub struct Evacuation {
     /// No more changes begin.
     pub stopped: bool,
     /// When it was over.
-    pub ended: Option<u64>,
+    pub ended: Option<Timestamp>,
     /// What it came to.
     pub says: String,
 }

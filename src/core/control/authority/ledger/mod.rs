@@ -16,7 +16,11 @@ use self::{
 };
 use crate::state::published::{self, RegionState};
 use crate::{
-    model::{formats, ids::DatasetId, time::Timestamp},
+    model::{
+        formats,
+        ids::DatasetId,
+        time::{Timestamp, millis},
+    },
     ownership::Ownership,
     topology::{Topology, dataset::Rule},
 };
@@ -27,9 +31,22 @@ pub(super) const SLOW_TICK: u64 = 30_000;
 /// The most changes that are over and are kept.
 const MOST_KEPT: usize = 100;
 
-/// When a lease was renewed last, and until when, by dataset. A renewal that may have arrived counts, heard of or not; so does one by
-/// a configuration that is not any more.
-pub type Renewed = BTreeMap<String, (u64, u64)>;
+/// The latest renewal of a lease. One that may have arrived counts, heard of or not; so does one by a configuration that is not any
+/// more. Stored as `[at, until]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal(pub Timestamp, pub Timestamp);
+
+impl Renewal {
+    /// When it was sent.
+    pub(crate) fn at(self) -> Timestamp {
+        self.0
+    }
+
+    /// Until when the owner may write by it, or by an earlier one.
+    pub(crate) fn until(self) -> Timestamp {
+        self.1
+    }
+}
 
 /// What the authority remembers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,8 +76,8 @@ pub struct Ledger {
     pub untold: Vec<PendingNotice>,
     /// Isolation drills, the latest last.
     pub drills: Vec<DrillRecord>,
-    /// When the leases of datasets were renewed last.
-    pub renewed: Renewed,
+    /// When the leases of datasets were renewed last, by dataset.
+    pub renewed: BTreeMap<String, Renewal>,
     /// Datasets of whose first owner the other regions were told. Told twice, it does no harm.
     pub firsts_told: Vec<String>,
 }
@@ -70,8 +87,8 @@ pub struct Ledger {
 pub struct RegionRecord {
     /// The state's token.
     pub state: String,
-    /// When it ends, in Unix milliseconds.
-    pub until: u64,
+    /// When it ends.
+    pub until: Timestamp,
     /// Who has said it.
     pub actor: String,
     /// Why.
@@ -111,7 +128,7 @@ impl Default for Ledger {
             sweeps: Vec::new(),
             untold: Vec::new(),
             drills: Vec::new(),
-            renewed: Renewed::new(),
+            renewed: BTreeMap::new(),
             firsts_told: Vec::new(),
         }
     }
@@ -146,7 +163,7 @@ impl Ledger {
     /// The state of a region.
     #[must_use]
     pub fn state(&self, region: &str, now: Timestamp) -> RegionState {
-        let said = self.regions.get(region).filter(|said| said.until > now.0);
+        let said = self.regions.get(region).filter(|said| said.until > now);
         said.and_then(|said| RegionState::parse(&said.state)).unwrap_or_default()
     }
 
@@ -156,7 +173,7 @@ impl Ledger {
         let regions = self
             .regions
             .iter()
-            .filter_map(|(name, said)| Some((name.as_str(), RegionState::parse(&said.state)?, Timestamp(said.until))));
+            .filter_map(|(name, said)| Some((name.as_str(), RegionState::parse(&said.state)?, said.until)));
         let datasets = self.datasets.iter().map(|(name, owned)| (name.as_str(), owned.home.as_str(), owned.epoch));
         published::write(self.version, regions, datasets, self.drill().map(DrillRecord::published).as_ref())
     }
@@ -190,7 +207,7 @@ impl Ledger {
         let regions: serde_json::Map<_, _> = topology
             .regions()
             .map(|(_, region)| {
-                let said = self.regions.get(&region.name).filter(|said| said.until > now.0);
+                let said = self.regions.get(&region.name).filter(|said| said.until > now);
                 let state = self.state(&region.name, now).token();
                 (region.name.clone(), said.map_or_else(|| json!({ "state": state }), |said| json!(said)))
             })
@@ -231,8 +248,8 @@ impl Ledger {
         self.changes.push(Change {
             id: id.clone(),
             number: self.numbered,
-            began: now.0,
-            since: now.0,
+            began: now,
+            since: now,
             says: "begins".to_owned(),
             ..change
         });
@@ -251,13 +268,13 @@ impl Ledger {
 
     /// After how many milliseconds the drill that is on ends.
     pub(crate) fn drill_ends(&self, now: Timestamp) -> Option<u64> {
-        self.drill().map(|drill| drill.until.saturating_sub(now.0).max(1))
+        self.drill().map(|drill| millis(drill.until.since(now)).max(1))
     }
 
     /// Ends the drill that is on.
     pub(crate) fn end_drill(&mut self, now: Timestamp, says: String) -> Option<DrillRecord> {
         let drill = self.drills.iter_mut().find(|drill| drill.ended.is_none())?;
-        (drill.ended, drill.says) = (Some(now.0.min(drill.until)), says);
+        (drill.ended, drill.says) = (Some(now.min(drill.until)), says);
         self.version += 1;
         Some(drill.clone())
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::time::Timestamp;
+
 /// A region that has yet to hear of an ownership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,10 +16,10 @@ pub struct PendingNotice {
     pub home: String,
     /// By which epoch.
     pub epoch: u64,
-    /// When it was told last, and until when it is told.
-    pub told: u64,
+    /// When it was told last, 0 while it never was, and until when it is told.
+    pub told: Timestamp,
     /// See `told`.
-    pub until: u64,
+    pub until: Timestamp,
     /// It is told nothing, and asked whom it takes for the owner: another region has named it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asks: bool,

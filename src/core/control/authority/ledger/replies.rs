@@ -33,7 +33,7 @@ impl Replies {
     ///
     /// # Errors
     /// If it asked for something else then.
-    pub(crate) fn given(&self, order: &Order) -> Result<Option<(u16, Value)>, OrderRefusal> {
+    pub(crate) fn given(&self, order: &Order) -> Result<Option<&Replied>, OrderRefusal> {
         let Some(before) = self.0.iter().find(|replied| replied.request == order.request) else {
             return Ok(None);
         };
@@ -42,7 +42,7 @@ impl Replies {
                 format!("The request {:?} has asked for something else before. Choose a new id.", order.request);
             return Err(OrderRefusal::conflict(detail));
         }
-        Ok(Some((before.status, before.body.clone())))
+        Ok(Some(before))
     }
 
     /// Keeps a reply.
