@@ -26,8 +26,8 @@ worker: setup    ## check wrangler.toml, then build the Worker (what wrangler's 
 build: worker    ## build the Worker and the demo regions
 	@$(CARGO_QUIET) build -p demo-region
 
-dev: build       ## regions, router and dashboard on http://localhost:$(PORT)
-	@PORT=$(PORT) exec $(NODE) tests/dev.mjs
+dev:             ## regions, router and dashboard on http://localhost:$(PORT)
+	@PORT=$(PORT) exec src/tools/dev.sh
 
 test: setup      ## set up, lint, every test
 	@src/tools/test.sh

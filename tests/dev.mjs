@@ -21,6 +21,7 @@ for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) 
 
 const regions = await startRegions({ ports });
 await startRouter({
+  build: "build/dev",
   vars: topology(),
   port,
   bindings: { PROBES: wrangler.vars.PROBES, VIEW: "2s" },

@@ -13,6 +13,9 @@ check() { # a name, then a command
 # Clippy of the compiler that has the wasm32 target, where it brings its own.
 clippy_wasm() {
   local driver; driver=$(dirname "$WASM_RUSTC")/clippy-driver
+  if [ ! -x "$driver" ] && [ "$driver" = /usr/bin/clippy-driver ] && [ -f /etc/debian_version ] && [ "$(id -u)" = 0 ]; then
+    apt-get install -y -qq --no-install-recommends rust-web-clippy >/dev/null
+  fi
   if [ ! -x "$driver" ]; then echo "no clippy beside $WASM_RUSTC: the wasm32 part is only compiled"; src/tools/build.sh; return; fi
   env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" RUSTC_WORKSPACE_WRAPPER="$driver" CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
     cargo check --quiet --locked --lib --target wasm32-unknown-unknown -p homing-edge -p homing-operators
