@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
+#[macro_use]
+#[path = "support/laws.rs"]
+mod counted;
 #[path = "support/worlds.rs"]
 mod worlds;
 
+use counted::{assert_met, met};
 use homing_core::{
     model::{ids::RegionId, token::Token},
     state::{
@@ -62,51 +66,51 @@ fn a_kind() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["isolate", "lose"])
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn who_takes_part_is_sent_only_where_the_drill_allows(world in a_visit(), kind in a_kind(), name in a_region()) {
+laws! { ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() };
+    fn who_takes_part_is_sent_only_where_the_drill_allows(world in a_visit(), kind in a_kind(), name in a_region()) meets ["who takes part is sent somewhere": 930] {
         let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
         if takes_part(&story) {
+            met("who takes part is sent somewhere", !story.sent.is_empty());
             let allowed = |asked: &RegionId| (*asked == region(name)) == (kind == "isolate");
             prop_assert!(story.regions().iter().all(allowed), "{:?}", story.regions());
         }
     }
 
-    #[test]
     fn who_takes_no_part_is_decided_as_without_a_drill(
         world in a_visit(), kind in a_kind(), name in a_region(), share in 10u16..=10_000,
-    ) {
+    ) meets ["who takes no part": 1388] {
         let story = play(&during(&world, Some(&drill(kind, name, share))));
-        if !takes_part(&story) {
+        if met("who takes no part", !takes_part(&story)) {
             prop_assert!(story.end().record.drilled.is_none());
             prop_assert_eq!(tell(&story), tell(&play(&during(&world, None))));
         }
     }
 
-    #[test]
     fn who_takes_part_in_a_small_share_does_in_every_larger_one(
         world in a_visit(), kind in a_kind(), name in a_region(), share in 10u16..10_000, more in 1u16..5_000,
-    ) {
+    ) meets ["who takes part in the small share": 614, "who takes part in the larger alone": 246] {
         let at = |share: u16| takes_part(&play(&during(&world, Some(&drill(kind, name, share)))));
-        prop_assert!(!at(share) || at(share.saturating_add(more).min(10_000)));
+        let (small, large) = (at(share), at(share.saturating_add(more).min(10_000)));
+        met("who takes part in the small share", small);
+        met("who takes part in the larger alone", large && !small);
+        prop_assert!(!small || large);
     }
 
-    #[test]
-    fn no_subject_gets_another_home_by_a_drill(world in a_visit(), kind in a_kind(), name in a_region()) {
+    fn no_subject_gets_another_home_by_a_drill(world in a_visit(), kind in a_kind(), name in a_region()) meets ["a home is assigned during a drill": 14] {
         let without = assigned(&play(&during(&world, None)));
         for home in assigned(&play(&during(&world, Some(&drill(kind, name, 10_000))))) {
+            met("a home is assigned during a drill", true);
             // Whom an origin names, another one need not have named.
             prop_assert!(without.is_empty() || without.contains(&home));
         }
     }
 
-    #[test]
-    fn a_write_that_a_drill_refuses_says_so_and_changes_nothing(world in a_visit(), kind in a_kind(), name in a_region()) {
+    fn a_write_that_a_drill_refuses_says_so_and_changes_nothing(world in a_visit(), kind in a_kind(), name in a_region()) meets ["a drill refuses a write": 172, "a region had declined it before": 4] {
         let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
         if story.end().record.reason == Token::DrillUnreachable {
             prop_assert_eq!(story.end().status, 503);
+            met("a drill refuses a write", story.says("homing-write-outcome").is_some());
+            met("a region had declined it before", !story.sent.is_empty());
             prop_assert!(story.says("retry-after").is_some());
             let outcome = story.says("homing-write-outcome");
             let expected = if story.sent.is_empty() { "not-sent" } else { "refused" };
@@ -114,10 +118,10 @@ proptest! {
         }
     }
 
-    #[test]
-    fn a_drill_that_is_over_is_none(world in a_visit(), kind in a_kind(), name in a_region()) {
+    fn a_drill_that_is_over_is_none(world in a_visit(), kind in a_kind(), name in a_region()) meets ["the drill would have counted": 1212] {
         let mut past = drill(kind, name, 10_000);
         past["until"] = json!(NOW.0);
+        met("the drill would have counted", takes_part(&play(&during(&world, Some(&drill(kind, name, 10_000))))));
         let without = tell(&play(&during(&world, None)));
         prop_assert_eq!(tell(&play(&during(&world, Some(&past)))), without.clone());
         let mut heard = during(&world, Some(&drill(kind, name, 10_000)));

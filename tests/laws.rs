@@ -2,13 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
+#[macro_use]
+#[path = "support/laws.rs"]
+mod counted;
 #[path = "support/worlds.rs"]
 mod worlds;
 
 use std::{rc::Rc, time::Duration};
 
+use counted::{assert_met, met};
 use homing_core::{
     cache::entry::Variant,
+    decide::attempt::Attempt,
     http::headers::Edit,
     model::{
         access::{Access, Replay},
@@ -30,22 +35,80 @@ use homing_core::{
 };
 use proptest::prelude::*;
 use support::{NOW, Reply, Story, World, keys, region, settings, told, topology};
-use worlds::{PATHS, REGIONS, a_world};
+use worlds::{PATHS, REGIONS, a_world, an_ordinary_read};
 
 /// The same worlds under a write whose body can be sent again, so that what a second send may be is tried often.
 fn a_write() -> impl Strategy<Value = World> {
-    a_world().prop_map(|world| World { method: "PUT".to_owned(), content: Content::Length(10), ..world })
+    let any = a_world().prop_map(|world| World { method: "PUT".to_owned(), content: Content::Length(10), ..world });
+    prop_oneof![9 => any, 1 => a_declined_write()]
 }
 
-/// The same under the routes of a user's own data.
+/// A write that its region declines without a word of a later owner, while the directory may know one.
+fn a_declined_write() -> impl Strategy<Value = World> {
+    let known = (prop::sample::select(&REGIONS[..]), 1u64..5);
+    (a_world(), prop::sample::select(&REGIONS[..]), known).prop_map(|(world, declines_for, (home, epoch))| {
+        let fields =
+            vec![("homing-home".to_owned(), declines_for.to_owned()), ("homing-epoch".to_owned(), "0".to_owned())];
+        World {
+            method: "PUT".to_owned(),
+            path: "/t/acme/notes".to_owned(),
+            content: Content::Length(10),
+            deeds: vec![Reply::Answers(421, fields), Reply::Answers(200, Vec::new())],
+            directory: Some(Some(format!(r#"{{"home":"{home}","epoch":{epoch}}}"#))),
+            takes: 20,
+            ..world
+        }
+    })
+}
+
+/// The same under the routes of a user's own data; half of them reads that are answered.
 fn a_cart_request() -> impl Strategy<Value = World> {
-    let path = prop::sample::select(PATHS.iter().copied().filter(|path| path.starts_with("/cart")).collect::<Vec<_>>());
-    (a_world(), path).prop_map(|(world, path)| World { path: path.to_owned(), ..world })
+    let paths: Vec<_> = PATHS.iter().copied().filter(|path| path.starts_with("/cart")).collect();
+    let path = prop::sample::select(paths.clone());
+    let any = (a_world(), path).prop_map(|(world, path)| World { path: path.to_owned(), ..world });
+    let cached = an_ordinary_read(&["/cart/cached/1"], &["cart"]);
+    prop_oneof![2 => any, 1 => an_ordinary_read(&paths, &["cart", "mail"]), 1 => cached]
+}
+
+/// Anything, and as often a read of these that a region answers in time: what can be stored, shown and remembered is of such reads.
+fn a_read_of(paths: &'static [&'static str], datasets: &'static [&'static str]) -> impl Strategy<Value = World> {
+    prop_oneof![1 => a_world(), 3 => an_ordinary_read(paths, datasets)]
 }
 
 /// That visitor on that route; the hostile one has the number 0.
 fn visitor(whose: usize, route: usize) -> Asking {
     Asking { by: By::new(Some(SamplingKey::at(&format!("192.0.2.{whose}"))), Some(route)), streams: false }
+}
+
+/// A field of what a region answers.
+fn said_of<'d>(deed: &'d Reply, name: &str) -> Option<&'d str> {
+    let Reply::Answers(_, fields) = deed else { return None };
+    fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+}
+
+/// Whether the region certainly never saw it. Who speaks of the contract is there, and behind a service binding something ran, whatever
+/// status it passes on.
+fn never_arrived(deed: &Reply, sent: &Attempt) -> bool {
+    let by_url = sent.service.is_none();
+    let is_of_the_contract =
+        matches!(deed, Reply::Answers(_, fields) if fields.iter().any(|(name, _)| name.starts_with("homing-")));
+    match deed {
+        Reply::Refuses => true,
+        // What streams is there in part.
+        Reply::Unsent(_) => sent.replay != Replay::Stream,
+        Reply::Answers(521 | 523 | 525 | 526, _) => by_url && !is_of_the_contract,
+        Reply::Answers(530, _) => {
+            by_url && matches!(said_of(deed, "cf-error-type"), Some("1016" | "1033")) && !is_of_the_contract
+        }
+        _ => false,
+    }
+}
+
+/// Whether the region has certainly done nothing: it never saw it, declined it by the contract, or says that it wrote nothing.
+fn has_done_nothing(deed: &Reply, sent: &Attempt) -> bool {
+    let declines = matches!(deed, Reply::Answers(421, _))
+        && (said_of(deed, "homing-home").is_some() || said_of(deed, "homing-subject").is_some());
+    never_arrived(deed, sent) || declines || said_of(deed, "homing-wrote") == Some("0")
 }
 
 /// Who sends what, what comes of it if it is the hostile one, and after which pause in milliseconds.
@@ -139,31 +202,32 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, max_global_rejects: cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn a_write_is_sent_to_its_owner_and_then_at_most_to_one_of_a_strictly_higher_epoch(world in a_write()) {
+laws! { config();
+    fn a_write_is_sent_to_its_owner_and_then_at_most_to_one_of_a_strictly_higher_epoch(world in a_write()) meets ["a second send": 158, "another subject is named": 19, "the same region repeats it": 5, "a later owner is named": 82, "the directory names a later owner": 6] {
         let story = play(&world, &settings());
-        if !is_write(&story) || story.sent.len() < 2 {
+        if !is_write(&story) || !met("a second send", story.sent.len() >= 2) {
             return Ok(());
         }
         let (first, second) = (&story.sent[0], &story.sent[1]);
         let epoch = |at: usize| told(&story.sent[at], "homing-epoch").map_or(0, |epoch| epoch.parse().unwrap());
         if let Some(named) = renamed(&world, &story) {
+            met("another subject is named", true);
             prop_assert_eq!(told(second, "homing-subject"), Some(named.as_str()), "as that subject's");
             prop_assert!(epoch(1) > 0 && told(second, "homing-home").is_some(), "by an ownership of its own");
             prop_assert_ne!(epoch(1), 9, "the owner beside the name is not its");
             prop_assert!(residency(&world).contains(&second.region));
         } else if first.region == second.region && epoch(0) == epoch(1) {
+            met("the same region repeats it", true);
             let repeatable = world.path == "/catalog/1" && world.fields.iter().any(|(name, _)| name == "idempotency-key");
             prop_assert!(repeatable, "only what is declared idempotent is repeated");
         } else {
             prop_assert!(matches!(world.deeds.first(), Some(Reply::Answers(421, _))), "only a 421 sends a write on");
             let said = named(world.deeds.first());
             if let Some((owner, later)) = said.filter(|(_, said)| *said > epoch(0)) {
+                met("a later owner is named", true);
                 prop_assert_eq!((owner, later), (second.region, epoch(1)), "only where a 421 points");
             } else {
+                met("the directory names a later owner", true);
                 // Of an older epoch, or without a word of it: the directory is asked who it is.
                 prop_assert!(said.is_none_or(|(owner, _)| owner != first.region), "who names itself declines nothing");
                 prop_assert!(told(first, "homing-subject").is_some(), "of subjects alone");
@@ -174,8 +238,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn a_single_writer_dataset_is_written_at_its_home_whatever_else_is_known(world in a_write()) {
+    fn a_single_writer_dataset_is_written_at_its_home_whatever_else_is_known(world in a_write()) meets ["its home takes writes": 374, "its home takes none": 10, "its home has moved": 97] {
         let story = play(&world, &settings());
         if !world.path.starts_with("/catalog") {
             return Ok(());
@@ -188,40 +251,46 @@ proptest! {
         // Of two words of one epoch, which no authority gives, the first counts.
         let latest = said.reduce(|held, owned| if owned.epoch() > held.epoch() { owned } else { held });
         let home = latest.map_or(region("us"), |owned| owned.home());
+        met("its home has moved", home != region("us"));
         let gate = world.memory.health().breaker(home, Access::Write).map(|breaker| breaker.gate(NOW));
-        if published.state(home, NOW).is_writable() && !matches!(gate, Some(Gate::Open(_))) {
+        let takes = published.state(home, NOW).is_writable() && !matches!(gate, Some(Gate::Open(_)));
+        met("its home takes none", !takes);
+        if met("its home takes writes", takes) {
             prop_assert_eq!(story.sent[0].region, home);
         } else {
             prop_assert!(story.sent.is_empty());
         }
     }
 
-    #[test]
-    fn at_most_two_regions_see_one_request_and_a_body_that_streams_is_sent_once(world in a_world()) {
+    fn at_most_two_regions_see_one_request_and_a_body_that_streams_is_sent_once(world in a_world()) meets ["two regions": 500, "a closed connection": 26, "a body that streams": 581] {
         let story = play(&world, &settings());
         let mut regions = story.regions();
         regions.sort();
         regions.dedup();
         prop_assert!(regions.len() <= 2);
+        met("two regions", regions.len() == 2);
         // What went into a closed connection is sent to the same region once more, and that once.
         let sent = &story.sent;
         let closed = |at: usize| was_closed(world.deeds.get(at).or(world.deeds.last()).unwrap());
         let again = (1..sent.len()).filter(|at| sent[at - 1].region == sent[*at].region && closed(at - 1)).count();
+        met("a closed connection", again > 0);
         prop_assert!(sent.len() <= if is_write(&story) { 2 } else { 2 + again.min(1) }, "{:?}", story.regions());
-        if world.content == Content::Unknown || world.content == Content::Length(100_000) {
+        let streams = world.content == Content::Unknown || world.content == Content::Length(100_000);
+        if met("a body that streams", streams && !sent.is_empty()) {
             prop_assert!(story.sent.len() <= 1);
             prop_assert!(story.sent.iter().all(|attempt| attempt.replay == Replay::Stream));
         }
     }
 
-    #[test]
-    fn every_flow_ends_within_its_deadline_and_its_steps(world in a_world()) {
+    fn every_flow_ends_within_its_deadline_and_its_steps(world in a_world()) meets ["a second of waiting": 1175, "six steps": 2] {
         let story = play(&world, &settings());
         let total = match (world.path.starts_with("/quick"), is_write(&story)) {
             (true, _) => 3_000,
             (_, true) => 35_000,
             (_, false) => 15_000,
         };
+        met("a second of waiting", story.took >= Duration::from_secs(1));
+        met("six steps", story.steps >= 6);
         // A sign-in's look-up comes after the answer: 250 ms at most in the home store, a second in the directory.
         prop_assert!(story.took <= Duration::from_millis(total + 1250), "{:?}", story.took);
         // A look at the cache; home store and directory for the request's subject, for one whom an origin names, and for one who
@@ -229,9 +298,9 @@ proptest! {
         prop_assert!(story.steps <= 1 + 3 * 2 + 3 + 1, "{}", story.steps);
     }
 
-    #[test]
-    fn a_forged_session_routes_like_none(world in a_world(), at in 0usize..1000, with in "[A-Za-z0-9._~:-]") {
+    fn a_forged_session_routes_like_none(world in a_world(), at in 0usize..1000, with in "[A-Za-z0-9._~:-]") meets ["the session that was forged would have counted": 95] {
         let mut forged = world.clone();
+        let honest = world.clone();
         let mut without = world;
         without.fields.retain(|(name, _)| name != "cookie");
         for (_, value) in forged.fields.iter_mut().filter(|(name, _)| name == "cookie") {
@@ -242,6 +311,9 @@ proptest! {
             value.replace_range(at..=at, &with);
         }
         let (forged, without) = (play(&forged, &settings()), play(&without, &settings()));
+        let honest = play(&honest, &settings());
+        let counts = honest.regions() != without.regions() || honest.end().record.reason != without.end().record.reason;
+        met("the session that was forged would have counted", counts);
         prop_assert_eq!(forged.regions(), without.regions());
         let own = |story: &Story| story.sent.iter().map(|attempt| attempt.own.clone()).collect::<Vec<_>>();
         prop_assert_eq!(own(&forged), own(&without));
@@ -251,14 +323,14 @@ proptest! {
         prop_assert_eq!(&forged.end().publish, &without.end().publish);
     }
 
-    #[test]
-    fn the_same_inputs_give_the_same_trace_and_answer(world in a_world()) {
+    fn the_same_inputs_give_the_same_trace_and_answer(world in a_world()) meets ["something was sent": 1851] {
         let tell = |story: &Story| format!("{:?} {:?} {:?} {:?}", story.sent, story.took, story.answered, story.end);
-        prop_assert_eq!(tell(&play(&world, &settings())), tell(&play(&world, &settings())));
+        let story = play(&world, &settings());
+        met("something was sent", !story.sent.is_empty());
+        prop_assert_eq!(tell(&story), tell(&play(&world, &settings())));
     }
 
-    #[test]
-    fn every_answer_says_why_and_every_refusal_when_to_come_back(world in a_world()) {
+    fn every_answer_says_why_and_every_refusal_when_to_come_back(world in a_world()) meets ["the router's own words": 1381, "a failed write": 782] {
         let story = play(&world, &settings());
         let end = story.end();
         prop_assert_eq!(story.says("homing-reason"), Some(end.record.reason.as_str()));
@@ -266,6 +338,7 @@ proptest! {
         prop_assert_eq!(story.says("cache-status").is_none(), matches!(end.source, Source::Own(_)));
         prop_assert!(end.record.trace.rules().len() >= 2);
         if let Source::Own(body) = &end.source {
+            met("the router's own words", true);
             prop_assert!(end.status >= 400 && story.says("content-type") == Some("application/problem+json"));
             let passes = end.status == 503 || (end.status == 504 && end.record.reason != Token::OnlyIfCached);
             prop_assert!(!passes || story.says("retry-after").is_some());
@@ -273,36 +346,50 @@ proptest! {
             let read: serde_json::Value = serde_json::from_str(body).unwrap();
             prop_assert_eq!(read["reason"].as_str(), Some(end.record.reason.as_str()));
         }
-        if is_write(&story) && end.status >= 500 {
+        if met("a failed write", is_write(&story) && end.status >= 500) {
             prop_assert!(story.says("homing-write-outcome").is_some(), "a failed write says what became of it");
         }
     }
 
-    #[test]
-    fn what_is_said_of_a_failed_write_is_true(world in a_write()) {
+    /// Held against what each region that was met has done with the write, whatever it said.
+    fn what_is_said_of_a_failed_write_is_true(world in a_write()) meets ["not-sent": 350, "refused": 200, "unknown": 800, "committed": 4, "no region was asked": 150] {
         let story = play(&world, &settings());
-        let never_left = story.sent.is_empty();
+        let met_deeds: Vec<(&Reply, &Attempt)> =
+            story.sent.iter().enumerate().map(|(at, sent)| (world.deeds.get(at).or(world.deeds.last()).unwrap(), sent)).collect();
+        let done_nowhere = met_deeds.iter().all(|(deed, sent)| has_done_nothing(deed, sent));
+        // Who declines a write and says that it wrote contradicts itself.
+        let said_done =
+            met_deeds.iter().any(|(deed, sent)| said_of(deed, "homing-wrote") == Some("1") && !has_done_nothing(deed, sent));
+        let last = met_deeds.last();
+        met("no region was asked", story.sent.is_empty());
         match story.says("homing-write-outcome") {
             Some("not-sent") => {
-                // Who speaks of the contract is there, and behind a service binding something ran, whatever status it passes on.
-                let by_url = story.sent.last().is_some_and(|attempt| attempt.service.is_none());
-                let has = |fields: &support::Fields, name: &str| fields.iter().any(|(field, _)| field.starts_with(name));
-                let unsent = |deed: &Reply| match deed {
-                    Reply::Refuses | Reply::Unsent(_) => true,
-                    Reply::Answers(521 | 523 | 525 | 526, fields) => by_url && !has(fields, "homing-"),
-                    Reply::Answers(530, fields) => by_url && has(fields, "cf-error-type") && !has(fields, "homing-"),
-                    _ => false,
-                };
-                let last = world.deeds.get(story.sent.len().saturating_sub(1)).or(world.deeds.last());
-                prop_assert!(never_left || last.is_some_and(unsent), "{:?}", world.deeds);
+                met("not-sent", true);
+                let declined = met_deeds.split_last().is_none_or(|(_, before)| before.iter().all(|(deed, sent)| has_done_nothing(deed, sent)));
+                prop_assert!(declined && last.is_none_or(|(deed, sent)| never_arrived(deed, sent)), "{:?}", met_deeds);
             }
-            Some("committed") => prop_assert!(!never_left),
-            _ => prop_assert!(!never_left || story.end().status < 500),
+            Some("refused") => {
+                met("refused", true);
+                prop_assert!(!story.sent.is_empty() && done_nowhere && !said_done, "{:?}", met_deeds);
+            }
+            Some("unknown") => {
+                met("unknown", true);
+                // What takes longer than the send waits is not heard.
+                let heard = |sent: &Attempt| Duration::from_millis(world.takes) < sent.timeout;
+                let known = |deed: &Reply, sent: &Attempt| heard(sent) && (never_arrived(deed, sent) || said_of(deed, "homing-wrote") == Some("0"));
+                prop_assert!(!met_deeds.iter().all(|(deed, sent)| known(deed, sent)), "it is known: {:?}", met_deeds);
+                prop_assert!(last.is_none_or(|(deed, sent)| !heard(sent) || said_of(deed, "homing-wrote") != Some("1")), "{:?}", met_deeds);
+            }
+            Some("committed") => {
+                met("committed", true);
+                prop_assert!(last.is_some_and(|(deed, _)| said_of(deed, "homing-wrote") == Some("1")), "{:?}", met_deeds);
+            }
+            Some(other) => panic!("there is no outcome {other}"),
+            None => prop_assert!(!is_write(&story) || story.end().status < 500, "a failed write says nothing of it"),
         }
     }
 
-    #[test]
-    fn a_pinned_reader_never_silently_gets_what_predates_its_write(world in a_world()) {
+    fn a_pinned_reader_never_silently_gets_what_predates_its_write(world in a_read_of(&["/catalog/1"], &["catalog"])) meets ["a stored response within a window": 12, "an answer to a pinned read": 245] {
         let story = play(&world, &settings());
         let end = story.end();
         let pinned = end.record.trace.rules().iter().any(|rule| rule.reason.as_str() == "pinned-home");
@@ -312,6 +399,7 @@ proptest! {
             let sealed = cookie.and_then(|value| value.split_once('=')).map_or("", |(_, sealed)| sealed);
             let opened = session::open(sealed, &keys(), NOW);
             if let Some(pin) = opened.session.window("catalog", None, NOW) {
+                met("a stored response within a window", true);
                 let copy = shown_copy(&world, &story);
                 prop_assert!(copy.made >= pin.since);
             }
@@ -321,28 +409,28 @@ proptest! {
         // What the last region says when all have failed is no copy of anything.
         // Nor is a pin of one subject's data any of another's.
         let renamed = renamed(&world, &story).is_some();
-        if pinned && !renamed && !told && silent && is_of_origin(&story) && end.status < 500 {
+        if met("an answer to a pinned read", pinned && !renamed && !told && silent && is_of_origin(&story) && end.status < 500) {
             let first = story.sent[0].region;
             let followed = named(first_word(&world, &story)).map(|(region, _)| region);
             prop_assert!(end.record.region == Some(first) || end.record.region == followed);
         }
     }
 
-    #[test]
-    fn a_session_never_silently_reads_less_than_it_has_seen(world in a_world()) {
+    fn a_session_never_silently_reads_less_than_it_has_seen(world in a_read_of(&["/orders/1", "/orders/stale/1"], &["orders"])) meets ["a stored response under a mark": 12, "an answer under a mark": 131, "the least position was told": 17] {
         let story = play(&world, &settings());
         let (end, held) = (story.end(), carried(&world));
         let read = end.record.access == Access::Read && world.path.starts_with("/orders/");
         let Some((pin, mark)) = held.mark("orders", None).filter(|_| read) else { return Ok(()) };
         let silent = story.says("homing-consistency").is_none() && end.status < 500;
-        if is_unconfirmed(&story) && silent {
+        if met("a stored response under a mark", is_unconfirmed(&story) && silent) {
             let copy = shown_copy(&world, &story);
             let shows = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(&mark));
             prop_assert!(shows || copy.made >= pin.since);
         }
-        if is_of_origin(&story) && silent {
+        if met("an answer under a mark", is_of_origin(&story) && silent) {
             let last = story.sent.last().unwrap();
             let told_least = told(last, "homing-min-position") == Some(&format!("orders={}", u128::from_str_radix(&format!("{:x}", mark.position), 16).unwrap()));
+            met("the least position was told", told_least);
             let owner = told(last, "homing-home").zip(told(last, "homing-epoch"));
             let at_home = owner.is_some_and(|(home, _)| region(home) == last.region);
             let same = owner.is_some_and(|(home, epoch)| home == pin.region && epoch == mark.epoch.0.to_string());
@@ -368,8 +456,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn a_mark_never_goes_back(world in a_world()) {
+    fn a_mark_never_goes_back(world in a_read_of(&["/orders/1", "/mail/1", "/tags/1", "/catalog/1"], &["orders", "mail", "tags", "catalog"])) meets ["a session with marks is issued again": 191, "a mark moves on": 5] {
         let story = play(&world, &settings());
         let then = NOW.after(story.took);
         let held = carried(&world);
@@ -386,6 +473,8 @@ proptest! {
                 let whose = whose(&held).filter(|_| dataset == "mail");
                 if let Some((_, before)) = held.mark(dataset, whose.as_ref()) {
                     let after = issued.mark(dataset, whose.as_ref()).map(|(_, mark)| mark);
+                    met("a session with marks is issued again", true);
+                    met("a mark moves on", after.is_some_and(|after| after.is_after(&before)));
                     prop_assert!(after.is_some_and(|after| !before.is_after(&after)), "{dataset}: {before:?} {after:?}");
                 }
             }
@@ -393,8 +482,7 @@ proptest! {
     }
 
     /// Neither too low, which would let reads go back, nor too high, which would send them home for nothing.
-    #[test]
-    fn a_mark_moves_to_what_the_answer_shows(world in a_world()) {
+    fn a_mark_moves_to_what_the_answer_shows(world in a_read_of(&["/orders/1", "/orders/stale/1"], &["orders"])) meets ["a mark has moved": 154] {
         let story = play(&world, &settings());
         let held = carried(&world);
         let Some(said) = said_of_orders(&world, &story).filter(|_| is_of_origin(&story)) else { return Ok(()) };
@@ -404,42 +492,46 @@ proptest! {
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             let issued = orders(&session::open(sealed, &keys(), NOW.after(story.took)).session);
             if let Some(mark) = issued.filter(|mark| orders(&held) != Some(*mark)) {
+                met("a mark has moved", true);
                 prop_assert_eq!(mark.position, Position::new(said.into()));
             }
         }
     }
 
-    #[test]
-    fn a_session_that_is_issued_is_whole_small_and_within_its_bounds(world in a_world()) {
+    fn a_session_that_is_issued_is_whole_small_and_within_its_bounds(world in a_world()) meets ["a session is issued": 575, "one with several pins": 203] {
         let story = play(&world, &settings());
         let then = NOW.after(story.took);
         for edit in &story.end().edits {
             let Edit::Append("set-cookie", line) = edit else { continue };
             // The application's own cookies go along with a stored copy that it has confirmed.
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
+            met("a session is issued", true);
             prop_assert!(sealed.len() <= session::MOST_BYTES);
             let opened = session::open(sealed, &keys(), then);
             prop_assert_eq!(opened.verdict.as_str(), "session-valid");
             prop_assert_eq!(opened.disbelieved, 0);
+            met("one with several pins", opened.session.pins.len() > 1);
             prop_assert!(opened.session.pins.len() <= session::MOST_PINS);
         }
     }
 
-    #[test]
-    fn a_subjects_data_stays_where_it_may_live_and_out_of_other_peoples_cache(world in a_cart_request()) {
+    fn a_subjects_data_stays_where_it_may_live_and_out_of_other_peoples_cache(world in a_cart_request()) meets ["it was sent": 1890, "it was looked for in the cache": 33, "it was stored": 4] {
         let story = play(&world, &settings());
         prop_assert!(story.regions().iter().all(|asked| residency(&world).contains(asked)));
         let end = story.end();
+        met("it was sent", !story.sent.is_empty());
+        met("it was looked for in the cache", story.probed.is_some());
         if let Some(store) = &end.store {
+            met("it was stored", true);
             prop_assert!(!store.key.as_str().contains("/_/"), "{}", store.key.as_str());
         }
         prop_assert!(story.probed.as_ref().is_none_or(|key| !key.as_str().contains("/_/")));
     }
 
-    #[test]
-    fn nothing_that_sets_a_cookie_or_is_stale_is_stored(world in a_world()) {
+    fn nothing_that_sets_a_cookie_or_is_stale_is_stored(world in a_read_of(&["/catalog/1", "/catalog/none/1", "/catalog/stale/1", "/cart/cached/1", "/orders/1"], &["catalog", "orders"])) meets ["something is stored": 168, "a cookie is set": 208] {
         let story = play(&world, &settings());
-        if story.end().store.is_some() {
+        met("a cookie is set", world.deeds.iter().any(|deed| matches!(deed, Reply::Answers(_, fields) if fields.iter().any(|(name, _)| name == "set-cookie"))));
+        if met("something is stored", story.end().store.is_some()) {
             prop_assert!(story.says("homing-consistency").is_none());
             let last = world.deeds.get(story.sent.len() - 1).or(world.deeds.last());
             let Some(Reply::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
@@ -450,13 +542,13 @@ proptest! {
     /// Whatever one visitor makes fail on one route, in whatever order and with whatever pauses, while others are answered or
     /// nobody else is there: no gate changes for anybody else, on any route (but that small bodies are read whole for a minute, so that
     /// a break in one harms nobody). Only a connection that never came about is left out: no request can cause one.
-    #[test]
-    fn one_visitor_on_one_route_changes_no_gate_for_anybody_else(deeds in prop::collection::vec(a_deed_of_health(), 0..120)) {
+    fn one_visitor_on_one_route_changes_no_gate_for_anybody_else(deeds in prop::collection::vec(a_deed_of_health(), 0..120)) meets ["ten failures of the hostile one": 1781, "it shut itself out": 1014] {
         let mut health = Health::default();
-        let mut now = NOW;
+        let (mut now, mut failed) = (NOW, 0);
         for (whose, access, heard, pause) in deeds {
             now = now.after(Duration::from_millis(pause));
             let hostile = whose == 0;
+            failed += u32::from(hostile && heard != SendResult::Answer);
             let heard = if hostile { heard } else { SendResult::Answer };
             let sending = Sending { region: region("us"), access, at: now, again: false, asking: visitor(whose, 1) };
             health.sent(sending);
@@ -468,13 +560,14 @@ proptest! {
             }
             prop_assert!(gates(Asking::default()).all(|it| it == Condition::default()));
         }
+        met("ten failures of the hostile one", failed >= 10);
+        met("it shut itself out", health.conditions(&topology(), visitor(0, 1), now).into_iter().any(|it| it.write != Gate::Closed || it.read != Gate::Closed));
     }
 
     /// A write has nowhere else to go. However a region failed, whoever asked and however often: while it fails, one write at a time
     /// goes there, a second after the last or more; and once it is well, whoever writes is answered within three seconds, at the
     /// next attempt.
-    #[test]
-    fn writes_go_again_within_three_seconds_of_the_healing(deeds in prop::collection::vec(a_failure(), 0..80), every in 10u64..300) {
+    fn writes_go_again_within_three_seconds_of_the_healing(deeds in prop::collection::vec(a_failure(), 0..80), every in 10u64..300) meets ["a gate was shut when it healed": 1786, "writes still hung": 1851] {
         let (mut health, mut now, topology) = (Health::default(), NOW, topology());
         let gate = |health: &Health, asking, now| health.conditions(&topology, asking, now).first().map_or(Gate::Closed, |it| it.write);
         let (mut hang, mut last) = (Vec::new(), None);
@@ -497,6 +590,8 @@ proptest! {
             }
         }
         let healed = now;
+        met("writes still hung", !hang.is_empty());
+        met("a gate was shut when it healed", gate(&health, visitor(0, 1), now) != Gate::Closed);
         for (whose, route) in [(0, 1), (1, 2), (9, 9)] {
             let asking = visitor(whose, route);
             while gate(&health, asking, now) != Gate::Closed {
@@ -516,8 +611,7 @@ proptest! {
     }
 
     /// Whatever a client names and whatever its region says: nothing of it stays before the region has said yes to a write.
-    #[test]
-    fn what_only_a_client_has_named_is_kept_nowhere_before_its_region_says_yes(world in a_world(), write in any::<bool>()) {
+    fn what_only_a_client_has_named_is_kept_nowhere_before_its_region_says_yes(world in a_world(), write in any::<bool>()) meets ["its region said yes": 35, "its region said nothing of it": 1928, "the directory was asked": 1068] {
         let tentative = r#"{"home":"eu","epoch":1,"new":true,"tentative":true}"#;
         let world = World {
             path: "/t/made-up/notes".to_owned(),
@@ -532,6 +626,8 @@ proptest! {
         let end = story.end();
         let said_yes = end.record.region == Some(region("eu"))
             && (end.record.wrote == Some(true) || (write && end.record.status < 400 && end.record.wrote != Some(false)));
+        met("the directory was asked", story.asked_directory > 0);
+        met("its region said nothing of it", !met("its region said yes", said_yes));
         prop_assert!(end.confirm.is_none() || said_yes, "{:?}", end.confirm);
         for publish in &end.publish {
             prop_assert!(!publish.value.contains(r#""epoch":1,"#), "{}", publish.value);

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
+#[macro_use]
+#[path = "support/laws.rs"]
+mod counted;
 
 use std::time::Duration;
 
+use counted::{assert_met, met};
 use homing_core::{
     cache::{
         entry::{self, ENTRY, Variant},
@@ -293,13 +297,10 @@ fn play(held: &StoredEntry, asks: &Asks, now: Timestamp) -> (Story, Vec<Byte>) {
     (world.play(&settings()).unwrap(), body)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
-
+laws! { ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
     /// Clients ask for ranges and for the whole, of something that changes; origins name parts wrongly, cut them short, and send what
     /// nobody has asked for.
-    #[test]
-    fn a_range_from_a_part_is_what_the_whole_would_give(steps in prop::collection::vec(asks(), 2..14)) {
+    fn a_range_from_a_part_is_what_the_whole_would_give(steps in prop::collection::vec(asks(), 2..14)) meets ["a range from a stored part": 150, "a range from the stored whole": 2000, "a part is stored beside another": 20] {
         let mut held = StoredEntry::default();
         for (n, asks) in steps.iter().enumerate() {
             let (story, body) = play(&held, asks, NOW.after(Duration::from_secs(n as u64)));
@@ -308,10 +309,14 @@ proptest! {
                     continue;
                 }
                 holds(&held, end, asks);
+                let shown = held.shown(end).filter(|_| end.status == 206).map(|(variant, ..)| variant);
+                met("a range from a stored part", shown.is_some_and(|variant| variant.part.is_some()));
+                met("a range from the stored whole", shown.is_some_and(|variant| variant.part.is_none() && variant.status == 200));
             }
             if let Some(end) = &story.end {
                 held.keep(end, asks, &body);
             }
+            met("a part is stored beside another", held.variants.iter().filter(|variant| variant.part.is_some()).count() > 1);
             are_of_one_whole(&held);
         }
     }

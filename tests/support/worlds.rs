@@ -1,4 +1,5 @@
 //! Worlds made at random.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::time::Duration;
 
@@ -119,10 +120,14 @@ pub fn a_deed() -> impl Strategy<Value = Reply> {
 }
 
 pub fn a_session() -> impl Strategy<Value = Option<String>> {
-    let pinned = prop::sample::select(vec!["catalog", "cart", "likes", "notes", "orders", ""]);
+    a_session_about(vec!["catalog", "cart", "likes", "notes", "orders", ""], vec!["orders", "mail", "tags", "catalog"])
+}
+
+/// A session with pins of some of these datasets, and marks of some of those.
+pub fn a_session_about(pinned: Vec<&'static str>, marked: Vec<&'static str>) -> impl Strategy<Value = Option<String>> {
+    let pinned = prop::sample::select(pinned);
     let pin = (pinned, a_region(), -5_000i64..60_000, 0u64..9_000);
-    let mark =
-        (prop::sample::select(vec!["orders", "mail", "tags", "catalog"]), a_region(), 1u64..4, 0u64..8, 0u64..9_000);
+    let mark = (prop::sample::select(marked), a_region(), 1u64..4, 0u64..8, 0u64..9_000);
     let claims = (
         prop::option::of(prop::sample::select(vec!["ada", "grace"])),
         prop::option::of((prop_oneof![4 => a_region(), 1 => Just("mars")], 1u64..5)),
@@ -262,4 +267,69 @@ prop_compose! {
         world.fields.extend(repeats.then(|| ("idempotency-key".to_owned(), "1".to_owned())));
         World { deeds, store, directory, cache, waited, takes, memory, ..world }
     }
+}
+
+/// What a region answers when nothing is wrong: what it holds, how far it is, and how long that may be kept.
+fn a_good_answer() -> impl Strategy<Value = Reply> {
+    let position = (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
+        let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
+        let positions =
+            ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={}{shows}", at.saturating_sub(gap)));
+        ("homing-position".to_owned(), positions.join(", "))
+    });
+    let control = prop::sample::select(vec![
+        "max-age=10",
+        "public, max-age=10",
+        "public, max-age=10, stale-if-error=60",
+        "no-cache",
+        "private",
+    ]);
+    let control = control.prop_map(|control| ("cache-control".to_owned(), control.to_owned()));
+    let cookie = Just(("set-cookie".to_owned(), "a=b".to_owned()));
+    (
+        prop::option::weighted(0.8, position),
+        prop::option::weighted(0.8, control),
+        prop::option::weighted(0.1, cookie),
+        a_field(),
+    )
+        .prop_map(|(position, control, cookie, other)| {
+            let rare =
+                Some(other).filter(|(name, _)| name == "x-own" || name == "homing-lag" || name == "homing-epoch");
+            Reply::Answers(200, [position, control, cookie, rare].into_iter().flatten().collect())
+        })
+}
+
+/// A read of one of these whose answer comes in time, in a session that is about those datasets: what can be stored, shown and remembered
+/// is of such reads, and among worlds where anything is as likely they are rare.
+pub fn an_ordinary_read(paths: &[&'static str], datasets: &[&'static str]) -> impl Strategy<Value = World> + use<> {
+    let session = a_session_about(datasets.to_vec(), datasets.to_vec());
+    let takes = prop_oneof![3 => Just(0u64), 3 => Just(20), 1 => Just(4_000)];
+    let deeds = prop::collection::vec(prop_oneof![6 => a_good_answer(), 1 => a_deed()], 1..3);
+    let memory = prop_oneof![2 => Just(Memory::default()), 1 => a_memory()];
+    let recent = (a_copy(), 0u64..9_000, 1_000u64..60_000).prop_map(|(copy, ago, fresh)| {
+        let fresher = stored("us", Timestamp(NOW.0 - ago), Duration::from_millis(fresh), Duration::ZERO);
+        Variant { made: fresher.made, came: fresher.came, fresh: fresher.fresh, reuse: Reuse::Allowed, ..copy }
+    });
+    let cache = prop::collection::vec(prop_oneof![3 => recent, 1 => a_copy()], 0..3);
+    let world = (a_world(), prop::sample::select(paths.to_vec()), any::<bool>());
+    (world, session, takes, deeds, memory, cache).prop_map(
+        |((world, path, signed_in), session, takes, deeds, memory, cache)| {
+            let mut fields = world.fields;
+            fields.retain(|(name, _)| name != "cookie");
+            fields.extend(session.map(|sealed| ("cookie".to_owned(), format!("{}={sealed}", session::COOKIE))));
+            // Without the application's own credentials nothing personal is looked for in the cache.
+            fields.extend(signed_in.then(|| ("authorization".to_owned(), "Bearer a".to_owned())));
+            World {
+                method: "GET".to_owned(),
+                path: path.to_owned(),
+                content: Content::Empty,
+                fields,
+                takes,
+                deeds,
+                memory,
+                cache,
+                ..world
+            }
+        },
+    )
 }
