@@ -39,12 +39,12 @@ pub enum BeforeRequest {
     /// The variant in that place may answer.
     Answer(usize, Usability),
     /// The origin is to be asked: about the variant in that place, if there is one that is worth it.
-    Ask(Missed, Option<usize>),
+    Ask(NotUsable, Option<usize>),
 }
 
 /// Why no stored response answers unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missed {
+pub enum NotUsable {
     /// Nothing is stored.
     Absent,
     /// Only parts are, and the request wants other ones or the whole (RFC 9110 section 14.2).
@@ -72,23 +72,23 @@ pub fn before_request(
     let selected = select::select(variants, lookup);
     let Some((at, variant)) = selected.and_then(|at| Some((at, variants.get(at)?))) else {
         let why = match variants {
-            [] => Missed::Absent,
-            some if some.iter().any(|variant| variant.status == 206) => Missed::Partial,
-            _ => Missed::Vary,
+            [] => NotUsable::Absent,
+            some if some.iter().any(|variant| variant.status == 206) => NotUsable::Partial,
+            _ => NotUsable::Vary,
         };
         return BeforeRequest::Ask(why, None);
     };
     if !lookup.coding.decodes(variant.kept.get("content-encoding")) {
         // What the client cannot decode gives way, so it is not asked about.
-        return BeforeRequest::Ask(Missed::Undecodable, None);
+        return BeforeRequest::Ask(NotUsable::Undecodable, None);
     }
     let why = match select::judge(variant, &lookup.wants, now) {
         usability @ (Usability::Fresh | Usability::Tolerated | Usability::Updating) if may_show(variant) => {
             return BeforeRequest::Answer(at, usability);
         }
-        Usability::Fresh | Usability::Tolerated | Usability::Updating => Missed::NotShown,
-        Usability::Unwanted => Missed::NotWanted,
-        Usability::Expired => Missed::Expired,
+        Usability::Fresh | Usability::Tolerated | Usability::Updating => NotUsable::NotShown,
+        Usability::Unwanted => NotUsable::NotWanted,
+        Usability::Expired => NotUsable::Expired,
     };
     BeforeRequest::Ask(why, Some(at))
 }
