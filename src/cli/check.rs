@@ -30,8 +30,8 @@ struct Environment {
 
 /// What is asked besides.
 pub(super) struct Besides<'a> {
-    pub(super) locality: &'a access_log::Args,
-    pub(super) cost: &'a cost::Args,
+    pub(super) locality: &'a access_log::AccessLogArgs,
+    pub(super) cost: &'a cost::CostArgs,
     /// The address of a router, if the file is to be held against that.
     pub(super) deployed: Option<&'a str>,
 }
@@ -88,9 +88,9 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
         Err(message) => return super::usage(&message),
     };
     if as_json {
-        report_json(&source, &environments, tests, Told { estimate, bill, notes })
+        report_json(&source, &environments, tests, Extras { estimate, bill, notes })
     } else {
-        report(&source, &environments, tests, Told { estimate, bill, notes })
+        report(&source, &environments, tests, Extras { estimate, bill, notes })
     }
 }
 
@@ -164,14 +164,14 @@ fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment 
 type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 
 /// What is told besides: what an access log says of a topology, what that costs, and how the deployed router differs.
-struct Told<'a> {
+struct Extras<'a> {
     estimate: Option<(&'a Topology, Estimate)>,
     bill: Option<Bill>,
     notes: Option<Vec<String>>,
 }
 
-fn report(source: &Source, environments: &[Environment], tests: Tests, told: Told<'_>) -> ExitCode {
-    let Told { estimate, bill, notes } = told;
+fn report(source: &Source, environments: &[Environment], tests: Tests, told: Extras<'_>) -> ExitCode {
+    let Extras { estimate, bill, notes } = told;
     let mut errors = 0;
     for environment in environments {
         for complaint in &environment.complaints {
@@ -245,7 +245,7 @@ fn report_json(
     source: &Source,
     environments: &[Environment],
     tests: Tests,
-    Told { estimate, bill, notes }: Told<'_>,
+    Extras { estimate, bill, notes }: Extras<'_>,
 ) -> ExitCode {
     let complaints: Vec<_> = environments
         .iter()

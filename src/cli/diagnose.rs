@@ -10,10 +10,10 @@ use homing_core::topology::error::{Complaint, Severity};
 /// A complaint with its place in the file.
 pub(super) struct Diagnosis<'a> {
     pub(super) complaint: &'a Complaint,
-    place: Option<Place>,
+    place: Option<Span>,
 }
 
-struct Place {
+struct Span {
     file: String,
     line: usize,
     column: usize,
@@ -52,7 +52,7 @@ impl<'a> Diagnosis<'a> {
     }
 }
 
-impl Place {
+impl Span {
     fn frame(&self) -> String {
         let Self { file, line, column, text, width } = self;
         let margin = " ".repeat(line.to_string().len());
@@ -62,14 +62,14 @@ impl Place {
 }
 
 /// Line, column and carets of a span; a span over several lines is marked to the end of its first.
-fn place(file: &str, text: &str, span: &Range<usize>) -> Place {
+fn place(file: &str, text: &str, span: &Range<usize>) -> Span {
     let start = span.start.min(text.len());
     let before = text.get(..start).unwrap_or("");
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line_text = text.get(line_start..).unwrap_or("").lines().next().unwrap_or("");
     let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
     let marked = text.get(start..span.end.min(text.len())).unwrap_or("").lines().next().unwrap_or("");
-    Place {
+    Span {
         file: file.to_owned(),
         line: before.matches('\n').count() + 1,
         column,

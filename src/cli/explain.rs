@@ -16,7 +16,7 @@ use homing_core::{
 
 /// Which request, in which world.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// The method.
     method: String,
     /// The path, with a host before it if routes ask for one.
@@ -51,7 +51,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let Ok(source) = Source::read(&args.config) else {
         let name = args.config.display();
         return super::usage(&format!("{name} cannot be read; `homing check {name}` says why"));

@@ -45,9 +45,9 @@ enum What {
         #[arg(long)]
         env: Option<String>,
         #[command(flatten)]
-        locality: access_log::Args,
+        locality: access_log::AccessLogArgs,
         #[command(flatten)]
-        cost: cost::Args,
+        cost: cost::CostArgs,
         /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
         #[cfg(feature = "net")]
         #[arg(long, value_name = "URL")]
@@ -57,14 +57,14 @@ enum What {
         json: bool,
     },
     /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
     #[cfg(feature = "net")]
-    Conformance(conformance::Args),
+    Conformance(conformance::ConformanceArgs),
     /// Ask a deployment how it is: cache, view, objects, secrets, regions, and with a probe the platform itself. A line each: pass, warn or
     /// fail, and what to do.
     #[cfg(feature = "net")]
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     #[cfg(feature = "net")]
     #[command(flatten)]
     Operation(operate::Operation),

@@ -16,13 +16,13 @@ use homing_core::{
 const MOST_VAR_BYTES: usize = 5 * 1024;
 
 /// One environment of the file, and the top level that it inherits from.
-struct Place<'a> {
+struct KeyPlace<'a> {
     top: &'a Raw,
     table: &'a Raw,
     at: &'a KeyPath,
 }
 
-impl<'a> Place<'a> {
+impl<'a> KeyPlace<'a> {
     /// What counts here of a setting that environments inherit, and where it stands.
     fn inherited(&self, key: &str) -> Option<(&'a Raw, KeyPath)> {
         let own = self.table.get(key).map(|own| (own, self.at.key(key)));
@@ -32,7 +32,7 @@ impl<'a> Place<'a> {
 
 /// Checks one environment: the settings that stand in `table`, whose path is `at`, and of `top` those that it inherits.
 pub(super) fn lint(top: &Raw, table: &Raw, at: &KeyPath, log: &mut Complaints) {
-    let place = Place { top, table, at };
+    let place = KeyPlace { top, table, at };
     if table.get("placement").is_some_and(|placement| placement.get("mode") != Some(&Raw::Text("off".to_owned()))) {
         let expected = "none: it moves the Worker away from its users, and \"nearest\" with it";
         log.error(&at.key("placement"), "a placement", expected, "remove it, or write mode = \"off\"");

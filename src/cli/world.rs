@@ -115,7 +115,7 @@ impl World {
     fn drive(&self, flow: Flow, step: Step, memory: &Memory, (topology, down): (&Topology, RegionSet)) -> Story {
         let said = self.home.as_deref();
         let stored = said.map(stored);
-        let mut told = Told { topology, down, said, stored, directory: String::new(), steps: Vec::new() };
+        let mut told = Narrator { topology, down, said, stored, directory: String::new(), steps: Vec::new() };
         let end = drive(flow, step, &mut told, (memory.health(), NOW));
         Story { steps: told.steps, mark: Vec::new(), end: Ok(end) }
     }
@@ -303,7 +303,7 @@ fn first_home(topology: &Topology, region: &str) -> Result<Ownership, String> {
 }
 
 /// Driver that tell what they are asked, a line for each step.
-struct Told<'a> {
+struct Narrator<'a> {
     topology: &'a Topology,
     down: RegionSet,
     said: Option<&'a str>,
@@ -312,7 +312,7 @@ struct Told<'a> {
     steps: Vec<String>,
 }
 
-impl Driver for Told<'_> {
+impl Driver for Narrator<'_> {
     fn meet(&mut self, step: &Step) -> Event<'_> {
         match step {
             // The driver ends with these.

@@ -39,7 +39,7 @@ const MOST_KINDS: usize = 1000;
 
 /// What is to be estimated.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct AccessLogArgs {
     /// Estimate from this access log (- is standard input) which requests would cross regions, and hold it against the
     /// routes' max_cross_region; exit status 1 if a budget is exceeded. Lines are in the Common or Combined Log Format, or
     /// JSON objects with method and path (or request) and optionally host, status, time, client, user, tenant, near, home.
@@ -80,7 +80,7 @@ pub(super) struct Estimate {
     times: Option<(Timestamp, Timestamp)>,
 }
 
-impl Args {
+impl AccessLogArgs {
     /// The estimate, if one is asked for.
     pub(super) fn estimate(&self, topology: &Topology) -> Option<Result<Estimate, Failure>> {
         self.access_log.as_ref().map(|file| estimate(file, self.near.as_deref(), topology))

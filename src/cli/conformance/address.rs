@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    Report,
-    client::{Answer, Ask, Seal},
+    ConformanceReport,
+    client::{Ask, Seal, TrialAnswer},
     fence::nothing_written,
     position::far_beyond,
     report::must,
-    trial::{ELSEWHERE, HEALTH, Place, Trial, no_store},
+    trial::{ELSEWHERE, HEALTH, Trial, TrialPlace, no_store},
 };
 use homing_core::control::authority::effect::ADDRESS;
 
@@ -31,7 +31,7 @@ const ALL: [&str; 15] = [
 ];
 
 impl Trial {
-    pub(super) fn address(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn address(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let unit = place.unit();
         let answer = self.authority("GET", &format!("unit={unit}"))?;
         if matches!(answer.status, 404 | 405 | 501) {
@@ -51,14 +51,14 @@ impl Trial {
     }
 
     /// The epoch that the address knows, and whether a lease is needed; none where there is no such address.
-    pub(super) fn look(&self, place: &Place) -> Option<(u64, bool)> {
+    pub(super) fn look(&self, place: &TrialPlace) -> Option<(u64, bool)> {
         let answer = self.authority("GET", &format!("unit={}", place.unit())).ok()?;
         let unit = answer.body.get("units")?.get(0)?.clone();
         Some((unit.get("epoch")?.as_u64()?, unit.get("lease_ms").is_some_and(Value::is_number)))
     }
 
     /// That the address shows this region as the owner, by the epoch that counts, without a pause.
-    fn looks_right(&self, answer: &Answer, unit: &str) -> Result<(), String> {
+    fn looks_right(&self, answer: &TrialAnswer, unit: &str) -> Result<(), String> {
         let row = |name: &str| answer.said(&format!("/units/0/{name}"));
         let named = answer.status == 200 && answer.said("/region") == self.here.as_str() && row("unit") == unit;
         let owned = row("home") == self.here.as_str() && *row("epoch") == self.epoch;
@@ -69,7 +69,7 @@ impl Trial {
     }
 
     /// The authority asks each question by a URL that nobody has asked before, so that no cache on the way has an answer.
-    fn takes_no_notice(&self, report: &mut Report, unit: &str) -> Result<(), String> {
+    fn takes_no_notice(&self, report: &mut ConformanceReport, unit: &str) -> Result<(), String> {
         let answer = self.authority("GET", &format!("unit={unit}&n=1"))?;
         report.note("any-parameter", self.looks_right(&answer, unit));
         let health = self.bare("GET", &format!("{HEALTH}?n=1"), Seal::Right)?;
@@ -80,7 +80,7 @@ impl Trial {
         Ok(())
     }
 
-    fn authority_only(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn authority_only(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let (contract, target) = (self.about(place, "write"), format!("{ADDRESS}?op=resume&id=1"));
         let ask = Ask { method: "POST", target: &target, contract, headers: &[], body: None, seal: Seal::Right };
         let client = self.origin.send(ask)?;
@@ -106,7 +106,7 @@ impl Trial {
         Ok(())
     }
 
-    fn reached(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn reached(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let written = self.must_write(place)?;
         let Ok(Some(said)) = Self::said(place, &written) else {
             report.skip(&["reached"], "its writes report no Homing-Position");
@@ -131,7 +131,7 @@ impl Trial {
         Ok(())
     }
 
-    fn depose(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn depose(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let number = self.next_number();
         report.note("depose-paused", state(&self.ask_depose(place, number)?, &["not-paused"], "without a pause"));
         self.ask_pause(place, number, 30_000, self.epoch)?;
@@ -176,7 +176,7 @@ impl Trial {
         self.must_write(place).map(|_| ())
     }
 
-    fn lease(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn lease(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.look(place).is_some_and(|(_, leased)| leased) {
             report.skip(&["lease"], "it needs no lease");
             return Ok(());
@@ -197,7 +197,7 @@ impl Trial {
 }
 
 /// That it was refused with 409 and one of these states.
-pub(super) fn state(answer: &Answer, states: &[&str], when: &str) -> Result<(), String> {
+pub(super) fn state(answer: &TrialAnswer, states: &[&str], when: &str) -> Result<(), String> {
     let said = answer.said("/state").as_str().unwrap_or_default();
     must(answer.status == 409 && states.contains(&said), || {
         format!("{when}: it answered {} {}, expected 409 {}", answer.status, answer.body, states.join(" or "))

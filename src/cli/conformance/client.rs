@@ -51,7 +51,7 @@ pub(super) struct Ask<'a> {
 }
 
 /// What came back.
-pub(super) struct Answer {
+pub(super) struct TrialAnswer {
     pub(super) status: u16,
     headers: HeaderMap,
     /// Null where it is no JSON.
@@ -60,7 +60,7 @@ pub(super) struct Answer {
     pub(super) took: Duration,
 }
 
-impl Answer {
+impl TrialAnswer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     }
@@ -93,7 +93,7 @@ impl Origin {
         self.key.is_some()
     }
 
-    pub(super) fn send(&self, ask: Ask<'_>) -> Result<Answer, String> {
+    pub(super) fn send(&self, ask: Ask<'_>) -> Result<TrialAnswer, String> {
         let named = |what: &str| format!("{} {}: {what}", ask.method, ask.target);
         let method = Method::from_bytes(ask.method.as_bytes()).map_err(|error| named(&error.to_string()))?;
         let mut request = Request::builder().method(method).uri(format!("{}{}", self.base, ask.target));
@@ -117,7 +117,7 @@ impl Origin {
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Ok(Answer { status, headers, body, text, took: began.elapsed() })
+        Ok(TrialAnswer { status, headers, body, text, took: began.elapsed() })
     }
 
     fn signature(&self, ask: &Ask<'_>) -> Option<String> {

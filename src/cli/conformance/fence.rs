@@ -1,11 +1,11 @@
 //! Who may write, who says so, and how far the copy is.
 
 use super::{
-    Report,
-    client::{Answer, Seal},
+    ConformanceReport,
+    client::{Seal, TrialAnswer},
     position::{far_beyond, reaches},
     report::must,
-    trial::{ELSEWHERE, Place, Trial},
+    trial::{ELSEWHERE, Trial, TrialPlace},
 };
 
 const POSITIONS: [&str; 6] =
@@ -13,7 +13,12 @@ const POSITIONS: [&str; 6] =
 
 impl Trial {
     /// Makes this region the owner, by a later epoch than any that it knows.
-    pub(super) fn take(&mut self, report: &mut Report, place: &Place, known: Option<u64>) -> Result<(), String> {
+    pub(super) fn take(
+        &mut self,
+        report: &mut ConformanceReport,
+        place: &TrialPlace,
+        known: Option<u64>,
+    ) -> Result<(), String> {
         let (epoch, leased) = self.look(place).unwrap_or_default();
         self.leased = leased;
         self.epoch = epoch.max(known.unwrap_or(0)).max(1) + 1;
@@ -41,7 +46,7 @@ impl Trial {
         again.map(|_| ())
     }
 
-    pub(super) fn fence(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn fence(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let here = self.here.clone();
         let lower = self.write(place, &here, self.epoch - 1)?;
         report.note("lower-epoch", misdirected(&lower, &here, self.epoch));
@@ -64,13 +69,13 @@ impl Trial {
         self.other_subject(report, place)
     }
 
-    pub(super) fn signatures(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn signatures(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.origin.is_signed() {
             report.skip(&["unsigned", "forged", "stale", "unsigned-claim"], "no --key was named");
             return Ok(());
         }
         let here = self.here.clone();
-        let refused = |answer: Answer, how: &str| {
+        let refused = |answer: TrialAnswer, how: &str| {
             must(answer.status == 403, || format!("{how}, it was answered {}", answer.status))
         };
         for (rule, seal, how) in [
@@ -93,7 +98,7 @@ impl Trial {
         self.must_write(place).map(|_| ())
     }
 
-    pub(super) fn positions(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn positions(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let (first, second) = (self.must_write(place)?, self.must_write(place)?);
         if first.header("homing-position").is_none() {
             report.skip(&POSITIONS, "its writes report no Homing-Position");
@@ -133,7 +138,7 @@ impl Trial {
         self.must_write(place).map(|_| ())
     }
 
-    fn shows(&self, place: &Place, answer: &Answer, wanted: &str) -> Result<(), String> {
+    fn shows(&self, place: &TrialPlace, answer: &TrialAnswer, wanted: &str) -> Result<(), String> {
         must(answer.is_ok(), || format!("at home, a read that demands {wanted} is answered {}", answer.status))?;
         let said = Self::said(place, answer)?;
         must(said.as_ref().is_none_or(|said| reaches(&said.position, wanted)), || {
@@ -142,7 +147,7 @@ impl Trial {
     }
 }
 
-fn misdirected(answer: &Answer, home: &str, epoch: u64) -> Result<(), String> {
+fn misdirected(answer: &TrialAnswer, home: &str, epoch: u64) -> Result<(), String> {
     must(answer.status == 421, || format!("it was answered {}", answer.status))?;
     must(answer.owner() == (Some(home), Some(epoch)), || {
         format!("it names {:?}, expected {home} and {epoch}", answer.owner())
@@ -150,7 +155,7 @@ fn misdirected(answer: &Answer, home: &str, epoch: u64) -> Result<(), String> {
 }
 
 /// Of what is refused.
-pub(super) fn nothing_written(report: &mut Report, answer: &Answer) {
+pub(super) fn nothing_written(report: &mut ConformanceReport, answer: &TrialAnswer) {
     if !answer.is_ok() {
         let said = answer.header("homing-wrote");
         report.note(
@@ -160,7 +165,7 @@ pub(super) fn nothing_written(report: &mut Report, answer: &Answer) {
     }
 }
 
-fn behind(answer: &Answer, wanted: &str) -> Result<(), String> {
+fn behind(answer: &TrialAnswer, wanted: &str) -> Result<(), String> {
     must(answer.status == 503 && answer.header("homing-behind") == Some("1"), || {
         format!(
             "a read that demands {wanted} is answered {}, Homing-Behind: {:?}",

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    Report,
-    client::{Answer, Ask, Seal},
+    ConformanceReport,
+    client::{Ask, Seal, TrialAnswer},
     report::must,
-    trial::{ELSEWHERE, Other, Place, Trial},
+    trial::{ELSEWHERE, Other, Trial, TrialPlace},
 };
 
 const ALL: [&str; 5] = ["key-once", "key-wrote", "key-body", "key-moved", "key-others"];
@@ -14,14 +14,14 @@ const ALL: [&str; 5] = ["key-once", "key-wrote", "key-body", "key-moved", "key-o
 /// A write and its key.
 struct Written {
     key: String,
-    answer: Answer,
+    answer: TrialAnswer,
     /// What a read shows after it, if reads show the same twice.
     shown: Option<String>,
 }
 
 impl Written {
     /// That a repeat got its answer.
-    fn answered_alike(&self, when: &str, again: &Answer) -> Result<(), String> {
+    fn answered_alike(&self, when: &str, again: &TrialAnswer) -> Result<(), String> {
         let first = &self.answer;
         must(again.status == first.status && again.text == first.text, || {
             format!("{when} it was answered {} {}, then {} {}", first.status, first.text, again.status, again.text)
@@ -35,7 +35,7 @@ impl Written {
 }
 
 impl Trial {
-    pub(super) fn keys(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn keys(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.idempotent {
             report.skip(&ALL, "no --idempotent was named, so no route to it may be idempotent");
             return Ok(());
@@ -57,20 +57,20 @@ impl Trial {
         self.moved(report, place)
     }
 
-    fn write_with_key(&mut self, place: &Place) -> Result<Written, String> {
+    fn write_with_key(&mut self, place: &TrialPlace) -> Result<Written, String> {
         let key = format!("homing-conformance-{}", self.next_number());
         let answer = self.keyed(place, &key, &place.body)?;
         Ok(Written { key, answer, shown: self.shown(place)? })
     }
 
     /// What a read shows; none if the next one shows something else by itself.
-    fn shown(&self, place: &Place) -> Result<Option<String>, String> {
+    fn shown(&self, place: &TrialPlace) -> Result<Option<String>, String> {
         let (one, two) = (self.read(place, None)?, self.read(place, None)?);
         Ok((one.text == two.text).then_some(one.text))
     }
 
     /// A write by the ownership that counts, with that key.
-    fn keyed(&self, place: &Place, key: &str, body: &str) -> Result<Answer, String> {
+    fn keyed(&self, place: &TrialPlace, key: &str, body: &str) -> Result<TrialAnswer, String> {
         let mut contract = self.about(place, "write");
         contract.extend([("home", self.here.clone()), ("epoch", self.epoch.to_string())]);
         self.send_keyed(place, contract, &self.headers, (key, body))
@@ -78,11 +78,11 @@ impl Trial {
 
     fn send_keyed(
         &self,
-        place: &Place,
+        place: &TrialPlace,
         contract: Vec<(&'static str, String)>,
         headers: &[(String, String)],
         (key, body): (&str, &str),
-    ) -> Result<Answer, String> {
+    ) -> Result<TrialAnswer, String> {
         let mut headers = headers.to_vec();
         headers.push(("idempotency-key".to_owned(), key.to_owned()));
         let (method, target, body) = (place.method.as_str(), place.path.as_str(), Some(body.to_owned()));
@@ -90,7 +90,7 @@ impl Trial {
     }
 
     /// That a repeat got the answer of the first, and changed nothing.
-    fn same(&self, place: &Place, written: &Written, again: &Answer) -> Result<(), String> {
+    fn same(&self, place: &TrialPlace, written: &Written, again: &TrialAnswer) -> Result<(), String> {
         written.answered_alike("first", again)?;
         let now = self.shown(place)?;
         must(written.shows_still(now.as_ref()), || {
@@ -99,7 +99,7 @@ impl Trial {
         })
     }
 
-    fn other_body(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn other_body(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(other) = serde_json::from_str(&place.body).ok().and_then(|body| another(&body)) else {
             report.skip(&["key-body"], "the --body is no JSON of which another one could be made");
             return Ok(());
@@ -127,12 +127,12 @@ impl Trial {
     }
 
     /// Somebody else sends what somebody has sent, with the key of that one.
-    fn other_user(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn other_user(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(Other { headers, subject }) = self.other.clone() else {
             report.skip(&["key-others"], "no --other-header was named");
             return Ok(());
         };
-        let theirs = Place { subject: subject.or(place.subject.clone()), ..place.clone() };
+        let theirs = TrialPlace { subject: subject.or(place.subject.clone()), ..place.clone() };
         let epoch = if theirs.unit() == place.unit() {
             self.epoch
         } else {
@@ -165,7 +165,7 @@ impl Trial {
     }
 
     /// Away and back: a write by a later owner's claim is refused, and tells this region that it is none any more.
-    fn moved(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn moved(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let written = self.write_with_key(place)?;
         self.write(place, ELSEWHERE, self.epoch + 1)?;
         self.epoch += 2;

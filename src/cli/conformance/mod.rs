@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use client::Origin;
 use homing_core::model::keys::Key;
-use report::Report;
+use report::ConformanceReport;
 use trial::Trial;
 
 /// What to hold against the contract, and how to write there.
@@ -26,7 +26,7 @@ use trial::Trial;
                         epoch rises by about ten; at the end this region owns it. Choose a path of a test system, or one \
                         that nobody minds. Without --path it writes nothing."
 )]
-pub(super) struct Args {
+pub(super) struct ConformanceArgs {
     /// The origin's address: one region, without the router.
     origin: String,
     /// The secret with which the router signs; without it ORIGIN_KEY of the environment. Without either, what concerns
@@ -74,7 +74,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &ConformanceArgs) -> ExitCode {
     let trial = match Trial::new(args) {
         Ok(trial) => trial,
         Err(message) => return super::usage(&message),

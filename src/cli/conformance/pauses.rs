@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    Report,
+    ConformanceReport,
     address::state,
-    client::Answer,
+    client::TrialAnswer,
     fence::nothing_written,
     position::reaches,
     report::must,
-    trial::{ELSEWHERE, Place, Trial},
+    trial::{ELSEWHERE, Trial, TrialPlace},
 };
 
 /// How long what ends by itself within 300 ms is waited for.
@@ -24,19 +24,25 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Trial {
     /// A pause for so many milliseconds, by that number.
-    pub(super) fn ask_pause(&self, place: &Place, number: u64, ms: u64, epoch: u64) -> Result<Answer, String> {
+    pub(super) fn ask_pause(
+        &self,
+        place: &TrialPlace,
+        number: u64,
+        ms: u64,
+        epoch: u64,
+    ) -> Result<TrialAnswer, String> {
         self.authority("POST", &format!("op=pause&id={number}&for_ms={ms}&unit={}@{epoch}", place.unit()))
     }
 
-    fn ask_resume(&self, number: u64) -> Result<Answer, String> {
+    fn ask_resume(&self, number: u64) -> Result<TrialAnswer, String> {
         self.authority("POST", &format!("op=resume&id={number}"))
     }
 
-    pub(super) fn ask_depose(&self, place: &Place, number: u64) -> Result<Answer, String> {
+    pub(super) fn ask_depose(&self, place: &TrialPlace, number: u64) -> Result<TrialAnswer, String> {
         self.authority("POST", &format!("op=depose&id={number}&to={ELSEWHERE}&unit={}@{}", place.unit(), self.epoch))
     }
 
-    pub(super) fn pause(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn pause(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let (one, two, three) = (self.next_number(), self.next_number(), self.next_number());
         let paused = self.ask_pause(place, one, 30_000, self.epoch)?;
         report.note(
@@ -90,7 +96,7 @@ impl Trial {
     }
 
     /// Writers at work while a pause begins: whatever was accepted is within the positions with which it answered.
-    pub(super) fn drain(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn drain(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let over = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..6)
             .map(|_| {
@@ -130,7 +136,7 @@ impl Trial {
         Ok(())
     }
 
-    pub(super) fn pause_ends(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn pause_ends(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let number = self.next_number();
         self.ask_pause(place, number, 300, self.epoch)?;
         let ended = self.eventually(|| Ok(self.write(place, &self.here, self.epoch)?.is_ok()))?;

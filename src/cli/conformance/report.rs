@@ -77,7 +77,7 @@ pub(super) const RULES: [(&str, &str); 45] = [
 
 /// What was found of a rule.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Finding {
+pub(super) enum RuleResult {
     /// It is kept.
     Pass,
     /// It is broken, and how.
@@ -90,68 +90,68 @@ pub(super) enum Finding {
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Report {
-    found: BTreeMap<&'static str, Finding>,
+pub(super) struct ConformanceReport {
+    found: BTreeMap<&'static str, RuleResult>,
     /// Why what was not tried was not.
     pub(super) untried: String,
 }
 
-impl Report {
+impl ConformanceReport {
     /// Notes what was found. A rule that was broken once stays broken.
     pub(super) fn note(&mut self, rule: &'static str, found: Result<(), String>) {
         debug_assert!(RULES.iter().any(|(name, _)| *name == rule), "{rule}");
-        if !matches!(self.found.get(rule), Some(Finding::Fail(_))) {
-            self.found.insert(rule, found.map_or_else(Finding::Fail, |()| Finding::Pass));
+        if !matches!(self.found.get(rule), Some(RuleResult::Fail(_))) {
+            self.found.insert(rule, found.map_or_else(RuleResult::Fail, |()| RuleResult::Pass));
         }
     }
 
     /// Notes what would be better, and is no fault.
     pub(super) fn advise(&mut self, rule: &'static str, why: String) {
-        self.found.entry(rule).or_insert(Finding::Advice(why));
+        self.found.entry(rule).or_insert(RuleResult::Advice(why));
     }
 
     /// Notes that rules say nothing here.
     pub(super) fn skip(&mut self, rules: &[&'static str], why: &str) {
         for rule in rules {
-            self.found.entry(rule).or_insert_with(|| Finding::NotApplicable(why.to_owned()));
+            self.found.entry(rule).or_insert_with(|| RuleResult::NotApplicable(why.to_owned()));
         }
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.found.values().any(|found| matches!(found, Finding::Fail(_)))
+        self.found.values().any(|found| matches!(found, RuleResult::Fail(_)))
     }
 
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (name, says) in RULES {
             text += &match self.of(name) {
-                Finding::Pass => format!("pass  {name:16} {says}\n"),
-                Finding::Fail(why) => format!("FAIL  {name:16} {says}\n      {:16} but: {why}\n", ""),
-                Finding::Advice(why) => format!("hint  {name:16} {says}\n      {:16} but: {why}\n", ""),
-                Finding::NotApplicable(why) => format!("n/a   {name:16} {why}\n"),
+                RuleResult::Pass => format!("pass  {name:16} {says}\n"),
+                RuleResult::Fail(why) => format!("FAIL  {name:16} {says}\n      {:16} but: {why}\n", ""),
+                RuleResult::Advice(why) => format!("hint  {name:16} {says}\n      {:16} but: {why}\n", ""),
+                RuleResult::NotApplicable(why) => format!("n/a   {name:16} {why}\n"),
             };
         }
-        let count = |wanted: fn(&Finding) -> bool| RULES.iter().filter(|(name, _)| wanted(&self.of(name))).count();
-        let passed = count(|found| matches!(found, Finding::Pass | Finding::Advice(_)));
-        let failed = count(|found| matches!(found, Finding::Fail(_)));
+        let count = |wanted: fn(&RuleResult) -> bool| RULES.iter().filter(|(name, _)| wanted(&self.of(name))).count();
+        let passed = count(|found| matches!(found, RuleResult::Pass | RuleResult::Advice(_)));
+        let failed = count(|found| matches!(found, RuleResult::Fail(_)));
         text + &format!("{passed} kept, {failed} broken, {} not applicable\n", RULES.len() - passed - failed)
     }
 
     pub(super) fn json(&self) -> Value {
         let rule = |(name, says): &(&str, &str)| {
             let (finding, why) = match self.of(name) {
-                Finding::Pass => ("pass", Value::Null),
-                Finding::Fail(why) => ("fail", why.into()),
-                Finding::Advice(why) => ("advice", why.into()),
-                Finding::NotApplicable(why) => ("not-applicable", why.into()),
+                RuleResult::Pass => ("pass", Value::Null),
+                RuleResult::Fail(why) => ("fail", why.into()),
+                RuleResult::Advice(why) => ("advice", why.into()),
+                RuleResult::NotApplicable(why) => ("not-applicable", why.into()),
             };
             json!({ "rule": name, "says": says, "finding": finding, "why": why })
         };
         json!({ "conforms": !self.has_failed(), "rules": RULES.iter().map(rule).collect::<Vec<_>>() })
     }
 
-    fn of(&self, rule: &str) -> Finding {
-        self.found.get(rule).cloned().unwrap_or_else(|| Finding::NotApplicable(self.untried.clone()))
+    fn of(&self, rule: &str) -> RuleResult {
+        self.found.get(rule).cloned().unwrap_or_else(|| RuleResult::NotApplicable(self.untried.clone()))
     }
 }
 

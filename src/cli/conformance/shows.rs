@@ -1,17 +1,17 @@
 //! What answers show, apart from how far their copy is: never beyond that, never less than what they hold.
 
 use super::{
-    Report,
-    client::Answer,
+    ConformanceReport,
+    client::TrialAnswer,
     position::reaches,
     report::must,
-    trial::{Place, Trial},
+    trial::{Trial, TrialPlace},
 };
 
 const ALL: [&str; 3] = ["shows", "shows-gone", "shows-still"];
 
 impl Trial {
-    pub(super) fn what_is_shown(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn what_is_shown(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(before) = self.written_at(place)? else {
             report.skip(&ALL, "its writes report no Homing-Position");
             return Ok(());
@@ -31,7 +31,7 @@ impl Trial {
     }
 
     /// A deletion is a write, though nothing of it is left to be read.
-    fn gone(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn gone(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.deletes {
             report.skip(&["shows-gone"], "it was not asked to delete (--delete)");
             return Ok(());
@@ -48,7 +48,7 @@ impl Trial {
     }
 
     /// Advice: it is right to show more, and costs reads that go home.
-    fn still(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    fn still(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(beside) = &self.beside else {
             report.skip(&["shows-still"], "no path --beside it was named");
             return Ok(());
@@ -67,19 +67,19 @@ impl Trial {
     }
 
     /// Writes, and says how far the log is then.
-    fn written_at(&self, place: &Place) -> Result<Option<String>, String> {
+    fn written_at(&self, place: &TrialPlace) -> Result<Option<String>, String> {
         let answer = self.must_write(place)?;
         Ok(Self::said(place, &answer).ok().flatten().map(|said| said.position))
     }
 }
 
 /// What an answer says that it shows; none where it says nothing of it.
-fn of(place: &Place, answer: &Answer) -> Option<String> {
+fn of(place: &TrialPlace, answer: &TrialAnswer) -> Option<String> {
     Trial::said(place, answer).ok().flatten()?.shows
 }
 
 /// That an answer shows what was written behind that place in the log, and nothing that its copy has not.
-fn shown(place: &Place, answer: &Answer, before: &str, what: &str) -> Result<(), String> {
+fn shown(place: &TrialPlace, answer: &TrialAnswer, before: &str, what: &str) -> Result<(), String> {
     let Some(said) = Trial::said(place, answer)? else { return Ok(()) };
     let Some(shows) = said.shows else { return Ok(()) };
     must(reaches(&said.position, &shows), || format!("{what} shows {shows}, and its copy is at {}", said.position))?;

@@ -1,11 +1,11 @@
 //! Whose data a write is: what the router was not told, or was told otherwise, is not written on nobody's word.
 
 use super::{
-    Report,
-    client::{Answer, Seal},
+    ConformanceReport,
+    client::{Seal, TrialAnswer},
     fence::nothing_written,
     report::must,
-    trial::{Place, Subject, Trial},
+    trial::{Subject, Trial, TrialPlace},
 };
 
 /// The id of a subject that there is not: nobody is signed in as this one.
@@ -15,7 +15,7 @@ const RULES: [&str; 2] = ["no-subject", "other-subject"];
 
 impl Trial {
     /// Before this region has been told of the subject, if it has not: a client who leaves the session out may come first.
-    pub(super) fn untold(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn untold(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if place.subject.is_none() {
             report.skip(&RULES, "no --subject was named, so the dataset has one owner");
         } else if self.look(place).is_some_and(|(epoch, _)| epoch == 0) {
@@ -25,7 +25,12 @@ impl Trial {
     }
 
     /// A write that names no subject, and no owner.
-    pub(super) fn no_subject(&self, report: &mut Report, place: &Place, when: &str) -> Result<(), String> {
+    pub(super) fn no_subject(
+        &self,
+        report: &mut ConformanceReport,
+        place: &TrialPlace,
+        when: &str,
+    ) -> Result<(), String> {
         let Some(subject) = &place.subject else { return Ok(()) };
         let mut contract = self.about(place, "write");
         contract.retain(|(name, _)| *name != "subject");
@@ -36,7 +41,7 @@ impl Trial {
     }
 
     /// A write about another subject, who is at home here.
-    pub(super) fn other_subject(&self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn other_subject(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(subject) = &place.subject else { return Ok(()) };
         let mut contract = self.about(place, "write");
         contract.retain(|(name, _)| *name != "subject");
@@ -50,7 +55,7 @@ impl Trial {
 }
 
 /// That it was refused, and names the subject: as at sign-in, or by `~` and its id.
-fn names(answer: &Answer, subject: &Subject, it: &str) -> Result<(), String> {
+fn names(answer: &TrialAnswer, subject: &Subject, it: &str) -> Result<(), String> {
     must(answer.status == 421, || format!("{it} was answered {}, expected 421", answer.status))?;
     let said = answer.header("homing-subject").unwrap_or_default();
     let id = format!("~{}", subject.id);

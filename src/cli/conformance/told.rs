@@ -1,10 +1,10 @@
 //! What a copy is when it has been told of an owner and has nothing of that one's log yet.
 
 use super::{
-    Report,
-    client::{Answer, Ask, Seal},
+    ConformanceReport,
+    client::{Ask, Seal, TrialAnswer},
     report::must,
-    trial::{ELSEWHERE, Place, Trial},
+    trial::{ELSEWHERE, Trial, TrialPlace},
 };
 use homing_core::control::authority::effect::ADDRESS;
 
@@ -13,7 +13,7 @@ const RULE: &str = "position-told";
 impl Trial {
     /// Tells this region of an owner that there is not, so that nothing of its log can be here: once by a claim, once by the
     /// authority. Words travel ahead of data; a copy that goes by them shows a session less than it has seen, and calls it enough.
-    pub(super) fn told(&mut self, report: &mut Report, place: &Place) -> Result<(), String> {
+    pub(super) fn told(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Ok(Some(said)) = Self::said(place, &self.must_write(place)?) else {
             report.skip(&[RULE], "its writes report no Homing-Position");
             return Ok(());
@@ -58,7 +58,7 @@ impl Trial {
         Ok(())
     }
 
-    fn read_by(&self, place: &Place, epoch: u64, position: &str) -> Result<Answer, String> {
+    fn read_by(&self, place: &TrialPlace, epoch: u64, position: &str) -> Result<TrialAnswer, String> {
         let mut contract = self.about(place, "read");
         contract.extend([
             ("home", ELSEWHERE.to_owned()),
@@ -69,7 +69,7 @@ impl Trial {
         self.origin.send(Ask { method: "GET", target, contract, headers, body: None, seal: Seal::Right })
     }
 
-    fn has_not_reached(&self, place: &Place, epoch: u64, position: &str) -> Result<Result<(), String>, String> {
+    fn has_not_reached(&self, place: &TrialPlace, epoch: u64, position: &str) -> Result<Result<(), String>, String> {
         let of = format!("of={ELSEWHERE}&epoch={epoch}&position={}", position.replace('/', "%2F"));
         let answer = self.authority("GET", &format!("reached={}&unit={}&{of}", place.dataset, place.unit()))?;
         Ok(must(answer.status == 200 && *answer.said("/reached") == false, || {
@@ -81,7 +81,7 @@ impl Trial {
     }
 }
 
-fn is_behind(answer: &Answer, what: &str) -> Result<(), String> {
+fn is_behind(answer: &TrialAnswer, what: &str) -> Result<(), String> {
     let said = answer.header("homing-behind");
     must(answer.status == 503 && said == Some("1"), || {
         format!("{what} is answered {}, Homing-Behind: {said:?}", answer.status)

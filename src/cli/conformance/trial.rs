@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    Args, Origin, Report,
-    client::{Answer, Ask, Seal, now},
+    ConformanceArgs, ConformanceReport, Origin,
+    client::{Ask, Seal, TrialAnswer, now},
     key, position,
     report::must,
 };
@@ -24,7 +24,7 @@ pub(super) const ELSEWHERE: &str = "elsewhere";
 
 /// What is written, and as what.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct TrialPlace {
     pub(super) path: String,
     pub(super) dataset: String,
     pub(super) subject: Option<Subject>,
@@ -51,7 +51,7 @@ pub(super) struct Other {
 pub(super) struct Trial {
     pub(super) origin: Origin,
     pub(super) here: String,
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<TrialPlace>,
     pub(super) headers: Vec<(String, String)>,
     /// Whether writes are done once for each key.
     pub(super) idempotent: bool,
@@ -68,13 +68,13 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    pub(super) fn new(args: &Args) -> Result<Self, String> {
+    pub(super) fn new(args: &ConformanceArgs) -> Result<Self, String> {
         if !args.origin.starts_with("http://") && !args.origin.starts_with("https://") {
             return Err(format!("the origin is {:?}; expected http://… or https://…", args.origin));
         }
         let other =
             Other { headers: fields(&args.other_headers)?, subject: args.other_subject.as_deref().map(Subject::read) };
-        let place = args.path.clone().zip(args.dataset.clone()).map(|(path, dataset)| Place {
+        let place = args.path.clone().zip(args.dataset.clone()).map(|(path, dataset)| TrialPlace {
             path,
             dataset,
             subject: args.subject.as_deref().map(Subject::read),
@@ -97,8 +97,8 @@ impl Trial {
     }
 
     /// Tries every rule that can be tried. What is not reached says why.
-    pub(super) fn run(mut self) -> Report {
-        let mut report = Report::default();
+    pub(super) fn run(mut self) -> ConformanceReport {
+        let mut report = ConformanceReport::default();
         if let Err(why) = self.try_all(&mut report) {
             report.untried = why;
         }
@@ -113,7 +113,7 @@ impl Trial {
         report
     }
 
-    fn try_all(&mut self, report: &mut Report) -> Result<(), String> {
+    fn try_all(&mut self, report: &mut ConformanceReport) -> Result<(), String> {
         let health = self.health();
         report.note("health", health.as_ref().map(|_| ()).map_err(Clone::clone));
         self.closed(report)?;
@@ -136,7 +136,7 @@ impl Trial {
     }
 
     /// That the health address is for the router alone, and for no cache.
-    fn closed(&self, report: &mut Report) -> Result<(), String> {
+    fn closed(&self, report: &mut ConformanceReport) -> Result<(), String> {
         let own = self.bare("GET", HEALTH, Seal::Right)?;
         report.note("no-store", no_store(&own, HEALTH));
         let came = [("CDN-Loop".to_owned(), "other; hops=1, homing".to_owned())];
@@ -171,16 +171,16 @@ impl Trial {
     }
 
     /// A request of the authority.
-    pub(super) fn bare(&self, method: &str, target: &str, seal: Seal) -> Result<Answer, String> {
+    pub(super) fn bare(&self, method: &str, target: &str, seal: Seal) -> Result<TrialAnswer, String> {
         self.origin.send(Ask { method, target, contract: Vec::new(), headers: &[], body: None, seal })
     }
 
-    pub(super) fn authority(&self, method: &str, query: &str) -> Result<Answer, String> {
+    pub(super) fn authority(&self, method: &str, query: &str) -> Result<TrialAnswer, String> {
         self.bare(method, &format!("{ADDRESS}?{query}"), Seal::Right)
     }
 
     /// What every request about the place says.
-    pub(super) fn about(&self, place: &Place, intent: &str) -> Vec<(&'static str, String)> {
+    pub(super) fn about(&self, place: &TrialPlace, intent: &str) -> Vec<(&'static str, String)> {
         let mut contract =
             vec![("region", self.here.clone()), ("intent", intent.to_owned()), ("dataset", place.dataset.clone())];
         contract.extend(place.subject.iter().map(|subject| ("subject", subject.id.clone())));
@@ -188,11 +188,17 @@ impl Trial {
     }
 
     /// A write by that claim.
-    pub(super) fn write(&self, place: &Place, home: &str, epoch: u64) -> Result<Answer, String> {
+    pub(super) fn write(&self, place: &TrialPlace, home: &str, epoch: u64) -> Result<TrialAnswer, String> {
         self.sealed_write(place, home, epoch, Seal::Right)
     }
 
-    pub(super) fn sealed_write(&self, place: &Place, home: &str, epoch: u64, seal: Seal) -> Result<Answer, String> {
+    pub(super) fn sealed_write(
+        &self,
+        place: &TrialPlace,
+        home: &str,
+        epoch: u64,
+        seal: Seal,
+    ) -> Result<TrialAnswer, String> {
         let mut contract = self.about(place, "write");
         contract.extend([("home", home.to_owned()), ("epoch", epoch.to_string())]);
         self.write_saying(place, contract, seal)
@@ -201,17 +207,17 @@ impl Trial {
     /// A write that says this of itself.
     pub(super) fn write_saying(
         &self,
-        place: &Place,
+        place: &TrialPlace,
         contract: Vec<(&'static str, String)>,
         seal: Seal,
-    ) -> Result<Answer, String> {
+    ) -> Result<TrialAnswer, String> {
         let body = Some(place.body.clone());
         let (method, target) = (place.method.as_str(), place.path.as_str());
         self.origin.send(Ask { method, target, contract, headers: &self.headers, body, seal })
     }
 
     /// A write by the ownership that counts. It must be accepted, or nothing more can be tried.
-    pub(super) fn must_write(&self, place: &Place) -> Result<Answer, String> {
+    pub(super) fn must_write(&self, place: &TrialPlace) -> Result<TrialAnswer, String> {
         self.renew(place)?;
         let answer = self.write(place, &self.here, self.epoch)?;
         must(answer.is_ok(), || {
@@ -224,7 +230,7 @@ impl Trial {
     }
 
     /// A read; with a position, one that demands it, by that epoch.
-    pub(super) fn read(&self, place: &Place, least: Option<(&str, u64)>) -> Result<Answer, String> {
+    pub(super) fn read(&self, place: &TrialPlace, least: Option<(&str, u64)>) -> Result<TrialAnswer, String> {
         let mut contract = self.about(place, "read");
         if let Some((position, epoch)) = least {
             contract.extend([
@@ -238,7 +244,7 @@ impl Trial {
     }
 
     /// Holds the lease of what is leased for a minute.
-    pub(super) fn renew(&self, place: &Place) -> Result<(), String> {
+    pub(super) fn renew(&self, place: &TrialPlace) -> Result<(), String> {
         if self.leased {
             self.authority("POST", &format!("op=renew&unit={}@{}&for_ms=60000", place.unit(), self.epoch))?;
         }
@@ -246,12 +252,12 @@ impl Trial {
     }
 
     /// What an answer says of how far its copy is; none if it says nothing.
-    pub(super) fn said(place: &Place, answer: &Answer) -> Result<Option<position::Said>, String> {
+    pub(super) fn said(place: &TrialPlace, answer: &TrialAnswer) -> Result<Option<position::Said>, String> {
         answer.header("homing-position").map(|header| position::read(header, &place.dataset)).transpose()
     }
 }
 
-impl Place {
+impl TrialPlace {
     /// The same, to be deleted.
     pub(super) fn deleted(&self) -> Self {
         Self { method: "DELETE".to_owned(), body: String::new(), ..self.clone() }
@@ -292,7 +298,7 @@ fn fields(given: &[String]) -> Result<Vec<(String, String)>, String> {
 }
 
 /// That no cache may keep the answer, and none has given it.
-pub(super) fn no_store(answer: &Answer, address: &str) -> Result<(), String> {
+pub(super) fn no_store(answer: &TrialAnswer, address: &str) -> Result<(), String> {
     let said = answer.header("cache-control").unwrap_or_default();
     let kept_out = said.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-store"));
     must(kept_out, || format!("{address} says Cache-Control: {said:?}"))?;

@@ -26,7 +26,7 @@ const DAYS: f64 = 30.0;
 /// What is to be reckoned.
 #[derive(clap::Args)]
 #[group(id = "cost options")]
-pub(super) struct Args {
+pub(super) struct CostArgs {
     /// Reckon what the topology costs a month on Cloudflare, by product, which quota of the Free plan ends when, and which plan it must
     /// be. docs/cost.md says how, and where the prices come from.
     #[arg(long)]
@@ -66,7 +66,7 @@ pub(super) struct Bill {
     must_be_free: bool,
 }
 
-impl Args {
+impl CostArgs {
     /// The bill, if one is asked for: of that topology, and of what an access log says of its requests.
     ///
     /// # Errors

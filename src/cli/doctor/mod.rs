@@ -30,7 +30,7 @@ const REQUESTS: f64 = 100.0;
                         docs/doctor.md says what each line means. Nothing is changed: what it puts into the cache goes again, and a probe \
                         is removed, also when the run is broken off."
 )]
-pub(super) struct Args {
+pub(super) struct DoctorArgs {
     /// The router's address; without it HOMING_URL, else http://localhost:8787.
     url: Option<String>,
     /// Also deploy a small Worker, homing-doctor-probe, with `wrangler deploy`, and remove it again: it sees what the platform makes of
@@ -60,13 +60,13 @@ fn origin(text: &str) -> Result<(String, String), String> {
 
 /// All that was found and heard.
 #[derive(Default)]
-struct Report {
+struct DoctorReport {
     findings: Vec<Finding>,
     heard: Value,
     probed: Option<Box<Probed>>,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &DoctorArgs) -> ExitCode {
     let client = match Client::new(args.url.as_deref()) {
         Ok(client) => client,
         Err(message) => return super::usage(&message),
@@ -81,13 +81,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if worst(&report) == Severity::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn worst(report: &Report) -> Severity {
+fn worst(report: &DoctorReport) -> Severity {
     report.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Pass)
 }
 
 /// Asks the deployment.
-fn ask(client: &Client) -> Report {
-    let mut report = Report::default();
+fn ask(client: &Client) -> DoctorReport {
+    let mut report = DoctorReport::default();
     let began = Instant::now();
     let health = client.look("healthz", false, PATIENCE);
     report.findings.push(door::answers(client.url(), &health, began.elapsed()));
@@ -127,7 +127,7 @@ fn read(heard: &Value) -> Vec<Finding> {
 }
 
 /// Lets the probe ask; false if somebody has ended that.
-fn probe(origins: &BTreeMap<String, String>, report: &mut Report) -> bool {
+fn probe(origins: &BTreeMap<String, String>, report: &mut DoctorReport) -> bool {
     let outcome = probe::run(origins);
     let went_on = match outcome.run {
         probe::Run::Told(probed) => {
@@ -145,8 +145,8 @@ fn probe(origins: &BTreeMap<String, String>, report: &mut Report) -> bool {
     went_on
 }
 
-fn print(report: &Report, client: &Client, as_json: bool) {
-    let Report { findings, heard, probed } = report;
+fn print(report: &DoctorReport, client: &Client, as_json: bool) {
+    let DoctorReport { findings, heard, probed } = report;
     if as_json {
         let lines: Vec<Value> = findings.iter().map(Finding::json).collect();
         let (healthy, url) = (worst(report) < Severity::Fail, client.url());

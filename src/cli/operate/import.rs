@@ -74,7 +74,7 @@ struct Json {
 
 /// What has come of it so far.
 #[derive(Default)]
-struct Told {
+struct ImportTally {
     added: u64,
     there: u64,
     /// Who has another home: as the list names them, that home, and the list's.
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Import) -> ExitCode {
         Ok(client) => client,
         Err(message) => return super::super::usage(&message),
     };
-    let mut told = Told::default();
+    let mut told = ImportTally::default();
     if let Err(message) = tell_all(&client, &residents, args, &mut told) {
         return failed(&message);
     }
@@ -161,7 +161,7 @@ fn in_columns(text: &str) -> Result<Json, String> {
     }
 }
 
-fn tell_all(client: &Client, residents: &[Resident], args: &Import, told: &mut Told) -> Result<(), String> {
+fn tell_all(client: &Client, residents: &[Resident], args: &Import, told: &mut ImportTally) -> Result<(), String> {
     let (began, mut said) = (Instant::now(), Instant::now());
     let at_once = AT_ONCE.min(usize::try_from(args.rate).unwrap_or(AT_ONCE));
     let all = residents.len();
@@ -188,7 +188,7 @@ fn tell(
     client: &Client,
     some: &[Resident],
     args: &Import,
-    (note, told): (Option<String>, &mut Told),
+    (note, told): (Option<String>, &mut ImportTally),
 ) -> Result<(), String> {
     let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok(()) };
     let mut homes: HashMap<&str, Vec<Value>> = HashMap::new();
@@ -239,7 +239,7 @@ fn send(client: &Client, body: &Value) -> Result<Value, String> {
     Err("nobody answers".to_owned())
 }
 
-fn in_words(told: &Told, args: &Import) -> String {
+fn in_words(told: &ImportTally, args: &Import) -> String {
     let dry = if args.why.dry_run { "a dry run: " } else { "" };
     let (added, there, elsewhere) = (told.added, told.there, told.elsewhere.len());
     let mut out = format!(
@@ -262,7 +262,7 @@ fn in_words(told: &Told, args: &Import) -> String {
     out
 }
 
-fn in_json(told: &Told, args: &Import) -> String {
+fn in_json(told: &ImportTally, args: &Import) -> String {
     let elsewhere = told
         .elsewhere
         .iter()
@@ -283,13 +283,13 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Line {
+    struct ImportLine {
         #[command(flatten)]
         import: Import,
     }
 
     fn args(more: &[&str]) -> Import {
-        Line::parse_from(["import", "-"].iter().chain(more)).import
+        ImportLine::parse_from(["import", "-"].iter().chain(more)).import
     }
 
     #[test]

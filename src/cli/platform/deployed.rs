@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Place, elsewhere, members, texts};
+use super::{KeyPlace, elsewhere, members, texts};
 use homing_core::topology::{
     error::{Complaints, KeyPath},
     raw::Raw,
     units,
 };
 
-pub(super) fn lint(place: &Place<'_>, log: &mut Complaints) {
+pub(super) fn lint(place: &KeyPlace<'_>, log: &mut Complaints) {
     caches(place, log);
     addresses(place, log);
     logs(place, log);
@@ -23,7 +23,7 @@ fn is_on(table: &Raw, key: &str) -> bool {
 }
 
 /// Workers Caching, in both of its spellings.
-fn caches(place: &Place<'_>, log: &mut Complaints) {
+fn caches(place: &KeyPlace<'_>, log: &mut Complaints) {
     let of_entrypoint = ["exports", "default", "cache"];
     for keys in [&["cache"][..], &of_entrypoint] {
         let found = keys.iter().try_fold(place.table, |table, key| table.get(key));
@@ -36,7 +36,7 @@ fn caches(place: &Place<'_>, log: &mut Complaints) {
 }
 
 /// Where the Worker is reached, which decides whether the edge cache works. Of a demo on this machine nobody needs to hear that.
-fn addresses(place: &Place<'_>, log: &mut Complaints) {
+fn addresses(place: &KeyPlace<'_>, log: &mut Complaints) {
     if elsewhere(place.table).is_none() {
         return;
     }
@@ -60,7 +60,7 @@ fn addresses(place: &Place<'_>, log: &mut Complaints) {
 }
 
 /// What the platform adds to logs: the whole URL to each line, and a line of its own for each request.
-fn logs(place: &Place<'_>, log: &mut Complaints) {
+fn logs(place: &KeyPlace<'_>, log: &mut Complaints) {
     let Some(observability) = place.table.get("observability") else { return };
     let logs = observability.get("logs");
     if !is_on(observability, "enabled") && !logs.is_some_and(|logs| is_on(logs, "enabled")) {
@@ -86,7 +86,7 @@ fn logs(place: &Place<'_>, log: &mut Complaints) {
 }
 
 /// Wrangler has rules of its own for these modules, and says at every deploy that ours stands in their way.
-fn modules(place: &Place<'_>, log: &mut Complaints) {
+fn modules(place: &KeyPlace<'_>, log: &mut Complaints) {
     for (index, rule) in members(place.table, "rules").iter().enumerate() {
         let builtin =
             ["Text", "Data", "CompiledWasm"].iter().any(|kind| rule.get("type").and_then(Raw::text) == Some(kind));
@@ -103,7 +103,7 @@ fn modules(place: &Place<'_>, log: &mut Complaints) {
 
 /// Every class that is bound here must be declared, once, by `[[migrations]]` or by `[exports]`; and with SQLite, which the router's
 /// objects store in.
-fn classes(place: &Place<'_>, log: &mut Complaints) {
+fn classes(place: &KeyPlace<'_>, log: &mut Complaints) {
     let declared = declared(place);
     let exported = |export: &Raw| export.get("type").and_then(Raw::text) == Some("durable-object");
     let both = match (place.inherited("migrations"), place.inherited("exports")) {
@@ -141,7 +141,7 @@ fn classes(place: &Place<'_>, log: &mut Complaints) {
 }
 
 /// The classes that there are after all migrations, and those that are exported; each with whether it stores in SQLite.
-fn declared<'a>(place: &Place<'a>) -> BTreeMap<&'a str, bool> {
+fn declared<'a>(place: &KeyPlace<'a>) -> BTreeMap<&'a str, bool> {
     let mut all = BTreeMap::new();
     let steps = place.inherited("migrations").map_or(&[][..], |(steps, _)| match steps {
         Raw::List(steps) => steps,
@@ -181,7 +181,7 @@ const LEASE_SECONDS: u64 = 30;
 const RENEWALS: u64 = 3;
 const DAY_SECONDS: u64 = 86_400;
 
-fn leases(place: &Place<'_>, log: &mut Complaints) {
+fn leases(place: &KeyPlace<'_>, log: &mut Complaints) {
     let Some(Raw::Table(datasets)) = place.table.get("vars").and_then(|vars| vars.get("DATASETS")) else { return };
     for (name, dataset) in datasets {
         let Some(text) = dataset.get("lease").and_then(Raw::text) else { continue };

@@ -6,7 +6,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Place, texts};
+use super::{KeyPlace, texts};
 use homing_core::{
     http::{local::is_local_url, url::Url},
     topology::{
@@ -22,7 +22,7 @@ const PUBLIC: &str = "global_fetch_strictly_public";
 const PORTS: [(&str, &[u16]); 2] =
     [("http", &[80, 8080, 8880, 2052, 2082, 2086, 2095]), ("https", &[443, 2053, 2083, 2087, 2096, 8443])];
 
-pub(super) fn lint(place: &Place<'_>, path: &KeyPath, log: &mut Complaints) {
+pub(super) fn lint(place: &KeyPlace<'_>, path: &KeyPath, log: &mut Complaints) {
     let Some(Raw::Table(regions)) = place.table.get("vars").and_then(|vars| vars.get("REGIONS")) else { return };
     let flags = place.inherited("compatibility_flags").map(|(flags, _)| texts(flags)).unwrap_or_default();
     let public = flags.contains(&PUBLIC);
@@ -98,7 +98,7 @@ impl Door<'_> {
     }
 }
 
-fn doors<'a>(place: &Place<'a>) -> Vec<Door<'a>> {
+fn doors<'a>(place: &KeyPlace<'a>) -> Vec<Door<'a>> {
     let one = place.inherited("route").map(|(route, _)| route);
     let more = place.inherited("routes").map_or(&[][..], |(routes, _)| match routes {
         Raw::List(members) => members,

@@ -42,7 +42,7 @@ pub struct Heard {
     /// The probers, by region.
     pub probers: BTreeMap<String, Object>,
     /// The regions, by name, and what they said to each of the questions of [`homing_core::control::doctor`].
-    pub regions: BTreeMap<String, BTreeMap<String, Answer>>,
+    pub regions: BTreeMap<String, BTreeMap<String, HeardAnswer>>,
 }
 
 /// What is known of a secret.
@@ -133,7 +133,7 @@ pub struct Directory {
 /// What came of a question to an origin. Times are the asker's own, in Unix milliseconds.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Answer {
+pub struct HeardAnswer {
     /// Its status; nothing if there was no answer.
     pub status: Option<u16>,
     /// Why there was none.
@@ -154,7 +154,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl HeardAnswer {
     /// How long it took, in milliseconds.
     #[must_use]
     pub fn ms(&self) -> u64 {

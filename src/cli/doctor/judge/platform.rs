@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     fields,
     finding::{Finding, span},
-    heard::Answer,
+    heard::HeardAnswer,
 };
 use homing_core::{
     flow::{step::Outcome, taken_for},
@@ -24,13 +24,13 @@ use homing_core::{
 #[serde(default)]
 pub struct Probed {
     /// What came of asking each kind of origin (see [`CASES`]), by the kind's name.
-    pub origins: BTreeMap<String, Answer>,
+    pub origins: BTreeMap<String, HeardAnswer>,
     /// The header fields with which an origin was asked that the probe is itself; names in lower case.
     pub arrived: Option<BTreeMap<String, String>>,
     /// What the router's way of asking made of something that any cache may keep: two answers, one behind the other.
-    pub kept: Vec<Answer>,
+    pub kept: Vec<HeardAnswer>,
     /// An answer that said when it was made: on [`DATED`].
-    pub dated: Option<Answer>,
+    pub dated: Option<HeardAnswer>,
 }
 
 /// A date that no clock shows any more, as the probe says it.
@@ -121,7 +121,7 @@ pub const CASES: [Case; 7] = [
 ];
 
 /// What the router takes an answer for.
-pub(super) fn meant(answer: &Answer) -> Outcome<'_> {
+pub(super) fn meant(answer: &HeardAnswer) -> Outcome<'_> {
     let status = match answer.status {
         Some(status) if answer.failed.is_none() => status,
         _ if answer.timed_out => return Outcome::TimedOut,
@@ -146,7 +146,7 @@ pub fn findings(probed: &Probed) -> Vec<Finding> {
 }
 
 /// Does the router draw the right conclusion?
-fn judge(case: &Case, answer: &Answer) -> Finding {
+fn judge(case: &Case, answer: &HeardAnswer) -> Finding {
     const CHECK: &str = "origin";
     const REPORT: &str = "report it, with what --json says: the router has to learn it";
     let seen = seen(answer);
@@ -188,7 +188,7 @@ fn judge(case: &Case, answer: &Answer) -> Finding {
 }
 
 /// What a Worker sees.
-fn seen(answer: &Answer) -> String {
+fn seen(answer: &HeardAnswer) -> String {
     let took = span(answer.ms());
     let Some(status) = answer.status.filter(|_| answer.failed.is_none()) else {
         return match &answer.failed {
@@ -206,7 +206,7 @@ fn seen(answer: &Answer) -> String {
 }
 
 /// Whether the router's way of asking keeps the platform's cache out.
-fn kept(answers: &[Answer]) -> Option<Finding> {
+fn kept(answers: &[HeardAnswer]) -> Option<Finding> {
     const CHECK: &str = "fetch cache";
     let [first, second] = answers else { return None };
     let said = second.cached();
@@ -224,7 +224,7 @@ fn kept(answers: &[Answer]) -> Option<Finding> {
 }
 
 /// Whether `Date` is the origin's own: if not, what is said of the regions' clocks is said of the platform's.
-fn dated(answer: &Answer) -> Finding {
+fn dated(answer: &HeardAnswer) -> Finding {
     const CHECK: &str = "date";
     match answer.field("date") {
         DATED => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     finding::{Finding, span},
-    heard::{Answer, Heard, Secret},
+    heard::{Heard, HeardAnswer, Secret},
     platform::meant,
 };
 use homing_core::control::doctor::{AGAIN, CLIENT, HEALTH, OWNER, STRANGER};
@@ -20,7 +20,7 @@ const OFF: u64 = 1000;
 /// A signature counts for a minute; a clock that is wrong by half of that leaves too little.
 const FAR_OFF: u64 = 30_000;
 
-type Answers = BTreeMap<String, Answer>;
+type Answers = BTreeMap<String, HeardAnswer>;
 
 pub(super) fn findings(heard: &Heard) -> Vec<Finding> {
     heard.regions.iter().flat_map(|(name, answers)| region(name, answers, heard)).collect()
@@ -39,7 +39,7 @@ fn region(name: &str, answers: &Answers, heard: &Heard) -> Vec<Finding> {
 }
 
 /// Whether its health address answers, as itself.
-fn reached(name: &str, health: &Answer) -> Finding {
+fn reached(name: &str, health: &HeardAnswer) -> Finding {
     const CHECK: &str = "region";
     const REMEDY: &str = "look whether the region is up, and whether its origin in REGIONS is right and can be fetched from Workers \
                           (docs/doctor.md); until then reads go elsewhere and its writes wait";
@@ -89,7 +89,7 @@ fn reached(name: &str, health: &Answer) -> Finding {
 
 /// By how much a clock is certainly wrong, in milliseconds: ahead, or behind. `Date` is the second in which an answer was made, and it was
 /// made between the question and its answer.
-fn off(answer: &Answer) -> Option<(u64, &'static str)> {
+fn off(answer: &HeardAnswer) -> Option<(u64, &'static str)> {
     let date = http_date::read(answer.field("date"))?.0;
     let ahead = date.saturating_sub(answer.ended);
     let behind = answer.began.saturating_sub(date.saturating_add(999));
@@ -124,7 +124,7 @@ fn clock(name: &str, answers: &Answers) -> Option<Finding> {
 }
 
 /// What can be seen of the contract without writing anything: the first rule that is broken, or that those are kept.
-fn contract(name: &str, health: &Answer, answers: &Answers, heard: &Heard) -> Finding {
+fn contract(name: &str, health: &HeardAnswer, answers: &Answers, heard: &Heard) -> Finding {
     const CHECK: &str = "contract";
     let status = |of: &str| answers.get(of).and_then(|answer| answer.status);
     let signed = heard.secrets.get("ORIGIN_KEY") == Some(&Secret::Set);
@@ -171,6 +171,6 @@ fn contract(name: &str, health: &Answer, answers: &Answers, heard: &Heard) -> Fi
     }
 }
 
-fn no_store(answer: &Answer) -> bool {
+fn no_store(answer: &HeardAnswer) -> bool {
     answer.field("cache-control").split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-store"))
 }
