@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Estimate, SHOWN};
 use homing_core::{
     model::token::Token,
-    observe::locality::{Count, RouteCounts},
+    observe::locality::{RouteCounts, count::Count},
     topology::{Topology, route::Route},
 };
 

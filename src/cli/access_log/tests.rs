@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{clients::Spread, line::Line, play::Player, *};
 use homing_core::{
     model::time::Timestamp,
-    observe::locality::Count,
+    observe::locality::count::Count,
     topology::{error::KeyPath, parse, raw},
 };
 

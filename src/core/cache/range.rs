@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::entry::Variant;
 use crate::{
     cache::lookup::Conditions,
-    http::{headers::trim, http_date},
+    http::{http_date, syntax::trim},
 };
 
 /// A part of a body.

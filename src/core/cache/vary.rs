@@ -18,8 +18,9 @@ use crate::{
     http::{
         believed::is_same,
         cookies::Cookies,
-        headers::{Headers, MOST_MEMBERS, trim},
+        headers::{Headers, MOST_MEMBERS},
         percent,
+        syntax::trim,
     },
     model::ranked::ranked,
 };

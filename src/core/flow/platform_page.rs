@@ -7,7 +7,7 @@
 //! and the status say the same.
 
 use crate::{
-    http::{answer::Answer, headers::trim},
+    http::{answer::Answer, syntax::trim},
     topology::Origin,
 };
 

@@ -1,9 +1,6 @@
 //! A response's head, whoever made it.
 
-use crate::http::{
-    believed::CONTRACT,
-    headers::{Headers, trim},
-};
+use crate::http::{believed::CONTRACT, headers::Headers, syntax::trim};
 
 /// A response's head.
 #[derive(Clone, Debug)]

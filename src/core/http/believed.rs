@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::headers::is_token;
+use crate::http::syntax::is_token;
 
 /// What becomes of a client's own copy of a request field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

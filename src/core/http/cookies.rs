@@ -12,7 +12,10 @@
 //! values of theirs.
 
 use crate::{
-    http::headers::{Edit, Headers, is_token, trim},
+    http::{
+        headers::{Edit, Headers},
+        syntax::{is_token, trim},
+    },
     model::text,
 };
 

@@ -1,6 +1,9 @@
 //! Header fields as lists of lower-case names and values, and edits to them.
 
-use crate::http::believed::{CONTRACT, Fate, fate, is_same};
+use crate::http::{
+    believed::{CONTRACT, Fate, fate, is_same},
+    syntax::trim,
+};
 
 /// The most members of a list that are told apart where the list is a client's or an origin's to make: what one request costs
 /// is bounded, whatever its fields hold.
@@ -44,13 +47,6 @@ impl<'a> Headers<'a> {
     pub fn list(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(trim).filter(|member| !member.is_empty())
     }
-}
-
-/// A text without blanks around it: SP and HTAB, and no others (RFC 9110 section 5.6.3). What Unicode takes for blanks are
-/// letters like all others in a field.
-#[must_use]
-pub fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
 }
 
 /// One change to a header list.
@@ -135,12 +131,6 @@ fn named_by_connection(headers: &Headers<'_>) -> impl Iterator<Item = Edit> {
         let there = headers.0.iter().find(|(name, _)| named.eq_ignore_ascii_case(name) && *name != "close");
         there.map(|(name, _)| Edit::Remove((*name).to_owned()))
     })
-}
-
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-#[must_use]
-pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Dates of HTTP (RFC 9110 section 5.6.7).
 
 use crate::{
-    http::headers::trim,
+    http::syntax::trim,
     model::{text, time::Timestamp},
 };
 

@@ -11,5 +11,6 @@ pub mod percent;
 pub mod problem;
 pub mod problem_details;
 pub mod signature;
+pub mod syntax;
 pub mod target;
 pub mod url;

@@ -245,3 +245,16 @@ impl Crossing {
         }
     }
 }
+
+impl Token {
+    /// Whether it tells of a send that failed.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        self.failure().is_some()
+    }
+
+    /// The failed send that it tells of.
+    pub(crate) fn failure(self) -> Option<Failure> {
+        Failure::ALL.iter().copied().find(|failure| failure.token() == self)
+    }
+}

@@ -242,19 +242,6 @@ reasons! {
     Internal = "internal",
 }
 
-impl Token {
-    /// Whether it tells of a send that failed.
-    #[must_use]
-    pub fn is_failure(self) -> bool {
-        self.failure().is_some()
-    }
-
-    /// The failed send that it tells of.
-    pub(crate) fn failure(self) -> Option<super::reasons::Failure> {
-        super::reasons::Failure::ALL.iter().copied().find(|failure| failure.token() == self)
-    }
-}
-
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -7,10 +7,8 @@
 
 use std::time::Duration;
 
-use super::{
-    Claim, MOST_BYTES, Pin, SIGNATURE, Session,
-    codec::{is_in_bounds, read_pins, write_pin},
-};
+use super::{Claim, MOST_BYTES, Pin, SIGNATURE, Session};
+use crate::session::pins::{is_in_bounds, read_pins, write_pin};
 use crate::{
     http::{target::Target, url::host},
     model::{

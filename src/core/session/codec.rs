@@ -8,25 +8,17 @@
 
 use std::fmt::Write;
 
-use super::{Claim, LONGEST_PIN, MOST_BYTES, MOST_PINS, Opened, Pin, Session, former};
-use crate::ownership::own::{Home, Own, Subjects};
+use super::{MOST_BYTES, Opened, SIGNATURE, Session, former};
 use crate::{
-    model::{
-        epoch::Epoch,
-        formats,
-        keys::SessionKeys,
-        position::{Mark, Position},
-        subject::SubjectId,
-        time::Timestamp,
-        token::Token,
-    },
+    model::{epoch::Epoch, formats, keys::SessionKeys, subject::SubjectId, time::Timestamp, token::Token},
     topology::Topology,
+};
+use crate::{
+    ownership::own::{Home, Own, Subjects},
+    session::pins::{believe, read_pins, write_pin},
 };
 
 const VERSION: &str = "2";
-
-/// What a signature adds to the text that it signs: a dot and 32 bytes in base64url.
-pub(super) const SIGNATURE: usize = 44;
 
 /// Writes and signs a session. Of what does not fit any more the pins go that are missed least.
 #[must_use]
@@ -63,7 +55,7 @@ fn write(session: &Session, keys: &SessionKeys) -> String {
     let Subjects { user, tenant } = &session.subjects;
     write_own(&mut text, user.as_ref());
     write_own(&mut text, tenant.as_ref());
-    // Writing to a String cannot fail, here and below.
+    // Writing to a String cannot fail.
     let _ = write!(text, "{}.{}.", session.issued.0, session.expires.0);
     for (at, pin) in session.pins.iter().enumerate() {
         text.push_str(if at == 0 { "" } else { "~" });
@@ -78,27 +70,6 @@ fn write_own(text: &mut String, own: Option<&Own>) {
         let _ = write!(text, ":{name}:{}", epoch.0);
     }
     text.push('.');
-}
-
-/// Writes a pin; the subject that it is on in short where it is one of these.
-pub(super) fn write_pin(text: &mut String, pin: &Pin, own: Option<&Subjects>) {
-    let Pin { dataset, subject, region, since, claim } = pin;
-    text.push_str(dataset);
-    if let Some(subject) = subject {
-        let is = |held: &Option<Own>| held.as_ref().is_some_and(|held| held.subject == *subject);
-        let short = match own {
-            Some(own) if is(&own.user) => "u",
-            Some(own) if is(&own.tenant) => "t",
-            _ => subject.as_str(),
-        };
-        let _ = write!(text, "/{short}");
-    }
-    let _ = match claim {
-        Claim::Until(until) => write!(text, ":w:{region}:{}:{}", since.0, until.0),
-        Claim::AtLeast(Mark { epoch, position }) => {
-            write!(text, ":p:{region}:{}:{}:{position:x}", since.0, epoch.0)
-        }
-    };
 }
 
 /// Reads a session back: believed only if it is whole, ours and current. Whatever is not believed routes like no session.
@@ -172,50 +143,14 @@ fn read_own(text: &str) -> Option<Option<Own>> {
     parts.next().is_none().then_some(Some(Own { subject, home }))
 }
 
-/// Reads pins, and whom a short subject stands for.
-pub(super) fn read_pins(text: &str, own: impl Fn(&str) -> Option<SubjectId>) -> Option<Vec<Pin>> {
-    if text.is_empty() { Some(Vec::new()) } else { text.split('~').map(|pin| read_pin(pin, &own)).collect() }
-}
-
-fn read_pin(text: &str, own: impl Fn(&str) -> Option<SubjectId>) -> Option<Pin> {
-    let mut fields = text.split(':');
-    let data = fields.next()?;
-    let (dataset, subject) = match data.split_once('/') {
-        Some((dataset, subject)) => (dataset.to_owned(), Some(SubjectId::parse(subject).or_else(|| own(subject))?)),
-        None => (data.to_owned(), None),
-    };
-    let sort = fields.next()?;
-    let region = fields.next()?.to_owned();
-    let since = Timestamp(fields.next()?.parse().ok()?);
-    let claim = match sort {
-        "w" => Claim::Until(Timestamp(fields.next()?.parse().ok()?)),
-        "p" => {
-            let epoch = Epoch(fields.next()?.parse().ok()?);
-            let position = Position::new(u128::from_str_radix(fields.next()?, 16).ok()?);
-            Claim::AtLeast(Mark { epoch, position })
-        }
-        _ => return None,
-    };
-    fields.next().is_none().then_some(Pin { dataset, subject, region, since, claim })
-}
-
-/// Drops the pins that no honest edge can have made.
-pub(super) fn believe(mut session: Session, now: Timestamp) -> Opened {
-    let before = session.pins.len();
-    session.pins.retain(|pin| is_in_bounds(pin, now));
-    session.pins.truncate(MOST_PINS);
-    let disbelieved = before - session.pins.len();
-    Opened { session, verdict: Token::SessionValid, disbelieved }
-}
-
-/// Whether a pin reaches no further ahead than any may.
-pub(super) fn is_in_bounds(pin: &Pin, now: Timestamp) -> bool {
-    let furthest = now.after(LONGEST_PIN);
-    pin.since <= furthest && !matches!(pin.claim, Claim::Until(until) if until > furthest)
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::model::position::Mark;
+    use crate::model::position::Position;
+    use crate::session::Claim;
+    use crate::session::LONGEST_PIN;
+    use crate::session::MOST_PINS;
+    use crate::session::Pin;
     use proptest::prelude::*;
 
     use super::*;

@@ -4,11 +4,9 @@
 //! the session's own. They are read for as long as one can live (30 days), and written no more: what changes is issued as version 2.
 //! Where the application names both users and tenants nobody can say of which kind the subject is, so it is nobody.
 
-use super::{
-    Opened, Session,
-    codec::{believe, read_pins},
-};
+use super::{Opened, Session};
 use crate::ownership::own::{Home, Own};
+use crate::session::pins::{believe, read_pins};
 use crate::{
     model::{
         epoch::Epoch,

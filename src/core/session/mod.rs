@@ -3,12 +3,12 @@
 pub mod carried;
 pub mod codec;
 pub mod former;
+mod pins;
 
 use std::time::Duration;
 
 pub use crate::http::cookies::COOKIE;
 pub use crate::session::carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
-use crate::session::codec::SIGNATURE;
 pub use crate::session::codec::{open, received, seal, seal_for};
 use crate::{
     model::subject::SubjectKind,
@@ -34,6 +34,8 @@ pub const REMEMBERED: Duration = Duration::from_secs(3600);
 pub const MOST_PINS: usize = 8;
 /// The most bytes of a sealed session.
 pub const MOST_BYTES: usize = 1024;
+/// What a signature adds to the text that it signs: a dot and 32 bytes in base64url.
+const SIGNATURE: usize = 44;
 
 /// What a session says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use super::Settling;
 use crate::{
     http::{
         answer::Answer,
-        headers::{Edit, Edits, Headers, trim},
+        headers::{Edit, Edits, Headers},
+        syntax::trim,
         target::Target,
     },
     topology::Origin,

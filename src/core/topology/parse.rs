@@ -12,7 +12,7 @@ use super::{
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
 };
-use crate::http::{headers::is_token, method::ROUTER};
+use crate::http::{method::ROUTER, syntax::is_token};
 use crate::model::ids::{RegionId, RegionSet};
 use crate::topology::parse::table::{KeyTable, nearest};
 

@@ -1,18 +1,18 @@
 //! Locality: which requests touched a region other than the nearest, and why; and the budgets that routes set for it
 //! (`max_cross_region`).
 
+pub mod count;
 pub mod show;
 pub mod window;
 
-use std::cmp::Ordering;
-
-use serde::Serialize;
-
 pub use crate::observe::locality::show::{LocalityLine, LocalityTable, Notice};
-use crate::observe::locality::window::BudgetWindow;
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};
+use crate::observe::locality::{
+    count::{BudgetState, Count, Reasons},
+    window::BudgetWindow,
+};
 use crate::{
-    model::{ids::RegionId, per_region::PerRegion, ranked::ranked, time::Timestamp, token::Token},
+    model::{ids::RegionId, per_region::PerRegion, time::Timestamp, token::Token},
     settle::record::Record,
     state::trace::Trace,
     topology::{Topology, units::Share},
@@ -40,78 +40,6 @@ fn tells_a_home(reason: Token) -> bool {
         reason,
         HomeAssigned | HomeFromDirectory | HomeFromMemory | HomeFromSession | HomeFromStore | HomeLastKnown | Nearest
     )
-}
-
-/// How many requests, and how many of them crossed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// All of them.
-    pub requests: u64,
-    /// Those that touched a region other than the nearest.
-    pub crossed: u64,
-}
-
-impl Count {
-    fn add(&mut self, crossed: Option<Token>) {
-        self.requests += 1;
-        self.crossed += u64::from(crossed.is_some());
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { requests: self.requests + other.requests, crossed: self.crossed + other.crossed }
-    }
-
-    /// The share that crossed; none where nothing was counted.
-    #[must_use]
-    pub fn crossing(self) -> Option<Share> {
-        Share::of(self.crossed, self.requests)
-    }
-
-    /// The share that did not cross.
-    #[must_use]
-    pub fn local(self) -> Option<Share> {
-        self.crossing().map(Share::rest)
-    }
-}
-
-/// How often requests crossed for each reason. There are not many, so a list is quicker than a map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(Vec<(Token, u64)>);
-
-impl Reasons {
-    fn add(&mut self, reason: Token, times: u64) {
-        match self.0.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += times,
-            None => self.0.push((reason, times)),
-        }
-    }
-
-    fn and(&self, other: &Self) -> Self {
-        let mut sum = self.clone();
-        other.0.iter().for_each(|(reason, times)| sum.add(*reason, *times));
-        sum
-    }
-
-    /// The reasons, the most frequent first; of equals the one whose token comes first.
-    #[must_use]
-    pub fn sorted(&self) -> Vec<(Token, u64)> {
-        ranked(self.0.iter().copied(), |(reason, times), (other, others)| match times.cmp(others) {
-            Ordering::Equal => reason.as_str() < other.as_str(),
-            order => order.is_gt(),
-        })
-    }
-}
-
-/// Whether a route keeps its budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BudgetState {
-    /// It does, or has none.
-    #[default]
-    Within,
-    /// More crosses than it allows.
-    Over,
 }
 
 /// What is counted of one route.

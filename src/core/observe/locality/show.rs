@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{BudgetAlert, BudgetState, Count, Locality, Reasons, RouteCounts};
+use super::{BudgetAlert, Locality, RouteCounts};
+use crate::observe::locality::count::{BudgetState, Count, Reasons};
 use crate::{
     model::{ids::RegionId, object::Object},
     topology::{Topology, units::Share},

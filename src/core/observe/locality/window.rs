@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BudgetState, Count, Reasons};
+use crate::observe::locality::count::{BudgetState, Count, Reasons};
 use crate::{
     model::{
         time::{Timestamp, millis},

@@ -4,7 +4,10 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    http::headers::{Edit, Edits, Headers, MOST_MEMBERS, trim},
+    http::{
+        headers::{Edit, Edits, Headers, MOST_MEMBERS},
+        syntax::trim,
+    },
     model::text,
 };
 

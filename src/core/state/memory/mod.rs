@@ -12,7 +12,7 @@ pub use crate::state::memory::lag::{
 };
 pub use crate::state::memory::replicas::{AppliedPositions, Known, ReplicaId};
 pub use crate::state::memory::vain::Wait;
-use crate::state::memory::vain::Waits;
+use crate::state::memory::vain::{Waits, pass_by};
 
 use crate::{
     model::{
@@ -34,15 +34,12 @@ use crate::{
 const HOME_FRESH: Duration = Duration::from_secs(60);
 /// The most homes remembered; past it the whole memory starts anew, which costs look-ups only.
 const MOST_HOMES: usize = 10_000;
-/// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
-const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
 /// A visitor may name so many subjects at once whom nobody knows, and then one for each such time; subjects whom an origin has named do
 /// not count.
 const NAMES_AT_ONCE: u32 = 20;
 const NAME_EACH: Duration = Duration::from_secs(1);
 /// Of the most visitors it is known how many they named; past it they all begin anew.
 const MOST_NAMING: usize = 4096;
-const MOST_UNCACHEABLE: usize = 10_000;
 /// The most purges remembered, each for as long as a window can be; past that all are forgotten, so that what a lagging region fills
 /// may live out its freshness. Sessions that wrote are not shown it either way.
 const MOST_PURGES: usize = 10_000;
@@ -306,14 +303,6 @@ impl Memory {
         }
         self.outdone |= self.published.ownership(dataset).is_none_or(|known| known.epoch() < ownership.epoch());
     }
-}
-
-/// Remembers for a while that nothing can be stored under that key.
-fn pass_by(keys: &mut HashMap<u64, Timestamp>, key: u64, now: Timestamp) {
-    if keys.len() >= MOST_UNCACHEABLE {
-        keys.clear();
-    }
-    keys.insert(key, now.after(UNCACHEABLE_FOR));
 }
 
 #[cfg(test)]

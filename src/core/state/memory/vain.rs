@@ -9,9 +9,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::pass_by;
 use crate::model::time::Timestamp;
 
+/// How long the cache is not asked for a key whose response could not be stored (Varnish calls this hit-for-miss).
+const UNCACHEABLE_FOR: Duration = Duration::from_secs(60);
+const MOST_UNCACHEABLE: usize = 10_000;
 /// How long that is believed of a route of which nothing else is heard; of an address as long as that nothing can be stored there.
 const IN_VAIN_FOR: Duration = Duration::from_secs(60);
 /// So long after something could be stored there a route is one where things can be.
@@ -89,6 +91,14 @@ impl Waits {
         }
         self.routes.get_mut(wait.place())
     }
+}
+
+/// Remembers for a while that nothing can be stored under that key.
+pub(super) fn pass_by(keys: &mut HashMap<u64, Timestamp>, key: u64, now: Timestamp) {
+    if keys.len() >= MOST_UNCACHEABLE {
+        keys.clear();
+    }
+    keys.insert(key, now.after(UNCACHEABLE_FOR));
 }
 
 #[cfg(test)]

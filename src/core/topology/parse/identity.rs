@@ -2,7 +2,7 @@
 
 use super::{KeyTable, Names};
 use crate::{
-    http::headers::is_token,
+    http::syntax::is_token,
     model::{
         ids::{RegionId, RegionSet},
         subject::SubjectKind,

@@ -6,8 +6,8 @@ use super::{KeyTable, Names, name_of};
 use crate::{
     http::{
         believed::{Fate, fate, overrides_method},
-        headers::is_token,
         method::access_of,
+        syntax::is_token,
     },
     model::{access::Access, ids::DatasetId, ranked::ranked},
     topology::{
