@@ -251,6 +251,41 @@ fn row(line: &str) -> Option<(&str, Vec<&str>)> {
     Some((token, rest.split(" | ").collect()))
 }
 
+/// Habits that the lexicon's rules for sentences forbid. Code, quotations and the catalogue's own sentences are not prose of a page.
+#[test]
+fn no_page_falls_back_into_old_habits() {
+    const NEVER: [&str; 10] = [
+        "anew",
+        "in vain",
+        "whoever",
+        "whomever",
+        "whom nobody",
+        "must be said",
+        "serves on",
+        "a copy",
+        "the copy",
+        "copies",
+    ];
+    let pages = documents(&files());
+    let ours = |page: &&Document| {
+        let name = page.path.file_name().unwrap();
+        let is_ours = page.path.starts_with("docs") || page.path.parent() == Some(Path::new(""));
+        is_ours && name != "lexicon.md" && name != "CHANGELOG.md"
+    };
+    let (mut lines, mut found) = (0, Vec::new());
+    for page in pages.iter().filter(ours) {
+        let is_row = |line: &&str| page.path.ends_with("observability.md") && line.starts_with("| `");
+        for line in page.prose.lines().filter(|line| !is_row(line)) {
+            lines += 1;
+            let said = format!(" {} ", without_code(line).to_lowercase().replace(|c: char| !c.is_alphabetic(), " "));
+            let habits = NEVER.iter().filter(|words| said.contains(&format!(" {words} ")));
+            found.extend(habits.map(|words| format!("{}: {words:?} in {line}", page.path.display())));
+        }
+    }
+    assert!(found.is_empty(), "docs/lexicon.md has the better words:\n{}", found.join("\n"));
+    assert!(lines >= 1500, "{lines} lines were looked at");
+}
+
 #[test]
 fn the_readme_is_short_and_the_contents_are_whole() {
     let lines = fs::read_to_string(at("README.md")).unwrap().lines().count();
