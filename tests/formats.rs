@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Write, path::PathBuf, time::D
 
 use homing_core::{
     cache::{
-        entry::{self, Kept, Variant},
+        entry::{self, StoredFields, Variant},
         freshness::Reuse,
     },
     control::{
@@ -193,7 +193,7 @@ fn the_session_of_a_later_version_is_left_alone_and_read_at_home() {
 
 #[test]
 fn the_head_of_a_cache_entry() {
-    let mut kept = Kept::default();
+    let mut kept = StoredFields::default();
     for (at, value) in kept.0.iter_mut().enumerate() {
         *value = Some(Cow::Owned(format!("field {at}")));
     }

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 use homing_core::{
     cache::{
         Probed,
-        entry::{self, Kept, Variant},
+        entry::{self, StoredFields, Variant},
         freshness::Reuse,
         key::CacheKey,
     },
@@ -376,7 +376,7 @@ pub fn stored(region: &str, made: Timestamp, fresh: Duration, grace: Duration) -
         region: region.to_owned().into(),
         epoch: Epoch::FIRST,
         shows: None,
-        kept: Kept::default(),
+        kept: StoredFields::default(),
         cookies: "".into(),
     }
 }

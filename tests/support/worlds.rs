@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use homing_core::{
     cache::{
-        entry::{Kept, Variant},
+        entry::{StoredFields, Variant},
         freshness::Reuse,
     },
     decide::reach::copy_of,
@@ -213,9 +213,9 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
     })
 }
 
-fn a_validator() -> impl Strategy<Value = Kept<'static>> {
+fn a_validator() -> impl Strategy<Value = StoredFields<'static>> {
     prop::option::of("\"v[0-9]\"").prop_map(|tag| {
-        let mut kept = Kept::default();
+        let mut kept = StoredFields::default();
         kept.0[2] = tag.map(Into::into);
         kept
     })

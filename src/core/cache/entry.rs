@@ -56,14 +56,14 @@ pub struct Variant<'a> {
     /// What it shows of the dataset, where its origin says that (`Homing-Position`).
     pub shows: Option<Shows>,
     /// Header fields that the rules of caching need.
-    pub kept: Kept<'a>,
+    pub kept: StoredFields<'a>,
     /// The cookies that it sets, a line each, where its route says that they are for all; the store would keep nothing that sets one.
     pub cookies: Cow<'a, str>,
 }
 
 /// Header fields of a stored response that the rules of caching need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept<'a>(pub [Option<Cow<'a, str>>; KEPT.len()]);
+pub struct StoredFields<'a>(pub [Option<Cow<'a, str>>; KEPT.len()]);
 
 /// Their names. The store would take some of them for its own: [`super::storing`] says which it does not see, and they are given back with
 /// each answer, but for those that are for caches here alone.
@@ -80,7 +80,7 @@ pub const KEPT: [&str; 10] = [
     "surrogate-control",
 ];
 
-impl Kept<'_> {
+impl StoredFields<'_> {
     /// The field of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -113,7 +113,7 @@ impl Variant<'_> {
         Variant {
             selecting: owned(self.selecting),
             region: owned(self.region),
-            kept: Kept(self.kept.0.map(|value| value.map(owned))),
+            kept: StoredFields(self.kept.0.map(|value| value.map(owned))),
             cookies: owned(self.cookies),
             ..self
         }
@@ -177,7 +177,7 @@ impl Variant<'_> {
             shows => Some(Shows::read(shows)?),
         };
         let mut value = || Some(fields.next()?).map(|text| (!text.is_empty()).then(|| percent::decode(text)));
-        let mut kept = Kept::default();
+        let mut kept = StoredFields::default();
         for place in &mut kept.0 {
             *place = value()?;
         }
@@ -245,7 +245,7 @@ mod tests {
 
     fn variant(selecting: &'static str, etag: &'static str) -> Variant<'static> {
         let span = Duration::from_millis;
-        let mut kept = Kept::default();
+        let mut kept = StoredFields::default();
         kept.0[0] = Some("max-age=2, x=\"a|b^c%7C\"".into());
         kept.0[2] = Some(etag.into());
         Variant {

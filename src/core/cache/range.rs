@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::{
         cache::{
-            entry::{KEPT, Kept},
+            entry::{KEPT, StoredFields},
             freshness::Reuse,
         },
         model::{epoch::Epoch, time::Timestamp},
@@ -180,7 +180,7 @@ mod tests {
             region: "eu".into(),
             epoch: Epoch::FIRST,
             shows: None,
-            kept: Kept(KEPT.map(value)),
+            kept: StoredFields(KEPT.map(value)),
             cookies: "".into(),
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::{cache::entry::Kept, http::headers::Headers, model::epoch::Epoch};
+    use crate::{cache::entry::StoredFields, http::headers::Headers, model::epoch::Epoch};
 
     const CAME: Timestamp = Timestamp(1_000_000);
 
@@ -120,7 +120,7 @@ mod tests {
             region: "eu".into(),
             epoch: Epoch::FIRST,
             shows: None,
-            kept: Kept::default(),
+            kept: StoredFields::default(),
             cookies: "".into(),
         }
     }

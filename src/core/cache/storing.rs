@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use super::{
     directives::Scope,
-    entry::{KEPT, Kept, Variant},
+    entry::{KEPT, StoredFields, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age, said_age},
     range::Slice,
     vary::{Selector, names_of_personal, names_of_ranged, selecting_names},
@@ -328,7 +328,7 @@ fn variant<'a>(
     let age = initial_age(headers, asked, now);
     let at_most = response.at_most.into_iter().chain(is_failure.then(|| failure_lasts(headers, now))).min();
     let capped = at_most.map(|most| age.saturating_add(most)).filter(|most| *most < fresh);
-    let mut kept = Kept::default();
+    let mut kept = StoredFields::default();
     for (place, name) in kept.0.iter_mut().zip(KEPT) {
         let lines: Vec<_> = headers.all(name).collect();
         *place = match lines.as_slice() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     cache::{
-        entry::{KEPT, Kept},
+        entry::{KEPT, StoredFields},
         freshness::Reuse,
     },
     model::{epoch::Epoch, time::Timestamp},
@@ -25,7 +25,7 @@ fn variant(fields: &[(&str, &'static str)]) -> Variant<'static> {
         region: "eu".into(),
         epoch: Epoch::FIRST,
         shows: None,
-        kept: Kept(KEPT.map(value)),
+        kept: StoredFields(KEPT.map(value)),
         cookies: "".into(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use homing_core::{
     cache::{
-        entry::{KEPT, Kept, MOST_VARIANTS, Variant, read, write},
+        entry::{KEPT, MOST_VARIANTS, StoredFields, Variant, read, write},
         freshness::Reuse,
         lookup::Lookup,
         range::Slice,
@@ -80,7 +80,7 @@ pub fn holds(bytes: &[u8], write: Write) -> Result<()> {
 
 fn variant(u: &mut Unstructured<'_>) -> Result<Variant<'static>> {
     let span = |u: &mut Unstructured<'_>| u.arbitrary::<u32>().map(|millis| Duration::from_millis(millis.into()));
-    let mut kept = Kept::default();
+    let mut kept = StoredFields::default();
     for place in kept.0.iter_mut().take(KEPT.len()) {
         let value = if u.ratio(1, 3)? {
             text(u, &["a", "|", "^", "%", "%41", "\"", "é", "\u{1}", "max-age=1"], 5)?
