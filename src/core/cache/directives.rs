@@ -10,9 +10,9 @@ pub struct Directives {
     /// Nothing of this may be stored.
     pub no_store: bool,
     /// Not to be used without asking the origin; or certain fields of it.
-    pub no_cache: Scope,
+    pub no_cache: FieldScope,
     /// For one user only; or certain fields of it.
-    pub private: Scope,
+    pub private: FieldScope,
     /// For everyone, even where authorization would forbid it.
     pub public: bool,
     /// Never to be used once expired.
@@ -39,7 +39,7 @@ pub struct Directives {
 
 /// What a directive is about that may name fields: `no-cache` and `private` (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
+pub enum FieldScope {
     /// It was not given.
     #[default]
     None,
@@ -49,7 +49,7 @@ pub enum Scope {
     Whole,
 }
 
-impl Scope {
+impl FieldScope {
     /// The fields that it names.
     #[must_use]
     pub fn fields(&self) -> &[String] {
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn directives_are_read_without_regard_to_case_and_spaces() {
         let read = read("Public , MAX-AGE=10, s-maxage=\"20\", x=\"no-store, \\\"private, \", max-stale");
-        assert!(read.public && !read.no_store && read.private == Scope::None);
+        assert!(read.public && !read.no_store && read.private == FieldScope::None);
         assert_eq!((read.max_age, read.s_maxage), (Some(Duration::from_secs(10)), Some(Duration::from_secs(20))));
         assert_eq!(read.max_stale, Some(Duration::from_secs(LARGEST)), "RFC 9111 section 5.2.1.2");
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_semicolons_part_forbids_all_the_same() {
         assert!(read("no-store; max-age=60").no_store);
-        assert_eq!(read("private;max-age=60").private, Scope::Whole);
+        assert_eq!(read("private;max-age=60").private, FieldScope::Whole);
         assert_eq!(read("max-age=60; s-maxage=5;").s_maxage, Some(Duration::from_secs(5)));
         assert!(!read("x=\"a; no-store\", max-age=60").no_store);
     }
@@ -195,9 +195,9 @@ mod tests {
         assert_eq!(read("no-cache=\"A, b\"").no_cache.fields(), ["a", "b"]);
         assert_eq!(read("private=\"set-cookie\", private=x").private.fields(), ["set-cookie", "x"]);
         for whole in ["no-cache", "no-cache=\"\"", "no-cache=\"a\", no-cache", "NO-cache, no-cache=a"] {
-            assert_eq!(read(whole).no_cache, Scope::Whole, "{whole}");
+            assert_eq!(read(whole).no_cache, FieldScope::Whole, "{whole}");
         }
         let many = format!("no-cache=\"{}\"", "a,".repeat(10_000));
-        assert_eq!(read(&many).no_cache, Scope::Whole, "each would be looked for among the fields");
+        assert_eq!(read(&many).no_cache, FieldScope::Whole, "each would be looked for among the fields");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    directives::{Directives, Scope},
+    directives::{Directives, FieldScope},
     targeted::targeted,
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Policy {
     #[must_use]
     pub fn reuse(&self) -> Reuse {
         let said = &self.directives;
-        if said.no_cache == Scope::Whole {
+        if said.no_cache == FieldScope::Whole {
             Reuse::Validated
         } else if said.must_revalidate || said.proxy_revalidate {
             Reuse::Never

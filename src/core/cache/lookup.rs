@@ -2,7 +2,7 @@
 
 use crate::cache::{
     coding::Coding,
-    directives::{Directives, Scope},
+    directives::{Directives, FieldScope},
     vary::Fields,
 };
 
@@ -35,7 +35,7 @@ impl Lookup {
             || self.authorized
             || self.conditions.range.is_some()
             || self.wants.only_if_cached
-            || self.wants.no_cache != Scope::None
+            || self.wants.no_cache != FieldScope::None
             // Another of the same subject may have other credentials, and what that one fills answers nobody else.
             || self.personal;
         !alone

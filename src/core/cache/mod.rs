@@ -19,7 +19,7 @@ pub mod validate;
 pub mod vary;
 
 pub use crate::cache::coding::Coding;
-pub use crate::cache::directives::{Directives, Scope};
+pub use crate::cache::directives::{Directives, FieldScope};
 pub use crate::cache::entry::{ENTRY, Variant};
 pub use crate::cache::key::{CacheKey, Place};
 pub use crate::cache::select::Usability;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    directives::{Directives, Scope},
+    directives::{Directives, FieldScope},
     entry::Variant,
     freshness::Reuse,
     range::covers,
@@ -42,7 +42,7 @@ pub fn select(variants: &[Variant<'_>], lookup: &Lookup) -> Option<usize> {
 /// What may be done with it for this client.
 #[must_use]
 pub fn judge(variant: &Variant<'_>, wants: &Directives, now: Timestamp) -> Usability {
-    if wants.no_cache != Scope::None {
+    if wants.no_cache != FieldScope::None {
         return Usability::Unwanted;
     }
     if variant.reuse == Reuse::Validated {
@@ -78,7 +78,7 @@ pub fn usable_when_stale(variant: &Variant<'_>, wants: &Directives, now: Timesta
         Reuse::Never => Duration::ZERO,
         Reuse::Validated => return false,
     };
-    wants.no_cache == Scope::None && (variant.current_age(now) < variant.fresh || expired_for < allowed)
+    wants.no_cache == FieldScope::None && (variant.current_age(now) < variant.fresh || expired_for < allowed)
 }
 
 /// Whether it is of any use still: shown now or when every region fails, or worth asking about. What one client wants of copies

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::{
-    directives::Scope,
+    directives::FieldScope,
     entry::{KEPT, StoredFields, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age, said_age},
     range::Slice,
@@ -245,7 +245,7 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NotStorable>
         return Err(NotStorable::Status);
     }
     // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
-    if (said.no_store && !said.must_understand) || said.private == Scope::Whole {
+    if (said.no_store && !said.must_understand) || said.private == FieldScope::Whole {
         return Err(NotStorable::Control);
     }
     if response.headers.has("set-cookie") && !response.cookies && !excepts_cookies(policy) {

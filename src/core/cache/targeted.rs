@@ -8,7 +8,7 @@ use sfv::{
     visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor},
 };
 
-use super::directives::{Directives, LARGEST, Scope};
+use super::directives::{Directives, FieldScope, LARGEST};
 use crate::http::headers::{FOR_THIS_CACHE, Headers};
 
 /// Our target list (RFC 9213 section 2.2): of these the first counts that is there and can be read. The first and the last are for
@@ -79,7 +79,7 @@ fn take(read: &mut Directives, name: &str, value: &Value) {
             let scope = if name == "private" { &mut read.private } else { &mut read.no_cache };
             return match value {
                 Value::Text(names) => scope.take(names),
-                _ => *scope = Scope::Whole,
+                _ => *scope = FieldScope::Whole,
             };
         }
         "max-age" => &mut read.max_age,

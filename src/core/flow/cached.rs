@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cache::{
         Probed,
-        directives::Scope,
+        directives::FieldScope,
         entry::{self, Variant},
         freshness::Reuse,
         lookup::{Lookup, Method},
@@ -215,7 +215,7 @@ impl Flow {
         if refuses && self.cx.predates_a_write(&variant, now) {
             return None;
         }
-        if lookup.wants.no_cache != Scope::None || !usable_when_stale(&variant, &lookup.wants, now) {
+        if lookup.wants.no_cache != FieldScope::None || !usable_when_stale(&variant, &lookup.wants, now) {
             return None;
         }
         self.cx.cache = CacheState::Stale;

@@ -9,7 +9,7 @@ use std::{borrow::Cow, rc::Rc};
 use crate::{
     cache::{
         coding::Coding,
-        directives::{Directives, Scope},
+        directives::{Directives, FieldScope},
         lookup::{Conditions, Lookup, Method},
         vary::Fields,
     },
@@ -352,7 +352,7 @@ fn wants(headers: &Headers<'_>) -> Directives {
     let mut wants = Directives::of(headers);
     // RFC 9111 section 5.4: `Pragma: no-cache` counts where there is no Cache-Control.
     if !headers.has("cache-control") && headers.list("pragma").any(|say| say.eq_ignore_ascii_case("no-cache")) {
-        wants.no_cache = Scope::Whole;
+        wants.no_cache = FieldScope::Whole;
     }
     wants
 }
