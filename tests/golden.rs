@@ -11,7 +11,7 @@ use homing_core::{
     cache::{
         entry::{KEPT, Variant},
         freshness::Reuse,
-        key::{CacheKey, Place},
+        key::{CacheKey, KeyParts},
         range::Slice,
     },
     decide::reach,
@@ -258,7 +258,7 @@ fn named(key: &CacheKey) -> String {
     let (place, hash) = key.as_str().rsplit_once('/').unwrap();
     let is_it = |path: &&str| {
         let target = Target::read(&format!("https://example.com{path}")).unwrap();
-        let key = CacheKey::new(&Place { target: &target, dataset: "_", epoch: 0, subject: None });
+        let key = CacheKey::new(&KeyParts { target: &target, dataset: "_", epoch: 0, subject: None });
         key.as_str().ends_with(hash)
     };
     TARGETS.into_iter().find(is_it).map_or(key.as_str().to_owned(), |path| format!("{place}{path}"))

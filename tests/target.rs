@@ -13,7 +13,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use homing_core::{
-    cache::key::{CacheKey, Place},
+    cache::key::{CacheKey, KeyParts},
     http::{headers::Edit, target::Target},
     model::keys::Key,
     topology::settings::Settings,
@@ -243,7 +243,7 @@ fn keys_are_equal_only_if_all_that_tells_responses_apart_is() {
         let Some(target) = Target::read(&format!("{scheme}{host}{path}")) else { continue };
         let (dataset, subject) = (random.of(&["_", "cart", "catalog"]), random.of(&["_", "ada", "bob"]));
         let (epoch, subject) = (random.next() % 3, (subject != "_").then_some(subject));
-        let key = CacheKey::new(&Place { target: &target, dataset, epoch, subject });
+        let key = CacheKey::new(&KeyParts { target: &target, dataset, epoch, subject });
         let place = (target.as_str().to_owned(), dataset, epoch, subject);
         if let Some(other) = places.insert(key.as_str().to_owned(), place.clone()) {
             assert_eq!(other, place, "one key");

@@ -20,8 +20,8 @@ impl CacheKey {
     /// A client chooses path and query, and whoever keeps the store reads keys as URLs and may resolve what stands in them. So
     /// they stand there as a hash: data of a fixed length that is one segment, and never a path.
     #[must_use]
-    pub fn new(place: &Place<'_>) -> Self {
-        let Place { target, dataset, epoch, subject } = place;
+    pub fn new(place: &KeyParts<'_>) -> Self {
+        let KeyParts { target, dataset, epoch, subject } = place;
         let (scheme, authority) = (target.scheme(), target.authority());
         let mut url = String::with_capacity(128 + authority.len());
         text::all(&mut url, &[scheme, "://", authority, "/_homing/cache/", dataset, "/"]);
@@ -55,7 +55,7 @@ pub fn in_short(key: &str) -> u64 {
 
 /// What tells two cached resources apart.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct KeyParts<'a> {
     /// What a GET would ask for.
     pub target: &'a Target,
     /// Name of the dataset, `_` for none.
@@ -81,16 +81,16 @@ mod tests {
             "https://example.com/a?b=d",
         ]
         .map(target);
-        let place = Place { target: &one, dataset: "catalog", epoch: 1, subject: None };
+        let place = KeyParts { target: &one, dataset: "catalog", epoch: 1, subject: None };
         let keys = [
             CacheKey::new(&place),
-            CacheKey::new(&Place { target: &scheme, ..place }),
-            CacheKey::new(&Place { target: &host, ..place }),
-            CacheKey::new(&Place { target: &path, ..place }),
-            CacheKey::new(&Place { target: &query, ..place }),
-            CacheKey::new(&Place { epoch: 2, ..place }),
-            CacheKey::new(&Place { dataset: "cart", ..place }),
-            CacheKey::new(&Place { subject: Some("ada"), ..place }),
+            CacheKey::new(&KeyParts { target: &scheme, ..place }),
+            CacheKey::new(&KeyParts { target: &host, ..place }),
+            CacheKey::new(&KeyParts { target: &path, ..place }),
+            CacheKey::new(&KeyParts { target: &query, ..place }),
+            CacheKey::new(&KeyParts { epoch: 2, ..place }),
+            CacheKey::new(&KeyParts { dataset: "cart", ..place }),
+            CacheKey::new(&KeyParts { subject: Some("ada"), ..place }),
         ];
         for (at, one) in keys.iter().enumerate() {
             assert!(keys.iter().skip(at + 1).all(|other| other != one && other.hash() != one.hash()));
@@ -101,7 +101,7 @@ mod tests {
     fn no_spelling_of_a_target_is_a_path_in_a_key() {
         // A stranger asks for a path that leads from the keys of nobody to ada's, in whatever way a store reads it.
         let climb = Target::read("https://h/x%2F..%2f..%5C..%252f../cart/0/ADA/api/cart?/../..").unwrap();
-        let place = Place { target: &climb, dataset: "_", epoch: 0, subject: None };
+        let place = KeyParts { target: &climb, dataset: "_", epoch: 0, subject: None };
         let key = CacheKey::new(&place);
         let target = key.as_str().strip_prefix("https://h/_homing/cache/_/0/_/").unwrap();
         let (target, format) = target.split_once('.').unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{
     cache::{
-        key::{CacheKey, Place},
+        key::{CacheKey, KeyParts},
         lookup::Lookup,
     },
     http::{answer::Answer, target::Target},
@@ -63,7 +63,7 @@ fn as_read_of(request: &Request, view: &View, target: &Target) -> Option<CacheKe
 fn key_in(request: &Request, view: &View, target: &Target, dataset: Option<DatasetId>, personal: bool) -> CacheKey {
     let ownership = dataset.and_then(|id| view.dataset_ownership(id));
     let dataset = dataset.and_then(|id| view.topology().dataset(id));
-    CacheKey::new(&Place {
+    CacheKey::new(&KeyParts {
         target,
         dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
         epoch: ownership.map_or(0, |ownership| ownership.epoch().0),
