@@ -3,7 +3,7 @@
 use crate::cache::{
     coding::Coding,
     directives::{Directives, FieldScope},
-    vary::Fields,
+    vary::SelectingFields,
 };
 
 /// How the cache is asked.
@@ -24,7 +24,7 @@ pub struct Lookup {
     /// The data is personal: the copy is stored for its subject alone, and for those who show the credentials that it was made with.
     pub personal: bool,
     /// Its header fields, for `Vary`.
-    pub fields: Fields,
+    pub fields: SelectingFields,
 }
 
 impl Lookup {

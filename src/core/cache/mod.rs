@@ -25,7 +25,7 @@ pub use crate::cache::key::{CacheKey, KeyParts};
 pub use crate::cache::select::Usability;
 pub use crate::cache::stored::StoredEntry;
 pub use crate::cache::storing::{NotStorable, Storing, store};
-pub use crate::cache::vary::Fields;
+pub use crate::cache::vary::SelectingFields;
 
 /// What the driver found under a key.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    cache::{coding::Coding, lookup::Lookup, vary::Fields},
+    cache::{coding::Coding, lookup::Lookup, vary::SelectingFields},
     http::cookies::Cookies,
 };
 
@@ -127,7 +127,7 @@ fn of_range(status: u16, fields: &[(&str, &str)]) -> Result<(Option<Slice>, Stri
     let mut lookup = Lookup::default();
     lookup.conditions.range = Some("bytes=-5".to_owned());
     let asked = Headers(vec![("range", "bytes=-5")]);
-    lookup.fields = crate::cache::vary::Fields::of(&asked, &crate::http::cookies::Cookies::of(&asked));
+    lookup.fields = crate::cache::vary::SelectingFields::of(&asked, &crate::http::cookies::Cookies::of(&asked));
     let headers = Headers([&[FRESH], fields].concat());
     store(&came(status, &headers, &lookup)).map(|(copy, _)| (copy.part, copy.selecting.into_owned()))
 }
@@ -331,7 +331,10 @@ fn what_another_cache_has_kept_was_made_before_it_was_asked_for() {
 fn what_has_selected_a_variant_goes_on_selecting_it_and_so_does_what_a_304_adds() {
     // A 304 that names other fields than the answer it stands for would give one reader's variant to another.
     let asks = |theme: &str| Lookup {
-        fields: Fields::of(&Headers(vec![("x-theme", theme), ("x-size", "s")]), &Cookies::of(&Headers(Vec::new()))),
+        fields: SelectingFields::of(
+            &Headers(vec![("x-theme", theme), ("x-size", "s")]),
+            &Cookies::of(&Headers(Vec::new())),
+        ),
         ..Lookup::default()
     };
     let dark = asks("dark");

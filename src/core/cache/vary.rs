@@ -30,14 +30,14 @@ const LONGEST_PLAIN: usize = 96;
 
 /// A request's header fields, kept for the sake of `Vary`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
+pub struct SelectingFields {
     /// Names and values in turn, each ended by a newline.
     text: String,
     /// What it says of languages, read when somebody asks for the first time.
     languages: OnceCell<Languages>,
 }
 
-impl Fields {
+impl SelectingFields {
     /// The fields of a request. Of its cookies those that the origin gets.
     #[must_use]
     pub fn of(headers: &Headers<'_>, cookies: &Cookies<'_>) -> Self {
@@ -130,7 +130,7 @@ pub fn is_bound_to_credentials(stored: &str) -> bool {
 
 /// What a request selects by. A field is brought into its normal form once, however many variants are compared with it.
 pub struct Selector<'f> {
-    fields: &'f Fields,
+    fields: &'f SelectingFields,
     coding: Coding,
     /// Names, and how they stand in metadata with the request's values.
     seen: RefCell<Vec<(String, String)>>,
@@ -139,7 +139,7 @@ pub struct Selector<'f> {
 impl<'f> Selector<'f> {
     /// That of a request.
     #[must_use]
-    pub fn of(fields: &'f Fields, coding: Coding) -> Self {
+    pub fn of(fields: &'f SelectingFields, coding: Coding) -> Self {
         Self { fields, coding, seen: RefCell::default() }
     }
 
@@ -279,9 +279,9 @@ mod tests {
 
     use super::*;
 
-    fn fields(of: &[(&str, &str)]) -> Fields {
+    fn fields(of: &[(&str, &str)]) -> SelectingFields {
         let headers = Headers(of.to_vec());
-        Fields::of(&headers, &Cookies::of(&headers))
+        SelectingFields::of(&headers, &Cookies::of(&headers))
     }
 
     fn names(vary: &[&str]) -> Option<Vec<String>> {
@@ -293,11 +293,11 @@ mod tests {
         pub(super) static READ: Cell<usize> = const { Cell::new(0) };
     }
 
-    fn selecting(names: &[String], fields: &Fields, coding: Coding) -> String {
+    fn selecting(names: &[String], fields: &SelectingFields, coding: Coding) -> String {
         Selector::of(fields, coding).selecting(names)
     }
 
-    fn selects(stored: &str, language: Option<&str>, fields: &Fields, coding: Coding) -> bool {
+    fn selects(stored: &str, language: Option<&str>, fields: &SelectingFields, coding: Coding) -> bool {
         Selector::of(fields, coding).selects(stored, language)
     }
 

@@ -5,7 +5,7 @@ use homing_core::{
     cache::{
         coding::Coding,
         directives::Directives,
-        vary::{Fields, Selector, selecting_names},
+        vary::{SelectingFields, Selector, selecting_names},
     },
     http::{
         believed::{Fate, fate},
@@ -105,12 +105,12 @@ pub fn holds(bytes: &[u8], reader: Reader) -> Result<()> {
     let coding = Coding::accepted(&headers);
     let _ = (Directives::of(&headers), coding.decodes(headers.get("content-encoding")));
     let Some(names) = selecting_names(&headers) else { return Ok(()) };
-    let (asked, other) = (Fields::of(&headers, &Cookies::of(&headers)), fields(u, &KNOWN)?);
+    let (asked, other) = (SelectingFields::of(&headers, &Cookies::of(&headers)), fields(u, &KNOWN)?);
     let stored = Selector::of(&asked, coding).selecting(&names);
     assert!(!stored.contains(['|', '^', '\n']) && stored.is_ascii(), "no entry can hold {stored:?}");
     assert!(Selector::of(&asked, coding).selects(&stored, None), "a request selects what was stored for it: {stored}");
     let other = borrowed(&other);
-    let another = Fields::of(&other, &Cookies::of(&other));
+    let another = SelectingFields::of(&other, &Cookies::of(&other));
     let same = Selector::of(&another, coding).selecting(&names) == stored;
     assert_eq!(Selector::of(&another, coding).selects(&stored, None), same, "{stored}");
     Ok(())

@@ -11,7 +11,7 @@ use crate::{
         coding::Coding,
         directives::{Directives, FieldScope},
         lookup::{Conditions, Lookup, Method},
-        vary::Fields,
+        vary::SelectingFields,
     },
     http::{
         cookies::{COOKIE, Cookies, Named},
@@ -377,6 +377,6 @@ fn lookup(
             if_range: own("if-range"),
         },
         personal,
-        fields: Fields::of(headers, cookies),
+        fields: SelectingFields::of(headers, cookies),
     }
 }
