@@ -452,7 +452,7 @@ fn tell(story: &Story) -> String {
     if let Some((kind, home)) = &end.tell {
         let _ = writeln!(out, "    tells the directory of the {}'s home {}", kind.token(), home.value);
     }
-    for observation in &end.observations {
+    for observation in &story.observations {
         if let Observation::Moved(dataset, owned) = observation {
             let (name, home) = (&topology.dataset(*dataset).unwrap().name, &topology.region(owned.home()).name);
             let _ = writeln!(out, "    learns that {name} is {home}'s since {}", owned.epoch().0);

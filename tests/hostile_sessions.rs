@@ -157,7 +157,6 @@ fn somebody_elses_mark_in_a_session_moves_nothing_and_locks_nobody_out() {
         let us = support::region("us");
         assert!(
             !story
-                .end()
                 .observations
                 .iter()
                 .any(|observation| matches!(observation, Observation::Home(_, owned) if owned.home() != us))
@@ -430,7 +429,7 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
         said.extend(case.said_by_origin(at));
     }
     let topology = &settings().topology;
-    for observation in &story.end().observations {
+    for observation in &story.observations {
         let (Observation::Home(_, owned) | Observation::Moved(_, owned)) = observation else { continue };
         prop_assert!(said.contains(&(topology.region(owned.home()).name.clone(), owned.epoch().0)), "{observation:?}");
         prop_assert!(!matches!(observation, Observation::Home(whose, _) if *whose != me), "{observation:?}");

@@ -632,7 +632,7 @@ laws! { config();
         for publish in &end.publish {
             prop_assert!(!publish.value.contains(r#""epoch":1,"#), "{}", publish.value);
         }
-        for observation in &end.observations {
+        for observation in &story.observations {
             if let Observation::Home(_, home) = observation {
                 // Who was not told of any home may name one on its own account.
                 let own_word = home.epoch() > Epoch::FIRST || story.asked_directory == 0;

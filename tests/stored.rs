@@ -169,10 +169,7 @@ fn what_a_lagging_region_filled_just_after_a_write_is_never_shown_to_the_writer(
 
 /// What an isolate remembers that has seen that write.
 fn who_saw_a_write() -> Memory {
-    let mut memory = Memory::default();
-    let written = play(&World::new("PUT /orders/1").near("eu"));
-    written.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
-    memory
+    Memory::clone(&play(&World::new("PUT /orders/1").near("eu")).memory)
 }
 
 #[test]
@@ -250,7 +247,7 @@ fn what_a_region_fills_that_is_behind_lives_no_longer_than_its_lag_allows() {
 
 /// Whether the isolate passes the place by for a minute.
 fn learns_uncacheable(world: &World) -> bool {
-    play(world).end.unwrap().observations.iter().any(|observation| matches!(observation, Observation::Uncacheable(_)))
+    play(world).observations.iter().any(|observation| matches!(observation, Observation::Uncacheable(_)))
 }
 
 #[test]
@@ -301,13 +298,7 @@ fn waits(asked: &[(&str, &Reply)]) -> Vec<bool> {
             ..World::new(&format!("GET {request}")).near("eu")
         };
         let story = play(&cookie.into_iter().fold(world, |world, cookie| world.field("cookie", cookie)));
-        story
-            .end
-            .as_ref()
-            .unwrap()
-            .observations
-            .iter()
-            .for_each(|observation| memory.observe(observation.clone(), NOW));
+        memory.clone_from(&story.memory);
         story.would_wait
     };
     asked.iter().map(ask).collect()
@@ -351,7 +342,7 @@ fn whoever_is_refused_while_a_popular_copy_has_expired_lets_nobody_crowd_there()
         let asks = World { cache: cache.to_vec(), now: after(61_000), ..World::new("GET /likes/1").near("eu") };
         let story = play(&asks.deeds(&[deed]));
         assert_eq!(story.sent.len(), 1);
-        story.end().observations.iter().any(|observation| matches!(observation, Observation::InVain(_)))
+        story.observations.iter().any(|observation| matches!(observation, Observation::InVain(_)))
     };
     let private = || answers(200, &[("cache-control", "private")]);
     for deed in [answers(400, &[]), answers(403, &[("cache-control", "no-store")]), private()] {
@@ -365,17 +356,17 @@ fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
     let own = answers(200, &[("cache-control", "private")]);
     let mut memory = Memory::default();
     for path in ["/likes/1", "/likes/2"] {
-        let story = play(&World { deeds: vec![own.clone()], ..World::new(&format!("GET {path}")).near("eu") });
-        story.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
+        let request = World::new(&format!("GET {path}")).near("eu");
+        memory.clone_from(&play(&World { deeds: vec![own.clone()], memory: memory.clone(), ..request }).memory);
     }
     let filled = play(&World {
         deeds: vec![answers(200, &[("cache-control", "max-age=60")])],
         ..World::new("GET /likes/3").near("eu")
     });
     let cache = entry_of(filled.end().store.as_ref().unwrap());
-    let hit = play(&World { cache, memory: memory.clone(), ..World::new("GET /likes/3").near("eu") });
+    let hit = play(&World { cache, memory, ..World::new("GET /likes/3").near("eu") });
     assert!(hit.sent.is_empty() && !hit.would_wait);
-    hit.end.unwrap().observations.into_iter().for_each(|observation| memory.observe(observation, NOW));
+    let memory = Memory::clone(&hit.memory);
     assert!(play(&World { memory, ..World::new("GET /likes/4").near("eu") }).would_wait);
 }
 

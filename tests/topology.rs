@@ -252,10 +252,8 @@ fn claimed(topology: &Topology, path: &str) -> String {
         headers: Headers(Vec::new()),
         content: Content::Empty,
         client: Client::default(),
-        entropy: 1,
-        node: 1,
     };
-    let request = admit(&incoming, &settings, &mut StampClock::new(1))
+    let request = admit(&incoming, &settings, &mut StampClock::new(1), 1)
         .unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
     topology.dataset(request.dataset.unwrap()).unwrap().name.clone()
 }

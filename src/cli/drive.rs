@@ -1,11 +1,10 @@
-//! Driving a flow of the core in surroundings that are made up.
+//! Driving the core in surroundings that are made up.
+
+use std::rc::Rc;
 
 use homing_core::{
-    flow::{
-        Flow,
-        step::{Event, Step},
-    },
-    http::headers::Headers,
+    flow::step::{Event, Step},
+    http::{headers::Headers, problem::Problem},
     model::{
         epoch::Epoch,
         keys::{Key, SessionKeys},
@@ -13,13 +12,19 @@ use homing_core::{
     },
     ownership::record::HomeRecord,
     request::incoming::{Client, Content, IncomingRequest},
+    router::{Entropy, Logging, Rejection, Router},
     settle::Settlement,
-    state::health::Health,
+    state::memory::Memory,
     topology::{Topology, settings::Settings},
 };
 
 /// What sessions are signed with in a world that is made up.
 pub(super) const MADE_UP_KEY: &str = "a key for a world that is made up";
+
+/// The isolate's name in a made-up world.
+pub(super) const NODE: u32 = 1;
+/// The number by which chance decides in one.
+pub(super) const ENTROPY: u64 = 1;
 
 /// A request without a body, of a client who stands beside that region, or of whom only its fields tell anything.
 pub(super) fn incoming<'a>(
@@ -29,7 +34,7 @@ pub(super) fn incoming<'a>(
     beside: Option<&'a str>,
 ) -> IncomingRequest<'a> {
     let (content, client) = (Content::Empty, Client { beside, ..Client::default() });
-    IncomingRequest { now, method, url, headers: Headers(headers), content, client, entropy: 1, node: 1 }
+    IncomingRequest { now, method, url, headers: Headers(headers), content, client }
 }
 
 /// What answers the steps of a flow.
@@ -38,17 +43,24 @@ pub(super) trait Driver {
     fn meet(&mut self, step: &Step) -> Event<'_>;
 }
 
-/// Drives a flow to its answer. What would go on behind an answer is not driven: nothing is stored in these worlds.
+/// Drives a request to its answer, at an isolate that remembers this. What would go on behind an answer is not driven: nothing is stored
+/// in these worlds.
+///
+/// # Errors
+/// If it is refused at the door.
 pub(super) fn drive(
-    mut flow: Flow,
-    mut step: Step,
+    settings: &Rc<Settings>,
+    memory: Memory,
+    incoming: &IncomingRequest<'_>,
     around: &mut impl Driver,
-    (health, now): (&Health, Timestamp),
-) -> Box<Settlement> {
+) -> Result<Box<Settlement>, Problem> {
+    let router = Router::new(Rc::clone(settings), Logging::Off, NODE, Entropy::Fixed(ENTROPY)).with_memory(memory);
+    let problem = |rejection: Box<Rejection>| rejection.problem;
+    let mut turn = router.begin(incoming).map_err(problem)?;
     loop {
-        step = match step {
-            Step::Answer(settlement, _) | Step::Finish(settlement) => return settlement,
-            step => flow.on(around.meet(&step), health, now),
+        turn = match turn.step {
+            Step::Answer(settlement, _) | Step::Finish(settlement) => return Ok(settlement),
+            step => router.resume(turn.id, around.meet(&step), incoming.now).map_err(problem)?,
         };
     }
 }

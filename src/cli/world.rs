@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
+use super::drive::{Driver, ENTROPY, MADE_UP_KEY, NODE, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
     decide::{
@@ -10,10 +10,7 @@ use homing_core::{
         rank::holds,
         reach::{PositionDemand, Reach, copy_of},
     },
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
+    flow::step::{Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         headers::Headers,
@@ -99,25 +96,20 @@ impl World {
         let (host, path) = target.find('/').map_or((target, "/"), |at| target.split_at(at));
         let url = format!("https://{}{path}", if host.is_empty() { "example.com" } else { host });
         let incoming = incoming(NOW, (method, &url), headers, self.near.as_deref());
-        Ok(match admit(&incoming, &settings, &mut StampClock::new(1)) {
-            Err(problem) => Story { steps: Vec::new(), mark: Vec::new(), end: Err(problem) },
+        let mut memory = Memory::default();
+        // What the isolate remembers depends on what is asked for.
+        let mark = match admit(&incoming, &settings, &mut StampClock::new(NODE), ENTROPY) {
+            Err(_) => Vec::new(),
             Ok(request) => {
-                let mut memory = Memory::default();
                 self.teach(&mut memory, &request, topology)?;
-                let view = Rc::new(View::capture(&settings, &memory, NOW));
-                let mark = self.weigh(&request, &view);
-                let (flow, step) = Flow::start(request, view, &memory, NOW);
-                Story { mark, ..self.drive(flow, step, &memory, (topology, down)) }
+                self.weigh(&request, &View::capture(&settings, &memory, NOW))
             }
-        })
-    }
-
-    fn drive(&self, flow: Flow, step: Step, memory: &Memory, (topology, down): (&Topology, RegionSet)) -> Story {
+        };
         let said = self.home.as_deref();
         let stored = said.map(stored);
         let mut told = Narrator { topology, down, said, stored, directory: String::new(), steps: Vec::new() };
-        let end = drive(flow, step, &mut told, (memory.health(), NOW));
-        Story { steps: told.steps, mark: Vec::new(), end: Ok(end) }
+        let end = drive(&settings, memory, &incoming, &mut told);
+        Ok(Story { steps: told.steps, mark, end })
     }
 
     /// What the session has seen of what the request reads, and how each copy stands to that.

@@ -18,6 +18,7 @@ pub mod model;
 pub mod observe;
 pub mod ownership;
 pub mod request;
+pub mod router;
 pub mod session;
 pub mod settle;
 pub mod state;

@@ -1,87 +1,154 @@
-//! What the hot path calls.
+//! What the hot path calls: one router, and the text that goes in and out of it. `drive.mjs` keeps the protocol of calls that
+//! [`Router`] states.
+
+use std::{cell::RefCell, rc::Rc};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::{isolate, time};
+use crate::{time, wire};
 use homing_core::{
-    model::{geo::Location, time::millis},
-    topology::{pace, secrets::Secrets},
+    model::{
+        geo::Location,
+        time::{Timestamp, millis},
+    },
+    router::{Entropy, FlowId, Logging, Rejection, Router, Turn},
+    topology::{
+        pace,
+        secrets::{self, Secrets},
+    },
 };
+
+thread_local! {
+    static ROUTER: RefCell<Option<Rc<Router>>> = const { RefCell::new(None) };
+}
+
+/// The router, which no borrow holds while it works.
+fn router() -> Option<Rc<Router>> {
+    ROUTER.with_borrow(Clone::clone)
+}
+
+fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String> {
+    let settings = secrets::read(vars, secrets, flags, || {
+        let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
+        Some(u128::from(high) << 64 | u128::from(low))
+    })?;
+    let logging = Logging::parse(flags.split(',').next_back().unwrap_or_default());
+    let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
+    // Drawn by itself: every origin and operator sees it.
+    let node = getrandom::u32().map_err(|error| format!("no randomness: {error}"))?;
+    Ok(Router::new(Rc::new(settings), logging, node, Entropy::of([random()?, random()?])))
+}
+
+fn written(turn: Result<Turn, Box<Rejection>>) -> String {
+    turn.map_or_else(|rejection| wire::rejection(&rejection), wire::turn)
+}
+
+fn internal(now: Timestamp) -> String {
+    wire::rejection(&Rejection::internal(now))
+}
 
 /// Sets the isolate up, once. Returns an empty text, or what is wrong with the configuration.
 #[wasm_bindgen]
 pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
     console_error_panic_hook::set_once();
-    let secrets = Secrets { session_key, session_key_old, origin_key };
-    isolate::configure(vars, &secrets, flags).err().unwrap_or_default()
+    match made(vars, &Secrets { session_key, session_key_old, origin_key }, flags) {
+        Ok(router) => {
+            ROUTER.replace(Some(Rc::new(router)));
+            String::new()
+        }
+        Err(wrong) => wrong,
+    }
 }
 
 /// What an operator should know of the settings that are served; a line each.
 #[wasm_bindgen]
 pub fn warnings() -> String {
-    isolate::warnings()
+    router().map(|router| router.warnings().join("\n")).unwrap_or_default()
 }
 
 /// Admits a request and begins its flow: incoming in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
 /// where they are unknown.
 #[wasm_bindgen]
 pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String {
-    isolate::begin(time(now), Location::new(latitude, longitude), incoming)
+    let (now, location) = (time(now), Location::new(latitude, longitude));
+    match (router(), wire::incoming(incoming, location, now)) {
+        (Some(router), Some(incoming)) => written(router.begin(&incoming)),
+        _ => internal(now),
+    }
 }
 
 /// Goes on with a flow: what came of its step in, the next step out.
 #[wasm_bindgen]
 pub fn resume(id: u32, now: f64, event: &str) -> String {
-    isolate::resume(id, time(now), event)
+    let now = time(now);
+    match (router(), wire::event(event)) {
+        (Some(router), Some(event)) => written(router.resume(FlowId(id), event, now)),
+        _ => internal(now),
+    }
 }
 
 /// Forgets a flow whose client has gone.
 #[wasm_bindgen]
 pub fn abandon(id: u32, now: f64) {
-    isolate::abandon(id, time(now));
+    if let Some(router) = router() {
+        router.abandon(FlowId(id), time(now));
+    }
 }
 
 /// Learns what the authority has published. 0 if it is well. 1 more if neither that nor what was known before names every dataset that
 /// needs an owner: the authority itself is to be asked. 2 more if it cannot be read: a later version may have written it.
 #[wasm_bindgen]
 pub fn published(text: &str, now: f64) -> u8 {
-    isolate::published(text, time(now))
+    let taken = router().map(|router| router.observe_view(text, time(now)));
+    taken.map_or(0, |taken| u8::from(!taken.is_whole) + 2 * u8::from(!taken.is_readable))
 }
 
 /// What the authority is to be told of a drill, as an input of it; empty if there is nothing new.
 #[wasm_bindgen]
 pub fn drilled() -> String {
-    isolate::drilled()
+    router().map(|router| router.take_drill_rows()).unwrap_or_default()
 }
 
 /// Learns that the drill of that name is over.
 #[wasm_bindgen]
 pub fn drill_over(id: &str, now: f64) {
-    isolate::drill_over(id, time(now));
+    if let Some(router) = router() {
+        router.observe_drill_over(id, time(now));
+    }
 }
 
 /// Learns that the store did not take what was to lie under that key.
 #[wasm_bindgen]
 pub fn not_stored(key: &str, now: f64) {
-    isolate::not_stored(key, time(now));
+    if let Some(router) = router() {
+        router.observe_not_stored(key, time(now));
+    }
 }
 
 /// Learns what a vantage point has found.
 #[wasm_bindgen]
 pub fn measured(text: &str, now: f64) {
-    isolate::measured(text, time(now));
+    if let Some(router) = router() {
+        router.observe_probes(text, time(now));
+    }
 }
 
 /// The regions, a line each: name, where the object should be that looks from there, and 1 if nothing was heard from there lately.
 #[wasm_bindgen]
 pub fn vantages(now: f64) -> String {
-    isolate::vantages(time(now))
+    let Some(router) = router() else { return String::new() };
+    let vantages = router.vantages(time(now));
+    let lines = vantages.iter().map(|vantage| {
+        let silent = if vantage.is_silent { "1" } else { "" };
+        [vantage.region, vantage.hint, silent].join("\t")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Where objects should be that stand beside no region; empty where nothing says so.
 #[wasm_bindgen]
 pub fn home_hint() -> String {
-    isolate::home_hint()
+    router().map_or("", |router| router.home_hint()).to_owned()
 }
 
 /// How often the view is read, in milliseconds, as `VIEW` says it; 0 if it says nothing that can be meant.
@@ -93,11 +160,12 @@ pub fn view_every(said: &str) -> u32 {
 /// This isolate's part of the snapshot for operators, as JSON.
 #[wasm_bindgen]
 pub fn snapshot(now: f64) -> String {
-    isolate::snapshot(time(now))
+    let memory_bytes = core::arch::wasm32::memory_size(0) * 65536;
+    router().map(|router| router.snapshot(memory_bytes, time(now))).unwrap_or_default()
 }
 
 /// Route lines that the origins' `Homing-Wrote` suggest, as JSON or as TOML.
 #[wasm_bindgen]
 pub fn suggestions(as_toml: bool) -> String {
-    isolate::suggestions(as_toml)
+    router().map(|router| router.suggestions(as_toml)).unwrap_or_default()
 }

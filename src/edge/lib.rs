@@ -7,8 +7,6 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;
-#[cfg(target_arch = "wasm32")]
-mod isolate;
 // Text and nothing of the platform, so that the host can try what it makes of any text (`tests/fuzz`).
 pub mod wire;
 

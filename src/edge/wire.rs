@@ -20,26 +20,20 @@ use homing_core::{
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
-        problem::Problem,
     },
     model::{
-        access::{Access, Replay},
+        access::Replay,
         geo::Location,
         text,
         time::{Timestamp, millis},
     },
     request::incoming::{Client, Content, IncomingRequest, Unsent},
-    settle::{Base, Publish, Settlement, Source, refusal as refusal_parts},
+    router::{FlowId, Rejection, Turn},
+    settle::{Base, Publish, Settlement, Source},
 };
 
 /// Reads incoming.
-pub fn incoming(
-    text: &str,
-    location: Option<Location>,
-    now: Timestamp,
-    entropy: u64,
-    node: u32,
-) -> Option<IncomingRequest<'_>> {
+pub fn incoming(text: &str, location: Option<Location>, now: Timestamp) -> Option<IncomingRequest<'_>> {
     let mut lines = text.split('\n');
     let method = lines.next()?;
     let url = lines.next()?;
@@ -58,16 +52,7 @@ pub fn incoming(
         },
         (_, None) => Content::Unknown,
     };
-    Some(IncomingRequest {
-        now,
-        method,
-        url,
-        headers,
-        content,
-        client: Client { location, continent, beside: None },
-        entropy,
-        node,
-    })
+    Some(IncomingRequest { now, method, url, headers, content, client: Client { location, continent, beside: None } })
 }
 
 fn fields<'a>(mut lines: impl Iterator<Item = &'a str>) -> Headers<'a> {
@@ -111,6 +96,17 @@ fn answer(text: &str) -> Option<Answer<'_>> {
         None => (text.split('\n').next()?.parse().ok()?, Framing::Delimited),
     };
     Some(Answer { status, headers: fields(lines), framing })
+}
+
+/// Writes what is to be done next.
+pub fn turn(turn: Turn) -> String {
+    let FlowId(id) = turn.id;
+    let said = Said { log: turn.log, view_is_old: turn.view_is_outdated };
+    match &turn.step {
+        Step::Finish(settlement) => finish(settlement, &said),
+        Step::Answer(settlement, key) => answered(id, key, settlement, &said),
+        other => step(id, other),
+    }
 }
 
 /// Writes a step that is not the last.
@@ -237,17 +233,16 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
     text
 }
 
-/// Writes the refusal of a request that never became a flow.
-pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp, log: Option<&str>) -> String {
-    let (status, changes, body) = refusal_parts(problem, access, name, now);
-    let mut text = format!("F\n{status}\nt\n");
-    edits(&mut text, changes.iter());
+/// Writes what a request gets that has no flow.
+pub fn rejection(rejection: &Rejection) -> String {
+    let mut text = format!("F\n{}\nt\n", rejection.status);
+    edits(&mut text, rejection.edits.iter());
     text.push('\n');
-    if let Some(line) = log {
-        let _ = writeln!(text, "l{line}");
+    for line in &rejection.log {
+        text::all(&mut text, &["l", line, "\n"]);
     }
     text.push('\n');
-    text.push_str(&body);
+    text.push_str(&rejection.body);
     text
 }
 

@@ -6,33 +6,25 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use homing_core::{
     cache::Probed,
     decide::attempt::Attempt,
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
+    flow::step::{Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         cookies::COOKIE,
         headers::Edit,
     },
     model::{
-        clock::StampClock,
         epoch::Epoch,
         position::{Mark, Position},
         subject::SubjectKind,
     },
     ownership::{Ownership, evidence::Keeper},
-    request::{
-        admit::admit,
-        incoming::{Client as Place, Content, IncomingRequest},
-    },
+    request::incoming::{Client as Place, Content, IncomingRequest},
+    router::{Entropy, Logging, Router, Turn},
     session::{self, Claim, Pin, Session},
     settle::Settlement,
     state::{
-        health::Health,
         memory::{Memory, Observation},
         published::{self, Published},
-        view::View,
     },
     topology::settings::Settings,
 };
@@ -135,8 +127,6 @@ impl Edges {
             headers: homing_core::http::headers::Headers(fields),
             content: if client.mark.is_some() { Content::Empty } else { Content::Length(10) },
             client: Place { beside: Some(client.near), ..Place::default() },
-            entropy: 7,
-            node: 1,
         };
         let mut memory = Memory::default();
         if let (Unit::Dataset(name), Some((home, epoch))) = (unit, belief) {
@@ -144,13 +134,14 @@ impl Edges {
             let view = published::write(1, std::iter::empty(), owned, None);
             memory.observe(Observation::Published(Published::read(&view, &self.settings.topology).unwrap()), NOW);
         }
-        let request = admit(&incoming, &self.settings, &mut StampClock::new(1)).unwrap();
-        let view = Rc::new(View::capture(&self.settings, &memory, NOW));
-        let (mut flow, mut step) = Flow::start(request, view, &memory, NOW);
+        let router = Router::new(Rc::clone(&self.settings), Logging::Off, 1, Entropy::Fixed(7)).with_memory(memory);
+        let router = router.with_journal();
+        let mut turn = router.begin(&incoming).unwrap();
         for reply in replies {
-            step = self.on((&mut flow, memory.health()), step, (unit, reply));
+            turn = resume(&router, turn, (unit, reply));
         }
-        self.told(past_the_cache(&mut flow, memory.health(), step))
+        let step = past_the_cache(&router, turn).step;
+        self.told(step, &router.journal())
     }
 
     /// The session of a user, with what was slipped into it.
@@ -174,28 +165,7 @@ impl Edges {
         session::seal(&session, &support::keys())
     }
 
-    fn on(&self, (flow, health): (&mut Flow, &Health), step: Step, (unit, reply): (Unit, &Reply)) -> Step {
-        let step = past_the_cache(flow, health, step);
-        match (step, reply) {
-            (Step::LookUpHome(_), Reply::Stored(None)) => flow.on(Event::Home(Found::Absent), health, NOW),
-            (Step::LookUpHome(_), Reply::Stored(Some(owned))) | (Step::AssignHome(_), Reply::Assigned(owned)) => {
-                let text = format!(r#"{{"home":"{}","epoch":{}}}"#, owned.0, owned.1);
-                flow.on(Event::Home(Found::Value(&text)), health, NOW)
-            }
-            (Step::Send(_), Reply::Wrote(_) | Reply::Read(_)) => {
-                let (status, fields) = match reply {
-                    Reply::Wrote(written) => response(written, unit),
-                    Reply::Read(read) => shown(read),
-                    _ => unreachable!(),
-                };
-                let answer = Answer { status, headers: support::borrowed(&fields), framing: Framing::Delimited };
-                flow.on(Event::Origin(Outcome::Answered(answer)), health, NOW)
-            }
-            other => panic!("nobody asked for that: {other:?}"),
-        }
-    }
-
-    fn told(&self, step: Step) -> Next {
+    fn told(&self, step: Step, observations: &[Observation]) -> Next {
         match step {
             Step::LookUpHome(_) => Next::LookUp,
             Step::AssignHome(assignment) => Next::Assign(assignment.proposed.unwrap()),
@@ -205,7 +175,7 @@ impl Edges {
             Step::Finish(end) => {
                 let name =
                     |owned: Ownership| (self.settings.topology.region(owned.home()).name.clone(), owned.epoch().0);
-                let learned = end.observations.iter().filter_map(|observation| match observation {
+                let learned = observations.iter().filter_map(|observation| match observation {
                     Observation::Moved(_, owned) | Observation::Home(_, owned) => Some(name(*owned)),
                     _ => None,
                 });
@@ -217,10 +187,34 @@ impl Edges {
     }
 }
 
-fn past_the_cache(flow: &mut Flow, health: &Health, step: Step) -> Step {
-    match step {
-        Step::ProbeCache(_) => flow.on(Event::Cache(Probed { entry: None, lengths: "", waited: false }), health, NOW),
-        other => other,
+fn resume(router: &Router, turn: Turn, (unit, reply): (Unit, &Reply)) -> Turn {
+    let turn = past_the_cache(router, turn);
+    let (text, fields);
+    let event = match (turn.step, reply) {
+        (Step::LookUpHome(_), Reply::Stored(None)) => Event::Home(Found::Absent),
+        (Step::LookUpHome(_), Reply::Stored(Some(owned))) | (Step::AssignHome(_), Reply::Assigned(owned)) => {
+            text = format!(r#"{{"home":"{}","epoch":{}}}"#, owned.0, owned.1);
+            Event::Home(Found::Value(&text))
+        }
+        (Step::Send(_), Reply::Wrote(_) | Reply::Read(_)) => {
+            let (status, said) = match reply {
+                Reply::Wrote(written) => response(written, unit),
+                Reply::Read(read) => shown(read),
+                _ => unreachable!(),
+            };
+            fields = said;
+            let answer = Answer { status, headers: support::borrowed(&fields), framing: Framing::Delimited };
+            Event::Origin(Outcome::Answered(answer))
+        }
+        other => panic!("nobody asked for that: {other:?}"),
+    };
+    router.resume(turn.id, event, NOW).unwrap()
+}
+
+fn past_the_cache(router: &Router, turn: Turn) -> Turn {
+    match turn.step {
+        Step::ProbeCache(_) => router.resume(turn.id, Event::Cache(Probed::default()), NOW).unwrap(),
+        _ => turn,
     }
 }
 

@@ -10,10 +10,7 @@ use homing_core::{
         time::Timestamp,
     },
     settle::Publish,
-    state::{
-        memory::Observation,
-        published::{KEY, Published},
-    },
+    state::published::KEY,
 };
 use serde_json::{Value, json};
 
@@ -374,18 +371,14 @@ impl World {
     }
 
     pub fn view(&mut self, edge: usize, isolate: usize, text: &str) {
-        let published = Published::read(text, &settings().topology).unwrap();
-        let now = self.timestamp();
-        self.edges[edge].memories[isolate].observe(Observation::Published(published), now);
+        let taken = self.edges[edge].isolates[isolate].observe_view(text, self.timestamp());
+        assert!(taken.is_readable, "{text}");
     }
 
     /// An origin knows more than this isolate.
     pub fn doubt(&mut self, edge: usize, isolate: usize) {
-        let edge = &mut self.edges[edge];
-        if edge.memories[isolate].take_outdone() {
-            let view = &mut edge.views[isolate];
-            view.due = view.due.min(view.read + DOUBTED_MS);
-        }
+        let view = &mut self.edges[edge].views[isolate];
+        view.due = view.due.min(view.read + DOUBTED_MS);
     }
 
     /// Whether the authority has nothing under way any more.

@@ -2,12 +2,10 @@
 
 use homing_core::{
     decide::attempt::Attempt,
-    flow::{
-        Flow,
-        step::{Assignment, Event as CoreEvent, Found, Outcome, Step},
-    },
+    flow::step::{Assignment, Event as CoreEvent, Found, Outcome, Step},
     http::answer::{Answer, Framing},
     model::time::Timestamp,
+    router::Turn,
 };
 
 use crate::{
@@ -34,17 +32,19 @@ pub enum Back {
 
 impl World {
     /// Does what the core says until something takes time.
-    pub fn advance(&mut self, at: usize, mut step: Step) {
+    pub fn advance(&mut self, at: usize, mut turn: Turn) {
         loop {
-            self.learn_on_the_way(at);
-            step = match step {
-                Step::Finish(settlement) => return self.finish(at, *settlement),
+            turn = match turn.step {
+                Step::Finish(settlement) => {
+                    self.requests[at].flow = None;
+                    return self.settle(at, *settlement, turn.view_is_outdated);
+                }
                 Step::ProbeCache(probe) => self.probe(at, &probe.key),
                 Step::Answer(settlement, _) => {
                     self.count("expired copies shown while a new one was fetched");
-                    self.settle(at, *settlement);
+                    self.settle(at, *settlement, turn.view_is_outdated);
                     let now = self.timestamp();
-                    self.on(at, CoreEvent::GoOn, now)
+                    self.resume(at, CoreEvent::GoOn, now)
                 }
                 Step::LookUpHome(look_up) => {
                     let edge = self.requests[at].action.edge;
@@ -166,42 +166,32 @@ impl World {
         if !matches!(back, Back::Home(_) | Back::NoHome) {
             self.requests[at].attempt += 1;
         }
-        let step = match back {
-            Back::Home(Some(home)) => self.on(at, CoreEvent::Home(Found::Value(&home)), now),
-            Back::Home(None) => self.on(at, CoreEvent::Home(Found::Absent), now),
-            Back::NoHome => self.on(at, CoreEvent::Home(Found::Failed), now),
-            Back::TimedOut => self.on(at, CoreEvent::Origin(Outcome::TimedOut), now),
-            Back::Refused => self.on(at, CoreEvent::Origin(Outcome::Refused), now),
-            Back::Lost => self.on(at, CoreEvent::Origin(Outcome::Lost), now),
-            Back::Broken => self.on(at, CoreEvent::Origin(Outcome::Broken), now),
+        let turn = match back {
+            Back::Home(Some(home)) => self.resume(at, CoreEvent::Home(Found::Value(&home)), now),
+            Back::Home(None) => self.resume(at, CoreEvent::Home(Found::Absent), now),
+            Back::NoHome => self.resume(at, CoreEvent::Home(Found::Failed), now),
+            Back::TimedOut => self.resume(at, CoreEvent::Origin(Outcome::TimedOut), now),
+            Back::Refused => self.resume(at, CoreEvent::Origin(Outcome::Refused), now),
+            Back::Lost => self.resume(at, CoreEvent::Origin(Outcome::Lost), now),
+            Back::Broken => self.resume(at, CoreEvent::Origin(Outcome::Broken), now),
             Back::Answered(answer) if answer.status == 502 && self.habits.bug == Some(Bug::FailuresBelieved) => {
-                self.on(at, CoreEvent::Origin(Outcome::Refused), now)
+                self.resume(at, CoreEvent::Origin(Outcome::Refused), now)
             }
             Back::Answered(answer) => {
                 let head =
                     Answer { status: answer.status, headers: borrowed(&answer.fields), framing: Framing::Delimited };
-                let step = self.on(at, CoreEvent::Origin(Outcome::Answered(head)), now);
+                let turn = self.resume(at, CoreEvent::Origin(Outcome::Answered(head)), now);
                 self.requests[at].origin = Some(answer);
-                step
+                turn
             }
         };
-        self.advance(at, step);
+        self.advance(at, turn);
     }
 
-    /// What a flow teaches before it is over: the next request must find it.
-    fn learn_on_the_way(&mut self, at: usize) {
-        let now = self.timestamp();
-        let request = &mut self.requests[at];
-        let observations = request.flow.as_mut().map(Flow::take_observations).unwrap_or_default();
-        let memory = &mut self.edges[request.action.edge].memories[request.isolate];
-        observations.into_iter().for_each(|observation| memory.observe(observation, now));
-    }
-
-    /// Hands an event to the flow, by the health of the regions as its isolate sees it.
-    pub fn on(&mut self, at: usize, event: CoreEvent<'_>, now: Timestamp) -> Step {
-        let request = &mut self.requests[at];
-        let memory = &self.edges[request.action.edge].memories[request.isolate];
-        request.flow.as_mut().unwrap().on(event, memory.health(), now)
+    /// Hands an event to the flow, in the isolate that has begun it.
+    pub fn resume(&mut self, at: usize, event: CoreEvent<'_>, now: Timestamp) -> Turn {
+        let (isolate, id) = self.requests[at].flow.as_ref().unwrap();
+        isolate.resume(*id, event, now).unwrap()
     }
 }
 

@@ -1,18 +1,19 @@
 //! The edges: two isolates each, with a memory of their own, and one store of copies. Nothing else in the simulation knows how
 //! copies are asked for, kept and shown; and nobody here looks at what the core has stored beside them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use homing_core::{
     cache::{Probed, entry::ENTRY, key::CacheKey},
     flow::step::{Event as CoreEvent, Step},
-    model::{clock::StampClock, token::Token},
+    model::token::Token,
+    router::{Entropy, Logging, Router, Turn},
     settle::{Base, Settlement, Source},
-    state::memory::Memory,
 };
 
 use crate::{
     response::Response,
+    settings::settings,
     world::{Event, World},
 };
 
@@ -26,12 +27,15 @@ pub type Stored = Vec<Response>;
 
 /// One location of the router.
 pub struct Edge {
-    pub memories: [Memory; ISOLATES],
-    pub clocks: [StampClock; ISOLATES],
+    pub isolates: [Rc<Router>; ISOLATES],
     pub store: HashMap<String, Stored>,
     /// What this location reads from the home store: values, and which put of all each is of.
     pub stored: HashMap<String, (u64, String)>,
     pub views: [Viewed; ISOLATES],
+    /// What chance comes from here.
+    seed: u64,
+    /// The name of the next isolate.
+    next: u32,
 }
 
 /// When an isolate has read the published view, and when it will again.
@@ -42,16 +46,28 @@ pub struct Viewed {
 }
 
 impl Edge {
-    pub fn new(at: usize) -> Self {
-        let node = u32::try_from(at * ISOLATES).unwrap();
+    pub fn new(at: usize, seed: u64) -> Self {
+        let node = u32::try_from(at).unwrap() << 16;
         Self {
-            memories: Default::default(),
-            clocks: [StampClock::new(node), StampClock::new(node + 1)],
+            isolates: [isolate(seed, node), isolate(seed, node + 1)],
             store: HashMap::new(),
             stored: HashMap::new(),
             views: Default::default(),
+            seed,
+            next: node + 2,
         }
     }
+
+    /// A new isolate in the place of that one, which knows nothing. The old one serves what it has begun.
+    pub fn restart(&mut self, at: usize) {
+        self.isolates[at] = isolate(self.seed, self.next);
+        self.views[at] = Viewed::default();
+        self.next += 1;
+    }
+}
+
+fn isolate(seed: u64, node: u32) -> Rc<Router> {
+    Rc::new(Router::new(settings(), Logging::Off, node, Entropy::of([seed, node.into()])))
 }
 
 /// Whether the client is shown a stored copy that no region has confirmed for it.
@@ -61,7 +77,7 @@ pub fn shows_copy(settlement: &Settlement) -> bool {
 
 impl World {
     /// Looks whether the edge holds a copy, and goes on with what it finds.
-    pub fn probe(&mut self, at: usize, key: &CacheKey) -> Step {
+    pub fn probe(&mut self, at: usize, key: &CacheKey) -> Turn {
         let edge = self.requests[at].action.edge;
         let held = self.edges[edge].store.get(key.as_str()).cloned().unwrap_or_default();
         let entry = held.first().and_then(|first| first.get(ENTRY)).map(str::to_owned);
@@ -72,9 +88,9 @@ impl World {
         });
         let now = self.timestamp();
         let probed = Probed { entry: entry.as_deref(), lengths: "", waited: false };
-        let step = self.on(at, CoreEvent::Cache(probed), now);
+        let turn = self.resume(at, CoreEvent::Cache(probed), now);
         self.requests[at].held = held;
-        step
+        turn
     }
 
     /// Forgets and keeps what the settlement says, and makes the answer's head and body of what it says.
@@ -111,12 +127,13 @@ impl World {
 
     /// Planted: a copy is shown as if nobody had a session.
     pub fn shown_to_everybody(&mut self, at: usize) -> bool {
-        let (flow, step) = self.start(at, None);
-        let Step::ProbeCache(probe) = step else { return false };
-        self.requests[at].flow = Some(flow);
-        match self.probe(at, &probe.key) {
+        let turn = self.start(at, None);
+        let Step::ProbeCache(probe) = turn.step else { return false };
+        let turn = self.probe(at, &probe.key);
+        match turn.step {
             Step::Finish(settlement) if shows_copy(&settlement) => {
-                self.finish(at, *settlement);
+                self.requests[at].flow = None;
+                self.settle(at, *settlement, turn.view_is_outdated);
                 true
             }
             _ => false,

@@ -1,15 +1,12 @@
 //! What goes wrong, and what operators do about it.
 
-use homing_core::{
-    model::subject::{SubjectId, SubjectKind},
-    state::memory::Memory,
-};
+use homing_core::model::subject::{SubjectId, SubjectKind};
 
 use crate::{
     client::{HONEST, TENANTS, USERS},
     control::Order,
     data::{Owner, REGIONS, Unit, WHOLE},
-    edge::{EDGES, ISOLATES, Viewed},
+    edge::{EDGES, ISOLATES},
     world::{Event, World},
 };
 
@@ -162,8 +159,7 @@ impl World {
             Fault::SlowNetwork(millis) => self.network.slow = millis,
             Fault::NoStore(none) => self.network.no_store = none,
             Fault::Restart(edge, isolate) => {
-                self.edges[edge].memories[isolate] = Memory::default();
-                self.edges[edge].views[isolate] = Viewed::default();
+                self.edges[edge].restart(isolate);
             }
             Fault::Evict(edge) => self.edges[edge].store.clear(),
             Fault::LosesSession(client) => self.loses_session(client),

@@ -36,21 +36,9 @@ const TOLD: [(&str, &str); 10] = [
 ];
 
 impl World {
-    /// The core has decided: the edge does what is left.
-    pub fn finish(&mut self, at: usize, settlement: Settlement) {
-        self.requests[at].flow = None;
-        self.settle(at, settlement);
-    }
-
-    /// Does what a settlement says. The client gets the first of a request.
-    pub fn settle(&mut self, at: usize, mut settlement: Settlement) {
+    /// Does what a settlement says, and reads the view again where that is outdated. The client gets the first of a request.
+    pub fn settle(&mut self, at: usize, settlement: Settlement, view_is_outdated: bool) {
         let InFlight { action, isolate, .. } = self.requests[at];
-        let now = self.timestamp();
-        let memory = &mut self.edges[action.edge].memories[isolate];
-        settlement.forgo_storing_in_vain(memory, now);
-        std::mem::take(&mut settlement.observations)
-            .into_iter()
-            .for_each(|observation| memory.observe(observation, now));
         let made = self.store(at, &settlement);
         for publish in &settlement.publish {
             self.weigh_publish(publish);
@@ -66,7 +54,9 @@ impl World {
             self.weigh_publish(publish);
             self.tell_directory(kind.token(), publish);
         }
-        self.doubt(action.edge, isolate);
+        if view_is_outdated {
+            self.doubt(action.edge, isolate);
+        }
         if std::mem::replace(&mut self.requests[at].settled, true) {
             return;
         }

@@ -4,13 +4,10 @@ use std::rc::Rc;
 
 use history::Status;
 use homing_core::{
-    flow::{Flow, step::Step},
     http::cookies::COOKIE,
     model::subject::{SubjectId, SubjectKind},
-    request::{
-        admit::admit,
-        incoming::{Client as Where, Content, IncomingRequest},
-    },
+    request::incoming::{Client as Where, Content, IncomingRequest},
+    router::{FlowId, Router, Turn},
     session::{Claim, codec::seal},
     state::view::View,
 };
@@ -40,7 +37,8 @@ pub struct InFlight {
     /// Whether that has seen something of its dataset.
     pub pinned: bool,
     pub isolate: usize,
-    pub flow: Option<Flow>,
+    /// Until it is over: by which isolate it was begun, and what that calls it.
+    pub flow: Option<(Rc<Router>, FlowId)>,
     pub attempt: u32,
     /// What its edge holds.
     pub held: Stored,
@@ -115,9 +113,8 @@ impl World {
         if is_read && self.habits.bug == Some(Bug::CopiesForEverybody) && self.shown_to_everybody(at) {
             return;
         }
-        let (flow, step) = self.start(at, sealed);
-        self.requests[at].flow = Some(flow);
-        self.advance(at, step);
+        let turn = self.start(at, sealed);
+        self.advance(at, turn);
     }
 
     /// Whether the session says whose the data is, where it is a user's: to who has a login and no session nothing is promised.
@@ -128,7 +125,7 @@ impl World {
     }
 
     /// The core takes a request on.
-    pub fn start(&mut self, at: usize, sealed: Option<String>) -> (Flow, Step) {
+    pub fn start(&mut self, at: usize, sealed: Option<String>) -> Turn {
         let InFlight { client, action, isolate, ref trick, .. } = self.requests[at];
         let query = trick.as_ref().and_then(Trick::query).unwrap_or_default();
         let sealed = match (self.habits.bug, trick) {
@@ -149,14 +146,11 @@ impl World {
             headers: borrowed(&fields),
             content: if action.deed == Reply::Read { Content::Empty } else { Content::Length(10) },
             client: Where { beside: Some(NEAR[action.edge]), ..Where::default() },
-            entropy: self.random.number(),
-            node: u32::try_from(action.edge * ISOLATES + isolate).unwrap(),
         };
-        let settings = settings();
-        let edge = &mut self.edges[action.edge];
-        let request = admit(&incoming, &settings, &mut edge.clocks[isolate]).unwrap();
-        let memory = &edge.memories[isolate];
-        Flow::start(request, Rc::new(View::capture(&settings, memory, now)), memory, now)
+        let isolate = Rc::clone(&self.edges[action.edge].isolates[isolate]);
+        let turn = isolate.begin(&incoming).unwrap();
+        self.requests[at].flow = Some((isolate, turn.id));
+        turn
     }
 
     fn fields(&self, client: usize, action: Action, sealed: Option<String>) -> Fields {
@@ -186,7 +180,7 @@ impl World {
             return Some(sealed);
         }
         let settings = settings();
-        let view = View::capture(&settings, &self.edges[action.edge].memories[isolate], self.timestamp());
+        let view = View::capture(&settings, &self.edges[action.edge].isolates[isolate].memory(), self.timestamp());
         let mut session = Client::open(&sealed, self.timestamp());
         for pin in &mut session.pins {
             let dataset = settings.topology.dataset_named(&pin.dataset);

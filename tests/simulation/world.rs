@@ -208,7 +208,7 @@ impl World {
             control: Control::default(),
             network: Network::default(),
             directory: Directory::default(),
-            edges: (0..EDGES).map(Edge::new).collect(),
+            edges: (0..EDGES).map(|at| Edge::new(at, seed)).collect(),
             clients: (0..5).map(|at| Client::new(at, crowd, &mut random)).collect(),
             requests: Vec::new(),
             habits,

@@ -14,30 +14,24 @@ use homing_core::{
         key::CacheKey,
     },
     decide::attempt::Attempt,
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
+    flow::step::{Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
         problem::Problem,
     },
     model::{
-        clock::StampClock,
         epoch::Epoch,
         ids::RegionId,
         keys::{Key, SessionKeys},
         time::Timestamp,
     },
     ownership::{Ownership, evidence::Keeper},
-    request::{
-        admit::admit,
-        incoming::{Client, Content, IncomingRequest, Unsent},
-    },
+    request::incoming::{Client, Content, IncomingRequest, Unsent},
+    router::{Entropy, Logging, Router, Turn},
     session::Session,
     settle::Settlement,
-    state::{memory::Memory, view::View},
+    state::memory::{Memory, Observation},
     topology::{Topology, error::KeyPath, parse::parse, raw, settings::Settings},
 };
 
@@ -211,13 +205,12 @@ impl World {
             headers,
             content: self.content,
             client: Client { beside: self.near.as_deref(), ..Client::default() },
-            entropy: self.entropy,
-            node: 1,
         };
-        let request = admit(&incoming, settings, &mut StampClock::new(1))?;
-        let view = Rc::new(View::capture(settings, &self.memory, self.now));
-        let (flow, step) = Flow::start(request, view, &self.memory, self.now);
-        Ok(self.drive(flow, step))
+        let router = Router::new(Rc::clone(settings), Logging::Off, 1, Entropy::Fixed(self.entropy));
+        let router = router.with_memory(self.memory.clone()).with_journal();
+        let turn = router.begin(&incoming).map_err(|rejection| rejection.problem)?;
+        let story = self.drive(&router, turn);
+        Ok(Story { memory: router.memory(), ..story })
     }
 
     /// The entry that the cache holds, and the lengths of its bodies.
@@ -228,29 +221,32 @@ impl World {
         (text, self.lengths.clone().unwrap_or_else(|| lengths.collect::<Vec<_>>().join(",")))
     }
 
-    fn drive(&self, mut flow: Flow, mut step: Step) -> Story {
-        let (mut now, health) = (self.now, self.memory.health());
+    fn drive(&self, router: &Router, mut turn: Turn) -> Story {
+        let mut now = self.now;
         let mut deeds: VecDeque<Reply> = self.deeds.iter().cloned().collect();
         let mut story = Story::default();
         loop {
             story.steps += 1;
             assert!(story.steps <= 16, "the flow does not end");
-            step = match step {
+            let id = turn.id;
+            turn = match turn.step {
                 Step::Finish(end) => {
+                    story.observations.extend(router.journal());
                     story.took = now.since(self.now);
                     story.end = Some(*end);
                     return story;
                 }
                 Step::Answer(answer, _) => {
+                    story.observations = router.journal();
                     story.answered = Some(*answer);
-                    flow.on(Event::GoOn, health, now)
+                    router.resume(id, Event::GoOn, now)
                 }
                 Step::ProbeCache(probe) => {
                     story.probed = Some(probe.key);
                     story.would_wait |= probe.wait.is_some();
                     let (text, lengths) = self.held();
                     let probed = Probed { entry: text.as_deref(), lengths: &lengths, waited: self.waited };
-                    flow.on(Event::Cache(probed), health, now)
+                    router.resume(id, Event::Cache(probed), now)
                 }
                 Step::LookUpHome(_) => {
                     story.lookups += 1;
@@ -261,7 +257,7 @@ impl World {
                     };
                     // A look-up that fails may take as long as a look-up may.
                     now = now.after(Duration::from_millis(if self.store.is_none() { 250 } else { 1 }));
-                    flow.on(Event::Home(found), health, now)
+                    router.resume(id, Event::Home(found), now)
                 }
                 Step::AssignHome(assignment) => {
                     story.asked_directory += 1;
@@ -278,7 +274,7 @@ impl World {
                         (Some(Some(text)), _) => Found::Value(text),
                     };
                     now = now.after(Duration::from_millis(if found == Found::Failed { 1000 } else { 2 }));
-                    flow.on(Event::Home(found), health, now)
+                    router.resume(id, Event::Home(found), now)
                 }
                 Step::Send(attempt) => {
                     let deed = if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().cloned() }.unwrap();
@@ -288,9 +284,10 @@ impl World {
                     now = now.after(attempt.delay).after(spent);
                     story.sent.push(*attempt);
                     let outcome = if hangs { Outcome::TimedOut } else { outcome(&deed) };
-                    flow.on(Event::Origin(outcome), health, now)
+                    router.resume(id, Event::Origin(outcome), now)
                 }
-            };
+            }
+            .unwrap();
         }
     }
 }
@@ -325,6 +322,10 @@ pub struct Story {
     /// The answer of an expired copy, while a new one is fetched behind it.
     pub answered: Option<Settlement>,
     pub end: Option<Settlement>,
+    /// What the isolate has observed by it.
+    pub observations: Vec<Observation>,
+    /// What the isolate remembers after it.
+    pub memory: Rc<Memory>,
 }
 
 impl Story {

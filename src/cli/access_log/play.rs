@@ -9,26 +9,21 @@ use super::{
 use crate::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
 use homing_core::{
     cache::Probed,
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
+    flow::step::{Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing, is_gateway_failure},
         headers::{Edit, Headers},
         problem::Problem,
     },
     model::{
-        clock::StampClock,
         ids::RegionId,
         keys::Key,
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
     },
-    request::admit::admit,
     session::{self, LIFETIME, Session},
     settle::{Settlement, record::Pinned},
-    state::{memory::Memory, view::View},
+    state::memory::Memory,
     topology::{Topology, identity::IdentitySource, settings::Settings},
 };
 
@@ -41,10 +36,6 @@ const NO_SESSION: &str = "-";
 pub(super) struct Player<'t> {
     topology: &'t Topology,
     settings: Rc<Settings>,
-    /// Nothing fails and nothing lags, so one view serves for all.
-    view: Rc<View>,
-    memory: Memory,
-    clock: StampClock,
     clients: Clients,
     /// The homes of subjects, by hashes of their ids.
     homes: HashMap<u64, RegionId>,
@@ -56,10 +47,8 @@ impl<'t> Player<'t> {
     pub(super) fn new(topology: &'t Topology, spread: Spread) -> Result<Self, String> {
         let key = Key::new(MADE_UP_KEY).map_err(|short| format!("the made-up key has {} characters", short.length))?;
         let settings = Rc::new(made_up(topology, key));
-        let memory = Memory::default();
-        let view = Rc::new(View::capture(&settings, &memory, Timestamp::default()));
         let (clients, homes) = (Clients::new(spread), HashMap::new());
-        Ok(Self { topology, settings, view, memory, clock: StampClock::new(1), clients, homes, asked: (0, 0) })
+        Ok(Self { topology, settings, clients, homes, asked: (0, 0) })
     }
 
     /// How often a home was looked up in the store, and how many subjects got one that they did not have.
@@ -80,10 +69,9 @@ impl<'t> Player<'t> {
         headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
         let url = format!("https://{}{}", line.host.as_deref().unwrap_or(HOST), line.target);
         let incoming = incoming(now, (&line.method, &url), headers, near);
-        let request = admit(&incoming, &self.settings, &mut self.clock)?;
-        let (flow, step) = Flow::start(request, Rc::clone(&self.view), &self.memory, now);
         let mut world = Healthy::new(self.topology, &mut self.homes, line);
-        let settlement = drive(flow, step, &mut world, (self.memory.health(), now));
+        // Each at an isolate of its own: nobody knows how many serve the log, and so the homes are looked up that might be.
+        let settlement = drive(&self.settings, Memory::default(), &incoming, &mut world)?;
         let (lookups, assigned) = world.asked;
         self.asked = (self.asked.0 + lookups, self.asked.1 + assigned);
         self.carry(client, &settlement, now);

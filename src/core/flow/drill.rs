@@ -92,7 +92,7 @@ impl Flow {
         if self.cx.part == Part::In
             && let Step::Finish(settlement) | Step::Answer(settlement, _) = &mut step
         {
-            settlement.record.drilled = self.cx.drilled(settlement);
+            settlement.record_mut().drilled = self.cx.drilled(settlement);
             // What goes on behind an answer stays within the drill, and is not counted.
             self.cx.part = Part::Out;
         }

@@ -252,7 +252,7 @@ impl Flow {
     }
 
     fn signed_in_all(&mut self, mut settlement: Box<Settlement>, sign_in: &SignIn, now: Timestamp) -> Step {
-        settlement.record.trace.append(std::mem::take(&mut self.cx.trace));
+        settlement.record_mut().trace.append(std::mem::take(&mut self.cx.trace));
         settlement.observations.append(&mut self.cx.observations);
         settlement.issue(sign_in, &self.cx.request, &self.cx.view, now);
         Step::Finish(settlement)

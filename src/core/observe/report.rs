@@ -1,6 +1,6 @@
 //! What one isolate has seen, and the lines of the log.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, rc::Rc};
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub(crate) struct RegionTally {
 /// What one isolate has seen.
 #[derive(Clone, Debug, Default)]
 pub struct IsolateReport {
-    pub(crate) records: VecDeque<Record>,
+    pub(crate) records: VecDeque<Rc<Record>>,
     pub(crate) requests: u64,
     pub(crate) locality: Locality,
     pub(crate) hits: u64,
@@ -53,7 +53,7 @@ impl IsolateReport {
     }
 
     /// Takes in a settled request that was weighed.
-    pub fn add(&mut self, record: Record) {
+    pub fn add(&mut self, record: Rc<Record>) {
         self.requests += 1;
         self.hits += u64::from(record.cache.token() == "hit");
         self.refused += u64::from(record.region.is_none());

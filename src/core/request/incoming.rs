@@ -20,11 +20,6 @@ pub struct IncomingRequest<'a> {
     pub content: Content,
     /// Where the client is.
     pub client: Client<'a>,
-    /// A number for what chance decides (jitter, who goes first to a region that returns). It is told to nobody: what leaves, such
-    /// as a trace id, is made of it one way.
-    pub entropy: u64,
-    /// This isolate's name in clock stamps.
-    pub node: u32,
 }
 
 /// Whether a request has content, and how much.

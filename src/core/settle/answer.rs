@@ -105,8 +105,8 @@ impl Settling<'_> {
         };
         let (change, pinned) = session::change(request, view, answer, &seen, now);
         let mut settlement = self.settlement(status, source, edits);
-        settlement.record.pinned = pinned;
-        settlement.record.wrote = written.said();
+        settlement.record_mut().pinned = pinned;
+        settlement.record_mut().wrote = written.said();
         settlement.confirm = confirm;
         if !matches!(change, SessionChange::None) {
             settlement.keep_private(Some(&answer.headers));

@@ -11,6 +11,8 @@ pub mod refusal;
 pub mod session;
 pub mod stored;
 
+use std::rc::Rc;
+
 pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
@@ -58,10 +60,15 @@ pub struct Settlement {
     /// What the isolate should learn.
     pub observations: Vec<Observation>,
     /// What is told about it.
-    pub record: Record,
+    pub record: Rc<Record>,
 }
 
 impl Settlement {
+    /// The record, to change it: nobody shares it until the settlement is carried out.
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        Rc::make_mut(&mut self.record)
+    }
+
     /// Stores nothing that was asked for before a write ended the copies of its place, which this isolate may have seen since the
     /// request began: it may show what was there before. Nor anything in a place for which the store has just refused it.
     pub fn forgo_storing_in_vain(&mut self, memory: &Memory, now: Timestamp) {
@@ -182,7 +189,7 @@ impl Settling<'_> {
             confirm: None,
             tell,
             observations: self.observations,
-            record: Record {
+            record: Rc::new(Record {
                 at: self.request.came,
                 method: self.request.method.clone(),
                 path: self.request.target.path().to_owned(),
@@ -201,7 +208,7 @@ impl Settling<'_> {
                 took: millis(self.now.since(self.request.came)),
                 trace: self.trace,
                 drilled: None,
-            },
+            }),
         }
     }
 

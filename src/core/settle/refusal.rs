@@ -73,7 +73,7 @@ impl Settling<'_> {
         let session = session.or_else(|| request.begun.then(|| request.session.session.clone()));
         let mut settlement = self.plain_problem(problem);
         settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
-        settlement.record.pinned = pinned;
+        settlement.record_mut().pinned = pinned;
         if let Some(owned) = unknown.filter(|_| !request.safe) {
             let useless = cache_keys::as_read(request, view).into_iter().collect();
             settlement.carry_out(StoreAction::default(), useless, Some(owned.home()));

@@ -7,10 +7,7 @@ use arbitrary::{Result, Unstructured};
 use homing_core::{
     cache::Probed,
     decide::attempt::Attempt,
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
+    flow::step::{Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         cookies::COOKIE,
@@ -28,11 +25,9 @@ use homing_core::{
         admit::admit,
         incoming::{Client, Content, IncomingRequest, Unsent},
     },
+    router::{Entropy, Logging, Router},
     session::codec::seal,
-    state::{
-        memory::{Memory, Observation},
-        view::View,
-    },
+    state::memory::{Memory, Observation},
     topology::dataset::Rule,
 };
 
@@ -121,7 +116,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     let u = &mut Unstructured::new(bytes);
     let settings = settings();
     let mut named = Named::default();
-    let mut memory = memory(u, &mut named)?;
+    let memory = memory(u, &mut named)?;
     let mut all = fields(u, &ASKED)?;
     if u.ratio(1, 2)? {
         let session = session(u)?;
@@ -140,18 +135,17 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
         headers: borrowed(&all),
         content,
         client: Client::default(),
-        entropy: u.arbitrary()?,
-        node: 1,
     };
-    let Ok(request) = admit(&incoming, &settings, &mut StampClock::new(1)) else { return Ok(()) };
+    let entropy = u.arbitrary()?;
+    // What the sends are judged by.
+    let Ok(request) = admit(&incoming, &settings, &mut StampClock::new(1), entropy) else { return Ok(()) };
+    let router = Router::new(Rc::clone(&settings), Logging::All, 1, Entropy::Fixed(entropy)).with_memory(memory);
     let mut now = NOW;
-    let (mut flow, mut step) =
-        Flow::start(request.clone(), Rc::new(View::capture(&settings, &memory, now)), &memory, now);
+    let mut turn = router.begin(&incoming).unwrap();
     let mut sends: Vec<Attempt> = Vec::new();
     let mut over = false;
     for _ in 0..24 {
-        flow.take_observations().into_iter().for_each(|observation| memory.observe(observation, now));
-        match &step {
+        match &turn.step {
             Step::Finish(_) => {
                 over = true;
                 break;
@@ -166,9 +160,9 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
         }
         now = now.after(Duration::from_millis(u64::from(u.arbitrary::<u16>().unwrap_or_default())));
         // With no bytes left, everything fails, and the flow must come to its end by itself.
-        let made = made(u, &step, &mut named).unwrap_or(Made::Fails);
+        let made = made(u, &turn.step, &mut named).unwrap_or(Made::Fails);
         let said = made.borrowed();
-        step = flow.on(said.event(&step), memory.health(), now);
+        turn = router.resume(turn.id, said.event(&turn.step), now).unwrap();
     }
     assert!(over, "it does not end: {} {url}", request.method);
     Ok(())

@@ -1,19 +1,13 @@
 //! The text between JavaScript and Wasm: whatever comes in is read without harm, and what goes out falls apart for the driver as
 //! it was meant. The driver here splits as `wire.mjs` does.
 
-use std::rc::Rc;
-
 use arbitrary::{Result, Unstructured};
 use homing_core::{
-    flow::{
-        Flow,
-        step::{Event, Found, Outcome, Step},
-    },
-    http::{headers::Edit, method::access_of},
-    model::{clock::StampClock, geo::Location},
-    request::admit::admit,
+    flow::step::{Event, Found, Outcome, Step},
+    http::headers::Edit,
+    model::geo::Location,
+    router::{Entropy, Logging, Router, Turn},
     settle::Settlement,
-    state::{memory::Memory, view::View},
 };
 use homing_edge::wire;
 
@@ -115,42 +109,29 @@ fn holds(bytes: &[u8]) -> Result<()> {
         )?,
     );
     let text = if u.ratio(1, 4)? { &raw } else { &sound };
-    let Some(incoming) = wire::incoming(text, Location::new(u.arbitrary()?, u.arbitrary()?), NOW, u.arbitrary()?, 1)
-    else {
-        return Ok(());
-    };
-    let settings = settings();
-    let mut memory = Memory::default();
-    let request = match admit(&incoming, &settings, &mut StampClock::new(1)) {
-        Ok(request) => request,
-        Err(problem) => {
-            let access = access_of(incoming.method);
-            end(&wire::refusal(&problem, access, "homing", NOW, Some("{}")), 2);
+    let location = Location::new(u.arbitrary()?, u.arbitrary()?);
+    let entropy = Entropy::Fixed(u.arbitrary()?);
+    let Some(incoming) = wire::incoming(text, location, NOW) else { return Ok(()) };
+    let router = Router::new(settings(), Logging::All, 1, entropy);
+    let mut turn = match router.begin(&incoming) {
+        Ok(turn) => turn,
+        Err(rejection) => {
+            end(&wire::rejection(&rejection), 2);
             return Ok(());
         }
     };
-    let (mut flow, mut step) = Flow::start(request, Rc::new(View::capture(&settings, &memory, NOW)), &memory, NOW);
     for _ in 0..32 {
-        flow.take_observations().into_iter().for_each(|observation| memory.observe(observation, NOW));
-        match &step {
-            Step::Finish(last) => {
-                finished(last);
-                return Ok(());
-            }
-            Step::Answer(first, key) => {
-                let written = wire::answered(7, key, first, &said());
-                let lines: Vec<_> = written.splitn(4, '\n').collect();
-                assert_eq!(lines[..3], ["G", "7", key.as_str()]);
-                end(lines[3], first.edits.len());
-            }
-            other => asked(&wire::step(7, other), other),
+        let (id, step) = (turn.id, turn.step.clone());
+        written(turn);
+        if matches!(step, Step::Finish(_)) {
+            return Ok(());
         }
         let said = event(u)?;
         let event = match wire::event(&said) {
             Some(event) if !u.ratio(1, 8)? => event,
             _ => fitting(&step),
         };
-        step = flow.on(event, memory.health(), NOW);
+        turn = router.resume(id, event, NOW).unwrap();
     }
     panic!("it does not end");
 }
@@ -172,14 +153,24 @@ fn fitting(step: &Step) -> Event<'static> {
     }
 }
 
-fn said() -> wire::Said {
-    wire::Said { log: vec!["{}".to_owned()], view_is_old: true }
+/// As the driver takes it apart.
+fn written(turn: Turn) {
+    let (id, step) = (turn.id.0.to_string(), turn.step.clone());
+    let written = wire::turn(turn);
+    match &step {
+        Step::Finish(last) => finished(&written, last),
+        Step::Answer(first, key) => {
+            let lines: Vec<_> = written.splitn(4, '\n').collect();
+            assert_eq!(lines[..3], ["G", id.as_str(), key.as_str()]);
+            end(lines[3], first.edits.len());
+        }
+        other => asked(&written, &id, other),
+    }
 }
 
-/// As the driver takes a step apart.
-fn asked(written: &str, step: &Step) {
+fn asked(written: &str, id: &str, step: &Step) {
     let lines: Vec<_> = written.split('\n').collect();
-    assert_eq!(lines[1], "7");
+    assert_eq!(lines[1], id);
     match step {
         Step::ProbeCache(probe) => {
             assert_eq!((lines.len(), lines[2]), (4 + usize::from(probe.expired.is_some()), probe.key.as_str()))
@@ -198,9 +189,8 @@ fn asked(written: &str, step: &Step) {
     }
 }
 
-fn finished(last: &Settlement) {
-    let written = wire::finish(last, &said());
-    end(&written, last.edits.len());
+fn finished(written: &str, last: &Settlement) {
+    end(written, last.edits.len());
     let lines: Vec<_> = written.split('\n').collect();
     edits(&lines, 3, &last.edits.iter().collect::<Vec<_>>());
 }

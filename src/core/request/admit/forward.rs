@@ -20,6 +20,7 @@ pub(super) fn edits(
     cache: &CacheUse,
     cookies: &Cookies<'_>,
     through: &LetThrough<'_>,
+    entropy: u64,
 ) -> Edits {
     let headers = &incoming.headers;
     let mut edits = strip_request(headers, through);
@@ -40,7 +41,7 @@ pub(super) fn edits(
         edits.push(Edit::Set("x-real-ip", ip.to_owned()));
     }
     edits.push(Edit::Set("forwarded", forwarded(client, target)));
-    edits.extend(trace_context::edits(headers, incoming.entropy));
+    edits.extend(trace_context::edits(headers, entropy));
     if let Some(left) = forwards_left(headers).filter(|_| incoming.method == "OPTIONS") {
         edits.push(Edit::Set("max-forwards", left.saturating_sub(1).to_string()));
     }

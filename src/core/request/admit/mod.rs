@@ -53,11 +53,17 @@ pub const MOST_HEADERS: usize = 128;
 pub const MOST_HEADER_BYTES: usize = 32 * 1024;
 /// How often one request may pass through this router; a region that points back at it is found out here (RFC 8586).
 pub const MOST_HOPS: usize = 2;
-/// Admits a request.
+/// Admits a request. `entropy` is a number for what chance decides (jitter, who goes first to a region that returns). It is told to
+/// nobody: what leaves, such as a trace id, is made of it one way.
 ///
 /// # Errors
 /// With the problem that refuses it.
-pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut StampClock) -> Result<Request, Problem> {
+pub fn admit(
+    incoming: &IncomingRequest<'_>,
+    settings: &Settings,
+    clock: &mut StampClock,
+    entropy: u64,
+) -> Result<Request, Problem> {
     let target = guard(incoming)?;
     // Only what is sent on knows of the others, to take them out.
     let all = incoming;
@@ -92,7 +98,7 @@ pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut St
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
-    let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through));
+    let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through, entropy));
     Ok(Request {
         came: incoming.now,
         method: incoming.method.to_owned(),
@@ -115,7 +121,7 @@ pub fn admit(incoming: &IncomingRequest<'_>, settings: &Settings, clock: &mut St
         cache,
         repeatable,
         clock: (multi_writer && access == Access::Write).then(|| clock.tick(incoming.now).to_string()),
-        entropy: incoming.entropy,
+        entropy,
     })
 }
 
