@@ -1,12 +1,9 @@
 // The last decisions: a row for each, its trace beneath it. A row is made once and kept, so that what is open stays open.
-import { el, find, list, moment, number, show, word } from "./dom.js";
-import { sentences } from "./reasons.js";
+import { sentences, trouble } from "./catalogue.js";
+import { el, find, head, list, moment, number, show, word } from "./dom.js";
 
 const COLUMNS = ["Time", "Method", "Path", "Dataset", "Access", "Region", "Reason", "Status", "Attempts", "Cache", "ms"];
-
-// Rules that tell of trouble, even where the request was answered.
-const TROUBLE =
-  /^(failover-|all-regions-|home-down|home-unknown|home-lookup-failed|home-invalid|home-last-known|write-|misdirected|retried|breaker-|last-resort|region-full|retry-budget-|drill-unreachable|lag-over-|deadline-|cache-stale|session-forged|session-malformed|session-ambiguous|pin-not-believed|internal)/;
+const NUMBERS = ["Status", "Attempts", "ms"].map((name) => COLUMNS.indexOf(name));
 
 let entries = new Map();
 let table;
@@ -15,7 +12,7 @@ let serial = 0;
 /** "failed" if no region answered or the answer is 5xx, "troubled" if it was answered, but not as it should have been. */
 function verdict(record) {
   if (record.status >= 500 || !record.region) return "failed";
-  return [record.reason, ...list(record.trace)].some((line) => TROUBLE.test(String(line))) ? "troubled" : "well";
+  return [record.reason, ...list(record.trace)].some((line) => trouble.has(String(line).split(" ")[0])) ? "troubled" : "well";
 }
 
 const VERDICTS = { failed: ["bad", "✕ ", "failed: "], troubled: ["warn", "▲ ", "in trouble: "], well: ["", "", ""] };
@@ -38,7 +35,7 @@ function rule(line) {
   const [token, ...region] = String(line).split(" ");
   return el(
     "li",
-    { class: TROUBLE.test(token) ? "trouble" : "" },
+    { class: trouble.has(token) ? "trouble" : "" },
     el("span", { class: "rule" }, el("code", null, token), region.length ? el("b", null, ` ${region.join(" ")}`) : ""),
     Object.hasOwn(sentences, token) ? el("span", { class: "muted" }, sentences[token]) : "",
   );
@@ -143,12 +140,7 @@ function filter() {
 }
 
 function frame(box) {
-  const head = el(
-    "tr",
-    { role: "row" },
-    COLUMNS.map((name, at) => el("th", { scope: "col", role: "columnheader", class: [7, 8, 10].includes(at) ? "num" : "" }, name)),
-  );
-  table = el("table", { class: "stack", role: "table", "aria-labelledby": "decisions-title" }, el("thead", { role: "rowgroup" }, head));
+  table = el("table", { class: "stack", role: "table", "aria-labelledby": "decisions-title" }, head(COLUMNS, NUMBERS));
   const address = `curl -si '${location.origin}/'`;
   show(
     box,

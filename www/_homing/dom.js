@@ -17,6 +17,37 @@ export const el = (name, attributes, ...children) => build(document.createElemen
 /** An SVG element. */
 export const svg = (name, attributes, ...children) => build(document.createElementNS(SVG, name), attributes, children);
 
+/** The head of a table. The columns whose places are in `numeric` hold numbers. */
+export const head = (columns, numeric = []) =>
+  el(
+    "thead",
+    { role: "rowgroup" },
+    el(
+      "tr",
+      { role: "row" },
+      columns.map((name, at) => el("th", { scope: "col", role: "columnheader", class: numeric.includes(at) ? "num" : "" }, name)),
+    ),
+  );
+
+/** A table under the heading with that id. A row is its cells and, if it has one, its class. On a narrow screen each cell shows its column's name. */
+export const table = (title, columns, rows) =>
+  el(
+    "table",
+    { class: "stack", role: "table", "aria-labelledby": title },
+    head(columns),
+    el(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map(({ cells, kind }) =>
+        el(
+          "tr",
+          { role: "row", class: kind },
+          cells.map((cell, at) => el("td", { role: "cell", "data-label": columns[at] }, el("span", null, cell))),
+        ),
+      ),
+    ),
+  );
+
 export const find = (id) => document.getElementById(id);
 
 /** Makes these the children of `parent`, touching only what differs: a selection and a scroll place stay. */

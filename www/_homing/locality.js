@@ -1,6 +1,6 @@
 // Which requests touched a region other than the nearest: a row for each route, those over their budget first.
-import { NONE, el, list, number, own, share, word } from "./dom.js";
-import { sentences } from "./reasons.js";
+import { sentences } from "./catalogue.js";
+import { NONE, el, list, number, own, share, table, word } from "./dom.js";
 
 const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "Why it crossed"];
 
@@ -40,11 +40,7 @@ function row(route) {
         )
       : el("span", { class: "muted" }, NONE),
   ];
-  return el(
-    "tr",
-    { role: "row", class: route.over ? "over" : null },
-    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
-  );
+  return { cells, kind: route.over ? "over" : null };
 }
 
 /** The table of the routes' locality. */
@@ -52,15 +48,5 @@ export function locality(snapshot) {
   const routes = list(snapshot.locality?.routes);
   if (!routes.length) return el("p", { class: "muted empty" }, "No request has come yet.");
   const rows = [...routes].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
-  const head = el(
-    "tr",
-    { role: "row" },
-    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
-  );
-  return el(
-    "table",
-    { class: "stack", role: "table", "aria-labelledby": "locality-title" },
-    el("thead", { role: "rowgroup" }, head),
-    el("tbody", { role: "rowgroup" }, rows),
-  );
+  return table("locality-title", COLUMNS, rows);
 }

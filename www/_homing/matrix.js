@@ -1,6 +1,7 @@
 // The matrix: from where each region is reached, and how far its copy is behind each peer's writes.
-import { NONE, el, list, own, span, word } from "./dom.js";
-import { LAG_ALL, LAG_SESSIONS, MARKS } from "./regions.js";
+import { lagLimits } from "./catalogue.js";
+import { NONE, el, list, own, span, table, word } from "./dom.js";
+import { MARKS } from "./regions.js";
 
 /** From which vantage points a region answers. */
 function reached(region, vantages) {
@@ -14,8 +15,8 @@ function reached(region, vantages) {
 
 function level(pair) {
   if (pair.reachable === false) return "bad";
-  if (pair.stalled || pair.lag_ms > LAG_ALL) return "bad";
-  return pair.lag_ms > LAG_SESSIONS ? "warn" : "";
+  if (pair.stalled || pair.lag_ms > lagLimits.all) return "bad";
+  return pair.lag_ms > lagLimits.sessions ? "warn" : "";
 }
 
 /** How far a copy is behind a peer, and what that means for reads. */
@@ -24,7 +25,7 @@ function behind(pair) {
   const how = level(pair);
   const says = pair.reachable === false ? "cut off" : pair.stalled ? "stalled" : span(pair.lag_ms);
   const sessions = "Sessions that have written or seen something are not read here.";
-  const means = how && (pair.lag_ms > LAG_ALL ? `${sessions} Others are only if there is no other copy.` : sessions);
+  const means = how && (pair.lag_ms > lagLimits.all ? `${sessions} Others are only if there is no other copy.` : sessions);
   const percentiles = typeof pair.p99_ms === "number" ? el("small", { class: "muted" }, ` p50 ${span(pair.p50_ms)}, p99 ${span(pair.p99_ms)}`) : "";
   const since = pair.reachable === false || pair.stalled ? ` for ${span(pair.lag_ms)} at least` : "";
   return el("span", { class: how, title: means }, how ? `${MARKS[how]} ` : "", says, since, percentiles);
@@ -45,21 +46,7 @@ export function matrix(snapshot) {
         peer === region ? el("span", { class: "muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)),
       ),
     ];
-    return el(
-      "tr",
-      { role: "row" },
-      cells.map((cell, at) => el("td", { role: "cell", "data-label": columns[at] }, el("span", null, cell))),
-    );
+    return { cells };
   };
-  const head = el(
-    "tr",
-    { role: "row" },
-    columns.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
-  );
-  return el(
-    "table",
-    { class: "stack", role: "table", "aria-labelledby": "matrix-title" },
-    el("thead", { role: "rowgroup" }, head),
-    el("tbody", { role: "rowgroup" }, regions.map(row)),
-  );
+  return table("matrix-title", columns, regions.map(row));
 }

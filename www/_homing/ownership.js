@@ -1,5 +1,5 @@
 // Who owns what by the authority's word: changes under way and lately, and who has yet to hear of one.
-import { NONE, ago, el, list, number, span, word } from "./dom.js";
+import { NONE, ago, el, list, number, span, table, word } from "./dom.js";
 import { MARKS } from "./regions.js";
 
 const SHOWN = 8;
@@ -36,11 +36,7 @@ function row(change) {
     word(change.actor),
     refused(change),
   ];
-  return el(
-    "tr",
-    { role: "row" },
-    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
-  );
+  return { cells };
 }
 
 const untold = ({ region, unit, home }) => el("li", null, `${word(region)} has yet to hear that ${word(home)} owns ${word(unit)}`);
@@ -65,16 +61,5 @@ export function ownership(shown) {
     ".",
   );
   if (!rows.length) return [el("p", { class: "muted empty" }, "No home was ever moved: all are as wrangler.toml says."), rest, about];
-  const head = el(
-    "tr",
-    { role: "row" },
-    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
-  );
-  const table = el(
-    "table",
-    { class: "stack", role: "table", "aria-labelledby": "ownership-title" },
-    el("thead", { role: "rowgroup" }, head),
-    el("tbody", { role: "rowgroup" }, rows),
-  );
-  return [table, rest, about];
+  return [table("ownership-title", COLUMNS, rows), rest, about];
 }

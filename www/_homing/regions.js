@@ -1,9 +1,6 @@
 // The regions: what state each is in, how each pair replicates, and a card for each region.
+import { lagLimits } from "./catalogue.js";
 import { NONE, ago, el, list, number, own, span, word } from "./dom.js";
-
-// Past these, a lag is worth a look, then worth getting up for.
-export const LAG_SESSIONS = 10_000;
-export const LAG_ALL = 60_000;
 
 export const MARKS = { good: "●", warn: "▲", bad: "✕", off: "■" };
 
@@ -62,8 +59,8 @@ export function link(one, other) {
 function peerLine(health, peer) {
   const reaches = own(health.reachable, peer);
   const lag = own(health.lag_ms, peer);
-  const level = lag >= LAG_ALL ? "bad" : lag >= LAG_SESSIONS ? "warn" : "";
-  const means = level && (level === "bad" ? "more than a minute behind" : "more than ten seconds behind");
+  const level = lag > lagLimits.all ? "bad" : lag > lagLimits.sessions ? "warn" : "";
+  const means = level && `more than ${span(level === "bad" ? lagLimits.all : lagLimits.sessions)} behind`;
   return el(
     "tr",
     null,

@@ -1,5 +1,5 @@
 // The totals of the isolate, and the datasets.
-import { NONE, bytes, el, list, number, share, word } from "./dom.js";
+import { NONE, bytes, el, list, number, share, table, word } from "./dom.js";
 
 const total = (name, value, note) =>
   el("div", { class: "panel" }, el("dt", null, name), el("dd", null, el("b", null, value), el("small", { class: "muted" }, note)));
@@ -37,26 +37,12 @@ function row(dataset) {
     list(dataset.regions).join(", ") || NONE,
     conflicts(dataset),
   ];
-  return el(
-    "tr",
-    { role: "row" },
-    cells.map((cell, at) => el("td", { role: "cell", "data-label": COLUMNS[at] }, el("span", null, cell))),
-  );
+  return { cells };
 }
 
 /** The table of the datasets. */
 export function datasets(snapshot) {
   const rows = list(snapshot.datasets).map(row);
   if (!rows.length) return el("p", { class: "muted empty" }, "No dataset is declared: reads go to the nearest region, writes to the default home.");
-  const head = el(
-    "tr",
-    { role: "row" },
-    COLUMNS.map((name) => el("th", { scope: "col", role: "columnheader" }, name)),
-  );
-  return el(
-    "table",
-    { class: "stack", role: "table", "aria-labelledby": "datasets-title" },
-    el("thead", { role: "rowgroup" }, head),
-    el("tbody", { role: "rowgroup" }, rows),
-  );
+  return table("datasets-title", COLUMNS, rows);
 }

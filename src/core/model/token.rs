@@ -242,6 +242,48 @@ reasons! {
     Internal = "internal",
 }
 
+impl Token {
+    /// Whether it tells of trouble, even where the request was answered: the dashboard marks such requests.
+    #[must_use]
+    pub const fn is_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::FailoverConnect
+                | Self::FailoverTimeout
+                | Self::FailoverBroken
+                | Self::FailoverStatus
+                | Self::Retried
+                | Self::AllRegionsFailed
+                | Self::HomeDown
+                | Self::HomeDownStale
+                | Self::HomeUnknown
+                | Self::HomeUnknownNearest
+                | Self::HomeLookupFailed
+                | Self::HomeInvalid
+                | Self::HomeLastKnown
+                | Self::DirectoryFailed
+                | Self::WriteUnknown
+                | Self::WriteNotSent
+                | Self::Misdirected
+                | Self::MisdirectedInVain
+                | Self::DeadlineExceeded
+                | Self::BreakerOpen
+                | Self::BreakerRamp
+                | Self::LastResort
+                | Self::RegionFull
+                | Self::RetryBudgetSpent
+                | Self::LagOverBound
+                | Self::DrillUnreachable
+                | Self::SessionForged
+                | Self::SessionMalformed
+                | Self::SessionAmbiguous
+                | Self::PinNotBelieved
+                | Self::CacheStale
+                | Self::Internal
+        )
+    }
+}
+
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

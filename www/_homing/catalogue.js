@@ -1,4 +1,6 @@
-// One sentence for each reason, as in src/core/model/token.rs. A reason that is missing here is shown without one.
+// What the core says, written by tests/dashboard.rs. Do not edit it.
+
+// One sentence for each token. A token that is missing here is shown without one.
 export const sentences = {
   "nearest": "The region nearest to the edge that received the request.",
   "home": "The home of the data.",
@@ -101,3 +103,42 @@ export const sentences = {
   "only-if-cached": "The reader wanted a cached copy or nothing.",
   "internal": "The router itself is at fault; the log has the rest.",
 };
+
+// Tokens that tell of trouble, even where the request was answered.
+export const trouble = new Set([
+  "home-unknown-nearest",
+  "home-unknown",
+  "misdirected",
+  "misdirected-in-vain",
+  "failover-connect",
+  "failover-timeout",
+  "failover-broken",
+  "failover-status",
+  "retried",
+  "all-regions-failed",
+  "home-down",
+  "home-down-stale",
+  "write-unknown",
+  "write-not-sent",
+  "deadline-exceeded",
+  "breaker-open",
+  "breaker-ramp",
+  "last-resort",
+  "region-full",
+  "retry-budget-spent",
+  "lag-over-bound",
+  "drill-unreachable",
+  "directory-failed",
+  "home-lookup-failed",
+  "home-invalid",
+  "home-last-known",
+  "session-forged",
+  "session-malformed",
+  "session-ambiguous",
+  "pin-not-believed",
+  "cache-stale",
+  "internal",
+]);
+
+// A replica that lags by more than the first, in ms, is not read for sessions; by more than the second, it is read last.
+export const lagLimits = { sessions: 10000, all: 60000 };
