@@ -118,7 +118,7 @@ fn explain_says_what_a_session_has_seen_and_how_each_copy_stands_to_that() {
         ),
         (
             "--lag eu=11s",
-            "eu: It lags by more than ten seconds, so it is not expected to have what the session has seen.",
+            "eu: The replica lags by more than 10 s, so it is not expected to have what the session has seen.",
         ),
     ] {
         assert_eq!(explained(more), format!("{seen}  {of_eu}\n  us: home, which has it"), "{more}");

@@ -45,7 +45,7 @@ async function answer(request, env, ctx, operators) {
   } catch (error) {
     if (!(error instanceof Panic)) complain("the edge failed", { error: String(/** @type {Partial<Error> | undefined} */ (error)?.stack ?? error) });
     if (!operators) await takeIn(request);
-    return problem(500, "Internal Server Error", "The router itself is at fault; the log has the rest.");
+    return problem(500, "Internal Server Error", "The router itself failed. The log has the cause.");
   }
 }
 

@@ -104,32 +104,31 @@ impl Refusal {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::BodyOnGet => "Send the content with POST or QUERY, or leave it out.",
+            Self::BodyOnGet => "Send the body with POST or QUERY, or leave it out.",
             Self::BadRequest => {
-                "Send an http or https URL: a host of letters, digits, hyphens and dots, a port up to 65535, no user, no NUL in \
-                 the path."
+                "Send an http or https URL without a user name and without NUL. Its host has letters, digits, hyphens and dots; \
+                 its port is at most 65535."
             }
             Self::AmbiguousPath => {
-                "Spell the path plainly: in the case of its route, and without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \
-                 \"%\". Where the application reads it as it stands, its route can say spelling = \"exact\"."
+                "Write the path plainly: in the case of its route, without \"//\", \";\" and encoded \"/\", \"\\\", \"?\", \"#\", \
+                 \"%\". If the application reads it exactly as it is, set spelling = \"exact\" on its route."
             }
             Self::MethodNotAllowed => {
-                "Use another method; TRACE would show fields that are the router's and the origin's."
+                "Use another method. TRACE would show header fields of the router and of the origin."
             }
-            Self::MaxForwards => "Allow says what passes it; what the application allows is for it to say.",
-            Self::RequestIncomplete => "Send the whole of the content without long pauses.",
+            Self::MaxForwards => "Allow lists the methods that the router forwards. The application may allow fewer.",
+            Self::RequestIncomplete => "Send the whole body without long pauses.",
             Self::RequestBroken => {
-                "Send all of the content, either as long as Content-Length says or in whole chunks without extensions, and never \
-                 both."
+                "Send the whole body: either as long as Content-Length says, or in whole chunks without extensions, but never both."
             }
-            Self::NotForClients => "Ask the region itself, or the dashboard, how it is.",
-            Self::UrlTooLong => "Shorten the URL, or send the data as content.",
-            Self::HeadersTooLarge => "Send fewer or smaller header fields; often one cookie has grown too large.",
-            Self::Loop => "An origin of the topology points back at this router; correct its `origin`.",
-            Self::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a copy is stored.",
-            Self::Internal => "Try again; the operator finds the cause in the log under this reason.",
-            Self::NotFinal => "Have the application send neither; if this was a write, look whether it was done.",
-            Self::WriteUnknown => "Look whether the change is there before you repeat it.",
+            Self::NotForClients => "Ask the region itself, or open the dashboard.",
+            Self::UrlTooLong => "Shorten the URL, or send the data in the body.",
+            Self::HeadersTooLarge => "Send fewer or smaller header fields. Often one cookie has grown too large.",
+            Self::Loop => "An origin of the topology points back at this router. Correct its `origin`.",
+            Self::OnlyIfCached => "Leave out `only-if-cached`, or ask again once a response is stored.",
+            Self::Internal => "Try again. The operator finds the cause under this reason.",
+            Self::NotFinal => "Stop the application from sending it. If this was a write, check whether it was done.",
+            Self::WriteUnknown => "Check whether the change is there before you repeat the write.",
             Self::TooManySubjects
             | Self::HomeUnknown
             | Self::HomeDown

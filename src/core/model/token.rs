@@ -28,217 +28,217 @@ macro_rules! reasons {
 
 reasons! {
     // Where a request goes.
-    /// The region nearest to the edge that received the request.
+    /// The region is the nearest one to the edge.
     Nearest = "nearest",
-    /// The home of the data.
+    /// The region is the home of the data.
     Home = "home",
-    /// The nearest region that owns the multi-writer dataset.
+    /// The region is the nearest owner of the multi-writer dataset.
     NearestOwner = "nearest-owner",
-    /// The nearest region may not hold the data; said of locality, for the next nearest is as good.
+    /// The nearest region may not hold the data. Locality counts this.
     Residency = "residency",
-    /// The session wrote a moment ago, so the read goes home.
+    /// The session has just written, so its read goes to the home.
     PinnedHome = "pinned-home",
-    /// The copy is known to have reached what the session has seen, and nearer ones are not.
+    /// This replica has what the session has seen; nearer replicas do not.
     PositionReached = "position-reached",
-    /// The copy should have reached what the session has seen by now; its origin checks it.
+    /// This replica should have what the session has seen by now. Its origin checks that.
     PositionExpected = "position-expected",
-    /// The copy should have reached what the session has seen in a moment, which the route allows to wait and going home takes longer.
+    /// The read waits for this replica: it should soon have what the session has seen, and the home is further away.
     PositionAwaited = "position-awaited",
-    /// The copy has not reached what the session has seen.
+    /// The replica does not have what the session has seen.
     PositionNotReached = "position-not-reached",
-    /// A cache between here and the region gave the answer, which may be older than what was promised.
+    /// A cache in front of the region answered, and its answer may be older than promised.
     GivenByCache = "given-by-cache",
-    /// What the session has seen was written under an earlier owner, and no nearer copy is known to have what is left of that.
+    /// The session's mark is from an earlier epoch, so the read goes to the present owner.
     PositionOfOldEpoch = "position-of-old-epoch",
-    /// The session has seen what a later owner wrote that nobody here has heard of; the home is looked up, and who is said to have written it is asked.
+    /// The session's mark is from a later epoch than this edge knows. The edge looks for the later owner.
     PositionOfLaterEpoch = "position-of-later-epoch",
-    /// The origin's position cannot be read; a window does in its place.
+    /// The edge cannot read the origin's position. A window replaces it.
     PositionMalformed = "position-malformed",
-    /// The origin's position does not say by which epoch it counts, so it is not used.
+    /// The origin's position has no epoch, so the edge does not use it.
     PositionUnowned = "position-unowned",
-    /// The route sends every read home.
+    /// The route sends every read to the home.
     RouteHome = "route-home",
     /// No dataset claims the request, so it goes to the default home.
     DefaultHome = "default-home",
-    /// Nobody has said whose request this is, so it goes to the home of the unidentified.
+    /// The request names no subject, so it goes to the home for unidentified requests.
     Unidentified = "unidentified",
-    /// The home could not be found out, so a read goes to the nearest region.
+    /// The home is unknown, so the read goes to the nearest region.
     HomeUnknownNearest = "home-unknown-nearest",
-    /// The home could not be found out, and nothing else will do.
+    /// The home is unknown, and the request needs it.
     HomeUnknown = "home-unknown",
-    /// The request was sent as a read, and its origin says that it wrote; `/_homing/api/suggestions` has the route to add.
+    /// The request was sent as a read, and its origin says that it wrote. `/_homing/api/suggestions` proposes a route.
     ReadThatWrote = "read-that-wrote",
-    /// The origin does not own this and named the owner, at a higher epoch.
+    /// The region does not own the data. It named the owner, at a later epoch.
     Misdirected = "misdirected",
-    /// The origin does not own this, and what it named cannot be followed.
+    /// The region does not own the data, and the request cannot follow the owner that it named.
     MisdirectedInVain = "misdirected-in-vain",
-    /// The origin said whose this is, so it went on, once, as that subject's.
+    /// The origin named the subject, so the request was sent again for that subject.
     SubjectNamed = "subject-named",
-    /// The origin said whose this is, and the request cannot be sent once more; the session knows now.
+    /// The origin named the subject, but the request cannot be sent again. The session now names the subject.
     SubjectNamedInVain = "subject-named-in-vain",
 
     // What went wrong on the way.
-    /// No connection to the region came about, so nothing was sent.
+    /// The edge could not connect to the region, so it sent nothing.
     FailoverConnect = "failover-connect",
     /// The region did not answer in time.
     FailoverTimeout = "failover-timeout",
-    /// The connection was refused, was closed as it was used, or broke before the answer was whole.
+    /// The connection was refused, or it broke before the answer was complete.
     FailoverBroken = "failover-broken",
-    /// The region answered with a gateway failure.
+    /// The region answered 502, 503 or 504.
     FailoverStatus = "failover-status",
-    /// It was sent to the same region once more: an idempotent write, or a read whose connection had been closed.
+    /// The request was sent to the same region again.
     Retried = "retried",
     /// Every region that may answer failed.
     AllRegionsFailed = "all-regions-failed",
-    /// The home is down and the route refuses stale reads.
+    /// The home is down, and the route refuses stale reads.
     HomeDown = "home-down",
-    /// The home is down and the route allows a stale read from elsewhere.
+    /// The home is down, and the route allows a stale read from another region.
     HomeDownStale = "home-down-stale",
-    /// The write was not answered; it may or may not have happened.
+    /// The home did not answer the write. The write may or may not have happened.
     WriteUnknown = "write-unknown",
-    /// The write never reached its home.
+    /// The write did not reach its home.
     WriteNotSent = "write-not-sent",
-    /// The region sent an interim answer (1xx) or a status beyond 599, and nothing else comes out of the platform.
+    /// The region sent an interim answer (1xx) or a status above 599. The platform cannot pass it on.
     NotFinal = "not-final",
-    /// The time for the whole request is used up.
+    /// The time for the whole request has run out.
     DeadlineExceeded = "deadline-exceeded",
-    /// The region failed several times in a row, or as often as not; its breaker is open: reads go elsewhere, and of writes one at a time goes there.
+    /// The region failed 5 times in a row, or in half of its last 32 requests. Reads go elsewhere; writes go there one at a time.
     BreakerOpen = "breaker-open",
-    /// The region has come back a moment ago and gets its share of requests little by little.
+    /// The region has just come back. It gets its share of requests step by step.
     BreakerRamp = "breaker-ramp",
-    /// Every region that may answer looks bad, so it is tried anyway, for a short time.
+    /// Every region that may answer looks bad, so this one is tried for at most 2 s.
     LastResort = "last-resort",
-    /// As many requests are under way to the region as its ceiling allows.
+    /// The region is at capacity: the requests in flight have reached its ceiling.
     RegionFull = "region-full",
-    /// So many writes are repeated already that one more would do harm.
+    /// The retry budget for writes is spent, so this write is not sent again.
     RetryBudgetSpent = "retry-budget-spent",
-    /// An operator has said that the region is down, so nothing is sent there.
+    /// An operator has marked the region as down, so nothing is sent there.
     RegionDown = "region-down",
-    /// An operator has said that the region takes no writes for now.
+    /// An operator has made the region read-only, so it takes no writes.
     RegionReadOnly = "region-read-only",
-    /// An operator is draining the region, so it is read last.
+    /// An operator is draining the region, so other regions are read first.
     RegionDraining = "region-draining",
-    /// An operator has said that the region is cut off from the others, so it is not read.
+    /// An operator has isolated the region from the others, so it is not read.
     RegionIsolated = "region-isolated",
-    /// The vantage points agree that the region does not answer; it is read last.
+    /// The probers agree that the region does not answer, so other regions are read first.
     RegionUnreachable = "region-unreachable",
-    /// It lags more than the dataset's bound allows.
+    /// The replica lags by more than the dataset allows.
     LagOverBound = "lag-over-bound",
-    /// It lags by more than a minute, so it is read last.
+    /// The replica lags by more than 60 s, so other regions are read first.
     LagTooHigh = "lag-too-high",
-    /// It lags by more than ten seconds, so it is not expected to have what the session has seen.
+    /// The replica lags by more than 10 s, so it is not expected to have what the session has seen.
     SessionLagTooHigh = "session-lag-too-high",
-    /// It says that it does not lag, and lacks what the home wrote a while ago.
+    /// The replica reports no lag, but it lacks older writes of the home. Its replication has stopped.
     LagStalled = "lag-stalled",
-    /// It does not reach the home, so its copy stands still.
+    /// The region does not reach the home, so its replica gets no new writes.
     PeerUnreachable = "peer-unreachable",
 
     // Isolation drills.
-    /// The request takes part in an isolation drill: regions that may be well count as unreachable for it.
+    /// The request takes part in an isolation drill. Some regions count as unreachable for it.
     Drill = "drill",
-    /// An isolation drill has this region count as unreachable, so nothing is sent there.
+    /// The region counts as unreachable in an isolation drill, so nothing is sent there.
     DrillUnreachable = "drill-unreachable",
 
     // How the home was found.
-    /// The session says it.
+    /// The session names the home.
     HomeFromSession = "home-from-session",
-    /// This isolate remembers it.
+    /// This isolate remembers the home.
     HomeFromMemory = "home-from-memory",
-    /// The home store (KV) says it.
+    /// The home store (KV) names the home.
     HomeFromStore = "home-from-store",
-    /// The directory says it; the home store had not heard of it yet.
+    /// The directory names the home. The home store does not have it yet.
     HomeFromDirectory = "home-from-directory",
-    /// The subject had none; the directory assigned the nearest permitted region.
+    /// The subject had no home. The directory assigned one.
     HomeAssigned = "home-assigned",
-    /// The client has named too many subjects that nobody knows; a new one gets no home for now.
+    /// The client has named too many new subjects, so this one gets no home for now.
     TooManySubjects = "too-many-subjects",
     /// The directory failed or was too slow.
     DirectoryFailed = "directory-failed",
-    /// The home store failed or was too slow.
+    /// The home store (KV) failed or was too slow.
     HomeLookupFailed = "home-lookup-failed",
-    /// The home store holds something that is no permitted ownership.
+    /// The home store (KV) holds no valid home for the subject.
     HomeInvalid = "home-invalid",
-    /// An older memory was used because the home store failed.
+    /// The home store (KV) failed, so the edge used the home that it last knew.
     HomeLastKnown = "home-last-known",
 
     // What the session said.
-    /// No session came along.
+    /// The request has no session.
     SessionAbsent = "session-absent",
-    /// The session is ours and current.
+    /// The session is valid.
     SessionValid = "session-valid",
-    /// The session's signature is not ours.
+    /// The session is not signed with this router's keys.
     SessionForged = "session-forged",
     /// The session has expired.
     SessionExpired = "session-expired",
-    /// The session cannot be read.
+    /// The edge cannot read the session.
     SessionMalformed = "session-malformed",
-    /// A later version has issued the session: it is left as it is, and reads that sessions are promised go home.
+    /// A later version issued the session. It stays as it is, and reads that need it go to the home.
     SessionLater = "session-later",
-    /// Two sessions came that are both ours, and nobody can tell which was slipped in, so neither is believed.
+    /// The request has several valid sessions, so the edge trusts none of them.
     SessionAmbiguous = "session-ambiguous",
-    /// A redirect from another host of the application carried pins along.
+    /// A redirect from another host of the application brought pins along.
     SessionCarried = "session-carried",
-    /// What is said to have been carried along from another host is not ours, not for this host, or older than a minute.
+    /// The pins in the URL are not signed for this host, or are older than 60 s. The edge ignores them.
     CarriedNotBelieved = "carried-not-believed",
-    /// The address had in it what another host carried along; the browser is sent on to the address without it.
+    /// The URL contained pins from another host. The browser is redirected to the URL without them.
     AddressCleaned = "address-cleaned",
-    /// A pin reaches further ahead than any pin may, and is not believed.
+    /// A pin ends later than any pin may, so the edge ignores it.
     PinNotBelieved = "pin-not-believed",
 
     // The edge cache.
-    /// A fresh copy at the edge satisfies the reader.
+    /// A stored response answers.
     CacheHit = "cache-hit",
-    /// An expired copy at the edge answers once more while a new one is fetched.
+    /// An expired stored response answers while the edge fetches a new one.
     CacheUpdating = "cache-updating",
-    /// No region answered; an expired copy at the edge may still be shown.
+    /// The regions failed, so an expired stored response answers.
     CacheStale = "cache-stale",
-    /// The edge holds no copy.
+    /// The edge has no stored response.
     CacheMiss = "cache-miss",
-    /// The copy at the edge has expired.
+    /// The stored response has expired.
     CacheExpired = "cache-expired",
-    /// The copy may lack what the session has written or seen, or is older than the dataset's bound.
+    /// The stored response may be older than the session or the dataset allows.
     CacheTooOld = "cache-too-old",
-    /// The client wants a newer copy than the edge holds.
+    /// The client wants a newer response than the stored one.
     CacheNotWanted = "cache-not-wanted",
-    /// The edge holds copies, but none for a request with these fields (`Vary`).
+    /// No stored response matches the request's fields (`Vary`).
     CacheVaryMiss = "cache-vary-miss",
-    /// The edge holds parts of it, and not the one that this request asks for.
+    /// The edge has other parts of the response than the request asks for.
     CachePartial = "cache-partial",
-    /// The copy is coded in a way that the client cannot decode.
+    /// The client cannot decode the stored response.
     CacheUndecodable = "cache-undecodable",
-    /// The origin has confirmed a copy that could not be read: it is asked for a new one.
+    /// The origin confirmed a stored response that the edge can no longer read. The edge asks for a new one.
     CacheLost = "cache-lost",
     /// The edge cache takes no part in this request.
     CacheBypass = "cache-bypass",
-    /// The method's answers never come from the cache.
+    /// Answers to this method never come from the cache.
     CacheMethod = "cache-method",
 
     // Refusals.
-    /// The request passed through this router too often.
+    /// The request has passed through this router too often.
     Loop = "loop",
     /// The URL is too long.
     UrlTooLong = "url-too-long",
-    /// There are too many or too large headers.
+    /// The request has too many header fields, or they are too large.
     HeadersTooLarge = "headers-too-large",
-    /// A GET or HEAD came with a body.
+    /// A GET or HEAD request has a body.
     BodyOnGet = "body-on-get",
-    /// The client's body stood still or came too slowly.
+    /// The client sent the body too slowly, or stopped.
     RequestIncomplete = "request-incomplete",
-    /// The client's body broke off, or is not as long as the request says.
+    /// The client broke the body off, or its length is not the announced one.
     RequestBroken = "request-broken",
-    /// The request's URL cannot be read.
+    /// The router cannot read the URL.
     BadRequest = "bad-request",
-    /// The router alone asks the regions at this address.
+    /// Only the router may ask this address.
     NotForClients = "not-for-clients",
-    /// Servers read the path in several ways, and these lead to different routes.
+    /// Servers read this path in several ways, and those lead to different routes.
     AmbiguousPath = "ambiguous-path",
-    /// The client wants its question to go no further than this router (`Max-Forwards`).
+    /// The request asks not to be forwarded (`Max-Forwards`), so the router answers.
     MaxForwards = "max-forwards",
-    /// No request of this method passes the router.
+    /// The router does not forward this method.
     MethodNotAllowed = "method-not-allowed",
-    /// The reader wanted a cached copy or nothing.
+    /// The client wants a stored response or none, and no stored response may answer.
     OnlyIfCached = "only-if-cached",
-    /// The router itself is at fault; the log has the rest.
+    /// The router itself failed. The log has the cause.
     Internal = "internal",
 }
 
