@@ -38,8 +38,7 @@ fn play(world: &World) -> Story {
 }
 
 fn takes_part(story: &Story) -> bool {
-    let rules = story.end().record.trace.rules().iter();
-    rules.filter(|rule| rule.reason == Token::Drill).count() == 1
+    story.end().record.trace.tokens().filter(|(token, _)| *token == Token::Drill).count() == 1
 }
 
 fn tell(story: &Story) -> String {
@@ -48,8 +47,8 @@ fn tell(story: &Story) -> String {
 
 /// The homes that the directory gave.
 fn assigned(story: &Story) -> Vec<Option<RegionId>> {
-    let rules = story.end.as_ref().unwrap().record.trace.rules().iter();
-    rules.filter(|rule| rule.reason == Token::HomeAssigned).map(|rule| rule.region).collect()
+    let told = story.end.as_ref().unwrap().record.trace.tokens();
+    told.filter(|(token, _)| *token == Token::HomeAssigned).map(|(_, region)| region).collect()
 }
 
 prop_compose! {
@@ -107,7 +106,7 @@ laws! { ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfi
 
     fn a_write_that_a_drill_refuses_says_so_and_changes_nothing(world in a_visit(), kind in a_kind(), name in a_region()) meets ["a drill refuses a write": 172, "a region had declined it before": 4] {
         let story = play(&during(&world, Some(&drill(kind, name, 10_000))));
-        if story.end().record.reason == Token::DrillUnreachable {
+        if story.end().record.decision.token() == Token::DrillUnreachable {
             prop_assert_eq!(story.end().status, 503);
             met("a drill refuses a write", story.says("homing-write-outcome").is_some());
             met("a region had declined it before", !story.sent.is_empty());

@@ -20,9 +20,9 @@ use homing_core::{
         epoch::Epoch,
         formats,
         position::{Mark, Position},
+        reasons::Verdict,
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
-        token::Token,
     },
     request::incoming::Content,
     session::{self, Claim, Pin, Session},
@@ -162,7 +162,7 @@ fn the_session() {
     assert_eq!(session::received(&sealed, &keys(), &topology(), NOW).session, session());
     // Version 1 had one subject, and no words for whose a pin is: those on its own part came without.
     let former = session::received(&stored("session", 1), &keys(), &topology(), NOW);
-    assert_eq!(former.verdict, Token::SessionValid);
+    assert_eq!(former.verdict, Verdict::Valid);
     assert_eq!(former.session.subjects, session().subjects);
 }
 
@@ -174,9 +174,9 @@ fn the_session_of_a_later_version_is_left_alone_and_read_at_home() {
     let later = body.replacen("2.", "3.", 1);
     let later = format!("{later}.{}", keys().current().sign(&later));
     let opened = |text: &str| session::received(text, &keys(), &topology(), NOW).verdict;
-    assert_eq!(opened(&later), Token::SessionLater);
-    assert_eq!(opened(&text.replacen("2.", "3.", 1)), Token::SessionForged, "a number alone is anybody's");
-    assert_eq!(opened("3"), Token::SessionMalformed);
+    assert_eq!(opened(&later), Verdict::Later);
+    assert_eq!(opened(&text.replacen("2.", "3.", 1)), Verdict::Forged, "a number alone is anybody's");
+    assert_eq!(opened("3"), Verdict::Malformed);
 
     let play = |request: &str| {
         let world = World::new(request).near("ap").field("cookie", &format!("{}={later}", session::COOKIE));

@@ -411,7 +411,7 @@ fn tell(story: &Story) -> String {
     }
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
-    let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.reason);
+    let _ = writeln!(out, "    = {} from {who}: {}", end.status, end.record.decision.token());
     if let Some(Drilled { ending, needed, .. }) = end.record.drilled {
         let needed = needed.map_or(String::new(), |(region, need)| {
             let what = if need == Need::Home { "home" } else { "copy" };

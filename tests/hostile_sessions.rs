@@ -108,7 +108,7 @@ fn issued(story: &Story) -> Option<Session> {
     })?;
     let Opened { session, verdict, .. } =
         session::open(line.split(';').next().unwrap(), &keys(), NOW.after(story.took));
-    assert_eq!(verdict.as_str(), "session-valid");
+    assert_eq!(verdict.token().as_str(), "session-valid");
     Some(session)
 }
 
@@ -413,7 +413,7 @@ impl Case {
 }
 
 fn notes(story: &Story, reason: &str) -> bool {
-    story.end().record.trace.rules().iter().any(|rule| rule.reason.as_str() == reason)
+    story.end().record.trace.tokens().any(|(token, _)| token.as_str() == reason)
 }
 
 fn holds(case: &Case) -> Result<(), TestCaseError> {

@@ -20,16 +20,18 @@ use homing_core::{
         epoch::Epoch,
         ids::RegionId,
         position::Position,
+        reasons::{Refusal, Verdict},
         subject::{SubjectId, SubjectKind},
         token::Token,
     },
     request::incoming::Content,
     session::{self, Session},
-    settle::Source,
+    settle::{Source, record::CacheState},
     state::{
         drill::SamplingKey,
         health::{Asking, Condition, Health, SendResult, Sending, breaker::Gate, evidence::By},
         memory::{Memory, Observation},
+        trace::Decision,
     },
     topology::settings::Settings,
 };
@@ -142,7 +144,7 @@ fn is_write(story: &Story) -> bool {
 fn is_unconfirmed(story: &Story) -> bool {
     let stored = matches!(story.end().source, Source::Copy(..) | Source::CopyHead(_));
     let unasked = story.sent.is_empty() || story.answered.is_some();
-    stored && (unasked || story.end().record.reason == Token::CacheStale)
+    stored && (unasked || story.end().record.decision == Decision::Stored(CacheState::Stale))
 }
 
 /// Whether it is what an origin has just said: its answer, or a stored copy that it confirmed.
@@ -312,13 +314,13 @@ laws! { config();
         }
         let (forged, without) = (play(&forged, &settings()), play(&without, &settings()));
         let honest = play(&honest, &settings());
-        let counts = honest.regions() != without.regions() || honest.end().record.reason != without.end().record.reason;
+        let counts = honest.regions() != without.regions() || honest.end().record.decision != without.end().record.decision;
         met("the session that was forged would have counted", counts);
         prop_assert_eq!(forged.regions(), without.regions());
         let own = |story: &Story| story.sent.iter().map(|attempt| attempt.own.clone()).collect::<Vec<_>>();
         prop_assert_eq!(own(&forged), own(&without));
         prop_assert_eq!(&forged.end().source, &without.end().source);
-        prop_assert_eq!(forged.end().record.reason, without.end().record.reason);
+        prop_assert_eq!(forged.end().record.decision, without.end().record.decision);
         prop_assert_eq!(&forged.end().edits, &without.end().edits);
         prop_assert_eq!(&forged.end().publish, &without.end().publish);
     }
@@ -333,18 +335,18 @@ laws! { config();
     fn every_answer_says_why_and_every_refusal_when_to_come_back(world in a_world()) meets ["the router's own words": 1381, "a failed write": 782] {
         let story = play(&world, &settings());
         let end = story.end();
-        prop_assert_eq!(story.says("homing-reason"), Some(end.record.reason.as_str()));
+        prop_assert_eq!(story.says("homing-reason"), Some(end.record.decision.token().as_str()));
         // The router's own words are none of the cache's (RFC 9211 section 2).
         prop_assert_eq!(story.says("cache-status").is_none(), matches!(end.source, Source::Own(_)));
-        prop_assert!(end.record.trace.rules().len() >= 2);
+        prop_assert!(end.record.trace.tokens().count() >= 2);
         if let Source::Own(body) = &end.source {
             met("the router's own words", true);
             prop_assert!(end.status >= 400 && story.says("content-type") == Some("application/problem+json"));
-            let passes = end.status == 503 || (end.status == 504 && end.record.reason != Token::OnlyIfCached);
+            let passes = end.status == 503 || (end.status == 504 && end.record.decision != Decision::Refused(Refusal::OnlyIfCached));
             prop_assert!(!passes || story.says("retry-after").is_some());
             prop_assert!(story.says("date").is_some());
             let read: serde_json::Value = serde_json::from_str(body).unwrap();
-            prop_assert_eq!(read["reason"].as_str(), Some(end.record.reason.as_str()));
+            prop_assert_eq!(read["reason"].as_str(), Some(end.record.decision.token().as_str()));
         }
         if met("a failed write", is_write(&story) && end.status >= 500) {
             prop_assert!(story.says("homing-write-outcome").is_some(), "a failed write says what became of it");
@@ -392,7 +394,7 @@ laws! { config();
     fn a_pinned_reader_never_silently_gets_what_predates_its_write(world in a_read_of(&["/catalog/1"], &["catalog"])) meets ["a stored response within a window": 12, "an answer to a pinned read": 245] {
         let story = play(&world, &settings());
         let end = story.end();
-        let pinned = end.record.trace.rules().iter().any(|rule| rule.reason.as_str() == "pinned-home");
+        let pinned = end.record.trace.tokens().any(|(token, _)| token == Token::PinnedHome);
         let silent = story.says("homing-consistency").is_none();
         if is_unconfirmed(&story) && silent && world.path == "/catalog/1" {
             let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
@@ -508,7 +510,7 @@ laws! { config();
             met("a session is issued", true);
             prop_assert!(sealed.len() <= session::MOST_BYTES);
             let opened = session::open(sealed, &keys(), then);
-            prop_assert_eq!(opened.verdict.as_str(), "session-valid");
+            prop_assert_eq!(opened.verdict, Verdict::Valid);
             prop_assert_eq!(opened.disbelieved, 0);
             met("one with several pins", opened.session.pins.len() > 1);
             prop_assert!(opened.session.pins.len() <= session::MOST_PINS);

@@ -108,7 +108,7 @@ fn hold(
     status: Option<String>,
 ) -> Result<(), String> {
     let (region, because, answered) = match &story.end {
-        Ok(settlement) => (settlement.record.region, settlement.record.reason, settlement.status),
+        Ok(settlement) => (settlement.record.region, settlement.record.decision.token(), settlement.status),
         Err(problem) => (None, problem.refusal.token(), problem.status()),
     };
     let region = region.map_or("nobody", |id| topology.region(id).name.as_str());

@@ -98,9 +98,9 @@ fn print(request: &str, story: &Story, topology: &Topology) {
         Ok(settlement) => settlement,
     };
     println!("\nRules, in the order in which they decided:");
-    for rule in settlement.record.trace.rules() {
-        let region = rule.region.map_or("", |region| topology.region(region).name.as_str());
-        println!("  {:<22} {region:<8} {}", rule.reason.as_str(), rule.reason.sentence());
+    for (token, region) in settlement.record.trace.tokens() {
+        let region = region.map_or("", |region| topology.region(region).name.as_str());
+        println!("  {:<22} {region:<8} {}", token.as_str(), token.sentence());
     }
     for (at, line) in story.mark.iter().enumerate() {
         let head = if at == 0 { "\nThe session has seen: " } else { "  " };
@@ -111,7 +111,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
         println!("  {}. {step}", at + 1);
     }
     let region = settlement.record.region.map_or("the router itself", |region| topology.region(region).name.as_str());
-    println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.reason);
+    println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.decision.token());
     if let Some(pinned) = &settlement.record.pinned {
         println!("The session is promised {pinned}");
     }

@@ -23,9 +23,9 @@ use homing_core::{
         ids::{RegionId, RegionSet},
         keys::Key,
         position::Mark,
+        reasons::{Choice, Exclusion},
         subject::{SubjectId, SubjectKind},
         time::{Timestamp, millis},
-        token::Token,
     },
     ownership::{Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
     request::{Request, admit::admit},
@@ -265,7 +265,7 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
     let left = demand.due(request, view, region).map(millis);
     match (demand.reach(request, view, region), left) {
         (Reach::Home, _) => format!("{name}: home, which has it"),
-        (Reach::There(Token::PositionReached), _) => format!("{name}: has it, by its own word"),
+        (Reach::There(Choice::PositionReached), _) => format!("{name}: has it, by its own word"),
         (Reach::There(_), _) if demand.of_earlier => {
             format!("{name}: should have what is left of it, in the later owner's log")
         }
@@ -273,10 +273,10 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
         (Reach::Soon(wait), _) => {
             format!("{name}: should have it in {} ms, which the route waits; {}", millis(wait), takes())
         }
-        (Reach::Not(Token::PositionNotReached), Some(left)) => {
+        (Reach::Not(Exclusion::PositionNotReached), Some(left)) => {
             format!("{name}: should not have it for another {left} ms; {}", takes())
         }
-        (Reach::Not(Token::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
+        (Reach::Not(Exclusion::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
         (Reach::Not(why), _) => format!("{name}: {}", why.sentence()),
     }
 }

@@ -6,9 +6,9 @@ use std::{collections::HashMap, rc::Rc};
 use homing_core::{
     cache::{Probed, entry::ENTRY, key::CacheKey},
     flow::step::{Event as CoreEvent, Step},
-    model::token::Token,
     router::{Entropy, Logging, Router, Turn},
     settle::{Base, Settlement, Source},
+    state::trace::Decision,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ fn isolate(seed: u64, node: u32) -> Rc<Router> {
 
 /// Whether the client is shown a stored copy that no region has confirmed for it.
 pub fn shows_copy(settlement: &Settlement) -> bool {
-    matches!(settlement.record.reason, Token::CacheHit | Token::CacheUpdating | Token::CacheStale)
+    matches!(settlement.record.decision, Decision::Stored(_))
 }
 
 impl World {

@@ -69,7 +69,6 @@ impl World {
     fn note(&mut self, at: usize, settlement: &Settlement) {
         let InFlight { pinned, action, .. } = self.requests[at];
         let record = &settlement.record;
-        let rules = record.trace.rules();
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
         let near = region.as_deref() == Some(NEAR[action.edge]);
         let of_home = region.as_deref() == self.home_of(action.place);
@@ -83,12 +82,12 @@ impl World {
         if is_read && !pinned && shows_copy(settlement) {
             self.count("copies shown to others");
         }
-        if rules.iter().any(|rule| rule.reason.as_str().starts_with("failover")) && is_read {
+        if !record.failures.is_empty() && is_read {
             self.count("reads that failed over");
         }
-        let tokens = rules.iter().map(|rule| rule.reason.as_str());
+        let tokens: Vec<_> = record.trace.tokens().map(|(token, _)| token.as_str()).collect();
         for (what, token) in TOLD {
-            if tokens.clone().any(|noted| noted == token) {
+            if tokens.contains(&token) {
                 self.count(what);
             }
         }

@@ -100,11 +100,11 @@ impl World {
         if action.deed == Reply::Fails {
             return self.count("failures that somebody made");
         }
-        let closed = |reason| matches!(reason, Token::BreakerOpen | Token::LastResort);
-        let rules = settlement.record.trace.rules();
-        if self.failing && rules.iter().any(|rule| closed(rule.reason)) {
+        let closed = |token| matches!(token, Token::BreakerOpen | Token::LastResort);
+        let told = || settlement.record.trace.tokens().map(|(token, _)| token);
+        if self.failing && told().any(closed) {
             let by = self.clients[client].name.clone();
-            let told: Vec<_> = rules.iter().map(|rule| rule.reason.as_str()).collect();
+            let told: Vec<_> = told().map(Token::as_str).collect();
             self.foul(format!("{by} {:?} was kept away: {told:?}", action.deed));
         }
     }

@@ -47,7 +47,7 @@ fn why(log: &[&str]) -> Vec<Option<&'static str>> {
         let line = Line::read(text, &topology).unwrap();
         let settlement =
             player.play(&line, number as u64).unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
-        settlement.record.crossed.map(Token::as_str)
+        settlement.record.crossed.map(|crossing| crossing.token().as_str())
     };
     log.iter().enumerate().map(play).collect()
 }

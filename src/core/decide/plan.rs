@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crate::{
     decide::{
-        rank::{candidates, reachable},
+        rank::{Judged, Ranking, rank},
         reach::{PositionDemand, Reach},
     },
     model::{
         access::Access,
         ids::{RegionId, RegionSet},
         position::Mark,
-        token::Token,
+        reasons::{Choice, Exclusion, Verdict},
     },
     ownership::{Owner, Ownership},
     request::Request,
     session::Pin,
-    state::{published::RegionState, trace::Trace, view::View},
+    state::{published::RegionState, view::View},
     topology::{
         dataset::Rule,
         route::{OnHomeDown, ReadAfterWrite},
@@ -48,7 +48,7 @@ impl Freshness {
         match request.promise.read_after_write {
             ReadAfterWrite::Home => return Self::Home,
             // What it has written or seen is not known, and home has all of it.
-            ReadAfterWrite::Session if request.session.verdict == Token::SessionLater => return Self::Home,
+            ReadAfterWrite::Session if request.session.verdict == Verdict::Later => return Self::Home,
             ReadAfterWrite::Session => {
                 if let Some(pin) = session.window(name, request.subject.as_ref(), request.came) {
                     return Self::Pinned(pin.clone());
@@ -86,13 +86,13 @@ pub struct PlannedRegion {
     /// The region.
     pub region: RegionId,
     /// Why.
-    pub reason: Token,
+    pub choice: Choice,
     /// What it answers may be older than what was demanded, and the response must say so.
     pub stale: bool,
 }
 
 /// The regions that a read may be sent to: one, and one other if it fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadPlan {
     /// The first; none if no region may answer.
     pub first: Option<PlannedRegion>,
@@ -100,115 +100,123 @@ pub struct ReadPlan {
     pub after: Duration,
     /// The other.
     pub fallback: Option<PlannedRegion>,
+    /// What speaks against regions, as it was found.
+    pub excluded: Vec<(RegionId, Exclusion)>,
 }
 
 impl ReadPlan {
-    /// Plans a read that any near enough copy may answer.
+    /// Plans a read that any near enough replica may answer.
     #[must_use]
-    pub fn near(request: &Request, view: &View, freshness: &Freshness, trace: &mut Trace) -> Self {
+    pub fn near(request: &Request, view: &View, freshness: &Freshness) -> Self {
         let bound = if let Freshness::Within(bound) = freshness { Some(*bound) } else { None };
-        let all = candidates(request, view, (bound, None), trace);
-        let mut targets = reachable(all, view, trace);
-        let reason = |region| if view.is_open(region, Access::Read) { Token::LastResort } else { Token::Nearest };
-        let mut next = || targets.next().map(|region| PlannedRegion { region, reason: reason(region), stale: false });
-        Self { first: next(), fallback: next(), ..Self::default() }
+        let ranking = rank(request, view, Judged { bound, home: None }).reachable(view);
+        let choice = |region| if view.is_open(region, Access::Read) { Choice::LastResort } else { Choice::Nearest };
+        let mut targets =
+            ranking.order.into_iter().map(|region| PlannedRegion { region, choice: choice(region), stale: false });
+        Self { first: targets.next(), fallback: targets.next(), excluded: ranking.excluded, ..Self::default() }
     }
 
-    /// Plans a read that only a copy at the mark or further satisfies, counted by the log of that owner: the nearest that is
+    /// Plans a read that only a replica at the mark or further satisfies, counted by the log of that owner: the nearest that is
     /// known or expected to be so far, and home, which always is.
     #[must_use]
-    pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>, trace: &mut Trace) -> Self {
+    pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>) -> Self {
         let home = demand.log.home;
         let bound = request.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
         let mut targets: Vec<PlannedRegion> = Vec::new();
         let mut after = Duration::ZERO;
-        for region in candidates(request, view, (bound, Some(home)), trace) {
+        let ranking = rank(request, view, Judged { bound, home: Some(home) });
+        let mut excluded = ranking.excluded;
+        for region in ranking.order {
             match demand.reach(request, view, region) {
-                Reach::Not(why) if targets.is_empty() => trace.note(why, region),
+                Reach::Not(why) if targets.is_empty() => excluded.push((region, why)),
                 Reach::Not(_) => {}
                 _ if view.is_excluded(region) => {
                     if targets.is_empty() {
-                        trace.note(Token::DrillUnreachable, region);
+                        excluded.push((region, Exclusion::Drill));
                     }
                 }
                 Reach::Home if targets.is_empty() && request.near.first() == Some(&region) && !demand.of_earlier => {
-                    targets.push(PlannedRegion { region, reason: Token::Nearest, stale: false });
+                    targets.push(PlannedRegion { region, choice: Choice::Nearest, stale: false });
                 }
-                Reach::Home => targets.push(PlannedRegion { region, reason: demand.at_home(), stale: false }),
-                Reach::There(reason) => targets.push(PlannedRegion { region, reason, stale: false }),
+                Reach::Home => targets.push(PlannedRegion { region, choice: demand.at_home(), stale: false }),
+                Reach::There(choice) => targets.push(PlannedRegion { region, choice, stale: false }),
                 // In the place of another that has failed nothing is waited for.
                 Reach::Soon(time) if targets.is_empty() => {
                     after = time;
-                    targets.push(PlannedRegion { region, reason: Token::PositionAwaited, stale: false });
+                    targets.push(PlannedRegion { region, choice: Choice::PositionAwaited, stale: false });
                 }
                 Reach::Soon(_) => {}
             }
         }
         let first = targets.first().copied();
         let of_home = targets.iter().find(|target| target.region == home).copied();
-        let fallback = match first {
-            Some(target) if target.region == home => {
-                targets.get(1).copied().or_else(|| stale_elsewhere(request, view, home, trace))
-            }
-            Some(_) => of_home,
+        let plan = Self { first, after, fallback: None, excluded };
+        match first {
+            Some(target) if target.region == home => match targets.get(1).copied() {
+                None => plan.or_stale_elsewhere(request, view, home),
+                other => Self { fallback: other, ..plan },
+            },
+            Some(_) => Self { fallback: of_home, ..plan },
             // Home cannot be asked, and nobody else is so far.
-            None => return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() },
-        };
-        Self { first, fallback, after }
+            None => Self { after: Duration::ZERO, ..plan }.or_stale_elsewhere(request, view, home),
+        }
     }
 
-    /// Plans a read that only the home's own copy satisfies; what happens when home is down is the route's to say.
+    /// Plans a read that only the home's own replica satisfies; what happens when home is down is the route's to say.
     #[must_use]
-    pub fn home(request: &Request, view: &View, home: RegionId, reason: Token, trace: &mut Trace) -> Self {
+    pub fn home(request: &Request, view: &View, home: RegionId, choice: Choice) -> Self {
         let down = view.state(home) == RegionState::Down;
-        if view.is_excluded(home) {
-            trace.note(Token::DrillUnreachable, home);
-            return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
+        let refuses = request.promise.on_home_down == OnHomeDown::Refuse;
+        let against = match (down, view.condition(home).full) {
+            _ if view.is_excluded(home) => Some((Exclusion::Drill, true)),
+            (true, _) => Some((Exclusion::RegionDown, refuses)),
+            (false, true) => Some((Exclusion::RegionFull, refuses)),
+            (false, false) => None,
+        };
+        if let Some((why, is_told)) = against {
+            let excluded = is_told.then_some((home, why)).into_iter().collect();
+            return Self { excluded, ..Self::default() }.or_stale_elsewhere(request, view, home);
         }
-        if down || view.condition(home).full {
-            if request.promise.on_home_down == OnHomeDown::Refuse {
-                trace.note(if down { Token::RegionDown } else { Token::RegionFull }, home);
-            }
-            return Self { first: stale_elsewhere(request, view, home, trace), ..Self::default() };
-        }
-        let first = Some(PlannedRegion { region: home, reason, stale: false });
-        let elsewhere = stale_elsewhere(request, view, home, trace);
-        match elsewhere {
-            // Another copy is quick and says that it is stale; home would most likely fail.
-            Some(other) if view.is_open(home, Access::Read) => {
-                Self { first: Some(other), fallback: first, ..Self::default() }
-            }
-            _ => Self { first, fallback: elsewhere, ..Self::default() },
+        let first = Some(PlannedRegion { region: home, choice, stale: false });
+        let plan = Self { first, ..Self::default() }.or_stale_elsewhere(request, view, home);
+        match plan.fallback {
+            // Another replica is quick and says that it is stale; home would most likely fail.
+            Some(_) if view.is_open(home, Access::Read) => Self { first: plan.fallback, fallback: first, ..plan },
+            _ => plan,
         }
     }
 
     /// Plans a read whose home nobody could find out.
     #[must_use]
-    pub fn homeless(request: &Request, view: &View, trace: &mut Trace) -> Self {
+    pub fn homeless(request: &Request, view: &View) -> Self {
         if request.promise.on_home_down == OnHomeDown::Refuse {
             return Self::default();
         }
-        let stale = |region| PlannedRegion { region, reason: Token::HomeUnknownNearest, stale: true };
-        let all = candidates(request, view, (None, None), trace);
-        let mut targets = reachable(all, view, trace);
-        Self { first: targets.next().map(stale), fallback: targets.next().map(stale), ..Self::default() }
+        let stale = |region| PlannedRegion { region, choice: Choice::HomeUnknownNearest, stale: true };
+        let ranking = rank(request, view, Judged::default()).reachable(view);
+        let mut targets = ranking.order.into_iter().map(stale);
+        Self { first: targets.next(), fallback: targets.next(), excluded: ranking.excluded, ..Self::default() }
     }
-}
 
-/// Where a read goes when home is down, if its route allows it.
-fn stale_elsewhere(request: &Request, view: &View, home: RegionId, trace: &mut Trace) -> Option<PlannedRegion> {
-    let mut others = (request.promise.on_home_down == OnHomeDown::Stale).then(|| {
-        candidates(request, view, (None, Some(home)), trace)
-            .filter(|region| *region != home && !view.is_excluded(*region))
-    })?;
-    others.next().map(|region| PlannedRegion { region, reason: Token::HomeDownStale, stale: true })
+    /// The same, with where the read goes when home is down, if its route allows it, as the next one to ask.
+    fn or_stale_elsewhere(mut self, request: &Request, view: &View, home: RegionId) -> Self {
+        if request.promise.on_home_down != OnHomeDown::Stale {
+            return self;
+        }
+        let Ranking { order, excluded } = rank(request, view, Judged { bound: None, home: Some(home) });
+        self.excluded.extend(excluded);
+        let elsewhere = order.into_iter().find(|region| *region != home && !view.is_excluded(*region));
+        let next = if self.first.is_none() { &mut self.first } else { &mut self.fallback };
+        *next = elsewhere.map(|region| PlannedRegion { region, choice: Choice::HomeDownStale, stale: true });
+        self
+    }
 }
 
 /// Who owns what a request concerns, as far as it follows from the view alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteTarget {
     /// This owner, for this reason.
-    Owned(Owner, Token),
+    Owned(Owner, Choice),
     /// It depends on the subject's home, which must be found.
     BySubject,
     /// The authority has given it to a region that this topology does not know: nobody here may take the region's place.
@@ -222,19 +230,20 @@ pub fn standing(request: &Request, view: &View) -> WriteTarget {
     let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let owned = match (request.dataset, rule) {
         (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
-            Some(owned) => Some((owned, Token::Home)),
+            Some(owned) => Some((owned, Choice::Home)),
             None => return WriteTarget::Unknown,
         },
         (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return WriteTarget::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
             let reachable = nearest_owner(request, view, *regions, |region| !view.is_excluded(region));
             let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
-            home.and_then(|home| Ownership::among_several(topology, id, home)).map(|owned| (owned, Token::NearestOwner))
+            home.and_then(|home| Ownership::among_several(topology, id, home))
+                .map(|owned| (owned, Choice::NearestOwner))
         }
         _ => None,
     };
     let (owned, reason) = owned.unwrap_or_else(|| {
-        let reason = if rule.is_some() { Token::Unidentified } else { Token::DefaultHome };
+        let reason = if rule.is_some() { Choice::Unidentified } else { Choice::DefaultHome };
         (Ownership::unclaimed(topology, request.dataset), reason)
     });
     WriteTarget::Owned(Owner::of(owned), reason)

@@ -1,4 +1,4 @@
-//! Candidates: the regions whose copies may answer a read, in the order in which they should be asked.
+//! Ranking: the regions whose replicas may answer a read, in the order in which they should be asked.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crate::{
     model::{
         ids::{DatasetId, RegionId},
         ranked::ranked,
-        token::Token,
+        reasons::Exclusion,
     },
     request::Request,
-    state::{matrix::ALL_LEAVE, published::RegionState, trace::Trace, view::View},
+    state::{matrix::ALL_LEAVE, published::RegionState, view::View},
     topology::dataset::Rule,
 };
 
@@ -17,62 +17,75 @@ use crate::{
 enum Suitability {
     Well,
     /// Others first.
-    Last(Token),
+    Last(Exclusion),
     /// Only if none that suits better is left: it has failed lately, and would most likely fail again.
-    Badly(Token),
-    Not(Token),
+    Badly(Exclusion),
+    Not(Exclusion),
+}
+
+/// By what a read's regions are judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged {
+    /// How far a replica may lag.
+    pub bound: Option<Duration>,
+    /// The owner by whose writes the read is judged, where it is known.
+    pub home: Option<RegionId>,
+}
+
+/// The regions that may answer a read, and what speaks against regions.
+#[derive(Clone, Debug, Default)]
+pub struct Ranking {
+    /// In the order in which they should be asked. What a drill has count as unreachable is among them, so that a plan sees who is
+    /// missed; [`reachable`](Self::reachable) leaves it out.
+    pub order: Vec<RegionId>,
+    /// Why a region is not among them, or comes later than it is near.
+    pub excluded: Vec<(RegionId, Exclusion)>,
 }
 
 /// The regions that hold the data, lag within the bound and may be read, nearest first, draining ones last and those that look
-/// bad behind them. `home` is the owner by whose writes the read is judged, where it is known. Where all look bad the first is
-/// home: it is tried in any case (Envoy calls this panic). What a drill has count as unreachable is among them, so that a plan
-/// sees who is missed; [`reachable`] leaves it out.
-pub fn candidates(
-    request: &Request,
-    view: &View,
-    (bound, home): (Option<Duration>, Option<RegionId>),
-    trace: &mut Trace,
-) -> impl Iterator<Item = RegionId> + use<> {
+/// bad behind them. Where all look bad the first is home: it is tried in any case (Envoy calls this panic).
+#[must_use]
+pub fn rank(request: &Request, view: &View, judged: Judged) -> Ranking {
+    let Judged { bound, home } = judged;
     let source =
         request.dataset.and_then(|dataset| view.dataset_ownership(dataset)).map(|ownership| ownership.home()).or(home);
     let (mut good, mut last, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    let mut excluded = Vec::new();
     for region in request.near.iter().copied().filter(|region| holds(request.dataset, view, *region)) {
-        match suits(request, view, region, source, bound) {
-            Suitability::Well => good.push(region),
+        let why = match suits(request, view, region, source, bound) {
+            Suitability::Well => {
+                good.push(region);
+                continue;
+            }
             Suitability::Last(why) => {
-                trace.note(why, region);
                 last.push(region);
+                why
             }
             Suitability::Badly(why) => {
-                trace.note(why, region);
                 bad.push(region);
+                why
             }
-            Suitability::Not(why) => trace.note(why, region),
-        }
+            Suitability::Not(why) => why,
+        };
+        excluded.push((region, why));
     }
     if good.is_empty() && last.is_empty() {
         let home = source.unwrap_or(view.topology().default_home());
         bad = ranked(bad, |region, other| *region == home && *other != home);
     }
-    good.into_iter().chain(last).chain(bad)
+    Ranking { order: good.into_iter().chain(last).chain(bad).collect(), excluded }
 }
 
-/// Those that a drill leaves, in that order. Who comes before the first of them is passed over.
-pub fn reachable(
-    candidates: impl Iterator<Item = RegionId>,
-    view: &View,
-    trace: &mut Trace,
-) -> std::vec::IntoIter<RegionId> {
-    let (mut left, mut passed) = (Vec::new(), Vec::new());
-    for region in candidates {
-        match view.is_excluded(region) {
-            false => left.push(region),
-            true if left.is_empty() => passed.push(region),
-            true => {}
-        }
+impl Ranking {
+    /// Those that a drill leaves, in that order. Who comes before the first of them is missed.
+    #[must_use]
+    pub fn reachable(self, view: &View) -> Self {
+        let Self { mut order, mut excluded } = self;
+        let is_missed = |region: &&RegionId| view.is_excluded(**region);
+        excluded.extend(order.iter().take_while(is_missed).map(|region| (*region, Exclusion::Drill)));
+        order.retain(|region| !view.is_excluded(*region));
+        Self { order, excluded }
     }
-    passed.into_iter().for_each(|region| trace.note(Token::DrillUnreachable, region));
-    left.into_iter()
 }
 
 fn suits(
@@ -86,13 +99,13 @@ fn suits(
     let lag = bound.and_then(|_| view.lag(region, source)).filter(|_| Some(region) != source);
     let over = bound.is_some_and(|bound| lag.is_some_and(|lag| lag > bound));
     match view.state(region) {
-        RegionState::Down => Suitability::Not(Token::RegionDown),
-        RegionState::Isolated if Some(region) != source => Suitability::Not(Token::RegionIsolated),
-        _ if over => Suitability::Not(Token::LagOverBound),
-        _ if view.condition(region).full => Suitability::Not(Token::RegionFull),
+        RegionState::Down => Suitability::Not(Exclusion::RegionDown),
+        RegionState::Isolated if Some(region) != source => Suitability::Not(Exclusion::RegionIsolated),
+        _ if over => Suitability::Not(Exclusion::LagOverBound),
+        _ if view.condition(region).full => Suitability::Not(Exclusion::RegionFull),
         _ if !view.admits_read(region, request.entropy) => Suitability::Badly(view.closed_because(region)),
-        RegionState::Draining => Suitability::Last(Token::RegionDraining),
-        _ if lags_too_much(request, view, region, source) => Suitability::Last(Token::LagTooHigh),
+        RegionState::Draining => Suitability::Last(Exclusion::RegionDraining),
+        _ if lags_too_much(request, view, region, source) => Suitability::Last(Exclusion::LagTooHigh),
         RegionState::Active | RegionState::ReadOnly | RegionState::Isolated => Suitability::Well,
     }
 }

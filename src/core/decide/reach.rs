@@ -12,7 +12,7 @@ use crate::{
         epoch::Epoch,
         ids::{DatasetId, RegionId},
         position::{Mark, Position},
-        token::Token,
+        reasons::{Choice, Exclusion},
     },
     ownership::stated::Log,
     request::Request,
@@ -42,11 +42,11 @@ pub enum Reach {
     /// It is the owner's own.
     Home,
     /// It has reached it, or should have by now.
-    There(Token),
+    There(Choice),
     /// It should have after this time, which the route allows to wait and which is less than going home takes.
     Soon(Duration),
     /// It has not.
-    Not(Token),
+    Not(Exclusion),
 }
 
 impl<'p> PositionDemand<'p> {
@@ -67,8 +67,8 @@ impl<'p> PositionDemand<'p> {
 
     /// Why home is asked.
     #[must_use]
-    pub fn at_home(&self) -> Token {
-        if self.of_earlier { Token::PositionOfOldEpoch } else { Token::PinnedHome }
+    pub fn at_home(&self) -> Choice {
+        if self.of_earlier { Choice::PositionOfOldEpoch } else { Choice::PinnedHome }
     }
 
     /// Whether any copy of the present owner's log will do.
@@ -83,19 +83,19 @@ impl<'p> PositionDemand<'p> {
         if region == home {
             return Reach::Home;
         }
-        let Some(dataset) = request.dataset else { return Reach::Not(Token::PositionNotReached) };
+        let Some(dataset) = request.dataset else { return Reach::Not(Exclusion::PositionNotReached) };
         let known = view.known(copy_of(dataset, region, self.log, view.topology()));
         let there = known.is_some_and(|known| known.place.is_some_and(|place| place >= self.least.position));
         if there && !(self.is_beginning() && is_split(dataset, view.topology())) {
-            return Reach::There(Token::PositionReached);
+            return Reach::There(Choice::PositionReached);
         }
         if let Some(why) = view.too_far_behind(region, home) {
             return Reach::Not(why);
         }
         match self.due(request, view, region) {
-            Some(Duration::ZERO) => Reach::There(Token::PositionExpected),
+            Some(Duration::ZERO) => Reach::There(Choice::PositionExpected),
             Some(left) if left <= request.promise.wait && beats_home(view, region, home, left) => Reach::Soon(left),
-            _ => Reach::Not(Token::PositionNotReached),
+            _ => Reach::Not(Exclusion::PositionNotReached),
         }
     }
 

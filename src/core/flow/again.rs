@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{context::Context, step::Outcome};
 use crate::{
     http::answer::Answer,
-    model::{access::Access, ids::RegionId, time::Timestamp, token::Token},
+    model::{access::Access, ids::RegionId, reasons::Failure},
     state::{
         health::{Health, SendResult, breaker::Gate},
         memory::Observation,
@@ -30,33 +30,27 @@ impl Context {
     }
 
     /// Whether the read's connection was closed as it was used, so that it goes there once more.
-    pub(super) fn was_closed(
-        &mut self,
-        region: RegionId,
-        outcome: &Outcome<'_>,
-        health: &Health,
-        now: Timestamp,
-    ) -> bool {
+    pub(super) fn was_closed(&mut self, region: RegionId, outcome: &Outcome<'_>, health: &Health) -> bool {
         let closed = match outcome {
             Outcome::Lost => self.is_well(region, health),
             Outcome::Answered(answer) => is_of_an_idle_connection(answer),
             _ => false,
         };
-        let may = closed && !self.again && self.was_at_once(region, now) && self.has_time(now);
+        let may = closed && !self.again && self.was_at_once(region) && self.has_time();
         if !(may && self.can_repeat() && health.may_repeat(Access::Read)) {
             return false;
         }
         self.again = true;
-        self.trace.note(Token::FailoverBroken, region);
+        self.note_failure(region, Failure::Broken);
         self.spare();
         true
     }
 
     /// Whether what came of a write is an idle connection's end, as it seems, and no answer to it: so it is held against nobody. No proof
     /// that nothing of the write was read, since an application can say the same of what it has done.
-    pub(super) fn was_turned_off(&mut self, region: RegionId, outcome: &Outcome<'_>, now: Timestamp) -> bool {
+    pub(super) fn was_turned_off(&mut self, region: RegionId, outcome: &Outcome<'_>) -> bool {
         let Outcome::Answered(answer) = outcome else { return false };
-        let was = is_of_an_idle_connection(answer) && self.was_at_once(region, now);
+        let was = is_of_an_idle_connection(answer) && self.was_at_once(region);
         if was {
             self.spare();
         }
@@ -64,9 +58,9 @@ impl Context {
     }
 
     /// Whether the platform keeps connections to it, and what happened to this one did so within a round trip.
-    fn was_at_once(&self, region: RegionId, now: Timestamp) -> bool {
+    fn was_at_once(&self, region: RegionId) -> bool {
         let kept = matches!(self.view.topology().region(region).origin, Origin::Url(_));
-        kept && now.since(self.asked) < AT_ONCE
+        kept && self.now.since(self.asked) < AT_ONCE
     }
 
     /// Whether nothing is held against it for reads, here and by this visitor.

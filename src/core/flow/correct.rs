@@ -7,70 +7,40 @@
 //! the directory does not correct.
 
 use super::{
-    Flow, Stage,
-    step::{ASSIGN, Assignment, Step},
+    context::Context,
+    misdirected::Declined,
+    next::{Next, Phase},
+    reading::Wants,
+    step::{Found, Step},
 };
 use crate::{
     decide::plan::ReadPlan,
-    flow::step::Found,
-    http::answer::Answer,
-    model::{reasons::Refusal, subject::SubjectId, time::Timestamp, token::Token},
-    ownership::{
-        Owner, Ownership,
-        evidence::{Keeper, lives_in},
-    },
+    model::reasons::{Choice, Refusal},
+    ownership::{Owner, Ownership, evidence::Keeper},
 };
 
-impl Flow {
-    /// Asks the directory to correct the home that a region declines, where the answer says what it should be.
-    pub(super) fn correct(&mut self, declined: Owner, answer: &Answer<'_>, now: Timestamp) -> Option<Step> {
-        let (subject, kind) = (self.cx.request.subject.clone()?, self.cx.split_by()?);
-        let home = lives_in(answer, self.cx.view.topology(), self.cx.residency())?;
-        if self.cx.denied.is_some() || home == declined.region() || !self.cx.may_propose(home) {
-            return None;
-        }
-        let name = |region| self.cx.view.topology().region(region).name.clone();
-        let instead_of = Some((name(declined.region()), declined.epoch().0));
-        let proposed = Some(name(home));
-        // To decline somebody whom a client has made up is no yes.
-        let named = self.cx.request.session.session.subject(kind) == Some(&subject);
-        self.cx.denied = Some(declined.ownership());
-        self.stage = Stage::Finding(Keeper::Directory);
-        let timeout = self.cx.patience(ASSIGN, now);
-        Some(Step::AssignHome(Assignment { subject, kind, proposed, named, instead_of, timeout }))
-    }
+/// Asks the directory to correct the home.
+pub(super) fn first(cx: &mut Context, declined: Declined) -> Next<'static> {
+    cx.is_corrected = true;
+    Next::Wait(Step::AssignHome(declined.assignment), Phase::Correcting(declined.by))
+}
 
-    /// The directory's word on that. Where the request cannot be sent once more, its client's own repeat finds its way.
-    pub(super) fn corrected(
-        &mut self,
-        declined: Ownership,
-        found: Found<'_>,
-        subject: &SubjectId,
-        now: Timestamp,
-    ) -> Step {
-        let refusal = Refusal::MisdirectedInVain;
-        let found = self.found(found, Keeper::Directory, subject, self.cx.residency());
-        let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
-        if let Some(owner) = later {
-            self.cx.remembered = Some(owner.ownership());
-            self.cx.note_home(owner.ownership());
+/// The directory's word on that. Where the request cannot be sent once more, its client's own repeat finds its way.
+pub(super) fn on_found(cx: &mut Context, declined: Ownership, found: Found<'_>) -> Next<'static> {
+    let Some(subject) = cx.request.subject.clone() else { return Next::Misdriven };
+    let found = cx.found(found, Keeper::Directory, &subject, cx.residency());
+    let later = found.and_then(|owned| Owner::of(declined).succeeded_by(owned));
+    if let Some(owner) = later {
+        cx.remembered = Some(owner.ownership());
+        cx.note_home(owner.ownership());
+    }
+    match later.filter(|_| cx.may_send_again()) {
+        Some(owner) if cx.is_read() => {
+            let owned = owner.ownership();
+            let plan = ReadPlan::home(&cx.request, &cx.view, owned.home(), Choice::Misdirected);
+            Next::Read(plan, Wants { owner: Some(owner), least: cx.mark_of(owned), ..Wants::default() })
         }
-        match later.filter(|_| self.cx.can_repeat() && self.cx.has_time(now)) {
-            Some(owner) if self.cx.is_read() => {
-                let owned = owner.ownership();
-                let plan = ReadPlan::home(
-                    &self.cx.request,
-                    &self.cx.view,
-                    owned.home(),
-                    Token::Misdirected,
-                    &mut self.cx.trace,
-                );
-                let least = self.cx.mark_of(owned);
-                self.begin_read(plan, Some(owner), least, now)
-            }
-            Some(owner) => self.begin_write(owner, Token::Misdirected, now),
-            None if self.cx.is_read() => self.refuse(refusal, now),
-            None => self.refuse_write(refusal, now),
-        }
+        Some(owner) => Next::Owned(owner, Choice::Misdirected),
+        None => Next::Refuse(Refusal::MisdirectedInVain),
     }
 }

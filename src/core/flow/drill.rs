@@ -2,14 +2,20 @@
 
 use std::rc::Rc;
 
-use super::{Flow, context::Context, step::Step};
+use super::context::Context;
 use crate::{
     decide::plan::undrilled_owner,
-    http::headers::Edit,
-    model::{access::Access, ids::RegionId, token::Token},
+    model::{
+        access::Access,
+        ids::RegionId,
+        reasons::{Choice, Exclusion, Note, Refusal},
+    },
     ownership::{Owner, own::Own},
     settle::Settlement,
-    state::drill::{DrillOutcome, Drilled, Need, Part},
+    state::{
+        drill::{DrillOutcome, Drilled, Need, Part},
+        trace::{Decision, TraceEvent},
+    },
 };
 
 impl Context {
@@ -38,7 +44,7 @@ impl Context {
         let away = drill.away(self.view.topology());
         self.part = Part::In;
         Rc::make_mut(&mut self.view).exclude(away);
-        self.trace.note(Token::Drill, None);
+        self.note(TraceEvent::Noted(Note::Drill, None));
     }
 
     /// Where the session's own subject lives; whatever the request itself concerns is of nobody in particular.
@@ -57,7 +63,7 @@ impl Context {
         }
         let away = self.view.is_excluded(proposed);
         if away {
-            self.trace.note(Token::DrillUnreachable, proposed);
+            self.note_against(proposed, Exclusion::Drill);
         }
         !away
     }
@@ -69,33 +75,29 @@ impl Context {
         }
         let missed = undrilled_owner(&self.request, &self.view);
         if let Some(missed) = missed.filter(|missed| *missed != owner.region() && self.view.is_excluded(*missed)) {
-            self.trace.note(Token::DrillUnreachable, missed);
+            self.note_against(missed, Exclusion::Drill);
+        }
+    }
+
+    /// Counts what the client's answer shows of the drill that the request takes part in.
+    pub(super) fn count_drill(&mut self, settlement: &mut Settlement) {
+        if self.part == Part::In {
+            settlement.record_mut().drilled = self.drilled(settlement);
+            // What goes on behind an answer stays within the drill, and is not counted.
+            self.part = Part::Out;
         }
     }
 
     fn drilled(&self, settlement: &Settlement) -> Option<Drilled> {
         let record = &settlement.record;
-        let missed = record.trace.rules().iter().find(|rule| rule.reason == Token::DrillUnreachable);
-        let stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
-        let refused = missed.is_some() && (record.attempts == 0 || record.reason == Token::DrillUnreachable);
-        let ending = DrillOutcome::of(record, stale, refused)?;
+        let missed = self.passed.missed;
+        let is_its_end =
+            matches!(record.decision, Decision::Refused(Refusal::DrillUnreachable) | Decision::Chosen(Choice::Drill));
+        let refused = missed.is_some() && (record.attempts == 0 || is_its_end);
+        let ending = DrillOutcome::of(record, refused)?;
         let of_home = self.request.access == Access::Write || self.freshness.is_promised();
         let need = if of_home { Need::Home } else { Need::Copy };
         let by = self.request.visitor.or_else(|| self.request.sampling_key())?;
-        Some(Drilled { ending, needed: missed.and_then(|rule| rule.region).map(|region| (region, need)), by })
-    }
-}
-
-impl Flow {
-    /// The same step; where the client gets its answer, with what that shows of the drill.
-    pub(super) fn counted(&mut self, mut step: Step) -> Step {
-        if self.cx.part == Part::In
-            && let Step::Finish(settlement) | Step::Answer(settlement, _) = &mut step
-        {
-            settlement.record_mut().drilled = self.cx.drilled(settlement);
-            // What goes on behind an answer stays within the drill, and is not counted.
-            self.cx.part = Part::Out;
-        }
-        step
+        Some(Drilled { ending, needed: missed.map(|region| (region, need)), by })
     }
 }

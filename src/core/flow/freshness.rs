@@ -1,10 +1,11 @@
-//! Whether a stored copy is as new as its reader may demand.
+//! Whether a stored response is as new as its reader may demand.
 
 use super::context::Context;
 use crate::{
-    cache::entry::Variant,
+    cache::{entry::Variant, select::usable_on_error, stored::StoredEntry},
     decide::plan::Freshness,
-    model::{position::Mark, time::Timestamp},
+    model::position::Mark,
+    request::CacheUse,
     session::{Pin, REMEMBERED},
     topology::route::ReadAfterWrite,
 };
@@ -12,10 +13,10 @@ use crate::{
 impl Context {
     /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
-    pub(super) fn satisfies(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+    pub(super) fn satisfies(&self, copy: &Variant<'_>) -> bool {
         let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
-        let within = |bound| now.since(copy.made) <= bound;
-        if self.is_too_old_to_tell(copy, now) || self.predates_a_write(copy, now) {
+        let within = |bound| self.now.since(copy.made) <= bound;
+        if self.is_too_old_to_tell(copy) || self.predates_a_write(copy) {
             return false;
         }
         match &self.freshness {
@@ -35,20 +36,27 @@ impl Context {
 
     /// Whether the copy may lack what the session wrote in a window that has ended: regions have that by now, but a copy may have
     /// been made before they had. It counts only if home made it after the write, or anybody after the window.
-    pub(super) fn predates_a_write(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+    pub(super) fn predates_a_write(&self, copy: &Variant<'_>) -> bool {
         if self.request.promise.read_after_write != ReadAfterWrite::Session {
             return false;
         }
         let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
-        let mut ended = self.request.session.session.ended_windows(name, self.request.subject.as_ref(), now);
+        let mut ended = self.request.session.session.ended_windows(name, self.request.subject.as_ref(), self.now);
         ended.any(|(pin, until)| copy.made < until && !made_at_home_since(copy, pin))
     }
 
+    /// Whether the stored response may take the place of the origin's 500: the origin or the client has said that this is wanted.
+    pub(super) fn is_usable_on_error(&self) -> bool {
+        let CacheUse::Use(lookup) = &self.request.cache else { return false };
+        let selected = self.held.as_ref().and_then(StoredEntry::selected);
+        selected.is_some_and(|(_, variant)| usable_on_error(&variant, &lookup.wants, self.now))
+    }
+
     /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
-    fn is_too_old_to_tell(&self, copy: &Variant<'_>, now: Timestamp) -> bool {
+    fn is_too_old_to_tell(&self, copy: &Variant<'_>) -> bool {
         let promised = self.request.promise.read_after_write == ReadAfterWrite::Session;
-        promised && self.request.session.session.exists() && now.since(copy.made) > REMEMBERED
+        promised && self.request.session.session.exists() && self.now.since(copy.made) > REMEMBERED
     }
 }
 

@@ -5,76 +5,63 @@
 //! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject. Only where
 //! that was nobody, `Homing-Home` says where the subject lives, and the directory is told so if it knows of no home.
 
-use super::{Flow, context::Context, step::Step};
+use super::{context::Context, misdirected::Named, next::Next};
 use crate::{
     decide::plan::Freshness,
-    http::{answer::Answer, problem::Problem},
+    http::problem::Problem,
     model::{
-        reasons::Refusal,
-        subject::{SubjectId, SubjectKind},
-        time::Timestamp,
-        token::Token,
+        reasons::{Note, Refusal},
+        subject::SubjectKind,
     },
-    ownership::evidence::lives_in,
     request::CacheUse,
-    settle::{self, record::WriteOutcome, session::SignIn},
+    settle::{
+        self,
+        record::{CacheState, WriteOutcome},
+        session::SignIn,
+    },
+    state::trace::{Decision, TraceEvent},
 };
 
-impl Context {
-    /// The subject whom a 421 names, if the data is split by its kind and it is another one than was asked about.
-    pub(super) fn named_subject(&self, answer: &Answer<'_>) -> Option<(SubjectId, SubjectKind)> {
-        let kind = self.split_by().filter(|_| answer.status == 421)?;
-        let named = SubjectId::named(kind, answer.headers.get("homing-subject")?.trim())?;
-        (self.request.subject.as_ref() != Some(&named)).then_some((named, kind))
+/// The same request as that subject's: the one send more that it may have, after a look-up of its own.
+pub(super) fn first(cx: &mut Context, named: Named) -> Next<'static> {
+    cx.lives = named.lives;
+    if !cx.may_send_again() {
+        return in_vain(cx, named);
     }
-
-    /// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.
-    pub(super) fn is_told_by_answers(&self, kind: SubjectKind) -> bool {
-        self.view.topology().identity().is_named_by_answers(kind)
+    let Named { subject, kind, .. } = named;
+    cx.note(TraceEvent::Noted(Note::SubjectNamed, None));
+    if is_told_by_answers(cx, kind) {
+        cx.request.session.session = settle::begun(&cx.request, &cx.view, (&subject, kind), cx.now);
+        cx.request.begun = true;
     }
+    cx.request.subject = Some(subject);
+    // All of this was of whom it was taken for.
+    cx.request.cache = CacheUse::Bypass(CacheState::Bypass);
+    (cx.remembered, cx.last_known, cx.held) = (None, None, None);
+    cx.freshness = Freshness::of(&cx.request, &cx.view);
+    Next::Route
 }
 
-impl Flow {
-    /// The same request as that subject's: the one send more that it may have, after a look-up of its own.
-    pub(super) fn ask_as(
-        &mut self,
-        (subject, kind): (SubjectId, SubjectKind),
-        answer: &Answer<'_>,
-        now: Timestamp,
-    ) -> Step {
-        let asked_of_nobody = self.cx.request.subject.is_none();
-        self.cx.lives = lives_in(answer, self.cx.view.topology(), self.cx.residency()).filter(|_| asked_of_nobody);
-        if !self.cx.can_repeat() || !self.cx.has_time(now) {
-            return self.named_in_vain((subject, kind), now);
-        }
-        self.cx.trace.note(Token::SubjectNamed, None);
-        if self.cx.is_told_by_answers(kind) {
-            self.cx.request.session.session = settle::begun(&self.cx.request, &self.cx.view, (&subject, kind), now);
-            self.cx.request.begun = true;
-        }
-        self.cx.request.subject = Some(subject);
-        // All of this was of whom it was taken for.
-        self.cx.request.cache = CacheUse::Bypass(Token::CacheBypass);
-        (self.cx.remembered, self.cx.last_known, self.cx.held) = (None, None, None);
-        self.cx.freshness = Freshness::of(&self.cx.request, &self.cx.view);
-        self.resolve(now)
+/// It cannot be sent once more: a body that streams is gone, or two regions have seen it. Nothing was done, and the session
+/// becomes that subject's, so that the client's own repeat finds its way.
+fn in_vain(cx: &mut Context, named: Named) -> Next<'static> {
+    let Named { subject, kind, lives } = named;
+    let refusal = Refusal::SubjectNamedInVain;
+    if cx.request.begun || cx.outcome_unknown.is_some() || !is_told_by_answers(cx, kind) {
+        return Next::Refuse(refusal);
     }
+    cx.note(TraceEvent::Refused(refusal, None));
+    let session = settle::begun(&cx.request, &cx.view, (&subject, kind), cx.now);
+    let (settling, problem) = (cx.settling(None, Decision::Refused(refusal)), Problem::of(refusal));
+    let settlement = if settling.is_of_read() {
+        settling.problem(&problem)
+    } else {
+        settling.failed_write(&problem, WriteOutcome::Refused, None)
+    };
+    Next::from((settlement, Some(SignIn::of(session, kind, subject, lives))))
+}
 
-    /// It cannot be sent once more: a body that streams is gone, or two regions have seen it. Nothing was done, and the session
-    /// becomes that subject's, so that the client's own repeat finds its way.
-    fn named_in_vain(&mut self, (subject, kind): (SubjectId, SubjectKind), now: Timestamp) -> Step {
-        let refusal = Refusal::SubjectNamedInVain;
-        if self.cx.request.begun || self.cx.outcome_unknown.is_some() || !self.cx.is_told_by_answers(kind) {
-            return if self.cx.is_read() { self.refuse(refusal, now) } else { self.refuse_write(refusal, now) };
-        }
-        self.cx.trace.note(refusal.token(), None);
-        let session = settle::begun(&self.cx.request, &self.cx.view, (&subject, kind), now);
-        let (settling, problem) = (self.cx.settling(None, refusal.token(), now), Problem::of(refusal));
-        let settlement = if settling.is_of_read() {
-            settling.problem(&problem)
-        } else {
-            settling.failed_write(&problem, WriteOutcome::Refused, None)
-        };
-        self.settled((settlement, Some(SignIn::of(session, kind, subject, self.cx.lives))), now)
-    }
+/// Whether the application's answers say who is signed in; subjects of other kinds stand in each request.
+fn is_told_by_answers(cx: &Context, kind: SubjectKind) -> bool {
+    cx.view.topology().identity().is_named_by_answers(kind)
 }

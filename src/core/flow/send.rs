@@ -2,33 +2,128 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Flow, MOST_ATTEMPTS, context::Context, step::Step};
+use super::{
+    context::Context,
+    platform_page::PlatformPage,
+    step::{Outcome, Step},
+};
 use crate::{
+    cache::{
+        lookup::{Lookup, Method},
+        stored::StoredEntry,
+        validate::conditions,
+    },
     decide::attempt::{self, Attempt},
+    http::{answer::Answer, headers::Edits},
     model::{
         access::{Access, Replay},
+        backoff::Backoff,
         ids::RegionId,
         position::Mark,
+        reasons::Note,
         time::Timestamp,
     },
-    observe::locality::crossing,
     ownership::Owner,
+    request::CacheUse,
+    settle::Asked,
     state::{
-        health::{SendResult, Sending},
+        health::{Health, Sending},
         memory::Observation,
+        trace::{Decision, TraceEvent},
     },
 };
 
+/// At most this many sends, so at most two regions see one request; but for the one of which a closed connection took nothing along, and that
+/// goes to the same region ([`super::again`]).
+pub const MOST_ATTEMPTS: u8 = 2;
+/// Before something is sent again.
+const BACKOFF: Backoff = Backoff { least: Duration::from_millis(25), most: Duration::from_millis(250) };
 /// Of so many small bodies of a region that does well one is read whole.
 const SAMPLE: u64 = 64;
 
+/// How a send ended that is answered to the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// Who has answered.
+    pub(super) region: RegionId,
+    /// What that decides.
+    pub(super) decision: Decision,
+    /// The owner, if it was asked as that.
+    pub(super) owner: Option<Owner>,
+    /// What the region was told that its answer must show at least.
+    pub(super) least: Option<Mark>,
+    /// Whether the answer may be older than what was promised.
+    pub(super) stale: bool,
+}
+
+impl Ended {
+    /// What its answer stands for.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { owned: self.owner.map(|owner| owner.ownership()), least: self.least, stale: self.stale }
+    }
+}
+
 impl Context {
+    /// Whether the request can be sent once more, and may be.
     pub(super) fn can_repeat(&self) -> bool {
         self.tries() < MOST_ATTEMPTS && matches!(self.request.replay, Replay::Empty | Replay::Buffered)
     }
 
-    pub(super) fn has_time(&self, now: Timestamp) -> bool {
-        self.ends.since(now) >= attempt::SHORTEST
+    /// Whether one more send from now on may come to anything before the request's deadline.
+    pub(super) fn has_time(&self) -> bool {
+        self.has_time_at(self.now)
+    }
+
+    /// The same, of a send at that time.
+    pub(super) fn has_time_at(&self, at: Timestamp) -> bool {
+        self.ends.since(at) >= attempt::SHORTEST
+    }
+
+    /// Whether the request may be sent once more now.
+    pub(super) fn may_send_again(&self) -> bool {
+        self.can_repeat() && self.has_time()
+    }
+
+    /// Whether the budget allows to send a write again.
+    pub(super) fn may_repeat(&mut self, health: &Health) -> bool {
+        let may = health.may_repeat(Access::Write);
+        if !may {
+            self.note(TraceEvent::Noted(Note::RetryBudgetSpent, None));
+        }
+        may
+    }
+
+    /// How long to wait before it is sent again.
+    pub(super) fn backoff(&self) -> Duration {
+        BACKOFF.jittered(self.request.entropy)
+    }
+
+    /// The conditions of the next send: it asks about the stored response that the request selects, if there is one.
+    fn conditions(&mut self) -> Edits {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
+            return Edits::new();
+        };
+        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
+        self.conditional = variant.has_validator() && !self.unconditional;
+        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
+    }
+
+    /// What came of the send that is on its way: learned of the region, and taken for what it is where the platform answers in its place.
+    pub(super) fn hear<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
+        let sending = self.sending.take();
+        let region = sending.map(|sending| self.view.topology().region(sending.region));
+        let page = match (&outcome, region) {
+            (Outcome::Answered(answer), Some(region)) => PlatformPage::of(answer, &region.origin),
+            _ => None,
+        };
+        self.observations.extend(sending.map(|sending| Observation::Heard(sending, outcome.heard(page))));
+        let outcome = match outcome.unmasked(page) {
+            // Nobody has asked for another protocol.
+            Outcome::Answered(Answer { status: 101, .. }) if !self.request.upgrade => Outcome::NotFinal,
+            other => other,
+        };
+        self.heard = if let Outcome::Answered(answer) = &outcome { Some(answer.status) } else { None };
+        outcome
     }
 
     /// Whether a small body from there is read whole before it is answered: where the route says so; of reads also where the region
@@ -40,8 +135,8 @@ impl Context {
 
     /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
     /// has.
-    pub(super) fn patience(&self, usual: Duration, now: Timestamp) -> Duration {
-        usual.min(self.ends.since(now))
+    pub(super) fn patience(&self, usual: Duration) -> Duration {
+        usual.min(self.ends.since(self.now))
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
@@ -51,15 +146,10 @@ impl Context {
         owner: Option<Owner>,
         least: Option<Mark>,
         delay: Duration,
-        now: Timestamp,
     ) -> Step {
         self.attempts += 1;
-        let nearest = self.request.near.first().copied();
-        if nearest != Some(region) {
-            self.crossed = self.crossed.or_else(|| Some(crossing(&self.trace, nearest)));
-        }
-        self.asked = now;
-        let left = self.ends.since(now).saturating_sub(delay);
+        self.asked = self.now;
+        let left = self.ends.since(self.now).saturating_sub(delay);
         let conditions = self.conditions();
         let request = &self.request;
         let (service, url) = self.view.topology().region(region).origin.url_of(&request.target);
@@ -68,7 +158,7 @@ impl Context {
         let resort = request.access == Access::Read && self.view.is_open(region, Access::Read);
         let patience = if resort { deadline.min(attempt::LAST_RESORT) } else { deadline };
         let (access, asking) = (request.access, request.asking());
-        let sending = Sending { region, access, at: now.after(delay), again: self.attempts > 1, asking };
+        let sending = Sending { region, access, at: self.now.after(delay), again: self.attempts > 1, asking };
         self.observations.push(Observation::Sent(sending));
         self.sending = Some(sending);
         Step::Send(Box::new(Attempt {
@@ -84,26 +174,10 @@ impl Context {
             replay: request.replay,
             upgrade: request.upgrade,
             common: Rc::clone(&request.edits),
-            own: attempt::contract(request, &self.view, region, owner, least, now)
+            own: attempt::contract(request, &self.view, region, owner, least, self.now)
                 .into_iter()
                 .chain(conditions)
                 .collect(),
         }))
-    }
-}
-
-impl Flow {
-    /// What the isolate should learn before anything else happens.
-    #[must_use]
-    pub fn take_observations(&mut self) -> Vec<Observation> {
-        std::mem::take(&mut self.cx.observations)
-    }
-
-    /// Ends without an answer, since nobody waits for one; what the isolate should learn of it.
-    #[must_use]
-    pub fn abandon(mut self) -> Vec<Observation> {
-        let sending = self.cx.sending.take();
-        self.cx.observations.extend(sending.map(|sending| Observation::Heard(sending, SendResult::Nothing)));
-        self.cx.observations
     }
 }

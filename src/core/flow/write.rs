@@ -4,188 +4,188 @@
 use std::time::Duration;
 
 use super::{
-    Ended, Flow, Stage,
-    step::{Outcome, Step},
+    context::Context,
+    misdirected::{Declined, Named},
+    next::{Next, NotWritten, Phase, Writing},
+    send::Ended,
+    step::Outcome,
 };
 use crate::{
     http::{answer::Answer, problem::Problem},
-    model::{access::Replay, ids::RegionId, reasons::Refusal, time::Timestamp, token::Token},
+    model::{
+        access::Replay,
+        ids::RegionId,
+        reasons::{Choice, Exclusion, Failure, Refusal},
+    },
     ownership::{Owner, Ownership},
     request::incoming::Unsent,
     settle::record::WriteOutcome,
     state::{
         health::{Health, breaker::Gate},
         published::RegionState,
+        trace::{Decision, TraceEvent},
     },
 };
 
-/// A write that was sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Writing {
-    owner: Owner,
-    reason: Token,
+/// The first send to that owner, unless it would fail or do harm there.
+pub(super) fn first(cx: &mut Context, owner: Owner, choice: Choice) -> Next<'static> {
+    let region = owner.region();
+    // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
+    let choice = match cx.attempts {
+        _ if cx.is_corrected => Choice::Misdirected,
+        0 => choice,
+        _ => Choice::SubjectNamed,
+    };
+    cx.note_missed_owner(owner);
+    if cx.view.is_excluded(region) {
+        return put_off(cx, region, Refusal::DrillUnreachable, None);
+    }
+    match cx.view.state(region) {
+        RegionState::ReadOnly => return put_off(cx, region, Refusal::RegionReadOnly, None),
+        RegionState::Down => return put_off(cx, region, Refusal::RegionDown, None),
+        RegionState::Active | RegionState::Draining | RegionState::Isolated => {}
+    }
+    let condition = cx.view.condition(region);
+    if condition.full {
+        return put_off(cx, region, Refusal::RegionFull, None);
+    }
+    if let Gate::Open(until) = condition.write {
+        return put_off(cx, region, Refusal::BreakerOpen, Some(until.since(cx.now)));
+    }
+    send(cx, Duration::ZERO, Writing { owner, choice })
 }
 
-impl Flow {
-    pub(super) fn begin_write(&mut self, owner: Owner, reason: Token, now: Timestamp) -> Step {
-        // It begins a second time only where an origin has said whose it is, or that the data is elsewhere.
-        let reason = match self.cx.denied {
-            Some(_) => Token::Misdirected,
-            None if self.cx.attempts > 0 => Token::SubjectNamed,
-            None => reason,
+/// A write of which nobody can say who owns what it concerns.
+pub(super) fn homeless(cx: &mut Context) -> Next<'static> {
+    cx.join_drill(None);
+    Next::Refuse(Refusal::HomeUnknown)
+}
+
+fn send(cx: &mut Context, delay: Duration, writing: Writing) -> Next<'static> {
+    let region = writing.owner.region();
+    cx.note_choice(region, writing.choice);
+    let step = cx.send(region, Some(writing.owner), None, delay);
+    Next::Wait(step, Phase::Writing(writing))
+}
+
+/// What came of a send.
+pub(super) fn on_outcome<'a>(cx: &mut Context, writing: Writing, outcome: Outcome<'a>, health: &Health) -> Next<'a> {
+    let region = writing.owner.region();
+    let closed = cx.was_turned_off(region, &outcome);
+    let (failure, outcome_unknown) = match outcome {
+        Outcome::Answered(_) if closed => (Failure::Broken, true),
+        Outcome::Answered(answer) => return on_answer(cx, writing, answer),
+        Outcome::TimedOut => (Failure::Timeout, true),
+        Outcome::Refused => (Failure::Connect, false),
+        Outcome::Lost | Outcome::Broken => (Failure::Broken, true),
+        Outcome::Unsent(unsent) => return cut_short(cx, unsent, region),
+        // The latter never: no write asks about a stored response.
+        Outcome::NotFinal | Outcome::CopyLost => return not_final(cx, writing.owner),
+    };
+    if outcome_unknown {
+        cx.outcome_unknown = Some(writing.owner.ownership());
+    }
+    cx.note_failure(region, failure);
+    let backoff = cx.backoff();
+    if cx.request.repeatable && cx.can_repeat() && cx.has_time_at(cx.now.after(backoff)) && cx.may_repeat(health) {
+        return send(cx, backoff, Writing { choice: Choice::Retried, ..writing });
+    }
+    match cx.outcome_unknown {
+        Some(owned) => unknown(cx, owned),
+        None => {
+            cx.note(TraceEvent::Refused(Refusal::WriteNotSent, Some(region)));
+            not_written(Refusal::WriteNotSent, WriteOutcome::NotSent, None)
+        }
+    }
+}
+
+/// An answer: the client's, unless it is a 421 that says whose the request is, or who owns the data.
+fn on_answer<'a>(cx: &mut Context, writing: Writing, answer: Answer<'a>) -> Next<'a> {
+    let Writing { owner, choice } = writing;
+    if let Some(named) = Named::by(cx, &answer) {
+        return Next::Rename(named);
+    }
+    // A 421 without a name is the application's own business.
+    if answer.status != 421 || !answer.headers.has("homing-home") {
+        let ended = Ended {
+            region: owner.region(),
+            decision: Decision::Chosen(choice),
+            owner: Some(owner),
+            least: None,
+            stale: false,
         };
-        self.cx.note_missed_owner(owner);
-        if self.cx.view.is_excluded(owner.region()) {
-            self.cx.trace.note(Token::DrillUnreachable, owner.region());
-            return self.failed_write(Refusal::DrillUnreachable, self.nothing_done(), None, now);
-        }
-        let closed = match self.cx.view.state(owner.region()) {
-            RegionState::ReadOnly => Some(Refusal::RegionReadOnly),
-            RegionState::Down => Some(Refusal::RegionDown),
-            RegionState::Active | RegionState::Draining | RegionState::Isolated => None,
-        };
-        if let Some(closed) = closed {
-            self.cx.trace.note(closed.token(), owner.region());
-            return self.failed_write(closed, self.nothing_done(), None, now);
-        }
-        let condition = self.cx.view.condition(owner.region());
-        if condition.full {
-            return self.put_off(Problem::of(Refusal::RegionFull), owner.region(), now);
-        }
-        if let Gate::Open(until) = condition.write {
-            return self.put_off(Problem::of(Refusal::BreakerOpen).after(until.since(now)), owner.region(), now);
-        }
-        self.write_to(Writing { owner, reason }, Duration::ZERO, now)
+        return Next::Answer(ended, answer);
     }
+    let named = Ownership::named(&answer, cx.view.topology(), cx.residency());
+    // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
+    let named = named.filter(|_| cx.split_by().is_none() || cx.request.subject.is_some());
+    match named.and_then(|named| owner.succeeded_by(named)) {
+        Some(later) => moved(cx, later),
+        None => match Declined::by(cx, owner, &answer) {
+            Some(declined) => Next::Correct(declined),
+            None => Next::Refuse(Refusal::MisdirectedInVain),
+        },
+    }
+}
 
-    /// Ends a write that was not sent, since it would fail or do harm there.
-    fn put_off(&mut self, problem: Problem, region: RegionId, now: Timestamp) -> Step {
-        self.cx.trace.note(problem.refusal.token(), region);
-        let outcome = self.nothing_done();
-        let settling = self.cx.settling(None, problem.refusal.token(), now);
-        Step::Finish(Box::new(settling.failed_write(&problem, outcome, None)))
+/// The region has named a later owner, who gets the write in its place.
+fn moved(cx: &mut Context, later: Owner) -> Next<'static> {
+    cx.learn_owner(later.ownership());
+    if cx.view.is_excluded(later.region()) {
+        cx.note_against(later.region(), Exclusion::Drill);
+        return Next::Refuse(Refusal::DrillUnreachable);
     }
+    if !cx.may_send_again() {
+        return Next::Refuse(Refusal::MisdirectedInVain);
+    }
+    send(cx, Duration::ZERO, Writing { owner: later, choice: Choice::Misdirected })
+}
 
-    /// The word for a write that has certainly changed nothing.
-    fn nothing_done(&self) -> WriteOutcome {
-        if self.cx.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
+/// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
+pub(super) fn refused(cx: &mut Context, refusal: Refusal) -> Next<'static> {
+    cx.note(TraceEvent::Refused(refusal, None));
+    match cx.outcome_unknown {
+        Some(owned) => unknown(cx, owned),
+        None => not_written(refusal, nothing_done(cx), None),
     }
+}
 
-    fn write_to(&mut self, writing: Writing, delay: Duration, now: Timestamp) -> Step {
-        let region = writing.owner.region();
-        self.cx.trace.note(writing.reason, region);
-        self.stage = Stage::Writing(writing);
-        self.cx.send(region, Some(writing.owner), None, delay, now)
+/// Ends a write that was not sent, since it would fail or do harm there.
+fn put_off(cx: &mut Context, region: RegionId, refusal: Refusal, after: Option<Duration>) -> Next<'static> {
+    match refusal {
+        Refusal::DrillUnreachable => cx.note_against(region, Exclusion::Drill),
+        _ => cx.note(TraceEvent::Refused(refusal, Some(region))),
     }
+    let problem = after.map_or(Problem::of(refusal), |after| Problem::of(refusal).after(after));
+    Next::NotWritten(NotWritten { problem, outcome: nothing_done(cx), owned: None })
+}
 
-    pub(super) fn on_written(
-        &mut self,
-        writing: Writing,
-        outcome: Outcome<'_>,
-        health: &Health,
-        now: Timestamp,
-    ) -> Step {
-        let region = writing.owner.region();
-        let closed = self.cx.was_turned_off(region, &outcome, now);
-        let (failure, outcome_unknown) = match outcome {
-            Outcome::Answered(_) if closed => (Token::FailoverBroken, true),
-            Outcome::Answered(answer) => return self.write_answered(writing, &answer, now),
-            Outcome::TimedOut => (Token::FailoverTimeout, true),
-            Outcome::Refused => (Token::FailoverConnect, false),
-            Outcome::Lost | Outcome::Broken => (Token::FailoverBroken, true),
-            Outcome::Unsent(unsent) => return self.cut_short(unsent, region, now),
-            // The latter never: no write asks about a copy.
-            Outcome::NotFinal | Outcome::CopyLost => return self.not_final(writing.owner, now),
-        };
-        if outcome_unknown {
-            self.cx.outcome_unknown = Some(writing.owner.ownership());
-        }
-        self.cx.trace.note(failure, region);
-        let backoff = self.cx.backoff();
-        if self.cx.request.repeatable
-            && self.cx.can_repeat()
-            && self.cx.has_time(now.after(backoff))
-            && self.cx.may_repeat(health)
-        {
-            return self.write_to(Writing { reason: Token::Retried, ..writing }, backoff, now);
-        }
-        match self.cx.outcome_unknown {
-            Some(owned) => self.unknown_write(owned, now),
-            None => {
-                self.cx.trace.note(Token::WriteNotSent, region);
-                self.failed_write(Refusal::WriteNotSent, WriteOutcome::NotSent, None, now)
-            }
-        }
-    }
+/// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
+fn cut_short(cx: &mut Context, unsent: Unsent, region: RegionId) -> Next<'static> {
+    let refusal = unsent.refusal();
+    cx.note(TraceEvent::Refused(refusal, Some(region)));
+    let outcome_unknown = cx.request.replay == Replay::Stream || cx.outcome_unknown.is_some();
+    let outcome = if outcome_unknown { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
+    not_written(refusal, outcome, cx.outcome_unknown)
+}
 
-    fn write_answered(&mut self, writing: Writing, answer: &Answer<'_>, now: Timestamp) -> Step {
-        let Writing { owner, reason } = writing;
-        let region = owner.region();
-        if let Some(named) = self.cx.named_subject(answer) {
-            return self.ask_as(named, answer, now);
-        }
-        // A 421 without a name is the application's own business.
-        if answer.status != 421 || !answer.headers.has("homing-home") {
-            return self.settle(Ended { region, reason, owner: Some(owner), least: None, stale: false }, answer, now);
-        }
-        let named = Ownership::named(answer, self.cx.view.topology(), self.cx.residency());
-        // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
-        if let Some(named) = named.filter(|_| self.cx.split_by().is_none() || self.cx.request.subject.is_some())
-            && let Some(later) = owner.succeeded_by(named)
-        {
-            self.cx.learn_owner(named);
-            if self.cx.view.is_excluded(named.home()) {
-                self.cx.trace.note(Token::DrillUnreachable, named.home());
-                return self.refuse_write(Refusal::DrillUnreachable, now);
-            }
-            if self.cx.can_repeat() && self.cx.has_time(now) {
-                let writing = Writing { owner: later, reason: Token::Misdirected };
-                return self.write_to(writing, Duration::ZERO, now);
-            }
-        } else if let Some(step) = self.correct(owner, answer, now) {
-            return step;
-        }
-        self.refuse_write(Refusal::MisdirectedInVain, now)
-    }
+/// Ends a write to which there was no final answer: done or not, it is not sent again.
+fn not_final(cx: &mut Context, owner: Owner) -> Next<'static> {
+    cx.note(TraceEvent::Refused(Refusal::NotFinal, Some(owner.region())));
+    not_written(Refusal::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()))
+}
 
-    /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.
-    pub(super) fn refuse_write(&mut self, refusal: Refusal, now: Timestamp) -> Step {
-        self.cx.trace.note(refusal.token(), None);
-        match self.cx.outcome_unknown {
-            Some(owned) => self.unknown_write(owned, now),
-            None => self.failed_write(refusal, self.nothing_done(), None, now),
-        }
-    }
+/// Ends a write of which nobody knows whether it was done.
+fn unknown(cx: &mut Context, owned: Ownership) -> Next<'static> {
+    cx.note(TraceEvent::Refused(Refusal::WriteUnknown, Some(owned.home())));
+    not_written(Refusal::WriteUnknown, WriteOutcome::Unknown, Some(owned))
+}
 
-    /// Ends a write whose client did not send it whole: of a body that streams, the region may have part.
-    fn cut_short(&mut self, unsent: Unsent, region: RegionId, now: Timestamp) -> Step {
-        let refusal = unsent.refusal();
-        self.cx.trace.note(refusal.token(), region);
-        let outcome_unknown = self.cx.request.replay == Replay::Stream || self.cx.outcome_unknown.is_some();
-        let outcome = if outcome_unknown { WriteOutcome::Unknown } else { WriteOutcome::NotSent };
-        self.failed_write(refusal, outcome, self.cx.outcome_unknown, now)
-    }
+fn not_written(refusal: Refusal, outcome: WriteOutcome, owned: Option<Ownership>) -> Next<'static> {
+    Next::NotWritten(NotWritten { problem: Problem::of(refusal), outcome, owned })
+}
 
-    /// Ends a write to which there was no final answer: done or not, it is not sent again.
-    fn not_final(&mut self, owner: Owner, now: Timestamp) -> Step {
-        self.cx.trace.note(Token::NotFinal, owner.region());
-        self.failed_write(Refusal::NotFinal, WriteOutcome::Unknown, Some(owner.ownership()), now)
-    }
-
-    /// Ends a write of which nobody knows whether it was done.
-    fn unknown_write(&mut self, owned: Ownership, now: Timestamp) -> Step {
-        self.cx.trace.note(Token::WriteUnknown, owned.home());
-        self.failed_write(Refusal::WriteUnknown, WriteOutcome::Unknown, Some(owned), now)
-    }
-
-    fn failed_write(
-        &mut self,
-        refusal: Refusal,
-        outcome: WriteOutcome,
-        owned: Option<Ownership>,
-        now: Timestamp,
-    ) -> Step {
-        let settling = self.cx.settling(None, refusal.token(), now);
-        Step::Finish(Box::new(settling.failed_write(&Problem::of(refusal), outcome, owned)))
-    }
+/// The word for a write that has certainly changed nothing.
+fn nothing_done(cx: &Context) -> WriteOutcome {
+    if cx.attempts == 0 { WriteOutcome::NotSent } else { WriteOutcome::Refused }
 }

@@ -1,6 +1,7 @@
 //! What the rest is said in: names, times, epochs, positions, reasons. Uses nothing.
 
 pub mod access;
+pub mod backoff;
 pub mod clock;
 pub mod epoch;
 pub mod formats;

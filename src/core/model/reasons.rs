@@ -59,7 +59,6 @@ reasons! {
         PeerUnreachable = PeerUnreachable,
         PositionNotReached = PositionNotReached,
         GivenByCache = GivenByCache,
-        NotFinal = NotFinal,
         Drill = DrillUnreachable,
     }
 
@@ -234,6 +233,16 @@ pub enum Crossing {
 }
 
 impl Crossing {
+    /// Why a request that is sent elsewhere leaves its nearest region: that for which the other was chosen, or, where any replica would
+    /// do, what speaks against the nearest.
+    #[must_use]
+    pub fn of(choice: Choice, nearest: Option<Self>) -> Self {
+        match choice {
+            Choice::Nearest => nearest.unwrap_or(Self::Residency),
+            choice => Self::Chosen(choice),
+        }
+    }
+
     /// By which it is told.
     #[must_use]
     pub const fn token(self) -> Token {

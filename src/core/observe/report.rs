@@ -6,13 +6,12 @@ use serde::Serialize;
 
 use crate::{
     http::problem::Problem,
-    model::{ids::RegionId, per_region::PerRegion, time::Timestamp, token::Token},
+    model::{per_region::PerRegion, time::Timestamp},
     observe::{
         locality::{BudgetAlert, Locality},
         suggest::Suggestions,
     },
     settle::record::Record,
-    state::trace::Rule,
     topology::Topology,
 };
 
@@ -55,18 +54,16 @@ impl IsolateReport {
     /// Takes in a settled request that was weighed.
     pub fn add(&mut self, record: Rc<Record>) {
         self.requests += 1;
-        self.hits += u64::from(record.cache.token() == "hit");
+        self.hits += u64::from(record.cache.is_hit());
         self.refused += u64::from(record.region.is_none());
         if let Some(region) = record.region.filter(|_| record.attempts > 0) {
             self.regions.entry(region).requests += 1;
         }
-        for rule in record.trace.rules() {
-            self.unreadable_positions += u64::from(rule.reason == Token::PositionMalformed);
-        }
-        for (region, reason) in failures(record.trace.rules()) {
-            let tally = self.regions.entry(region);
+        self.unreadable_positions += u64::from(record.position_unreadable);
+        for (region, failure) in &record.failures {
+            let tally = self.regions.entry(*region);
             tally.failures += 1;
-            tally.last_failure = Some((record.at, reason.as_str()));
+            tally.last_failure = Some((record.at, failure.token().as_str()));
         }
         self.suggestions.observe(&record);
         self.records.truncate(MOST_RECORDS - 1);
@@ -78,15 +75,6 @@ impl IsolateReport {
     pub fn suggestions(&self) -> &Suggestions {
         &self.suggestions
     }
-}
-
-/// Which regions failed. The rule behind a failure tells why the next region is asked, by the same reason: no failure of its.
-fn failures(rules: &[Rule]) -> impl Iterator<Item = (RegionId, Token)> {
-    let before = std::iter::once(None).chain(rules.iter().map(Some));
-    before.zip(rules).filter_map(|(before, rule)| {
-        let why_asked = before.is_some_and(|before| before.reason == rule.reason && before.region != rule.region);
-        rule.region.filter(|_| rule.reason.is_failure() && !why_asked).map(|region| (region, rule.reason))
-    })
 }
 
 /// A request that was refused at the door, as one line of the log: nothing of it but the method is worth trusting.
@@ -137,10 +125,10 @@ impl<'a> LogLine<'a> {
             dataset: dataset.map(|dataset| dataset.name.as_str()),
             access: record.access.token(),
             region: record.region.map(|id| topology.region(id).name.as_str()),
-            reason: record.reason.as_str(),
+            reason: record.decision.token().as_str(),
             status: record.status,
             attempts: record.attempts,
-            cache: record.cache.token(),
+            cache: record.cache.word(),
             crossed: record.crossed.is_some(),
             ms: record.took,
             trace: record.trace.lines(topology).collect(),
@@ -151,14 +139,56 @@ impl<'a> LogLine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::{
+            access::Access,
+            ids::RegionId,
+            reasons::{Choice, Failure},
+        },
+        settle::record::CacheState,
+        state::trace::{Decision, Trace},
+    };
+
+    fn record(region: RegionId, failures: Vec<(RegionId, Failure)>) -> Record {
+        Record {
+            at: Timestamp(1),
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            route: None,
+            dataset: None,
+            access: Access::Read,
+            region: Some(region),
+            nearest: None,
+            crossed: None,
+            decision: Decision::Chosen(Choice::After(Failure::Timeout)),
+            stale: false,
+            status: 200,
+            attempts: 2,
+            cache: CacheState::Bypass,
+            wrote: None,
+            pinned: None,
+            took: 1,
+            failures,
+            position_unreadable: false,
+            trace: Trace::default(),
+            drilled: None,
+        }
+    }
 
     #[test]
     fn a_region_that_is_asked_because_another_one_failed_has_not_failed() {
         let (eu, us) = (RegionId(1), RegionId(0));
-        let rule = |reason, region| Rule { reason, region: Some(region) };
-        let answered = [rule(Token::FailoverTimeout, eu), rule(Token::FailoverTimeout, us)];
-        assert_eq!(failures(&answered).collect::<Vec<_>>(), [(eu, Token::FailoverTimeout)]);
-        let both = [answered[0], answered[1], answered[1]];
-        assert_eq!(failures(&both).map(|(region, _)| region).collect::<Vec<_>>(), [eu, us]);
+        let mut report = IsolateReport::default();
+        report.add(Rc::new(record(us, vec![(eu, Failure::Timeout)])));
+        let failed = |report: &IsolateReport| {
+            [us, eu].map(|region| report.regions.get(region).map_or(0, |tally| tally.failures))
+        };
+        assert_eq!(failed(&report), [0, 1]);
+        report.add(Rc::new(record(us, vec![(eu, Failure::Timeout), (us, Failure::Timeout)])));
+        assert_eq!(failed(&report), [1, 2]);
+        assert_eq!(
+            report.regions.get(eu).and_then(|tally| tally.last_failure),
+            Some((Timestamp(1), "failover-timeout"))
+        );
     }
 }

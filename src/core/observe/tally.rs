@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::drill::{Drill, DrillOutcome, Drilled, Need, SamplingKey};
 use crate::{
-    model::token::Token,
+    model::reasons::Refusal,
     settle::record::{CacheState, Record},
+    state::trace::Decision,
     topology::{Topology, units::Share},
 };
 
@@ -142,17 +143,19 @@ pub fn has_failed(counts: &Counts, limit: Option<Share>) -> bool {
 }
 
 impl DrillOutcome {
-    /// How the request ended: `stale`, if it says so of its answer; `refused`, if whom it needs was not asked. None: by its client's own doing, which says nothing of regions.
+    /// How the request ended; `refused`, if whom it needs was not asked. None: by its client's own doing, which says nothing of regions.
     #[must_use]
-    pub fn of(record: &Record, stale: bool, refused: bool) -> Option<Self> {
+    pub fn of(record: &Record, refused: bool) -> Option<Self> {
+        if let Decision::Refused(Refusal::OnlyIfCached | Refusal::RequestIncomplete | Refusal::RequestBroken) =
+            record.decision
+        {
+            return None;
+        }
         Some(match (record.cache, record.region) {
-            _ if matches!(record.reason, Token::OnlyIfCached | Token::RequestIncomplete | Token::RequestBroken) => {
-                return None;
-            }
             (CacheState::Stale, _) => Self::Stale,
             (CacheState::Hit | CacheState::Updating | CacheState::Tolerated, _) => Self::Cache,
             (_, Some(_)) if record.status >= 500 => Self::Failed,
-            (_, Some(_)) if stale => Self::Stale,
+            (_, Some(_)) if record.stale => Self::Stale,
             (_, Some(_)) => Self::Alone,
             (_, None) if refused => Self::Refused,
             (_, None) => Self::Failed,

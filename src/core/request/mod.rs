@@ -15,13 +15,13 @@ use crate::{
         ids::{DatasetId, RegionId},
         subject::SubjectId,
         time::Timestamp,
-        token::Token,
     },
     ownership::{Ownership, own::Own},
     session::Opened,
+    settle::record::CacheState,
     state::{
         drill::SamplingKey,
-        health::{Asking, By},
+        health::{Asking, evidence::By},
     },
     topology::{
         Topology,
@@ -152,8 +152,8 @@ pub enum Carrier {
 /// What the edge cache has to do with a request.
 #[derive(Clone, Debug)]
 pub enum CacheUse {
-    /// Nothing, and why.
-    Bypass(Token),
+    /// Nothing; the state says why.
+    Bypass(CacheState),
     /// It may answer, and may store the answer.
     Use(Lookup),
     /// It cannot answer, but may store the answer as that of a later GET (RFC 9110 section 9.3.3).

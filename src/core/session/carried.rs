@@ -15,7 +15,6 @@ use crate::{
         keys::{Key, SessionKeys},
         ranked::ranked,
         time::Timestamp,
-        token::Token,
     },
     topology::Topology,
 };
@@ -40,8 +39,12 @@ pub struct Arrived {
     pub pins: Carried,
 }
 
-/// Pins that a redirect has carried along, or why they are not believed.
-pub type Carried = Result<Vec<Pin>, Token>;
+/// What came along is not ours, not for this host, or too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotBelieved;
+
+/// Pins that a redirect has carried along, where they are believed.
+pub type Carried = Result<Vec<Pin>, NotBelieved>;
 
 /// The query of a request to that authority without the parameter, and what the parameter said.
 #[must_use]
@@ -60,7 +63,7 @@ pub fn arrived(
     let pins = if topology.identity().shares_sessions(&here) {
         open_carried(token, &here, keys, now)
     } else {
-        Err(Token::CarriedNotBelieved)
+        Err(NotBelieved)
     };
     Some(Arrived { query: others.join("&"), pins })
 }
@@ -134,7 +137,7 @@ fn open_carried(token: &str, here: &str, keys: &SessionKeys, now: Timestamp) -> 
         let is_current = issued <= now.after(SKEW) && now < issued.after(FOR);
         (fields.next().is_none() && is_current).then_some(pins)
     };
-    let mut pins = read().ok_or(Token::CarriedNotBelieved)?;
+    let mut pins = read().ok_or(NotBelieved)?;
     pins.retain(|pin| is_in_bounds(pin, now));
     pins.truncate(super::MOST_PINS);
     Ok(pins)
@@ -196,6 +199,7 @@ mod tests {
         model::{
             epoch::Epoch,
             position::{Mark, Position},
+            reasons::Verdict,
             subject::{SubjectId, SubjectKind},
         },
         session::codec::{open, received, seal},
@@ -308,7 +312,7 @@ mod tests {
         assert!(arrives(query, "b.example.com", 59_999).is_ok());
         for (host, later) in [("b.example.com", 60_000), ("c.example.com", 0), ("b.example.org", 0), ("example.com", 0)]
         {
-            assert_eq!(arrives(query, host, later), Err(Token::CarriedNotBelieved), "{host} {later}");
+            assert_eq!(arrives(query, host, later), Err(NotBelieved), "{host} {later}");
         }
         assert_eq!(
             arrived("homing-session=nonsense&homing-session", "b.example.com", &topology(), &keys(), NOW)
@@ -324,7 +328,7 @@ mod tests {
     fn a_session_in_the_parameter_is_nothing_and_the_other_way_round() {
         let sealed = seal(&session("mallory", vec![pin("catalog", 7)]), &keys());
         for text in [sealed.clone(), sealed.replacen('2', VERSION, 1), sealed.replacen("2.", "1.", 1)] {
-            assert_eq!(arrives(&format!("homing-session={text}"), "b.example.com", 0), Err(Token::CarriedNotBelieved));
+            assert_eq!(arrives(&format!("homing-session={text}"), "b.example.com", 0), Err(NotBelieved));
         }
         let token = token();
         for text in [token.clone(), token.replacen(VERSION, "2", 1), token.replacen(VERSION, "1", 1)] {
@@ -345,7 +349,7 @@ mod tests {
             assert!(arrives(&by(key, message), "b.example.com", 0).is_err());
         }
         let session = format!("2.{}.-.-.1.9999999999999.", keys().current().id());
-        assert_eq!(open(&format!("{session}.{}", derived.sign(&session)), &keys(), NOW).verdict, Token::SessionForged);
+        assert_eq!(open(&format!("{session}.{}", derived.sign(&session)), &keys(), NOW).verdict, Verdict::Forged);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::{MOST_BYTES, Opened, SIGNATURE, Session, former};
 use crate::{
-    model::{epoch::Epoch, formats, keys::SessionKeys, subject::SubjectId, time::Timestamp, token::Token},
+    model::{epoch::Epoch, formats, keys::SessionKeys, reasons::Verdict, subject::SubjectId, time::Timestamp},
     topology::Topology,
 };
 use crate::{
@@ -77,8 +77,8 @@ fn write_own(text: &mut String, own: Option<&Own>) {
 pub fn open(text: &str, keys: &SessionKeys, now: Timestamp) -> Opened {
     match verified(text, VERSION, keys).map(read) {
         Err(verdict) => Opened::nothing(verdict),
-        Ok(None) => Opened::nothing(Token::SessionMalformed),
-        Ok(Some(session)) if session.expires <= now => Opened::nothing(Token::SessionExpired),
+        Ok(None) => Opened::nothing(Verdict::Malformed),
+        Ok(Some(session)) if session.expires <= now => Opened::nothing(Verdict::Expired),
         Ok(Some(session)) => believe(session, now),
     }
 }
@@ -90,7 +90,7 @@ pub fn received(text: &str, keys: &SessionKeys, topology: &Topology, now: Timest
     let version = text.split('.').next().unwrap_or_default();
     // What is in it is that version's to know; that it is ours can be seen, for all of them sign alike.
     if version.parse().is_ok_and(|version: u64| version > formats::SESSION) {
-        return Opened::nothing(verified(text, version, keys).err().unwrap_or(Token::SessionLater));
+        return Opened::nothing(verified(text, version, keys).err().unwrap_or(Verdict::Later));
     }
     if version != former::VERSION {
         return open(text, keys, now);
@@ -102,15 +102,14 @@ pub fn received(text: &str, keys: &SessionKeys, topology: &Topology, now: Timest
 }
 
 /// The fields after version and key, if the text is of that version and ours.
-fn verified<'t>(text: &'t str, version: &str, keys: &SessionKeys) -> Result<std::str::Split<'t, char>, Token> {
-    let (signed, signature) =
-        text.rsplit_once('.').filter(|_| text.len() <= MOST_BYTES).ok_or(Token::SessionMalformed)?;
+fn verified<'t>(text: &'t str, version: &str, keys: &SessionKeys) -> Result<std::str::Split<'t, char>, Verdict> {
+    let (signed, signature) = text.rsplit_once('.').filter(|_| text.len() <= MOST_BYTES).ok_or(Verdict::Malformed)?;
     let mut fields = signed.split('.');
     if fields.next() != Some(version) {
-        return Err(Token::SessionMalformed);
+        return Err(Verdict::Malformed);
     }
     let ours = fields.next().and_then(|id| keys.by_id(id)).is_some_and(|key| key.verify(signed, signature));
-    if ours { Ok(fields) } else { Err(Token::SessionForged) }
+    if ours { Ok(fields) } else { Err(Verdict::Forged) }
 }
 
 fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
@@ -207,22 +206,22 @@ mod tests {
             Session { pins: vec![pin("", Claim::Until(NOW))], expires: Timestamp(u64::MAX), ..Session::default() };
         for session in [session(), of_nobody] {
             let opened = open(&seal(&session, &keys("a", None)), &keys("a", None), NOW);
-            assert_eq!(opened, Opened { session, verdict: Token::SessionValid, disbelieved: 0 });
+            assert_eq!(opened, Opened { session, verdict: Verdict::Valid, disbelieved: 0 });
         }
     }
 
     #[test]
     fn a_rotated_key_is_still_believed_and_a_retired_one_is_not() {
         let sealed = seal(&session(), &keys("a", None));
-        assert_eq!(open(&sealed, &keys("b", Some("a")), NOW).verdict, Token::SessionValid);
-        assert_eq!(open(&sealed, &keys("c", Some("b")), NOW).verdict, Token::SessionForged);
+        assert_eq!(open(&sealed, &keys("b", Some("a")), NOW).verdict, Verdict::Valid);
+        assert_eq!(open(&sealed, &keys("c", Some("b")), NOW).verdict, Verdict::Forged);
     }
 
     #[test]
     fn an_expired_one_is_nothing() {
         let sealed = seal(&session(), &keys("a", None));
         let late = NOW.after(super::super::LIFETIME);
-        assert_eq!(open(&sealed, &keys("a", None), late), Opened::nothing(Token::SessionExpired));
+        assert_eq!(open(&sealed, &keys("a", None), late), Opened::nothing(Verdict::Expired));
     }
 
     #[test]
@@ -265,9 +264,9 @@ mod tests {
             "2.KEY.-.-.1.9999999999999..",
             "3.KEY.-.-.1.9999999999999.",
         ] {
-            assert_eq!(open(&signed(odd), &keys("a", None), NOW), Opened::nothing(Token::SessionMalformed), "{odd}");
+            assert_eq!(open(&signed(odd), &keys("a", None), NOW), Opened::nothing(Verdict::Malformed), "{odd}");
         }
-        assert_eq!(open(&signed("2.KEY.-.-.1.9999999999999."), &keys("a", None), NOW).verdict, Token::SessionValid);
+        assert_eq!(open(&signed("2.KEY.-.-.1.9999999999999."), &keys("a", None), NOW).verdict, Verdict::Valid);
     }
 
     #[test]

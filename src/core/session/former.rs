@@ -10,9 +10,9 @@ use crate::session::pins::{believe, read_pins};
 use crate::{
     model::{
         epoch::Epoch,
+        reasons::Verdict,
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
-        token::Token,
     },
     topology::Topology,
 };
@@ -21,8 +21,8 @@ pub(super) const VERSION: &str = "1";
 
 pub(super) fn read<'a>(fields: impl Iterator<Item = &'a str>, topology: &Topology, now: Timestamp) -> Opened {
     match read_fields(fields) {
-        None => Opened::nothing(Token::SessionMalformed),
-        Some((_, session)) if session.expires <= now => Opened::nothing(Token::SessionExpired),
+        None => Opened::nothing(Verdict::Malformed),
+        Some((_, session)) if session.expires <= now => Opened::nothing(Verdict::Expired),
         Some((own, session)) => believe(brought_over(own, session, topology), now),
     }
 }

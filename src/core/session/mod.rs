@@ -16,7 +16,7 @@ use crate::{
 };
 
 use crate::{
-    model::{position::Mark, subject::SubjectId, time::Timestamp, token::Token},
+    model::{position::Mark, reasons::Verdict, subject::SubjectId, time::Timestamp},
     topology::{
         Topology,
         dataset::{Dataset, Rule},
@@ -138,7 +138,7 @@ pub struct Opened {
     /// The believed part; a fresh one where nothing was.
     pub session: Session,
     /// Whether it came, and whether it is ours.
-    pub verdict: Token,
+    pub verdict: Verdict,
     /// Pins that were dropped because they reach too far ahead.
     pub disbelieved: usize,
 }
@@ -146,7 +146,7 @@ pub struct Opened {
 impl Opened {
     /// What a request without a (believable) session carries.
     #[must_use]
-    pub fn nothing(verdict: Token) -> Self {
+    pub fn nothing(verdict: Verdict) -> Self {
         Self { session: Session::default(), verdict, disbelieved: 0 }
     }
 }

@@ -6,9 +6,9 @@ use crate::{
     model::{
         epoch::Epoch,
         position::{Mark, Position},
+        reasons::Verdict,
         subject::SubjectId,
         time::Timestamp,
-        token::Token,
     },
     ownership::own::{Own, Subjects},
     session::{Claim, LONGEST_PIN, MOST_PINS, Opened, Pin, Session},
@@ -69,7 +69,7 @@ pub(crate) fn believe(mut session: Session, now: Timestamp) -> Opened {
     session.pins.retain(|pin| is_in_bounds(pin, now));
     session.pins.truncate(MOST_PINS);
     let disbelieved = before - session.pins.len();
-    Opened { session, verdict: Token::SessionValid, disbelieved }
+    Opened { session, verdict: Verdict::Valid, disbelieved }
 }
 
 /// Whether a pin reaches no further ahead than any may.

@@ -13,10 +13,10 @@ use crate::{
         headers::{Edit, Edits, strip_response},
         http_date,
     },
-    model::{access::Access, subject::SubjectKind, text, token::Token},
+    model::{access::Access, reasons::Note, subject::SubjectKind, text},
     ownership::{Ownership, stated::Stated},
     request::Request,
-    state::memory::Observation,
+    state::{memory::Observation, trace::TraceEvent},
     topology::dataset::Rule,
 };
 
@@ -31,7 +31,7 @@ impl Settling<'_> {
         self.learn_owner(answer);
         let written = Written::of(request, answer, self.outcome_unknown);
         if let (Access::Read, Written::Yes) = (request.access, written) {
-            self.trace.note(Token::ReadThatWrote, self.region);
+            self.trace.note(TraceEvent::Noted(Note::ReadThatWrote, self.region));
         }
         let mut edits = strip_response(&answer.headers);
         let right = put_right.edits(answer);
@@ -105,6 +105,7 @@ impl Settling<'_> {
         };
         let (change, pinned) = session::change(request, view, answer, &seen, now);
         let mut settlement = self.settlement(status, source, edits);
+        settlement.record_mut().stale = asked.stale;
         settlement.record_mut().pinned = pinned;
         settlement.record_mut().wrote = written.said();
         settlement.confirm = confirm;

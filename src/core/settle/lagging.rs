@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Settling;
 use crate::{
     decide::plan::{WriteTarget, standing},
-    model::{ids::RegionId, token::Token},
+    model::{ids::RegionId, reasons::Choice},
     state::matrix::SESSIONS_LEAVE,
 };
 
@@ -47,7 +47,7 @@ impl Settling<'_> {
         self.request.dataset?;
         match standing(self.request, self.view) {
             // Each of several owners is behind the others.
-            WriteTarget::Owned(_, Token::NearestOwner) | WriteTarget::Unknown => None,
+            WriteTarget::Owned(_, Choice::NearestOwner) | WriteTarget::Unknown => None,
             WriteTarget::Owned(owner, _) => Some(owner.region()),
             WriteTarget::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }

@@ -24,16 +24,16 @@ use crate::{
         access::Access,
         ids::RegionId,
         position::Mark,
+        reasons::{Crossing, Failure},
         subject::{SubjectId, SubjectKind},
         text,
         time::{Timestamp, millis},
-        token::Token,
     },
     ownership::{Ownership, record::HomeRecord},
     request::Request,
     state::{
         memory::{Memory, Observation, Purge},
-        trace::Trace,
+        trace::{Decision, Trace},
         view::View,
     },
 };
@@ -142,19 +142,21 @@ pub struct Settling<'f> {
     pub(crate) request: &'f Request,
     pub(crate) view: &'f View,
     pub(crate) region: Option<RegionId>,
-    pub(crate) reason: Token,
+    pub(crate) decision: Decision,
     pub(crate) cache: CacheState,
     pub(crate) held: Option<&'f StoredEntry>,
     pub(crate) collapsed: bool,
     /// The status of the last answer, if the last send had one.
     pub(crate) heard: Option<u16>,
     pub(crate) attempts: u8,
-    pub(crate) crossed: Option<Token>,
+    pub(crate) crossed: Option<Crossing>,
     pub(crate) asked: Timestamp,
     pub(crate) purged: Option<Purge>,
     /// Whether an earlier send of the write may have done it.
     pub(crate) outcome_unknown: bool,
     pub(crate) now: Timestamp,
+    pub(crate) failures: Vec<(RegionId, Failure)>,
+    pub(crate) position_unreadable: bool,
     pub(crate) trace: Trace,
     pub(crate) observations: Vec<Observation>,
     pub(crate) publish: Option<(SubjectId, Ownership)>,
@@ -199,13 +201,16 @@ impl Settling<'_> {
                 region: self.region,
                 nearest: self.request.near.first().copied(),
                 crossed: self.crossed,
-                reason: self.reason,
+                decision: self.decision,
+                stale: false,
                 status,
                 attempts: self.attempts,
                 cache: self.cache,
                 wrote: None,
                 pinned: None,
                 took: millis(self.now.since(self.request.came)),
+                failures: self.failures,
+                position_unreadable: self.position_unreadable,
                 trace: self.trace,
                 drilled: None,
             }),
@@ -223,7 +228,7 @@ impl Settling<'_> {
     /// What every answer says: who made it, and why there.
     fn signature(&self) -> Edits {
         let region = self.region.map(|id| self.view.topology().region(id).name.clone());
-        let mut edits = vec![Edit::Set("homing-reason", self.reason.as_str().to_owned())];
+        let mut edits = vec![Edit::Set("homing-reason", self.decision.token().as_str().to_owned())];
         edits.extend(region.map(|name| Edit::Set("homing-region", name)));
         // The client's address has in it what came along, and no other site is to see it.
         let came = self.request.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));

@@ -6,12 +6,12 @@ use super::Settling;
 use crate::{
     decide::reach::copy_of,
     http::answer::Answer,
-    model::{access::Access, epoch::Epoch, ids::MAX_REGIONS, token::Token},
+    model::{access::Access, epoch::Epoch, ids::MAX_REGIONS, reasons::Note},
     ownership::{
         Ownership,
         stated::{Log, Stated, Unusable, stated},
     },
-    state::memory::Observation,
+    state::{memory::Observation, trace::TraceEvent},
     topology::dataset::Rule,
 };
 
@@ -42,11 +42,12 @@ impl Settling<'_> {
             }
             Err(Unusable::Absent) => None,
             Err(Unusable::Malformed) => {
-                self.trace.note(Token::PositionMalformed, region);
+                self.position_unreadable = true;
+                self.trace.note(TraceEvent::Noted(Note::PositionMalformed, Some(region)));
                 None
             }
             Err(Unusable::Unowned) => {
-                self.trace.note(Token::PositionUnowned, region);
+                self.trace.note(TraceEvent::Noted(Note::PositionUnowned, Some(region)));
                 None
             }
         }

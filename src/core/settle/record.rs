@@ -6,10 +6,15 @@ use crate::{
     model::{
         access::Access,
         ids::{DatasetId, RegionId},
+        reasons::{Crossing, Failure},
         time::{Timestamp, millis},
         token::Token,
     },
-    state::{drill::Drilled, memory::lag::PinWindow, trace::Trace},
+    state::{
+        drill::Drilled,
+        memory::lag::PinWindow,
+        trace::{Decision, Trace},
+    },
 };
 
 /// What the edge cache did.
@@ -44,9 +49,15 @@ pub enum CacheState {
 }
 
 impl CacheState {
-    /// The reason that stands for it.
+    /// Whether a fresh stored response answered.
     #[must_use]
-    pub fn reason(self) -> Token {
+    pub fn is_hit(self) -> bool {
+        self == Self::Hit
+    }
+
+    /// By which it is told.
+    #[must_use]
+    pub fn token(self) -> Token {
         match self {
             Self::Hit | Self::Tolerated => Token::CacheHit,
             Self::Updating => Token::CacheUpdating,
@@ -65,7 +76,7 @@ impl CacheState {
 
     /// The word in records: `hit`, `stale`, `miss` or `bypass`.
     #[must_use]
-    pub fn token(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Hit => "hit",
             Self::Stale | Self::Updating | Self::Tolerated => "stale",
@@ -179,9 +190,11 @@ pub struct Record {
     /// The region nearest to the edge that received it.
     pub nearest: Option<RegionId>,
     /// Why a region other than the nearest was asked, if one was.
-    pub crossed: Option<Token>,
-    /// Why.
-    pub reason: Token,
+    pub crossed: Option<Crossing>,
+    /// What was answered, and why.
+    pub decision: Decision,
+    /// Whether the answer may be older than what was promised, and says so.
+    pub stale: bool,
     /// The status.
     pub status: u16,
     /// How often it was sent.
@@ -194,7 +207,11 @@ pub struct Record {
     pub pinned: Option<Pinned>,
     /// How long it took to the head of the answer, in milliseconds.
     pub took: u64,
-    /// The rules that decided.
+    /// Which sends failed, in their order, and how.
+    pub failures: Vec<(RegionId, Failure)>,
+    /// Whether the origin's position could not be read.
+    pub position_unreadable: bool,
+    /// What decided, in order.
     pub trace: Trace,
     /// What it shows of the drill that it took part in.
     pub drilled: Option<Drilled>,

@@ -56,7 +56,7 @@ impl Settling<'_> {
 
     fn plain_problem(self, problem: &Problem) -> Settlement {
         let mut edits = self.signature();
-        let failure = self.trace.rules().iter().rev().find_map(|rule| rule.reason.failure());
+        let failure = self.failures.last().map(|(_, failure)| *failure);
         let problem = &problem.because(failure);
         edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
         self.settlement(problem.status(), Source::Own(problem.body()), edits)

@@ -9,9 +9,9 @@ use crate::{
         epoch::Epoch,
         ids::{RegionId, RegionSet},
         position::{Mark, Position},
+        reasons::Verdict,
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
-        token::Token,
     },
     ownership::{
         Ownership,
@@ -237,7 +237,7 @@ fn raise_by_read(
 /// The session after a stored copy was shown, if that changes it.
 pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
     let held = &request.session.session;
-    let valid = request.session.verdict == Token::SessionValid;
+    let valid = request.session.verdict == Verdict::Valid;
     let renewal = request.has_carried() || (valid && held.wants_renewal(now));
     let shows = shows.filter(|shows| held.exists() && moves(request, view, shows));
     if shows.is_none() && !renewal {
@@ -415,7 +415,7 @@ impl Settlement {
     /// Hands the client its session anew, unless a later version has issued the one that it has: that one remembers more than this
     /// version can say.
     pub(super) fn carry(&mut self, session: &Session, request: &Request, view: &View, now: Timestamp) {
-        if request.session.verdict != Token::SessionLater {
+        if request.session.verdict != Verdict::Later {
             self.hand_out(session, request, view, now);
         }
     }

@@ -19,8 +19,9 @@ use crate::{
         answer::Answer,
         headers::{Edit, Edits},
     },
-    model::{text, token::Token},
+    model::text,
     request::CacheUse,
+    settle::record::CacheState,
 };
 
 /// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
@@ -50,13 +51,14 @@ impl Settling<'_> {
         edits.extend(self.signature());
         // What the caches behind have said of it stands before (RFC 9211 section 2).
         edits.push(Edit::Append("cache-status", self.status_of_stored(variant.fresh, age)));
-        let is_stale = self.reason == Token::CacheStale;
+        let is_stale = self.cache == CacheState::Stale;
         if is_stale {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }
         let (status, source) = self.body_of(shown, &mut edits);
         let changed = session::after_stored(request, view, variant.shows.as_ref(), now);
         let mut settlement = self.settlement(status, source, edits);
+        settlement.record_mut().stale = is_stale;
         if let Some(session) = changed {
             settlement.carry(&session, request, view, now);
         }

@@ -1,27 +1,76 @@
-//! The trace of one request: every rule that decided something, in order.
+//! The trace of one request: what decided something, in order. It is written and shown; nothing decides by it.
 
 use crate::{
-    model::{ids::RegionId, token::Token},
+    model::{
+        ids::RegionId,
+        reasons::{Choice, Exclusion, Failure, HomeSource, HomeTrouble, Note, Refusal, Verdict},
+        token::Token,
+    },
+    settle::record::CacheState,
     topology::Topology,
 };
 
-/// One rule that decided something, and about which region.
+/// One thing that decided something, or that is worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// What was decided, and why.
-    pub reason: Token,
-    /// The region it was decided about.
-    pub region: Option<RegionId>,
+pub enum TraceEvent {
+    /// What was found of the session.
+    Session(Verdict),
+    /// What the edge cache holds, or does.
+    Cache(CacheState),
+    /// Where the home is, and who says so.
+    Home(HomeSource, RegionId),
+    /// Why no home was found.
+    HomeTrouble(HomeTrouble),
+    /// What speaks against a region.
+    Excluded(RegionId, Exclusion),
+    /// A region is asked, and why that one.
+    Chosen(RegionId, Choice),
+    /// A region was asked, and how that failed.
+    Failed(RegionId, Failure),
+    /// What is refused; the region because of which, where there is one.
+    Refused(Refusal, Option<RegionId>),
+    /// Anything else.
+    Noted(Note, Option<RegionId>),
 }
 
-/// The rules in the order in which they were tried.
+impl TraceEvent {
+    /// By which it is told.
+    #[must_use]
+    pub fn token(self) -> Token {
+        match self {
+            Self::Session(verdict) => verdict.token(),
+            Self::Cache(state) => state.token(),
+            Self::Home(source, _) => source.token(),
+            Self::HomeTrouble(trouble) => trouble.token(),
+            Self::Excluded(_, exclusion) => exclusion.token(),
+            Self::Chosen(_, choice) => choice.token(),
+            Self::Failed(_, failure) => failure.token(),
+            Self::Refused(refusal, _) => refusal.token(),
+            Self::Noted(note, _) => note.token(),
+        }
+    }
+
+    /// The region of which it tells.
+    #[must_use]
+    pub fn region(self) -> Option<RegionId> {
+        match self {
+            Self::Home(_, region) | Self::Excluded(region, _) | Self::Chosen(region, _) | Self::Failed(region, _) => {
+                Some(region)
+            }
+            Self::Refused(_, region) | Self::Noted(_, region) => region,
+            Self::Session(_) | Self::Cache(_) | Self::HomeTrouble(_) => None,
+        }
+    }
+}
+
+/// The events in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace(Vec<Rule>);
+pub struct Trace(Vec<TraceEvent>);
 
 impl Trace {
-    /// Notes a rule.
-    pub fn note(&mut self, reason: Token, region: impl Into<Option<RegionId>>) {
-        self.0.push(Rule { reason, region: region.into() });
+    /// Notes an event.
+    pub fn note(&mut self, event: TraceEvent) {
+        self.0.push(event);
     }
 
     /// Adds what another part of the same request noted.
@@ -29,17 +78,45 @@ impl Trace {
         self.0.append(&mut other.0);
     }
 
-    /// The rules.
-    #[must_use]
-    pub fn rules(&self) -> &[Rule] {
-        &self.0
+    /// The token of each event, and the region of which it tells.
+    pub fn tokens(&self) -> impl Iterator<Item = (Token, Option<RegionId>)> {
+        self.0.iter().map(|event| (event.token(), event.region()))
     }
 
-    /// A line for each rule: the token, and the region's name.
+    /// A line for each event: the token, and the region's name.
     pub fn lines<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = String> + 'a {
-        self.0.iter().map(|rule| match rule.region {
-            Some(region) => format!("{} {}", rule.reason, topology.region(region).name),
-            None => rule.reason.to_string(),
+        self.tokens().map(|(token, region)| match region {
+            Some(region) => format!("{token} {}", topology.region(region).name),
+            None => token.to_string(),
         })
+    }
+}
+
+/// What was answered, and by which of the reasons: `Homing-Reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A region's answer, and why that one was asked.
+    Chosen(Choice),
+    /// The last region's own words, since none that may answer did better.
+    Exhausted,
+    /// A stored response.
+    Stored(CacheState),
+    /// The router's own refusal.
+    Refused(Refusal),
+    /// The browser is sent on to the address without what another host carried along in it.
+    SentOn,
+}
+
+impl Decision {
+    /// By which it is told.
+    #[must_use]
+    pub fn token(self) -> Token {
+        match self {
+            Self::Chosen(choice) => choice.token(),
+            Self::Exhausted => Token::AllRegionsFailed,
+            Self::Stored(state) => state.token(),
+            Self::Refused(refusal) => refusal.token(),
+            Self::SentOn => Token::AddressCleaned,
+        }
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     model::{
         access::Access,
         ids::{DatasetId, RegionId, RegionSet},
+        reasons::Exclusion,
         time::Timestamp,
-        token::Token,
     },
     ownership::Ownership,
     state::{
@@ -144,11 +144,11 @@ impl View {
 
     /// Why a read is not admitted there.
     #[must_use]
-    pub fn closed_because(&self, region: RegionId) -> Token {
+    pub fn closed_because(&self, region: RegionId) -> Exclusion {
         match self.condition(region).read {
-            Gate::Ramp(_) => Token::BreakerRamp,
-            Gate::Closed | Gate::Probe => Token::RegionUnreachable,
-            Gate::Open(_) => Token::BreakerOpen,
+            Gate::Ramp(_) => Exclusion::BreakerRamp,
+            Gate::Closed | Gate::Probe => Exclusion::RegionUnreachable,
+            Gate::Open(_) => Exclusion::BreakerOpen,
         }
     }
 
@@ -192,11 +192,13 @@ impl View {
     /// Why a session that has written or seen something should not be read at the region's copy of that source; none if nothing
     /// is known against it. A copy that is cut off from its source stands still, and so does one that is stalled.
     #[must_use]
-    pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Token> {
+    pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Exclusion> {
         match self.pair(region, source) {
-            Some(LinkState { reachable: Some(false), .. }) => Some(Token::PeerUnreachable),
-            Some(LinkState { stalled: true, .. }) => Some(Token::LagStalled),
-            _ => self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Token::SessionLagTooHigh),
+            Some(LinkState { reachable: Some(false), .. }) => Some(Exclusion::PeerUnreachable),
+            Some(LinkState { stalled: true, .. }) => Some(Exclusion::LagStalled),
+            _ => {
+                self.lag(region, Some(source)).filter(|lag| *lag > SESSIONS_LEAVE).map(|_| Exclusion::SessionLagTooHigh)
+            }
         }
     }
 

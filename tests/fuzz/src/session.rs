@@ -8,9 +8,9 @@ use homing_core::{
     model::{
         epoch::Epoch,
         position::{Mark, Position},
+        reasons::Verdict,
         subject::{SubjectId, SubjectKind},
         time::Timestamp,
-        token::Token,
     },
     ownership::{Ownership, evidence::Keeper},
     session::{
@@ -62,7 +62,7 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
     let sealed = seal(&session, &keys());
     assert!(sealed.len() <= MOST_BYTES, "{} bytes", sealed.len());
     let opened = open(&sealed);
-    assert_ne!(opened.verdict, Token::SessionForged, "{sealed}");
+    assert_ne!(opened.verdict, Verdict::Forged, "{sealed}");
     reads_back(&opened, &open);
 
     // Any change to what was sealed is a forgery.
@@ -72,14 +72,14 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
     if forged != sealed {
         let opened = open(&forged);
         assert_eq!(opened.session, Session::default(), "believed: {forged}");
-        assert_ne!(opened.verdict, Token::SessionValid);
+        assert_ne!(opened.verdict, Verdict::Valid);
     }
     // What a redirect carries along is no session, does at its own host alone, and no change of it is believed.
     let from = Target::read("https://a.example.com/").unwrap();
     let to = "https://b.example.com/";
     if let Some(url) = along(to, &from, &session, &settings().topology, &keys(), NOW) {
         let token = url.split_once('=').unwrap().1;
-        assert_ne!(open(token).verdict, Token::SessionValid, "a token is no session: {token}");
+        assert_ne!(open(token).verdict, Verdict::Valid, "a token is no session: {token}");
         let brought =
             |token: &str, host| arrived(&format!("homing-session={token}"), host, &settings().topology, &keys(), NOW);
         let pins = |token: &str, host| brought(token, host).unwrap().pins;
@@ -91,7 +91,7 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
     }
     // Raw text, as a cookie and as what a redirect brings.
     let raw = u.arbitrary::<String>()?;
-    assert_ne!(open(&raw).verdict, Token::SessionValid, "{raw}");
+    assert_ne!(open(&raw).verdict, Verdict::Valid, "{raw}");
     let query = text(u, &["homing-session=", "&", "=", "a=1", "#", &sealed, &signed], 6)?;
     if let Some(Arrived { query: rest, pins }) = arrived(&query, "a.example.com", &settings().topology, &keys(), NOW) {
         assert!(pins.is_err(), "a session is no token: {query}");
@@ -102,7 +102,7 @@ pub fn holds(bytes: &[u8], open: impl Fn(&str) -> Opened) -> Result<()> {
 
 /// What was believed can be sealed, and is then the same. Pins are few and near.
 fn reads_back(opened: &Opened, open: &impl Fn(&str) -> Opened) {
-    if opened.verdict != Token::SessionValid {
+    if opened.verdict != Verdict::Valid {
         assert_eq!(opened.session, Session::default());
         return;
     }
@@ -114,7 +114,7 @@ fn reads_back(opened: &Opened, open: &impl Fn(&str) -> Opened) {
     }
     let sealed = seal(session, &keys());
     let again = open(&sealed);
-    assert_eq!(again.verdict, Token::SessionValid, "{sealed}");
+    assert_eq!(again.verdict, Verdict::Valid, "{sealed}");
     if sealed.len() < MOST_BYTES - 64 {
         assert_eq!(again.session, *session, "{sealed}");
     }

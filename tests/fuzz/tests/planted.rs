@@ -12,7 +12,7 @@ use homing_core::{
         headers::{Edit, Headers},
         target::Target,
     },
-    model::{access::Access, token::Token},
+    model::{access::Access, reasons::Verdict},
     request::Request,
     session::codec::open,
 };
@@ -97,7 +97,7 @@ fn a_token_that_is_taken_for_a_session() {
     let taken = |text: &str| {
         let opened = open(text, &made::keys(), made::NOW);
         if text.starts_with("c1.") {
-            homing_core::session::Opened { verdict: Token::SessionValid, ..opened }
+            homing_core::session::Opened { verdict: Verdict::Valid, ..opened }
         } else {
             opened
         }

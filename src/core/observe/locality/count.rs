@@ -17,9 +17,9 @@ pub struct Count {
 }
 
 impl Count {
-    pub(super) fn add(&mut self, crossed: Option<Token>) {
+    pub(super) fn add(&mut self, crossed: bool) {
         self.requests += 1;
-        self.crossed += u64::from(crossed.is_some());
+        self.crossed += u64::from(crossed);
     }
 
     /// Both together.

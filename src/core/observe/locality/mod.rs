@@ -12,35 +12,10 @@ use crate::observe::locality::{
     window::BudgetWindow,
 };
 use crate::{
-    model::{ids::RegionId, per_region::PerRegion, time::Timestamp, token::Token},
+    model::{per_region::PerRegion, time::Timestamp},
     settle::record::Record,
-    state::trace::Trace,
     topology::{Topology, units::Share},
 };
-
-/// Why a request is about to touch a region other than the nearest: the rule that sends it there (the last one noted); or,
-/// where any copy would do, what speaks against the nearest.
-#[must_use]
-pub fn crossing(trace: &Trace, nearest: Option<RegionId>) -> Token {
-    let rules = trace.rules();
-    let sent = rules.last().map_or(Token::Internal, |rule| rule.reason);
-    if sent != Token::Nearest {
-        return sent;
-    }
-    let against = rules.iter().rfind(|rule| rule.region.is_some() && rule.region == nearest);
-    against.map(|rule| rule.reason).filter(|reason| !tells_a_home(*reason)).unwrap_or(Token::Residency)
-}
-
-/// Whether the reason says how a home was found, which speaks against no region.
-fn tells_a_home(reason: Token) -> bool {
-    use Token::{
-        HomeAssigned, HomeFromDirectory, HomeFromMemory, HomeFromSession, HomeFromStore, HomeLastKnown, Nearest,
-    };
-    matches!(
-        reason,
-        HomeAssigned | HomeFromDirectory | HomeFromMemory | HomeFromSession | HomeFromStore | HomeLastKnown | Nearest
-    )
-}
 
 /// What is counted of one route.
 #[derive(Clone, Debug, Default)]
@@ -105,12 +80,12 @@ impl Locality {
 
 impl RouteCounts {
     fn count(&mut self, record: &Record) {
-        self.total.add(record.crossed);
-        if let Some(reason) = record.crossed {
-            self.reasons.add(reason, 1);
+        self.total.add(record.crossed.is_some());
+        if let Some(crossing) = record.crossed {
+            self.reasons.add(crossing.token(), 1);
         }
         if let Some(nearest) = record.nearest {
-            self.regions.entry(nearest).add(record.crossed);
+            self.regions.entry(nearest).add(record.crossed.is_some());
         }
     }
 }

@@ -3,8 +3,13 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    model::{access::Access, time::millis},
+    model::{
+        access::Access,
+        reasons::{Choice, Crossing, Exclusion, Failure},
+        time::millis,
+    },
     settle::record::CacheState,
+    state::trace::{Decision, Trace},
     topology::{error::KeyPath, parse, raw},
 };
 
@@ -18,7 +23,7 @@ fn topology() -> Topology {
     parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
 }
 
-fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Token>) -> Record {
+fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Crossing>) -> Record {
     Record {
         at: Timestamp(at),
         method: "GET".to_owned(),
@@ -29,7 +34,10 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Token>) -> 
         region: None,
         nearest: topology().region_named(near),
         crossed,
-        reason: Token::Nearest,
+        decision: Decision::Chosen(Choice::Nearest),
+        stale: false,
+        failures: Vec::new(),
+        position_unreadable: false,
         status: 200,
         attempts: 1,
         cache: CacheState::Bypass,
@@ -44,7 +52,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Token>) -> 
 /// Requests of the route with a budget, so many at that time, of which so many cross; the alarms in their order.
 fn play(table: &mut Locality, at: u64, requests: u64, crossing: u64) -> Vec<BudgetAlert> {
     let topology = topology();
-    let one = |number| record(Some(1), at, "us", (number < crossing).then_some(Token::Home));
+    let one = |number| record(Some(1), at, "us", (number < crossing).then_some(Crossing::Chosen(Choice::Home)));
     (0..requests).filter_map(|number| table.observe(&one(number), &topology)).collect()
 }
 
@@ -108,7 +116,7 @@ fn the_snapshot_has_a_row_for_each_route_that_was_used() {
     let mut table = Locality::default();
     let topology = topology();
     for record in [
-        record(Some(1), START, "eu", Some(Token::PinnedHome)),
+        record(Some(1), START, "eu", Some(Crossing::Chosen(Choice::PinnedHome))),
         record(Some(1), START, "us", None),
         record(None, START, "us", None),
         record(Some(7), START, "us", None),
@@ -128,32 +136,22 @@ fn the_snapshot_has_a_row_for_each_route_that_was_used() {
     assert_eq!(json!(table.show(&topology)), expected);
 }
 
-#[test]
-fn the_reason_of_a_crossing_is_what_sends_it_or_what_speaks_against_the_nearest() {
-    let topology = topology();
-    let (us, eu) = (topology.region_named("us"), topology.region_named("eu"));
-    let why = |rules: &[(Token, Option<RegionId>)]| {
-        let mut trace = Trace::default();
-        rules.iter().for_each(|(reason, region)| trace.note(*reason, *region));
-        crossing(&trace, us)
-    };
-    assert_eq!(why(&[(Token::BreakerOpen, us), (Token::Home, eu)]), Token::Home);
-    assert_eq!(why(&[(Token::BreakerOpen, us), (Token::Nearest, eu)]), Token::BreakerOpen);
-    assert_eq!(why(&[(Token::HomeFromStore, us), (Token::Nearest, eu)]), Token::Residency);
-    assert_eq!(why(&[(Token::LagOverBound, eu), (Token::Nearest, eu)]), Token::Residency);
-    assert_eq!(why(&[]), Token::Internal);
+fn crossings() -> Vec<Crossing> {
+    let exclusions = Exclusion::ALL.iter().map(|exclusion| Crossing::Against(*exclusion));
+    let failures = Failure::ALL.iter().map(|failure| Crossing::Failed(*failure));
+    exclusions.chain(failures).chain([Crossing::Residency, Crossing::Chosen(Choice::Home)]).collect()
 }
 
 proptest! {
     #[test]
     fn the_counts_add_up_and_the_table_grows_no_further_than_the_topology(
-        requests in prop::collection::vec((0..2000usize, 0..40_000_000u64, any::<bool>(), 0..Token::ALL.len()), 0..400)
+        requests in prop::collection::vec((0..2000usize, 0..40_000_000u64, any::<bool>(), any::<prop::sample::Index>()), 0..400)
     ) {
         let topology = topology();
         let mut table = Locality::default();
         for (route, at, near_us, reason) in &requests {
             // Every third stays where it came in.
-            let crossed = Some(Token::ALL[*reason]).filter(|_| route % 3 > 0);
+            let crossed = Some(*reason.get(&crossings())).filter(|_| route % 3 > 0);
             let near = if *near_us { "us" } else { "eu" };
             table.observe(&record(Some(*route), START + at, near, crossed), &topology);
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::observe::locality::count::{BudgetState, Count, Reasons};
 use crate::{
     model::{
+        reasons::Crossing,
         time::{Timestamp, millis},
-        token::Token,
     },
     topology::units::Share,
 };
@@ -36,11 +36,11 @@ pub(super) struct BudgetWindow {
 }
 
 impl BudgetWindow {
-    pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Token>) {
+    pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Crossing>) {
         self.turn(at.0 / millis(HALF));
-        self.now.count.add(crossed);
-        if let Some(reason) = crossed {
-            self.now.reasons.add(reason, 1);
+        self.now.count.add(crossed.is_some());
+        if let Some(crossing) = crossed {
+            self.now.reasons.add(crossing.token(), 1);
         }
     }
 

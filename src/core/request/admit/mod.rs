@@ -25,9 +25,8 @@ use crate::{
         access::{Access, Replay},
         clock::StampClock,
         ids::{DatasetId, RegionId},
-        reasons::Refusal,
+        reasons::{Refusal, Verdict},
         subject::{SubjectId, SubjectKind},
-        token::Token,
     },
     request::{
         CacheUse, CameAlong, Carrier, Promise, Request,
@@ -35,6 +34,7 @@ use crate::{
         near,
     },
     session::{self, Opened, carried::Arrived},
+    settle::record::CacheState,
     state::drill::SamplingKey,
     topology::{
         Topology,
@@ -208,15 +208,15 @@ fn open_session(incoming: &IncomingRequest<'_>, cookies: &Cookies<'_>, settings:
 /// The session that counts, of all that came: the one that is ours. If two are, somebody has slipped one of them in, and
 /// nobody can tell which.
 fn the_one(mut all: impl Iterator<Item = Opened>) -> Opened {
-    let mut one = all.next().unwrap_or_else(|| Opened::nothing(Token::SessionAbsent));
+    let mut one = all.next().unwrap_or_else(|| Opened::nothing(Verdict::Absent));
     for other in all.by_ref().take(MOST_SESSIONS - 1) {
         match (one.verdict, other.verdict) {
-            (Token::SessionValid, Token::SessionValid) => return Opened::nothing(Token::SessionAmbiguous),
-            (_, Token::SessionValid) => one = other,
+            (Verdict::Valid, Verdict::Valid) => return Opened::nothing(Verdict::Ambiguous),
+            (_, Verdict::Valid) => one = other,
             _ => {}
         }
     }
-    if all.next().is_some() { Opened::nothing(Token::SessionAmbiguous) } else { one }
+    if all.next().is_some() { Opened::nothing(Verdict::Ambiguous) } else { one }
 }
 
 /// Where a request may say whose it is.
@@ -330,7 +330,7 @@ fn cache_use(
     // Bytes that text cannot hold look all the same here, and not to the origin.
     let unread = headers.0.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
     if unread || !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
-        return unanswered(CacheUse::Bypass(Token::CacheBypass));
+        return unanswered(CacheUse::Bypass(CacheState::Bypass));
     }
     // These two are for the origin alone to judge (RFC 9111 section 4.3.2).
     let for_origin = headers.has("if-match") || headers.has("if-unmodified-since");
@@ -338,15 +338,15 @@ fn cache_use(
     // The session tells the router where data is; who may see it is told by the application's own credentials, and nothing else here.
     let anybody = |lookup: &Lookup| personal && !lookup.cookies && !lookup.authorized;
     let found = match (incoming.method, access) {
-        _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(Token::CacheBypass),
+        _ if (wants.no_store && !wants.only_if_cached) || for_origin => CacheUse::Bypass(CacheState::Bypass),
         ("GET", Access::Read) => CacheUse::Use(lookup(Method::Get)),
         ("HEAD", Access::Read) => CacheUse::Use(lookup(Method::Head)),
         ("POST", _) => CacheUse::Fill(lookup(Method::Get)),
-        _ => CacheUse::Bypass(Token::CacheMethod),
+        _ => CacheUse::Bypass(CacheState::Method),
     };
     match found {
         CacheUse::Use(lookup) | CacheUse::Fill(lookup) if anybody(&lookup) => {
-            unanswered(CacheUse::Bypass(Token::CacheBypass))
+            unanswered(CacheUse::Bypass(CacheState::Bypass))
         }
         found @ CacheUse::Use(_) => Ok(found),
         found => unanswered(found),

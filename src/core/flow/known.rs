@@ -1,0 +1,188 @@
+//! What is known of who owns what the request concerns, and of what the session has seen of it.
+
+use super::{
+    context::Context,
+    step::{ASSIGN, Assignment, Found, LOOK_UP, LookUp, Step},
+};
+use crate::{
+    decide::plan::Freshness,
+    model::{
+        epoch::Epoch,
+        ids::{RegionId, RegionSet},
+        position::Mark,
+        reasons::{HomeSource, HomeTrouble},
+        subject::{SubjectId, SubjectKind},
+    },
+    ownership::{
+        Ownership,
+        evidence::{Keeper, KnownHome},
+        stated::Log,
+    },
+    session::Pin,
+    state::{memory::Observation, trace::TraceEvent},
+    topology::dataset::Rule,
+};
+
+impl Context {
+    /// By what the request's dataset is split.
+    pub(super) fn split_by(&self) -> Option<SubjectKind> {
+        self.view.topology().dataset(self.request.dataset?)?.rule.split_by()
+    }
+
+    /// Where the request's subject may live.
+    pub(super) fn residency(&self) -> RegionSet {
+        let topology = self.view.topology();
+        self.split_by().map_or_else(|| topology.all_regions(), |kind| topology.residency(kind))
+    }
+
+    /// What the session has seen of the dataset, where its origins report positions.
+    pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
+        let dataset = self.view.topology().dataset(self.request.dataset?)?;
+        dataset.position?;
+        self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
+    }
+
+    /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
+    pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
+        let dataset = self.view.topology().dataset(self.request.dataset?)?;
+        // The watermark of one of several owners may lie before its own last write.
+        let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
+        let (pin, mark) = self.session_mark().filter(|_| counts)?;
+        (self.log_of(pin, mark) == Some(owned.log())).then_some(mark)
+    }
+
+    /// By whose log the session's mark counts, if the topology still knows that region.
+    pub(super) fn log_of(&self, pin: &Pin, mark: Mark) -> Option<Log> {
+        let home = self.view.topology().region_named(&pin.region).filter(|home| self.residency().contains(*home))?;
+        Some(Log { home, epoch: mark.epoch })
+    }
+
+    /// The owner of a multi-writer dataset where the session wrote: nobody else has the write for certain.
+    pub(super) fn wrote_at(&self, pin: &Pin) -> Option<Ownership> {
+        let topology = self.view.topology();
+        Ownership::among_several(topology, self.request.dataset?, topology.region_named(&pin.region)?)
+    }
+
+    /// Whether the session has seen what was written under a later owner than that one, of the data that it is promised to see.
+    pub(super) fn has_seen_later(&self, known: Ownership) -> bool {
+        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
+        // What several own has one epoch for ever, and what nobody claims has none.
+        let changes_hands = dataset.is_some_and(|dataset| !matches!(dataset.rule, Rule::MultiWriter { .. }));
+        let promised = self.is_read() && self.freshness.is_promised();
+        promised
+            && changes_hands
+            && known.epoch() > Epoch::NONE
+            && self.session_mark().is_some_and(|(_, mark)| mark.epoch > known.epoch())
+    }
+
+    /// The subject's home as the session or the isolate's memory knows it, the later epoch first.
+    pub(super) fn known_home(&self) -> Option<(Ownership, HomeSource)> {
+        let session = self.request.home_in_session(self.view.topology());
+        match (session, self.remembered) {
+            (Some(session), Some(memory)) if memory.epoch() > session.epoch() => Some((memory, HomeSource::Memory)),
+            (Some(session), _) => Some((session, HomeSource::Session)),
+            (None, Some(memory)) => Some((memory, HomeSource::Memory)),
+            (None, None) => None,
+        }
+    }
+
+    /// Tells where the home is known from; a read that another replica may answer does not go by it.
+    pub(super) fn note_source(&mut self, owned: Ownership, source: HomeSource) {
+        if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {
+            self.note(TraceEvent::Home(source, owned.home()));
+        }
+    }
+
+    /// The ownership that was found, if one was.
+    pub(super) fn found(
+        &mut self,
+        found: Found<'_>,
+        keeper: Keeper,
+        subject: &SubjectId,
+        allowed: RegionSet,
+    ) -> Option<Ownership> {
+        let stored = match found {
+            Found::Value(text) => Ownership::kept(text, keeper, self.view.topology(), allowed),
+            Found::Absent => return None,
+            Found::Failed => {
+                let failed =
+                    if keeper == Keeper::Store { HomeTrouble::LookupFailed } else { HomeTrouble::DirectoryFailed };
+                self.note(TraceEvent::HomeTrouble(failed));
+                return None;
+            }
+        };
+        let Some(KnownHome { ownership, new }) = stored else {
+            self.note(TraceEvent::HomeTrouble(HomeTrouble::Invalid));
+            return None;
+        };
+        let known = match keeper {
+            Keeper::Store => HomeSource::Store,
+            Keeper::Directory if new => HomeSource::Assigned,
+            Keeper::Directory => HomeSource::Directory,
+        };
+        if keeper == Keeper::Directory && !ownership.is_tentative() {
+            self.publish = Some((subject.clone(), ownership));
+        }
+        if new && ownership.is_tentative() {
+            self.observations.extend(self.request.visitor.map(Observation::NamedSubject));
+        }
+        self.note(TraceEvent::Home(known, ownership.home()));
+        self.observations.push(Observation::Home(subject.clone(), ownership));
+        Some(ownership)
+    }
+
+    /// Where an origin has said meanwhile whose the request is: the session begins with that one's home.
+    pub(super) fn note_home(&mut self, owned: Ownership) {
+        if let (true, Some(kind)) = (self.request.begun, self.split_by()) {
+            self.request.session.session.subjects.settle(kind, owned, self.view.topology());
+        }
+    }
+
+    /// Remembers a later owner that an origin named, and tells the home store where it is a subject's.
+    pub(super) fn learn_owner(&mut self, named: Ownership) {
+        self.note_home(named);
+        match (&self.request.subject, self.request.dataset) {
+            (Some(subject), _) => {
+                self.observations.push(Observation::Home(subject.clone(), named));
+                self.publish = Some((subject.clone(), named));
+                self.tell = self.split_by();
+            }
+            (None, Some(dataset)) => self.observations.push(Observation::Moved(dataset, named)),
+            (None, None) => {}
+        }
+    }
+
+    /// The look-up of somebody's home in the home store.
+    pub(super) fn look_up(&self, subject: SubjectId) -> Step {
+        Step::LookUpHome(LookUp { subject, timeout: self.patience(LOOK_UP) })
+    }
+
+    /// What the directory is asked, unless a drill has it out of reach. Where data is already nobody is given another home: an
+    /// origin may know that, or the topology.
+    pub(super) fn assignment(
+        &mut self,
+        (subject, kind): (SubjectId, SubjectKind),
+        allowed: RegionSet,
+        named: bool,
+        lives: Option<RegionId>,
+    ) -> Option<Assignment> {
+        let known = lives.or_else(|| self.view.topology().identity().first_home(kind));
+        let home = known.unwrap_or_else(|| self.nearest_allowed(allowed));
+        let proposed = self.view.topology().region(home).name.clone();
+        self.may_propose(home).then_some(Assignment {
+            subject,
+            kind,
+            proposed: Some(proposed),
+            named,
+            instead_of: None,
+            timeout: self.patience(ASSIGN),
+        })
+    }
+
+    /// The nearest region where the subject may live, a healthy one before others.
+    fn nearest_allowed(&self, allowed: RegionSet) -> RegionId {
+        let near = || self.request.near.iter().copied().filter(|region| allowed.contains(*region));
+        let healthy = near().find(|region| !self.view.is_unwelcome(*region));
+        healthy.or_else(|| near().next()).unwrap_or(self.view.topology().default_home())
+    }
+}

@@ -1,0 +1,201 @@
+//! A read that was sent, and whether its answer keeps what the session was promised.
+
+use std::time::Duration;
+
+use super::{context::Context, send::Ended};
+use crate::{
+    decide::{
+        plan::{Freshness, PlannedRegion},
+        reach::copy_of,
+    },
+    http::answer::Answer,
+    model::{
+        position::{Mark, Position},
+        reasons::{Choice, Exclusion},
+    },
+    ownership::{
+        Owner, Ownership,
+        stated::{Log, Shows, stated},
+    },
+    state::{memory::Observation, trace::Decision},
+    topology::dataset::Rule,
+};
+
+/// A read that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Who is asked.
+    pub(super) target: PlannedRegion,
+    /// Who is asked if that one fails.
+    pub(super) fallback: Option<PlannedRegion>,
+    /// What is wanted of either.
+    pub(super) wants: Wants,
+    /// What the answer must show at least, as far as this region was told of it.
+    pub(super) told: Option<Mark>,
+}
+
+/// What a read wants, whoever is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wants {
+    /// By whose ownership it is asked.
+    pub(super) owner: Option<Owner>,
+    /// What the answer must show at least.
+    pub(super) least: Option<Mark>,
+    /// Home is not told that: what was seen is of an earlier owner, and what home lacks of it is nowhere.
+    pub(super) spares_home: bool,
+    /// The owner that it looks for.
+    pub(super) seeks: Option<SoughtEpoch>,
+}
+
+/// A later owner that a read looks for: the session has seen what it wrote, and nobody here has heard of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SoughtEpoch {
+    /// What the session has seen.
+    pub(super) mark: Mark,
+    /// Whether an answer will do that may not show that, if it says so.
+    pub(super) may_be_stale: bool,
+}
+
+impl Reading {
+    /// The same read at another region.
+    pub(super) fn at(&self, target: PlannedRegion, fallback: Option<PlannedRegion>) -> Self {
+        Self { target, fallback, told: None, ..*self }
+    }
+
+    /// The same read at the same region.
+    pub(super) fn again(&self) -> Self {
+        self.at(self.target, None)
+    }
+
+    /// The same, because the connection was closed as it was used; the other region stays one to ask.
+    pub(super) fn once_more(&self) -> Self {
+        let choice = if self.target.stale { self.target.choice } else { Choice::Retried };
+        self.at(PlannedRegion { choice, ..self.target }, self.fallback)
+    }
+
+    /// The same read at the other region, if what that answers keeps what was promised.
+    pub(super) fn next(&self) -> Option<Self> {
+        Some(self.at(self.fallback.filter(|fallback| !fallback.stale)?, None))
+    }
+
+    /// Whether its answer may be older than what was promised.
+    pub(super) fn is_stale(&self) -> bool {
+        self.target.stale
+    }
+
+    /// The same read, of which the answer may be older than what was promised.
+    pub(super) fn stale(&self) -> Self {
+        Self { target: PlannedRegion { stale: true, ..self.target }, ..*self }
+    }
+
+    /// The same read, by the ownership that its answer has told of.
+    pub(super) fn by(&self, owner: Owner) -> Self {
+        Self { wants: Wants { owner: Some(owner), ..self.wants }, ..*self }
+    }
+
+    /// Whether the owner is asked.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.wants.owner.is_some_and(|owner| owner.region() == self.target.region)
+    }
+
+    /// How it ends if the region's answer goes to the client.
+    pub(super) fn ended(&self) -> Ended {
+        let PlannedRegion { region, choice, stale } = self.target;
+        let owner = self.wants.owner.filter(|owner| owner.region() == region);
+        Ended { region, decision: Decision::Chosen(choice), owner, least: self.told, stale }
+    }
+
+    /// What its region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
+    /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
+    pub(super) fn least(&self, cx: &Context) -> Option<Mark> {
+        let dataset = cx.request.dataset.and_then(|id| cx.view.topology().dataset(id))?;
+        let spares_home = self.wants.spares_home || matches!(dataset.rule, Rule::MultiWriter { .. });
+        self.wants.least.filter(|_| !self.target.stale && (!spares_home || !self.is_at_home()))
+    }
+
+    /// A strictly later owner that the answer names.
+    pub(super) fn later_owner(&self, cx: &Context, answer: &Answer<'_>) -> Option<Owner> {
+        let named = Ownership::named(answer, cx.view.topology(), cx.residency())?;
+        self.wants.owner?.succeeded_by(named)
+    }
+
+    /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
+    /// it can be asked no more.
+    pub(super) fn at_later(&self, cx: &mut Context, later: Owner, choice: Choice) -> Option<Self> {
+        cx.learn_owner(later.ownership());
+        if cx.view.is_excluded(later.region()) {
+            cx.note_against(later.region(), Exclusion::Drill);
+            return None;
+        }
+        let target = PlannedRegion { region: later.region(), choice, stale: false };
+        let least = cx.mark_of(later.ownership());
+        let wants = Wants { owner: Some(later), least, ..Wants::default() };
+        cx.may_send_again().then(|| Self { wants, ..self.at(target, None) })
+    }
+
+    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is, where it
+    /// says so of the log that was asked for.
+    #[expect(clippy::option_option, reason = "that it says nothing is a value here, and that it is not short is none")]
+    pub(super) fn falls_short(&self, cx: &Context, answer: &Answer<'_>) -> Option<Option<Position>> {
+        let (least, owner) = (self.told?, self.wants.owner?);
+        let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
+        let log = owner.ownership().log();
+        let (mark, short) = if self.wants.spares_home {
+            // Whether the replica has the beginning of that log nothing but its own word on whose it is can say.
+            let mark = stated_place(cx, None, answer);
+            (mark, mark.is_none_or(|mark| least.is_after(&mark)))
+        } else {
+            let mark = stated_place(cx, Some(log), answer);
+            (mark, mark.is_some_and(|mark| least.is_after(&mark)))
+        };
+        let of_that_log = mark.filter(|mark| mark.epoch == least.epoch).map(|mark| mark.position);
+        (said || short).then_some(of_that_log)
+    }
+
+    /// Learns that the replica is short of what the session has seen, and since when it has seen that.
+    pub(super) fn learn_short(&self, cx: &mut Context, place: Option<Position>) {
+        let (Some(dataset), Some(owner)) = (cx.request.dataset, self.wants.owner) else { return };
+        let log = owner.ownership().log();
+        let copy = copy_of(dataset, self.target.region, log, cx.view.topology());
+        // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
+        if self.wants.spares_home && copy.epoch != log.epoch {
+            return;
+        }
+        let by = cx.session_mark().map_or(Duration::ZERO, |(pin, _)| cx.now.since(pin.since));
+        cx.observations.push(Observation::Behind { copy, place, source: log.home, by });
+    }
+
+    /// Whether a cache between here and the region has answered in its place, where the region's own word was promised: what such a
+    /// cache says is of some time before, whatever the region knows by now.
+    pub(super) fn is_given_by_a_cache(&self, cx: &Context, answer: &Answer<'_>) -> bool {
+        let harmless = self.is_stale() || !cx.freshness.is_promised() || !answer.is_from_a_cache();
+        !harmless && !certainly_shows(cx, answer)
+    }
+}
+
+/// How far an answer says that its replica is: by whose log it says, else by that one.
+fn stated_place(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
+    let topology = cx.view.topology();
+    let dataset = topology.dataset(cx.request.dataset?)?;
+    let stated = stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()?;
+    Some(stated.place())
+}
+
+/// Whether an answer by that ownership says that it does not show the mark.
+pub(super) fn is_short_of(cx: &Context, mark: Mark, owner: Owner, answer: &Answer<'_>) -> bool {
+    stated_place(cx, Some(owner.ownership().log()), answer).is_some_and(|stated| mark.is_after(&stated))
+}
+
+/// Whether the answer itself says that all up to the session's mark is in it: whoever gave it, that stays true.
+fn certainly_shows(cx: &Context, answer: &Answer<'_>) -> bool {
+    let Freshness::AtLeast(pin, mark) = &cx.freshness else { return false };
+    let topology = cx.view.topology();
+    let dataset = cx.request.dataset.and_then(|id| topology.dataset(id));
+    let stated = dataset
+        .and_then(|dataset| Some((dataset.name.as_str(), dataset.position?)))
+        .and_then(|dataset| stated(answer, dataset, None, topology).ok());
+    // What the origin was told to show at least says nothing here: it was not asked.
+    stated
+        .map(|stated| Shows::of(&stated, None, topology))
+        .is_some_and(|shows| shows.home == pin.region && shows.covers(mark))
+}
