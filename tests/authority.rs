@@ -5,6 +5,8 @@
 mod drills;
 #[path = "authority/firsts.rs"]
 mod firsts;
+#[path = "authority/orders.rs"]
+mod orders;
 #[path = "authority/pauses.rs"]
 mod pauses;
 mod support;

@@ -92,6 +92,7 @@ fn ledger() -> String {
     told["replies"].as_array_mut().unwrap().iter_mut().for_each(|reply| {
         reply["body"] = Value::Null;
         reply["order"] = json!("");
+        reply["what"] = json!("");
     });
     told["renewed"] = json!({ "orders": [1, 2] });
     serde_json::to_string(&serde_json::from_value::<Ledger>(told).unwrap()).unwrap()

@@ -137,14 +137,14 @@ impl AuthorityTurn<'_> {
             Ok(order) => order,
             Err(refusal) => return Reply::from(&refusal),
         };
-        match self.ledger.replies.given(&order) {
+        match self.ledger.replies.given(&order, &self.settings.topology) {
             Ok(Some(before)) => return Reply { status: before.status, body: before.body.clone() },
             Ok(None) => {}
             Err(refusal) => return Reply::from(&refusal),
         }
         match self.carry_out(&order) {
             Ok(reply) => {
-                self.ledger.replies.keep(&order, reply.status, &reply.body);
+                self.ledger.replies.keep(&order, &self.settings.topology, (reply.status, &reply.body));
                 reply
             }
             Err(refusal) => {

@@ -39,7 +39,7 @@ impl AuthorityTurn<'_> {
             reason: order.reason.clone(),
             dry_run: order.dry_run,
             accept_loss: order.accept_loss,
-            command: format!("{:?}", order.command),
+            command: order.command.text(&self.settings.topology),
             what: what.to_owned(),
             version: self.ledger.version,
         };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 pub mod change;
 pub mod drill_record;
 pub mod evacuation;
+mod former;
 pub mod notice;
 pub mod replies;
 

@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::orders::command::{Command, Order, OrderRefusal};
+use super::{
+    super::orders::command::{Order, OrderRefusal},
+    former,
+};
+use crate::topology::Topology;
 
 /// The most replies that are kept.
 const MOST_KEPT: usize = 100;
@@ -15,7 +19,10 @@ const MOST_KEPT: usize = 100;
 pub struct Replied {
     /// The request's id.
     pub request: String,
-    /// What it asked for.
+    /// What it asked for, by names. A ledger that the version before has written has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub what: String,
+    /// The same as the version before wrote it, for that version may be put back. It goes with the next release.
     pub order: String,
     /// The status.
     pub status: u16,
@@ -33,11 +40,16 @@ impl Replies {
     ///
     /// # Errors
     /// If it asked for something else then.
-    pub(crate) fn given(&self, order: &Order) -> Result<Option<&Replied>, OrderRefusal> {
+    pub(crate) fn given(&self, order: &Order, topology: &Topology) -> Result<Option<&Replied>, OrderRefusal> {
         let Some(before) = self.0.iter().find(|replied| replied.request == order.request) else {
             return Ok(None);
         };
-        if before.order != asked_for(order) {
+        let is_same = if before.what.is_empty() {
+            former::is_same((&before.order, &before.body), order, topology)
+        } else {
+            before.what == order.text(topology)
+        };
+        if !is_same {
             let detail =
                 format!("The request {:?} has asked for something else before. Choose a new id.", order.request);
             return Err(OrderRefusal::conflict(detail));
@@ -46,22 +58,16 @@ impl Replies {
     }
 
     /// Keeps a reply.
-    pub(crate) fn keep(&mut self, order: &Order, status: u16, body: &Value) {
+    pub(crate) fn keep(&mut self, order: &Order, topology: &Topology, (status, body): (u16, &Value)) {
         if self.0.len() >= MOST_KEPT {
             self.0.pop_front();
         }
-        let (request, order) = (order.request.clone(), asked_for(order));
-        self.0.push_back(Replied { request, order, status, body: body.clone() });
+        self.0.push_back(Replied {
+            request: order.request.clone(),
+            what: order.text(topology),
+            order: order.former_text(),
+            status,
+            body: body.clone(),
+        });
     }
-}
-
-/// An order without its request id, to compare it with an earlier one.
-fn asked_for(order: &Order) -> String {
-    let what = match &order.command {
-        // Each time it is asked it ends later.
-        Command::State(region, state, _) => format!("{region:?} {state:?}"),
-        command => format!("{command:?}"),
-    };
-    let pause = order.max_pause.map_or_else(String::new, |pause| format!(" {pause}"));
-    format!("{what} {} {}{pause}", order.dry_run, order.accept_loss)
 }

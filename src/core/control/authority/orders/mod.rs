@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod fields;
+pub(crate) mod text;
 
 use serde_json::Value;
 
