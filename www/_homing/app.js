@@ -11,7 +11,7 @@ import { datasets, totals } from "./tables.js";
 
 const EVERY = 2000;
 const EVERY_WHILE_LOCKED = 10_000;
-// The authority is one object for all the world; where nothing moves it is asked seldom.
+// The authority is one object for all the world; it is asked less often while nothing changes.
 const EVERY_AUTHORITY = 10_000;
 const PATIENCE = 8000;
 
@@ -23,7 +23,7 @@ let askAuthorityAt = 0;
 let asking = null; // aborts the question under way
 let timer = 0;
 let paused = false;
-// Here and nowhere else: whatever is stored for this origin, another page of it could read.
+// Only in memory: another page of this origin could read what is stored for it.
 let token = "";
 
 const STATES = { live: "Live", paused: "Paused", lost: "No answer", locked: "Locked" };
@@ -86,7 +86,7 @@ function draw() {
 function drawAll() {
   find("main").hidden = false;
   show(find("about"), snapshot.version ? `active-active edge router ${snapshot.version}` : "");
-  show(find("scope"), snapshot.isolate ? ["of isolate ", el("code", null, word(snapshot.isolate)), "; every isolate counts for itself"] : "");
+  show(find("scope"), snapshot.isolate ? ["of isolate ", el("code", null, word(snapshot.isolate)), "; each isolate has its own figures"] : "");
   show(find("totals"), totals(snapshot));
   show(find("regions"), cards(snapshot));
   show(find("matrix"), matrix(snapshot));
@@ -115,18 +115,18 @@ async function take(response) {
   state("live");
 }
 
-const TOKEN_WANTED = "Give the ADMIN_TOKEN of this deployment.";
+const TOKEN_WANTED = "Enter the ADMIN_TOKEN of this deployment.";
 let refused = false;
 
-/** Where no token is set, or one that counts for nothing, none is asked for: what has to be done is in the detail. */
+/** Without a usable ADMIN_TOKEN (403) no token is asked for. The detail says what to do. */
 async function locked(response) {
   const wanted = response.status !== 403;
   const detail = await detailOf(response);
   refused ||= wanted && token !== "";
-  // Asking on with a wrong token would only count as guessing.
+  // More requests with a wrong token would count as guesses.
   [token, tag] = ["", null];
   find("ask").hidden = !wanted;
-  find("lock-detail").textContent = wanted ? `${refused ? "The token given is not accepted. " : ""}${TOKEN_WANTED}` : detail;
+  find("lock-detail").textContent = wanted ? `${refused ? "The router did not accept the token. " : ""}${TOKEN_WANTED}` : detail;
   banner("");
   if (find("lock").hidden) {
     find("lock").hidden = false;
@@ -138,21 +138,21 @@ async function locked(response) {
 
 function lost(title, detail) {
   find("main").classList.add("stale");
-  const rest = snapshot ? "What stands below is the last that it said. " : "";
-  banner(title, `${detail ? `${detail} ` : ""}${rest}Asking again every ${EVERY / 1000} s.`);
+  const rest = snapshot ? "The page shows its last answer. " : "";
+  banner(title, `${detail ? `${detail} ` : ""}${rest}The page asks again every ${EVERY / 1000} s.`);
   state("lost");
 }
 
 function reasonOf(error) {
   if (error instanceof Undrawable) return ["The dashboard cannot show this snapshot.", `${error.message}.`];
-  if (error instanceof SyntaxError) return ["What answers here is not the router.", "Its answer is no snapshot."];
-  if (error.name === "TimeoutError") return ["The router does not answer.", `Nothing came within ${PATIENCE / 1000} s.`];
+  if (error instanceof SyntaxError) return ["Another program answers in place of the router.", "Its answer is not a snapshot."];
+  if (error.name === "TimeoutError") return ["The router does not answer.", `No answer came within ${PATIENCE / 1000} s.`];
   return ["The router does not answer.", "The connection was refused or broke."];
 }
 
 const headers = () => ({ accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) });
 
-/** Asks the authority, now and then. That it does not answer is no reason to show nothing else. */
+/** Asks the authority from time to time. The rest of the page does not depend on its answer. */
 async function askAuthority(signal) {
   if (performance.now() < askAuthorityAt && !isBusy(authority)) return;
   askAuthorityAt = performance.now() + EVERY_AUTHORITY;
@@ -163,7 +163,7 @@ async function askAuthority(signal) {
     show(find("ownership"), ownership(authority));
     drawDrill();
   } catch {
-    // The snapshot says that the router does not answer.
+    // The request for the snapshot reports that the router does not answer.
   }
 }
 
@@ -198,7 +198,7 @@ async function ask() {
 
 const resting = () => paused || document.hidden;
 
-/** Stops asking while nobody looks, or asks at once. */
+/** Stops asking while the page is hidden or paused. Otherwise asks at once. */
 function settle() {
   if (!resting()) return ask();
   clearTimeout(timer);
@@ -221,7 +221,7 @@ find("lock").addEventListener("submit", (event) => {
   event.preventDefault();
   const value = find("token").value.trim();
   if (!/^[\x21-\x7e]+$/.test(value)) {
-    find("lock-detail").textContent = "A token has only visible ASCII characters, without spaces.";
+    find("lock-detail").textContent = "A token has visible ASCII characters only, and no spaces.";
     return;
   }
   find("token").value = "";
@@ -230,7 +230,7 @@ find("lock").addEventListener("submit", (event) => {
   ask();
 });
 
-// With the page its memory goes, and all that it shows.
+// A reload clears the memory and the page.
 find("forget").addEventListener("click", () => location.reload());
 
 settle();

@@ -1,4 +1,4 @@
-// The last decisions: a row for each, its trace beneath it. A row is made once and kept, so that what is open stays open.
+// The last decisions: a row for each, with its trace below. Rows are kept, so that an open one stays open.
 import { sentences, trouble } from "./catalogue.js";
 import { el, find, head, list, moment, number, show, word } from "./dom.js";
 
@@ -9,7 +9,7 @@ let entries = new Map();
 let table;
 let serial = 0;
 
-/** "failed" if no region answered or the answer is 5xx, "troubled" if it was answered, but not as it should have been. */
+/** "failed" if no region answered or the answer is 5xx, "troubled" if it was answered, but with trouble on the way. */
 function verdict(record) {
   if (record.status >= 500 || !record.region) return "failed";
   return [record.reason, ...list(record.trace)].some((line) => trouble.has(String(line).split(" ")[0])) ? "troubled" : "well";
@@ -17,7 +17,7 @@ function verdict(record) {
 
 const VERDICTS = { failed: ["bad", "✕ ", "failed: "], troubled: ["warn", "▲ ", "in trouble: "], well: ["", "", ""] };
 
-/** Equal records are told apart by how many older equal ones there are. */
+/** The key of each record. Equal records differ by the number of older equal ones. */
 function keyed(records) {
   const seen = new Map();
   return records
@@ -44,7 +44,7 @@ function rule(line) {
 function detail(record, id) {
   const trace = list(record.trace);
   const facts = `${word(record.method)} ${word(record.path)}`;
-  const crossed = record.crossed ? "A region other than the nearest was asked." : "No region other than the nearest was asked.";
+  const crossed = record.crossed ? "The request left its nearest region." : "The request did not leave its nearest region.";
   return el(
     "tr",
     { class: "detail", id, role: "row", hidden: true },
@@ -56,7 +56,7 @@ function detail(record, id) {
         { class: "trace" },
         el("p", null, el("code", { class: "whole" }, facts)),
         el("p", { class: "muted small" }, crossed),
-        trace.length ? el("ol", null, trace.map(rule)) : el("p", null, "No rule was noted."),
+        trace.length ? el("ol", null, trace.map(rule)) : el("p", null, "The trace is empty."),
       ),
     ),
   );
@@ -64,7 +64,7 @@ function detail(record, id) {
 
 function cells(record, button) {
   const [level, mark, says] = VERDICTS[verdict(record)];
-  const region = [word(record.region), record.crossed ? el("span", { class: "tag", title: "A region other than the nearest was asked." }, "crossed") : ""];
+  const region = [word(record.region), record.crossed ? el("span", { class: "tag", title: "The request left its nearest region." }, "crossed") : ""];
   return [
     [button, "time"],
     [word(record.method), "method"],
@@ -152,7 +152,7 @@ function frame(box) {
   find("problems").addEventListener("change", filter);
 }
 
-/** Keeps what is seen where it is, while rows come in above it. */
+/** Keeps the visible rows in place while new rows come in above them. */
 function steady(box, work) {
   const top = box.getBoundingClientRect().top;
   const seen =
@@ -162,7 +162,7 @@ function steady(box, work) {
   if (seen?.isConnected) box.scrollTop += seen.getBoundingClientRect().top - before;
 }
 
-/** Shows these decisions. One that is open stays at the end when the router has forgotten it. */
+/** Shows these decisions. An open one stays at the end after the router has forgotten it. */
 export function decisions(snapshot) {
   const box = find("decisions");
   if (!table) frame(box);

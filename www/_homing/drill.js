@@ -1,4 +1,4 @@
-// The isolation drill that is on: whoever looks at figures during one must know that some of them are meant.
+// The isolation drill in progress. It explains figures that would otherwise look like an outage.
 import { clock, el, number } from "./dom.js";
 
 const KINDS = {
@@ -6,7 +6,7 @@ const KINDS = {
   lose: (region, share) => `${region} counts as unreachable for ${share}% of all subjects`,
 };
 
-/** What stands in the banner; nothing while no drill is on. This isolate may not have heard of it yet, or have stopped it for itself. */
+/** The text of the banner; nothing without a drill. This isolate may not know the drill yet, or may have stopped it for itself. */
 export function drill(snapshot, authority) {
   const here = snapshot?.drill;
   const on = here ?? authority?.drill;
@@ -14,10 +14,10 @@ export function drill(snapshot, authority) {
   const until = new Date(on.until).toLocaleString();
   return [
     el("b", null, `Isolation drill ${on.id}: `),
-    `${KINDS[on.kind](on.region, number(on.percent))}, until ${until}. What is refused with `,
+    `${KINDS[on.kind](on.region, number(on.percent))}, until ${until}. Refusals with `,
     el("code", null, "drill-unreachable"),
-    " is meant to be. ",
-    here ? "" : "This isolate does not take part (yet, or any more). ",
+    " are part of the drill. ",
+    here ? "" : "This isolate does not take part now. ",
     "Report: ",
     el("code", null, `homing drill report ${on.id}`),
     "; end it: ",

@@ -1,4 +1,4 @@
-// Which requests touched a region other than the nearest: a row for each route, those over their budget first.
+// The requests that left their nearest region: a row for each route, routes over their budget first.
 import { sentences } from "./catalogue.js";
 import { NONE, el, list, number, own, share, table, word } from "./dom.js";
 
@@ -6,12 +6,12 @@ const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "W
 
 const budget = (route) => (route.budget ? `${route.budget} may cross` : el("span", { class: "muted" }, NONE));
 
-/** Whether the budget is kept, by the window that the router judges it by. */
+/** Whether the route keeps its budget. The router judges this by a window of 5 to 10 minutes. */
 function standing(route) {
   if (!route.budget) return "";
   const { requests, crossed } = route.window ?? {};
   const title = `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`;
-  return el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "kept");
+  return el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "within budget");
 }
 
 const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
@@ -46,7 +46,7 @@ function row(route) {
 /** The table of the routes' locality. */
 export function locality(snapshot) {
   const routes = list(snapshot.locality?.routes);
-  if (!routes.length) return el("p", { class: "muted empty" }, "No request has come yet.");
+  if (!routes.length) return el("p", { class: "muted empty" }, "No requests yet.");
   const rows = [...routes].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
   return table("locality-title", COLUMNS, rows);
 }

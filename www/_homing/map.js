@@ -161,7 +161,7 @@ function legend(points) {
     el("span", null, el("b", null, "◯"), " default home"),
     el("span", null, sample("whole"), " replicates"),
     el("span", null, sample("cut"), " cut"),
-    el("span", null, sample("unknown"), " not told"),
+    el("span", null, sample("unknown"), " not reported"),
   );
 }
 
@@ -180,7 +180,7 @@ export function world(snapshot, room) {
     "svg",
     { class: regions.length > 5 ? "dense" : "", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": title },
     plane ? graticule(plane) : "",
-    shelf ? svg("text", { class: "grid-label", x: 4, y: height - 4 }, "without a location") : "",
+    shelf ? svg("text", { class: "grid-label", x: 4, y: height - 4 }, "no location") : "",
     links(points, plane),
     marks(points),
     names(points, plane, width, height),

@@ -1,9 +1,9 @@
-// The matrix: from where each region is reached, and how far its copy is behind each peer's writes.
+// The matrix: which probers reach each region, and how far its replica lags behind each peer.
 import { lagLimits } from "./catalogue.js";
 import { NONE, el, list, own, span, table, word } from "./dom.js";
 import { MARKS } from "./regions.js";
 
-/** From which vantage points a region answers. */
+/** The vantage points to which a region answers. */
 function reached(region, vantages) {
   const told = vantages.map((vantage) => ({ from: vantage.from, seen: own(vantage.regions, region) })).filter(({ seen }) => seen);
   if (!told.length) return NONE;
@@ -19,15 +19,15 @@ function level(pair) {
   return pair.lag_ms > lagLimits.sessions ? "warn" : "";
 }
 
-/** How far a copy is behind a peer, and what that means for reads. */
+/** How far a replica lags behind a peer, and what that means for reads. */
 function behind(pair) {
   if (!pair) return el("span", { class: "muted" }, NONE);
   const how = level(pair);
   const says = pair.reachable === false ? "cut off" : pair.stalled ? "stalled" : span(pair.lag_ms);
-  const sessions = "Sessions that have written or seen something are not read here.";
-  const means = how && (pair.lag_ms > lagLimits.all ? `${sessions} Others are only if there is no other copy.` : sessions);
+  const sessions = "Sessions with a write or a mark do not read here.";
+  const means = how && (pair.lag_ms > lagLimits.all ? `${sessions} Other requests read here only if no other replica is left.` : sessions);
   const percentiles = typeof pair.p99_ms === "number" ? el("small", { class: "muted" }, ` p50 ${span(pair.p50_ms)}, p99 ${span(pair.p99_ms)}`) : "";
-  const since = pair.reachable === false || pair.stalled ? ` for ${span(pair.lag_ms)} at least` : "";
+  const since = pair.reachable === false || pair.stalled ? ` for at least ${span(pair.lag_ms)}` : "";
   return el("span", { class: how, title: means }, how ? `${MARKS[how]} ` : "", says, since, percentiles);
 }
 
@@ -35,15 +35,15 @@ export function matrix(snapshot) {
   const regions = list(snapshot.regions).map((region) => region.name);
   const vantages = list(snapshot.matrix?.vantages);
   const pairs = list(snapshot.matrix?.pairs);
-  if (!vantages.length) return el("p", { class: "muted empty" }, "No prober has told of the regions yet. This edge goes by what it sees itself.");
-  const columns = ["Copy at", "Reached from", ...regions.map((peer) => `Behind ${word(peer)}`)];
+  if (!vantages.length) return el("p", { class: "muted empty" }, "No prober has reported yet. This edge uses its own observations.");
+  const columns = ["Replica in", "Reached from", ...regions.map((peer) => `Lag behind ${word(peer)}`)];
   const row = (region) => {
     const gone = list(snapshot.matrix.unreachable).includes(region);
     const cells = [
       el("b", { class: gone ? "bad" : "" }, gone ? `${MARKS.bad} ` : "", word(region)),
-      [reached(region, vantages), gone ? el("span", { class: "bad" }, " – they agree that it is gone") : ""],
+      [reached(region, vantages), gone ? el("span", { class: "bad" }, " – the probers agree that it is unreachable") : ""],
       ...regions.map((peer) =>
-        peer === region ? el("span", { class: "muted" }, "its own") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)),
+        peer === region ? el("span", { class: "muted" }, "itself") : behind(pairs.find((pair) => pair.region === region && pair.peer === peer)),
       ),
     ];
     return { cells };

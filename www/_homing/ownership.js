@@ -1,9 +1,9 @@
-// Who owns what by the authority's word: changes under way and lately, and who has yet to hear of one.
+// Changes of home, in progress and recent, and the regions that do not know of one yet. The authority reports them.
 import { NONE, ago, el, list, number, span, table, word } from "./dom.js";
 import { MARKS } from "./regions.js";
 
 const SHOWN = 8;
-const COLUMNS = ["Change", "Of", "From", "To", "State", "By", "Writers refused"];
+const COLUMNS = ["Change", "Data", "From", "To", "State", "By", "Writes refused for"];
 
 const isOver = (change) => Number.isFinite(change.ended);
 
@@ -12,13 +12,13 @@ function level(change) {
   return change.phase === "aborted" || change.failed > 0 ? "bad" : "good";
 }
 
-/** A subject's id is long, and nobody reads it. */
+/** A subject's id is long, so only its beginning is shown. */
 const unit = (change) => {
   const name = word(change.unit ?? (change.subjects === null ? "all" : `all: ${change.subjects} subjects`));
   return name.startsWith("~") ? el("code", { title: name }, `${name.slice(0, 9)}…`) : name;
 };
 
-/** How long writers were refused; before that how long they will be, by the preflight. */
+/** How long writes were refused. Before the change: how long the preflight expects them to be. */
 function refused({ paused_for: was, found }) {
   const { expected_pause_ms: about, max_pause_ms: most } = found?.estimate ?? {};
   if (typeof was === "number") return span(was);
@@ -32,16 +32,16 @@ function row(change) {
     unit(change),
     word(change.from) || NONE,
     el("b", null, word(change.to)),
-    el("span", { class: mark === "good" ? "" : mark }, `${MARKS[mark]} ${change.phase ?? (isOver(change) ? "done" : "sweeping")}: ${word(change.says)}`),
+    el("span", { class: mark === "good" ? "" : mark }, `${MARKS[mark]} ${change.phase ?? (isOver(change) ? "done" : "evacuating")}: ${word(change.says)}`),
     word(change.actor),
     refused(change),
   ];
   return { cells };
 }
 
-const untold = ({ region, unit, home }) => el("li", null, `${word(region)} has yet to hear that ${word(home)} owns ${word(unit)}`);
+const untold = ({ region, unit, home }) => el("li", null, `${word(region)} does not know yet that ${word(home)} owns ${word(unit)}`);
 
-/** Whether something is under way, and is worth looking at more often. */
+/** Whether a change is in progress, so that the page asks more often. */
 export const isBusy = (shown) => [...list(shown?.changes), ...list(shown?.sweeps)].some((change) => !isOver(change));
 
 /** The table of changes. */
@@ -56,10 +56,10 @@ export function ownership(shown) {
   const about = el(
     "p",
     { class: "muted small empty" },
-    `View ${number(shown.version)}. Orders are given with the command: `,
+    `View ${number(shown.version)}. To change a home, run `,
     el("code", null, "homing promote DATASET --to REGION"),
     ".",
   );
-  if (!rows.length) return [el("p", { class: "muted empty" }, "No home was ever moved: all are as wrangler.toml says."), rest, about];
+  if (!rows.length) return [el("p", { class: "muted empty" }, "No home has been moved. All homes are as in wrangler.toml."), rest, about];
   return [table("ownership-title", COLUMNS, rows), rest, about];
 }

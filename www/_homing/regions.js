@@ -1,22 +1,22 @@
-// The regions: what state each is in, how each pair replicates, and a card for each region.
+// The regions: the state of each, the links between them, and a card for each.
 import { lagLimits } from "./catalogue.js";
 import { NONE, ago, el, list, number, own, span, word } from "./dom.js";
 
 export const MARKS = { good: "●", warn: "▲", bad: "✕", off: "■" };
 
-// What an operator has said of it.
+// What the states that an operator sets mean.
 const STATES = {
-  "read-only": "It takes no writes.",
-  draining: "It is given no new work; what it owns it goes on serving.",
-  isolated: "It serves what it owns, and nobody else's reads.",
-  down: "Nothing is sent to it.",
+  "read-only": "The region takes no writes.",
+  draining: "The region gets no new work. It still serves what it owns.",
+  isolated: "The region serves only what it owns.",
+  down: "Nothing is sent to the region.",
 };
 
-const ends = (region) => (region.state_ends ? `Until ${new Date(region.state_ends).toLocaleString()}, as an operator has ordered.` : "");
+const ends = (region) => (region.state_ends ? `An operator has set this until ${new Date(region.state_ends).toLocaleString()}.` : "");
 
 const KINDS = ["read", "write"];
 
-/** What its breakers say, if that is anything but that all is well. */
+/** The state of its breakers, unless both are closed. */
 function breaker(region) {
   const [read, write] = KINDS.map((kind) => region.circuit?.[kind] ?? {});
   const open = KINDS.filter((kind) => own(region.circuit, kind)?.state === "open");
@@ -26,34 +26,34 @@ function breaker(region) {
     return {
       word: "breaker open",
       level: "warn",
-      means: `Too many of its latest ${open.join("s and ")}s failed. ${instead} until one is let through to see, at ${new Date(until).toLocaleTimeString()}.`,
+      means: `Too many recent ${open.join("s and ")}s failed. ${instead}. At ${new Date(until).toLocaleTimeString()} one request tries the region again.`,
     };
   }
   if (read.state === "probing" || write.state === "probing")
-    return { word: "probing", level: "warn", means: "It failed a while ago; the next request goes there to see." };
+    return { word: "probing", level: "warn", means: "The region failed. The next request tries it again." };
   if (read.state === "returning")
-    return { word: "returning", level: "warn", means: `It has come back, and gets its share little by little: ${number(read.share)} % of the reads now.` };
+    return { word: "returning", level: "warn", means: `The region has come back. It gets ${number(read.share)} % of its reads now, and more step by step.` };
   return undefined;
 }
 
-/** How a region stands, in a word, how bad that is, and what it means. */
+/** The state of a region: a word, a level, and what it means. */
 export function standing(region) {
-  if (region.reachable === false) return { word: "unreachable", level: "bad", means: "Its health address does not answer the edge." };
+  if (region.reachable === false) return { word: "unreachable", level: "bad", means: "The health address does not answer the edge." };
   const broken = breaker(region);
   if (broken) return broken;
   const state = word(region.state);
   if (state !== "active" && state !== NONE) return { word: state, level: "off", means: `${STATES[state] ?? ""} ${ends(region)}`.trim() };
-  return { word: "active", level: "good", means: region.reachable ? "" : "It has not been asked how it is." };
+  return { word: "active", level: "good", means: region.reachable ? "" : "The edge has not checked the region's health yet." };
 }
 
-/** Whether two regions replicate, by what either says of the other. */
+/** Whether two regions reach each other, as they report it. */
 export function link(one, other) {
   const forth = own(one.health?.reachable, other.name);
   const back = own(other.health?.reachable, one.name);
   const cuts = [forth === false && `${one.name} does not reach ${other.name}`, back === false && `${other.name} does not reach ${one.name}`].filter(Boolean);
   if (cuts.length) return { state: "cut", says: cuts.join("; ") };
   if (forth || back) return { state: "whole", says: `${one.name} and ${other.name} reach each other` };
-  return { state: "unknown", says: `neither ${one.name} nor ${other.name} has told of the other` };
+  return { state: "unknown", says: `${one.name} and ${other.name} have not reported each other` };
 }
 
 function peerLine(health, peer) {
@@ -72,9 +72,9 @@ function peerLine(health, peer) {
 
 function peers(region) {
   const { health } = region;
-  if (!health || typeof health !== "object") return el("p", { class: "muted small" }, "It says nothing of its peers.");
+  if (!health || typeof health !== "object") return el("p", { class: "muted small" }, "The region reports nothing about its peers.");
   const names = [...new Set([...Object.keys(health.reachable ?? {}), ...Object.keys(health.lag_ms ?? {})])];
-  if (!names.length) return el("p", { class: "muted small" }, "It tells of no peers.");
+  if (!names.length) return el("p", { class: "muted small" }, "The region reports no peers.");
   const head = el(
     "tr",
     null,
@@ -84,7 +84,7 @@ function peers(region) {
   );
   return el(
     "table",
-    { class: "peers", "aria-label": `Peers as ${region.name} sees them` },
+    { class: "peers", "aria-label": `Peers, as ${region.name} reports them` },
     el("thead", null, head),
     el(
       "tbody",
@@ -109,7 +109,7 @@ function card(region) {
       el("h3", null, word(region.name)),
       el("span", { class: `badge ${state.level}`, title: state.means }, `${MARKS[state.level]} ${state.word}`),
       state.word === "unreachable" && breaker(region) ? el("span", { class: "badge warn" }, `${MARKS.warn} ${breaker(region).word}`) : "",
-      region.default_home ? el("span", { class: "badge", title: "Takes the writes that no dataset claims." }, "default home") : "",
+      region.default_home ? el("span", { class: "badge", title: "Takes the writes of requests without a dataset." }, "default home") : "",
     ),
     el("p", { class: "origin" }, word(region.origin)),
     state.means ? el("p", { class: `small ${state.level === "good" ? "muted" : state.level}` }, state.means) : "",
@@ -119,7 +119,7 @@ function card(region) {
       pair("Requests", number(region.requests)),
       pair("Failures", region.failures ? el("b", { class: "bad" }, number(region.failures)) : number(region.failures)),
       pair(
-        "Under way",
+        "In flight",
         region.circuit?.ceiling ? `${number(region.circuit.in_flight)} of ${number(region.circuit.ceiling)}` : number(region.circuit?.in_flight),
       ),
       pair("Conflicts", number(region.health?.conflicts)),
@@ -133,5 +133,5 @@ function card(region) {
 /** A card for each region. */
 export const cards = (snapshot) => {
   const regions = list(snapshot.regions);
-  return regions.length ? regions.map(card) : el("p", { class: "muted" }, "The router knows no regions. Write them under [vars.REGIONS] in wrangler.toml.");
+  return regions.length ? regions.map(card) : el("p", { class: "muted" }, "No regions are configured. Add them to [vars.REGIONS] in wrangler.toml.");
 };

@@ -9,23 +9,23 @@ export function totals(snapshot) {
   const { requests, cross_region: crossed, cache_hits: hits, refused } = snapshot.totals ?? {};
   return [
     total("Requests", number(requests), "since the isolate started"),
-    total("Locality", share(requests - crossed, requests), `${number(crossed)} crossed a region`),
+    total("Locality", share(requests - crossed, requests), `${number(crossed)} left their nearest region`),
     total("Cache hits", share(hits, requests), `${number(hits)} answered at the edge`),
-    total("Refused", number(refused), "no region answered"),
+    total("Refused", number(refused), "the router refused them"),
     total("In flight", number(snapshot.in_flight), "requests"),
     total("Wasm memory", bytes(snapshot.memory_bytes), "of the isolate"),
   ];
 }
 
-// What stands for the home, where the ownership says that there is not one for all.
-const HOMES = { "geo-partitioned": "one for each subject", "multi-writer": "every region listed" };
+// What is shown for the home if the dataset has several.
+const HOMES = { "geo-partitioned": "one per subject", "multi-writer": "each listed region" };
 
 const COLUMNS = ["Dataset", "Ownership", "Home", "Epoch", "Regions", "Conflicts"];
 
 function conflicts(dataset) {
   if (dataset.conflicts)
     return [el("code", null, word(dataset.conflicts.rule)), " ", dataset.conflicts.explain ? el("q", null, dataset.conflicts.explain) : ""];
-  return el("span", { class: "muted" }, dataset.ownership === "multi-writer" ? NONE : "none: one home takes each write");
+  return el("span", { class: "muted" }, dataset.ownership === "multi-writer" ? NONE : "none: each write has one home");
 }
 
 function row(dataset) {
@@ -43,6 +43,6 @@ function row(dataset) {
 /** The table of the datasets. */
 export function datasets(snapshot) {
   const rows = list(snapshot.datasets).map(row);
-  if (!rows.length) return el("p", { class: "muted empty" }, "No dataset is declared: reads go to the nearest region, writes to the default home.");
+  if (!rows.length) return el("p", { class: "muted empty" }, "No datasets are configured. Reads go to the nearest region, writes to the default home.");
   return table("datasets-title", COLUMNS, rows);
 }
