@@ -31,7 +31,8 @@ fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String
     let settings = secrets::read(vars, secrets, flags, || {
         let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
         Some(u128::from(high) << 64 | u128::from(low))
-    })?;
+    })
+    .map_err(|error| error.to_string())?;
     let logging = Logging::parse(flags.split(',').next_back().unwrap_or_default());
     let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
     // Drawn by itself: every origin and operator sees it.

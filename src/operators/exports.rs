@@ -77,7 +77,7 @@ pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_ke
             SETTINGS.replace(Some(Rc::new(settings)));
             String::new()
         }
-        Err(wrong) => wrong,
+        Err(wrong) => wrong.to_string(),
     }
 }
 
@@ -114,7 +114,7 @@ pub fn probe_plan(said: &str) -> String {
     let Some(settings) = settings() else { return String::new() };
     let (every, wrong) = match prober::every(said) {
         Ok(every) => (every, None),
-        Err(wrong) => (Some(pace::ROUND), Some(wrong)),
+        Err(wrong) => (Some(pace::ROUND), Some(wrong.to_string())),
     };
     serde_json::json!({
         "every": every.map_or(0, millis), "targets": prober::targets(&settings.topology),

@@ -99,18 +99,26 @@ pub fn targets(topology: &Topology) -> Value {
 ///
 /// # Errors
 /// If the text is neither "off" nor a time from a second to [`LONGEST_ROUND`].
-pub fn every(said: &str) -> Result<Option<Duration>, String> {
+pub fn every(said: &str) -> Result<Option<Duration>, WrongPace> {
     match said {
         "" => Ok(Some(ROUND)),
         "off" => Ok(None),
-        text => match units::duration(text).filter(|span| (Duration::from_secs(1)..=LONGEST_ROUND).contains(span)) {
-            Some(span) => Ok(Some(span)),
-            None => Err(format!(
-                "PROBES: found {text:?}, expected \"off\" or a time from a second to {} s, such as \"10s\"",
-                LONGEST_ROUND.as_secs()
-            )),
-        },
+        text => units::duration(text)
+            .filter(|span| (Duration::from_secs(1)..=LONGEST_ROUND).contains(span))
+            .map(Some)
+            .ok_or_else(|| WrongPace { found: text.to_owned() }),
     }
+}
+
+/// `PROBES` says no pace at which probers can go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "PROBES: found {found:?}, expected \"off\" or a time from a second to {} s, such as \"10s\"",
+    LONGEST_ROUND.as_secs()
+)]
+pub struct WrongPace {
+    /// What it says.
+    pub found: String,
 }
 
 /// What is stored, as [`crate::state::matrix::ProbeReport::read`] reads it.

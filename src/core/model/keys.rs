@@ -15,7 +15,8 @@ pub struct Key {
 }
 
 /// A secret is shorter than [`MIN_SECRET`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("found {length} characters, expected at least {MIN_SECRET}; make one with `openssl rand -base64 32`")]
 pub struct SecretTooShort {
     /// The bytes that were found.
     pub length: usize,

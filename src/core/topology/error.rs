@@ -86,6 +86,8 @@ impl fmt::Display for Complaint {
     }
 }
 
+impl std::error::Error for Complaint {}
+
 /// Everything that is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Complaints(pub Vec<Complaint>);
@@ -136,6 +138,8 @@ impl fmt::Display for Complaints {
         self.0.iter().try_for_each(|complaint| writeln!(f, "{complaint}"))
     }
 }
+
+impl std::error::Error for Complaints {}
 
 /// The names joined as `"a", "b"`.
 #[must_use]

@@ -126,6 +126,6 @@ impl<'de> Visitor<'de> for RawVisitor {
 ///
 /// # Errors
 /// With the reader's words.
-pub fn from_json(text: &str) -> Result<Raw, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+pub fn from_json(text: &str) -> Result<Raw, serde_json::Error> {
+    serde_json::from_str(text)
 }

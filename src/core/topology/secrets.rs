@@ -1,9 +1,39 @@
 //! What is configured: the vars and the secrets, as the core wants them.
 
+use thiserror::Error;
+
 use crate::{
-    model::keys::{Key, SessionKeys},
-    topology::{error::KeyPath, parse::parse, raw, settings::Settings},
+    model::keys::{Key, SecretTooShort, SessionKeys},
+    topology::{
+        error::{Complaints, KeyPath},
+        parse::parse,
+        raw,
+        settings::Settings,
+    },
 };
+
+/// What is wrong with a configuration, for whoever deploys it.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The vars are no JSON.
+    #[error("the vars cannot be read: {0}")]
+    Vars(#[from] serde_json::Error),
+    /// The topology breaks rules.
+    #[error("{0}")]
+    Topology(#[from] Complaints),
+    /// There is no secret to sign sessions with.
+    #[error(
+        "SESSION_KEY: found nothing, expected a secret of at least 32 characters; set it: `openssl rand -base64 32 | npx wrangler secret \
+         put SESSION_KEY`"
+    )]
+    NoSessionKey,
+    /// That secret is too short to be one.
+    #[error("{0}: {1}")]
+    ShortSecret(&'static str, SecretTooShort),
+    /// In development a key is drawn, and nothing gives randomness.
+    #[error("no randomness")]
+    NoRandomness,
+}
 
 /// The secrets as the platform has them; empty where not set.
 pub struct Secrets<'a> {
@@ -18,15 +48,15 @@ pub struct Secrets<'a> {
 /// Reads the settings. `random` gives the key of an isolate in development, which lives as long as that.
 ///
 /// # Errors
-/// What is wrong with them, for whoever deploys.
+/// With the first of them that is wrong; all that is wrong with the topology.
 pub fn read(
     vars: &str,
     secrets: &Secrets<'_>,
     flags: &str,
     random: impl FnOnce() -> Option<u128>,
-) -> Result<Settings, String> {
-    let vars = raw::from_json(vars).map_err(|error| format!("the vars cannot be read: {error}"))?;
-    let (topology, _warnings) = parse(&vars, &KeyPath::default().key("vars")).map_err(|all| all.to_string())?;
+) -> Result<Settings, ConfigError> {
+    let vars = raw::from_json(vars)?;
+    let (topology, _warnings) = parse(&vars, &KeyPath::default().key("vars"))?;
     let dev = flags.split(',').any(|flag| flag == "dev");
     Ok(Settings {
         topology,
@@ -39,25 +69,20 @@ pub fn read(
     })
 }
 
-fn session_key(secret: &str, dev: bool, random: impl FnOnce() -> Option<u128>) -> Result<Key, String> {
-    if secret.is_empty() && dev {
+fn session_key(secret: &str, dev: bool, random: impl FnOnce() -> Option<u128>) -> Result<Key, ConfigError> {
+    const NAME: &str = "SESSION_KEY";
+    match (secret, dev) {
         // In development a key that lives as long as the isolate will do.
-        return key("SESSION_KEY", &format!("{:032x}", random().ok_or("no randomness")?));
+        ("", true) => key(NAME, &format!("{:032x}", random().ok_or(ConfigError::NoRandomness)?)),
+        ("", false) => Err(ConfigError::NoSessionKey),
+        (secret, _) => key(NAME, secret),
     }
-    if secret.is_empty() {
-        let remedy = "set it: `openssl rand -base64 32 | npx wrangler secret put SESSION_KEY`";
-        return Err(format!("SESSION_KEY: found nothing, expected a secret of at least 32 characters; {remedy}"));
-    }
-    key("SESSION_KEY", secret)
 }
 
-fn optional_key(name: &str, secret: &str) -> Result<Option<Key>, String> {
+fn optional_key(name: &'static str, secret: &str) -> Result<Option<Key>, ConfigError> {
     if secret.is_empty() { Ok(None) } else { key(name, secret).map(Some) }
 }
 
-fn key(name: &str, secret: &str) -> Result<Key, String> {
-    Key::new(secret).map_err(|short| {
-        let found = short.length;
-        format!("{name}: found {found} characters, expected at least 32; make one with `openssl rand -base64 32`")
-    })
+fn key(name: &'static str, secret: &str) -> Result<Key, ConfigError> {
+    Key::new(secret).map_err(|short| ConfigError::ShortSecret(name, short))
 }
