@@ -7,10 +7,11 @@ use serde_json::json;
 #[cfg(feature = "net")]
 use super::against;
 use super::{
-    access_log::{self, Estimate, Failure},
+    access_log::{self, Estimate},
     cost::{self, Bill},
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
+    error::CliError,
     expectations, placement, platform,
 };
 use homing_core::topology::{
@@ -57,10 +58,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
     let notes =
         match first.zip(asked.deployed).map(|(first, url)| hold_against(url, first, &mut environments)).transpose() {
             Ok(notes) => notes,
-            Err(message) => {
-                eprintln!("error: {message}");
-                return ExitCode::FAILURE;
-            }
+            Err(message) => return CliError::Failed(message).exit(),
         };
     let tests = expectations::beside(file);
     let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
@@ -72,11 +70,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
     let topology = environments.first().and_then(|first| first.topology.as_ref());
     let estimate = match topology.and_then(|topology| asked.locality.estimate(topology)).transpose() {
         Ok(estimate) => topology.zip(estimate),
-        Err(Failure::Usage(message)) => return super::usage(&message),
-        Err(Failure::Log(message)) => {
-            eprintln!("error: {message}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return error.exit(),
     };
     let observed = estimate.as_ref().map(|(_, estimate)| estimate.observed());
     let bill = topology.zip(first).map(|(topology, (_, table, _))| {
@@ -85,7 +79,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
     });
     let bill = match bill.transpose() {
         Ok(bill) => bill.flatten(),
-        Err(message) => return super::usage(&message),
+        Err(error) => return error.exit(),
     };
     if as_json {
         report_json(&source, &environments, tests, Extras { estimate, bill, notes })

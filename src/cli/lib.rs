@@ -12,6 +12,7 @@ mod diagnose;
 pub mod doctor;
 mod document;
 mod drive;
+mod error;
 mod expectations;
 mod explain;
 #[cfg(feature = "net")]
@@ -100,6 +101,5 @@ pub fn run() -> ExitCode {
 
 /// Says what is wrong with how the command was called; exit status 2.
 fn usage(message: &str) -> ExitCode {
-    eprintln!("error: {message}");
-    ExitCode::from(2)
+    error::CliError::Usage(message.to_owned()).exit()
 }

@@ -20,7 +20,7 @@ use clients::Spread;
 use line::Line;
 use play::Player;
 
-use crate::cost::Observed;
+use crate::{cost::Observed, error::CliError};
 use homing_core::{
     model::{time::Timestamp, token::Token},
     observe::{
@@ -50,14 +50,6 @@ pub(super) struct AccessLogArgs {
     near: Option<String>,
 }
 
-/// Why there is no estimate.
-pub(super) enum Failure {
-    /// The command was called wrongly.
-    Usage(String),
-    /// The log is of no use.
-    Log(String),
-}
-
 /// What a log says of the topology.
 #[derive(Default)]
 pub(super) struct Estimate {
@@ -82,29 +74,29 @@ pub(super) struct Estimate {
 
 impl AccessLogArgs {
     /// The estimate, if one is asked for.
-    pub(super) fn estimate(&self, topology: &Topology) -> Option<Result<Estimate, Failure>> {
+    pub(super) fn estimate(&self, topology: &Topology) -> Option<Result<Estimate, CliError>> {
         self.access_log.as_ref().map(|file| estimate(file, self.near.as_deref(), topology))
     }
 }
 
-fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Estimate, Failure> {
+fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Estimate, CliError> {
     let spread = near.map_or_else(|| Ok(Spread::even(topology)), |near| Spread::read(near, topology));
-    let player = spread.and_then(|spread| Player::new(topology, spread)).map_err(Failure::Usage)?;
+    let player = spread.and_then(|spread| Player::new(topology, spread)).map_err(CliError::Usage)?;
     let (name, log): (_, Box<dyn BufRead>) = if file == Path::new("-") {
         ("standard input".to_owned(), Box::new(io::stdin().lock()))
     } else {
         let name = file.display().to_string();
         let cannot = |error| {
-            Failure::Usage(format!("{name} cannot be read: {error}; name an access log, or - for standard input"))
+            CliError::Usage(format!("{name} cannot be read: {error}; name an access log, or - for standard input"))
         };
         let log = BufReader::with_capacity(1 << 16, File::open(file).map_err(cannot)?);
         (name, Box::new(log))
     };
-    let cannot = |error| Failure::Log(format!("{name} cannot be read to its end: {error}"));
+    let cannot = |error| CliError::Failed(format!("{name} cannot be read to its end: {error}"));
     let estimate =
         Estimate { name: name.clone(), ..Estimate::default() }.read(log, player, topology).map_err(cannot)?;
     if estimate.locality.total().requests == 0 && estimate.refused.is_empty() {
-        return Err(Failure::Log(estimate.useless()));
+        return Err(CliError::Failed(estimate.useless()));
     }
     Ok(estimate)
 }

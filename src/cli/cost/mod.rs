@@ -15,7 +15,7 @@ use usage::Usage;
 
 use std::path::Path;
 
-use super::document::Source;
+use super::{document::Source, error::CliError};
 use homing_core::topology::{Topology, error::KeyPath, parse::parse};
 
 /// Seconds of a day: quotas begin anew at midnight UTC.
@@ -76,20 +76,22 @@ impl CostArgs {
         topology: &Topology,
         setup: Setup,
         log: Option<&Observed>,
-    ) -> Result<Option<Bill>, String> {
+    ) -> Result<Option<Bill>, CliError> {
         if !self.cost {
             return Ok(None);
         }
         let Some(requests) = self.requests_per_second.or_else(|| log?.requests_per_second()) else {
             let found = if log.is_some() { ", and the access log covers less than a minute by its times" } else { "" };
-            return Err(format!("--cost does not know the load{found}; add --requests-per-second 100"));
+            let says = format!("--cost does not know the load{found}; add --requests-per-second 100");
+            return Err(CliError::Usage(says));
         };
         if !(requests.is_finite() && (0.0..=1e9).contains(&requests)) {
-            return Err(format!("--requests-per-second is {requests}, expected a number from 0 to a thousand million"));
+            let says = format!("--requests-per-second is {requests}, expected a number from 0 to a thousand million");
+            return Err(CliError::Usage(says));
         }
         let mut load = Load::new(requests, self.isolates.unwrap_or(load::ISOLATES), topology, log);
         if let Some(said) = &self.load {
-            load.take(said)?;
+            load.take(said).map_err(CliError::Usage)?;
         }
         Ok(Some(Bill::of(topology, setup, load, self.plan.is_some())))
     }

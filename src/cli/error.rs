@@ -1,0 +1,25 @@
+//! How the command fails, and by which exit status.
+
+use std::process::ExitCode;
+
+/// Why the command stops. Its text is the whole of what is said on standard error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    /// It was called wrongly: exit status 2, as of clap's own errors.
+    #[error("{0}")]
+    Usage(String),
+    /// It was called rightly, and what it was to do cannot be done: exit status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CliError {
+    /// Says it, and gives the exit status.
+    pub(super) fn exit(&self) -> ExitCode {
+        eprintln!("error: {self}");
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
