@@ -8,6 +8,7 @@
 //! 3. [`flow`] decides step by step: probe the cache, look up the home, send, finish. The edge does what a step says and reports back; so
 //!    do the simulator and `homing explain`.
 //! 4. [`settle`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
+//! 5. [`router`] is one isolate: the flows in flight, what it remembers and reports. Every driver calls it, and it alone.
 
 pub mod cache;
 pub mod control;

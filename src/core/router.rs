@@ -563,3 +563,7 @@ fn json(of: &impl Serialize) -> String {
 fn planted() {
     panic!("planted");
 }
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;

@@ -105,3 +105,18 @@ test("a panic in the middle of a request ends that request alone, and its flow i
   await regions.heal();
   assert.equal((await router.snapshot()).in_flight, 0);
 });
+
+test("after panics the isolate serves and learns as before", async () => {
+  const client = () => new Client(router.url, "ap");
+  for (const panics of [{ path: "/likes/1", headers: { "planted-panic": "1" } }, { path: "/respond?header=planted-panic:1" }]) {
+    const panicked = await client().get(panics.path, { headers: panics.headers });
+    assert.deepEqual([panicked.status, panicked.json.reason], [500, "internal"]);
+  }
+  for (let n = 0; n < 5; n++) assert.equal((await client().get(`/echo?after=${n}`)).json.region, "ap");
+  await regions.ap.control({ mode: "reset", paths: ["/api/likes"] });
+  for (let n = 0; n < 5; n++) assert.equal((await client().get(`/api/likes/taught${n}`)).json.region, "eu");
+  const snapshot = await router.snapshot();
+  assert.deepEqual(snapshot.regions.find(({ name }) => name === "ap").circuit.routes, [{ route: "/api/likes/*", access: "read" }]);
+  assert.equal(snapshot.in_flight, 0);
+  await regions.heal();
+});
