@@ -12,7 +12,7 @@ use std::{rc::Rc, time::Duration};
 
 use counted::{assert_met, met};
 use homing_core::{
-    cache::entry::Variant,
+    cache::{CacheState, entry::Variant},
     decide::attempt::Attempt,
     http::headers::Edit,
     model::{
@@ -26,7 +26,7 @@ use homing_core::{
     },
     request::incoming::Content,
     session::{self, Session},
-    settle::{Source, record::CacheState},
+    settle::Source,
     state::{
         drill::SamplingKey,
         health::{Asking, Condition, Health, SendResult, Sending, breaker::Gate, evidence::By},

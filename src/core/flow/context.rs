@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::passed::Passed;
 use crate::{
-    cache::stored::StoredEntry,
+    cache::{state::CacheState, stored::StoredEntry},
     decide::{attempt, plan::Freshness},
     model::{
         access::Access,
@@ -15,7 +15,7 @@ use crate::{
     },
     ownership::Ownership,
     request::Request,
-    settle::{Settling, record::CacheState},
+    settle::Settling,
     state::{
         drill::Part,
         health::Sending,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     cache::{
+        state::CacheState,
         stored::StoredEntry,
         validate::{Confirms, confirms},
     },
@@ -31,7 +32,6 @@ use crate::{
     ownership::Owner,
     request::CacheUse,
     session::Pin,
-    settle::record::CacheState,
     state::{
         health::Health,
         trace::{Decision, TraceEvent},

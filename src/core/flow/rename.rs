@@ -7,6 +7,7 @@
 
 use super::{context::Context, misdirected::Named, next::Next};
 use crate::{
+    cache::state::CacheState,
     decide::plan::Freshness,
     http::problem::Problem,
     model::{
@@ -14,11 +15,7 @@ use crate::{
         subject::SubjectKind,
     },
     request::CacheUse,
-    settle::{
-        self,
-        record::{CacheState, WriteOutcome},
-        session::SignIn,
-    },
+    settle::{self, record::WriteOutcome, session::SignIn},
     state::trace::{Decision, TraceEvent},
 };
 

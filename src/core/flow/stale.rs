@@ -2,9 +2,9 @@
 
 use super::{context::Context, next::Next};
 use crate::{
-    cache::{directives::FieldScope, select::usable_when_stale},
+    cache::{directives::FieldScope, select::usable_when_stale, state::CacheState},
     request::CacheUse,
-    settle::{record::CacheState, stored::ShownVariant},
+    settle::stored::ShownVariant,
     state::trace::{Decision, TraceEvent},
     topology::route::OnHomeDown,
 };

@@ -140,12 +140,12 @@ impl<'a> LogLine<'a> {
 mod tests {
     use super::*;
     use crate::{
+        cache::state::CacheState,
         model::{
             access::Access,
             ids::RegionId,
             reasons::{Choice, Failure},
         },
-        settle::record::CacheState,
         state::trace::{Decision, Trace},
     };
 

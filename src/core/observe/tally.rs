@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::drill::{Drill, DrillOutcome, Drilled, Need, SamplingKey};
 use crate::{
+    cache::state::CacheState,
     model::reasons::Refusal,
-    settle::record::{CacheState, Record},
+    settle::record::Record,
     state::trace::Decision,
     topology::{Topology, units::Share},
 };

@@ -8,7 +8,7 @@ pub mod near;
 use std::{rc::Rc, time::Duration};
 
 use crate::{
-    cache::lookup::Lookup,
+    cache::{lookup::Lookup, state::CacheState},
     http::{headers::Edits, target::Target},
     model::{
         access::{Access, Replay},
@@ -18,7 +18,6 @@ use crate::{
     },
     ownership::{Ownership, own::Own},
     session::Opened,
-    settle::record::CacheState,
     state::{
         drill::SamplingKey,
         health::{Asking, evidence::By},

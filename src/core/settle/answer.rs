@@ -3,10 +3,11 @@
 use super::{
     Asked, Base, Publish, Settlement, Settling, Source,
     keep::StoreAction,
-    record::{CacheState, WriteOutcome, stale},
+    record::{WriteOutcome, stale},
     session::{self, Exchange, SessionChange, SignIn},
 };
 use crate::{
+    cache::state::CacheState,
     decide::cache_keys,
     http::{
         answer::Answer,

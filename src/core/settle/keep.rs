@@ -1,6 +1,6 @@
 //! What the edge cache keeps after an origin's answer, and what it gives up.
 
-use super::{Asked, Base, Settlement, Settling, Store, record::CacheState, session::named_subjects};
+use super::{Asked, Base, Settlement, Settling, Store, session::named_subjects};
 use crate::{
     cache::{
         entry::Variant,
@@ -8,6 +8,7 @@ use crate::{
         key::CacheKey,
         lookup::{Lookup, Method},
         policy::{self, AfterResponse, Storable},
+        state::CacheState,
         stored::StoredEntry,
         storing::{self, NotStorable, Storing},
     },

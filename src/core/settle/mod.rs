@@ -13,12 +13,12 @@ pub mod stored;
 
 use std::rc::Rc;
 
-pub use crate::settle::record::{CacheState, Pinned, Record, WriteOutcome};
+pub use crate::settle::record::{Pinned, Record, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
 pub use crate::settle::stored::ShownVariant;
 use crate::{
-    cache::{key::CacheKey, range::Slice, stored::StoredEntry},
+    cache::{key::CacheKey, range::Slice, state::CacheState, stored::StoredEntry},
     http::headers::{Edit, Edits},
     model::{
         access::Access,

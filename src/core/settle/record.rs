@@ -3,12 +3,12 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    cache::state::CacheState,
     model::{
         access::Access,
         ids::{DatasetId, RegionId},
         reasons::{Crossing, Failure},
         time::{Timestamp, millis},
-        token::Token,
     },
     state::{
         drill::Drilled,
@@ -16,104 +16,6 @@ use crate::{
         trace::{Decision, Trace},
     },
 };
-
-/// What the edge cache did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheState {
-    /// Answered.
-    Hit,
-    /// Answered with an expired copy while a new one is fetched.
-    Updating,
-    /// Answered with an expired copy, since the client takes one.
-    Tolerated,
-    /// Answered with an expired copy, since every region failed.
-    Stale,
-    /// StoredEntry nothing.
-    Miss,
-    /// StoredEntry something expired.
-    Expired,
-    /// StoredEntry something that predates the session's write or the dataset's bound.
-    TooOld,
-    /// StoredEntry nothing for a request with these fields.
-    VaryMiss,
-    /// StoredEntry parts, and not the one that the request asks for.
-    Partial,
-    /// StoredEntry something coded in a way that the client cannot decode.
-    Undecodable,
-    /// StoredEntry something that is not new enough for the client.
-    NotWanted,
-    /// Was not asked: the method's answers never come from it.
-    Method,
-    /// Took no part.
-    Bypass,
-}
-
-impl CacheState {
-    /// Whether a fresh stored response answered.
-    #[must_use]
-    pub fn is_hit(self) -> bool {
-        self == Self::Hit
-    }
-
-    /// By which it is told.
-    #[must_use]
-    pub fn token(self) -> Token {
-        match self {
-            Self::Hit | Self::Tolerated => Token::CacheHit,
-            Self::Updating => Token::CacheUpdating,
-            Self::Stale => Token::CacheStale,
-            Self::Miss => Token::CacheMiss,
-            Self::Expired => Token::CacheExpired,
-            Self::TooOld => Token::CacheTooOld,
-            Self::Undecodable => Token::CacheUndecodable,
-            Self::VaryMiss => Token::CacheVaryMiss,
-            Self::Partial => Token::CachePartial,
-            Self::NotWanted => Token::CacheNotWanted,
-            Self::Method => Token::CacheMethod,
-            Self::Bypass => Token::CacheBypass,
-        }
-    }
-
-    /// The word in records: `hit`, `stale`, `miss` or `bypass`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Stale | Self::Updating | Self::Tolerated => "stale",
-            Self::Miss
-            | Self::Expired
-            | Self::TooOld
-            | Self::VaryMiss
-            | Self::Partial
-            | Self::Undecodable
-            | Self::NotWanted => "miss",
-            Self::Method | Self::Bypass => "bypass",
-        }
-    }
-
-    /// Why a copy answered that is not fresh; a detail of `Cache-Status`.
-    pub(super) fn stale_reason(self) -> Option<&'static str> {
-        match self {
-            Self::Updating => Some("stale-while-revalidate"),
-            Self::Tolerated => Some("max-stale"),
-            Self::Stale => Some("stale-if-error"),
-            _ => None,
-        }
-    }
-
-    /// Why a request was forwarded, as a parameter of `Cache-Status` (RFC 9211 section 2.2).
-    pub(super) fn forwarded(self) -> &'static str {
-        match self {
-            Self::Miss => "; fwd=uri-miss",
-            Self::Expired | Self::Stale => "; fwd=stale",
-            Self::TooOld | Self::NotWanted => "; fwd=request",
-            Self::VaryMiss | Self::Undecodable => "; fwd=vary-miss",
-            Self::Partial => "; fwd=partial",
-            Self::Method => "; fwd=method",
-            Self::Bypass | Self::Hit | Self::Updating | Self::Tolerated => "; fwd=bypass",
-        }
-    }
-}
 
 /// What became of a write that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

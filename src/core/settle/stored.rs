@@ -13,6 +13,7 @@ use crate::{
         entry::{ENTRY, Variant},
         lookup::Method,
         range::{Ranged, Slice, ranged},
+        state::CacheState,
         validate::{client_has, updates as updated},
     },
     http::{
@@ -21,7 +22,6 @@ use crate::{
     },
     model::text,
     request::CacheUse,
-    settle::record::CacheState,
 };
 
 /// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a

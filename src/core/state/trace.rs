@@ -1,12 +1,12 @@
 //! The trace of one request: what decided something, in order. It is written and shown; nothing decides by it.
 
 use crate::{
+    cache::state::CacheState,
     model::{
         ids::RegionId,
         reasons::{Choice, Exclusion, Failure, HomeSource, HomeTrouble, Note, Refusal, Verdict},
         token::Token,
     },
-    settle::record::CacheState,
     topology::Topology,
 };
 

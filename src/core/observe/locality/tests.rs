@@ -3,12 +3,12 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    cache::state::CacheState,
     model::{
         access::Access,
         reasons::{Choice, Crossing, Exclusion, Failure},
         time::millis,
     },
-    settle::record::CacheState,
     state::trace::{Decision, Trace},
     topology::{error::KeyPath, parse, raw},
 };

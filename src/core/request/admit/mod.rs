@@ -11,6 +11,7 @@ use crate::{
         coding::Coding,
         directives::{Directives, FieldScope},
         lookup::{Conditions, Lookup, Method},
+        state::CacheState,
         vary::SelectingFields,
     },
     http::{
@@ -34,7 +35,6 @@ use crate::{
         near,
     },
     session::{self, Opened, carried::Arrived},
-    settle::record::CacheState,
     state::drill::SamplingKey,
     topology::{
         Topology,
