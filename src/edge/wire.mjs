@@ -115,7 +115,8 @@ export class Edits {
     const edits = [];
     for (let at = this.#at; this.#lines[at]; at++) {
       const line = this.#lines[at];
-      edits.push([line[0], ...line.slice(1).split("\t")]);
+      const tab = line.indexOf("\t");
+      edits.push(tab < 0 ? [line[0], line.slice(1)] : [line[0], line.slice(1, tab), line.slice(tab + 1)]);
     }
     return edits;
   }
@@ -123,19 +124,16 @@ export class Edits {
 
 const ORIGIN = Object.freeze({ kind: /** @type {const} */ ("origin") });
 
-/** @type {Record<string, Send["body"]>} */
-const BODIES = { e: "empty", b: "held", s: "upload" };
-
 /** @param {string} text @returns {Step} */
 export function readStep(text) {
   const lines = text.split("\n");
   const id = Number(lines[1]);
   switch (lines[0]) {
-    case "P":
+    case "probe":
       return { kind: "probe", id, key: lines[2], wait: Number(lines[3]), expired: lines[4] };
-    case "H":
+    case "look-up":
       return { kind: "look-up", id, key: lines[2], timeout: Number(lines[3]) };
-    case "D":
+    case "assign":
       return {
         kind: "assign",
         id,
@@ -143,10 +141,10 @@ export function readStep(text) {
         subjectKind: lines[3],
         proposed: lines[4],
         timeout: Number(lines[5]),
-        named: lines[6] === "1",
+        named: lines[6] === "named",
         declined: lines[7] ? declined(lines[7]) : undefined,
       };
-    case "S":
+    case "send":
       return {
         kind: "send",
         id,
@@ -156,14 +154,14 @@ export function readStep(text) {
         timeout: Number(lines[5]),
         delay: Number(lines[6]),
         idle: Number(lines[7]),
-        whole: lines[8] === "1",
-        body: BODIES[lines[9]],
-        upgrade: lines[10] === "1",
+        whole: lines[8] === "whole",
+        body: /** @type {Send["body"]} */ (lines[9]),
+        upgrade: lines[10] === "upgrade",
         edits: new Edits(lines, 11),
       };
-    case "G":
-      return { kind: "answer", id, key: lines[2], finish: finish(lines, 4) };
-    case "F":
+    case "answer":
+      return { kind: "answer", id, key: lines[2], finish: finish(lines, 3) };
+    case "finish":
       return finish(lines, 1);
     default:
       throw new Error(`a step that nobody knows: ${lines[0]}`);
@@ -190,56 +188,58 @@ function finish(lines, at) {
 
 /** @param {string[]} lines @param {number} at @param {number} own where a body of the router's own begins @returns {Source} */
 function source(lines, at, own) {
-  const said = lines[at];
-  switch (said[0]) {
-    case "o":
+  const [kind, place, from, length] = lines[at].split(" ");
+  switch (kind) {
+    case "origin":
       return ORIGIN;
-    case "t":
-      return { kind: "own", body: lines.slice(own).join("\n") };
-    case "h":
-      return { kind: "head", at: Number(said.slice(1)) };
-    default: {
-      const [place, from, length] = said.slice(1).split(" ");
-      return length === undefined ? { kind: "stored", at: Number(place) } : { kind: "stored", at: Number(place), from: Number(from), length: Number(length) };
-    }
+    case "own":
+      return { kind, body: lines.slice(own).join("\n") };
+    case "head":
+      return { kind, at: Number(place) };
+    case "stored":
+      return length === undefined ? { kind, at: Number(place) } : { kind, at: Number(place), from: Number(from), length: Number(length) };
+    default:
+      throw new Error(`a source that nobody knows: ${kind}`);
   }
 }
 
 /** @param {string[]} lines @param {number} at @returns {Store} */
 function store(lines, at) {
-  const [base, ...carried] = lines[at + 1].split(" ");
+  const [kind, ...places] = lines[at + 1].split(" ");
+  const carried = places.map(Number);
   return {
     key: lines[at],
-    base: base === "o" ? ORIGIN : { kind: "stored", at: Number(base.slice(1)) },
-    carried: carried.map(Number),
+    base: kind === "origin" ? ORIGIN : { kind: "stored", at: Number(carried.shift()) },
+    carried,
     edits: new Edits(lines, at + 2),
   };
 }
 
 /** @param {string} line @returns {Effect} */
 function effect(line) {
-  const said = line.slice(1);
-  switch (line[0]) {
-    case "l":
-      return { kind: "log", line: said };
-    case "x":
-      return { kind: "forget", key: said };
-    case "k": {
-      const tab = said.indexOf("\t");
-      return { kind: "publish", key: said.slice(0, tab), value: said.slice(tab + 1) };
+  const tab = line.indexOf("\t");
+  const kind = tab < 0 ? line : line.slice(0, tab);
+  const said = line.slice(tab + 1);
+  switch (kind) {
+    case "log":
+      return { kind, line: said };
+    case "forget":
+      return { kind, key: said };
+    case "publish": {
+      const [key, value] = said.split("\t");
+      return { kind, key, value };
     }
-    case "v":
-      return { kind: "outdated-view" };
-    case "d":
-      return { kind: "drill" };
-    case "c":
-    case "r": {
+    case "confirm":
+    case "tell": {
       const [subject, subjectKind, value] = said.split("\t");
       const { home, epoch } = JSON.parse(value);
-      return { kind: line[0] === "c" ? "confirm" : "tell", subject, subjectKind, home: { home, epoch } };
+      return { kind, subject, subjectKind, home: { home, epoch } };
     }
+    case "outdated-view":
+    case "drill":
+      return { kind };
     default:
-      throw new Error(`an effect that nobody knows: ${line[0]}`);
+      throw new Error(`an effect that nobody knows: ${kind}`);
   }
 }
 
@@ -253,27 +253,21 @@ function declined(text) {
 export function writeEvent(event) {
   switch (event.kind) {
     case "cache":
-      return `C\n${event.waited ? 1 : 0}${event.entry ? `\n${event.entry.text}\n${event.entry.bodies ?? ""}` : ""}`;
-    case "answered":
-      return "G";
+      return `cache\n${event.waited ? "waited" : "alone"}${event.entry ? `\n${event.entry.text}\n${event.entry.bodies ?? ""}` : ""}`;
     case "home":
-      return `HV\n${event.value}`;
-    case "no-home":
-      return "HA";
-    case "home-failed":
-      return "HF";
+      return `home\n${event.value}`;
     case "response":
-      return `A\n${event.status}${event.closes ? " close" : ""}${event.fields}`;
-    case "unreadable":
-      return "AL";
-    case "timed-out":
-      return "T";
-    case "lost":
-      return "L";
-    case "broken":
-      return "B";
+      return `response\n${event.status}${event.closes ? " close" : ""}${event.fields}`;
     case "unsent":
-      return event.why === "slow" ? "US" : "UB";
+      return `unsent\n${event.why}`;
+    case "answered":
+    case "no-home":
+    case "home-failed":
+    case "unreadable":
+    case "timed-out":
+    case "lost":
+    case "broken":
+      return event.kind;
   }
 }
 
@@ -287,8 +281,6 @@ export function writeEvent(event) {
 const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 /** @param {string} url */
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
-
-const CONTENT = { none: 0, some: 1, slow: 2, broken: 3 };
 
 /**
  * What is known of a request before anything is decided, as text; its fields go into `client` too. `unsent`: why a small body has not
@@ -312,7 +304,7 @@ export function writeFacts(request, url, client, unsent) {
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${CONTENT[unsent ?? (content ? "some" : "none")]}${text}`;
+  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${unsent ?? (content ? "some" : "none")}${text}`;
 }
 
 /**

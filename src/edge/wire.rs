@@ -1,16 +1,34 @@
-//! The text that crosses between JavaScript and here: lines, since no header value holds a newline.
+//! The text that crosses between JavaScript and here: lines, since no header value holds a newline. Its twin is `wire.mjs`;
+//! `tests/golden/wire.txt` has a case of everything here, and both are tested with it. Nothing else knows what stands in which line.
 //!
-//! IncomingRequest: method, URL, continent, `0` if there is no body, `1` if there is, `2` if a small one did not come, `3` if it broke off, then names and values
-//! of header fields in turn. Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
-//! Events: `C` or `C` waited entry lengths (cache), `G` (the client has its answer), `HV` value, `HA`, `HF` (home), `A` status
-//! fields…, `AL` (it has confirmed a copy that cannot be read), `T`, `L` (the connection was lost before an answer came), `B`, `US` (the client's body is too slow), `UB` (it broke off) (origin).
-//! Steps: `P` id key wait, and on a second look what selects the expired variant in hand; `H` id key time; `D` id subject kind region time named (`1` if an origin has named the subject) declined (nothing, or home TAB epoch by which that region says that the data is in the named one); `S` id method service url timeout delay idle whole replay upgrade, edits (`idle` 0: nobody watches the body; `whole` 1: a small one is read whole); `F` status source,
-//! edits, then store key, base and edits, then effects, then a body of our own, each part ended by an empty line; `G` id key,
-//! then the lines of an `F`: answer, and go on.
-//! Sources: `o` the origin, `t` our own, `cAT` the stored variant in that place, `cAT FROM LENGTH` a part of it, `hAT` without
-//! its body. Bases: `o` or `cAT`, then the places of the variants that go on.
-//! Edits: `-name`, `=name TAB value`, `+name TAB value`. Effects: `xKEY` forget, `kKEY TAB VALUE` publish, `cSUBJECT TAB KIND TAB VALUE` keep a tentative home, `r…` tell the directory of one that an origin has named, `v` the view is old, `d` a
-//! drill has something to tell, `lLINE` log.
+//! A text begins with a word. Below, ` · ` parts lines, `[…]` may be missing, and times are milliseconds.
+//!
+//! | what comes in | lines |
+//! |---|---|
+//! | the facts of a request | method · URL · continent · `none`, `some`, `slow` or `broken` (the body) · name · value · name · value … of the fields |
+//! | what the cache has | `cache` · `waited` or `alone` \[· entry · lengths of its bodies\] |
+//! | the client has its answer | `answered` |
+//! | what the home store or the directory says | `home` · value, `no-home`, or `home-failed` |
+//! | what came of a send | `response` · status, and ` close` if only the connection's close ends the body · name · value …; `timed-out`; `lost` (no answer began); `broken` (one had); `unsent` · `slow` or `broken` (the client's body did not come); `unreadable` (it has confirmed a stored response that cannot be read) |
+//!
+//! Coordinates cross as numbers: to read them from text takes more Wasm than any other thing here.
+//!
+//! | what goes out | lines |
+//! |---|---|
+//! | probe the cache | `probe` · id · key · wait \[· what selects the variant in hand, which has expired\] |
+//! | look up a home | `look-up` · id · key · timeout |
+//! | ask the directory | `assign` · id · subject · kind · proposed region, or nothing · timeout · `named` (by an origin) or `unnamed` · nothing, or home TAB epoch by which that region says that the data is in the proposed one |
+//! | send | `send` · id · method · service · URL · timeout · delay · idle (0: nobody watches the body) · `whole` (a small body is read whole) or `stream` · `empty`, `held` or `upload` (the client's body) · `upgrade` or `plain` · edits |
+//! | answer and go on | `answer` · id · key · the lines of a finish behind its word |
+//! | finish | `finish` · status · source · edits · what to store, or an empty line · effects · an empty line · a body of the router's own |
+//!
+//! | part of a finish | form |
+//! |---|---|
+//! | source | `origin`, `own`, `stored AT`, `stored AT FROM LENGTH` (a part), or `head AT` |
+//! | what to store | key · base, then the places of the variants that go on · edits |
+//! | base | `origin` or `stored AT` |
+//! | edits, a line each, then an empty one | `-name` remove, `=name` TAB value set, `+name` TAB value add: one byte each, for a step has up to forty |
+//! | effects, a line each, parted by TABs | `forget` key; `publish` key value; `confirm` subject kind value (keep a tentative home); `tell` subject kind value (of a home that an origin has named); `outdated-view`; `drill` (it has something to tell); `log` line |
 
 use std::fmt::Write;
 
@@ -41,9 +59,9 @@ pub fn incoming(text: &str, location: Option<Location>, now: Timestamp) -> Optio
     let body = lines.next()?;
     let headers = fields(lines);
     let content = match (body, headers.get("content-length")) {
-        ("0", _) => Content::Empty,
-        ("2", _) => Content::Unsent(Unsent::Slow),
-        ("3", _) => Content::Unsent(Unsent::Broken),
+        ("none", _) => Content::Empty,
+        ("slow", _) => Content::Unsent(Unsent::Slow),
+        ("broken", _) => Content::Unsent(Unsent::Broken),
         // Beside a coding a length is a lie or an attack, and the request may be refused (RFC 9112 section 6.3); more than JavaScript
         // counts to is none.
         (_, Some(length)) => match length.parse() {
@@ -67,25 +85,25 @@ fn fields<'a>(mut lines: impl Iterator<Item = &'a str>) -> Headers<'a> {
 pub fn event(text: &str) -> Option<Event<'_>> {
     let (kind, rest) = text.split_once('\n').unwrap_or((text, ""));
     Some(match kind {
-        "C" => Event::Cache(probed(rest)),
-        "G" => Event::GoOn,
-        "HV" => Event::Home(Found::Value(rest)),
-        "HA" => Event::Home(Found::Absent),
-        "HF" => Event::Home(Found::Failed),
-        "A" => Event::Origin(Outcome::Answered(answer(rest)?)),
-        "AL" => Event::Origin(Outcome::CopyLost),
-        "T" => Event::Origin(Outcome::TimedOut),
-        "L" => Event::Origin(Outcome::Lost),
-        "B" => Event::Origin(Outcome::Broken),
-        "US" => Event::Origin(Outcome::Unsent(Unsent::Slow)),
-        "UB" => Event::Origin(Outcome::Unsent(Unsent::Broken)),
+        "cache" => Event::Cache(probed(rest)),
+        "answered" => Event::GoOn,
+        "home" => Event::Home(Found::Value(rest)),
+        "no-home" => Event::Home(Found::Absent),
+        "home-failed" => Event::Home(Found::Failed),
+        "response" => Event::Origin(Outcome::Answered(answer(rest)?)),
+        "unreadable" => Event::Origin(Outcome::CopyLost),
+        "timed-out" => Event::Origin(Outcome::TimedOut),
+        "lost" => Event::Origin(Outcome::Lost),
+        "broken" => Event::Origin(Outcome::Broken),
+        "unsent" if rest == "slow" => Event::Origin(Outcome::Unsent(Unsent::Slow)),
+        "unsent" => Event::Origin(Outcome::Unsent(Unsent::Broken)),
         _ => return None,
     })
 }
 
 fn probed(text: &str) -> Probed<'_> {
     let mut lines = text.split('\n');
-    let waited = lines.next() == Some("1");
+    let waited = lines.next() == Some("waited");
     Probed { waited, entry: lines.next(), lengths: lines.next().unwrap_or("") }
 }
 
@@ -115,28 +133,28 @@ pub fn step(id: u32, step: &Step) -> String {
     let mut text = String::with_capacity(1024);
     match step {
         Step::ProbeCache(probe) => {
-            let _ = write!(text, "P\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
+            let _ = write!(text, "probe\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
             probe.expired.iter().for_each(|variant| text::all(&mut text, &["\n", variant]));
         }
         Step::LookUpHome(look_up) => {
-            let _ = write!(text, "H\n{id}\nhome:{}\n{}", look_up.subject.as_str(), millis(look_up.timeout));
+            let _ = write!(text, "look-up\n{id}\nhome:{}\n{}", look_up.subject.as_str(), millis(look_up.timeout));
         }
         Step::AssignHome(assignment) => {
             let Assignment { subject, kind, proposed, named, instead_of, timeout } = assignment;
             let time = millis(*timeout);
-            let (named, proposed) = (u8::from(*named), proposed.as_deref().unwrap_or_default());
-            let _ = write!(text, "D\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}\n", subject.as_str(), kind.token());
+            let (named, proposed) = (if *named { "named" } else { "unnamed" }, proposed.as_deref().unwrap_or_default());
+            let _ = write!(text, "assign\n{id}\n{}\n{}\n{proposed}\n{time}\n{named}\n", subject.as_str(), kind.token());
             if let Some((home, epoch)) = instead_of {
                 let _ = write!(text, "{home}\t{epoch}");
             }
         }
         Step::Send(attempt) => {
             let replay = match attempt.replay {
-                Replay::Empty => "e",
-                Replay::Buffered | Replay::Once => "b",
-                Replay::Stream => "s",
+                Replay::Empty => "empty",
+                Replay::Buffered | Replay::Once => "held",
+                Replay::Stream => "upload",
             };
-            text.push_str("S\n");
+            text.push_str("send\n");
             text::number(&mut text, id.into());
             let service = attempt.service.as_deref().unwrap_or_default();
             text::all(&mut text, &["\n", &attempt.method, "\n", service, "\n", &attempt.url]);
@@ -147,9 +165,9 @@ pub fn step(id: u32, step: &Step) -> String {
             text::all(
                 &mut text,
                 &[
-                    if attempt.whole { "\n1\n" } else { "\n0\n" },
+                    if attempt.whole { "\nwhole\n" } else { "\nstream\n" },
                     replay,
-                    if attempt.upgrade { "\n1\n" } else { "\n0\n" },
+                    if attempt.upgrade { "\nupgrade\n" } else { "\nplain\n" },
                 ],
             );
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
@@ -161,7 +179,7 @@ pub fn step(id: u32, step: &Step) -> String {
 
 /// Writes an answer after which the flow goes on.
 pub fn answered(id: u32, key: &CacheKey, settlement: &Settlement, said: &Said) -> String {
-    format!("G\n{id}\n{}\n{}", key.as_str(), finish(settlement, said))
+    format!("answer\n{id}\n{}\n{}", key.as_str(), ending(String::new(), settlement, said))
 }
 
 /// What the isolate adds to a settlement.
@@ -175,18 +193,23 @@ pub struct Said {
 /// Writes the last step.
 pub fn finish(settlement: &Settlement, said: &Said) -> String {
     let mut text = String::with_capacity(1024);
-    text.push_str("F\n");
+    text.push_str("finish\n");
+    ending(text, settlement, said)
+}
+
+/// The lines of a finish behind its word.
+fn ending(mut text: String, settlement: &Settlement, said: &Said) -> String {
     text::number(&mut text, settlement.status.into());
     match &settlement.source {
-        Source::Origin => text.push_str("\no"),
+        Source::Origin => text.push_str("\norigin"),
         Source::Copy(at, slice) => {
-            place(&mut text, "\nc", *at);
+            place(&mut text, "\nstored ", *at);
             if let Some(slice) = slice {
                 let _ = write!(text, " {} {}", slice.from, slice.length);
             }
         }
-        Source::CopyHead(at) => place(&mut text, "\nh", *at),
-        Source::Own(_) => text.push_str("\nt"),
+        Source::CopyHead(at) => place(&mut text, "\nhead ", *at),
+        Source::Own(_) => text.push_str("\nown"),
     }
     text.push('\n');
     edits(&mut text, settlement.edits.iter());
@@ -195,8 +218,8 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
         Some(store) => {
             let _ = writeln!(text, "{}", store.key.as_str());
             let _ = match store.base {
-                Base::Origin => write!(text, "o"),
-                Base::Stored(at) => write!(text, "c{at}"),
+                Base::Origin => write!(text, "origin"),
+                Base::Stored(at) => write!(text, "stored {at}"),
             };
             for place in &store.carried {
                 let _ = write!(text, " {place}");
@@ -206,25 +229,25 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
         }
     }
     for key in &settlement.invalidate {
-        let _ = writeln!(text, "x{}", key.as_str());
+        let _ = writeln!(text, "forget\t{}", key.as_str());
     }
     if said.view_is_old {
-        text.push_str("v\n");
+        text.push_str("outdated-view\n");
     }
     if settlement.record.drilled.is_some() {
-        text.push_str("d\n");
+        text.push_str("drill\n");
     }
     for publish in &settlement.publish {
-        let _ = writeln!(text, "khome:{}\t{}", publish.subject.as_str(), publish.value);
+        let _ = writeln!(text, "publish\thome:{}\t{}", publish.subject.as_str(), publish.value);
     }
     if let Some((kind, Publish { subject, value })) = &settlement.confirm {
-        let _ = writeln!(text, "c{}\t{}\t{value}", subject.as_str(), kind.token());
+        let _ = writeln!(text, "confirm\t{}\t{}\t{value}", subject.as_str(), kind.token());
     }
     if let Some((kind, Publish { subject, value })) = &settlement.tell {
-        let _ = writeln!(text, "r{}\t{}\t{value}", subject.as_str(), kind.token());
+        let _ = writeln!(text, "tell\t{}\t{}\t{value}", subject.as_str(), kind.token());
     }
     for line in &said.log {
-        text::all(&mut text, &["l", line, "\n"]);
+        text::all(&mut text, &["log\t", line, "\n"]);
     }
     text.push('\n');
     if let Source::Own(body) = &settlement.source {
@@ -235,11 +258,11 @@ pub fn finish(settlement: &Settlement, said: &Said) -> String {
 
 /// Writes what a request gets that has no flow.
 pub fn rejection(rejection: &Rejection) -> String {
-    let mut text = format!("F\n{}\nt\n", rejection.status);
+    let mut text = format!("finish\n{}\nown\n", rejection.status);
     edits(&mut text, rejection.edits.iter());
     text.push('\n');
     for line in &rejection.log {
-        text::all(&mut text, &["l", line, "\n"]);
+        text::all(&mut text, &["log\t", line, "\n"]);
     }
     text.push('\n');
     text.push_str(&rejection.body);

@@ -35,8 +35,8 @@ const FACTS: [&str; 30] = [
     "50.1",
     "8.7",
     "EU",
-    "1",
-    "0",
+    "none",
+    "some",
     "cookie",
     "__Host-homing=1.x",
     "vary",
@@ -46,15 +46,15 @@ const FACTS: [&str; 30] = [
     "homing-dev-near",
 ];
 const EVENTS: [&str; 40] = [
-    "C",
-    "G",
-    "HV",
-    "HA",
-    "HF",
-    "A",
-    "T",
-    "B",
-    "U",
+    "cache",
+    "answered",
+    "home",
+    "no-home",
+    "home-failed",
+    "response",
+    "timed-out",
+    "broken",
+    "unsent",
     "\n",
     "\n",
     "\n",
@@ -101,7 +101,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
         *u.choose(&["GET", "HEAD", "POST", "PUT", "QUERY"])?,
         text(u, &["/catalog/1", "/cart/1", "/mail/1", "/t/acme/notes", "/likes/1", "/about", "?x=1"], 2)?
             .replace('\n', ""),
-        u.int_in_range(0..=2)?,
+        *u.choose(&["none", "some", "slow"])?,
         text(
             u,
             &["accept-language\nde\n", "cookie\na=1\n", "connection\nx\n", "x-a\nb\n", "if-none-match\n\"a\"\n"],
@@ -116,7 +116,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
     let mut turn = match router.begin(&incoming) {
         Ok(turn) => turn,
         Err(rejection) => {
-            end(&wire::rejection(&rejection), 2);
+            end(behind_its_word(&wire::rejection(&rejection)), 2);
             return Ok(());
         }
     };
@@ -140,7 +140,7 @@ fn event(u: &mut Unstructured<'_>) -> Result<String> {
     if u.ratio(1, 4)? {
         return text(u, &EVENTS, 24);
     }
-    let kind = *u.choose(&["C\n0\n1^", "HV\n", "A\n200\n", "A\n421\n", "A\n304\n"])?;
+    let kind = *u.choose(&["cache\nalone\n1^", "home\n", "response\n200\n", "response\n421\n", "response\n304\n"])?;
     Ok(kind.to_owned() + &text(u, &EVENTS, 16)?)
 }
 
@@ -161,7 +161,7 @@ fn written(turn: Turn) {
         Step::Finish(last) => finished(&written, last),
         Step::Answer(first, key) => {
             let lines: Vec<_> = written.splitn(4, '\n').collect();
-            assert_eq!(lines[..3], ["G", id.as_str(), key.as_str()]);
+            assert_eq!(lines[..3], ["answer", id.as_str(), key.as_str()]);
             end(lines[3], first.edits.len());
         }
         other => asked(&written, &id, other),
@@ -190,19 +190,22 @@ fn asked(written: &str, id: &str, step: &Step) {
 }
 
 fn finished(written: &str, last: &Settlement) {
-    end(written, last.edits.len());
+    end(behind_its_word(written), last.edits.len());
     let lines: Vec<_> = written.split('\n').collect();
     edits(&lines, 3, &last.edits.iter().collect::<Vec<_>>());
 }
 
-/// An `F`, with so many edits.
+fn behind_its_word(finish: &str) -> &str {
+    finish.strip_prefix("finish\n").unwrap()
+}
+
+/// A finish behind its word, with so many edits.
 fn end(written: &str, count: usize) {
     let lines: Vec<_> = written.split('\n').collect();
-    assert_eq!(lines[0], "F");
-    let status: u16 = lines[1].parse().unwrap();
+    let status: u16 = lines[0].parse().unwrap();
     assert!((101..600).contains(&status), "{status}");
-    assert!(lines[2].starts_with(['o', 't', 'c', 'h']));
-    let found = lines[3..].iter().take_while(|line| !line.is_empty());
+    assert!(["origin", "own", "stored", "head"].contains(&lines[1].split(' ').next().unwrap()), "{written}");
+    let found = lines[2..].iter().take_while(|line| !line.is_empty());
     assert!(found.clone().all(|line| line.starts_with(['-', '=', '+'])), "{written}");
     assert!(found.count() >= count.min(1), "{written}");
 }

@@ -1,0 +1,125 @@
+// The JavaScript end of the wire against the cases of tests/golden/wire.txt, which tests/wire.rs writes and holds the Rust end to; and that no
+// other JavaScript of the router takes its text apart.
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { readHead, readStep, writeEvent, writeFacts } from "../../src/edge/wire.mjs";
+
+/** @import { CoreEvent, Effect, Send, Source, Step, Store } from "../../src/edge/wire.mjs" */
+
+const root = new URL("../../", import.meta.url);
+
+/** The cases of a kind: what each is of, its text, and what that means. */
+const cases = (/** @type {"facts" | "step" | "event"} */ of) =>
+  readFileSync(new URL("tests/golden/wire.txt", root), "utf8")
+    .split("\n\n## ")
+    .slice(1)
+    .map((text) => {
+      const [head, meaning] = text.replaceAll("⇥", "\t").split("\n=>\n");
+      const [title, kind, ...lines] = head.split("\n");
+      return { title, kind, text: lines.join("\n"), meaning: JSON.parse(meaning) };
+    })
+    .filter(({ kind }) => kind === of);
+
+for (const { title, text, meaning } of cases("step")) {
+  test(`step: ${title}`, () => {
+    // As data: without what is not there.
+    assert.deepEqual(JSON.parse(JSON.stringify(readStep(text))), meaning);
+  });
+}
+
+for (const { title, text, meaning } of cases("event")) {
+  test(`event: ${title}`, () => {
+    const { kind, status, closes, fields } = meaning;
+    const response = { status, headers: new Headers(fields), body: status === 204 ? null : {} };
+    const event = kind === "response" ? readHead(/** @type {any} */ (response), !closes) : meaning;
+    assert.equal(writeEvent(event), text);
+  });
+}
+
+for (const { title, text, meaning } of cases("facts")) {
+  test(`facts: ${title}`, () => {
+    const { method, url, continent, body, fields } = meaning;
+    const client = { fields: Object.create(null), native: undefined };
+    const request = { method, headers: new Headers(fields), body: body === "none" ? null : {}, cf: continent ? { continent } : undefined };
+    assert.equal(writeFacts(/** @type {any} */ (request), url, client, body === "slow" || body === "broken" ? body : undefined), text);
+    assert.deepEqual(client, { fields: Object.assign(Object.create(null), Object.fromEntries(fields)), native: undefined });
+  });
+}
+
+test("everything that crosses has a case", () => {
+  // tsc holds these to the types: one that is missing or too many is an error.
+  /** @type {Record<Step["kind"], true>} */
+  const steps = { probe: true, "look-up": true, assign: true, send: true, answer: true, finish: true };
+  /** @type {Record<CoreEvent["kind"], true>} */
+  const events = {
+    cache: true,
+    answered: true,
+    home: true,
+    "no-home": true,
+    "home-failed": true,
+    response: true,
+    unreadable: true,
+    "timed-out": true,
+    lost: true,
+    broken: true,
+    unsent: true,
+  };
+  /** @type {Record<Source["kind"], true>} */
+  const sources = { origin: true, own: true, stored: true, head: true };
+  /** @type {Record<Store["base"]["kind"], true>} */
+  const bases = { origin: true, stored: true };
+  /** @type {Record<Effect["kind"], true>} */
+  const effects = { forget: true, "outdated-view": true, drill: true, publish: true, confirm: true, tell: true, log: true };
+  /** @type {Record<Send["body"], true>} */
+  const bodies = { empty: true, held: true, upload: true };
+
+  const read = cases("step").map(({ meaning }) => meaning);
+  const ends = read.map((step) => step.finish ?? step).filter(({ kind }) => kind === "finish");
+  const same = (/** @type {string[]} */ found, /** @type {object} */ wanted) => assert.deepEqual([...new Set(found)].sort(), Object.keys(wanted).sort());
+  const kinds = (/** @type {{ kind: string }[]} */ of) => of.map(({ kind }) => kind);
+  same(kinds(read), steps);
+  same(kinds(cases("event").map(({ meaning }) => meaning)), events);
+  same(kinds(ends.map(({ source }) => source)), sources);
+  same(kinds(ends.flatMap(({ store }) => (store ? [store.base] : []))), bases);
+  same(kinds(ends.flatMap(({ effects }) => effects)), effects);
+  same(
+    read.flatMap(({ body }) => body ?? []),
+    bodies,
+  );
+});
+
+test("a step that nobody knows is an error, and no step", () => {
+  assert.throws(() => readStep("F\n200\no\n\n\n\n"), /a step that nobody knows: F/);
+  assert.throws(() => readStep("finish\n200\nelsewhere\n\n\n\n"), /a source that nobody knows/);
+  assert.throws(() => readStep("finish\n200\norigin\n\n\nwhat\tever\n\n"), /an effect that nobody knows/);
+});
+
+test("edits give the platform's fields and a plain object the same", () => {
+  const step = /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n-a\n=b\tnew\n+c\tmore\n+d\tfirst\n`));
+  const fields = Object.assign(Object.create(null), { a: "1", b: "2", c: "3", e: "5" });
+  const native = new Headers(fields);
+  step.edits.applyTo(/** @type {any} */ (native));
+  const plain = step.edits.over({ fields, native: undefined });
+  assert.deepEqual({ ...plain }, { b: "new", c: "3, more", d: "first", e: "5" });
+  assert.deepEqual(Object.fromEntries(native), { ...plain });
+});
+
+test("what is removed and added again as it was stays as the platform has it", () => {
+  const step = /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n-set-cookie\n+set-cookie\ta=1, b=2\n`));
+  const native = new Headers([
+    ["set-cookie", "a=1"],
+    ["set-cookie", "b=2"],
+  ]);
+  step.edits.applyTo(/** @type {any} */ (native));
+  assert.deepEqual(native.getSetCookie(), ["a=1", "b=2"]);
+});
+
+test("no other file of the router takes the wire's text apart", () => {
+  const files = globSync("src/**/*.mjs", { cwd: root }).filter((name) => name !== "src/edge/wire.mjs");
+  assert.ok(files.length > 20);
+  for (const name of files) {
+    const text = readFileSync(new URL(name, root), "utf8");
+    assert.doesNotMatch(text, /\blines\[|\.split\("(?:\\t|\\n)"\)(?!\.forEach)/, `${name} knows what stands in a line: that is for wire.mjs`);
+  }
+});
