@@ -1,12 +1,20 @@
 //! Writes in flight, counted by unit, so that a pause can wait until they have ended.
 
+#[cfg(not(loom))]
+use std::sync::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
+// tests/loom tries this file in every order of its threads, with parts that can do so.
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
 use tokio::sync::Notify;
 
+#[cfg(loom)]
+use crate::Notify;
 use crate::Unit;
 
 /// The count of this process.
@@ -34,9 +42,8 @@ impl Gate {
     /// Waits until no write of the unit is in flight.
     pub(crate) async fn drained(&self, unit: &Unit) {
         loop {
+            // Made before the look: it hears of every end from now on.
             let ended = self.ended.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable();
             if !self.writes().contains_key(unit) {
                 return;
             }
