@@ -1,6 +1,6 @@
 // What the suites are run against: Homing in plain workerd, and four of Debian's caches, each an ordinary reverse cache.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheStore, contender, freePort, get, root, scratch, start } from "../bench/world.mjs";
 
