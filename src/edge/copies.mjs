@@ -178,6 +178,9 @@ async function find(key) {
   mixed();
 }
 
+/** @param {Stored} body @returns {body is import("./shared.mjs").Stream} */
+const isStream = (body) => body instanceof Object && "stream" in body;
+
 /** @param {Headers} headers */
 const sizeOf = (headers) => {
   let size = 0;
@@ -226,8 +229,9 @@ export async function put(key, headers, body, held, carried) {
   // It is what it says, or nothing: of a part that did not say its length, the core does.
   const said = headers.get("content-length");
   if (said !== null && body instanceof Uint8Array && body.byteLength !== Number(said)) return false;
-  const streams = body && "stream" in body ? body : undefined;
-  let bytes = body && "stream" in body ? null : body;
+  const streams = isStream(body) ? body : undefined;
+  /** @type {Uint8Array | ArrayBuffer | null} */
+  let bytes = isStream(body) ? null : body;
   let places;
   try {
     places = bind(key, headers, held, carried);

@@ -9,11 +9,11 @@ const KEYS = ["view", "probe:us"];
 
 /** A cache that keeps all for ever, whatever it is told, as a zone's rule may have it. */
 let kept, asked;
-beforeEach((t) => {
+beforeEach((/** @type {any} */ t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
   [kept, asked] = [new Map(), 0];
   const at = (name, key) => `${name} ${key.url}`;
-  globalThis.caches = {
+  /** @type {any} */ (globalThis).caches = {
     open: async (name) => ({ match: async (key) => kept.get(at(name, key))?.clone(), put: async (key, response) => void kept.set(at(name, key), response) }),
   };
 });
@@ -63,7 +63,7 @@ test("a host that is no URL keeps nobody from the store: whoever sends such requ
 test("what a rule of the zone hands out for another key is nobody's", async () => {
   await read();
   const [found] = kept.values();
-  globalThis.caches = { open: async () => ({ match: async () => found.clone(), put: async () => {} }) };
+  /** @type {any} */ (globalThis).caches = { open: async () => ({ match: async () => found.clone(), put: async () => {} }) };
   assert.equal((await read()).own, undefined);
   assert.equal((await read(["view"])).own, true);
 });
@@ -77,10 +77,10 @@ test("without a cache that works everybody asks, and nobody fails", async () => 
     { match: broken, put: broken },
     { match: async () => new Response("{"), put: broken },
   ]) {
-    globalThis.caches = { open: async () => cache };
+    /** @type {any} */ (globalThis).caches = { open: async () => cache };
     assert.equal((await read()).own, true);
     assert.equal((await read()).own, true);
   }
-  globalThis.caches = { open: broken };
+  /** @type {any} */ (globalThis).caches = { open: broken };
   assert.equal((await read()).own, true);
 });

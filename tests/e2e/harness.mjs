@@ -42,7 +42,10 @@ export const stopWithAll = (stop) => started.add(stop);
 /** Hears all that a router writes to its log. */
 export const hear = (take) => (out, err) => [out, err].forEach((stream) => stream.on("data", (data) => take(String(data))));
 
-/** Waits until `condition` returns something true; never sleeps for its own sake. */
+/**
+ * Waits until `condition` returns something true; never sleeps for its own sake.
+ * @param {() => any} condition @param {string} [what] @param {number} [patience] @returns {Promise<any>}
+ */
 export async function waitUntil(condition, what = String(condition), patience = 15_000) {
   const end = Date.now() + patience;
   for (;;) {
@@ -59,7 +62,12 @@ export async function waitUntil(condition, what = String(condition), patience = 
 
 export class Region {
   constructor(name, port, data, args = []) {
-    Object.assign(this, { name, port, data, args, url: `http://127.0.0.1:${port}`, controlUrl: `http://127.0.0.1:${port + 1000}` });
+    this.name = name;
+    this.port = port;
+    this.data = data;
+    this.args = args;
+    this.url = `http://127.0.0.1:${port}`;
+    this.controlUrl = `http://127.0.0.1:${port + 1000}`;
   }
 
   async start(stdio = ["ignore", "ignore", "pipe"]) {
@@ -148,7 +156,7 @@ export async function startOrigin(answer) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** The shipped topology, with these regions for the demo's. */
+/** The shipped topology, with these regions for the demo's. @param {any} regions @param {(vars: any) => any} [change] @returns {any} */
 export function topology(regions, change = (vars) => vars) {
   const vars = structuredClone(wrangler.vars);
   for (const [name, region] of Object.entries(vars.REGIONS)) region.origin = regions?.[name]?.url ?? region.origin;
@@ -163,7 +171,8 @@ const objects = wrangler.durable_objects.bindings.map(({ name, class_name }) => 
 }));
 
 /** Starts the router, at one edge or several; `build` is `build` or `build/test` (with the planted panic); `kv: "moody"` gives it a store with moods,
- *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs); miniflare's knows "nothing" alone. */
+ *  `kv: "late"` one whose entries reach other edges late; `cache` is the manner of its cache's store (cache.mjs); miniflare's knows "nothing" alone.
+ *  @param {{ vars?: any, bindings?: object, build?: string, port?: number, kv?: boolean | string, edges?: number, cache?: string, handleLog?: Function }} options */
 export async function startRouter({ vars, bindings = {}, build = "build", port = 0, kv = true, edges = 1, cache, handleLog } = {}) {
   // Where a test counts what regions see, nobody else may ask them. And no test waits as long for the view as is cheap.
   const all = { ...vars, PROBES: "off", VIEW: "1s", ...bindings };
@@ -333,6 +342,7 @@ export class Client {
     this.cookies = new Map();
   }
 
+  /** @param {string} method @param {string} path @param {{ headers?: object, body?: any, raw?: boolean, patience?: number }} [how] @returns {Promise<any>} */
   request(method, path, { headers = {}, body, raw = false, patience = 20_000 } = {}) {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const isJson = body !== undefined && typeof body !== "string" && !Buffer.isBuffer(body);

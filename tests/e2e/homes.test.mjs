@@ -22,7 +22,8 @@ function directory(env = {}) {
     const rows = database.prepare(text).all(...values);
     return { toArray: () => rows.map((row) => ({ ...row })), one: () => ({ ...rows[0] }) };
   };
-  return new Directory({ storage: { sql: { exec }, setAlarm: (at) => void (alarm = at) } }, env);
+  const ctx = { storage: { sql: { exec }, setAlarm: (at) => void (alarm = at) } };
+  return /** @type {any} */ (new Directory(/** @type {any} */ (ctx), /** @type {any} */ (env)));
 }
 
 /** Lets time pass, and the alarm come when it is due. */

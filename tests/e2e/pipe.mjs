@@ -9,7 +9,12 @@ const END = Symbol("the end of the stream");
 
 export class Pipe {
   constructor(connection, way) {
-    Object.assign(this, { connection, way, queue: [], held: 0, last: 0, passed: 0 });
+    this.connection = connection;
+    this.way = way;
+    this.queue = [];
+    this.held = 0;
+    this.last = 0;
+    this.passed = 0;
   }
 
   get source() {

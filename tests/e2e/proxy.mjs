@@ -21,7 +21,11 @@ export class FaultProxy {
   }
 
   constructor(target, random) {
-    Object.assign(this, { target, random, fault: { kind: "pass" }, connections: new Set(), accepted: 0 });
+    this.target = target;
+    this.random = random;
+    this.fault = { kind: "pass" };
+    this.connections = new Set();
+    this.accepted = 0;
     /** Each request head with a field `x-request`, in the order in which they came: `{ id, at, reached }`. */
     this.sends = [];
   }
@@ -69,7 +73,11 @@ export class FaultProxy {
 /** The client's side is near, the region's is far. */
 class Connection {
   constructor(proxy, near, random) {
-    Object.assign(this, { proxy, near, random, lost: false, tail: "" });
+    this.proxy = proxy;
+    this.near = near;
+    this.random = random;
+    this.lost = false;
+    this.tail = "";
     this.up = new Pipe(this, "up");
     this.down = new Pipe(this, "down");
     this.listen(near, this.up);

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 // The platform's streams, as far as an upload uses them.
-globalThis.FixedLengthStream ??= class {
+/** @type {any} */ (globalThis).FixedLengthStream ??= class {
   constructor() {
     const { readable, writable } = new TransformStream();
-    Object.assign(this, { readable, writable });
+    this.readable = readable;
+    this.writable = writable;
   }
 };
-const { upload } = await import("../../src/edge/body.mjs");
+const { upload } = /** @type {any} */ (await import("../../src/edge/body.mjs"));
 
 const MIB = 1024 * 1024;
 

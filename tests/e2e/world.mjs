@@ -23,7 +23,11 @@ export async function startWorld({ seed = 1 } = {}) {
 
 class World {
   constructor(regions, fronts, links) {
-    Object.assign(this, { regions, fronts, links, asked: 0, underWay: new Set() });
+    this.regions = regions;
+    this.fronts = fronts;
+    this.links = links;
+    this.asked = 0;
+    this.underWay = new Set();
   }
 
   /** A router of its own for each test, so that what one has learned of a region does not reach into the next. */

@@ -2,16 +2,17 @@
 // other JavaScript of the router takes its text apart.
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { readHead, readStep, writeEvent, writeFacts } from "../../src/edge/wire.mjs";
 
 /** @import { CoreEvent, Effect, Send, Source, Step, Store } from "../../src/edge/wire.mjs" */
 
-const root = new URL("../../", import.meta.url);
+const root = join(import.meta.dirname, "../..");
 
 /** The cases of a kind: what each is of, its text, and what that means. */
 const cases = (/** @type {"facts" | "step" | "event"} */ of) =>
-  readFileSync(new URL("tests/golden/wire.txt", root), "utf8")
+  readFileSync(join(root, "tests/golden/wire.txt"), "utf8")
     .split("\n\n## ")
     .slice(1)
     .map((text) => {
@@ -119,7 +120,7 @@ test("no other file of the router takes the wire's text apart", () => {
   const files = globSync("src/**/*.mjs", { cwd: root }).filter((name) => name !== "src/edge/wire.mjs");
   assert.ok(files.length > 20);
   for (const name of files) {
-    const text = readFileSync(new URL(name, root), "utf8");
+    const text = readFileSync(join(root, name), "utf8");
     assert.doesNotMatch(text, /\blines\[|\.split\("(?:\\t|\\n)"\)(?!\.forEach)/, `${name} knows what stands in a line: that is for wire.mjs`);
   }
 });

@@ -35,7 +35,8 @@ const LAG = `select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn
 class Refusal extends Error {
   constructor(status, headers) {
     super(`refused with ${status}`);
-    Object.assign(this, { status, headers });
+    this.status = status;
+    this.headers = headers;
   }
 }
 

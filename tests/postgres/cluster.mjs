@@ -62,7 +62,11 @@ const SETTINGS = {
 /** One node: a postmaster whose parent is this process, its folder, and a connection of the tests' own. */
 export class Node {
   constructor(cluster, name, port) {
-    Object.assign(this, { cluster, name, port, folder: join(cluster.scratch, name), logFile: join(cluster.scratch, `${name}.log`) });
+    this.cluster = cluster;
+    this.name = name;
+    this.port = port;
+    this.folder = join(cluster.scratch, name);
+    this.logFile = join(cluster.scratch, `${name}.log`);
   }
 
   /** What `pg` needs to connect. */

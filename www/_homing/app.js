@@ -1,5 +1,5 @@
 // The dashboard: asks the router for its snapshot every two seconds and shows it.
-import { age, clock, el, find, list, show, tick, word } from "./dom.js";
+import { age, clock, el, field, find, list, show, tick, word } from "./dom.js";
 import { decisions } from "./decisions.js";
 import { drill } from "./drill.js";
 import { locality } from "./locality.js";
@@ -212,19 +212,19 @@ setInterval(grow, 1000);
 
 find("pause").addEventListener("click", () => {
   paused = !paused;
-  find("pause").setAttribute("aria-pressed", paused);
+  find("pause").setAttribute("aria-pressed", String(paused));
   find("pause").textContent = paused ? "Resume" : "Pause";
   settle();
 });
 
 find("lock").addEventListener("submit", (event) => {
   event.preventDefault();
-  const value = find("token").value.trim();
+  const value = field("token").value.trim();
   if (!/^[\x21-\x7e]+$/.test(value)) {
     find("lock-detail").textContent = "A token has visible ASCII characters only, and no spaces.";
     return;
   }
-  find("token").value = "";
+  field("token").value = "";
   [token, tag, refused] = [value, null, false];
   find("forget").hidden = false;
   ask();

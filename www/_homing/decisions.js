@@ -1,6 +1,6 @@
 // The last decisions: a row for each, with its trace below. Rows are kept, so that an open one stays open.
 import { sentences, trouble } from "./catalogue.js";
-import { el, find, head, list, moment, number, show, word } from "./dom.js";
+import { el, field, find, head, list, moment, number, show, word } from "./dom.js";
 
 const COLUMNS = ["Time", "Method", "Path", "Dataset", "Access", "Region", "Reason", "Status", "Attempts", "Cache", "ms"];
 const NUMBERS = ["Status", "Attempts", "ms"].map((name) => COLUMNS.indexOf(name));
@@ -126,13 +126,13 @@ function entry(record) {
 }
 
 function filter() {
-  const words = find("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const only = find("problems").checked;
+  const words = field("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const only = field("problems").checked;
   let shown = 0;
   for (const { record, text, body } of entries.values()) {
     const wanted = words.every((one) => text.includes(one)) && !(only && verdict(record) === "well");
     if (body.hidden === wanted) body.hidden = !wanted;
-    shown += wanted;
+    shown += Number(wanted);
   }
   const all = entries.size;
   find("count").textContent = all === 0 ? "" : shown === all ? `the last ${all}` : `${shown} of the last ${all}`;

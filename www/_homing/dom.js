@@ -50,6 +50,9 @@ export const table = (title, columns, rows) =>
 
 export const find = (id) => document.getElementById(id);
 
+/** The input with that id. */
+export const field = (id) => /** @type {HTMLInputElement} */ (find(id));
+
 /** Makes these the children of `parent`, touching only what differs: a selection and a scroll place stay. */
 export function show(parent, ...children) {
   const wanted = children
@@ -118,7 +121,7 @@ const iso = (at) => (Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : "");
 export const ago = (at) => (isNumber(at) ? el("time", { "data-at": at, datetime: iso(at), title: iso(at) }, since(at)) : NONE);
 
 export function tick() {
-  for (const time of document.querySelectorAll("time[data-at]")) {
+  for (const time of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("time[data-at]"))) {
     const text = since(Number(time.dataset.at));
     if (time.textContent !== text) time.textContent = text;
   }

@@ -11,7 +11,11 @@ const COOKIE = "__Host-homing";
 export class Browser {
   /** Each edge is reached by connections of its own. `kind` is `cookie` or `header`. */
   constructor(doors, kind) {
-    Object.assign(this, { doors, kind, cookies: new Map(), token: undefined, address: address() });
+    this.doors = doors;
+    this.kind = kind;
+    this.cookies = new Map();
+    this.token = undefined;
+    this.address = address();
     this.agents = doors.map(() => new http.Agent({ keepAlive: true, maxSockets: 32, timeout: REST_MS }));
   }
 

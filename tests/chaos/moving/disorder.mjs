@@ -59,7 +59,12 @@ function network(random) {
 
 export class Disorder {
   constructor(world, mode, random, say) {
-    Object.assign(this, { world, mode, random, say, happened: [], now: new Set() });
+    this.world = world;
+    this.mode = mode;
+    this.random = random;
+    this.say = say;
+    this.happened = [];
+    this.now = new Set();
   }
 
   async run(until) {

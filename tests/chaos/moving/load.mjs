@@ -30,7 +30,14 @@ const STEPS = {
 
 export class Load {
   constructor({ doors, random, sessions, pause, losing = true }) {
-    Object.assign(this, { doors, random, pause, losing, records: [], over: false, began: Date.now(), ids: 0 });
+    this.doors = doors;
+    this.random = random;
+    this.pause = pause;
+    this.losing = losing;
+    this.records = [];
+    this.over = false;
+    this.began = Date.now();
+    this.ids = 0;
     this.sessions = Array.from({ length: sessions }, (_, at) => new Session(this, at));
     this.metronomes = [
       new Metronome(this, "catalog", "PUT", "/api/catalog/metronome"),
@@ -68,7 +75,11 @@ export class Load {
 /** What a session does follows one another. `era` counts its promises: what ends one begins the next. */
 class Session {
   constructor(load, at) {
-    Object.assign(this, { load, at, random: load.random.fork(`session ${at}`), era: 0, likes: [] });
+    this.load = load;
+    this.at = at;
+    this.random = load.random.fork(`session ${at}`);
+    this.era = 0;
+    this.likes = [];
     this.browser = new Browser(load.doors, at % 2 === 0 ? "cookie" : "header");
   }
 
@@ -188,7 +199,13 @@ const mayBeRepeated = (record) =>
 /** Writes at a steady rate, without waiting for its answers. */
 class Metronome {
   constructor(load, dataset, method, path, tenant) {
-    Object.assign(this, { load, dataset, method, path, tenant, waiting: 0, random: load.random.fork(`metronome ${dataset}`) });
+    this.load = load;
+    this.dataset = dataset;
+    this.method = method;
+    this.path = path;
+    this.tenant = tenant;
+    this.waiting = 0;
+    this.random = load.random.fork(`metronome ${dataset}`);
     this.browser = new Browser(load.doors, "cookie");
   }
 

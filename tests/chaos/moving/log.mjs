@@ -26,7 +26,12 @@ export class Log {
   /** `logs` are the operations by region, each in its order; `forced` the changes that were made without the old owner: { unit, epoch }. */
   constructor(logs, forced = []) {
     /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, after, origin, at, seq }. */
-    Object.assign(this, { writes: [], announced: [], likes: new Map(), ids: new Map(), places: new Map(), lost: new Map() });
+    this.writes = [];
+    this.announced = [];
+    this.likes = new Map();
+    this.ids = new Map();
+    this.places = new Map();
+    this.lost = new Map();
     const ops = Object.values(logs).flat();
     for (const op of ops.filter(({ dataset }) => dataset === "own")) this.hear(op);
     const begun = this.announced.filter(({ unit, epoch, home, origin }) => home === origin && forced.some((one) => one.unit === unit && one.epoch === epoch));

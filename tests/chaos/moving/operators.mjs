@@ -16,7 +16,15 @@ const over = (change) => ["done", "aborted", "undone"].includes(change?.phase);
 export class Operators {
   /** `dead()` names the regions that have died. */
   constructor(world, load, random, say, dead) {
-    Object.assign(this, { world, load, random, say, dead, changes: [], states: [], under: new Set(), asked: 0 });
+    this.world = world;
+    this.load = load;
+    this.random = random;
+    this.say = say;
+    this.dead = dead;
+    this.changes = [];
+    this.states = [];
+    this.under = new Set();
+    this.asked = 0;
   }
 
   async run(until) {

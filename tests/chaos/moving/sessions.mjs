@@ -25,7 +25,14 @@ export function sessions({ records, log }, say) {
 class Session {
   constructor(name, log, say, counts) {
     /** By unit: the newest that it has written or seen. */
-    Object.assign(this, { name, log, say, counts, newest: new Map(), own: new Set(), seen: new Set(), likes: new Map() });
+    this.name = name;
+    this.log = log;
+    this.say = say;
+    this.counts = counts;
+    this.newest = new Map();
+    this.own = new Set();
+    this.seen = new Set();
+    this.likes = new Map();
   }
 
   walk(records) {

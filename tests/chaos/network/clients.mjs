@@ -11,7 +11,13 @@ const GENERATION_MS = 8000;
 
 export class Load {
   constructor(url, random) {
-    Object.assign(this, { url, random, records: [], over: false, began: Date.now(), items: ["first"], likes: ["first"] });
+    this.url = url;
+    this.random = random;
+    this.records = [];
+    this.over = false;
+    this.began = Date.now();
+    this.items = ["first"];
+    this.likes = ["first"];
   }
 
   get generation() {
@@ -67,7 +73,13 @@ export class Load {
  */
 class Session {
   constructor(load, near, name, shared) {
-    Object.assign(this, { load, near, name, shared, random: load.random.fork(name), steps: 0, generation: -1 });
+    this.load = load;
+    this.near = near;
+    this.name = name;
+    this.shared = shared;
+    this.random = load.random.fork(name);
+    this.steps = 0;
+    this.generation = -1;
   }
 
   async run() {

@@ -77,7 +77,11 @@ export function told({ what, target, kind, options, mode, moods }) {
 /** Brings faults about, and remembers from when to when they were. */
 export class Faults {
   constructor(world, router, say) {
-    Object.assign(this, { world, router, say, happened: [], now: new Map() });
+    this.world = world;
+    this.router = router;
+    this.say = say;
+    this.happened = [];
+    this.now = new Map();
   }
 
   /** Two tracks may want the same region; it has the one fault, and the other is left out. */

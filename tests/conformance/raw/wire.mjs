@@ -57,7 +57,9 @@ export const OK = response("200 OK", ["Cache-Control: no-store"]);
  */
 export class Origin {
   constructor() {
-    Object.assign(this, { deed: OK, seen: [], sockets: new Set() });
+    this.deed = OK;
+    this.seen = [];
+    this.sockets = new Set();
     this.server = net.createServer((socket) => this.accept(socket));
   }
 
