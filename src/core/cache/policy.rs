@@ -34,12 +34,12 @@ pub use super::{
 };
 
 /// What the stored responses under a key may do for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeforeRequest {
+#[derive(Clone, Copy, Debug)]
+pub enum BeforeRequest<'v> {
     /// The variant in that place may answer.
-    Answer(usize, Usability),
+    Answer(usize, &'v Variant<'v>, Usability),
     /// The origin is to be asked: about the variant in that place, if there is one that is worth it.
-    Ask(NotUsable, Option<usize>),
+    Ask(NotUsable, Option<(usize, &'v Variant<'v>)>),
 }
 
 /// Why no stored response answers unasked.
@@ -63,12 +63,12 @@ pub enum NotUsable {
 
 /// What may be done with these variants. `may_show` adds a rule of the caller's to those of the standard.
 #[must_use]
-pub fn before_request(
-    variants: &[Variant<'_>],
+pub fn before_request<'v>(
+    variants: &'v [Variant<'v>],
     lookup: &Lookup,
     now: Timestamp,
     may_show: impl Fn(&Variant<'_>) -> bool,
-) -> BeforeRequest {
+) -> BeforeRequest<'v> {
     let selected = select::select(variants, lookup);
     let Some((at, variant)) = selected.and_then(|at| Some((at, variants.get(at)?))) else {
         let why = match variants {
@@ -84,13 +84,13 @@ pub fn before_request(
     }
     let why = match select::judge(variant, &lookup.wants, now) {
         usability @ (Usability::Fresh | Usability::Tolerated | Usability::Updating) if may_show(variant) => {
-            return BeforeRequest::Answer(at, usability);
+            return BeforeRequest::Answer(at, variant, usability);
         }
         Usability::Fresh | Usability::Tolerated | Usability::Updating => NotUsable::NotShown,
         Usability::Unwanted => NotUsable::NotWanted,
         Usability::Expired => NotUsable::Expired,
     };
-    BeforeRequest::Ask(why, Some(at))
+    BeforeRequest::Ask(why, Some((at, variant)))
 }
 
 /// Whether those who find it expired at the same time do well to wait for the one of them who asks. One that must be asked about each time,

@@ -1,5 +1,6 @@
 //! What the edge cache did with a request, as it is told: by a token, in records, and in `Cache-Status` (RFC 9211).
 
+use super::policy::NotUsable;
 use crate::model::token::Token;
 
 /// What the edge cache did, or holds.
@@ -31,6 +32,20 @@ pub enum CacheState {
     Method,
     /// It took no part.
     Bypass,
+}
+
+impl From<NotUsable> for CacheState {
+    fn from(why: NotUsable) -> Self {
+        match why {
+            NotUsable::Absent => Self::Miss,
+            NotUsable::Partial => Self::Partial,
+            NotUsable::Vary => Self::VaryMiss,
+            NotUsable::Undecodable => Self::Undecodable,
+            NotUsable::NotWanted => Self::NotWanted,
+            NotUsable::NotShown => Self::TooOld,
+            NotUsable::Expired => Self::Expired,
+        }
+    }
 }
 
 impl CacheState {

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::{
-    cache::{entry::Variant, select::usable_on_error, stored::StoredEntry},
+    cache::{entry::Variant, policy::usable_on_error, stored::StoredEntry},
     decide::plan::Freshness,
     model::position::Mark,
     request::CacheUse,

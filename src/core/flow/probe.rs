@@ -11,9 +11,9 @@ use crate::{
     cache::{
         Probed,
         entry::{self, Variant},
-        freshness::Reuse,
         lookup::{Lookup, Method},
-        select::{Usability, judge, select},
+        policy::{self, BeforeRequest, NotUsable, before_request},
+        select::Usability,
         state::CacheState,
         stored::{self, StoredEntry},
     },
@@ -53,9 +53,9 @@ fn is_alone(cx: &Context, lookup: &Lookup) -> bool {
 }
 
 /// Whether to look once more, behind whoever asks about the same expired response already: all who find it at once would ask their
-/// region at once, each time that it expires. One that has to be asked about each time anyway is no good to those who wait.
+/// region at once, each time that it expires.
 fn is_worth_waiting(cx: &Context, look: Look, expired: &Variant<'_>, lookup: &Lookup) -> bool {
-    let is_kept = expired.reuse != Reuse::Validated && !expired.fresh.is_zero();
+    let is_kept = policy::is_worth_waiting(expired);
     look == Look::First && !cx.collapsed && is_kept && !is_alone(cx, lookup)
 }
 
@@ -64,36 +64,23 @@ pub(super) fn on_probed(cx: &mut Context, look: Look, probed: Probed<'_>) -> Nex
     let CacheUse::Use(lookup) = &cx.request.cache else { return Next::Refuse(Refusal::Internal) };
     cx.collapsed = probed.waited;
     let variants = probed.entry.and_then(entry::read).unwrap_or_default();
-    let selected = select(&variants, lookup);
-    let chosen = selected.and_then(|at| Some((at, variants.get(at)?)));
-    let decodes = |variant: &Variant<'_>| lookup.coding.decodes(variant.kept.get("content-encoding"));
-    cx.cache = match chosen {
-        None if variants.is_empty() => CacheState::Miss,
-        None if variants.iter().any(|variant| variant.status == 206) => CacheState::Partial,
-        None => CacheState::VaryMiss,
-        Some((_, variant)) if !decodes(variant) => CacheState::Undecodable,
-        Some((at, variant)) => match judge(variant, &lookup.wants, cx.now) {
-            judged @ (Usability::Fresh | Usability::Tolerated | Usability::Updating) if cx.satisfies(variant) => {
-                let length = stored::length(probed.lengths, at);
-                if judged == Usability::Updating {
-                    cx.held = Some(StoredEntry::new(&probed, selected));
-                }
-                return hit(cx, judged, &ShownVariant { at, variant, length });
+    let (why, about) = match before_request(&variants, lookup, cx.now, |variant| cx.satisfies(variant)) {
+        BeforeRequest::Answer(at, variant, usability) => {
+            if usability == Usability::Updating {
+                cx.held = Some(StoredEntry::new(&probed, Some(at)));
             }
-            Usability::Fresh | Usability::Tolerated | Usability::Updating => CacheState::TooOld,
-            Usability::Unwanted => CacheState::NotWanted,
-            Usability::Expired if is_worth_waiting(cx, look, variant, lookup) => {
-                let (key, expired) = (cache_keys::key(&cx.request, &cx.view), variant.selecting.clone().into_owned());
-                let probe = Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) };
-                return Next::Wait(Step::ProbeCache(probe), Phase::Probing(Look::Again));
-            }
-            Usability::Expired => CacheState::Expired,
-        },
+            return hit(cx, usability, &ShownVariant { at, variant, length: stored::length(probed.lengths, at) });
+        }
+        BeforeRequest::Ask(NotUsable::Expired, Some((_, expired))) if is_worth_waiting(cx, look, expired, lookup) => {
+            let (key, expired) = (cache_keys::key(&cx.request, &cx.view), expired.selecting.clone().into_owned());
+            let probe = Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) };
+            return Next::Wait(Step::ProbeCache(probe), Phase::Probing(Look::Again));
+        }
+        BeforeRequest::Ask(why, about) => (why, about),
     };
+    cx.cache = why.into();
     if !variants.is_empty() {
-        // What the client cannot decode gives way.
-        let at = selected.filter(|_| cx.cache != CacheState::Undecodable);
-        cx.held = Some(StoredEntry::new(&probed, at));
+        cx.held = Some(StoredEntry::new(&probed, about.map(|(at, _)| at)));
     }
     let only_if_cached = lookup.wants.only_if_cached;
     cx.note(TraceEvent::Cache(cx.cache));

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     cache::{
+        policy::{AfterResponse, after_response},
         state::CacheState,
         stored::StoredEntry,
-        validate::{Confirms, confirms},
     },
     decide::{
         plan::{Freshness, PlannedRegion, ReadPlan},
@@ -173,15 +173,15 @@ fn about_the_stored<'a>(cx: &mut Context, reading: Reading, answer: Answer<'a>) 
         return Next::Answer(ended, answer).or_stale();
     }
     let CacheUse::Use(lookup) = &cx.request.cache else { return Next::Answer(ended, answer) };
-    if answer.status != 304 || !cx.conditional {
+    if !cx.conditional {
         return Next::Answer(ended, answer);
     }
     let selected = cx.held.as_ref().and_then(StoredEntry::selected);
-    match selected.map(|(_, variant)| confirms(&answer.headers, &variant, &lookup.conditions)) {
-        Some(Confirms::Stored) => Next::Confirmed(ended, answer, true),
-        Some(Confirms::Contradictory) => Next::Confirmed(ended, answer, false),
-        Some(Confirms::Client) => Next::Answer(ended, answer),
-        _ => ask_without_conditions(cx, &reading),
+    match after_response(selected.as_ref().map(|(_, variant)| variant), lookup, &answer) {
+        AfterResponse::Confirmed => Next::Confirmed(ended, answer, true),
+        AfterResponse::Contradictory => Next::Confirmed(ended, answer, false),
+        AfterResponse::ForClient | AfterResponse::Replaced => Next::Answer(ended, answer),
+        AfterResponse::Unrelated => ask_without_conditions(cx, &reading),
     }
 }
 

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     cache::{
         lookup::{Lookup, Method},
+        policy::revalidation,
         stored::StoredEntry,
-        validate::conditions,
     },
     decide::attempt::{self, Attempt},
     http::{answer::Answer, headers::Edits},
@@ -104,8 +104,9 @@ impl Context {
             return Edits::new();
         };
         let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
-        self.conditional = variant.has_validator() && !self.unconditional;
-        if self.conditional { conditions(&variant, &lookup.conditions) } else { Edits::new() }
+        let conditions = if self.unconditional { None } else { revalidation(&variant, lookup) };
+        self.conditional = conditions.is_some();
+        conditions.unwrap_or_default()
     }
 
     /// What came of the send that is on its way: learned of the region, and taken for what it is where the platform answers in its place.

@@ -2,7 +2,7 @@
 
 use super::{context::Context, next::Next};
 use crate::{
-    cache::{directives::FieldScope, select::usable_when_stale, state::CacheState},
+    cache::{policy::usable_when_stale, state::CacheState},
     request::CacheUse,
     settle::stored::ShownVariant,
     state::trace::{Decision, TraceEvent},
@@ -22,7 +22,7 @@ pub(super) fn shown(cx: &mut Context) -> Option<Next<'static>> {
     if refuses && cx.predates_a_write(&variant) {
         return None;
     }
-    if lookup.wants.no_cache != FieldScope::None || !usable_when_stale(&variant, &lookup.wants, cx.now) {
+    if !usable_when_stale(&variant, &lookup.wants, cx.now) {
         return None;
     }
     cx.cache = CacheState::Stale;
