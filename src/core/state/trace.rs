@@ -120,3 +120,71 @@ impl Decision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::reasons::Crossing;
+
+    const CHOICES: [Choice; 18] = [
+        Choice::Nearest,
+        Choice::Home,
+        Choice::NearestOwner,
+        Choice::PinnedHome,
+        Choice::RouteHome,
+        Choice::DefaultHome,
+        Choice::Unidentified,
+        Choice::PositionReached,
+        Choice::PositionExpected,
+        Choice::PositionAwaited,
+        Choice::PositionOfOldEpoch,
+        Choice::PositionOfLaterEpoch,
+        Choice::HomeUnknownNearest,
+        Choice::HomeDownStale,
+        Choice::LastResort,
+        Choice::Misdirected,
+        Choice::SubjectNamed,
+        Choice::Retried,
+    ];
+    const CACHE: [CacheState; 12] = [
+        CacheState::Hit,
+        CacheState::Updating,
+        CacheState::Stale,
+        CacheState::Miss,
+        CacheState::Expired,
+        CacheState::TooOld,
+        CacheState::VaryMiss,
+        CacheState::Partial,
+        CacheState::Undecodable,
+        CacheState::NotWanted,
+        CacheState::Method,
+        CacheState::Bypass,
+    ];
+
+    /// The code decides by enums. A token that none of them has could only be noted for itself.
+    #[test]
+    fn every_token_tells_of_something_typed() {
+        let mut told = vec![Crossing::Residency.token()];
+        told.extend(CHOICES.map(Choice::token));
+        told.extend(CACHE.map(CacheState::token));
+        told.extend(Failure::ALL.iter().map(|it| it.token()));
+        told.extend(Exclusion::ALL.iter().map(|it| it.token()));
+        told.extend(Refusal::ALL.iter().map(|it| it.token()));
+        told.extend(Verdict::ALL.iter().map(|it| it.token()));
+        told.extend(HomeSource::ALL.iter().map(|it| it.token()));
+        told.extend(HomeTrouble::ALL.iter().map(|it| it.token()));
+        told.extend(Note::ALL.iter().map(|it| it.token()));
+        let untyped: Vec<_> = Token::ALL.iter().filter(|token| !told.contains(token)).collect();
+        assert!(untyped.is_empty(), "{untyped:?}");
+    }
+
+    #[test]
+    fn a_failure_and_the_choice_after_it_are_two_events_and_one_token() {
+        let (eu, us) = (RegionId(1), RegionId(0));
+        let mut trace = Trace::default();
+        trace.note(TraceEvent::Failed(eu, Failure::Timeout));
+        trace.note(TraceEvent::Chosen(us, Choice::After(Failure::Timeout)));
+        let token = Failure::Timeout.token();
+        assert_eq!(trace.tokens().collect::<Vec<_>>(), [(token, Some(eu)), (token, Some(us))]);
+    }
+}
