@@ -148,6 +148,24 @@ fn every_test_that_a_document_names_is_there() {
     assert!(looked >= 30, "{looked} names of tests were looked at");
 }
 
+/// `phase::function`, in the documents, is a function of a file in `src/core/flow`.
+#[test]
+fn the_story_of_a_request_names_what_there_is() {
+    let (mut looked, mut lost) = (0, Vec::new());
+    for document in documents(&files()) {
+        for (phase, name) in code(&document.prose).filter_map(|span| span.split_once("::")) {
+            let file = at("src/core/flow").join(format!("{phase}.rs"));
+            let Ok(text) = fs::read_to_string(file) else { continue };
+            looked += 1;
+            if !text.contains(&format!("fn {name}(")) && !text.contains(&format!("fn {name}<")) {
+                lost.push(format!("{}: `{phase}::{name}`", document.path.display()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "functions that are nowhere:\n{}", lost.join("\n"));
+    assert!(looked >= 15, "{looked} functions were looked at");
+}
+
 #[test]
 fn every_link_of_a_document_leads_somewhere() {
     let files = files();
