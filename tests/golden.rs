@@ -152,12 +152,12 @@ fn prepare(world: &mut World, key: &str, value: &str) {
             lag(world, region(words[0]), words[1].parse().unwrap(), words.get(2).map_or(1, |n| n.parse().unwrap()))
         }
         "reached" => {
-            world.memory.observe(Observation::Applied(copy_of(&words), mark(words[3]).position), NOW);
+            world.memory.observe(Observation::Applied(replica_of(&words), mark(words[3]).position), NOW);
         }
         // `eu orders us 1#42 500`: so long ago it was only so far, and that was too little; 0 is nothing of that log.
         "short" => {
             let at = Timestamp(NOW.0 - ago(&words));
-            let copy = copy_of(&words);
+            let copy = replica_of(&words);
             let place = (!words[3].ends_with("#0")).then(|| mark(words[3]).position);
             world.memory.observe(Observation::Behind { copy, place, source: copy.home, by: Duration::ZERO }, at);
         }
@@ -265,9 +265,14 @@ fn named(key: &CacheKey) -> String {
 }
 
 /// `eu orders us 1#42`: the copy at eu of what us wrote as the owner since epoch 1.
-fn copy_of(words: &[&str]) -> ReplicaId {
+fn replica_of(words: &[&str]) -> ReplicaId {
     let dataset = topology().dataset_named(words[1]).unwrap();
-    reach::copy_of(dataset, region(words[0]), Log { home: region(words[2]), epoch: mark(words[3]).epoch }, &topology())
+    reach::replica_of(
+        dataset,
+        region(words[0]),
+        Log { home: region(words[2]), epoch: mark(words[3]).epoch },
+        &topology(),
+    )
 }
 
 /// The fifth word, in milliseconds.

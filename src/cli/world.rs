@@ -8,7 +8,7 @@ use homing_core::{
     decide::{
         plan::{Freshness, WriteTarget, standing},
         rank::holds,
-        reach::{PositionDemand, Reach, copy_of},
+        reach::{PositionDemand, Reach, replica_of},
     },
     flow::step::{Event, Found, Outcome, Step},
     http::{
@@ -170,7 +170,7 @@ impl World {
                 _ => topology.default_home(),
             };
             let log = Log { home, epoch: Epoch::FIRST };
-            memory.observe(Observation::Applied(copy_of(id, region, log, topology), position), NOW);
+            memory.observe(Observation::Applied(replica_of(id, region, log, topology), position), NOW);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use homing_core::{
         entry::{StoredFields, Variant},
         freshness::Reuse,
     },
-    decide::reach::copy_of,
+    decide::reach::replica_of,
     model::{
         access::Access,
         epoch::Epoch,
@@ -187,7 +187,7 @@ pub fn a_memory() -> impl Strategy<Value = Memory> {
             |(name, home, dataset, epoch, value)| {
                 let dataset = topology().dataset_named(dataset).unwrap();
                 let log = Log { home: region(home), epoch: Epoch(epoch) };
-                let copy = copy_of(dataset, region(name), log, &topology());
+                let copy = replica_of(dataset, region(name), log, &topology());
                 vec![Observation::Applied(copy, Position::new(value.into()))]
             },
         ),

@@ -99,7 +99,7 @@ pub fn contract(
     let name = |id| topology.region(id).name.clone();
     let mut edits: Edits =
         vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", request.access.token().to_owned())];
-    // A read that any copy may answer is sent by no ownership, and a request without a dataset has none.
+    // A read that any replica may answer is sent by no ownership, and a request without a dataset has none.
     let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
     if let Some(owner) = claimed {
         edits.push(Edit::Set("homing-home", name(owner.region())));

@@ -1,4 +1,4 @@
-//! Which copies at the edge a request is about: the one that may answer it, and those that it makes useless.
+//! Which stored responses a request is about: the one that may answer it, and those that it invalidates.
 
 use crate::{
     cache::{
@@ -12,7 +12,7 @@ use crate::{
     topology::route::Route,
 };
 
-/// The key of the request's copy.
+/// The key of the request's stored response.
 #[must_use]
 pub fn key(request: &Request, view: &View) -> CacheKey {
     let personal = matches!(&request.cache, CacheUse::Use(lookup) if lookup.personal);
@@ -25,7 +25,7 @@ pub fn wait(request: &Request, lookup: &Lookup, key: &CacheKey) -> Wait {
     Wait { key: key.hash(), route: request.route, cookies: lookup.cookies }
 }
 
-/// The copies that a successful unsafe request makes useless (RFC 9111 section 4.4): its target, and what `Location` and
+/// The stored responses that a successful unsafe request invalidates (RFC 9111 section 4.4): its target, and what `Location` and
 /// `Content-Location` name of the same origin, each as a GET of it would be stored.
 #[must_use]
 pub fn invalidated(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {

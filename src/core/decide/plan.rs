@@ -23,16 +23,16 @@ use crate::{
     },
 };
 
-/// What a read demands of the copy that answers it.
+/// What a read demands of the replica that answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Any copy will do.
+    /// Any replica will do.
     Any,
-    /// A copy that lags no more than this.
+    /// A replica that lags no more than this.
     Within(Duration),
-    /// The home's own, because the session wrote: a cached copy counts if it was made there after the write.
+    /// The home's own, because the session wrote: a stored response counts if it was made there after the write.
     Pinned(Pin),
-    /// A copy that has reached the session's mark.
+    /// A replica that has reached the session's mark.
     AtLeast(Pin, Mark),
     /// The home's own, because the route says so.
     Home,
@@ -67,13 +67,13 @@ impl Freshness {
         dataset.and_then(|dataset| dataset.staleness).map_or(Self::Any, Self::Within)
     }
 
-    /// Whether only the home's own copy will do.
+    /// Whether only the home's own replica will do.
     #[must_use]
     pub fn needs_home(&self) -> bool {
         matches!(self, Self::Pinned(_) | Self::Home)
     }
 
-    /// Whether something was promised that an older copy would break.
+    /// Whether something was promised that an older replica would break.
     #[must_use]
     pub fn is_promised(&self) -> bool {
         self.needs_home() || matches!(self, Self::AtLeast(..))
@@ -96,7 +96,7 @@ pub struct PlannedRegion {
 pub struct ReadPlan {
     /// The first; none if no region may answer.
     pub first: Option<PlannedRegion>,
-    /// How long it is waited before the first is asked, where its copy has most likely come so far by then.
+    /// How long it is waited before the first is asked, where its replica has most likely come so far by then.
     pub after: Duration,
     /// The other.
     pub fallback: Option<PlannedRegion>,

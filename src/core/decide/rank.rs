@@ -110,8 +110,8 @@ fn suits(
     }
 }
 
-/// Whether the copy is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
-/// can be said: one that is gone would take all copies away.
+/// Whether the replica is so far behind its source that others come first, whatever was promised. Of data with many sources nothing
+/// can be said: one that is gone would take all replicas away.
 fn lags_too_much(request: &Request, view: &View, region: RegionId, source: Option<RegionId>) -> bool {
     let source = source.or_else(|| request.home_in_session(view.topology()).map(|owned| owned.home()));
     let of = source.filter(|source| *source != region);

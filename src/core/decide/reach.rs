@@ -1,7 +1,7 @@
-//! Whether a region's copy has come as far as what a session has seen, or will have in a moment.
+//! Whether a region's replica has come as far as what a session has seen, or will have in a moment.
 //!
 //! A try that is wrong costs a round trip to somewhere near, for its origin checks the position itself; going home without need costs one
-//! to another continent. So a copy is tried as soon as it probably has what the session saw: once as much time has gone by as a write
+//! to another continent. So a replica is tried as soon as it probably has what the session saw: once as much time has gone by as a write
 //! usually takes to get there. One that was found short then is slower than that, and is tried again when as much time has gone by
 //! once more, a second at most: who has waited long looks seldom, and who has waited little looks soon.
 
@@ -21,22 +21,22 @@ use crate::{
     topology::{Topology, dataset::Rule},
 };
 
-/// The longest that a copy which was found short is left alone.
+/// The longest that a replica which was found short is left alone.
 const SHORT_FOR: Duration = Duration::from_secs(1);
 
-/// What a session has seen, and by whose log a copy must have it.
+/// What a session has seen, and by whose log a replica must have it.
 #[derive(Clone, Copy, Debug)]
 pub struct PositionDemand<'p> {
     pin: &'p Pin,
     /// The present owner's log.
     pub log: Log,
-    /// How far a copy of that log must be.
+    /// How far a replica of that log must be.
     pub least: Mark,
     /// Whether what the session has seen is of an earlier owner than the present one.
     pub of_earlier: bool,
 }
 
-/// What is known of a region's copy.
+/// What is known of a region's replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// It is the owner's own.
@@ -50,11 +50,11 @@ pub enum Reach {
 }
 
 impl<'p> PositionDemand<'p> {
-    /// What the pin demands of copies of that owner's log. None where it cannot be held against that: it is of another owner of the
+    /// What the pin demands of replicas of that owner's log. None where it cannot be held against that: it is of another owner of the
     /// same epoch, of a later one, or of a region that is no more.
     ///
-    /// A mark of an earlier epoch is met by any copy of the present one's log. Its beginning is all that the present owner had when it
-    /// became that, and comes with the log. So whatever is left of what the session saw is in every copy that has the beginning, and
+    /// A mark of an earlier epoch is met by any replica of the present one's log. Its beginning is all that the present owner had when it
+    /// became that, and comes with the log. So whatever is left of what the session saw is in every replica that has the beginning, and
     /// what is not in it is not at home either.
     #[must_use]
     pub fn of(pin: &'p Pin, mark: Mark, counts_by: Option<Log>, present: Log) -> Option<Self> {
@@ -71,12 +71,12 @@ impl<'p> PositionDemand<'p> {
         if self.of_earlier { Choice::PositionOfOldEpoch } else { Choice::PinnedHome }
     }
 
-    /// Whether any copy of the present owner's log will do.
+    /// Whether any replica of the present owner's log will do.
     fn is_beginning(&self) -> bool {
         self.least.position == Position::default()
     }
 
-    /// What is known of that region's copy.
+    /// What is known of that region's replica.
     #[must_use]
     pub fn reach(&self, request: &Request, view: &View, region: RegionId) -> Reach {
         let home = self.log.home;
@@ -84,7 +84,7 @@ impl<'p> PositionDemand<'p> {
             return Reach::Home;
         }
         let Some(dataset) = request.dataset else { return Reach::Not(Exclusion::PositionNotReached) };
-        let known = view.known(copy_of(dataset, region, self.log, view.topology()));
+        let known = view.known(replica_of(dataset, region, self.log, view.topology()));
         let there = known.is_some_and(|known| known.place.is_some_and(|place| place >= self.least.position));
         if there && !(self.is_beginning() && is_split(dataset, view.topology())) {
             return Reach::There(Choice::PositionReached);
@@ -99,12 +99,12 @@ impl<'p> PositionDemand<'p> {
         }
     }
 
-    /// How long it takes from now on until the region's copy should have reached it; none if nobody can say.
+    /// How long it takes from now on until the region's replica should have reached it; none if nobody can say.
     #[must_use]
     pub fn due(&self, request: &Request, view: &View, region: RegionId) -> Option<Duration> {
         let dataset = request.dataset?;
         let seen = self.pin.since;
-        let short = view.known(copy_of(dataset, region, self.log, view.topology())).and_then(|known| known.short);
+        let short = view.known(replica_of(dataset, region, self.log, view.topology())).and_then(|known| known.short);
         let again = short.filter(|short| *short > seen).map(|short| short.after(short.since(seen).min(SHORT_FOR)));
         let usual = match self.is_beginning() {
             // Nobody here knows when the owner changed; only who says positions is asked for the beginning.
@@ -120,10 +120,10 @@ fn beats_home(view: &View, region: RegionId, home: RegionId, wait: Duration) -> 
     view.between(region, home).is_none_or(|away| wait < away)
 }
 
-/// By what a copy is known: positions of a multi-writer dataset are of a clock that all owners share, and those of a split one are of
+/// By what a replica is known: positions of a multi-writer dataset are of a clock that all owners share, and those of a split one are of
 /// its home's log, whatever epochs the subjects who live there have.
 #[must_use]
-pub fn copy_of(dataset: DatasetId, region: RegionId, log: Log, topology: &Topology) -> ReplicaId {
+pub fn replica_of(dataset: DatasetId, region: RegionId, log: Log, topology: &Topology) -> ReplicaId {
     let Log { home, epoch } = log;
     match topology.dataset(dataset).map(|dataset| &dataset.rule) {
         Some(Rule::MultiWriter { .. }) => ReplicaId { region, dataset, home: topology.default_home(), epoch },

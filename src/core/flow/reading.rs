@@ -6,7 +6,7 @@ use super::{context::Context, send::Ended};
 use crate::{
     decide::{
         plan::{Freshness, PlannedRegion},
-        reach::copy_of,
+        reach::replica_of,
     },
     http::answer::Answer,
     model::{
@@ -156,7 +156,7 @@ impl Reading {
     pub(super) fn learn_short(&self, cx: &mut Context, place: Option<Position>) {
         let (Some(dataset), Some(owner)) = (cx.request.dataset, self.wants.owner) else { return };
         let log = owner.ownership().log();
-        let copy = copy_of(dataset, self.target.region, log, cx.view.topology());
+        let copy = replica_of(dataset, self.target.region, log, cx.view.topology());
         // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
         if self.wants.spares_home && copy.epoch != log.epoch {
             return;

@@ -33,7 +33,7 @@ pub struct Counts {
     pub requests: u64,
     /// Answered by a region that was left.
     pub alone: u64,
-    /// Answered by a copy at the edge.
+    /// Answered by a stored response.
     pub cache: u64,
     /// Answered by what may be too old.
     pub stale: u64,
@@ -45,7 +45,7 @@ pub struct Counts {
     pub wrong: u64,
     /// How often each region was needed as the home.
     pub home: BTreeMap<String, u64>,
-    /// How often each region's copy would have been read.
+    /// How often each region's replica would have been read.
     pub copy: BTreeMap<String, u64>,
 }
 

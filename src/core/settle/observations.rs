@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settling;
 use crate::{
-    decide::reach::copy_of,
+    decide::reach::replica_of,
     http::answer::Answer,
     model::{access::Access, epoch::Epoch, ids::MAX_REGIONS, reasons::Note},
     ownership::{
@@ -35,7 +35,7 @@ impl Settling<'_> {
             Ok(stated) => {
                 // A write at one of several owners says nothing of what this copy has of the others.
                 if self.request.access == Access::Read {
-                    let copy = copy_of(id, region, stated.log, view.topology());
+                    let copy = replica_of(id, region, stated.log, view.topology());
                     self.observations.push(Observation::Applied(copy, stated.position));
                 }
                 Some(stated)

@@ -144,9 +144,9 @@ pub enum Part {
 pub enum DrillOutcome {
     /// A region that was left has answered.
     Alone,
-    /// A copy at the edge has.
+    /// A stored response has.
     Cache,
-    /// It was answered, by a copy that may be older than was promised, and says so.
+    /// It was answered, by something that may be older than was promised, and says so.
     Stale,
     /// It was refused because the regions that it needs are unreachable in the drill.
     Refused,
@@ -170,7 +170,7 @@ pub struct Drilled {
 pub enum Need {
     /// It owns the data.
     Home,
-    /// Its copy would have been read.
+    /// Its replica would have been read.
     Copy,
 }
 

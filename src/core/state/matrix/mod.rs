@@ -29,9 +29,9 @@ pub fn key(region: &str) -> String {
     format!("probe:{region}")
 }
 
-/// From this lag on, a copy is not expected to have what a session has written or seen.
+/// From this lag on, a replica is not expected to have what a session has written or seen.
 pub const SESSIONS_LEAVE: Duration = Duration::from_secs(10);
-/// From this lag on, a copy is read only if there is no other.
+/// From this lag on, a replica is read only if there is no other.
 pub const ALL_LEAVE: Duration = Duration::from_secs(60);
 
 /// What one vantage point has found.
@@ -52,7 +52,7 @@ pub(crate) struct ProbedRegion {
     pub(crate) peers: Vec<(RegionId, LinkState)>,
 }
 
-/// What a region's copy is to a peer's writes.
+/// What a region's replica is to a peer's writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkState {
     /// Whether it reaches the peer, by its own word.
@@ -157,7 +157,7 @@ impl Matrix {
         against >= 2 && against * 2 > told().count()
     }
 
-    /// What the region's copy is to the peer's writes, by the latest report in which the region said anything.
+    /// What the region's replica is to the peer's writes, by the latest report in which the region said anything.
     #[must_use]
     pub fn pair(&self, region: RegionId, peer: RegionId, now: Timestamp) -> Option<LinkState> {
         let told = self.fresh(now).filter_map(|report| {

@@ -36,7 +36,7 @@ struct ProbeShown {
     ms: Option<u64>,
 }
 
-/// What the region's copy is to the peer's writes.
+/// What the region's replica is to the peer's writes.
 #[derive(Serialize)]
 struct Between<'a> {
     region: &'a str,

@@ -1,4 +1,4 @@
-//! Lag, pair by pair: how far one region's copy is behind another region's writes, and how long a pin must hold for it.
+//! Lag, pair by pair: how far one region's replica is behind another region's writes, and how long a pin must hold for it.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ struct LagHistory {
 /// How long a pin must hold for a pair, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PinWindow {
-    /// The region whose copy is behind.
+    /// The region whose replica is behind.
     pub region: RegionId,
     /// How long.
     pub length: Duration,
@@ -79,7 +79,7 @@ impl Lags {
         }
     }
 
-    /// Takes in that a write of that source was missing from a region's copy after so long. It says nothing of how much longer it was,
+    /// Takes in that a write of that source was missing from a region's replica after so long. It says nothing of how much longer it was,
     /// and is believed only where it is not far from what is usual: what somebody saw long ago and is still missing is out of the
     /// ordinary, and one such session would have everybody else read at home.
     pub fn at_least(&mut self, region: RegionId, source: RegionId, lag: Duration) {
@@ -88,7 +88,7 @@ impl Lags {
         pair.filter(believed).into_iter().for_each(|pair| pair.smooth(lag));
     }
 
-    /// How long a write at that source usually takes to get into the region's copy, if that was measured lately. It follows what is
+    /// How long a write at that source usually takes to get into the region's replica, if that was measured lately. It follows what is
     /// measured within a few samples, up and down: whoever counts on it and is wrong has lost one attempt nearby, and nothing else.
     #[must_use]
     pub fn usual(&self, region: RegionId, source: RegionId, now: Timestamp) -> Option<Duration> {
@@ -107,7 +107,7 @@ impl Lags {
         self.of(region, now).map(|pair| pair.latest).max()
     }
 
-    /// How long a write at the source may be missing from the region's copy.
+    /// How long a write at the source may be missing from the region's replica.
     #[must_use]
     pub fn window(&self, region: RegionId, source: RegionId) -> PinWindow {
         let pair = self.0.iter().find(|pair| (pair.region, pair.source) == (region, source));

@@ -57,18 +57,18 @@ pub enum Observation {
     Sent(Sending),
     /// That is over.
     Heard(Sending, SendResult),
-    /// How far a region's copy is behind another region's writes.
+    /// How far a region's replica is behind another region's writes.
     Lag {
-        /// The region whose copy it is.
+        /// The region whose replica it is.
         region: RegionId,
         /// The region whose writes are missing from it.
         source: RegionId,
         /// By how much.
         lag: Duration,
     },
-    /// How far a copy is.
+    /// How far a replica is.
     Applied(ReplicaId, Position),
-    /// A copy could not satisfy a reader.
+    /// A replica could not satisfy a reader.
     Behind {
         /// Which.
         copy: ReplicaId,
@@ -85,11 +85,11 @@ pub enum Observation {
     Cacheable(u64),
     /// Whoever waited for that answer did so in vain: it could not be stored.
     InVain(Wait),
-    /// It could be, or a copy was found.
+    /// It could be, or a stored response was found.
     OfUse(Wait),
     /// The store did not take what was to lie under this cache key.
     Refused(u64),
-    /// A write at that region has ended the copies under this cache key.
+    /// A write at that region has invalidated what is stored under this cache key.
     Purged(u64, RegionId),
     /// The authority has published this.
     Published(Published),
@@ -105,7 +105,7 @@ struct Remembered<T> {
     at: Timestamp,
 }
 
-/// A write that has ended copies.
+/// A write that has invalidated stored responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purge {
     /// When it was answered.
@@ -172,7 +172,7 @@ impl Memory {
         &self.lags
     }
 
-    /// How far each copy is known to be.
+    /// How far each replica is known to be.
     #[must_use]
     pub fn reached(&self) -> &Rc<AppliedPositions> {
         &self.reached
@@ -227,7 +227,7 @@ impl Memory {
         self.refused.get(&key).is_some_and(|until| *until > now)
     }
 
-    /// The last write that ended the copies under that key, as long as some region's copy may still lack it.
+    /// The last write that invalidated what is stored under that key, as long as some region's replica may still lack it.
     #[must_use]
     pub fn purged(&self, key: u64, now: Timestamp) -> Option<Purge> {
         self.purges.get(&key).copied().filter(|purge| now.since(purge.at) < LONGEST_WINDOW)
