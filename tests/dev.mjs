@@ -22,7 +22,7 @@ for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) 
 const regions = await startRegions({ ports });
 await startRouter({
   build: "build/dev",
-  vars: topology(),
+  vars: topology(undefined),
   port,
   bindings: { PROBES: wrangler.vars.PROBES, VIEW: "2s" },
   handleLog: (out, err) => (out.pipe(process.stdout), err.pipe(process.stderr)),

@@ -23,7 +23,7 @@ clippy_wasm() {
 
 check "format, Rust" cargo fmt --all --check
 check "format and lint, JavaScript" node_modules/.bin/biome ci --error-on-warnings --colors=off
-for part in src www tests/edge; do check "types, $part" node_modules/.bin/tsc -p "$part"; done
+for part in src www tests tests/edge; do check "types, $part" node_modules/.bin/tsc -p "$part"; done
 check "clippy, host" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 check "clippy, the kit with PostgreSQL" cargo clippy --quiet --locked -p homing-origin --all-features --all-targets -- -D warnings
 check "clippy, wasm32" clippy_wasm

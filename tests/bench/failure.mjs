@@ -24,9 +24,9 @@ async function blackHole() {
     state.connections++;
     socket.on("error", () => {}).resume();
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   server.unref();
-  return Object.assign(state, { port: server.address().port });
+  return Object.assign(state, { port: /** @type {import("node:net").AddressInfo} */ (server.address()).port });
 }
 
 install();

@@ -10,7 +10,7 @@ import workerd from "workerd";
 import { freePort } from "../e2e/ports.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const { compatibility_date, compatibility_flags } = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+const { compatibility_date, compatibility_flags } = /** @type {any} */ (parse)(readFileSync(join(root, "wrangler.toml"), "utf8"));
 export const scratch = mkdtempSync(join(tmpdir(), "homing-bench-"));
 const children = new Set();
 
@@ -53,6 +53,7 @@ async function answers(port, child, status) {
   }
 }
 
+/** @param {number} port @param {string} path @param {{ method?: string, headers?: any, body?: any, bytes?: number }} [how] @returns {Promise<any>} */
 export function get(port, path, { method = "GET", headers = {}, body, bytes } = {}) {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: "127.0.0.1", port, path, method, headers, agent: false }, (response) => {
@@ -157,7 +158,10 @@ export function contender(name, modules, vars, cache, port) {
 
 let loads = 0;
 
-/** One round of load: requests, failures, rate and latencies in milliseconds. */
+/**
+ * One round of load: requests, failures, rate and latencies in milliseconds.
+ * @param {number} port @param {string} path @param {number} seconds @param {{ method?: string, headers?: any, body?: any, bytes?: number, connections?: number }} [how]
+ */
 export function load(port, path, seconds, { method = "GET", headers = {}, body, bytes, connections = 32 } = {}) {
   const script = join(scratch, `load-${++loads}.lua`); // two may run at once
   const fields = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
@@ -174,7 +178,7 @@ export function load(port, path, seconds, { method = "GET", headers = {}, body, 
       stdio: ["ignore", "pipe", "inherit"],
     });
     let text = "";
-    child.stdout.on("data", (chunk) => (text += chunk));
+    /** @type {import("node:stream").Readable} */ (child.stdout).on("data", (chunk) => (text += chunk));
     child.once("exit", () => {
       const found = /JSON(\{.*\})/.exec(text);
       if (!found) return reject(new Error(`wrk said:\n${text}`));

@@ -16,7 +16,7 @@ const livingIn = (home) => (vars) => {
   for (const kind of ["user", "tenant"]) vars.IDENTITY[kind].first_home = home;
 };
 
-const start = (regions, change = () => {}, options = {}) => startRouter({ vars: topology(regions, change), bindings: { SESSION_KEY }, ...options });
+const start = (regions, change = (..._) => {}, options = {}) => startRouter({ vars: topology(regions, change), bindings: { SESSION_KEY }, ...options });
 
 /** Copies that are an hour behind: whoever is sent to the wrong region finds nothing there. */
 const lagging = (regions, but) =>

@@ -60,11 +60,11 @@ reported("https://github.com/vercel/next.js/pull/49140", "the data of a page and
   );
   const rsc = (tree) => ({ headers: { rsc: "1", "next-router-state-tree": tree } });
   for (let n = 0; n < 3; n++)
-    for (const [expected, options] of [
+    for (const [expected, options] of /** @type {any[][]} */ ([
       ["page", {}],
       ["data a", rsc("a")],
       ["data b", rsc("b")],
-    ])
+    ]))
       assert.equal((await near().get(path, options)).text, expected);
   await hit(path);
   await hit(path, rsc("b"));
@@ -72,11 +72,11 @@ reported("https://github.com/vercel/next.js/pull/49140", "the data of a page and
 });
 
 reported("https://github.com/darkweak/souin/issues/192", "each visitor gets what was made for it, however many a Vary tells apart", async () => {
-  for (const [vary, name] of [
+  for (const [vary, name] of /** @type {any[][]} */ ([
     ["User-Agent", "user-agent"],
     ["Accept, Origin", "origin"],
     ["X-Theme", "x-theme"],
-  ]) {
+  ])) {
     const { path } = place(({ request }) => [200, { vary, "cache-control": "max-age=60" }, `for ${request.headers[name]}`]);
     for (let round = 0; round < 2; round++)
       for (let n = 0; n < 20; n++) assert.equal((await near().get(path, { headers: { [name]: `https://${n}.example` } })).text, `for https://${n}.example`);
@@ -253,7 +253,7 @@ reported(
   "https://github.com/rails/rails/issues/19056",
   "a tag is compared as its client wrote it: weak, starred, several, and with no quotes at all",
   async () => {
-    for (const [tag, match, code] of [
+    for (const [tag, match, code] of /** @type {any[][]} */ ([
       ['W/"a"', 'W/"a"', 304],
       ['W/"a"', '"a"', 304],
       ['"a"', 'W/"a"', 304],
@@ -263,7 +263,7 @@ reported(
       ["a", "a", 304],
       ['"a"', '"a-gzip"', 200],
       ['"a,b"', '"a,b"', 304],
-    ]) {
+    ])) {
       const { path } = place(() => [200, { etag: tag, "cache-control": "max-age=60" }, "body"]);
       await near().get(path);
       await hit(path);
@@ -302,14 +302,14 @@ reported(
   "https://github.com/caddyserver/cache-handler/issues/2",
   "what fails for a client that is known, or says nothing, is nobody's page, and neither is a 404 that says nothing",
   async () => {
-    for (const [code, fields] of [
+    for (const [code, fields] of /** @type {any[][]} */ ([
       [503, { expires: date(60 * SECOND) }],
       [404, {}],
       [403, { "cache-control": "max-age=60" }],
       [429, { "cache-control": "max-age=60" }],
       [400, { "cache-control": "max-age=60" }],
       [401, { "cache-control": "public, max-age=60" }],
-    ])
+    ]))
       await neverStored(() => [code, fields, "x"], String(code));
     // What fails for anybody is stored for seconds, by its own word; what fails for a client that the application may know is not.
     const known = [{ headers: { cookie: "a=1" } }, { headers: { authorization: "Basic YTpi" } }, { headers: { cookie: "a=2" } }];
@@ -364,7 +364,7 @@ reported(
 );
 
 reported("https://github.com/meziantou/Meziantou.Framework/pull/2824", "what its region has taken back does not come back when the region fails", async () => {
-  for (const [code, fields] of [
+  for (const [code, fields] of /** @type {any[][]} */ ([
     [404, {}],
     [410, {}],
     [301, { location: "/new" }],
@@ -373,7 +373,7 @@ reported("https://github.com/meziantou/Meziantou.Framework/pull/2824", "what its
     [302, { location: "/captcha" }],
     [200, { "cache-control": "private" }],
     [200, { "cache-control": "no-store" }],
-  ]) {
+  ])) {
     let [there, up] = [true, true];
     const { path } = place(({ response }) =>
       there ? [200, { "cache-control": "max-age=1", etag: '"1"' }, "body"] : up ? [code, fields, "other"] : void response.socket.destroy(),

@@ -52,7 +52,10 @@ test("no more of a region's JSON is read than it may have, and what breaks off i
 test("that there is no home store is said once", () => {
   const said = [];
   const complain = (message) => said.push(message);
-  assert.deepEqual([{}, {}, { HOMES: {} }].map((env) => isBound(/** @type {any} */ (env), complain)), [false, false, true]);
+  assert.deepEqual(
+    [{}, {}, { HOMES: {} }].map((env) => isBound(/** @type {any} */ (env), complain)),
+    [false, false, true],
+  );
   assert.equal(said.length, 1);
   assert.match(said[0], /HOMES.*wrangler\.toml/);
 });

@@ -166,10 +166,11 @@ test("what a forced change has lost is no violation, and the same is one if the 
   const world = well();
   // us acknowledged it, and eu, which began without the old owner, never had it; one session saw it.
   world.logs.us.push({ origin: "us", seq: 3, dataset: "catalog", key: "y", value: '{"id":"w8"}', stamp: stamp(1, 3), at: 1950 });
+  /** @type {any} */
   const write = { ...world.records[1], n: 100, session: "t", id: "w8", start: 1940, end: 1960, json: { region: "us", version: stamp(1, 3) } };
   world.records.push(
     write,
-    { ...world.records[2], n: 101, session: "t", start: 1970, end: 1980, json: { version: stamp(1, 3) } },
+    { ...world.records[2], n: 101, session: "t", start: 1970, end: 1980, json: /** @type {any} */ ({ version: stamp(1, 3) }) },
     { ...world.records[2], n: 102, session: "t", start: 2500, end: 2510 },
   );
   assert.deepEqual(found({ ...world, forced: [{ unit: "catalog", epoch: 2 }] }), []);

@@ -50,7 +50,7 @@ after(async () => (await stopAll(), server.close()));
 function ask(url, lines, enough = (text) => text.endsWith("\r\n\r\nok")) {
   return new Promise((resolve, reject) => {
     const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}`);
-    const socket = net.connect(new URL(url).port, "127.0.0.1", () =>
+    const socket = net.connect(Number(new URL(url).port), "127.0.0.1", () =>
       socket.write(Buffer.from([...lines, "Host: shop.example", ...front, "Connection: close", "", ""].join("\r\n"), "latin1")),
     );
     let text = "";
@@ -120,7 +120,7 @@ test("fields in several lines are what they are through a Worker that only fetch
 });
 
 const OURS = "__Host-homing=1.x";
-/** Cookie lines, and what the origin gets of them. Nothing of the application's changes, whatever stands in it. */
+/** Cookie lines, and what the origin gets of them. Nothing of the application's changes, whatever stands in it. @type {any[][]} */
 const COOKIES = [
   [[`a=1; ${OURS}; b=2`], "a=1; b=2"],
   [[`${OURS};a=1;b=2`], "a=1;b=2"],
@@ -185,7 +185,7 @@ test("who sends all of a body before it looks for an answer hears that it was re
   for (const framing of ["Content-Length: 40000000", "Transfer-Encoding: chunked"]) {
     const text = await new Promise((resolve, reject) => {
       const front = Object.entries({ ...FRONT, "cf-connecting-ip": address() }).map(([name, value]) => `${name}: ${value}\r\n`);
-      const socket = net.connect(port, hostname);
+      const socket = net.connect(Number(port), hostname);
       socket
         .pause()
         .on("error", reject)
@@ -208,8 +208,8 @@ test("who sends all of a body before it looks for an answer hears that it was re
 
 test("who uploads to a region that is down hears that nothing was sent, however much it sends before it looks", async () => {
   const closed = net.createServer();
-  await new Promise((resolve) => closed.listen(0, "127.0.0.1", resolve));
-  const { port } = closed.address();
+  await new Promise((resolve) => closed.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (closed.address());
   await new Promise((resolve) => closed.close(resolve));
   const down = await startRouter({ vars: { REGIONS: { eu: { origin: `http://127.0.0.1:${port}` } }, ROUTES: [] }, bindings: KEY });
   const text = await new Promise((resolve, reject) => {
@@ -257,10 +257,10 @@ function speak(head, socket, heard) {
       const message = Buffer.from(bytes.subarray(at + 4, at + 4 + size)).map((byte, n) => byte ^ mask[n % 4]);
       bytes = bytes.subarray(at + 4 + size);
       const asked = /^close (\d+)$/.exec(opcode === 1 ? message.toString() : "");
-      if (opcode === 8) heard.push(message.readUInt16BE(0), message.subarray(2).toString());
-      if (asked) frame(8, Buffer.from([asked[1] >> 8, asked[1] & 255, ...Buffer.from("why")]));
+      if (opcode === 8) heard.push(Buffer.from(message).readUInt16BE(0), message.subarray(2).toString());
+      if (asked) frame(8, Buffer.from([Number(asked[1]) >> 8, Number(asked[1]) & 255, ...Buffer.from("why")]));
       else if (!closes) frame(opcode, message);
-      closes ||= asked;
+      closes ||= asked !== null;
       if (opcode === 8) socket.end();
     }
   };
@@ -328,7 +328,7 @@ test("curl and Python get what they get without the router", async () => {
     const does = {
       "/app": () => {
         const part = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
-        const body = "0123456789".slice(part?.[1] ?? 0, part ? Number(part[2]) + 1 : 10);
+        const body = "0123456789".slice(Number(part?.[1] ?? 0), part ? Number(part[2]) + 1 : 10);
         response.writeHead(part ? 206 : 200, {
           "x-took": took,
           "content-length": body.length,

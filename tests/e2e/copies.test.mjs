@@ -105,11 +105,11 @@ function ranged(bytes, request, fields) {
   return [206, { ...fields, "content-range": `bytes ${from}-${to}/${bytes.length}` }, bytes.subarray(from, to + 1)];
 }
 
-for (const [what, coding, size] of [
+for (const [what, coding, size] of /** @type {any[][]} */ ([
   ["as they are", undefined, 5000],
   ["in gzip", "gzip", 5000],
   ["of more than 1 MiB", undefined, 1_500_000],
-]) {
+])) {
   test(`a part that was asked for answers what lies inside, and nothing else: bytes ${what}`, async () => {
     const bytes = coding ? gzipSync(noise(size)) : noise(size);
     const fields = { ...TYPE, etag: '"1"', "cache-control": "max-age=600", ...(coding && { "content-encoding": coding }) };
@@ -124,13 +124,13 @@ for (const [what, coding, size] of [
     const lies = (range) => waitUntil(async () => hit.test(status(await part(range, { "cache-control": "only-if-cached" }))), `${range} is stored`);
     await lies("bytes=1500-1599");
     const asked = seen.length;
-    for (const [range, from, to] of [
+    for (const [range, from, to] of /** @type {any[][]} */ ([
       ["bytes=1000-1000", 1000, 1000],
       ["bytes=1234-2345", 1234, 2345],
       ["bytes=-7", last - 6, last],
       ["bytes=1500-", 1500, last],
       [`bytes=1000-${last}`, 1000, last],
-    ]) {
+    ])) {
       const answer = await part(range);
       assert.deepEqual(
         [answer.status, answer.headers["content-range"], answer.headers["content-length"], answer.headers["content-encoding"]],

@@ -23,7 +23,7 @@ before(async () => {
 });
 after(stopAll);
 
-const production = (change = () => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
+const production = (change = (..._) => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
 
 /** The command's word: its exit status, its findings, and how each line is. */
 async function doctor(url, token = TOKEN, ...args) {
@@ -219,7 +219,7 @@ async function wrangler(does = {}) {
   const calls = [];
   let served;
   const deploy = async (config) => {
-    const { vars, compatibility_date: date, compatibility_flags: flags, name, main } = parse(readFileSync(config, "utf8"));
+    const { vars, compatibility_date: date, compatibility_flags: flags, name, main } = /** @type {any} */ (parse)(readFileSync(config, "utf8"));
     served = await startScript({ script: readFileSync(join(dirname(config), main), "utf8"), vars, date, flags });
     calls.at(-1).deployed = { name, vars, url: served.url };
     return { targets: [served.url] };
@@ -255,7 +255,7 @@ async function wrangler(does = {}) {
 async function origins(asked = () => {}) {
   const closed = await freePort();
   const speaks = net.createServer((socket) => socket.on("error", () => {}).end("SSH-2.0-nobody\r\n"));
-  await new Promise((resolve) => speaks.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => speaks.listen(0, "127.0.0.1", () => resolve(undefined)));
   stopWithAll(() => speaks.close());
   const there = await startOrigin((request, response) => (asked(), response.end("there")));
   const all = {
@@ -263,7 +263,7 @@ async function origins(asked = () => {}) {
     nameless: "http://nonexistent.invalid/",
     "broken-tls": there.replace("http:", "https:"),
     "black-hole": `http://127.0.0.1:${closed}/`,
-    "no-http": `http://127.0.0.1:${speaks.address().port}/`,
+    "no-http": `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (speaks.address()).port}/`,
     address: there,
   };
   return Object.entries(all).flatMap(([kind, url]) => ["--origin", `${kind}=${url}`]);
@@ -353,7 +353,7 @@ test("a probe that cannot be removed is a failure that says how to remove it", a
   assert.deepEqual([left.severity, left.remedy], ["fail", "look whether it is there, and remove it: `npx wrangler delete --name homing-doctor-probe`"]);
 });
 
-for (const signal of ["SIGINT", "SIGTERM"]) {
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
   test(`a run that is ended by ${signal} removes the probe first`, async () => {
     let asked;
     const isAsked = new Promise((resolve) => (asked = resolve));

@@ -22,6 +22,7 @@ beforeEach(async () => {
 const reason = (answer) => answer.headers["homing-reason"];
 const requestsTo = async (path) => (await Promise.all(Object.values(regions).map((region) => region.seen(path)))).map((seen) => seen.length);
 
+/** @type {[any, string, string][]} */
 const FAULTS = [
   // What the region does, why a read fails over, what may be said of a write.
   [{ mode: "refuse" }, "failover-broken", "unknown"], // workerd cannot tell a refused connection from a broken one
@@ -230,7 +231,7 @@ test("a request whose body stands still is ended at its idle limit, and is no fa
   const moody = await startRouter({ vars: topology(regions), kv: "moody" });
   await moody.mood("fails");
   const stalled = async (to, request, length, outcome, more = "") => {
-    const socket = net.connect(new URL(to.url).port, "127.0.0.1");
+    const socket = net.connect(Number(new URL(to.url).port), "127.0.0.1");
     socket.write(`${request} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{"name":${more}`);
     const head = await new Promise((resolve) => socket.once("data", (data) => resolve(String(data))));
     socket.destroy();

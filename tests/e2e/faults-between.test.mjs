@@ -14,11 +14,11 @@ after(stopAll);
 const atMostTwo = (asked) => assert.ok(most(asked, "sends") <= 2 && most(asked, "regions") <= 2);
 const text = (asked) => asked.find(({ status }) => status !== 200)?.text;
 
-for (const [name, kind, options] of [
+for (const [name, kind, options] of /** @type {any[][]} */ ([
   ["half-open", "half-open", { way: "down" }],
   ["a black hole", "blackhole", {}],
   ["dripping", "throttle", { bytes: 1, every: 100 }],
-]) {
+])) {
   test(`the link between two regions is ${name}, and the edge reaches both: all is answered, and nobody misses what they wrote`, async (t) => {
     const router = await world.router();
     const slug = name.replace(/\W+/g, "-");

@@ -50,7 +50,7 @@ async function routerInUse(change) {
   return router;
 }
 
-for (const [name, fault] of Object.entries(FAULTS)) {
+for (const [name, fault] of /** @type {[string, any][]} */ (Object.entries(FAULTS))) {
   const slug = name.replace(/\W+/g, "-");
 
   test(`${name}: reads go to one other region, and are all answered`, async (t) => {

@@ -225,10 +225,10 @@ reportedOfWorkerd(
     const [long, numerous] = [await near().get(huge.path), await near().get(many.path)];
     assert.deepEqual([long.status, reason(long)], [503, "all-regions-failed"], "workerd takes no head of that length");
     assert.deepEqual([numerous.status, numerous.headers["x-299"], numerous.text], [200, "1", "ok"]);
-    for (const [what, headers] of [
+    for (const [what, headers] of /** @type {any[][]} */ ([
       ["one too long", { cookie: `a=${"x".repeat(40_000)}` }],
       ["too many", Object.fromEntries(Array.from({ length: 140 }, (_, n) => [`x-${n}`, "1"]))],
-    ]) {
+    ])) {
       const answer = await near().get(many.path, { headers });
       assert.deepEqual([answer.status, reason(answer)], [431, "headers-too-large"], what);
     }

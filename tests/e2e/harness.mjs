@@ -14,7 +14,7 @@ import { all as allMoods, moodyStore } from "./moody.mjs";
 import { freePort } from "./ports.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-export const wrangler = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+export const wrangler = /** @type {any} */ (parse)(readFileSync(join(root, "wrangler.toml"), "utf8"));
 const binary = join(root, "target/debug/demo-region");
 
 /** In which of the two the router runs here. */
@@ -70,6 +70,7 @@ export class Region {
     this.controlUrl = `http://127.0.0.1:${port + 1000}`;
   }
 
+  /** @param {any} [stdio] */
   async start(stdio = ["ignore", "ignore", "pipe"]) {
     this.child = spawn(binary, ["--name", this.name, "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...this.args], { stdio });
     this.exited = new Promise((resolve) => this.child.once("exit", resolve).once("error", resolve));
@@ -116,6 +117,7 @@ export class Region {
 }
 
 /** Starts the regions us, eu and ap, with arguments (of each, or `args(name)`); `link(from, to, url)` may give another URL by which one
+ * @param {{ ports?: number[], args?: any, stdio?: any, link?: (from: string, to: string, url: string) => any }} [how] @returns {Promise<any>}
  *  of them reaches another. */
 export async function startRegions({ ports, args = [], stdio, link = (from, to, url) => url } = {}) {
   const data = mkdtempSync(join(tmpdir(), "homing-"));
@@ -151,9 +153,9 @@ export async function startOrigin(answer) {
   const server = http.createServer(answer);
   // A connection that is closed for having been idle, just when it is used again, would be a fault that nobody asked for.
   server.keepAliveTimeout = 600_000;
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   started.add(() => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))));
-  return `http://127.0.0.1:${server.address().port}`;
+  return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
 }
 
 /** The shipped topology, with these regions for the demo's. @param {any} regions @param {(vars: any) => any} [change] @returns {any} */
@@ -245,9 +247,9 @@ export function converse(url) {
   const socket = net.connect(Number(port), hostname);
   let bytes = "";
   let over;
-  let moved = () => {};
+  let moved = (..._) => {};
   socket.on("data", (data) => ((bytes += data.toString("latin1")), moved()));
-  socket.on("error", (error) => ((over = error.code), moved())).on("close", () => ((over ??= "closed"), moved()));
+  socket.on("error", (error) => ((over = /** @type {NodeJS.ErrnoException} */ (error).code), moved())).on("close", () => ((over ??= "closed"), moved()));
   const end = () => socket.destroy();
   started.add(end);
   /** The first answer in what has come, and how long it is; undefined if that is not all of it. */

@@ -39,10 +39,10 @@ test("no two regions get a port or a control address that another one has, in th
   assert.ok(all.every((port) => port > 20_000 && port < 32_000));
 });
 
-for (const [planted, reason] of [
+for (const [planted, reason] of /** @type {any[][]} */ ([
   ["region", /region eu ended at once.*\n.*--unheard-of/],
   ["router", /never-built/],
-]) {
+])) {
   test(`a set-up that fails ends the run, with its reason and nothing left behind: ${planted}`, async () => {
     const { status, said } = await node(["--test", "--test-reporter=spec", join(folder, "planted/set-up.mjs")], { PLANTED: planted });
     assert.equal(status, 1, said);

@@ -166,11 +166,11 @@ test("a large body streams into the cache and out of it, whole and in part", asy
   }, "it is stored");
   assert.ok(stored.bytes.equals(body));
   const asked = seen.length;
-  for (const [range, from, to] of [
+  for (const [range, from, to] of /** @type {any[][]} */ ([
     ["bytes=1000000-1999999", 1_000_000, 2_000_000],
     ["bytes=-7", body.length - 7, body.length],
     ["bytes=3145727-", body.length - 1, body.length],
-  ]) {
+  ])) {
     const part = await client().get(path, { headers: { range } });
     assert.deepEqual(
       [part.status, part.headers["content-range"], part.headers["content-length"]],

@@ -21,9 +21,9 @@ before(async () => {
       socket.end(Buffer.from(answer, "latin1"));
     });
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   close = () => server.close();
-  origin = `http://127.0.0.1:${server.address().port}`;
+  origin = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
   const vars = {
     REGIONS: { eu: { origin } },
     ROUTES: [

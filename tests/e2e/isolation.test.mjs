@@ -15,7 +15,7 @@ after(stopAll);
 async function vanish(count, head, path) {
   const before = (await regions.us.state()).requests;
   const sockets = Array.from({ length: count }, (_, n) => {
-    const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+    const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1");
     socket.on("error", () => {});
     socket.write(head(n));
     return socket;
@@ -47,7 +47,7 @@ test("1,000 clients that reset their connections mid-request leave nothing behin
 test("clients that wait for another one's answer and reset their connections leave nothing behind", async () => {
   const read = "GET /slow?ms=600000&waited HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\n\r\n";
   const sockets = Array.from({ length: 30 }, () => {
-    const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+    const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1");
     socket.on("error", () => {});
     socket.write(read);
     return socket;
@@ -64,7 +64,7 @@ test("clients that reset their connections while a copy is looked for leave noth
   const router = await startRouter({ vars });
   for (let n = 0; n < 12; n++) {
     const sockets = Array.from({ length: 30 }, () => {
-      const socket = net.connect(new URL(router.url).port, "127.0.0.1");
+      const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1");
       socket.on("error", () => {});
       socket.write(`GET /slow?ms=600000&gone=${n} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\n\r\n`);
       return socket;

@@ -12,6 +12,7 @@ const IDLE = response("408 Request Timeout", ["Connection: close"], "slow");
 /** A region of raw sockets: `asked` are the requests that came, `next` what happens to the next one on a connection that has answered before. */
 class Region extends Origin {
   asked = [];
+  /** @type {any} */
   next = [];
 
   constructor(name) {

@@ -88,7 +88,7 @@ test("a region that does not answer is shown as unreachable", async () => {
 
 const TOKEN = "the operators' token, which is a long one";
 const bearer = { authorization: `Bearer ${TOKEN}` };
-const production = (change = () => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
+const production = (change = (..._) => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
 
 test("with an ADMIN_TOKEN the API wants it, and without one it is closed outside of development", async () => {
   const guarded = await startRouter({ vars: production(), bindings: { SESSION_KEY: "s".repeat(32), ADMIN_TOKEN: TOKEN } });
@@ -289,10 +289,10 @@ test("a topology with errors is not served: 500 for all, and the log lists every
 
 test("that regions which others may reach are asked without a signature is said once in the log, and in the snapshot", async () => {
   const vars = topology(regions, (vars) => void (vars.REGIONS.ap.origin = "https://ap.example.invalid"));
-  for (const [bindings, warned] of [
+  for (const [bindings, warned] of /** @type {any[][]} */ ([
     [{}, 1],
     [{ ORIGIN_KEY: "a key that the regions do not look at" }, 0],
-  ]) {
+  ])) {
     let said = "";
     const other = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });
     const client = new Client(other.url, "us");
@@ -309,10 +309,10 @@ test("that regions which others may reach are asked without a signature is said 
 });
 
 test("a missing or short SESSION_KEY is said outside of development", async () => {
-  for (const [bindings, found] of [
+  for (const [bindings, found] of /** @type {any[][]} */ ([
     [{}, /SESSION_KEY: found nothing/],
     [{ SESSION_KEY: "short" }, /SESSION_KEY: found 5 characters/],
-  ]) {
+  ])) {
     let said = "";
     const vars = topology(regions, (vars) => void delete vars.DEV);
     const closed = await startRouter({ vars, bindings, handleLog: hear((text) => (said += text)) });
@@ -331,7 +331,7 @@ test("a GET that writes, and a POST that only reads, are found, with the route l
   assert.match(about("GET /respond").why, /^3 answers to GET \/respond said that it wrote/);
   assert.match(about("POST /respond").toml, /access = "read"/);
   const { text } = await client.get("/_homing/api/suggestions.toml");
-  const pasted = parse(text);
+  const pasted = /** @type {any} */ (parse(text));
   assert.ok(pasted.vars.ROUTES.some(({ match, access }) => match === "GET /respond" && access === "write"));
   // With these lines the same request is a write.
   const told = await startRouter({ vars: topology(regions, (vars) => void vars.ROUTES.push(...pasted.vars.ROUTES)) });

@@ -67,6 +67,7 @@ test("clients do not reach the ownership address", async () => {
 
 test("a region that refuses unread takes the body in, so that its answer is not lost and the connection serves on", async () => {
   const elsewhere = "Homing-Dataset: catalog\r\nHoming-Home: us\r\nHoming-Epoch: 1\r\nHoming-Intent: write\r\n";
+  /** @type {any[][]} */
   const refusals = [
     ["POST /no/such/thing", "", 404],
     ["POST /api/catalog/x", "", 405],

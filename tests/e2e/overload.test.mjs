@@ -29,7 +29,7 @@ async function gate() {
   return state;
 }
 
-const routerWith = (origin, change = () => {}) =>
+const routerWith = (origin, change = (..._) => {}) =>
   startRouter({
     vars: topology(regions, (vars) => {
       vars.REGIONS.us.origin = origin;
@@ -80,7 +80,7 @@ test("clients that go away leave room at the ceiling", async () => {
   const us = await gate();
   const router = await routerWith(us.url, (vars) => void (vars.REGIONS.us.ceiling = 2));
   const sockets = Array.from({ length: 2 }, (_, n) => {
-    const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
+    const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1").on("error", () => {});
     socket.write(`PUT /api/catalog/${n} HTTP/1.1\r\nHost: x\r\nCF-Connecting-IP: 127.19.0.${n}\r\nContent-Length: 2\r\n\r\n{}`);
     return socket;
   });
@@ -147,7 +147,7 @@ let visitors = 0;
 
 /** A connection that sends the head of a write, and then a byte now and then; each is another visitor's. */
 function trickle(router, path, framing, visitor = `127.20.0.${++visitors}`) {
-  const socket = net.connect(new URL(router.url).port, "127.0.0.1").on("error", () => {});
+  const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1").on("error", () => {});
   socket.write(
     `PUT ${path} HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nCF-Connecting-IP: ${visitor}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
   );

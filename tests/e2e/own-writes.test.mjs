@@ -12,7 +12,7 @@ after(stopAll);
 const reason = (answer) => answer.headers["homing-reason"];
 const pinned = (answer) => values(answer, "set-cookie").some((line) => line.startsWith("__Host-homing="));
 /** A place whose writes are at the home alone, and whose reads say which region has made them. */
-const written = (under, write = () => [200, {}, "written"], read = () => [200, {}, ""]) =>
+const written = (under, write = (..._) => [200, {}, "written"], read = (..._) => [200, {}, ""]) =>
   place((one) => (["GET", "HEAD"].includes(one.request.method) ? [read(one)[0], read(one)[1], one.region] : write(one)), { under });
 
 reported("https://github.com/superfly/litefs/issues/301", "what a POST redirects to shows what it wrote, by whatever status and address", async () => {

@@ -20,6 +20,7 @@ const isFree = async (port) => {
   return server !== undefined;
 };
 
+/** @type {Promise<any>} */
 let drawing = Promise.resolve();
 let next = 0;
 let end = 0;

@@ -59,12 +59,12 @@ before(async () => {
   for (const file of ["homing_bg.wasm", "operators_bg.wasm"]) copyFileSync(join(root, "build", file), join(root, BUILD, file));
   writeFileSync(join(root, BUILD, "worker.mjs"), readFileSync(join(root, "build/worker.mjs"), "utf8") + counting);
   // What probers ask; of first homes each region is told once.
-  plain = await startOrigin((request, response) => ((asked.count += request.method === "GET"), response.writeHead(404).end()));
+  plain = await startOrigin((request, response) => ((asked.count += Number(request.method === "GET")), response.writeHead(404).end()));
 });
 after(stopAll);
 
 /** A router before regions that know nothing of the contract; what it has counted so far. */
-async function start(bindings, { edges = 1, change = () => {} } = {}) {
+async function start(bindings, { edges = 1, change = (..._) => {} } = {}) {
   const lines = [];
   let text = "";
   const take = (data) => {
@@ -148,10 +148,10 @@ test("a lease costs an alarm and a row each time that it is renewed", async () =
   const { of, until, router } = await start({ PROBES: "off" }, { change: (vars) => void (vars.DATASETS.catalog.lease = "3s") });
   await until(() => of("tick").length >= 6, "it was renewed");
   const ticks = of("tick").length;
-  for (const [what, times] of [
+  for (const [what, times] of /** @type {any[][]} */ ([
     ["alarms", of("authority.setAlarm").length],
     ["ledgers", of("ledger").length],
-  ]) {
+  ])) {
     assert.ok(times <= ticks && times >= ticks - 2, `${times} ${what} in ${ticks} ticks`);
   }
   await router.stop();

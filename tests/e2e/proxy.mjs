@@ -40,8 +40,12 @@ export class FaultProxy {
       // Below the ports that the system gives to outgoing connections, which could take it while nobody listens.
       const port = this.port ?? 10_500 + Math.floor(Math.random() * 9_000);
       const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket));
-      const error = await new Promise((resolve) => server.once("error", resolve).listen(port, "127.0.0.1", resolve));
-      if (!error) return void Object.assign(this, { port, server });
+      const error = await new Promise((resolve) => server.once("error", resolve).listen(port, "127.0.0.1", () => resolve(undefined)));
+      if (!error) {
+        this.port = port;
+        this.server = server;
+        return;
+      }
       if (tries > 100) throw error;
     }
   }

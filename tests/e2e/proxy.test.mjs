@@ -24,7 +24,7 @@ async function asks(id) {
   const socket = net.connect(proxy.port, "127.0.0.1");
   const asked = { socket, text: "", ended: undefined };
   socket.on("data", (data) => (asked.text += data));
-  socket.on("error", (error) => (asked.ended ??= error.code));
+  socket.on("error", (error) => (asked.ended ??= /** @type {NodeJS.ErrnoException} */ (error).code));
   socket.on("end", () => (asked.ended ??= "end"));
   socket.write(`GET / HTTP/1.1\r\nHost: x\r\nX-Request: ${id}\r\n\r\n`);
   return asked;

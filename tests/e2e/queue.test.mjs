@@ -7,7 +7,7 @@ const TOGETHER = 6;
 /** What is at the origin now, and how much has been, by address; answers held there go when `open` says so. */
 const here = new Map();
 const seen = new Map();
-let open = () => true;
+let open = (..._) => true;
 let waiting = [];
 let router;
 

@@ -61,13 +61,15 @@ function listen(region) {
   server.on("upgrade", (request, socket) => (socket.on("error", () => {}), handle(region, request, { socket, writeHead: () => ({ end() {} }) })));
   server.keepAliveTimeout = 600_000;
   stopWithAll(() => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))));
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${server.address().port}`)));
+  return new Promise((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`)),
+  );
 }
 
 export const SESSION_KEY = "the key of those who were reported";
 
 /** Starts regions `us` (the home) and `eu`, and a router; `change` may change its vars, which are returned with the regions' addresses. */
-export async function startReported(change = () => {}) {
+export async function startReported(change = (..._) => {}) {
   const regions = { us: await listen("us"), eu: await listen("eu") };
   const vars = {
     REGIONS: {

@@ -69,12 +69,12 @@ test("variants by Accept-Encoding stay apart, whichever comes first", plain, asy
     return [200, { vary: "Accept-Encoding", "cache-control": "max-age=60", ...(coding ? { "content-encoding": coding } : {}) }, coding ?? "plain"];
   });
   for (let n = 0; n < 2; n++) {
-    for (const [asked, body] of [
+    for (const [asked, body] of /** @type {any[][]} */ ([
       ["gzip", "gzip"],
       ["gzip, br", "br"],
       ["identity", "plain"],
       ["gzip;q=0", "plain"],
-    ]) {
+    ])) {
       assert.equal((await get(path, { "accept-encoding": asked })).text, body, asked);
       await settled();
     }
@@ -92,12 +92,12 @@ test("a 304 that says nothing of freshness never reaches a client that set no co
 
 // https://github.com/apache/trafficserver/issues/1575 https://github.com/varnishcache/varnish-cache/pull/3364
 test("an expired copy stands in for a region that fails, but not against must-revalidate, which stale-while-revalidate does not undo", async () => {
-  for (const [more, code, body] of [
+  for (const [more, code, body] of /** @type {any[][]} */ ([
     ["", 200, "body"],
     [", must-revalidate", 503, "down"],
     [", must-revalidate, stale-while-revalidate=60, stale-if-error=60", 503, "down"],
     [", no-cache", 503, "down"],
-  ]) {
+  ])) {
     const { path } = resource((_request, n) => (n === 1 ? [200, { etag: '"a"', ...OLD, "cache-control": `max-age=60${more}` }, "body"] : [503, {}, "down"]));
     await get(path);
     await settled();
@@ -274,7 +274,7 @@ test("an error that one request's form has made is not stored for others, whatev
       request.headers["x-odd"] ? [code, { "cache-control": "public, max-age=60" }, "broken"] : [200, { "cache-control": "max-age=60" }, "fine"],
     );
     await get(path, { "x-odd": "1" });
-    assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "fine"], code);
+    assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "fine"], String(code));
   }
   // A failure may be stored for seconds, by its own word, but takes no place of what is there.
   for (const code of [500, 502, 503, 504]) {
@@ -285,7 +285,7 @@ test("an error that one request's form has made is not stored for others, whatev
     await stored(path);
     await get(path, { "x-odd": "1", "cache-control": "no-cache" });
     await settled();
-    assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "fine"], code);
+    assert.deepEqual([(await get(path)).status, (await get(path)).text], [200, "fine"], String(code));
   }
 });
 
@@ -313,12 +313,12 @@ test("Vary in several lines, in any case, with empty members, selects by all of 
     { vary: ["accept-LANGUAGE,", ", X-Theme"], "cache-control": "max-age=60" },
     `${request.headers["accept-language"]} ${request.headers["x-theme"]}`,
   ]);
-  for (const [language, theme] of [
+  for (const [language, theme] of /** @type {any[][]} */ ([
     ["de", "a"],
     ["de", "b"],
     ["en", "a"],
     ["en", "b"],
-  ]) {
+  ])) {
     assert.equal((await get(path, { "accept-language": language, "x-theme": theme })).text, `${language} ${theme}`);
     await settled();
   }
@@ -341,7 +341,7 @@ test("Cache-Control in several lines and in any case counts as one, and the stri
 });
 
 test("a lifetime that is no number is none, and one that is too large is long", async () => {
-  for (const [said, keeps] of [
+  for (const [said, keeps] of /** @type {any[][]} */ ([
     ["max-age=-1", false],
     ["max-age=1.5", false],
     ["max-age=", false],
@@ -352,7 +352,7 @@ test("a lifetime that is no number is none, and one that is too large is long", 
     ["MAX-AGE=060", true],
     ["s-maxage=0, max-age=60", false],
     ["max-age=60, s-maxage=abc", false],
-  ]) {
+  ])) {
     const { path } = resource(() => [200, { "cache-control": said }, "x"]);
     await get(path);
     if (keeps) assert.equal((await stored(path)).status, 200, said);
@@ -363,7 +363,7 @@ test("a lifetime that is no number is none, and one that is too large is long", 
 // https://github.com/apache/trafficserver/issues/3211 and the like: clocks of origins that are wrong.
 test("Expires counts from the origin's own Date, and what is no date has expired", async () => {
   const at = (seconds) => new Date(Date.now() + seconds * 1000).toUTCString();
-  for (const [fields, keeps] of [
+  for (const [fields, keeps] of /** @type {any[][]} */ ([
     [{ date: at(3600), expires: at(3660) }, true],
     [{ date: at(-30), expires: at(-29) }, false],
     [{ date: at(0), expires: "0" }, false],
@@ -372,7 +372,7 @@ test("Expires counts from the origin's own Date, and what is no date has expired
     [{ expires: at(60), "cache-control": "max-age=0" }, false],
     [{ expires: "0", "cache-control": "max-age=60" }, true],
     [{ expires: at(60), "cache-control": "s-maxage=0" }, false],
-  ]) {
+  ])) {
     const { path } = resource(() => [200, fields, "x"]);
     await get(path);
     if (keeps) assert.equal((await stored(path)).status, 200, JSON.stringify(fields));
@@ -381,11 +381,11 @@ test("Expires counts from the origin's own Date, and what is no date has expired
 });
 
 // https://github.com/nginx/nginx/issues and mailing lists: background updates that take the client's Range with them.
-for (const [what, headers, method] of [
+for (const [what, headers, method] of /** @type {any[][]} */ ([
   ["a Range", { range: "bytes=0-1" }, "GET"],
   ["a condition", { "if-none-match": '"1"' }, "GET"],
   ["a HEAD", {}, "HEAD"],
-]) {
+])) {
   test(`what is fetched behind an expired answer is the whole, although ${what} asked for it`, async () => {
     const { path, seen } = resource((request, n) => {
       const fields = { etag: `"${n}"`, "cache-control": "max-age=60, stale-while-revalidate=600", ...(n === 1 ? { age: "60" } : {}) };
@@ -451,7 +451,7 @@ test("ranges that overlap, are many, go backwards or are of another unit do not 
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a"', "content-length": 10 }, "0123456789"]);
   await get(path);
   await stored(path);
-  for (const [range, code, text] of [
+  for (const [range, code, text] of /** @type {any[][]} */ ([
     [`bytes=${"0-,".repeat(1000)}0-0`, 200, "0123456789"],
     ["bytes=0-3,2-5", 200, "0123456789"],
     ["bytes=5-2", 200, "0123456789"],
@@ -462,7 +462,7 @@ test("ranges that overlap, are many, go backwards or are of another unit do not 
     ["bytes=-99", 206, "0123456789"],
     ["bytes=9-99999999999999999999", 206, "9"],
     ["bytes=0-0", 206, "0"],
-  ]) {
+  ])) {
     const answer = await get(path, { range });
     assert.deepEqual([answer.status, answer.text], [code, text], range.slice(0, 30));
   }
@@ -473,7 +473,7 @@ test("If-Range by a weak or another validator, or by a date that is not the copy
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a"', "last-modified": modified }, "0123456789"]);
   const weak = resource(() => [200, { "cache-control": "max-age=60", etag: 'W/"a"' }, "0123456789"]);
   for (const each of [path, weak.path]) await get(each), await stored(each);
-  for (const [at, said, code] of [
+  for (const [at, said, code] of /** @type {any[][]} */ ([
     [path, '"a"', 206],
     [path, 'W/"a"', 200],
     [path, '"b"', 200],
@@ -482,7 +482,7 @@ test("If-Range by a weak or another validator, or by a date that is not the copy
     [path, modified, 206],
     [weak.path, 'W/"a"', 200],
     [weak.path, '"a"', 200],
-  ]) {
+  ])) {
     assert.equal((await get(at, { range: "bytes=0-1", "if-range": said })).status, code, said);
   }
 });
@@ -491,7 +491,7 @@ test("If-None-Match is compared weakly, as a list, with commas in its tags, and 
   const { path } = resource(() => [200, { "cache-control": "max-age=60", etag: '"a,b"', "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" }, "body"]);
   await get(path);
   await stored(path);
-  for (const [headers, code] of [
+  for (const [headers, code] of /** @type {any[][]} */ ([
     [{ "if-none-match": '"a,b"' }, 304],
     [{ "if-none-match": 'W/"a,b"' }, 304],
     [{ "if-none-match": '"x", "a,b"' }, 304],
@@ -502,17 +502,17 @@ test("If-None-Match is compared weakly, as a list, with commas in its tags, and 
     [{ "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT" }, 304],
     [{ "if-modified-since": "Sun, 31 Dec 2023 23:59:59 GMT" }, 200],
     [{ "if-modified-since": "yesterday" }, 200],
-  ]) {
+  ])) {
     const answer = await get(path, headers);
     assert.deepEqual([answer.status, answer.text], [code, code === 200 ? "body" : ""], JSON.stringify(headers));
   }
 });
 
 test("a 204 and an empty 200 are kept as what they are", async () => {
-  for (const [code, fields] of [
+  for (const [code, fields] of /** @type {any[][]} */ ([
     [204, {}],
     [200, { "content-length": 0 }],
-  ]) {
+  ])) {
     const { path } = resource(() => [code, { "cache-control": "max-age=60", ...fields }, undefined]);
     await get(path);
     for (const method of ["GET", "HEAD"]) {

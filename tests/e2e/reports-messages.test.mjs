@@ -34,14 +34,14 @@ const client = () => new Client(router.url, "eu");
 // https://github.com/envoyproxy/envoy/issues/7753 https://github.com/envoyproxy/envoy/issues/14890 https://github.com/seanmonstar/reqwest/issues/838
 test("an empty body has the length 0 where the method has bodies, and no frame at all where it has none", async () => {
   const { path, seen } = place(({ method }) => (method === "HEAD" ? fine("") : fine()));
-  for (const [line, fields, length] of [
+  for (const [line, fields, length] of /** @type {any[][]} */ ([
     ["POST", ["Content-Length: 0"], "0"],
     ["PUT", ["Content-Length: 0"], "0"],
     ["PATCH", ["Content-Length: 0"], "0"],
     ["POST", [], "0"],
     ["GET", [], undefined],
     ["HEAD", [], undefined],
-  ]) {
+  ])) {
     assert.equal(statusOf(await exchange(router, [`${line} ${path} HTTP/1.1`, ...fields])), 200, line);
     assert.deepEqual(
       [seen.at(-1).method, seen.at(-1).one("content-length"), seen.at(-1).one("transfer-encoding")],
@@ -54,12 +54,12 @@ test("an empty body has the length 0 where the method has bodies, and no frame a
 // https://github.com/opensearch-project and every search engine behind a proxy: DELETE with a body.
 test("a body of a DELETE, of a PATCH and of an unknown length reaches the region whole", async () => {
   const { path, seen } = place(fine());
-  for (const [line, fields, body] of [
+  for (const [line, fields, body] of /** @type {any[][]} */ ([
     ["DELETE", ["Content-Length: 5"], "12345"],
     ["PATCH", ["Content-Length: 5"], "12345"],
     ["POST", ["Transfer-Encoding: chunked"], "5\r\n12345\r\n0\r\n\r\n"],
     ["DELETE", ["Transfer-Encoding: chunked"], "5;x=y\r\n12345\r\n0\r\n\r\n"],
-  ]) {
+  ])) {
     const before = seen.length;
     const text = await exchange(router, [`${line} ${path} HTTP/1.1`, ...fields], { body });
     if (statusOf(text) !== 200 && /;x=y/.test(body)) continue; // workerd takes no extensions of chunks
@@ -111,7 +111,7 @@ test("a body that the connection ends, of HTTP/1.0 or 1.1, comes whole", async (
 
 // https://github.com/envoyproxy/envoy/issues/3648 https://github.com/varnishcache/varnish-cache/issues/1691
 test("an origin's frame that contradicts itself gives its whole body or an error, never a part of it or more", async () => {
-  for (const [fields, right] of [
+  for (const [fields, right] of /** @type {any[][]} */ ([
     ["Content-Length: 5\r\nContent-Length: 5", "hello"],
     ["Content-Length: 5, 5", "hello"],
     ["Content-Length: 5\r\nContent-Length: 3", undefined],
@@ -119,7 +119,7 @@ test("an origin's frame that contradicts itself gives its whole body or an error
     ["Content-Length: 5x", undefined],
     ["Content-Length: 0x5", undefined],
     ["Content-Length: +5", undefined],
-  ]) {
+  ])) {
     const { path } = place(
       (_request, socket) => void socket.end(`HTTP/1.1 200 OK\r\n${fields}\r\nConnection: close\r\nCache-Control: max-age=60\r\n\r\nhello`),
     );
@@ -162,7 +162,7 @@ test("cookies of an answer come as they are, whatever stands in them", plain, as
 // https://github.com/haproxy/haproxy/issues/1818
 test("a request's cookies come as they are, but for ours", plain, async () => {
   const { path, seen } = place(fine());
-  for (const [cookie, expected] of [
+  for (const [cookie, expected] of /** @type {any[][]} */ ([
     ['a=1; a=2; b="x; y"', 'a=1; a=2; b="x; y"'],
     ['a={"k":[1,2]}; b', 'a={"k":[1,2]}; b'],
     ["$Version=1; a=1; $Path=/", "$Version=1; a=1; $Path=/"],
@@ -172,7 +172,7 @@ test("a request's cookies come as they are, but for ours", plain, async () => {
     ["__Host-homing=junk", undefined],
     ["__host-homing=theirs; a=1", "__host-homing=theirs; a=1"],
     ["a=__Host-homing=x", "a=__Host-homing=x"],
-  ]) {
+  ])) {
     await exchange(router, [`GET ${path} HTTP/1.1`, `Cookie: ${cookie}`]);
     assert.equal(seen.at(-1).one("cookie"), expected, cookie);
   }
@@ -181,7 +181,7 @@ test("a request's cookies come as they are, but for ours", plain, async () => {
 // https://github.com/kubernetes/ingress-nginx/pull/166 https://github.com/kubernetes/ingress-nginx/issues/1406 https://github.com/kubernetes/ingress-nginx/issues/5222
 test("a redirect goes where its application says, and to the public port where it named its own", async () => {
   const { port } = new URL(origin);
-  for (const [said, expected] of [
+  for (const [said, expected] of /** @type {any[][]} */ ([
     ["/a?b=c#d", "/a?b=c#d"],
     ["?page=2", "?page=2"],
     ["../up", "../up"],
@@ -192,7 +192,7 @@ test("a redirect goes where its application says, and to the public port where i
     [`//127.0.0.1:${port}/x`, `//${router.url.host}/x`],
     ["app://open", "app://open"],
     ["/caf\xe9", "/caf\xe9"],
-  ]) {
+  ])) {
     const { path } = place(`HTTP/1.1 302 Found\r\nLocation: ${said}\r\nContent-Length: 0\r\n\r\n`);
     const text = await exchange(router, [`GET ${path} HTTP/1.1`, `Host: ${router.url.host}`]);
     assert.deepEqual([statusOf(text), lines(text, "location")], [302, [expected]], said);
@@ -236,13 +236,13 @@ test("an upgrade to anything but a WebSocket is not asked for", plain, async () 
 
 // https://github.com/haproxy/haproxy/issues/2876
 test("a WebSocket that is refused says so with all that its region says", async () => {
-  for (const [status, fields] of [
+  for (const [status, fields] of /** @type {any[][]} */ ([
     ["401 Unauthorized", ['WWW-Authenticate: Bearer realm="x"']],
     ["404 Not Found", []],
     ["429 Too Many Requests", ["Retry-After: 7"]],
     ["302 Found", ["Location: /login"]],
     ["426 Upgrade Required", ["Sec-WebSocket-Version: 13"]],
-  ]) {
+  ])) {
     const { path } = place(message(status, "because", ...fields));
     const answer = await new Promise((resolve, reject) => {
       const headers = {

@@ -29,7 +29,10 @@ export async function startRawOrigin(answer) {
 export const fine = (body = "ok", ...lines) => message("200 OK", body, ...lines);
 export const message = (status, body, ...lines) => response(status, lines, body);
 
-/** Sends these lines as a request of a client near Frankfurt, and resolves to the answer as bytes in latin-1. */
+/**
+ * Sends these lines as a request of a client near Frankfurt, and resolves to the answer as bytes in latin-1.
+ * @param {any} router @param {string[]} lines @param {{ body?: any, enough?: (text: string) => any }} [how]
+ */
 export function exchange(router, [first, ...lines], { body = "", enough } = {}) {
   const host = lines.some((line) => /^host:/i.test(line)) ? [] : ["Host: shop.example"];
   return bytes(router, [first, ...host, ...lines, "", body].join("\r\n"), enough);

@@ -24,7 +24,7 @@ export function resource(answer, under = "/resource") {
 }
 
 /** Starts both, and returns the router; behind the tests of the file all is stopped. `change` may change the topology. */
-export async function startResources(change = () => {}) {
+export async function startResources(change = (..._) => {}) {
   const origin = await startOrigin(async (request, response) => {
     const { answer, seen } = resources.get(new URL(request.url, "http://x").pathname) ?? { answer: () => [404, {}, ""], seen: [] };
     seen.push(request);

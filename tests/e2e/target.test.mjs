@@ -194,13 +194,13 @@ test("safe methods empty no cache and leave no pin; a preflight is answered near
   await client.get("/shelf");
   const hit = async () => /hit/.test((await client.get("/shelf")).headers["cache-status"]);
   await waitUntil(hit, "it is stored");
-  for (const [method, headers] of [
+  for (const [method, headers] of /** @type {any[][]} */ ([
     ["OPTIONS", { "access-control-request-method": "PUT" }],
     ["TRACE", {}],
     ["PROPFIND", {}],
     ["REPORT", {}],
     ["SEARCH", {}],
-  ]) {
+  ])) {
     const answer = await client.request(method, "/shelf", { headers });
     assert.equal(answer.headers["set-cookie"], undefined, method);
     if (method === "TRACE") assert.deepEqual([answer.status, answer.headers.allow?.includes("GET")], [405, true]);

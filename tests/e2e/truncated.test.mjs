@@ -56,12 +56,12 @@ before(async () => {
       socket.write(`${FIELDS}${head}\r\n\r\n${body}`, () => setTimeout(() => (how === "end" ? socket.end() : socket.resetAndDestroy()), 150));
     });
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   stopWithAll(async () => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  const origin = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
   const vars = topology(undefined, (vars) => {
     for (const region of Object.values(vars.REGIONS)) region.origin = origin;
     vars.PROBES = "off";
@@ -103,7 +103,7 @@ for (const path of Object.keys(BROKEN)) {
   });
 }
 
-for (const [path, length, stores] of [
+for (const [path, length, stores] of /** @type {any[][]} */ ([
   ["chunked small", 1000, true],
   ["chunked middle", 900_000, true],
   ["chunked large", 1_500_000, false],
@@ -113,7 +113,7 @@ for (const [path, length, stores] of [
   ["length too large", 16 * 1024 * 1024 + 1, false],
   ["length-up-to-64-MiB", 17 * 1024 * 1024, true],
   ["length-up-to-1-MiB", 1024 * 1024 + 1, false],
-]) {
+])) {
   test(`what is whole reaches its client as it is, and is stored if it is not too large: ${path}`, async () => {
     const body = Array.from({ length: Math.ceil(length / 8) }, (_, n) => n.toString(36).padStart(8, "-"))
       .join("")
@@ -143,7 +143,7 @@ test("a client that goes in the middle leaves a whole copy or none", async () =>
     bodies.set(path, body);
     await new Promise((resolve) => {
       const request = http.get(new URL(`/${encodeURIComponent(path)}`, router.url), { agent: false }, (response) => {
-        response.once("data", () => (request.socket.resetAndDestroy(), resolve()));
+        response.once("data", () => (request.socket.resetAndDestroy(), resolve(undefined)));
       });
       request.on("error", resolve);
     });

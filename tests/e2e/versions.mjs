@@ -116,7 +116,7 @@ export async function startVersions({ edges, vars, bindings }) {
   stopWithAll(() => miniflare.dispose());
   await miniflare.ready;
   const control = async (what) =>
-    (await (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json();
+    (await /** @type {any} */ (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json();
   return {
     doors: Object.fromEntries(await Promise.all(edges.map(async ({ name }) => [name, await miniflare.unsafeGetDirectURL(name)]))),
     /** Gives classes of objects another version: `{ Authority: "now" }`. What they were doing is broken off. */

@@ -64,13 +64,13 @@ test("answers that have no body pass, even with a Content-Length", async () => {
     response.socket.end(`HTTP/1.1 ${status} X\r\nContent-Length: ${status === 200 || status === 304 ? 5 : 0}\r\nETag: "v1"\r\nConnection: close\r\n\r\n`);
   });
   const own = await startRouter({ vars: topology(regions, (vars) => void (vars.REGIONS.eu.origin = origin)) });
-  for (const [method, status] of [
+  for (const [method, status] of /** @type {any[][]} */ ([
     ["GET", 204],
     ["GET", 304],
     ["GET", 205],
     ["HEAD", 200],
     ["HEAD", 304],
-  ]) {
+  ])) {
     const answer = await new Client(own.url, "eu").request(method, `/${status}`);
     assert.deepEqual([answer.status, answer.text, answer.headers.etag], [status, "", '"v1"'], `${method} ${status}`);
   }
@@ -94,10 +94,10 @@ test("a WebSocket passes to the home and back", async () => {
 });
 
 test("a body that the client announces by Expect: 100-continue is written, however long it is", async () => {
-  for (const [id, length] of [
+  for (const [id, length] of /** @type {any[][]} */ ([
     ["short", 5],
     ["long", 200_000],
-  ]) {
+  ])) {
     const body = JSON.stringify("x".repeat(length));
     const answer = await sendRaw(
       router.url,

@@ -28,10 +28,11 @@ class World {
     this.links = links;
     this.asked = 0;
     this.underWay = new Set();
+    this.assigned = undefined; // what the directory has given, in the end
   }
 
-  /** A router of its own for each test, so that what one has learned of a region does not reach into the next. */
-  router({ change = () => {}, ...options } = {}) {
+  /** A router of its own for each test, so that what one has learned of a region does not reach into the next. @param {any} [how] */
+  router({ change = (..._) => {}, ...options } = {}) {
     const vars = topology(this.fronts, (vars) => {
       for (const route of vars.ROUTES) route.deadline = `${DEADLINE_MS}ms`;
       change(vars);
@@ -94,7 +95,7 @@ export const answered = (asked) => asked.filter(({ status }) => status === 200);
 export const isHonest = ({ status, headers }) =>
   (status === 503 || status === 504) && /^application\/problem\+json/.test(headers["content-type"]) && Number(headers["retry-after"]) > 0;
 
-/** The line of figures about reads: the first after the fault began, and those after it that took two sends or one. */
+/** The line of figures about reads: the first after the fault began, and those after it that took two sends or one. @param {any[]} reads */
 export function readFigures([first, ...others]) {
   const all = [first, ...others];
   const over = others.filter(({ sends }) => sends > 1);

@@ -10,7 +10,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
 const copy = join(root, "build/planted");
 const only = process.argv[2];
-const { bug: bugs } = parse(readFileSync(join(here, "bugs.toml"), "utf8"));
+const { bug: bugs } = /** @type {any} */ (parse)(readFileSync(join(here, "bugs.toml"), "utf8"));
 
 function git(...args) {
   const { status, stdout, stderr } = spawnSync("git", args, { cwd: root, encoding: "buffer", maxBuffer: 1 << 28 });

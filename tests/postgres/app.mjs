@@ -115,6 +115,7 @@ export class Lists {
     return this.committed(client, key).catch(() => ({}));
   }
 
+  /** @param {any} client @param {string} [key] @returns {Promise<any>} */
   async committed(client, key) {
     const shows = await this.shows(client, key);
     return { shows, lsn: await this.lsn(client) };
@@ -268,13 +269,13 @@ export async function serve(lists, { cacheControl = "no-store" } = {}) {
   });
   // The router keeps connections; one that is closed under a write in flight would leave its outcome unknown.
   server.keepAliveTimeout = 0;
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const stop = async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await lists.close();
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, lists, stop };
+  return { url: `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`, lists, stop };
 }
 
 async function json(request) {

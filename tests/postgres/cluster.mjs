@@ -193,6 +193,13 @@ export class Node {
 
 /** One primary and its standbys, by name. */
 class Cluster {
+  /** @type {any} */
+  us;
+  /** @type {any} */
+  eu;
+  /** @type {any} */
+  ap;
+
   constructor() {
     this.scratch = mkdtempSync(join(tmpdir(), "homing-postgres-"));
     this.programs = programs();

@@ -103,7 +103,7 @@ export async function alwaysReached({ url }) {
     forwarded.on("error", () => response.destroy());
     request.pipe(forwarded);
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   server.unref();
-  return { url: `http://127.0.0.1:${server.address().port}` };
+  return { url: `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}` };
 }

@@ -23,6 +23,7 @@ const pick = (roll, from) => from[roll(from.length)];
 export class Recording {
   lines = [];
   done = 0;
+  over = false;
   underway = new Set();
 
   note(record) {
@@ -42,7 +43,10 @@ export class Recording {
   }
 }
 
-/** What one request did, as the checker wants it told; returns the answer. */
+/**
+ * What one request did, as the checker wants it told; returns the answer.
+ * @param {any} client @param {{ session: string, seq: number, key: any, id?: any }} what @param {Recording} recording
+ */
 async function operation(client, { session, seq, key, id }, recording) {
   const start = performance.now();
   const asking = (id ? client.post(`/lists/${key}`, { id }) : client.get(`/lists/${key}`)).catch(() => undefined);
@@ -139,7 +143,10 @@ async function trouble({ cluster }, deeds, recording, roll) {
   return done;
 }
 
-/** Runs the load with faults going on; returns the history, with the final state of each region, and how many faults there were. */
+/**
+ * Runs the load with faults going on; returns the history, with the final state of each region, and how many faults there were.
+ * @param {any} world @param {any} [how]
+ */
 export async function load(world, { seed = 1, sessions = 12, operations = 60, keyCount = 4, deeds = [faults.lag], secret } = {}) {
   const { cluster, routers } = world;
   const recording = new Recording();

@@ -16,7 +16,7 @@ after(async () => {
   await stopAll();
 });
 
-/** Runs a load and has it judged; two edges that know nothing of each other, unless one is enough. */
+/** Runs a load and has it judged; two edges that know nothing of each other, unless one is enough. @param {any} t @param {any} how */
 async function run(t, { Kind = Lists, edges = 2, cacheControl, route, ...options }) {
   const apps = Object.fromEntries(await Promise.all(cluster.nodes.map(async (node) => [node.name, await startApp(node, Kind, { cacheControl })])));
   const vars = topology(apps, route);

@@ -40,7 +40,10 @@ export function holdAt(app, point) {
   return held;
 }
 
-/** A request as the router sends it; `token` is what an answer before it handed out. */
+/**
+ * A request as the router sends it; `token` is what an answer before it handed out.
+ * @param {any} app @param {string} key @param {{ token?: any, id?: any, home?: any, epoch?: any, remove?: any }} [how]
+ */
 export async function ask(app, key, { token, id, home, epoch, remove } = {}) {
   const headers = { ...(home ? { "homing-home": home } : {}), ...(epoch ? { "homing-epoch": String(epoch) } : {}) };
   if (token) Object.assign(headers, { "homing-min-position": token.position, "homing-epoch": token.epoch });

@@ -110,7 +110,7 @@ const cache = createMiddleware(async (c, next) => {
   const { write, pinned, pin } = c.get("plan");
   const name = c.req.url;
   if (c.req.method === "GET" && !(misses.get(name) > Date.now())) {
-    const stored = await caches.default.match(name);
+    const stored = await /** @type {any} */ (caches).default.match(name);
     if (stored && !(pinned && Number(stored.headers.get("x-made")) < pin.since)) {
       c.res = new Response(stored.body, stored);
       c.res.headers.delete("x-made");
@@ -124,8 +124,8 @@ const cache = createMiddleware(async (c, next) => {
   if (c.req.method === "GET" && c.res.ok && /max-age=[1-9]/.test(c.res.headers.get("cache-control") ?? "") && !c.res.headers.has("set-cookie")) {
     const kept = new Response(c.res.clone().body, c.res);
     kept.headers.set("x-made", String(made));
-    c.executionCtx.waitUntil(caches.default.put(name, kept));
-  } else if (write && c.res.ok) c.executionCtx.waitUntil(caches.default.delete(name));
+    c.executionCtx.waitUntil(/** @type {any} */ (caches).default.put(name, kept));
+  } else if (write && c.res.ok) c.executionCtx.waitUntil(/** @type {any} */ (caches).default.delete(name));
   else if (c.req.method === "GET" && c.res.ok) {
     if (misses.size >= MOST_MISSES) misses.clear();
     misses.set(name, made + MISS_MS);
@@ -168,6 +168,7 @@ async function attempt(c, region, body) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), 10_000);
   try {
+    /** @type {RequestInit} */
     const init = { method: c.req.method, headers: forwarded(c, region), body, redirect: "manual", signal: abort.signal };
     return await fetch(c.env.REGIONS[region].origin + pathname + search, init);
   } catch {
@@ -179,7 +180,7 @@ async function attempt(c, region, body) {
 
 const app = new Hono();
 app.use(log, session, plan, cache);
-app.all("*", async (c) => {
+app.all("*", async (/** @type {any} */ c) => {
   const { targets, reason, write, dataset } = c.get("plan");
   const body = write ? await c.req.arrayBuffer() : undefined;
   for (const [at, region] of targets.entries()) {

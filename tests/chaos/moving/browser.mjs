@@ -67,7 +67,7 @@ export class Browser {
         if (loses) return end({ left: true });
         const chunks = [];
         response.on("data", (chunk) => chunks.push(chunk));
-        response.on("error", (error) => end({ error: `in the body: ${error.code ?? error.message}` }));
+        response.on("error", (error) => end({ error: `in the body: ${/** @type {NodeJS.ErrnoException} */ (error).code ?? error.message}` }));
         response.on("end", () => {
           if (!response.complete) return end({ error: "in the body: not complete" });
           this.take(response.headers);
@@ -81,7 +81,7 @@ export class Browser {
         request.destroy();
       };
       const leaving = leaves === undefined ? undefined : setTimeout(() => end({ left: true }), leaves);
-      request.on("error", (error) => end({ error: error.code ?? error.message, reused: request.reusedSocket }));
+      request.on("error", (error) => end({ error: /** @type {NodeJS.ErrnoException} */ (error).code ?? error.message, reused: request.reusedSocket }));
       request.setTimeout(PATIENCE_MS, () => end({ error: `no answer within ${PATIENCE_MS} ms` }));
       request.end(payload);
     });

@@ -48,7 +48,7 @@ export class Operators {
       what === "promote" || (what === "abort" && this.random.chance(0.5))
         ? { command: "promote", dataset: "catalog", to: this.random.pick(REGIONS) }
         : this.move();
-    this.begin(this.change(order, what === "abort" ? this.random.between(...ABORT_MS) : undefined));
+    this.begin(this.change(order, what === "abort" ? this.random.between(ABORT_MS[0], ABORT_MS[1]) : undefined));
   }
 
   /** A dead owner's catalogue goes to another region, and what it had not handed on is lost. */
@@ -82,7 +82,7 @@ export class Operators {
     return { command: "move", kind, subject: subjectId(kind, name), to: this.random.pick(REGIONS), name: `${kind}:${name}` };
   }
 
-  /** Orders a change, sees it to its end, and notes it. */
+  /** Orders a change, sees it to its end, and notes it. @param {any} order @param {number} [abortAfter] */
   async change({ name, ...order }, abortAfter) {
     const given = Date.now();
     const { status, json } = await this.post(order);

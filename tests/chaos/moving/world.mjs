@@ -4,6 +4,7 @@ import { FaultProxy } from "../../e2e/proxy.mjs";
 
 const EDGES = 2;
 
+/** @param {{ seed: number, build?: string }} how */
 export async function startMovingWorld({ seed, build }) {
   const regions = await startRegions();
   const fronts = {};

@@ -34,6 +34,7 @@ export class Load {
   /** One request, recorded; what is known of it beside goes along. */
   async ask(client, method, path, more = {}) {
     const id = `q${this.records.length}`;
+    /** @type {any} */
     const record = { id, method, path, near: client.headers["homing-dev-near"], read: method === "GET", start: Date.now(), ...more };
     this.records.push(record);
     const headers = { "x-request": id, ...(more.key ? { "idempotency-key": id } : {}) };

@@ -20,7 +20,9 @@ function old() {
   const folder = join(kept, "package");
   if (existsSync(join(folder, "tests/index.mjs"))) return folder;
   mkdirSync(kept, { recursive: true });
-  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", OLD, "--json", "--loglevel=error"], { cwd: kept, stdio: ["ignore", "pipe", "inherit"] }));
+  const [{ filename }] = JSON.parse(
+    /** @type {any} */ (execFileSync)("npm", ["pack", OLD, "--json", "--loglevel=error"], { cwd: kept, stdio: ["ignore", "pipe", "inherit"] }),
+  );
   const archive = join(kept, filename);
   const digest = createHash("sha512").update(readFileSync(archive)).digest("base64");
   if (digest !== OLD_SHA512) {
@@ -44,7 +46,7 @@ export function source() {
 }
 
 /** A module of it. `where` comes from `source()`, maybe of another process. */
-export const load = ({ folder }, file) => import(pathToFileURL(join(folder, file)));
+export const load = ({ folder }, file) => import(pathToFileURL(join(folder, file)).href);
 export const engine = (where, file) => load(where, join(where.engine, file));
 
 /** Its groups of tests, without those for browsers. */

@@ -57,6 +57,7 @@ export const OK = response("200 OK", ["Cache-Control: no-store"]);
  */
 export class Origin {
   constructor() {
+    /** @type {string | ((request: any, socket: any) => any)} */
     this.deed = OK;
     this.seen = [];
     this.sockets = new Set();
@@ -64,8 +65,8 @@ export class Origin {
   }
 
   async listen() {
-    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${this.server.address().port}`;
+    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", () => resolve(undefined)));
+    this.url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (this.server.address()).port}`;
     return this;
   }
 
@@ -93,7 +94,7 @@ export class Origin {
       const found = head(text, 0);
       if (!found) return;
       const [method, target, version] = found.first.split(" ");
-      const { body, whole, end, chunked = false } = framed(text, found);
+      const { body, whole, end, chunked = false } = /** @type {any} */ (framed(text, found));
       // What is sent with `Expect` by a Worker that only fetches waits for a word that this origin does not say.
       const request = (connection.now ??= { method, target, version, ...found, deed: this.deed });
       Object.assign(request, { content: body, chunked, whole: whole === true });
@@ -127,7 +128,9 @@ function answerAt(text, at, isHead, closed) {
       continue;
     }
     const bodiless = isHead || status === 204 || status === 304 || status === 101;
-    const { body, whole, end, until, chunked = false } = bodiless ? { body: "", whole: true, end: found.body } : framed(text, found, closed);
+    /** @type {any} */
+    const message = bodiless ? { body: "", whole: true, end: found.body } : framed(text, found, closed);
+    const { body, whole, end, until, chunked = false } = message;
     const answer = { status, version, phrase, interim, ...found, content: body, chunked, until, whole: whole === true };
     return whole || closed ? { answer, end: end ?? text.length } : undefined;
   }
@@ -138,13 +141,14 @@ function answerAt(text, at, isHead, closed) {
  * has no body), what is left over (`rest`), and whether the connection was `closed` (`reset`: by force). A piece is a text, or
  * `{ after }`, a promise. `end`: "half" closes behind the last piece, "reset" breaks. `next` is said once the answers have come, on the
  * same connection if that is still open.
+ * @param {number} port @param {any} pieces @param {{ methods?: string[], end?: any, next?: any, patience?: number }} [how]
  */
 export async function converse(port, pieces, { methods = ["GET"], end, next, patience = PATIENCE } = {}) {
   const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
   const state = { text: "", closed: false, reset: false };
-  let moved = () => {};
+  let moved = (..._) => {};
   socket.on("data", (data) => ((state.text += data.toString("latin1")), moved()));
-  socket.on("error", (error) => ((state.reset = true), (state.closed = true), (state.error = error.code), moved()));
+  socket.on("error", (error) => ((state.reset = true), (state.closed = true), (state.error = /** @type {NodeJS.ErrnoException} */ (error).code), moved()));
   socket.on("end", () => ((state.closed = true), moved())).on("close", () => ((state.closed = true), moved()));
   const until = Date.now() + patience;
   const said = [];

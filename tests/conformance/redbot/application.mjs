@@ -58,12 +58,13 @@ function shown(page, { headers }) {
   return { fields, body };
 }
 
+/** @param {any} request @param {any} fields */
 function isSame({ headers }, { etag, "last-modified": made }) {
   if (headers["if-none-match"]) return headers["if-none-match"].split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
   return made !== undefined && Date.parse(headers["if-modified-since"]) >= Date.parse(made);
 }
 
-/** One range, if it is asked for and what it is of is still the same. */
+/** One range, if it is asked for and what it is of is still the same. @param {any} request @param {any} fields @param {number} size */
 function range({ headers }, { etag, "last-modified": made }, size) {
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? "") ?? [];
   if (from === undefined || (headers["if-range"] && ![etag, made].includes(headers["if-range"]))) return;
@@ -91,6 +92,6 @@ export async function application() {
   const server = http.createServer(answer);
   // A connection that is closed for having been idle, just when it is used again, would be a fault that nobody asked for.
   server.keepAliveTimeout = 0;
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { port: server.address().port, stop: () => server.close().closeAllConnections() };
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  return { port: /** @type {import("node:net").AddressInfo} */ (server.address()).port, stop: () => server.close().closeAllConnections() };
 }

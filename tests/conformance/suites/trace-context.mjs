@@ -26,7 +26,7 @@ export async function load() {
   try {
     const folder = join(checkout(SUITE), "test");
     const command = python("trace-context", ["aiohttp==3.14.5"]);
-    const ids = JSON.parse(execFileSync(command, [RUN, folder, "list"], { ...OPTIONS, stdio: ["ignore", "pipe", "ignore"] }));
+    const ids = JSON.parse(/** @type {any} */ (execFileSync)(command, [RUN, folder, "list"], { ...OPTIONS, stdio: ["ignore", "pipe", "ignore"] }));
     return {
       version: `${SUITE.commit.slice(0, 7)} (github.com/w3c/trace-context), level 2`,
       pinned: true,
@@ -39,6 +39,7 @@ export async function load() {
   }
 }
 
+/** @param {string} row @param {any} how */
 async function through(row, { folder, command, id }) {
   // The suite's own server is the origin, but it begins with the tests, and a proxy is ready when it answers.
   const origin = await freePort();
@@ -52,7 +53,7 @@ async function through(row, { folder, command, id }) {
     timeout: 300_000,
   });
   between.stop();
-  return JSON.parse(stdout);
+  return JSON.parse(String(stdout));
 }
 
 export async function run({ names, tests, ...rest }) {

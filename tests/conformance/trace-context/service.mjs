@@ -25,6 +25,6 @@ export async function service(proxy) {
         response.setHeader("content-type", "application/json").end("{}");
       });
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { port: server.address().port, stop: () => server.close() };
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  return { port: /** @type {import("node:net").AddressInfo} */ (server.address()).port, stop: () => server.close() };
 }

@@ -64,8 +64,9 @@ export async function start({ root, build, edges, kv, cache, vars, objects, stor
       doors: [url, ...(await Promise.all(others.map(({ name }) => miniflare.unsafeGetDirectURL(name))))],
       stop,
       homes: () => miniflare.getKVNamespace("HOMES", "router"),
-      at: async (edge, path, init) => (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
-      askStore: async (init) => (await miniflare.getWorker("home-store")).fetch("http://store/", init),
+      at: async (edge, path, init) =>
+        /** @type {any} */ (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
+      askStore: async (init) => /** @type {any} */ (await miniflare.getWorker("home-store")).fetch("http://store/", init),
     };
   } catch (error) {
     await stop();

@@ -15,7 +15,10 @@ const list = (items) => `[${items.join(", ")}]`;
 const named = (name, what) => `(name = ${text(name)}, ${what})`;
 const variable = ([name, value]) => named(name, typeof value === "string" ? `text = ${text(value)}` : `json = ${text(JSON.stringify(value))}`);
 
-/** A Worker as a service; `objects` are the classes of the Durable Objects that live in it. They have SQL on disk only. */
+/**
+ * A Worker as a service; `objects` are the classes of the Durable Objects that live in it. They have SQL on disk only.
+ * @param {string} name @param {{ modules: any, bindings?: any[], objects?: any[], flags?: any[], cache?: any }} what @param {any} dates
+ */
 function worker(name, { modules, bindings = [], objects = [], flags = [], cache }, { compatibility_date: date }) {
   const namespaces = objects.map((object) => `(className = ${text(object)}, uniqueKey = ${text(object)}, enableSql = true)`);
   const stored = objects.length ? `, durableObjectNamespaces = ${list(namespaces)}, durableObjectStorage = (localDisk = "objects")` : "";

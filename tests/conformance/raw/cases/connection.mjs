@@ -105,7 +105,7 @@ const waits = (how) => ({ after: how });
 const soon = (text) =>
   new Promise((resolve) => {
     const end = Date.now() + 300;
-    const look = () => (/^HTTP\/1\.1 100/.test(text()) || Date.now() > end ? resolve() : setTimeout(look, 5));
+    const look = () => (/^HTTP\/1\.1 100/.test(text()) || Date.now() > end ? resolve(undefined) : setTimeout(look, 5));
     look();
   });
 
@@ -293,7 +293,7 @@ const slams = (socket) => setTimeout(() => socket.destroy(), 20);
 const answered = (text) =>
   new Promise((resolve) => {
     const end = Date.now() + 1500;
-    const look = () => (/\r\n\r\n/.test(text()) || Date.now() > end ? resolve() : setTimeout(look, 5));
+    const look = () => (/\r\n\r\n/.test(text()) || Date.now() > end ? resolve(undefined) : setTimeout(look, 5));
     look();
   });
 const halves = (head, first, rest) => [head + first, { after: answered }, rest];
