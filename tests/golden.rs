@@ -12,7 +12,7 @@ use homing_core::{
         entry::{KEPT, Variant},
         freshness::Reuse,
         key::{CacheKey, KeyParts},
-        range::Slice,
+        slice::Slice,
     },
     decide::reach,
     http::{headers::Edit, target::Target},

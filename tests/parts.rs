@@ -12,7 +12,7 @@ use counted::{assert_met, met};
 use homing_core::{
     cache::{
         entry::{self, ENTRY, Variant},
-        range::Slice,
+        slice::Slice,
     },
     http::headers::Edit,
     model::time::Timestamp,

@@ -10,17 +10,30 @@
 //! 4. [`settle`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
 //! 5. [`router`] is one isolate: the flows in flight, what it remembers and reports. Every driver calls it, and it alone.
 
-pub mod cache;
-pub mod control;
-pub mod decide;
-pub mod flow;
-pub mod http;
 pub mod model;
-pub mod observe;
-pub mod ownership;
-pub mod request;
-pub mod router;
-pub mod session;
-pub mod settle;
-pub mod state;
+
+pub mod http;
+
 pub mod topology;
+
+pub mod ownership;
+
+pub mod session;
+
+pub mod cache;
+
+pub mod state;
+
+pub mod request;
+
+pub mod decide;
+
+pub mod settle;
+
+pub mod flow;
+
+pub mod observe;
+
+pub mod control;
+
+pub mod router;

@@ -5,10 +5,13 @@ use super::{
     lookup::Lookup,
     select,
     stored::StoredEntry,
-    storing::{self, Storing},
+    storing::Storing,
     vary::Selector,
 };
-use crate::{http::headers::Headers, model::time::Timestamp};
+use crate::{
+    http::{answer::is_failure, headers::Headers},
+    model::time::Timestamp,
+};
 
 /// The most that the bodies of a part and of what lies beside it take together, in bytes: more is not held at once.
 const PARTS: u64 = 1024 * 1024;
@@ -26,7 +29,7 @@ pub(super) fn carried(held: &StoredEntry, response: &Storing<'_>, new: &Variant<
 fn takes_away(new: &Variant<'_>, held: &StoredEntry, carried: &[usize], now: Timestamp) -> bool {
     let ends_a_whole =
         |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);
-    storing::is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
+    is_failure(new.status) || new.status == 206 && held.variants().iter().enumerate().any(ends_a_whole)
 }
 
 /// Whether two are certainly the same bytes, or parts of them, by a strong validator (RFC 9111 section 3.4, RFC 9110 section 8.8.1).

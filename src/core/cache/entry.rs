@@ -5,7 +5,8 @@
 
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
-use super::{freshness::Reuse, range::Slice, storing::is_failure};
+use super::freshness::Reuse;
+use crate::{cache::slice::Slice, http::answer::is_failure};
 use crate::{
     http::percent,
     model::{

@@ -12,6 +12,7 @@ pub mod lookup;
 pub mod policy;
 pub mod range;
 pub mod select;
+pub mod slice;
 pub mod state;
 pub mod stored;
 pub mod storing;

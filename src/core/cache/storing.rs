@@ -6,13 +6,13 @@ use super::{
     directives::FieldScope,
     entry::{KEPT, StoredFields, Variant},
     freshness::{Lifetime, Policy, Reuse, initial_age, said_age},
-    range::Slice,
     vary::{Selector, names_of_personal, names_of_ranged, selecting_names},
 };
+use crate::cache::slice::Slice;
 use crate::{
     cache::lookup::Lookup,
     http::{
-        answer::Framing,
+        answer::{Framing, is_failure},
         headers::{Edit, Edits, Headers, MOST_MEMBERS, strip_response},
         http_date,
     },
@@ -289,12 +289,6 @@ fn is_understood(status: u16) -> bool {
 /// Statuses that may be stored without explicit freshness (RFC 9110 section 15.1).
 fn is_heuristic(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
-}
-
-/// Whether an answer of that status is a failure of the server's, and no word about the target.
-#[must_use]
-pub fn is_failure(status: u16) -> bool {
-    status >= 500 && status != 501
 }
 
 fn variant<'a>(

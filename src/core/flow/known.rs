@@ -15,7 +15,7 @@ use crate::{
     },
     ownership::{
         Ownership,
-        evidence::{Keeper, KnownHome},
+        evidence::{Keeper, KeptHome},
         stated::Log,
     },
     session::Pin,
@@ -111,7 +111,7 @@ impl Context {
                 return None;
             }
         };
-        let Some(KnownHome { ownership, new }) = stored else {
+        let Some(KeptHome { ownership, new }) = stored else {
             self.note(TraceEvent::HomeTrouble(HomeTrouble::Invalid));
             return None;
         };

@@ -55,3 +55,9 @@ pub enum Framing {
 pub fn is_gateway_failure(status: u16) -> bool {
     matches!(status, 502..=504)
 }
+
+/// Whether an answer of that status is a failure of the server's, and no word about the target.
+#[must_use]
+pub fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501
+}

@@ -25,7 +25,7 @@ pub enum Keeper {
 
 /// What a keeper says of a subject's home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownHome {
+pub struct KeptHome {
     /// The ownership.
     pub ownership: Ownership,
     /// Whether it was assigned just now.
@@ -77,7 +77,7 @@ impl Ownership {
 
     /// What a keeper says of a subject's home: `{"home":NAME,"epoch":N}`. One that the topology does not permit is none.
     #[must_use]
-    pub fn kept(text: &str, keeper: Keeper, topology: &Topology, allowed: RegionSet) -> Option<KnownHome> {
+    pub fn kept(text: &str, keeper: Keeper, topology: &Topology, allowed: RegionSet) -> Option<KeptHome> {
         let stored = HomeRecord::read(text)?;
         let home = topology.region_named(&stored.home).filter(|home| allowed.contains(*home))?;
         let said_by = match keeper {
@@ -86,7 +86,7 @@ impl Ownership {
             Keeper::Directory => Evidence::Directory,
         };
         let ownership = Self { home, epoch: Epoch::said(stored.epoch)?, said_by };
-        (stored.epoch > 0).then_some(KnownHome { ownership, new: stored.new })
+        (stored.epoch > 0).then_some(KeptHome { ownership, new: stored.new })
     }
 
     /// The same ownership, now that an origin has said yes to what was sent by it.

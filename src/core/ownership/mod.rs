@@ -5,7 +5,7 @@ pub mod own;
 pub mod record;
 pub mod stated;
 
-pub use crate::ownership::evidence::{Keeper, KnownHome, lives_in};
+pub use crate::ownership::evidence::{Keeper, KeptHome, lives_in};
 
 use crate::{
     model::{epoch::Epoch, ids::RegionId},

@@ -13,7 +13,10 @@ use crate::{
         storing::{self, NotStorable, Storing},
     },
     decide::cache_keys,
-    http::{answer::Answer, headers::Edits},
+    http::{
+        answer::{Answer, is_failure},
+        headers::Edits,
+    },
     model::{epoch::Epoch, ids::RegionId},
     ownership::stated::{Shows, Stated},
     request::CacheUse,
@@ -93,7 +96,7 @@ impl Settling<'_> {
                 );
                 let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
                 // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
-                let of_others = why != NotStorable::Status && !storing::is_failure(answer.status);
+                let of_others = why != NotStorable::Status && !is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
                     self.observations.push(Observation::InVain(cache_keys::wait(self.request, lookup, &key)));
                 }

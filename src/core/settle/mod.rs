@@ -18,7 +18,7 @@ pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
 pub use crate::settle::stored::ShownVariant;
 use crate::{
-    cache::{key::CacheKey, range::Slice, state::CacheState, stored::StoredEntry},
+    cache::{key::CacheKey, slice::Slice, state::CacheState, stored::StoredEntry},
     http::headers::{Edit, Edits},
     model::{
         access::Access,

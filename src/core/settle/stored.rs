@@ -12,7 +12,8 @@ use crate::{
     cache::{
         entry::{ENTRY, Variant},
         lookup::Method,
-        range::{Ranged, Slice, ranged},
+        range::{Ranged, ranged},
+        slice::Slice,
         state::CacheState,
         validate::{client_has, updates as updated},
     },

@@ -2,19 +2,22 @@
 
 pub mod datasets;
 pub mod identity;
+mod names;
 pub mod regions;
 pub mod routes;
 pub mod table;
 
 use super::{
     Topology,
-    dataset::Dataset,
     error::{Complaints, KeyPath, quoted},
     raw::Raw,
 };
-use crate::http::{method::ROUTER, syntax::is_token};
-use crate::model::ids::{RegionId, RegionSet};
+use crate::model::ids::RegionId;
 use crate::topology::parse::table::{KeyTable, nearest};
+use crate::{
+    http::{method::ROUTER, syntax::is_token},
+    topology::parse::names::Names,
+};
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
 pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
@@ -76,59 +79,4 @@ fn misnamed(vars: &Raw, at: &KeyPath, log: &mut Complaints) {
             log.warn(&at.key(name), format!("the unknown var {name:?}"), expected, format!("did you mean {near:?}?"));
         }
     }
-}
-
-/// The names of a table: those whose entries could be read, by place, and all that stand there.
-struct Names {
-    read: Vec<String>,
-    standing: Vec<String>,
-}
-
-impl Names {
-    fn of(read: impl Iterator<Item = String>, raw: Option<&Raw>) -> Self {
-        let standing = match raw {
-            Some(Raw::Table(entries)) => entries.iter().map(|(name, _)| name.clone()).collect(),
-            _ => Vec::new(),
-        };
-        Self { read: read.collect(), standing }
-    }
-
-    fn all(&self) -> RegionSet {
-        (0u8..).zip(&self.read).fold(RegionSet::EMPTY, |set, (at, _)| set.with(RegionId(at)))
-    }
-
-    /// The place of that name; a complaint if it stands nowhere. One whose entry is broken has had its complaint.
-    fn place(&self, name: &str, what: &str, path: &KeyPath, log: &mut Complaints) -> Option<usize> {
-        if !self.standing.iter().any(|known| known == name) {
-            let known = quoted(self.standing.iter().map(String::as_str));
-            let var = format!("{}S", what.to_ascii_uppercase());
-            let (expected, remedy) = if known.is_empty() {
-                (format!("a {what}, but there is none"), format!("add the {what} to {var}"))
-            } else {
-                (format!("a {what}: {known}"), format!("name one of them, or add the {what} to {var}"))
-            };
-            log.error(path, format!("{name:?}"), expected, remedy);
-        }
-        self.read.iter().position(|known| known == name)
-    }
-
-    /// The region of that name, or a complaint.
-    fn region(&self, name: &str, path: &KeyPath, log: &mut Complaints) -> Option<RegionId> {
-        self.place(name, "region", path, log).and_then(|at| u8::try_from(at).ok()).map(RegionId)
-    }
-}
-
-/// Whether a name may stand in headers, cookies and log lines as it is. A letter comes first, for JavaScript sorts keys
-/// that are numbers before all others, and the order counts.
-fn check_name(name: &str, what: &str, path: &KeyPath, log: &mut Complaints) {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.len() > 32 || !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.bytes().all(legal) {
-        let expected = "a lower-case letter, then at most 31 lower-case letters, digits or hyphens";
-        log.error(path, format!("the name {name:?}"), expected, format!("rename the {what}"));
-    }
-}
-
-/// A dataset's name for complaints of routes.
-fn name_of(datasets: &[Dataset], at: usize) -> &str {
-    datasets.get(at).map_or("", |dataset| dataset.name.as_str())
 }

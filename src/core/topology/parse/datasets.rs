@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{KeyTable, Names, check_name};
+use crate::topology::parse::names::{Names, check_name};
+use crate::topology::parse::table::KeyTable;
 use crate::{
     model::{
         ids::{RegionId, RegionSet},

@@ -1,6 +1,7 @@
 //! `IDENTITY`.
 
-use super::{KeyTable, Names};
+use crate::topology::parse::names::Names;
+use crate::topology::parse::table::KeyTable;
 use crate::{
     http::syntax::is_token,
     model::{

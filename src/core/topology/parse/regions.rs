@@ -1,6 +1,7 @@
 //! `REGIONS`.
 
-use super::{KeyTable, check_name};
+use crate::topology::parse::names::check_name;
+use crate::topology::parse::table::KeyTable;
 use crate::{
     http::url::Url,
     model::{

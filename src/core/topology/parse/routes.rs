@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{KeyTable, Names, name_of};
+use crate::topology::parse::names::{Names, name_of};
+use crate::topology::parse::table::KeyTable;
 use crate::{
     http::{
         believed::{Fate, fate, overrides_method},
