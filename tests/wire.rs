@@ -7,12 +7,14 @@ mod support;
 use std::{collections::BTreeSet, env, fs, rc::Rc, time::Duration};
 
 use homing_core::{
-    cache::{key::CacheKey, range::Slice},
+    cache::{key::CacheKey, slice::Slice},
     decide::attempt::Attempt,
     flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{answer::Framing, headers::Edit},
-    model::access::Replay,
-    model::subject::{SubjectId, SubjectKind},
+    model::{
+        access::Replay,
+        subject::{SubjectId, SubjectKind},
+    },
     request::incoming::{Content, Unsent},
     settle::{Base, Publish, Settlement, Source, Store},
     state::drill::{DrillOutcome, Drilled, SamplingKey},

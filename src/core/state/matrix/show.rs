@@ -17,14 +17,14 @@ use crate::{
 /// What each vantage point sees, and every pair of regions of which anything is known.
 #[derive(Serialize)]
 pub struct MatrixShown<'a> {
-    vantages: Vec<Vantage<'a>>,
+    vantages: Vec<VantageShown<'a>>,
     pairs: Vec<Between<'a>>,
     unreachable: Vec<&'a str>,
 }
 
 /// What one vantage point sees of the regions.
 #[derive(Serialize)]
-struct Vantage<'a> {
+struct VantageShown<'a> {
     from: &'a str,
     at: u64,
     regions: Object<&'a str, ProbeShown>,
@@ -55,7 +55,7 @@ impl Matrix {
         let name = |id: RegionId| topology.region(id).name.as_str();
         let vantages = self.fresh(now).map(|report| {
             let seen = report.regions.iter().map(|seen| (name(seen.region), ProbeShown { ok: seen.ok, ms: seen.took }));
-            Vantage { from: name(report.from), at: report.at.0, regions: seen.collect() }
+            VantageShown { from: name(report.from), at: report.at.0, regions: seen.collect() }
         });
         let regions = || topology.regions().map(|(id, _)| id);
         let pairs = regions().flat_map(|region| regions().map(move |peer| (region, peer)));
