@@ -468,6 +468,7 @@ impl Router {
 
 impl FlowTable {
     /// Takes out the flows of which nobody has told for longer than a request may take, where there have come to be many.
+    #[allow(clippy::vec_box, reason = "they lie boxed in the table, and are not moved to be counted")]
     fn sweep(&mut self, now: Timestamp) -> Vec<Box<Flow>> {
         if self.flows.len() < self.sweep.max(SWEEP) {
             return Vec::new();

@@ -13,10 +13,8 @@ use tariff::{Price, SUBSCRIPTION, TARIFF};
 pub(super) use usage::Setup;
 use usage::Usage;
 
-use std::path::Path;
-
-use super::{document::Source, error::CliError};
-use homing_core::topology::{Topology, error::KeyPath, parse::parse};
+use super::error::CliError;
+use homing_core::topology::Topology;
 
 /// Seconds of a day: quotas begin anew at midnight UTC.
 const DAY: f64 = 86_400.0;
@@ -49,8 +47,9 @@ pub(super) struct CostArgs {
 /// What the topology in that file costs a month at so many requests a second, in dollars, if all else is as is supposed where nothing is
 /// said. None if it cannot be read, which `homing check` says better.
 #[cfg(feature = "net")]
-pub(super) fn supposed(file: &Path, requests_per_second: f64) -> Option<f64> {
-    let raw = Source::read(file).ok()?.raw();
+pub(super) fn supposed(file: &std::path::Path, requests_per_second: f64) -> Option<f64> {
+    use homing_core::topology::{error::KeyPath, parse::parse};
+    let raw = super::document::Source::read(file).ok()?.raw();
     let (topology, _) = parse(raw.get("vars")?, &KeyPath::default()).ok()?;
     let load = Load::new(requests_per_second, load::ISOLATES, &topology, None);
     Some(Bill::of(&topology, Setup::of(&raw, &raw), load, false).total())

@@ -78,9 +78,10 @@ const LONGEST_UPLOAD: Duration = Duration::from_secs(3600);
 
 /// An admitted request on its way.
 ///
-/// 1. [`Flow::start`] gives the first step. 2. Whoever drives it learns [`Flow::take_observations`], does the step, and hands its event
-/// to [`Flow::on`], which gives the next one. 3. That goes on until a step is [`Step::Finish`]; [`Step::Answer`] answers the client before
-/// the end. 4. If the client goes, [`Flow::abandon`] ends it.
+/// 1. [`Flow::start`] gives the first step.
+/// 2. Whoever drives it learns [`Flow::take_observations`], does the step, and hands its event to [`Flow::on`], which gives the next one.
+/// 3. That goes on until a step is [`Step::Finish`]; [`Step::Answer`] answers the client before the end.
+/// 4. If the client goes, [`Flow::abandon`] ends it.
 #[derive(Clone, Debug)]
 pub struct Flow {
     cx: Context,
