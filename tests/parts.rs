@@ -187,7 +187,7 @@ fn set<'s>(edits: &'s [Edit], name: &str) -> Option<&'s str> {
 }
 
 impl StoredEntry {
-    /// Does what the edge does (copies.mjs): what is not as long as it says is not stored.
+    /// Does what the edge does (entries.mjs): what is not as long as it says is not stored.
     fn keep(&mut self, end: &Settlement, asks: &Asks, came: &[Byte]) {
         if !end.invalidate.is_empty() {
             *self = Self::default();

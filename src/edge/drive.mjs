@@ -2,7 +2,7 @@
 // events cross is known to wire.mjs alone.
 import { emptiness, lingering, takeIn, upload, watched } from "./body.mjs";
 import { Clock } from "./clock.mjs";
-import { Entry, put } from "./copies.mjs";
+import { Entry, put } from "./entries.mjs";
 import { call, complain } from "./core.mjs";
 import { directory } from "./shards.mjs";
 import { tellSoon } from "../operators/drill.mjs";
@@ -338,7 +338,7 @@ export class Drive {
     }
     const alone = this.left || this.behind !== undefined;
     let headers;
-    /** @type {import("./copies.mjs").Stored | ReadableStream | Promise<Uint8Array | undefined>} */
+    /** @type {import("./entries.mjs").Stored | ReadableStream | Promise<Uint8Array | undefined>} */
     let body;
     if (base.kind === "origin") {
       headers = new Headers(inHand(this.response).headers);

@@ -12,7 +12,7 @@ let under = (key) => key;
     delete: async ({ url }) => held.delete(under(url)),
   },
 };
-const { Entry, put } = await import("../../src/edge/copies.mjs");
+const { Entry, put } = await import("../../src/edge/entries.mjs");
 const { cacheState } = await import("../../src/edge/store.mjs");
 
 const ONE = "https://h/_homing/cache/_/0/_/one.2";
