@@ -50,9 +50,9 @@ pub(super) struct Context {
     pub(super) cache: CacheState,
     /// What lies in the driver's hands: worth asking about, and shown if every region fails.
     pub(super) held: Option<StoredEntry>,
-    /// The last write that ended the copies under the request's key, as far as this isolate knew when the request began.
+    /// The last write that ended the stored responses under the request's key, as far as this isolate knew when the request began.
     pub(super) purged: Option<Purge>,
-    /// Whether the last send asked about the held copy.
+    /// Whether the last send asked about the stored response in hand.
     pub(super) conditional: bool,
     /// Whether no send may: an origin has contradicted itself.
     pub(super) unconditional: bool,

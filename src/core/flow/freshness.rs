@@ -11,12 +11,12 @@ use crate::{
 };
 
 impl Context {
-    /// Whether the copy may be shown to this reader. Who has written or seen something gets only a copy that certainly shows
+    /// Whether the stored response may be shown to this reader. Who has written or seen something gets only one that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
-    pub(super) fn satisfies(&self, copy: &Variant<'_>) -> bool {
+    pub(super) fn satisfies(&self, variant: &Variant<'_>) -> bool {
         let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
-        let within = |bound| self.now.since(copy.made) <= bound;
-        if self.is_too_old_to_tell(copy) || self.predates_a_write(copy) {
+        let within = |bound| self.now.since(variant.made) <= bound;
+        if self.is_too_old_to_tell(variant) || self.predates_a_write(variant) {
             return false;
         }
         match &self.freshness {
@@ -25,25 +25,25 @@ impl Context {
             // A window is there for one write; what the session has written and seen since then is in its mark.
             Freshness::Pinned(pin) => {
                 let mark = self.session_mark();
-                made_at_home_since(copy, pin) && mark.is_none_or(|(pin, mark)| shows_all(copy, pin, &mark))
+                made_at_home_since(variant, pin) && mark.is_none_or(|(pin, mark)| shows_all(variant, pin, &mark))
             }
             Freshness::AtLeast(pin, mark) => {
-                shows_all(copy, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+                shows_all(variant, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
             }
             Freshness::Home => false,
         }
     }
 
-    /// Whether the copy may lack what the session wrote in a window that has ended: regions have that by now, but a copy may have
+    /// Whether the stored response may lack what the session wrote in a window that has ended: regions have that by now, but it may have
     /// been made before they had. It counts only if home made it after the write, or anybody after the window.
-    pub(super) fn predates_a_write(&self, copy: &Variant<'_>) -> bool {
+    pub(super) fn predates_a_write(&self, variant: &Variant<'_>) -> bool {
         if self.request.promise.read_after_write != ReadAfterWrite::Session {
             return false;
         }
         let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
         let mut ended = self.request.session.session.ended_windows(name, self.request.subject.as_ref(), self.now);
-        ended.any(|(pin, until)| copy.made < until && !made_at_home_since(copy, pin))
+        ended.any(|(pin, until)| variant.made < until && !made_at_home_since(variant, pin))
     }
 
     /// Whether the stored response may take the place of the origin's 500: the origin or the client has said that this is wanted.
@@ -53,21 +53,21 @@ impl Context {
         selected.is_some_and(|(_, variant)| usable_on_error(&variant, &lookup.wants, self.now))
     }
 
-    /// Whether the copy is older than a session remembers what it wrote. Nobody who has no session has written anything.
-    fn is_too_old_to_tell(&self, copy: &Variant<'_>) -> bool {
+    /// Whether the stored response is older than a session remembers what it wrote. Nobody who has no session has written anything.
+    fn is_too_old_to_tell(&self, variant: &Variant<'_>) -> bool {
         let promised = self.request.promise.read_after_write == ReadAfterWrite::Session;
-        promised && self.request.session.session.exists() && self.now.since(copy.made) > REMEMBERED
+        promised && self.request.session.session.exists() && self.now.since(variant.made) > REMEMBERED
     }
 }
 
-/// Whether all up to that mark is certainly in the copy.
-fn shows_all(copy: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
-    let certain = copy.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
-    certain || made_at_home_since(copy, pin)
+/// Whether all up to that mark is certainly in the stored response.
+fn shows_all(variant: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
+    let certain = variant.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
+    certain || made_at_home_since(variant, pin)
 }
 
-/// Whether the home by which the pin counts made the copy after that. Whom this isolate takes for the home does not matter:
+/// Whether the home by which the pin counts made the stored response after that. Whom this isolate takes for the home does not matter:
 /// what a region has had it still has, and another may have been the home before.
-fn made_at_home_since(copy: &Variant<'_>, pin: &Pin) -> bool {
-    copy.made >= pin.since && copy.region == pin.region && !pin.is_over_everything()
+fn made_at_home_since(variant: &Variant<'_>, pin: &Pin) -> bool {
+    variant.made >= pin.since && variant.region == pin.region && !pin.is_over_everything()
 }

@@ -42,7 +42,7 @@ impl Context {
         self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
     }
 
-    /// What the session has seen of that owner's log: home too may answer from a copy of its own that is behind.
+    /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind.
     pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
         let dataset = self.view.topology().dataset(self.request.dataset?)?;
         // The watermark of one of several owners may lie before its own last write.

@@ -15,7 +15,7 @@ use crate::{
 
 /// The subject that an origin names, and it is another one than was asked about.
 #[derive(Clone, Debug)]
-pub(super) struct NamedOwner {
+pub(super) struct NamedSubject {
     /// Whose the request is.
     pub(super) subject: SubjectId,
     /// By that the data is split.
@@ -25,7 +25,7 @@ pub(super) struct NamedOwner {
     pub(super) lives: Option<RegionId>,
 }
 
-impl NamedOwner {
+impl NamedSubject {
     /// The subject whom a 421 names, if the data is split by its kind and it is another one than was asked about.
     pub(super) fn by(cx: &Context, answer: &Answer<'_>) -> Option<Self> {
         let kind = cx.split_by().filter(|_| answer.status == 421)?;

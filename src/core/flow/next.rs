@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    misdirected::{Declined, NamedOwner},
+    misdirected::{Declined, NamedSubject},
     reading::{Reading, Wants},
     send::Ended,
     step::Step,
@@ -62,7 +62,7 @@ pub(super) enum Next<'a> {
     /// A region's answer to a read will do, as far as the session is concerned.
     Heard(Reading, Answer<'a>),
     /// The request is another subject's.
-    Rename(NamedOwner),
+    Rename(NamedSubject),
     /// A region declines the home that it was given.
     Correct(Declined),
     /// The stored response, if it may be shown when all else fails; if not, that.

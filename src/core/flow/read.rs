@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     context::Context,
-    misdirected::{Declined, NamedOwner},
+    misdirected::{Declined, NamedSubject},
     next::{Next, Phase},
     passed::Passed,
     reading::{Reading, Wants},
@@ -125,7 +125,7 @@ pub(super) fn on_outcome<'a>(cx: &mut Context, reading: Reading, outcome: Outcom
 
 /// An answer: whether it is about another subject, keeps what was promised, and is the region's own.
 fn on_answer<'a>(cx: &mut Context, reading: Reading, answer: Answer<'a>, health: &Health) -> Next<'a> {
-    if let Some(named) = NamedOwner::by(cx, &answer) {
+    if let Some(named) = NamedSubject::by(cx, &answer) {
         return Next::Rename(named);
     }
     if let Some(place) = reading.falls_short(cx, &answer) {

@@ -5,7 +5,7 @@
 //! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject. Only where
 //! that was nobody, `Homing-Home` says where the subject lives, and the directory is told so if it knows of no home.
 
-use super::{context::Context, misdirected::NamedOwner, next::Next};
+use super::{context::Context, misdirected::NamedSubject, next::Next};
 use crate::{
     cache::state::CacheState,
     decide::plan::Freshness,
@@ -20,12 +20,12 @@ use crate::{
 };
 
 /// The same request as that subject's: the one send more that it may have, after a look-up of its own.
-pub(super) fn first(cx: &mut Context, named: NamedOwner) -> Next<'static> {
+pub(super) fn first(cx: &mut Context, named: NamedSubject) -> Next<'static> {
     cx.lives = named.lives;
     if !cx.may_send_again() {
         return in_vain(cx, named);
     }
-    let NamedOwner { subject, kind, .. } = named;
+    let NamedSubject { subject, kind, .. } = named;
     cx.note(TraceEvent::Noted(Note::SubjectNamed, None));
     if is_told_by_answers(cx, kind) {
         cx.request.session.session = settle::begun(&cx.request, &cx.view, (&subject, kind), cx.now);
@@ -41,8 +41,8 @@ pub(super) fn first(cx: &mut Context, named: NamedOwner) -> Next<'static> {
 
 /// It cannot be sent once more: a body that streams is gone, or two regions have seen it. Nothing was done, and the session
 /// becomes that subject's, so that the client's own repeat finds its way.
-fn in_vain(cx: &mut Context, named: NamedOwner) -> Next<'static> {
-    let NamedOwner { subject, kind, lives } = named;
+fn in_vain(cx: &mut Context, named: NamedSubject) -> Next<'static> {
+    let NamedSubject { subject, kind, lives } = named;
     let refusal = Refusal::SubjectNamedInVain;
     if cx.request.begun || cx.outcome_unknown.is_some() || !is_told_by_answers(cx, kind) {
         return Next::Refuse(refusal);

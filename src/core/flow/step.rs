@@ -21,7 +21,7 @@ pub(super) const ASSIGN: Duration = Duration::from_millis(1000);
 /// What to do next.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Look whether the edge holds a copy.
+    /// Look whether the edge has a stored response.
     ProbeCache(Probe),
     /// Ask the home store where the subject lives.
     LookUpHome(LookUp),
@@ -120,7 +120,7 @@ pub enum Outcome<'a> {
     NotFinal,
     /// The client's own body did not come, or not as it says.
     Unsent(Unsent),
-    /// It has confirmed the copy in hand, whose body could not be read.
+    /// It has confirmed the stored response in hand, whose body could not be read.
     CopyLost,
 }
 

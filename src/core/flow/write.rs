@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     context::Context,
-    misdirected::{Declined, NamedOwner},
+    misdirected::{Declined, NamedSubject},
     next::{Next, NotWritten, Phase, Writing},
     send::Ended,
     step::Outcome,
@@ -102,7 +102,7 @@ pub(super) fn on_outcome<'a>(cx: &mut Context, writing: Writing, outcome: Outcom
 /// An answer: the client's, unless it is a 421 that says whose the request is, or who owns the data.
 fn on_answer<'a>(cx: &mut Context, writing: Writing, answer: Answer<'a>) -> Next<'a> {
     let Writing { owner, choice } = writing;
-    if let Some(named) = NamedOwner::by(cx, &answer) {
+    if let Some(named) = NamedSubject::by(cx, &answer) {
         return Next::Rename(named);
     }
     // A 421 without a name is the application's own business.

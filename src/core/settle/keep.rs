@@ -89,13 +89,13 @@ impl Settling<'_> {
             }
             Err(why) => {
                 // These say something of the resource; the others only of this answer. What the origin says to a client that it
-                // knows says nothing of what it says to others, and whose copies are there can be stored.
+                // knows says nothing of what it says to others, and whose stored responses are there can be stored.
                 let of_the_resource = matches!(
                     why,
                     NotStorable::Control | NotStorable::SetCookie | NotStorable::Vary | NotStorable::NoFreshness
                 );
                 let of_anybody = !lookup.authorized && !lookup.cookies && self.held.is_none();
-                // A bad request, or one while a copy is there that has expired, says nothing of what others would wait for.
+                // A bad request, or one while a stored response is there that has expired, says nothing of what others would wait for.
                 let of_others = why != NotStorable::Status && !is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
                     self.observations.push(Observation::InVain(cache_keys::wait(self.request, lookup, &key)));
@@ -111,11 +111,11 @@ impl Settling<'_> {
         }
     }
 
-    /// Whether an answer that is not stored takes back the expired copy that it was to make new: the region has said to somebody whom
-    /// it does not know that what lay there is gone, closed, moved for good, or nobody else's any longer. The copy would be shown again
+    /// Whether an answer that is not stored takes back the expired response that it was to make new: the region has said to somebody whom
+    /// it does not know that what lay there is gone, closed, moved for good, or nobody else's any longer. It would be shown again
     /// when the region fails, and for all of its `stale-while-revalidate`. What may speak of the request alone takes nothing away from the
     /// others: whom a firewall takes for a robot is refused (401, 403), sent to prove it (302, 303, 307) or asked to (202, 405). Nor does
-    /// what is said to a client that the region knows; a personal copy has no others.
+    /// what is said to a client that the region knows; a personal one has no others.
     fn takes_back(&self, lookup: &Lookup, status: u16, why: Option<NotStorable>) -> bool {
         let of_the_resource = match status {
             200 | 203..=205 => why == Some(NotStorable::Control),

@@ -11,7 +11,7 @@ use crate::{
 
 impl Settling<'_> {
     /// The longest that the region's answer may be fresh from now on, where its lag sets a limit. Its origin cannot know how far its
-    /// copy is behind, so what it says of freshness counts from what it shows. `age` is for how long caches on the way have had it.
+    /// replica is behind, so what it says of freshness counts from what it shows. `age` is for how long caches on the way have had it.
     pub(super) fn at_most_fresh(&self, age: Duration) -> Option<Duration> {
         let region = self.region?;
         let source = self.source();
@@ -20,7 +20,7 @@ impl Settling<'_> {
         limits.into_iter().flatten().min()
     }
 
-    /// A write has ended the copies of this place: what a region shows that may not have it yet is fresh only until it must have.
+    /// A write has ended the stored responses of this place: what a region shows that may not have it yet is fresh only until it must have.
     fn held_off(&self, region: RegionId, age: Duration) -> Option<Duration> {
         let purge = self.purged?;
         let takes = if region == purge.region { Duration::ZERO } else { self.view.window(region, purge.region).length };
@@ -35,7 +35,7 @@ impl Settling<'_> {
         Some(bound.saturating_sub(lag))
     }
 
-    /// A copy that is cut off, stands still or is so far behind that sessions are not read there: nobody knows how old what it shows
+    /// A replica that is cut off, stands still or is so far behind that sessions are not read there: nobody knows how old what it shows
     /// is, so it is asked again soon.
     fn far_behind(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
         let source = source.filter(|source| *source != region)?;

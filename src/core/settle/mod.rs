@@ -69,7 +69,7 @@ impl Settlement {
         Rc::make_mut(&mut self.record)
     }
 
-    /// Stores nothing that was asked for before a write ended the copies of its place, which this isolate may have seen since the
+    /// Stores nothing that was asked for before a write ended the stored responses of its place, which this isolate may have seen since the
     /// request began: it may show what was there before. Nor anything in a place for which the store has just refused it.
     pub fn forgo_storing_in_vain(&mut self, memory: &Memory, now: Timestamp) {
         let in_vain = |store: &Store| {

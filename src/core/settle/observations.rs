@@ -1,4 +1,4 @@
-//! What an answer teaches of the regions: how far their copies are, and how far behind each other.
+//! What an answer teaches of the regions: how far their replicas are, and how far behind each other.
 
 use std::time::Duration;
 
@@ -33,10 +33,10 @@ impl Settling<'_> {
         };
         match stated(answer, (&dataset.name, kind), sent, view.topology()) {
             Ok(stated) => {
-                // A write at one of several owners says nothing of what this copy has of the others.
+                // A write at one of several owners says nothing of what this replica has of the others.
                 if self.request.access == Access::Read {
-                    let copy = replica_of(id, region, stated.log, view.topology());
-                    self.observations.push(Observation::Applied(copy, stated.position));
+                    let replica = replica_of(id, region, stated.log, view.topology());
+                    self.observations.push(Observation::Applied(replica, stated.position));
                 }
                 Some(stated)
             }
@@ -66,7 +66,7 @@ impl Settling<'_> {
         Ownership::named(answer, topology, allowed).filter(own)
     }
 
-    /// A copy may have heard of a later owner than this isolate: as good as a 421 that names it.
+    /// A replica may have heard of a later owner than this isolate: as good as a 421 that names it.
     pub(super) fn learn_owner(&mut self, answer: &Answer<'_>) {
         let (view, Some(named), Some(id)) = (self.view, self.named(answer), self.request.dataset) else { return };
         match (view.dataset_ownership(id), &self.request.subject) {
@@ -81,7 +81,7 @@ impl Settling<'_> {
         }
     }
 
-    /// `Homing-Lag: us=12, ap=30`: by how many milliseconds the region's copy is behind each peer's writes.
+    /// `Homing-Lag: us=12, ap=30`: by how many milliseconds the region's replica is behind each peer's writes.
     pub(super) fn learn_lags(&mut self, answer: &Answer<'_>) {
         let Some(region) = self.region else { return };
         let topology = self.view.topology();

@@ -48,7 +48,7 @@ impl WriteOutcome {
 pub enum Pinned {
     /// Reads at home, for so long.
     Window(PinWindow),
-    /// Reads of copies that have reached this position of the owner's log.
+    /// Reads of replicas that have reached this position of the owner's log.
     Position(String),
 }
 

@@ -62,7 +62,7 @@ impl Settling<'_> {
         self.settlement(problem.status(), Source::Own(problem.body()), edits)
     }
 
-    /// A write that failed. One that an owner has perhaps done leaves a pin, and no copy: who reads may read what became of it. A body
+    /// A write that failed. One that an owner has perhaps done leaves a pin, and no stored response: who reads may read what became of it. A body
     /// that its client broke off leaves both as they were, for anybody could empty the cache so of what they may not write.
     #[must_use]
     pub fn failed_write(self, problem: &Problem, outcome: WriteOutcome, owned: Option<Ownership>) -> Settlement {

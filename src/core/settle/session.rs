@@ -83,7 +83,7 @@ impl SignIn {
     }
 
     /// The session, which remembers what the answer has shown: by a mark, if what was stated is of the log of whom it is about. The
-    /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every copy has that.
+    /// region was not told whose part to speak of, so else nobody knows what it spoke of, and home is read until every replica has that.
     fn remembering(&self, request: &Request, view: &View, now: Timestamp) -> Session {
         let mut session = self.session.clone();
         let Some(ShownPart { kind, subject, dataset, stated }) = &self.shown else { return session };
@@ -121,7 +121,7 @@ pub(super) struct Exchange {
     pub(super) owned: Option<Ownership>,
     /// The owner that its answer names.
     pub(super) named: Option<Ownership>,
-    /// How far its copy is, and what it shows.
+    /// How far its replica is, and what it shows.
     pub(super) stated: Option<Stated>,
 }
 
@@ -172,7 +172,7 @@ fn open_window(
     window
 }
 
-/// The longest that a write at the region may be missing from any copy: a session may turn up anywhere.
+/// The longest that a write at the region may be missing from any replica: a session may turn up anywhere.
 fn longest_window(request: &Request, view: &View, source: RegionId) -> PinWindow {
     let others = view.topology().regions().map(|(id, _)| id);
     let others = others.filter(|id| *id != source && holds(request.dataset, view, *id));
@@ -197,7 +197,7 @@ fn raise(
     now: Timestamp,
 ) -> bool {
     let held = session.mark(dataset, subject);
-    // A home that reports less than was seen under its own epoch has lost something, or another of its copies answered.
+    // A home that reports less than was seen under its own epoch has lost something, or another of its replicas answered.
     let further = held.is_none_or(|(_, held)| mark.is_after(&held));
     if further {
         let claim = Claim::AtLeast(mark);
@@ -208,7 +208,7 @@ fn raise(
 }
 
 /// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other. It needs no pin, for
-/// every copy shows as much.
+/// every replica shows as much.
 fn is_nothing(seen: &Mark) -> bool {
     seen.epoch <= Epoch::FIRST && seen.position == Position::default()
 }
@@ -234,7 +234,7 @@ fn raise_by_read(
     }
 }
 
-/// The session after a stored copy was shown, if that changes it.
+/// The session after a stored response was shown, if that changes it.
 pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
     let held = &request.session.session;
     let valid = request.session.verdict == Verdict::Valid;
@@ -248,7 +248,7 @@ pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>
     (raised || renewal).then_some(session)
 }
 
-/// Whether what a copy shows lies after what the session has seen.
+/// Whether what a stored response shows lies after what the session has seen.
 fn moves(request: &Request, view: &View, shows: &Shows) -> bool {
     let dataset = request.dataset.and_then(|id| view.topology().dataset(id));
     let held = dataset.and_then(|dataset| request.session.session.mark(&dataset.name, request.subject.as_ref()));

@@ -1,4 +1,4 @@
-//! Settling a stored copy: as it is, or as an origin has just confirmed it.
+//! Settling a stored response: as it is, or as an origin has just confirmed it.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::{
     request::CacheUse,
 };
 
-/// What speaks of a body, and says nothing where there is none of the copy's: a 304 should not have it (RFC 9110 section 15.4.5), and a
+/// What speaks of a body, and says nothing where there is none of the stored one's: a 304 should not have it (RFC 9110 section 15.4.5), and a
 /// client that decodes an empty body fails.
 const ABOUT_BODIES: [&str; 5] =
     ["content-encoding", "content-language", "content-length", "content-range", "content-type"];
@@ -42,7 +42,7 @@ pub struct ShownVariant<'a> {
 }
 
 impl Settling<'_> {
-    /// A stored copy for the client, fresh or stale.
+    /// A stored response for the client, fresh or stale.
     #[must_use]
     pub fn from_stored(self, shown: &ShownVariant<'_>) -> Settlement {
         let (request, view, now) = (self.request, self.view, self.now);
@@ -66,7 +66,7 @@ impl Settling<'_> {
         settlement
     }
 
-    /// `Cache-Status` of a copy (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
+    /// `Cache-Status` of a stored response (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
     fn status_of_stored(&self, fresh: Duration, age: Duration) -> String {
         let is_stale = age >= fresh;
         let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.stale_reason());
@@ -91,7 +91,7 @@ impl Settling<'_> {
         field
     }
 
-    /// The held copy after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
+    /// The stored response in hand after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
     /// for the store too, unless the answer may be older than the reader demands. Without `updates` it stays as it was.
     pub(crate) fn validated(
         mut self,
