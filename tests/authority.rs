@@ -65,7 +65,7 @@ fn a_copy_that_does_not_catch_up_is_not_promoted_and_the_old_owner_serves_on() {
     world.settle();
     let change = world.change(&id);
     assert_eq!(change["phase"], "aborted");
-    assert_eq!(change["says"], "eu did not catch up within 2000 ms; us serves on");
+    assert_eq!(change["says"], "eu did not catch up within 2000 ms; us keeps serving");
     assert!(world.write("orders", "us", &owned("us", 1)), "nobody pauses it any more");
     assert_eq!(world.owner_at("eu", "orders"), owned("us", 1));
 }
@@ -138,13 +138,13 @@ fn a_forced_promotion_needs_the_word_and_a_region_that_is_gone() {
     let id = promote(&mut world, json!({ "accept_loss": true }));
     world.settle();
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
-    assert_eq!(says, "us answers, so nothing need be lost: leave accept_loss out");
+    assert_eq!(says, "us is reachable, so a planned promotion loses nothing. Leave accept_loss out");
 
     world.down.push("us");
     let id = promote(&mut world, json!({}));
     world.settle();
     let says = world.change(&id)["says"].as_str().unwrap().to_owned();
-    assert_eq!(says, "us does not answer. If it is gone for good, say accept_loss: true");
+    assert_eq!(says, "us does not answer. If it is gone for good, repeat the order with accept_loss: true");
 
     let id = promote(&mut world, json!({ "accept_loss": true }));
     world.settle();
@@ -294,7 +294,7 @@ fn a_subject_without_a_home_moves_from_where_its_data_is() {
     let (_, body) = world.order(dry);
     world.settle();
     let change = world.change(body["change"]["id"].as_str().unwrap());
-    assert_eq!(change["says"], "the subject has no home yet; its first one is us");
+    assert_eq!(change["says"], "the subject has no home yet; its first home would be us");
     assert!(world.directory.0.is_empty(), "a dry run");
 
     let (_, body) = world.order(order);
@@ -365,7 +365,7 @@ fn nobody_is_moved_by_a_guess_of_the_directory_while_a_region_says_where_the_dat
     assert_eq!(change["phase"], "aborted");
     assert_eq!(
         change["says"],
-        "us says that the data is in eu, as it was before the router. The directory has been told; order it again"
+        "us reports that the data is in eu, from before the router. The directory now has that home. Repeat the order"
     );
     assert_eq!(world.directory.0[&ada].1, owned("eu", 2), "and nothing was paused");
     // Ordered again it is a move like others, from where the data is.
@@ -513,7 +513,7 @@ fn the_same_request_is_carried_out_once() {
     let other = json!({ "request": "one", "command": "state", "region": "eu", "state": "draining", "for": "1h" });
     let (status, body) = world.order(other);
     assert_eq!(status, 409);
-    assert_eq!(body["detail"], "The request \"one\" has asked for something else before. Choose a new id.");
+    assert_eq!(body["detail"], "The request id \"one\" was already used for another order. Choose a new id.");
 }
 
 #[test]
@@ -523,7 +523,10 @@ fn an_order_for_an_earlier_version_is_refused() {
     let stale = json!({ "command": "state", "region": "ap", "state": "active", "version": 0 });
     let (status, body) = world.order(stale);
     assert_eq!(status, 409);
-    assert_eq!(body["detail"], "The order is for version 0 of the view, and it is 1 by now. Look at it again.");
+    assert_eq!(
+        body["detail"],
+        "The order is for version 0 of the view, but the current version is 1. Check `homing status`, then order again."
+    );
     let (status, _) = world.order(json!({ "command": "state", "region": "ap", "state": "active", "version": 1 }));
     assert_eq!(status, 200);
 }
@@ -542,7 +545,7 @@ fn never_all_drained_and_never_a_home_that_nobody_may_write() {
     assert_eq!(say("us", "draining", false).0, 200, "what it owns it goes on serving");
     assert_eq!(say("eu", "draining", false).0, 200);
     let last = say("ap", "draining", true);
-    assert_eq!(last, (409, "No region but \"ap\" is active. Make another one active first.".to_owned()));
+    assert_eq!(last, (409, "\"ap\" is the only active region. Make another one active first.".to_owned()));
 }
 
 #[test]
@@ -551,7 +554,7 @@ fn a_region_that_takes_no_work_is_given_nothing() {
     world.order(json!({ "command": "state", "region": "eu", "state": "draining", "for": "1h" }));
     let (status, body) = world.order(json!({ "command": "promote", "dataset": "orders", "to": "eu" }));
     assert_eq!(status, 409);
-    assert_eq!(body["detail"], "\"eu\" is draining, and takes over nothing. Make it active first.");
+    assert_eq!(body["detail"], "\"eu\" is draining and cannot take over anything. Make it active first.");
 }
 
 #[test]
@@ -637,7 +640,7 @@ fn a_forced_promotion_waits_until_the_old_owners_lease_has_run_out() {
     }
     let change = world.change(&id);
     assert_eq!(change["phase"], "lapsing");
-    assert_eq!(change["says"], "without us, as was ordered; its lease has run out in 12000 ms at the latest");
+    assert_eq!(change["says"], "forced, without us; its lease expires in at most 12000 ms");
     world.now += 4_000;
     world.turn(&json!({ "do": "tick" }));
     assert_eq!(world.calls("op=renew"), Vec::<String>::new(), "nobody renews what is to run out");
@@ -723,7 +726,10 @@ fn a_home_that_is_not_configured_any_more_can_be_left_by_word() {
     world.ledger = ledger.to_string();
     let id = promote(&mut world, json!({}));
     world.settle();
-    assert_eq!(world.change(&id)["says"], "sa does not answer. If it is gone for good, say accept_loss: true");
+    assert_eq!(
+        world.change(&id)["says"],
+        "sa does not answer. If it is gone for good, repeat the order with accept_loss: true"
+    );
     promote(&mut world, json!({ "accept_loss": true }));
     world.settle();
     assert_eq!(world.owner_at("eu", "orders"), owned("eu", 3));
@@ -778,20 +784,24 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
     let many: Vec<_> = (0..1001).map(|_| id).collect();
     let cases = [
         (json!({ "kind": "pet", "homes": {} }), 400, r#"kind is "pet"; expected "user" or "tenant"."#),
-        (json!({}), 400, "homes is missing or no object; expected an object with a list of ids for each region."),
+        (json!({}), 400, "homes is missing or not an object; expected an object with a list of ids for each region."),
         (json!({ "homes": { "mars": [] } }), 400, r#"homes is "mars"; expected a region: "us", "eu", "ap"."#),
         (
             json!({ "homes": { "ap": [id] } }),
             409,
             r#"homes has "ap", where no user may live. Name a region of the users' datasets."#,
         ),
-        (json!({ "homes": { "eu": id } }), 400, "homes.eu is no list; expected a list of ids."),
+        (json!({ "homes": { "eu": id } }), 400, "homes.eu is not a list; expected a list of ids."),
         (
             json!({ "homes": { "eu": ["ada"] } }),
             400,
             r#"homes.eu is "\"ada\""; expected ids of 22 letters of base64url, or pairs of such an id and an epoch of 1 or more."#,
         ),
-        (json!({ "homes": { "eu": many } }), 400, "homes has 1001 subjects; expected 1000 at most. Send several."),
+        (
+            json!({ "homes": { "eu": many } }),
+            400,
+            "homes has 1001 subjects; expected at most 1000. Send several lists.",
+        ),
     ];
     for (list, status, detail) in cases {
         let refusal = read(list).unwrap_err();

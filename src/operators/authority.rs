@@ -48,7 +48,7 @@ pub(super) async fn homes(router: &Router, mut request: Request) -> Result<Respo
         Some(settings) if text.len() <= LONGEST_LIST => homes::read(&text, &settings.topology),
         Some(_) => Err(OrderRefusal {
             status: 400,
-            detail: format!("The list is longer than {LONGEST_LIST} bytes. Send several."),
+            detail: format!("The list is longer than {LONGEST_LIST} bytes. Send several lists."),
         }),
         None => return Response::error("not configured", 500),
     };
@@ -74,7 +74,7 @@ async fn answer(promised: std::result::Result<js_sys::Promise, JsValue>, edge: O
     let reply = reply.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or(Value::Null);
     let status = reply.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
     let Some(status) = status else {
-        let detail = "The authority or the directory does not answer. Requests go on by the last view. Try again; the log has the cause.";
+        let detail = "The authority or the directory does not answer. Requests continue with the last view. Try again; the log has the cause.";
         let response = problem(503, &ProblemDetails::new(503, detail).body())?;
         response.headers().set("retry-after", "5")?;
         return Ok(response);

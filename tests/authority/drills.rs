@@ -75,7 +75,7 @@ fn there_is_one_at_a_time_and_it_can_be_stopped() {
     let (status, body) = world.order(isolate(json!({ "region": "us" })));
     assert_eq!(status, 409);
     let detail = body["detail"].as_str().unwrap();
-    assert!(detail.starts_with("drill-1 is on: ") && detail.ends_with("homing drill stop drill-1."), "{detail}");
+    assert!(detail.starts_with("drill-1 is running: ") && detail.ends_with("homing drill stop drill-1."), "{detail}");
 
     let stop = |drill: &str| json!({ "command": "stop-drill", "drill": drill });
     assert_eq!(world.order(stop("drill-9")).0, 404);
@@ -87,8 +87,8 @@ fn there_is_one_at_a_time_and_it_can_be_stopped() {
     assert_eq!(report(&mut world, &id)["says"], "stopped by ada");
     assert!(told(&mut world, &id, 1, 0), "an edge that has not heard is told");
     assert_eq!(report(&mut world, &id)["total"]["requests"], 1, "what comes late counts");
-    assert_eq!(world.order(stop(&id)).1["says"], "drill-1 is over already: stopped by ada");
-    assert_eq!(world.order(stop("all")).1["says"], "no drill is on");
+    assert_eq!(world.order(stop(&id)).1["says"], "drill-1 has already ended: stopped by ada");
+    assert_eq!(world.order(stop("all")).1["says"], "no drill is running");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn too_many_errors_abort_it_once_fifty_requests_have_been_made() {
     assert!(!told(&mut world, &id, 0, 9) && !told(&mut world, &id, 40, 0), "49 decide nothing");
     assert!(told(&mut world, &id, 1, 0), "9 of 50 are more than a tenth");
     assert_eq!(published(&world)["drill"], Value::Null);
-    let says = "aborted: 9 of 50 requests were refused or failed, and 10% of them were allowed";
+    let says = "aborted: 9 of 50 requests were refused or failed; the limit is 10%";
     assert_eq!(report(&mut world, &id)["says"], says);
     assert_eq!(what(&world).last().copied(), Some(format!("{id} {says}").as_str()));
 
@@ -161,10 +161,10 @@ fn orders_that_make_no_sense_are_refused_with_what_was_expected() {
     let state = |region: &str| json!({ "command": "state", "region": region, "state": "draining", "for": "1h" });
     assert_eq!(world.order(state("eu")).0, 200);
     let (status, body) = world.order(isolate(json!({})));
-    let detail = "\"eu\" is draining, and cannot serve alone. Make it active first.";
+    let detail = "\"eu\" is draining and cannot serve alone. Make it active first.";
     assert_eq!((status, body["detail"].as_str()), (409, Some(detail)));
     assert_eq!(world.order(state("ap")).0, 200);
     let (status, body) = world.order(isolate(json!({ "kind": "lose", "region": "us" })));
-    let detail = "No region but \"us\" is active. Make another one active first.";
+    let detail = "\"us\" is the only active region. Make another one active first.";
     assert_eq!((status, body["detail"].as_str()), (409, Some(detail)));
 }

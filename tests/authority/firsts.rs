@@ -101,8 +101,8 @@ fn the_ledger_of_a_later_version_is_left_alone_and_the_reason_is_said() {
         assert_eq!(reply["status"], 503);
         assert_eq!(
             reply["body"]["detail"],
-            "The authority's ledger is of format 3, and this version knows 2 at most, so it changes nothing in it. Requests go on by the \
-             last view. Deploy the version that has written it, or a later one, for all traffic; then order again."
+            "The authority's ledger has format 3; this version knows only up to 2, so it changes nothing. Requests continue with the \
+             last view. Deploy the version that wrote it, or a later one, for all traffic; then order again."
         );
     }
     assert_eq!(world.order(json!({ "command": "promote", "dataset": "catalog", "to": "eu" })).0, 503);
@@ -144,7 +144,12 @@ fn a_ledger_that_begins_after_the_regions_learns_later_owners_from_them() {
     ask(&mut world);
     world.settle();
     assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "eu", "epoch": 2 }), "eu says so itself");
-    assert!(world.audit.iter().any(|line| line["what"].as_str().unwrap().ends_with("by epoch 2, which is taken in")));
+    assert!(
+        world
+            .audit
+            .iter()
+            .any(|line| line["what"].as_str().unwrap().ends_with("by epoch 2; the authority has adopted that"))
+    );
 }
 
 fn takes(world: &mut World, region: &str, owner: (&str, u64)) {
@@ -164,7 +169,10 @@ fn a_region_that_names_another_as_a_later_owner_is_not_believed_unless_that_one_
     ask(&mut world);
     world.settle();
     assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
-    assert_eq!(said(&world, "ap says that eu is the home of orders by epoch 7, and it is asked itself"), 1);
+    assert_eq!(
+        said(&world, "ap reports that eu is the home of orders by epoch 7; the authority is asking that region itself"),
+        1
+    );
     assert_eq!(world.show()["untold"], json!([]), "nobody is asked for ever");
 
     // The noted home itself is told nothing, so that it is asked is the only way to hear it.
@@ -174,7 +182,7 @@ fn a_region_that_names_another_as_a_later_owner_is_not_believed_unless_that_one_
     ask(&mut world);
     world.settle();
     assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 3 }));
-    assert_eq!(said(&world, "us says that us is the home of orders by epoch 3, which is taken in"), 1);
+    assert_eq!(said(&world, "us reports that us is the home of orders by epoch 3; the authority has adopted that"), 1);
 }
 
 /// Each names the other, by one epoch more each time: the authority must not be sent to and fro.
@@ -186,7 +194,7 @@ fn two_that_name_each_other_are_asked_once_each() {
     ask(&mut world);
     world.settle();
     assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }));
-    assert_eq!(said(&world, "asked itself"), 2);
+    assert_eq!(said(&world, "is asking that region itself"), 2);
     assert_eq!(world.show()["untold"], json!([]));
 }
 
@@ -241,7 +249,7 @@ fn two_regions_that_each_take_themselves_for_the_first_home_are_told_of() {
     world.settle();
     let said = world.audit.iter().filter_map(|line| line["what"].as_str()).find(|what| what.starts_with("eu takes"));
     assert!(
-        said.unwrap().starts_with("eu takes eu for the first home of orders, and us is noted"),
+        said.unwrap().starts_with("eu takes eu for the first home of orders, but the authority has noted us"),
         "{:?}",
         world.audit
     );

@@ -99,7 +99,7 @@ fn a_copy_that_stands_still_is_waited_for_no_longer() {
     let mut world = behind();
     let id = promote(&mut world, json!({}));
     let (longest, change) = refused(&mut world, &id, |_| {});
-    assert_eq!(change["says"], "eu's copy stands still; us serves on");
+    assert_eq!(change["says"], "eu's replica does not advance; us keeps serving");
     assert!((1_000..1_200).contains(&longest), "{longest}");
     assert!(world.write("orders", "us", &owned("us", 1)));
 }
@@ -124,7 +124,7 @@ fn a_copy_that_moves_is_waited_for_and_one_that_moves_too_slowly_is_not() {
         });
         assert_eq!(change["phase"] == "done", done, "{change}");
         let says = change["says"].as_str().unwrap();
-        assert!(done || says.starts_with("eu's copy moves too slowly"), "{says}");
+        assert!(done || says.starts_with("eu's replica advances too slowly"), "{says}");
         assert!(longest <= if done { 3_000 } else { 1_200 }, "{longest}");
     }
 }
@@ -139,12 +139,12 @@ fn nobody_is_refused_for_a_copy_that_cannot_catch_up() {
     };
     let mut world = behind();
     world.region("eu").cut.push("us".to_owned());
-    let cut = "eu cannot reach us, so it cannot catch up. Mend the link, then order it again";
+    let cut = "eu cannot reach us, so it cannot catch up. Repair the link, then repeat the order";
     assert_eq!(says(&mut world, json!({})), cut);
 
     let mut world = behind();
     world.region("eu").lag = Some(6_000);
-    let late = "eu is 6000 ms behind us, and writers may be refused for 5000 ms at most. Wait until it has caught up, or allow more by \
+    let late = "eu is 6000 ms behind us, but writers may be refused for at most 5000 ms. Wait until it has caught up, or raise \
                 max_pause";
     assert_eq!(says(&mut world, json!({})), late);
     world.replicate("orders", "us", "eu");
@@ -158,7 +158,7 @@ fn where_time_must_do_and_would_take_too_long_nothing_waits_for_it() {
     world.region("eu").lag = Some(1_000);
     let id = promote(&mut world, json!({}));
     let (longest, change) = refused(&mut world, &id, |_| {});
-    let says = "not all positions are reported, so 10000 ms must pass, and writers may be refused for 5000 ms at most; us serves on";
+    let says = "not every position is reported, so the pause would take 10000 ms; writers may be refused for at most 5000 ms; us keeps serving";
     assert_eq!((change["says"].as_str(), longest), (Some(says), 0));
     let id = promote(&mut world, json!({ "max_pause": "13s" }));
     let (longest, change) = refused(&mut world, &id, |_| {});
@@ -177,7 +177,7 @@ fn the_preflight_says_how_long_writers_will_be_refused() {
     let said = ["expected_pause_ms", "max_pause_ms", "longest_wait_ms"].map(|name| estimate[name].as_u64().unwrap());
     // The calls of a preflight are made at once, and here one after the other.
     assert_eq!(said, [10 + 2 * (30 + 90), 3_000, 2_000], "{estimate}");
-    assert_eq!(change["says"], "a dry run: it could be promoted, with writers refused for about 250 ms");
+    assert_eq!(change["says"], "dry run: a promotion is possible; writers would be refused for about 250 ms");
 }
 
 #[test]

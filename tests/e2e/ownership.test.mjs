@@ -106,7 +106,7 @@ test("a copy that cannot catch up is not promoted, and no write is refused for i
   await inVain(/^eu cannot reach us, so it cannot catch up/);
   await regions.eu.control({ cut: [], lag_ms: 30_000 });
   await waitUntil(async () => (await health()).reachable.us, "and that it is mended");
-  await inVain(/^eu is \d+ ms behind us, and writers may be refused for 5000 ms at most/);
+  await inVain(/^eu is \d+ ms behind us, but writers may be refused for at most 5000 ms/);
 });
 
 test("a copy that is late is waited for as long as writers may be refused, and they come back within a second", async () => {
@@ -118,7 +118,7 @@ test("a copy that is late is waited for as long as writers may be refused, and t
   // How late the copy is shows once it has taken in something late.
   await waitUntil(async () => load.log.length > 0 && (await (await fetch(`${regions.eu.url}/.well-known/homing`)).json()).lag_ms.us >= 2_000);
   const dry = await homing("promote", "catalog", "--to", "eu", "--max-pause", "2s", "--dry-run", "--json");
-  assert.match(dry.json.says, /^eu is \d+ ms behind us, and writers may be refused for 2000 ms at most/);
+  assert.match(dry.json.says, /^eu is \d+ ms behind us, but writers may be refused for at most 2000 ms/);
   const promoted = await homing("promote", "catalog", "--to", "eu");
   assert.match(promoted.out, /expected: writers are refused for about \d+ ms, and 5000 ms at most\n/, promoted.err);
   const refused = (await load.stop()).filter(({ status }) => status !== 200);
@@ -193,7 +193,7 @@ test("a dry run says what it would cost and changes nothing", async () => {
   const before = await owners();
   const { json } = await dry();
   assert.equal(json.phase, "done");
-  assert.match(json.says, /^a dry run: it could be promoted, with writers refused for about \d+ ms$/);
+  assert.match(json.says, /^dry run: a promotion is possible; writers would be refused for about \d+ ms$/);
   const { expected_pause_ms: about, max_pause_ms: most, longest_wait_ms: wait } = json.found.estimate;
   assert.ok(about < 4_000 && most === 5_000 && wait >= 2_000, JSON.stringify(json.found.estimate));
   assert.deepEqual(await owners(), before);
@@ -204,7 +204,7 @@ test("without the old home only the operator's word moves a dataset; back again,
   await regions.ap.kill();
   const refused = await homing("promote", "catalog", "--to", "us");
   assert.equal(refused.status, 1);
-  assert.match(refused.out, /ap does not answer. If it is gone for good, say accept_loss: true/);
+  assert.match(refused.out, /ap does not answer. If it is gone for good, repeat the order with accept_loss: true/);
   const forced = await homing("promote", "catalog", "--to", "us", "--accept-loss", "--reason", "ap burned down");
   assert.equal(forced.status, 0, forced.out + forced.err);
   assert.match(forced.err, /may be lost/);
@@ -271,7 +271,7 @@ test("no order leaves all regions drained, or a home that nobody may write", asy
   const home = (await homing("status", "--json")).json.datasets.catalog.home;
   const refused = await homing("read-only", home, "--for", "5m", "--reason", "to see");
   assert.equal(refused.status, 1);
-  assert.match(refused.err, /which nobody could write/);
+  assert.match(refused.err, /whose writes there would be refused/);
 });
 
 test("the operators' address wants its token, and forgets no request", async () => {
@@ -288,7 +288,7 @@ test("the operators' address wants its token, and forgets no request", async () 
   const [first, second] = [await (await order(TOKEN, body)).text(), await (await order(TOKEN, body)).text()];
   assert.equal(first, second);
   const other = await order(TOKEN, { ...body, region: "eu" });
-  assert.deepEqual([other.status, (await other.json()).detail], [409, 'The request "once" has asked for something else before. Choose a new id.']);
+  assert.deepEqual([other.status, (await other.json()).detail], [409, 'The request id "once" was already used for another order. Choose a new id.']);
 });
 
 test("with authority and home store gone, requests go on by what was known", async () => {
@@ -301,7 +301,7 @@ test("with authority and home store gone, requests go on by what was known", asy
   assert.equal((await client.get("/api/catalog/static")).json.item.name, "b");
   const order = await fetch(new URL("/_homing/api/authority", moody.url), { headers: { authorization: `Bearer ${TOKEN}` } });
   assert.equal(order.status, 503);
-  assert.match((await order.json()).detail, /Requests go on by the last view/);
+  assert.match((await order.json()).detail, /Requests continue with the last view/);
   await moody.stop();
 });
 

@@ -147,7 +147,7 @@ test("a copy that does not catch up is not promoted; the old home serves on, and
   await recording.more(80);
   const refused = await world.homing("promote", "lists", "--to", next.name);
   assert.deepEqual([refused.status, refused.json?.phase], [1, "aborted"], refused.said);
-  assert.match(refused.json.says, new RegExp(`^${next.name}'s copy stands still; ${home.name} serves on$`));
+  assert.match(refused.json.says, new RegExp(`^${next.name}'s replica does not advance; ${home.name} keeps serving$`));
   await recording.more(80);
   await next.resume();
   await recording.more(80);

@@ -23,10 +23,10 @@ impl AuthorityTurn<'_> {
         };
         let Some(mut change) = self.ledger.changes.get(at).cloned().filter(|change| !change.phase.is_over()) else {
             let says = self.ledger.changes.get(at).map_or("", |change| change.says.as_str());
-            return Err(OrderRefusal::conflict(format!("{id} is over: {says}")));
+            return Err(OrderRefusal::conflict(format!("{id} has already ended: {says}")));
         };
         if order.dry_run {
-            let says = format!("{id} would be given up; it is {}", change.says);
+            let says = format!("{id} would be aborted; now: {}", change.says);
             return Ok(Reply::done(json!({ "says": says, "dry_run": true })));
         }
         let why = format!("aborted by {}", order.actor);
@@ -36,14 +36,14 @@ impl AuthorityTurn<'_> {
             phase if phase.is_revocable() => change.enter(ChangePhase::Resuming, why, now),
             ChangePhase::Revoking if order.accept_loss => {
                 (change.forced, change.back) = (true, false);
-                let says = format!("{why}; {} gets it without {}", change.to, change.from);
+                let says = format!("{why}; {} becomes the owner without {}", change.to, change.from);
                 self.force(&mut change, says);
             }
             ChangePhase::Granting if order.accept_loss && !change.from.is_empty() => {
                 change.epoch += 1;
                 std::mem::swap(&mut change.from, &mut change.to);
                 (change.forced, change.back) = (true, false);
-                let says = format!("{why}; {} gets it back", change.to);
+                let says = format!("{why}; {} becomes the owner again", change.to);
                 self.force(&mut change, says);
             }
             _ => change.back = true,
@@ -52,7 +52,7 @@ impl AuthorityTurn<'_> {
         if let Some(place) = self.ledger.changes.get_mut(at) {
             *place = change.clone();
         }
-        self.note(order, &format!("{id} is given up"));
+        self.note(order, &format!("abort of {id} begins"));
         if change.phase.is_over() {
             self.over(&change);
         } else {

@@ -20,7 +20,7 @@ impl AuthorityTurn<'_> {
         change.asked = now;
         if change.phase == ChangePhase::Pausing && change.is_too_late(now) {
             let says = format!(
-                "{} does not answer, and writers may be refused for {} ms at most",
+                "{} does not answer, and writers may be refused for at most {} ms",
                 change.from,
                 change.most_paused()
             );

@@ -29,7 +29,7 @@ impl AuthorityTurn<'_> {
             return Err(format!("{name} has no single owner"));
         };
         if owned.home == to {
-            return Err(format!("{to} is the home of {name} already, by epoch {}", owned.epoch));
+            return Err(format!("{to} is already the home of {name}, by epoch {}", owned.epoch));
         }
         let (unit, datasets, to) = (name.clone(), vec![name], to.to_owned());
         Ok(Change { unit, datasets, from: owned.home, epoch: owned.epoch, to, ..Change::default() })
@@ -76,7 +76,7 @@ impl Ledger {
         self.takes_over(&change.to, now)?;
         let same = |other: &&Change| other.unit == change.unit && !other.phase.is_over();
         if let Some(other) = self.changes.iter().find(same) {
-            let detail = format!("{} is under way for the same. Wait for it, or abort it.", other.id);
+            let detail = format!("{} already changes the owner of {}. Wait for it, or abort it.", other.id, other.unit);
             return Err(OrderRefusal::conflict(detail));
         }
         let (actor, reason) = (order.actor.clone(), order.reason.clone());

@@ -75,10 +75,10 @@ impl AuthorityTurn<'_> {
         let body = |says: String| Ok(Reply::done(json!({ "says": says, "dry_run": order.dry_run })));
         let Some(drill) = self.ledger.drill().filter(|drill| id == "all" || drill.id == id) else {
             return match self.ledger.drills.iter().find(|drill| drill.id == id) {
-                Some(over) => body(format!("{id} is over already: {}", over.says)),
-                None if id == "all" => body("no drill is on".to_owned()),
+                Some(over) => body(format!("{id} has already ended: {}", over.says)),
+                None if id == "all" => body("no drill is running".to_owned()),
                 None => {
-                    let detail = format!("There is no drill {id:?}. Say \"all\" to stop whatever is on.");
+                    let detail = format!("There is no drill {id:?}. Name \"all\" to stop the one that is running.");
                     Err(OrderRefusal { status: 404, detail })
                 }
             };
@@ -133,24 +133,27 @@ impl AuthorityTurn<'_> {
         let topology = &self.settings.topology;
         let name = &topology.region(wanted.region).name;
         if let Some(on) = self.ledger.drill() {
-            let detail = format!("{} is on: {}. Wait for its end, or stop it: homing drill stop {0}.", on.id, on.says);
+            let detail =
+                format!("{} is running: {}. Wait until it ends, or stop it: homing drill stop {0}.", on.id, on.says);
             return Err(OrderRefusal::conflict(detail));
         }
         let others = || topology.regions().map(|(_, other)| &other.name).filter(|other| *other != name);
         let active = |region: &String| self.ledger.state(region, self.now) == RegionState::Active;
         if others().next().is_none() {
-            return Err(OrderRefusal::conflict(format!("{name:?} is the only region: there is nobody to be without.")));
+            return Err(OrderRefusal::conflict(format!(
+                "{name:?} is the only region, so a drill would leave no other. Add a region first."
+            )));
         }
         match wanted.kind {
             DrillKind::Isolate if !active(name) => {
                 let state = self.ledger.state(name, self.now).token();
                 Err(OrderRefusal::conflict(format!(
-                    "{name:?} is {state}, and cannot serve alone. Make it active first."
+                    "{name:?} is {state} and cannot serve alone. Make it active first."
                 )))
             }
-            DrillKind::Lose if !others().any(active) => {
-                Err(OrderRefusal::conflict(format!("No region but {name:?} is active. Make another one active first.")))
-            }
+            DrillKind::Lose if !others().any(active) => Err(OrderRefusal::conflict(format!(
+                "{name:?} is the only active region. Make another one active first."
+            ))),
             DrillKind::Isolate | DrillKind::Lose => Ok(()),
         }
     }

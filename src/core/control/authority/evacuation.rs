@@ -240,12 +240,12 @@ impl AuthorityTurn<'_> {
         let mut sweep = self.ledger.sweeps.iter().find(|sweep| sweep.id == id).cloned()?;
         if sweep.looks_again.is_some() && !order.dry_run {
             sweep.looks_again = None;
-            self.note(order, &format!("{id} does not look again"));
+            self.note(order, &format!("{id} will not look for late subjects"));
             self.put(sweep);
             return Some(Ok(Reply::begun(json!({ "sweep": self.ledger.shown(id) }))));
         }
         if !sweep.is_on() {
-            return Some(Err(OrderRefusal::conflict(format!("{id} is over: {}", sweep.says))));
+            return Some(Err(OrderRefusal::conflict(format!("{id} has already ended: {}", sweep.says))));
         }
         if order.dry_run {
             let says = format!("{id} would be stopped");

@@ -97,8 +97,8 @@ impl AuthorityTurn<'_> {
         };
         let noted = &owned.home;
         let what = format!(
-            "{region} takes {home} for the first home of {unit}, and {noted} is noted: if both have writes of it, they differ. \
-             Compare them, and order `homing promote {unit}`, which tells both"
+            "{region} takes {home} for the first home of {unit}, but the authority has noted {noted}. If both accepted writes, their \
+             data differs. Compare them, then run `homing promote {unit}`, which informs both"
         );
         self.notice(region, what);
     }
@@ -125,9 +125,13 @@ impl AuthorityTurn<'_> {
         if self.ledger.datasets.get(unit).is_some_and(|owned| owned.epoch >= epoch) {
             return;
         }
-        let says = format!("{region} says that {home} is the home of {unit} by epoch {epoch}");
-        let what = if home == region { "which is taken in" } else { "and it is asked itself" };
-        let what = format!("{says}, {what}");
+        let says = format!("{region} reports that {home} is the home of {unit} by epoch {epoch}");
+        let what = if home == region {
+            "the authority has adopted that"
+        } else {
+            "the authority is asking that region itself"
+        };
+        let what = format!("{says}; {what}");
         self.notice(region, what);
         if home != region {
             return self.ask_named(home, unit);

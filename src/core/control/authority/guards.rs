@@ -50,7 +50,7 @@ impl Ledger {
             RegionState::Active => Ok(()),
             state => {
                 let state = state.token();
-                let detail = format!("{region:?} is {state}, and takes over nothing. Make it active first.");
+                let detail = format!("{region:?} is {state} and cannot take over anything. Make it active first.");
                 Err(OrderRefusal::conflict(detail))
             }
         }
@@ -63,7 +63,7 @@ impl Ledger {
     pub(super) fn is_as_expected(&self, order: &Order) -> Result<(), OrderRefusal> {
         match order.version {
             Some(version) if version != self.version => Err(OrderRefusal::conflict(format!(
-                "The order is for version {version} of the view, and it is {} by now. Look at it again.",
+                "The order is for version {version} of the view, but the current version is {}. Check `homing status`, then order again.",
                 self.version
             ))),
             _ => Ok(()),
@@ -75,7 +75,7 @@ impl Ledger {
         if others.any(|other| self.state(other, now) == RegionState::Active) {
             return Ok(());
         }
-        Err(OrderRefusal::conflict(format!("No region but {region:?} is active. Make another one active first.")))
+        Err(OrderRefusal::conflict(format!("{region:?} is the only active region. Make another one active first.")))
     }
 
     fn owns_nothing(&self, region: &str, topology: &Topology, state: RegionState) -> Result<(), OrderRefusal> {
@@ -93,9 +93,10 @@ impl Ledger {
             return Ok(());
         }
         let state = state.token();
-        let remedy = "Promote the region's share first; then, or if that is meant, say accept_loss: true";
+        let remedy =
+            "Promote the region's share first; then, or to accept that, repeat the order with accept_loss: true";
         Err(OrderRefusal::conflict(format!(
-            "{region:?} is a home of {names}, which nobody could write there if it were {state}. {remedy}."
+            "{region:?} is a home of {names}, whose writes there would be refused while it is {state}. {remedy}."
         )))
     }
 }

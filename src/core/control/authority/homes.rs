@@ -49,9 +49,9 @@ pub struct KnownHome(pub String, pub String, pub Option<u64>);
 /// With the first thing in it that is not as it must be: nothing of the list is told then.
 pub fn read(text: &str, topology: &Topology) -> Result<KnownHomes, OrderRefusal> {
     let list: Value = serde_json::from_str(text)
-        .map_err(|error| OrderRefusal::malformed(format!("The list is no JSON: {error}. Send an object.")))?;
+        .map_err(|error| OrderRefusal::malformed(format!("The list is not JSON: {error}. Send an object.")))?;
     let Value::Object(list) = list else {
-        return Err(OrderRefusal::malformed("The list is JSON, but no object. Send {\"kind\": …, \"homes\": {…}}."));
+        return Err(OrderRefusal::malformed("The list is JSON but not an object. Send {\"kind\": …, \"homes\": {…}}."));
     };
     let fields = OrderFields { order: &list, topology };
     let kind = fields.kind()?;
@@ -59,7 +59,7 @@ pub fn read(text: &str, topology: &Topology) -> Result<KnownHomes, OrderRefusal>
     if homes.len() > MOST {
         let found = homes.len();
         return Err(OrderRefusal::malformed(format!(
-            "homes has {found} subjects; expected {MOST} at most. Send several."
+            "homes has {found} subjects; expected at most {MOST}. Send several lists."
         )));
     }
     let note = if list.contains_key("note") { Some(fields.text("note")?.to_owned()) } else { None };
@@ -82,13 +82,13 @@ fn homes(
 ) -> Result<Vec<KnownHome>, OrderRefusal> {
     let Some(Value::Object(by_region)) = list.get("homes") else {
         let expected = "an object with a list of ids for each region";
-        return Err(OrderRefusal::malformed(format!("homes is missing or no object; expected {expected}.")));
+        return Err(OrderRefusal::malformed(format!("homes is missing or not an object; expected {expected}.")));
     };
     let mut homes = Vec::new();
     for (name, ids) in by_region {
         may_be_home(fields.region_named("homes", name)?, kind, fields)?;
         let Value::Array(ids) = ids else {
-            return Err(OrderRefusal::malformed(format!("homes.{name} is no list; expected a list of ids.")));
+            return Err(OrderRefusal::malformed(format!("homes.{name} is not a list; expected a list of ids.")));
         };
         for said in ids {
             let (id, epoch) = match said.as_array().map(Vec::as_slice) {

@@ -70,7 +70,7 @@ impl AuthorityTurn<'_> {
         let now = self.now;
         match self.lapsed_at(change).filter(|until| *until > now) {
             Some(until) => {
-                let says = format!("{says}; its lease has run out in {} ms at the latest", millis(until.since(now)));
+                let says = format!("{says}; its lease expires in at most {} ms", millis(until.since(now)));
                 change.enter(ChangePhase::AwaitingLeaseExpiry, says, now);
             }
             None => change.enter(ChangePhase::Granting, says, now),

@@ -101,8 +101,8 @@ fn take_turn(
 fn stand_aside(ledger: &str, format: u64) -> TurnOutcome {
     let known = formats::LEDGER;
     let detail = format!(
-        "The authority's ledger is of format {format}, and this version knows {known} at most, so it changes nothing in it. \
-         Requests go on by the last view. Deploy the version that has written it, or a later one, for all traffic; then order again."
+        "The authority's ledger has format {format}; this version knows only up to {known}, so it changes nothing. \
+         Requests continue with the last view. Deploy the version that wrote it, or a later one, for all traffic; then order again."
     );
     let reply = Some(Reply::problem(503, &detail));
     TurnOutcome { ledger: ledger.to_owned(), effects: Vec::new(), reply, wake: Some(SLOW_TICK) }

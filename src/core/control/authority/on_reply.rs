@@ -90,7 +90,7 @@ impl AuthorityTurn<'_> {
             ChangePhase::Pausing => self.pausing(change, result),
             ChangePhase::Waiting => self.waiting(change, slot, result),
             ChangePhase::Revoking => self.revoking(change, result),
-            ChangePhase::AwaitingLeaseExpiry => self.force(change, format!("without {}, as was ordered", change.from)),
+            ChangePhase::AwaitingLeaseExpiry => self.force(change, format!("forced, without {}", change.from)),
             ChangePhase::Granting => self.granting(change, result),
             ChangePhase::Recording => self.recording(change, result),
             ChangePhase::Resuming => self.resuming(change, result),
@@ -112,7 +112,7 @@ impl AuthorityTurn<'_> {
                     change.enter(ChangePhase::Done, "it is there already", now);
                 } else if self.region(&change.from).is_none() && !change.forced {
                     let says = format!(
-                        "its home is {:?}, which this topology does not know; if it is gone for good, say accept_loss: true",
+                        "its home {:?} is not in this topology. If that region is gone for good, repeat the order with accept_loss: true",
                         change.from
                     );
                     change.enter(ChangePhase::Aborted, says, now);
@@ -133,7 +133,11 @@ impl AuthorityTurn<'_> {
         let first = SubjectKind::parse(&change.kind).and_then(|kind| topology.identity().first_home(kind));
         match first.map(|home| topology.region(home).name.clone()).filter(|home| *home != change.to) {
             Some(home) if change.dry_run => {
-                change.enter(ChangePhase::Done, format!("the subject has no home yet; its first one is {home}"), now);
+                change.enter(
+                    ChangePhase::Done,
+                    format!("the subject has no home yet; its first home would be {home}"),
+                    now,
+                );
             }
             Some(home) => {
                 self.effects.push(Effect::assign(change, &home, Tag::of(change, "directory")));
@@ -152,11 +156,11 @@ impl AuthorityTurn<'_> {
                 if change.silent && change.needed() > change.most_waited() {
                     let (needed, most) = (change.needed(), change.most_paused());
                     let says = format!(
-                        "not all positions are reported, so {needed} ms must pass, and writers may be refused for {most} ms at most"
+                        "not every position is reported, so the pause would take {needed} ms; writers may be refused for at most {most} ms"
                     );
                     return change.enter(ChangePhase::Resuming, says, now);
                 }
-                let says = format!("writes at {} wait until {} has caught up", change.from, change.to);
+                let says = format!("writes at {} are paused until {} has caught up", change.from, change.to);
                 change.enter(ChangePhase::Waiting, says, now);
             }
             Answered { status: 409, body } => {
@@ -184,7 +188,7 @@ impl AuthorityTurn<'_> {
             Elapsed if change.waiting.is_empty() && waited >= change.needed() => {
                 change.enter(
                     ChangePhase::Revoking,
-                    "not all positions are reported; ten times the lag has passed",
+                    "not every position is reported; ten times the lag has passed",
                     now,
                 );
             }
@@ -206,16 +210,17 @@ impl AuthorityTurn<'_> {
         let now = self.now;
         match result {
             Answered { status: 200, .. } => {
-                change.enter(ChangePhase::Granting, format!("{} owns it no more", change.from), now)
+                change.enter(ChangePhase::Granting, format!("{} has given up its ownership", change.from), now)
             }
             Answered { status: 409, body } if text(body, "state") == "not-paused" => {
-                let says = format!("the pause ran out before {} could be deposed; it serves on", change.from);
+                let says =
+                    format!("the pause of {} ended before its ownership was revoked; it keeps serving", change.from);
                 change.enter(ChangePhase::Aborted, says, now);
             }
             Answered { status: 409, body } => {
                 change.enter(
                     ChangePhase::Aborted,
-                    format!("{} refuses to be deposed: {}", change.from, brief(body)),
+                    format!("{} refuses to give up its ownership: {}", change.from, brief(body)),
                     now,
                 );
             }
@@ -266,7 +271,7 @@ impl AuthorityTurn<'_> {
 
     fn resuming(&mut self, change: &mut Change, result: &EffectResult) {
         let now = self.now;
-        let says = format!("{}; {} serves on", change.says, change.from);
+        let says = format!("{}; {} keeps serving", change.says, change.from);
         match result {
             Answered { status: 200, .. } => change.enter(ChangePhase::Aborted, says, now),
             // By now the pause has ended by itself.
@@ -281,9 +286,9 @@ impl AuthorityTurn<'_> {
     fn again(&mut self, change: &mut Change, result: &EffectResult) {
         match result {
             Answered { status, .. } => {
-                change.says = format!("{:?} was answered with {status}; trying again", change.phase)
+                change.says = format!("{} failed with status {status}; trying again", change.phase.activity())
             }
-            Failed(why) => change.says = format!("{:?}: {why}; trying again", change.phase),
+            Failed(why) => change.says = format!("{} failed: {why}; trying again", change.phase.activity()),
             Elapsed => return,
         }
         self.effects.push(Effect::after(AGAIN, Tag::of(change, "time")));
@@ -322,7 +327,7 @@ impl AuthorityTurn<'_> {
                 epoch: change.epoch + 1,
                 max_pause: change.max_pause,
                 actor: change.actor.clone(),
-                reason: format!("{} was aborted too late to stop it, so it is undone", change.id),
+                reason: format!("the abort of {} came too late to stop it, so it is undone", change.id),
                 ..Change::default()
             },
             self.now,

@@ -99,7 +99,7 @@ impl Change {
         let seen = self.seen.insert(seen);
         let enough = STILL.for_lag(self.lag);
         if millis(now.since(seen.since)) >= enough {
-            return Some(format!("{}'s copy stands still", self.to));
+            return Some(format!("{}'s replica does not advance", self.to));
         }
         let (began, watched) = (&seen.first, millis(now.since(seen.first.1)));
         let (from, at, to) = (number(&began.0)?, number(at)?, number(&wanted)?);
@@ -109,7 +109,8 @@ impl Change {
         let needs = u128::from(watched) * (to.saturating_sub(at)) / (at - from);
         let left = self.wait().saturating_sub(millis(now.since(self.since)));
         // Twice, since replication goes by fits and starts.
-        (needs > u128::from(left) * 2).then(|| format!("{}'s copy moves too slowly and needs {needs} ms more", self.to))
+        (needs > u128::from(left) * 2)
+            .then(|| format!("{}'s replica advances too slowly and needs {needs} ms more", self.to))
     }
 }
 
@@ -131,13 +132,15 @@ impl AuthorityTurn<'_> {
         let (from, to) = (&change.from, &change.to);
         let health = change.found.get("to-health").unwrap_or(&Value::Null);
         if get(get(health, "reachable"), from) == &Value::Bool(false) {
-            return Err(format!("{to} cannot reach {from}, so it cannot catch up. Mend the link, then order it again"));
+            return Err(format!(
+                "{to} cannot reach {from}, so it cannot catch up. Repair the link, then repeat the order"
+            ));
         }
         let (lag, most) = (catching_up(change), change.most_waited());
         if lag > most {
             return Err(format!(
-                "{to} is {lag} ms behind {from}, and writers may be refused for {} ms at most. Wait until it has caught up, or allow \
-                 more by max_pause",
+                "{to} is {lag} ms behind {from}, but writers may be refused for at most {} ms. Wait until it has caught up, \
+                 or raise max_pause",
                 change.most_paused()
             ));
         }

@@ -40,14 +40,14 @@ impl AuthorityTurn<'_> {
         change.found = [("estimate".to_owned(), loss)].into();
         if change.dry_run {
             let what = if change.forced {
-                "could be taken over, with the loss that is estimated".to_owned()
+                "a forced promotion is possible, with the estimated loss".to_owned()
             } else {
-                format!("could be promoted, with writers refused for about {expected} ms")
+                format!("a promotion is possible; writers would be refused for about {expected} ms")
             };
-            return change.enter(ChangePhase::Done, format!("a dry run: it {what}"), now);
+            return change.enter(ChangePhase::Done, format!("dry run: {what}"), now);
         }
         if change.forced {
-            let says = format!("without {}, as was ordered", change.from);
+            let says = format!("forced, without {}", change.from);
             return self.force(change, says);
         }
         change.paused = Some(now);
@@ -71,10 +71,14 @@ impl AuthorityTurn<'_> {
         }
         match (word("from").is_some(), change.forced) {
             (false, false) => {
-                return Err(format!("{from} does not answer. If it is gone for good, say accept_loss: true"));
+                return Err(format!(
+                    "{from} does not answer. If it is gone for good, repeat the order with accept_loss: true"
+                ));
             }
             (true, true) => {
-                return Err(format!("{from} answers, so nothing need be lost: leave accept_loss out"));
+                return Err(format!(
+                    "{from} is reachable, so a planned promotion loses nothing. Leave accept_loss out"
+                ));
             }
             _ => {}
         }
@@ -106,16 +110,20 @@ impl AuthorityTurn<'_> {
         self.effects.push(Effect::correct(change, &home));
         let from = &change.from;
         Some(format!(
-            "{from} says that the data is in {home}, as it was before the router. The directory has been told; order it again"
+            "{from} reports that the data is in {home}, from before the router. The directory now has that home. Repeat the order"
         ))
     }
 
     /// The regions know of a later owner: this authority has lost its ledger, or began after them. It learns from them.
     fn take_in(&mut self, change: &Change, region: &str, home: String, epoch: u64) -> String {
         let is_its_own = change.subject().is_some() || home == region;
-        let done = if is_its_own { "It has taken that in".to_owned() } else { format!("{home} is asked itself") };
+        let done = if is_its_own {
+            "The authority has adopted that".to_owned()
+        } else {
+            format!("The authority is asking {home} itself")
+        };
         let says = format!(
-            "{region} says that {home} is the home by epoch {epoch}, and the authority knew of epoch {} only. {done}; order it again",
+            "{region} reports that {home} is the home by epoch {epoch}; the authority knew only of epoch {}. {done}. Repeat the order",
             change.epoch
         );
         if change.subject().is_some() {

@@ -54,6 +54,22 @@ impl ChangePhase {
         matches!(self, Self::Pausing | Self::Waiting | Self::Revoking | Self::Resuming)
     }
 
+    /// What is being done in it, for a sentence that says how that went.
+    pub(crate) fn activity(self) -> &'static str {
+        match self {
+            Self::Locating => "finding the subject's home",
+            Self::Checking => "the preflight",
+            Self::Pausing => "pausing writes",
+            Self::Waiting => "comparing positions",
+            Self::Revoking => "revoking the old owner",
+            Self::AwaitingLeaseExpiry => "waiting for the lease",
+            Self::Granting => "granting ownership",
+            Self::Recording => "recording the new home",
+            Self::Resuming => "resuming writes",
+            Self::Done | Self::Aborted => "ending",
+        }
+    }
+
     /// Whether the old owner can still go on as if nothing had been.
     #[must_use]
     pub fn is_revocable(self) -> bool {

@@ -74,6 +74,6 @@ impl DrillRecord {
             return None;
         }
         let (wrong, all) = (counts.refused.saturating_add(counts.failed), counts.requests);
-        Some(format!("aborted: {wrong} of {all} requests were refused or failed, and {limit} of them were allowed"))
+        Some(format!("aborted: {wrong} of {all} requests were refused or failed; the limit is {limit}"))
     }
 }

@@ -51,7 +51,7 @@ impl Replies {
         };
         if !is_same {
             let detail =
-                format!("The request {:?} has asked for something else before. Choose a new id.", order.request);
+                format!("The request id {:?} was already used for another order. Choose a new id.", order.request);
             return Err(OrderRefusal::conflict(detail));
         }
         Ok(Some(before))

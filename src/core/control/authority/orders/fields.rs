@@ -39,7 +39,7 @@ impl<'a> OrderFields<'a> {
             "promote-region" => {
                 let (from, to) = (self.region("region")?, self.region("to")?);
                 if from == to {
-                    let detail = "region and to are the same region. Name another one in to.";
+                    let detail = "region and to name the same region. Name another one in to.";
                     return Err(OrderRefusal::conflict(detail));
                 }
                 Ok(Command::PromoteRegion(from, to))
@@ -68,7 +68,7 @@ impl<'a> OrderFields<'a> {
     pub(crate) fn text(&self, key: &str) -> Result<&'a str, OrderRefusal> {
         match self.order.get(key) {
             Some(Value::String(text)) if text.chars().any(char::is_control) => {
-                let detail = format!("{key} is {text:?}; expected a text without control characters. Leave them out.");
+                let detail = format!("{key} is {text:?}; expected a text without control characters. Remove them.");
                 Err(OrderRefusal::malformed(detail))
             }
             Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST_TEXT => Ok(text),
@@ -94,7 +94,7 @@ impl<'a> OrderFields<'a> {
             Some(found) => found.as_u64().map(Some).ok_or_else(|| {
                 let expected = "the number that was shown as the authority's version";
                 OrderRefusal::malformed(format!(
-                    "version is {found}; expected {expected}. Leave it out to go on in any case."
+                    "version is {found}; expected {expected}. Leave it out to skip this check."
                 ))
             }),
         }

@@ -16,9 +16,9 @@ use crate::{model::time::Timestamp, topology::Topology};
 /// With the first thing in it that is not as it must be.
 pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, OrderRefusal> {
     let order: Value = serde_json::from_str(text)
-        .map_err(|error| OrderRefusal::malformed(format!("The order is no JSON: {error}. Send an object.")))?;
+        .map_err(|error| OrderRefusal::malformed(format!("The order is not JSON: {error}. Send an object.")))?;
     let Value::Object(order) = order else {
-        return Err(OrderRefusal::malformed("The order is JSON, but no object. Send {\"command\": …}."));
+        return Err(OrderRefusal::malformed("The order is JSON but not an object. Send {\"command\": …}."));
     };
     let fields = OrderFields { order: &order, topology };
     Ok(Order {
