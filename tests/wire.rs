@@ -1,5 +1,6 @@
 //! The text between JavaScript and Wasm, as `tests/golden/wire.txt` shows it: a case at least for each thing that crosses. Here the Rust end
 //! is held to it; `tests/edge/wire.test.mjs` holds the other end to the same file. `UPDATE_GOLDEN=1` writes it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "support/mod.rs"]
 mod support;
