@@ -83,7 +83,7 @@ error: vars.DATASETS.likes.conflicts.explain: found an empty text, expected a se
 #[test]
 fn a_warning_is_shown_and_ships() {
     let run = check(&small("/api/likes/*", "GET /api/cart/old"));
-    let expected = r#"warning: vars.ROUTES[1].match: found a route whose requests vars.ROUTES[0] takes, all of them, expected a route that some request can reach
+    let expected = r#"warning: vars.ROUTES[1].match: found a route that vars.ROUTES[0] hides: it takes every request first, expected a route that at least one request reaches
   --> wrangler.toml:30:9
    |
 30 | match = "GET /api/cart/old"

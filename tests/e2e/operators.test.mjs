@@ -300,10 +300,10 @@ test("that regions which others may reach are asked without a signature is said 
     const { warnings } = await other.snapshot();
     assert.deepEqual(
       warnings.map((warning) => warning.slice(0, 32)),
-      Array(warned).fill("What is sent to ap is not signed"),
+      Array(warned).fill("Requests to ap are not signed"),
     );
     await waitUntil(() => said.includes('"/echo"'), "requests are logged");
-    assert.equal(said.split("What is sent to ap is not signed").length - 1, warned, said);
+    assert.equal(said.split("Requests to ap are not signed").length - 1, warned, said);
     await other.stop();
   }
 });

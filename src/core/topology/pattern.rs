@@ -247,7 +247,7 @@ impl Segment {
         // Requests are matched in their final form, so the pattern is brought into it too.
         let text = target::segment(text).into_owned();
         if text == "." || text == ".." {
-            return Err("a path without \".\" and \"..\", which no request has");
+            return Err("a path without \".\" and \"..\": no request path contains them");
         }
         Ok(Self::Literal(text))
     }

@@ -11,7 +11,7 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     unsigned(settings).into_iter().collect()
 }
 
-/// That regions which others may reach are asked without a signature: whoever speaks to them is believed.
+/// Regions that others may reach get unsigned requests, so they believe anyone.
 fn unsigned(settings: &Settings) -> Option<String> {
     // In development the Workers that are bound run on this machine, too.
     let is_exposed = |origin: &Origin| match origin {
@@ -22,8 +22,8 @@ fn unsigned(settings: &Settings) -> Option<String> {
     let exposed: Vec<_> = regions.filter(|region| is_exposed(&region.origin)).map(|region| &*region.name).collect();
     (settings.origin_key.is_none() && !exposed.is_empty()).then(|| {
         format!(
-            "What is sent to {} is not signed. Whoever reaches a region there can write by any epoch, and move what it owns. Set \
-             the secret ORIGIN_KEY here and in the regions, or let nobody but this router reach them.",
+            "Requests to {} are not signed. Anyone who can reach such a region can write with any epoch and move what it owns. Set \
+             the secret ORIGIN_KEY here and in the regions, or make the regions reachable from this router only.",
             exposed.join(", ")
         )
     })
@@ -54,8 +54,8 @@ mod tests {
     fn regions_that_others_may_reach_are_asked_with_a_signature() {
         let (here, there) = ("http://127.0.0.1:1", "https://eu.example.com");
         let said = of([here, there], None, true);
-        assert!(said.len() == 1 && said[0].starts_with("What is sent to eu is not signed. "), "{said:?}");
-        assert!(of(["http://127.evil.com", there], None, false)[0].starts_with("What is sent to us, eu is"));
+        assert!(said.len() == 1 && said[0].starts_with("Requests to eu are not signed. "), "{said:?}");
+        assert!(of(["http://127.evil.com", there], None, false)[0].starts_with("Requests to us, eu are not"));
         assert_eq!(of([here, here], None, false), [""; 0]);
         assert_eq!(of([here, there], Some("another key of thirty-two characters"), false), [""; 0]);
         assert_eq!(of([here, "service EU"], None, true), [""; 0]);

@@ -101,16 +101,16 @@ fn lease(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Dura
         table.out_of_place("lease", "only a single-writer dataset has one home that could hold it", log);
         return None;
     }
-    let remedy = "writes stop for up to so long if the authority is gone, and a forced promotion waits for so long";
+    let remedy = "choose how long the home may accept writes without hearing from the authority; a forced promotion waits as long";
     within(table, "lease", LEASE, remedy, log)
 }
 
 fn max_pause(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
     if matches!(rule, Rule::MultiWriter { .. }) {
-        table.out_of_place("max_pause", "several regions take writes, so no home moves and nobody is refused", log);
+        table.out_of_place("max_pause", "several regions take writes, so no home ever moves", log);
         return None;
     }
-    let remedy = "writers are refused for so long at most while a home moves; then it stays where it was";
+    let remedy = "choose how long writes may be refused while a home moves; after that the move is aborted";
     within(table, "max_pause", MAX_PAUSE, remedy, log)
 }
 

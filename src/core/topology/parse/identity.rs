@@ -40,7 +40,7 @@ pub(super) fn read(raw: Option<&Raw>, path: &KeyPath, log: &mut Complaints) -> I
     Identity { user, tenant, hosts: hosts(&table, log), first_homes: Vec::new() }
 }
 
-/// Where subjects live whom nobody knows: of each kind a region where all of their data may be.
+/// The first home of subjects that the directory does not know: for each kind, a region where all of its data may live.
 pub(super) fn first_homes(
     raw: Option<&Raw>,
     path: &KeyPath,
@@ -64,7 +64,7 @@ pub(super) fn first_homes(
         });
         let token = kind.token();
         let Some(allowed) = of_kind.reduce(RegionSet::and) else {
-            let expected = format!("it only where a dataset is split by {token}s");
+            let expected = format!("first_home only where a dataset is split by {token}");
             log.error(&path, format!("{name:?}"), expected, "leave it out");
             return None;
         };
@@ -111,7 +111,7 @@ fn source(kind: SubjectKind, table: &KeyTable<'_>, log: &mut Complaints) -> Opti
             Ok(_) => Err(format!("a path with {place}")),
             Err(wrong) => Err(wrong.to_owned()),
         },
-        "host" => host(text, &place).ok_or_else(|| format!("a host of which {place} is a part, without a port")),
+        "host" => host(text, &place).ok_or_else(|| format!("a host that contains {place}, without a port")),
         _ if !token(text) => Err(format!("the name of a {}", key.replace('_', " "))),
         "response_header" => Ok(IdentitySource::ResponseHeader(text.to_ascii_lowercase())),
         "header" => Ok(IdentitySource::Header(text.to_ascii_lowercase())),

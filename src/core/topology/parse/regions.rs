@@ -139,7 +139,7 @@ fn location(table: &KeyTable<'_>, log: &mut Complaints) -> Option<Location> {
     let place = KeyTable::of(table.get("location")?, &table.path.key("location"), log)?;
     place.only(&["lat", "lon"], log);
     for key in ["lat", "lon"].into_iter().filter(|key| !place.has(key)) {
-        place.missing(key, "both \"lat\" and \"lon\"", "add it in degrees", log);
+        place.missing(key, "both \"lat\" and \"lon\"", "add the missing one, in degrees", log);
     }
     let (lat, lon) = (place.number("lat", log)?, place.number("lon", log)?);
     let location = Location::new(lat, lon);

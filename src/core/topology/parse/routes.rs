@@ -63,8 +63,8 @@ pub(super) fn read(
             if let Some(route) = route(&table, (datasets, names), identity, log) {
                 let mut earlier = routes.iter().zip(&places);
                 if let Some((_, shadow)) = earlier.find(|(earlier, _)| earlier.pattern.covers(&route.pattern)) {
-                    let expected = "a route that some request can reach";
-                    let found = format!("a route whose requests {shadow} takes, all of them");
+                    let expected = "a route that at least one request reaches";
+                    let found = format!("a route that {shadow} hides: it takes every request first");
                     log.warn(&path.key("match"), found, expected, "move it up, or remove it");
                 }
                 routes.push(route);
@@ -146,7 +146,7 @@ fn route(
     }
     let cache_up_to = table.size("cache_up_to", log);
     if let (Some(false), Some(_)) = (cache, cache_up_to) {
-        let expected = "a bound only where the edge cache takes part";
+        let expected = "cache_up_to only on a route that uses the edge cache";
         log.error(&table.path.key("cache_up_to"), "a bound beside cache = false", expected, "remove one of the two");
     }
     let cache_set_cookie = cache_set_cookie(table, (cache, read_after_write), rule, log);
@@ -196,17 +196,22 @@ fn wait(table: &KeyTable<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>
     let path = table.path.key("wait");
     let found = table.get("wait").map_or_else(String::new, Raw::describe);
     if wait > LONGEST_WAIT {
-        let expected = "at most \"1s\": whoever waits longer is answered sooner by another continent";
-        log.error(&path, found, expected, "write some tens of milliseconds, such as \"50ms\"");
+        let expected = "at most \"1s\": after that, another continent would already have answered";
+        log.error(&path, found, expected, "use some tens of milliseconds, such as \"50ms\"");
         return Duration::ZERO;
     }
     if promise != ReadAfterWrite::Session {
-        let expected = "a wait only with read_after_write = \"session\": no other read waits for a copy";
-        log.error(&path, found, expected, "remove it, or let the route promise sessions their writes");
+        let expected = "wait only with read_after_write = \"session\": no other read waits for a replica";
+        log.error(&path, found, expected, "remove wait, or set read_after_write = \"session\"");
     } else if dataset.map_or(!table.has("dataset"), |dataset| dataset.position.is_none()) {
         let expected =
-            "a wait only for a dataset whose origins say positions: without them nobody knows what is waited for";
-        log.error(&path, found, expected, "give the dataset its position, such as position = \"lsn\", or remove wait");
+            "wait only on a dataset with positions: without them the router cannot tell when a replica has caught up";
+        log.error(
+            &path,
+            found,
+            expected,
+            "set the position of the dataset, such as position = \"lsn\", or remove wait",
+        );
     }
     wait
 }
@@ -223,7 +228,7 @@ fn spelling(table: &KeyTable<'_>, text: &str, pattern: &RoutePattern, log: &mut 
     }
     if spelling == Spelling::Exact && pattern.path().is_all() {
         let expected = "\"exact\" for a part of the paths";
-        let remedy = "name the part that needs it: for all paths it lets any spelling past your other routes";
+        let remedy = "name the paths that need it: on all paths, unusual spellings get past your other routes";
         log.warn(&table.path.key("spelling"), format!("\"exact\" for {text:?}"), expected, remedy);
     }
     spelling
@@ -250,20 +255,20 @@ fn allowed(table: &KeyTable<'_>, pattern: &RoutePattern, access: Option<Access>,
                 log.error(&path, found, expected, "use letters, digits and hyphens");
             }
             Fate::OfConnection => {
-                let expected = "no field of one connection, which no proxy forwards (RFC 9110 section 7.6.1)";
+                let expected = "no connection field: proxies never forward these (RFC 9110 section 7.6.1)";
                 log.error(&path, found, expected, "remove it");
             }
             Fate::Ours => {
-                let expected = "a field that is not the router's own to say towards a region";
-                log.error(&path, found, expected, "remove it: a client would speak for the router");
+                let expected = "a field that the router does not set itself";
+                log.error(&path, found, expected, "remove it: with it, a client could impersonate the router");
             }
             Fate::Passes => {
-                let expected = "a field that clients may not send unless a route allows it";
-                log.error(&path, found, expected, "remove it: it goes on as it is");
+                let expected = "a field that is removed unless a route allows it";
+                log.error(&path, found, expected, "remove it: this field always reaches the region");
             }
             Fate::Believed if reads && overrides_method(&name) => {
                 let found = format!("{found} on a route that reads");
-                let expected = "a route that only writes: what is routed as a read could else be a write";
+                let expected = "a route that only writes: this field could turn a read into a write";
                 log.error(&path, found, expected, "add access = \"write\", or match only methods that write");
             }
             Fate::Believed => allowed.push(name),
@@ -272,7 +277,7 @@ fn allowed(table: &KeyTable<'_>, pattern: &RoutePattern, access: Option<Access>,
     allowed
 }
 
-/// Personal data is cached only where the signed session says whose it is: what a path, host, cookie or header says, anybody can say.
+/// Personal data is cached only where the signed session identifies its subject: a client can forge a path, host, cookie or header.
 fn named_by_anybody(rule: &Rule, identity: &Identity, path: &KeyPath, log: &mut Complaints) {
     let Rule::GeoPartitioned { subject, .. } = rule else { return };
     let source = match identity.source(*subject) {
@@ -283,10 +288,11 @@ fn named_by_anybody(rule: &Rule, identity: &Identity, path: &KeyPath, log: &mut 
         Some(IdentitySource::Host { .. }) => "host",
     };
     let subject = subject.token();
-    let found = format!("true for the data of one {subject}, who is named by the {source} of the request");
-    let expected = "no cache, unless the signed session says whose data it is: anybody can write the rest";
+    let found = format!("true for data of a {subject} identified by the request's {source}");
+    let expected =
+        format!("cache only where the signed session identifies the {subject}: a client can forge anything else");
     let remedy = format!(
-        "remove cache, or let the application say who signed in: {subject} = {{ response_header = \"Homing-Subject\" }}"
+        "remove cache, or let the application name who signed in: {subject} = {{ response_header = \"Homing-Subject\" }}"
     );
     log.error(path, found, expected, remedy);
 }
@@ -303,20 +309,25 @@ fn cache_set_cookie(
         return false;
     }
     let path = table.path.key("cache_set_cookie");
-    let expected = "shared cookies only where nobody is known by one";
+    let expected = "shared cookies only where no cookie identifies a visitor";
     if cache == Some(false) || promise == ReadAfterWrite::Home {
-        let expected = "stored cookies only where the edge cache takes part";
-        log.error(&path, "true where nothing is stored", expected, "remove it");
+        let expected = "cache_set_cookie only on a route that uses the edge cache";
+        log.error(&path, "true on a route that stores nothing", expected, "remove it");
     } else if let Some(Rule::GeoPartitioned { subject, .. }) = rule {
-        let found = format!("true for the data of one {}", subject.token());
-        log.warn(&path, found, expected, "remove it: whoever gets another's session cookie is signed in as them");
+        let found = format!("true for data of a {}", subject.token());
+        log.warn(
+            &path,
+            found,
+            expected,
+            "remove it: a visitor who gets another visitor's session cookie is signed in as them",
+        );
     } else if promise == ReadAfterWrite::Session {
         let found = "true beside read_after_write = \"session\"";
         log.warn(
             &path,
             found,
             expected,
-            "remove it, unless no answer of this route sets a cookie that names a visitor",
+            "remove it, unless no response of this route sets a cookie that identifies a visitor",
         );
     }
     asked
