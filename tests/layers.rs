@@ -15,13 +15,6 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree, Visibility};
 
-/// What still uses a folder above its own: to be empty.
-const OPEN_ARROWS: &[&str] = &[];
-/// Files that still are in a circle: to be empty.
-const OPEN_CIRCLES: &[&str] = &[];
-/// Type names that are still declared twice: to be empty.
-const OPEN_NAMES: &[&str] = &[];
-
 fn src(path: &str) -> PathBuf {
     homing_tests::at("src").join(path)
 }
@@ -216,13 +209,9 @@ fn brought(file: &File) -> Vec<(String, Segments, bool)> {
     found
 }
 
-/// Fails if what was found is not just what is still open.
-fn only_what_is_open(found: &BTreeSet<String>, open: &[&str], what: &str) {
-    let open: BTreeSet<String> = open.iter().map(|it| (*it).to_owned()).collect();
-    let new: Vec<_> = found.difference(&open).map(String::as_str).collect();
-    let stale: Vec<_> = open.difference(found).map(String::as_str).collect();
-    assert!(new.is_empty(), "{what}:\n{}", new.join("\n"));
-    assert!(stale.is_empty(), "no longer open, so take it off the list:\n{}", stale.join("\n"));
+fn none(found: &BTreeSet<String>, what: &str) {
+    let found: Vec<_> = found.iter().map(String::as_str).collect();
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -244,7 +233,7 @@ fn a_line_uses_only_what_stands_above_it() {
             }
         }
     }
-    only_what_is_open(&wrong, OPEN_ARROWS, "lib.rs declares what is used below what uses it");
+    none(&wrong, "lib.rs declares what is used below what uses it");
     let arrows: usize = uses.values().map(BTreeSet::len).sum();
     assert!(uses.len() > 120 && arrows > 600 && down.len() > 50, "{} {arrows} {}", uses.len(), down.len());
     let lonely: Vec<_> =
@@ -267,7 +256,22 @@ fn no_files_use_each_other_in_a_circle() {
             left.insert((*file).to_owned());
         }
     }
-    only_what_is_open(&left, OPEN_CIRCLES, "a circle goes through these files");
+    none(&left, "a circle goes through these files");
+}
+
+/// A phase of a flow says what comes next, and `flow/mod.rs` alone knows who does that.
+#[test]
+fn no_phase_calls_another() {
+    let core = Core::read();
+    let phases = ["probe", "home", "correct", "read", "later_owner", "write", "rename", "sign_in", "stale"];
+    let phases = phases.map(|phase| format!("flow/{phase}.rs"));
+    let table = core.uses("flow/mod.rs");
+    for phase in &phases {
+        assert!(table.contains(phase.as_str()), "the table knows no {phase}");
+        let others: Vec<_> = core.uses(phase).into_iter().filter(|to| phases.iter().any(|it| it == to)).collect();
+        assert!(others.is_empty(), "{phase} uses {others:?}");
+        assert!(!core.uses(phase).contains("flow/mod.rs") && !core.files[phase].text.contains("impl Flow"), "{phase}");
+    }
 }
 
 #[test]
@@ -302,5 +306,5 @@ fn no_type_name_is_declared_twice_in_a_crate() {
             twice.insert(format!("{name}: {it}"));
         }
     }
-    only_what_is_open(&twice, OPEN_NAMES, "these names are declared twice");
+    none(&twice, "these names are declared twice");
 }

@@ -1,4 +1,5 @@
 //! The native command `homing`, on the same core as the edge.
+#![warn(unreachable_pub)]
 
 mod access_log;
 #[cfg(feature = "net")]

@@ -10,6 +10,9 @@
 //! 4. [`settle`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
 //! 5. [`router`] is one isolate: the flows in flight, what it remembers and reports. Every driver calls it, and it alone.
 
+#![warn(unreachable_pub)]
+
+// A line uses only what stands above it (`tests/layers.rs`); the blank lines keep rustfmt from sorting them.
 pub mod model;
 
 pub mod http;
@@ -37,3 +40,22 @@ pub mod observe;
 pub mod control;
 
 pub mod router;
+
+// The front page: what a driver needs, in the order of a request.
+pub use crate::{
+    decide::attempt::Attempt,
+    flow::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
+    http::{
+        answer::{Answer, Framing},
+        headers::{Edit, Headers},
+    },
+    model::{
+        reasons::{Choice, Refusal},
+        time::Timestamp,
+        token::Token,
+    },
+    request::incoming::{Client, Content, IncomingRequest},
+    router::{Entropy, FlowId, Logging, Rejection, Router, Turn},
+    settle::{Settlement, Source, Store},
+    topology::{secrets::Secrets, settings::Settings},
+};

@@ -4,6 +4,7 @@
 //! `resume` until the step says finish. JavaScript owns whatever is asynchronous, so a client that disconnects leaves no future behind,
 //! and a panic in one request is caught there without touching the others. All that is rare (`/_homing/*`, the authority) is another
 //! Wasm module, `homing-operators`.
+#![warn(unreachable_pub)]
 
 #[cfg(target_arch = "wasm32")]
 pub mod exports;

@@ -18,6 +18,7 @@
 //!
 //! **A write that a client may repeat** (`Idempotency-Key`) is done by `store::sqlite::once` or `store::postgres::once`: the fence, the
 //! look for an earlier answer, the write, and the keeping of its answer in one transaction.
+#![warn(unreachable_pub)]
 
 mod address;
 mod application;
