@@ -305,7 +305,7 @@ fn no_page_falls_back_into_old_habits() {
 }
 
 #[test]
-fn the_readme_is_short_and_the_contents_are_whole() {
+fn the_readme_is_short_and_the_lists_are_whole() {
     let lines = fs::read_to_string(at("README.md")).unwrap().lines().count();
     assert!(
         (120..=MOST_OF_THE_README).contains(&lines),
@@ -318,4 +318,17 @@ fn the_readme_is_short_and_the_contents_are_whole() {
         assert!(contents.contains(&format!("({page}")), "docs/README.md does not link to {page}");
     }
     assert!(pages.len() >= 20, "{} pages", pages.len());
+    let (testing, architecture) =
+        (fs::read_to_string(at("docs/testing.md")).unwrap(), fs::read_to_string(at("docs/architecture.md")).unwrap());
+    let tests = fs::read_dir(at("tests")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    for test in tests.filter(|name| name.ends_with(".rs") && name != "lib.rs") {
+        assert!(testing.contains(&format!("`tests/{test}`")), "docs/testing.md does not name tests/{test}");
+    }
+    let folders: Vec<_> =
+        fs::read_dir(at("src/core")).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()).collect();
+    for folder in &folders {
+        let name = folder.file_name().into_string().unwrap();
+        assert!(architecture.contains(&format!("\n| `{name}` |")), "docs/architecture.md has no row of {name}");
+    }
+    assert!(folders.len() >= 13, "{} folders", folders.len());
 }
