@@ -274,6 +274,15 @@ fn no_phase_calls_another() {
     }
 }
 
+/// The trace is written and shown. Its only readers are the trace itself, and what shows it.
+#[test]
+fn nothing_decides_by_the_trace() {
+    for (file, read) in files("core") {
+        let may = file == "state/trace.rs" || file.starts_with("observe/");
+        assert!(may || !read.text.contains(".tokens()"), "{file} reads the trace back");
+    }
+}
+
 #[test]
 fn the_core_is_the_same_on_every_target() {
     let files = files("core");
