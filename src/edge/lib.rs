@@ -1,6 +1,6 @@
 //! The edge: platform types in, effects out. No decision lives here.
 //!
-//! The hot path is synchronous: `drive.mjs` calls [`exports`]' `begin`, does what the returned step says, and reports back through
+//! The hot path is synchronous: `drive.mjs` calls `exports`' `begin`, does what the returned step says, and reports back through
 //! `resume` until the step says finish. JavaScript owns whatever is asynchronous, so a client that disconnects leaves no future behind,
 //! and a panic in one request is caught there without touching the others. All that is rare (`/_homing/*`, the authority) is another
 //! Wasm module, `homing-operators`.

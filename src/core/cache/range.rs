@@ -39,7 +39,7 @@ pub fn covers(variant: &Variant<'_>, client: &Conditions) -> bool {
     }
 }
 
-/// What part of the stored response the request asks for, if that [covers](covers) it. `length` is that of its body, where it is known.
+/// What part of the stored response the request asks for, if that [covers] it. `length` is that of its body, where it is known.
 #[must_use]
 pub fn ranged(variant: &Variant<'_>, client: &Conditions, length: Option<u64>) -> Ranged {
     let Some(range) = &client.range else { return Ranged::Whole };

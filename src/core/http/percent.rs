@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// In a field of a cache entry: its own separators are encoded, and what is not printable. A stored format: change it with
-/// [`formats::ENTRY`](crate::model::formats::ENTRY) only.
+/// its format ([`crate::model::formats`]) only.
 pub const ENTRY: &AsciiSet = &CONTROLS.add(b'%').add(b'|').add(b'^');
 
 /// In the value of a selecting field: letters, digits, and what is common in such fields. Stored within cache entries.

@@ -7,7 +7,7 @@ use crate::{
     topology::Topology,
 };
 
-/// By whose log a position counts: an owner's, of one epoch. It is no [`Ownership`], and nothing is sent by it.
+/// By whose log a position counts: an owner's, of one epoch. It is no [`Ownership`](super::Ownership), and nothing is sent by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The owner.
@@ -111,7 +111,7 @@ pub enum Unusable {
 
 /// Reads `Homing-Position: DATASET=POSITION; least=POSITION; shows=POSITION` of an answer, the parameters in any order, and by whose
 /// log it counts: `Homing-Home` and `Homing-Epoch` of the answer, else `sent`. So what was sent may say by which log an owner counts
-/// that does not say so itself; who the owner is, it may not ([`Ownership::named`]).
+/// that does not say so itself; who the owner is, it may not ([`Ownership::named`](super::Ownership::named)).
 ///
 /// A `shows` beyond the position, or one that cannot be read, is as if it were not said: then the position stands for what was seen,
 /// which is never too low.

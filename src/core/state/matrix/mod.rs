@@ -1,6 +1,6 @@
 //! The matrix: what the vantage points have measured of the regions, and what the regions say of each other.
 //!
-//! A prober beside each region ([`prober`]) asks every region how it is, and puts what it found into the home store; every isolate
+//! A prober beside each region (`prober`) asks every region how it is, and puts what it found into the home store; every isolate
 //! reads all of them behind a request and draws the same conclusions. What one vantage point sees moves nothing: it may be cut off
 //! itself. "The edge cannot reach it" and "its peers cannot replicate from it" are two incoming and stay two.
 
