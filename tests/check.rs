@@ -98,7 +98,7 @@ fn a_warning_is_shown_and_ships() {
 #[test]
 fn what_is_no_toml_is_pointed_at() {
     let run = check("name = \"small\"\nmain = build\n");
-    let expected = r#"error: wrangler.toml is no TOML: string values must be quoted, expected literal string
+    let expected = r#"error: wrangler.toml is not TOML: string values must be quoted, expected literal string
  --> wrangler.toml:2:8
   |
 2 | main = build
@@ -138,8 +138,8 @@ fn json_of_a_sound_configuration_is_ok_and_has_the_expectations() {
 #[test]
 fn a_file_that_is_not_there_is_a_mistake_of_the_caller() {
     let run = homing(&directory(&[]), &["check"]);
-    let expected = "error: wrangler.toml cannot be read: No such file or directory (os error 2); \
-                    name the file, or run this beside it\n";
+    let expected = "error: wrangler.toml cannot be read: No such file or directory (os error 2). \
+                    Name the file, or run this command in its folder\n";
     assert_eq!((run.status, run.err.as_str()), (2, expected));
     assert_eq!(homing(&directory(&[]), &["check", "elsewhere/router.toml"]).status, 2);
 }

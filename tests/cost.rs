@@ -101,11 +101,11 @@ fn the_profile_of_the_free_plan_is_the_shipped_file_but_for_what_costs() {
 #[test]
 fn without_a_load_it_says_what_it_needs() {
     let wrong = [
-        ("check --cost", "error: --cost does not know the load; add --requests-per-second 100\n"),
+        ("check --cost", "error: --cost does not know the load. Add --requests-per-second 100\n"),
         ("check --cost --requests-per-second -1", "error: unexpected argument '-1' found"),
         (
             "check --cost --requests-per-second NaN",
-            "error: --requests-per-second is NaN, expected a number from 0 to a thousand million\n",
+            "error: --requests-per-second is NaN, expected a number from 0 to 1000000000\n",
         ),
         (
             "check --cost --requests-per-second 1 --load writes=10",
@@ -136,8 +136,8 @@ fn without_a_load_it_says_what_it_needs() {
         ),
     ]);
     let run = homing(&brief, &["check", "--cost", "--access-log", "access.log"]);
-    let expected = "error: --cost does not know the load, and the access log covers less than a minute by its times; \
-                    add --requests-per-second 100\n";
+    let expected = "error: --cost does not know the load, and the access log covers less than a minute by its times. \
+                    Add --requests-per-second 100\n";
     assert_eq!((run.status, run.err.as_str()), (2, expected));
 }
 

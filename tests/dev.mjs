@@ -13,8 +13,8 @@ const taken = (wanted) =>
 
 for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) {
   if (await taken(wanted)) {
-    const remedy = wanted === port ? "choose another: make dev PORT=8790" : "stop what holds it (another `make dev`?), or change the origins in wrangler.toml";
-    console.error(`port ${wanted} on 127.0.0.1 is taken; ${remedy}`);
+    const remedy = wanted === port ? "Choose another one: make dev PORT=8790" : "Stop the process that uses it (another `make dev`?), or change the origins in wrangler.toml";
+    console.error(`port ${wanted} on 127.0.0.1 is in use. ${remedy}`);
     process.exit(1);
   }
 }
@@ -62,7 +62,7 @@ Try (Homing-Dev-Near puts you beside a region):
      HOMING_URL=${base} cargo run -q --bin homing -- promote catalog --to eu
 
 Faults: POST to a region's /control (port + 1000 always answers): {"mode":"ok|refuse|hang|slow|error|reset"}, {"lag_ms":3000},
-{"cut":["us"]}, {"reset":true}, {"die":true}. Ctrl-C stops everything. A region that died is started again with:`);
+{"cut":["us"]}, {"reset":true}, {"die":true}. Ctrl-C stops everything. Restart a region that died with:`);
 for (const region of Object.values(regions)) {
   console.log(`  target/debug/demo-region --name ${region.name} --listen 127.0.0.1:${region.port} --data ${region.data} ${region.args.join(" ")}`);
 }

@@ -54,7 +54,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
         ),
         (
             format!("{head}down = \"mars\"\nexpect = {{ to = \"us\" }}\n"),
-            "\"GET /\": there is no region \"mars\"; the topology has us, eu",
+            "\"GET /\": there is no region \"mars\". The topology has us, eu",
         ),
         (
             "[[test]]\nrequest = \"/\"\nexpect = { to = \"us\" }\n".to_owned(),
@@ -77,7 +77,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
 fn expectations_that_are_no_toml_are_pointed_at_in_their_own_file() {
     let run = expect("[[test]\n");
     assert_eq!(run.status, 1);
-    assert!(run.err.starts_with("error: wrangler.tests.toml is no TOML: "), "{}", run.err);
+    assert!(run.err.starts_with("error: wrangler.tests.toml is not TOML: "), "{}", run.err);
     assert!(run.err.contains(" --> wrangler.tests.toml:1:"), "{}", run.err);
 }
 
@@ -109,19 +109,19 @@ fn explain_says_what_a_session_has_seen_and_how_each_copy_stands_to_that() {
     };
     let seen = "catalog 42 of us, epoch 1; 0 ms ago\n";
     for (more, of_eu) in [
-        ("--reached eu=42", "eu: has it, by its own word"),
-        ("--reached eu=41", "eu: should not have it for another 5000 ms; a write usually takes 5000 ms to get there"),
-        ("--lag eu=800ms", "eu: should not have it for another 800 ms; a write usually takes 800 ms to get there"),
+        ("--reached eu=42", "eu: has it, by its reported position"),
+        ("--reached eu=41", "eu: should not have it for another 5000 ms; a write usually takes 5000 ms to arrive"),
+        ("--lag eu=800ms", "eu: should not have it for another 800 ms; a write usually takes 800 ms to arrive"),
         (
             "--lag eu=40ms",
-            "eu: should have it in 40 ms, which the route waits; a write usually takes 40 ms to get there",
+            "eu: should have it in 40 ms, and the route waits that long; a write usually takes 40 ms to arrive",
         ),
         (
             "--lag eu=11s",
             "eu: The replica lags by more than 10 s, so it is not expected to have what the session has seen.",
         ),
     ] {
-        assert_eq!(explained(more), format!("{seen}  {of_eu}\n  us: home, which has it"), "{more}");
+        assert_eq!(explained(more), format!("{seen}  {of_eu}\n  us: the home, which has it"), "{more}");
     }
 }
 
@@ -137,11 +137,11 @@ fn explain_as_json_has_the_steps_and_the_answer() {
 #[test]
 fn explain_says_what_it_cannot_explain() {
     for (arguments, expected) in [
-        ("GET /api/cart --near mars", "there is no region \"mars\"; the topology has us, eu"),
-        ("GET /api/cart --home mars", "there is no region \"mars\"; the topology has us, eu"),
-        ("GET / --config gone.toml", "gone.toml cannot be read; `homing check gone.toml` says why"),
-        ("GET / --config broken.toml", "broken.toml has errors; `homing check broken.toml` lists them"),
-        ("GET / --session 1.a.b", "a real session needs SESSION_KEY in the environment to be believed"),
+        ("GET /api/cart --near mars", "there is no region \"mars\". The topology has us, eu"),
+        ("GET /api/cart --home mars", "there is no region \"mars\". The topology has us, eu"),
+        ("GET / --config gone.toml", "gone.toml cannot be read. Run `homing check gone.toml` to see why"),
+        ("GET / --config broken.toml", "broken.toml has errors. Run `homing check broken.toml` to list them"),
+        ("GET / --session 1.a.b", "a real session needs its key. Set SESSION_KEY in the environment"),
     ] {
         let here = directory(&[("wrangler.toml", &sound()), ("broken.toml", "[vars]\n")]);
         let run = homing(&here, &[&["explain"][..], &arguments.split(' ').collect::<Vec<_>>()].concat());
@@ -158,13 +158,13 @@ fn help_lists_what_there_is() {
     assert_eq!(run.status, 0);
     for (name, says) in [
         ("check ", "Check wrangler.toml"),
-        ("explain ", "Say what the router would do"),
-        ("conformance ", "Hold an origin"),
+        ("explain ", "Explain what the router would do"),
+        ("conformance ", "Test an origin"),
     ] {
         assert!(lists(&run.out, name, says), "{}", run.out);
     }
     // Called with nothing it says the same, but as a mistake.
     let run = homing(&golden(""), &[]);
     assert_eq!(run.status, 2);
-    assert!(lists(&run.err, "explain ", "Say"), "{}", run.err);
+    assert!(lists(&run.err, "explain ", "Explain"), "{}", run.err);
 }

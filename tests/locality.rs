@@ -90,17 +90,17 @@ fn what_cannot_be_estimated_is_said() {
     for (arguments, expected) in [
         (
             "--access-log gone.log",
-            "gone.log cannot be read: No such file or directory (os error 2); name an access log, or - for standard input",
+            "gone.log cannot be read: No such file or directory (os error 2). Name an access log, or - for standard input",
         ),
-        ("--access-log json.log --near mars=1", "there is no region \"mars\"; the topology has us, eu"),
-        ("--access-log json.log --near us", "--near is \"us\", expected such as us=60,eu=30,ap=10"),
+        ("--access-log json.log --near mars=1", "there is no region \"mars\". The topology has us, eu"),
+        ("--access-log json.log --near us", "--near is \"us\", expected a value such as us=60,eu=30,ap=10"),
         (
             "--access-log json.log --near us=many",
-            "--near is \"us=many\", expected a whole number of shares, such as us=60,eu=30,ap=10",
+            "--near is \"us=many\", expected whole numbers, such as us=60,eu=30,ap=10",
         ),
         (
             "--access-log json.log --near us=0,eu=0",
-            "--near is \"us=0,eu=0\", which puts clients nowhere; expected such as us=60,eu=30,ap=10",
+            "--near is \"us=0,eu=0\", which gives every region 0 shares; expected a value such as us=60,eu=30,ap=10",
         ),
     ] {
         let run = estimate(arguments);
@@ -117,13 +117,13 @@ const FORMATS: &str = "the Common or Combined Log Format of nginx and Apache (AD
 #[test]
 fn a_log_without_one_readable_line_is_an_error_that_says_what_is_understood() {
     let run = estimate_of("\n", &[]);
-    let expected = format!("error: access.log: found no line in it, expected {FORMATS}\n");
+    let expected = format!("error: access.log: found no lines, expected {FORMATS}\n");
     assert_eq!((run.status, run.err), (1, expected));
     let run = estimate_of("#Version: 1.0\n#Fields: date time\n", &[]);
     let line = |number, text| {
         format!("  line {number}: found {text:?}, expected a line of the Common Log Format or an object of JSON\n")
     };
-    let found = "found no line that can be read among 2";
+    let found = "found no readable line among 2";
     let lines = line(1, "#Version: 1.0") + &line(2, "#Fields: date time");
     assert_eq!((run.status, run.err), (1, format!("error: access.log: {found}, expected {FORMATS}\n{lines}")));
 }
@@ -144,7 +144,7 @@ fn a_request_that_is_refused_at_the_door_is_no_request_of_a_route() {
     let long = format!("{{\"request\":\"GET /{}\"}}\n{{\"request\":\"GET /\"}}\n", "x".repeat(9000));
     let run = estimate_of(&long, &[]);
     assert_eq!(run.status, 0);
-    assert!(run.out.contains("\nRefused at the door, and not counted: url-too-long (1)\n"), "{}", run.out);
+    assert!(run.out.contains("\nRefused before routing, and not counted: url-too-long (1)\n"), "{}", run.out);
 }
 
 #[test]

@@ -80,5 +80,5 @@ fn place(file: &str, text: &str, span: &Range<usize>) -> Span {
 
 /// A syntax error, in the same form.
 pub(super) fn syntax(file: &str, text: &str, message: &str, span: &Range<usize>) -> String {
-    format!("error: {file} is no TOML: {message}\n{}", place(file, text, span).frame())
+    format!("error: {file} is not TOML: {message}\n{}", place(file, text, span).frame())
 }

@@ -28,7 +28,9 @@ impl Source {
     pub(super) fn read(path: &Path) -> Result<Self, Unreadable> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Unreadable::Missing(format!("{name} cannot be read: {error}; name the file, or run this beside it"))
+            Unreadable::Missing(format!(
+                "{name} cannot be read: {error}. Name the file, or run this command in its folder"
+            ))
         })?;
         Self::parse(name, text)
     }

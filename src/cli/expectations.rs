@@ -126,7 +126,7 @@ fn hold(
     } else {
         let rules = match &story.end {
             Ok(settlement) => settlement.record.trace.lines(topology).collect::<Vec<_>>().join(", "),
-            Err(_) => "none, for it was refused at the door".to_owned(),
+            Err(_) => "none, because it was refused before routing".to_owned(),
         };
         Err(format!("{}; the rules were: {rules}", wrong.join("; ")))
     }

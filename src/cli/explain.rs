@@ -21,26 +21,26 @@ pub(super) struct ExplainArgs {
     method: String,
     /// The path, with a host before it if routes ask for one.
     path: String,
-    /// The region beside which the client is.
+    /// The region nearest to the client.
     #[arg(long)]
     near: Option<String>,
-    /// Where the home store says that the subject lives; without it the store knows nothing.
+    /// The subject's home in the home store. Without it the store has no home for the subject.
     #[arg(long)]
     home: Option<String>,
-    /// A region that refuses connections; may be repeated.
+    /// A region that refuses connections. Repeatable.
     #[arg(long)]
     down: Vec<String>,
-    /// How far a region is behind the others, such as `eu=800ms`; may be repeated.
+    /// A region's lag, such as `eu=800ms`. Repeatable.
     #[arg(long)]
     lag: Vec<String>,
-    /// How far a region's copy of the dataset is known to be, such as `eu=42`; may be repeated.
+    /// The applied position of a region's replica of the dataset, such as `eu=42`. Repeatable.
     #[arg(long)]
     reached: Vec<String>,
-    /// The session: claims such as `user=ada,home=eu,pin=cart,pin=catalog@42`, or a real one (with `SESSION_KEY` in the
-    /// environment).
+    /// The session: claims such as `user=ada,home=eu,pin=cart,pin=catalog@42`, or a real session. A real one needs
+    /// `SESSION_KEY` in the environment.
     #[arg(long)]
     session: Option<String>,
-    /// A header field, as `Name: value`; may be repeated.
+    /// A header field, as `Name: value`. Repeatable.
     #[arg(long)]
     header: Vec<String>,
     /// The configuration.
@@ -54,12 +54,12 @@ pub(super) struct ExplainArgs {
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let Ok(source) = Source::read(&args.config) else {
         let name = args.config.display();
-        return super::usage(&format!("{name} cannot be read; `homing check {name}` says why"));
+        return super::usage(&format!("{name} cannot be read. Run `homing check {name}` to see why"));
     };
     let raw = source.raw();
     let topology = raw.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
     let Some((topology, _)) = topology else {
-        return super::usage(&format!("{0} has errors; `homing check {0}` lists them", source.name));
+        return super::usage(&format!("{0} has errors. Run `homing check {0}` to list them", source.name));
     };
     let header = |line: &String| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));

@@ -37,20 +37,20 @@ struct Command {
 #[derive(Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum What {
-    /// Check wrangler.toml and run the expectations of wrangler.tests.toml beside it; exit status 1 if anything is wrong. With --cost,
-    /// reckon what it costs a month.
+    /// Check wrangler.toml, and run the expectations in wrangler.tests.toml beside it. The exit status is 1 if anything is wrong.
+    /// With --cost, estimate the monthly bill.
     Check {
         /// The configuration.
         #[arg(default_value = "wrangler.toml")]
         file: PathBuf,
-        /// Only this environment, not all of them.
+        /// Check only this environment.
         #[arg(long)]
         env: Option<String>,
         #[command(flatten)]
         locality: access_log::AccessLogArgs,
         #[command(flatten)]
         cost: cost::CostArgs,
-        /// Ask the deployed router at that address, too, and say what differs and what to do. The token is read from HOMING_TOKEN.
+        /// Compare with the deployed router at this address: print what differs and what to do. The token is read from HOMING_TOKEN.
         #[cfg(feature = "net")]
         #[arg(long, value_name = "URL")]
         against: Option<String>,
@@ -58,13 +58,13 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Say what the router would do with a request, and why: the rules tried, the steps, the answer.
+    /// Explain what the router would do with a request: the rules that decided, the steps, the answer.
     Explain(explain::ExplainArgs),
-    /// Hold an origin, in whatever language, against the contract; one line for each rule, exit status 1 if one is broken.
+    /// Test an origin, in any language, against the contract. Prints one line for each rule. The exit status is 1 if a rule is broken.
     #[cfg(feature = "net")]
     Conformance(conformance::ConformanceArgs),
-    /// Ask a deployment how it is: cache, view, objects, secrets, regions, and with a probe the platform itself. A line each: pass, warn or
-    /// fail, and what to do.
+    /// Examine a deployment: cache, view, objects, secrets, regions and, with a probe, the platform. Prints one line for each check:
+    /// pass, warn or fail, and what to do.
     #[cfg(feature = "net")]
     Doctor(doctor::DoctorArgs),
     #[cfg(feature = "net")]

@@ -51,7 +51,7 @@ const NOW: Timestamp = Timestamp(1_767_225_600_000);
 pub(super) struct World {
     /// The request line: method and path.
     pub(super) request: String,
-    /// The region beside which the client is.
+    /// The region nearest to the client.
     pub(super) near: Option<String>,
     /// Where the home store says that the subject lives; it says "absent" otherwise.
     pub(super) home: Option<String>,
@@ -147,7 +147,8 @@ impl World {
         for lag in &self.lag {
             let (region, span) = pair(lag, "--lag", "eu=800ms")?;
             let region = named(topology, region)?;
-            let span = units::duration(span).ok_or_else(|| format!("--lag is {lag:?}, expected such as eu=800ms"))?;
+            let span =
+                units::duration(span).ok_or_else(|| format!("--lag is {lag:?}, expected a value such as eu=800ms"))?;
             let sources = topology.regions().map(|(id, _)| id).filter(|id| *id != region);
             for source in sources {
                 // Often enough to count as measured.
@@ -162,7 +163,7 @@ impl World {
                 return Err("--reached needs a route whose dataset has a `position`".to_owned());
             };
             let position = kind.read(position).ok_or_else(|| {
-                format!("--reached is {reached:?}, expected REGION=POSITION with a position as the dataset says it")
+                format!("--reached is {reached:?}, expected REGION=POSITION, in the format that the dataset's `position` names")
             })?;
             let home = match (rule, &self.home) {
                 (Rule::SingleWriter { home }, _) => *home,
@@ -183,7 +184,7 @@ impl World {
         let real = self.session.as_ref().is_some_and(|session| is_real(session));
         let secret = match std::env::var("SESSION_KEY") {
             Ok(secret) if real => secret,
-            _ if real => return Err("a real session needs SESSION_KEY in the environment to be believed".to_owned()),
+            _ if real => return Err("a real session needs its key. Set SESSION_KEY in the environment".to_owned()),
             _ => MADE_UP_KEY.to_owned(),
         };
         let key = Key::new(&secret)
@@ -247,7 +248,8 @@ impl World {
             (Some(_), None) => return Err(format!("the session pins {text:?}, but {name:?} has no `position`")),
             (Some(position), Some(kind)) => {
                 let read = kind.read(position);
-                let position = read.ok_or_else(|| format!("the session pins {text:?}, which {name:?} cannot have"))?;
+                let position =
+                    read.ok_or_else(|| format!("the session pins {text:?}, which is not a position of {name:?}"))?;
                 Claim::AtLeast(Mark { epoch: Epoch::FIRST, position })
             }
         };
@@ -260,23 +262,23 @@ fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, regi
     let name = &view.topology().region(region).name;
     let takes = || {
         let takes = millis(view.takes(region, demand.log.home));
-        format!("a write usually takes {takes} ms to get there")
+        format!("a write usually takes {takes} ms to arrive")
     };
     let left = demand.due(request, view, region).map(millis);
     match (demand.reach(request, view, region), left) {
-        (Reach::Home, _) => format!("{name}: home, which has it"),
-        (Reach::There(Choice::PositionReached), _) => format!("{name}: has it, by its own word"),
+        (Reach::Home, _) => format!("{name}: the home, which has it"),
+        (Reach::There(Choice::PositionReached), _) => format!("{name}: has it, by its reported position"),
         (Reach::There(_), _) if demand.of_earlier => {
-            format!("{name}: should have what is left of it, in the later owner's log")
+            format!("{name}: should have what the later owner's log kept of it")
         }
         (Reach::There(_), _) => format!("{name}: should have it; {}", takes()),
         (Reach::Soon(wait), _) => {
-            format!("{name}: should have it in {} ms, which the route waits; {}", millis(wait), takes())
+            format!("{name}: should have it in {} ms, and the route waits that long; {}", millis(wait), takes())
         }
         (Reach::Not(Exclusion::PositionNotReached), Some(left)) => {
             format!("{name}: should not have it for another {left} ms; {}", takes())
         }
-        (Reach::Not(Exclusion::PositionNotReached), None) => format!("{name}: has never said how far its copy is"),
+        (Reach::Not(Exclusion::PositionNotReached), None) => format!("{name}: has reported no position"),
         (Reach::Not(why), _) => format!("{name}: {}", why.sentence()),
     }
 }
@@ -291,7 +293,7 @@ fn first_home(topology: &Topology, region: &str) -> Result<Ownership, String> {
     let text = HomeRecord::new(region, Epoch::FIRST.0).text();
     named(topology, region)?;
     let kept = Ownership::kept(&text, Keeper::Directory, topology, topology.all_regions());
-    kept.map(|kept| kept.ownership).ok_or_else(|| format!("{region:?} can be nobody's home"))
+    kept.map(|kept| kept.ownership).ok_or_else(|| format!("{region:?} cannot be a home"))
 }
 
 /// Driver that tell what they are asked, a line for each step.
@@ -310,7 +312,7 @@ impl Driver for Narrator<'_> {
             // The driver ends with these.
             Step::Answer(..) | Step::Finish(_) => Event::GoOn,
             Step::ProbeCache(_) => {
-                self.steps.push("look into the edge cache: nothing there".to_owned());
+                self.steps.push("look up the edge cache: no stored response".to_owned());
                 Event::Cache(Probed::default())
             }
             Step::LookUpHome(look_up) => {
@@ -321,11 +323,14 @@ impl Driver for Narrator<'_> {
             Step::AssignHome(assignment) => {
                 let subject = assignment.subject.as_str();
                 let Some(home) = &assignment.proposed else {
-                    self.steps.push(format!("ask the directory for {subject}, and give it no home: it has none"));
+                    self.steps.push(format!(
+                        "ask the directory for the home of {subject}, without assigning one: it has none"
+                    ));
                     return Event::Home(Found::Absent);
                 };
-                self.steps
-                    .push(format!("ask the directory for {subject}, and to make its home {home} if it has none: done"));
+                self.steps.push(format!(
+                    "ask the directory for the home of {subject}, and assign {home} if it has none: done"
+                ));
                 self.directory = assigned(home);
                 Event::Home(Found::Value(&self.directory))
             }
@@ -335,7 +340,7 @@ impl Driver for Narrator<'_> {
                 let name = &self.topology.region(attempt.region).name;
                 let (method, target, time) =
                     (&attempt.method, attempt.target.path_and_query(), millis(attempt.timeout));
-                self.steps.push(format!("send {method} {target} to {name}, {time} ms at most: {said}"));
+                self.steps.push(format!("send {method} {target} to {name}, with a timeout of {time} ms: {said}"));
                 let answer = Answer { status: 200, headers: Headers(Vec::new()), framing: Framing::Delimited };
                 Event::Origin(if is_down { Outcome::Refused } else { Outcome::Answered(answer) })
             }
@@ -345,13 +350,13 @@ impl Driver for Narrator<'_> {
 
 /// What stands before and after the equals sign.
 pub(super) fn pair<'a>(text: &'a str, option: &str, example: &str) -> Result<(&'a str, &'a str), String> {
-    text.split_once('=').ok_or_else(|| format!("{option} is {text:?}, expected such as {example}"))
+    text.split_once('=').ok_or_else(|| format!("{option} is {text:?}, expected a value such as {example}"))
 }
 
 /// The region of that name, or what there is instead.
 pub(super) fn named(topology: &Topology, name: &str) -> Result<RegionId, String> {
     topology.region_named(name).ok_or_else(|| {
         let known: Vec<_> = topology.regions().map(|(_, region)| region.name.as_str()).collect();
-        format!("there is no region {name:?}; the topology has {}", known.join(", "))
+        format!("there is no region {name:?}. The topology has {}", known.join(", "))
     })
 }

@@ -63,7 +63,7 @@ export const note = (env, line) => authority(env, (authority) => authority.note(
  */
 async function distrusted(response, url, cached) {
   await response.body?.cancel();
-  const failed = `a cache answers for the region (${cached}); take /.well-known/homing out of all caches of its host`;
+  const failed = `a cache answers for the region (${cached}). Exclude /.well-known/homing from all caches on its host`;
   complain(failed, { url });
   return { failed };
 }
@@ -146,7 +146,7 @@ export class Authority extends DurableObject {
       if (cached) return await distrusted(response, url, cached);
       const said = await json(response);
       // A 409 of the platform's is no region's word that somebody else owns it.
-      return isPage(response, service) ? { failed: `Cloudflare answers ${response.status} in its place` } : { status: response.status, body: said };
+      return isPage(response, service) ? { failed: `Cloudflare answers ${response.status} instead of the region` } : { status: response.status, body: said };
     } catch (error) {
       return { failed: String(error) };
     }

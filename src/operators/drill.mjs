@@ -26,5 +26,5 @@ export function tellSoon(env, ctx) {
   if (now < due) return;
   const wait = Math.max(0, told + EVERY_MS - now);
   due = now + wait + EVERY_MS;
-  ctx.waitUntil(tell(env, wait).catch((error) => complain("what a drill shows is not told", { error: String(error) })));
+  ctx.waitUntil(tell(env, wait).catch((error) => complain("the edge could not report its drill figures", { error: String(error) })));
 }

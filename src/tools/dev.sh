@@ -28,6 +28,6 @@ host & host=$!
 wasm & wasm=$!
 failed=0
 for lane in $host $wasm; do wait "$lane" || failed=1; done
-[ "$failed" = 0 ] || die "what failed stands above."
+[ "$failed" = 0 ] || die "set-up failed; the error is above."
 rm -rf "$ready"
 exec "$NODE" tests/dev.mjs

@@ -48,13 +48,13 @@ target() {
 build_glue_maker() {
   local scratch; scratch=$(mktemp -d)
   cargo install --quiet --locked --debug --path src/tools/bindgen --target-dir "$scratch" --root "$BINDGEN_ROOT" ||
-    die "src/tools/bindgen did not build; cargo's words stand above."
+    die "src/tools/bindgen did not build; cargo's error is above."
   rm -rf "$scratch"
 }
 
 # By the lock alone, and without the packages' scripts, which could fetch what the lock does not name (.npmrc).
 install_npm() {
-  npm ci --no-audit --no-fund --loglevel=error || die "npm ci failed; its words stand above. Run it again by hand."
+  npm ci --no-audit --no-fund --loglevel=error || die "npm ci failed; its error is above. Run it by hand."
   [ -x node_modules/.bin/node ] || ln -sf "../$(cd node_modules && ls -d node-*/bin/node | head -1 || true)" node_modules/.bin/node
   node_modules/.bin/node --version >/dev/null ||
     die "package.json has no Node.js for this kind of machine. Link one of version 22 or newer: ln -s \"\$(command -v node)\" node_modules/.bin/node"
@@ -66,7 +66,7 @@ packages() {
   grep -qF "wasm-bindgen-cli-support = \"=$wanted\"" src/tools/bindgen/Cargo.toml ||
     die "Cargo.toml has wasm-bindgen $wanted, src/tools/bindgen/Cargo.toml another wasm-bindgen-cli-support. Both must name the same version."
   cmp -s package-lock.json node_modules/.homing-lock || timed "installing the npm packages" "about 20 s" install_npm
-  [ -x "$BINDGEN" ] || timed "building what makes the glue of the Wasm" "about 30 s, once" build_glue_maker
+  [ -x "$BINDGEN" ] || timed "building the generator of the Wasm bindings" "about 30 s, once" build_glue_maker
 }
 
 command -v cargo >/dev/null || die "cargo was not found. Install Rust 1.91 or newer from https://rustup.rs and run this again."

@@ -18,7 +18,7 @@ built_once() {
   modules() { stat -c '%n %Y' target/wasm/*/*/wasm32-unknown-unknown/release/*.wasm build/*.wasm build/test/homing_bg.wasm; }
   local before; before=$(modules)
   src/tools/build.sh && src/tools/build.sh test || return 1
-  [ "$(modules)" = "$before" ] || { echo "with nothing changed the Wasm was built again"; return 1; }
+  [ "$(modules)" = "$before" ] || { echo "the Wasm was rebuilt although nothing had changed"; return 1; }
 }
 
 # What wrangler warns of, it warns everybody of who deploys.

@@ -42,12 +42,14 @@ impl Spread {
             let weight: u32 = weight
                 .trim()
                 .parse()
-                .map_err(|_| format!("--near is {part:?}, expected a whole number of shares, such as {example}"))?;
+                .map_err(|_| format!("--near is {part:?}, expected whole numbers, such as {example}"))?;
             Ok((named(topology, name.trim())?, u64::from(weight)))
         };
         let spread = Self::of(text.split(',').map(weight).collect::<Result<Vec<_>, String>>()?);
         if spread.whole == 0 {
-            return Err(format!("--near is {text:?}, which puts clients nowhere; expected such as {example}"));
+            return Err(format!(
+                "--near is {text:?}, which gives every region 0 shares; expected a value such as {example}"
+            ));
         }
         Ok(spread)
     }

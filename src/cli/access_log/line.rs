@@ -54,11 +54,9 @@ fn common(text: &str) -> Result<Line, String> {
         target,
         host,
         status: if status == "-" { None } else { Some(read_status(status)?) },
-        time: Some(
-            moment::common(time).ok_or_else(|| {
-                format!("found the time {}, expected such as 10/Oct/2026:13:55:36 -0700", short(time))
-            })?,
-        ),
+        time: Some(moment::common(time).ok_or_else(|| {
+            format!("found the time {}, expected a value such as 10/Oct/2026:13:55:36 -0700", short(time))
+        })?),
         client: said(client.map(str::to_owned)),
         user: said(Some(user.to_owned())),
         ..Line::default()
@@ -104,9 +102,7 @@ fn json(text: &str, topology: &Topology) -> Result<Line, String> {
         }
         (_, _, Some(request)) => request_line(&request)?,
         _ => {
-            return Err(
-                "found no \"method\" and \"path\", and no \"request\", expected which request it was".to_owned()
-            );
+            return Err("found no \"method\" and \"path\", and no \"request\"; expected one of the two".to_owned());
         }
     };
     let status = fields.status.as_ref().map(plain).filter(|status| is_said(status));
@@ -153,7 +149,7 @@ fn region(key: &str, name: Option<String>, topology: &Topology) -> Result<Option
 
 /// Method, host if there is one, and target of `GET /path HTTP/1.1`; the version may be missing.
 fn request_line(text: &str) -> Result<(String, Option<String>, String), String> {
-    let wrong = || format!("found the request {}, expected such as \"GET /path HTTP/1.1\"", short(text));
+    let wrong = || format!("found the request {}, expected a value such as \"GET /path HTTP/1.1\"", short(text));
     let mut parts = text.split_ascii_whitespace();
     let (method, asked) = (parts.next().ok_or_else(wrong)?, parts.next().ok_or_else(wrong)?);
     let (host, target) = target(asked)?;
@@ -163,7 +159,11 @@ fn request_line(text: &str) -> Result<(String, Option<String>, String), String> 
 /// A method is a token (RFC 9110 section 9.1); what else clients send in its place is no HTTP.
 fn read_method(text: &str) -> Result<String, String> {
     let legal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if legal { Ok(text.to_owned()) } else { Err(format!("found the method {}, expected such as GET", short(text))) }
+    if legal {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("found the method {}, expected a value such as GET", short(text)))
+    }
 }
 
 /// A path with its query, behind scheme and host if the client spoke as to a proxy.

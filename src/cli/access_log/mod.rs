@@ -40,12 +40,12 @@ const MOST_KINDS: usize = 1000;
 /// What is to be estimated.
 #[derive(clap::Args)]
 pub(super) struct AccessLogArgs {
-    /// Estimate from this access log (- is standard input) which requests would cross regions, and hold it against the
-    /// routes' max_cross_region; exit status 1 if a budget is exceeded. Lines are in the Common or Combined Log Format, or
-    /// JSON objects with method and path (or request) and optionally host, status, time, client, user, tenant, near, home.
+    /// Estimate from this access log (- is standard input) which requests would cross regions, and compare that with the
+    /// routes' max_cross_region. The exit status is 1 if a budget is exceeded. Lines are in the Common or Combined Log Format,
+    /// or JSON objects with method and path (or request) and optionally host, status, time, client, user, tenant, near, home.
     #[arg(long, value_name = "FILE")]
     access_log: Option<std::path::PathBuf>,
-    /// How clients are spread over the regions where the log does not say it, such as us=60,eu=30,ap=10; without it evenly.
+    /// How clients are spread over the regions if the log does not say, such as us=60,eu=30,ap=10. The default is evenly.
     #[arg(long, value_name = "SHARES", requires = "access_log")]
     near: Option<String>,
 }
@@ -87,12 +87,12 @@ fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Esti
     } else {
         let name = file.display().to_string();
         let cannot = |error| {
-            CliError::Usage(format!("{name} cannot be read: {error}; name an access log, or - for standard input"))
+            CliError::Usage(format!("{name} cannot be read: {error}. Name an access log, or - for standard input"))
         };
         let log = BufReader::with_capacity(1 << 16, File::open(file).map_err(cannot)?);
         (name, Box::new(log))
     };
-    let cannot = |error| CliError::Failed(format!("{name} cannot be read to its end: {error}"));
+    let cannot = |error| CliError::Failed(format!("{name} cannot be read to the end: {error}"));
     let estimate =
         Estimate { name: name.clone(), ..Estimate::default() }.read(log, player, topology).map_err(cannot)?;
     if estimate.locality.total().requests == 0 && estimate.refused.is_empty() {
@@ -170,9 +170,9 @@ impl Estimate {
     /// What to say of a log in which there is nothing to play.
     fn useless(&self) -> String {
         let found = if self.unreadable == 0 {
-            "no line in it".to_owned()
+            "no lines".to_owned()
         } else {
-            format!("no line that can be read among {}", self.unreadable)
+            format!("no readable line among {}", self.unreadable)
         };
         let mut text = format!("{}: found {found}, expected {}", self.name, line::FORMATS);
         for (number, why) in &self.examples {

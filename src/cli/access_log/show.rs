@@ -34,37 +34,37 @@ impl Estimate {
     fn notes(&self, topology: &Topology) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.unrouted.is_empty() {
-            notes.push(format!("No route takes, most often: {}", frequent(&self.unrouted)));
+            notes.push(format!("Requests that match no route, most frequent first: {}", frequent(&self.unrouted)));
         }
         if !self.refused.is_empty() {
-            notes.push(format!("Refused at the door, and not counted: {}", frequent(&self.refused)));
+            notes.push(format!("Refused before routing, and not counted: {}", frequent(&self.refused)));
         }
         if self.unreadable > 0 {
-            notes.push(format!("Not read: {} of {} lines, such as", self.unreadable, self.lines));
+            notes.push(format!("Unreadable lines: {} of {}, such as", self.unreadable, self.lines));
             notes.extend(self.examples.iter().map(|(number, why)| format!("  line {number}: {why}")));
         }
         notes.push(
-            "An estimate, for a day on which every region is well and the edge cache holds nothing. Answers from the cache \
-             cross less, failures more."
+            "This estimate assumes that all regions are healthy and the edge cache is empty. Stored responses cross less, \
+             failures more."
                 .to_owned(),
         );
         if self.timeless > 0 {
             notes.push(format!(
-                "Without a time: {}. Their clients were taken to ask once a second, which decides what a write pins.",
+                "Without a time: {}. Their clients are assumed to send one request a second, which decides what a write pins.",
                 self.timeless
             ));
         }
         let wants_host = topology.routes().iter().any(|route| route.pattern.host().is_some());
         if wants_host && self.hostless > 0 {
             notes.push(format!(
-                "Without a host: {}. No route with a host takes them; log it, as \"host\" in JSON.",
+                "Without a host: {}. They match no route with a host. Log it as \"host\" in JSON.",
                 self.hostless
             ));
         }
         let unidentified = self.crossed_for(Token::Unidentified);
         if unidentified > 0 {
             notes.push(format!(
-                "Crossing because the log does not say whose they are: {unidentified}. Log \"user\" or \"tenant\" in JSON."
+                "Crossing because the log does not name their user or tenant: {unidentified}. Log \"user\" or \"tenant\" in JSON."
             ));
         }
         notes
@@ -77,7 +77,7 @@ impl Estimate {
             let budget = route.max_cross_region.map(|budget| budget.to_string()).unwrap_or_default();
             format!(
                 "route {:?}: found {crossed} of {requests} requests crossing regions ({}), expected at most {budget} \
-                 (max_cross_region); docs/observability.md, Locality, says what to do about each reason",
+                 (max_cross_region). See docs/observability.md, Locality, for each reason",
                 route.pattern.to_string(),
                 reasons(row)
             )

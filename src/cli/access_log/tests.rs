@@ -121,17 +121,17 @@ fn a_line_is_read_in_whatever_form_it_has() {
     };
     assert_eq!(line, Ok(expected));
     for (wrong, why) in [
-        (r#"{"method":"GET"}"#, r#"found no "method" and "path", and no "request", expected which request it was"#),
+        (r#"{"method":"GET"}"#, r#"found no "method" and "path", and no "request"; expected one of the two"#),
         (r#"{"method":"GET","path":"a"}"#, r#"found the path "a", expected one that begins with a slash"#),
-        (r#"{"method":"G T","path":"/"}"#, r#"found the method "G T", expected such as GET"#),
-        (r#"{"request":"GET"}"#, r#"found the request "GET", expected such as "GET /path HTTP/1.1""#),
+        (r#"{"method":"G T","path":"/"}"#, r#"found the method "G T", expected a value such as GET"#),
+        (r#"{"request":"GET"}"#, r#"found the request "GET", expected a value such as "GET /path HTTP/1.1""#),
         (r#"{"request":"GET /","status":99}"#, r#"found the status "99", expected a number from 100 to 599"#),
         (r#"{"request":"GET /","home":"mars"}"#, r#"found home "mars", expected a region: us, eu, ap"#),
         (
             r#"{"request":"GET /","time":"soon"}"#,
             r#"found the time "soon", expected Unix time in seconds or milliseconds, or ISO 8601"#,
         ),
-        (r#"a - - [x] "-" 400 0"#, r#"found the request "-", expected such as "GET /path HTTP/1.1""#),
+        (r#"a - - [x] "-" 400 0"#, r#"found the request "-", expected a value such as "GET /path HTTP/1.1""#),
     ] {
         assert_eq!(read(wrong), Err(why.to_owned()), "{wrong}");
     }

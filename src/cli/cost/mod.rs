@@ -25,21 +25,21 @@ const DAYS: f64 = 30.0;
 #[derive(clap::Args)]
 #[group(id = "cost options")]
 pub(super) struct CostArgs {
-    /// Reckon what the topology costs a month on Cloudflare, by product, which quota of the Free plan ends when, and which plan it must
-    /// be. docs/cost.md says how, and where the prices come from.
+    /// Estimate the monthly bill on Cloudflare by product, when each quota of the Free plan ends, and which plan is needed.
+    /// docs/cost.md explains the method and names the sources of the prices.
     #[arg(long)]
     cost: bool,
-    /// The requests of a second, on average over the day; without it those of the access log, if its lines have times.
+    /// The requests per second, averaged over the day. The default comes from the access log, if its lines have times.
     #[arg(long, value_name = "NUMBER", requires = "cost")]
     requests_per_second: Option<f64>,
-    /// How many isolates are busy at once, in all data centres together; without it 50.
+    /// The isolates that are busy at once, in all data centres together. The default is 50.
     #[arg(long, value_name = "NUMBER", requires = "cost", value_parser = clap::value_parser!(u32).range(1..))]
     isolates: Option<u32>,
-    /// What else the bill depends on, where the access log does not say it, such as
-    /// writes=10%,lookups=5%,problems=1%,new-subjects=1000; what is supposed is printed.
+    /// Other figures for the bill if the access log does not give them, such as
+    /// writes=10%,lookups=5%,problems=1%,new-subjects=1000. The output shows what was assumed.
     #[arg(long, value_name = "SHARES", requires = "cost")]
     load: Option<String>,
-    /// Hold it against that plan: exit status 1 if a quota of it ends before the day does.
+    /// Compare with this plan. The exit status is 1 if one of its quotas ends before the day does.
     #[arg(long, value_name = "PLAN", requires = "cost", value_parser = ["free"])]
     plan: Option<String>,
 }
@@ -81,11 +81,11 @@ impl CostArgs {
         }
         let Some(requests) = self.requests_per_second.or_else(|| log?.requests_per_second()) else {
             let found = if log.is_some() { ", and the access log covers less than a minute by its times" } else { "" };
-            let says = format!("--cost does not know the load{found}; add --requests-per-second 100");
+            let says = format!("--cost does not know the load{found}. Add --requests-per-second 100");
             return Err(CliError::Usage(says));
         };
         if !(requests.is_finite() && (0.0..=1e9).contains(&requests)) {
-            let says = format!("--requests-per-second is {requests}, expected a number from 0 to a thousand million");
+            let says = format!("--requests-per-second is {requests}, expected a number from 0 to 1000000000");
             return Err(CliError::Usage(says));
         }
         let mut load = Load::new(requests, self.isolates.unwrap_or(load::ISOLATES), topology, log);

@@ -31,7 +31,7 @@ const REQUESTS: f64 = 100.0;
                         is removed, also when the run is broken off."
 )]
 pub(super) struct DoctorArgs {
-    /// The router's address; without it HOMING_URL, else http://localhost:8787.
+    /// The router's address. The default is HOMING_URL, else http://localhost:8787.
     url: Option<String>,
     /// Also deploy a small Worker, homing-doctor-probe, with `wrangler deploy`, and remove it again: it sees what the platform makes of
     /// origins that cannot be asked, and which header fields arrive.

@@ -46,7 +46,7 @@ impl Client {
         let base = format!("{}/_homing/api/", url.trim_end_matches('/'));
         let token = variable("HOMING_TOKEN");
         if token.is_some() && url.starts_with("http://") && !is_local_url(&url) {
-            return Err(format!("the router's address is {url:?}; the token is sent over https:// only"));
+            return Err(format!("the router's address is {url:?}. The token is sent over https:// only"));
         }
         // A redirect is never followed: the token is for this address alone.
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
@@ -104,12 +104,12 @@ impl Client {
     fn answer(&self, answer: Sent) -> Result<Value, String> {
         let base = &self.base;
         let mut response = answer.map_err(|error| {
-            format!("{base} does not answer: {error}. Is the router there? Name it with --url or HOMING_URL.")
+            format!("{base} does not answer: {error}. Is the router running there? Set its address with --url or HOMING_URL.")
         })?;
         let status = response.status();
         let text = response.body_mut().read_to_string().map_err(|error| format!("{base}: {error}"))?;
         let body: Value = serde_json::from_str(&text)
-            .map_err(|_| format!("{base} answered {status}, and no JSON: is this a Homing router?"))?;
+            .map_err(|_| format!("{base} answered {status} without JSON. Is it a Homing router?"))?;
         if status.is_success() {
             return Ok(body);
         }

@@ -11,20 +11,20 @@ use super::{At, Saying, look, order_it, wait::Wanted};
 /// Drills, and their reports.
 #[derive(clap::Subcommand)]
 pub(crate) enum Drill {
-    /// Can a region run without the others? All others count as unreachable for a share of its subjects.
+    /// Test that a region can run alone: all others count as unreachable for a share of its subjects.
     Isolate(Beginning),
-    /// Can the others run without a region? It counts as unreachable for a share of all subjects.
+    /// Test that the others can run without a region: it counts as unreachable for a share of all subjects.
     Lose(Beginning),
-    /// End a drill at once. Edges hear of it with their next figures, or as the home store (KV) does.
+    /// End a drill at once. Each edge learns of it when it next reports figures or reads the home store (KV).
     Stop {
         /// The drill, such as drill-7, or `all`.
         id: String,
         #[command(flatten)]
         saying: Saying,
     },
-    /// Say, route by route, how much was served alone, from the cache, stale or refused, and which regions were needed.
+    /// Report for each route the share served alone, from the cache, stale or refused, and the regions that were needed.
     Report {
-        /// The drill; without it the latest.
+        /// The drill. The default is the latest.
         id: Option<String>,
         #[command(flatten)]
         at: At,
@@ -35,14 +35,14 @@ pub(crate) enum Drill {
 pub(crate) struct Beginning {
     /// The region.
     region: String,
-    /// How many percent of the subjects take part, from 0.1 to 100. It is always the same ones in one drill.
+    /// The percentage of subjects that take part, from 0.1 to 100. They stay the same throughout a drill.
     #[arg(long)]
     percent: String,
-    /// For how long, such as 10m; 72h at most. It ends by itself.
+    /// The duration, such as 10m; at most 72h. The drill ends by itself.
     #[arg(long = "for")]
     span: String,
-    /// End it when more than that are refused or fail, of 50 requests at least; in quotes, since a shell takes > for a file.
-    /// `none`: go on whatever happens.
+    /// End the drill when more than this share is refused or fails, after at least 50 requests. Quote it, because > redirects in
+    /// a shell. `none` never ends the drill early.
     #[arg(long, default_value = "errors>1%")]
     abort_if: String,
     #[command(flatten)]

@@ -32,19 +32,20 @@ const EVERY: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// The list, a line for each: `user:NAME`, `tenant:NAME` or `user:#ID`; behind a tab the region, if it is not --home's, and behind
-    /// another the epoch, if the regions know one. Or NDJSON: `{"subject":"user:NAME","home":"eu","epoch":3}`. `-` is standard input.
+    /// The list, one subject a line: `user:NAME`, `tenant:NAME` or `user:#ID`. After a tab comes the region, unless --home gives it.
+    /// After another tab comes the epoch, if the regions have one. Or NDJSON: `{"subject":"user:NAME","home":"eu","epoch":3}`.
+    /// `-` is standard input.
     file: PathBuf,
-    /// The region of all whose line names none.
+    /// The home of each subject whose line names no region.
     #[arg(long)]
     home: Option<String>,
-    /// So many subjects a second at most.
+    /// The most subjects to send a second.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Begin with this line, where an earlier import has broken off. To begin anew does no harm.
+    /// Begin with this line, after an import that broke off. Importing a line twice is harmless.
     #[arg(long, default_value_t = 1)]
     from_line: usize,
-    /// Leave the home store (KV) to the edges, which put each subject there that comes. Else each is written there now, which costs.
+    /// Do not write the homes to the home store (KV) now: that costs. The edges write each one when its subject sends a request.
     #[arg(long)]
     no_kv: bool,
     #[command(flatten)]
@@ -130,22 +131,22 @@ fn residents(text: &str, args: &Import) -> Result<Vec<Resident>, String> {
     let more = wrong.len().saturating_sub(SHOWN);
     wrong.truncate(SHOWN);
     let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
-    Err(format!("nothing was told, for the list has lines that cannot be read\n{}{more}", wrong.join("\n")))
+    Err(format!("nothing was imported, because some lines cannot be read\n{}{more}", wrong.join("\n")))
 }
 
 fn resident(line: usize, text: &str, all: Option<&str>) -> Result<Resident, String> {
     let Json { subject: named, home, epoch } = if text.starts_with('{') { in_object(text)? } else { in_columns(text)? };
     let (kind, id) = subject(&named)?;
     let home = home.or(all.map(str::to_owned)).filter(|home| !home.is_empty());
-    let home = home.ok_or("no region; write it behind a tab or as \"home\", or say --home for all")?;
+    let home = home.ok_or("no region. Write it after a tab or as \"home\", or give --home for all lines")?;
     if epoch == Some(0) {
-        return Err("the epoch is 0; expected 1 or more, or none where the regions know none".to_owned());
+        return Err("the epoch is 0; expected 1 or more, or no epoch if the regions have none".to_owned());
     }
     Ok(Resident { line, named, kind: kind.token(), id: id.as_str().to_owned(), home, epoch })
 }
 
 fn in_object(text: &str) -> Result<Json, String> {
-    let expected = r#"{"subject":"user:NAME","home":"REGION","epoch":N}, the last two where they are needed"#;
+    let expected = r#"{"subject":"user:NAME","home":"REGION","epoch":N}, with home and epoch where they are needed"#;
     serde_json::from_str(text).map_err(|error| format!("{error}; expected {expected}"))
 }
 
@@ -156,7 +157,7 @@ fn in_columns(text: &str) -> Result<Json, String> {
     let number = |text: &str| text.parse().map_err(|_| format!("the epoch is {text:?}; expected a number"));
     let epoch = epoch.map(number).transpose()?;
     match columns.next() {
-        Some(more) => Err(format!("{more:?} behind the epoch; expected the subject, its region and its epoch")),
+        Some(more) => Err(format!("{more:?} after the epoch; expected the subject, its region and its epoch")),
         None => Ok(Json { subject, home, epoch }),
     }
 }
@@ -204,7 +205,7 @@ fn tell(
     }
     let said = send(client, &body).map_err(|message| {
         format!(
-            "{message}\nBroken off in lines {} to {}: go on with --from-line {}, or begin anew.",
+            "{message}\nThe import stopped in lines {} to {}. Continue with --from-line {}, or start again.",
             first.line, last.line, first.line
         )
     })?;
@@ -236,28 +237,27 @@ fn send(client: &Client, body: &Value) -> Result<Value, String> {
         }
         pause *= 2;
     }
-    Err("nobody answers".to_owned())
+    Err("the router does not answer".to_owned())
 }
 
 fn in_words(told: &ImportTally, args: &Import) -> String {
     let dry = if args.why.dry_run { "a dry run: " } else { "" };
     let (added, there, elsewhere) = (told.added, told.there, told.elsewhere.len());
-    let mut out = format!(
-        "{dry}{added} subjects got their home, {there} had it already, {elsewhere} have another one and keep it\n"
-    );
+    let mut out =
+        format!("{dry}{added} subjects got their home, {there} had it already, {elsewhere} keep another home\n");
     for (named, lives, wanted) in told.elsewhere.iter().take(SHOWN) {
-        out.push_str(&format!("  {named} lives in {lives}, not {wanted}\n"));
+        out.push_str(&format!("  {named} has its home in {lives}, not {wanted}\n"));
     }
     if elsewhere > SHOWN {
         out.push_str(&format!("  and {} more (--json shows all)\n", elsewhere - SHOWN));
     }
     if let Some((put, failed @ 1..)) = told.kv {
         out.push_str(&format!(
-            "KV took {put} of them and refused {failed}: edges put those there as they come, or import the list again\n"
+            "KV stored {put} of them and refused {failed}. The edges store the rest when those subjects send requests. Or import the list again\n"
         ));
     }
     if elsewhere > 0 {
-        out.push_str("`homing move SUBJECT --to REGION` moves one of them with its data.\n");
+        out.push_str("Run `homing move SUBJECT --to REGION` to move one of them with its data.\n");
     }
     out
 }
@@ -321,16 +321,16 @@ mod tests {
         let error = residents("ada\nuser:ada\nuser:bob\tus\n", &args(&[])).err().unwrap();
         assert_eq!(
             error,
-            "nothing was told, for the list has lines that cannot be read\n\
+            "nothing was imported, because some lines cannot be read\n\
              line 1: subject is \"ada\"; expected user:NAME, tenant:NAME, or user:#ID with an id of 22 letters\n\
-             line 2: no region; write it behind a tab or as \"home\", or say --home for all"
+             line 2: no region. Write it after a tab or as \"home\", or give --home for all lines"
         );
         let wrong = "user:a\teu\tx\nuser:a\teu\t1\t2\nuser:a\teu\t0\n{\"subject\":\"user:a\",\"region\":\"eu\"}\n";
         let error = residents(wrong, &args(&[])).err().unwrap();
         let lines: Vec<_> = error.lines().skip(1).collect();
         assert_eq!(lines[0], "line 1: the epoch is \"x\"; expected a number");
-        assert_eq!(lines[1], "line 2: \"2\" behind the epoch; expected the subject, its region and its epoch");
-        assert_eq!(lines[2], "line 3: the epoch is 0; expected 1 or more, or none where the regions know none");
+        assert_eq!(lines[1], "line 2: \"2\" after the epoch; expected the subject, its region and its epoch");
+        assert_eq!(lines[2], "line 3: the epoch is 0; expected 1 or more, or no epoch if the regions have none");
         assert!(
             lines[3].starts_with("line 4: unknown field `region`") && lines[3].contains("; expected {\"subject\":"),
             "{error}"

@@ -19,8 +19,8 @@ use wait::Wanted;
 /// Where the router is, and who asks.
 #[derive(clap::Args)]
 pub(super) struct At {
-    /// The router's address; without it HOMING_URL, else http://localhost:8787. The token is read from HOMING_TOKEN: the
-    /// ADMIN_TOKEN of the deployment.
+    /// The router's address. The default is HOMING_URL, else http://localhost:8787. The token, which is the deployment's
+    /// ADMIN_TOKEN, is read from HOMING_TOKEN.
     #[arg(long)]
     url: Option<String>,
     /// Print JSON.
@@ -31,13 +31,13 @@ pub(super) struct At {
 /// Who wants something of the router, and why: for the audit log.
 #[derive(clap::Args)]
 struct Why {
-    /// Why; it stands in the audit log. What is said of a region needs one.
+    /// The reason, for the audit log. Required to drain a region, make it read-only or take it down.
     #[arg(long)]
     reason: Option<String>,
-    /// Who; without it the user of this machine.
+    /// The operator's name, for the audit log. The default is the user of this machine.
     #[arg(long)]
     actor: Option<String>,
-    /// Only say what would be done.
+    /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -57,10 +57,10 @@ impl Why {
 pub(super) struct Saying {
     #[command(flatten)]
     why: Why,
-    /// The id of this request. The same id again is the same order, and is carried out once.
+    /// The id of this order. An order that is sent again with the same id is carried out once.
     #[arg(long)]
     request: Option<String>,
-    /// Refuse the order unless the view still has this version (`homing status` shows it).
+    /// Refuse the order unless the view has this version (`homing status` shows it).
     #[arg(long)]
     version: Option<u64>,
     #[command(flatten)]
@@ -73,15 +73,15 @@ pub(super) struct Moving {
     /// The new home.
     #[arg(long)]
     to: String,
-    /// Go on without the old home, which is gone. Writes that it acknowledged and had not handed on are lost, and if it is not
-    /// gone but cut off, it accepts writes by its old epoch until it hears of the new one.
+    /// Promote without the old home, because it is lost. Acknowledged writes that it has not replicated are lost too. If it is only
+    /// cut off, it accepts writes by its old epoch until it learns the new one.
     #[arg(long)]
     accept_loss: bool,
-    /// How long writers may be refused at most, such as 5s (1s to 60s): then the old home serves on. Without it as wrangler.toml says
-    /// (`max_pause` of the dataset), else 5s. Of a region's share it is each part's own.
+    /// The longest pause of writes, such as 5s (1s to 60s). After it the old home takes writes again. The default is the dataset's
+    /// `max_pause` in wrangler.toml, else 5s. In an evacuation it holds for each part.
     #[arg(long)]
     max_pause: Option<String>,
-    /// Return at once; `homing change ID` says what became of it.
+    /// Return at once. `homing change ID` shows the outcome.
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub(super) struct Promote {
     /// The single-writer dataset.
     #[arg(required_unless_present = "region", conflicts_with = "region")]
     dataset: Option<String>,
-    /// In place of a dataset: everything whose home this region is, subjects too.
+    /// Instead of a dataset: evacuate this region, with its datasets and subjects.
     #[arg(long)]
     region: Option<String>,
     #[command(flatten)]
@@ -112,10 +112,10 @@ pub(super) struct Move {
 pub(super) struct State {
     /// The region.
     region: String,
-    /// For how long, such as 30m or 2h; 72h at most. It ends by itself.
+    /// The duration, such as 30m or 2h; at most 72h. It ends by itself.
     #[arg(long = "for")]
     span: String,
-    /// Go on although datasets cannot be written meanwhile.
+    /// Do it even if datasets cannot be written meanwhile.
     #[arg(long)]
     accept_loss: bool,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub(super) struct Undrain {
 pub(super) struct Abort {
     /// The change, such as change-7 or sweep-8.
     id: String,
-    /// Give it back to the old home although the new one, which has been made the owner and is gone, may have accepted writes.
+    /// Return the ownership to the old home, because the new owner is lost. Writes that the new owner accepted are lost.
     #[arg(long)]
     accept_loss: bool,
     #[command(flatten)]
@@ -144,28 +144,28 @@ pub(super) struct Abort {
 /// What operators ask for.
 #[derive(clap::Subcommand)]
 pub(super) enum Operation {
-    /// Show regions, who owns what, and what is under way.
+    /// Show the regions, the owners, and the changes under way.
     Status(At),
-    /// Make another region the home of a dataset, or of all that a region is the home of. Writes wait meanwhile (503), and
-    /// nothing that was acknowledged is lost.
+    /// Promote another region to home of a dataset, or of all that a region owns. Writes get 503 meanwhile. No acknowledged
+    /// write is lost.
     Promote(Promote),
-    /// Give one user or tenant another home.
+    /// Move one user or tenant to another home.
     Move(Move),
-    /// Tell the router where subjects live already: on the day on which it is put in front of an application, and its directory is
-    /// empty. Nobody gets another home by that.
+    /// Import the homes that subjects have already. Use it when the router is put in front of an existing application and its
+    /// directory is empty. It changes no home.
     Import(import::Import),
-    /// Give a region no new work: it is read last and gets no new subjects; what it owns it goes on serving.
+    /// Give a region no new work: it is read last and gets no new subjects. It keeps serving what it owns.
     Drain(State),
-    /// Let a region take part again, whatever was said of it.
+    /// Return a region to service. This ends a drain, read-only or down state.
     Undrain(Undrain),
-    /// Let a region serve reads only.
+    /// Make a region read-only.
     ReadOnly(State),
-    /// Send a region nothing.
+    /// Take a region down: send it no requests.
     Down(State),
-    /// Practise a failure: let regions count as unreachable for a share of the subjects, and see what that does.
+    /// Run an isolation drill: regions count as unreachable for a share of the subjects.
     #[command(subcommand)]
     Drill(drill::Drill),
-    /// Give up a change that is under way: the old home goes on, or gets it back.
+    /// Abort a change that is under way: the old home keeps the ownership, or gets it back.
     Abort(Abort),
     /// Show a change.
     Change {
@@ -174,7 +174,7 @@ pub(super) enum Operation {
         #[command(flatten)]
         at: At,
     },
-    /// Show the audit log: who has ordered what, when and why, and what came of it.
+    /// Show the audit log: each order with its operator, time, reason and outcome.
     Audit(At),
 }
 
@@ -224,7 +224,9 @@ fn begin(mut order: Value, moving: &Moving) -> ExitCode {
 
 fn state(state: &str, args: &State) -> ExitCode {
     if args.saying.why.reason.is_none() {
-        return super::usage("--reason is missing: say why, for whoever finds the region like that at 3 am");
+        return super::usage(
+            "--reason is missing. Add it: it tells the operator at 3 am why the region is in this state",
+        );
     }
     let order = json!({ "command": "state", "region": args.region, "state": state, "for": args.span });
     order_it(order, &args.saying, args.accept_loss, Wanted::Done)
@@ -281,7 +283,7 @@ fn order_it(order: Value, saying: &Saying, accept_loss: bool, wanted: Wanted) ->
     };
     if accept_loss {
         eprintln!(
-            "--accept-loss: what the old home acknowledged and had not handed on may be lost; the audit log says who accepted it"
+            "--accept-loss: acknowledged writes that the old home has not replicated may be lost. The audit log records who accepted this"
         );
     }
     let order = with(order, saying, accept_loss);

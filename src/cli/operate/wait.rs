@@ -56,7 +56,7 @@ fn until_over(client: &Client, mut change: Value, as_json: bool) -> Result<Value
             Ok(shown) => (change, failures) = (shown, 0),
             Err(_) if failures < MOST_FAILURES => failures += 1,
             Err(why) => {
-                return Err(format!("{why} {id} may still be under way: `homing change {id}` says what became of it."));
+                return Err(format!("{why} {id} may still be under way. Run `homing change {id}` to see its outcome."));
             }
         }
     }

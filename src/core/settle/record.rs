@@ -56,17 +56,21 @@ impl fmt::Display for Pinned {
     /// The promise and why it is what it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Position(position) => write!(f, "reads of a copy at {position} or further"),
+            Self::Position(position) => write!(f, "reads from a replica at {position} or later"),
             Self::Window(PinWindow { length, p99: Some(p99), .. }) => {
                 write!(
                     f,
-                    "reads at home for {} ms: twice the 99th percentile of the lag, {} ms",
+                    "reads at home for {} ms, twice the 99th percentile of the lag ({} ms)",
                     millis(*length),
                     millis(*p99)
                 )
             }
             Self::Window(PinWindow { length, p99: None, .. }) => {
-                write!(f, "reads at home for {} ms: too little lag was measured to say less", millis(*length))
+                write!(
+                    f,
+                    "reads at home for {} ms, because too little lag was measured for a shorter time",
+                    millis(*length)
+                )
             }
         }
     }

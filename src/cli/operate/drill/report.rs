@@ -11,7 +11,7 @@ const COLUMNS: [&str; 5] = ["alone", "cache", "stale", "refused", "failed"];
 /// The latest of all drills.
 pub(super) fn latest(shown: &Value) -> String {
     match list(shown, "drills") {
-        [] => "No drill was ever held. Begin one: homing drill isolate REGION --percent 1 --for 10m\n".to_owned(),
+        [] => "There has been no drill. Begin one: homing drill isolate REGION --percent 1 --for 10m\n".to_owned(),
         [latest, earlier @ ..] => {
             let mut out = one(latest);
             let names = earlier.iter().map(|drill| text(drill, "id")).collect::<Vec<_>>().join(", ");
@@ -34,7 +34,9 @@ pub(super) fn one(drill: &Value) -> String {
     let _ = writeln!(out, "  from {}; {when}", time(number(drill, "began")));
     let rows = list(drill, "routes");
     if rows.is_empty() {
-        out.push_str("\nNobody who takes part has asked for anything yet; figures come some seconds after requests.\n");
+        out.push_str(
+            "\nNo participating subject has sent a request yet. Figures arrive some seconds after the requests.\n",
+        );
         return out;
     }
     out.push('\n');
@@ -108,7 +110,7 @@ fn sentence(row: &Value) -> String {
             says.push(format!("{part} of {all} {what}"));
         }
     }
-    if says.is_empty() { "needs nobody else".to_owned() } else { says.join("; ") }
+    if says.is_empty() { "needs no other region".to_owned() } else { says.join("; ") }
 }
 
 fn times(n: u64) -> String {
@@ -135,9 +137,12 @@ fn verdict(drill: &Value) -> String {
     let in_trouble = |row: &&Value| ["stale", "refused", "failed"].iter().any(|key| count(row, key) > 0);
     let troubled = list(drill, "routes").iter().filter(in_trouble).count();
     let can = if troubled == 0 {
-        "All that was asked went well: by this, it could go on like that.".to_owned()
+        "All requests succeeded. By these figures it could run like this for good.".to_owned()
     } else {
-        format!("Not all went well: see the {troubled} of {} lines above that say so.", list(drill, "routes").len())
+        format!(
+            "Some requests did not succeed. See the {troubled} of {} lines above that say so.",
+            list(drill, "routes").len()
+        )
     };
     format!("{figures}\n{can}")
 }
@@ -167,14 +172,14 @@ drill-3: eu without the others, for 5% of its subjects
   /api/catalog/*  catalog  read         971     95.8%      4.1%      0.0%      0.0%      0.0%
   /api/catalog/*  catalog  write         29      0.0%      0.0%      0.0%    100.0%      0.0%
 
-  read /api/catalog/*: needs nobody else
+  read /api/catalog/*: needs no other region
   write /api/catalog/*: needs us (29 times): its home; 29 of 29 were refused
 
 eu served 93.1% alone, and 4.0% came from the edge cache; 0.0% were stale, 2.9% refused, 0.0% failed, of 1000 requests.
-Not all went well: see the 1 of 2 lines above that say so.
+Some requests did not succeed. See the 1 of 2 lines above that say so.
 ";
         assert_eq!(one(&drill), expected);
         assert!(latest(&json!({ "drills": [drill, { "id": "drill-1" }] })).ends_with("Earlier drills: drill-1.\n"));
-        assert!(latest(&json!({ "drills": [] })).starts_with("No drill was ever held."));
+        assert!(latest(&json!({ "drills": [] })).starts_with("There has been no drill."));
     }
 }
