@@ -13,7 +13,10 @@ const taken = (wanted) =>
 
 for (const wanted of [port, ...ports, ...ports.map((region) => region + 1000)]) {
   if (await taken(wanted)) {
-    const remedy = wanted === port ? "Choose another one: make dev PORT=8790" : "Stop the process that uses it (another `make dev`?), or change the origins in wrangler.toml";
+    const remedy =
+      wanted === port
+        ? "Choose another one: make dev PORT=8790"
+        : "Stop the process that uses it (another `make dev`?), or change the origins in wrangler.toml";
     console.error(`port ${wanted} on 127.0.0.1 is in use. ${remedy}`);
     process.exit(1);
   }
