@@ -546,11 +546,11 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
 #[test]
 fn what_would_keep_more_reads_near_is_advice() {
     let run = hold(Wrong::ShowsAllThatIsWritten, &[]);
-    let hint = "hint  shows-still      what a read shows does not rise with what is written elsewhere (advice)
+    let hint = "hint  shows-still      what a read shows does not rise with writes to other data (advice)
                        but: after a write to /counter/2 it says ";
     assert!(run.status == 0 && run.out.contains(hint), "{}", run.out);
     let run = hold(Wrong::ShowsNothing, &[]);
-    let why = "n/a   shows            its answers do not say shows=, so whoever reads here is bound to all that was written anywhere";
+    let why = "n/a   shows            its answers have no shows=, so each reader must see every write of the dataset";
     assert!(run.status == 0 && run.out.contains(why), "{}", run.out);
 }
 
@@ -559,7 +559,7 @@ fn what_cannot_be_tried_says_why() {
     let origin = format!("http://{}", start(Wrong::Nothing));
     let run = homing(Path::new("."), &["conformance", &origin]);
     assert!(
-        run.out.contains("n/a   owner            no --path and --dataset were named, so nothing was written"),
+        run.out.contains("n/a   owner            nothing was written, because --path and --dataset are missing"),
         "{}",
         run.out
     );

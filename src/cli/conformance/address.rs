@@ -35,7 +35,7 @@ impl Trial {
         let unit = place.unit();
         let answer = self.authority("GET", &format!("unit={unit}"))?;
         if matches!(answer.status, 404 | 405 | 501) {
-            report.skip(&ALL, "it has no ownership address, so nothing of it can be moved by the authority");
+            report.skip(&ALL, "it has no ownership address, so the authority can move nothing from it");
             return Ok(());
         }
         report.note("look", self.looks_right(&answer, &unit));

@@ -31,10 +31,10 @@ impl Trial {
         }
         let found = must(answer.is_ok(), || {
             let hint = match answer.status {
-                403 if !self.origin.is_signed() => "; does it want a --key?",
+                403 if !self.origin.is_signed() => "; does it need a --key?",
                 403 => "; is that its key?",
-                404 | 405 => "; can it be written there, by that --method?",
-                400..500 => "; does it want another --body, or a --header?",
+                404 | 405 => "; does the path accept this --method?",
+                400..500 => "; does it need another --body or a --header?",
                 _ => "",
             };
             format!("by {}, epoch {}, it was answered {}{hint}", self.here, self.epoch, answer.status)
@@ -71,7 +71,7 @@ impl Trial {
 
     pub(super) fn signatures(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.origin.is_signed() {
-            report.skip(&["unsigned", "forged", "stale", "unsigned-claim"], "no --key was named");
+            report.skip(&["unsigned", "forged", "stale", "unsigned-claim"], "there is no --key");
             return Ok(());
         }
         let here = self.here.clone();

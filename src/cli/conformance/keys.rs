@@ -37,7 +37,7 @@ impl Written {
 impl Trial {
     pub(super) fn keys(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.idempotent {
-            report.skip(&ALL, "no --idempotent was named, so no route to it may be idempotent");
+            report.skip(&ALL, "--idempotent is not set, so no route to it may be idempotent");
             return Ok(());
         }
         self.renew(place)?;
@@ -101,7 +101,7 @@ impl Trial {
 
     fn other_body(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(other) = serde_json::from_str(&place.body).ok().and_then(|body| another(&body)) else {
-            report.skip(&["key-body"], "the --body is no JSON of which another one could be made");
+            report.skip(&["key-body"], "the --body is not JSON that can be varied");
             return Ok(());
         };
         let fresh = format!("homing-conformance-{}", self.next_number());
@@ -129,7 +129,7 @@ impl Trial {
     /// Somebody else sends what somebody has sent, with the key of that one.
     fn other_user(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(Other { headers, subject }) = self.other.clone() else {
-            report.skip(&["key-others"], "no --other-header was named");
+            report.skip(&["key-others"], "there is no --other-header");
             return Ok(());
         };
         let theirs = TrialPlace { subject: subject.or(place.subject.clone()), ..place.clone() };
@@ -146,12 +146,12 @@ impl Trial {
         let (first, by_its_own, by_ours) = (send(&format!("{fresh}-0"))?, send(&fresh)?, send(&own.key)?);
         if !by_its_own.is_ok() {
             let why = format!(
-                "the other user's write is answered {} by itself; is another --other-header or --other-subject wanted?",
+                "the other user's write is answered {} by itself; does it need another --other-header or --other-subject?",
                 by_its_own.status
             );
             report.skip(&["key-others"], &why);
         } else if first.text == own.answer.text || first.text == by_its_own.text {
-            report.skip(&["key-others"], "its answers do not tell one write from another");
+            report.skip(&["key-others"], "its answers do not distinguish one write from another");
         } else {
             let shown = by_ours.text == own.answer.text;
             report.note(

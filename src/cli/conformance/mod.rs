@@ -21,52 +21,50 @@ use trial::Trial;
 
 /// What to hold against the contract, and how to write there.
 #[derive(clap::Args)]
-#[command(
-    after_help = "It writes to --path some dozens of times, and moves what is written there away and back, so that its \
-                        epoch rises by about ten; at the end this region owns it. Choose a path of a test system, or one \
-                        that nobody minds. Without --path it writes nothing."
-)]
+#[command(after_help = "It writes to --path a few dozen times, and moves its ownership away and back, so that its \
+                        epoch rises by about ten. At the end this region owns it. Use a path of a test system. \
+                        Without --path it writes nothing.")]
 pub(super) struct ConformanceArgs {
     /// The origin's address: one region, without the router.
     origin: String,
-    /// The secret with which the router signs; without it ORIGIN_KEY of the environment. Without either, what concerns
-    /// signatures is not tried.
+    /// The secret with which the router signs. The default is ORIGIN_KEY in the environment. Without either, the rules about
+    /// signatures are skipped.
     #[arg(long)]
     key: Option<String>,
-    /// A path that can be read and written.
+    /// A path that supports reads and writes.
     #[arg(long, requires = "dataset")]
     path: Option<String>,
-    /// The dataset that it belongs to.
+    /// The dataset of --path.
     #[arg(long, requires = "path")]
     dataset: Option<String>,
-    /// The subject whose part it is, as `user:ada` or `tenant:acme`, or an id; of a dataset that is split by subjects.
+    /// The subject of --path, as `user:ada`, `tenant:acme` or an id, if the dataset is split by subjects.
     #[arg(long)]
     subject: Option<String>,
-    /// The region's name, where the health address does not say it.
+    /// The region's name, if the health address does not report it.
     #[arg(long)]
     region: Option<String>,
-    /// The method that writes.
+    /// The method of a write.
     #[arg(long, default_value = "PUT")]
     method: String,
-    /// What is written.
+    /// The body of a write.
     #[arg(long, default_value = r#"{"written":"by homing conformance"}"#)]
     body: String,
-    /// Also delete what --path names (DELETE), to see that a read shows it is gone; it is written again.
+    /// Also delete --path (DELETE), check that a read shows the deletion, and write it again.
     #[arg(long, requires = "path")]
     delete: bool,
-    /// Another path of the dataset, which is written to see that what --path shows does not rise with it.
+    /// Another path of the dataset. A write there must not raise what --path shows.
     #[arg(long, requires = "path", value_name = "PATH")]
     beside: Option<String>,
-    /// Another header field, as `Cookie: app_user=ada`; may be repeated.
+    /// Another header field, as `Cookie: app_user=ada`. Repeatable.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Writes there are done once for each Idempotency-Key: their route is to be `idempotent`.
+    /// Test that --path does one write for each Idempotency-Key, as an `idempotent` route requires.
     #[arg(long, requires = "path")]
     idempotent: bool,
-    /// What another user sends in place of --header, as `Cookie: app_user=eve`: so that keys are tried by two; may be repeated.
+    /// The header field of a second user, in place of --header, as `Cookie: app_user=eve`, to test keys with two users. Repeatable.
     #[arg(long = "other-header", value_name = "NAME: VALUE", requires = "idempotent")]
     other_headers: Vec<String>,
-    /// The subject of that other user, where there is a --subject.
+    /// The subject of the second user, if --subject is given.
     #[arg(long, requires = "other_headers")]
     other_subject: Option<String>,
     /// Print JSON.
@@ -91,6 +89,6 @@ pub(super) fn run(args: &ConformanceArgs) -> ExitCode {
 /// The key, from the command line or the environment.
 fn key(given: Option<&str>) -> Result<Option<Key>, String> {
     let secret = given.map(str::to_owned).or_else(|| std::env::var("ORIGIN_KEY").ok().filter(|key| !key.is_empty()));
-    let short = |_| "the key is too short; the router takes none of less than 32 characters".to_owned();
+    let short = |_| "the key is too short. Use one with 32 characters or more".to_owned();
     secret.map(|secret| Key::new(&secret).map_err(short)).transpose()
 }

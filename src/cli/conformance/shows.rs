@@ -19,7 +19,7 @@ impl Trial {
         let written = self.must_write(place)?;
         let read = self.read(place, None)?;
         if of(place, &written).is_none() && of(place, &read).is_none() {
-            let why = "its answers do not say shows=, so whoever reads here is bound to all that was written anywhere";
+            let why = "its answers have no shows=, so each reader must see every write of the dataset";
             report.skip(&ALL, why);
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Trial {
     /// A deletion is a write, though nothing of it is left to be read.
     fn gone(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if !self.deletes {
-            report.skip(&["shows-gone"], "it was not asked to delete (--delete)");
+            report.skip(&["shows-gone"], "--delete is not set");
             return Ok(());
         }
         let before = self.written_at(place)?.unwrap_or_default();
@@ -50,7 +50,7 @@ impl Trial {
     /// Advice: it is right to show more, and costs reads that go home.
     fn still(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Some(beside) = &self.beside else {
-            report.skip(&["shows-still"], "no path --beside it was named");
+            report.skip(&["shows-still"], "there is no --beside");
             return Ok(());
         };
         let first = self.read(place, None)?;

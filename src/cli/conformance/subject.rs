@@ -17,7 +17,7 @@ impl Trial {
     /// Before this region has been told of the subject, if it has not: a client who leaves the session out may come first.
     pub(super) fn untold(&self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         if place.subject.is_none() {
-            report.skip(&RULES, "no --subject was named, so the dataset has one owner");
+            report.skip(&RULES, "there is no --subject, so the dataset has one owner");
         } else if self.look(place).is_some_and(|(epoch, _)| epoch == 0) {
             self.no_subject(report, place, "of which nobody has told")?;
         }

@@ -118,10 +118,10 @@ impl Trial {
         report.note("health", health.as_ref().map(|_| ()).map_err(Clone::clone));
         self.closed(report)?;
         let Some(place) = self.place.clone() else {
-            return Err("no --path and --dataset were named, so nothing was written".to_owned());
+            return Err("nothing was written, because --path and --dataset are missing".to_owned());
         };
         if self.here.is_empty() {
-            return Err("the region's name is not known; say it with --region".to_owned());
+            return Err("the region's name is unknown. Give it with --region".to_owned());
         }
         let known = health.ok().and_then(|health| health.get("epochs")?.get(&place.dataset)?.as_u64());
         self.untold(report, &place)?;
