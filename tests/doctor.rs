@@ -165,8 +165,8 @@ fn a_deployment_that_does_not_say_how_it_is_says_why() {
          \x20                              do: Set one: `openssl`. Without one it is closed.\n"
     );
     assert!(says(401, "{}").contains("do: set HOMING_TOKEN to the ADMIN_TOKEN"));
-    assert!(says(404, &problem("There is no /_homing/api/doctor.")).contains("an earlier version is deployed"));
-    assert!(says(404, &problem("There is nothing here.")).contains("do: ask at the host of ADMIN_HOST"));
+    assert!(says(404, &problem("There is no /_homing/api/doctor.")).contains("version is too old for `homing doctor`"));
+    assert!(says(404, &problem("There is nothing here.")).contains("do: run this against the host in ADMIN_HOST"));
     assert!(says(429, "{}").contains("too many wrong tokens"));
     assert!(says(500, "{}").contains("npx wrangler tail"));
     assert!(says(302, "<html>").contains("it answers 302"));
@@ -177,9 +177,9 @@ fn a_deployment_that_does_not_say_how_it_is_says_why() {
         answers(Ok((200, r#"{"status":"ok"}"#.into())))
             .starts_with("pass  router                   https://app.example.com answers in 7 ms\n")
     );
-    assert!(answers(Ok((500, r#"{"reason":"internal"}"#.into()))).contains("serves nothing"));
-    assert!(answers(Ok((404, problem("There is nothing here.")))).contains("another host"));
-    assert!(answers(Ok((200, "<html>".into()))).contains("answers 200, and not as a Homing router does"));
+    assert!(answers(Ok((500, r#"{"reason":"internal"}"#.into()))).contains("serves no requests"));
+    assert!(answers(Ok((404, problem("There is nothing here.")))).contains("its operators use another host"));
+    assert!(answers(Ok((200, "<html>".into()))).contains("answers 200, but not like a Homing router"));
     assert!(answers(Err("nobody".into())).contains("FAIL  router                   nobody\n"));
     assert_eq!(door::stranger(200).severity, Severity::Fail);
     assert_eq!(door::stranger(401).severity, Severity::Pass);
@@ -231,7 +231,7 @@ fn nobody_there_is_a_failure_and_a_wrong_call_is_another() {
     assert_eq!(doctor(&["--origin", "refused=http://a"]).status, 2, "an origin without a probe");
     let run = doctor(&["--deploy-probe", "--origin", "hanging=http://a"]);
     assert_eq!(run.status, 2);
-    assert!(run.err.contains("there is no kind \"hanging\"; there is refused, nameless"), "{}", run.err);
+    assert!(run.err.contains("there is no kind \"hanging\". The kinds are refused, nameless"), "{}", run.err);
     assert_eq!(doctor(&["--deploy-probe", "--origin", "refused=a"]).status, 2);
 }
 

@@ -25,23 +25,23 @@ const REQUESTS: f64 = 100.0;
 /// What to ask.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The token is read from HOMING_TOKEN: the ADMIN_TOKEN of the deployment. Exit status: 0 if nothing has failed \
-                        (warnings may have come), 1 if something has, 2 if it was called wrongly, 130 if it was interrupted. \
-                        docs/doctor.md says what each line means. Nothing is changed: what it puts into the cache goes again, and a probe \
-                        is removed, also when the run is broken off."
+    after_help = "The token is read from HOMING_TOKEN: the ADMIN_TOKEN of the deployment. Exit status: 0 if no check failed \
+                        (warnings are allowed), 1 if one failed, 2 for a usage error, 130 if it was interrupted. \
+                        docs/doctor.md explains each line. The command changes nothing: it deletes what it puts into the cache, and removes the \
+                        probe even when the run is interrupted."
 )]
 pub(super) struct DoctorArgs {
     /// The router's address. The default is HOMING_URL, else http://localhost:8787.
     url: Option<String>,
-    /// Also deploy a small Worker, homing-doctor-probe, with `wrangler deploy`, and remove it again: it sees what the platform makes of
-    /// origins that cannot be asked, and which header fields arrive.
+    /// Also deploy a small Worker, homing-doctor-probe, with `wrangler deploy`, and remove it afterwards. It tests how the platform
+    /// reports failed origins, and which header fields arrive.
     #[arg(long)]
     deploy_probe: bool,
-    /// Another origin of that kind for the probe to ask, as `refused=http://host:81/`; may be repeated. Kinds: refused, nameless,
+    /// Another origin of this kind for the probe to ask, such as `refused=http://host:81/`. Repeatable. Kinds: refused, nameless,
     /// broken-tls, black-hole, no-http, address.
     #[arg(long = "origin", value_name = "KIND=URL", requires = "deploy_probe", value_parser = origin)]
     origins: Vec<(String, String)>,
-    /// Print JSON, with all that was heard.
+    /// Print JSON, with everything that the deployment reported.
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +50,7 @@ fn origin(text: &str) -> Result<(String, String), String> {
     let kinds = || CASES.iter().filter(|case| !case.url.is_empty()).map(|case| case.name);
     let (kind, url) = text.split_once('=').ok_or("expected KIND=URL")?;
     if !kinds().any(|known| known == kind) {
-        return Err(format!("there is no kind {kind:?}; there is {}", kinds().collect::<Vec<_>>().join(", ")));
+        return Err(format!("there is no kind {kind:?}. The kinds are {}", kinds().collect::<Vec<_>>().join(", ")));
     }
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(format!("found {url:?}, expected http://… or https://…"));

@@ -61,7 +61,7 @@ pub(super) fn run(urls: &BTreeMap<String, String>) -> Outcome {
     match prepared() {
         Ok((folder, token)) => deployed(&folder, &token, urls),
         Err(says) => {
-            let remedy = "let the folder of temporary files be written to (TMPDIR)".to_owned();
+            let remedy = "make the folder for temporary files writable (TMPDIR)".to_owned();
             Outcome { run: Run::Unable(Unable { says, remedy }), left: None }
         }
     }
@@ -79,7 +79,7 @@ fn interruption() -> Arc<AtomicBool> {
 fn deployed(folder: &Folder, token: &str, urls: &BTreeMap<String, String>) -> Outcome {
     let interrupted = interruption();
     let mut worker = Worker { wrangler: Wrangler::new(&folder.0, NAME), is_gone: false };
-    eprintln!("deploying {NAME}, which is removed again …");
+    eprintln!("deploying {NAME}, which is removed afterwards …");
     let (run, is_there) = match worker.wrangler.deploy() {
         Err(unable) => (Run::Unable(unable), false),
         Ok(url) => (asked(&url, token, urls, &interrupted), true),
@@ -92,10 +92,10 @@ fn deployed(folder: &Folder, token: &str, urls: &BTreeMap<String, String>) -> Ou
 
 /// It is still there, or may be.
 fn left_behind(unable: &Unable, is_there: bool) -> Finding {
-    let remedy = format!("look whether it is there, and remove it: `npx wrangler delete --name {NAME}`");
+    let remedy = format!("check whether it exists, and remove it: `npx wrangler delete --name {NAME}`");
     let minutes = LIVES.as_secs() / 60;
     let says =
-        format!("the Worker {NAME} may not be removed ({}); it answers nobody after {minutes} minutes", unable.says);
+        format!("the Worker {NAME} may still exist ({}); it stops answering after {minutes} minutes", unable.says);
     // What was never deployed cannot be removed either.
     if is_there { Finding::fail("probe", "", says, remedy) } else { Finding::warn("probe", "", says, remedy) }
 }
@@ -177,13 +177,13 @@ fn asked(url: &str, token: &str, urls: &BTreeMap<String, String>, interrupted: &
             return Run::Interrupted;
         }
         if Instant::now() > end {
-            let says = format!("the probe is deployed and does not answer at {url}: {why}");
-            let remedy = "look whether something stands before workers.dev in this account (Access), or this network keeps it away";
+            let says = format!("the probe is deployed but does not answer at {url}: {why}");
+            let remedy = "check whether Access protects workers.dev in this account, or this network blocks it";
             return Run::Unable(Unable { says, remedy: remedy.to_owned() });
         }
         thread::sleep(AGAIN);
     }
-    eprintln!("asking it: half a minute at most …");
+    eprintln!("asking it: at most 30 s …");
     let (tell, told) = mpsc::channel();
     let urls = urls.clone();
     // Nobody hears it where the run was broken off.
@@ -192,7 +192,7 @@ fn asked(url: &str, token: &str, urls: &BTreeMap<String, String>, interrupted: &
         match told.recv_timeout(AGAIN) {
             Ok(Ok(probed)) => return Run::Told(probed),
             Ok(Err(says)) => {
-                let remedy = "ask again; if it stays so, report it".to_owned();
+                let remedy = "run it again. If it fails again, report it".to_owned();
                 return Run::Unable(Unable { says, remedy });
             }
             Err(RecvTimeoutError::Timeout) if !interrupted.load(Ordering::SeqCst) => {}
@@ -223,7 +223,7 @@ impl Probe {
         if !status.is_success() {
             return Err(format!("the probe answered {status}"));
         }
-        serde_json::from_str(&text).map_err(|_| "the probe answered with no JSON".to_owned())
+        serde_json::from_str(&text).map_err(|_| "the probe answered without JSON".to_owned())
     }
 
     /// Every question, some at a time; an error of one is an error of all.
@@ -245,7 +245,7 @@ impl Probe {
         let of = |name: &str| told.get(name).cloned().unwrap_or(Value::Null);
         let origins: serde_json::Map<_, _> = CASES.iter().map(|case| (case.name.to_owned(), of(case.name))).collect();
         let probed = json!({ "origins": origins, "arrived": of("fields"), "kept": of("kept"), "dated": of("dated") });
-        serde_json::from_value(probed).map_err(|error| format!("what the probe says cannot be read: {error}"))
+        serde_json::from_value(probed).map_err(|error| format!("the probe's answer cannot be read: {error}"))
     }
 
     fn at_once(&self, orders: Vec<(&str, Value)>) -> Result<BTreeMap<String, Value>, String> {

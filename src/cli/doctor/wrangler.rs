@@ -42,10 +42,9 @@ impl Wrangler {
         let said = self.run(&["deploy"])?;
         let targets = fs::read_to_string(self.folder.join("output.ndjson")).unwrap_or_default();
         target(&targets, &said).ok_or_else(|| Unable {
-            says: format!("wrangler has deployed {}, and does not say where", self.name),
-            remedy:
-                "update wrangler; look whether the account has a workers.dev subdomain, at which the probe is asked"
-                    .to_owned(),
+            says: format!("wrangler deployed {}, but printed no address", self.name),
+            remedy: "update wrangler, and check that the account has a workers.dev subdomain, which the probe needs"
+                .to_owned(),
         })
     }
 
@@ -148,8 +147,8 @@ fn cannot_start(error: &io::Error) -> Unable {
 fn late(arguments: &[&str]) -> Unable {
     let what = arguments.first().unwrap_or(&"");
     Unable {
-        says: format!("`wrangler {what}` has not ended after {} s", PATIENCE.as_secs()),
-        remedy: "run it by hand, to see what it waits for".to_owned(),
+        says: format!("`wrangler {what}` did not end within {} s", PATIENCE.as_secs()),
+        remedy: "run it by hand to see what it waits for".to_owned(),
     }
 }
 
@@ -166,9 +165,9 @@ fn why(arguments: &[&str], said: &str) -> Unable {
     } else if any(&["could not determine executable", "npm error"]) {
         "install wrangler here (`npm install wrangler`), or put it on PATH"
     } else if any(&["workers.dev subdomain"]) {
-        "register a workers.dev subdomain (Workers & Pages in Cloudflare's dashboard): the probe is asked there"
+        "register a workers.dev subdomain (Workers & Pages in Cloudflare's dashboard). The probe needs it"
     } else {
-        "do what it says, and ask again"
+        "follow its message, and run this again"
     };
     Unable { says: format!("`wrangler {what}` failed: {last}"), remedy: remedy.to_owned() }
 }
@@ -202,7 +201,7 @@ mod tests {
         let other = of("one\ntwo\nthree\nfour\nfive");
         assert_eq!(
             (other.says.as_str(), other.remedy.as_str()),
-            ("`wrangler deploy` failed: two three four five", "do what it says, and ask again")
+            ("`wrangler deploy` failed: two three four five", "follow its message, and run this again")
         );
         assert_eq!(of("").says, "`wrangler deploy` failed: ");
     }

@@ -43,7 +43,7 @@ pub const VIA: (&str, &str) = ("via", "1.1 homing");
 /// The codings that it asks for.
 pub const CODINGS: (&str, &str) = ("accept-encoding", "br");
 
-const REPORT: &str = "report it, with what --json says";
+const REPORT: &str = "report it, with the output of --json";
 
 /// What is to be said of the fields that arrived.
 pub(super) fn findings(arrived: &BTreeMap<String, String>) -> Vec<Finding> {
@@ -55,7 +55,7 @@ pub(super) fn findings(arrived: &BTreeMap<String, String>) -> Vec<Finding> {
         found.push(Finding::pass(
             "fields",
             "",
-            "those of the contract, the client and the way arrive as they were sent",
+            "the fields of the contract, the client and the proxies arrive unchanged",
         ));
     }
     found.push(way(arrived));
@@ -89,19 +89,15 @@ fn changed(arrived: &BTreeMap<String, String>, of: Stake) -> Option<Finding> {
     let which = lost.join(", ");
     Some(match of {
         Stake::Contract => {
-            let says = format!("{which}: not as the router sends it, so that regions cannot know what they are asked");
+            let says = format!("{which}: not as the router sends it, so regions misread the request");
             Finding::fail("fields", "", says, REPORT)
         }
-        Stake::Client => Finding::fail(
-            "fields",
-            "",
-            format!("{which}: the client's own, and they do not arrive as they were sent"),
-            REPORT,
-        ),
+        Stake::Client => {
+            Finding::fail("fields", "", format!("{which}: fields of the client that arrive changed"), REPORT)
+        }
         Stake::Convenience => {
             let says = format!("{which}: not as the router sends it");
-            let remedy =
-                "let applications read others (Forwarded has client, host and scheme), or report it if none is left";
+            let remedy = "let applications read other fields (Forwarded has client, host and scheme). If none is left, report it";
             Finding::warn("fields", "", says, remedy)
         }
     })
@@ -115,13 +111,13 @@ fn way(arrived: &BTreeMap<String, String>) -> Finding {
         (true, true) => Finding::pass(CHECK, "", "CDN-Loop and Via arrive with the router's name, so a loop ends"),
         (true, false) => Finding::warn(CHECK, "", "Via does not arrive with the router's name; CDN-Loop does", REPORT),
         (false, true) => {
-            let remedy = "see that this version looks for itself in Via (it does from 0.1.0 on), and report it";
+            let remedy = "check that this version looks for itself in Via (0.1.0 and later do), and report it";
             Finding::warn(CHECK, "", "CDN-Loop does not arrive with the router's name; Via does", remedy)
         }
         (false, false) => {
             let says =
-                "neither CDN-Loop nor Via arrives with the router's name: a region that points at the router loops";
-            Finding::fail(CHECK, "", says, "see that no region's origin is a host of the router, and report it")
+                "neither CDN-Loop nor Via arrives with the router's name, so a region that points at the router loops";
+            Finding::fail(CHECK, "", says, "check that no region's origin is a host of the router, and report it")
         }
     }
 }
@@ -131,11 +127,11 @@ fn codings(arrived: &BTreeMap<String, String>) -> Finding {
     const CHECK: &str = "codings";
     let (name, sent) = CODINGS;
     match arrived.get(name).map(String::as_str) {
-        Some(same) if same == sent => Finding::pass(CHECK, "", "Accept-Encoding arrives as it was sent"),
+        Some(same) if same == sent => Finding::pass(CHECK, "", "Accept-Encoding arrives unchanged"),
         other => {
-            let other = other.map_or_else(|| "not at all".to_owned(), |other| format!("as {other:?}"));
-            let says = format!("Accept-Encoding does not arrive as it was sent, but {other}");
-            let remedy = "none is needed for right answers; regions may compress otherwise than clients asked";
+            let other = other.map_or_else(|| "removed".to_owned(), |other| format!("as {other:?}"));
+            let says = format!("Accept-Encoding arrives changed: {other}");
+            let remedy = "nothing: answers are correct, but regions may use another compression than clients asked for";
             Finding::warn(CHECK, "", says, remedy)
         }
     }
@@ -145,15 +141,17 @@ fn codings(arrived: &BTreeMap<String, String>) -> Finding {
 fn address(arrived: &BTreeMap<String, String>) -> Finding {
     const CHECK: &str = "client address";
     match arrived.get("cf-connecting-ip").map(String::as_str) {
-        Some("192.0.2.7") => Finding::pass(CHECK, "", "CF-Connecting-IP is the client's at an origin"),
-        None => Finding::pass(CHECK, "", "there is no CF-Connecting-IP at an origin: Forwarded has the client's"),
+        Some("192.0.2.7") => Finding::pass(CHECK, "", "CF-Connecting-IP is the client's address at an origin"),
+        None => {
+            Finding::pass(CHECK, "", "CF-Connecting-IP is missing at an origin: Forwarded has the client's address")
+        }
         Some(other) => {
-            let says = format!("CF-Connecting-IP is {other} at an origin, for everybody");
+            let says = format!("CF-Connecting-IP is {other} at an origin, for every client");
             Finding::warn(
                 CHECK,
                 "",
                 says,
-                "let applications read Forwarded or X-Forwarded-For, which have the client's",
+                "let applications read the client's address from Forwarded or X-Forwarded-For",
             )
         }
     }

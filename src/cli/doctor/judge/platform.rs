@@ -84,14 +84,14 @@ pub const CASES: [Case; 7] = [
     },
     Case {
         name: "broken-tls",
-        what: "an origin whose certificate has run out",
+        what: "an origin with an expired certificate",
         truth: Truth::NotSent,
         url: "https://expired.badssl.com/",
         patience: 10_000,
     },
     Case {
         name: "black-hole",
-        what: "an origin where nobody is",
+        what: "an origin with no machine at its address",
         truth: Truth::NobodyThere,
         // A name of 192.0.2.1, which leads nowhere (RFC 5737).
         url: "http://192-0-2-1.sslip.io/",
@@ -99,21 +99,21 @@ pub const CASES: [Case; 7] = [
     },
     Case {
         name: "hanging",
-        what: "an origin that takes a request and does not answer",
+        what: "an origin that accepts a request and does not answer",
         truth: Truth::Sent,
         url: "",
         patience: 5_000,
     },
     Case {
         name: "no-http",
-        what: "an origin that answers with something that is no HTTP",
+        what: "an origin whose answer is not HTTP",
         truth: Truth::Sent,
         url: "http://scanme.nmap.org:22/",
         patience: 10_000,
     },
     Case {
         name: "address",
-        what: "an origin without a name, by its address",
+        what: "an origin by its IP address",
         truth: Truth::Nameless,
         url: "http://192.0.2.1/",
         patience: 10_000,
@@ -148,41 +148,46 @@ pub fn findings(probed: &Probed) -> Vec<Finding> {
 /// Does the router draw the right conclusion?
 fn judge(case: &Case, answer: &HeardAnswer) -> Finding {
     const CHECK: &str = "origin";
-    const REPORT: &str = "report it, with what --json says: the router has to learn it";
+    const REPORT: &str = "report it, with the output of --json: the router must handle it";
     let seen = seen(answer);
     let (meant, taken) = (meant(answer), |for_what: &str| format!("{}: {seen}, {for_what}", case.what));
     match (case.truth, &meant) {
         (Truth::Nameless, Outcome::Answered(_)) if answer.status == Some(403) => {
-            Finding::pass(CHECK, case.name, taken("so it cannot be fetched, as `homing check` says"))
+            Finding::pass(CHECK, case.name, taken("so it cannot be fetched, and `homing check` reports it"))
         }
         (Truth::Nameless, Outcome::Answered(head)) => {
             let status = head.status;
-            let remedy =
-                if status < 300 { "none is needed: `homing check` refuses what can be fetched here" } else { REPORT };
+            let remedy = if status < 300 {
+                "nothing: `homing check` refuses this, although it can be fetched here"
+            } else {
+                REPORT
+            };
             Finding::warn(CHECK, case.name, taken("where 403 with error code 1003 is expected"), remedy)
         }
         (Truth::Nameless, _) => {
-            Finding::pass(CHECK, case.name, taken("so it is passed over, and `homing check` refuses it"))
+            Finding::pass(CHECK, case.name, taken("so the router skips it, and `homing check` refuses it"))
         }
         (_, Outcome::Answered(_)) => {
-            let says =
-                taken("which is taken for the application's own answer: clients get it, and nobody is asked instead");
+            let says = taken(
+                "which the router takes for the application's answer: clients get it, and no other region is asked",
+            );
             Finding::fail(CHECK, case.name, says, REPORT)
         }
         (Truth::Sent, Outcome::Refused) => {
-            let says = taken("which is taken for a refusal: a write that may have been done is called not-sent");
+            let says = taken("which the router takes for a refusal: a write that may have been done gets not-sent");
             Finding::fail(CHECK, case.name, says, REPORT)
         }
         (Truth::NotSent, Outcome::Refused) => {
-            Finding::pass(CHECK, case.name, taken("so a write is not-sent, as it is"))
+            Finding::pass(CHECK, case.name, taken("so a write correctly gets not-sent"))
         }
         (Truth::NotSent, _) => {
-            let says = taken("which does not say that nothing was sent: a write is called unknown, and is not-sent");
-            let remedy = "none is needed: reads go elsewhere, and unknown is the careful word (workerd always says so)";
+            let says =
+                taken("which does not prove that nothing was sent: a write gets unknown, although it is not-sent");
+            let remedy = "nothing: reads go elsewhere, and unknown is the safe outcome (workerd always reports this)";
             Finding::warn(CHECK, case.name, says, remedy)
         }
         (Truth::NobodyThere | Truth::Sent, _) => {
-            Finding::pass(CHECK, case.name, taken("so reads go elsewhere, and a write is unknown"))
+            Finding::pass(CHECK, case.name, taken("so reads go elsewhere, and a write gets unknown"))
         }
     }
 }
@@ -213,13 +218,14 @@ fn kept(answers: &[HeardAnswer]) -> Option<Finding> {
     let same = !first.text.is_empty() && first.text == second.text;
     Some(if same || said.is_some() {
         let said = said.map_or_else(String::new, |said| format!(" (cf-cache-status: {said})"));
-        let says = format!("cacheTtl: -1 does not keep it out: the second answer was the first one{said}");
-        let remedy = "see that no Cache Rule holds for the regions' hosts: a read after a write would be answered from before it";
+        let says = format!("cacheTtl: -1 does not bypass it: the second answer was the first one{said}");
+        let remedy =
+            "remove Cache Rules for the regions' hosts. A read after a write could get an answer from before it";
         Finding::fail(CHECK, "", says, remedy)
     } else {
         let said = second.field("cf-cache-status");
         let said = if said.is_empty() { "no cf-cache-status".to_owned() } else { format!("cf-cache-status: {said}") };
-        Finding::pass(CHECK, "", format!("cacheTtl: -1 keeps it out ({said})"))
+        Finding::pass(CHECK, "", format!("cacheTtl: -1 bypasses it ({said})"))
     })
 }
 
@@ -228,13 +234,13 @@ fn dated(answer: &HeardAnswer) -> Finding {
     const CHECK: &str = "date";
     match answer.field("date") {
         DATED => {
-            Finding::pass(CHECK, "", "an origin's Date arrives as it was sent, so the regions' clocks are their own")
+            Finding::pass(CHECK, "", "an origin's Date arrives unchanged, so the clock lines show the regions' clocks")
         }
         other => {
             let says = format!(
-                "an origin's Date is replaced on the way (by {other:?}): the lines of clocks say nothing of regions"
+                "an origin's Date is replaced on the way (by {other:?}), so the clock lines do not show the regions' clocks"
             );
-            Finding::warn(CHECK, "", says, "look at the regions' clocks where they are")
+            Finding::warn(CHECK, "", says, "check the clocks in the regions themselves")
         }
     }
 }

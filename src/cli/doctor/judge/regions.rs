@@ -41,8 +41,8 @@ fn region(name: &str, answers: &Answers, heard: &Heard) -> Vec<Finding> {
 /// Whether its health address answers, as itself.
 fn reached(name: &str, health: &HeardAnswer) -> Finding {
     const CHECK: &str = "region";
-    const REMEDY: &str = "look whether the region is up, and whether its origin in REGIONS is right and can be fetched from Workers \
-                          (docs/doctor.md); until then reads go elsewhere and its writes wait";
+    const REMEDY: &str = "check that the region is up, and that its origin in REGIONS is right and reachable from Workers \
+                          (docs/doctor.md). Until then reads go elsewhere and its writes wait";
     let took = span(health.ms());
     let status = match (health.status, &health.failed) {
         (Some(status), None) => status,
@@ -57,32 +57,30 @@ fn reached(name: &str, health: &HeardAnswer) -> Finding {
     if !health.service && (has_page || !matches!(meant(health), Outcome::Answered(_))) {
         let more = [page, health.text.as_str()].into_iter().find(|text| !text.is_empty());
         let more = more.map_or_else(String::new, |more| format!(" ({})", more.trim_end()));
-        return Finding::fail(CHECK, name, format!("the platform answers for it: {status}{more}"), REMEDY);
+        return Finding::fail(CHECK, name, format!("the platform answers instead of it: {status}{more}"), REMEDY);
     }
     if status >= 500 {
         return Finding::fail(CHECK, name, format!("its health address answers {status}"), REMEDY);
     }
     if let Some(other) = health.json.get("region").and_then(Value::as_str).filter(|other| *other != name) {
         let says = format!("another region answers there: {other}");
-        let remedy = "correct the origins in REGIONS: writes would go to a region that does not own the data";
+        let remedy = "correct the origins in REGIONS. Writes would go to a region that does not own the data";
         return Finding::fail(CHECK, name, says, remedy);
     }
     if let Some(cached) = health.cached() {
-        let says = format!("its answers come out of a cache (cf-cache-status: {cached})");
+        let says = format!("its answers come from a cache (cf-cache-status: {cached})");
         let remedy =
-            "take the region's host out of the Cache Rule that keeps them: nothing that is read there can be believed";
+            "exclude the region's host from the Cache Rule that stores them. No read from there can be trusted";
         return Finding::fail(CHECK, name, says, remedy);
     }
     if status != 200 || !health.json.is_object() {
-        let says = format!(
-            "answers in {took}, with {status} and no word of how it is: its lag and its positions are not known"
-        );
-        let remedy = "serve the health address (docs/contract.md), or name it in `health`";
+        let says = format!("answers in {took} with {status} and no health: its lag and positions are unknown");
+        let remedy = "serve the health address (docs/contract.md), or set `health` to it";
         return Finding::warn(CHECK, name, says, remedy);
     }
     if health.ms() > SLOW {
-        let says = format!("answers in {took}, and a prober waits 2 s at most");
-        return Finding::warn(CHECK, name, says, "let the health address ask nothing that may be slow");
+        let says = format!("answers in {took}; a prober waits at most 2 s");
+        return Finding::warn(CHECK, name, says, "remove slow calls from the health address");
     }
     Finding::pass(CHECK, name, format!("answers in {took}"))
 }
@@ -102,20 +100,20 @@ fn clock(name: &str, answers: &Answers) -> Option<Finding> {
     let answer = [AGAIN, HEALTH].into_iter().filter_map(|of| answers.get(of));
     let answer = answer.filter(|answer| answer.status.is_some()).min_by_key(|answer| answer.ms())?;
     let Some((millis, side)) = off(answer) else {
-        let says = "its answers have no Date, so its clock is not known";
+        let says = "its answers have no Date, so its clock is unknown";
         return Some(Finding::warn(
             CHECK,
             name,
             says,
-            "send Date (RFC 9110 section 6.6.1), as servers do by themselves",
+            "send Date (RFC 9110 section 6.6.1); most servers do by default",
         ));
     };
     let open = span(answer.ms().max(1000));
     if millis <= OFF {
         return Some(Finding::pass(CHECK, name, format!("right, to within {open}")));
     }
-    let says = format!("{} {side} the router's at least", span(millis));
-    let remedy = "set it by NTP: signatures count for a minute, and with `last-write-wins` a clock that is ahead wins";
+    let says = format!("at least {} {side} the router's", span(millis));
+    let remedy = "set it by NTP. Signatures are valid for 1 min, and with `last-write-wins` a clock that is ahead wins";
     Some(if millis < FAR_OFF {
         Finding::warn(CHECK, name, says, remedy)
     } else {
@@ -129,43 +127,40 @@ fn contract(name: &str, health: &HeardAnswer, answers: &Answers, heard: &Heard) 
     let status = |of: &str| answers.get(of).and_then(|answer| answer.status);
     let signed = heard.secrets.get("ORIGIN_KEY") == Some(&Secret::Set);
     if let Some(status @ (401 | 403)) = status(OWNER) {
-        let says = format!("it refuses what the router signs: its ownership address answers {status}");
-        let remedy =
-            "give it the ORIGIN_KEY that is set here, and look at the line of its clock: its writes are refused, too";
+        let says = format!("it refuses the router's signature: its ownership address answers {status}");
+        let remedy = "give it the ORIGIN_KEY that is set here, and check its clock's line. It refuses writes, too";
         return Finding::fail(CHECK, name, says, remedy);
     }
     if status(OWNER) == Some(200) && status(STRANGER) == Some(200) {
-        let says = "its ownership address answers without a signature: whoever reaches it can move what it owns";
+        let says = "its ownership address answers without a signature: any caller can move what it owns";
         return Finding::fail(CHECK, name, says, "give it the ORIGIN_KEY that is set here");
     }
     if let Some(status @ 200..300) = status(CLIENT).filter(|_| health.json.get("region").is_some()) {
-        let says =
-            format!("a client that comes through the router is told how it is: its health address answers {status}");
-        let remedy = "answer 404 to what has `homing` in CDN-Loop (rule not-for-clients of `homing conformance`)";
+        let says = format!("clients can read its health through the router: its health address answers {status}");
+        let remedy = "answer 404 to requests with `homing` in CDN-Loop (rule not-for-clients of `homing conformance`)";
         return Finding::warn(CHECK, name, says, remedy);
     }
     let kept = |of: &str| answers.get(of).is_some_and(|answer| answer.status == Some(200) && !no_store(answer));
     if let Some(of) = [HEALTH, OWNER].into_iter().find(|of| kept(of)) {
         let address = if of == HEALTH { "health" } else { "ownership" };
-        let says = format!("its {address} address does not say Cache-Control: no-store");
-        let remedy = "let it say so: an old answer would pass for a new one (rule no-store of `homing conformance`)";
+        let says = format!("its {address} address does not send Cache-Control: no-store");
+        let remedy = "send it. A cached answer would count as a new one (rule no-store of `homing conformance`)";
         return Finding::warn(CHECK, name, says, remedy);
     }
     match status(OWNER) {
         None => Finding::pass(
             CHECK,
             name,
-            "its health address keeps it; no dataset has one owner, so nothing more was asked",
+            "its health address meets it; no dataset has one owner, so no other check applies",
         ),
         Some(200) if signed => {
-            Finding::pass(CHECK, name, "its health and ownership addresses keep it, by signature alone")
+            Finding::pass(CHECK, name, "its health and ownership addresses meet it, and require a signature")
         }
-        Some(200) => Finding::pass(CHECK, name, "its health and ownership addresses keep it"),
+        Some(200) => Finding::pass(CHECK, name, "its health and ownership addresses meet it"),
         Some(status) => {
-            let says =
-                format!("it has no ownership address ({status}): nothing that it owns can be promoted without loss");
+            let says = format!("it has no ownership address ({status}), so no promotion from it is without loss");
             let remedy =
-                "serve the contract (docs/ownership.md; the kit does), and try `homing conformance` at a test system";
+                "serve the contract (docs/ownership.md; the kit does), and run `homing conformance` on a test system";
             Finding::warn(CHECK, name, says, remedy)
         }
     }

@@ -19,13 +19,14 @@ pub(super) fn findings(heard: &Heard) -> Vec<Finding> {
     const CHECK: &str = "home store";
     let Some(store) = &heard.store else { return Vec::new() };
     if let Some(failed) = &store.failed {
-        let remedy = "look at the platform's status, and whether HOMES is the namespace that you mean; requests go on by the last view";
+        let remedy =
+            "check the platform's status, and that HOMES is the right namespace. Requests continue with the last view";
         return vec![Finding::fail(CHECK, "", format!("KV does not answer: {failed}"), remedy)];
     }
     let trip = format!("KV answers in {}", span(store.ms));
     let mut found = vec![if store.ms > SLOW {
-        let says = format!("{trip}; a look-up of a home waits {} at most, then the directory is asked", span(SLOW));
-        Finding::warn(CHECK, "", says, "ask again: the first read at a place is slow, the next should not be")
+        let says = format!("{trip}; a home lookup waits at most {}, then asks the directory", span(SLOW));
+        Finding::warn(CHECK, "", says, "run it again: the first read in a data centre is slow, the next should not be")
     } else {
         Finding::pass(CHECK, "", trip)
     }];
@@ -45,26 +46,27 @@ fn view(heard: &Heard, store: &Store) -> Finding {
         Some(text) => match read(text) {
             Some(version) => version,
             None => {
-                let remedy = "give an order that changes nothing (`homing undrain REGION` of an active one), so that it is published anew";
-                return Finding::fail(CHECK, "", "what lies in KV cannot be read", remedy);
+                let remedy =
+                    "publish it again by an order that changes nothing: `homing undrain REGION` for an active region";
+                return Finding::fail(CHECK, "", "the value in KV cannot be read", remedy);
             }
         },
     };
     let authority = heard.authority.as_ref();
     let published = authority.and_then(|authority| authority.published.as_ref());
     if let Some(failed) = published.and_then(|published| published.failed.as_ref()) {
-        let remedy = "look at KV's quota and status; the authority tries again with its next turn";
+        let remedy = "check KV's quota and status. The authority tries again on its next turn";
         return Finding::fail(CHECK, "", format!("the authority could not publish it: {failed}"), remedy);
     }
     let Some(version) = authority.and_then(|authority| authority.version) else {
-        let remedy = "mend the authority, and ask again";
-        return Finding::warn(CHECK, "", format!("version {there}; whether that is the last one is not known"), remedy);
+        let remedy = "fix the authority, and run this again";
+        return Finding::warn(CHECK, "", format!("version {there}; it is not known to be the latest"), remedy);
     };
     let at = published.map(|published| heard.at.saturating_sub(published.at));
     if there >= version {
         let age = at.map_or_else(String::new, |at| format!(", published {} ago", span(at)));
         let says = if version == 0 {
-            "nothing was ordered yet, so the configuration counts".to_owned()
+            "no order was given yet, so the configuration applies".to_owned()
         } else {
             format!("version {there}, as the authority's{age}")
         };
@@ -75,10 +77,12 @@ fn view(heard: &Heard, store: &Store) -> Finding {
         Some(at) if at > SHOWN_AFTER => Finding::fail(
             CHECK,
             "",
-            format!("{says}, published {} ago: orders do not arrive", span(at)),
-            "look at KV's status; forced orders are not safe while edges go by an old view",
+            format!("{says}, published {} ago: orders do not reach this edge", span(at)),
+            "check KV's status. Forced orders are unsafe while edges use an old view",
         ),
-        _ => Finding::warn(CHECK, "", says, "ask again in two minutes: KV takes about one to show what is new"),
+        _ => {
+            Finding::warn(CHECK, "", says, "run it again in two minutes: KV takes about one minute to show a new value")
+        }
     }
 }
 
@@ -88,9 +92,9 @@ fn reported(heard: &Heard, region: &str, report: Option<&str>) -> Vec<Finding> {
     let fresh = millis(REPORT_COUNTS);
     let read = |text: &str| serde_json::from_str::<Value>(text).ok();
     let Some(report) = report else {
-        let says = "none lies in KV: what the prober beside this region sees counts for nothing";
+        let says = "no report in KV: the router ignores what this region's prober sees";
         let remedy =
-            "ask again in two minutes (probers begin with the first requests); then see the line of the prober";
+            "run it again in two minutes, because probers start with the first requests. Then see the prober's line";
         return vec![if is_new(heard) {
             Finding::warn(CHECK, region, says, remedy)
         } else {
@@ -101,14 +105,13 @@ fn reported(heard: &Heard, region: &str, report: Option<&str>) -> Vec<Finding> {
         let at = report.get("at")?.as_u64()?;
         Some((report, at))
     }) else {
-        let remedy = "deploy one version everywhere; the next report replaces it";
-        return vec![Finding::fail(CHECK, region, "what lies in KV cannot be read", remedy)];
+        let remedy = "deploy one version everywhere. The next report replaces this one";
+        return vec![Finding::fail(CHECK, region, "the value in KV cannot be read", remedy)];
     };
     let age = heard.at.saturating_sub(at);
     if age >= fresh {
-        let says = format!("{} old; one counts for {}, so this one counts for nothing", span(age), span(fresh));
-        let remedy =
-            "see the line of the prober, and KV's quota (docs/doctor.md): probers put a report there every half minute";
+        let says = format!("{} old; a report is valid for {}, so this one is ignored", span(age), span(fresh));
+        let remedy = "see the prober's line, and check KV's quota (docs/doctor.md): probers write a report every 30 s";
         return vec![Finding::fail(CHECK, region, says, remedy)];
     }
     let mut found = vec![Finding::pass(CHECK, region, format!("{} old", span(age)))];
@@ -131,9 +134,9 @@ fn stands(region: &str, report: &Value) -> Option<Finding> {
     let (other, least) = others.filter_map(|(name, seen)| Some((name, took(seen)?))).min_by_key(|(_, ms)| *ms)?;
     (own > least + APART && own > 2 * least).then(|| {
         let says =
-            format!("its prober does not stand beside it: {region} takes {}, and {other} {}", span(own), span(least));
+            format!("its prober is not near it: {region} takes {}, and {other} {}", span(own), span(least));
         let remedy =
-            "location hints are best effort; what it measures is what that place sees, and only agreement counts";
+            "nothing: location hints are best effort. The prober reports what its place sees, and only agreement between probers counts";
         Finding::warn("place", region, says, remedy)
     })
 }
