@@ -35,7 +35,7 @@ fn an_unknown_key_is_pointed_at_and_the_right_one_is_guessed() {
    | ^^^^^^^^^^^^
   = help: did you mean "default_home"?
 
-1 error; nothing ships
+1 error: do not deploy
 "#;
     assert_eq!(run.err, expected);
 }
@@ -51,7 +51,7 @@ fn a_multi_writer_dataset_without_conflicts_is_pointed_at_by_its_name() {
    |                ^^^^^
   = help: add [conflicts] with rule and explain: a conflict that cannot be explained to users is not accepted
 
-1 error; nothing ships
+1 error: do not deploy
 "#;
     assert_eq!(run.err, expected);
 }
@@ -75,7 +75,7 @@ error: vars.DATASETS.likes.conflicts.explain: found an empty text, expected a se
    |                                                   ^^
   = help: write what a user sees when two changes meet
 
-2 errors; nothing ships
+2 errors: do not deploy
 "#;
     assert_eq!((run.status, run.err.as_str()), (1, expected));
 }
@@ -147,7 +147,7 @@ fn a_file_that_is_not_there_is_a_mistake_of_the_caller() {
 #[test]
 fn an_environment_inherits_nothing_and_must_stand_on_its_own() {
     let run = check(&(sound() + "\n[env.prod]\nname = \"small-prod\"\n"));
-    let expected = r#"error: env.prod.kv_namespaces: found no binding "HOMES", expected a KV namespace bound as HOMES, where subjects' homes are kept
+    let expected = r#"error: env.prod.kv_namespaces: found no binding "HOMES", expected a KV namespace bound as HOMES, which stores the subjects' homes
   --> wrangler.toml:47:6
    |
 47 | [env.prod]
@@ -168,14 +168,14 @@ error: env.prod.durable_objects.bindings: found no binding "AUTHORITY" of the cl
    |      ^^^^
   = help: add [[durable_objects.bindings]] with name = "AUTHORITY" and class_name = "Authority"
 
-error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none
+error: env.prod.vars: found nothing, expected [vars] with REGIONS, DATASETS, ROUTES and IDENTITY, because an environment inherits none
   --> wrangler.toml:47:6
    |
 47 | [env.prod]
    |      ^^^^
-  = help: write the topology out for this environment
+  = help: add the topology to this environment
 
-4 errors; nothing ships
+4 errors: do not deploy
 "#;
     assert_eq!((run.status, run.err.as_str()), (1, expected));
 }
@@ -197,22 +197,19 @@ fn one_environment_may_be_checked_alone() {
 fn settings_that_undo_what_the_router_promises_are_errors() {
     let kv = "[[kv_namespaces]]\nbinding = \"HOMES\"\n";
     let top = "name = \"small\"\n";
-    let placement = "error: placement: found a placement, expected none: it moves the Worker away from its users, \
-                     and \"nearest\" with it; remove it, or write mode = \"off\"";
-    let assets = "error: assets: found assets that are served before the Worker, expected run_worker_first = true: \
-                  else a file shadows a path of the application; add run_worker_first = true";
+    let placement = "error: placement: found a placement, expected none: placement moves the Worker, and with it \"nearest\", away from the users; remove it, or write mode = \"off\"";
+    let assets = "error: assets: found assets that are served before the Worker, expected run_worker_first = true, because a file otherwise hides a path of the application; add run_worker_first = true";
     let cases = [
         (
             small(kv, &format!("{kv}[cache]\nenabled = true\n")),
             "error: cache.enabled: found true, expected no cache before the Worker: it answers without the router \
-             and knows no pins; remove it; the router has a cache of its own",
+             and ignores pins; remove it: the router has its own cache",
         ),
         (small(kv, &format!("{kv}[placement]\nmode = \"smart\"\n")), placement),
         (small(top, &format!("{top}placement = {{ region = \"aws:us-east-1\" }}\n")), placement),
         (
             small(kv, ""),
-            "error: kv_namespaces: found no binding \"HOMES\", expected a KV namespace bound as HOMES, where \
-             subjects' homes are kept; add [[kv_namespaces]] with binding = \"HOMES\"",
+            "error: kv_namespaces: found no binding \"HOMES\", expected a KV namespace bound as HOMES, which stores the subjects' homes; add [[kv_namespaces]] with binding = \"HOMES\"",
         ),
         (
             small("class_name = \"Directory\"", "class_name = \"Homes\""),
@@ -224,17 +221,15 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         (
             small("name = \"small\"\n", "name = \"small\"\nvars.PROBES = \"often\"\n"),
             "error: vars.PROBES: found \"often\", expected \"off\" or a time from a second to 45 s, such as \"10s\"; \
-             write one of them, or leave it out for 10s",
+             write one of them, or remove it to get 10s",
         ),
         (
             small("name = \"small\"\n", "name = \"small\"\nvars.VIEW = \"1m\"\n"),
-            "error: vars.VIEW: found \"1m\", expected a time from a second to 30 s, such as \"15s\"; write one, or leave it \
-             out for 30s",
+            "error: vars.VIEW: found \"1m\", expected a time from a second to 30 s, such as \"15s\"; write a time, or remove it to get 30s",
         ),
         (
             small("name = \"small\"\n", "name = \"small\"\nvars.JURISDICTION = \"europe\"\n"),
-            "error: vars.JURISDICTION: found \"europe\", expected \"eu\" or \"fedramp\"; write one of them, or leave it out; \
-             it is chosen once, before the first deployment",
+            "error: vars.JURISDICTION: found \"europe\", expected \"eu\" or \"fedramp\"; write one of them, or remove it. It must be chosen before the first deployment",
         ),
         // Only some paths through the Worker are not enough: the others are the application's too.
         (small(kv, &format!("{kv}[assets]\ndirectory = \"./www\"\nrun_worker_first = [\"/api/*\"]\n")), assets),
@@ -245,17 +240,17 @@ fn settings_that_undo_what_the_router_promises_are_errors() {
         ),
         (
             small("The later click counts.", &"The later click counts. ".repeat(220)),
-            "error: vars.DATASETS: found 5448 bytes, expected at most 5120 bytes, which is what a var holds; \
+            "error: vars.DATASETS: found 5448 bytes, expected at most 5120 bytes, the limit of a var; \
              shorten names and explanations",
         ),
         (
             small("[vars.IDENTITY]", &format!("{}[vars.IDENTITY]", many_routes(220))),
-            "error: vars.ROUTES: found 5174 bytes, expected at most 5120 bytes, which is what a var holds; \
-             move the last routes to ROUTES_2, ROUTES_3 and so on; they are one list",
+            "error: vars.ROUTES: found 5174 bytes, expected at most 5120 bytes, the limit of a var; \
+             move the last routes to ROUTES_2, ROUTES_3 and so on: together they form one list",
         ),
         (
             small("[vars.IDENTITY]", &format!("[vars]\nNOTE = \"{}\"\n[vars.IDENTITY]", "x".repeat(5121))),
-            "error: vars.NOTE: found 5121 bytes, expected at most 5120 bytes, which is what a var holds; \
+            "error: vars.NOTE: found 5121 bytes, expected at most 5120 bytes, the limit of a var; \
              shorten names and explanations",
         ),
     ];
@@ -278,9 +273,7 @@ fn development_beside_a_region_that_may_be_elsewhere_does_not_ship() {
     let local = "origin = \"http://127.0.0.1:9101\"";
     let said = |at: &str, found: &str| {
         format!(
-            "error: {at}: found true, though the region {found}, expected DEV beside regions of this machine only (localhost, \
-             127.0.0.0/8, [::1]): it opens the operators' API here, lets clients choose their region and makes up a \
-             SESSION_KEY; remove it; for `wrangler dev` write DEV=true into .dev.vars"
+            "error: {at}: found true, but the region {found}, expected DEV only with regions on this machine (localhost, 127.0.0.0/8, [::1]): it opens the operators' API here, lets clients choose their region and generates a SESSION_KEY; remove it; for `wrangler dev` write DEV=true into .dev.vars"
         )
     };
     for fine in ["http://localhost:9102", "http://eu.localhost", "http://127.0.0.2", "http://[::1]:9102"] {
@@ -332,8 +325,7 @@ fn an_admin_host_is_the_bare_name_of_one() {
     assert_eq!(with("\"homing.example.com\"").status, 0);
     for wrong in ["\"\"", "\"https://homing.example.com\"", "\"homing.example.com:443\"", "\"*.example.com\"", "true"] {
         let expected = format!(
-            "error: vars.ADMIN_HOST: found {wrong}, expected the name of a host, without scheme, port or path; write it like \
-             \"homing.example.com\", or leave it out"
+            "error: vars.ADMIN_HOST: found {wrong}, expected a host name without scheme, port or path; write a host name such as \"homing.example.com\", or remove it"
         );
         let run = with(wrong);
         assert_eq!((run.status, sentences(&run)), (1, vec![expected]), "{}", run.err);
@@ -343,8 +335,7 @@ fn an_admin_host_is_the_bare_name_of_one() {
 #[test]
 fn without_probers_it_ships_and_says_so() {
     let run = check(&small("{ name = \"PROBERS\", class_name = \"Prober\" }", ""));
-    let expected = "warning: durable_objects.bindings: found no binding \"PROBERS\" of the class \"Prober\", expected the \
-                    Durable Objects which ask the regions how they are; add [[durable_objects.bindings]] with name = \
+    let expected = "warning: durable_objects.bindings: found no binding \"PROBERS\" of the class \"Prober\", expected the Durable Objects that ask the regions for their health; add [[durable_objects.bindings]] with name = \
                     \"PROBERS\" and class_name = \"Prober\", or write PROBES = \"off\"";
     assert_eq!((run.status, sentences(&run)), (0, vec![expected.to_owned()]), "{}", run.err);
 }
@@ -363,11 +354,11 @@ fn a_jurisdiction_is_one_in_which_every_region_lies() {
     let run = with("location = { lat = 39.0, lon = -77.5 }", "");
     let sentence = |found: &str| {
         format!(
-            "error: vars.JURISDICTION: found \"eu\", though the region {found}, expected a jurisdiction in which every region \
-             lies; leave it out, or give the region the place where it stands"
+            "error: vars.JURISDICTION: found \"eu\", but the region {found}, expected a jurisdiction in which every region \
+             lies; remove it, or set the region's location to where it is"
         )
     };
-    assert_eq!(sentences(&run), [sentence("\"us\" is elsewhere"), sentence("\"eu\" says no location")], "{}", run.err);
+    assert_eq!(sentences(&run), [sentence("\"us\" is elsewhere"), sentence("\"eu\" has no location")], "{}", run.err);
 }
 
 fn many_routes(count: usize) -> String {

@@ -23,7 +23,7 @@ fn expectations_that_fail_are_reported_with_the_rules_that_decided() {
     );
     let expected = "error: expectation \"POST /api/cart\": to is \"eu\", expected \"us\"; \
                     reason is \"home\", expected \"nearest\"; status is \"200\", expected \"201\"; \
-                    the rules were: session-valid, home-from-store eu, home eu\n1 error; nothing ships\n";
+                    the rules were: session-valid, home-from-store eu, home eu\n1 error: do not deploy\n";
     assert_eq!((run.status, run.err.as_str()), (1, expected));
     assert!(run.out.ends_with("\nwrangler.tests.toml: 1 of 2 expectations hold\n"), "{}", run.out);
 }
@@ -68,7 +68,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
         ("test = []\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
     ] {
         let run = expect(&tests);
-        let expected = format!("error: expectation {expected}\n1 error; nothing ships\n");
+        let expected = format!("error: expectation {expected}\n1 error: do not deploy\n");
         assert_eq!((run.status, run.err), (1, expected), "{tests}");
     }
 }

@@ -49,8 +49,7 @@ fn an_address_is_no_region_that_a_worker_can_fetch() {
         "https://0xc0000207",
     ] {
         let expected = format!(
-            "error: vars.REGIONS.eu.origin: found {address:?}, an address, expected the name of a host: a Worker may fetch no \
-             addresses (Cloudflare answers 403, error 1003); give the address a name in your DNS, and write that"
+            "error: vars.REGIONS.eu.origin: found {address:?}, an IP address, expected a host name: a Worker cannot fetch an IP address (Cloudflare answers 403, error 1003); give the address a name in your DNS, and write the name"
         );
         says(&[(EU, &eu(address))], &[&expected]);
     }
@@ -67,9 +66,8 @@ fn a_worker_of_workers_dev_is_no_region_but_by_a_flag() {
     says(
         &[(EU, &origin)],
         &[
-            "error: vars.REGIONS.eu.origin: found \"https://shop-eu.acme.Workers.dev\", a host of workers.dev, expected a host that a \
-           Worker may fetch: one of its own account's there is answered with 404 (error 1042); bind that Worker under [[services]] \
-           and write service = \"…\", or give it a custom domain; if the account is another one, add the compatibility flag \
+            "error: vars.REGIONS.eu.origin: found \"https://shop-eu.acme.Workers.dev\", a host of workers.dev, expected a host that a Worker can fetch: workers.dev hosts in its own account answer 404 (error 1042); bind that Worker under [[services]] \
+           and write service = \"…\", or give it a custom domain; if it is in another account, add the compatibility flag \
            \"global_fetch_strictly_public\"",
         ],
     );
@@ -81,15 +79,15 @@ fn a_worker_of_workers_dev_is_no_region_but_by_a_flag() {
 #[test]
 fn the_routers_own_host_is_no_region() {
     let own = eu("https://APP.example.com.");
-    let remedy = "give the region a name of its own, which no route of this Worker takes";
+    let remedy = "give the region a host name that matches no route of this Worker";
     let expected = format!(
-        "error: vars.REGIONS.eu.origin: found \"https://APP.example.com.\", a custom domain of this very Worker, expected a host \
+        "error: vars.REGIONS.eu.origin: found \"https://APP.example.com.\", a custom domain of this Worker, expected a host \
          that does not lead back to the router: Cloudflare answers 522; {remedy}"
     );
     says(&[(EU, &own)], &[&expected]);
     let expected = format!(
-        "error: vars.REGIONS.eu.origin: found \"https://APP.example.com.\", the router's own host by the route \
-         \"https://app.example.com/api/*\", expected a host of the region's own: for everybody else this one is the router; {remedy}"
+        "error: vars.REGIONS.eu.origin: found \"https://APP.example.com.\", which is the router's own host by the route \
+         \"https://app.example.com/api/*\", expected the region's own host: for every other client this host is the router; {remedy}"
     );
     let route = "pattern = \"https://app.example.com/api/*\"\nzone_name = \"example.com\"\n";
     says(&[(EU, &own), (DOMAIN, route)], &[&expected]);
@@ -103,9 +101,8 @@ fn the_routers_own_host_is_no_region() {
 fn a_route_of_a_whole_zone_takes_its_regions_too() {
     let wide = |pattern: &str, origin: &str| {
         format!(
-            "warning: vars.REGIONS.eu.origin: found {origin:?}, which the route {pattern:?} takes too, expected a host that only the \
-             router reaches: the router's own fetches pass by the route, but everybody else's, other regions' too, come here; \
-             name hosts in the route, or give the region a name elsewhere"
+            "warning: vars.REGIONS.eu.origin: found {origin:?}, which the route {pattern:?} also matches, expected a host that matches no route: the router's own requests bypass the route, but all others, other regions' too, arrive here; \
+             list the hosts in the route, or give the region another host name"
         )
     };
     let route = |pattern: &str| format!("pattern = {pattern:?}\nzone_name = \"example.com\"\n");
@@ -122,8 +119,7 @@ fn a_route_of_a_whole_zone_takes_its_regions_too() {
         &[us, (DOMAIN, &route("*.example.com/*")), (TOP, &flag)],
         &[
             "error: vars.REGIONS.eu.origin: found \"https://eu.example.com\", which the route \"*.example.com/*\" leads back here, expected \
-           a host that does not: with \"global_fetch_strictly_public\" the router would ask itself until it says 508; give the \
-           region a name of its own, which no route of this Worker takes",
+           a host that does not: with \"global_fetch_strictly_public\" the router would call itself until it answers 508; give the region a host name that matches no route of this Worker",
         ],
     );
 }
@@ -132,8 +128,7 @@ fn a_route_of_a_whole_zone_takes_its_regions_too() {
 fn ports_that_the_proxy_does_not_serve_and_plain_http_are_warned_about() {
     let port = |origin: &str, port: u16, served: &str| {
         format!(
-            "warning: vars.REGIONS.eu.origin: found {origin:?}, port {port}, expected a port that Cloudflare's proxy serves ({served}), \
-             unless DNS alone leads there; leave the port out or choose one of these; if the name is not proxied (a grey cloud), all is well"
+            "warning: vars.REGIONS.eu.origin: found {origin:?}, port {port}, expected a port that Cloudflare's proxy serves ({served}), unless the name is DNS only; remove the port or choose one of these. If the name is not proxied (a grey cloud), ignore this warning"
         )
     };
     let https = "443, 2053, 2083, 2087, 2096, 8443";
@@ -141,8 +136,7 @@ fn ports_that_the_proxy_does_not_serve_and_plain_http_are_warned_about() {
     says(&[(EU, &eu("https://eu.example.com:8443"))], &[]);
     let plain = |origin: &str| {
         format!(
-            "warning: vars.REGIONS.eu.origin: found {origin:?}, expected https://: sessions, cookies and signatures would cross the \
-             internet in the clear; write https://, once the region speaks it"
+            "warning: vars.REGIONS.eu.origin: found {origin:?}, expected https://, because sessions, cookies and signatures would cross the internet unencrypted; write https:// when the region supports it"
         )
     };
     says(&[(EU, &eu("http://eu.example.com:8080"))], &[&plain("http://eu.example.com:8080")]);
@@ -156,13 +150,11 @@ fn where_the_edge_cache_would_do_nothing_it_says_so() {
     let add = "add routes = [{ pattern = \"app.example.com\", custom_domain = true }] and workers_dev = false above the first table";
     let routes = format!("[[routes]]\n{DOMAIN}");
     let expected = format!(
-        "warning: routes: found nothing, expected an address in a zone of yours, \"routes\" or \"route\": on workers.dev, as behind \
-         Cloudflare Access, the edge cache stores nothing; {add}"
+        "warning: routes: found nothing, expected an address in your own zone, in \"routes\" or \"route\": on workers.dev and behind Cloudflare Access, the edge cache stores nothing; {add}"
     );
     says(&[(&routes, "")], &[&expected]);
     let expected = format!(
-        "warning: routes: found nothing, and workers_dev = false, expected an address, \"routes\" or \"route\": nobody reaches the \
-         Worker; {add}"
+        "warning: routes: found nothing, and workers_dev = false, expected an address in \"routes\" or \"route\", because the Worker cannot be reached; {add}"
     );
     let closed = format!("{TOP}workers_dev = false\n");
     says(&[(&routes, ""), (TOP, &closed)], &[&expected]);
@@ -170,8 +162,7 @@ fn where_the_edge_cache_would_do_nothing_it_says_so() {
     says(
         &[(TOP, &open)],
         &[
-            "warning: workers_dev: found true, expected false, beside routes: on workers.dev, as behind Cloudflare Access, the edge cache \
-           stores nothing, and what your zone forbids is not forbidden there; write workers_dev = false",
+            "warning: workers_dev: found true, expected false with routes: on workers.dev and behind Cloudflare Access, the edge cache stores nothing, and your zone's rules do not apply there; write workers_dev = false",
         ],
     );
     // Of a demo whose regions are all on this machine nobody needs to hear it.
@@ -208,9 +199,7 @@ fn a_lease_that_the_platform_bears_badly_is_warned_about() {
     says(
         &[("[vars.DATASETS.cart]", &lease("3s"))],
         &[
-            "warning: vars.DATASETS.stock.lease: found \"3s\", expected 30s or more: the authority renews it 86400 times a day, each a \
-           billed call and rows written, and writes stop whenever a deploy or the platform makes it later than that; write \"60s\" or \
-           more, unless a forced promotion must be quicker",
+            "warning: vars.DATASETS.stock.lease: found \"3s\", expected 30s or more: the authority renews it 86400 times a day, and each renewal is billed. Writes stop whenever a deploy or the platform delays it longer; write \"60s\" or more, unless a forced promotion must be faster",
         ],
     );
     says(&[("[vars.DATASETS.cart]", &lease("30s"))], &[]);
@@ -220,8 +209,7 @@ fn a_lease_that_the_platform_bears_badly_is_warned_about() {
 fn a_class_that_nothing_declares_does_not_ship() {
     let undeclared = |class: &str, how: &str| {
         format!(
-            "error: durable_objects.bindings: found the class {class:?}, declared {how}, expected a declaration of it with SQLite, or \
-             the deploy is refused; add [[migrations]] with a tag and new_sqlite_classes = [{class:?}], or [exports.{class}] with type = \
+            "error: durable_objects.bindings: found the class {class:?}, declared {how}, expected a declaration with SQLite, because the deploy is refused without it; add [[migrations]] with a tag and new_sqlite_classes = [{class:?}], or [exports.{class}] with type = \
              \"durable-object\" and storage = \"sqlite\""
         )
     };
@@ -237,8 +225,8 @@ fn a_class_that_nothing_declares_does_not_ship() {
     says(
         &[(CLASSES, &format!("{CLASSES}{all}"))],
         &[
-            "error: exports: found Durable Objects beside [[migrations]], expected one of the two: wrangler refuses a file with both; \
-           remove [[migrations]], once what they made is exported",
+            "error: exports: found Durable Objects beside [[migrations]], expected one of the two, because wrangler refuses a file with both; \
+           remove [[migrations]] after you have exported the classes that it created",
         ],
     );
     let gone = export("Directory", sqlite)
@@ -257,7 +245,7 @@ fn the_platforms_own_cache_is_refused_in_its_newer_spelling_too() {
         &[(CLASSES, &cache)],
         &[
             "error: exports.default.cache.enabled: found true, expected no cache before the Worker: it answers without the router and \
-           knows no pins; remove it; the router has a cache of its own",
+           ignores pins; remove it: the router has its own cache",
         ],
     );
     says(&[(CLASSES, &cache.replace("true", "false"))], &[]);
@@ -266,10 +254,8 @@ fn the_platforms_own_cache_is_refused_in_its_newer_spelling_too() {
 #[test]
 fn logs_that_hold_queries_or_cost_twice_are_warned_about() {
     let logs = |said: &str| format!("{said}\n{CLASSES}");
-    let query = "warning: observability: found logs with queries, expected redact_query_string = true: the platform notes each \
-                 request's whole URL, sessions that redirects carry in the query too; add it under [observability]";
-    let twice = "warning: observability: found logs with a line of the platform's own for each request, expected invocation_logs = \
-                 false: it says nothing that the router's line does not, and costs as much; add it under [observability.logs]";
+    let query = "warning: observability: found logs with queries, expected redact_query_string = true: the platform logs each request's full URL, and a redirect can carry a session in the query; add it under [observability]";
+    let twice = "warning: observability: found logs with an extra line from the platform for each request, expected invocation_logs = false: that line repeats the router's own line and costs as much; add it under [observability.logs]";
     for said in ["[observability]\nenabled = true", "[observability.logs]\nenabled = true\ninvocation_logs = true"] {
         says(&[(CLASSES, &logs(said))], &[query, twice]);
     }
@@ -288,7 +274,7 @@ fn a_rule_of_which_wrangler_warns_at_every_deploy_is_found_before() {
     says(
         &[(TOP, &rule(""))],
         &[
-            "warning: rules[0]: found no \"fallthrough\", expected one: wrangler warns of it at every deploy; add fallthrough = false",
+            "warning: rules[0]: found no \"fallthrough\", expected fallthrough, because wrangler warns about it at each deploy; add fallthrough = false",
         ],
     );
     says(&[(TOP, &rule(", fallthrough = false"))], &[]);

@@ -69,18 +69,18 @@ impl Differences {
         let (complaints, found) = (&mut self.complaints, format!("{home:?}"));
         if topology.region_named(is_at).is_none() {
             let remedy = format!(
-                "nobody could write {name} after this deployment: the file has no region {is_at:?} any more; \
-                 `homing promote {name} --to {home}` first, or put the region back"
+                "this deployment would stop all writes of {name}, because the file no longer has the region {is_at:?}. \
+                 Run `homing promote {name} --to {home}` first, or restore the region"
             );
             complaints.error(&path, found, expected, remedy);
         } else if epoch == 1 {
             let remedy = format!(
-                "editing it moves nothing; write {is_at:?} again, or `homing promote {name} --to {home}` first"
+                "the edit moves nothing. Write {is_at:?} again, or run `homing promote {name} --to {home}` first"
             );
             complaints.error(&path, found, expected, remedy);
         } else {
             let remedy = format!(
-                "it was promoted, and the file moves nothing back; write {is_at:?}: an edge that has just started goes by the file, \
+                "it was promoted, and the file does not move it back. Write {is_at:?}, because a new edge starts from the file, \
                  and so does a new deployment"
             );
             complaints.warn(&path, found, expected, remedy);
@@ -95,14 +95,14 @@ impl Differences {
             if let Some(later) = later {
                 let (found, expected) =
                     (format!("a version that knows format {known} of the {what}"), later.to_string());
-                let remedy = "the deployed router writes a later one, which this version leaves alone; deploy that version or a later one";
+                let remedy = "the deployed router writes a later format, which this version cannot read. Deploy that version or a later one";
                 self.complaints.error(at, found, format!("one that knows {expected}"), remedy);
             }
         }
         if deployed.get("build").is_none_or(Value::is_null) {
             self.notes.push(
-                "the deployed authority is of a version without formats, which notes no first homes: \
-                 deploy this version first, and edit `home` or take regions out only after that"
+                "the deployed authority is a version without formats, which records no first homes. \
+                 Deploy this version first. Only then edit `home` or remove regions"
                     .to_owned(),
             );
         }
@@ -178,23 +178,19 @@ mod tests {
     #[test]
     fn a_home_that_was_edited_and_not_promoted_does_not_ship() {
         let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 1; \
-                    editing it moves nothing; write \"eu\" again, or `homing promote catalog --to us` first";
+                    the edit moves nothing. Write \"eu\" again, or run `homing promote catalog --to us` first";
         assert_eq!(against(&deployed("eu", 1)).0, [said]);
     }
 
     #[test]
     fn a_home_that_was_promoted_and_not_edited_is_told() {
-        let said = "Warning vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; it was \
-                    promoted, and the file moves nothing back; write \"eu\": an edge that has just started goes by the file, and so does a \
-                    new deployment";
+        let said = "Warning vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; it was promoted, and the file does not move it back. Write \"eu\", because a new edge starts from the file, and so does a new deployment";
         assert_eq!(against(&deployed("eu", 3)).0, [said]);
     }
 
     #[test]
     fn a_region_that_is_a_home_cannot_be_taken_out_of_the_file() {
-        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"ap\", its home in the deployed router by epoch 1; nobody \
-                    could write catalog after this deployment: the file has no region \"ap\" any more; `homing promote catalog --to us` \
-                    first, or put the region back";
+        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"ap\", its home in the deployed router by epoch 1; this deployment would stop all writes of catalog, because the file no longer has the region \"ap\". Run `homing promote catalog --to us` first, or restore the region";
         assert_eq!(against(&deployed("ap", 1)).0, [said]);
     }
 
@@ -202,8 +198,7 @@ mod tests {
     fn a_version_that_is_older_than_what_is_deployed_does_not_ship() {
         let mut later = deployed("us", 1);
         later["build"]["formats"]["ledger"] = json!(3);
-        let said = "Error vars: found a version that knows format 2 of the ledger, expected one that knows 3; the deployed router writes a \
-                    later one, which this version leaves alone; deploy that version or a later one";
+        let said = "Error vars: found a version that knows format 2 of the ledger, expected one that knows 3; the deployed router writes a later format, which this version cannot read. Deploy that version or a later one";
         assert_eq!(against(&later).0, [said]);
     }
 
@@ -223,6 +218,6 @@ mod tests {
         );
         let notes = against(&json!({ "datasets": { "catalog": { "home": "us", "epoch": 1 } } })).1;
         assert_eq!(notes.len(), 1, "{notes:?}");
-        assert!(notes[0].starts_with("the deployed authority is of a version without formats"), "{notes:?}");
+        assert!(notes[0].starts_with("the deployed authority is a version without formats"), "{notes:?}");
     }
 }

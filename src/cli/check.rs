@@ -133,8 +133,8 @@ fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment 
     let mut log = Complaints::default();
     platform::lint(top, table, at, &mut log);
     let Some(vars) = table.get("vars") else {
-        let expected = "[vars] with REGIONS, DATASETS, ROUTES and IDENTITY; an environment inherits none";
-        log.error(&at.key("vars"), "nothing", expected, "write the topology out for this environment");
+        let expected = "[vars] with REGIONS, DATASETS, ROUTES and IDENTITY, because an environment inherits none";
+        log.error(&at.key("vars"), "nothing", expected, "add the topology to this environment");
         return Environment { name, complaints: log.0, topology: None, fill: Vec::new() };
     };
     let fill = match vars {
@@ -221,7 +221,7 @@ fn report(source: &Source, environments: &[Environment], tests: Tests, told: Ext
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
-        eprintln!("{}; nothing ships", counted(errors, "error"));
+        eprintln!("{}: do not deploy", counted(errors, "error"));
         ExitCode::FAILURE
     }
 }

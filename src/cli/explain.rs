@@ -43,7 +43,7 @@ pub(super) struct ExplainArgs {
     /// A header field, as `Name: value`. Repeatable.
     #[arg(long)]
     header: Vec<String>,
-    /// The configuration.
+    /// The configuration file.
     #[arg(long, default_value = "wrangler.toml")]
     config: PathBuf,
     /// Print JSON.

@@ -40,7 +40,7 @@ enum What {
     /// Check wrangler.toml, and run the expectations in wrangler.tests.toml beside it. The exit status is 1 if anything is wrong.
     /// With --cost, estimate the monthly bill.
     Check {
-        /// The configuration.
+        /// The configuration file.
         #[arg(default_value = "wrangler.toml")]
         file: PathBuf,
         /// Check only this environment.

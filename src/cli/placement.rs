@@ -16,7 +16,7 @@ pub(super) fn lint(vars: &Raw, topology: Option<&Topology>, path: &KeyPath, log:
         && said.text().is_none_or(|said| said.is_empty() || pace::view(said).is_none())
     {
         let expected = "a time from a second to 30 s, such as \"15s\"";
-        log.error(&path.key("VIEW"), said.describe(), expected, "write one, or leave it out for 30s");
+        log.error(&path.key("VIEW"), said.describe(), expected, "write a time, or remove it to get 30s");
     }
     if let Some(said) = vars.get("JURISDICTION") {
         jurisdiction(said, topology, &path.key("JURISDICTION"), log);
@@ -27,16 +27,16 @@ pub(super) fn lint(vars: &Raw, topology: Option<&Topology>, path: &KeyPath, log:
 fn jurisdiction(said: &Raw, topology: Option<&Topology>, path: &KeyPath, log: &mut Complaints) {
     let name = said.text().filter(|name| ["eu", "fedramp"].contains(name));
     let Some(name) = name else {
-        let remedy = "write one of them, or leave it out; it is chosen once, before the first deployment";
+        let remedy = "write one of them, or remove it. It must be chosen before the first deployment";
         return log.error(path, said.describe(), "\"eu\" or \"fedramp\"", remedy);
     };
     let Some(topology) = topology else { return };
-    let remedy = "leave it out, or give the region the place where it stands";
+    let remedy = "remove it, or set the region's location to where it is";
     for (_, region) in topology.regions() {
         let found = match &region.location {
-            None => format!("{name:?}, though the region {:?} says no location", region.name),
+            None => format!("{name:?}, but the region {:?} has no location", region.name),
             Some(place) if may_lie_in(name, place) != Some(true) => {
-                format!("{name:?}, though the region {:?} is elsewhere", region.name)
+                format!("{name:?}, but the region {:?} is elsewhere", region.name)
             }
             Some(_) => continue,
         };

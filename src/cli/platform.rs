@@ -34,7 +34,7 @@ impl<'a> KeyPlace<'a> {
 pub(super) fn lint(top: &Raw, table: &Raw, at: &KeyPath, log: &mut Complaints) {
     let place = KeyPlace { top, table, at };
     if table.get("placement").is_some_and(|placement| placement.get("mode") != Some(&Raw::Text("off".to_owned()))) {
-        let expected = "none: it moves the Worker away from its users, and \"nearest\" with it";
+        let expected = "none: placement moves the Worker, and with it \"nearest\", away from the users";
         log.error(&at.key("placement"), "a placement", expected, "remove it, or write mode = \"off\"");
     }
     deployed::lint(&place, log);
@@ -73,7 +73,7 @@ fn binds(member: &Raw, name: &str) -> bool {
 
 fn homes(table: &Raw, at: &KeyPath, log: &mut Complaints) {
     if !members(table, "kv_namespaces").iter().any(|member| binds(member, "HOMES")) {
-        let expected = "a KV namespace bound as HOMES, where subjects' homes are kept";
+        let expected = "a KV namespace bound as HOMES, which stores the subjects' homes";
         log.error(
             &at.key("kv_namespaces"),
             "no binding \"HOMES\"",
@@ -108,7 +108,7 @@ fn assets(table: &Raw, at: &KeyPath, log: &mut Complaints) {
     let Some(assets) = table.get("assets") else { return };
     if assets.get("run_worker_first") != Some(&Raw::Bool(true)) {
         let found = "assets that are served before the Worker";
-        let expected = "run_worker_first = true: else a file shadows a path of the application";
+        let expected = "run_worker_first = true, because a file otherwise hides a path of the application";
         log.error(&at.key("assets"), found, expected, "add run_worker_first = true");
     }
 }
@@ -147,9 +147,9 @@ fn elsewhere(table: &Raw) -> Option<(&str, &'static str)> {
 fn development(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     let on = matches!(vars.get("DEV"), Some(Raw::Bool(true))) || vars.get("DEV") == Some(&Raw::Text("true".to_owned()));
     if let (true, Some((name, place))) = (on, elsewhere(table)) {
-        let expected = "DEV beside regions of this machine only (localhost, 127.0.0.0/8, [::1]): it opens the operators' API here, \
-                        lets clients choose their region and makes up a SESSION_KEY";
-        let found = format!("true, though the region {name:?} is {place}");
+        let expected = "DEV only with regions on this machine (localhost, 127.0.0.0/8, [::1]): it opens the operators' API here, \
+                        lets clients choose their region and generates a SESSION_KEY";
+        let found = format!("true, but the region {name:?} is {place}");
         log.error(&path.key("DEV"), found, expected, "remove it; for `wrangler dev` write DEV=true into .dev.vars");
     }
 }
@@ -158,12 +158,12 @@ fn development(table: &Raw, vars: &Raw, path: &KeyPath, log: &mut Complaints) {
 fn admin_host(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     let Some(said) = vars.get("ADMIN_HOST") else { return };
     if said.text().is_none_or(|host| !admin::is_host(host)) {
-        let expected = "the name of a host, without scheme, port or path";
+        let expected = "a host name without scheme, port or path";
         log.error(
             &path.key("ADMIN_HOST"),
             said.describe(),
             expected,
-            "write it like \"homing.example.com\", or leave it out",
+            "write a host name such as \"homing.example.com\", or remove it",
         );
     }
 }
@@ -175,14 +175,14 @@ fn probes(table: &Raw, vars: &Raw, (at, path): (&KeyPath, &KeyPath), log: &mut C
     let bound = |member: &Raw| member.get("name").and_then(Raw::text) == Some("PROBERS");
     if said.and_then(Raw::text) != Some("off") && !bindings.iter().any(bound) {
         let found = "no binding \"PROBERS\" of the class \"Prober\"";
-        let expected = "the Durable Objects which ask the regions how they are";
+        let expected = "the Durable Objects that ask the regions for their health";
         let remedy = "add [[durable_objects.bindings]] with name = \"PROBERS\" and class_name = \"Prober\", or write PROBES = \"off\"";
         log.warn(&at.key("durable_objects").key("bindings"), found, expected, remedy);
     }
     let Some(said) = said else { return };
     if said.text().is_none_or(|said| said.is_empty() || prober::every(said).is_err()) {
         let expected = "\"off\" or a time from a second to 45 s, such as \"10s\"";
-        log.error(&path.key("PROBES"), said.describe(), expected, "write one of them, or leave it out for 10s");
+        log.error(&path.key("PROBES"), said.describe(), expected, "write one of them, or remove it to get 10s");
     }
 }
 
@@ -191,12 +191,12 @@ fn sizes(vars: &Raw, path: &KeyPath, log: &mut Complaints) {
     for (name, value) in entries {
         let bytes = size(value);
         if bytes > MOST_VAR_BYTES {
-            let remedy = "move the last routes to ROUTES_2, ROUTES_3 and so on; they are one list";
+            let remedy = "move the last routes to ROUTES_2, ROUTES_3 and so on: together they form one list";
             let remedy = if name.starts_with("ROUTES") { remedy } else { "shorten names and explanations" };
             log.error(
                 &path.key(name),
                 format!("{bytes} bytes"),
-                format!("at most {MOST_VAR_BYTES} bytes, which is what a var holds"),
+                format!("at most {MOST_VAR_BYTES} bytes, the limit of a var"),
                 remedy,
             );
         }

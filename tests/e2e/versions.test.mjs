@@ -210,7 +210,7 @@ test("what the deployed router says otherwise than a file is told before that sh
     const text = readFileSync(join(root, "wrangler.toml"), "utf8");
     const check = (url, text) => (writeFileSync(file, text), command({ HOMING_TOKEN: TOKEN }, "check", file, "--against", url.href));
     const early = await check(doors.before, text);
-    assert.match(early.out, /against the deployed router: the deployed authority is of a version without formats/, early.err);
+    assert.match(early.out, /against the deployed router: the deployed authority is a version without formats/, early.err);
     await deploy({ Authority: "now", Directory: "now", Prober: "now" });
     assert.equal((await new Client(doors.one, "us").put("/api/catalog/1", { name: "1" })).status, 200);
     const same = await check(doors.one, text);

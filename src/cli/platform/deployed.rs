@@ -29,8 +29,8 @@ fn caches(place: &KeyPlace<'_>, log: &mut Complaints) {
         let found = keys.iter().try_fold(place.table, |table, key| table.get(key));
         if found.is_some_and(|cache| is_on(cache, "enabled")) {
             let at = keys.iter().fold(place.at.clone(), |at, key| at.key(key)).key("enabled");
-            let expected = "no cache before the Worker: it answers without the router and knows no pins";
-            log.error(&at, "true", expected, "remove it; the router has a cache of its own");
+            let expected = "no cache before the Worker: it answers without the router and ignores pins";
+            log.error(&at, "true", expected, "remove it: the router has its own cache");
         }
     }
 }
@@ -40,7 +40,7 @@ fn addresses(place: &KeyPlace<'_>, log: &mut Complaints) {
     if elsewhere(place.table).is_none() {
         return;
     }
-    const NO_CACHE: &str = "on workers.dev, as behind Cloudflare Access, the edge cache stores nothing";
+    const NO_CACHE: &str = "on workers.dev and behind Cloudflare Access, the edge cache stores nothing";
     let add = "add routes = [{ pattern = \"app.example.com\", custom_domain = true }] and workers_dev = false above the first table";
     let routes = [place.inherited("routes"), place.inherited("route")];
     let has_routes =
@@ -48,13 +48,13 @@ fn addresses(place: &KeyPlace<'_>, log: &mut Complaints) {
     let workers_dev = place.inherited("workers_dev");
     let said = |value: bool| workers_dev.as_ref().is_some_and(|(said, _)| **said == Raw::Bool(value));
     if !has_routes && said(false) {
-        let expected = "an address, \"routes\" or \"route\": nobody reaches the Worker";
+        let expected = "an address in \"routes\" or \"route\", because the Worker cannot be reached";
         log.warn(&place.at.key("routes"), "nothing, and workers_dev = false", expected, add);
     } else if !has_routes {
-        let expected = format!("an address in a zone of yours, \"routes\" or \"route\": {NO_CACHE}");
+        let expected = format!("an address in your own zone, in \"routes\" or \"route\": {NO_CACHE}");
         log.warn(&place.at.key("routes"), "nothing", expected, add);
     } else if let Some((_, at)) = workers_dev.as_ref().filter(|_| said(true)) {
-        let expected = format!("false, beside routes: {NO_CACHE}, and what your zone forbids is not forbidden there");
+        let expected = format!("false with routes: {NO_CACHE}, and your zone's rules do not apply there");
         log.warn(at, "true", expected, "write workers_dev = false");
     }
 }
@@ -71,15 +71,15 @@ fn logs(place: &KeyPlace<'_>, log: &mut Complaints) {
         log.warn(
             &at,
             "logs with queries",
-            "redact_query_string = true: the platform notes each request's whole URL, sessions that redirects carry in the query too",
+            "redact_query_string = true: the platform logs each request's full URL, and a redirect can carry a session in the query",
             "add it under [observability]",
         );
     }
     if logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Raw::Bool(false)) {
         log.warn(
             &at,
-            "logs with a line of the platform's own for each request",
-            "invocation_logs = false: it says nothing that the router's line does not, and costs as much",
+            "logs with an extra line from the platform for each request",
+            "invocation_logs = false: that line repeats the router's own line and costs as much",
             "add it under [observability.logs]",
         );
     }
@@ -94,7 +94,7 @@ fn modules(place: &KeyPlace<'_>, log: &mut Complaints) {
             log.warn(
                 &place.at.key("rules").at(index),
                 "no \"fallthrough\"",
-                "one: wrangler warns of it at every deploy",
+                "fallthrough, because wrangler warns about it at each deploy",
                 "add fallthrough = false",
             );
         }
@@ -113,12 +113,12 @@ fn classes(place: &KeyPlace<'_>, log: &mut Complaints) {
         _ => None,
     };
     if let Some(at) = both {
-        let expected = "one of the two: wrangler refuses a file with both";
+        let expected = "one of the two, because wrangler refuses a file with both";
         log.error(
             &at,
             "Durable Objects beside [[migrations]]",
             expected,
-            "remove [[migrations]], once what they made is exported",
+            "remove [[migrations]] after you have exported the classes that it created",
         );
     }
     let bindings = place.table.get("durable_objects").map_or(&[][..], |objects| members(objects, "bindings"));
@@ -134,7 +134,7 @@ fn classes(place: &KeyPlace<'_>, log: &mut Complaints) {
         log.error(
             &place.at.key("durable_objects").key("bindings"),
             format!("the class {class:?}, declared {found}"),
-            "a declaration of it with SQLite, or the deploy is refused",
+            "a declaration with SQLite, because the deploy is refused without it",
             format!("add [[migrations]] with a tag and new_sqlite_classes = [{class:?}], or [exports.{class}] with type = \"durable-object\" and storage = \"sqlite\""),
         );
     }
@@ -189,15 +189,15 @@ fn leases(place: &KeyPlace<'_>, log: &mut Complaints) {
         if (1..LEASE_SECONDS).contains(&seconds) {
             let renewals = DAY_SECONDS * RENEWALS / seconds;
             let expected = format!(
-                "{LEASE_SECONDS}s or more: the authority renews it {renewals} times a day, each a billed call and rows written, and writes \
-                 stop whenever a deploy or the platform makes it later than that"
+                "{LEASE_SECONDS}s or more: the authority renews it {renewals} times a day, and each renewal is billed. Writes \
+                 stop whenever a deploy or the platform delays it longer"
             );
             let at: KeyPath = place.at.key("vars").key("DATASETS").key(name).key("lease");
             log.warn(
                 &at,
                 format!("{text:?}"),
                 expected,
-                "write \"60s\" or more, unless a forced promotion must be quicker",
+                "write \"60s\" or more, unless a forced promotion must be faster",
             );
         }
     }

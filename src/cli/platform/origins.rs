@@ -36,9 +36,9 @@ pub(super) fn lint(place: &KeyPlace<'_>, path: &KeyPath, log: &mut Complaints) {
         if is_address(&host) {
             log.error(
                 &at,
-                format!("{origin:?}, an address"),
-                "the name of a host: a Worker may fetch no addresses (Cloudflare answers 403, error 1003)",
-                "give the address a name in your DNS, and write that",
+                format!("{origin:?}, an IP address"),
+                "a host name: a Worker cannot fetch an IP address (Cloudflare answers 403, error 1003)",
+                "give the address a name in your DNS, and write the name",
             );
             continue;
         }
@@ -63,10 +63,10 @@ fn workers_dev(origin: &str, host: &str, public: bool, at: &KeyPath, log: &mut C
         log.error(
             at,
             format!("{origin:?}, a host of workers.dev"),
-            "a host that a Worker may fetch: one of its own account's there is answered with 404 (error 1042)",
+            "a host that a Worker can fetch: workers.dev hosts in its own account answer 404 (error 1042)",
             format!(
                 "bind that Worker under [[services]] and write service = \"…\", or give it a custom domain; \
-                 if the account is another one, add the compatibility flag {PUBLIC:?}"
+                 if it is in another account, add the compatibility flag {PUBLIC:?}"
             ),
         );
     }
@@ -118,23 +118,24 @@ fn doors<'a>(place: &KeyPlace<'a>) -> Vec<Door<'a>> {
 fn own(origin: &str, host: &str, (doors, public): (&[Door<'_>], bool), at: &KeyPath, log: &mut Complaints) {
     let Some(door) = doors.iter().find(|door| door.leads_in(host)) else { return };
     let pattern = door.pattern;
-    let remedy = "give the region a name of its own, which no route of this Worker takes";
+    let remedy = "give the region a host name that matches no route of this Worker";
     if door.custom {
-        let found = format!("{origin:?}, a custom domain of this very Worker");
+        let found = format!("{origin:?}, a custom domain of this Worker");
         log.error(at, found, "a host that does not lead back to the router: Cloudflare answers 522", remedy);
     } else if public {
         let found = format!("{origin:?}, which the route {pattern:?} leads back here");
-        let expected = format!("a host that does not: with {PUBLIC:?} the router would ask itself until it says 508");
+        let expected =
+            format!("a host that does not: with {PUBLIC:?} the router would call itself until it answers 508");
         log.error(at, found, expected, remedy);
     } else if door.is_exact() {
-        let found = format!("{origin:?}, the router's own host by the route {pattern:?}");
-        let expected = "a host of the region's own: for everybody else this one is the router";
+        let found = format!("{origin:?}, which is the router's own host by the route {pattern:?}");
+        let expected = "the region's own host: for every other client this host is the router";
         log.error(at, found, expected, remedy);
     } else {
-        let found = format!("{origin:?}, which the route {pattern:?} takes too");
-        let expected = "a host that only the router reaches: the router's own fetches pass by the route, but everybody else's, \
-                        other regions' too, come here";
-        log.warn(at, found, expected, "name hosts in the route, or give the region a name elsewhere");
+        let found = format!("{origin:?}, which the route {pattern:?} also matches");
+        let expected = "a host that matches no route: the router's own requests bypass the route, but all others, \
+                        other regions' too, arrive here";
+        log.warn(at, found, expected, "list the hosts in the route, or give the region another host name");
     }
 }
 
@@ -142,8 +143,8 @@ fn own(origin: &str, host: &str, (doors, public): (&[Door<'_>], bool), at: &KeyP
 fn way(origin: &str, url: &Url<'_>, at: &KeyPath, log: &mut Complaints) {
     let scheme = url.scheme.to_ascii_lowercase();
     if scheme == "http" {
-        let expected = "https://: sessions, cookies and signatures would cross the internet in the clear";
-        log.warn(at, format!("{origin:?}"), expected, "write https://, once the region speaks it");
+        let expected = "https://, because sessions, cookies and signatures would cross the internet unencrypted";
+        log.warn(at, format!("{origin:?}"), expected, "write https:// when the region supports it");
     }
     let (_, port) = url.authority.split_at(url.host().len());
     let Some(port) = port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()) else { return };
@@ -153,8 +154,8 @@ fn way(origin: &str, url: &Url<'_>, at: &KeyPath, log: &mut Complaints) {
         log.warn(
             at,
             format!("{origin:?}, port {port}"),
-            format!("a port that Cloudflare's proxy serves ({}), unless DNS alone leads there", served.join(", ")),
-            "leave the port out or choose one of these; if the name is not proxied (a grey cloud), all is well",
+            format!("a port that Cloudflare's proxy serves ({}), unless the name is DNS only", served.join(", ")),
+            "remove the port or choose one of these. If the name is not proxied (a grey cloud), ignore this warning",
         );
     }
 }
