@@ -51,11 +51,12 @@ impl Bill {
     fn plan(&self) -> String {
         let ended = self.ended();
         if ended.is_empty() {
-            return "The plan may be Workers Free: no quota ends before the day does. On Workers Paid it costs the above.".to_owned();
+            return "Workers Free is enough: no quota ends before the day does. On Workers Paid it costs the above."
+                .to_owned();
         }
         let each: String =
             ended.iter().map(|(price, _, at)| format!("\n  {}  {}: {}", clock(*at), price.name, price.then)).collect();
-        format!("The plan must be Workers Paid. On Workers Free these end, until midnight UTC:{each}")
+        format!("Workers Paid is needed. On Workers Free these quotas end before midnight UTC:{each}")
     }
 
     /// What does not fit the plan that it is held against, a complaint each.

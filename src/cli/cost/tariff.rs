@@ -46,7 +46,8 @@ const KV: &str = "https://developers.cloudflare.com/kv/platform/pricing/";
 const OBJECTS: &str = "https://developers.cloudflare.com/durable-objects/platform/pricing/";
 const LOGS: &str = "https://developers.cloudflare.com/observability/pricing/";
 
-const OBJECTS_STAND_STILL: &str = "subjects without a home are refused (503), nothing can be ordered, no lease is renewed, and the probers stand still";
+const OBJECTS_STAND_STILL: &str =
+    "subjects without a home get 503, no order is accepted, no lease is renewed, and the probers stop";
 
 const MILLION: f64 = 1e6;
 
@@ -59,7 +60,7 @@ pub(super) const TARIFF: [Price; 10] = [
         included: 10.0 * MILLION,
         dollars: 0.30,
         per: MILLION,
-        then: "the platform refuses requests (error 1027), or lets them past the router where a route fails open",
+        then: "the platform refuses requests (error 1027), or sends them past the router on routes that fail open",
         source: WORKERS,
     },
     // On Free it is bounded by the request (10 ms), not by the day.
@@ -81,7 +82,7 @@ pub(super) const TARIFF: [Price; 10] = [
         included: 10.0 * MILLION,
         dollars: 0.50,
         per: MILLION,
-        then: "no edge hears of orders, drains and promotions any more; homes are asked of the directory alone",
+        then: "no edge learns of orders, drains and promotions; homes are looked up only in the directory",
         source: KV,
     },
     Price {
@@ -91,7 +92,7 @@ pub(super) const TARIFF: [Price; 10] = [
         included: MILLION,
         dollars: 5.00,
         per: MILLION,
-        then: "orders, drains and promotions are not published, nor are new homes and what the probers find",
+        then: "orders, drains, promotions, new homes and probe reports are not published",
         source: KV,
     },
     // Each call of a method and each alarm is one.
@@ -143,7 +144,7 @@ pub(super) const TARIFF: [Price; 10] = [
         included: 50.0,
         dollars: 0.25,
         per: 1.0,
-        then: "nothing more is logged",
+        then: "no more lines are logged",
         source: LOGS,
     },
     // What can still be asked for, on average over the days of a month.
