@@ -73,10 +73,7 @@ impl Trial {
         let answer = self.authority("GET", &format!("unit={unit}&n=1"))?;
         report.note("any-parameter", self.looks_right(&answer, unit));
         let health = self.bare("GET", &format!("{HEALTH}?n=1"), Seal::Right)?;
-        report.note(
-            "any-parameter",
-            must(health.status == 200, || format!("{HEALTH}?n=1 is answered {}", health.status)),
-        );
+        report.note("any-parameter", must(health.status == 200, || format!("{HEALTH}?n=1 gets {}", health.status)));
         Ok(())
     }
 
@@ -87,7 +84,7 @@ impl Trial {
         report.note(
             "authority-only",
             must(client.status == 404, || {
-                format!("a request with the router's Homing-* headers is answered {}, expected 404", client.status)
+                format!("a request with the router's Homing-* headers gets {}, expected 404", client.status)
             }),
         );
         for (seal, how) in [
@@ -97,10 +94,8 @@ impl Trial {
         ] {
             if self.origin.is_signed() {
                 let answer = self.bare("POST", &target, seal)?;
-                report.note(
-                    "authority-only",
-                    must(answer.status == 403, || format!("{how}, it was answered {}", answer.status)),
-                );
+                report
+                    .note("authority-only", must(answer.status == 403, || format!("{how}, it got {}", answer.status)));
             }
         }
         Ok(())
@@ -139,7 +134,7 @@ impl Trial {
             let answer = self.ask_depose(place, number)?;
             report.note(
                 "depose",
-                must(answer.status == 200, || format!("{when} it is answered {} {}", answer.status, answer.body)),
+                must(answer.status == 200, || format!("{when} it gets {} {}", answer.status, answer.body)),
             );
         }
         let old = self.write(place, &self.here, self.epoch)?;
@@ -148,7 +143,7 @@ impl Trial {
         report.note(
             "depose",
             must(old.status == 421 && old.owner() == owner, || {
-                format!("then a write by the old epoch is answered {}, naming {:?}", old.status, old.owner())
+                format!("then a write by the old epoch gets {}, naming {:?}", old.status, old.owner())
             }),
         );
         let after = self.next_number();
@@ -161,16 +156,14 @@ impl Trial {
         let grant = |epoch: u64| self.authority("POST", &format!("op=grant&unit={}@{epoch}", place.unit()));
         for when in ["it", "it again"] {
             let answer = grant(self.epoch)?;
-            report.note(
-                "grant",
-                must(answer.status == 200, || format!("{when} is answered {} {}", answer.status, answer.body)),
-            );
+            report
+                .note("grant", must(answer.status == 200, || format!("{when} gets {} {}", answer.status, answer.body)));
         }
         let known = self.authority("GET", &format!("unit={}", place.unit()))?;
         report.note("grant", self.looks_right(&known, &place.unit()));
         self.renew(place)?;
         let own = self.write(place, &self.here, self.epoch)?;
-        report.note("grant", must(own.is_ok(), || format!("then a write by the new epoch is answered {}", own.status)));
+        report.note("grant", must(own.is_ok(), || format!("then a write by the new epoch gets {}", own.status)));
         let late = grant(self.epoch - 1)?;
         report.note("grant-later", state(&late, &["later"], "an epoch that is over"));
         self.must_write(place).map(|_| ())
@@ -186,12 +179,15 @@ impl Trial {
         };
         report.note("lease", state(&renew(self.epoch - 1, 1000)?, &["not-owner"], "renewed by an earlier epoch"));
         let renewed = renew(self.epoch, 300)?;
-        report.note("lease", must(renewed.status == 200, || format!("renewing it is answered {}", renewed.status)));
+        report.note("lease", must(renewed.status == 200, || format!("renewing it gets {}", renewed.status)));
         let stopped = self.eventually(|| Ok(self.write(place, &self.here, self.epoch)?.status == 503))?;
-        report.note("lease", must(stopped, || "3 s after a lease of 300 ms began it still writes".to_owned()));
+        report.note(
+            "lease",
+            must(stopped, || "3 s after the start of a lease of 300 ms it still accepts writes".to_owned()),
+        );
         renew(self.epoch, 60_000)?;
         let again = self.write(place, &self.here, self.epoch)?;
-        report.note("lease", must(again.is_ok(), || format!("renewed, a write is answered {}", again.status)));
+        report.note("lease", must(again.is_ok(), || format!("renewed, a write gets {}", again.status)));
         Ok(())
     }
 }

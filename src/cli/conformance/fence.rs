@@ -37,10 +37,10 @@ impl Trial {
                 400..500 => "; does it need another --body or a --header?",
                 _ => "",
             };
-            format!("by {}, epoch {}, it was answered {}{hint}", self.here, self.epoch, answer.status)
+            format!("by {}, epoch {}, it got {}{hint}", self.here, self.epoch, answer.status)
         });
         report.note("later-epoch", found.clone());
-        found.map_err(|_| "later-epoch is broken: nothing can be written".to_owned())?;
+        found.map_err(|_| "later-epoch is broken: no write is possible".to_owned())?;
         let again = self.must_write(place);
         report.note("owner", again.as_ref().map(|_| ()).map_err(Clone::clone));
         again.map(|_| ())
@@ -57,14 +57,11 @@ impl Trial {
         let deposed = self.write(place, &here, self.epoch)?;
         report.note("deposed", misdirected(&deposed, ELSEWHERE, self.epoch + 1));
         nothing_written(report, &deposed);
-        self.no_subject(report, place, "of which another region is known to be the owner")?;
+        self.no_subject(report, place, "owned by another known region")?;
         self.epoch += 2;
         let back = self.write(place, &here, self.epoch)?;
         // One that is leased says 503 until it is.
-        report.note(
-            "later-epoch",
-            must(back.is_ok() || self.leased, || format!("back again, it was answered {}", back.status)),
-        );
+        report.note("later-epoch", must(back.is_ok() || self.leased, || format!("back again, it got {}", back.status)));
         self.must_write(place)?;
         self.other_subject(report, place)
     }
@@ -75,9 +72,8 @@ impl Trial {
             return Ok(());
         }
         let here = self.here.clone();
-        let refused = |answer: TrialAnswer, how: &str| {
-            must(answer.status == 403, || format!("{how}, it was answered {}", answer.status))
-        };
+        let refused =
+            |answer: TrialAnswer, how: &str| must(answer.status == 403, || format!("{how}, it got {}", answer.status));
         for (rule, seal, how) in [
             ("unsigned", Seal::Missing, "not signed"),
             ("forged", Seal::OtherKey, "signed with another key"),
@@ -90,7 +86,7 @@ impl Trial {
         let after = self.write(place, &here, self.epoch)?;
         report.note(
             "unsigned-claim",
-            must(after.is_ok(), || format!("after one, the owner's write was answered {}", after.status)),
+            must(after.is_ok(), || format!("after one, the owner's write got {}", after.status)),
         );
         if !after.is_ok() {
             self.epoch += 2;
@@ -139,16 +135,16 @@ impl Trial {
     }
 
     fn shows(&self, place: &TrialPlace, answer: &TrialAnswer, wanted: &str) -> Result<(), String> {
-        must(answer.is_ok(), || format!("at home, a read that demands {wanted} is answered {}", answer.status))?;
+        must(answer.is_ok(), || format!("at home, a read that demands {wanted} gets {}", answer.status))?;
         let said = Self::said(place, answer)?;
         must(said.as_ref().is_none_or(|said| reaches(&said.position, wanted)), || {
-            format!("a read that demands {wanted} is answered, and says {said:?}")
+            format!("a read that demands {wanted} gets an answer that says {said:?}")
         })
     }
 }
 
 fn misdirected(answer: &TrialAnswer, home: &str, epoch: u64) -> Result<(), String> {
-    must(answer.status == 421, || format!("it was answered {}", answer.status))?;
+    must(answer.status == 421, || format!("it got {}", answer.status))?;
     must(answer.owner() == (Some(home), Some(epoch)), || {
         format!("it names {:?}, expected {home} and {epoch}", answer.owner())
     })
@@ -168,7 +164,7 @@ pub(super) fn nothing_written(report: &mut ConformanceReport, answer: &TrialAnsw
 fn behind(answer: &TrialAnswer, wanted: &str) -> Result<(), String> {
     must(answer.status == 503 && answer.header("homing-behind") == Some("1"), || {
         format!(
-            "a read that demands {wanted} is answered {}, Homing-Behind: {:?}",
+            "a read that demands {wanted} gets {}, Homing-Behind: {:?}",
             answer.status,
             answer.header("homing-behind")
         )

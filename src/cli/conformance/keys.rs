@@ -24,7 +24,7 @@ impl Written {
     fn answered_alike(&self, when: &str, again: &TrialAnswer) -> Result<(), String> {
         let first = &self.answer;
         must(again.status == first.status && again.text == first.text, || {
-            format!("{when} it was answered {} {}, then {} {}", first.status, first.text, again.status, again.text)
+            format!("{when} it got {} {}, then {} {}", first.status, first.text, again.status, again.text)
         })
     }
 
@@ -43,7 +43,7 @@ impl Trial {
         self.renew(place)?;
         let written = self.write_with_key(place)?;
         if !written.answer.is_ok() {
-            let why = format!("with an Idempotency-Key, a write is answered {}", written.answer.status);
+            let why = format!("with an Idempotency-Key, a write gets {}", written.answer.status);
             report.note("key-once", Err(why));
             report.skip(&ALL, "no write with a key is accepted");
             return Ok(());
@@ -107,16 +107,14 @@ impl Trial {
         let fresh = format!("homing-conformance-{}", self.next_number());
         let alone = self.keyed(place, &fresh, &other)?;
         if !alone.is_ok() {
-            report.skip(&["key-body"], &format!("{other} is answered {} by itself", alone.status));
+            report.skip(&["key-body"], &format!("{other} gets {} by itself", alone.status));
             return Ok(());
         }
         let written = self.write_with_key(place)?;
         let refused = self.keyed(place, &written.key, &other)?;
         report.note(
             "key-body",
-            must(refused.status == 422, || {
-                format!("{other} with the key of {} is answered {}", place.body, refused.status)
-            }),
+            must(refused.status == 422, || format!("{other} with the key of {} gets {}", place.body, refused.status)),
         );
         let now = self.shown(place)?;
         report.note(
@@ -146,7 +144,7 @@ impl Trial {
         let (first, by_its_own, by_ours) = (send(&format!("{fresh}-0"))?, send(&fresh)?, send(&own.key)?);
         if !by_its_own.is_ok() {
             let why = format!(
-                "the other user's write is answered {} by itself; does it need another --other-header or --other-subject?",
+                "the other user's write gets {} by itself; does it need another --other-header or --other-subject?",
                 by_its_own.status
             );
             report.skip(&["key-others"], &why);
@@ -156,9 +154,7 @@ impl Trial {
             let shown = by_ours.text == own.answer.text;
             report.note(
                 "key-others",
-                must(by_ours.is_ok() && !shown, || {
-                    format!("the other user is answered {} {}", by_ours.status, by_ours.text)
-                }),
+                must(by_ours.is_ok() && !shown, || format!("the other user gets {} {}", by_ours.status, by_ours.text)),
             );
         }
         Ok(())

@@ -57,31 +57,29 @@ impl Trial {
         report.note(
             "pause",
             must(held.status == 503 && seconds.is_some(), || {
-                format!("a write meanwhile is answered {}, Retry-After: {seconds:?}", held.status)
+                format!("a write during it gets {}, Retry-After: {seconds:?}", held.status)
             }),
         );
         let read = self.read(place, None)?;
         report.note("pause", must(read.status != 503, || "reads get 503, too".to_owned()));
 
         let again = self.ask_pause(place, one, 30_000, self.epoch)?;
+        report.note("pause-number", must(again.status == 200, || format!("a repeat of it gets {}", again.status)));
         report.note(
             "pause-number",
-            must(again.status == 200, || format!("the same once more is answered {}", again.status)),
+            state(&self.ask_pause(place, two, 30_000, self.epoch)?, &["paused"], "another during it"),
         );
-        report.note(
-            "pause-number",
-            state(&self.ask_pause(place, two, 30_000, self.epoch)?, &["paused"], "another meanwhile"),
-        );
-        for when in ["it", "it again", "what nobody knows"] {
-            let number = if when == "what nobody knows" { one + 1_000_000 } else { one };
+        for when in ["it", "it again", "an unknown pause"] {
+            let number = if when == "an unknown pause" { one + 1_000_000 } else { one };
             let answer = self.ask_resume(number)?;
-            report
-                .note("resume", must(answer.status == 200, || format!("ending {when} is answered {}", answer.status)));
+            report.note("resume", must(answer.status == 200, || format!("ending {when} gets {}", answer.status)));
         }
         let free = self.write(place, &self.here, self.epoch)?;
-        report.note("resume", must(free.is_ok(), || format!("a write after it is answered {}", free.status)));
-        report
-            .note("pause-number", state(&self.ask_pause(place, one, 1000, self.epoch)?, &["over"], "one that is over"));
+        report.note("resume", must(free.is_ok(), || format!("a write after it gets {}", free.status)));
+        report.note(
+            "pause-number",
+            state(&self.ask_pause(place, one, 1000, self.epoch)?, &["over"], "a pause that is over"),
+        );
         self.ask_resume(one)?;
 
         let stranger = self.ask_pause(place, three, 1000, self.epoch - 1)?;
@@ -123,14 +121,14 @@ impl Trial {
         let paused = paused?;
         let position = paused.said(&format!("/positions/{}", place.dataset)).as_str().map(str::to_owned);
         let (Some(position), false) = (position, accepted.is_empty()) else {
-            report.skip(&["pause-drains"], "it keeps no positions by which it could be seen");
+            report.skip(&["pause-drains"], "it has no positions, which this rule needs");
             return Ok(());
         };
         let beyond = accepted.iter().find(|written| !reaches(&position, written));
         report.note(
             "pause-drains",
             must(beyond.is_none(), || {
-                format!("it answered {position}, and a write was accepted at {}", beyond.map_or("", String::as_str))
+                format!("it answered {position}, but a write was accepted at {}", beyond.map_or("", String::as_str))
             }),
         );
         Ok(())
@@ -140,9 +138,9 @@ impl Trial {
         let number = self.next_number();
         self.ask_pause(place, number, 300, self.epoch)?;
         let ended = self.eventually(|| Ok(self.write(place, &self.here, self.epoch)?.is_ok()))?;
-        report.note("pause-ends", must(ended, || "one of 300 ms holds after 3 s".to_owned()));
+        report.note("pause-ends", must(ended, || "a pause of 300 ms still holds after 3 s".to_owned()));
         let late = self.ask_depose(place, number)?;
-        report.note("depose-paused", state(&late, &["not-paused"], "after the pause has run out"));
+        report.note("depose-paused", state(&late, &["not-paused"], "after the pause has ended"));
         self.ask_resume(number)?;
         if late.status == 200 {
             self.epoch += 2;

@@ -23,7 +23,7 @@ impl Trial {
             report.skip(&ALL, why);
             return Ok(());
         }
-        for (answer, what) in [(&written, "a write"), (&read, "the read behind it")] {
+        for (answer, what) in [(&written, "a write"), (&read, "the read after it")] {
             report.note("shows", shown(place, answer, &before, what));
         }
         self.gone(report, place)?;
@@ -40,9 +40,9 @@ impl Trial {
         let deleted = self.write(&place.deleted(), &self.here, self.epoch)?;
         if deleted.is_ok() {
             let read = self.read(place, None)?;
-            report.note("shows-gone", shown(place, &read, &before, "a read of what was deleted"));
+            report.note("shows-gone", shown(place, &read, &before, "a read of deleted data"));
         } else {
-            report.skip(&["shows-gone"], &format!("DELETE {} is answered {}", place.path, deleted.status));
+            report.skip(&["shows-gone"], &format!("DELETE {} gets {}", place.path, deleted.status));
         }
         self.must_write(place).map(|_| ())
     }
@@ -61,7 +61,7 @@ impl Trial {
             report.note("shows-still", Ok(()));
         } else {
             let [first, second] = [first, second].map(|shows| shows.unwrap_or_else(|| "nothing".to_owned()));
-            report.advise("shows-still", format!("after a write to {beside} it says {second}, before that {first}"));
+            report.advise("shows-still", format!("after a write to {beside} it says {second}, before it {first}"));
         }
         Ok(())
     }
@@ -82,8 +82,8 @@ fn of(place: &TrialPlace, answer: &TrialAnswer) -> Option<String> {
 fn shown(place: &TrialPlace, answer: &TrialAnswer, before: &str, what: &str) -> Result<(), String> {
     let Some(said) = Trial::said(place, answer)? else { return Ok(()) };
     let Some(shows) = said.shows else { return Ok(()) };
-    must(reaches(&said.position, &shows), || format!("{what} shows {shows}, and its copy is at {}", said.position))?;
+    must(reaches(&said.position, &shows), || format!("{what} shows {shows}, but its replica is at {}", said.position))?;
     must(reaches(&shows, before) && shows != before, || {
-        format!("{what} shows {shows}, and what was written lies behind {before}")
+        format!("{what} shows {shows}, but the write came after {before}")
     })
 }

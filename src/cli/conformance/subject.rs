@@ -19,7 +19,7 @@ impl Trial {
         if place.subject.is_none() {
             report.skip(&RULES, "there is no --subject, so the dataset has one owner");
         } else if self.look(place).is_some_and(|(epoch, _)| epoch == 0) {
-            self.no_subject(report, place, "of which nobody has told")?;
+            self.no_subject(report, place, "with no known owner")?;
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Trial {
 
 /// That it was refused, and names the subject: as at sign-in, or by `~` and its id.
 fn names(answer: &TrialAnswer, subject: &Subject, it: &str) -> Result<(), String> {
-    must(answer.status == 421, || format!("{it} was answered {}, expected 421", answer.status))?;
+    must(answer.status == 421, || format!("{it} got {}, expected 421", answer.status))?;
     let said = answer.header("homing-subject").unwrap_or_default();
     let id = format!("~{}", subject.id);
     // By its id alone, nobody knows its name.

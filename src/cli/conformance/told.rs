@@ -26,7 +26,7 @@ impl Trial {
             } else if has_address {
                 let query = format!("op=learn&home={ELSEWHERE}&unit={}@{epoch}", place.unit());
                 let heard = self.authority("POST", &query)?;
-                report.note(RULE, must(heard.status == 200, || format!("op=learn is answered {}", heard.status)));
+                report.note(RULE, must(heard.status == 200, || format!("op=learn gets {}", heard.status)));
             } else {
                 continue;
             }
@@ -84,7 +84,7 @@ impl Trial {
 fn is_behind(answer: &TrialAnswer, what: &str) -> Result<(), String> {
     let said = answer.header("homing-behind");
     must(answer.status == 503 && said == Some("1"), || {
-        format!("{what} is answered {}, Homing-Behind: {said:?}", answer.status)
+        format!("{what} gets {}, Homing-Behind: {said:?}", answer.status)
     })
 }
 

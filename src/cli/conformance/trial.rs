@@ -153,14 +153,15 @@ impl Trial {
         let answer = self.bare("GET", HEALTH, Seal::Right)?;
         must(answer.status == 200, || format!("it answered {}", answer.status))?;
         must(answer.took < Duration::from_secs(1), || format!("it took {} ms", answer.took.as_millis()))?;
-        let region = answer.body.get("region").and_then(Value::as_str).ok_or("it is no JSON object with a region")?;
+        let region =
+            answer.body.get("region").and_then(Value::as_str).ok_or("it is not a JSON object with a region")?;
         for name in ["epochs", "position", "lag_ms", "reachable"] {
             must(answer.body.get(name).is_none_or(Value::is_object), || format!("{name} is not an object"))?;
         }
         if self.here.is_empty() {
             region.clone_into(&mut self.here);
         }
-        must(region == self.here, || format!("it names the region {region:?}, and --region {:?}", self.here))?;
+        must(region == self.here, || format!("it names the region {region:?}, but --region is {:?}", self.here))?;
         Ok(answer.body)
     }
 
@@ -221,10 +222,7 @@ impl Trial {
         self.renew(place)?;
         let answer = self.write(place, &self.here, self.epoch)?;
         must(answer.is_ok(), || {
-            format!(
-                "{} {} by {}, epoch {}, is answered {}",
-                place.method, place.path, self.here, self.epoch, answer.status
-            )
+            format!("{} {} by {}, epoch {}, gets {}", place.method, place.path, self.here, self.epoch, answer.status)
         })?;
         Ok(answer)
     }

@@ -83,20 +83,20 @@ pub(super) fn change(change: &Value) -> String {
         text(change, "reason")
     );
     if let Some(subjects) = number(change, "subjects") {
-        let _ = writeln!(out, "  subjects that live there: {subjects}");
+        let _ = writeln!(out, "  subjects with that home: {subjects}");
     }
     if let Some(at) = number(change, "looks_again") {
-        let _ = writeln!(out, "  it looks once more at {}, for who was given the old region meanwhile", time(Some(at)));
+        let _ = writeln!(out, "  it checks again at {} for subjects that got the old region meanwhile", time(Some(at)));
     }
     if let Some(found) = change.get("found").and_then(|found| found.get("estimate")) {
         for (dataset, behind) in entries(found, "writes_behind") {
-            let _ = writeln!(out, "  {dataset}: the new home's copy was {behind} writes behind");
+            let _ = writeln!(out, "  {dataset}: the new home's replica was {behind} writes behind");
         }
         if let Some(millis) = number(found, "milliseconds_behind") {
-            let _ = writeln!(out, "  the new home's copy was {millis} ms behind");
+            let _ = writeln!(out, "  the new home's replica was {millis} ms behind");
         }
         if let Some(wait) = number(found, "longest_wait_ms") {
-            let _ = writeln!(out, "  it is waited for {wait} ms at most");
+            let _ = writeln!(out, "  the change waits for it at most {wait} ms");
         }
     }
     let said = |name: &str| change.get("found")?.get("estimate").and_then(|found| number(found, name));
@@ -129,11 +129,13 @@ pub(super) fn status(shown: &Value) -> String {
         edited |= configured != home;
     }
     if edited {
-        out.push_str("  Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n");
+        out.push_str(
+            "  Editing `home` in wrangler.toml moves nothing. Run `homing promote DATASET --to REGION` to move it.\n",
+        );
     }
     if is_mixed(shown) {
         out.push_str(
-            "\ntwo versions are deployed at once: the edge that answered and the authority differ, in what they are or in their vars\n",
+            "\ntwo versions are deployed at once: the edge that answered and the authority differ in version or vars\n",
         );
     }
     let under_way = list(shown, "changes").iter().chain(list(shown, "sweeps")).filter(|each| !is_over(each));
@@ -148,7 +150,7 @@ pub(super) fn status(shown: &Value) -> String {
     }
     for untold in list(shown, "untold") {
         let (unit, home) = (text(untold, "unit"), text(untold, "home"));
-        let _ = writeln!(out, "  {} has yet to hear that {home} is the home of {unit}", text(untold, "region"));
+        let _ = writeln!(out, "  {} has not yet been told that {home} is the home of {unit}", text(untold, "region"));
     }
     if out.len() == before {
         out.push_str("  nothing\n");
@@ -187,7 +189,7 @@ mod tests {
         let expected = "homes of single-writer datasets\n\
                         \x20 catalog      us by epoch 1 (wrangler.toml: eu)\n\
                         \x20 orders       us by epoch 1\n\
-                        \x20 Editing `home` in wrangler.toml moves nothing; `homing promote DATASET --to REGION` does.\n";
+                        \x20 Editing `home` in wrangler.toml moves nothing. Run `homing promote DATASET --to REGION` to move it.\n";
         assert!(status(&shown).contains(expected), "{}", status(&shown));
         shown["configured"] = json!({ "catalog": "us", "orders": "us" });
         let said = "two versions are deployed at once";
