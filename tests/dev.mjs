@@ -48,20 +48,20 @@ The regions:    ${Object.values(regions)
   .map((region) => `${region.name} ${region.url}`)
   .join("   ")}
 
-Try (Homing-Dev-Near puts you beside a region):
-  1. a read, answered nearby, then from the edge:
-     curl -si ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu'        # twice: Cache-Status says hit
-  2. a write goes home, and leaves a pin:
+Try (Homing-Dev-Near sets your nearest region):
+  1. The nearest region answers a read, then the edge cache does:
+     curl -si ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu'        # twice: then Cache-Status says hit
+  2. A write goes to its home, and pins the session:
      curl -si -c jar -X PUT ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu' -H 'Content-Type: application/json' -d '{"name":"lamp"}'
-  3. the read after it is pinned home, everybody else's stays near:
+  3. The session's next read goes to the home; other clients still read nearby:
      curl -si -b jar ${base}/api/catalog/1 -H 'Homing-Dev-Near: eu'
-  4. a region dies, nobody sees an error:
+  4. A region fails, and no client sees an error:
      curl -s -X POST ${regions.eu.controlUrl}/control -H 'Content-Type: application/json' -d '{"mode":"refuse"}'
      curl -si ${base}/api/likes/1 -H 'Homing-Dev-Near: eu'
-  5. a write whose home is down is refused honestly:
+  5. A write is refused while its home is down:
      curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"mode":"refuse"}'
      curl -si -X PUT ${base}/api/catalog/1 -H 'Content-Type: application/json' -d '{"name":"lamp"}'
-  6. another region becomes the home, and no write is lost (after {"mode":"ok"} to both):
+  6. Another region becomes the home, and no write is lost (after {"mode":"ok"} to both):
      HOMING_URL=${base} cargo run -q --bin homing -- promote catalog --to eu
 
 Faults: POST to a region's /control (port + 1000 always answers): {"mode":"ok|refuse|hang|slow|error|reset"}, {"lag_ms":3000},

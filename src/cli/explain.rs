@@ -113,7 +113,7 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     let region = settlement.record.region.map_or("the router itself", |region| topology.region(region).name.as_str());
     println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.decision.token());
     if let Some(pinned) = &settlement.record.pinned {
-        println!("The session is promised {pinned}");
+        println!("The session gets a pin: {pinned}");
     }
     for edit in &settlement.edits {
         // It would only be this moment's.

@@ -221,7 +221,7 @@ test("homes that are known beforehand are told in bulk", async () => {
 
   const wrong = await homing(router, "import", listOf("user:ada\nada\n"), "--home", "eu");
   assert.equal(wrong.status, 2);
-  assert.match(wrong.err, /nothing was told.*\nline 2: subject is "ada"/);
+  assert.match(wrong.err, /nothing was imported.*\nline 2: subject is "ada"/);
   const elsewhere = await homing(router, "import", listOf("user:ada"), "--home", "mars");
   assert.equal(elsewhere.status, 1);
   assert.match(elsewhere.err, /homes is "mars"; expected a region: "us", "eu", "ap"\.\nThe import stopped in lines 1 to 1/);

@@ -21,9 +21,9 @@ impl Bill {
         rows.push(["In all", "", "", &dollars(self.total()), "", ""].map(str::to_owned));
         let (load, plan) = (self.load.text(), self.plan());
         format!(
-            "\nA month of 30 days, {}:\n\n{}\n{plan}\nSupposed (--load): {load}; evenly over the day.\n\
-             List prices of {TAKEN}, in US dollars. docs/cost.md says where they are from, what each number consists of, and what is \
-             not in it.\n",
+            "\nA month of 30 days, {}:\n\n{}\n{plan}\nAssumed (--load): {load}; evenly over the day.\n\
+             List prices of {TAKEN}, in US dollars. docs/cost.md names the sources, explains each number, and lists what is not \
+             included.\n",
             self.described(),
             table(&rows)
         )
