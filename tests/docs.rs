@@ -332,3 +332,18 @@ fn the_readme_is_short_and_the_lists_are_whole() {
     }
     assert!(folders.len() >= 13, "{} folders", folders.len());
 }
+
+/// `autotests` is off: a file that no manifest names would never run.
+#[test]
+fn every_test_file_is_named_by_one_manifest() {
+    let read = |path: &str| fs::read_to_string(at(path)).unwrap();
+    let manifests = [read("tests/Cargo.toml"), read("src/cli/Cargo.toml").replace("../../tests/", "")];
+    let files = fs::read_dir(at("tests")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<_> = files.filter(|name| name.ends_with(".rs") && name != "lib.rs").collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        let line = format!("path = \"{file}\"");
+        let times: usize = manifests.iter().map(|text| text.lines().filter(|found| *found == line).count()).sum();
+        assert_eq!(times, 1, "{file} stands {times} times in tests/Cargo.toml and src/cli/Cargo.toml");
+    }
+}

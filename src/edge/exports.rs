@@ -67,7 +67,7 @@ pub fn warnings() -> String {
     router().map(|router| router.warnings().join("\n")).unwrap_or_default()
 }
 
-/// Admits a request and begins its flow: incoming in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
+/// Admits a request and begins its flow: what came in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
 /// where they are unknown.
 #[wasm_bindgen]
 pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String {

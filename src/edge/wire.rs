@@ -50,7 +50,7 @@ use homing_core::{
     settle::{Base, Publish, Settlement, Source},
 };
 
-/// Reads incoming.
+/// Reads an incoming request.
 pub fn incoming(text: &str, location: Option<Location>, now: Timestamp) -> Option<IncomingRequest<'_>> {
     let mut lines = text.split('\n');
     let method = lines.next()?;

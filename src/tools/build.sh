@@ -18,7 +18,8 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C llvm-args=-inline-thres
 # compile CRATE TARGET_FOLDER FLAGS...
 compile() {
   local crate=$1 target=$2; shift 2
-  env PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --locked -p "$crate" --lib --crate-type cdylib \
+  # Where these are set, cargo passes over those of the target.
+  env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS PATH="$WASM_PATH" RUSTC="$WASM_RUSTC" cargo rustc --quiet --locked -p "$crate" --lib --crate-type cdylib \
     --target wasm32-unknown-unknown --target-dir "$target" "$@" -- -C link-arg=--export=__stack_pointer
 }
 
@@ -45,7 +46,7 @@ make() {
   local zipped; zipped=$(gzip -9c "$folder/${name}_bg.wasm" | wc -c)
   printf '%s/%s: Wasm %s KB, gzipped %s KB\n' "$folder" "$name" "$(($(stat -c %s "$folder/${name}_bg.wasm") / 1024))" "$((zipped / 1024))"
   if [ "$name" = homing ] && [ "$zipped" -gt "$LARGEST" ]; then
-    printf 'the Wasm of the hot path is %s bytes gzipped, at most %s are allowed: `make size` says what is in it\n' "$zipped" "$LARGEST" >&2
+    printf 'the Wasm of the hot path is %s bytes gzipped, at most %s are allowed\n' "$zipped" "$LARGEST" >&2
     rm "$folder/.$name"
     return 1
   fi

@@ -24,8 +24,14 @@ wasm() {
   timed "building the Worker" "about 60 s at first" src/tools/build.sh dev
 }
 
+# rustup installs what rust-toolchain.toml names when it is first asked, and two at once would get into each other's way.
+command -v rustc >/dev/null && rustc --version >/dev/null
+# Each lane is a group of its own, so that Ctrl-C ends what it has begun.
+set -m
 host & host=$!
 wasm & wasm=$!
+set +m
+trap 'kill -- "-$host" "-$wasm" 2>/dev/null; rm -rf "$ready"; exit 130' INT TERM
 failed=0
 for lane in $host $wasm; do wait "$lane" || failed=1; done
 [ "$failed" = 0 ] || die "set-up failed; the error is above."

@@ -77,8 +77,11 @@ case ${1:-all} in
   target) target ;;
   packages) packages ;;
   all)
+    set -m
     target & one=$!
     packages & other=$!
+    set +m
+    trap 'kill -- "-$one" "-$other" 2>/dev/null; exit 130' INT TERM
     failed=0
     for lane in $one $other; do wait "$lane" || failed=1; done
     exit $failed ;;

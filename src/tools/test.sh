@@ -37,6 +37,7 @@ step "cargo test" cargo test --quiet --locked --workspace
 step "the JavaScript end of the wire" node_modules/.bin/node --test --test-reporter=spec 'tests/edge/*.test.mjs'
 step "the kit's gate, in every order of threads" env RUSTFLAGS="--cfg loom" cargo test --quiet --locked --release -p gate-model --target-dir target/loom
 step "build" src/tools/build.sh
+step "build for make dev" src/tools/build.sh dev
 step "build with a planted panic" src/tools/build.sh test
 step "nothing changed, nothing built" built_once
 step "demo regions" cargo build --quiet --locked -p demo-region

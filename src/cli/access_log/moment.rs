@@ -24,6 +24,9 @@ fn unix(text: &str) -> Option<Timestamp> {
     if seconds >= MILLISECONDS_FROM {
         return Some(Timestamp(seconds));
     }
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let milliseconds = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
     Some(Timestamp(seconds * 1000 + milliseconds))
 }
@@ -82,6 +85,7 @@ mod tests {
             "2026-10-10",
             "2026-10-10T25:00",
             "1.2.3",
+            "1791665736.123.4",
             "9".repeat(30).as_str(),
         ] {
             assert_eq!(any(text), None, "{text}");

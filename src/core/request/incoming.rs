@@ -5,7 +5,7 @@ use crate::{
     model::{geo::Location, reasons::Refusal, time::Timestamp},
 };
 
-/// The incoming of one request.
+/// What the edge knows about one request before anything is decided.
 #[derive(Clone, Debug)]
 pub struct IncomingRequest<'a> {
     /// When it came.

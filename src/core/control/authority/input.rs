@@ -116,7 +116,7 @@ impl EffectResult {
 /// The same as it travels: an answer has a status, a failure `failed`, and a time that is over neither.
 #[derive(Clone, Serialize, Deserialize)]
 struct HeardFields {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "of_nobody_if_unknown")]
     tag: Tag,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -124,6 +124,11 @@ struct HeardFields {
     body: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+}
+
+/// A tag of another version, which no longer or not yet has a meaning here, is nobody's.
+fn of_nobody_if_unknown<'de, D: serde::Deserializer<'de>>(tag: D) -> Result<Tag, D::Error> {
+    Value::deserialize(tag).map(|tag| serde_json::from_value(tag).unwrap_or_default())
 }
 
 impl From<HeardFields> for Heard {
@@ -193,5 +198,16 @@ mod tests {
         assert_eq!(late, Ok(Input::Heard(Heard { tag: Tag::Nobody, result: EffectResult::Elapsed })));
         let odd = Input::parse(r#"{"do":"drilled","drill":"drill-1","rows":[{"way":1}]}"#);
         assert_eq!(odd, Ok(Input::Drilled { drill: "drill-1".to_owned(), rows: Vec::new() }));
+    }
+
+    #[test]
+    fn an_outcome_with_a_tag_of_another_version_is_nobodys() {
+        let Input::Heard(heard) =
+            serde_json::from_str(r#"{"do":"heard","tag":{"later":"kind"},"status":200}"#).unwrap()
+        else {
+            panic!("it is heard")
+        };
+        assert_eq!(heard.tag, Tag::default());
+        assert_eq!(heard.result, EffectResult::Answered { status: 200, body: Value::Null });
     }
 }

@@ -1,4 +1,4 @@
-//! Admission: incoming become an request, or are refused before any I/O.
+//! Admission: an incoming request becomes a [`Request`], or is refused before any I/O.
 
 pub mod forward;
 pub mod spelling;

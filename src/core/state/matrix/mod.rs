@@ -2,7 +2,7 @@
 //!
 //! A prober beside each region (`prober`) asks every region how it is, and puts what it found into the home store; every isolate
 //! reads all of them behind a request and draws the same conclusions. What one vantage point sees moves nothing: it may be cut off
-//! itself. "The edge cannot reach it" and "its peers cannot replicate from it" are two incoming and stay two.
+//! itself. "The edge cannot reach it" and "its peers cannot replicate from it" are two facts and stay two.
 
 pub mod hint;
 pub mod show;
