@@ -14,7 +14,7 @@ use crate::{
 
 /// What a request's `Range` comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ranged {
+pub(crate) enum Ranged {
     /// The whole: no range, or none that is kept to.
     Whole,
     /// A part.
@@ -27,7 +27,7 @@ pub enum Ranged {
 /// `If-Range` names it; and a 206 of which nobody can say what it is a part of, the very range that it was made for, by which it is
 /// selected.
 #[must_use]
-pub fn covers(variant: &Variant<'_>, client: &Conditions) -> bool {
+pub(crate) fn covers(variant: &Variant<'_>, client: &Conditions) -> bool {
     match (variant.part, &client.range) {
         (None, None) => variant.status != 206,
         (None, Some(_)) => true,
@@ -41,7 +41,7 @@ pub fn covers(variant: &Variant<'_>, client: &Conditions) -> bool {
 
 /// What part of the stored response the request asks for, if that [covers] it. `length` is that of its body, where it is known.
 #[must_use]
-pub fn ranged(variant: &Variant<'_>, client: &Conditions, length: Option<u64>) -> Ranged {
+pub(crate) fn ranged(variant: &Variant<'_>, client: &Conditions, length: Option<u64>) -> Ranged {
     let Some(range) = &client.range else { return Ranged::Whole };
     if let Some(part) = variant.part {
         // If-Range was compared as it was selected; what a 304 has changed since is not the body.

@@ -44,6 +44,6 @@ impl StoredEntry {
 
 /// The length of the body in that place.
 #[must_use]
-pub fn length(lengths: &str, at: usize) -> Option<u64> {
+pub(crate) fn length(lengths: &str, at: usize) -> Option<u64> {
     lengths.split(',').nth(at)?.trim().parse().ok()
 }

@@ -17,7 +17,7 @@ const TARGETED: [&str; 3] = [FOR_THIS_CACHE[0], "cdn-cache-control", FOR_THIS_CA
 
 /// The directives that a response targets at this cache, if it does.
 #[must_use]
-pub fn targeted(headers: &Headers<'_>) -> Option<Directives> {
+pub(crate) fn targeted(headers: &Headers<'_>) -> Option<Directives> {
     TARGETED.iter().find_map(|name| {
         let lines: Vec<_> = headers.all(name).collect();
         of_lines(&lines.join(", "))

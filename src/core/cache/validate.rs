@@ -30,7 +30,7 @@ const NOT_UPDATED: [&str; 10] = [
 /// The conditions by which an origin is asked about a stored response (RFC 9111 section 4.3.1). Tags of the client's go along,
 /// so that an origin that has none of ours can spare the client the body too.
 #[must_use]
-pub fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
+pub(crate) fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
     let mut edits: Edits = ["if-none-match", "if-modified-since"].map(|name| Edit::Remove(name.to_owned())).to_vec();
     if let Some(tag) = variant.kept.get("etag") {
         let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*" && !names_tag(tags, tag));
@@ -45,7 +45,7 @@ pub fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
 
 /// Whom a 304 is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirms {
+pub(crate) enum Confirms {
     /// The stored response.
     Stored,
     /// The stored response, of which it says something that cannot be: it is used, and stays as it was.
@@ -58,7 +58,7 @@ pub enum Confirms {
 
 /// Which response a 304 confirms, when asked by [`conditions`] (RFC 9111 section 4.3.4).
 #[must_use]
-pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Conditions) -> Confirms {
+pub(crate) fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Conditions) -> Confirms {
     let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*");
     match (headers.get("etag"), variant.kept.get("etag")) {
         (Some(said), Some(stored)) if same_weakly(said, stored) => Confirms::Stored,
@@ -80,7 +80,7 @@ pub fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Condition
 /// The fields of a stored response after a 304, or the answer to a HEAD: those that it brings, and those that it leaves (RFC 9111 section
 /// 3.2). The tag and the coding stay those of the body. `cookies`: whether those that it sets are for everybody.
 #[must_use]
-pub fn merged<'h>(old: &'h Variant<'_>, new: &Headers<'h>, cookies: bool) -> Headers<'h> {
+pub(crate) fn merged<'h>(old: &'h Variant<'_>, new: &Headers<'h>, cookies: bool) -> Headers<'h> {
     let stays = |name: &str| matches!(name, "etag" | "content-encoding") || !new.has(name);
     let passes = |name: &str| match name {
         "set-cookie" => cookies,
@@ -118,7 +118,7 @@ fn removed(edit: Edit) -> Option<String> {
 /// Whether the answer to a HEAD is about the stored response: each validator and the length that it has must be the same
 /// (RFC 9111 section 4.3.5).
 #[must_use]
-pub fn same_representation(headers: &Headers<'_>, variant: &Variant<'_>, length: Option<u64>) -> bool {
+pub(crate) fn same_representation(headers: &Headers<'_>, variant: &Variant<'_>, length: Option<u64>) -> bool {
     let same = |name| headers.get(name).is_none_or(|said| variant.kept.get(name) == Some(said));
     let said = headers.content_length();
     same("etag") && same("last-modified") && said.is_none_or(|said| length.is_none_or(|length| length == said))
@@ -127,7 +127,7 @@ pub fn same_representation(headers: &Headers<'_>, variant: &Variant<'_>, length:
 /// Whether the client holds the stored response already (RFC 9111 section 4.3.2): `If-None-Match` by weak comparison; only
 /// without it `If-Modified-Since`, against `Last-Modified`, else `Date`, else the time at which it came.
 #[must_use]
-pub fn client_has(variant: &Variant<'_>, client: &Conditions) -> bool {
+pub(crate) fn client_has(variant: &Variant<'_>, client: &Conditions) -> bool {
     if !(200..300).contains(&variant.status) {
         return false;
     }

@@ -14,21 +14,21 @@ use crate::{
 
 /// The key of the request's stored response.
 #[must_use]
-pub fn key(request: &Request, view: &View) -> CacheKey {
+pub(crate) fn key(request: &Request, view: &View) -> CacheKey {
     let personal = matches!(&request.cache, CacheUse::Use(lookup) if lookup.personal);
     key_in(request, view, &request.target, request.dataset, personal)
 }
 
 /// Whose answers the request would wait for, if others of the same key are under way.
 #[must_use]
-pub fn wait(request: &Request, lookup: &Lookup, key: &CacheKey) -> Wait {
+pub(crate) fn wait(request: &Request, lookup: &Lookup, key: &CacheKey) -> Wait {
     Wait { key: key.hash(), route: request.route, cookies: lookup.cookies }
 }
 
 /// The stored responses that a successful unsafe request invalidates (RFC 9111 section 4.4): its target, and what `Location` and
 /// `Content-Location` name of the same origin, each as a GET of it would be stored.
 #[must_use]
-pub fn invalidated(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
+pub(crate) fn invalidated(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<CacheKey> {
     let named = ["location", "content-location"].iter().filter_map(|name| answer.headers.get(name));
     let mut targets = vec![Target::clone(&request.target)];
     for target in named.filter_map(|reference| request.target.join(reference)) {
@@ -41,13 +41,13 @@ pub fn invalidated(request: &Request, view: &View, answer: &Answer<'_>) -> Vec<C
 
 /// Under what a GET of the request's target is stored, if it is at all.
 #[must_use]
-pub fn as_read(request: &Request, view: &View) -> Option<CacheKey> {
+pub(crate) fn as_read(request: &Request, view: &View) -> Option<CacheKey> {
     as_read_of(request, view, &request.target)
 }
 
 /// Whether a reference names the request's own target.
 #[must_use]
-pub fn is_target(request: &Request, reference: &str) -> bool {
+pub(crate) fn is_target(request: &Request, reference: &str) -> bool {
     request.target.join(reference).is_some_and(|target| target == *request.target)
 }
 

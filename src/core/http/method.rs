@@ -3,11 +3,11 @@
 use crate::model::access::Access;
 
 /// The router's name in `CDN-Loop` and `Via`.
-pub const ROUTER: &str = "homing";
+pub(crate) const ROUTER: &str = "homing";
 
 /// What a method does where no route says otherwise.
 #[must_use]
-pub fn access_of(method: &str) -> Access {
+pub(crate) fn access_of(method: &str) -> Access {
     if is_safe(method) { Access::Read } else { Access::Write }
 }
 

@@ -6,10 +6,10 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str,
 
 /// In a field of a cache entry: its own separators are encoded, and what is not printable. A stored format: change it with
 /// its format ([`crate::model::formats`]) only.
-pub const ENTRY: &AsciiSet = &CONTROLS.add(b'%').add(b'|').add(b'^');
+pub(crate) const ENTRY: &AsciiSet = &CONTROLS.add(b'%').add(b'|').add(b'^');
 
 /// In the value of a selecting field: letters, digits, and what is common in such fields. Stored within cache entries.
-pub const SELECTING: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const SELECTING: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -22,16 +22,16 @@ pub const SELECTING: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b' ');
 
 /// In a query: the unreserved characters alone (RFC 3986 section 2.3), so that a value means nothing else.
-pub const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Adds the text, with every byte of the set and every one outside of ASCII as `%XX`, in upper case.
-pub fn encode(out: &mut String, text: &str, set: &'static AsciiSet) {
+pub(crate) fn encode(out: &mut String, text: &str, set: &'static AsciiSet) {
     out.extend(utf8_percent_encode(text, set));
 }
 
 /// The text with its encodings decoded; what makes no UTF-8 is replaced.
 #[must_use]
-pub fn decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 

@@ -2,13 +2,13 @@
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
 #[must_use]
-pub fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// A text without blanks around it: SP and HTAB, and no others (RFC 9110 section 5.6.3). What Unicode takes for blanks are
 /// letters like all others in a field.
 #[must_use]
-pub fn trim(text: &str) -> &str {
+pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }

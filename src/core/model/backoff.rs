@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The bounds of a wait. It is jittered between them, so that those who failed together do not come back together (Brooker, "Exponential
 /// Backoff and Jitter", AWS Architecture Blog); it does not grow, since nothing is sent again more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     /// The least.
     pub least: Duration,
     /// The most; no less than the least.
@@ -15,7 +15,7 @@ pub struct Backoff {
 impl Backoff {
     /// The wait that this number stands for, in whole milliseconds.
     #[must_use]
-    pub fn jittered(self, entropy: u64) -> Duration {
+    pub(crate) fn jittered(self, entropy: u64) -> Duration {
         let (least, most) = (self.least.as_millis(), self.most.as_millis());
         let spread = u64::try_from(most.saturating_sub(least)).unwrap_or(u64::MAX).saturating_add(1);
         self.least + Duration::from_millis(entropy % spread)

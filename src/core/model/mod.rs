@@ -1,7 +1,7 @@
 //! What the rest is said in: names, times, epochs, positions, reasons. Uses nothing.
 
 pub mod access;
-pub mod backoff;
+pub(crate) mod backoff;
 pub mod clock;
 pub mod epoch;
 pub mod formats;
@@ -9,10 +9,10 @@ pub mod geo;
 pub mod ids;
 pub mod keys;
 pub mod mix;
-pub mod object;
-pub mod per_region;
+pub(crate) mod object;
+pub(crate) mod per_region;
 pub mod position;
-pub mod ranked;
+pub(crate) mod ranked;
 pub mod reasons;
 pub mod subject;
 pub mod text;

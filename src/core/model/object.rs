@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 /// The entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Object<K, V>(Vec<(K, V)>);
+pub(crate) struct Object<K, V>(Vec<(K, V)>);
 
 impl<K, V> FromIterator<(K, V)> for Object<K, V> {
     fn from_iter<T: IntoIterator<Item = (K, V)>>(entries: T) -> Self {

@@ -5,7 +5,7 @@ use crate::model::ids::RegionId;
 /// A `T` for each region that one was asked for. It grows with the highest index, and indices come from a topology only, which has at
 /// most [`MAX_REGIONS`](crate::model::ids::MAX_REGIONS).
 #[derive(Clone, Debug, Default)]
-pub struct PerRegion<T> {
+pub(crate) struct PerRegion<T> {
     known: Vec<T>,
     /// Makes [`Self::entry`] total without an index that could be out of bounds. It is never given out.
     spare: T,
@@ -14,17 +14,17 @@ pub struct PerRegion<T> {
 impl<T: Default> PerRegion<T> {
     /// The region's, if it or that of a later region was ever asked for with [`Self::entry`].
     #[must_use]
-    pub fn get(&self, region: RegionId) -> Option<&T> {
+    pub(crate) fn get(&self, region: RegionId) -> Option<&T> {
         self.known.get(region.index())
     }
 
     /// The same, to be changed.
-    pub fn get_mut(&mut self, region: RegionId) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, region: RegionId) -> Option<&mut T> {
         self.known.get_mut(region.index())
     }
 
     /// The region's, to be changed; a default one if there was none.
-    pub fn entry(&mut self, region: RegionId) -> &mut T {
+    pub(crate) fn entry(&mut self, region: RegionId) -> &mut T {
         if self.known.len() <= region.index() {
             self.known.resize_with(region.index() + 1, T::default);
         }
@@ -32,7 +32,8 @@ impl<T: Default> PerRegion<T> {
     }
 
     /// All that there are, in the order of the regions.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.known.iter()
     }
 }

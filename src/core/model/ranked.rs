@@ -2,7 +2,7 @@
 
 /// The things in order: each stands before the first that it goes before, so equals stay as they came. By insertion, for a few tens of
 /// them at most: a sort of the library's is up to 7 KB of Wasm for each type, for the sake of thousands.
-pub fn ranked<T>(things: impl IntoIterator<Item = T>, goes_before: impl Fn(&T, &T) -> bool) -> Vec<T> {
+pub(crate) fn ranked<T>(things: impl IntoIterator<Item = T>, goes_before: impl Fn(&T, &T) -> bool) -> Vec<T> {
     let mut ranked = Vec::new();
     for thing in things {
         let place = ranked.iter().position(|other| goes_before(&thing, other)).unwrap_or(ranked.len());

@@ -4,4 +4,4 @@ pub mod locality;
 pub mod report;
 pub mod snapshot;
 pub mod suggest;
-pub mod tally;
+pub(crate) mod tally;

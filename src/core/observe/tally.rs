@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// So many requests at least decide that a drill goes wrong; of fewer a single one would say too much.
-pub const LEAST_DECIDING: u64 = 50;
+pub(crate) const LEAST_DECIDING: u64 = 50;
 /// So many visitors at least must be refused or see something fail: one can make any number of requests that fail.
-pub const LEAST_WRONG: u64 = 3;
+pub(crate) const LEAST_WRONG: u64 = 3;
 /// Of the most visitors an isolate knows that they count already; beyond it each error counts.
 const MOST_VISITORS: usize = 4096;
 /// The most rows that are kept of a drill; what comes beyond them is counted in one.
@@ -103,7 +103,7 @@ pub struct DrillRow {
 
 /// The line that one request is.
 #[must_use]
-pub fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> DrillRow {
+pub(crate) fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> DrillRow {
     let route = record.route.and_then(|index| topology.routes().get(index));
     DrillRow {
         route: route.map_or_else(|| NO_ROUTE.to_owned(), |route| route.pattern.to_string()),
@@ -114,7 +114,7 @@ pub fn row_of(record: &Record, drilled: &Drilled, topology: &Topology) -> DrillR
 }
 
 /// Takes a line in.
-pub fn add_to(rows: &mut Vec<DrillRow>, row: DrillRow) {
+pub(crate) fn add_to(rows: &mut Vec<DrillRow>, row: DrillRow) {
     let same =
         |held: &&mut DrillRow| held.route == row.route && held.access == row.access && held.dataset == row.dataset;
     if let Some(held) = rows.iter_mut().find(same) {
@@ -128,7 +128,7 @@ pub fn add_to(rows: &mut Vec<DrillRow>, row: DrillRow) {
 
 /// All lines in one.
 #[must_use]
-pub fn total(rows: &[DrillRow]) -> Counts {
+pub(crate) fn total(rows: &[DrillRow]) -> Counts {
     rows.iter().fold(Counts::default(), |mut sum, row| {
         sum.add(&row.counts);
         sum
@@ -138,7 +138,7 @@ pub fn total(rows: &[DrillRow]) -> Counts {
 /// Whether more was refused or failed than the limit allows, once enough has been asked: each visitor counts once, and it takes
 /// several, so that nobody ends a drill alone.
 #[must_use]
-pub fn has_failed(counts: &Counts, limit: Option<Share>) -> bool {
+pub(crate) fn has_failed(counts: &Counts, limit: Option<Share>) -> bool {
     let decides = counts.requests >= LEAST_DECIDING && counts.wrong >= LEAST_WRONG;
     decides && limit.is_some_and(|limit| limit.is_exceeded(counts.wrong, counts.requests))
 }
@@ -166,7 +166,7 @@ impl DrillOutcome {
 
 /// What one isolate has counted of a drill.
 #[derive(Clone, Debug, Default)]
-pub struct DrillTally {
+pub(crate) struct DrillTally {
     drill: String,
     total: Counts,
     /// What the authority has not been told yet.
@@ -177,7 +177,7 @@ pub struct DrillTally {
 
 impl DrillTally {
     /// Counts a request. True if too many go wrong by now, so that the drill must end here.
-    pub fn add(&mut self, drill: &Drill, mut row: DrillRow, by: SamplingKey) -> bool {
+    pub(crate) fn add(&mut self, drill: &Drill, mut row: DrillRow, by: SamplingKey) -> bool {
         if self.drill != drill.id {
             *self = Self { drill: drill.id.clone(), ..Self::default() };
         }
@@ -190,7 +190,7 @@ impl DrillTally {
     }
 
     /// What the authority is to be told, and which drill it is of; nothing if nothing is new.
-    pub fn take(&mut self) -> Option<(String, Vec<DrillRow>)> {
+    pub(crate) fn take(&mut self) -> Option<(String, Vec<DrillRow>)> {
         (!self.untold.is_empty()).then(|| (self.drill.clone(), std::mem::take(&mut self.untold)))
     }
 }

@@ -1,7 +1,7 @@
 //! Who may accept writes: epochs, ownership with the evidence for it, and the owner of one write.
 
 pub mod evidence;
-pub mod own;
+pub(crate) mod own;
 pub mod record;
 pub mod stated;
 

@@ -3,7 +3,7 @@
 
 pub mod admit;
 pub mod incoming;
-pub mod near;
+pub(crate) mod near;
 
 use std::{rc::Rc, time::Duration};
 

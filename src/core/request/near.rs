@@ -13,7 +13,7 @@ use crate::{
 /// The regions, nearest first: by great-circle distance from the client's coordinates, from the middle of its continent
 /// where those are missing, and in configured order where nothing is known. Regions without a location come last.
 #[must_use]
-pub fn order(client: &Client<'_>, topology: &Topology) -> Vec<RegionId> {
+pub(crate) fn order(client: &Client<'_>, topology: &Topology) -> Vec<RegionId> {
     let here = client.location.or_else(|| client.continent.and_then(geo::continent_centre));
     let Some(here) = here.map(|location| location.unit()) else {
         return topology.regions().map(|(id, _)| id).collect();
@@ -23,7 +23,7 @@ pub fn order(client: &Client<'_>, topology: &Topology) -> Vec<RegionId> {
 
 /// The regions as seen from that one, which comes first.
 #[must_use]
-pub fn order_beside(region: RegionId, topology: &Topology) -> Vec<RegionId> {
+pub(crate) fn order_beside(region: RegionId, topology: &Topology) -> Vec<RegionId> {
     let mut order = match topology.region(region).location {
         Some(location) => order_from(&location.unit(), topology),
         None => topology.regions().map(|(id, _)| id).collect(),

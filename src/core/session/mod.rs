@@ -2,7 +2,7 @@
 
 pub mod carried;
 pub mod codec;
-pub mod former;
+pub(crate) mod former;
 mod pins;
 
 use std::time::Duration;

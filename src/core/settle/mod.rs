@@ -1,15 +1,15 @@
 //! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
 
-pub mod answer;
-pub mod keep;
-pub mod lagging;
-pub mod observations;
-pub mod private;
-pub mod public;
+pub(crate) mod answer;
+pub(crate) mod keep;
+pub(crate) mod lagging;
+pub(crate) mod observations;
+pub(crate) mod private;
+pub(crate) mod public;
 pub mod record;
-pub mod refusal;
-pub mod session;
-pub mod stored;
+pub(crate) mod refusal;
+pub(crate) mod session;
+pub(crate) mod stored;
 
 use std::rc::Rc;
 

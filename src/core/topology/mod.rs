@@ -10,7 +10,7 @@ pub mod error;
 pub mod identity;
 pub mod pace;
 pub mod parse;
-pub mod pattern;
+pub(crate) mod pattern;
 pub mod raw;
 pub mod route;
 pub mod secrets;

@@ -1,11 +1,11 @@
 //! From raw to parsed: every rule of the configuration, and all complaints at once.
 
-pub mod datasets;
-pub mod identity;
+pub(crate) mod datasets;
+pub(crate) mod identity;
 mod names;
-pub mod regions;
-pub mod routes;
-pub mod table;
+pub(crate) mod regions;
+pub(crate) mod routes;
+pub(crate) mod table;
 
 use super::{
     Topology,

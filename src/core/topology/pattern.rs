@@ -1,6 +1,6 @@
 //! Route patterns: `[METHODS] [host]/path`, matched without allocating.
 
-pub mod written;
+pub(crate) mod written;
 
 use crate::http::target;
 
@@ -39,7 +39,7 @@ enum Segment {
 }
 
 /// What is wrong with a pattern: a clause that follows "expected".
-pub type Wrong = &'static str;
+pub(crate) type Wrong = &'static str;
 
 impl RoutePattern {
     /// Reads a pattern.

@@ -5,8 +5,8 @@
 //! On top of it the path is in the normal form of RFC 3986 section 6.2.2. Both leave it as it is: it is a fixed point.
 //! `tests/target.rs` holds it against the `URL` of Node.js.
 
-pub mod form;
-pub mod readings;
+pub(crate) mod form;
+pub(crate) mod readings;
 
 pub use crate::http::target::form::{decoded, segment};
 pub use crate::http::target::readings::{is_plain, readings};

@@ -2,8 +2,8 @@
 //! (`max_cross_region`).
 
 pub mod count;
-pub mod show;
-pub mod window;
+pub(crate) mod show;
+pub(crate) mod window;
 
 pub use crate::observe::locality::show::{LocalityLine, LocalityTable, Notice};
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};

@@ -1,8 +1,8 @@
 //! Admission: an incoming request becomes a [`Request`], or is refused before any I/O.
 
-pub mod forward;
-pub mod spelling;
-pub mod trace_context;
+pub(crate) mod forward;
+pub(crate) mod spelling;
+pub(crate) mod trace_context;
 
 use std::{borrow::Cow, rc::Rc};
 

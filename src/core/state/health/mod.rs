@@ -5,8 +5,8 @@
 
 pub mod breaker;
 pub mod evidence;
-pub mod narrow;
-pub mod show;
+pub(crate) mod narrow;
+pub(crate) mod show;
 
 use std::time::Duration;
 

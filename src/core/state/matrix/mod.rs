@@ -5,7 +5,7 @@
 //! itself. "The edge cannot reach it" and "its peers cannot replicate from it" are two facts and stay two.
 
 pub mod hint;
-pub mod show;
+pub(crate) mod show;
 
 use std::time::Duration;
 

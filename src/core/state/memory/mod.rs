@@ -3,7 +3,7 @@
 
 pub mod lag;
 pub mod replicas;
-pub mod vain;
+pub(crate) mod vain;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub mod change;
-pub mod drill_record;
-pub mod evacuation;
+pub(crate) mod change;
+pub(crate) mod drill_record;
+pub(crate) mod evacuation;
 mod former;
-pub mod notice;
-pub mod replies;
+pub(crate) mod notice;
+pub(crate) mod replies;
 
 use self::{
     change::Change, drill_record::DrillRecord, evacuation::Evacuation, notice::PendingNotice, replies::Replies,

@@ -17,7 +17,7 @@ use crate::{
 
 /// One order of an operator.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub(crate) struct Order {
     /// The id of the request: the same one again is the same order, and is carried out once.
     pub request: String,
     /// Who.
@@ -38,7 +38,7 @@ pub struct Order {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// A region takes part in another way for some time.
     State(RegionId, RegionState, Timestamp),
     /// A dataset gets another home.
@@ -84,7 +84,7 @@ impl OrderRefusal {
 
 /// A drill as it is ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrillOrder {
+pub(crate) struct DrillOrder {
     pub(crate) kind: DrillKind,
     pub(crate) region: RegionId,
     pub(crate) share: Share,

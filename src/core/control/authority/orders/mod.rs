@@ -1,12 +1,12 @@
 //! What an operator may ask of the authority, as it is read from JSON.
 
-pub mod command;
-pub mod fields;
+pub(crate) mod command;
+pub(crate) mod fields;
 pub(crate) mod text;
 
 use serde_json::Value;
 
-pub use self::command::{Command, DrillOrder, Order, OrderRefusal};
+pub(crate) use self::command::{Order, OrderRefusal};
 use self::fields::OrderFields;
 use crate::{model::time::Timestamp, topology::Topology};
 
@@ -14,7 +14,7 @@ use crate::{model::time::Timestamp, topology::Topology};
 ///
 /// # Errors
 /// With the first thing in it that is not as it must be.
-pub fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, OrderRefusal> {
+pub(crate) fn read(text: &str, topology: &Topology, now: Timestamp) -> Result<Order, OrderRefusal> {
     let order: Value = serde_json::from_str(text)
         .map_err(|error| OrderRefusal::malformed(format!("The order is not JSON: {error}. Send an object.")))?;
     let Value::Object(order) = order else {

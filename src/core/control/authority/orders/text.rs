@@ -17,7 +17,7 @@ impl Command {
     /// The command by names: the same whatever order REGIONS and DATASETS are in. When a state ends is left out, since each time it is
     /// asked for it ends later.
     #[must_use]
-    pub fn text(&self, topology: &Topology) -> String {
+    pub(crate) fn text(&self, topology: &Topology) -> String {
         let region = |id: &RegionId| topology.region(*id).name.as_str();
         match self {
             Self::State(of, state, _) => format!("state {} {}", region(of), state.token()),
