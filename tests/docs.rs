@@ -148,22 +148,66 @@ fn every_test_that_a_document_names_is_there() {
     assert!(looked >= 30, "{looked} names of tests were looked at");
 }
 
-/// `phase::function`, in the documents, is a function of a file in `src/core/flow`.
+/// The story of a request, as `docs/architecture.md` tells it.
+fn story() -> String {
+    let text = fs::read_to_string(at("docs/architecture.md")).unwrap();
+    let (_, story) = text.split_once("## One request, in four files\n").unwrap();
+    story.split("\n## ").next().unwrap().to_owned()
+}
+
+/// What is named as `phase::function`.
+fn calls(text: &str) -> Vec<(&str, &str)> {
+    code(text).filter_map(|span| span.split_once("::")).collect()
+}
+
+/// Whether that file of the core has the function.
+fn has(file: &str, function: &str) -> bool {
+    let text = fs::read_to_string(at("src/core").join(file)).unwrap_or_else(|_| panic!("src/core/{file} is not there"));
+    ["(", "<"].iter().any(|end| text.contains(&format!("fn {function}{end}")))
+}
+
+/// `phase::function`, in the documents, is a function of a file in `src/core/flow`; in the story everything that is named is there.
 #[test]
 fn the_story_of_a_request_names_what_there_is() {
     let (mut looked, mut lost) = (0, Vec::new());
     for document in documents(&files()) {
-        for (phase, name) in code(&document.prose).filter_map(|span| span.split_once("::")) {
-            let file = at("src/core/flow").join(format!("{phase}.rs"));
-            let Ok(text) = fs::read_to_string(file) else { continue };
-            looked += 1;
-            if !text.contains(&format!("fn {name}(")) && !text.contains(&format!("fn {name}<")) {
-                lost.push(format!("{}: `{phase}::{name}`", document.path.display()));
+        for (phase, name) in calls(&document.prose) {
+            let file = format!("flow/{phase}.rs");
+            if at("src/core").join(&file).exists() {
+                looked += 1;
+                if !has(&file, name) {
+                    lost.push(format!("{}: `{phase}::{name}`", document.path.display()));
+                }
             }
         }
     }
     assert!(lost.is_empty(), "functions that are nowhere:\n{}", lost.join("\n"));
     assert!(looked >= 15, "{looked} functions were looked at");
+    let story = story();
+    let named: Vec<_> = code(&story).filter(|span| span.ends_with(".rs") && !span.starts_with("tests/")).collect();
+    named.iter().for_each(|file| assert!(at("src/core").join(file).exists(), "src/core/{file} is not there"));
+    let calls = calls(&story);
+    for (phase, function) in &calls {
+        assert!(*phase == "phase" || has(&format!("flow/{phase}.rs"), function), "there is no {phase}::{function}");
+    }
+    for function in ["run", "handle", "route"] {
+        assert!(story.contains(&format!("`{function}`")) && has("flow/mod.rs", function), "the table's {function}");
+    }
+    assert!(named.len() >= 8 && calls.len() >= 15, "the test reads the story: {named:?}, {calls:?}");
+}
+
+/// Each kind of request is told by the functions of the phase that it is read in, and of few others.
+#[test]
+fn four_files_tell_of_a_request() {
+    let section = story();
+    for file in ["request/admit/mod.rs", "flow/mod.rs", "settle/answer.rs"] {
+        assert!(section.contains(&format!("`{file}`")), "{file}");
+    }
+    for (request, phase) in [("a hit", "probe"), ("a read miss", "read"), ("a write", "write"), ("a 421", "write")] {
+        let row = section.lines().find(|line| line.starts_with(&format!("| **{request}**")));
+        let calls = calls(row.unwrap_or_else(|| panic!("no row tells of {request}")));
+        assert!(calls.iter().any(|(named, _)| *named == phase), "{request} is told without {phase}: {calls:?}");
+    }
 }
 
 #[test]

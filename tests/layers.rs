@@ -263,14 +263,37 @@ fn no_files_use_each_other_in_a_circle() {
 #[test]
 fn no_phase_calls_another() {
     let core = Core::read();
-    let phases = ["probe", "home", "correct", "read", "later_owner", "write", "rename", "sign_in", "stale"];
-    let phases = phases.map(|phase| format!("flow/{phase}.rs"));
+    let in_flow = |names: &[&str]| names.iter().map(|name| format!("flow/{name}.rs")).collect::<Vec<_>>();
+    let phases = in_flow(&["probe", "home", "correct", "read", "later_owner", "write", "rename", "sign_in", "stale"]);
+    let shared = in_flow(&[
+        "context",
+        "next",
+        "step",
+        "known",
+        "reading",
+        "misdirected",
+        "passed",
+        "send",
+        "again",
+        "freshness",
+        "drill",
+        "platform_page",
+    ]);
     let table = core.uses("flow/mod.rs");
     for phase in &phases {
         assert!(table.contains(phase.as_str()), "the table knows no {phase}");
         let others: Vec<_> = core.uses(phase).into_iter().filter(|to| phases.iter().any(|it| it == to)).collect();
         assert!(others.is_empty(), "{phase} uses {others:?}");
-        assert!(!core.uses(phase).contains("flow/mod.rs") && !core.files[phase].text.contains("impl Flow"), "{phase}");
+        assert!(!core.uses(phase).contains("flow/mod.rs"), "{phase} uses the table");
+        let text = &core.files[phase].text;
+        assert!(!text.contains("impl Flow") && !text.contains("impl Context"), "{phase} is a function of the context");
+    }
+    for file in core.files.keys().filter(|file| file.starts_with("flow/") && *file != "flow/mod.rs") {
+        assert!(phases.contains(file) || shared.contains(file), "{file}: is it a phase, or shared by phases?");
+    }
+    for file in &shared {
+        let called: Vec<_> = core.uses(file).into_iter().filter(|to| phases.iter().any(|it| it == to)).collect();
+        assert!(called.is_empty(), "{file} uses {called:?}");
     }
 }
 

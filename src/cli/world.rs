@@ -115,7 +115,7 @@ impl World {
     /// What the session has seen of what the request reads, and how each copy stands to that.
     fn weigh(&self, request: &Request, view: &View) -> Vec<String> {
         let topology = view.topology();
-        let dataset = request.dataset.and_then(|id| topology.dataset(id));
+        let dataset = request.dataset_in(topology);
         let (Freshness::AtLeast(pin, mark), Some(Dataset { name, position: Some(kind), .. }), Access::Read) =
             (Freshness::of(request, view), dataset, request.access)
         else {

@@ -43,9 +43,11 @@ async function authority(env, question, ask = asked) {
 /** @template S, T @param {() => S} stub @param {(stub: S) => Promise<T>} question */
 const once = (stub, question) => question(stub());
 
-/** Puts an input to the authority of this deployment that may be put twice (`asked`): a look (`view` notes first homes, once), a tick, or an order, which is known by its
+/**
+ * Puts an input to the authority of this deployment that may be put twice (`asked`): a look (`view` notes first homes, once), a tick, or an
+ * order, which is known by its request's id and carried out once.
  * @param {Env} env @param {string} input
- *  request's id and carried out once. */
+ */
 export const ask = (env, input) => authority(env, (authority) => authority.take(input));
 
 /** Puts one to it that counts as often as it is put: the figures of a drill, which are added up. @param {Env} env @param {string} input */

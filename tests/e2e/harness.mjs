@@ -116,9 +116,11 @@ export class Region {
   }
 }
 
-/** Starts the regions us, eu and ap, with arguments (of each, or `args(name)`); `link(from, to, url)` may give another URL by which one
+/**
+ * Starts the regions us, eu and ap, with arguments (of each, or `args(name)`); `link(from, to, url)` may give another URL by which one of
+ * them reaches another.
  * @param {{ ports?: number[], args?: any, stdio?: any, link?: (from: string, to: string, url: string) => any }} [how] @returns {Promise<any>}
- *  of them reaches another. */
+ */
 export async function startRegions({ ports, args = [], stdio, link = (from, to, url) => url } = {}) {
   const data = mkdtempSync(join(tmpdir(), "homing-"));
   const names = Object.keys(wrangler.vars.REGIONS);

@@ -105,7 +105,7 @@ pub fn contract(
         edits.push(Edit::Set("homing-home", name(owner.region())));
         edits.push(Edit::Set("homing-epoch", owner.epoch().0.to_string()));
     }
-    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset_in(topology);
     if let Some(dataset) = dataset {
         edits.push(Edit::Set("homing-dataset", dataset.name.clone()));
         if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &request.subject) {

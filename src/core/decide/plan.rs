@@ -42,7 +42,7 @@ impl Freshness {
     /// What the request's read demands.
     #[must_use]
     pub fn of(request: &Request, view: &View) -> Self {
-        let dataset = request.dataset.and_then(|id| view.topology().dataset(id));
+        let dataset = request.dataset_in(view.topology());
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
         let session = &request.session.session;
         match request.promise.read_after_write {
@@ -121,7 +121,7 @@ impl ReadPlan {
     #[must_use]
     pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>) -> Self {
         let home = demand.log.home;
-        let bound = request.dataset.and_then(|id| view.topology().dataset(id)?.staleness);
+        let bound = request.dataset_in(view.topology()).and_then(|dataset| dataset.staleness);
         let mut targets: Vec<PlannedRegion> = Vec::new();
         let mut after = Duration::ZERO;
         let ranking = rank(request, view, Judged { bound, home: Some(home) });
@@ -227,7 +227,7 @@ pub enum WriteTarget {
 #[must_use]
 pub fn standing(request: &Request, view: &View) -> WriteTarget {
     let topology = view.topology();
-    let rule = request.dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
+    let rule = request.dataset_in(topology).map(|dataset| &dataset.rule);
     let owned = match (request.dataset, rule) {
         (Some(id), Some(Rule::SingleWriter { .. })) => match view.dataset_ownership(id) {
             Some(owned) => Some((owned, Choice::Home)),
@@ -252,7 +252,7 @@ pub fn standing(request: &Request, view: &View) -> WriteTarget {
 /// The owner of a multi-writer dataset that would take a write if no drill were on.
 #[must_use]
 pub fn undrilled_owner(request: &Request, view: &View) -> Option<RegionId> {
-    match view.topology().dataset(request.dataset?)?.rule {
+    match request.dataset_in(view.topology())?.rule {
         Rule::MultiWriter { regions, .. } => nearest_owner(request, view, regions, |_| true),
         Rule::SingleWriter { .. } | Rule::GeoPartitioned { .. } => None,
     }

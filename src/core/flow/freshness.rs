@@ -14,7 +14,7 @@ impl Context {
     /// Whether the stored response may be shown to this reader. Who has written or seen something gets only one that certainly shows
     /// it: one that its home made afterwards, or one whose origin said that it is at least so far.
     pub(super) fn satisfies(&self, variant: &Variant<'_>) -> bool {
-        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset_in(self.view.topology());
         let within = |bound| self.now.since(variant.made) <= bound;
         if self.is_too_old_to_tell(variant) || self.predates_a_write(variant) {
             return false;
@@ -40,7 +40,7 @@ impl Context {
         if self.request.promise.read_after_write != ReadAfterWrite::Session {
             return false;
         }
-        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset_in(self.view.topology());
         let name = dataset.map_or("", |dataset| dataset.name.as_str());
         let mut ended = self.request.session.session.ended_windows(name, self.request.subject.as_ref(), self.now);
         ended.any(|(pin, until)| variant.made < until && !made_at_home_since(variant, pin))

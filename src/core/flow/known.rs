@@ -10,11 +10,11 @@ use crate::{
         epoch::Epoch,
         ids::{RegionId, RegionSet},
         position::Mark,
-        reasons::{HomeSource, HomeTrouble},
+        reasons::{Exclusion, HomeSource, HomeTrouble, Refusal},
         subject::{SubjectId, SubjectKind},
     },
     ownership::{
-        Ownership,
+        Owner, Ownership,
         evidence::{Keeper, KeptHome},
         stated::Log,
     },
@@ -26,7 +26,7 @@ use crate::{
 impl Context {
     /// By what the request's dataset is split.
     pub(super) fn split_by(&self) -> Option<SubjectKind> {
-        self.view.topology().dataset(self.request.dataset?)?.rule.split_by()
+        self.request.dataset_in(self.view.topology())?.rule.split_by()
     }
 
     /// Where the request's subject may live.
@@ -37,14 +37,14 @@ impl Context {
 
     /// What the session has seen of the dataset, where its origins report positions.
     pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
-        let dataset = self.view.topology().dataset(self.request.dataset?)?;
+        let dataset = self.request.dataset_in(self.view.topology())?;
         dataset.position?;
         self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
     }
 
     /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind.
     pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
-        let dataset = self.view.topology().dataset(self.request.dataset?)?;
+        let dataset = self.request.dataset_in(self.view.topology())?;
         // The watermark of one of several owners may lie before its own last write.
         let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
         let (pin, mark) = self.session_mark().filter(|_| counts)?;
@@ -65,7 +65,7 @@ impl Context {
 
     /// Whether the session has seen what was written under a later owner than that one, of the data that it is promised to see.
     pub(super) fn has_seen_later(&self, known: Ownership) -> bool {
-        let dataset = self.request.dataset.and_then(|id| self.view.topology().dataset(id));
+        let dataset = self.request.dataset_in(self.view.topology());
         // What several own has one epoch for ever, and what nobody claims has none.
         let changes_hands = dataset.is_some_and(|dataset| !matches!(dataset.rule, Rule::MultiWriter { .. }));
         let promised = self.is_read() && self.freshness.is_promised();
@@ -150,6 +150,17 @@ impl Context {
             (None, Some(dataset)) => self.observations.push(Observation::Moved(dataset, named)),
             (None, None) => {}
         }
+    }
+
+    /// Learns of a later owner that an origin named, and whether the request can go on there: not within a drill that has its region out
+    /// of reach, and not once two regions have seen it. The client comes again, and then the later owner is known.
+    pub(super) fn go_on_at(&mut self, later: Owner) -> Result<(), Refusal> {
+        self.learn_owner(later.ownership());
+        if self.view.is_excluded(later.region()) {
+            self.note_against(later.region(), Exclusion::Drill);
+            return Err(Refusal::DrillUnreachable);
+        }
+        if self.may_send_again() { Ok(()) } else { Err(Refusal::MisdirectedInVain) }
     }
 
     /// The look-up of somebody's home in the home store.

@@ -64,7 +64,7 @@ pub(super) fn on_answer<'a>(cx: &mut Context, reading: Reading, answer: Answer<'
     let Some(seeks) = reading.wants.seeks else { return Next::Heard(reading, answer) };
     let later = reading.later_owner(cx, &answer).filter(|later| later.epoch() >= seeks.mark.epoch);
     if let Some(later) = later {
-        if let Some(next) = reading.at_later(cx, later, Choice::PositionOfLaterEpoch) {
+        if let Ok(next) = reading.at_later(cx, later, Choice::PositionOfLaterEpoch) {
             return Next::Ask(Duration::ZERO, next);
         }
         let own = reading.by(later);

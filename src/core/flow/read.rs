@@ -151,10 +151,8 @@ pub(super) fn heard<'a>(cx: &mut Context, reading: Reading, answer: Answer<'a>) 
     };
     if let Some(later) = reading.later_owner(cx, &answer) {
         return match reading.at_later(cx, later, Choice::Misdirected) {
-            Some(reading) => Next::Ask(Duration::ZERO, reading),
-            // Two regions have seen it. The client comes again, and then the later owner is known.
-            None if cx.view.is_excluded(later.region()) => Next::Refuse(Refusal::DrillUnreachable).or_stale(),
-            None => Next::Refuse(Refusal::MisdirectedInVain).or_stale(),
+            Ok(reading) => Next::Ask(Duration::ZERO, reading),
+            Err(refusal) => Next::Refuse(refusal).or_stale(),
         };
     }
     match Declined::by(cx, owner, &answer) {
@@ -218,7 +216,7 @@ fn behind(cx: &mut Context, reading: &Reading, place: Option<Position>, later: O
     let PlannedRegion { region, .. } = reading.target;
     reading.learn_short(cx, place);
     cx.note_against(region, Exclusion::PositionNotReached);
-    if let Some(next) = later.and_then(|later| reading.at_later(cx, later, Choice::PositionOfOldEpoch)) {
+    if let Some(next) = later.and_then(|later| reading.at_later(cx, later, Choice::PositionOfOldEpoch).ok()) {
         return Next::Ask(Duration::ZERO, next);
     }
     let missed = reading.wants.owner.map(Owner::region).filter(|home| cx.view.is_excluded(*home));

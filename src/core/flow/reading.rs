@@ -11,11 +11,11 @@ use crate::{
     http::answer::Answer,
     model::{
         position::{Mark, Position},
-        reasons::{Choice, Exclusion},
+        reasons::{Choice, Refusal},
     },
     ownership::{
         Owner, Ownership,
-        stated::{Log, Shows, stated},
+        stated::{Log, Shows, Stated, stated},
     },
     state::{memory::Observation, trace::Decision},
     topology::dataset::Rule,
@@ -108,7 +108,7 @@ impl Reading {
     /// What its region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
     /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
     pub(super) fn least(&self, cx: &Context) -> Option<Mark> {
-        let dataset = cx.request.dataset.and_then(|id| cx.view.topology().dataset(id))?;
+        let dataset = cx.request.dataset_in(cx.view.topology())?;
         let spares_home = self.wants.spares_home || matches!(dataset.rule, Rule::MultiWriter { .. });
         self.wants.least.filter(|_| !self.target.stale && (!spares_home || !self.is_at_home()))
     }
@@ -119,18 +119,14 @@ impl Reading {
         self.wants.owner?.succeeded_by(named)
     }
 
-    /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; remembered also if
-    /// it can be asked no more.
-    pub(super) fn at_later(&self, cx: &mut Context, later: Owner, choice: Choice) -> Option<Self> {
-        cx.learn_owner(later.ownership());
-        if cx.view.is_excluded(later.region()) {
-            cx.note_against(later.region(), Exclusion::Drill);
-            return None;
-        }
+    /// The same read at a later owner, whose log counts anew, unless it is the one that the session has seen; else why that one cannot
+    /// be asked.
+    pub(super) fn at_later(&self, cx: &mut Context, later: Owner, choice: Choice) -> Result<Self, Refusal> {
+        cx.go_on_at(later)?;
         let target = PlannedRegion { region: later.region(), choice, stale: false };
         let least = cx.mark_of(later.ownership());
         let wants = Wants { owner: Some(later), least, ..Wants::default() };
-        cx.may_send_again().then(|| Self { wants, ..self.at(target, None) })
+        Ok(Self { wants, ..self.at(target, None) })
     }
 
     /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is, where it
@@ -173,12 +169,16 @@ impl Reading {
     }
 }
 
-/// How far an answer says that its replica is: by whose log it says, else by that one.
-fn stated_place(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
+/// What an answer states of the request's dataset: by whose log it says, else by that one.
+fn stated_by(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Stated> {
     let topology = cx.view.topology();
-    let dataset = topology.dataset(cx.request.dataset?)?;
-    let stated = stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()?;
-    Some(stated.place())
+    let dataset = cx.request.dataset_in(topology)?;
+    stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()
+}
+
+/// How far it says that its replica is.
+fn stated_place(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
+    stated_by(cx, sent, answer).map(|stated| stated.place())
 }
 
 /// Whether an answer by that ownership says that it does not show the mark.
@@ -189,13 +189,8 @@ pub(super) fn is_short_of(cx: &Context, mark: Mark, owner: Owner, answer: &Answe
 /// Whether the answer itself says that all up to the session's mark is in it: whoever gave it, that stays true.
 fn certainly_shows(cx: &Context, answer: &Answer<'_>) -> bool {
     let Freshness::AtLeast(pin, mark) = &cx.freshness else { return false };
-    let topology = cx.view.topology();
-    let dataset = cx.request.dataset.and_then(|id| topology.dataset(id));
-    let stated = dataset
-        .and_then(|dataset| Some((dataset.name.as_str(), dataset.position?)))
-        .and_then(|dataset| stated(answer, dataset, None, topology).ok());
     // What the origin was told to show at least says nothing here: it was not asked.
-    stated
-        .map(|stated| Shows::of(&stated, None, topology))
+    stated_by(cx, None, answer)
+        .map(|stated| Shows::of(&stated, None, cx.view.topology()))
         .is_some_and(|shows| shows.home == pin.region && shows.covers(mark))
 }

@@ -120,25 +120,15 @@ fn on_answer<'a>(cx: &mut Context, writing: Writing, answer: Answer<'a>) -> Next
     // What is split has no owner as a whole: this one is of somebody's part, and nobody has said whose.
     let named = named.filter(|_| cx.split_by().is_none() || cx.request.subject.is_some());
     match named.and_then(|named| owner.succeeded_by(named)) {
-        Some(later) => moved(cx, later),
+        Some(later) => match cx.go_on_at(later) {
+            Ok(()) => send(cx, Duration::ZERO, Writing { owner: later, choice: Choice::Misdirected }),
+            Err(refusal) => Next::Refuse(refusal),
+        },
         None => match Declined::by(cx, owner, &answer) {
             Some(declined) => Next::Correct(declined),
             None => Next::Refuse(Refusal::MisdirectedInVain),
         },
     }
-}
-
-/// The region has named a later owner, who gets the write in its place.
-fn moved(cx: &mut Context, later: Owner) -> Next<'static> {
-    cx.learn_owner(later.ownership());
-    if cx.view.is_excluded(later.region()) {
-        cx.note_against(later.region(), Exclusion::Drill);
-        return Next::Refuse(Refusal::DrillUnreachable);
-    }
-    if !cx.may_send_again() {
-        return Next::Refuse(Refusal::MisdirectedInVain);
-    }
-    send(cx, Duration::ZERO, Writing { owner: later, choice: Choice::Misdirected })
 }
 
 /// Ends a write that was refused; unless an earlier send of it may have been done, it certainly changed nothing.

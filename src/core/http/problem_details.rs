@@ -1,6 +1,7 @@
 //! Problem details as JSON (RFC 9457): the one form of every error that the router or its authority answers with.
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// Their media type.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -27,6 +28,12 @@ impl ProblemDetails {
     #[must_use]
     pub fn with_reason(self, token: &'static str) -> Self {
         Self { reason: Some(token), ..self }
+    }
+
+    /// The same as a JSON value, for a body that travels in another message.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The body.

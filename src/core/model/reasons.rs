@@ -4,30 +4,40 @@
 
 use super::token::Token;
 
-/// Enums of which each variant has a token.
+/// Enums of which each variant has a token; behind a semicolon, one that holds another reason, and is told by that one's.
 macro_rules! reasons {
-    ($($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $token:ident),+ $(,)? })+) => {$(
+    ($($(#[$meta:meta])* pub enum $name:ident {
+        $($variant:ident = $token:ident),+ $(,)?
+        $(; $(#[$about:meta])* $holds:ident($held:ident))?
+    })+) => {$(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
-            $(#[doc = concat!("See [`Token::", stringify!($token), "`].")] $variant),+
+            $(#[doc = concat!("See [`Token::", stringify!($token), "`].")] $variant,)+
+            $($(#[$about])* $holds($held),)?
         }
 
         impl $name {
-            /// Every one there is.
+            /// Every one there is that has a token of its own.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// By which it is told.
             #[must_use]
             pub const fn token(self) -> Token {
-                match self { $(Self::$variant => Token::$token),+ }
+                match self {
+                    $(Self::$variant => Token::$token,)+
+                    $(Self::$holds(held) => $held::token(held),)?
+                }
             }
 
             /// One sentence for people.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 // Of all sentences only these are in the binary where nothing else asks for others.
-                match self { $(Self::$variant => const { Token::$token.sentence() }),+ }
+                match self {
+                    $(Self::$variant => const { Token::$token.sentence() },)+
+                    $(Self::$holds(held) => $held::sentence(held),)?
+                }
             }
         }
     )+};
@@ -40,6 +50,32 @@ reasons! {
         Timeout = FailoverTimeout,
         Broken = FailoverBroken,
         Status = FailoverStatus,
+    }
+
+    /// Why a region was chosen.
+    pub enum Choice {
+        Nearest = Nearest,
+        Home = Home,
+        NearestOwner = NearestOwner,
+        PinnedHome = PinnedHome,
+        RouteHome = RouteHome,
+        DefaultHome = DefaultHome,
+        Unidentified = Unidentified,
+        PositionReached = PositionReached,
+        PositionExpected = PositionExpected,
+        PositionAwaited = PositionAwaited,
+        PositionOfOldEpoch = PositionOfOldEpoch,
+        PositionOfLaterEpoch = PositionOfLaterEpoch,
+        HomeUnknownNearest = HomeUnknownNearest,
+        HomeDownStale = HomeDownStale,
+        LastResort = LastResort,
+        Misdirected = Misdirected,
+        SubjectNamed = SubjectNamed,
+        Retried = Retried,
+        Behind = PositionNotReached,
+        Drill = DrillUnreachable;
+        /// The one before it has failed, in that way.
+        After(Failure)
     }
 
     /// What speaks against a region: it was not asked, or others come first.
@@ -139,83 +175,6 @@ reasons! {
         ReadThatWrote = ReadThatWrote,
         PositionMalformed = PositionMalformed,
         PositionUnowned = PositionUnowned,
-    }
-}
-
-/// Why a region was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// See [`Token::Nearest`].
-    Nearest,
-    /// See [`Token::Home`].
-    Home,
-    /// See [`Token::NearestOwner`].
-    NearestOwner,
-    /// See [`Token::PinnedHome`].
-    PinnedHome,
-    /// See [`Token::RouteHome`].
-    RouteHome,
-    /// See [`Token::DefaultHome`].
-    DefaultHome,
-    /// See [`Token::Unidentified`].
-    Unidentified,
-    /// See [`Token::PositionReached`].
-    PositionReached,
-    /// See [`Token::PositionExpected`].
-    PositionExpected,
-    /// See [`Token::PositionAwaited`].
-    PositionAwaited,
-    /// See [`Token::PositionOfOldEpoch`].
-    PositionOfOldEpoch,
-    /// See [`Token::PositionOfLaterEpoch`].
-    PositionOfLaterEpoch,
-    /// See [`Token::HomeUnknownNearest`].
-    HomeUnknownNearest,
-    /// See [`Token::HomeDownStale`].
-    HomeDownStale,
-    /// See [`Token::LastResort`].
-    LastResort,
-    /// See [`Token::Misdirected`].
-    Misdirected,
-    /// See [`Token::SubjectNamed`].
-    SubjectNamed,
-    /// See [`Token::Retried`].
-    Retried,
-    /// The one before it has failed, in that way.
-    After(Failure),
-    /// The one before it was behind the session: [`Token::PositionNotReached`].
-    Behind,
-    /// The one that should have been asked counts as unreachable: [`Token::DrillUnreachable`].
-    Drill,
-}
-
-impl Choice {
-    /// By which it is told.
-    #[must_use]
-    pub const fn token(self) -> Token {
-        match self {
-            Self::Nearest => Token::Nearest,
-            Self::Home => Token::Home,
-            Self::NearestOwner => Token::NearestOwner,
-            Self::PinnedHome => Token::PinnedHome,
-            Self::RouteHome => Token::RouteHome,
-            Self::DefaultHome => Token::DefaultHome,
-            Self::Unidentified => Token::Unidentified,
-            Self::PositionReached => Token::PositionReached,
-            Self::PositionExpected => Token::PositionExpected,
-            Self::PositionAwaited => Token::PositionAwaited,
-            Self::PositionOfOldEpoch => Token::PositionOfOldEpoch,
-            Self::PositionOfLaterEpoch => Token::PositionOfLaterEpoch,
-            Self::HomeUnknownNearest => Token::HomeUnknownNearest,
-            Self::HomeDownStale => Token::HomeDownStale,
-            Self::LastResort => Token::LastResort,
-            Self::Misdirected => Token::Misdirected,
-            Self::SubjectNamed => Token::SubjectNamed,
-            Self::Retried => Token::Retried,
-            Self::After(failure) => failure.token(),
-            Self::Behind => Token::PositionNotReached,
-            Self::Drill => Token::DrillUnreachable,
-        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     },
     topology::{
         Topology,
+        dataset::Dataset,
         route::{OnHomeDown, ReadAfterWrite},
     },
 };
@@ -79,10 +80,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// The dataset that it concerns, if its route names one.
+    #[must_use]
+    pub fn dataset_in<'t>(&self, topology: &'t Topology) -> Option<&'t Dataset> {
+        topology.dataset(self.dataset?)
+    }
+
     /// Where the session says that the request's subject lives, if it is its own.
     #[must_use]
     pub fn home_in_session(&self, topology: &Topology) -> Option<Ownership> {
-        let kind = topology.dataset(self.dataset?)?.rule.split_by()?;
+        let kind = self.dataset_in(topology)?.rule.split_by()?;
         let subject = (kind, self.subject.as_ref()?);
         Ownership::in_session(&self.session.session.subjects, subject, topology, topology.residency(kind))
     }

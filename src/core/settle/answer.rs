@@ -141,7 +141,7 @@ impl Settling<'_> {
             // A client may repeat what was never done.
             Written::No | Written::Repeated | Written::Hardly => false,
         };
-        let dataset = self.view.topology().dataset(self.request.dataset?)?;
+        let dataset = self.request.dataset_in(self.view.topology())?;
         let Rule::GeoPartitioned { subject: kind, .. } = dataset.rule else { return None };
         accepted.then(|| {
             self.observations.push(Observation::Home(subject.clone(), owned.confirmed()));

@@ -30,7 +30,7 @@ impl Settling<'_> {
 
     /// Of the dataset's bound, what the region's lag leaves.
     fn within_bound(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
-        let bound = self.view.topology().dataset(self.request.dataset?)?.staleness?;
+        let bound = self.request.dataset_in(self.view.topology())?.staleness?;
         let lag = self.view.lag(region, source).filter(|_| source != Some(region))?;
         Some(bound.saturating_sub(lag))
     }

@@ -56,7 +56,7 @@ impl Settling<'_> {
     /// The owner that the answer itself names, of what was asked.
     pub(super) fn named(&self, answer: &Answer<'_>) -> Option<Ownership> {
         let topology = self.view.topology();
-        let allowed = match topology.dataset(self.request.dataset?)?.rule {
+        let allowed = match self.request.dataset_in(topology)?.rule {
             Rule::SingleWriter { .. } => topology.all_regions(),
             Rule::GeoPartitioned { regions, .. } => regions,
             Rule::MultiWriter { .. } => return None,

@@ -142,7 +142,7 @@ fn pin_write(
     now: Timestamp,
 ) -> Option<Pinned> {
     let topology = view.topology();
-    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset_in(topology);
     if !request.promise.pins {
         return None;
     }
@@ -183,7 +183,7 @@ fn longest_window(request: &Request, view: &View, source: RegionId) -> PinWindow
 /// Whose part of the dataset it was: of whom the request was about, else of who is signed in since this very answer. A region that
 /// is told of a user's ownership takes a write of nobody in particular, for it knows whose it is.
 fn whose(session: &Session, request: &Request, topology: &Topology) -> Option<SubjectId> {
-    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset_in(topology);
     let own = || session.subject(dataset?.rule.split_by()?).cloned();
     request.subject.clone().or_else(own)
 }
@@ -250,7 +250,7 @@ pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>
 
 /// Whether what a stored response shows lies after what the session has seen.
 fn moves(request: &Request, view: &View, shows: &Shows) -> bool {
-    let dataset = request.dataset.and_then(|id| view.topology().dataset(id));
+    let dataset = request.dataset_in(view.topology());
     let held = dataset.and_then(|dataset| request.session.session.mark(&dataset.name, request.subject.as_ref()));
     !is_nothing(&shows.most) && held.is_none_or(|(_, held)| shows.most.is_after(&held))
 }
@@ -299,7 +299,7 @@ pub(super) fn change(
 /// Where an answer that names somebody says that they live (`Homing-Home`): what it says of a dataset as a whole, or of the subject
 /// that was asked about, is another matter.
 fn home_of_the_named(request: &Request, answer: &Answer<'_>, topology: &Topology) -> Option<RegionId> {
-    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset_in(topology);
     let speaks_of_them = dataset.is_none_or(|dataset| dataset.rule.split_by().is_some() && request.subject.is_none());
     lives_in(answer, topology, topology.all_regions()).filter(|_| speaks_of_them)
 }
@@ -363,7 +363,7 @@ fn signed(session: &mut Session, named: &[(SubjectKind, Option<SubjectId>)], top
 /// Takes over a later home of the session's own subject: by which the region was asked as the owner, or that it names itself.
 fn moved(session: &mut Session, request: &Request, view: &View, said: (Option<Ownership>, Option<Ownership>)) -> bool {
     let topology = view.topology();
-    let dataset = request.dataset.and_then(|id| topology.dataset(id));
+    let dataset = request.dataset_in(topology);
     let Some(kind) = dataset.and_then(|dataset| dataset.rule.split_by()) else { return false };
     let own = request.subject.is_some() && request.subject.as_ref() == session.subject(kind);
     let said =

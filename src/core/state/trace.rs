@@ -126,26 +126,6 @@ mod tests {
     use super::*;
     use crate::model::reasons::Crossing;
 
-    const CHOICES: [Choice; 18] = [
-        Choice::Nearest,
-        Choice::Home,
-        Choice::NearestOwner,
-        Choice::PinnedHome,
-        Choice::RouteHome,
-        Choice::DefaultHome,
-        Choice::Unidentified,
-        Choice::PositionReached,
-        Choice::PositionExpected,
-        Choice::PositionAwaited,
-        Choice::PositionOfOldEpoch,
-        Choice::PositionOfLaterEpoch,
-        Choice::HomeUnknownNearest,
-        Choice::HomeDownStale,
-        Choice::LastResort,
-        Choice::Misdirected,
-        Choice::SubjectNamed,
-        Choice::Retried,
-    ];
     const CACHE: [CacheState; 12] = [
         CacheState::Hit,
         CacheState::Updating,
@@ -165,7 +145,7 @@ mod tests {
     #[test]
     fn every_token_tells_of_something_typed() {
         let mut told = vec![Crossing::Residency.token()];
-        told.extend(CHOICES.map(Choice::token));
+        told.extend(Choice::ALL.iter().map(|it| it.token()));
         told.extend(CACHE.map(CacheState::token));
         told.extend(Failure::ALL.iter().map(|it| it.token()));
         told.extend(Exclusion::ALL.iter().map(|it| it.token()));

@@ -1,6 +1,6 @@
 //! What comes in: an order, a look, what came of an effect, the time.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{effect::Tag, outcome::TurnError};
@@ -38,8 +38,8 @@ pub enum Input {
         /// The drill's name.
         #[serde(default)]
         drill: String,
-        /// Route by route.
-        #[serde(default, deserialize_with = "rows")]
+        /// Route by route. Of rows that are not known only figures are lost.
+        #[serde(default, deserialize_with = "if_known")]
         rows: Vec<DrillRow>,
     },
     /// What came of an effect.
@@ -72,8 +72,8 @@ impl Input {
     }
 }
 
-/// Counts of a form that this version does not know are none: what is lost is figures.
-fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DrillRow>, D::Error> {
+/// What has a form that this version does not know, no longer or not yet, counts as not there.
+fn if_known<'de, T: Default + DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
@@ -116,7 +116,8 @@ impl EffectResult {
 /// The same as it travels: an answer has a status, a failure `failed`, and a time that is over neither.
 #[derive(Clone, Serialize, Deserialize)]
 struct HeardFields {
-    #[serde(default, deserialize_with = "of_nobody_if_unknown")]
+    /// Nobody's if it is not known.
+    #[serde(default, deserialize_with = "if_known")]
     tag: Tag,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -124,11 +125,6 @@ struct HeardFields {
     body: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
-}
-
-/// A tag of another version, which no longer or not yet has a meaning here, is nobody's.
-fn of_nobody_if_unknown<'de, D: serde::Deserializer<'de>>(tag: D) -> Result<Tag, D::Error> {
-    Value::deserialize(tag).map(|tag| serde_json::from_value(tag).unwrap_or_default())
 }
 
 impl From<HeardFields> for Heard {

@@ -22,7 +22,6 @@ pub(crate) mod orders;
 pub(crate) mod outcome;
 mod pause;
 mod preflight;
-mod problem;
 mod said;
 mod turn;
 

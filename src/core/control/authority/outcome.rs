@@ -5,7 +5,8 @@ use std::{error::Error, fmt};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{effect::Effect, orders::command::OrderRefusal, problem::problem};
+use super::{effect::Effect, orders::command::OrderRefusal};
+use crate::http::problem_details::ProblemDetails;
 
 /// What a turn comes to. Whoever drives the authority stores the ledger before it does any effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +51,7 @@ impl Reply {
 
     /// It cannot be done.
     pub(crate) fn problem(status: u16, detail: &str) -> Self {
-        Self { status, body: problem(status, detail) }
+        Self { status, body: ProblemDetails::new(status, detail).value() }
     }
 }
 

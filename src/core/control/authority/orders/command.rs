@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::problem::problem;
 use crate::{
+    http::problem_details::ProblemDetails,
     model::{
         ids::{DatasetId, RegionId},
         subject::{SubjectId, SubjectKind},
@@ -68,7 +68,7 @@ impl OrderRefusal {
     /// It as problem details (RFC 9457).
     #[must_use]
     pub fn body(&self) -> Value {
-        problem(self.status, &self.detail)
+        ProblemDetails::new(self.status, &*self.detail).value()
     }
 
     /// The order itself cannot be understood.
