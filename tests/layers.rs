@@ -319,9 +319,13 @@ fn the_core_is_the_same_on_every_target() {
 #[test]
 fn no_type_name_is_declared_twice_in_a_crate() {
     let mut twice = BTreeSet::new();
-    for (name, least) in [("core", 250), ("cli", 50), ("edge", 1), ("operators", 0), ("origin", 30)] {
+    // The two at the platform have no types of their own, so of all crates it is counted that their files are read.
+    let crates = [("core", 150, 250), ("cli", 45, 50), ("edge", 3, 0), ("operators", 4, 0), ("origin", 20, 30)];
+    for (name, least_files, least) in crates {
         let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (file, read) in files(name) {
+        let files = files(name);
+        assert!(files.len() >= least_files, "{name}: {} files", files.len());
+        for (file, read) in files {
             for item in &read.items {
                 let mut types = Vec::new();
                 match item {

@@ -17,10 +17,11 @@ use homing_core::{
         subject::{SubjectId, SubjectKind},
     },
     request::incoming::{Content, Unsent},
+    router::{FlowId, Turn, Vantage, ViewTaken},
     settle::{Base, Publish, Settlement, Source, Store},
     state::drill::{DrillOutcome, Drilled, SamplingKey},
 };
-use homing_edge::wire::{self, Said};
+use homing_edge::wire;
 use homing_tests::at;
 use serde_json::{Value, json};
 use support::{NOW, World, settings};
@@ -117,28 +118,28 @@ fn shown_store(store: &Store) -> Value {
     json!({ "key": store.key.as_str(), "base": base, "carried": store.carried, "edits": shown_edits(&store.edits) })
 }
 
-fn shown_effects(end: &Settlement, said: &Said) -> Value {
+fn shown_effects(end: &Settlement, turn: &Turn) -> Value {
     let home = |kind: &str, of: &(SubjectKind, Publish)| {
         let home: Value = serde_json::from_str(&of.1.value).unwrap();
         json!({ "kind": kind, "subject": of.1.subject.as_str(), "subjectKind": of.0.token(), "home": home })
     };
     let mut shown: Vec<Value> =
         end.invalidate.iter().map(|key| json!({ "kind": "forget", "key": key.as_str() })).collect();
-    shown.extend(said.view_is_old.then(|| json!({ "kind": "outdated-view" })));
+    shown.extend(turn.view_is_outdated.then(|| json!({ "kind": "outdated-view" })));
     shown.extend(end.record.drilled.as_ref().map(|_| json!({ "kind": "drill" })));
     let key = |publish: &Publish| format!("home:{}", publish.subject.as_str());
     let published = |one| json!({ "kind": "publish", "key": key(one), "value": one.value });
     shown.extend(end.publish.iter().map(published));
     shown.extend(end.confirm.as_ref().map(|of| home("confirm", of)));
     shown.extend(end.tell.as_ref().map(|of| home("tell", of)));
-    shown.extend(said.log.iter().map(|line| json!({ "kind": "log", "line": line })));
+    shown.extend(turn.log.iter().map(|line| json!({ "kind": "log", "line": line })));
     Value::Array(shown)
 }
 
-fn shown_finish(end: &Settlement, said: &Said) -> Value {
+fn shown_finish(end: &Settlement, turn: &Turn) -> Value {
     let mut shown = json!({
         "kind": "finish", "status": end.status, "source": shown_source(&end.source), "edits": shown_edits(&end.edits),
-        "effects": shown_effects(end, said),
+        "effects": shown_effects(end, turn),
     });
     if let Some(store) = &end.store {
         shown["store"] = shown_store(store);
@@ -147,7 +148,8 @@ fn shown_finish(end: &Settlement, said: &Said) -> Value {
 }
 
 /// What the driver must read in a step.
-fn shown_step(id: u32, step: &Step, said: &Said) -> Value {
+fn shown_step(turn: &Turn) -> Value {
+    let (FlowId(id), step) = (turn.id, &turn.step);
     let kind = step_kind(step);
     match step {
         Step::ProbeCache(probe) => {
@@ -179,22 +181,15 @@ fn shown_step(id: u32, step: &Step, said: &Said) -> Value {
             "upgrade": attempt.upgrade, "edits": shown_edits(attempt.common.iter().chain(&attempt.own)),
         }),
         Step::Answer(end, key) => {
-            json!({ "kind": kind, "id": id, "key": key.as_str(), "finish": shown_finish(end, said) })
+            json!({ "kind": kind, "id": id, "key": key.as_str(), "finish": shown_finish(end, turn) })
         }
-        Step::Finish(end) => shown_finish(end, said),
+        Step::Finish(end) => shown_finish(end, turn),
     }
 }
 
-fn written(id: u32, step: &Step, said: &Said) -> String {
-    match step {
-        Step::Answer(end, key) => wire::answered(id, key, end, said),
-        Step::Finish(end) => wire::finish(end, said),
-        other => wire::step(id, other),
-    }
-}
-
-fn said(log: &[&str], view_is_old: bool) -> Said {
-    Said { log: log.iter().map(|line| (*line).to_owned()).collect(), view_is_old }
+/// The turn that has that step.
+fn turn(step: Step, log: &[&str], view_is_outdated: bool) -> Turn {
+    Turn { id: FlowId(7), step, log: log.iter().map(|line| (*line).to_owned()).collect(), view_is_outdated }
 }
 
 /// Steps that ask for something, each of a kind with all that it may say and with as little as may be.
@@ -257,8 +252,8 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
     ]
 }
 
-/// Steps that answer.
-fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Step, Said)> {
+/// Turns that answer.
+fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
     let least = Settlement {
         status: 200,
         source: Source::Origin,
@@ -292,16 +287,15 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Step, Said)
     let part = Settlement { status: 206, ..from(Source::Copy(0, Some(Slice { from: 10, length: 5, whole: 20 }))) };
     let refused =
         Settlement { status: 503, ..from(Source::Own("{\"title\":\"two\\nlines\"}\n\nand an empty one".to_owned())) };
-    let quiet = || said(&[], false);
     let finish = |end| Step::Finish(Box::new(end));
     vec![
-        ("the origin's answer as it is", finish(least.clone()), quiet()),
-        ("… with everything", finish(all.clone()), said(&[r#"{"level":"info"}"#, "with a\ttab"], true)),
-        ("a stored variant, stored again", finish(kept), quiet()),
-        ("a part of one", finish(part), quiet()),
-        ("the head of one", finish(from(Source::CopyHead(2))), quiet()),
-        ("the router's own text", finish(refused), said(&["{}"], false)),
-        ("an answer after which the flow goes on", Step::Answer(Box::new(all), key.clone()), said(&["{}"], false)),
+        ("the origin's answer as it is", turn(finish(least.clone()), &[], false)),
+        ("… with everything", turn(finish(all.clone()), &[r#"{"level":"info"}"#, "with a\ttab"], true)),
+        ("a stored variant, stored again", turn(finish(kept), &[], false)),
+        ("a part of one", turn(finish(part), &[], false)),
+        ("the head of one", turn(finish(from(Source::CopyHead(2))), &[], false)),
+        ("the router's own text", turn(finish(refused), &["{}"], false)),
+        ("an answer after which the flow goes on", turn(Step::Answer(Box::new(all), key.clone()), &["{}"], false)),
     ]
 }
 
@@ -368,17 +362,14 @@ fn shown_facts(text: &str) -> Value {
 
 fn cases() -> Vec<Case> {
     let (key, attempt, end) = parts();
-    let nothing = said(&[], false);
     let mut cases: Vec<Case> = Vec::new();
     for (title, text) in FACTS {
         let text = text.replace('\t', "\n");
         cases.push((title, "facts", text.clone(), shown_facts(&text)));
     }
-    for (title, step) in asking(&key, &attempt) {
-        cases.push((title, "step", written(7, &step, &nothing), shown_step(7, &step, &nothing)));
-    }
-    for (title, step, said) in answering(&key, &end) {
-        cases.push((title, "step", written(7, &step, &said), shown_step(7, &step, &said)));
+    let asking = asking(&key, &attempt).into_iter().map(|(title, step)| (title, turn(step, &[], false)));
+    for (title, turn) in asking.chain(answering(&key, &end)) {
+        cases.push((title, "step", wire::turn(&turn), shown_step(&turn)));
     }
     for (title, text) in HEARD {
         cases.push((title, "event", (*text).to_owned(), shown_event(text)));
@@ -429,4 +420,13 @@ fn everything_that_crosses_has_a_case() {
     assert_eq!(kinds(&effects), wanted(EFFECTS));
     let bodies: BTreeSet<_> = steps.iter().filter_map(|step| step["body"].as_str().map(str::to_owned)).collect();
     assert_eq!(bodies, wanted(BODIES));
+}
+
+/// What crosses beside requests; `readVantages` and `readViewTaken` of `wire.mjs` are its other end.
+#[test]
+fn what_crosses_beside_requests() {
+    let vantage = |region, hint, is_silent| Vantage { region, hint, is_silent };
+    assert_eq!(wire::vantages(&[vantage("us", "wnam", false), vantage("ap", "", true)]), "us\twnam\t\nap\t\t1");
+    let bits = |is_whole, is_readable| wire::view_taken(ViewTaken { is_whole, is_readable });
+    assert_eq!([bits(true, true), bits(false, true), bits(true, false), bits(false, false)], [0, 1, 2, 3]);
 }

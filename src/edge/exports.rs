@@ -5,11 +5,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::{time, wire};
+use crate::wire;
 use homing_core::{
     model::{
         geo::Location,
-        time::{Timestamp, millis},
+        time::{Timestamp, millis, timestamp},
     },
     router::{Entropy, FlowId, Logging, Rejection, Router, Turn},
     topology::{
@@ -28,11 +28,7 @@ fn router() -> Option<Rc<Router>> {
 }
 
 fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String> {
-    let settings = secrets::read(vars, secrets, flags, || {
-        let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
-        Some(u128::from(high) << 64 | u128::from(low))
-    })
-    .map_err(|error| error.to_string())?;
+    let settings = secrets::read(vars, secrets, flags, || getrandom::u64().ok()).map_err(|error| error.to_string())?;
     let logging = Logging::parse(flags.split(',').next_back().unwrap_or_default());
     let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
     // Drawn by itself: every origin and operator sees it.
@@ -41,7 +37,7 @@ fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String
 }
 
 fn written(turn: Result<Turn, Box<Rejection>>) -> String {
-    turn.map_or_else(|rejection| wire::rejection(&rejection), wire::turn)
+    turn.map_or_else(|rejection| wire::rejection(&rejection), |turn| wire::turn(&turn))
 }
 
 fn internal(now: Timestamp) -> String {
@@ -71,7 +67,7 @@ pub fn warnings() -> String {
 /// where they are unknown.
 #[wasm_bindgen]
 pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String {
-    let (now, location) = (time(now), Location::new(latitude, longitude));
+    let (now, location) = (timestamp(now), Location::new(latitude, longitude));
     match (router(), wire::incoming(incoming, location, now)) {
         (Some(router), Some(incoming)) => written(router.begin(&incoming)),
         _ => internal(now),
@@ -81,7 +77,7 @@ pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String 
 /// Goes on with a flow: what came of its step in, the next step out.
 #[wasm_bindgen]
 pub fn resume(id: u32, now: f64, event: &str) -> String {
-    let now = time(now);
+    let now = timestamp(now);
     match (router(), wire::event(event)) {
         (Some(router), Some(event)) => written(router.resume(FlowId(id), event, now)),
         _ => internal(now),
@@ -92,16 +88,14 @@ pub fn resume(id: u32, now: f64, event: &str) -> String {
 #[wasm_bindgen]
 pub fn abandon(id: u32, now: f64) {
     if let Some(router) = router() {
-        router.abandon(FlowId(id), time(now));
+        router.abandon(FlowId(id), timestamp(now));
     }
 }
 
-/// Learns what the authority has published. 0 if it is well. 1 more if neither that nor what was known before names every dataset that
-/// needs an owner: the authority itself is to be asked. 2 more if it cannot be read: a later version may have written it.
+/// Learns what the authority has published: [`wire::view_taken`].
 #[wasm_bindgen]
 pub fn published(text: &str, now: f64) -> u8 {
-    let taken = router().map(|router| router.observe_view(text, time(now)));
-    taken.map_or(0, |taken| u8::from(!taken.is_whole) + 2 * u8::from(!taken.is_readable))
+    router().map_or(0, |router| wire::view_taken(router.observe_view(text, timestamp(now))))
 }
 
 /// What the authority is to be told of a drill, as an input of it; empty if there is nothing new.
@@ -114,7 +108,7 @@ pub fn drilled() -> String {
 #[wasm_bindgen]
 pub fn drill_over(id: &str, now: f64) {
     if let Some(router) = router() {
-        router.observe_drill_over(id, time(now));
+        router.observe_drill_over(id, timestamp(now));
     }
 }
 
@@ -122,7 +116,7 @@ pub fn drill_over(id: &str, now: f64) {
 #[wasm_bindgen]
 pub fn not_stored(key: &str, now: f64) {
     if let Some(router) = router() {
-        router.observe_not_stored(key, time(now));
+        router.observe_not_stored(key, timestamp(now));
     }
 }
 
@@ -130,20 +124,14 @@ pub fn not_stored(key: &str, now: f64) {
 #[wasm_bindgen]
 pub fn measured(text: &str, now: f64) {
     if let Some(router) = router() {
-        router.observe_probes(text, time(now));
+        router.observe_probes(text, timestamp(now));
     }
 }
 
-/// The regions, a line each: name, where the object should be that looks from there, and 1 if nothing was heard from there lately.
+/// The regions to look from: [`wire::vantages`].
 #[wasm_bindgen]
 pub fn vantages(now: f64) -> String {
-    let Some(router) = router() else { return String::new() };
-    let vantages = router.vantages(time(now));
-    let lines = vantages.iter().map(|vantage| {
-        let silent = if vantage.is_silent { "1" } else { "" };
-        [vantage.region, vantage.hint, silent].join("\t")
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    router().map(|router| wire::vantages(&router.vantages(timestamp(now)))).unwrap_or_default()
 }
 
 /// Where objects should be that stand beside no region; empty where nothing says so.
@@ -162,7 +150,7 @@ pub fn view_every(said: &str) -> u32 {
 #[wasm_bindgen]
 pub fn snapshot(now: f64) -> String {
     let memory_bytes = core::arch::wasm32::memory_size(0) * 65536;
-    router().map(|router| router.snapshot(memory_bytes, time(now))).unwrap_or_default()
+    router().map(|router| router.snapshot(memory_bytes, timestamp(now))).unwrap_or_default()
 }
 
 /// Route lines that the origins' `Homing-Wrote` suggest, as JSON or as TOML.

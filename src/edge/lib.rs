@@ -10,9 +10,3 @@
 pub mod exports;
 // Text and nothing of the platform, so that the host can try what it makes of any text (`tests/fuzz`).
 pub mod wire;
-
-#[cfg(target_arch = "wasm32")]
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970, from Date.now()")]
-fn time(now: f64) -> homing_core::model::time::Timestamp {
-    homing_core::model::time::Timestamp(now as u64)
-}

@@ -33,7 +33,7 @@
 use std::fmt::Write;
 
 use homing_core::{
-    cache::{Probed, key::CacheKey},
+    cache::Probed,
     flow::step::{Assignment, Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
@@ -46,7 +46,7 @@ use homing_core::{
         time::{Timestamp, millis},
     },
     request::incoming::{Client, Content, IncomingRequest, Unsent},
-    router::{FlowId, Rejection, Turn},
+    router::{FlowId, Rejection, Turn, Vantage, ViewTaken},
     settle::{Base, Publish, Settlement, Source},
 };
 
@@ -109,29 +109,19 @@ fn probed(text: &str) -> Probed<'_> {
 
 fn answer(text: &str) -> Option<Answer<'_>> {
     let mut lines = text.split('\n');
-    let (status, framing) = match lines.next()?.split_once(' ') {
-        Some((status, _)) => (status.parse().ok()?, Framing::UntilClose),
-        None => (text.split('\n').next()?.parse().ok()?, Framing::Delimited),
-    };
-    Some(Answer { status, headers: fields(lines), framing })
+    let head = lines.next()?;
+    let (status, framing) =
+        head.split_once(' ').map_or((head, Framing::Delimited), |(status, _)| (status, Framing::UntilClose));
+    Some(Answer { status: status.parse().ok()?, headers: fields(lines), framing })
 }
 
 /// Writes what is to be done next.
-pub fn turn(turn: Turn) -> String {
+#[must_use]
+pub fn turn(turn: &Turn) -> String {
     let FlowId(id) = turn.id;
-    let said = Said { log: turn.log, view_is_old: turn.view_is_outdated };
-    match &turn.step {
-        Step::Finish(settlement) => finish(settlement, &said),
-        Step::Answer(settlement, key) => answered(id, key, settlement, &said),
-        other => step(id, other),
-    }
-}
-
-/// Writes a step that is not the last.
-pub fn step(id: u32, step: &Step) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = String::with_capacity(1024);
-    match step {
+    match &turn.step {
         Step::ProbeCache(probe) => {
             let _ = write!(text, "probe\n{id}\n{}\n{}", probe.key.as_str(), probe.wait.map_or(0, millis));
             probe.expired.iter().for_each(|variant| text::all(&mut text, &["\n", variant]));
@@ -172,47 +162,34 @@ pub fn step(id: u32, step: &Step) -> String {
             );
             edits(&mut text, attempt.common.iter().chain(&attempt.own));
         }
-        Step::Answer(..) | Step::Finish(_) => {}
+        Step::Answer(settlement, key) => {
+            let _ = writeln!(text, "answer\n{id}\n{}", key.as_str());
+            finish(&mut text, settlement, turn);
+        }
+        Step::Finish(settlement) => {
+            text.push_str("finish\n");
+            finish(&mut text, settlement, turn);
+        }
     }
     text
 }
 
-/// Writes an answer after which the flow goes on.
-pub fn answered(id: u32, key: &CacheKey, settlement: &Settlement, said: &Said) -> String {
-    format!("answer\n{id}\n{}\n{}", key.as_str(), ending(String::new(), settlement, said))
-}
-
-/// What the isolate adds to a settlement.
-pub struct Said {
-    /// Lines for the log.
-    pub log: Vec<String>,
-    /// Whether the view is to be read anew.
-    pub view_is_old: bool,
-}
-
-/// Writes the last step.
-pub fn finish(settlement: &Settlement, said: &Said) -> String {
-    let mut text = String::with_capacity(1024);
-    text.push_str("finish\n");
-    ending(text, settlement, said)
-}
-
 /// The lines of a finish behind its word.
-fn ending(mut text: String, settlement: &Settlement, said: &Said) -> String {
-    text::number(&mut text, settlement.status.into());
+fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
+    text::number(text, settlement.status.into());
     match &settlement.source {
         Source::Origin => text.push_str("\norigin"),
         Source::Copy(at, slice) => {
-            place(&mut text, "\nstored ", *at);
+            place(text, "\nstored ", *at);
             if let Some(slice) = slice {
                 let _ = write!(text, " {} {}", slice.from, slice.length);
             }
         }
-        Source::CopyHead(at) => place(&mut text, "\nhead ", *at),
+        Source::CopyHead(at) => place(text, "\nhead ", *at),
         Source::Own(_) => text.push_str("\nown"),
     }
     text.push('\n');
-    edits(&mut text, settlement.edits.iter());
+    edits(text, settlement.edits.iter());
     match &settlement.store {
         None => text.push('\n'),
         Some(store) => {
@@ -225,13 +202,13 @@ fn ending(mut text: String, settlement: &Settlement, said: &Said) -> String {
                 let _ = write!(text, " {place}");
             }
             text.push('\n');
-            edits(&mut text, store.edits.iter());
+            edits(text, store.edits.iter());
         }
     }
     for key in &settlement.invalidate {
         let _ = writeln!(text, "forget\t{}", key.as_str());
     }
-    if said.view_is_old {
+    if turn.view_is_outdated {
         text.push_str("outdated-view\n");
     }
     if settlement.record.drilled.is_some() {
@@ -246,14 +223,13 @@ fn ending(mut text: String, settlement: &Settlement, said: &Said) -> String {
     if let Some((kind, Publish { subject, value })) = &settlement.tell {
         let _ = writeln!(text, "tell\t{}\t{}\t{value}", subject.as_str(), kind.token());
     }
-    for line in &said.log {
-        text::all(&mut text, &["log\t", line, "\n"]);
+    for line in &turn.log {
+        text::all(text, &["log\t", line, "\n"]);
     }
     text.push('\n');
     if let Source::Own(body) = &settlement.source {
         text.push_str(body);
     }
-    text
 }
 
 /// Writes what a request gets that has no flow.
@@ -267,6 +243,24 @@ pub fn rejection(rejection: &Rejection) -> String {
     text.push('\n');
     text.push_str(&rejection.body);
     text
+}
+
+/// Writes the regions to look from, a line each: name TAB where the object should be that looks from there TAB `1` if nothing was heard from
+/// there lately.
+#[must_use]
+pub fn vantages(vantages: &[Vantage<'_>]) -> String {
+    let lines = vantages.iter().map(|vantage| {
+        let silent = if vantage.is_silent { "1" } else { "" };
+        [vantage.region, vantage.hint, silent].join("\t")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Writes what a view says of itself, as bits: 1 if it does not name every dataset that needs an owner, so that the authority itself is to be
+/// asked; 2 if it cannot be read.
+#[must_use]
+pub fn view_taken(taken: ViewTaken) -> u8 {
+    u8::from(!taken.is_whole) + 2 * u8::from(!taken.is_readable)
 }
 
 fn place(text: &mut String, kind: &str, at: usize) {

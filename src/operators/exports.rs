@@ -9,14 +9,14 @@ use serde_json::Value;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::Env;
 
-use crate::{api, time};
+use crate::api;
 use homing_core::{
     control::{
         admin::{Call, Door, Guard, TurnedAway},
         authority::{self, Input},
         prober,
     },
-    model::time::millis,
+    model::time::{millis, timestamp},
     state::published::Published,
     topology::{
         build, pace,
@@ -68,10 +68,7 @@ extern "C" {
 pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
     console_error_panic_hook::set_once();
     let secrets = Secrets { session_key, session_key_old, origin_key };
-    match secrets::read(vars, &secrets, flags, || {
-        let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
-        Some(u128::from(high) << 64 | u128::from(low))
-    }) {
+    match secrets::read(vars, &secrets, flags, || getrandom::u64().ok()) {
         Ok(settings) => {
             BUILD.replace(build::of(vars));
             SETTINGS.replace(Some(Rc::new(settings)));
@@ -97,7 +94,8 @@ pub async fn api(request: web_sys::Request, env: Env, router: Router) -> Result<
 #[wasm_bindgen]
 pub fn authority(ledger: &str, input: &str, now: f64) -> Result<String, String> {
     let settings = settings().ok_or("not configured")?;
-    let mut outcome = authority::take_text(ledger, input, &settings, time(now)).map_err(|error| error.to_string())?;
+    let mut outcome =
+        authority::take_text(ledger, input, &settings, timestamp(now)).map_err(|error| error.to_string())?;
     // Operators see which version the authority is of.
     if Input::parse(input) == Ok(Input::Show)
         && let Some(Value::Object(body)) = outcome.reply.as_mut().map(|reply| &mut reply.body)
@@ -133,9 +131,9 @@ pub fn probed(state: &str, from: &str, answers: &str, view: &str, every: f64, no
     // One that an earlier version has left may not be readable; losing it costs a round or two.
     let mut state: prober::Prober = read(state).unwrap_or_default();
     let published = Published::read(view, &settings.topology).unwrap_or_default();
-    let every = std::time::Duration::from_millis(time(every).0);
+    let every = std::time::Duration::from_millis(timestamp(every).0);
     let world = prober::World { topology: &settings.topology, published: &published, every };
-    let round = state.round(from, &read(answers)?, world, time(now));
+    let round = state.round(from, &read(answers)?, world, timestamp(now));
     let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
     Ok(serde_json::json!({ "state": state, "report": round.report, "put": round.put }).to_string())
 }

@@ -9,6 +9,17 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
+/// The time that JavaScript's `Date.now()` has given: a whole number of milliseconds, and none below zero.
+#[must_use]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is no such number becomes the nearest that is"
+)]
+pub fn timestamp(date_now: f64) -> Timestamp {
+    Timestamp(date_now as u64)
+}
+
 impl Timestamp {
     /// This time, that much later.
     #[must_use]

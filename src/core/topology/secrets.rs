@@ -45,7 +45,7 @@ pub struct Secrets<'a> {
     pub origin_key: &'a str,
 }
 
-/// Reads the settings. `random` gives the key of an isolate in development, which lives as long as that.
+/// Reads the settings. `random` gives both halves of the key of an isolate in development, which lives as long as that.
 ///
 /// # Errors
 /// With the first of them that is wrong; all that is wrong with the topology.
@@ -53,7 +53,7 @@ pub fn read(
     vars: &str,
     secrets: &Secrets<'_>,
     flags: &str,
-    random: impl FnOnce() -> Option<u128>,
+    random: impl FnMut() -> Option<u64>,
 ) -> Result<Settings, ConfigError> {
     let vars = raw::from_json(vars)?;
     let (topology, _warnings) = parse(&vars, &KeyPath::default().key("vars"))?;
@@ -69,11 +69,14 @@ pub fn read(
     })
 }
 
-fn session_key(secret: &str, dev: bool, random: impl FnOnce() -> Option<u128>) -> Result<Key, ConfigError> {
+fn session_key(secret: &str, dev: bool, mut random: impl FnMut() -> Option<u64>) -> Result<Key, ConfigError> {
     const NAME: &str = "SESSION_KEY";
     match (secret, dev) {
         // In development a key that lives as long as the isolate will do.
-        ("", true) => key(NAME, &format!("{:032x}", random().ok_or(ConfigError::NoRandomness)?)),
+        ("", true) => {
+            let mut half = || random().ok_or(ConfigError::NoRandomness);
+            key(NAME, &format!("{:016x}{:016x}", half()?, half()?))
+        }
         ("", false) => Err(ConfigError::NoSessionKey),
         (secret, _) => key(NAME, secret),
     }

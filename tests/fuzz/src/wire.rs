@@ -122,7 +122,7 @@ fn holds(bytes: &[u8]) -> Result<()> {
     };
     for _ in 0..32 {
         let (id, step) = (turn.id, turn.step.clone());
-        written(turn);
+        written(&turn);
         if matches!(step, Step::Finish(_)) {
             return Ok(());
         }
@@ -154,10 +154,9 @@ fn fitting(step: &Step) -> Event<'static> {
 }
 
 /// As the driver takes it apart.
-fn written(turn: Turn) {
-    let (id, step) = (turn.id.0.to_string(), turn.step.clone());
-    let written = wire::turn(turn);
-    match &step {
+fn written(turn: &Turn) {
+    let (id, written) = (turn.id.0.to_string(), wire::turn(turn));
+    match &turn.step {
         Step::Finish(last) => finished(&written, last),
         Step::Answer(first, key) => {
             let lines: Vec<_> = written.splitn(4, '\n').collect();
