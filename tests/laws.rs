@@ -82,6 +82,16 @@ fn visitor(whose: usize, route: usize) -> Asking {
     Asking { by: By::new(Some(SamplingKey::at(&format!("192.0.2.{whose}"))), Some(route)), streams: false }
 }
 
+/// What the region does with that send: the last deed serves all that come behind it.
+fn deed(world: &World, at: usize) -> &Reply {
+    world.deeds.get(at).or(world.deeds.last()).unwrap()
+}
+
+/// What it does with the last one, if there was any.
+fn last_deed<'w>(world: &'w World, story: &Story) -> Option<&'w Reply> {
+    Some(deed(world, story.sent.len().checked_sub(1)?))
+}
+
 /// A field of what a region answers.
 fn said_of<'d>(deed: &'d Reply, name: &str) -> Option<&'d str> {
     let Reply::Answers(_, fields) = deed else { return None };
@@ -161,9 +171,11 @@ fn shown_copy(world: &World, story: &Story) -> Variant<'static> {
 
 /// The owner that the deed names, if it does.
 fn named(deed: Option<&Reply>) -> Option<(RegionId, u64)> {
-    let Some(Reply::Answers(421, fields)) = deed else { return None };
-    let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
-    Some((topology().region_named(value("homing-home")?)?, value("homing-epoch")?.parse().ok()?))
+    let declines = deed.filter(|deed| matches!(deed, Reply::Answers(421, _)))?;
+    Some((
+        topology().region_named(said_of(declines, "homing-home")?)?,
+        said_of(declines, "homing-epoch")?.parse().ok()?,
+    ))
 }
 
 /// Whether the connection had been closed when that was sent: lost before an answer came, or a 408 with which an idle one ends.
@@ -176,19 +188,18 @@ fn was_closed(deed: &Reply) -> bool {
 fn first_word<'a>(world: &'a World, story: &Story) -> Option<&'a Reply> {
     let first = world.deeds.first()?;
     let again = was_closed(first) && story.sent.len() > 1 && story.sent[0].region == story.sent[1].region;
-    if again { world.deeds.get(1).or(world.deeds.last()) } else { Some(first) }
+    Some(if again { deed(world, 1) } else { first })
 }
 
 /// Whom the first region names in a 421, if that is another subject than the first send was about, of data that is split.
 fn renamed(world: &World, story: &Story) -> Option<SubjectId> {
-    let Some(Reply::Answers(421, fields)) = first_word(world, story) else { return None };
+    let declines = first_word(world, story).filter(|deed| matches!(deed, Reply::Answers(421, _)))?;
     let kind = match world.path.as_str() {
         path if path.starts_with("/cart") || path.starts_with("/mail") => SubjectKind::User,
         path if path.starts_with("/t/") => SubjectKind::Tenant,
         _ => return None,
     };
-    let (_, name) = fields.iter().find(|(name, _)| name == "homing-subject")?;
-    let named = SubjectId::named(kind, name)?;
+    let named = SubjectId::named(kind, said_of(declines, "homing-subject")?)?;
     (told(story.sent.first()?, "homing-subject") != Some(named.as_str())).then_some(named)
 }
 
@@ -273,7 +284,7 @@ laws! { config();
         met("two regions", regions.len() == 2);
         // What went into a closed connection is sent to the same region once more, and that once.
         let sent = &story.sent;
-        let closed = |at: usize| was_closed(world.deeds.get(at).or(world.deeds.last()).unwrap());
+        let closed = |at: usize| was_closed(deed(&world, at));
         let again = (1..sent.len()).filter(|at| sent[at - 1].region == sent[*at].region && closed(at - 1)).count();
         met("a closed connection", again > 0);
         prop_assert!(sent.len() <= if is_write(&story) { 2 } else { 2 + again.min(1) }, "{:?}", story.regions());
@@ -357,7 +368,7 @@ laws! { config();
     fn what_is_said_of_a_failed_write_is_true(world in a_write()) meets ["not-sent": 350, "refused": 200, "unknown": 800, "committed": 4, "no region was asked": 150] {
         let story = play(&world, &settings());
         let met_deeds: Vec<(&Reply, &Attempt)> =
-            story.sent.iter().enumerate().map(|(at, sent)| (world.deeds.get(at).or(world.deeds.last()).unwrap(), sent)).collect();
+            story.sent.iter().enumerate().map(|(at, sent)| (deed(&world, at), sent)).collect();
         let done_nowhere = met_deeds.iter().all(|(deed, sent)| has_done_nothing(deed, sent));
         // Who declines a write and says that it wrote contradicts itself.
         let said_done =
@@ -396,15 +407,14 @@ laws! { config();
         let end = story.end();
         let pinned = end.record.trace.tokens().any(|(token, _)| token == Token::PinnedHome);
         let silent = story.says("homing-consistency").is_none();
-        if is_unconfirmed(&story) && silent && world.path == "/catalog/1" {
-            let cookie = world.fields.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
-            let sealed = cookie.and_then(|value| value.split_once('=')).map_or("", |(_, sealed)| sealed);
-            let opened = session::open(sealed, &keys(), NOW);
-            if let Some(pin) = opened.session.window("catalog", None, NOW) {
-                met("a stored response within a window", true);
-                let copy = shown_copy(&world, &story);
-                prop_assert!(copy.made >= pin.since);
-            }
+        if is_unconfirmed(&story)
+            && silent
+            && world.path == "/catalog/1"
+            && let Some(pin) = carried(&world).window("catalog", None, NOW)
+        {
+            met("a stored response within a window", true);
+            let copy = shown_copy(&world, &story);
+            prop_assert!(copy.made >= pin.since);
         }
         // A region that was told the session's mark holds its copy against that itself.
         let told = story.sent.last().is_some_and(|sent| told(sent, "homing-min-position").is_some());
@@ -437,24 +447,18 @@ laws! { config();
             let at_home = owner.is_some_and(|(home, _)| region(home) == last.region);
             let same = owner.is_some_and(|(home, epoch)| home == pin.region && epoch == mark.epoch.0.to_string());
             // Or it was asked as the region of the mark, and calls itself the owner since then.
-            let says = |name: &str| match world.deeds.get(story.sent.len() - 1).or(world.deeds.last()) {
-                Some(Reply::Answers(_, fields)) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone()),
-                _ => None,
-            };
-            let calls_itself = says("homing-home").is_some_and(|home| topology().region_named(&home) == Some(last.region))
+            let last_deed = last_deed(&world, &story).unwrap();
+            let says = |name: &str| said_of(last_deed, name);
+            let calls_itself = says("homing-home").is_some_and(|home| topology().region_named(home) == Some(last.region))
                 && says("homing-epoch").and_then(|epoch| epoch.parse().ok()).is_some_and(|epoch: u64| epoch >= mark.epoch.0);
             // Of a later owner's log any copy will do that has its beginning, and says so itself.
             let later = owner.is_some_and(|(_, epoch)| epoch.parse::<u64>().unwrap() > mark.epoch.0);
             let beginning = later && told(last, "homing-min-position") == Some("orders=0");
             let says_so = says("homing-position").is_some_and(|said| !said.contains("orders=x"))
-                && owner.is_some_and(|(_, epoch)| says("homing-epoch").is_some_and(|said| said.as_str() >= epoch));
+                && owner.is_some_and(|(_, epoch)| says("homing-epoch").is_some_and(|said| said >= epoch));
             let has_it = if same { told_least } else { at_home || (beginning && says_so) };
             prop_assert!(calls_itself || has_it, "{owner:?} {told_least} {pin:?}");
-            let behind = [world.deeds.get(story.sent.len() - 1).or(world.deeds.last())]
-                .into_iter()
-                .flatten()
-                .any(|deed| matches!(deed, Reply::Answers(_, fields) if fields.iter().any(|(name, _)| name == "homing-behind")));
-            prop_assert!(!(told_least && behind));
+            prop_assert!(!(told_least && says("homing-behind").is_some()));
         }
     }
 
@@ -532,10 +536,10 @@ laws! { config();
 
     fn nothing_that_sets_a_cookie_or_is_stale_is_stored(world in a_read_of(&["/catalog/1", "/catalog/none/1", "/catalog/stale/1", "/cart/cached/1", "/orders/1"], &["catalog", "orders"])) meets ["something is stored": 168, "a cookie is set": 208] {
         let story = play(&world, &settings());
-        met("a cookie is set", world.deeds.iter().any(|deed| matches!(deed, Reply::Answers(_, fields) if fields.iter().any(|(name, _)| name == "set-cookie"))));
+        met("a cookie is set", world.deeds.iter().any(|deed| said_of(deed, "set-cookie").is_some()));
         if met("something is stored", story.end().store.is_some()) {
             prop_assert!(story.says("homing-consistency").is_none());
-            let last = world.deeds.get(story.sent.len() - 1).or(world.deeds.last());
+            let last = last_deed(&world, &story);
             let Some(Reply::Answers(_, fields)) = last else { panic!("stored nothing's answer") };
             prop_assert!(!fields.iter().any(|(name, value)| name == "set-cookie" || value == "private"));
         }
@@ -646,8 +650,9 @@ laws! { config();
 
 /// What the last answer says that it shows of the orders: `shows` where that is not beyond the position, else the position.
 fn said_of_orders(world: &World, story: &Story) -> Option<u32> {
-    let last = world.deeds.get(story.sent.len().checked_sub(1)?).or(world.deeds.last());
-    let Some(Reply::Answers(_, fields)) = last.filter(|_| world.path.starts_with("/orders/")) else { return None };
+    let Some(Reply::Answers(_, fields)) = last_deed(world, story).filter(|_| world.path.starts_with("/orders/")) else {
+        return None;
+    };
     let members = fields.iter().filter(|(name, _)| name == "homing-position").flat_map(|(_, all)| all.split(','));
     let mut parts = members.filter_map(|member| member.trim().strip_prefix("orders=")).next()?.split("; ");
     let position = parts.next()?.parse().ok()?;

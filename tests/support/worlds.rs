@@ -59,6 +59,16 @@ pub fn a_region() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&REGIONS[..])
 }
 
+/// How far a region says that its replicas are.
+fn a_position() -> impl Strategy<Value = (String, String)> {
+    (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
+        let least = at.saturating_sub(gap);
+        let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
+        let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}{shows}"));
+        ("homing-position".to_owned(), positions.join(", "))
+    })
+}
+
 pub fn a_field() -> impl Strategy<Value = (String, String)> {
     let fixed = |name: &'static str, value: &'static str| Just((name.to_owned(), value.to_owned()));
     prop_oneof![
@@ -78,12 +88,7 @@ pub fn a_field() -> impl Strategy<Value = (String, String)> {
         fixed("homing-epoch", "1"),
         fixed("homing-epoch", "2"),
         fixed("homing-position", "orders=x"),
-        (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
-            let least = at.saturating_sub(gap);
-            let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
-            let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}{shows}"));
-            ("homing-position".to_owned(), positions.join(", "))
-        }),
+        a_position(),
         (0..90_000u32).prop_map(|lag| ("homing-lag".to_owned(), format!("us={lag}, eu=x"))),
         "[a-z]{1,9}".prop_map(|value| ("x-own".to_owned(), value)),
     ]
@@ -271,12 +276,6 @@ prop_compose! {
 
 /// What a region answers when nothing is wrong: what it holds, how far it is, and how long that may be kept.
 fn a_good_answer() -> impl Strategy<Value = Reply> {
-    let position = (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
-        let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
-        let positions =
-            ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={}{shows}", at.saturating_sub(gap)));
-        ("homing-position".to_owned(), positions.join(", "))
-    });
     let control = prop::sample::select(vec![
         "max-age=10",
         "public, max-age=10",
@@ -287,7 +286,7 @@ fn a_good_answer() -> impl Strategy<Value = Reply> {
     let control = control.prop_map(|control| ("cache-control".to_owned(), control.to_owned()));
     let cookie = Just(("set-cookie".to_owned(), "a=b".to_owned()));
     (
-        prop::option::weighted(0.8, position),
+        prop::option::weighted(0.8, a_position()),
         prop::option::weighted(0.8, control),
         prop::option::weighted(0.1, cookie),
         a_field(),

@@ -241,6 +241,31 @@ pub fn write(first: &Variant<'_>, held: &[Variant<'_>], on: &[usize]) -> (String
 }
 
 #[cfg(test)]
+impl Variant<'static> {
+    /// A whole response of the beginning of time that is not fresh, and has kept these fields.
+    pub(crate) fn with(fields: &[(&str, &'static str)]) -> Self {
+        let value = |name: &str| fields.iter().find(|(kept, _)| *kept == name).map(|(_, value)| (*value).into());
+        Self {
+            selecting: "".into(),
+            status: 200,
+            part: None,
+            made: Timestamp(0),
+            came: Timestamp(0),
+            age: Duration::ZERO,
+            fresh: Duration::ZERO,
+            while_revalidate: Duration::ZERO,
+            if_error: None,
+            reuse: Reuse::Allowed,
+            region: "eu".into(),
+            epoch: Epoch::FIRST,
+            shows: None,
+            kept: StoredFields(KEPT.map(value)),
+            cookies: "".into(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -251,20 +276,15 @@ mod tests {
         kept.0[2] = Some(etag.into());
         Variant {
             selecting: selecting.into(),
-            status: 200,
-            part: None,
             made: Timestamp(1000),
             came: Timestamp(1200),
             age: span(500),
             fresh: span(2000),
-            while_revalidate: span(0),
-            if_error: None,
             reuse: Reuse::Never,
-            region: "eu".into(),
             epoch: Epoch(7),
             shows: Shows::read("us:7:9:-"),
             kept,
-            cookies: "".into(),
+            ..Variant::with(&[])
         }
     }
 

@@ -107,34 +107,6 @@ fn is_same(validator: &str, variant: &Variant<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        cache::{
-            entry::{KEPT, StoredFields},
-            freshness::Reuse,
-        },
-        model::{epoch::Epoch, time::Timestamp},
-    };
-
-    fn stored(fields: &[(&str, &'static str)]) -> Variant<'static> {
-        let value = |name: &str| fields.iter().find(|(kept, _)| *kept == name).map(|(_, value)| (*value).into());
-        Variant {
-            selecting: "".into(),
-            status: 200,
-            part: None,
-            made: Timestamp(0),
-            came: Timestamp(0),
-            age: Duration::ZERO,
-            fresh: Duration::ZERO,
-            while_revalidate: Duration::ZERO,
-            if_error: None,
-            reuse: Reuse::Allowed,
-            region: "eu".into(),
-            epoch: Epoch::FIRST,
-            shows: None,
-            kept: StoredFields(KEPT.map(value)),
-            cookies: "".into(),
-        }
-    }
 
     fn of_eleven(range: &str, if_range: Option<&str>) -> Ranged {
         let client = Conditions {
@@ -143,7 +115,7 @@ mod tests {
             ..Conditions::default()
         };
         let date = [("date", "Sun, 06 Nov 1994 08:50:37 GMT"), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
-        ranged(&stored(&[date[0], date[1], ("etag", "\"a\"")]), &client, Some(11))
+        ranged(&Variant::with(&[date[0], date[1], ("etag", "\"a\"")]), &client, Some(11))
     }
 
     fn part(from: u64, length: u64) -> Ranged {
@@ -183,7 +155,7 @@ mod tests {
                 ..Conditions::default()
             };
             let part = Some(Slice { from: 4, length: 5, whole: 11 });
-            let stored = Variant { status: 206, part, ..stored(&[("etag", "\"a\"")]) };
+            let stored = Variant { status: 206, part, ..Variant::with(&[("etag", "\"a\"")]) };
             covers(&stored, &client).then(|| ranged(&stored, &client, Some(5)))
         };
         for (range, from, length) in [("bytes=4-8", 4, 5), ("bytes=6-7", 6, 2), ("bytes=8-8", 8, 1)] {
@@ -206,7 +178,7 @@ mod tests {
         }
         assert_eq!(covered(None, None), None, "a part is never taken for the whole");
         let end = Slice { from: 6, length: 5, whole: 11 };
-        let end = Variant { status: 206, part: Some(end), ..stored(&[]) };
+        let end = Variant { status: 206, part: Some(end), ..Variant::with(&[]) };
         let last =
             |range: &str| ranged(&end, &Conditions { range: Some(range.to_owned()), ..Conditions::default() }, Some(5));
         assert_eq!((last("bytes=-2"), last("bytes=7-")), (part(9, 2), part(7, 4)));
@@ -220,8 +192,10 @@ mod tests {
         for other in ["W/\"a\"", "\"b\"", "Sun, 06 Nov 1994 08:49:38 GMT", "x"] {
             assert_eq!(of_eleven("bytes=0-1", Some(other)), Ranged::Whole, "{other}");
         }
-        let young =
-            stored(&[("date", "Sun, 06 Nov 1994 08:49:38 GMT"), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        let young = Variant::with(&[
+            ("date", "Sun, 06 Nov 1994 08:49:38 GMT"),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ]);
         let client = Conditions {
             range: Some("bytes=0-1".to_owned()),
             if_range: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),

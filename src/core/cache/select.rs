@@ -97,32 +97,14 @@ pub fn usable_on_error(variant: &Variant<'_>, wants: &Directives, now: Timestamp
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
-    use crate::{cache::entry::StoredFields, http::headers::Headers, model::epoch::Epoch};
+    use crate::http::headers::Headers;
 
     const CAME: Timestamp = Timestamp(1_000_000);
 
     /// Fresh for 10 s.
     fn variant(reuse: Reuse) -> Variant<'static> {
-        Variant {
-            selecting: Cow::Borrowed(""),
-            status: 200,
-            part: None,
-            made: CAME,
-            came: CAME,
-            age: Duration::ZERO,
-            fresh: Duration::from_secs(10),
-            while_revalidate: Duration::ZERO,
-            if_error: None,
-            reuse,
-            region: "eu".into(),
-            epoch: Epoch::FIRST,
-            shows: None,
-            kept: StoredFields::default(),
-            cookies: "".into(),
-        }
+        Variant { made: CAME, came: CAME, fresh: Duration::from_secs(10), reuse, ..Variant::with(&[]) }
     }
 
     fn after(seconds: u64) -> Timestamp {

@@ -1,33 +1,8 @@
-use std::time::Duration;
-
 use super::*;
-use crate::{
-    cache::{
-        entry::{KEPT, StoredFields},
-        freshness::Reuse,
-    },
-    model::{epoch::Epoch, time::Timestamp},
-};
+use crate::model::time::Timestamp;
 
 fn variant(fields: &[(&str, &'static str)]) -> Variant<'static> {
-    let value = |name: &str| fields.iter().find(|(kept, _)| *kept == name).map(|(_, value)| (*value).into());
-    Variant {
-        selecting: "".into(),
-        status: 200,
-        part: None,
-        made: Timestamp(0),
-        came: Timestamp(784_111_777_000),
-        age: Duration::ZERO,
-        fresh: Duration::ZERO,
-        while_revalidate: Duration::ZERO,
-        if_error: None,
-        reuse: Reuse::Allowed,
-        region: "eu".into(),
-        epoch: Epoch::FIRST,
-        shows: None,
-        kept: StoredFields(KEPT.map(value)),
-        cookies: "".into(),
-    }
+    Variant { came: Timestamp(784_111_777_000), ..Variant::with(fields) }
 }
 
 fn client(none_match: Option<&str>, since: Option<&str>) -> Conditions {
