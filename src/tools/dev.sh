@@ -20,20 +20,12 @@ host() {
 wasm() {
   src/tools/setup.sh target
   # The glue comes from the other lane. If that has failed, it says so itself.
-  until [ -e "$ready/packages" ]; do kill -0 "$host" 2>/dev/null || return 1; sleep 0.1; done
+  until [ -e "$ready/packages" ]; do kill -0 "$one" 2>/dev/null || return 1; sleep 0.1; done
   timed "building the Worker" "about 60 s at first" src/tools/build.sh dev
 }
 
 # rustup installs what rust-toolchain.toml names when it is first asked, and two at once would get into each other's way.
 command -v rustc >/dev/null && rustc --version >/dev/null
-# Each lane is a group of its own, so that Ctrl-C ends what it has begun.
-set -m
-host & host=$!
-wasm & wasm=$!
-set +m
-trap 'kill -- "-$host" "-$wasm" 2>/dev/null; rm -rf "$ready"; exit 130' INT TERM
-failed=0
-for lane in $host $wasm; do wait "$lane" || failed=1; done
-[ "$failed" = 0 ] || die "set-up failed; the error is above."
+side_by_side host wasm
 rm -rf "$ready"
 exec "$NODE" tests/dev.mjs

@@ -14,3 +14,19 @@ timed() {
   "$@"
   say "$what: done in $(($(date +%s) - began)) s"
 }
+
+# side_by_side ONE OTHER: runs both functions at the same time, and fails if one fails. Each is a process group of its own, so that Ctrl-C
+# ends all that they have begun; OTHER finds the process of ONE in $one. To be called plainly: behind `if` or before `||` bash would let the
+# functions go on after an error.
+side_by_side() {
+  local failed=0 other
+  set -m
+  "$1" & one=$!
+  "$2" & other=$!
+  set +m
+  trap 'kill -- "-$one" "-$other" 2>/dev/null; exit 130' INT TERM
+  wait "$one" || failed=1
+  wait "$other" || failed=1
+  trap - INT TERM
+  return $failed
+}

@@ -76,14 +76,6 @@ command -v cc >/dev/null || die "no C compiler was found (SQLite of the demo reg
 case ${1:-all} in
   target) target ;;
   packages) packages ;;
-  all)
-    set -m
-    target & one=$!
-    packages & other=$!
-    set +m
-    trap 'kill -- "-$one" "-$other" 2>/dev/null; exit 130' INT TERM
-    failed=0
-    for lane in $one $other; do wait "$lane" || failed=1; done
-    exit $failed ;;
+  all) side_by_side target packages ;;
   *) die "unknown part '$1': expected target or packages, or nothing for both" ;;
 esac
