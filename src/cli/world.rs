@@ -102,7 +102,7 @@ impl World {
             Err(_) => Vec::new(),
             Ok(request) => {
                 self.teach(&mut memory, &request, topology)?;
-                self.weigh(&request, &View::capture(&settings, &memory, NOW))
+                self.standing_of_each(&request, &View::capture(&settings, &memory, NOW))
             }
         };
         let said = self.home.as_deref();
@@ -112,8 +112,8 @@ impl World {
         Ok(Story { steps: told.steps, mark, end })
     }
 
-    /// What the session has seen of what the request reads, and how each copy stands to that.
-    fn weigh(&self, request: &Request, view: &View) -> Vec<String> {
+    /// What the session has seen of what the request reads, and how far each replica is.
+    fn standing_of_each(&self, request: &Request, view: &View) -> Vec<String> {
         let topology = view.topology();
         let dataset = request.dataset_in(topology);
         let (Freshness::AtLeast(pin, mark), Some(Dataset { name, position: Some(kind), .. }), Access::Read) =

@@ -309,7 +309,7 @@ impl Router {
         self.observe(std::mem::take(&mut settlement.observations), now);
         let (record, topology) = (&settlement.record, &self.settings.topology);
         let line = self.logging.includes(settlement).then(|| json(&LogLine::of(record, topology)));
-        let alert = changing(&self.report, |report| report.weigh(record, topology));
+        let alert = changing(&self.report, |report| report.observe(record, topology));
         let alert = alert.filter(|_| self.logging != Logging::Off).map(|alert| json(&alert.show(topology)));
         let view_is_outdated = self.remember(Memory::take_outdone);
         self.count(record, now);

@@ -1,4 +1,4 @@
-//! The entry in the driver's hands, as far as the core needs it later: for validation, for worse times, for what is stored next.
+//! The entry in the driver's hands, as far as the core needs it later: for revalidation, for stale-if-error, and for the next store.
 
 use super::{
     Probed,

@@ -1,4 +1,4 @@
-//! The look into the edge cache: may a stored response answer, is it worth asking about, or is it kept for worse times?
+//! The look into the edge cache: may a stored response answer, is it worth asking about, or is it kept in case every region fails?
 
 use std::time::Duration;
 

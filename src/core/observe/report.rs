@@ -45,13 +45,12 @@ impl IsolateReport {
         self.refused += 1;
     }
 
-    /// Counts whether the request stayed in its nearest region. Said is what has to be told of it: a route that has gone over
-    /// its budget, or has come back.
-    pub fn weigh(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
+    /// Counts whether the request stayed in its nearest region. Returns an alert when its route crosses its budget, or recovers.
+    pub fn observe(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
         self.locality.observe(record, topology)
     }
 
-    /// Takes in a settled request that was weighed.
+    /// Takes in a settled request that was observed.
     pub fn add(&mut self, record: Rc<Record>) {
         self.requests += 1;
         self.hits += u64::from(record.cache.is_hit());

@@ -121,8 +121,8 @@ impl View {
         self.conditions.get(region.index()).copied().unwrap_or_default()
     }
 
-    /// Whether the read with that number of nobody's guessing may be sent there, while another region would do as well: a region
-    /// that has come back gets them little by little. Writes, and reads that must go home, come back at once.
+    /// Whether this read may be sent there while another region would do as well. A region that has recovered gets reads back little by
+    /// little, and `entropy` decides which. Writes, and reads that must go home, return at once.
     #[must_use]
     pub fn admits_read(&self, region: RegionId, entropy: u64) -> bool {
         self.condition(region).read.admits(entropy) && !self.is_unreachable(region)

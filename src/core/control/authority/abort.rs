@@ -10,9 +10,9 @@ use super::{
 };
 
 impl AuthorityTurn<'_> {
-    /// Gives a change up. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of
-    /// the two is gone by then, the operator may give it to the other one by word, since what only the one that is gone has is lost
-    /// then. Nobody else may get it: the old owner may already send its clients on to the new one, by the next epoch.
+    /// Aborts a change. Once the old owner may have been deposed, the only way back is a change in the other direction. If one of the two
+    /// is gone by then, the operator may force ownership to the other one: writes known only to the lost region are lost. No third region
+    /// may get it, because the old owner may already send its clients on to the new one by the next epoch.
     pub(super) fn abort(&mut self, order: &Order, id: &str) -> Result<Reply, OrderRefusal> {
         let now = self.now;
         if let Some(reply) = self.abort_evacuation(order, id) {

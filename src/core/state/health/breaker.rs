@@ -1,7 +1,7 @@
 //! A breaker: whether requests of one kind (reads, or writes) may be sent to one region, or on one route of it.
 //!
-//! It opens when sends fail in a row, or as often as not; lets one request through when its time is up; and on a good answer
-//! lets the rest back little by little. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
+//! It opens when sends fail in a row, or in half of the recent requests; lets one request through when its time is up; and on a good
+//! answer lets the rest back little by little. Sources: Envoy's outlier detection (consecutive gateway failures, ejection times that
 //! grow, slow start), and Nygard, "Release It!", on breakers that are half open. What counts as a failure: [`Proof`].
 //!
 //! Writes have nowhere else to go, so refusing them saves no client anything: it only keeps from the region, and from the next who
