@@ -12,6 +12,8 @@ const WARM_UP = 3;
 const MOST_PINNED_SECONDS = 4;
 const COLD_STARTS = Number(process.env.COLD_STARTS || 7);
 const LOG = process.env.LOG || "off";
+/** The build folder of another commit: then only that one is measured beside this one, in every scenario. */
+const BEFORE = process.env.BEFORE;
 const SECRET = "a secret for the benchmark, of 32 letters or more";
 const BODY = JSON.stringify({ name: "lamp" });
 const JSON_BODY = { method: "PUT", body: BODY, headers: { "content-type": "application/json" } };
@@ -51,7 +53,10 @@ const SCENARIOS = {
 /** Not a scenario of one request: p99 of small requests, while another client uploads 100 MB again and again, and while none does. */
 const BESIDE = "beside an upload";
 const UPLOAD = { method: "POST", bytes: 100 * MIB, connections: 1 };
+/** Whose uploads and cold starts are measured too. */
+const BESIDES = BEFORE ? "before" : "fetch";
 const SMALL = { path: "/plain/1", connections: 8 };
+if (BEFORE) for (const scenario of Object.values(SCENARIOS)) scenario.against = ["before"];
 const asked = process.env.SCENARIOS?.split(",").map((title) => title.trim());
 const unknown = asked?.find((title) => !SCENARIOS[title] && title !== BESIDE);
 if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${[...Object.keys(SCENARIOS), BESIDE].join(", ")}`);
@@ -105,14 +110,11 @@ async function contenders() {
   ]);
   const own = (file) => join(root, "tests/bench/contenders", file);
   const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
+  const built = (folder) => Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(folder, file)]));
+  const router = async (name, folder) => contender(name, built(folder), { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort());
   const all = [
-    contender(
-      "homing",
-      Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(root, "build", file)])),
-      { ...topology, LOG, SESSION_KEY: SECRET },
-      cache,
-      await freePort(),
-    ),
+    await router("homing", join(root, "build")),
+    ...(BEFORE ? [await router("before", BEFORE)] : []),
     contender("fetch", { "worker.mjs": own("fetch.mjs") }, vars, cache, await freePort()),
     contender("cache", { "worker.mjs": own("cache.mjs") }, vars, cache, await freePort()),
     contender("hono", { "worker.mjs": hono }, { ...topology, LOG, SESSION_KEY: SECRET }, cache, await freePort()),
@@ -180,10 +182,10 @@ async function compare(all) {
 
 /** Small requests without and with an upload beside them, round by round: p99 in milliseconds. */
 async function beside(all) {
-  const rounds = { homing: [], fetch: [] };
+  const rounds = { homing: [], [BESIDES]: [] };
   const small = (one) => load(one.port, SMALL.path, SECONDS, { connections: SMALL.connections });
   for (let round = 0; round < ROUNDS; round++) {
-    for (const name of round % 2 ? ["homing", "fetch"] : ["fetch", "homing"]) {
+    for (const name of round % 2 ? ["homing", BESIDES] : [BESIDES, "homing"]) {
       const one = all[name];
       const alone = await small(one);
       const upload = load(one.port, "/up/1", SECONDS + 2, UPLOAD);
@@ -198,9 +200,9 @@ async function beside(all) {
 
 /** From the start of the process to its first answer. */
 async function coldStarts(all) {
-  const took = { homing: [], fetch: [] };
+  const took = { homing: [], [BESIDES]: [] };
   for (let n = 0; n < COLD_STARTS; n++) {
-    for (const name of n % 2 ? ["homing", "fetch"] : ["fetch", "homing"]) {
+    for (const name of n % 2 ? ["homing", BESIDES] : [BESIDES, "homing"]) {
       await all[name].stop();
       const began = performance.now();
       await all[name].start();
@@ -275,11 +277,11 @@ for (const [name, rounds] of Object.entries(small)) {
   );
 }
 const cold = await coldStarts(all);
-cold.ratio = cold.homing.map((ms, at) => ms / cold.fetch[at]);
+cold.ratio = cold.homing.map((ms, at) => ms / cold[BESIDES][at]);
 const size = sizes(all.homing);
 const kb = (bytes) => `${(bytes / 1024).toFixed(0)} KB`;
 console.log(
-  `\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, fetch ${median(cold.fetch).toFixed(0)} ms, ratio ${spread(cold.ratio)}`,
+  `\ncold start, process to first answer: homing ${median(cold.homing).toFixed(0)} ms, ${BESIDES} ${median(cold[BESIDES]).toFixed(0)} ms, ratio ${spread(cold.ratio)}`,
 );
 console.log(
   `size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`,
