@@ -2,13 +2,14 @@
 # Lints and runs every test; the last line counts them. Set-up is done by then (`make test` does both).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
+. src/tools/say.sh
 . src/tools/toolchain.sh
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 bad=0
 
 step() { # a name, then a command whose failure is counted and does not hide the rest
-  printf '==> %s\n' "$1"; shift
+  say "$1"; shift
   "$@" 2>&1 | tee -a "$log"
   if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*" | tee -a "$log"; bad=$((bad + 1)); fi
 }
@@ -52,5 +53,6 @@ failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
 [ "$failed" -ge "$bad" ] || failed=$bad
 # What failed once more at the end, where whoever reads only the end finds it.
 grep -aE '^(failed: |error(\[|:)|test .* FAILED|✖ .*\()' "$log" | sort -u
+say "every step has run"
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$bad" = 0 ]
