@@ -73,6 +73,29 @@ pub trait Application: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The datasets that several regions write: they have no owner and no fence. Is asked once, at the start.
+    fn multi_writer(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How far this replica is with a dataset that several regions write, and its latest stamp; none of another one. The layer asks before
+    /// a read and after it, and after a write, as for [`position`](Application::position).
+    #[cfg(feature = "merge")]
+    fn progress(&self, dataset: &str) -> impl Future<Output = Result<Option<crate::merge::Progress>, Failure>> + Send {
+        let _ = dataset;
+        async { Ok(None) }
+    }
+
+    /// The conflicts that this region has found: for their address, and their totals for the health address.
+    #[cfg(feature = "merge")]
+    fn conflicts(
+        &self,
+        query: &crate::merge::ConflictQuery,
+    ) -> impl Future<Output = Result<Option<crate::merge::Conflicts>, Failure>> + Send {
+        let _ = query;
+        async { Ok(None) }
+    }
+
     /// The datasets in which a unit has data: a dataset itself; of a subject, all that are split by its kind. An id does not tell
     /// the kind, so by default a subject may have data in every dataset that is [`split`](Application::split).
     fn within(&self, unit: &Unit) -> Vec<String> {
@@ -177,6 +200,23 @@ impl<A: Application> Application for Arc<A> {
 
     fn split(&self) -> Vec<String> {
         A::split(self)
+    }
+
+    fn multi_writer(&self) -> Vec<String> {
+        A::multi_writer(self)
+    }
+
+    #[cfg(feature = "merge")]
+    fn progress(&self, dataset: &str) -> impl Future<Output = Result<Option<crate::merge::Progress>, Failure>> + Send {
+        A::progress(self, dataset)
+    }
+
+    #[cfg(feature = "merge")]
+    fn conflicts(
+        &self,
+        query: &crate::merge::ConflictQuery,
+    ) -> impl Future<Output = Result<Option<crate::merge::Conflicts>, Failure>> + Send {
+        A::conflicts(self, query)
     }
 
     fn within(&self, unit: &Unit) -> Vec<String> {

@@ -42,6 +42,9 @@ pub struct Asked {
     pub claim: Option<Ownership>,
     /// A copy of the dataset that has not reached this position must not answer.
     pub min_position: Option<String>,
+    /// What the session has seen of a dataset that several regions write: owners, and a position in each one's log. Of a read, a replica
+    /// that has not reached all of them must not answer; of a write, its context.
+    pub marks: Vec<(String, String)>,
     /// The hybrid logical clock stamp of a multi-writer write; later stamps are greater as text.
     pub clock: Option<String>,
     /// What has an `Idempotency-Key`.
@@ -55,6 +58,8 @@ pub(crate) struct Rules {
     pub(crate) leases: Arc<Leases>,
     /// The datasets that are split by subjects.
     pub(crate) split: Arc<[String]>,
+    /// The datasets that several regions write.
+    pub(crate) multi_writer: Arc<[String]>,
     /// Where the data is of subjects of whom nobody has told an owner.
     pub(crate) first_home: Option<Arc<str>>,
 }
@@ -66,6 +71,8 @@ impl Asked {
         let dataset =
             text("homing-dataset").filter(|name| Unit::parse(name).is_some_and(|unit| unit.as_subject().is_none()));
         let min_position = text("homing-min-position").and_then(|value| value.split_once('='));
+        let marks = headers.get_all("homing-min-position").iter().filter_map(|value| value.to_str().ok());
+        let marks = marks.flat_map(|list| list.split(',')).filter_map(|mark| owners_mark(mark.trim(), dataset?));
         let intent = match text("homing-intent") {
             Some("read") => Intent::Read,
             Some("write") => Intent::Write,
@@ -78,6 +85,7 @@ impl Asked {
                 .zip(text("homing-epoch").and_then(epoch))
                 .map(|(home, epoch)| Ownership::new(home, epoch)),
             min_position: min_position.filter(|(of, _)| Some(*of) == dataset).map(|(_, position)| position.to_owned()),
+            marks: marks.collect(),
             clock: text("homing-clock").map(str::to_owned),
             keyed: Keyed::read(method, uri, headers),
             dataset: dataset.map(str::to_owned),
@@ -95,6 +103,7 @@ impl Asked {
             subject: None,
             claim: None,
             min_position: None,
+            marks: Vec::new(),
             clock: None,
             keyed: None,
             rules,
@@ -126,8 +135,23 @@ impl Asked {
     /// clock, and the region that it was sent to is no owner. Of a split dataset and nobody in particular, the application alone
     /// knows whose it is: the fence is the handler's.
     pub(crate) fn fenced(&self) -> Option<Unit> {
-        let fenced = |unit: &Unit| self.intent == Intent::Write && self.clock.is_none() && !self.is_split(unit);
+        let fenced = |unit: &Unit| {
+            self.intent == Intent::Write && self.clock.is_none() && !self.is_split(unit) && !self.is_multi_writer()
+        };
         self.unit().filter(fenced)
+    }
+
+    /// Whether it concerns a dataset that several regions write.
+    pub(crate) fn is_multi_writer(&self) -> bool {
+        self.dataset.as_ref().is_some_and(|dataset| self.rules.multi_writer.contains(dataset))
+    }
+
+    /// What its session has seen of the dataset that it concerns: empty of another one.
+    #[cfg(feature = "merge")]
+    #[must_use]
+    pub fn context(&self, dataset: &str) -> crate::merge::Vector {
+        let marks = self.marks.iter().filter(|_| self.dataset.as_deref() == Some(dataset));
+        marks.filter_map(|(owner, position)| Some((owner, position.parse().ok()?))).collect()
     }
 
     fn is_split(&self, unit: &Unit) -> bool {
@@ -159,6 +183,7 @@ impl Asked {
             && self.intent == Intent::Write
             && self.claim.is_none()
             && self.clock.is_none()
+            && !self.is_multi_writer()
             && standing.owner.is_none()
         {
             return Err(Refusal::Split(unit.clone()));
@@ -184,6 +209,12 @@ impl Asked {
             other => other,
         }
     }
+}
+
+/// `likes@us=17`: an owner, and a position in its log.
+fn owners_mark(text: &str, dataset: &str) -> Option<(String, String)> {
+    let (owner, position) = text.strip_prefix(dataset)?.strip_prefix('@')?.split_once('=')?;
+    Some((owner.to_owned(), position.to_owned()))
 }
 
 /// An epoch as it is written on the wire. A database's integers are signed, so half of the numbers must do.

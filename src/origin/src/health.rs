@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::{Application, EpochStore, Homing, Unit, refusal::json_response};
+use crate::{Application, EpochStore, Homing, Unit, multi_writer, refusal::json_response};
 
 pub(crate) const PATH: &str = "/.well-known/homing";
 
@@ -31,6 +31,7 @@ pub(crate) async fn answer<S: EpochStore, A: Application, R: From<Bytes>>(homing
         "lag_ms": lag.collect::<Map<_, _>>(), "reachable": reachable.collect::<Map<_, _>>(),
     });
     if let Value::Object(fields) = &mut body {
+        fields.extend(multi_writer::totals(application).await.map(|totals| ("conflicts".to_owned(), totals)));
         fields.extend(application.health().await);
     }
     json_response(StatusCode::OK, &body)

@@ -18,6 +18,7 @@ pub(crate) struct Shared<S, A> {
     pub(crate) leases: Arc<Leases>,
     pub(crate) first_home: Option<Arc<str>>,
     pub(crate) split: Arc<[String]>,
+    pub(crate) multi_writer: Arc<[String]>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) store: S,
     pub(crate) application: A,
@@ -36,8 +37,9 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         let Settings { region, keys, leases, first_home } = settings;
         let first_home = first_home.map(Arc::from);
         let (here, leases, gate) = (region.into(), Arc::new(leases), Arc::default());
-        let split = application.split().into();
-        Self { shared: Arc::new(Shared { here, keys, leases, first_home, split, gate, store, application }) }
+        let (split, multi_writer) = (application.split().into(), application.multi_writer().into());
+        let shared = Shared { here, keys, leases, first_home, split, multi_writer, gate, store, application };
+        Self { shared: Arc::new(shared) }
     }
 
     /// This region's name.

@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::{
     Application, Asked, EpochStore, Homing, Intent, Mark, Part, Permit, Refusal, Standing, address,
     asked::{COVERED, Rules},
-    health, position,
+    health, multi_writer, position,
     refusal::json_response,
     say,
     unread::take_in,
@@ -85,7 +85,7 @@ where
         let homing = self.homing.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let Passed { asked, permit, copy } = match homing.before(&parts).await {
+            let Passed { asked, permit, copy, place } = match homing.before(&parts).await {
                 Before::Answer(response) => {
                     take_in(body).await;
                     return Ok(response);
@@ -94,7 +94,7 @@ where
             };
             parts.extensions.insert(asked.clone());
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
-            homing.after(&asked, copy, response.headers_mut()).await;
+            homing.after(&asked, copy, place, response.headers_mut()).await;
             // A write is in flight until its position is said: a pause answers with one that is no earlier.
             drop(permit);
             Ok(response)
@@ -117,27 +117,30 @@ struct Passed {
     permit: Option<Permit>,
     /// Of a read: how far this copy was before it.
     copy: Option<Mark>,
+    /// The same of a dataset that several regions write.
+    place: multi_writer::Place,
 }
 
 impl<S: EpochStore, A: Application> Homing<S, A> {
     async fn before<R: From<Bytes>>(&self, request: &Parts) -> Before<R> {
         match request.uri.path() {
             // Neither is for clients: one tells of regions and epochs, the other moves what is owned.
-            address::PATH | health::PATH if is_forwarded(&request.headers) => {
+            address::PATH | health::PATH | multi_writer::PATH if is_forwarded(&request.headers) => {
                 Before::Answer(json_response(StatusCode::NOT_FOUND, &json!({ "title": "not found" })))
             }
             address::PATH => Before::Answer(address::answer(self, request, now()).await),
             health::PATH => Before::Answer(health::answer(self).await),
+            multi_writer::PATH => Before::Answer(multi_writer::answer(self, request, now()).await),
             _ => {
                 let asked = match self.read(request) {
                     Ok(asked) => asked,
                     Err(refusal) => return Before::Answer(refusal.into_response()),
                 };
                 match self.admit(&asked).await {
-                    Ok((permit, copy)) => Before::Pass(Box::new(Passed { asked, permit, copy })),
+                    Ok((permit, copy, place)) => Before::Pass(Box::new(Passed { asked, permit, copy, place })),
                     Err(refusal) => {
                         let mut response = refusal.into_response();
-                        self.after(&asked, None, response.headers_mut()).await;
+                        self.after(&asked, None, multi_writer::Place::default(), response.headers_mut()).await;
                         Before::Answer(response)
                     }
                 }
@@ -152,6 +155,7 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         let rules = Rules {
             leases: self.shared.leases.clone(),
             split: self.shared.split.clone(),
+            multi_writer: self.shared.multi_writer.clone(),
             first_home: self.shared.first_home.clone(),
         };
         let said = Asked::read(here.clone(), method, &request.uri, headers, rules.clone());
@@ -163,19 +167,26 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         }
     }
 
-    async fn admit(&self, asked: &Asked) -> Result<(Option<Permit>, Option<Mark>), Refusal> {
+    async fn admit(&self, asked: &Asked) -> Result<(Option<Permit>, Option<Mark>, multi_writer::Place), Refusal> {
+        let nowhere = multi_writer::Place::default();
         if asked.intent == Intent::Write {
             return match asked.fenced() {
-                Some(unit) => Ok((Some(self.enter(asked, &unit).await?), None)),
-                None => Ok((None, None)),
+                Some(unit) => Ok((Some(self.enter(asked, &unit).await?), None, nowhere)),
+                None => Ok((None, None, nowhere)),
             };
         }
-        Ok((None, self.admit_read(asked).await?))
+        if asked.is_multi_writer() {
+            return Ok((None, None, self.admit_multi_writer(asked).await?));
+        }
+        Ok((None, self.admit_read(asked).await?, nowhere))
     }
 
     /// Says what the answer shows, how far this copy is by now, and how far behind its peers.
-    async fn after(&self, asked: &Asked, before: Option<Mark>, headers: &mut HeaderMap) {
+    async fn after(&self, asked: &Asked, before: Option<Mark>, place: multi_writer::Place, headers: &mut HeaderMap) {
         headers.extend(say::lag(&self.shared.application.peers()));
+        if self.say_multi_writer(asked, place, headers).await {
+            return;
+        }
         let said = say::take_shows(headers);
         // What a handler has said itself stands.
         if headers.contains_key("homing-position") || headers.contains_key("homing-home") {

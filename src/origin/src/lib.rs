@@ -31,6 +31,9 @@ mod homing;
 mod key;
 mod layer;
 mod lease;
+#[cfg(feature = "merge")]
+pub mod merge;
+mod multi_writer;
 mod ownership;
 pub mod position;
 mod refusal;

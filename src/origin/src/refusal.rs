@@ -32,6 +32,8 @@ pub enum Refusal {
     NoKey(&'static str),
     /// The `Idempotency-Key` is that of a write with another body. 422.
     OtherBody,
+    /// The write does something that the dataset's rule cannot apply. 422.
+    NoChange(&'static str),
     /// The request is not the router's. 403.
     Unsigned(&'static str),
     /// The epoch store failed, so nobody knows who owns the unit. 503.
@@ -73,7 +75,7 @@ impl Refusal {
             }
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
             Self::NoKey(_) => StatusCode::BAD_REQUEST,
-            Self::OtherBody => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::OtherBody | Self::NoChange(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Paused(_) | Self::NoLease | Self::Behind | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -106,7 +108,7 @@ impl Refusal {
             Self::Paused(_) => "Writes to this are paused for a moment, while its home moves. Nothing was written.",
             Self::NoLease => "This region has not heard from the authority for too long. Nothing was written.",
             Self::Behind => "This copy has not reached what the session has seen.",
-            Self::Unsigned(why) | Self::NoKey(why) => why,
+            Self::Unsigned(why) | Self::NoKey(why) | Self::NoChange(why) => why,
             Self::OtherBody => {
                 "A write with this Idempotency-Key was done before, and had another body. Nothing was written; use a new key."
             }
@@ -122,6 +124,7 @@ impl Refusal {
             Self::Unsigned(_) => "not from the router",
             Self::NoKey(_) => "no key",
             Self::OtherBody => "the key of another write",
+            Self::NoChange(_) => "not a change of this dataset",
             Self::Unknown(_) => "the owner is not known",
         };
         json!({ "status": self.status().as_u16(), "title": title, "detail": detail })

@@ -38,6 +38,71 @@ pub fn conflict(rule: &str) -> Field {
     (HeaderName::from_static("homing-conflict"), text(rule))
 }
 
+/// The conflicts that an answer tells, and how many more there are; none if there are none. A key of more than
+/// 64 bytes is left out; values never stand in it.
+#[cfg(feature = "merge")]
+#[must_use]
+pub fn conflicts(told: &[crate::merge::Conflict], more: u64) -> Option<Field> {
+    let members = told.iter().map(ToString::to_string);
+    let more = (more > 0).then(|| format!("more={more}"));
+    let value = members.chain(more).collect::<Vec<_>>().join(", ");
+    (!value.is_empty()).then(|| (HeaderName::from_static("homing-conflict"), text(&value)))
+}
+
+/// Between handler and layer alone.
+#[cfg(feature = "merge")]
+const SHOWS_OF: HeaderName = HeaderName::from_static("homing-shows-of");
+
+/// What the answer shows of a dataset that several regions write: the newest operation of each owner that had any part in it, removals
+/// included. May be said several times in an answer. A handler that does not say it shows all that the replica has.
+#[cfg(feature = "merge")]
+#[must_use]
+pub fn shows_of(newest: &crate::merge::Vector) -> Field {
+    let numbers: Vec<_> = newest.iter().map(|(owner, number)| format!("{owner}={number}")).collect();
+    (SHOWS_OF, text(&numbers.join(",")))
+}
+
+/// Takes out what a handler has said that its answer shows: none if it has said nothing.
+#[cfg(feature = "merge")]
+pub(crate) fn take_shows_of(headers: &mut HeaderMap) -> Option<crate::merge::Vector> {
+    let said: Vec<_> = headers.get_all(&SHOWS_OF).iter().filter_map(|value| value.to_str().ok()).collect();
+    if said.is_empty() {
+        return None;
+    }
+    let number = |pair: &str| {
+        let (owner, number) = pair.split_once('=')?;
+        Some((owner.to_owned(), number.parse().ok()?))
+    };
+    let shows = said.iter().flat_map(|list| list.split(',')).filter_map(number).collect();
+    headers.remove(&SHOWS_OF);
+    Some(shows)
+}
+
+/// How far a replica of such a dataset is in each owner's log, at least was before the answer was made, and what the answer shows; none of a
+/// dataset in which nothing was written.
+#[cfg(feature = "merge")]
+#[must_use]
+pub fn positions(
+    dataset: &str,
+    at: &crate::merge::Vector,
+    least: Option<&crate::merge::Vector>,
+    shows: &crate::merge::Vector,
+) -> Option<Field> {
+    let member = |(owner, number): (&str, u64)| {
+        let least = least.map(|least| format!("; least={}", least.get(owner))).unwrap_or_default();
+        format!("{dataset}@{owner}={number}{least}; shows={}", shows.get(owner).min(number))
+    };
+    let value = at.iter().map(member).collect::<Vec<_>>().join(", ");
+    (!value.is_empty()).then(|| (HeaderName::from_static("homing-position"), text(&value)))
+}
+
+/// The latest stamp that this replica has applied, whoever's.
+#[cfg(feature = "merge")]
+#[must_use]
+pub fn clock(latest: &crate::merge::Stamp) -> Field {
+    (HeaderName::from_static("homing-clock"), text(latest.as_str()))
+}
+
 /// This copy has not reached what the reader has seen; goes with 503.
 #[must_use]
 pub fn behind() -> Field {

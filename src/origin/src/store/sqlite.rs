@@ -62,6 +62,12 @@ impl Sqlite {
     }
 }
 
+/// Makes the table of [`once`] and [`remember`], for what comes without a [`Sqlite`].
+#[cfg(feature = "merge")]
+pub(crate) fn make_keys(connection: &Connection) -> Result<()> {
+    connection.execute_batch(keys::SCHEMA)
+}
+
 /// The fence inside of a transaction that writes: call it first, after `begin immediate`, and keep what you would write if it
 /// refuses to yourself.
 ///

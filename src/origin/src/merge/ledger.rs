@@ -1,0 +1,222 @@
+//! How far a replica is with a dataset, and what it takes in next.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Change, Conflict, Merge, Operation, Stamp, Vector, Write, state::Horizon};
+
+/// How far behind the region's last beat, or ahead of its clock, a request's stamp may be. Another one is not kept, and the write gets the
+/// region's own. So a removed value can be forgotten at some time: no later operation can be older than it.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
+/// How long an owner is silent at most, if its `tend` is called: tombstones are forgotten by what owners say.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10 * 60);
+/// How many conflicts one answer tells; of the others how many.
+pub(crate) const TOLD: usize = 8;
+
+/// How far a replica is with a dataset: the source of `Homing-Position` and `Homing-Clock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What it has applied of each owner's log.
+    pub at: Vector,
+    /// The latest stamp that it has applied, whoever's.
+    pub clock: Option<Stamp>,
+}
+
+/// What came of operations that were taken in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TakenIn {
+    /// How many were new.
+    pub applied: u64,
+    /// How many were here already.
+    pub known: u64,
+    /// How many are of a dataset that is not declared.
+    pub passed_over: u64,
+    /// Where an owner's log has to be read again from: what came lies beyond what is missing, and was not applied.
+    pub gaps: Vec<Gap>,
+    /// How many conflicts they resolved.
+    pub conflicts: u64,
+}
+
+impl TakenIn {
+    pub(crate) fn gap(&mut self, op: &Operation, have: u64) {
+        let gap = Gap { dataset: op.dataset.clone(), owner: op.owner.clone(), have };
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
+        }
+    }
+}
+
+/// A hole in an owner's log, as it came here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The dataset.
+    pub dataset: String,
+    /// Whose log.
+    pub owner: String,
+    /// The last number that is here.
+    pub have: u64,
+}
+
+/// What a replica keeps of a dataset beside its states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    rows: BTreeMap<String, Row>,
+    clock: Option<Stamp>,
+    /// What was shown by keys of which nothing is left: every owner has it.
+    pub(crate) dropped: Vector,
+    /// Conflicts that this region has to tell in its next answer to a write.
+    untold: Vec<Conflict>,
+    more: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Row {
+    /// The last that was applied.
+    number: u64,
+    /// The last of those that wrote something.
+    written: u64,
+    /// What the owner had applied by its last beat, and when that was, by its clock.
+    seen: Vector,
+    at: u64,
+}
+
+/// Whether an operation is the next of its owner's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Next,
+    Known,
+    Gap,
+}
+
+impl Ledger {
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { at: self.vector(), clock: self.clock.clone() }
+    }
+
+    pub(crate) fn vector(&self) -> Vector {
+        self.rows.iter().map(|(owner, row)| (owner, row.number)).collect()
+    }
+
+    pub(crate) fn number(&self, owner: &str) -> u64 {
+        self.rows.get(owner).map_or(0, |row| row.number)
+    }
+
+    /// This region's operation of a write, next in its log. `asked` is the request's stamp, `context` what its session has seen.
+    pub(crate) fn compose(
+        &self,
+        merge: &Merge,
+        write: &Write<'_>,
+        asked: Option<&str>,
+        context: &Vector,
+        now: u64,
+    ) -> Operation {
+        let known = context.iter().filter(|(owner, _)| merge.owners.iter().any(|known| known == owner));
+        Operation {
+            owner: merge.region.to_string(),
+            number: self.number(&merge.region) + 1,
+            dataset: write.dataset.to_owned(),
+            key: write.key.to_owned(),
+            stamp: self.stamp(asked, &merge.region, now),
+            seen: self.vector().joined(&known.collect()),
+            at: now,
+            who: write.who.map(str::to_owned),
+            what: write.what.map(str::to_owned),
+            change: write.change.clone(),
+            repeat: write.repeat.map(|kept| kept.to_json()),
+        }
+    }
+
+    /// The request's stamp if it is in its window, else one later than all that this replica has applied.
+    fn stamp(&self, asked: Option<&str>, region: &str, now: u64) -> Stamp {
+        let window = WINDOW.as_millis() as u64;
+        let last_beat = self.rows.get(region).map_or(0, |row| row.at);
+        let is_kept = |stamp: &Stamp| stamp.millis() + window >= last_beat && stamp.millis() <= now + window;
+        let asked = asked.and_then(Stamp::parse).filter(is_kept);
+        asked.unwrap_or_else(|| Stamp::after(self.clock.as_ref(), now.max(last_beat), region))
+    }
+
+    /// What the region says of how far it is, if it has anything to say: something was written since it last did, or that is long ago.
+    pub(crate) fn beat(&self, merge: &Merge, dataset: &str, now: u64) -> Option<Operation> {
+        let own = self.rows.get(&*merge.region).cloned().unwrap_or_default();
+        let is_news = self.rows.iter().any(|(owner, row)| !own.seen.has(owner, row.written));
+        let is_long = !self.rows.is_empty() && now >= own.at + SILENCE.as_millis() as u64;
+        let write = Write::new(dataset, "", Change(Value::Null));
+        let beat = || Operation {
+            at: now.max(own.at),
+            ..self.compose(merge, &write, None, &Vector::default(), now.max(own.at))
+        };
+        (is_news || is_long).then(beat)
+    }
+
+    pub(crate) fn reach(&self, op: &Operation) -> Reach {
+        match self.number(&op.owner) + 1 {
+            next if op.number == next => Reach::Next,
+            next if op.number < next => Reach::Known,
+            _ => Reach::Gap,
+        }
+    }
+
+    /// Notes an operation that is being applied: the next of its owner's.
+    pub(crate) fn note(&mut self, op: &Operation) {
+        let row = self.rows.entry(op.owner.clone()).or_default();
+        row.number = op.number;
+        if op.is_beat() {
+            (row.seen, row.at) = (op.seen.clone(), op.at);
+        } else {
+            row.written = op.number;
+        }
+        self.clock = self.clock.take().max(Some(op.stamp.clone()));
+    }
+
+    /// What every owner is known to have, and the time before which none of them takes a stamp any more.
+    pub(crate) fn horizon(&self, merge: &Merge) -> (Vector, u64) {
+        let here = self.vector();
+        let rows: Vec<Row> = merge.owners.iter().map(|of| self.rows.get(of).cloned().unwrap_or_default()).collect();
+        let has = |(owner, row): (&String, &Row), of: &str| {
+            if *owner == *merge.region {
+                here.get(of)
+            } else {
+                row.seen.get(of).max(if *owner == of { row.number } else { 0 })
+            }
+        };
+        let everywhere = self.rows.keys().map(|of| {
+            let least = merge.owners.iter().zip(&rows).map(|row| has(row, of)).min();
+            (of, least.unwrap_or(0))
+        });
+        let floor = rows.iter().map(|row| row.at).min().unwrap_or(0);
+        (everywhere.collect(), floor.saturating_sub(WINDOW.as_millis() as u64))
+    }
+
+    /// For forgetting.
+    pub(crate) fn at_horizon<T>(&self, merge: &Merge, act: impl FnOnce(&Horizon<'_>) -> T) -> T {
+        let (here, (everywhere, floor)) = (self.vector(), self.horizon(merge));
+        act(&Horizon { here: &here, everywhere: &everywhere, floor })
+    }
+
+    /// Keeps conflicts of operations of this region to be told. So each is told by one region: the one whose write was overruled.
+    pub(crate) fn hold(&mut self, region: &str, found: &[Conflict]) {
+        for conflict in found.iter().filter(|conflict| conflict.lost.region == region) {
+            if self.untold.len() < TOLD {
+                self.untold.push(conflict.clone());
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+
+    /// What the answer to this region's write tells: what it found itself, and what was held for it; and how many more there are.
+    pub(crate) fn tell(&mut self, found: Vec<Conflict>) -> (Vec<Conflict>, u64) {
+        let mut all = found;
+        all.append(&mut self.untold);
+        let over = all.split_off(all.len().min(TOLD)).len() as u64;
+        (all, over + std::mem::take(&mut self.more))
+    }
+
+    /// As another region begins with it.
+    pub(crate) fn for_another(mut self) -> Self {
+        (self.untold, self.more) = (Vec::new(), 0);
+        self
+    }
+}

@@ -1,0 +1,136 @@
+//! Datasets that several regions write, in the layer: how far a replica is with each owner, and the conflicts' address.
+
+#[cfg(feature = "merge")]
+pub(crate) use merging::{Place, answer, totals};
+#[cfg(not(feature = "merge"))]
+pub(crate) use without::{Place, answer, totals};
+
+pub(crate) const PATH: &str = "/.well-known/homing/conflicts";
+
+#[cfg(feature = "merge")]
+mod merging {
+    use bytes::Bytes;
+    use http::{HeaderMap, Method, Response, StatusCode, request::Parts};
+    use serde_json::{Value, json};
+
+    use crate::{
+        Application, Asked, EpochStore, Homing, Intent, Refusal,
+        merge::{ConflictQuery, Progress},
+        refusal::json_response,
+        say,
+    };
+
+    /// How many conflicts an answer has, if nobody says.
+    const AS_USUAL: usize = 100;
+
+    /// How far the replica was before a read.
+    pub(crate) type Place = Option<Progress>;
+
+    impl<S: EpochStore, A: Application> Homing<S, A> {
+        /// Passes a read that this replica may answer, and says how far it is; asked before the read's snapshot is taken.
+        pub(crate) async fn admit_multi_writer(&self, asked: &Asked) -> Result<Place, Refusal> {
+            let Some(dataset) = &asked.dataset else { return Ok(None) };
+            let place = self.shared.application.progress(dataset).await.unwrap_or(None);
+            let reached = |progress: &Progress| {
+                let has = |(owner, position): &(String, String)| {
+                    position.parse().is_ok_and(|number| progress.at.has(owner, number))
+                };
+                asked.min_position.is_none() && asked.marks.iter().all(has)
+            };
+            let is_asked = asked.min_position.is_some() || !asked.marks.is_empty();
+            if is_asked && !place.as_ref().is_some_and(reached) { Err(Refusal::Behind) } else { Ok(place) }
+        }
+
+        /// Says how far the replica is and what the answer shows, if it is one of such a dataset.
+        pub(crate) async fn say_multi_writer(&self, asked: &Asked, before: Place, headers: &mut HeaderMap) -> bool {
+            let said = say::take_shows_of(headers);
+            let Some(dataset) = asked.dataset.as_ref().filter(|_| asked.is_multi_writer()) else { return false };
+            if headers.contains_key("homing-position") {
+                return true;
+            }
+            // Behind the handler, so that it is no less than the handler has read.
+            let Ok(Some(Progress { at, clock })) = self.shared.application.progress(dataset).await else { return true };
+            let shows = said.unwrap_or_else(|| at.clone());
+            let least = before.filter(|_| asked.intent == Intent::Read).map(|before| before.at);
+            headers.extend(say::positions(dataset, &at, least.as_ref(), &shows));
+            headers.extend(clock.as_ref().map(say::clock));
+            true
+        }
+    }
+
+    /// `GET /.well-known/homing/conflicts?dataset=likes[&key=KEY][&limit=100]`.
+    pub(crate) async fn answer<S: EpochStore, A: Application, R: From<Bytes>>(
+        homing: &Homing<S, A>,
+        request: &Parts,
+        now: u64,
+    ) -> Response<R> {
+        let Parts { method, uri, headers, .. } = request;
+        if let Err(refusal) = homing.shared.keys.verify(method, uri, headers, now) {
+            return refusal.into_response();
+        }
+        if *method != Method::GET {
+            return json_response(StatusCode::METHOD_NOT_ALLOWED, &json!({ "title": "only GET is known" }));
+        }
+        let mut query = ConflictQuery { limit: AS_USUAL, ..ConflictQuery::default() };
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            match &*name {
+                "dataset" => query.dataset = Some(value.into_owned()),
+                "key" => query.key = Some(value.into_owned()),
+                "limit" => query.limit = value.parse().unwrap_or(AS_USUAL),
+                _ => {}
+            }
+        }
+        match homing.shared.application.conflicts(&query).await {
+            Ok(told) => {
+                let told = told.unwrap_or_default();
+                let total = told.total(query.dataset.as_deref());
+                let body = json!({ "region": homing.region(), "conflicts": told.newest, "total": total });
+                json_response(StatusCode::OK, &body)
+            }
+            Err(error) => {
+                let body = json!({ "title": "the conflicts cannot be read at present", "detail": error.to_string() });
+                json_response(StatusCode::SERVICE_UNAVAILABLE, &body)
+            }
+        }
+    }
+
+    /// By dataset and rule, for the health address; none where the application keeps none.
+    pub(crate) async fn totals<A: Application>(application: &A) -> Option<Value> {
+        let query = ConflictQuery::default();
+        application.conflicts(&query).await.ok().flatten().map(|told| json!(told.totals))
+    }
+}
+
+/// The application says it all by itself.
+#[cfg(not(feature = "merge"))]
+mod without {
+    use bytes::Bytes;
+    use http::{HeaderMap, Response, StatusCode, request::Parts};
+    use serde_json::{Value, json};
+
+    use crate::{Application, Asked, EpochStore, Homing, Refusal, refusal::json_response};
+
+    pub(crate) type Place = ();
+
+    impl<S: EpochStore, A: Application> Homing<S, A> {
+        pub(crate) async fn admit_multi_writer(&self, _: &Asked) -> Result<Place, Refusal> {
+            Ok(())
+        }
+
+        pub(crate) async fn say_multi_writer(&self, asked: &Asked, (): Place, _: &mut HeaderMap) -> bool {
+            asked.is_multi_writer()
+        }
+    }
+
+    pub(crate) async fn answer<S: EpochStore, A: Application, R: From<Bytes>>(
+        _: &Homing<S, A>,
+        _: &Parts,
+        _: u64,
+    ) -> Response<R> {
+        json_response(StatusCode::NOT_FOUND, &json!({ "title": "not found" }))
+    }
+
+    pub(crate) async fn totals<A: Application>(_: &A) -> Option<Value> {
+        None
+    }
+}
