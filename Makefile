@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres chaos simulate model fuzz planted lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare;
 
 test-postgres: worker ## the tests against a real PostgreSQL alone (part of `make test`)
 	@src/tools/test-postgres.sh
+
+test-mesh: worker ## PostgreSQL 18 as equals in a mesh, for SECONDS under load with faults (part of `make test`, shorter)
+	@src/tools/test-mesh.sh $(SECONDS)
 
 chaos: build     ## SECONDS of orders and faults at random, by SEED, under load, in MODE=calm, lag, all or network; the last line counts violations
 	@$(CARGO_QUIET) build -p history

@@ -45,6 +45,7 @@ step "demo regions" cargo build --quiet --locked -p demo-region
 step "end to end, in miniflare" src/tools/test-e2e.sh miniflare
 step "end to end, in plain workerd" src/tools/test-e2e.sh workerd
 step "real PostgreSQL" src/tools/test-postgres.sh
+step "PostgreSQL 18 in a mesh" src/tools/test-mesh.sh 40
 step "wrangler deploy --dry-run" dry_run
 
 sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }

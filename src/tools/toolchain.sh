@@ -2,6 +2,7 @@
 #   WASM_RUSTC, WASM_PATH   the compiler that has wasm32-unknown-unknown, and a PATH on which it comes first
 #   BINDGEN, BINDGEN_ROOT   the command of src/tools/bindgen, and where it is installed: a folder for each of its locks
 #   DENY, DENY_ROOT         cargo-deny of that version, likewise
+#   MESH_ROOT               where PostgreSQL 18 is installed for tests/mesh
 
 has_target() { [ -n "$(ls "$("$1" --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)"/libcore-*.rlib 2>/dev/null)" ]; }
 
@@ -17,3 +18,5 @@ BINDGEN=$BINDGEN_ROOT/bin/homing-bindgen
 DENY_VERSION=0.20.2
 DENY_ROOT=$TOOLS/cargo-deny-$DENY_VERSION
 DENY=$DENY_ROOT/bin/cargo-deny
+# PostgreSQL 18 of tests/mesh: by what names it.
+MESH_ROOT=$TOOLS/postgres-$(sha256sum < src/tools/mesh-postgres.txt | cut -c 1-16)

@@ -1,4 +1,5 @@
-// A real PostgreSQL for the tests: one primary and two streaming standbys on loopback, in scratch folders, made new each time.
+// A real PostgreSQL for the tests: databases on loopback, in scratch folders, made new each time; here as one primary and two streaming
+// standbys of it (tests/mesh/mesh.mjs: as equals).
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { appendFileSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -19,7 +20,7 @@ process.once("exit", () => running.forEach((cluster) => cluster.abandon()));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => stopAll().finally(() => process.exit(1)));
 
 /** Where PostgreSQL's programs are: `PG_BIN`, Debian's newest, or wherever `pg_config` says. */
-function programs() {
+function installed() {
   const debian = "/usr/lib/postgresql";
   const versions = existsSync(debian) ? readdirSync(debian).sort((one, other) => Number(other) - Number(one)) : [];
   const candidates = [process.env.PG_BIN, ...versions.map((version) => join(debian, version, "bin"))];
@@ -44,7 +45,8 @@ function unprivileged() {
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody to run it as");
 }
 
-const SETTINGS = {
+/** What every database here has; standbys of a primary too. */
+export const SETTINGS = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
   fsync: "off",
@@ -191,8 +193,8 @@ export class Node {
   }
 }
 
-/** One primary and its standbys, by name. */
-class Cluster {
+/** Databases in a scratch folder, by name; how they follow each other is for the kinds of it to say. */
+export class Databases {
   /** @type {any} */
   us;
   /** @type {any} */
@@ -200,21 +202,20 @@ class Cluster {
   /** @type {any} */
   ap;
 
-  constructor() {
+  constructor(programs = installed()) {
     this.scratch = mkdtempSync(join(tmpdir(), "homing-postgres-"));
-    this.programs = programs();
+    this.programs = programs;
     this.user = unprivileged();
     this.password = randomBytes(12).toString("hex");
     this.nodes = [];
     running.add(this);
   }
 
-  async start(names) {
+  /** Makes the folder of one database with these settings, and copies of it under the other names: a copy of a database that has never
+   *  run is a base backup of it. @param {string[]} names @param {Record<string, string>} settings */
+  async make([first, ...others], settings) {
     if (this.user.uid !== undefined) chownSync(this.scratch, this.user.uid, this.user.gid);
-    const ports = await Promise.all(names.map(freePort));
-    this.nodes = names.map((name, at) => new Node(this, name, ports[at]));
-    for (const node of this.nodes) this[node.name] = node;
-    const [primary, ...standbys] = this.nodes;
+    const original = await this.node(first);
     const secret = join(this.scratch, "password");
     writeFileSync(secret, this.password, { mode: 0o644 });
     const options = [
@@ -227,21 +228,45 @@ class Cluster {
       "--encoding=UTF8",
       "--wal-segsize=1",
     ];
-    execFileSync(join(this.programs, "initdb"), ["-D", primary.folder, ...options], { ...this.user, cwd: this.scratch, stdio: ["ignore", "ignore", "pipe"] });
+    execFileSync(join(this.programs, "initdb"), ["-D", original.folder, ...options], { ...this.user, cwd: this.scratch, stdio: ["ignore", "ignore", "pipe"] });
     rmSync(secret);
-    primary.configure(SETTINGS);
-    // A copy of a database that has never run is a base backup of it.
-    for (const node of this.nodes) {
-      if (node !== primary) this.copy(primary, node);
-      node.configure({ port: node.port });
-    }
+    original.configure(settings);
+    for (const name of others) execFileSync("cp", ["-a", original.folder, (await this.node(name)).folder]);
+    for (const node of this.nodes) node.configure({ port: node.port });
+  }
+
+  /** One more node, without a folder yet. */
+  async node(name) {
+    const node = new Node(this, name, await freePort());
+    this.nodes.push(node);
+    this[name] = node;
+    return node;
+  }
+
+  async stop() {
+    await Promise.all(this.nodes.map((node) => node.end("SIGQUIT")));
+    this.nodes.forEach((node) => node.sweep());
+    rmSync(this.scratch, { recursive: true, force: true });
+    running.delete(this);
+  }
+
+  /** As `stop`, for when the process is ending and cannot wait for what takes its turn: it sleeps between looks instead. */
+  abandon() {
+    const left = () => this.nodes.some((node) => existsSync(join(node.folder, "postmaster.pid")));
+    for (const node of this.nodes) node.process?.kill("SIGQUIT");
+    for (let looks = 0; left() && looks < 200; looks++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    rmSync(this.scratch, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** One primary and its standbys, by name. */
+class Cluster extends Databases {
+  async start(names) {
+    await this.make(names, SETTINGS);
+    const [primary, ...standbys] = this.nodes;
     await Promise.all(standbys.map((node) => node.follow(primary)));
     await Promise.all(this.nodes.map((node) => node.start()));
     return this;
-  }
-
-  copy(from, to) {
-    execFileSync("cp", ["-a", from.folder, to.folder]);
   }
 
   /** A planned change of the primary: nothing is lost, and the old primary becomes a standby of the new one. */
@@ -266,21 +291,6 @@ class Cluster {
     node.configure({ port: node.port });
     await node.follow(primary);
     await node.start();
-  }
-
-  async stop() {
-    await Promise.all(this.nodes.map((node) => node.end("SIGQUIT")));
-    this.nodes.forEach((node) => node.sweep());
-    rmSync(this.scratch, { recursive: true, force: true });
-    running.delete(this);
-  }
-
-  /** As `stop`, for when the process is ending and cannot wait for what takes its turn: it sleeps between looks instead. */
-  abandon() {
-    const left = () => this.nodes.some((node) => existsSync(join(node.folder, "postmaster.pid")));
-    for (const node of this.nodes) node.process?.kill("SIGQUIT");
-    for (let looks = 0; left() && looks < 200; looks++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-    rmSync(this.scratch, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
