@@ -13,7 +13,7 @@ mod support;
 #[path = "authority/world.rs"]
 mod world;
 
-use homing_core::model::subject::{SubjectId, SubjectKind};
+use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 use world::World;
 
@@ -601,8 +601,9 @@ fn what_cannot_be_understood_says_what_was_expected() {
 #[test]
 fn a_ledger_that_cannot_be_read_decides_nothing() {
     let settings = support::settings();
-    let wrong =
-        homing_core::control::authority::turn("{broken", "{}", &settings, support::NOW).unwrap_err().to_string();
+    let wrong = homing_core::testing::control::authority::turn("{broken", "{}", &settings, support::NOW)
+        .unwrap_err()
+        .to_string();
     assert!(wrong.starts_with("the ledger cannot be read: "), "{wrong}");
 }
 
@@ -770,7 +771,8 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
         for (key, value) in more.as_object().unwrap() {
             list[key] = value.clone();
         }
-        homing_core::control::authority::homes::read(&list.to_string(), &settings.topology).map(|homes| json!(homes))
+        homing_core::testing::control::authority::homes::read(&list.to_string(), &settings.topology)
+            .map(|homes| json!(homes))
     };
     let id = "GdAZGkoHV5U4-Bo_P4T8RX";
     let told = read(json!({ "homes": { "eu": [id], "us": [] }, "dry_run": true })).unwrap();

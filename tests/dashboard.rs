@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use homing_core::{
+use homing_core::testing::{
     model::token::Token,
     state::matrix::{ALL_LEAVE, SESSIONS_LEAVE},
 };

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use homing_core::model::token::Token;
+use homing_core::testing::model::token::Token;
 use homing_tests::at;
 
 /// Where nothing of ours is.

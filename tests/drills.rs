@@ -9,7 +9,7 @@ mod counted;
 mod worlds;
 
 use counted::{assert_met, met};
-use homing_core::{
+use homing_core::testing::{
     model::{ids::RegionId, token::Token},
     state::{
         memory::Observation,

@@ -4,7 +4,7 @@
 
 mod support;
 
-use homing_core::{
+use homing_core::testing::{
     model::subject::{SubjectId, SubjectKind},
     request::incoming::Content,
     session::{self, Claim, Pin, Session},

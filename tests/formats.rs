@@ -7,7 +7,7 @@ mod support;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, path::PathBuf, time::Duration};
 
-use homing_core::{
+use homing_core::testing::{
     cache::{
         entry::{self, StoredFields, Variant},
         freshness::Reuse,

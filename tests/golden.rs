@@ -7,7 +7,7 @@ mod support;
 
 use std::{fmt::Write, fs, time::Duration};
 
-use homing_core::{
+use homing_core::testing::{
     cache::{
         entry::{KEPT, Variant},
         freshness::Reuse,

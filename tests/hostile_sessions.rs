@@ -6,7 +6,7 @@ mod support;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use homing_core::{
+use homing_core::testing::{
     decide::attempt::Attempt,
     http::{cookies::COOKIE, headers::Edit, target::Target},
     model::{

@@ -5,7 +5,7 @@ mod support;
 
 use std::rc::Rc;
 
-use homing_core::{
+use homing_core::testing::{
     http::{headers::Edit, http_date},
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };

@@ -11,7 +11,7 @@ mod worlds;
 use std::{rc::Rc, time::Duration};
 
 use counted::{assert_met, met};
-use homing_core::{
+use homing_core::testing::{
     cache::{CacheState, entry::Variant},
     decide::attempt::Attempt,
     http::headers::Edit,

@@ -1,5 +1,5 @@
 //! The shape of the house: a folder of `src/core` uses only those that `lib.rs` declares above it, no two of its files use each other in a
-//! circle, it is the same on every target, and in each crate one name means one type.
+//! circle, its folders are private behind one page and its rooms, it is the same on every target, and in each crate one name means one type.
 //!
 //! The code is read by its syntax. A use is a path that leads into another file, followed through `pub use` to the file that declares what
 //! is used. Tests are left out, and so is the face of a folder: what a `mod.rs` gives on of its own files.
@@ -257,6 +257,32 @@ fn no_files_use_each_other_in_a_circle() {
         }
     }
     none(&left, "a circle goes through these files");
+}
+
+/// Outside of the core there is its front page, and the rooms by purpose; the folders may change behind them.
+#[test]
+fn the_core_shows_its_page_and_its_rooms() {
+    let core = Core::read();
+    let mut rooms = Vec::new();
+    for item in &core.files["lib.rs"].items {
+        if let Item::Mod(item) = item {
+            let public = matches!(item.vis, Visibility::Public(_));
+            assert_eq!(public, item.content.is_some(), "{}: a folder is private, and a room stands in lib.rs", item.ident);
+            let attributes: String = item.attrs.iter().map(|it| it.to_token_stream().to_string().replace(' ', "")).collect();
+            let for_tests = attributes.contains(r#"cfg(feature="testing")"#);
+            assert_eq!(for_tests, item.ident == "testing", "{}: only tests see everything", item.ident);
+            rooms.extend(public.then(|| item.ident.to_string()));
+        }
+    }
+    assert_eq!(rooms, ["config", "operate", "plan", "testing"]);
+    let page = core.brings["lib.rs"].iter().filter(|(.., given)| *given).count();
+    assert!((40..70).contains(&page), "{page} names on the front page");
+    for (name, least) in [("cli", 30), ("edge", 2), ("operators", 3)] {
+        let files = files(name);
+        assert!(files.values().all(|file| !file.text.contains("homing_core::testing")), "{name} names what is for tests");
+        let used = files.values().filter(|file| file.text.contains("homing_core::")).count();
+        assert!(used >= least, "{name}: {used}");
+    }
 }
 
 /// A phase of a flow says what comes next, and `flow/mod.rs` alone knows who does that.

@@ -9,7 +9,7 @@ mod counted;
 use std::time::Duration;
 
 use counted::{assert_met, met};
-use homing_core::{
+use homing_core::testing::{
     cache::{
         entry::{self, ENTRY, Variant},
         slice::Slice,

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use homing_core::{
+use homing_core::testing::{
     cache::entry::{self, ENTRY, Variant},
     http::headers::Edit,
     model::{

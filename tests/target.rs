@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use homing_core::{
+use homing_core::testing::{
     cache::key::{CacheKey, KeyParts},
     http::{headers::Edit, target::Target},
     model::keys::Key,

@@ -11,7 +11,7 @@ mod config;
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, rc::Rc};
 
 use config::*;
-use homing_core::{
+use homing_core::testing::{
     http::headers::Headers,
     model::{
         clock::StampClock,

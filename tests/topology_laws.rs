@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use config::{base, check};
 use counted::{assert_met, met};
-use homing_core::{
+use homing_core::testing::{
     model::ids::{MAX_REGIONS, RegionId, RegionSet},
     topology::{
         Topology,

@@ -7,7 +7,7 @@ mod support;
 
 use std::{collections::BTreeSet, env, fs, rc::Rc, time::Duration};
 
-use homing_core::{
+use homing_core::testing::{
     cache::{key::CacheKey, slice::Slice},
     decide::attempt::Attempt,
     flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},

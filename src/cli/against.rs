@@ -5,15 +5,16 @@ use serde_json::Value;
 
 use super::operate::{Client, number, text};
 use homing_core::{
-    model::{formats, ids::DatasetId},
-    ownership::Ownership,
-    topology::{
+    DatasetId,
+    config::{
         Topology,
         dataset::Dataset,
         digest::digests,
         error::{Complaints, KeyPath},
+        formats,
         raw::Raw,
     },
+    plan::Ownership,
 };
 
 /// What was found.
@@ -151,7 +152,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use homing_core::topology::{parse::parse, raw::from_json};
+    use homing_core::config::{parse::parse, raw::from_json};
 
     const VARS: &str = r#"{"REGIONS":{"us":{"origin":"https://us.example.com"},"eu":{"origin":"https://eu.example.com"}},
         "DATASETS":{"catalog":{"ownership":"single-writer","home":"us"}}}"#;
@@ -160,13 +161,12 @@ mod tests {
         let (vars, at) = (from_json(VARS).unwrap(), KeyPath::default().key("vars"));
         let topology = parse(&vars, &at).unwrap().0;
         let found = differences(deployed, &vars, &at, &topology);
-        let said =
-            |complaint: &homing_core::topology::error::Complaint| format!("{:?} {complaint}", complaint.severity);
+        let said = |complaint: &homing_core::config::error::Complaint| format!("{:?} {complaint}", complaint.severity);
         (found.complaints.0.iter().map(said).collect(), found.notes)
     }
 
     fn deployed(home: &str, epoch: u64) -> Value {
-        let build = homing_core::topology::build::of(VARS);
+        let build = homing_core::config::build::of(VARS);
         json!({ "datasets": { "catalog": { "home": home, "epoch": epoch } }, "build": build, "edge": build })
     }
 

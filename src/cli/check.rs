@@ -14,7 +14,7 @@ use super::{
     error::CliError,
     expectations, placement, platform,
 };
-use homing_core::topology::{
+use homing_core::config::{
     Topology,
     error::{Complaint, Complaints, KeyPath, Severity, quoted},
     parse::parse,

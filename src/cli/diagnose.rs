@@ -5,7 +5,7 @@ use std::{fmt::Write, ops::Range};
 use serde_json::{Value, json};
 
 use super::document::Source;
-use homing_core::topology::error::{Complaint, Severity};
+use homing_core::config::error::{Complaint, Severity};
 
 /// A complaint with its place in the file.
 pub(super) struct Diagnosis<'a> {

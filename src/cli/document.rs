@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path};
 
 use toml_edit::{Document, Item, Value};
 
-use homing_core::topology::{
+use homing_core::config::{
     error::{KeyPath, KeySegment},
     raw::Raw,
 };

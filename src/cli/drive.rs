@@ -3,19 +3,10 @@
 use std::rc::Rc;
 
 use homing_core::{
-    flow::step::{Event, Step},
-    http::{headers::Headers, problem::Problem},
-    model::{
-        epoch::Epoch,
-        keys::{Key, SessionKeys},
-        time::Timestamp,
-    },
-    ownership::record::HomeRecord,
-    request::incoming::{Client, Content, IncomingRequest},
-    router::{Entropy, Logging, Rejection, Router},
-    settle::Settlement,
-    state::memory::Memory,
-    topology::{Topology, settings::Settings},
+    Client, Content, Entropy, Epoch, Event, Headers, IncomingRequest, Key, Logging, Problem, Rejection, Router,
+    SessionKeys, Settings, Settlement, Step, Timestamp,
+    config::Topology,
+    plan::{HomeRecord, Memory},
 };
 
 /// What sessions are signed with in a world that is made up.

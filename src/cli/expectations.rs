@@ -6,7 +6,7 @@ use super::{
     document::{Source, Unreadable},
     world::{Story, World},
 };
-use homing_core::topology::{Topology, raw::Raw};
+use homing_core::config::{Topology, raw::Raw};
 
 /// What came of one expectation.
 pub(super) struct Verdict {

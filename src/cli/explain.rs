@@ -9,9 +9,9 @@ use super::{
     world::{Story, World},
 };
 use homing_core::{
-    http::headers::Edit,
-    observe::report::LogLine,
-    topology::{Topology, error::KeyPath, parse::parse},
+    Edit,
+    config::{Topology, error::KeyPath, parse::parse},
+    operate::report::LogLine,
 };
 
 /// Which request, in which world.

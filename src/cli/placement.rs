@@ -1,13 +1,10 @@
 //! Where the objects stand that hold homes, and how often edges look at what is published: the vars `JURISDICTION` and `VIEW`.
 
-use homing_core::{
-    state::matrix::hint::may_lie_in,
-    topology::{
-        Topology,
-        error::{Complaints, KeyPath},
-        pace,
-        raw::Raw,
-    },
+use homing_core::config::{
+    Topology,
+    error::{Complaints, KeyPath},
+    may_lie_in, pace,
+    raw::Raw,
 };
 
 /// Checks both; what depends on the topology only where there is one.

@@ -4,12 +4,12 @@ mod deployed;
 mod origins;
 
 use homing_core::{
-    control::{admin, prober},
-    http::local::is_local_url,
-    topology::{
+    config::{
         error::{Complaints, KeyPath},
+        is_local_url,
         raw::Raw,
     },
+    operate::{admin, prober},
 };
 
 /// The most bytes that one var may hold on the platform.

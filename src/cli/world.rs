@@ -4,42 +4,18 @@ use std::rc::Rc;
 
 use super::drive::{Driver, ENTROPY, MADE_UP_KEY, NODE, assigned, drive, incoming, made_up, stored};
 use homing_core::{
-    cache::Probed,
-    decide::{
-        plan::{Freshness, WriteTarget, standing},
-        rank::holds,
-        reach::{PositionDemand, Reach, replica_of},
-    },
-    flow::step::{Event, Found, Outcome, Step},
-    http::{
-        answer::{Answer, Framing},
-        headers::Headers,
-        problem::Problem,
-    },
-    model::{
-        access::Access,
-        clock::StampClock,
-        epoch::Epoch,
-        ids::{RegionId, RegionSet},
-        keys::Key,
-        position::Mark,
-        reasons::{Choice, Exclusion},
-        subject::{SubjectId, SubjectKind},
-        time::{Timestamp, millis},
-    },
-    ownership::{Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
-    request::{Request, admit::admit},
-    session::{self, Claim, LIFETIME, Pin, Session},
-    settle::Settlement,
-    state::{
-        memory::{Memory, Observation, lag::UNMEASURED},
-        view::View,
-    },
-    topology::{
+    Access, Answer, Choice, Epoch, Event, Exclusion, Found, Framing, Headers, Key, Outcome, Probed, Problem, RegionId,
+    RegionSet, Settings, Settlement, Step, SubjectId, SubjectKind, Timestamp,
+    config::{
         Topology,
         dataset::{Dataset, Rule},
-        settings::Settings,
         units,
+    },
+    millis,
+    plan::{
+        COOKIE, Claim, Freshness, HomeRecord, Keeper, LIFETIME, Log, Mark, Memory, Observation, Ownership, Pin,
+        PositionDemand, Reach, Request, Session, StampClock, UNMEASURED, View, WriteTarget, admit, holds, replica_of,
+        seal, standing,
     },
 };
 
@@ -89,7 +65,7 @@ impl World {
             named(topology, near)?;
         }
         let session = self.session(topology, &settings)?;
-        let cookie = session.map(|session| format!("{}={session}", session::COOKIE));
+        let cookie = session.map(|session| format!("{}={session}", COOKIE));
         let mut headers = vec![("accept-encoding", "gzip")];
         headers.extend(cookie.iter().map(|cookie| ("cookie", cookie.as_str())));
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -232,7 +208,7 @@ impl World {
                 _ => None,
             };
         }
-        Ok(Some(session::seal(&session, &settings.session_keys)))
+        Ok(Some(seal(&session, &settings.session_keys)))
     }
 
     /// A pin on a dataset that was written just now: `cart`, or `cart@42` where its position was reported.

@@ -9,55 +9,159 @@
 //!    do the simulator and `homing explain`.
 //! 4. [`settle`] is the end: status, header edits, session, cache write, what the isolate learns, the record.
 //! 5. [`router`] is one isolate: the flows in flight, what it remembers and reports. Every driver calls it, and it alone.
+//!
+//! The folders are private. A driver needs this page; [`config`], [`operate`] and [`plan`] are for tools, and `testing` is for tests.
 
-#![warn(unreachable_pub)]
+// Without the feature `testing` nobody outside can name what only tests use.
+#![cfg_attr(feature = "testing", warn(unreachable_pub))]
+#![cfg_attr(not(feature = "testing"), allow(dead_code, unused_imports))]
 // The documentation is built with its private items (`.github/workflows/test.yml`), so these links lead somewhere.
 #![allow(rustdoc::private_intra_doc_links)]
 
 // A line uses only what stands above it (`tests/layers.rs`); the blank lines keep rustfmt from sorting them.
-pub mod model;
+mod model;
 
-pub mod http;
+mod http;
 
-pub mod topology;
+mod topology;
 
-pub mod ownership;
+mod ownership;
 
-pub mod session;
+mod session;
 
-pub mod cache;
+mod cache;
 
-pub mod state;
+mod state;
 
-pub mod request;
+mod request;
 
-pub mod decide;
+mod decide;
 
-pub mod settle;
+mod settle;
 
-pub mod flow;
+mod flow;
 
-pub mod observe;
+mod observe;
 
-pub mod control;
+mod control;
 
-pub mod router;
+mod router;
 
-// The front page: what a driver needs, in the order of a request.
+// The front page: what a driver needs, in the order of a request, and the words in which it is said.
 pub use crate::{
+    cache::Probed,
     decide::attempt::Attempt,
     flow::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
+        http_date,
+        problem::Problem,
+        url::Url,
     },
     model::{
-        reasons::{Choice, Refusal},
-        time::Timestamp,
+        access::{Access, Replay},
+        epoch::Epoch,
+        geo::Location,
+        ids::{DatasetId, RegionId, RegionSet},
+        keys::{Key, SessionKeys},
+        reasons::{Choice, Exclusion, Refusal},
+        subject::{ID_LENGTH, SubjectId, SubjectKind},
+        text,
+        time::{Timestamp, millis, timestamp},
         token::Token,
     },
-    request::incoming::{Client, Content, IncomingRequest},
-    router::{Entropy, FlowId, Logging, Rejection, Router, Turn},
-    settle::{Settlement, Source, Store},
+    request::incoming::{Client, Content, IncomingRequest, Unsent},
+    router::{Entropy, FlowId, Logging, Rejection, Router, Turn, Vantage, ViewTaken},
+    settle::{Base, Publish, Settlement, Source, Store},
     topology::{secrets::Secrets, settings::Settings},
 };
+
+/// What reads `wrangler.toml`, checks it and prices it.
+pub mod config {
+    pub use crate::{http::local::is_local_url, model::formats, state::matrix::hint::may_lie_in, topology::*};
+}
+
+/// What operators do and are shown: the door, the authority, the probers, the questions of `homing doctor`, the report and the snapshot.
+pub mod operate {
+    pub use crate::{
+        control::{admin, authority, doctor, prober},
+        flow::taken_for,
+        http::{
+            answer::{is_gateway_failure, is_stored},
+            believed::CONTRACT,
+            problem_details,
+            signature::Signed,
+        },
+        observe::{locality, report, snapshot, suggest},
+        state::published::Published,
+    };
+}
+
+/// What a request would meet: for a tool that explains or plays requests instead of serving them.
+pub mod plan {
+    pub use crate::{
+        decide::{
+            plan::{Freshness, WriteTarget, standing},
+            rank::holds,
+            reach::{PositionDemand, Reach, replica_of},
+        },
+        model::{clock::StampClock, position::Mark},
+        ownership::{Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
+        request::{Request, admit::admit},
+        session::{COOKIE, Claim, LIFETIME, Pin, Session, seal},
+        settle::record::Pinned,
+        state::{
+            memory::{Memory, Observation, lag::UNMEASURED},
+            view::View,
+        },
+    };
+}
+
+/// Everything, by its folder: for the tests of this repository, and for nothing else.
+#[cfg(feature = "testing")]
+#[allow(missing_docs)]
+pub mod testing {
+    pub mod model {
+        pub use crate::model::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
+    pub mod topology {
+        pub use crate::topology::*;
+    }
+    pub mod ownership {
+        pub use crate::ownership::*;
+    }
+    pub mod session {
+        pub use crate::session::*;
+    }
+    pub mod cache {
+        pub use crate::cache::*;
+    }
+    pub mod state {
+        pub use crate::state::*;
+    }
+    pub mod request {
+        pub use crate::request::*;
+    }
+    pub mod decide {
+        pub use crate::decide::*;
+    }
+    pub mod settle {
+        pub use crate::settle::*;
+    }
+    pub mod flow {
+        pub use crate::flow::*;
+    }
+    pub mod observe {
+        pub use crate::observe::*;
+    }
+    pub mod control {
+        pub use crate::control::*;
+    }
+    pub mod router {
+        pub use crate::router::*;
+    }
+}

@@ -58,13 +58,8 @@ const SWEEP: usize = 64;
 ///
 /// ```
 /// use homing_core::{
-///     cache::Probed,
-///     flow::step::{Event, Found, Outcome, Step},
-///     http::{answer::{Answer, Framing}, headers::Headers},
-///     model::time::Timestamp,
-///     request::incoming::{Client, Content, IncomingRequest},
-///     router::{Entropy, Logging, Router},
-///     topology::secrets::{self, Secrets},
+///     Answer, Client, Content, Entropy, Event, Found, Framing, Headers, IncomingRequest, Logging, Outcome, Probed, Router, Secrets, Step,
+///     Timestamp, config::secrets,
 /// };
 /// use std::rc::Rc;
 ///

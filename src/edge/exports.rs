@@ -7,15 +7,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::wire;
 use homing_core::{
-    model::{
-        geo::Location,
-        time::{Timestamp, millis, timestamp},
-    },
-    router::{Entropy, FlowId, Logging, Rejection, Router, Turn},
-    topology::{
-        pace,
-        secrets::{self, Secrets},
-    },
+    Entropy, FlowId, Location, Logging, Rejection, Router, Secrets, Timestamp, Turn,
+    config::{pace, secrets},
+    millis, timestamp,
 };
 
 thread_local! {

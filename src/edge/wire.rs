@@ -33,21 +33,9 @@
 use std::fmt::Write;
 
 use homing_core::{
-    cache::Probed,
-    flow::step::{Assignment, Event, Found, Outcome, Step},
-    http::{
-        answer::{Answer, Framing},
-        headers::{Edit, Headers},
-    },
-    model::{
-        access::Replay,
-        geo::Location,
-        text,
-        time::{Timestamp, millis},
-    },
-    request::incoming::{Client, Content, IncomingRequest, Unsent},
-    router::{FlowId, Rejection, Turn, Vantage, ViewTaken},
-    settle::{Base, Publish, Settlement, Source},
+    Answer, Assignment, Base, Client, Content, Edit, Event, FlowId, Found, Framing, Headers, IncomingRequest, Location,
+    Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn, Unsent, Vantage, ViewTaken,
+    millis, text,
 };
 
 /// Reads an incoming request.

@@ -16,21 +16,17 @@ use super::{
     exports::{self, Router},
 };
 use homing_core::{
-    control::{
+    Headers, Timestamp, Url,
+    config::{Region, pace, warnings::warnings},
+    millis,
+    operate::{
         admin::{Call, Door, TurnedAway},
         authority::effect::nonced,
         doctor::{asks, hints},
-        prober,
-    },
-    http::url::Url,
-    http::{
-        answer::is_stored,
-        headers::Headers,
+        is_stored, prober,
         problem_details::{MEDIA_TYPE, ProblemDetails},
+        snapshot::{complete, fingerprint},
     },
-    model::time::{Timestamp, millis},
-    observe::snapshot::{complete, fingerprint},
-    topology::{Region, pace, warnings::warnings},
 };
 
 /// What is under this is not for everybody.

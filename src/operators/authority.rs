@@ -9,9 +9,9 @@ use super::{
     api::problem,
     exports::{self, Router, this_build},
 };
-use homing_core::{
-    control::authority::{Input, OrderRefusal, homes},
-    http::problem_details::ProblemDetails,
+use homing_core::operate::{
+    authority::{Input, OrderRefusal, homes},
+    problem_details::ProblemDetails,
 };
 
 /// The longest order, and the longest list of homes, in bytes.

@@ -11,18 +11,16 @@ use worker::Env;
 
 use crate::api;
 use homing_core::{
-    control::{
+    Secrets, Settings,
+    config::{build, pace, secrets},
+    millis,
+    operate::{
+        Published,
         admin::{Call, Door, Guard, TurnedAway},
         authority::{self, Input},
         prober,
     },
-    model::time::{millis, timestamp},
-    state::published::Published,
-    topology::{
-        build, pace,
-        secrets::{self, Secrets},
-        settings::Settings,
-    },
+    timestamp,
 };
 
 thread_local! {

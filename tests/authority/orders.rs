@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use homing_core::{
+use homing_core::testing::{
     model::subject::SubjectId,
     topology::{
         error::KeyPath,
@@ -25,7 +25,7 @@ fn reversed() -> Rc<Settings> {
     }
     let topology = parse(&Raw::Table(vars), &KeyPath::default().key("vars")).unwrap().0;
     let settings = support::settings();
-    let names = |topology: &homing_core::topology::Topology| {
+    let names = |topology: &homing_core::testing::topology::Topology| {
         topology.regions().map(|(_, region)| region.name.clone()).collect::<Vec<_>>()
     };
     assert_ne!(names(&topology), names(&settings.topology), "nothing is reordered");
@@ -34,7 +34,7 @@ fn reversed() -> Rc<Settings> {
 
 /// Each order, and another one that the version before would take for it once all is reversed: of three regions the first is the last.
 fn orders() -> Vec<(Value, Value)> {
-    let ada = SubjectId::of(homing_core::model::subject::SubjectKind::User, "ada");
+    let ada = SubjectId::of(homing_core::testing::model::subject::SubjectKind::User, "ada");
     let moving = |to: &str| json!({ "command": "move", "kind": "user", "subject": ada.as_str(), "to": to });
     let state = |region: &str| json!({ "command": "state", "region": region, "state": "draining", "for": "1h" });
     let promote = |dataset: &str, to: &str| json!({ "command": "promote", "dataset": dataset, "to": to });

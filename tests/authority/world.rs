@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use homing_core::{
+use homing_core::testing::{
     control::authority::turn,
     model::time::Timestamp,
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},

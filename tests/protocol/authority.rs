@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-use homing_core::{
+use homing_core::testing::{
     control::authority::{ChangePhase, ledger::Ledger, turn},
     state::published,
     topology::settings::Settings,

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use homing_core::{
+use homing_core::testing::{
     cache::Probed,
     decide::attempt::Attempt,
     flow::step::{Event, Found, Outcome, Step},
@@ -124,7 +124,7 @@ impl Edges {
             now: NOW,
             method: if client.mark.is_some() { "GET" } else { "POST" },
             url: &url,
-            headers: homing_core::http::headers::Headers(fields),
+            headers: homing_core::testing::http::headers::Headers(fields),
             content: if client.mark.is_some() { Content::Empty } else { Content::Length(10) },
             client: Place { beside: Some(client.near), ..Place::default() },
         };

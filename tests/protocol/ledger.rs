@@ -2,7 +2,7 @@
 //! authority asks how long something has lasted and never when it was, so its clock can stand still, and what happened moves into
 //! the past instead. That makes the states finite, however long it goes on.
 
-use homing_core::{
+use homing_core::testing::{
     control::authority::{
         ChangePhase,
         ledger::{Ledger, Owned},

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use homing_core::{
+use homing_core::testing::{
     model::subject::{SubjectId, SubjectKind},
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };

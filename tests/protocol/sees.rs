@@ -1,6 +1,6 @@
 //! What has happened, so that no promise is kept only because it was never tried.
 
-use homing_core::control::authority::ChangePhase;
+use homing_core::testing::control::authority::ChangePhase;
 
 use crate::{authority::Id, model::Model, state::State, support::region::Command};
 

@@ -1,6 +1,6 @@
 //! The clients: each carries its session from edge to edge, and does one thing after another.
 
-use homing_core::session::{self, Session};
+use homing_core::testing::session::{self, Session};
 
 use crate::{
     data::{DATASETS, Id, KEYS, SHARED},
@@ -174,7 +174,7 @@ impl Client {
     }
 
     /// What a sealed session says.
-    pub fn open(sealed: &str, now: homing_core::model::time::Timestamp) -> Session {
+    pub fn open(sealed: &str, now: homing_core::testing::model::time::Timestamp) -> Session {
         session::open(sealed, &keys(), now).session
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use homing_core::{
+use homing_core::testing::{
     control::authority::turn,
     model::{
         subject::{SubjectId, SubjectKind},

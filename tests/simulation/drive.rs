@@ -1,6 +1,6 @@
 //! Driving the core: from one of its steps to the next, to regions and the home store, and back.
 
-use homing_core::{
+use homing_core::testing::{
     decide::attempt::Attempt,
     flow::step::{Assignment, Event as CoreEvent, Found, Outcome, Step},
     http::answer::{Answer, Framing},

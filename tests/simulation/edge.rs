@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use homing_core::{
+use homing_core::testing::{
     cache::{Probed, entry::ENTRY, key::CacheKey},
     flow::step::{Event as CoreEvent, Step},
     router::{Entropy, Logging, Router, Turn},

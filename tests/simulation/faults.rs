@@ -1,6 +1,6 @@
 //! What goes wrong, and what operators do about it.
 
-use homing_core::model::subject::{SubjectId, SubjectKind};
+use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 
 use crate::{
     client::{HONEST, TENANTS, USERS},

@@ -1,6 +1,6 @@
 //! The end of a request: what its edge does with what the core has decided, and its client with the answer.
 
-use homing_core::{
+use homing_core::testing::{
     model::{subject::SubjectKind, time::Timestamp},
     session::{Claim, Session, codec::seal},
     settle::Settlement,

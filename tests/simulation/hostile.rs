@@ -1,7 +1,7 @@
 //! A client with a valid session of its own who uses it against others: in links that they open, as a cookie beside theirs, from
 //! an earlier time, or not at all. What may never come of that is noted here; what sessions are promised is the checker's.
 
-use homing_core::{
+use homing_core::testing::{
     decide::attempt::Attempt,
     http::{cookies::COOKIE, target::Target},
     model::token::Token,

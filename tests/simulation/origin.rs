@@ -1,7 +1,7 @@
 //! What a region's application does with a request: the contract of an origin, in steps that take time, so that others come
 //! in between. Who may write is decided by the origin kit's rules (`region.rs`).
 
-use homing_core::{
+use homing_core::testing::{
     decide::attempt::Attempt,
     http::headers::Edit,
     model::subject::{SubjectId, SubjectKind},

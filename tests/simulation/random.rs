@@ -1,6 +1,6 @@
 //! The one source of chance: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 
-use homing_core::model::mix::mix;
+use homing_core::testing::model::mix::mix;
 
 pub struct Random(u64);
 

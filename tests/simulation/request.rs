@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use history::Status;
-use homing_core::{
+use homing_core::testing::{
     http::cookies::COOKIE,
     model::subject::{SubjectId, SubjectKind},
     request::incoming::{Client as Where, Content, IncomingRequest},
@@ -197,7 +197,7 @@ impl World {
 
 /// Planted: a session with the pins of another, as if both were about the same subject.
 fn joined(own: &str, brought: &str) -> String {
-    let now = homing_core::model::time::Timestamp(crate::world::START);
+    let now = homing_core::testing::model::time::Timestamp(crate::world::START);
     let (mut own, brought) = (Client::open(own, now), Client::open(brought, now));
     own.pins.retain(|pin| {
         !brought.pins.iter().any(|other| (&other.dataset, &other.subject) == (&pin.dataset, &pin.subject))

@@ -1,6 +1,6 @@
 //! Responses, as they go from regions through edges to clients.
 
-use homing_core::http::headers::{Edit, Headers};
+use homing_core::testing::http::headers::{Edit, Headers};
 
 use crate::data::Id;
 

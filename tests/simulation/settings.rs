@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use homing_core::{
+use homing_core::testing::{
     model::keys::{Key, SessionKeys},
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BinaryHeap};
 
 use history::Record;
-use homing_core::model::time::Timestamp;
+use homing_core::testing::model::time::Timestamp;
 
 use crate::{
     bugs::Bug,

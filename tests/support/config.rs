@@ -5,7 +5,7 @@ use std::fs;
 
 pub use homing_tests::at;
 
-use homing_core::topology::{
+use homing_core::testing::topology::{
     Topology,
     error::{Complaints, KeyPath},
     parse,

@@ -6,7 +6,7 @@ pub mod region;
 
 use std::{collections::VecDeque, rc::Rc, time::Duration};
 
-use homing_core::{
+use homing_core::testing::{
     cache::{
         Probed,
         entry::{self, StoredFields, Variant},

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use homing_core::{
+use homing_core::testing::{
     cache::{
         entry::{StoredFields, Variant},
         freshness::Reuse,

@@ -8,10 +8,7 @@ use std::{
 
 use super::line::Line;
 use crate::world::{named, pair};
-use homing_core::{
-    model::{ids::RegionId, time::Timestamp},
-    topology::Topology,
-};
+use homing_core::{RegionId, Timestamp, config::Topology};
 
 /// When a log without times begins.
 const START: Timestamp = Timestamp(1_767_225_600_000);

@@ -4,11 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::moment;
-use homing_core::{
-    http::url::Url,
-    model::{ids::RegionId, time::Timestamp},
-    topology::Topology,
-};
+use homing_core::{RegionId, Timestamp, Url, config::Topology};
 
 /// What is understood.
 pub(super) const FORMATS: &str = "the Common or Combined Log Format of nginx and Apache (ADDRESS - USER [TIME] \"GET /path \

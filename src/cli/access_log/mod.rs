@@ -8,7 +8,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use homing_core::model::access::Access;
+use homing_core::Access;
 use std::{
     collections::HashMap,
     fs::File,
@@ -22,12 +22,12 @@ use play::Player;
 
 use crate::{cost::Observed, error::CliError};
 use homing_core::{
-    model::{time::Timestamp, token::Token},
-    observe::{
+    Timestamp, Token,
+    config::{Topology, route::Route},
+    operate::{
         locality::{Locality, RouteCounts},
         suggest::shape,
     },
-    topology::{Topology, route::Route},
 };
 
 /// The longest line that is read.

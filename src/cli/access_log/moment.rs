@@ -1,6 +1,6 @@
 //! The ways in which access logs write a time.
 
-use homing_core::model::time::Timestamp;
+use homing_core::Timestamp;
 use jiff::{civil, fmt::strtime, tz::TimeZone};
 
 /// Unix time from here on is in milliseconds: as seconds it would be the year 5138.

@@ -8,23 +8,11 @@ use super::{
 };
 use crate::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
 use homing_core::{
-    cache::Probed,
-    flow::step::{Event, Found, Outcome, Step},
-    http::{
-        answer::{Answer, Framing, is_gateway_failure},
-        headers::{Edit, Headers},
-        problem::Problem,
-    },
-    model::{
-        ids::RegionId,
-        keys::Key,
-        subject::{SubjectId, SubjectKind},
-        time::Timestamp,
-    },
-    session::{self, LIFETIME, Session},
-    settle::{Settlement, record::Pinned},
-    state::memory::Memory,
-    topology::{Topology, identity::IdentitySource, settings::Settings},
+    Answer, Edit, Event, Found, Framing, Headers, Key, Outcome, Probed, Problem, RegionId, Settings, Settlement, Step,
+    SubjectId, SubjectKind, Timestamp,
+    config::{Topology, identity::IdentitySource},
+    operate::is_gateway_failure,
+    plan::{LIFETIME, Memory, Pinned, Session, seal},
 };
 
 /// The host of a request whose log names none.
@@ -89,7 +77,7 @@ impl<'t> Player<'t> {
         if session.subjects.all().next().is_none() {
             return NO_SESSION.to_owned();
         }
-        session::seal(&session, &self.settings.session_keys)
+        seal(&session, &self.settings.session_keys)
     }
 
     /// Hands the client the session that the answer carries.

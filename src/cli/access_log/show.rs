@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Estimate, SHOWN};
 use homing_core::{
-    model::token::Token,
-    observe::locality::{RouteCounts, count::Count},
-    topology::{Topology, route::Route},
+    Token,
+    config::{Topology, route::Route},
+    operate::locality::{RouteCounts, count::Count},
 };
 
 const COLUMNS: [&str; 5] = ["Route", "Requests", "Local", "Crossing", "Budget"];

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::{clients::Spread, line::Line, play::Player, *};
 use homing_core::{
-    model::time::Timestamp,
-    observe::locality::count::Count,
-    topology::{error::KeyPath, parse, raw},
+    Timestamp,
+    config::{error::KeyPath, parse, raw},
+    operate::locality::count::Count,
 };
 
 /// Catalog is written at us; who a cart belongs to is said by a header, whose notes by a cookie.

@@ -10,7 +10,7 @@ use super::{
     report::must,
     trial::{ELSEWHERE, HEALTH, Trial, TrialPlace, no_store},
 };
-use homing_core::control::authority::effect::ADDRESS;
+use homing_core::operate::authority::effect::ADDRESS;
 
 const ALL: [&str; 15] = [
     "look",

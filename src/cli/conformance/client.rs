@@ -8,10 +8,7 @@ use ureq::{
     http::{HeaderMap, Method, Request},
 };
 
-use homing_core::{
-    http::signature::Signed,
-    model::{keys::Key, time::Timestamp},
-};
+use homing_core::{Key, Timestamp, operate::Signed};
 
 /// How long an origin may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -15,7 +15,7 @@ mod trial;
 use std::process::ExitCode;
 
 use client::Origin;
-use homing_core::model::keys::Key;
+use homing_core::Key;
 use report::ConformanceReport;
 use trial::Trial;
 

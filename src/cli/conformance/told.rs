@@ -6,7 +6,7 @@ use super::{
     report::must,
     trial::{ELSEWHERE, Trial, TrialPlace},
 };
-use homing_core::control::authority::effect::ADDRESS;
+use homing_core::operate::authority::effect::ADDRESS;
 
 const RULE: &str = "position-told";
 

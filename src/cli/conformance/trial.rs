@@ -11,9 +11,8 @@ use super::{
     report::must,
 };
 use homing_core::{
-    control::authority::effect::ADDRESS,
-    http::answer::is_stored,
-    model::subject::{SubjectId, SubjectKind},
+    SubjectId, SubjectKind,
+    operate::{authority::effect::ADDRESS, is_stored},
 };
 
 /// The health address.

@@ -1,6 +1,6 @@
 //! What is supposed of the requests: how many there are, and of which kinds.
 
-use homing_core::topology::{Topology, units::Share};
+use homing_core::config::{Topology, units::Share};
 
 /// So many isolates are busy at once, if nobody says otherwise.
 pub(super) const ISOLATES: u32 = 50;

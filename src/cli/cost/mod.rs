@@ -14,7 +14,7 @@ pub(super) use usage::Setup;
 use usage::Usage;
 
 use super::error::CliError;
-use homing_core::topology::Topology;
+use homing_core::config::Topology;
 
 /// Seconds of a day: quotas begin anew at midnight UTC.
 const DAY: f64 = 86_400.0;
@@ -48,7 +48,7 @@ pub(super) struct CostArgs {
 /// said. None if it cannot be read, which `homing check` says better.
 #[cfg(feature = "net")]
 pub(super) fn supposed(file: &std::path::Path, requests_per_second: f64) -> Option<f64> {
-    use homing_core::topology::{error::KeyPath, parse::parse};
+    use homing_core::config::{error::KeyPath, parse::parse};
     let raw = super::document::Source::read(file).ok()?.raw();
     let (topology, _) = parse(raw.get("vars")?, &KeyPath::default()).ok()?;
     let load = Load::new(requests_per_second, load::ISOLATES, &topology, None);

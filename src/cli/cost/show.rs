@@ -6,7 +6,7 @@ use super::{
     Bill, DAYS, SUBSCRIPTION,
     tariff::{Price, TAKEN},
 };
-use homing_core::model::time::millis;
+use homing_core::millis;
 
 const COLUMNS: [&str; 6] = ["Product", "A month", "Included", "Cost", "Free a day", "Ends at"];
 
@@ -83,7 +83,7 @@ impl Bill {
             })
         };
         let load = &self.load;
-        let share = |share: homing_core::topology::units::Share| share.to_string();
+        let share = |share: homing_core::config::units::Share| share.to_string();
         json!({
             "plan": if self.ended().is_empty() { "free" } else { "paid" },
             "a_month": cents(self.total()), "subscription": SUBSCRIPTION, "prices_of": TAKEN,

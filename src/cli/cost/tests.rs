@@ -10,7 +10,7 @@ use super::{
     usage::Lines,
     *,
 };
-use homing_core::topology::{error::KeyPath, pace, parse, raw, units::Share};
+use homing_core::config::{error::KeyPath, pace, parse, raw, units::Share};
 
 const CATALOG: &str = r#""catalog":{"ownership":"single-writer","home":"r0","position":"counter"}"#;
 const CART: &str = r#""cart":{"ownership":"geo-partitioned","subject":"user","regions":["r0"]}"#;

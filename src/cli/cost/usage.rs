@@ -8,8 +8,8 @@ use super::{
     tariff::{EVENT_GB, KEPT_DAYS, Meter, OBJECT_GB},
 };
 use homing_core::{
-    control::prober,
-    topology::{Topology, pace, raw::Raw},
+    config::{Topology, pace, raw::Raw},
+    operate::prober,
 };
 
 /// Milliseconds of CPU that a read takes, from the edge's cache or from a region alike, and a write: 0.16 and 0.33 in plain workerd with
@@ -122,7 +122,7 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn new(topology: &Topology, setup: &Setup, load: &Load) -> Self {
         let requests = load.requests_per_second * super::DAY;
-        let part = |share: homing_core::topology::units::Share| requests * share.percent() / 100.0;
+        let part = |share: homing_core::config::units::Share| requests * share.percent() / 100.0;
         let (probers, leases) = (pace::probers(topology, setup.probes), pace::leases(topology));
         let rounds = day(probers.object_requests) + day(leases.object_requests);
         let object_requests = rounds + load.new_subjects * SUBJECT_REQUESTS;

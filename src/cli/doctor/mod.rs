@@ -15,7 +15,7 @@ use crate::doctor::judge::{
     heard::Heard,
     platform::{CASES, Probed, findings},
 };
-use homing_core::http::local::is_local_url;
+use homing_core::config::is_local_url;
 
 /// How long the deployment may take: it asks regions that may not answer.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -25,7 +25,7 @@ use crate::doctor::judge::{
     finding::Finding,
     platform::{CASES, Case, DATED, Probed},
 };
-use homing_core::{model::time::millis, topology::raw::Raw};
+use homing_core::{config::raw::Raw, millis};
 
 /// Its name: one that a run has left behind is replaced by the next.
 pub(super) const NAME: &str = "homing-doctor-probe";

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use homing_core::http::local::is_local_url;
+use homing_core::config::is_local_url;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);

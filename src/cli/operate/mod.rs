@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 pub(super) use client::Client;
-use homing_core::model::subject::{ID_LENGTH, SubjectId, SubjectKind};
+use homing_core::{ID_LENGTH, SubjectId, SubjectKind};
 pub(super) use show::{number, text};
 use wait::Wanted;
 

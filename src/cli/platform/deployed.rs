@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{KeyPlace, elsewhere, members, texts};
-use homing_core::topology::{
+use homing_core::config::{
     error::{Complaints, KeyPath},
     raw::Raw,
     units,

@@ -8,9 +8,10 @@ use std::net::Ipv6Addr;
 
 use super::{KeyPlace, texts};
 use homing_core::{
-    http::{local::is_local_url, url::Url},
-    topology::{
+    Url,
+    config::{
         error::{Complaints, KeyPath},
+        is_local_url,
         raw::Raw,
     },
 };

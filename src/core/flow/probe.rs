@@ -105,7 +105,7 @@ fn hit(cx: &mut Context, judged: Usability, shown: &ShownVariant<'_>) -> Next<'s
     cx.join_drill(None);
     cx.note(TraceEvent::Cache(state));
     let region = cx.view.topology().region_named(&shown.variant.region);
-    let settlement = Box::new(cx.settling(region, Decision::Stored(state)).from_stored(shown));
+    let settlement = Box::new(cx.settling(region, Decision::Stored(state)).of_stored(shown));
     if judged == Usability::Updating {
         Next::AnswerAndGoOn(settlement, cache_keys::key(&cx.request, &cx.view))
     } else {

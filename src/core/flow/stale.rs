@@ -29,5 +29,5 @@ pub(super) fn shown(cx: &mut Context) -> Option<Next<'static>> {
     cx.note(TraceEvent::Cache(CacheState::Stale));
     let region = cx.view.topology().region_named(&variant.region);
     let shown = ShownVariant { at, variant: &variant, length: held.length(at) };
-    Some(Next::Finish(Box::new(cx.settling(region, Decision::Stored(CacheState::Stale)).from_stored(&shown))))
+    Some(Next::Finish(Box::new(cx.settling(region, Decision::Stored(CacheState::Stale)).of_stored(&shown))))
 }

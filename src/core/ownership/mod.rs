@@ -39,7 +39,7 @@ pub enum Evidence {
 /// nothing else can pass for an ownership:
 ///
 /// ```compile_fail,E0451
-/// use homing_core::{model::{ids::RegionId, position::Mark}, ownership::{Evidence, Ownership}};
+/// use homing_core::testing::{model::{ids::RegionId, position::Mark}, ownership::{Evidence, Ownership}};
 /// fn a_mark_is_no_ownership(home: RegionId, mark: Mark) -> Ownership {
 ///     Ownership { home, epoch: mark.epoch, said_by: Evidence::Origin }
 /// }

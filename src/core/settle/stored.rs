@@ -44,7 +44,7 @@ pub struct ShownVariant<'a> {
 impl Settling<'_> {
     /// A stored response for the client, fresh or stale.
     #[must_use]
-    pub fn from_stored(self, shown: &ShownVariant<'_>) -> Settlement {
+    pub fn of_stored(self, shown: &ShownVariant<'_>) -> Settlement {
         let (request, view, now) = (self.request, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);

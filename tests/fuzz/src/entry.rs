@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     cache::{
         entry::{KEPT, MOST_VARIANTS, StoredFields, Variant, read, write},
         freshness::Reuse,

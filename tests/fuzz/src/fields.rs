@@ -1,7 +1,7 @@
 //! Header fields: cookies, `Vary`, the `Accept` family, what is taken out of requests.
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     cache::{
         coding::Coding,
         directives::Directives,

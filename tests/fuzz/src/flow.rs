@@ -4,7 +4,7 @@
 use std::{rc::Rc, time::Duration};
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     cache::Probed,
     decide::attempt::Attempt,
     flow::step::{Event, Found, Outcome, Step},
@@ -171,7 +171,7 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
 /// Whom something that may be believed has named as an owner.
 #[derive(Default)]
 struct Named {
-    moved: Vec<(homing_core::model::ids::DatasetId, RegionId)>,
+    moved: Vec<(homing_core::testing::model::ids::DatasetId, RegionId)>,
     homes: Vec<(SubjectId, RegionId)>,
     /// By a store, the directory or an origin, on the way.
     said: Vec<RegionId>,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     http::headers::Headers,
     model::{
         keys::{Key, SessionKeys},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     http::target::Target,
     model::{
         epoch::Epoch,

@@ -1,7 +1,7 @@
 //! Targets: whatever a client spells, there is one form of it, it is its own, and every reading of it is a path.
 
 use arbitrary::{Result, Unstructured};
-use homing_core::http::target::{Target, readings};
+use homing_core::testing::http::target::{Target, readings};
 
 use crate::made::text;
 

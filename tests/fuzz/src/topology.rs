@@ -1,7 +1,7 @@
 //! `wrangler.toml`'s vars: whatever stands there is read without harm, and what is accepted is whole.
 
 use arbitrary::{Result, Unstructured};
-use homing_core::topology::{
+use homing_core::testing::topology::{
     Topology,
     dataset::Rule,
     error::KeyPath,

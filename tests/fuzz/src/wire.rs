@@ -2,7 +2,7 @@
 //! it was meant. The driver here splits as `wire.mjs` does.
 
 use arbitrary::{Result, Unstructured};
-use homing_core::{
+use homing_core::testing::{
     flow::step::{Event, Found, Outcome, Step},
     http::headers::Edit,
     model::geo::Location,
@@ -146,7 +146,7 @@ fn event(u: &mut Unstructured<'_>) -> Result<String> {
 
 fn fitting(step: &Step) -> Event<'static> {
     match step {
-        Step::ProbeCache(_) => Event::Cache(homing_core::cache::Probed::default()),
+        Step::ProbeCache(_) => Event::Cache(homing_core::testing::cache::Probed::default()),
         Step::LookUpHome(_) | Step::AssignHome(_) => Event::Home(Found::Failed),
         Step::Answer(..) => Event::GoOn,
         Step::Send(_) | Step::Finish(_) => Event::Origin(Outcome::Broken),

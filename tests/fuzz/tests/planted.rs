@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
 use fuzz::{entry, fields, flow, made, session, target};
-use homing_core::{
+use homing_core::testing::{
     cache::entry::{Variant, write},
     decide::attempt::Attempt,
     http::{
@@ -97,7 +97,7 @@ fn a_token_that_is_taken_for_a_session() {
     let taken = |text: &str| {
         let opened = open(text, &made::keys(), made::NOW);
         if text.starts_with("c1.") {
-            homing_core::session::Opened { verdict: Verdict::Valid, ..opened }
+            homing_core::testing::session::Opened { verdict: Verdict::Valid, ..opened }
         } else {
             opened
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::finding::{Finding, span};
-use homing_core::model::time::millis;
+use homing_core::millis;
 
 /// Whether there is a router, by its answer at `/_homing/healthz`: status and body, or why there was none.
 #[must_use]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
-use homing_core::http::believed::CONTRACT;
+use homing_core::operate::CONTRACT;
 
 /// What becomes of the router's promises where a field does not arrive as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

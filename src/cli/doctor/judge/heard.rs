@@ -41,7 +41,7 @@ pub struct Heard {
     pub directory: Option<Directory>,
     /// The probers, by region.
     pub probers: BTreeMap<String, Object>,
-    /// The regions, by name, and what they said to each of the questions of [`homing_core::control::doctor`].
+    /// The regions, by name, and what they said to each of the questions of [`homing_core::operate::doctor`].
     pub regions: BTreeMap<String, BTreeMap<String, HeardAnswer>>,
 }
 

@@ -1,7 +1,7 @@
 //! `homing doctor`: what a deployment shows of itself, judged. What was heard goes in, findings come out, one for each thing that can be
 //! wrong: how it is, and what to do.
 //!
-//! A deployment is asked from within (`homing_core::control::doctor`: bindings, secrets, cache, home store, objects, regions) and, where its operator lets a
+//! A deployment is asked from within (`homing_core::operate::doctor`: bindings, secrets, cache, home store, objects, regions) and, where its operator lets a
 //! probe be deployed, what the platform makes of origins that cannot be reached ([`platform`]) and of header fields ([`fields`]).
 //! What is asked here is harmless: nothing is written but entries of the cache that go again.
 

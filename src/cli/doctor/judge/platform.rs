@@ -10,14 +10,7 @@ use super::{
     finding::{Finding, span},
     heard::HeardAnswer,
 };
-use homing_core::{
-    flow::{step::Outcome, taken_for},
-    http::{
-        answer::{Answer as Head, Framing},
-        headers::Headers,
-    },
-    topology::Origin,
-};
+use homing_core::{Answer as Head, Framing, Headers, Outcome, config::Origin, operate::taken_for};
 
 /// What the probe, a Worker of its own, has told.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

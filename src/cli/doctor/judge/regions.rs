@@ -10,8 +10,8 @@ use super::{
     heard::{Heard, HeardAnswer, Secret},
     platform::meant,
 };
-use homing_core::control::doctor::{AGAIN, CLIENT, HEALTH, OWNER, STRANGER};
-use homing_core::{flow::step::Outcome, http::http_date};
+use homing_core::operate::doctor::{AGAIN, CLIENT, HEALTH, OWNER, STRANGER};
+use homing_core::{Outcome, http_date};
 
 /// The dashboard waits for so long, and a prober for twice that.
 const SLOW: u64 = 1000;

@@ -6,11 +6,11 @@ use super::{
     finding::{Finding, span},
     heard::{Heard, Store},
 };
-use homing_core::{model::time::millis, topology::pace::REPORT_COUNTS};
+use homing_core::{config::pace::REPORT_COUNTS, millis};
 
 /// KV shows what was written after a minute at most, as a rule; twice that is no rule any more.
 const SHOWN_AFTER: u64 = 120_000;
-/// A look-up of a home is given up after this; a first read may be slower (see [`homing_core::flow`]).
+/// A look-up of a home is given up after this; a first read may be slower (see `flow` in the core).
 const SLOW: u64 = 250;
 /// A prober from which its own region is so much further away than another one is not beside it.
 const APART: u64 = 50;
