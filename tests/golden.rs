@@ -379,7 +379,7 @@ fn deed(text: &str) -> Reply {
         "refuses" => Reply::Refuses,
         "loses" => Reply::Loses,
         "breaks" => Reply::Breaks,
-        "loses the copy" => Reply::LosesCopy,
+        "loses the copy" => Reply::LosesStored,
         "unsent" => Reply::Unsent(Unsent::Slow),
         "broken off" => Reply::Unsent(Unsent::Broken),
         answer => {
@@ -425,8 +425,8 @@ fn tell(story: &Story) -> String {
         let _ = writeln!(out, "    drilled: {ending:?}{needed}");
     }
     match &end.source {
-        Source::Copy(place, None) if *place > 0 => drop(writeln!(out, "    body of the copy in place {place}")),
-        Source::Copy(_, Some(slice)) => drop(writeln!(out, "    {} bytes of it from {} on", slice.length, slice.from)),
+        Source::Stored(place, None) if *place > 0 => drop(writeln!(out, "    body of the copy in place {place}")),
+        Source::Stored(_, Some(part)) => drop(writeln!(out, "    {} bytes of it from {} on", part.length, part.from)),
         _ => {}
     }
     const SHOWN: [&str; 7] = [

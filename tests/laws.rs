@@ -152,7 +152,7 @@ fn is_write(story: &Story) -> bool {
 
 /// Whether what the client gets is a stored copy that nobody has just confirmed.
 fn is_unconfirmed(story: &Story) -> bool {
-    let stored = matches!(story.end().source, Source::Copy(..) | Source::CopyHead(_));
+    let stored = matches!(story.end().source, Source::Stored(..) | Source::StoredHead(_));
     let unasked = story.sent.is_empty() || story.answered.is_some();
     stored && (unasked || story.end().record.decision == Decision::Stored(CacheState::Stale))
 }
@@ -164,7 +164,7 @@ fn is_of_origin(story: &Story) -> bool {
 
 fn shown_copy(world: &World, story: &Story) -> Variant<'static> {
     match story.end().source {
-        Source::Copy(at, _) | Source::CopyHead(at) => world.cache[at].clone(),
+        Source::Stored(at, _) | Source::StoredHead(at) => world.cache[at].clone(),
         _ => panic!("no copy was shown"),
     }
 }

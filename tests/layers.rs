@@ -267,8 +267,14 @@ fn the_core_shows_its_page_and_its_rooms() {
     for item in &core.files["lib.rs"].items {
         if let Item::Mod(item) = item {
             let public = matches!(item.vis, Visibility::Public(_));
-            assert_eq!(public, item.content.is_some(), "{}: a folder is private, and a room stands in lib.rs", item.ident);
-            let attributes: String = item.attrs.iter().map(|it| it.to_token_stream().to_string().replace(' ', "")).collect();
+            assert_eq!(
+                public,
+                item.content.is_some(),
+                "{}: a folder is private, and a room stands in lib.rs",
+                item.ident
+            );
+            let attributes: String =
+                item.attrs.iter().map(|it| it.to_token_stream().to_string().replace(' ', "")).collect();
             let for_tests = attributes.contains(r#"cfg(feature="testing")"#);
             assert_eq!(for_tests, item.ident == "testing", "{}: only tests see everything", item.ident);
             rooms.extend(public.then(|| item.ident.to_string()));
@@ -279,7 +285,10 @@ fn the_core_shows_its_page_and_its_rooms() {
     assert!((40..70).contains(&page), "{page} names on the front page");
     for (name, least) in [("cli", 30), ("edge", 2), ("operators", 3)] {
         let files = files(name);
-        assert!(files.values().all(|file| !file.text.contains("homing_core::testing")), "{name} names what is for tests");
+        assert!(
+            files.values().all(|file| !file.text.contains("homing_core::testing")),
+            "{name} names what is for tests"
+        );
         let used = files.values().filter(|file| file.text.contains("homing_core::")).count();
         assert!(used >= least, "{name}: {used}");
     }

@@ -213,7 +213,7 @@ impl StoredEntry {
 
     /// The bytes that a client gets of a stored copy, and what they are said to be.
     fn shown(&self, end: &Settlement) -> Option<(&Variant<'static>, Option<&String>, Vec<Byte>)> {
-        let Source::Copy(at, slice) = end.source else { return None };
+        let Source::Stored(at, slice) = end.source else { return None };
         let body = &self.bodies[at];
         let shown = match slice {
             None => body.clone(),

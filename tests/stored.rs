@@ -109,7 +109,7 @@ proptest! {
             };
             let story = play(&world);
             for end in [story.answered.as_ref(), story.end.as_ref()].into_iter().flatten() {
-                if let Source::Copy(at, _) | Source::CopyHead(at) = end.source {
+                if let Source::Stored(at, _) | Source::StoredHead(at) = end.source {
                     let tag = held[at].kept.get("etag").unwrap().to_owned();
                     prop_assert!(tag.starts_with(&format!("\"{who}-")), "{:?} is shown {tag}", CREDENTIALS[who]);
                     prop_assert!(CREDENTIALS[who] != (None, None));
@@ -131,7 +131,7 @@ fn a_copy_that_is_bound_to_no_credentials_answers_no_personal_request() {
     let ada = (Some("sid=ada"), None);
     let mut world = request("GET", ada, &session_of("ada"), false);
     world.cache = vec![support::stored("eu", NOW, Duration::from_secs(60), Duration::ZERO)];
-    assert!(!matches!(play(&world).end().source, Source::Copy(..)));
+    assert!(!matches!(play(&world).end().source, Source::Stored(..)));
 }
 
 /// The story of issue 1: the window is 5 s, replication takes 3, the copy is fresh for 60.
@@ -152,7 +152,7 @@ fn what_a_lagging_region_filled_just_after_a_write_is_never_shown_to_the_writer(
         read.fields.push(("cookie".to_owned(), format!("{}={sealed}", session::COOKIE)));
         (read.now, read.cache) = (after(at), copy.clone());
         let story = play(&read);
-        assert!(!matches!(story.end().source, Source::Copy(..)), "shown after {at} ms");
+        assert!(!matches!(story.end().source, Source::Stored(..)), "shown after {at} ms");
         assert!(story.sent.len() == 1);
     }
     // Others are shown it; and the writer, where the session is issued anew meanwhile, is not.
@@ -163,7 +163,7 @@ fn what_a_lagging_region_filled_just_after_a_write_is_never_shown_to_the_writer(
     for (cookie, shown) in [("a=b".to_owned(), true), (format!("{}={again}", session::COOKIE), false)] {
         let mut read = World::new("GET /catalog/1").near("eu").field("cookie", &cookie);
         (read.now, read.cache) = (after(20_000), copy.clone());
-        assert_eq!(matches!(play(&read).end().source, Source::Copy(..)), shown, "{cookie}");
+        assert_eq!(matches!(play(&read).end().source, Source::Stored(..)), shown, "{cookie}");
     }
 }
 

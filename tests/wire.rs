@@ -50,8 +50,8 @@ names!(step_kind, STEPS: Step {
 names!(source_kind, SOURCES: Source {
     Source::Origin => "origin",
     Source::Own(_) => "own",
-    Source::Copy(..) => "stored",
-    Source::CopyHead(_) => "head",
+    Source::Stored(..) => "stored",
+    Source::StoredHead(_) => "head",
 });
 names!(base_kind, BASES: Base { Base::Origin => "origin", Base::Stored(_) => "stored" });
 names!(body_kind, BODIES: Replay {
@@ -67,7 +67,7 @@ names!(event_kind, EVENTS: Event<'_> {
     Event::Home(Found::Absent) => "no-home",
     Event::Home(Found::Failed) => "home-failed",
     Event::Origin(Outcome::Answered(_)) => "response",
-    Event::Origin(Outcome::CopyLost) => "unreadable",
+    Event::Origin(Outcome::Unreadable) => "unreadable",
     Event::Origin(Outcome::TimedOut) => "timed-out",
     Event::Origin(Outcome::Lost) => "lost",
     Event::Origin(Outcome::Broken) => "broken",
@@ -105,8 +105,10 @@ fn shown_source(source: &Source) -> Value {
     match source {
         Source::Origin => json!({ "kind": kind }),
         Source::Own(body) => json!({ "kind": kind, "body": body }),
-        Source::Copy(at, None) | Source::CopyHead(at) => json!({ "kind": kind, "at": at }),
-        Source::Copy(at, Some(slice)) => json!({ "kind": kind, "at": at, "from": slice.from, "length": slice.length }),
+        Source::Stored(at, None) | Source::StoredHead(at) => json!({ "kind": kind, "at": at }),
+        Source::Stored(at, Some(slice)) => {
+            json!({ "kind": kind, "at": at, "from": slice.from, "length": slice.length })
+        }
     }
 }
 
@@ -283,8 +285,8 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
     Rc::make_mut(&mut all.record).drilled =
         Some(Drilled { ending: DrillOutcome::Alone, needed: None, by: SamplingKey::at("192.0.2.1") });
     let from = |source| Settlement { source, ..least.clone() };
-    let kept = Settlement { store: Some(store(Base::Stored(1), &[], Vec::new())), ..from(Source::Copy(1, None)) };
-    let part = Settlement { status: 206, ..from(Source::Copy(0, Some(Slice { from: 10, length: 5, whole: 20 }))) };
+    let kept = Settlement { store: Some(store(Base::Stored(1), &[], Vec::new())), ..from(Source::Stored(1, None)) };
+    let part = Settlement { status: 206, ..from(Source::Stored(0, Some(Slice { from: 10, length: 5, whole: 20 }))) };
     let refused =
         Settlement { status: 503, ..from(Source::Own("{\"title\":\"two\\nlines\"}\n\nand an empty one".to_owned())) };
     let finish = |end| Step::Finish(Box::new(end));
@@ -293,7 +295,7 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
         ("… with everything", turn(finish(all.clone()), &[r#"{"level":"info"}"#, "with a\ttab"], true)),
         ("a stored variant, stored again", turn(finish(kept), &[], false)),
         ("a part of one", turn(finish(part), &[], false)),
-        ("the head of one", turn(finish(from(Source::CopyHead(2))), &[], false)),
+        ("the head of one", turn(finish(from(Source::StoredHead(2))), &[], false)),
         ("the router's own text", turn(finish(refused), &["{}"], false)),
         ("an answer after which the flow goes on", turn(Step::Answer(Box::new(all), key.clone()), &["{}"], false)),
     ]

@@ -35,7 +35,7 @@ pub(super) struct World {
     pub(super) down: Vec<String>,
     /// How far regions are behind the others: `eu=800ms`.
     pub(super) lag: Vec<String>,
-    /// How far regions' copies are known to be: `eu=42`.
+    /// How far regions' replicas are known to be: `eu=42`.
     pub(super) reached: Vec<String>,
     /// The session: `user=ada,home=eu,pin=cart,pin=catalog@42`, or a real one.
     pub(super) session: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct World {
 pub(super) struct Story {
     /// The steps, a line each, with what came of them.
     pub(super) steps: Vec<String>,
-    /// What the session has seen, and what is known of each copy of it; nothing where that decides nothing.
+    /// What the session has seen, and what is known of each replica of it; nothing where that decides nothing.
     pub(super) mark: Vec<String>,
     /// The end, or the refusal before anything began.
     pub(super) end: Result<Box<Settlement>, Problem>,
@@ -233,7 +233,7 @@ impl World {
     }
 }
 
-/// How a region's copy stands to what a session has seen.
+/// How a region's replica stands to what a session has seen.
 fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, region: RegionId) -> String {
     let name = &view.topology().region(region).name;
     let takes = || {

@@ -38,7 +38,7 @@ use crate::{
 /// The table of flows is swept when it has grown to this, or to twice what the last sweep left.
 const SWEEP: usize = 64;
 
-/// One isolate. Whoever drives it (the edge, a simulation, a test, the command line) brings in what happens, and does what it says; it
+/// One isolate. Its driver (the edge, a simulation, a test, the command line) brings in what happens, and does what it says; it
 /// does nothing by itself, and time is handed in.
 ///
 /// The protocol of calls:

@@ -50,7 +50,7 @@ export class Drive {
     /** @type {import("./body.mjs").Upload | undefined} */
     this.sent = undefined; // the upload of it, if it streamed
     /** @type {Entry | undefined} */
-    this.copy = undefined; // the cache's entry
+    this.entry = undefined; // the cache's entry
     /** @type {Response | undefined} */
     this.response = undefined; // the last origin's response
     /** @type {ArrayBuffer | ReadableStream | null | undefined} */
@@ -64,7 +64,7 @@ export class Drive {
     this.followed = undefined; // where this one waits for another
     this.left = false; // whether the client has gone, and this goes on for others
     this.storing = false; // whether a body streams into the cache
-    /** @type {{ copy: Entry | undefined } | undefined} */
+    /** @type {{ entry: Entry | undefined } | undefined} */
     this.behind = undefined; // once the client has its answer, and the entry that it came from
     /** @type {(() => void) | undefined} */
     this.cut = undefined; // ends the send that is under way
@@ -117,13 +117,13 @@ export class Drive {
    * @param {Probe} step @returns {Promise<CoreEvent>}
    */
   async probe({ key, wait, expired }) {
-    if (expired === undefined) this.copy = await Entry.match(key);
+    if (expired === undefined) this.entry = await Entry.match(key);
     const place = expired === undefined ? key : `${key} ${expired}`;
-    const fills = wait > 0 && (expired !== undefined || !this.copy);
+    const fills = wait > 0 && (expired !== undefined || !this.entry);
     const flight = fills ? Flight.to(place) : undefined;
     if (flight) await this.follow(flight, key, wait);
     else if (fills) this.lead(place);
-    return { kind: "cache", waited: flight !== undefined, entry: this.copy };
+    return { kind: "cache", waited: flight !== undefined, entry: this.entry };
   }
 
   /** @param {Flight} flight @param {string} key @param {number} wait */
@@ -132,8 +132,8 @@ export class Drive {
     this.followed = flight;
     await within(wait, flight.landed).catch(() => {});
     this.unfollow();
-    this.copy?.drop();
-    this.copy = await Entry.match(key);
+    this.entry?.drop();
+    this.entry = await Entry.match(key);
   }
 
   unfollow() {
@@ -149,17 +149,17 @@ export class Drive {
 
   /** Answers, and goes on behind the answer, unless another request is at that for the same key. @param {Answer} step */
   async answerAndGoOn({ id, key, finish }) {
-    const { copy } = this;
+    const { entry } = this;
     const answer = await this.finish(finish);
     if (!mayUpdate(key)) {
       abandon(id, Date.now());
       return answer;
     }
-    this.behind = { copy };
+    this.behind = { entry };
     const update = async () => this.steps(call(() => resume(id, Date.now(), writeEvent({ kind: "answered" }))));
     this.ctx.waitUntil(
       update()
-        .catch((error) => complain("a copy was not made new", { error: String(error) }))
+        .catch((error) => complain("a stored response was not updated", { error: String(error) }))
         .finally(() => updated(key)),
     );
     return answer;
@@ -248,10 +248,10 @@ export class Drive {
     }
   }
 
-  /** Whether the copy in hand cannot be read, and is in hand no longer. */
+  /** Whether the entry in hand cannot be read, and is in hand no longer. */
   async lost() {
-    if (!this.copy || this.behind || (await this.copy.isReadable())) return false;
-    this.copy = undefined;
+    if (!this.entry || this.behind || (await this.entry.isReadable())) return false;
+    this.entry = undefined;
     return true;
   }
 
@@ -302,15 +302,15 @@ export class Drive {
     if (pending.length > 0) await Promise.all(pending);
     if (this.behind) return void this.drop();
     if (source.kind === "origin") {
-      this.copy?.drop();
+      this.entry?.drop();
       // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
       const answer = new Response(this.whileItSends(status), this.response);
       edits.applyTo(answer.headers);
       return answer;
     }
     this.drop();
-    if (source.kind !== "own") return inHand(this.copy).answer(source, status, edits);
-    this.copy?.drop();
+    if (source.kind !== "own") return inHand(this.entry).answer(source, status, edits);
+    this.entry?.drop();
     const more = await (this.sent ? this.sent.rest() : this.held ? undefined : takeIn(this.request));
     const headers = new Headers();
     edits.applyTo(headers);
@@ -330,11 +330,11 @@ export class Drive {
    * @param {Store} store @param {Source} source
    */
   async keep({ key, base, carried, edits }, source) {
-    let { copy } = this;
+    let { entry } = this;
     if (this.behind && (base.kind === "stored" || carried.length > 0)) {
       // The answer took the body; what lies there now may be another's.
-      copy = await Entry.match(key);
-      if (!copy?.isLike(inHand(this.behind.copy))) return;
+      entry = await Entry.match(key);
+      if (!entry?.isLike(inHand(this.behind.entry))) return;
     }
     const alone = this.left || this.behind !== undefined;
     let headers;
@@ -347,16 +347,16 @@ export class Drive {
       const length = headers.get("content-length");
       if (body instanceof ReadableStream) ({ stored: body, answer: this.body } = alone ? { stored: lone(body, length) } : share(body, length, this.ctx));
     } else {
-      const stored = inHand(copy);
+      const stored = inHand(entry);
       headers = stored.fields(base.at);
       body = await stored.share(base.at, source.kind === "stored" && !alone, this.ctx);
       if (body === false) return void (await forget(key).catch(() => {}));
     }
     edits.applyTo(headers);
-    // Before the copy in hand is let go.
-    if (carried.length > 0) await copy?.bytes();
+    // Before the entry in hand is let go.
+    if (carried.length > 0) await entry?.bytes();
     const comes = body instanceof Promise || (body && "stream" in body);
-    const stored = put(key, headers, body, copy, carried).catch((error) => this.refused(key, error));
+    const stored = put(key, headers, body, entry, carried).catch((error) => this.refused(key, error));
     if (alone || !comes) return stored;
     this.storing = true;
     this.ctx.waitUntil(stored.then(() => this.flight?.land()));

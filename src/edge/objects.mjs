@@ -1,7 +1,7 @@
 // The objects that hold what must not be lost, the directory's shards and the authority: how they are reached, and what is asked twice.
 import { within } from "./flights.mjs";
 
-/** A question that took longer to fail is not put again: whoever waits for the answer has none of that time left. */
+/** A question that took longer to fail is not put again: the request that waits for the answer has none of that time left. */
 const AGAIN_MS = 1000;
 /** Where the home store says for which jurisdiction the objects were made, and how long that is waited for. */
 const KEY = "jurisdiction";

@@ -1,4 +1,4 @@
-// The header fields of everything under /_homing/, whoever made it: the assets' store, the operators' Wasm, or what says that neither could.
+// The header fields of everything under /_homing/, from any maker: the assets' store, the operators' Wasm, or what says that neither could.
 const FIELDS = {
   // No form is ever sent by the browser itself (with the script gone it would put the token into the address), no script stands in the
   // page, and nobody frames it.

@@ -83,7 +83,7 @@ export function refuses(error) {
   why = String(error);
 }
 
-const MIXED = "A rule of the zone makes the cache take several URLs for one: such copies count for nothing. Take /_homing/ out of rules about cache keys.";
+const MIXED = "A rule of the zone makes the cache take several URLs for one: such stored responses count for nothing. Take /_homing/ out of rules about cache keys.";
 const NOTHING =
   "The cache keeps nothing there: the platform has none for Workers on workers.dev or behind Cloudflare Access. Give the router a domain of its own, or a route of your zone.";
 
@@ -95,6 +95,6 @@ export function cacheState() {
   const { given_by_caches, says } = cachedOrigins();
   if (useless.length > 0) says.push(`${useless.join(", ")}: ${NOTHING}`);
   if (mixes) says.push(MIXED);
-  if (refused > 0) says.push(`The cache has refused ${refused} copies; the last time because of: ${why}`);
+  if (refused > 0) says.push(`The cache has refused ${refused} responses; the last time because of: ${why}`);
   return { effective, hosts: Object.fromEntries(known), mixes, refused, why, given_by_caches, says };
 }

@@ -116,7 +116,7 @@ async function readAll(env, ctx, url) {
   if (wanting.unreadable) sayUnreadable();
   // However it came here, it is as old as when the store was asked.
   if (reading.at) due = Math.min(due, reading.at + every);
-  // Whoever has asked the store sees to it for the others.
+  // The isolate that has asked the store sees to it for the others.
   if (reading.own && probes && env.HOMES) await wakeProbers(env);
   if (wanting.incomplete) await askFor(env);
   await reading.left;

@@ -79,7 +79,7 @@ pub fn event(text: &str) -> Option<Event<'_>> {
         "no-home" => Event::Home(Found::Absent),
         "home-failed" => Event::Home(Found::Failed),
         "response" => Event::Origin(Outcome::Answered(answer(rest)?)),
-        "unreadable" => Event::Origin(Outcome::CopyLost),
+        "unreadable" => Event::Origin(Outcome::Unreadable),
         "timed-out" => Event::Origin(Outcome::TimedOut),
         "lost" => Event::Origin(Outcome::Lost),
         "broken" => Event::Origin(Outcome::Broken),
@@ -167,13 +167,13 @@ fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
     text::number(text, settlement.status.into());
     match &settlement.source {
         Source::Origin => text.push_str("\norigin"),
-        Source::Copy(at, slice) => {
+        Source::Stored(at, slice) => {
             place(text, "\nstored ", *at);
             if let Some(slice) = slice {
                 let _ = write!(text, " {} {}", slice.from, slice.length);
             }
         }
-        Source::CopyHead(at) => place(text, "\nhead ", *at),
+        Source::StoredHead(at) => place(text, "\nhead ", *at),
         Source::Own(_) => text.push_str("\nown"),
     }
     text.push('\n');

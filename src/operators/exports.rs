@@ -152,7 +152,7 @@ pub(crate) fn settings() -> Option<Rc<Settings>> {
 /// Whether a call to the API may go on.
 pub(crate) fn permit(call: &Call<'_>, door: &Door<'_>) -> Result<(), TurnedAway> {
     GUARD.with_borrow_mut(|guard| guard.permit(call, door)).inspect_err(|turned_away| {
-        // Once: whoever calls must not fill the log.
+        // Once: a caller must not fill the log.
         if *turned_away == TurnedAway::ShortToken && !SAID.replace(true) {
             let message = "ADMIN_TOKEN has fewer than 32 characters: the operators' API is closed";
             worker::console_error!("{}", serde_json::json!({ "level": "error", "message": message }));

@@ -16,7 +16,7 @@ import { UNCACHED, fetchFrom, fromCache, nonced } from "../edge/uncached.mjs";
 const AGAIN_MS = 30_000;
 
 /**
- * The prober beside that region: whoever speaks to it first says where it is to be.
+ * The prober beside that region: the first caller says where it is to be.
  * @param {Env} env @param {string} region @param {string} [locationHint] @returns {Remote<Prober>}
  */
 export const beside = (env, region, locationHint) =>

@@ -52,7 +52,7 @@ sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' 
 passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))
 failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
 [ "$failed" -ge "$bad" ] || failed=$bad
-# What failed once more at the end, where whoever reads only the end finds it.
+# What failed once more at the end, where a reader of the end alone finds it.
 grep -aE '^(failed: |error(\[|:)|test .* FAILED|✖ .*\()' "$log" | sort -u
 say "every step has run"
 printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -100,8 +100,8 @@ impl World {
         let held = &self.requests[at].held;
         let made = match settlement.source {
             Source::Origin => origin.clone().unwrap(),
-            Source::Copy(place, _) => held[place].clone(),
-            Source::CopyHead(_) | Source::Own(_) => Response::default(),
+            Source::Stored(place, _) => held[place].clone(),
+            Source::StoredHead(_) | Source::Own(_) => Response::default(),
         };
         let kept = settlement.store.as_ref().map(|store| {
             let first = match store.base {

@@ -123,7 +123,7 @@ pub enum Reply {
     Breaks,
     Unsent(Unsent),
     /// It confirms the copy, and the store cannot hand that out.
-    LosesCopy,
+    LosesStored,
 }
 
 /// A request and its world.
@@ -299,7 +299,7 @@ fn outcome(deed: &Reply) -> Outcome<'_> {
         Reply::Refuses => Outcome::Refused,
         Reply::Loses => Outcome::Lost,
         Reply::Breaks => Outcome::Broken,
-        Reply::LosesCopy => Outcome::CopyLost,
+        Reply::LosesStored => Outcome::Unreadable,
         Reply::Unsent(unsent) => Outcome::Unsent(*unsent),
     }
 }

@@ -120,7 +120,7 @@ struct Healthy<'a> {
 
 impl<'a> Healthy<'a> {
     fn new(topology: &'a Topology, homes: &'a mut HashMap<u64, RegionId>, line: &Line) -> Self {
-        // A failure of then is none of the region's in this world, and without a stored copy nobody is told "not modified".
+        // A failure of then is none of the region's in this world, and without a stored response nobody is told "not modified".
         let is_usable = |status: &u16| *status >= 200 && *status != 304 && !is_gateway_failure(*status);
         let status = line.status.filter(is_usable).unwrap_or(200);
         Self { topology, homes, home: line.home, status, said: String::new(), asked: (0, 0) }

@@ -1,4 +1,4 @@
-//! Who may write, who says so, and how far the copy is.
+//! Who may write, who says so, and how far the replica is.
 
 use super::{
     ConformanceReport,

@@ -1,4 +1,4 @@
-//! What answers show, apart from how far their copy is: never beyond that, never less than what they hold.
+//! What answers show, apart from how far their replica is: never beyond that, never less than what they hold.
 
 use super::{
     ConformanceReport,
@@ -78,7 +78,7 @@ fn of(place: &TrialPlace, answer: &TrialAnswer) -> Option<String> {
     Trial::said(place, answer).ok().flatten()?.shows
 }
 
-/// That an answer shows what was written behind that place in the log, and nothing that its copy has not.
+/// That an answer shows what was written behind that place in the log, and nothing that its replica has not.
 fn shown(place: &TrialPlace, answer: &TrialAnswer, before: &str, what: &str) -> Result<(), String> {
     let Some(said) = Trial::said(place, answer)? else { return Ok(()) };
     let Some(shows) = said.shows else { return Ok(()) };

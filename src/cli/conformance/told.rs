@@ -1,4 +1,4 @@
-//! What a copy is when it has been told of an owner and has nothing of that one's log yet.
+//! What a replica is when it has been told of an owner and has nothing of that one's log yet.
 
 use super::{
     ConformanceReport,
@@ -12,7 +12,7 @@ const RULE: &str = "position-told";
 
 impl Trial {
     /// Tells this region of an owner that there is not, so that nothing of its log can be here: once by a claim, once by the
-    /// authority. Words travel ahead of data; a copy that goes by them shows a session less than it has seen, and calls it enough.
+    /// authority. Words travel ahead of data; a replica that goes by them shows a session less than it has seen, and calls it enough.
     pub(super) fn told(&mut self, report: &mut ConformanceReport, place: &TrialPlace) -> Result<(), String> {
         let Ok(Some(said)) = Self::said(place, &self.must_write(place)?) else {
             report.skip(&[RULE], "its writes report no Homing-Position");

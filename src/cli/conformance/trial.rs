@@ -248,7 +248,7 @@ impl Trial {
         Ok(())
     }
 
-    /// What an answer says of how far its copy is; none if it says nothing.
+    /// What an answer says of how far its replica is; none if it says nothing.
     pub(super) fn said(place: &TrialPlace, answer: &TrialAnswer) -> Result<Option<position::Said>, String> {
         answer.header("homing-position").map(|header| position::read(header, &place.dataset)).transpose()
     }

@@ -25,7 +25,7 @@ pub(super) fn carried(held: &StoredEntry, response: &Storing<'_>, new: &Variant<
 }
 
 /// Whether storing a new response would let one client take something away from others: it is a failure and anything lies there, or a part
-/// that would end a whole copy, of whomever. Who asks for one byte, or makes the origin fail, ends nothing.
+/// that would end a whole stored response. A client that asks for one byte, or makes the origin fail, ends nothing.
 fn takes_away(new: &Variant<'_>, held: &StoredEntry, carried: &[usize], now: Timestamp) -> bool {
     let ends_a_whole =
         |(at, old): (usize, &Variant<'_>)| old.status != 206 && select::is_of_use(old, now) && !carried.contains(&at);

@@ -2,7 +2,7 @@
 
 use crate::http::headers::{Headers, MOST_MEMBERS};
 
-/// What the client can decode, in three classes. The origin is asked for just what the class can decode; a copy that is
+/// What the client can decode, in three classes. The origin is asked for just what the class can decode; a stored response that is
 /// coded in a way that a later client cannot decode is a miss for it, and gives way to one that everybody can, unless the
 /// origin said by `Vary` that it has several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

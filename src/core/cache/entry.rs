@@ -36,7 +36,7 @@ pub struct Variant<'a> {
     /// What its body is, where that is a part of the whole. A 206 without it is an answer to its own `Range` alone.
     pub part: Option<Slice>,
     /// When the request was sent that made or last confirmed it, less the age that it had: nothing committed later can be missing from a
-    /// later copy.
+    /// later stored response.
     pub made: Timestamp,
     /// When the response came.
     pub came: Timestamp,

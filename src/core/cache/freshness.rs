@@ -25,7 +25,7 @@ pub struct Policy {
     targeted: bool,
 }
 
-/// May a copy be used once it has expired?
+/// May a stored response be used once it has expired?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
     /// Where the client or a failure asks for it.

@@ -1,4 +1,4 @@
-//! What a copy is stored under.
+//! What a stored response is stored under.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::entry::FORMAT;
 use crate::{http::target::Target, model::text};
 
-/// What a copy is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
+/// What a stored response is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
 /// tells apart the variants of one resource stands in the entry itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheKey(String);
@@ -17,7 +17,7 @@ impl CacheKey {
     /// The key of a GET: scheme, host, path and query, ownership generation, and for personal data whose it is; at its end the entry's
     /// format, so that a purge by prefix reaches all of a dataset.
     ///
-    /// A client chooses path and query, and whoever keeps the store reads keys as URLs and may resolve what stands in them. So
+    /// A client chooses path and query, and the store reads keys as URLs and may resolve what stands in them. So
     /// they stand there as a hash: data of a fixed length that is one segment, and never a path.
     #[must_use]
     pub fn new(place: &KeyParts<'_>) -> Self {
@@ -60,7 +60,7 @@ pub struct KeyParts<'a> {
     pub target: &'a Target,
     /// Name of the dataset, `_` for none.
     pub dataset: &'a str,
-    /// Generation of its ownership; a copy made under an earlier owner is never found again.
+    /// Generation of its ownership; a stored response made under an earlier owner is never found again.
     pub epoch: u64,
     /// Whose it is, where the data is personal.
     pub subject: Option<&'a str>,

@@ -13,7 +13,7 @@ pub struct Lookup {
     pub method: Method,
     /// What the client can decode.
     pub coding: Coding,
-    /// What it says of the copies that will do; `Pragma: no-cache` is among it (RFC 9111 section 5.4).
+    /// What it says of the stored responses that will do; `Pragma: no-cache` is among it (RFC 9111 section 5.4).
     pub wants: Directives,
     /// The request carries `Authorization`.
     pub authorized: bool,
@@ -21,7 +21,7 @@ pub struct Lookup {
     pub cookies: bool,
     /// Its own preconditions and range.
     pub conditions: Conditions,
-    /// The data is personal: the copy is stored for its subject alone, and for those who show the credentials that it was made with.
+    /// The data is personal: a stored response is for its subject alone, and for those who show the credentials that it was made with.
     pub personal: bool,
     /// Its header fields, for `Vary`.
     pub fields: SelectingFields,

@@ -1,4 +1,4 @@
-//! The edge cache, decided here and kept by the edge: RFC 9111 as a shared cache, with RFC 5861 (use of expired copies),
+//! The edge cache, decided here and kept by the edge: RFC 9111 as a shared cache, with RFC 5861 (use of expired stored responses),
 //! RFC 9213 (targeted cache control) and RFC 9211 (`Cache-Status`). Its face is [`policy`]; behind that, in the order of a request:
 //! [`key`], [`select`], [`validate`], [`range`], [`storing`], and what they are made of.
 

@@ -55,7 +55,7 @@ pub enum NotUsable {
     Undecodable,
     /// The client wants a newer one (section 5.2.1).
     NotWanted,
-    /// It does not show what whoever asks was promised.
+    /// It does not show what the client was promised.
     NotShown,
     /// It has expired, or must not answer unasked (section 4.2).
     Expired,

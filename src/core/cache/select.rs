@@ -81,7 +81,7 @@ pub fn usable_when_stale(variant: &Variant<'_>, wants: &Directives, now: Timesta
     wants.no_cache == FieldScope::None && (variant.current_age(now) < variant.fresh || expired_for < allowed)
 }
 
-/// Whether it is of any use still: shown now or when every region fails, or worth asking about. What one client wants of copies
+/// Whether it is of any use still: shown now or when every region fails, or worth asking about. What one client wants of stored responses
 /// takes none away from the others.
 #[must_use]
 pub fn is_of_use(variant: &Variant<'_>, now: Timestamp) -> bool {

@@ -23,9 +23,9 @@ use crate::{
     ownership::stated::Shows,
 };
 
-/// How long an expired copy is kept for the case that every region fails, where the response does not say.
+/// How long an expired stored response is kept for the case that every region fails, where the response does not say.
 pub const GRACE: Duration = Duration::from_secs(3600);
-/// How long after it has expired a copy is kept that the origin can be asked about.
+/// How long after it has expired a stored response is kept that the origin can be asked about.
 const VALIDATED: Duration = Duration::from_secs(24 * 3600);
 /// The largest body that is stored, in bytes, where the route does not say another bound. One that does not say its length is kept up
 /// to what the edge can hold of it.
@@ -59,7 +59,7 @@ pub enum NotStorable {
     Framing,
     /// It is too large.
     Size,
-    /// It is a failure and something lies there, or a part that would end a whole copy.
+    /// It is a failure and something lies there, or a part that would end a whole stored response.
     Better,
 }
 
@@ -244,7 +244,7 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NotStorable>
     if of_one_client || !speaks_of_the_resource(status, policy) || (said.must_understand && !is_understood(status)) {
         return Err(NotStorable::Status);
     }
-    // Section 5.2.2.3: whoever understands the status ignores a no-store beside must-understand.
+    // Section 5.2.2.3: a cache that understands the status ignores a no-store beside must-understand.
     if (said.no_store && !said.must_understand) || said.private == FieldScope::Whole {
         return Err(NotStorable::Control);
     }
@@ -260,7 +260,7 @@ fn permitted(response: &Storing<'_>, policy: &Policy) -> Result<(), NotStorable>
 }
 
 /// Whether an answer of that status is about the resource, so that others may get it, and not about the one request that was
-/// answered: whatever its `Cache-Control` says, a copy of the latter would be given to requests that are not like it (known as
+/// answered: whatever its `Cache-Control` says, a stored response of the latter would be given to requests that are not like it (known as
 /// cache-poisoned denial of service: Nguyen et al., CCS 2019).
 fn speaks_of_the_resource(status: u16, policy: &Policy) -> bool {
     match status {
@@ -310,7 +310,7 @@ fn variant<'a>(
     let guess = (is_heuristic(status) || policy.directives.public) && !known;
     let is_failure = is_failure(status);
     let reuse = match policy.reuse() {
-        // It is shown while it is fresh, and is no copy for the time when every region fails.
+        // It is shown while it is fresh, and is no stored response for the time when every region fails.
         Reuse::Allowed | Reuse::ByWord if is_failure => Reuse::Never,
         reuse => reuse,
     };
@@ -331,7 +331,7 @@ fn variant<'a>(
             lines => Some(Cow::Owned(lines.join(", "))),
         };
     }
-    // By their word alone an expired copy may go on; `must-revalidate` is the stronger one.
+    // By their word alone an expired stored response may go on; `must-revalidate` is the stronger one.
     let lenient = matches!(reuse, Reuse::Allowed | Reuse::ByWord);
     let during = policy.directives.stale_while_revalidate;
     let variant = Variant {

@@ -84,7 +84,7 @@ impl SelectingFields {
 }
 
 /// The names of a response's selecting fields, sorted. None: nothing that a request says can select it again (`*`, or no name), or
-/// there are more than anybody needs, and each look at the copy would cost as much.
+/// there are more than anybody needs, and each look at the stored response would cost as much.
 #[must_use]
 pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
     let names: Vec<_> = headers.list("vary").take(MOST_MEMBERS + 1).map(str::to_ascii_lowercase).collect();
@@ -100,7 +100,7 @@ pub fn selecting_names(headers: &Headers<'_>) -> Option<Vec<String>> {
 const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
 
 /// The names of a personal response's selecting fields, sorted: its own, and the credentials always, as if its `Vary` named them. So
-/// whoever knows a subject's name, or carries its session, but not what its origin goes by, is shown nothing.
+/// a client that knows a subject's name, or carries its session, but not what its origin goes by, is shown nothing.
 #[must_use]
 pub fn names_of_personal(mut names: Vec<String>) -> Vec<String> {
     names.extend(CREDENTIALS.map(str::to_owned));
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn another_spelling_of_a_selecting_field_selects() {
-        // WSGI and its like join `X-Theme` and `X_Theme`, so a copy made with the one must not answer who sent neither.
+        // WSGI and its like join `X-Theme` and `X_Theme`, so a stored response made with the one must not answer who sent neither.
         assert!(!same("X-Theme", &[("x_theme", "evil")], &[]));
         assert!(!same("X-Theme", &[("x-theme", "a"), ("x_theme", "b")], &[("x-theme", "a")]));
     }

@@ -176,7 +176,7 @@ impl Prober {
         json!({ "ok": ok, "ms": answer.ms, "peers": peers })
     }
 
-    /// What the region's copy is to the peer's writes. A copy that does not reach its source ages with the clock; one that lacks
+    /// What the region's replica is to the peer's writes. A replica that does not reach its source ages with the clock; one that lacks
     /// what the source had a while ago is as far behind as that, whatever it says.
     fn pair(
         &mut self,

@@ -5,7 +5,7 @@
 //! still by the ownership that is known: if it calls itself the owner, since the epoch of the mark or later, then that is an origin's
 //! own word, and its answer is the home's. If nobody says anything of the kind, the answer says that it may be stale: the promise is
 //! not broken in silence. A route that refuses stale reads refuses these, too, but no longer than half a minute after the session
-//! saw that: by then whoever is to know of a change of owner does, and nobody is locked out of their data by a mark.
+//! saw that: by then every region knows of a change of owner, and nobody is locked out of their data by a mark.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) fn first(cx: &mut Context, owner: Owner) -> Next<'static> {
     let home = owner.region();
     cx.join_drill(Some(home));
     let choice = Choice::PositionOfLaterEpoch;
-    // After so long whoever is to know of a change of owner does, and home is the best there is.
+    // After so long every region knows of a change of owner, and home is the best there is.
     let named = named.filter(|named| !overdue && *named != home && may_be_read(cx, *named));
     let named = named.map(|region| PlannedRegion { region, choice, stale: false });
     let ReadPlan { first, fallback, excluded, .. } = ReadPlan::home(&cx.request, &cx.view, home, choice);

@@ -1,4 +1,4 @@
-//! The life of one admitted request as a state machine. Whoever drives it (the edge, the simulator, `explain`) does what a
+//! The life of one admitted request as a state machine. Its driver (the edge, the simulator, `explain`) does what a
 //! [`Step`] says and reports what came of it as an [`Event`]; nothing here waits, and time is handed in.
 //!
 //! # The story of a request
@@ -79,7 +79,7 @@ const LONGEST_UPLOAD: Duration = Duration::from_secs(3600);
 /// An admitted request on its way.
 ///
 /// 1. [`Flow::start`] gives the first step.
-/// 2. Whoever drives it learns [`Flow::take_observations`], does the step, and hands its event to [`Flow::on`], which gives the next one.
+/// 2. The driver learns [`Flow::take_observations`], does the step, and hands its event to [`Flow::on`], which gives the next one.
 /// 3. That goes on until a step is [`Step::Finish`]; [`Step::Answer`] answers the client before the end.
 /// 4. If the client goes, [`Flow::abandon`] ends it.
 #[derive(Clone, Debug)]

@@ -52,7 +52,7 @@ fn is_alone(cx: &Context, lookup: &Lookup) -> bool {
     !lookup.can_wait() || cx.in_vain || cx.freshness.is_promised()
 }
 
-/// Whether to look once more, behind whoever asks about the same expired response already: all who find it at once would ask their
+/// Whether to look once more, behind the request that asks about the same expired response already: all who find it at once would ask their
 /// region at once, each time that it expires.
 fn is_worth_waiting(cx: &Context, look: Look, expired: &Variant<'_>, lookup: &Lookup) -> bool {
     let is_kept = policy::is_worth_waiting(expired);

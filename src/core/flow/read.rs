@@ -115,7 +115,7 @@ pub(super) fn on_outcome<'a>(cx: &mut Context, reading: Reading, outcome: Outcom
         Outcome::Lost | Outcome::Broken => failed(cx, reading, Failure::Broken, None, health),
         // Not the region's fault, and no other region could do better.
         Outcome::Unsent(unsent) => Next::Refuse(unsent.refusal()),
-        Outcome::CopyLost => stored_lost(cx, &reading),
+        Outcome::Unreadable => stored_lost(cx, &reading),
         Outcome::NotFinal => {
             cx.note(TraceEvent::Refused(Refusal::NotFinal, Some(region)));
             Next::Fail(Refusal::NotFinal).or_stale()

@@ -34,7 +34,7 @@ pub(super) struct Reading {
     pub(super) told: Option<Mark>,
 }
 
-/// What a read wants, whoever is asked.
+/// What a read wants, of any region.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wants {
     /// By whose ownership it is asked.
@@ -186,7 +186,7 @@ pub(super) fn is_short_of(cx: &Context, mark: Mark, owner: Owner, answer: &Answe
     stated_place(cx, Some(owner.ownership().log()), answer).is_some_and(|stated| mark.is_after(&stated))
 }
 
-/// Whether the answer itself says that all up to the session's mark is in it: whoever gave it, that stays true.
+/// Whether the answer itself says that all up to the session's mark is in it. That stays true, whichever region gave it.
 fn certainly_shows(cx: &Context, answer: &Answer<'_>) -> bool {
     let Freshness::AtLeast(pin, mark) = &cx.freshness else { return false };
     // What the origin was told to show at least says nothing here: it was not asked.

@@ -1,4 +1,4 @@
-//! What a flow asks of whoever drives it, and what comes back.
+//! What a flow asks of its driver, and what comes back.
 
 use std::time::Duration;
 
@@ -121,11 +121,11 @@ pub enum Outcome<'a> {
     /// The client's own body did not come, or not as it says.
     Unsent(Unsent),
     /// It has confirmed the stored response in hand, whose body could not be read.
-    CopyLost,
+    Unreadable,
 }
 
 impl Outcome<'_> {
-    /// What it says of the region's health; `page`: what the platform said in its place. Whoever speaks of the contract is no
+    /// What it says of the region's health; `page`: what the platform said in its place. An answer of the contract comes from no
     /// broken gateway: writes wait there while the data moves, and reads while it comes.
     pub(super) fn heard(&self, page: Option<PlatformPage>) -> SendResult {
         match (self, page) {
@@ -137,13 +137,13 @@ impl Outcome<'_> {
             (Self::Answered(answer), None) => match answer.status {
                 _ if answer.speaks_of_the_contract() => SendResult::Answer,
                 status if is_gateway_failure(status) => SendResult::Gateway,
-                // The application's fault, whoever asks; the region lives.
+                // The application's fault, for any client; the region lives.
                 _ if !answer.is_final() => SendResult::Nothing,
                 _ => SendResult::Answer,
             },
             (Self::Refused, _) => SendResult::Unreached,
             (Self::TimedOut | Self::Lost | Self::Broken, _) => SendResult::Silence,
-            (Self::CopyLost, _) => SendResult::Answer,
+            (Self::Unreadable, _) => SendResult::Answer,
             (Self::Unsent(_) | Self::NotFinal, _) => SendResult::Nothing,
         }
     }

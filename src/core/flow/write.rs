@@ -80,7 +80,7 @@ pub(super) fn on_outcome<'a>(cx: &mut Context, writing: Writing, outcome: Outcom
         Outcome::Lost | Outcome::Broken => (Failure::Broken, true),
         Outcome::Unsent(unsent) => return cut_short(cx, unsent, region),
         // The latter never: no write asks about a stored response.
-        Outcome::NotFinal | Outcome::CopyLost => return not_final(cx, writing.owner),
+        Outcome::NotFinal | Outcome::Unreadable => return not_final(cx, writing.owner),
     };
     if outcome_unknown {
         cx.outcome_unknown = Some(writing.owner.ownership());

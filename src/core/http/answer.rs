@@ -1,4 +1,4 @@
-//! A response's head, whoever made it.
+//! A response's head, from an origin or the router.
 
 use crate::http::{believed::CONTRACT, headers::Headers, syntax::trim};
 
@@ -14,7 +14,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Whether it has a field of the contract: whoever gave it knows the router.
+    /// Whether it has a field of the contract: its sender knows the router.
     #[must_use]
     pub fn speaks_of_the_contract(&self) -> bool {
         self.headers.0.iter().any(|(name, _)| name.starts_with(CONTRACT))

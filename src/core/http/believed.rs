@@ -1,6 +1,6 @@
 //! Request fields that applications believe: who the client is, who signed in, which host, path or method was "really" asked for. Only who
 //! stands before the application may say such things, and that is the router: a client's own copies are replaced or taken out.
-//! None of these stands in a cache key, so one request could otherwise poison a copy for all (J. Kettle, "Practical Web Cache
+//! None of these stands in a cache key, so one request could otherwise poison a stored response for all (J. Kettle, "Practical Web Cache
 //! Poisoning", 2018), or reach another resource, by another method, than the one that was routed.
 //!
 //! Known from RFC 7239 and RFC 9440, Envoy's header sanitising, the trusted-proxy lists of Django, Rack, Rails, Symfony, Laravel and
@@ -330,7 +330,7 @@ mod tests {
         ] {
             assert_eq!(fate(name), Fate::Ours, "{name}");
         }
-        // The router reads the one, the application would read the other: a language that no copy is keyed by, a page that
+        // The router reads the one, the application would read the other: a language that no stored response is keyed by, a page that
         // speaks for the browser.
         for name in ["accept_language", "if_none_match", "sec_fetch_site", "cf_connecting_ip", "content_length"] {
             assert_eq!(fate(name), Fate::Ours, "{name}");

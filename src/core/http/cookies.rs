@@ -1,4 +1,4 @@
-//! Cookies: the one reader of `Cookie`. Who looks a session or a subject up, what `Vary` compares, what a copy is bound to and
+//! Cookies: the one reader of `Cookie`. Who looks a session or a subject up, what `Vary` compares, what a stored response is bound to and
 //! what the origin gets all go by this, so that no two of them can see different cookies.
 //!
 //! Several lines are one cookie string (RFC 9113 section 8.2.3 joins them by `; `). The platform may have joined lines before,

@@ -108,7 +108,7 @@ pub fn strip_response(headers: &Headers<'_>) -> Edits {
 }
 
 /// A request's fields as its region will see them: what `Connection` names belongs to this connection (RFC 9110 section 7.6.1), so that
-/// nothing is decided, keyed or selected by it. Else a client would choose by `Accept-Language` which copy others get, and by
+/// nothing is decided, keyed or selected by it. Else a client would choose by `Accept-Language` which stored response others get, and by
 /// `Connection: Accept-Language` that the region makes it in another. None: it names nothing that is there. What the platform and the
 /// router say cannot be named away.
 #[must_use]

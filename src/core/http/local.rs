@@ -39,7 +39,7 @@ pub struct Caller<'a> {
     pub authority: &'a str,
     /// Whether there is a `CF-Ray`: the platform gives one to each request, and so do its tunnels; no development server does.
     pub ray: bool,
-    /// `CF-Connecting-IP`: the platform sets it, and Miniflare does, to the address of whoever has connected.
+    /// `CF-Connecting-IP`: the platform sets it, and Miniflare does, to the address of the peer.
     pub address: Option<&'a str>,
 }
 

@@ -1,4 +1,4 @@
-//! Positions: how far a copy has applied writes, as its origin says it, and marks: a position with the epoch that it
+//! Positions: how far a replica has applied writes, as its origin says it, and marks: a position with the epoch that it
 //! belongs to. A bare position is worth nothing across a change of owner, so only marks of one epoch are compared.
 
 use std::fmt;
@@ -64,7 +64,7 @@ impl PositionKind {
     }
 }
 
-/// How far a copy has applied writes. Positions of one dataset, one owner and one epoch are ordered.
+/// How far a replica has applied writes. Positions of one dataset, one owner and one epoch are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u128);
 
@@ -98,7 +98,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether a copy at this mark has all that the other stands for.
+    /// Whether a replica at this mark has all that the other stands for.
     #[must_use]
     pub fn reaches(&self, other: &Self) -> bool {
         self.epoch == other.epoch && self.position >= other.position

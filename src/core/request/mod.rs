@@ -36,7 +36,7 @@ pub struct Request {
     pub came: Timestamp,
     /// The raw method.
     pub method: String,
-    /// Whether the method itself is safe (RFC 9110 section 9.2.1): whatever its route says, it makes no stored copy useless.
+    /// Whether the method itself is safe (RFC 9110 section 9.2.1): whatever its route says, it invalidates no stored response.
     pub safe: bool,
     /// What it asks for, without what is the router's own in the query.
     pub target: Rc<Target>,
@@ -132,7 +132,7 @@ pub struct Promise {
     pub on_home_down: OnHomeDown,
     /// Time to headers for one attempt, where the route says so.
     pub deadline: Option<Duration>,
-    /// The longest that a read waits until a near copy should have what its session has seen.
+    /// The longest that a read waits until a near replica should have what its session has seen.
     pub wait: Duration,
     /// The largest body that the edge cache keeps, in bytes, where the route says so.
     pub cache_up_to: Option<u64>,

@@ -27,8 +27,9 @@ use crate::{
 pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The furthest ahead that a window may reach. One further ahead is not believed, even when signed.
 pub const LONGEST_PIN: Duration = Duration::from_secs(30);
-/// How long after its end a window is remembered: regions have the write by then, but a stored copy may have been made before. A
-/// session is shown no copy older than this, so that when a window is forgotten every copy that it could be shown is newer.
+/// How long after its end a window is remembered: regions have the write by then, but a stored response may have been made before. A
+/// session is shown no stored response older than this, so that when a
+/// window is forgotten every one that it could be shown is newer.
 pub const REMEMBERED: Duration = Duration::from_secs(3600);
 /// The most pins that a session holds; with ordinary names so many take 570 of the 1,024 bytes.
 pub const MOST_PINS: usize = 8;
@@ -60,7 +61,7 @@ pub struct Pin {
     /// The home by which it counts, by name: the region that took the write; of a multi-writer dataset, where it can be read. Of the
     /// window over everything the latter, where one of a multi-writer dataset is among what gave way.
     pub region: String,
-    /// When the write, or what the session has read, was answered: a copy made at home after this shows it.
+    /// When the write, or what the session has read, was answered: a stored response made at home after this shows it.
     pub since: Timestamp,
     /// What is claimed.
     pub claim: Claim,
@@ -70,9 +71,9 @@ pub struct Pin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Home answers until then, for nobody says when the other regions have the write. After that every region answers, but of the
-    /// stored copies only those that home made after the write, or anybody after this end.
+    /// stored responses only those that home made after the write, or anybody after this end.
     Until(Timestamp),
-    /// Only a copy that has reached this answers. It holds as long as the session: that one copy has reached it says nothing
+    /// Only a replica that has reached this answers. It holds as long as the session: that one replica has reached it says nothing
     /// of the next.
     AtLeast(Mark),
 }
@@ -83,7 +84,7 @@ const EVERYTHING: &str = "*";
 /// How much a pin would be missed if it gave way, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Missed {
-    /// It only says something of stored copies, or what it stands for is everywhere by now.
+    /// It only says something of stored responses, or what it stands for is everywhere by now.
     Hardly,
     /// A mark can be had again, by reading home.
     Mark,
@@ -116,7 +117,7 @@ impl Claim {
         if let Self::Until(until) = self { Some(*until) } else { None }
     }
 
-    /// Whether it says nothing of any copy any more.
+    /// Whether it says nothing of any stored response any more.
     fn is_forgotten(&self, now: Timestamp) -> bool {
         self.end().is_some_and(|until| until.after(REMEMBERED) <= now)
     }
@@ -185,7 +186,7 @@ impl Session {
         })
     }
 
-    /// The windows on that data that have ended, with their ends: what a stored copy of before can lack.
+    /// The windows on that data that have ended, with their ends: what a stored response of before can lack.
     pub fn ended_windows(
         &self,
         dataset: &str,
@@ -309,7 +310,7 @@ mod tests {
         assert_eq!(
             session.pins.last(),
             Some(&pin("cart", 21, 45)),
-            "a copy of before the later write does not count again"
+            "a stored response of before the later write does not count again"
         );
         let later = Timestamp(50).after(REMEMBERED);
         session.add_pin(pin("likes", later.0, later.0 + 10), &topology(), later);
@@ -418,7 +419,7 @@ mod tests {
         session.add_pin(notes("t9", later.0), &topology(), later);
         assert_eq!(session.window_over_everything(later), None, "so nobody is sent home for it");
         let ended: Vec<_> = session.ended_windows("notes", None, later).map(|(_, until)| until.0).collect();
-        assert_eq!(ended, [30_002], "but a stored copy of before may lack it");
+        assert_eq!(ended, [30_002], "but a stored response of before may lack it");
     }
 
     #[test]

@@ -88,9 +88,9 @@ pub enum Source {
     /// The last origin that was asked.
     Origin,
     /// The stored variant in that place, whole or in part.
-    Copy(usize, Option<Slice>),
+    Stored(usize, Option<Slice>),
     /// The fields of the stored variant in that place, without its body.
-    CopyHead(usize),
+    StoredHead(usize),
     /// The router itself.
     Own(String),
 }

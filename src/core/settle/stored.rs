@@ -155,10 +155,10 @@ impl Settling<'_> {
     /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
     fn body_of(&self, shown: &ShownVariant<'_>, edits: &mut Edits) -> (u16, Source) {
         let ShownVariant { at, variant, length } = *shown;
-        let CacheUse::Use(lookup) = &self.request.cache else { return (variant.status, Source::Copy(at, None)) };
+        let CacheUse::Use(lookup) = &self.request.cache else { return (variant.status, Source::Stored(at, None)) };
         if client_has(variant, &lookup.conditions) {
             edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
-            return (304, Source::CopyHead(at));
+            return (304, Source::StoredHead(at));
         }
         if lookup.method == Method::Head {
             if variant.status == 204 {
@@ -167,26 +167,26 @@ impl Settling<'_> {
             } else {
                 edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
             }
-            return (variant.status, Source::CopyHead(at));
+            return (variant.status, Source::StoredHead(at));
         }
         match ranged(variant, &lookup.conditions, length) {
-            Ranged::Whole => (variant.status, Source::Copy(at, None)),
+            Ranged::Whole => (variant.status, Source::Stored(at, None)),
             Ranged::Part(slice) => {
                 edits.push(Edit::Set("content-range", slice.field()));
                 edits.push(Edit::Set("content-length", slice.length.to_string()));
                 // What is stored of a part begins where that does. What would lie outside was never selected.
                 let from = variant.part.map_or(Some(slice.from), |part| part.offset_of(&slice));
                 match from {
-                    Some(0) if Some(slice.length) == length => (206, Source::Copy(at, None)),
-                    Some(from) => (206, Source::Copy(at, Some(Slice { from, ..slice }))),
-                    None => (206, Source::CopyHead(at)),
+                    Some(0) if Some(slice.length) == length => (206, Source::Stored(at, None)),
+                    Some(from) => (206, Source::Stored(at, Some(Slice { from, ..slice }))),
+                    None => (206, Source::StoredHead(at)),
                 }
             }
             Ranged::Unsatisfiable(whole) => {
                 edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
                 edits.push(Edit::Set("content-range", format!("bytes */{whole}")));
                 edits.push(Edit::Set("content-length", "0".to_owned()));
-                (416, Source::CopyHead(at))
+                (416, Source::StoredHead(at))
             }
         }
     }

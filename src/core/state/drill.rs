@@ -52,7 +52,7 @@ pub struct Drill {
     pub region: RegionId,
     /// How many of the subjects take part.
     pub share: Share,
-    /// When it ends, whoever has heard of anything by then.
+    /// When it ends, even where no news has come since.
     pub until: Timestamp,
     /// The most that may be refused or fail; past it the drill ends.
     pub limit: Option<Share>,

@@ -170,7 +170,7 @@ impl View {
         self.unreachable.contains(region)
     }
 
-    /// How far the region's copy is behind that source, or behind the one that it is furthest behind, where measured: by the
+    /// How far the region's replica is behind that source, or behind the one that it is furthest behind, where measured: by the
     /// origins' answers to this isolate, or by the vantage points, whichever is more.
     #[must_use]
     pub fn lag(&self, region: RegionId, source: Option<RegionId>) -> Option<Duration> {
@@ -183,14 +183,14 @@ impl View {
         }
     }
 
-    /// What the region's copy is to that source, as the vantage points have measured it.
+    /// What the region's replica is to that source, as the vantage points have measured it.
     #[must_use]
     pub fn pair(&self, region: RegionId, source: RegionId) -> Option<LinkState> {
         self.matrix.pair(region, source, self.taken)
     }
 
-    /// Why a session that has written or seen something should not be read at the region's copy of that source; none if nothing
-    /// is known against it. A copy that is cut off from its source stands still, and so does one that is stalled.
+    /// Why a session that has written or seen something should not be read at the region's replica of that source; none if nothing
+    /// is known against it. A replica that is cut off from its source stands still, and so does one that is stalled.
     #[must_use]
     pub fn too_far_behind(&self, region: RegionId, source: RegionId) -> Option<Exclusion> {
         match self.pair(region, source) {
@@ -208,7 +208,7 @@ impl View {
         &self.matrix
     }
 
-    /// How long a write at the source may be missing from the region's copy: by what this isolate or the vantage points have
+    /// How long a write at the source may be missing from the region's replica: by what this isolate or the vantage points have
     /// measured, whichever is more.
     #[must_use]
     pub fn window(&self, region: RegionId, source: RegionId) -> PinWindow {
@@ -230,7 +230,7 @@ impl View {
         }
     }
 
-    /// How long a write at the source usually takes to get into the region's copy: as this isolate has measured it, else the vantage
+    /// How long a write at the source usually takes to get into the region's replica: as this isolate has measured it, else the vantage
     /// points, else as long as a window is while nobody has.
     #[must_use]
     pub fn takes(&self, region: RegionId, source: RegionId) -> Duration {
@@ -244,13 +244,13 @@ impl View {
         self.matrix.took(region, other, self.taken)
     }
 
-    /// Whether that region's origin says how far its copy of the dataset is.
+    /// Whether that region's origin says how far its replica of the dataset is.
     #[must_use]
     pub fn says_positions(&self, region: RegionId, dataset: DatasetId) -> bool {
         self.reached.says(region, dataset)
     }
 
-    /// How far a copy is known to be.
+    /// How far a replica is known to be.
     #[must_use]
     pub fn known(&self, copy: ReplicaId) -> Option<Known> {
         self.reached.of(copy)

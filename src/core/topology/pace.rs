@@ -90,7 +90,7 @@ pub fn leases(topology: &Topology) -> Hour {
     Hour { object_requests: wakes, rows_written: wakes * 2, fetches: renewals, ..Hour::default() }
 }
 
-/// Whether probers need the view: to know whose writes a copy may lack, where positions can tell.
+/// Whether probers need the view: to know whose writes a replica may lack, where positions can tell.
 #[must_use]
 pub fn needs_view(topology: &Topology) -> bool {
     topology

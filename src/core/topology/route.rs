@@ -28,7 +28,7 @@ pub struct Route {
     pub cache_set_cookie: bool,
     /// Time to headers for one attempt.
     pub deadline: Option<Duration>,
-    /// The longest that a session's read waits until a near copy should have what the session has seen; zero where it is not said.
+    /// The longest that a session's read waits until a near replica should have what the session has seen; zero where it is not said.
     pub wait: Duration,
     /// How long an answer's body may stand still before it is cut; none: as long as the platform lets it.
     pub body_idle: Option<Duration>,

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What is wrong with a configuration, for whoever deploys it.
+/// What is wrong with a configuration, for the operator who deploys it.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The vars are no JSON.

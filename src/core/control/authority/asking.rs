@@ -77,7 +77,7 @@ impl AuthorityTurn<'_> {
         }
     }
 
-    /// Has the new owner's copy come as far as the old one's log was at the pause? Where no position is reported, time must do.
+    /// Has the new owner's replica come as far as the old one's log was at the pause? Where no position is reported, time must do.
     pub(super) fn compare(&mut self, change: &Change) {
         let Some((dataset, position)) = change.waiting.first() else {
             let waited = millis(self.now.since(change.since));

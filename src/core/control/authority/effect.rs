@@ -1,4 +1,4 @@
-//! What the authority wants done. Whoever drives it does each effect, which may be done again, and hands back what came of it
+//! What the authority wants done. Its driver does each effect, which may be done again, and hands back what came of it
 //! ([`Heard`](super::input::Heard)) with the effect's tag.
 
 use serde::{Deserialize, Serialize};

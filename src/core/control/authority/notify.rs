@@ -20,7 +20,7 @@ const AT_ONCE: usize = 2;
 
 impl AuthorityTurn<'_> {
     /// From now on those are told who can hear of it in no other way. In a planned change that is nobody: the old owner has taken part,
-    /// and the others hear of it in the log, with the data. Told apart from that, a copy that lacks the data could pass for one of the
+    /// and the others hear of it in the log, with the data. Told apart from that, a replica that lacks the data could pass for one of the
     /// new epoch (REPLICATION, rule 4: a label that travels apart from the data breaks the order of reads). In a forced one
     /// somebody may still take the old owner for the owner, and above all that one itself.
     pub(super) fn spread(&mut self, change: &Change) {

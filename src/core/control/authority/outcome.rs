@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{effect::Effect, orders::command::OrderRefusal};
 use crate::http::problem_details::ProblemDetails;
 
-/// What a turn comes to. Whoever drives the authority stores the ledger before it does any effect.
+/// What a turn comes to. The driver of the authority stores the ledger before it does any effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TurnOutcome {
     /// The ledger, to be stored as it is.
     pub ledger: String,
     /// What is to be done.
     pub effects: Vec<Effect>,
-    /// What whoever has asked is answered; nothing where nobody has.
+    /// What the caller is answered; nothing where nobody has.
     pub reply: Option<Reply>,
     /// After how many milliseconds a tick is due; none if nothing is under way.
     pub wake: Option<u64>,
@@ -29,7 +29,7 @@ impl TurnOutcome {
     }
 }
 
-/// What whoever has asked is answered.
+/// What the caller is answered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reply {
     /// The HTTP status: 200 done, 202 begun, else a problem.

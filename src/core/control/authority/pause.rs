@@ -21,12 +21,12 @@ const MOST: u64 = 5_000;
 const RESERVE: u64 = 5;
 /// The new owner is waited for so long.
 const WAIT: CatchUpBound = CatchUpBound { lags: 10, least: 2_000 };
-/// A copy that has not moved for so long will not get there in time.
+/// A replica that has not moved for so long will not get there in time.
 const STILL: CatchUpBound = CatchUpBound { lags: 2, least: 1_000 };
 /// How long a call is waited for while writers are refused, in milliseconds. What was lost is asked for again.
 const CALL: CallBounds = CallBounds { least: 250, most: 1_500 };
 
-/// How long a copy is given: so many times its recent lag, and so many milliseconds at least.
+/// How long a replica is given: so many times its recent lag, and so many milliseconds at least.
 struct CatchUpBound {
     lags: u64,
     least: u64,
@@ -56,7 +56,7 @@ impl Change {
         self.most_paused() - self.most_paused() / RESERVE
     }
 
-    /// How long the new owner's copy certainly needs, where it states no position: a guess by its recent lag.
+    /// How long the new owner's replica certainly needs, where it states no position: a guess by its recent lag.
     pub(super) fn needed(&self) -> u64 {
         WAIT.for_lag(self.lag)
     }
@@ -82,7 +82,7 @@ impl Change {
         (self.most_paused() / 4).clamp(CALL.least, CALL.most)
     }
 
-    /// Takes in where the new owner's copy is. Why it will not reach the position in time, if that is plain.
+    /// Takes in where the new owner's replica is. Why it will not reach the position in time, if that is plain.
     pub(super) fn stands_still(&mut self, body: &Value, now: Timestamp) -> Option<String> {
         let at = get(body, "position").as_str().unwrap_or_default();
         if at.is_empty() {
@@ -148,7 +148,7 @@ impl AuthorityTurn<'_> {
     }
 }
 
-/// How far behind each dataset the new owner's copy was at the preflight, of those of which both say it.
+/// How far behind each dataset the new owner's replica was at the preflight, of those of which both say it.
 pub(super) fn behind(change: &Change) -> Vec<(String, u64)> {
     let said = |slot: &str| change.found.get(slot).unwrap_or(&Value::Null);
     let place = |slot: &str, dataset: &str| match get(get(said(slot), "position"), dataset) {
@@ -163,14 +163,14 @@ pub(super) fn behind(change: &Change) -> Vec<(String, u64)> {
     change.datasets.iter().filter_map(behind).collect()
 }
 
-/// How long the new owner's copy will take: its lag, but for one that has everything already.
+/// How long the new owner's replica will take: its lag, but for one that has everything already.
 fn catching_up(change: &Change) -> u64 {
     let behind = behind(change);
     let has_everything = behind.len() == change.datasets.len() && behind.iter().all(|(_, behind)| *behind == 0);
     if has_everything { 0 } else { change.lag.unwrap_or(0) }
 }
 
-/// How long writers will be refused, in milliseconds: what the copy takes to catch up, and the calls, each of which is made once, to the
+/// How long writers will be refused, in milliseconds: what the replica takes to catch up, and the calls, each of which is made once, to the
 /// old owner to pause and to depose it, to the new one to ask how far it is and to grant.
 pub(super) fn expected(change: &Change) -> u64 {
     let trip = |slot: &str| change.found.get(slot).and_then(Value::as_u64).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! One turn of the authority: something comes in, the ledger changes, and effects go out. Whoever drives it stores the ledger before
+//! One turn of the authority: something comes in, the ledger changes, and effects go out. Its driver stores the ledger before
 //! it does any of them; each may be done again, and its outcome comes in as another turn.
 
 use super::{

@@ -48,7 +48,7 @@ pub(super) fn edits(
     edits.push(Edit::Set(
         "accept-encoding",
         match (cache, headers.get("accept-encoding")) {
-            // The origin is asked for what the key says, so that one copy serves all clients of the class.
+            // The origin is asked for what the key says, so that one stored response serves all clients of the class.
             (CacheUse::Use(lookup) | CacheUse::Fill(lookup), _) => lookup.coding.field().to_owned(),
             (CacheUse::Bypass(_), Some(accepted)) => accepted.to_owned(),
             // Else the platform asks for what it likes itself (RFC 9110 section 12.5.3 would allow anything).

@@ -258,7 +258,7 @@ impl ClaimedSubject<'_> {
 
 fn near_order(incoming: &IncomingRequest<'_>, target: &Target, settings: &Settings) -> Vec<RegionId> {
     let topology = &settings.topology;
-    // In development whoever sits at this machine may say where it stands; nobody else, wherever `DEV` was left on.
+    // In development the person at this machine may say where it stands; nobody else, wherever `DEV` was left on.
     let is_here = || Caller::of(target.authority(), &incoming.headers).is_here();
     let said = || incoming.headers.get("homing-dev-near").filter(|_| settings.dev && is_here());
     match incoming.client.beside.or_else(said).and_then(|name| topology.region_named(name)) {
@@ -309,7 +309,7 @@ fn replay(content: Content, could_be_needed: bool) -> Replay {
     }
 }
 
-/// What the edge cache has to do with a request. Whoever wants a stored response and no other gets 504 wherever none may answer
+/// What the edge cache has to do with a request. A client that wants a stored response and no other gets 504 wherever none may answer
 /// (RFC 9111 section 5.2.1.7), and nothing is sent.
 fn cache_use(
     (incoming, cookies): (&IncomingRequest<'_>, &Cookies<'_>),
@@ -325,7 +325,7 @@ fn cache_use(
     let unanswered = |so| if wants.only_if_cached { Err(Problem::of(Refusal::OnlyIfCached)) } else { Ok(so) };
     let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
     let personal = rule.is_some_and(Rule::is_personal);
-    // What a route lets through stands in no key, and would be in a copy for all.
+    // What a route lets through stands in no key, and would be in a stored response for all.
     let let_through = route.is_some_and(|route| route.allow_request_fields.iter().any(|name| headers.has(name)));
     // Bytes that text cannot hold look all the same here, and not to the origin.
     let unread = headers.0.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
@@ -353,7 +353,7 @@ fn cache_use(
     }
 }
 
-/// What a request says of the copies that will do.
+/// What a request says of the stored responses that will do.
 fn wants(headers: &Headers<'_>) -> Directives {
     let mut wants = Directives::of(headers);
     // RFC 9111 section 5.4: `Pragma: no-cache` counts where there is no Cache-Control.

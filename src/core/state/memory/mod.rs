@@ -83,7 +83,7 @@ pub enum Observation {
     Uncacheable(u64),
     /// It could, after all.
     Cacheable(u64),
-    /// Whoever waited for that answer did so in vain: it could not be stored.
+    /// The requests that waited for that answer did so in vain: it could not be stored.
     InVain(Wait),
     /// It could be, or a stored response was found.
     OfUse(Wait),

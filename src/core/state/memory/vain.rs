@@ -1,11 +1,11 @@
 //! Where it is of no use to wait for another request's answer, since that will not be stored: so that answers which nobody may share do not
 //! come one after the other (Varnish calls it hit-for-miss, and the trouble without it request serialization).
 //!
-//! It is learned of addresses, and of routes: of a poll each address may be a new one. Whoever can make one address's answer unstorable must
-//! not make everybody ask the origin for a popular one at the same moment. So nothing is learned while a copy lies there, nor of what is said
-//! to one request alone (400, 403). A route counts as one where nothing can be stored only if two addresses were in vain and nothing could
-//! be stored or was found there lately; and the first answer that can be stored, or copy that is found, ends that. What clients with
-//! cookies get says nothing of what those without get.
+//! It is learned of addresses, and of routes: of a poll each address may be a new one. A client that makes one address's answer unstorable
+//! must not make everybody ask the origin for a popular one at the same moment. So nothing is learned while a stored response lies there,
+//! nor of what is said to one request alone (400, 403). A route counts as one where nothing can be stored only if two addresses were in
+//! vain and nothing could be stored or was found there lately. The first answer that can be stored ends that, and so does a stored response
+//! that is found. The answers to clients with cookies say nothing of those to clients without.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Somebody asks for what no route of theirs has, again and again, and waits for a popular copy to go.
+    /// Somebody asks for what no route of theirs has, again and again, and waits for a popular stored response to go.
     #[test]
     fn addresses_made_up_by_one_client_let_nobody_crowd_where_things_are_stored() {
         let mut waits = Waits::default();

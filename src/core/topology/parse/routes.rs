@@ -190,7 +190,7 @@ fn route(
 /// The longest that is worth waiting nearby: anything longer than a round trip to another continent is not.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a session's read may wait for a near copy, and whether there is anything to wait for.
+/// How long a session's read may wait for a near replica, and whether there is anything to wait for.
 fn wait(table: &KeyTable<'_>, promise: ReadAfterWrite, dataset: Option<&Dataset>, log: &mut Complaints) -> Duration {
     let Some(wait) = table.duration("wait", log) else { return Duration::ZERO };
     let path = table.path.key("wait");

@@ -125,13 +125,13 @@ pub struct Change {
     pub asked: Timestamp,
     /// What the preflight has brought, by who was asked.
     pub found: BTreeMap<String, Value>,
-    /// How far the new owner's copy is behind the old one's, in milliseconds.
+    /// How far the new owner's replica is behind the old one's, in milliseconds.
     pub lag: Option<u64>,
     /// Positions of the old owner's log that the new one has yet to reach: dataset and position.
     pub waiting: Vec<(String, String)>,
     /// Whether the old owner reports no position of some dataset: of that one, time must do.
     pub silent: bool,
-    /// Where the new owner's copy was seen while it was waited for.
+    /// Where the new owner's replica was seen while it was waited for.
     pub seen: Option<CaughtUp>,
     /// How long writers may be refused, in milliseconds; 0 where nobody has said it.
     pub max_pause: u64,
@@ -169,7 +169,7 @@ impl Change {
     }
 }
 
-/// Where the new owner's copy was seen.
+/// Where the new owner's replica was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtUp {
     pub(crate) position: String,
