@@ -9,7 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use homing_core::testing::model::token::Token;
+use homing_core::testing::{
+    http::problem::Problem,
+    model::{
+        reasons::{Failure, Refusal},
+        token::Token,
+    },
+};
 use homing_tests::at;
 
 /// Where nothing of ours is.
@@ -311,6 +317,29 @@ fn every_token_has_its_row_with_its_sentence() {
 fn row(line: &str) -> Option<(&str, Vec<&str>)> {
     let (token, rest) = line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ")?;
     Some((token, rest.split(" | ").collect()))
+}
+
+/// A refusal's row has its status, and the one after a region that did not answer in time.
+#[test]
+fn the_status_of_a_refusal_is_what_its_row_says() {
+    let text = fs::read_to_string(at("docs/observability.md")).unwrap();
+    let (_, tables) = text.split_once("\n## Tokens\n").unwrap();
+    let (mut has_status, mut looked) = (false, 0);
+    for line in tables.lines() {
+        if line.starts_with("| token |") {
+            has_status = line.contains("| status |");
+        }
+        let Some((token, cells)) = row(line).filter(|_| has_status) else { continue };
+        let Some(refusal) = Refusal::ALL.iter().find(|refusal| refusal.token().as_str() == token) else { continue };
+        let problem = Problem::of(*refusal);
+        // A write that got no answer in time may have been done, so it is never this one.
+        let after_silence = (token != "write-not-sent").then(|| problem.because(Some(Failure::Timeout)).status());
+        let statuses: BTreeSet<_> = std::iter::once(problem.status()).chain(after_silence).collect();
+        let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+        assert_eq!(cells[1], statuses.join(", "), "the row of {token}");
+        looked += 1;
+    }
+    assert!(looked >= 18, "{looked} refusals were looked at");
 }
 
 /// Habits that the lexicon's rules for sentences forbid. Code, quotations and the catalogue's own sentences are not prose of a page.

@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use super::operate::{Client, number, text};
+use super::{
+    error::CliError,
+    operate::{Client, number, text},
+};
 use homing_core::{
     DatasetId,
     config::{
@@ -30,8 +33,8 @@ pub(super) struct Differences {
 ///
 /// # Errors
 /// If it does not answer, or says no.
-pub(super) fn compare(url: &str, vars: &Raw, at: &KeyPath, topology: &Topology) -> Result<Differences, String> {
-    let deployed = Client::new(Some(url))?.get("authority")?;
+pub(super) fn compare(url: &str, vars: &Raw, at: &KeyPath, topology: &Topology) -> Result<Differences, CliError> {
+    let deployed = Client::new(Some(url)).and_then(|client| client.get("authority")).map_err(CliError::Failed)?;
     Ok(differences(&deployed, vars, at, topology))
 }
 

@@ -58,7 +58,7 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
     let notes =
         match first.zip(asked.deployed).map(|(first, url)| hold_against(url, first, &mut environments)).transpose() {
             Ok(notes) => notes,
-            Err(message) => return CliError::Failed(message).exit(),
+            Err(error) => return error.exit(),
         };
     let tests = expectations::beside(file);
     let tests = match (tests, environments.first().and_then(|first| first.topology.as_ref())) {
@@ -94,7 +94,7 @@ fn hold_against(
     url: &str,
     (_, table, at): &(String, &Raw, KeyPath),
     environments: &mut [Environment],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, CliError> {
     let Some(Environment { complaints, topology: Some(topology), .. }) = environments.first_mut() else {
         return Ok(Vec::new());
     };
@@ -105,7 +105,7 @@ fn hold_against(
 
 /// Without the network nothing is deployed that could be asked.
 #[cfg(not(feature = "net"))]
-fn hold_against(_: &str, _: &(String, &Raw, KeyPath), _: &mut [Environment]) -> Result<Vec<String>, String> {
+fn hold_against(_: &str, _: &(String, &Raw, KeyPath), _: &mut [Environment]) -> Result<Vec<String>, CliError> {
     Ok(Vec::new())
 }
 

@@ -83,7 +83,8 @@ export function refuses(error) {
   why = String(error);
 }
 
-const MIXED = "A rule of the zone makes the cache take several URLs for one: such stored responses count for nothing. Take /_homing/ out of rules about cache keys.";
+const MIXED =
+  "A rule of the zone makes the cache take several URLs for one: such stored responses count for nothing. Take /_homing/ out of rules about cache keys.";
 const NOTHING =
   "The cache keeps nothing there: the platform has none for Workers on workers.dev or behind Cloudflare Access. Give the router a domain of its own, or a route of your zone.";
 

@@ -9,7 +9,7 @@ let number = 0;
 let log = "";
 after(async () => {
   await stopAll();
-  assert.doesNotMatch(log, /not stored|the edge failed|panicked|not made new/, "the edge complained");
+  assert.doesNotMatch(log, /not stored|the edge failed|panicked|not updated/, "the edge complained");
 });
 
 /**
