@@ -31,7 +31,7 @@ pub struct TakenIn {
     pub applied: u64,
     /// How many were here already.
     pub known: u64,
-    /// How many are of a dataset that is not declared.
+    /// How many are of a dataset or an owner that is not declared.
     pub passed_over: u64,
     /// Where an owner's log has to be read again from: what came lies beyond what is missing, and was not applied.
     pub gaps: Vec<Gap>,
@@ -61,6 +61,7 @@ pub struct Gap {
 
 /// What a replica keeps of a dataset beside its states.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Ledger {
     rows: BTreeMap<String, Row>,
     clock: Option<Stamp>,
@@ -72,6 +73,7 @@ pub(crate) struct Ledger {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Row {
     /// The last that was applied.
     number: u64,
@@ -112,7 +114,7 @@ impl Ledger {
         context: &Vector,
         now: u64,
     ) -> Operation {
-        let known = context.iter().filter(|(owner, _)| merge.owners.iter().any(|known| known == owner));
+        let known = context.iter().filter(|(owner, _)| merge.is_owner(owner));
         Operation {
             owner: merge.region.to_string(),
             number: self.number(&merge.region) + 1,

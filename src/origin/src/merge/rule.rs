@@ -125,8 +125,9 @@ impl Change {
 
 /// A region's declaration: its name, all regions that write (the owners), and the rule of each dataset. Cheap to clone.
 ///
-/// **The owners are all that write, and no others**: what an owner has not got yet cannot be forgotten anywhere, so one that is gone for good
-/// has to be left out, or logs and tombstones grow.
+/// **The owners are all that write, and no others.** An owner that is not named here is passed over until it is: name a new region everywhere
+/// before it writes. What an owner has not got yet cannot be forgotten anywhere: leave one out that is gone for good, once all others have
+/// what it wrote, or logs and tombstones grow.
 #[derive(Clone, Debug)]
 pub struct Merge {
     pub(crate) region: Arc<str>,
@@ -163,6 +164,10 @@ impl Merge {
     #[must_use]
     pub fn rule(&self, dataset: &str) -> Option<&Rule> {
         self.rules.get(dataset).map(Arc::as_ref)
+    }
+
+    pub(crate) fn is_owner(&self, name: &str) -> bool {
+        self.owners.iter().any(|owner| owner == name)
     }
 
     /// The rule by which a write goes, if it can go by it.

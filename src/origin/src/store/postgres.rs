@@ -22,6 +22,8 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
+#[cfg(feature = "merge")]
+pub(crate) use keys::remember;
 pub use keys::{KEYS, once};
 pub use shows::{NOTE, NOTE_ALL, shows, shows_of, wrote};
 

@@ -16,5 +16,25 @@
 //! be left out of [`Merge::new`](super::Merge::new). **A region that lost the end of its log** (it was restored from an older copy) would give
 //! numbers away a second time: it must come back under another name, and begin with `export` and `import`.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+/// How many keys one compaction looks at, so that it does not hold up writes for long.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const AT_ONCE: i64 = 1000;
+
+/// What another replica begins with.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Export {
+    dataset: String,
+    ledger: super::Ledger,
+    states: Vec<(String, super::State)>,
+    operations: Vec<super::Operation>,
+}
+
+/// Unix time in milliseconds.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::layer::now;

@@ -1,10 +1,9 @@
 //! In SQLite. Peers' operations come over the application's own transport: serve [`since`], and [`take_in`] what it gave.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
+use super::{AT_ONCE, Export, now};
 use crate::{
     Asked, Kept, Refusal,
     merge::{
@@ -27,9 +26,6 @@ const SCHEMA: &str = "create table if not exists homing_ops (dataset text not nu
         primary key (dataset, rule)) without rowid";
 
 const OP: &str = "dataset, owner, number, key, stamp, seen, at, who, what, change, repeat";
-
-/// How many keys one [`compact`] looks at, so that it does not hold up writes for long.
-const AT_ONCE: i64 = 1000;
 
 /// Makes the tables, if they are not there.
 ///
@@ -106,6 +102,7 @@ pub fn take_in(transaction: &Connection, merge: &Merge, operations: &[Operation]
         let mut ledger = ledger(transaction, name)?;
         for op in dataset {
             match ledger.reach(op) {
+                _ if !merge.is_owner(&op.owner) => taken.passed_over += 1,
                 Reach::Known => taken.known += 1,
                 Reach::Gap => taken.gap(op, ledger.number(&op.owner)),
                 Reach::Next => {
@@ -273,14 +270,6 @@ pub fn import(transaction: &Connection, exported: &str) -> Result<bool> {
     Ok(true)
 }
 
-#[derive(Serialize, Deserialize)]
-struct Export {
-    dataset: String,
-    ledger: Ledger,
-    states: Vec<(String, State)>,
-    operations: Vec<Operation>,
-}
-
 fn ledger(connection: &Connection, dataset: &str) -> Result<Ledger> {
     let mut rows = connection.prepare_cached("select ledger from homing_ledger where dataset = ?")?;
     Ok(rows.query_row([dataset], |row| json(row, 0)).optional()?.unwrap_or_default())
@@ -354,10 +343,4 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
 
 fn text<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-/// Unix time in milliseconds.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

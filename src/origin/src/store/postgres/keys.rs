@@ -81,7 +81,7 @@ fn kept(row: &Row, id: String) -> Result<Option<Kept>, Error> {
 }
 
 /// By the database's own clock.
-async fn remember(transaction: &impl GenericClient, kept: &Kept) -> Result<(), Error> {
+pub(crate) async fn remember(transaction: &impl GenericClient, kept: &Kept) -> Result<(), Error> {
     let (status, fields, body) = kept.answer.parts();
     let (status, long) = (i32::from(status), KEPT_FOR.as_secs_f64());
     let values: [(&(dyn ToSql + Sync), Type); 6] = [
