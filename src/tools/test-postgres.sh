@@ -39,7 +39,7 @@ else
   die "PostgreSQL was not found. Install version 14 or newer (Debian: apt-get install postgresql), or set PG_BIN to the folder of its programs."
 fi
 
-node_modules/.bin/node tests/postgres/beside.mjs cargo test --quiet --locked -p homing-origin --features postgres --test postgres
+node_modules/.bin/node tests/postgres/beside.mjs cargo test --quiet --locked -p homing-origin --features postgres --test postgres --test merge_postgres
 cargo build --quiet --locked -p history
 cargo build --quiet --locked -p homing-origin --example postgres --features axum,postgres
 exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 --test-timeout=120000 --test-force-exit 'tests/postgres/*.test.mjs'

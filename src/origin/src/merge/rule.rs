@@ -133,13 +133,36 @@ pub struct Merge {
     pub(crate) region: Arc<str>,
     pub(crate) owners: Arc<[String]>,
     rules: BTreeMap<String, Arc<Rule>>,
+    clock: Clock,
+}
+
+/// Unix time in milliseconds, by whatever clock.
+#[derive(Clone)]
+struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
 }
 
 impl Merge {
     /// That region, among those owners.
     #[must_use]
     pub fn new<T: Into<String>>(region: &str, owners: impl IntoIterator<Item = T>) -> Self {
-        Self { region: region.into(), owners: owners.into_iter().map(Into::into).collect(), rules: BTreeMap::new() }
+        let owners = owners.into_iter().map(Into::into).collect();
+        Self { region: region.into(), owners, rules: BTreeMap::new(), clock: Clock(Arc::new(crate::layer::now)) }
+    }
+
+    /// By another clock than the system's, in milliseconds since 1970: for tests.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.clock = Clock(Arc::new(clock));
+        self
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        (self.clock.0)()
     }
 
     /// With another dataset. A rule is for good: operations of another one that stand in the log already would be passed over.

@@ -34,7 +34,3 @@ struct Export {
     states: Vec<(String, super::State)>,
     operations: Vec<super::Operation>,
 }
-
-/// Unix time in milliseconds.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::layer::now;

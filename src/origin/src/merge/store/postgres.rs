@@ -16,7 +16,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{AT_ONCE, Export, now};
+use super::{AT_ONCE, Export};
 use crate::{
     Asked, Failure, Kept, Refusal,
     merge::{
@@ -84,9 +84,9 @@ pub async fn append_with(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut ledger = lock(transaction, write.dataset).await?;
-    let op = ledger.compose(merge, &write, stamp, context, now());
+    let op = ledger.compose(merge, &write, stamp, context, merge.now());
     let mut state = state(transaction, &op.dataset, &op.key).await?.unwrap_or_else(|| State::new(rule));
-    let found = state.apply(rule, &op, now());
+    let found = state.apply(rule, &op, merge.now());
     ledger.note(&op);
     keep_op(transaction, &op).await?;
     keep_state(transaction, &op.dataset, &op.key, &state).await?;
@@ -132,7 +132,7 @@ pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &
             Reach::Next => {
                 if !op.is_beat() {
                     let mut state = state(transaction, dataset, &op.key).await?.unwrap_or_else(|| State::new(rule));
-                    let found = state.apply(rule, &op, now());
+                    let found = state.apply(rule, &op, merge.now());
                     keep_state(transaction, dataset, &op.key, &state).await?;
                     keep_conflicts(transaction, &found).await?;
                     ledger.hold(merge.region(), &found);
@@ -197,7 +197,7 @@ pub async fn list(
 /// If the database fails.
 pub async fn tend(transaction: &impl GenericClient, merge: &Merge, dataset: &str) -> Result<bool, Failure> {
     let mut ledger = lock(transaction, dataset).await?;
-    if let Some(op) = ledger.beat(merge, dataset, now()) {
+    if let Some(op) = ledger.beat(merge, dataset, merge.now()) {
         ledger.note(&op);
         keep_op(transaction, &op).await?;
         keep_ledger(transaction, dataset, &ledger).await?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AT_ONCE, Export, now};
+use super::{AT_ONCE, Export};
 use crate::{
     Asked, Kept, Refusal,
     merge::{
@@ -72,9 +72,9 @@ pub fn append_with(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut ledger = ledger(transaction, write.dataset)?;
-    let op = ledger.compose(merge, &write, stamp, context, now());
+    let op = ledger.compose(merge, &write, stamp, context, merge.now());
     let mut state = state(transaction, &op.dataset, &op.key)?.unwrap_or_else(|| State::new(rule));
-    let found = state.apply(rule, &op, now());
+    let found = state.apply(rule, &op, merge.now());
     ledger.note(&op);
     keep_op(transaction, &op)?;
     keep_state(transaction, &op.dataset, &op.key, &state)?;
@@ -108,7 +108,7 @@ pub fn take_in(transaction: &Connection, merge: &Merge, operations: &[Operation]
                 Reach::Next => {
                     if !op.is_beat() {
                         let mut state = state(transaction, name, &op.key)?.unwrap_or_else(|| State::new(rule));
-                        let found = state.apply(rule, op, now());
+                        let found = state.apply(rule, op, merge.now());
                         keep_state(transaction, name, &op.key, &state)?;
                         keep_conflicts(transaction, &found)?;
                         ledger.hold(merge.region(), &found);
@@ -179,7 +179,7 @@ pub fn list(connection: &Connection, dataset: &str, after: &str, limit: u32) -> 
 /// If the database fails.
 pub fn tend(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bool> {
     let mut ledger = ledger(transaction, dataset)?;
-    if let Some(op) = ledger.beat(merge, dataset, now()) {
+    if let Some(op) = ledger.beat(merge, dataset, merge.now()) {
         ledger.note(&op);
         keep_op(transaction, &op)?;
         keep_ledger(transaction, dataset, &ledger)?;

@@ -1,0 +1,205 @@
+//! The layer over datasets that several regions write.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use homing_origin::{
+    Answer, Application, Asked, Failure, Homing, Settings, Unit,
+    merge::{Change, ConflictQuery, Conflicts, Merge, Progress, Vector, Write, store::sqlite as merging},
+    say, sign,
+    store::{
+        Memory,
+        sqlite::{Sqlite, once},
+    },
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use rusqlite::{Connection, TransactionBehavior};
+use serde_json::{Value, json};
+use tower::{ServiceExt, service_fn};
+use tower_layer::Layer;
+
+use crate::world::{Region, three};
+
+const KEY: &str = "a key of at least thirty-two characters";
+
+#[derive(Clone)]
+struct App {
+    db: Arc<Mutex<Connection>>,
+    merge: Merge,
+}
+
+impl Application for App {
+    fn multi_writer(&self) -> Vec<String> {
+        self.merge.datasets().map(str::to_owned).collect()
+    }
+
+    async fn progress(&self, dataset: &str) -> Result<Option<Progress>, Failure> {
+        Ok(Some(merging::progress(&self.db.lock().unwrap(), dataset)?))
+    }
+
+    async fn conflicts(&self, query: &ConflictQuery) -> Result<Option<Conflicts>, Failure> {
+        Ok(Some(merging::conflicts(&self.db.lock().unwrap(), query)?))
+    }
+}
+
+/// `GET /likes/k` reads a key, `GET /likes` lists, `PUT /likes/k` adds what the body says, once for its key.
+async fn handler(app: App, request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Failure> {
+    let asked = request.extensions().get::<Asked>().cloned().unwrap();
+    let (parts, body) = request.into_parts();
+    let member = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+    let mut path = parts.uri.path().trim_start_matches('/').split('/');
+    let (dataset, key) = (path.next().unwrap(), path.next());
+    let mut db = app.db.lock().unwrap();
+    let Some(key) = key else {
+        let all = merging::list(&db, dataset, "", 9)?.len();
+        return Ok(Answer::json(StatusCode::OK, &json!(all)).with(say::wrote(false)).into_response());
+    };
+    if parts.method == Method::GET {
+        let shown = merging::read(&db, &app.merge, dataset, key)?;
+        let answer = Answer::json(StatusCode::OK, &shown.value);
+        return Ok(shown.fields().into_iter().fold(answer, Answer::with).into_response());
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let repeat = asked.key(Some("ada"), member.as_bytes()).unwrap();
+    let done = once(&transaction, &asked, &Unit::dataset(dataset), &repeat, || {
+        let write = Write::new(dataset, key, Change::add(&member)).told(None, "like");
+        let written = merging::append(&transaction, &app.merge, &asked, write)?.unwrap();
+        let answer = Answer::json(StatusCode::OK, &written.shown.value);
+        Ok::<_, rusqlite::Error>(written.fields().into_iter().fold(answer, Answer::with))
+    })?;
+    transaction.commit()?;
+    Ok(done.unwrap().into_response())
+}
+
+struct Server(Homing<Memory, App>);
+
+struct Said {
+    status: u16,
+    fields: http::HeaderMap,
+    body: Value,
+}
+
+impl Said {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Server {
+    fn new(region: Region) -> Self {
+        let app = App { db: Arc::new(Mutex::new(region.db)), merge: region.merge };
+        Sqlite::new(Arc::clone(&app.db)).unwrap();
+        Self(Homing::new(Settings::with_key("us", KEY).unwrap(), Memory::default(), app))
+    }
+
+    async fn send(&self, method: Method, target: &str, fields: &[(&str, &str)], body: &str) -> Said {
+        let mut request = Request::builder().method(method.clone()).uri(target);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let signature = sign(KEY, &method, request.uri(), request.headers(), u64::try_from(now).unwrap());
+        request.headers_mut().insert("homing-signature", signature.unwrap().parse().unwrap());
+        let app = self.0.application().clone();
+        let service = self.0.layer().layer(service_fn(move |request| handler(app.clone(), request)));
+        let response = service.oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Said { status: parts.status.as_u16(), fields: parts.headers, body }
+    }
+}
+
+fn routed<'a>(intent: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut fields = vec![("homing-region", "us"), ("homing-dataset", "likes"), ("homing-intent", intent)];
+    fields.extend(more);
+    fields
+}
+
+#[tokio::test]
+async fn it_says_how_far_it_is_in_each_owners_log_and_what_an_answer_shows() {
+    let [us, eu, _] = three();
+    let stamp = us.stamp(5);
+    for member in ["a", "b"] {
+        eu.write("likes", "other", Some(&stamp), Change::add(member));
+    }
+    us.pull(&eu, "likes");
+    let server = Server::new(us);
+    let write = routed("write", &[("homing-clock", "019b76daa801-0000-0000000a"), ("homing-subject", "GdAZ")]);
+    let said = server.send(Method::PUT, "/likes/k", &write, "ada").await;
+    assert_eq!((said.status, &said.body), (200, &json!(["ada"])));
+    assert_eq!(said.field("homing-position"), Some("likes@eu=2; shows=0, likes@us=1; shows=1"));
+    assert_eq!((said.field("homing-clock"), said.field("homing-home")), (Some(&*stamp), None));
+    assert_eq!((said.field("homing-wrote"), said.field("homing-shows-of")), (Some("1"), None));
+    let said = server.send(Method::GET, "/likes/k", &routed("read", &[]), "").await;
+    assert_eq!(said.field("homing-position"), Some("likes@eu=2; least=2; shows=0, likes@us=1; least=1; shows=1"));
+    let said = server.send(Method::GET, "/likes", &routed("read", &[]), "").await;
+    assert_eq!(said.body, json!(2));
+    assert_eq!(said.field("homing-position"), Some("likes@eu=2; least=2; shows=2, likes@us=1; least=1; shows=1"));
+}
+
+#[tokio::test]
+async fn a_read_needs_all_that_its_session_has_seen_and_a_write_takes_it_for_its_context() {
+    let [us, eu, _] = three();
+    eu.write("likes", "k", None, Change::add("ada"));
+    let server = Server::new(us);
+    let seen = [("homing-min-position", "likes@eu=1, likes@us=0"), ("homing-clock", "019b76daa801-0000-0000000a")];
+    let said = server.send(Method::GET, "/likes/k", &routed("read", &seen[..1]), "").await;
+    assert_eq!((said.status, said.field("homing-behind")), (503, Some("1")));
+    let said = server.send(Method::PUT, "/likes/k", &routed("write", &seen), "bob").await;
+    assert_eq!(said.status, 200, "a write is never behind");
+    let db = server.0.application().db.lock().unwrap();
+    let ours = merging::since(&db, "likes", "us", 0, 9).unwrap();
+    assert_eq!(ours[0].seen, [("eu", 1)].into_iter().collect::<Vector>());
+    let theirs = merging::since(&eu.db, "likes", "eu", 0, 9).unwrap();
+    merging::take_in(&db, &server.0.application().merge, &theirs).unwrap();
+    drop(db);
+    let said = server.send(Method::GET, "/likes/k", &routed("read", &seen[..1]), "").await;
+    assert_eq!((said.status, &said.body), (200, &json!(["ada", "bob"])));
+    for mark in ["likes@eu=2", "likes@xx=1", "likes@eu=x", "likes=019b76daa801-0000-0000000a"] {
+        let said = server.send(Method::GET, "/likes/k", &routed("read", &[("homing-min-position", mark)]), "").await;
+        assert_eq!(said.status, 503, "{mark}");
+    }
+}
+
+/// From a job, or by hand: it has no stamp, and no fence either.
+#[tokio::test]
+async fn a_write_without_a_stamp_gets_the_regions_own_and_a_repeat_is_done_once() {
+    let server = Server::new(three().into_iter().next().unwrap());
+    let write = routed("write", &[("idempotency-key", "1")]);
+    for is_repeat in [false, true] {
+        let said = server.send(Method::PUT, "/likes/k", &write, "ada").await;
+        assert_eq!((said.status, said.field("homing-wrote")), (200, Some("1")), "repeat: {is_repeat}");
+        assert!(said.field("homing-position").unwrap().starts_with("likes@us=1; shows=1"));
+        assert!(homing_origin::merge::Stamp::parse(said.field("homing-clock").unwrap()).is_some());
+    }
+}
+
+#[tokio::test]
+async fn conflicts_have_an_address_and_totals_that_clients_cannot_ask() {
+    let [us, eu, _] = three();
+    us.write("last", "7", Some(&us.stamp(1)), Change::put("us"));
+    eu.write("last", "7", Some(&us.stamp(2)), Change::put("eu"));
+    us.pull(&eu, "last");
+    let server = Server::new(us);
+    let address = "/.well-known/homing/conflicts?dataset=last&key=7";
+    let said = server.send(Method::GET, address, &[], "").await;
+    let told = &said.body["conflicts"][0];
+    assert_eq!((said.status, &said.body["region"], &said.body["total"]), (200, &json!("us"), &json!(1)));
+    assert_eq!((&told["key"], &told["rule"]), (&json!("7"), &json!("last-write-wins")));
+    assert_eq!((&told["kept"]["region"], &told["kept"]["number"]), (&json!("eu"), &json!(1)));
+    assert_eq!((&told["lost"]["who"], &told["lost"]["what"]), (&json!("~ada"), &json!("write")));
+    assert!(told["at"].is_u64() && told["lost"]["stamp"].is_string());
+    let none = server.send(Method::GET, "/.well-known/homing/conflicts?dataset=likes", &[], "").await;
+    assert_eq!((&none.body["conflicts"], &none.body["total"]), (&json!([]), &json!(0)));
+    let forwarded = server.send(Method::GET, address, &[("homing-region", "us")], "").await;
+    assert_eq!(forwarded.status, 404);
+    let health = server.send(Method::GET, "/.well-known/homing", &[], "").await;
+    assert_eq!(health.body["conflicts"], json!({ "last": { "last-write-wins": 1 } }));
+    let app = server.0.application().clone();
+    let service = server.0.layer().layer(service_fn(move |request| handler(app.clone(), request)));
+    let unsigned = service.oneshot(Request::get(address).body(Full::default()).unwrap()).await.unwrap();
+    assert_eq!(unsigned.status(), 403);
+}

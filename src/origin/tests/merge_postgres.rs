@@ -1,0 +1,178 @@
+//! Several writers over PostgreSQL, each region a schema of its own; rows of the log are carried as logical replication would. The mesh of
+//! real servers is tests/mesh's. `make test-postgres` starts the server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use homing_origin::{
+    merge::{
+        Change, ConflictQuery, Merge, Rule, Vector, Write,
+        store::postgres::{SCHEMA, append_with, catch_up, conflicts, export, import, list, read, take_in, tend},
+    },
+    store::postgres::KEYS,
+};
+use serde_json::{Value, json};
+use tokio_postgres::{Client, Config, NoTls};
+
+const REGIONS: [&str; 3] = ["us", "eu", "ap"];
+
+struct Region {
+    name: &'static str,
+    schema: String,
+    merge: Merge,
+    db: Client,
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn three(test: &str) -> Vec<Region> {
+    let server = std::env::var("HOMING_TEST_POSTGRES").expect("run `make test-postgres`, which starts a server");
+    let mut regions = Vec::new();
+    for name in REGIONS {
+        let schema = format!("{test}_{name}");
+        let mut config: Config = server.parse().unwrap();
+        connect(&config).await.batch_execute(&format!("create schema {schema}")).await.unwrap();
+        config.options(format!("-c search_path={schema}"));
+        let db = connect(&config).await;
+        db.batch_execute(&format!("{SCHEMA}; {KEYS}")).await.unwrap();
+        let merge = Merge::new(name, REGIONS)
+            .dataset("views", Rule::Counter)
+            .dataset("likes", Rule::Set)
+            .dataset("last", Rule::LastWriteWins);
+        regions.push(Region { name, schema, merge, db });
+    }
+    regions
+}
+
+impl Region {
+    async fn write(&mut self, dataset: &str, key: &str, change: Change) -> u64 {
+        let transaction = self.db.transaction().await.unwrap();
+        let write = Write::new(dataset, key, change).told(Some("~ada"), "write");
+        let written = append_with(&transaction, &self.merge, None, &Vector::default(), write).await.unwrap().unwrap();
+        transaction.commit().await.unwrap();
+        written.number
+    }
+
+    /// As replication does: the owner's own rows, in its order, though perhaps once more.
+    async fn replicate(&self, from: &Self) {
+        let sql =
+            format!("insert into homing_ops select * from {}.homing_ops where owner = '{}'", from.schema, from.name);
+        self.db.execute(&sql, &[]).await.unwrap();
+    }
+
+    async fn value(&mut self, dataset: &str, key: &str) -> Value {
+        catch_up(&mut self.db, &self.merge, dataset).await.unwrap();
+        read(&self.db, &self.merge, dataset, key).await.unwrap().value
+    }
+
+    async fn tend(&mut self, dataset: &str) {
+        catch_up(&mut self.db, &self.merge, dataset).await.unwrap();
+        let transaction = self.db.transaction().await.unwrap();
+        tend(&transaction, &self.merge, dataset).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    async fn rows(&self) -> i64 {
+        self.db.query_one("select count(*) from homing_ops", &[]).await.unwrap().get(0)
+    }
+}
+
+async fn exchange(regions: &[Region]) {
+    for to in regions {
+        for from in regions.iter().filter(|from| from.name != to.name) {
+            to.replicate(from).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_by_replication_is_folded_once_and_everywhere_the_same() {
+    let mut regions = three("folded").await;
+    for (n, region) in (1..).zip(&mut regions) {
+        assert_eq!(region.write("views", "k", Change::count(n)).await, 1);
+        region.write("likes", "k", Change::add(REGIONS[usize::try_from(n - 1).unwrap()])).await;
+        region.write("last", "k", Change::put(n)).await;
+    }
+    exchange(&regions).await;
+    exchange(&regions).await;
+    for region in &mut regions {
+        assert_eq!(region.value("views", "k").await, json!(6));
+        assert_eq!(region.value("likes", "k").await, json!(["ap", "eu", "us"]));
+        let progress = catch_up(&mut region.db, &region.merge, "likes").await.unwrap();
+        assert_eq!(progress.at, REGIONS.map(|name| (name, 1)).into_iter().collect());
+    }
+    let last = regions[0].value("last", "k").await;
+    for region in &mut regions {
+        assert_eq!(region.value("last", "k").await, last);
+        let told = conflicts(&region.db, &ConflictQuery { limit: 9, ..ConflictQuery::default() }).await.unwrap();
+        assert_eq!((told.newest.len() as u64, told.total(None)), (2, 2), "three at once, of which one stands");
+    }
+    for _ in 0..4 {
+        for region in &mut regions {
+            for dataset in ["views", "likes", "last"] {
+                region.tend(dataset).await;
+            }
+        }
+        exchange(&regions).await;
+    }
+    for region in &mut regions {
+        for dataset in ["views", "likes", "last"] {
+            region.tend(dataset).await;
+        }
+        assert!(region.rows().await <= 30, "{} rows", region.rows().await);
+        assert_eq!(region.value("views", "k").await, json!(6));
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_in_the_order_of_commits_however_many_write() {
+    let regions = three("numbers").await;
+    let server: Config = std::env::var("HOMING_TEST_POSTGRES").unwrap().parse().unwrap();
+    let writers = (0..4).map(|_| {
+        let (mut config, merge, schema) = (server.clone(), regions[0].merge.clone(), regions[0].schema.clone());
+        config.options(format!("-c search_path={schema}"));
+        tokio::spawn(async move {
+            let mut db = connect(&config).await;
+            for _ in 0..20 {
+                let transaction = db.transaction().await.unwrap();
+                let write = Write::new("views", "k", Change::count(1));
+                append_with(&transaction, &merge, None, &Vector::default(), write).await.unwrap().unwrap();
+                transaction.commit().await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let mut regions = regions;
+    assert_eq!(regions[0].value("views", "k").await, json!(80));
+    // Rows that are there twice, and folded in the same transaction.
+    let [us, eu] = [0, 1];
+    regions[eu].replicate(&regions[us]).await;
+    regions[eu].replicate(&regions[us]).await;
+    let (merge, transaction) = (regions[eu].merge.clone(), regions[eu].db.transaction().await.unwrap());
+    let taken = take_in(&transaction, &merge, "views").await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!((taken.applied, taken.known, taken.gaps), (80, 80, vec![]));
+    assert_eq!(regions[eu].value("views", "k").await, json!(80));
+}
+
+#[tokio::test]
+async fn a_new_region_begins_with_an_export_and_folds_what_came_meanwhile() {
+    let mut regions = three("begins").await;
+    regions[0].write("views", "k", Change::count(1)).await;
+    let transaction = regions[0].db.transaction().await.unwrap();
+    let exported = export(&transaction, "views").await.unwrap();
+    transaction.commit().await.unwrap();
+    regions[0].write("views", "k", Change::count(10)).await;
+    let (us, ap) = (0, 2);
+    regions[ap].replicate(&regions[us]).await;
+    let transaction = regions[ap].db.transaction().await.unwrap();
+    assert!(import(&transaction, &exported).await.unwrap() && !import(&transaction, &exported).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert_eq!(regions[ap].value("views", "k").await, json!(11));
+    let all = list(&regions[ap].db, "views", "", 9).await.unwrap();
+    assert_eq!(all.len(), 1);
+}
