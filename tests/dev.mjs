@@ -63,6 +63,11 @@ Try (Homing-Dev-Near sets your nearest region):
      curl -si -X PUT ${base}/api/catalog/1 -H 'Content-Type: application/json' -d '{"name":"lamp"}'
   6. Another region becomes the home, and no write is lost (after {"mode":"ok"} to both):
      HOMING_URL=${base} cargo run -q --bin homing -- promote catalog --to eu
+  7. Two regions that do not hear each other both save a draft. Once they do, both are shown, until somebody saves again:
+     curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"cut":["eu"]}'
+     for near in us eu; do curl -s -X PUT ${base}/api/draft/1 -H "Homing-Dev-Near: $near" -H 'Content-Type: application/json' -d "{"text":"from $near"}"; done
+     curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"cut":[]}'
+     curl -s ${base}/api/draft/1 -H 'Homing-Dev-Near: us'
 
 Faults: POST to a region's /control (port + 1000 always answers): {"mode":"ok|refuse|hang|slow|error|reset"}, {"lag_ms":3000},
 {"cut":["us"]}, {"reset":true}, {"die":true}. Ctrl-C stops everything. Restart a region that died with:`);

@@ -14,9 +14,9 @@ function well() {
   const logs = {
     us: [op("us", 1, "catalog", "x", { id: "w1" }, 1, 1000), op("us", 2, "catalog", "y", { id: "w2" }, 1, 1100)],
     eu: [op("eu", 1, "own", "catalog", { home: "eu", epoch: 2, after: [["us", 2]] }, 0, 2000), op("eu", 2, "catalog", "x", { id: "w3" }, 2, 2100)],
-    ap: [op("ap", 1, "cart", ada, ["w4"], 1, 1000), op("ap", 2, "cart", ada, ["w4", "w5"], 1, 1200), op("ap", 3, "likes", "l", { liked: true }, 0, 3000)],
+    ap: [op("ap", 1, "cart", ada, ["w4"], 1, 1000), op("ap", 2, "cart", ada, ["w4", "w5"], 1, 1200)],
   };
-  const held = () => ({ x: "w3", y: "w2", "user:ada": ["w4", "w5"] });
+  const held = () => ({ x: "w3", y: "w2", likes: ["l"], "user:ada": ["w4", "w5"] });
   return { records: story(), logs, finals: { us: held(), eu: held(), ap: held() } };
 }
 
@@ -48,7 +48,7 @@ function story() {
       },
     },
     { read: false, ...like, id: "l1", start: 2990, json: { region: "ap" } },
-    { read: true, ...like, start: 3100, json: { liked: true } },
+    { read: true, ...like, start: 3100, json: { liked: true, count: 1 } },
     {
       read: false,
       ...catalog,
@@ -119,7 +119,7 @@ const PLANTED = {
     for (const held of Object.values(finals)) held["user:ada"] = ["w4", "w7"];
   },
   phantom: ({ records }) => void (records[2].json.version = stamp(1, 7)),
-  "like-missed": ({ records }) => void (records[10].json.liked = false),
+  "like-missed": ({ records }) => void (records[10].json.count = 0),
   "without-owner": ({ logs, records }) => {
     logs.ap[1].stamp = stamp(0, 2);
     records.splice(4, 2);
@@ -205,7 +205,7 @@ const EXCUSED = {
     );
   },
   "a repeat that was refused, of a write that was done": ({ records }) => records.push({ ...records[6], n: 90, repeat: true, status: 503, headers: refused() }),
-  "a like that is looked for after its window": ({ records }) => Object.assign(records[10], { start: 4200, end: 4210, json: { liked: false } }),
+  "a like that is looked for after its window": ({ records }) => Object.assign(records[10], { start: 4200, end: 4210, json: { liked: false, count: 0 } }),
 };
 
 for (const [what, change] of Object.entries(EXCUSED)) {

@@ -46,6 +46,9 @@ test("the snapshot tells of regions, datasets and the last decisions with their 
       ["catalog", "single-writer", "us"],
       ["cart", "geo-partitioned", null],
       ["likes", "multi-writer", null],
+      ["views", "multi-writer", null],
+      ["profile", "multi-writer", null],
+      ["draft", "multi-writer", null],
       ["notes", "geo-partitioned", null],
     ],
   );

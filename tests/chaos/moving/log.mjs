@@ -28,7 +28,6 @@ export class Log {
     /** Of owned data: { id, list, place, unit, origin, epoch, stamp, at, seq }; what was announced: { unit, home, epoch, after, origin, at, seq }. */
     this.writes = [];
     this.announced = [];
-    this.likes = new Map();
     this.ids = new Map();
     this.places = new Map();
     this.lost = new Map();
@@ -46,7 +45,6 @@ export class Log {
   }
 
   take({ origin, seq, dataset, key, value, stamp, at }, begun) {
-    if (dataset === "likes") this.likes.set(key, [...(this.likes.get(key) ?? []), { origin, at }]);
     if (!OWNED.has(dataset)) return;
     const held = parse(value);
     const list = Array.isArray(held) ? held.map(nameOf) : undefined;

@@ -68,15 +68,22 @@ export function outcomes({ records, log, finals }, say) {
     const acknowledged = tries.find(({ status }) => status === 200);
     if (acknowledged && !log.lost.has(id)) acknowledges(acknowledged, id, { log, finals }, say);
     const denied = tries.every(({ headers }) => /^(not-sent|refused)$/.test(headers?.["homing-write-outcome"] ?? ""));
-    if (denied && isApplied(tries[0], log)) say("said-not-done", `${id} was said to be ${tries[0].headers["homing-write-outcome"]}, and was done`, tries[0]);
+    if (denied && isApplied(tries[0], { log, finals }))
+      say("said-not-done", `${id} was said to be ${tries[0].headers["homing-write-outcome"]}, and was done`, tries[0]);
   }
 }
 
-const isApplied = (record, log) => (record.dataset === "likes" ? log.likes.has(record.key) : log.ids.has(record.id) || log.lost.has(record.id));
+/** Where that is liked in the end. The logs of what several regions write are forgotten when all have them. */
+const liking = (finals, item) => Object.keys(finals).filter((region) => finals[region].likes.includes(item));
+
+const isApplied = (record, { log, finals }) =>
+  record.dataset === "likes" ? liking(finals, record.key).length > 0 : log.ids.has(record.id) || log.lost.has(record.id);
 
 function acknowledges(record, id, { log, finals }, say) {
   if (record.dataset === "likes") {
-    if (!log.likes.has(record.key)) say("acknowledged-lost", `the like ${record.key} is in no log`, record);
+    const there = liking(finals, record.key);
+    if (there.length < Object.keys(finals).length)
+      say("acknowledged-lost", `the like ${record.key} was acknowledged by ${record.json?.region}, and in the end only [${there}] has it`, record);
     return;
   }
   const write = log.of(id);

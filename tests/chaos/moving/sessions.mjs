@@ -131,7 +131,7 @@ class Session {
     if (written === undefined || isStale(record)) return;
     const soon = record.start - written < WINDOW_MS;
     this.counts[soon ? "likes" : "likes later"]++;
-    if (record.json?.liked === true) return;
+    if (record.json?.count > 0) return;
     if (soon) this.say("like-missed", `the like ${record.key} of ${record.start - written} ms before is not shown`, record);
     else this.counts["likes missed later"]++;
   }

@@ -37,12 +37,13 @@ export async function logs(world) {
   return Object.fromEntries(await Promise.all(Object.values(world.regions).map(of)));
 }
 
-/** What each region holds of the catalogue, and of those lists: by region, then by key. */
+/** What each region holds of the catalogue and of those lists, and what is liked: by region, then by key. */
 export async function finals(world, keys) {
   const get = async (region, path, headers = {}) => (await fetch(new URL(path, region.controlUrl), { headers })).json();
   const of = async (region) => {
     const held = {};
     for (const { id, item } of (await get(region, "/api/catalog")).items) held[id] = item?.id;
+    held.likes = (await get(region, "/api/likes")).items.filter(({ count }) => count > 0).map(({ id }) => id);
     for (const key of keys) {
       const [kind, name] = key.split(":");
       const { items, notes } = kind === "user" ? await get(region, "/api/cart", { cookie: `app_user=${name}` }) : await get(region, `/t/${name}/notes`);

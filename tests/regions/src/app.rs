@@ -1,4 +1,4 @@
-//! The application: a catalogue, carts, likes and notes, in JSON.
+//! The application: a catalogue, carts and notes, which have one owner at a time, in JSON; multi_writer.rs has the rest.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     Region,
     contract::{Answer, Broken, Caller},
-    control,
+    control, multi_writer,
     store::{Entry, Held},
     tools,
 };
@@ -33,7 +33,11 @@ pub(crate) fn routes(region: &Arc<Region>, homing: &Homing<Sqlite, Arc<Region>>)
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/api/cart", get(cart).post(add_to_cart).put(put_cart))
-        .route("/api/likes/{id}", get(like).put(put_like))
+        .route("/api/likes", get(multi_writer::likes))
+        .route("/api/likes/{id}", get(multi_writer::like).put(multi_writer::put_like))
+        .route("/api/views/{id}", get(multi_writer::views).post(multi_writer::view))
+        .route("/api/profile/{id}", get(multi_writer::profile).patch(multi_writer::patch_profile))
+        .route("/api/draft/{id}", get(multi_writer::draft).put(multi_writer::put_draft))
         .route("/t/{tenant}/notes", get(notes).post(add_note))
         .route("/slow", get(tools::slow))
         .route("/stream", get(tools::stream))
@@ -44,6 +48,7 @@ pub(crate) fn routes(region: &Arc<Region>, homing: &Homing<Sqlite, Arc<Region>>)
         .with_state(Arc::clone(region));
     Router::new()
         .route("/replicate", get(replicate))
+        .route("/replicate/operations", get(multi_writer::replicate))
         .route("/control", post(control::command).get(control::show))
         .route("/control/seen", get(tools::seen))
         .fallback_service(application)
@@ -79,7 +84,7 @@ fn write(
     show: impl FnOnce(Value, &str) -> Value,
 ) -> Reply {
     let key = caller.asked.key(caller.user.as_deref(), sent.to_string().as_bytes())?;
-    let entry = Entry { dataset: part.dataset, key: part.key, stamp: None };
+    let entry = Entry { dataset: part.dataset, key: part.key };
     let decide = |held: Option<&str>| decide(held.and_then(|text| serde_json::from_str(text).ok()), sent).to_string();
     let written = region.store.write_once((&caller.asked, &part.unit), &key, entry, decide, |op| {
         let value = serde_json::from_str(&op.value).unwrap_or(Value::Null);
@@ -214,25 +219,6 @@ fn appended(held: Option<Value>, item: Value) -> Value {
     let mut items = held.and_then(|held| held.as_array().cloned()).unwrap_or_default();
     items.push(item);
     Value::Array(items)
-}
-
-async fn like(State(region): Shared, caller: Caller, Path(id): Path<String>) -> Reply {
-    let held = region.store.read("likes", &id)?;
-    let liked = held.as_ref().is_some_and(|held| held.value.contains("true"));
-    let version = held.map_or_else(String::new, |held| held.stamp);
-    Ok(Answer::new(&region, json!({ "id": id, "liked": liked, "version": version })).naming(&caller).into_response())
-}
-
-async fn put_like(State(region): Shared, caller: Caller, Path(id): Path<String>, Json(body): Json<Value>) -> Reply {
-    let liked = body.get("liked").and_then(Value::as_bool) == Some(true);
-    let stamp = caller.asked.clock.clone().unwrap_or_else(|| format!("{:012x}-0000-00000000", crate::store::now()));
-    // Every region may write these, so there is no fence.
-    let entry = Entry { dataset: "likes", key: &id, stamp: Some(&stamp) };
-    let (op, conflicted) = region.store.write(entry, |_| json!({ "liked": liked }).to_string())?;
-    let held = region.store.read("likes", &id)?.map_or(op.value, |held| held.value);
-    let answer = Answer::new(&region, json!({ "id": id, "liked": held.contains("true"), "version": op.stamp }));
-    let answer = if conflicted { answer.saying(say::conflict("last-write-wins")) } else { answer };
-    Ok(answer.saying(say::wrote(true)).into_response())
 }
 
 async fn notes(State(region): Shared, caller: Caller, Path(tenant): Path<String>) -> Reply {

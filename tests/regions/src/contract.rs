@@ -8,8 +8,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use homing_origin::{Application, Asked, Failure, Mark, Ownership, Part, Peer, Refusal, Unit, say};
-use serde_json::{Map, Value, json};
+use homing_origin::{
+    Application, Asked, Failure, Mark, Ownership, Part, Peer, Refusal, Unit,
+    merge::{ConflictQuery, Conflicts, Progress},
+    say,
+};
+use serde_json::{Value, json};
 
 use crate::Region;
 
@@ -31,7 +35,7 @@ impl Application for Region {
         Ok(Some(self.store.applied(&owner.home)?.to_string()))
     }
 
-    /// The last write of the part, as it is noted where the log is folded. Of likes there is no one log, and so no position.
+    /// The last write of the part, as it is noted where the log is folded.
     async fn shows(&self, part: Part<'_>) -> Result<Option<Mark>, Failure> {
         Ok(self.store.shows(part)?)
     }
@@ -54,9 +58,17 @@ impl Application for Region {
         self.peers.iter().map(|(name, _)| peer(name)).collect()
     }
 
-    async fn health(&self) -> Map<String, Value> {
-        let conflicts = self.store.count("conflicts").ok();
-        Map::from_iter([("conflicts".to_owned(), json!(conflicts))])
+    fn multi_writer(&self) -> Vec<String> {
+        self.store.datasets()
+    }
+
+    /// What several regions write has a log of each of them, and so as many positions.
+    async fn progress(&self, dataset: &str) -> Result<Option<Progress>, Failure> {
+        Ok(self.store.progress(dataset)?)
+    }
+
+    async fn conflicts(&self, query: &ConflictQuery) -> Result<Option<Conflicts>, Failure> {
+        Ok(Some(self.store.conflicts(query)?))
     }
 }
 

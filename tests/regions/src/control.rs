@@ -229,7 +229,7 @@ pub(crate) async fn around(State(region): State<Arc<Region>>, request: Request, 
     };
     let path = request.uri().path().to_owned();
     // What is for peers and for people at this machine does not answer whom the router brings.
-    let inside = path.starts_with("/control") || path == "/replicate";
+    let inside = path.starts_with("/control") || path.starts_with("/replicate");
     if inside && request.headers().contains_key("cdn-loop") {
         return StatusCode::NOT_FOUND.into_response();
     }

@@ -4,6 +4,7 @@
 mod app;
 mod contract;
 mod control;
+mod multi_writer;
 #[cfg(test)]
 mod repeats;
 mod replicate;
@@ -65,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(name, url)| (name.to_owned(), url.trim_end_matches('/').to_owned()))
         .collect();
     let region = Arc::new(Region {
-        store: Store::open(&args.name, args.data.as_deref())?,
+        store: Store::open(&args.name, args.data.as_deref())?.among(peers.keys().map(String::as_str)),
         faults: Faults::default(),
         peers: peers.into_iter().collect(),
         name: args.name,
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (peer, url) in region.peers.clone() {
         tokio::spawn(replicate::follow(Arc::clone(&region), peer, url));
     }
+    tokio::spawn(replicate::tend(Arc::clone(&region)));
     let control = SocketAddr::new(args.listen.ip(), args.listen.port() + 1000);
     tokio::spawn(serve(Arc::clone(&region), routes.clone(), TcpListener::bind(control).await?));
     let mut listener = Some(TcpListener::bind(args.listen).await?);

@@ -1,8 +1,9 @@
-//! The database: an insert-only log of operations per region, and what it folds to. Folding is the same for an operation of
-//! one's own and for a peer's, idempotent, and independent of the order in which regions' logs interleave.
+//! The database. Of what has one owner at a time: an insert-only log of operations per region, and what it folds to. Folding is the same
+//! for an operation of one's own and for a peer's, idempotent, and independent of the order in which regions' logs interleave.
 
 mod announced;
 mod keys;
+mod multi_writer;
 
 use std::{
     path::Path,
@@ -12,6 +13,7 @@ use std::{
 
 use homing_origin::{
     Kept, Mark, Ownership, Part, Unit,
+    merge::{self, Merge},
     store::sqlite::{self, Sqlite},
 };
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
@@ -33,7 +35,7 @@ pub(crate) struct Op {
     pub key: String,
     /// The new value, as JSON.
     pub value: String,
-    /// Orders concurrent values of a multi-writer dataset; elsewhere the epoch and sequence do.
+    /// The epoch and sequence, by which the later value is told; of a change of ownership nothing.
     pub stamp: String,
     /// When it was made, in Unix milliseconds.
     pub at: i64,
@@ -47,8 +49,6 @@ pub(crate) struct Op {
 pub(crate) struct Entry<'a> {
     pub dataset: &'a str,
     pub key: &'a str,
-    /// Of a multi-writer dataset.
-    pub stamp: Option<&'a str>,
 }
 
 /// What the peers are told of an ownership: who owns it, and the last operations of this unit that it began with, by whose log they
@@ -94,6 +94,8 @@ fn place(stamp: &str) -> Option<(u64, u64)> {
 pub(crate) struct Store {
     name: String,
     connection: Arc<Mutex<Connection>>,
+    /// How that ends which several regions write.
+    merge: Merge,
 }
 
 const SCHEMA: &str = "
@@ -105,7 +107,6 @@ const SCHEMA: &str = "
     create table if not exists awaited (unit text, epoch integer, home text, origin text, seq integer,
         primary key (unit, epoch, origin)) without rowid;
     create index if not exists awaited_of on awaited (origin, seq);
-    create table if not exists counts (name text primary key, n integer) without rowid;
 ";
 
 pub(crate) fn now() -> i64 {
@@ -123,10 +124,18 @@ impl Store {
             None => Connection::open_in_memory()?,
         };
         connection.execute_batch(SCHEMA)?;
-        let store = Self { name: name.to_owned(), connection: Arc::new(Mutex::new(connection)) };
+        merge::store::sqlite::make(&connection)?;
+        let merge = multi_writer::rules(name, []);
+        let store = Self { name: name.to_owned(), connection: Arc::new(Mutex::new(connection)), merge };
         store.epochs()?;
         begin(&store.connection())?;
         Ok(store)
+    }
+
+    /// With these regions, which write as well.
+    pub(crate) fn among<'a>(self, peers: impl IntoIterator<Item = &'a str>) -> Self {
+        let merge = multi_writer::rules(&self.name, peers);
+        Self { merge, ..self }
     }
 
     /// Who owns what, in the same database.
@@ -138,21 +147,8 @@ impl Store {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs an operation of this region and folds it, in one transaction. Every region may make it: there is no fence. `decide` sees
-    /// what is held and makes the new value.
-    pub(crate) fn write(&self, entry: Entry<'_>, decide: impl FnOnce(Option<&str>) -> String) -> Result<(Op, bool)> {
-        let mut connection = self.connection();
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let held = held(&tx, entry.dataset, entry.key)?;
-        let written = self.append(&tx, entry, 0, decide(held.as_ref().map(|held| held.value.as_str())))?;
-        tx.commit()?;
-        Ok(written)
-    }
-
-    fn append(&self, tx: &Connection, entry: Entry<'_>, epoch: u64, value: String) -> Result<(Op, bool)> {
-        let op = self.next(tx, entry, epoch, value)?;
-        let conflicted = apply(tx, &op)?;
-        Ok((op, conflicted))
+    fn append(&self, tx: &Connection, entry: Entry<'_>, epoch: u64, value: String) -> Result<()> {
+        apply(tx, &self.next(tx, entry, epoch, value)?)
     }
 
     /// The next operation of this region, which is yet to be applied.
@@ -164,7 +160,7 @@ impl Store {
             dataset: entry.dataset.to_owned(),
             key: entry.key.to_owned(),
             value,
-            stamp: entry.stamp.map_or_else(|| format!("{epoch:012}.{seq:012}"), str::to_owned),
+            stamp: if entry.dataset == "own" { String::new() } else { format!("{epoch:012}.{seq:012}") },
             at: now(),
             repeat: None,
         })
@@ -263,20 +259,15 @@ impl Store {
             .query_map([unit.as_str(), unit.as_subject().unwrap_or("")], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<Vec<_>>>()?;
         let value = json!(Announcement { home: owner.home.clone(), epoch: owner.epoch, after }).to_string();
-        self.append(tx, Entry { dataset: "own", key: unit.as_str(), stamp: Some("") }, 0, value).map(|_| ())
-    }
-
-    pub(crate) fn count(&self, name: &str) -> Result<i64> {
-        let connection = self.connection();
-        let found = connection.query_row("select n from counts where name = ?", [name], |row| row.get(0)).optional()?;
-        Ok(found.unwrap_or(0))
+        self.append(tx, Entry { dataset: "own", key: unit.as_str() }, 0, value)
     }
 
     pub(crate) fn reset(&self) -> Result<()> {
         let connection = self.connection();
         connection.execute_batch(
             "delete from ops; delete from held; delete from homing_units; delete from homing_writes; delete from awaited;
-            delete from homing_keys; delete from counts;",
+            delete from homing_keys; delete from homing_ops; delete from homing_states; delete from homing_ledger;
+            delete from homing_conflicts; delete from homing_conflict_totals;",
         )?;
         begin(&connection)
     }
@@ -317,8 +308,8 @@ fn last(connection: &Connection, origin: &str) -> Result<i64> {
     rows.query_row([origin], |row| row.get(0))
 }
 
-/// Logs and folds. Returns whether two regions had written the same thing and the greater stamp decided.
-fn apply(connection: &Connection, op: &Op) -> Result<bool> {
+/// Logs and folds.
+fn apply(connection: &Connection, op: &Op) -> Result<()> {
     connection.execute(
         "insert or ignore into ops values (?, ?, ?, ?, ?, ?, ?, ?)",
         params![op.origin, op.seq, op.dataset, op.key, op.value, op.stamp, op.at, op.repeat],
@@ -326,7 +317,6 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
     if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
         sqlite::remember(connection, &kept)?;
     }
-    let mut loses = false;
     if op.dataset == "own" {
         if let (Some(unit), Ok(told)) = (Unit::parse(&op.key), serde_json::from_str::<Announcement>(&op.value)) {
             take_in(connection, &unit, &told)?;
@@ -336,31 +326,25 @@ fn apply(connection: &Connection, op: &Op) -> Result<bool> {
             }
         }
     } else if !is_too_early(connection, op)? {
-        loses = fold(connection, op)?;
+        fold(connection, op)?;
     }
-    if loses {
-        connection
-            .execute("insert into counts values ('conflicts', 1) on conflict (name) do update set n = n + 1", [])?;
-    }
-    is_here(connection, op)?;
-    Ok(loses)
+    is_here(connection, op)
 }
 
-/// Returns whether something greater is held.
-fn fold(connection: &Connection, op: &Op) -> Result<bool> {
+/// Of two values of a key the later one is held, whichever comes first.
+fn fold(connection: &Connection, op: &Op) -> Result<()> {
     if let Some((unit, at)) = op.written() {
         sqlite::wrote(connection, &op.dataset, &unit, &at)?;
     }
     let before = held(connection, &op.dataset, &op.key)?;
-    // The later stamp wins; equal stamps are the same operation. This is the whole of last-write-wins.
-    let loses = before.is_some_and(|before| before.stamp >= op.stamp);
-    if !loses {
+    // Equal stamps are the same operation.
+    if before.is_none_or(|before| before.stamp < op.stamp) {
         connection.execute(
             "insert into held values (?1, ?2, ?3, ?4) on conflict (dataset, key) do update set value = ?3, stamp = ?4",
             params![op.dataset, op.key, op.value, op.stamp],
         )?;
     }
-    Ok(loses)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -378,8 +362,9 @@ mod tests {
         }
     }
 
-    fn put(store: &Store, dataset: &str, key: &str, stamp: Option<&str>, value: &str) {
-        store.write(Entry { dataset, key, stamp }, |_| value.to_owned()).unwrap();
+    /// By no ownership: what else stands in a log.
+    fn put(store: &Store, dataset: &str, key: &str, value: &str) {
+        store.append(&store.connection(), Entry { dataset, key }, 0, value.to_owned()).unwrap();
     }
 
     fn owner(store: &Store, unit: &Unit) -> Option<Ownership> {
@@ -388,18 +373,6 @@ mod tests {
 
     fn log(store: &Store, unit: &Unit) -> Option<Ownership> {
         sqlite::standing(&store.connection(), unit).unwrap().log
-    }
-
-    #[test]
-    fn concurrent_writes_converge_on_the_later_stamp() {
-        let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
-        put(&a, "likes", "1", Some("2"), "\"a\"");
-        put(&b, "likes", "1", Some("3"), "\"b\"");
-        exchange(&[&a, &b]);
-        for store in [&a, &b] {
-            assert_eq!(store.read("likes", "1").unwrap().unwrap().value, "\"b\"");
-        }
-        assert_eq!((a.count("conflicts").unwrap(), b.count("conflicts").unwrap()), (0, 1));
     }
 
     #[test]
@@ -418,7 +391,7 @@ mod tests {
     }
 
     fn write_by(store: &Store, key: &str, epoch: u64, value: &str) {
-        let entry = Entry { dataset: "catalog", key, stamp: None };
+        let entry = Entry { dataset: "catalog", key };
         let mut connection = store.connection();
         let tx = connection.transaction().unwrap();
         store.append(&tx, entry, epoch, value.to_owned()).unwrap();
@@ -474,13 +447,13 @@ mod tests {
         assert_eq!((log(&ap, &catalog), value(&ap, "y")), (Some(moved), Some("2".into())));
     }
 
-    /// A like, another tenant: the logs carry more than the unit that moves.
+    /// Another tenant's: the logs carry more than the unit that moves.
     #[test]
     fn an_owner_begins_with_the_units_own_operations_and_never_lacks_them() {
         let [us, eu, ap] = ["us", "eu", "ap"].map(|name| Store::open(name, None).unwrap());
         let (catalog, moved) = (Unit::dataset("catalog"), Ownership::new("eu", 2));
         write_by(&us, "x", 1, "1");
-        put(&ap, "likes", "1", Some("2"), "\"ap\"");
+        put(&ap, "notes", "1", "\"ap\"");
         send(&ap, &us);
         us.announce(&catalog, &moved).unwrap();
         send(&us, &eu);
@@ -508,7 +481,7 @@ mod tests {
         let mut connection = store.connection();
         let tx = connection.transaction().unwrap();
         let epoch = sqlite::standing(&tx, &Unit::dataset("catalog")).unwrap().owner.unwrap().epoch;
-        store.append(&tx, Entry { dataset: "catalog", key, stamp: None }, epoch, value.to_owned()).unwrap();
+        store.append(&tx, Entry { dataset: "catalog", key }, epoch, value.to_owned()).unwrap();
         tx.commit().unwrap();
     }
 
@@ -518,9 +491,9 @@ mod tests {
         let at = |position: &str| Some((1, position.to_owned()));
         assert_eq!(shown(&us, "catalog", "x"), [at("0"), at("0")], "nothing was ever written");
         write_catalog(&us, "x", "1");
-        put(&us, "likes", "x", Some("2"), "true");
+        put(&us, "notes", "x", "true");
         write_catalog(&us, "y", "1");
-        put(&us, "likes", "x", Some("3"), "true");
+        put(&us, "notes", "x", "true");
         assert_eq!(us.applied("us").unwrap(), 4);
         assert_eq!(shown(&us, "catalog", "x"), [at("3"), at("1")]);
         assert_eq!(shown(&us, "catalog", "z"), [at("3"), at("0")], "what is not there was never there");
@@ -542,7 +515,7 @@ mod tests {
         us.own(&catalog, &moved).unwrap();
         let before = Some((1, "9".to_owned()));
         assert_eq!(shown(&us, "catalog", "x"), [before.clone(), before]);
-        put(&eu, "likes", "x", Some("2"), "true");
+        put(&eu, "notes", "x", "true");
         eu.announce(&catalog, &moved).unwrap();
         exchange(&[&us, &eu]);
         let at = |position: &str| Some((2, position.to_owned()));
@@ -559,7 +532,7 @@ mod tests {
     fn a_position_counts_only_what_was_applied_in_order() {
         let (a, b) = (Store::open("a", None).unwrap(), Store::open("b", None).unwrap());
         for n in 0..3 {
-            put(&a, "catalog", "x", None, &n.to_string());
+            put(&a, "catalog", "x", &n.to_string());
         }
         let ops = a.own_ops_after(0).unwrap();
         b.receive(&ops[1]).unwrap();
