@@ -44,12 +44,14 @@ pub(crate) fn check(history: &History, lists: &Lists, orders: &[Option<Order>], 
     let mut causes = Causes { history, lists, links, pasts };
     causes.walk(found);
     let chains = causes.chains();
-    let mut sets: Vec<Vec<&[usize]>> = vec![Vec::new(); history.keys.len()];
+    let mut sets: Vec<Vec<(&[usize], f64)>> = vec![Vec::new(); history.keys.len()];
     let reads = lists.reads.iter().enumerate();
-    let reads = reads.filter_map(|(at, list)| Some((history.operations[at].key, list.as_deref()?)));
-    let finals = history.finals.iter().zip(&lists.finals).map(|(told, list)| (told.key, list.as_slice()));
-    for (key, list) in reads.chain(finals).filter(|(key, _)| orders[*key].is_none()) {
-        sets[key].push(list);
+    let reads = reads.map(|(at, list)| (&history.operations[at], list));
+    let reads = reads.filter_map(|(op, list)| Some((op.key, list.as_deref()?, op.end)));
+    let finals =
+        history.finals.iter().zip(&lists.finals).map(|(told, list)| (told.key, list.as_slice(), f64::INFINITY));
+    for (key, list, by) in reads.chain(finals).filter(|(key, ..)| orders[*key].is_none()) {
+        sets[key].push((list, by));
     }
     for (key, order) in orders.iter().enumerate() {
         match order {
@@ -228,10 +230,10 @@ impl Causes<'_> {
         }
     }
 
-    /// Where there is none: whoever shows a write shows all that it follows.
-    fn in_sets(&self, key: usize, sets: &[&[usize]], chains: &[(usize, OnKey)], found: &mut Vec<Violation>) {
+    /// Where there is none: whoever shows a write shows all that it follows, but for what may be removed by then.
+    fn in_sets(&self, key: usize, sets: &[(&[usize], f64)], chains: &[(usize, OnKey)], found: &mut Vec<Violation>) {
         let mut shown = Marks::default();
-        for list in sets {
+        for (list, by) in sets {
             shown.set(self.history.keys[key].ids.len(), list);
             let writes = || list.iter().filter_map(|id| self.history.keys[key].ids[*id].write);
             let mut past = Vec::new();
@@ -244,7 +246,8 @@ impl Causes<'_> {
             }
             let missing = chains.iter().flat_map(|(chain, writes)| {
                 let must = writes.iter().take_while(|(rank, ..)| *rank <= rank_in(&past, *chain));
-                must.filter(|(_, id, _)| !shown.has(*id)).map(|(rank, _, at)| (*chain, *rank, *at))
+                let lacks = |id| !shown.has(id) && !self.history.may_be_gone(key, id, *by);
+                must.filter(move |(_, id, _)| lacks(*id)).map(|(rank, _, at)| (*chain, *rank, *at))
             });
             let follower = |(chain, rank, cause): (usize, usize, usize)| {
                 // What is missing before a write of its own session is monotonic writes, and found there.

@@ -22,6 +22,7 @@ pub(crate) fn check(history: &History, lists: &Lists, found: &mut Vec<Violation>
         if let What::Write(id) = op.what
             && op.status == Status::Ok
             && history.write(op.key, id).is_some()
+            && !history.may_be_gone(op.key, id, f64::INFINITY)
         {
             acknowledged[op.key].push(at);
         }
@@ -36,6 +37,7 @@ pub(crate) fn check(history: &History, lists: &Lists, found: &mut Vec<Violation>
             }
         }
         found.extend(unequal(history, key, told, &mut held));
+        found.extend(told.iter().filter_map(|(told, list)| kept(history, key, told, list)));
     }
     for (at, regions) in missed.iter().enumerate().filter(|(_, regions)| !regions.is_empty()) {
         let op = &history.operations[at];
@@ -44,6 +46,14 @@ pub(crate) fn check(history: &History, lists: &Lists, found: &mut Vec<Violation>
         let key = history.keys[op.key].name.clone();
         found.push(Violation { guarantee: Guarantee::Durability, key, operations: vec![op.line], sentence });
     }
+}
+
+/// What was removed, acknowledged, and is at that region in the end.
+fn kept(history: &History, key: usize, told: &Final, list: &[usize]) -> Option<Violation> {
+    let at = list.iter().find_map(|id| history.removal(key, *id))?;
+    let sentence = format!("{} was acknowledged, and in the end is not done at {}", history.name(at), told.region);
+    let (name, operations) = (history.keys[key].name.clone(), vec![history.operations[at].line]);
+    Some(Violation { guarantee: Guarantee::Durability, key: name, operations, sentence })
 }
 
 /// The first region that holds something else than another, and what.

@@ -12,6 +12,7 @@ pub struct Recording {
     ids: Vec<HashMap<String, usize>>,
     sessions: HashMap<String, usize>,
     lost: Vec<(usize, usize, Vec<usize>)>,
+    removes: Vec<(usize, usize, Vec<usize>)>,
     told: HashSet<(usize, String)>,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Op {
 pub(crate) enum What {
     /// The id, as the key numbers it.
     Write(usize),
+    /// The ids that it takes away.
+    Remove(Vec<usize>),
     Read(Vec<usize>),
 }
 
@@ -61,6 +64,8 @@ pub(crate) struct Id {
     pub(crate) write: Option<usize>,
     /// A promotion declared it lost.
     pub(crate) lost: bool,
+    /// What removes it, by operation, and may have been done.
+    pub(crate) removes: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +131,14 @@ impl Recording {
                 id_of.write = Some(at);
                 What::Write(id)
             }
+            Action::Remove { ids } => {
+                let ids = self.ids(key, ids);
+                for id in ids.iter().filter(|_| status != Status::Fail) {
+                    self.history.keys[key].ids[*id].removes.push(at);
+                }
+                self.removes.push((line, key, ids.clone()));
+                What::Remove(ids)
+            }
         };
         let session = match self.sessions.get(&session) {
             Some(known) => *known,
@@ -161,7 +174,7 @@ impl Recording {
             return *known;
         }
         let new = self.history.keys[key].ids.len();
-        self.history.keys[key].ids.push(Id { text: text.clone(), write: None, lost: false });
+        self.history.keys[key].ids.push(Id { text: text.clone(), write: None, lost: false, removes: Vec::new() });
         self.ids[key].insert(text, new);
         new
     }
@@ -169,7 +182,8 @@ impl Recording {
     /// Ends the recording.
     ///
     /// # Errors
-    /// If two operations of a session have one `seq` or overlap in time, or a loss names what nobody wrote.
+    /// If two operations of a session have one `seq` or overlap in time, a loss or a removal names what nobody wrote, or something is
+    /// removed from a key that has one writer.
     pub fn seal(mut self) -> Result<History, Complaint> {
         for (line, key, ids) in std::mem::take(&mut self.lost) {
             for id in ids {
@@ -179,6 +193,18 @@ impl Recording {
                     return Err(Complaint { line, field: Some("ids"), sentence });
                 }
                 id.lost = true;
+            }
+        }
+        for (line, key, ids) in std::mem::take(&mut self.removes) {
+            let key = &self.history.keys[key];
+            if !key.multi_writer {
+                let sentence =
+                    format!("{:?} is not said to be multi-writer; only from such a key can be removed", key.name);
+                return Err(Complaint { line, field: Some("key"), sentence });
+            }
+            if let Some(id) = ids.iter().map(|id| &key.ids[*id]).find(|id| id.write.is_none()) {
+                let sentence = format!("found {:?}, which no write of this key has; removals are of writes", id.text);
+                return Err(Complaint { line, field: Some("ids"), sentence });
             }
         }
         let History { operations, sessions, .. } = &mut self.history;
@@ -223,10 +249,10 @@ impl History {
         recording.seal()
     }
 
-    /// How many operations there are of a kind and with a status.
+    /// How many operations there are of a kind and with a status; removals are writes.
     #[must_use]
     pub fn count(&self, writes: bool, status: Status) -> usize {
-        let is = |op: &&Op| matches!(op.what, What::Write(_)) == writes && op.status == status;
+        let is = |op: &&Op| matches!(op.what, What::Read(_)) != writes && op.status == status;
         self.operations.iter().filter(is).count()
     }
 
@@ -254,12 +280,26 @@ impl History {
         id.write.filter(|_| !id.lost).map(|at| &self.operations[at])
     }
 
+    /// Whether an id may be missing from what was answered by then, since somebody may have removed it.
+    pub(crate) fn may_be_gone(&self, key: usize, id: usize, by: f64) -> bool {
+        self.keys[key].ids[id].removes.iter().any(|at| self.operations[*at].start <= by)
+    }
+
+    /// The acknowledged removal of an id, if there is one.
+    pub(crate) fn removal(&self, key: usize, id: usize) -> Option<usize> {
+        self.keys[key].ids[id].removes.iter().copied().find(|at| self.operations[*at].status == Status::Ok)
+    }
+
     /// An operation as sentences name it.
     pub(crate) fn name(&self, at: usize) -> String {
         let op = &self.operations[at];
         let session = &self.sessions[op.session].name;
         let what = match &op.what {
             Write(id) => format!("write of {:?}", self.keys[op.key].ids[*id].text),
+            What::Remove(ids) => {
+                let texts = ids.iter().map(|id| format!("{:?}", self.keys[op.key].ids[*id].text));
+                format!("removal of {}", texts.collect::<Vec<_>>().join(", "))
+            }
             What::Read(_) => "read".to_owned(),
         };
         let place = op.region.as_ref().map(|region| format!(" at {region}")).unwrap_or_default();

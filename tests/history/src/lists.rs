@@ -38,7 +38,7 @@ pub(crate) fn clean(history: &History, found: &mut Vec<Violation>) -> Lists {
         op if op.status != Status::Ok => None,
         op => match &op.what {
             What::Read(list) => Some((op.key, list)),
-            What::Write(_) => None,
+            What::Write(_) | What::Remove(_) => None,
         },
     };
     let reads = (0..history.operations.len())

@@ -25,7 +25,7 @@ pub enum Record {
         /// Its list.
         list: Vec<String>,
     },
-    /// The key has many writers: its lists are sets, and their order means nothing.
+    /// The key has many writers: its lists are sets, their order means nothing, and what is in them may be removed.
     MultiWriter {
         /// The key.
         key: String,
@@ -64,6 +64,11 @@ pub enum Action {
     Write {
         /// The id; no other write of the key has it.
         id: String,
+    },
+    /// Removed these ids, which its client had seen, from a key with many writers. Who adds the same element again writes a new id.
+    Remove {
+        /// The ids.
+        ids: Vec<String>,
     },
     /// Returned this list; empty where it failed.
     Read {
@@ -131,13 +136,13 @@ pub fn read(line: usize, text: &str) -> Result<Record, Complaint> {
     let mut fields = Fields { line, map };
     // For people who read the recording; nothing here looks at it.
     fields.map.remove("note");
-    let record = match fields.word("kind", &["read", "write", "lost", "final", "multi-writer"])? {
+    let record = match fields.word("kind", &["read", "write", "remove", "lost", "final", "multi-writer"])? {
         "lost" => Record::Lost { key: fields.text("key")?, ids: fields.list("ids")? },
         "final" => {
             Record::Final { region: fields.text("region")?, key: fields.text("key")?, list: fields.list("list")? }
         }
         "multi-writer" => Record::MultiWriter { key: fields.text("key")? },
-        kind => Record::Operation(operation(&mut fields, kind == "write")?),
+        kind => Record::Operation(operation(&mut fields, kind)?),
     };
     match fields.map.keys().next() {
         Some(unknown) => {
@@ -147,18 +152,17 @@ pub fn read(line: usize, text: &str) -> Result<Record, Complaint> {
     }
 }
 
-fn operation(fields: &mut Fields, writes: bool) -> Result<Operation, Complaint> {
+fn operation(fields: &mut Fields, kind: &str) -> Result<Operation, Complaint> {
     let status = match fields.word("status", &["ok", "fail", "unknown"])? {
         "ok" => Status::Ok,
         "fail" => Status::Fail,
         _ => Status::Unknown,
     };
-    let action = if writes {
-        Action::Write { id: fields.text("id")? }
-    } else if status == Status::Ok || fields.map.contains_key("list") {
-        Action::Read { list: fields.list("list")? }
-    } else {
-        Action::Read { list: Vec::new() }
+    let action = match kind {
+        "write" => Action::Write { id: fields.text("id")? },
+        "remove" => Action::Remove { ids: fields.list("ids")? },
+        _ if status == Status::Ok || fields.map.contains_key("list") => Action::Read { list: fields.list("list")? },
+        _ => Action::Read { list: Vec::new() },
     };
     let (start, end) = (fields.time("start")?, fields.time("end")?);
     if end < start {
@@ -278,6 +282,9 @@ mod tests {
         );
         assert!(matches!(read(1, r#"{"kind":"final","region":"eu","key":"k","list":[]}"#), Ok(Record::Final { .. })));
         assert!(matches!(read(1, r#"{"kind":"multi-writer","key":"k"}"#), Ok(Record::MultiWriter { .. })));
+        let remove = r#"{"kind":"remove","session":"a","seq":1,"key":"k","ids":["x"],"status":"ok","start":1,"end":2}"#;
+        let Record::Operation(remove) = read(1, remove).unwrap() else { panic!("no operation") };
+        assert_eq!(remove.action, Action::Remove { ids: vec!["x".to_owned()] });
         let failed =
             r#"{"kind":"read","session":"a","seq":1,"key":"k","status":"fail","start":1,"end":2,"region":null}"#;
         assert!(matches!(read(1, failed), Ok(Record::Operation(_))));
@@ -306,7 +313,7 @@ mod tests {
         );
         assert_eq!(
             with(r#""read""#, r#""look""#),
-            "line 7, field `kind`: found \"look\", expected one of read, write, lost, final, multi-writer"
+            "line 7, field `kind`: found \"look\", expected one of read, write, remove, lost, final, multi-writer"
         );
         assert_eq!(
             with(r#""end":2.5"#, r#""end":2,"ned":1"#),

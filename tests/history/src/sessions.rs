@@ -1,4 +1,5 @@
-//! What a session is promised of one key: read-your-writes and monotonic reads of its reads, monotonic writes of its writes.
+//! What a session is promised of one key: read-your-writes and monotonic reads of its reads, monotonic writes of its writes. A removal
+//! is a write too: its session sees what it has removed no more, and what a session has seen to be gone stays away.
 
 use std::collections::HashMap;
 
@@ -15,6 +16,9 @@ use crate::{
 struct Known {
     written: Vec<(usize, usize)>,
     seen: Vec<(usize, usize)>,
+    removed: Vec<(usize, usize)>,
+    /// What it knew, and a later read did not show, since somebody had removed it.
+    gone: Vec<(usize, usize)>,
 }
 
 /// Holds every read of a session against what the session wrote and read before. A read that declares itself stale breaks no
@@ -32,6 +36,10 @@ pub(crate) fn reads(history: &History, lists: &Lists, found: &mut Vec<Violation>
                         known.written.push((*id, at));
                     }
                 }
+                (What::Remove(ids), _) => {
+                    let done = op.status == Status::Ok;
+                    known.removed.extend(ids.iter().filter(|_| done).map(|id| (*id, at)));
+                }
                 (What::Read(_), None) => {}
                 (What::Read(_), Some(list)) => {
                     let ids = history.keys[op.key].ids.len();
@@ -42,10 +50,23 @@ pub(crate) fn reads(history: &History, lists: &Lists, found: &mut Vec<Violation>
                             (Guarantee::MonotonicReads, &known.seen, "its session had read it in"),
                         ];
                         for (guarantee, must, why) in rules {
-                            if let Some((id, by)) = must.iter().copied().find(|(id, _)| !shown.has(*id)) {
-                                found.push(missing(history, guarantee, at, id, by, why));
+                            let lacks = |id| !shown.has(id) && !history.may_be_gone(op.key, id, op.end);
+                            if let Some((id, by)) = must.iter().copied().find(|(id, _)| lacks(*id)) {
+                                found.push(wrong(history, guarantee, at, id, by, "lacks", why));
                             }
                         }
+                        let shows = |ids: &[(usize, usize)]| ids.iter().copied().find(|(id, _)| shown.has(*id));
+                        if let Some((id, by)) = shows(&known.removed) {
+                            let why = "its session had removed it in";
+                            found.push(wrong(history, Guarantee::ReadYourWrites, at, id, by, "shows", why));
+                        } else if let Some((id, by)) = shows(&known.gone) {
+                            let why = "its session had seen it gone in";
+                            found.push(wrong(history, Guarantee::MonotonicReads, at, id, by, "shows", why));
+                        }
+                        let lost = known.written.iter().chain(&known.seen).filter(|(id, _)| !shown.has(*id));
+                        let lost = lost.filter(|(id, _)| history.may_be_gone(op.key, *id, op.end));
+                        let lost: Vec<_> = lost.map(|(id, _)| (*id, at)).collect();
+                        known.gone.extend(lost);
                     }
                     seen.set(ids, &[]);
                     known.seen.iter().for_each(|(id, _)| _ = seen.add(*id));
@@ -56,10 +77,19 @@ pub(crate) fn reads(history: &History, lists: &Lists, found: &mut Vec<Violation>
     }
 }
 
-fn missing(history: &History, guarantee: Guarantee, read: usize, id: usize, by: usize, why: &str) -> Violation {
+/// A read that shows or lacks an id, against what its session knew by that operation.
+fn wrong(
+    history: &History,
+    guarantee: Guarantee,
+    read: usize,
+    id: usize,
+    by: usize,
+    does: &str,
+    why: &str,
+) -> Violation {
     let op = &history.operations[read];
     let key = &history.keys[op.key];
-    let sentence = format!("{} lacks {:?}; {why} {}", history.name(read), key.ids[id].text, history.name(by));
+    let sentence = format!("{} {does} {:?}; {why} {}", history.name(read), key.ids[id].text, history.name(by));
     Violation { guarantee, key: key.name.clone(), operations: vec![op.line, history.operations[by].line], sentence }
 }
 
@@ -113,15 +143,16 @@ fn out_of_order(history: &History, key: usize, at: usize, earlier: usize) -> Vio
     Violation { guarantee: Guarantee::MonotonicWrites, key: history.keys[key].name.clone(), operations, sentence }
 }
 
-/// Where there is no order: whoever shows a write shows the acknowledged ones that its session made before.
+/// Where there is no order: whoever shows a write shows the acknowledged ones that its session made before, but for what may be removed.
 fn in_sets(history: &History, lists: &Lists, writes: &Writes, found: &mut Vec<Violation>) {
     let rank: HashMap<usize, usize> =
         writes.values().flat_map(|own| own.iter().enumerate().map(|(rank, (_, at))| (*at, rank))).collect();
     let mut shown = Marks::default();
     let of_reads = lists.reads.iter().enumerate();
-    let of_reads = of_reads.filter_map(|(at, list)| Some((history.operations[at].key, list.as_ref()?)));
-    let of_finals = history.finals.iter().zip(&lists.finals).map(|(told, list)| (told.key, list));
-    for (key, list) in of_reads.chain(of_finals).filter(|(key, _)| history.keys[*key].multi_writer) {
+    let of_reads = of_reads.map(|(at, list)| (&history.operations[at], list));
+    let of_reads = of_reads.filter_map(|(op, list)| Some((op.key, list.as_ref()?, op.end)));
+    let of_finals = history.finals.iter().zip(&lists.finals).map(|(told, list)| (told.key, list, f64::INFINITY));
+    for (key, list, by) in of_reads.chain(of_finals).filter(|(key, ..)| history.keys[*key].multi_writer) {
         shown.set(history.keys[key].ids.len(), list);
         let mut last: HashMap<usize, usize> = HashMap::new();
         for id in list.iter().copied() {
@@ -134,7 +165,8 @@ fn in_sets(history: &History, lists: &Lists, writes: &Writes, found: &mut Vec<Vi
         for (session, highest) in last {
             let own = &writes[&(key, session)];
             let must = own[..highest].iter().filter(|(_, at)| history.operations[*at].status == Status::Ok);
-            if let Some((_, earlier)) = must.copied().find(|(id, _)| !shown.has(*id)) {
+            let lacks = |id| !shown.has(id) && !history.may_be_gone(key, id, by);
+            if let Some((_, earlier)) = must.copied().find(|(id, _)| lacks(*id)) {
                 found.push(out_of_order(history, key, own[highest].1, earlier));
             }
         }

@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Staleness in milliseconds: from the end of the oldest acknowledged write that a read misses to the start of the read, and
-/// zero for a read that misses none. Percentiles by nearest rank. Answers that say they are stale count too.
+/// zero for a read that misses none. What may have been removed is not missed. Percentiles by nearest rank. Answers that say they are
+/// stale count too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Staleness {
     /// Half of the reads are no staler.
@@ -39,7 +40,7 @@ pub(crate) fn measure(history: &History, lists: &Lists) -> Option<Staleness> {
         let Some(list) = list else { continue };
         shown.set(history.keys[op.key].ids.len(), list);
         let before = writes[op.key].iter().take_while(|(end, _)| *end <= op.start);
-        let missed = before.copied().find(|(_, id)| !shown.has(*id));
+        let missed = before.copied().find(|(_, id)| !shown.has(*id) && !history.may_be_gone(op.key, *id, op.end));
         ages.push(missed.map_or(0.0, |(end, _)| op.start - end));
     }
     ages.sort_by(f64::total_cmp);

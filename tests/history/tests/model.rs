@@ -29,6 +29,8 @@ enum What {
     Unheard(Option<bool>),
     Read,
     ReadStale,
+    /// Of what the session sees in the set.
+    Remove,
     /// The writes since so many are lost in a promotion.
     Promotion(usize),
 }
@@ -37,17 +39,24 @@ fn a_move() -> impl Strategy<Value = Move> {
     let what = prop_oneof![
         8 => Just(What::Write), 1 => Just(What::Refused),
         1 => prop::option::of(any::<bool>()).prop_map(What::Unheard),
-        10 => Just(What::Read), 1 => Just(What::ReadStale), 1 => (1usize..4).prop_map(What::Promotion),
+        10 => Just(What::Read), 1 => Just(What::ReadStale), 3 => Just(What::Remove), 1 => (1usize..4).prop_map(What::Promotion),
     ];
     (0..SESSIONS, 0..KEYS.len(), what, 0usize..=100, 0u32..30, 0u32..30)
         .prop_map(|(session, key, what, sees, before, after)| Move { session, key, what, sees, before, after })
 }
 
+/// What stands in the log.
+#[derive(Clone)]
+enum Entry {
+    Wrote(String),
+    Removed(String),
+}
+
 /// One log, of which everyone sees a beginning that never shrinks for a session. Operations overlap.
 #[derive(Default)]
 struct Model {
-    log: Vec<(usize, String)>,
-    late: Vec<(usize, String)>,
+    log: Vec<(usize, Entry)>,
+    late: Vec<(usize, Entry)>,
     free: [f64; SESSIONS],
     seen: [usize; SESSIONS],
     records: Vec<Record>,
@@ -87,20 +96,27 @@ impl Model {
         let id = format!("w{at}");
         let (status, action) = match what {
             What::Write => {
-                self.log.push((key, id.clone()));
+                self.log.push((key, Entry::Wrote(id.clone())));
                 self.seen[session] = self.log.len();
                 (Status::Ok, Action::Write { id })
             }
             What::Refused => (Status::Fail, Action::Write { id }),
             What::Unheard(applied) => {
                 match applied {
-                    Some(true) => self.log.push((key, id.clone())),
-                    Some(false) => self.late.push((key, id.clone())),
+                    Some(true) => self.log.push((key, Entry::Wrote(id.clone()))),
+                    Some(false) => self.late.push((key, Entry::Wrote(id.clone()))),
                     None => {}
                 }
                 (Status::Unknown, Action::Write { id })
             }
-            What::Read | What::ReadStale | What::Promotion(_) => {
+            What::Remove if KEYS[key] == "set" && !self.list(key, self.seen[session], 0).is_empty() => {
+                let list = self.list(key, self.seen[session], 0);
+                let id = list[sees % list.len()].clone();
+                self.log.push((key, Entry::Removed(id.clone())));
+                self.seen[session] = self.log.len();
+                (Status::Ok, Action::Remove { ids: vec![id] })
+            }
+            What::Read | What::ReadStale | What::Remove | What::Promotion(_) => {
                 let least = if what == What::ReadStale { 0 } else { self.seen[session] };
                 let place = least + (self.log.len() - least) * sees / 100;
                 self.seen[session] = self.seen[session].max(place);
@@ -124,8 +140,12 @@ impl Model {
     }
 
     fn promote(&mut self, lost: usize) {
-        let kept = self.log.len().saturating_sub(lost);
-        for (key, id) in self.log.split_off(kept) {
+        // A removal cannot be declared lost: there are no promotions of what has many owners.
+        let is_removal = |(_, entry): &(usize, Entry)| matches!(entry, Entry::Removed(_));
+        let least = self.log.iter().rposition(is_removal).map_or(0, |at| at + 1);
+        let kept = self.log.len().saturating_sub(lost).max(least);
+        for (key, entry) in self.log.split_off(kept) {
+            let Entry::Wrote(id) = entry else { continue };
             self.records.push(Record::Lost { key: KEYS[key].to_owned(), ids: vec![id] });
         }
         self.seen.iter_mut().for_each(|seen| *seen = (*seen).min(kept));
@@ -133,8 +153,13 @@ impl Model {
 
     /// A set comes in any order.
     fn list(&self, key: usize, place: usize, turn: usize) -> Vec<String> {
-        let ids = self.log[..place].iter().filter(|(of, _)| *of == key);
-        let mut list: Vec<_> = ids.map(|(_, id)| id.clone()).collect();
+        let mut list = Vec::new();
+        for (_, entry) in self.log[..place].iter().filter(|(of, _)| *of == key) {
+            match entry {
+                Entry::Wrote(id) => list.push(id.clone()),
+                Entry::Removed(id) => list.retain(|member| member != id),
+            }
+        }
         if KEYS[key] == "set" && !list.is_empty() {
             let turn = turn % list.len();
             list.rotate_left(turn);
@@ -159,11 +184,17 @@ fn a_history() -> impl Strategy<Value = Vec<Record>> {
 fn operations(records: &[Record]) -> Vec<(usize, Operation)> {
     let lost: Vec<&String> = records
         .iter()
-        .filter_map(|record| if let Record::Lost { ids, .. } = record { Some(ids) } else { None })
+        .filter_map(|record| match record {
+            Record::Lost { ids, .. } => Some(ids),
+            // What may be missing breaks no promise by that.
+            Record::Operation(Operation { action: Action::Remove { ids }, .. }) => Some(ids),
+            _ => None,
+        })
         .flatten()
         .collect();
     let counts = |operation: &Operation| match &operation.action {
         Action::Write { id } => !lost.contains(&id),
+        Action::Remove { .. } => false,
         Action::Read { .. } => operation.status == Status::Ok,
     };
     let numbered = records.iter().enumerate();
@@ -344,6 +375,32 @@ fn broken_for_all(mut records: Vec<Record>, guarantee: Guarantee, pick: usize) -
     Some(records)
 }
 
+/// Shows something that was removed: to the session that has removed it, or at a region in the end. None if the history gives no
+/// occasion.
+fn undone(mut records: Vec<Record>, pick: usize, in_the_end: bool) -> Option<Vec<Record>> {
+    let mut sites = Vec::new();
+    for (at, record) in records.iter().enumerate() {
+        let Record::Operation(Operation { action: Action::Remove { ids }, session, key, .. }) = record else {
+            continue;
+        };
+        for (later, record) in records.iter().enumerate().skip(at) {
+            let shows_it = match record {
+                Record::Final { key: of, .. } => in_the_end && of == key,
+                Record::Operation(read) => {
+                    let is_read =
+                        matches!(read.action, Action::Read { .. }) && read.status == Status::Ok && !read.stale;
+                    !in_the_end && is_read && read.session == *session && read.key == *key
+                }
+                _ => false,
+            };
+            sites.extend(shows_it.then(|| (later, ids[0].clone())));
+        }
+    }
+    let (at, id) = choose(sites, pick)?;
+    list_of(&mut records[at])?.push(id);
+    Some(records)
+}
+
 /// What a session wrote.
 fn written_by(records: &[Record], session: &str) -> Vec<String> {
     let own = operations(records).into_iter().filter(|(_, operation)| operation.session == session);
@@ -357,6 +414,15 @@ proptest! {
     fn what_keeps_its_promises_is_clean(records in a_history()) {
         let verdict = check(&history(&records));
         prop_assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
+    }
+
+    #[test]
+    fn what_undoes_a_removal_is_found(records in a_history(), pick: usize, in_the_end: bool) {
+        let undone = undone(records, pick, in_the_end);
+        prop_assume!(undone.is_some());
+        let verdict = check(&history(&undone.unwrap()));
+        let breaks = if in_the_end { Guarantee::Durability } else { Guarantee::ReadYourWrites };
+        prop_assert!(verdict.has(breaks), "{:?}", verdict.violations);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use history::{Guarantee, History, check};
 
-/// Builds recordings in short form: `a w x 1` (session a writes 1 to key x), `a r x 1,2` (reads), one a line, each
-/// operation beginning when the one before it ends. More words: `fail`, `unknown`, `stale`, and `at=START..END`.
+/// Builds recordings in short form: `a w x 1` (session a writes 1 to key x), `a d x 1` (removes it), `a r x 1,2` (reads), one a line,
+/// each operation beginning when the one before it ends. More words: `fail`, `unknown`, `stale`, and `at=START..END`.
 fn history(script: &str) -> History {
     let mut text = String::new();
     for (at, line) in script.trim().lines().enumerate() {
@@ -36,6 +36,9 @@ fn operation(at: usize, session: &str, words: &[&str], list: &dyn Fn(&str) -> Ve
     if words[1] == "w" {
         line["kind"] = "write".into();
         line["id"] = words[3].into();
+    } else if words[1] == "d" {
+        line["kind"] = "remove".into();
+        line["ids"] = list(words[3]).into();
     } else {
         line["kind"] = "read".into();
         line["list"] = list(words[3]).into();
@@ -185,6 +188,71 @@ fn in_the_end_all_regions_hold_the_same() {
 }
 
 #[test]
+fn what_a_session_has_removed_it_sees_no_more() {
+    let removed = "multi x\n a w x 1\n a d x 1\n";
+    finds(&format!("{removed} a r x 1"), Guarantee::ReadYourWrites, &[4, 3]);
+    is_clean(&format!("{removed} a r x -"));
+    is_clean(&format!("{removed} b r x 1"));
+    is_clean(&format!("{removed} a r x 1 stale"));
+    is_clean("multi x\n a w x 1\n a d x 1 fail\n a r x 1");
+    is_clean("multi x\n a w x 1\n a d x 1 unknown\n a r x 1");
+    // The element once more is a new id.
+    is_clean(&format!("{removed} b w x 2\n a r x 2"));
+}
+
+#[test]
+fn what_somebody_has_removed_may_be_missing_and_stays_away() {
+    let other = "multi x\n a w x 1\n b r x 1\n b d x 1\n";
+    is_clean(&format!("{other} a r x -"));
+    is_clean(&format!("{other} a r x 1"));
+    is_clean("multi x\n a w x 1\n b r x 1\n b d x 1 unknown\n a r x -");
+    finds("multi x\n a w x 1\n b r x 1\n b d x 1 fail\n a r x -", Guarantee::ReadYourWrites, &[5, 2]);
+    finds(&format!("{other} a r x -\n a r x 1"), Guarantee::MonotonicReads, &[6, 5]);
+    is_clean(&format!("{other} a r x - stale\n a r x 1"));
+    // Before anybody had begun to remove it, it is missed.
+    let early = "multi x\n a w x 1\n a r x - at=20..22\n b r x 1\n b d x 1 at=40..50";
+    finds(early, Guarantee::ReadYourWrites, &[3, 2]);
+}
+
+#[test]
+fn a_removal_excuses_nothing_but_what_it_removes() {
+    is_clean("multi x\n a w x 1\n a w x 2\n c d x 1\n b r x 2");
+    finds("multi x\n a w x 1\n a w x 2\n a w x 3\n c d x 1\n b r x 3", Guarantee::MonotonicWrites, &[4, 3]);
+    let followed = "multi x\n a w x 1\n b r x 1\n b w x 2\n";
+    is_clean(&format!("{followed} d d x 1\n c r x 2"));
+    finds(&format!("{followed} d d x 2\n c r x 2"), Guarantee::WritesFollowReads, &[4, 2]);
+}
+
+#[test]
+fn an_acknowledged_removal_is_everywhere_in_the_end() {
+    is_clean("multi x\n a w x 1\n a d x 1\n final us x -\n final eu x -");
+    finds("multi x\n a w x 1\n a d x 1\n final us x 1", Guarantee::Durability, &[3]);
+    is_clean("multi x\n a w x 1\n a d x 1 unknown\n final us x 1\n final eu x 1");
+    is_clean("multi x\n a w x 1\n a d x 1 unknown\n final us x -\n final eu x -");
+    finds("multi x\n a w x 1\n a d x 1 unknown\n final us x 1\n final eu x -", Guarantee::Convergence, &[2]);
+    finds("multi x\n a w x 1\n a d x 1 fail\n final us x -\n final eu x -", Guarantee::Durability, &[2]);
+}
+
+#[test]
+fn only_writes_of_many_writers_keys_are_removed() {
+    let complaint = |script: &str| {
+        let text: String = script.lines().map(|line| format!("{line}\n")).collect();
+        History::read(&text).unwrap_err().to_string()
+    };
+    let write = r#"{"kind":"write","session":"a","seq":1,"key":"x","id":"1","status":"ok","start":1,"end":2}"#;
+    let remove = r#"{"kind":"remove","session":"a","seq":2,"key":"x","ids":["1"],"status":"ok","start":3,"end":4}"#;
+    assert_eq!(
+        complaint(&format!("{write}\n{remove}")),
+        "line 2, field `key`: \"x\" is not said to be multi-writer; only from such a key can be removed"
+    );
+    let many = r#"{"kind":"multi-writer","key":"x"}"#;
+    assert_eq!(
+        complaint(&format!("{write}\n{}\n{many}", remove.replace(r#"["1"]"#, r#"["9"]"#))),
+        "line 2, field `ids`: found \"9\", which no write of this key has; removals are of writes"
+    );
+}
+
+#[test]
 fn staleness_counts_from_the_oldest_write_that_is_missed() {
     let script =
         "a w x 1 at=0..10\n a w x 2 at=20..30\n b r x - at=110..120\n b r x 1 at=130..140\n c r x 1,2 at=130..140";
@@ -192,6 +260,8 @@ fn staleness_counts_from_the_oldest_write_that_is_missed() {
     assert_eq!((staleness.p50, staleness.p99, staleness.max), (100.0, 100.0, 100.0));
     assert_eq!((staleness.stale, staleness.reads), (2, 3));
     assert_eq!(check(&history("a w x 1")).staleness, None);
+    let removed = "multi x\n a w x 1\n b d x 1\n c r x -";
+    assert_eq!(check(&history(removed)).staleness.unwrap().max, 0.0);
     // A write that was acknowledged only after the read began is not missed by it.
     let overlapping = "a w x 1 at=0..10\n b r x - at=5..20";
     assert_eq!(check(&history(overlapping)).staleness.unwrap().max, 0.0);
