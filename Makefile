@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,12 @@ lint: setup      ## format and lint of all Rust and JavaScript
 
 planted: setup   ## bugs planted in the router's own code, one at a time: each must be found by the test that names it
 	@$(NODE) tests/planted/run.mjs
+
+mutants: setup   ## the core changed in one place at a time: the quick tests must notice; FILES="src/core/decide/**" and SHARD=0/20 narrow it
+	@FILES='$(FILES)' SHARD='$(SHARD)' src/tools/mutants.sh
+
+coverage: setup  ## how much of the core the tests on the host run, and where they run least
+	@src/tools/coverage.sh
 
 audit:           ## licences, sources and bans of all dependencies, by deny.toml; advisories where their database can be fetched
 	@src/tools/audit.sh

@@ -4,13 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . src/tools/toolchain.sh
 
-if [ ! -x "$DENY" ]; then
-  # Without optimisation: it runs for a second, and is built in a third of the time.
-  printf '==> installing cargo-deny %s (about a minute, once)\n' "$DENY_VERSION"
-  scratch=$(mktemp -d)
-  cargo install --quiet --debug --locked "cargo-deny@$DENY_VERSION" --target-dir "$scratch" --root "$DENY_ROOT"
-  rm -rf "$scratch"
-fi
+from_crates cargo-deny "$DENY_VERSION" "$DENY_ROOT" "about a minute"
 
 checks=(licenses sources bans)
 if timeout 60 "$DENY" --locked fetch db >/dev/null 2>&1; then
