@@ -23,8 +23,19 @@ const NOT_OURS: [&str; 4] = ["node_modules", "target", "build", ".git"];
 /// The kinds of file that a document can name.
 const KINDS: [&str; 13] = ["rs", "mjs", "js", "md", "toml", "sh", "txt", "json", "html", "css", "yml", "sql", "http"];
 /// Files that documents name and the repository does not have: a command makes them, or the reader has them.
-const MADE: [&str; 8] =
-    ["users.txt", "access.log", "Cargo.lock", "suggestions.toml", "bench.json", "worker.mjs", ".dev.vars", "homes.txt"];
+const MADE: [&str; 11] = [
+    "OLD.toml",
+    "NEW.toml",
+    "between-1.toml",
+    "users.txt",
+    "access.log",
+    "Cargo.lock",
+    "suggestions.toml",
+    "bench.json",
+    "worker.mjs",
+    ".dev.vars",
+    "homes.txt",
+];
 /// The documents that name tests.
 const OF_TESTS: [&str; 3] = ["CONTRIBUTING.md", "invariants.md", "testing.md"];
 /// The most lines of the README: what it lacks stands in `docs/`.

@@ -19,6 +19,7 @@ mod explain;
 #[cfg(feature = "net")]
 mod operate;
 mod placement;
+mod plan;
 mod platform;
 mod world;
 
@@ -60,6 +61,9 @@ enum What {
     },
     /// Explain what the router would do with a request: the rules that decided, the steps, the answer.
     Explain(explain::ExplainArgs),
+    /// Plan a change of the configuration: what it means for owners, subjects and sessions, and the steps in their order. The exit status
+    /// is 1 if the change would make two owners.
+    Plan(plan::PlanArgs),
     /// Test an origin, in any language, against the contract. Prints one line for each rule. The exit status is 1 if a rule is broken.
     #[cfg(feature = "net")]
     Conformance(conformance::ConformanceArgs),
@@ -91,6 +95,7 @@ pub fn run() -> ExitCode {
             check::run(&file, env.as_deref(), &asked, json)
         }
         What::Explain(args) => explain::run(&args),
+        What::Plan(args) => plan::run(&args),
         #[cfg(feature = "net")]
         What::Conformance(args) => conformance::run(&args),
         #[cfg(feature = "net")]

@@ -79,7 +79,12 @@ pub use crate::{
 
 /// What reads `wrangler.toml`, checks it and prices it.
 pub mod config {
-    pub use crate::{http::local::is_local_url, model::formats, state::matrix::hint::may_lie_in, topology::*};
+    pub use crate::{
+        http::local::is_local_url,
+        model::{formats, position::PositionKind},
+        state::matrix::hint::may_lie_in,
+        topology::*,
+    };
 }
 
 /// What operators do and are shown: the door, the authority, the probers, the questions of `homing doctor`, the report and the snapshot.

@@ -293,10 +293,13 @@ export function converse(url) {
   return { socket, end, send: (text) => socket.write(text), answer };
 }
 
-/** Runs `homing` with these variables; resolves to its exit status, its JSON where it speaks JSON, and what it said. */
-export function command(env, ...args) {
+/** Runs `homing` with these variables; resolves to its exit status, its JSON where it speaks JSON, and what it said. @returns {Promise<any>} */
+export const command = (env, ...args) => commandIn(process.cwd(), env, ...args);
+
+/** The same in that folder. @returns {Promise<any>} */
+export function commandIn(cwd, env, ...args) {
   return new Promise((resolve) => {
-    execFile(join(root, "target/debug/homing"), args, { env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) => {
+    execFile(join(root, "target/debug/homing"), args, { cwd, env: { ...process.env, ...env }, timeout: 60_000 }, (error, out, err) => {
       let json;
       try {
         json = JSON.parse(out);

@@ -22,7 +22,7 @@ const objects = `
   import { DurableObject } from "cloudflare:workers";
   import * as before from "./before/worker.mjs";
   import * as now from "./now/worker.mjs";
-  const builds = { before, now };
+  const folders = { before, now };
   const deployed = { Authority: "before", Directory: "before", Prober: "before" };
   const bindings = { Authority: "AUTHORITY", Directory: "DIRECTORY", Prober: "PROBERS" };
   const alive = new Set();
@@ -32,14 +32,14 @@ const objects = `
       constructor(ctx, env) {
         super(ctx, env);
         const version = deployed[name];
-        this.inner = new builds[version][name](ctx, { ...env, ...env.VARS[version] });
+        this.inner = new folders[env.BUILDS[version]][name](ctx, { ...env, ...env.VARS[version] });
         alive.add(name + " " + ctx.id);
       }
       reset() {
         this.ctx.abort("another version is deployed");
       }
     }
-    const methods = Object.values(builds).flatMap((build) => Object.getOwnPropertyNames(build[name].prototype));
+    const methods = Object.values(folders).flatMap((build) => Object.getOwnPropertyNames(build[name].prototype));
     for (const method of new Set(methods)) {
       if (method === "constructor") continue;
       Hosted.prototype[method] = function (...args) {
@@ -73,8 +73,9 @@ const modulesIn = (folder, below) => [
   ...FILES.slice(1).map((file) => ({ type: "CompiledWasm", path: join(root, "build", below, file), contents: readFileSync(join(folder, file)) })),
 ];
 
-/** Starts edges: `edges` has a name, a build (`before` or `now`), vars, and perhaps `kv: false` for each; `vars` are those of the objects, by build. */
-export async function startVersions({ edges, vars, bindings }) {
+/** Starts edges: `edges` has a name, a build (`before` or `now`), vars, and perhaps `kv: false` for each; `vars` are those of the objects, by
+ *  version; `builds` has the build of each version, if they are not called so. */
+export async function startVersions({ edges, vars, bindings, builds = { before: "before", now: "now" } }) {
   const folders = { before: released(), now: join(root, "build") };
   const common = { compatibilityDate: wrangler.compatibility_date, compatibilityFlags: wrangler.compatibility_flags, modulesRoot: join(root, "build") };
   const bound = (scriptName) =>
@@ -92,7 +93,7 @@ export async function startVersions({ edges, vars, bindings }) {
       ...modulesIn(folders.before, "before"),
       ...modulesIn(folders.now, "now"),
     ],
-    bindings: { ...bindings, VARS: vars },
+    bindings: { ...bindings, VARS: vars, BUILDS: builds },
     kvNamespaces: { HOMES: "HOMES" },
     durableObjects: bound(),
   };

@@ -11,7 +11,7 @@ pub(super) const FORMATS: &str = "the Common or Combined Log Format of nginx and
      HTTP/1.1\" STATUS …), or an object of JSON with \"method\" and \"path\" (or \"request\") in each line";
 
 /// A request as the log tells of it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) method: String,
     /// Path and query.

@@ -1,6 +1,7 @@
 //! `homing check --access-log`: how local the requests of a log would be, estimated on the router's own core.
 
 mod clients;
+pub(crate) mod compare;
 mod line;
 mod moment;
 mod play;
@@ -82,16 +83,7 @@ impl AccessLogArgs {
 fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Estimate, CliError> {
     let spread = near.map_or_else(|| Ok(Spread::even(topology)), |near| Spread::read(near, topology));
     let player = spread.and_then(|spread| Player::new(topology, spread)).map_err(CliError::Usage)?;
-    let (name, log): (_, Box<dyn BufRead>) = if file == Path::new("-") {
-        ("standard input".to_owned(), Box::new(io::stdin().lock()))
-    } else {
-        let name = file.display().to_string();
-        let cannot = |error| {
-            CliError::Usage(format!("{name} cannot be read: {error}. Name an access log, or - for standard input"))
-        };
-        let log = BufReader::with_capacity(1 << 16, File::open(file).map_err(cannot)?);
-        (name, Box::new(log))
-    };
+    let (name, log) = open(file)?;
     let cannot = |error| CliError::Failed(format!("{name} cannot be read to the end: {error}"));
     let estimate =
         Estimate { name: name.clone(), ..Estimate::default() }.read(log, player, topology).map_err(cannot)?;
@@ -101,32 +93,56 @@ fn estimate(file: &Path, near: Option<&str>, topology: &Topology) -> Result<Esti
     Ok(estimate)
 }
 
+/// A log and its name; a hyphen is standard input.
+fn open(file: &Path) -> Result<(String, Box<dyn BufRead>), CliError> {
+    if file == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(io::stdin().lock())));
+    }
+    let name = file.display().to_string();
+    let cannot =
+        |error| CliError::Usage(format!("{name} cannot be read: {error}. Name an access log, or - for standard input"));
+    let log = BufReader::with_capacity(1 << 16, File::open(file).map_err(cannot)?);
+    Ok((name, Box::new(log)))
+}
+
+/// Reads a log line by line, of which no more than one is held, and hands on each with its number, or why it is none. The result is how
+/// many there were.
+fn lines(mut log: impl BufRead, mut take: impl FnMut(u64, Result<&str, String>)) -> io::Result<u64> {
+    let (mut bytes, mut number) = (Vec::new(), 0);
+    loop {
+        bytes.clear();
+        if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(number);
+        }
+        number += 1;
+        if !bytes.ends_with(b"\n") && bytes.len() as u64 == LONGEST_LINE {
+            log.skip_until(b'\n')?;
+            take(number, Err(format!("found a line of more than {LONGEST_LINE} bytes, expected a shorter one")));
+            continue;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim();
+        if !text.is_empty() {
+            take(number, Ok(text));
+        }
+    }
+}
+
 impl Estimate {
-    /// Reads the log line by line; no more than one line is held.
-    fn read(mut self, mut log: impl BufRead, mut player: Player<'_>, topology: &Topology) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
-                (self.observed.lookups, self.observed.new_subjects) = player.asked();
-                return Ok(self);
-            }
-            self.lines += 1;
-            if !bytes.ends_with(b"\n") && bytes.len() as u64 == LONGEST_LINE {
-                log.skip_until(b'\n')?;
-                self.reject(format!("found a line of more than {LONGEST_LINE} bytes, expected a shorter one"));
-                continue;
-            }
-            let text = String::from_utf8_lossy(&bytes);
-            let text = text.trim();
-            if text.is_empty() {
-                continue;
-            }
-            match Line::read(text, topology) {
+    /// Reads the whole log.
+    fn read(mut self, log: impl BufRead, mut player: Player<'_>, topology: &Topology) -> io::Result<Self> {
+        lines(log, |number, text| {
+            self.lines = number;
+            match text.and_then(|text| Line::read(text, topology)) {
                 Ok(line) => self.take(&line, &mut player, topology),
                 Err(why) => self.reject(why),
             }
-        }
+        })
+        .map(|lines| {
+            self.lines = lines;
+            (self.observed.lookups, self.observed.new_subjects) = player.asked();
+            self
+        })
     }
 
     fn take(&mut self, line: &Line, player: &mut Player<'_>, topology: &Topology) {

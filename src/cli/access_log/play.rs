@@ -26,7 +26,9 @@ pub(super) struct Player<'t> {
     settings: Rc<Settings>,
     clients: Clients,
     /// The homes of subjects, by hashes of their ids.
-    homes: HashMap<u64, RegionId>,
+    pub(super) homes: HashMap<u64, RegionId>,
+    /// The home that the last request was given, if it was.
+    pub(super) given: Option<(u64, RegionId)>,
     /// How often the store was asked for a home, and how often the directory gave one.
     asked: (u64, u64),
 }
@@ -36,7 +38,7 @@ impl<'t> Player<'t> {
         let key = Key::new(MADE_UP_KEY).map_err(|short| format!("the made-up key has {} characters", short.length))?;
         let settings = Rc::new(made_up(topology, key));
         let (clients, homes) = (Clients::new(spread), HashMap::new());
-        Ok(Self { topology, settings, clients, homes, asked: (0, 0) })
+        Ok(Self { topology, settings, clients, homes, given: None, asked: (0, 0) })
     }
 
     /// How often a home was looked up in the store, and how many subjects got one that they did not have.
@@ -61,6 +63,7 @@ impl<'t> Player<'t> {
         // Each at an isolate of its own: nobody knows how many serve the log, and so the homes are looked up that might be.
         let settlement = drive(&self.settings, Memory::default(), &incoming, &mut world)?;
         let (lookups, assigned) = world.asked;
+        self.given = world.given;
         self.asked = (self.asked.0 + lookups, self.asked.1 + assigned);
         self.carry(client, &settlement, now);
         Ok(settlement)
@@ -116,6 +119,8 @@ struct Healthy<'a> {
     said: String,
     /// See [`Player::asked`].
     asked: (u64, u64),
+    /// See [`Player::given`].
+    given: Option<(u64, RegionId)>,
 }
 
 impl<'a> Healthy<'a> {
@@ -123,7 +128,7 @@ impl<'a> Healthy<'a> {
         // A failure of then is none of the region's in this world, and without a stored response nobody is told "not modified".
         let is_usable = |status: &u16| *status >= 200 && *status != 304 && !is_gateway_failure(*status);
         let status = line.status.filter(is_usable).unwrap_or(200);
-        Self { topology, homes, home: line.home, status, said: String::new(), asked: (0, 0) }
+        Self { topology, homes, home: line.home, status, said: String::new(), asked: (0, 0), given: None }
     }
 }
 
@@ -147,7 +152,8 @@ impl Driver for Healthy<'_> {
                 let Some(proposed) = &assignment.proposed else { return Event::Home(Found::Absent) };
                 let home = self.topology.region_named(proposed);
                 self.asked.1 += 1;
-                self.homes.extend(home.map(|home| (hash(assignment.subject.as_str()), home)));
+                self.given = home.map(|home| (hash(assignment.subject.as_str()), home));
+                self.homes.extend(self.given);
                 self.said = assigned(proposed);
                 Event::Home(Found::Value(&self.said))
             }

@@ -52,6 +52,7 @@ struct Inner {
     slow_ms: u64,
     lag_ms: i64,
     cut: Vec<String>,
+    fence: Vec<String>,
     caught_up: HashMap<String, i64>,
     unreachable: Vec<String>,
     seen: VecDeque<Value>,
@@ -78,6 +79,8 @@ pub(crate) struct Command {
     die: Option<bool>,
     reset: Option<bool>,
     own: Option<Own>,
+    /// The datasets of several writers that have a fence from now on.
+    fence: Option<Vec<String>>,
 }
 
 /// Sets an ownership, as a directory would.
@@ -126,6 +129,11 @@ impl Faults {
 
     pub(crate) fn is_cut(&self, peer: &str) -> bool {
         self.inner().cut.iter().any(|name| name == peer)
+    }
+
+    /// Whether only the owner of that dataset may write it, though it has the merge for several.
+    pub(crate) fn has_fence(&self, dataset: &str) -> bool {
+        self.inner().fence.iter().any(|name| name == dataset)
     }
 
     pub(crate) fn caught_up(&self, peer: &str, at: i64) {
@@ -196,6 +204,7 @@ pub(crate) async fn command(State(region): State<Arc<Region>>, Json(command): Js
         inner.slow_ms = command.slow_ms.unwrap_or(if inner.slow_ms == 0 { 2000 } else { inner.slow_ms });
         inner.lag_ms = command.lag_ms.unwrap_or(inner.lag_ms);
         inner.paths = command.paths.unwrap_or_else(|| std::mem::take(&mut inner.paths));
+        inner.fence = command.fence.unwrap_or_else(|| std::mem::take(&mut inner.fence));
         inner.cut = command.cut.unwrap_or_else(|| std::mem::take(&mut inner.cut));
         inner.mode = command.mode.unwrap_or(inner.mode);
     }

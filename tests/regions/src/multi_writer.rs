@@ -41,7 +41,8 @@ fn write(
     show: impl FnOnce(&Value) -> Value,
 ) -> Reply {
     let who = caller.user.as_deref().map(|user| format!("~{}", subject_id("user", user)));
-    let written = region.store.merge(&caller.asked, Write::new(dataset, key, change).told(who.as_deref(), what))??;
+    let told = Write::new(dataset, key, change).told(who.as_deref(), what);
+    let written = region.store.merge(&caller.asked, told, region.faults.has_fence(dataset))??;
     let mut body = show(&written.shown.value);
     if let Value::Object(fields) = &mut body {
         fields.insert("version".to_owned(), json!(written.stamp.as_str()));

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use homing_origin::{
-    Asked, Refusal,
+    Asked, Refusal, Unit,
     merge::{
         ConflictQuery, Conflicts, Merge, Operation, Progress, Rule, Shown, Write, Written,
         store::sqlite::{self as merged, append, list, progress, read, since, take_in, tend},
     },
+    store::sqlite::fence,
 };
 use rusqlite::{Result, TransactionBehavior};
 
@@ -27,10 +28,18 @@ pub(super) fn rules<'a>(name: &str, peers: impl IntoIterator<Item = &'a str>) ->
 }
 
 impl Store {
-    /// Writes here, whoever is near: there is no fence.
-    pub(crate) fn merge(&self, asked: &Asked, write: Write<'_>) -> Result<std::result::Result<Written, Refusal>> {
+    /// Writes here, whoever is near. With a fence, only the owner that the region has been told writes: while the dataset becomes single-writer, or ceases to be.
+    pub(crate) fn merge(
+        &self,
+        asked: &Asked,
+        write: Write<'_>,
+        has_fence: bool,
+    ) -> Result<std::result::Result<Written, Refusal>> {
         let mut connection = self.connection();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if has_fence && let Err(refusal) = fence(&tx, asked, &Unit::dataset(write.dataset))? {
+            return Ok(Err(refusal));
+        }
         let written = append(&tx, &self.merge, asked, write)?;
         tx.commit()?;
         Ok(written)

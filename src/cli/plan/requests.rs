@@ -1,0 +1,135 @@
+//! Which kinds of requests there are: one example for each pattern and method, asked of both topologies. The first route that matches
+//! counts, so a route that was moved, added or removed shows by what it does to an example, and by nothing else.
+
+use homing_core::{
+    Access,
+    config::{ReadAfterWrite, Route, Topology},
+};
+
+use super::{change::Change, difference::Difference};
+
+/// What stands for a part of a path that a pattern leaves open.
+const OPEN: &str = "x";
+
+/// A kind of request: as it is shown, and an example of it.
+pub(super) struct Request {
+    pub(super) says: String,
+    route: String,
+    method: String,
+    host: String,
+    path: String,
+}
+
+/// The kinds that the routes of a topology name, and what none of them takes.
+pub(super) fn of(topology: &Topology) -> Vec<Request> {
+    let unclaimed = ["GET", "POST"].map(|method| Request {
+        says: format!("{method} of what no route matches"),
+        route: "what no route matches".to_owned(),
+        method: method.to_owned(),
+        host: OPEN.to_owned(),
+        path: "/~homing~plan~/x".to_owned(),
+    });
+    topology.routes().iter().flat_map(examples).chain(unclaimed).collect()
+}
+
+fn examples(route: &Route) -> Vec<Request> {
+    let text = route.pattern.to_string();
+    let (methods, rest) = match text.split_once(' ') {
+        Some((methods, rest)) => (methods.split(',').map(str::to_owned).collect(), rest),
+        None => (vec!["GET".to_owned(), "PUT".to_owned()], text.as_str()),
+    };
+    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let example = |method: String| Request {
+        says: format!("{method} {rest}"),
+        route: rest.to_owned(),
+        method,
+        host: if host.is_empty() { OPEN.to_owned() } else { host.replace('*', OPEN) },
+        path: filled(path),
+    };
+    methods.into_iter().map(example).collect()
+}
+
+/// A path that the pattern matches: `/t/{tenant}/notes/*` is `/t/x/notes/x`.
+fn filled(pattern: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') || part == "*" { OPEN.to_owned() } else { part.to_owned() };
+    pattern.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+impl Request {
+    /// What the two topologies do with it otherwise.
+    pub(super) fn compare(&self, old: &Topology, new: &Topology, found: &mut Difference) {
+        let route = |topology: &'_ Topology| {
+            topology.route(&self.method, &self.host, &self.path).map(|(_, route)| route.clone())
+        };
+        let (before, after) = (route(old), route(new));
+        let dataset = |topology: &Topology, route: &Option<Route>| {
+            let id = route.as_ref()?.dataset?;
+            topology.dataset(id).map(|dataset| dataset.name.clone())
+        };
+        let (from, to) = (dataset(old, &before), dataset(new, &after));
+        if from != to {
+            found.changes.push(Change::RouteMoved { request: self.says.clone(), from, to });
+        }
+        let mut promise = |key: &'static str, of: &dyn Fn(Option<&Route>) -> String| {
+            let (from, to) = (of(before.as_ref()), of(after.as_ref()));
+            if from != to {
+                found.changes.push(Change::PromiseChanged { request: self.says.clone(), key, from, to });
+            }
+        };
+        promise("access", &|route| {
+            let said = route.and_then(|route| route.access);
+            said.map_or_else(|| "what the method says".to_owned(), |access| format!("{access:?}").to_ascii_lowercase())
+        });
+        if [before.as_ref(), after.as_ref()].into_iter().any(|route| self.writes(route)) {
+            promise("idempotent", &|route| route.is_some_and(|route| route.idempotent).to_string());
+        }
+        if [before.as_ref(), after.as_ref()].into_iter().all(|route| self.writes(route)) {
+            return self.rest(before.as_ref(), after.as_ref(), found);
+        }
+        promise("read_after_write", &|route| {
+            promised(route.map(|route| route.read_after_write).unwrap_or_default()).to_owned()
+        });
+        promise("on_home_down", &|route| {
+            let stale = route.is_some_and(|route| route.on_home_down == homing_core::config::OnHomeDown::Stale);
+            if stale { "stale" } else { "refuse" }.to_owned()
+        });
+        promise("cache", &|route| match route.and_then(|route| route.cache) {
+            None => "by ownership".to_owned(),
+            Some(cached) => cached.to_string(),
+        });
+        self.rest(before.as_ref(), after.as_ref(), found);
+    }
+
+    /// Whether the request is a write by that route.
+    fn writes(&self, route: Option<&Route>) -> bool {
+        let said = route.and_then(|route| route.access);
+        said.map_or(!matches!(self.method.as_str(), "GET" | "HEAD" | "QUERY" | "OPTIONS"), |access| {
+            access == Access::Write
+        })
+    }
+
+    /// What changes neither who may write nor what is promised.
+    fn rest(&self, before: Option<&Route>, after: Option<&Route>, found: &mut Difference) {
+        let (Some(before), Some(after)) = (before, after) else { return };
+        let name = |key: &str| format!("{}: {key}", self.route);
+        found.other(name("cache_up_to"), &before.cache_up_to, &after.cache_up_to);
+        found.other(name("cache_set_cookie"), &before.cache_set_cookie, &after.cache_set_cookie);
+        found.other(name("deadline"), &before.deadline, &after.deadline);
+        found.other(name("wait"), &before.wait, &after.wait);
+        found.other(name("body_idle"), &before.body_idle, &after.body_idle);
+        found.other(name("repair"), &before.repair, &after.repair);
+        found.other(name("spelling"), &before.spelling, &after.spelling);
+        found.other(name("rewrite_location"), &before.rewrite_location, &after.rewrite_location);
+        let budget = |route: &Route| route.max_cross_region.map(|share| share.to_string());
+        found.other(name("max_cross_region"), &budget(before), &budget(after));
+        found.other(name("allow_request_fields"), &before.allow_request_fields, &after.allow_request_fields);
+    }
+}
+
+fn promised(promise: ReadAfterWrite) -> &'static str {
+    match promise {
+        ReadAfterWrite::None => "none",
+        ReadAfterWrite::Session => "session",
+        ReadAfterWrite::Home => "home",
+    }
+}

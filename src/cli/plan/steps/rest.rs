@@ -1,0 +1,161 @@
+//! Changes that leave every owner in place, and still need an order.
+
+use super::{By, Draft, Drafting, Edit, Step};
+use crate::plan::{
+    change::Rule,
+    difference::{dataset, rule},
+};
+
+/// A step of the application, which undoes itself by the release before.
+fn release(title: String, why: String, done: String) -> Step {
+    Step {
+        title,
+        by: By::Application,
+        commands: Vec::new(),
+        deploys: None,
+        why,
+        router: String::new(),
+        done,
+        check: Vec::new(),
+        repeat: "Safe.".to_owned(),
+        back: "The release before.".to_owned(),
+        one_way: false,
+    }
+}
+
+/// All copies must fold the same operations to the same value.
+pub(super) fn conflicts(draft: &mut Draft, name: &str, (from, to): (&str, &str)) {
+    let why = format!(
+        "The regions merge, not the router. While one region merges by {from} and another by {to}, their values differ. Release to all \
+         regions at once, and fold each value again from its operations."
+    );
+    let done = format!("A record of {name} that was written at two regions at once shows the same in all of them.");
+    draft.first.push(Step {
+        back: format!("The release before, if the operations still say all that {from} needs."),
+        one_way: true,
+        ..release(format!("Merge {name} by {to} in every region"), why, done)
+    });
+}
+
+/// A position is a number to the router; two kinds must not meet.
+pub(super) fn position(draft: &mut Draft, name: &str, (from, to): (Option<&str>, Option<&str>)) {
+    let key = format!("DATASETS.{name}.position");
+    match (from, to) {
+        (Some(from), Some(to)) => {
+            draft.prepare.push(Edit::remove(key));
+            draft.prepare_for.push(format!("It compares no positions of {name}, so their kind can change."));
+            let why = format!(
+                "The router compares positions as numbers. A session's mark of the kind {from} means nothing beside one of the kind {to}. \
+                 So none is compared while they change."
+            );
+            let done = format!("Homing-Position of {name} is a {to}, in every region.");
+            let step = release(format!("Let every region report positions of {name} as {to}"), why, done);
+            draft.moves.push(Step {
+                router: "Sessions read at home after a write, for as long as a write may be missing elsewhere."
+                    .to_owned(),
+                ..step
+            });
+        }
+        (None, Some(to)) => {
+            let why = "Before an origin reports positions, a session's reads go by time as they do now.".to_owned();
+            let done = format!("Answers about {name} carry Homing-Position, in every region.");
+            draft.first.push(release(format!("Let every region report positions of {name} as {to}"), why, done));
+        }
+        _ => {}
+    }
+}
+
+/// Who asks for a lease must get one, and who gets none must not ask.
+pub(super) fn lease(draft: &mut Draft, name: &str, (was, is): (bool, bool)) {
+    match (was, is) {
+        (false, true) => {
+            let why = "The authority renews the lease now. Before, the home would have refused every write.".to_owned();
+            let done = format!("The health address shows the lease of {name}, and writes go through.");
+            draft.after.push(release(format!("Turn with_lease on for {name} in every region"), why, done));
+        }
+        (true, false) => {
+            let why =
+                format!("With the new file nobody renews the lease, and the home would refuse every write of {name}.");
+            let done = format!("Writes of {name} go through in a region that has just started.");
+            draft.first.push(release(format!("Turn with_lease off for {name} in every region"), why, done));
+        }
+        _ => {}
+    }
+}
+
+/// The same subject must keep its id.
+pub(super) fn identity(draft: &mut Draft, cx: &Drafting<'_>, subject: &str, (from, to): (Option<&str>, Option<&str>)) {
+    let split: Vec<String> = cx
+        .new
+        .datasets()
+        .filter(|(_, dataset)| matches!(Rule::of(&dataset.rule, cx.new), Rule::GeoPartitioned { subject: kind, .. } if kind == subject))
+        .map(|(_, dataset)| dataset.name.clone())
+        .filter(|name| dataset(cx.old, name).is_some())
+        .collect();
+    let (Some(from), Some(to), false) = (from, to, split.is_empty()) else { return };
+    let (old, new) = (cx.files.old, cx.files.new);
+    draft.first.push(Step {
+        check: [old, new].map(|file| format!("homing explain GET PATH --config {file} --header 'NAME: VALUE'")).to_vec(),
+        one_way: true,
+        back: format!("Deploy {old} again. A {subject} that got a second home under another name keeps both: move it back by hand."),
+        ..release(
+            format!("Make sure that {from} and {to} name each {subject} by the very same text"),
+            format!(
+                "The id of a {subject} is made from that text. Another spelling is another {subject} with another home, and its data in {} \
+                 would get a second owner.",
+                super::listed(&split)
+            ),
+            "For a request of some subjects both commands show the same id after \"look up home:\".".to_owned(),
+        )
+    });
+}
+
+/// Subjects that nobody knows live elsewhere from now on.
+pub(super) fn first_home(draft: &mut Draft, subject: &str, (from, to): (Option<&str>, Option<&str>)) {
+    match (from, to) {
+        (Some(from), None) => draft.first.push(Step {
+            title: format!("Import every {subject} whose data is in {from}"),
+            by: By::Operator,
+            commands: vec![
+                format!("homing import {subject}s.txt --home {from} --dry-run"),
+                format!("homing import {subject}s.txt --home {from}"),
+            ],
+            deploys: None,
+            why: format!(
+                "Without first_home a {subject} whom the directory does not know gets the nearest region as its home."
+            ),
+            router: "A subject that has a home keeps it.".to_owned(),
+            done: format!("A dry run adds none. Take with_first_home({from:?}) out of the origins, then go on."),
+            check: vec![format!("homing import {subject}s.txt --home {from} --dry-run")],
+            repeat: "Safe.".to_owned(),
+            back: "An import moves nobody. Nothing has to be undone.".to_owned(),
+            one_way: false,
+        }),
+        (None, Some(to)) => {
+            let why = format!("The origins have the last word about a {subject} whom the directory does not know.");
+            let done = format!(
+                "`curl -s REGION/.well-known/homing/ownership?unit=~ID` says {to} and epoch 0 for an unknown {subject}."
+            );
+            draft.first.push(release(format!("Say with_first_home({to:?}) in every region"), why, done));
+        }
+        _ => {}
+    }
+}
+
+/// A dataset is new.
+pub(super) fn dataset_added(draft: &mut Draft, cx: &Drafting<'_>, name: &str) {
+    let Some(Rule::SingleWriter { home }) = rule(cx.new, name) else { return };
+    draft.after.push(Step {
+        title: format!("Look who owns {name}"),
+        by: By::Operator,
+        commands: vec!["homing status".to_owned()],
+        deploys: None,
+        why: format!("The authority records {home} with the first request. If it knows {name} from earlier, the home of then counts."),
+        router: format!("It tells the regions that {home} owns {name} by epoch 1."),
+        done: format!("`homing status` shows {home} as the home of {name}. If it shows another region: `homing promote {name} --to {home}`."),
+        check: vec!["homing status".to_owned()],
+        repeat: "Safe.".to_owned(),
+        back: "It changes nothing.".to_owned(),
+        one_way: false,
+    });
+}

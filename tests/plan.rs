@@ -1,0 +1,308 @@
+//! `homing plan`, run as it is built: what each kind of change means, its steps in their order, and what is refused, with the sentence.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test plan` writes down what it says now.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "support/command.rs"]
+mod command;
+
+use std::fs;
+
+use command::*;
+use serde_json::Value;
+
+/// A text of a file and what it becomes.
+type Edit<'a> = (&'a str, &'a str);
+
+const AP: &str = "\n[vars.REGIONS.ap]\norigin = \"https://ap.example.com\"\nlocation = { lat = 1.35, lon = 103.8 }\n";
+const CATALOG: &str = "ownership = \"single-writer\"\nhome = \"us\"\nstaleness = \"30s\"\nposition = \"counter\"\n";
+const CART: &str = "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\", \"ap\"]\n";
+const CONFLICTS: &str =
+    "conflicts = { rule = \"last-write-wins\", explain = \"The later price counts, wherever it was entered.\" }\n";
+const USER: &str = "user = { response_header = \"Homing-Subject\" }";
+
+fn old() -> String {
+    fs::read_to_string(golden("plan/old.toml")).unwrap()
+}
+
+fn edited(text: &str, edits: &[Edit<'_>]) -> String {
+    edits.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} stands once in the file:\n{text}");
+        text.replace(from, to)
+    })
+}
+
+/// The plan from one text to another.
+fn between(old: &str, new: &str, arguments: &[&str]) -> Run {
+    let here = directory(&[("OLD.toml", old), ("NEW.toml", new)]);
+    homing(&here, &[&["plan", "OLD.toml", "NEW.toml"], arguments].concat())
+}
+
+/// The plan from the file of the golden cases to the same with these edits.
+fn plan(edits: &[Edit<'_>]) -> Run {
+    between(&old(), &edited(&old(), edits), &[])
+}
+
+/// The kinds of changes; a name that begins with `to-` is the way from what the one before it leads to.
+fn kinds() -> Vec<(&'static str, Vec<Edit<'static>>, Vec<Edit<'static>>)> {
+    let many = format!("ownership = \"multi-writer\"\n{CONFLICTS}").leak();
+    let split = "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\", \"ap\"]\n";
+    let alone = edited_cart_out();
+    let named = "user = { response_header = \"Homing-Subject\", first_home = \"us\" }";
+    vec![
+        ("home-moved", vec![], vec![("home = \"us\"", "home = \"eu\"")]),
+        ("region-added", without_ap(), vec![]),
+        ("region-removed", vec![], without_ap()),
+        ("origin-changed", vec![], vec![("https://eu.example.com", "https://eu2.example.com")]),
+        ("single-to-multi", vec![], vec![(CATALOG, many)]),
+        ("multi-to-single", vec![(CATALOG, many)], vec![]),
+        ("single-to-split", alone.clone(), [alone.clone(), vec![(CATALOG, split)]].concat()),
+        ("single-to-split-at-home", alone.clone(), [alone.clone(), vec![(CATALOG, split), (USER, named)]].concat()),
+        ("split-to-single", vec![], vec![(CART, "ownership = \"single-writer\"\nhome = \"us\"\n")]),
+        ("split-to-multi", vec![], vec![(CART, many)]),
+        ("multi-to-split", vec![(CART, many)], vec![]),
+        ("residency-narrowed", vec![], vec![("\"us\", \"eu\", \"ap\"", "\"us\", \"eu\"")]),
+        ("residency-widened", vec![("\"us\", \"eu\", \"ap\"", "\"us\", \"eu\"")], vec![]),
+        (
+            "owner-left",
+            vec![],
+            vec![("ownership = \"multi-writer\"", "ownership = \"multi-writer\"\nregions = [\"us\", \"eu\"]")],
+        ),
+        ("conflicts-changed", vec![], vec![("last-write-wins", "merge")]),
+        ("position-changed", vec![], vec![("position = \"counter\"", "position = \"lsn\"")]),
+        ("lease-begins", vec![], vec![("home = \"us\"", "home = \"us\"\nlease = \"60s\"")]),
+        ("lease-ends", vec![("home = \"us\"", "home = \"us\"\nlease = \"60s\"")], vec![]),
+        ("identity-changed", vec![], vec![(USER, "user = { header = \"X-User\" }")]),
+        ("first-home-ends", vec![(USER, named)], vec![]),
+        (
+            "routes",
+            vec![],
+            vec![
+                ("idempotent = true", "deadline = \"3s\""),
+                (
+                    "match = \"/api/likes/*\"\ndataset = \"likes\"\nread_after_write = \"session\"",
+                    "match = \"/api/likes/*\"\ndataset = \"likes\"\nread_after_write = \"none\"",
+                ),
+            ],
+        ),
+        ("nothing", vec![], vec![]),
+        ("two-things", vec![], vec![("home = \"us\"", "home = \"eu\""), ("\"us\", \"eu\", \"ap\"", "\"us\", \"eu\"")]),
+    ]
+}
+
+fn without_ap() -> Vec<Edit<'static>> {
+    vec![(AP, ""), ("\"us\", \"eu\", \"ap\"", "\"us\", \"eu\"")]
+}
+
+/// No dataset is split by users yet.
+fn edited_cart_out() -> Vec<Edit<'static>> {
+    vec![
+        (
+            "\n[vars.DATASETS.cart]\nownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\", \"ap\"]\n",
+            "",
+        ),
+        ("\n[[vars.ROUTES]]\nmatch = \"/api/cart/*\"\ndataset = \"cart\"\nread_after_write = \"session\"\n", ""),
+    ]
+}
+
+#[test]
+fn what_is_said_of_each_kind_of_change_is_its_golden_case() {
+    for (name, before, after) in kinds() {
+        let run = between(&edited(&old(), &before), &edited(&old(), &after), &[]);
+        assert_eq!(run.status, 0, "{name}: {}", run.whole());
+        is_golden(&format!("plan/{name}.txt"), &run.whole());
+    }
+}
+
+/// What refuses a plan: about what, why, and the remedy; with the end of the sentence on standard error.
+fn refused(before: &[Edit<'_>], after: &[Edit<'_>]) -> Vec<String> {
+    let run = between(&edited(&old(), before), &edited(&old(), after), &["--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
+    assert_eq!(
+        (run.status, &said["verdict"], &said["steps"]),
+        (1, &"refused".into(), &Value::Array(vec![])),
+        "{}",
+        run.whole()
+    );
+    let text = |refusal: &Value, key: &str| refusal[key].as_str().unwrap().to_owned();
+    let all = said["refusals"].as_array().unwrap().iter();
+    all.map(|refusal| format!("{}: {} {}", text(refusal, "about"), text(refusal, "why"), text(refusal, "remedy")))
+        .collect()
+}
+
+#[test]
+fn plans_that_would_make_two_owners_are_refused_with_the_way_around() {
+    let tenant = "user = { response_header = \"Homing-Subject\" }\ntenant = { path = \"/t/{tenant}/*\" }";
+    let cases: Vec<(&str, Vec<Edit<'_>>, Vec<Edit<'_>>)> = vec![
+        ("subject kind", vec![(USER, tenant)], vec![(USER, tenant), ("subject = \"user\"", "subject = \"tenant\"")]),
+        (
+            "default home",
+            vec![],
+            vec![("default_home = true\n", ""), ("[vars.REGIONS.eu]\n", "[vars.REGIONS.eu]\ndefault_home = true\n")],
+        ),
+        (
+            "renamed region",
+            vec![],
+            vec![
+                ("https://eu.example.com", "https://ap.example.com"),
+                (
+                    "origin = \"https://ap.example.com\"\nlocation = { lat = 1.35",
+                    "origin = \"https://eu.example.com\"\nlocation = { lat = 1.35",
+                ),
+            ],
+        ),
+        (
+            "split outside of home",
+            edited_cart_out(),
+            [
+                edited_cart_out(),
+                vec![(CATALOG, "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"eu\"]\n")],
+            ]
+            .concat(),
+        ),
+        (
+            "split while others live",
+            vec![],
+            vec![(CATALOG, "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\"]\n")],
+        ),
+        (
+            "joined where none may live",
+            vec![("\"us\", \"eu\", \"ap\"", "\"eu\", \"ap\"")],
+            vec![(CART, "ownership = \"single-writer\"\nhome = \"us\"\n")],
+        ),
+        (
+            "joined while unknown ones live elsewhere",
+            vec![(USER, "user = { response_header = \"Homing-Subject\", first_home = \"eu\" }")],
+            vec![(CART, "ownership = \"single-writer\"\nhome = \"us\"\n")],
+        ),
+        (
+            "one of no owners",
+            vec![("ownership = \"multi-writer\"", "ownership = \"multi-writer\"\nregions = [\"eu\", \"ap\"]")],
+            vec![
+                ("ownership = \"multi-writer\"", "ownership = \"single-writer\"\nhome = \"us\""),
+                (
+                    "\n[vars.DATASETS.likes.conflicts]\nrule = \"last-write-wins\"\nexplain = \"If you like and unlike within a second from two places, the later click counts.\"\n",
+                    "",
+                ),
+            ],
+        ),
+        (
+            "no owner stays",
+            vec![("ownership = \"multi-writer\"", "ownership = \"multi-writer\"\nregions = [\"us\"]")],
+            vec![("ownership = \"multi-writer\"", "ownership = \"multi-writer\"\nregions = [\"eu\"]")],
+        ),
+        (
+            "residency without overlap",
+            vec![("\"us\", \"eu\", \"ap\"", "\"us\"")],
+            vec![("\"us\", \"eu\", \"ap\"", "\"eu\"")],
+        ),
+        (
+            "first home moved",
+            vec![(USER, "user = { response_header = \"Homing-Subject\", first_home = \"us\" }")],
+            vec![(USER, "user = { response_header = \"Homing-Subject\", first_home = \"eu\" }")],
+        ),
+        (
+            "route to another owner",
+            vec![],
+            vec![(
+                "match = \"/api/catalog/*\"\ndataset = \"catalog\"",
+                "match = \"/api/catalog/*\"\ndataset = \"likes\"",
+            )],
+        ),
+        (
+            "region whose subjects cannot go",
+            vec![("\"us\", \"eu\", \"ap\"", "\"ap\"")],
+            vec![(AP, ""), ("\"us\", \"eu\", \"ap\"", "\"us\", \"eu\"")],
+        ),
+    ];
+    let mut said = String::new();
+    for (name, before, after) in cases {
+        said.push_str(&format!("{name}\n"));
+        refused(&before, &after).iter().for_each(|line| said.push_str(&format!("  {line}\n")));
+    }
+    is_golden("plan/refused.txt", &said);
+}
+
+#[test]
+fn a_path_from_no_dataset_to_one_at_the_default_home_is_a_plan() {
+    let dataset = "\n[vars.DATASETS.pages]\nownership = \"single-writer\"\nhome = \"us\"\n\n[[vars.ROUTES]]\nmatch = \"/api/pages/*\"\ndataset = \"pages\"\n\n[vars.IDENTITY]\n";
+    let run = plan(&[("\n[vars.IDENTITY]\n", dataset)]);
+    assert_eq!(run.status, 0, "{}", run.whole());
+    assert!(run.out.contains("PUT /api/pages/*: belongs to pages, and did to none"), "{}", run.out);
+    let elsewhere = dataset.replace("home = \"us\"", "home = \"eu\"");
+    assert_eq!(plan(&[("\n[vars.IDENTITY]\n", &elsewhere)]).status, 1);
+}
+
+#[test]
+fn the_command_is_called_rightly_or_says_how() {
+    let here = directory(&[
+        ("OLD.toml", &old()),
+        ("NEW.toml", &edited(&old(), &[("home = \"us\"", "home = \"uk\"")])),
+        ("BAD.toml", "a = "),
+    ]);
+    let run = |arguments: &[&str]| homing(&here, &[&["plan"], arguments].concat());
+    let said = run(&["OLD.toml", "NEW.toml"]);
+    assert_eq!(said.status, 2);
+    assert!(said.err.starts_with("error: NEW.toml has errors. Run `homing check NEW.toml` to list them. The first: vars.DATASETS.catalog.home: found \"uk\""), "{}", said.err);
+    assert_eq!(run(&["OLD.toml", "BAD.toml"]).status, 2);
+    assert_eq!(run(&["OLD.toml", "MISSING.toml"]).status, 2);
+    let said = run(&["OLD.toml", "OLD.toml", "--env", "prod"]);
+    assert_eq!((said.status, said.err.as_str()), (2, "error: OLD.toml has no environment \"prod\"\n"));
+}
+
+/// An environment has its own topology, its own commands and its own place in the files between.
+#[test]
+fn an_environment_is_planned_by_its_own_vars() {
+    let env = |text: &str| text.replace("[vars.", "[env.prod.vars.").replace("[[vars.", "[[env.prod.vars.");
+    let new = edited(&old(), &without_ap());
+    let here = directory(&[("OLD.toml", &env(&old())), ("wrangler.toml", &env(&new))]);
+    let run = homing(&here, &["plan", "OLD.toml", "wrangler.toml", "--env", "prod", "--write", "--json"]);
+    assert_eq!(run.status, 0, "{}", run.whole());
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    let deployed: Vec<_> =
+        said["steps"].as_array().unwrap().iter().filter(|step| step["deploys"].is_string()).collect();
+    assert_eq!(deployed.last().unwrap()["commands"][1], "npx wrangler deploy --env prod");
+    let made = fs::read_to_string(here.join("between-1.toml")).unwrap();
+    assert!(made.contains("[env.prod.vars.REGIONS.ap]") && made.contains("regions = [\"us\", \"eu\"]"), "{made}");
+    assert_eq!(homing(&here, &["plan", "between-1.toml", "wrangler.toml", "--env", "prod"]).status, 0);
+}
+
+#[test]
+fn an_access_log_is_played_through_both() {
+    let new = edited(&old(), &[("home = \"us\"", "home = \"eu\"")]);
+    let line = |method: &str, path: &str, near: &str, user: &str| {
+        format!("{{\"method\":\"{method}\",\"path\":\"{path}\",\"near\":\"{near}\",\"user\":\"{user}\"}}\n")
+    };
+    let log = line("PUT", "/api/catalog/1", "eu", "ada").repeat(3)
+        + &line("GET", "/api/catalog/1", "ap", "bob").repeat(2)
+        + &line("POST", "/api/cart", "ap", "bob")
+        + "nonsense\n";
+    let here = directory(&[("OLD.toml", &old()), ("NEW.toml", &new), ("access.log", &log)]);
+    let run = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log"]);
+    let tail = run.out.split_once("\nThe access log: ").unwrap().1;
+    assert_eq!(
+        tail,
+        "3 of 6 requests are decided otherwise (3 by region, 0 by reason, 0 by what the edge cache does).\n         \
+         3  PUT /api/catalog/*: us, home -> eu, home\n  Unreadable lines: 1.\n  \
+         All regions count as healthy, the edge cache as empty, and subjects keep the homes that the old file gave them.\n"
+    );
+    let added = between_logs(
+        &edited(&old(), &without_ap()),
+        &old(),
+        &line("GET", "/api/likes/1", "us", "ada"),
+        &["--near", "ap=1"],
+    );
+    assert_eq!(added["otherwise"], 0, "the log says where the client is");
+    let anywhere = "{\"method\":\"GET\",\"path\":\"/api/likes/1\"}\n";
+    let added = between_logs(&edited(&old(), &without_ap()), &old(), anywhere, &["--near", "ap=1"]);
+    assert_eq!(added["most_frequent"][0]["becomes"]["region"], "ap");
+    assert_eq!(added["most_frequent"][0]["was"]["region"], "eu", "the nearest of those that there were");
+}
+
+fn between_logs(old: &str, new: &str, log: &str, arguments: &[&str]) -> Value {
+    let here = directory(&[("OLD.toml", old), ("NEW.toml", new), ("access.log", log)]);
+    let run =
+        homing(&here, &[&["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log", "--json"], arguments].concat());
+    let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
+    said["requests"].clone()
+}
