@@ -18,6 +18,7 @@ use homing_core::testing::{
     http::{headers::Edit, target::Target},
     model::{
         access::Access,
+        clock::HybridTime,
         epoch::Epoch,
         ids::RegionId,
         position::{Mark, Position},
@@ -313,12 +314,26 @@ fn seal(words: &[&str]) -> String {
             claims.subjects.settle(last, owned(home), &topology());
         } else if let Some(text) = word.strip_prefix("pin=").or_else(|| word.strip_prefix("mark=")) {
             claims.pins.push(pin(text, word.starts_with("pin=")));
+        } else if let Some(time) = word.strip_prefix("clock=") {
+            claims.clock = read_hybrid(time);
         } else {
             last = if word.starts_with("user:") { SubjectKind::User } else { SubjectKind::Tenant };
             claims.subjects.sign(last, Some(subject(word)));
         }
     }
     session::seal(&support::with_own_parts(claims), &keys())
+}
+
+/// `+30000#5`: so many milliseconds from now, and the counter in hexadecimal digits.
+fn hybrid(time: HybridTime) -> String {
+    let ahead = (time.0 >> 16).cast_signed() - NOW.0.cast_signed();
+    format!("{ahead:+}#{:x}", time.0 & 0xffff)
+}
+
+fn read_hybrid(text: &str) -> HybridTime {
+    let (ahead, counter) = text.split_once('#').unwrap();
+    let at = Timestamp(NOW.0.checked_add_signed(ahead.parse().unwrap()).unwrap());
+    HybridTime(HybridTime::at(at).0 | u64::from_str_radix(counter, 16).unwrap())
 }
 
 /// `catalog@us+5000-2000`, a window, or `notes/tenant:acme@us=1#42-3000`, a mark.
@@ -409,10 +424,12 @@ fn tell(story: &Story) -> String {
         let ownership = told(attempt, "homing-home").zip(told(attempt, "homing-epoch"));
         let by = ownership.map_or(String::new(), |(home, epoch)| format!(" by {home}@{epoch}"));
         let least = told(attempt, "homing-min-position").map_or(String::new(), |least| format!(" at least {least}"));
+        let stamp = told(attempt, "homing-clock")
+            .map_or(String::new(), |stamp| format!(" stamp {}", hybrid(HybridTime::read(stamp).unwrap())));
         let unless = told(attempt, "if-none-match").map_or(String::new(), |tags| format!(" unless {tags}"));
         let (time, delay) = (attempt.timeout.as_millis(), attempt.delay.as_millis());
         let after = if delay == 0 { String::new() } else { format!(" after {delay} ms") };
-        let _ = writeln!(out, "    -> {name}{by}{least}{unless}, {time} ms{after}");
+        let _ = writeln!(out, "    -> {name}{by}{least}{stamp}{unless}, {time} ms{after}");
     }
     let end = story.end();
     let who = end.record.region.map_or("the router", |id| topology.region(id).name.as_str());
@@ -507,6 +524,9 @@ fn opened(line: &str, then: Timestamp) -> String {
                 write!(text, " mark {dataset:?} of {} {}#{position:x} (hex)", pin.region, epoch.0)
             }
         };
+    }
+    if session.clock > HybridTime::default() {
+        let _ = write!(text, " clock {}", hybrid(session.clock));
     }
     text
 }

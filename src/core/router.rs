@@ -306,6 +306,9 @@ impl Router {
         let line = self.logging.includes(settlement).then(|| json(&LogLine::of(record, topology)));
         let alert = changing(&self.report, |report| report.observe(record, topology));
         let alert = alert.filter(|_| self.logging != Logging::Off).map(|alert| json(&alert.show(topology)));
+        let mut clock = self.clock.get();
+        clock.take(record.told.time, now);
+        self.clock.set(clock);
         let view_is_outdated = self.remember(Memory::take_outdone);
         self.count(record, now);
         changing(&self.report, |report| report.add(Rc::clone(record)));

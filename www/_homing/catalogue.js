@@ -16,6 +16,8 @@ export const sentences = {
   "position-of-later-epoch": "The session's mark is from a later epoch than this edge knows. The edge looks for the later owner.",
   "position-malformed": "The edge cannot read the origin's position. A window replaces it.",
   "position-unowned": "The origin's position has no epoch, so the edge does not use it.",
+  "clock-ahead": "A stamp is further ahead of the edge's clock than a minute, so the isolate does not go by it.",
+  "clock-malformed": "The edge cannot read the origin's stamp (`Homing-Clock`), so it ignores it.",
   "route-home": "The route sends every read to the home.",
   "default-home": "No dataset claims the request, so it goes to the default home.",
   "unidentified": "The request names no subject, so it goes to the home for unidentified requests.",
@@ -106,6 +108,7 @@ export const sentences = {
 
 // Tokens that tell of trouble, even where the request was answered.
 export const trouble = new Set([
+  "clock-ahead",
   "home-unknown-nearest",
   "home-unknown",
   "misdirected",

@@ -116,8 +116,8 @@ pub fn contract(
             edits.push(Edit::Set("homing-min-position", format!("{}={position}", dataset.name)));
         }
     }
-    if let Some(clock) = &request.clock {
-        edits.push(Edit::Set("homing-clock", clock.clone()));
+    if let Some(clock) = request.clock {
+        edits.push(Edit::Set("homing-clock", clock.to_string()));
     }
     if let Some(key) = &view.settings().origin_key {
         let signed = Signed { method: &request.method, target: request.target.path_and_query(), at: now };

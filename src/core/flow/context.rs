@@ -15,7 +15,7 @@ use crate::{
     },
     ownership::Ownership,
     request::Request,
-    settle::Settling,
+    settle::{Settling, StampTold},
     state::{
         drill::Part,
         health::Sending,
@@ -178,6 +178,7 @@ impl Context {
             now: self.now,
             failures: std::mem::take(&mut self.failures),
             position_unreadable: false,
+            told: StampTold { is_ahead: self.request.session.clock_ahead, ..StampTold::default() },
             trace: std::mem::take(&mut self.trace),
             observations: std::mem::take(&mut self.observations),
             publish: self.publish.take(),

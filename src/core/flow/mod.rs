@@ -245,6 +245,9 @@ fn begin(cx: &mut Context, memory: &Memory) -> Next<'static> {
     if cx.request.session.disbelieved > 0 {
         cx.note(TraceEvent::Noted(Note::PinNotBelieved, None));
     }
+    if cx.request.session.clock_ahead {
+        cx.note(TraceEvent::Noted(Note::ClockAhead, None));
+    }
     cx.begin_drill();
     probe::first(cx, memory)
 }

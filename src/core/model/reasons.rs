@@ -175,6 +175,8 @@ reasons! {
         ReadThatWrote = ReadThatWrote,
         PositionMalformed = PositionMalformed,
         PositionUnowned = PositionUnowned,
+        ClockAhead = ClockAhead,
+        ClockMalformed = ClockMalformed,
     }
 }
 

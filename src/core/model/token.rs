@@ -56,6 +56,10 @@ reasons! {
     PositionMalformed = "position-malformed",
     /// The origin's position has no epoch, so the edge does not use it.
     PositionUnowned = "position-unowned",
+    /// A stamp is further ahead of the edge's clock than a minute, so the isolate does not go by it.
+    ClockAhead = "clock-ahead",
+    /// The edge cannot read the origin's stamp (`Homing-Clock`), so it ignores it.
+    ClockMalformed = "clock-malformed",
     /// The route sends every read to the home.
     RouteHome = "route-home",
     /// No dataset claims the request, so it goes to the default home.
@@ -278,6 +282,7 @@ impl Token {
                 | Self::SessionMalformed
                 | Self::SessionAmbiguous
                 | Self::PinNotBelieved
+                | Self::ClockAhead
                 | Self::CacheStale
                 | Self::Internal
         )

@@ -36,6 +36,7 @@ pub struct IsolateReport {
     pub(crate) regions: PerRegion<RegionTally>,
     suggestions: Suggestions,
     pub(crate) unreadable_positions: u64,
+    pub(crate) clocks_ahead: u64,
 }
 
 impl IsolateReport {
@@ -59,6 +60,7 @@ impl IsolateReport {
             self.regions.entry(region).requests += 1;
         }
         self.unreadable_positions += u64::from(record.position_unreadable);
+        self.clocks_ahead += u64::from(record.told.is_ahead);
         for (region, failure) in &record.failures {
             let tally = self.regions.entry(*region);
             tally.failures += 1;
@@ -145,6 +147,7 @@ mod tests {
             ids::RegionId,
             reasons::{Choice, Failure},
         },
+        settle::StampTold,
         state::trace::{Decision, Trace},
     };
 
@@ -169,6 +172,7 @@ mod tests {
             took: 1,
             failures,
             position_unreadable: false,
+            told: StampTold::default(),
             trace: Trace::default(),
             drilled: None,
         }

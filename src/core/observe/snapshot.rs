@@ -95,6 +95,7 @@ struct Totals {
     cache_hits: u64,
     refused: u64,
     unreadable_positions: u64,
+    clocks_ahead: u64,
 }
 
 impl<'a> Snapshot<'a> {
@@ -118,6 +119,7 @@ impl<'a> Snapshot<'a> {
                 cache_hits: report.hits,
                 refused: report.refused,
                 unreadable_positions: report.unreadable_positions,
+                clocks_ahead: report.clocks_ahead,
             },
             decisions,
             now: view.taken().0,

@@ -12,6 +12,7 @@ use crate::{
     http::{headers::Edits, target::Target},
     model::{
         access::{Access, Replay},
+        clock::Stamp,
         ids::{DatasetId, RegionId},
         subject::SubjectId,
         time::Timestamp,
@@ -74,7 +75,7 @@ pub struct Request {
     /// The write may be repeated at its home: the route says so and the client sent an `Idempotency-Key`.
     pub repeatable: bool,
     /// Stamp of a multi-writer write.
-    pub clock: Option<String>,
+    pub clock: Option<Stamp>,
     /// A number for what chance decides; it is told to nobody.
     pub entropy: u64,
 }

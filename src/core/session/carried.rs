@@ -7,11 +7,15 @@
 
 use std::time::Duration;
 
-use super::{Claim, MOST_BYTES, Pin, SIGNATURE, Session};
-use crate::session::pins::{is_in_bounds, read_pins, write_pin};
+use super::{Claim, LONGEST_CLOCK, MOST_BYTES, Pin, SIGNATURE, Session};
+use crate::session::{
+    codec::write_clock,
+    pins::{is_in_bounds, read_pins, write_pin},
+};
 use crate::{
     http::{target::Target, url::host},
     model::{
+        clock::CARRIED,
         keys::{Key, SessionKeys},
         ranked::ranked,
         time::Timestamp,
@@ -92,7 +96,7 @@ pub fn along(
     }
     let gap = if to.query().is_some() { '&' } else { '?' };
     let fragment = location.split_once('#').map(|(_, part)| format!("#{part}")).unwrap_or_default();
-    let token = seal_carried(&session.pins, to.host(), keys, now);
+    let token = seal_carried(session, to.host(), keys, now);
     Some(format!("{}{gap}{PARAMETER}={token}{fragment}", to.as_str()))
 }
 
@@ -102,20 +106,21 @@ fn bare(authority: &str) -> String {
     host.strip_suffix('.').map(str::to_owned).unwrap_or(host)
 }
 
-/// Writes and signs pins for a host. What does not fit any more are the oldest.
-fn seal_carried(pins: &[Pin], to: &str, keys: &SessionKeys, now: Timestamp) -> String {
-    let newest = ranked(pins, |one, other| one.since > other.since);
+/// Writes and signs a session's pins for a host, and its clock. What does not fit any more are the oldest pins.
+fn seal_carried(session: &Session, to: &str, keys: &SessionKeys, now: Timestamp) -> String {
+    let newest = ranked(&session.pins, |one, other| one.since > other.since);
     let mut text = format!("{VERSION}.{}.{}.", keys.current().id(), now.0);
     let start = text.len();
     for pin in newest {
         let end = text.len();
         text.push_str(if end == start { "" } else { "~" });
         write_pin(&mut text, pin, None);
-        if text.len() + SIGNATURE > MOST_BYTES {
+        if text.len() + LONGEST_CLOCK + SIGNATURE > MOST_BYTES {
             text.truncate(end);
             break;
         }
     }
+    write_clock(&mut text, session);
     let signature = key(keys.current()).sign(&signed(&text, to));
     text.push('.');
     text.push_str(&signature);
@@ -139,7 +144,8 @@ fn open_carried(token: &str, here: &str, keys: &SessionKeys, now: Timestamp) -> 
     };
     let mut pins = read().ok_or(NotBelieved)?;
     pins.retain(|pin| is_in_bounds(pin, now));
-    pins.truncate(super::MOST_PINS);
+    // And the clock, which is none of them.
+    pins.truncate(super::MOST_PINS + 1);
     Ok(pins)
 }
 
@@ -157,6 +163,9 @@ impl Session {
     /// subject, or of one that requests name themselves (by path, host, cookie or field): anybody can have sent the client here.
     pub fn adopt(&mut self, carried: &[Pin], topology: &Topology, now: Timestamp) {
         for pin in carried {
+            if let Some(clock) = pin.clock().filter(|clock| !clock.is_ahead(now, CARRIED)) {
+                self.clock = self.clock.max(clock);
+            }
             if !self.may_adopt(pin, topology) {
                 continue;
             }
@@ -197,6 +206,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            clock::HybridTime,
             epoch::Epoch,
             position::{Mark, Position},
             reasons::Verdict,
@@ -287,6 +297,24 @@ mod tests {
             None,
             "nor from a host that is not named"
         );
+    }
+
+    #[test]
+    fn the_clock_goes_along_and_is_raised_within_bounds_only() {
+        let at = |ms| HybridTime::at(Timestamp(NOW.0 + ms));
+        let from = Session {
+            clock: at(5),
+            ..session("ada", (0..8).map(|n| pin(&format!("{n}{}", "d".repeat(31)), u128::MAX)).collect())
+        };
+        let along = along("https://b.example.com/", &Target::read(FROM).unwrap(), &from, &topology(), &keys(), NOW);
+        let along = along.unwrap();
+        assert!(along.len() <= MOST_BYTES + "https://b.example.com/?homing-session=".len());
+        let came = arrives(along.split_once('?').unwrap().1, "b.example.com", 1).unwrap();
+        for (held, ahead, now) in [(at(0), 0, at(5)), (at(9), 0, at(9)), (at(0), 60 * 60_000, at(0))] {
+            let mut session = Session { clock: held, ..session("ada", Vec::new()) };
+            session.adopt(&came, &topology(), Timestamp(NOW.0 - ahead));
+            assert_eq!(session.clock, now);
+        }
     }
 
     #[test]

@@ -3,14 +3,18 @@
 //! `2.KEY.USER.TENANT.ISSUED.EXPIRES.PINS.SIGNATURE`, times in Unix milliseconds; USER and TENANT are `SUBJECT:HOME:EPOCH`, or `SUBJECT`
 //! where nobody could say where it lives, or `-`; pins are `DATA:w:REGION:SINCE:UNTIL` (a window) or
 //! `DATA:p:REGION:SINCE:EPOCH:POSITION` (a position, in hexadecimal digits), joined by `~`. DATA is `DATASET`, or of a split one the part
-//! that it is on: `DATASET/u` and `DATASET/t` of the session's own user and tenant, else `DATASET/SUBJECT`. Only characters that
-//! RFC 6265 section 4.1.1 allows in a cookie. What was written before is read by `former.rs`.
+//! that it is on: `DATASET/u` and `DATASET/t` of the session's own user and tenant, else `DATASET/SUBJECT`. The last of the pins is the
+//! clock, where the session has one: `@:p:@:0:0:TIME`. Only characters that RFC 6265 section 4.1.1 allows in a cookie. What was written
+//! before is read by `former.rs`.
 
 use std::fmt::Write;
 
-use super::{MOST_BYTES, Opened, SIGNATURE, Session, former};
+use super::{CLOCK, MOST_BYTES, Opened, SIGNATURE, Session, former};
 use crate::{
-    model::{epoch::Epoch, formats, keys::SessionKeys, reasons::Verdict, subject::SubjectId, time::Timestamp},
+    model::{
+        clock::HybridTime, epoch::Epoch, formats, keys::SessionKeys, position::Position, reasons::Verdict,
+        subject::SubjectId, time::Timestamp,
+    },
     topology::Topology,
 };
 use crate::{
@@ -61,7 +65,16 @@ fn write(session: &Session, keys: &SessionKeys) -> String {
         text.push_str(if at == 0 { "" } else { "~" });
         write_pin(&mut text, pin, Some(&session.subjects));
     }
+    write_clock(&mut text, session);
     text
+}
+
+/// Writes the clock behind the pins, if the session has one.
+pub(super) fn write_clock(text: &mut String, session: &Session) {
+    if session.clock > HybridTime::default() {
+        text.push_str(if text.ends_with('.') { "" } else { "~" });
+        let _ = write!(text, "{CLOCK}:p:{CLOCK}:0:0:{:x}", Position::new(session.clock.0.into()));
+    }
 }
 
 fn write_own(text: &mut String, own: Option<&Own>) {
@@ -79,7 +92,10 @@ pub fn open(text: &str, keys: &SessionKeys, now: Timestamp) -> Opened {
         Err(verdict) => Opened::nothing(verdict),
         Ok(None) => Opened::nothing(Verdict::Malformed),
         Ok(Some(session)) if session.expires <= now => Opened::nothing(Verdict::Expired),
-        Ok(Some(session)) => believe(session, now),
+        Ok(Some(mut session)) => {
+            let clock_ahead = session.drop_clock_ahead(now);
+            Opened { clock_ahead, ..believe(session, now) }
+        }
     }
 }
 
@@ -124,7 +140,9 @@ fn read<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Session> {
         };
         own.as_ref().map(|own| own.subject.clone())
     })?;
-    fields.next().is_none().then_some(Session { subjects, issued, expires, pins })
+    let mut session = Session { subjects, issued, expires, pins, ..Session::default() };
+    session.take_clock();
+    fields.next().is_none().then_some(session)
 }
 
 /// None inside is nobody; none outside is no text of ours.
@@ -144,8 +162,8 @@ fn read_own(text: &str) -> Option<Option<Own>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::clock::CARRIED;
     use crate::model::position::Mark;
-    use crate::model::position::Position;
     use crate::session::Claim;
     use crate::session::LONGEST_PIN;
     use crate::session::MOST_PINS;
@@ -186,6 +204,7 @@ mod tests {
             subjects: Subjects { user: Some(ada), tenant: Some(acme) },
             issued: NOW,
             expires: NOW.after(super::super::LIFETIME),
+            clock: HybridTime(HybridTime::at(NOW).0 | 7),
         }
     }
 
@@ -206,7 +225,7 @@ mod tests {
             Session { pins: vec![pin("", Claim::Until(NOW))], expires: Timestamp(u64::MAX), ..Session::default() };
         for session in [session(), of_nobody] {
             let opened = open(&seal(&session, &keys("a", None)), &keys("a", None), NOW);
-            assert_eq!(opened, Opened { session, verdict: Verdict::Valid, disbelieved: 0 });
+            assert_eq!(opened, Opened { session, ..Opened::nothing(Verdict::Valid) });
         }
     }
 
@@ -230,6 +249,38 @@ mod tests {
         far.pins.push(pin("notes", Claim::Until(Timestamp(u64::MAX))));
         let opened = open(&seal(&far, &keys("a", None)), &keys("a", None), NOW);
         assert_eq!((opened.session, opened.disbelieved), (session(), 1));
+    }
+
+    #[test]
+    fn a_clock_too_far_ahead_is_not_believed_even_when_signed() {
+        let at = |time: Timestamp| Session { clock: HybridTime::at(time), ..session() };
+        for (clock, believed) in
+            [(NOW.after(CARRIED), true), (Timestamp(NOW.after(CARRIED).0 + 1), false), (Timestamp(1), true)]
+        {
+            let opened = open(&seal(&at(clock), &keys("a", None)), &keys("a", None), NOW);
+            let clock = if believed { HybridTime::at(clock) } else { HybridTime::default() };
+            assert_eq!((opened.session.clock, opened.clock_ahead), (clock, !believed));
+            assert_eq!((opened.session.pins, opened.disbelieved), (session().pins, 0));
+        }
+    }
+
+    #[test]
+    fn a_version_before_the_clock_reads_it_as_a_mark_and_this_one_reads_what_that_writes_back() {
+        let sealed = seal(&session(), &keys("a", None));
+        let pins = sealed.split('.').nth(6).unwrap();
+        let read = read_pins(pins, |short| {
+            session().subject(if short == "u" { SubjectKind::User } else { SubjectKind::Tenant }).cloned()
+        });
+        let mut before = Session { pins: read.unwrap(), clock: HybridTime::default(), ..session() };
+        assert_eq!((&before.pins[..5], before.pins[5].dataset.as_str()), (&session().pins[..], "@"));
+        // It writes, and what it then remembers stands behind.
+        before.add_pin(pin("likes", Claim::Until(NOW)), &topology(TWO_REGIONS), NOW);
+        let back = open(&seal(&before, &keys("a", None)), &keys("a", None), NOW).session;
+        assert_eq!((back.clock, back.pins.len()), (session().clock, 6));
+        // With eight pins of its own the clock is what it lets go, and no promise is lost.
+        (0..3).for_each(|at| before.add_pin(pin(&format!("d{at}"), Claim::Until(NOW)), &topology(TWO_REGIONS), NOW));
+        let back = open(&seal(&before, &keys("a", None)), &keys("a", None), NOW).session;
+        assert_eq!((back.clock, back.pins.len()), (HybridTime::default(), MOST_PINS));
     }
 
     #[test]

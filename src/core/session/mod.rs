@@ -16,7 +16,13 @@ use crate::{
 };
 
 use crate::{
-    model::{position::Mark, reasons::Verdict, subject::SubjectId, time::Timestamp},
+    model::{
+        clock::{CARRIED, HybridTime},
+        position::{Mark, Position, PositionKind},
+        reasons::Verdict,
+        subject::SubjectId,
+        time::Timestamp,
+    },
     topology::{
         Topology,
         dataset::{Dataset, Rule},
@@ -49,6 +55,8 @@ pub struct Session {
     pub expires: Timestamp,
     /// What it wrote lately.
     pub pins: Vec<Pin>,
+    /// The time of the latest stamp of multi-writer data that it has written or seen: its next write gets a later one.
+    pub clock: HybridTime,
 }
 
 /// A claim: what a read of this dataset must show the session.
@@ -80,6 +88,11 @@ pub enum Claim {
 
 /// Stands in place of a dataset, and of a region, where a pin is for all of them.
 const EVERYTHING: &str = "*";
+/// Stands in place of a dataset, and of a region, in the pin as which a session's clock is written. A version before the clock reads it as
+/// a mark on a dataset that it does not have, and writes it back.
+const CLOCK: &str = "@";
+/// The most bytes that the clock takes.
+const LONGEST_CLOCK: usize = 28;
 
 /// How much a pin would be missed if it gave way, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +115,20 @@ impl Pin {
             Claim::Until(_) => Missed::Window,
             Claim::AtLeast(_) => Missed::Mark,
         }
+    }
+
+    /// The place that a mark claims; the lowest of a window.
+    fn place(&self) -> Position {
+        match self.claim {
+            Claim::AtLeast(mark) => mark.position,
+            Claim::Until(_) => Position::default(),
+        }
+    }
+
+    /// The clock, if it stands for that.
+    #[allow(clippy::cast_possible_truncation, reason = "so many bits were written")]
+    fn clock(&self) -> Option<HybridTime> {
+        (self.dataset == CLOCK).then(|| HybridTime(self.place().number() as u64))
     }
 
     /// Whether it is the window that stands for pins that gave way.
@@ -142,13 +169,15 @@ pub struct Opened {
     pub verdict: Verdict,
     /// Pins that were dropped because they reach too far ahead.
     pub disbelieved: usize,
+    /// Whether its clock was dropped for that.
+    pub clock_ahead: bool,
 }
 
 impl Opened {
     /// What a request without a (believable) session carries.
     #[must_use]
     pub fn nothing(verdict: Verdict) -> Self {
-        Self { session: Session::default(), verdict, disbelieved: 0 }
+        Self { session: Session::default(), verdict, disbelieved: 0, clock_ahead: false }
     }
 }
 
@@ -250,6 +279,36 @@ impl Session {
             claim: Claim::Until(until),
         });
         true
+    }
+
+    /// Takes the clock out of the pins that were read.
+    fn take_clock(&mut self) {
+        if let Some((at, clock)) = self.pins.iter().enumerate().find_map(|(at, pin)| Some((at, pin.clock()?))) {
+            self.clock = clock;
+            self.pins.remove(at);
+        }
+    }
+
+    /// Drops a clock that no honest edge can have written; false if there is none.
+    fn drop_clock_ahead(&mut self, now: Timestamp) -> bool {
+        let is_ahead = self.clock.is_ahead(now, CARRIED);
+        if is_ahead {
+            self.clock = HybridTime::default();
+        }
+        is_ahead
+    }
+
+    /// What the stamp of a write to that dataset must be later than: the clock, and marks that are stamps themselves.
+    #[must_use]
+    pub fn seen(&self, dataset: &Dataset, now: Timestamp) -> HybridTime {
+        let mut seen = self.clock;
+        if dataset.position == Some(PositionKind::Hlc) {
+            for pin in self.pins.iter().filter(|pin| pin.dataset == dataset.name) {
+                let time = HybridTime::of(pin.place());
+                seen = if time.is_ahead(now, CARRIED) { seen } else { seen.max(time) };
+            }
+        }
+        seen
     }
 
     /// The window over everything, while it is in force: the session has seen more than it could remember.

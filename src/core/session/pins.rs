@@ -69,7 +69,7 @@ pub(crate) fn believe(mut session: Session, now: Timestamp) -> Opened {
     session.pins.retain(|pin| is_in_bounds(pin, now));
     session.pins.truncate(MOST_PINS);
     let disbelieved = before - session.pins.len();
-    Opened { session, verdict: Verdict::Valid, disbelieved }
+    Opened { session, disbelieved, ..Opened::nothing(Verdict::Valid) }
 }
 
 /// Whether a pin reaches no further ahead than any may.

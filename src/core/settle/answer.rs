@@ -95,6 +95,7 @@ impl Settling<'_> {
         if !answer.is_from_a_cache() {
             self.learn_lags(answer);
         }
+        self.learn_clock(answer);
         let written = Written::of(request, answer, self.outcome_unknown);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
@@ -103,6 +104,7 @@ impl Settling<'_> {
             owned: asked.owned,
             named: self.named(answer),
             stated: stated.filter(|_| written.is_over(answer.status)),
+            clock: self.told.time,
         };
         let (change, pinned) = session::change(request, view, answer, &seen, now);
         let mut settlement = self.settlement(status, source, edits);

@@ -13,7 +13,7 @@ pub(crate) mod stored;
 
 use std::rc::Rc;
 
-pub use crate::settle::record::{Pinned, Record, WriteOutcome};
+pub use crate::settle::record::{Pinned, Record, StampTold, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
 pub use crate::settle::stored::ShownVariant;
@@ -157,6 +157,8 @@ pub struct Settling<'f> {
     pub(crate) now: Timestamp,
     pub(crate) failures: Vec<(RegionId, Failure)>,
     pub(crate) position_unreadable: bool,
+    /// The time of the stamp that the origin told, and whether one was too far ahead.
+    pub(crate) told: StampTold,
     pub(crate) trace: Trace,
     pub(crate) observations: Vec<Observation>,
     pub(crate) publish: Option<(SubjectId, Ownership)>,
@@ -211,6 +213,7 @@ impl Settling<'_> {
                 took: millis(self.now.since(self.request.came)),
                 failures: self.failures,
                 position_unreadable: self.position_unreadable,
+                told: self.told,
                 trace: self.trace,
                 drilled: None,
             }),

@@ -6,7 +6,13 @@ use super::Settling;
 use crate::{
     decide::reach::replica_of,
     http::answer::Answer,
-    model::{access::Access, epoch::Epoch, ids::MAX_REGIONS, reasons::Note},
+    model::{
+        access::Access,
+        clock::{DRIFT, HybridTime},
+        epoch::Epoch,
+        ids::MAX_REGIONS,
+        reasons::Note,
+    },
     ownership::{
         Ownership,
         stated::{Log, Stated, Unusable, stated},
@@ -51,6 +57,25 @@ impl Settling<'_> {
                 None
             }
         }
+    }
+
+    /// `Homing-Clock` of multi-writer data: the latest stamp that the replica has applied, whoever's.
+    pub(super) fn learn_clock(&mut self, answer: &Answer<'_>) {
+        let shared =
+            self.request.dataset_in(self.view.topology()).is_some_and(|dataset| dataset.rule.is_multi_writer());
+        let Some(said) = answer.headers.get("homing-clock").filter(|_| shared) else { return };
+        let note = match HybridTime::read(said.trim()) {
+            None => Note::ClockMalformed,
+            Some(time) => {
+                self.told.time = time;
+                if !time.is_ahead(self.now, DRIFT) {
+                    return;
+                }
+                self.told.is_ahead = true;
+                Note::ClockAhead
+            }
+        };
+        self.trace.note(TraceEvent::Noted(note, self.region));
     }
 
     /// The owner that the answer itself names, of what was asked.

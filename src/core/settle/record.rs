@@ -6,6 +6,7 @@ use crate::{
     cache::state::CacheState,
     model::{
         access::Access,
+        clock::HybridTime,
         ids::{DatasetId, RegionId},
         reasons::{Crossing, Failure},
         time::{Timestamp, millis},
@@ -76,6 +77,15 @@ impl fmt::Display for Pinned {
     }
 }
 
+/// What was told of the clocks of multi-writer data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StampTold {
+    /// The time of the latest stamp that the origin's replica has applied; zero where it says none.
+    pub time: HybridTime,
+    /// Whether that, or the session's, was too far ahead for the isolate's clock.
+    pub is_ahead: bool,
+}
+
 /// What is told about a request: one log line, one row of the dashboard.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -117,6 +127,8 @@ pub struct Record {
     pub failures: Vec<(RegionId, Failure)>,
     /// Whether the origin's position could not be read.
     pub position_unreadable: bool,
+    /// What was told of the clocks of multi-writer data.
+    pub told: StampTold,
     /// What decided, in order.
     pub trace: Trace,
     /// What it shows of the drill that it took part in.

@@ -6,6 +6,7 @@ use crate::{
     http::{answer::Answer, cookies::COOKIE, headers::Edit},
     model::{
         access::Access,
+        clock::{APART, HybridTime},
         epoch::Epoch,
         ids::{RegionId, RegionSet},
         position::{Mark, Position},
@@ -123,6 +124,8 @@ pub(super) struct Exchange {
     pub(super) named: Option<Ownership>,
     /// How far its replica is, and what it shows.
     pub(super) stated: Option<Stated>,
+    /// The time of the latest stamp that its replica has applied.
+    pub(super) clock: HybridTime,
 }
 
 /// The session with a pin on what the request may have written at that region, if some read is promised to see it.
@@ -146,6 +149,7 @@ fn pin_write(
     if !request.promise.pins {
         return None;
     }
+    session.clock = request.clock.map_or(session.clock, |stamp| stamp.time.max(session.clock));
     let subject = whose(session, request, topology);
     let part = (dataset.map_or("", |dataset| dataset.name.as_str()), subject.as_ref());
     if let (Some(stated), Some(kind)) = (stated, dataset.and_then(|dataset| dataset.position)) {
@@ -205,6 +209,16 @@ fn raise(
         session.add_pin(Pin { dataset, subject, region, since: now, claim }, topology, now);
     }
     further
+}
+
+/// Has the session's next write be later than a stamp that it has seen; true if that says something new. Where every edge's wall clock is
+/// past it, it does not: a session whose data is idle is not issued anew for it.
+fn seen_later(session: &mut Session, seen: HybridTime, now: Timestamp) -> bool {
+    let says_more = seen > session.clock && !seen.is_past(now) && !seen.is_ahead(now, APART);
+    if says_more {
+        session.clock = seen;
+    }
+    says_more
 }
 
 /// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other. It needs no pin, for
@@ -278,6 +292,9 @@ pub(super) fn change(
     if let Some(stated) = seen.stated.filter(|_| exists && shown.is_none()) {
         let home = &topology.region(stated.log.home).name;
         changed |= raise_by_read(&mut session, request, home, stated.seen(), view, now);
+    }
+    if pinned.is_some() || (exists && request.promise.read_after_write == ReadAfterWrite::Session) {
+        changed |= seen_later(&mut session, seen.clock, now);
     }
     changed |= moved(&mut session, request, view, (seen.owned, seen.named));
     let waits = |(kind, subject): (SubjectKind, Option<SubjectId>)| {
@@ -423,7 +440,10 @@ impl Settlement {
     /// Hands the client a session, the way its request carried one.
     fn hand_out(&mut self, session: &Session, request: &Request, view: &View, now: Timestamp) {
         self.keep_private(None);
-        let session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
+        let mut session = Session { issued: now, expires: now.after(LIFETIME), ..session.clone() };
+        if session.clock.is_past(now) {
+            session.clock = HybridTime::default();
+        }
         let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);
         self.edits.push(match request.carrier {
             Carrier::Header => Edit::Set("homing-session", sealed),

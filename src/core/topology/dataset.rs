@@ -68,6 +68,12 @@ impl Rule {
         matches!(self, Self::GeoPartitioned { .. })
     }
 
+    /// Whether it has several owners, whose writes are ordered by their stamps.
+    #[must_use]
+    pub fn is_multi_writer(&self) -> bool {
+        matches!(self, Self::MultiWriter { .. })
+    }
+
     /// The rule's name in the configuration.
     #[must_use]
     pub fn token(&self) -> &'static str {

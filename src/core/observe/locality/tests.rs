@@ -38,6 +38,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Crossing>) 
         stale: false,
         failures: Vec::new(),
         position_unreadable: false,
+        told: crate::settle::StampTold::default(),
         status: 200,
         attempts: 1,
         cache: CacheState::Bypass,

@@ -90,8 +90,9 @@ pub fn admit(
     let near = near_order(incoming, &target, settings);
     let promise = promise(incoming.method, route, dataset, access, topology);
     let cache = cache_use((incoming, &cookies), route, dataset, access, upgrade, subject.is_some(), topology)?;
-    let rule = dataset.and_then(|id| topology.dataset(id)).map(|dataset| &dataset.rule);
-    let multi_writer = matches!(rule, Some(Rule::MultiWriter { .. }));
+    let shared = dataset.and_then(|id| topology.dataset(id)).filter(|dataset| dataset.rule.is_multi_writer());
+    let stamp = |dataset| clock.tick(incoming.now, session.session.seen(dataset, incoming.now));
+    let clock = shared.filter(|_| access == Access::Write).map(stamp);
     let repeatable = route.is_some_and(|route| route.idempotent) && incoming.headers.has("idempotency-key");
     let replay = replay(incoming.content, access == Access::Read || dataset.is_some() || repeatable);
     let through = LetThrough {
@@ -120,7 +121,7 @@ pub fn admit(
         edits,
         cache,
         repeatable,
-        clock: (multi_writer && access == Access::Write).then(|| clock.tick(incoming.now).to_string()),
+        clock,
         entropy,
     })
 }
