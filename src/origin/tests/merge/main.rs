@@ -136,6 +136,19 @@ fn the_later_stamp_stands_whatever_its_owner_had_seen_and_its_own_writer_is_told
     }
 }
 
+/// Two edges whose clocks and nodes say the same: which of them stands must not depend on what came first.
+#[test]
+fn of_two_writes_with_one_stamp_every_region_keeps_the_same() {
+    let regions @ [us, eu, _] = &three();
+    let stamp = us.stamp(1);
+    us.write("last", "k", Some(&stamp), Change::put("us"));
+    eu.write("last", "k", Some(&stamp), Change::put("eu"));
+    exchange(regions, "last");
+    for region in regions {
+        assert_eq!(region.value("last", "k"), json!("us"), "at {}", region.name());
+    }
+}
+
 #[test]
 fn each_conflict_is_told_once_by_the_region_whose_write_was_overruled() {
     let regions @ [us, eu, ap] = &three();
