@@ -229,8 +229,9 @@ fn behind(cx: &mut Context, reading: &Reading, place: Option<Position>, later: O
     let next = match reading.fallback {
         // Nobody is further than home, so its own word is the best of the old ones.
         Some(fallback) if at_home && fallback.stale => Some(PlannedRegion { region, choice, stale: true }),
-        None if missed.is_some() && cx.request.promise.on_home_down == OnHomeDown::Stale => {
-            Some(PlannedRegion { region, choice: Choice::HomeDownStale, stale: true })
+        // Nobody else can be asked, home neither: this one is near, and may be stale.
+        None if cx.request.promise.on_home_down == OnHomeDown::Stale => {
+            Some(PlannedRegion { region, choice: if at_home { choice } else { Choice::HomeDownStale }, stale: true })
         }
         fallback => fallback.map(|fallback| PlannedRegion { choice, ..fallback }),
     };
