@@ -41,5 +41,7 @@ if [ ! -x "$MESH_PG_BIN/postgres" ]; then
   [ -x "$MESH_PG_BIN/postgres" ] || die "$MESH_PG_BIN has no postgres. Set MESH_PG_BIN to the folder of the programs of PostgreSQL 18."
 fi
 
+cargo build --quiet --locked -p history
+cargo build --quiet --locked -p homing-origin --example mesh --features axum,merge,postgres
 export MESH_SECONDS=${1:-60}
 exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=1 --test-timeout=900000 --test-force-exit 'tests/mesh/*.test.mjs'

@@ -72,23 +72,22 @@ export class Mesh extends Databases {
   }
 
   /**
-   * Adds a node under load. Each member keeps from now on what the new one has yet to hear; then the new one gets what a member has that
-   * has heard everything until then; what comes twice is passed over, for a row's owner and number say which it is.
-   * @param {string} name @param {string[]} tables what the new node is given: the operations, and what was made of those that are gone
-   * @param {(node: any) => any} prepare makes the tables
+   * Adds a node under load. All others hear of it before it has anything to say, for it says how far it is as soon as it knows. Each of them
+   * keeps from now on what the new one has yet to hear; then the new one gets what a member has that has heard everything until then. What
+   * comes twice is folded once: a row's owner and number say which it is.
+   * @param {string} name @param {{ make: (node: any) => any, fill: (node: any, source: any) => any }} how the tables are made, and filled from a member
    */
-  async add(name, tables, prepare) {
+  async add(name, { make, fill }) {
     const before = this.members;
     const node = this[name];
     await node.start();
-    await prepare(node);
-    for (const from of before) await from.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
-    const [source] = before;
-    await this.level(before);
-    await copy(source, node, tables);
+    await make(node);
     await this.publish(node, OPERATIONS, "insert");
-    for (const from of before) await this.subscribe(node, from, { slot: `create_slot = false, slot_name = '${name}'` });
     for (const to of before) await this.subscribe(to, node);
+    for (const from of before) await from.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
+    await this.level(before);
+    await fill(node, before[0]);
+    for (const from of before) await this.subscribe(node, from, { slot: `create_slot = false, slot_name = '${name}'` });
     return node;
   }
 
@@ -97,7 +96,7 @@ export class Mesh extends Databases {
     const ends = await Promise.all(nodes.map(async (node) => ({ node, lsn: await written(node) })));
     await waitUntil(
       async () => {
-        const open = await Promise.all(ends.map(({ node, lsn }) => node.value(BEHIND, [lsn])));
+        const open = await Promise.all(ends.map(({ node, lsn }) => node.value(BEHIND, [lsn, nodes.map(({ name }) => name)])));
         return open.every((count) => Number(count) === 0);
       },
       `what was written at ${nodes.map((node) => node.name)} is everywhere`,
@@ -112,28 +111,13 @@ export class Mesh extends Databases {
   }
 }
 
-/** Whom a node sends to that has not said yet to have applied up to that place. A slot's place moves only by what its receiver has. */
-const BEHIND = "select count(*) from pg_replication_slots where slot_type = 'logical' and (active is false or confirmed_flush_lsn < $1::pg_lsn)";
+/** How many of these a node sends to have not said yet to have applied up to that place. A slot's place moves only by what its receiver has. */
+const BEHIND = "select count(*) from pg_replication_slots where slot_name = any($2) and (active is false or confirmed_flush_lsn < $1::pg_lsn)";
 
 /** The end of a node's log, behind a commit of its own: what stands in front of it is sent with it. */
 async function written(node) {
   await node.query("select pg_logical_emit_message(true, '', '')");
   return node.value("select pg_current_wal_flush_lsn()");
-}
-
-/** Copies whole tables, in one snapshot of the source. */
-async function copy(source, node, tables) {
-  const client = await source.connect();
-  try {
-    await client.query("begin isolation level repeatable read read only");
-    for (const table of tables) {
-      const { rows } = await client.query(`select coalesce(json_agg(t), '[]') as rows from ${table} t`);
-      await node.query(`insert into ${table} select * from json_populate_recordset(null::${table}, $1) on conflict do nothing`, [JSON.stringify(rows[0].rows)]);
-    }
-    await client.query("commit");
-  } finally {
-    await client.end();
-  }
 }
 
 /** Starts that many equals. @param {string[]} [names] @param {string[]} [later] */
