@@ -4,8 +4,12 @@
 //! comes from its owner alone. Only insertions are published: what [`tend`] deletes is deleted here. The table has no unique key: a row that
 //! comes twice (a new region copies what is there, and gets it once more by replication) must not stop replication, and is folded once.
 //!
-//! **A new region**: make the tables, create the subscriptions (`copy_data = false`), then [`export`] at a peer and [`import`] here. What
-//! comes in between lies in `homing_ops`, and is folded from where the export ends.
+//! **A new region**, while the others write (`tests/mesh` tries it):
+//! 1. Start every application anew with it among its owners, so that nobody forgets what it has not got.
+//! 2. Make its tables, and let all peers subscribe to it: what it says before that, they never get.
+//! 3. Create its subscriptions (`copy_data = false`). Wait until one peer has what the others had written by then.
+//! 4. [`export`] at that peer and [`import`] here, before the first read or [`tend`]. What comes in between lies in `homing_ops`, and is
+//!    folded from where the export ends.
 //!
 //! Use the isolation level `read committed`, the default. Writes of one dataset wait for each other, from [`append`] to the commit, so call
 //! it last in the transaction: numbers must be in the order of commits.
