@@ -165,6 +165,23 @@ fn every_test_that_a_document_names_is_there() {
     assert!(looked >= 30, "{looked} names of tests were looked at");
 }
 
+/// A survivor that is judged by file and function is a survivor no more once they are gone.
+#[test]
+fn every_mutant_that_is_judged_still_stands() {
+    let text = fs::read_to_string(at("docs/mutants.md")).unwrap();
+    let rows = text.lines().filter_map(|line| {
+        let mut spans = line.strip_prefix("| `")?.split('`');
+        let (file, function) = (spans.next()?, spans.nth(1)?);
+        (file.ends_with(".rs") && !file.starts_with("src/")).then_some((file, function))
+    });
+    let mut looked = 0;
+    for (file, function) in rows {
+        looked += 1;
+        assert!(has(file, function), "src/core/{file} has no function {function}: take its row out of docs/mutants.md");
+    }
+    assert!(looked >= 15, "{looked} judgements were looked at");
+}
+
 /// The story of a request, as `docs/architecture.md` tells it.
 fn story() -> String {
     let text = fs::read_to_string(at("docs/architecture.md")).unwrap();
