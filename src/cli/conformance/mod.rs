@@ -4,6 +4,7 @@ mod address;
 mod client;
 mod fence;
 mod keys;
+mod multi_writer;
 mod pauses;
 mod position;
 mod report;
@@ -67,6 +68,12 @@ pub(super) struct ConformanceArgs {
     /// The subject of the second user, if --subject is given.
     #[arg(long, requires = "other_headers")]
     other_subject: Option<String>,
+    /// --path is of a multi-writer dataset: try stamps, positions for each owner and conflicts, instead of the fence and ownership.
+    #[arg(long, requires = "path", conflicts_with_all = ["subject", "idempotent", "delete", "beside"])]
+    multi_writer: bool,
+    /// Another body of a write. If the rule is last-write-wins, test that the later stamp wins.
+    #[arg(long, requires = "multi_writer", value_name = "BODY")]
+    other_body: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 45] = [
+pub(super) const RULES: [(&str, &str); 54] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
     ("no-store", "answers of the health and ownership addresses have Cache-Control: no-store, and come from no cache"),
     ("any-parameter", "both ignore an unknown parameter (n), by which the router avoids caches"),
@@ -61,6 +61,21 @@ pub(super) const RULES: [(&str, &str); 45] = [
     ("grant", "a grant makes this region the owner, and may be repeated"),
     ("grant-later", "a grant by a past epoch gets 409 later"),
     ("lease", "only the owner renews a lease. After it expires, writes get 503 until it is renewed"),
+    (
+        "stamp-accepted",
+        "multi-writer: a write with a stamp is accepted, and its answer has a Homing-Clock that is not before it",
+    ),
+    ("later-wins", "last-write-wins: a write with an earlier stamp does not overrule a later one"),
+    ("repeat-harmless", "last-write-wins: a write repeated with its stamp changes nothing"),
+    (
+        "owner-position",
+        "Homing-Position names each owner (DATASET@OWNER=NUMBER), and rises at the region that was written",
+    ),
+    ("owner-shows", "what a read shows is not beyond its replica, and not before a write that it shows"),
+    ("owner-behind", "a read that demands more of any owner than the replica has gets 503 with Homing-Behind: 1"),
+    ("write-context", "a write with Homing-Min-Position is accepted, because there it is no demand"),
+    ("conflict-told", "a write that is overruled by a later one has Homing-Conflict in its answer"),
+    ("conflicts", "the conflicts address counts it, and answers 404 to requests through the router"),
 ];
 
 /// What was found of a rule.

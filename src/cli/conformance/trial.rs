@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     ConformanceArgs, ConformanceReport, Origin,
     client::{Ask, Seal, TrialAnswer, now},
-    key, position,
+    key, multi_writer, position,
     report::must,
 };
 use homing_core::{
@@ -64,6 +64,10 @@ pub(super) struct Trial {
     pub(super) deletes: bool,
     /// Another path of the dataset that may be written.
     pub(super) beside: Option<String>,
+    /// Whether several regions write it.
+    several_write: bool,
+    /// Another body, which shows.
+    pub(super) other_body: Option<String>,
 }
 
 impl Trial {
@@ -92,6 +96,8 @@ impl Trial {
             leased: false,
             deletes: args.delete,
             beside: args.beside.clone(),
+            several_write: args.multi_writer,
+            other_body: args.other_body.clone(),
         })
     }
 
@@ -122,6 +128,11 @@ impl Trial {
         if self.here.is_empty() {
             return Err("the region's name is unknown. Give it with --region".to_owned());
         }
+        if self.several_write {
+            self.multi_writer(report, &place)?;
+            return Err("the dataset is multi-writer, so it has no owner".to_owned());
+        }
+        report.skip(&multi_writer::RULES, "the dataset has one owner. Say --multi-writer if several regions write it");
         let known = health.ok().and_then(|health| health.get("epochs")?.get(&place.dataset)?.as_u64());
         self.untold(report, &place)?;
         self.take(report, &place, known)?;

@@ -1,6 +1,7 @@
 //! Several writers over SQLite: each region a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod crates;
 mod layer;
 mod properties;
 mod world;
