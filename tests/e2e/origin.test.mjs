@@ -94,7 +94,9 @@ test("a demo region conforms", async () => {
     const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
     return [report.conforms, report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule)];
   };
-  const without = (...more) => ["unsigned", "forged", "stale", "unsigned-claim", "shows-gone", ...more, "lease"];
+  const several = ["stamp-accepted", "later-wins", "repeat-harmless", "owner-position", "owner-shows", "owner-behind", "write-context"];
+  several.push("conflict-told", "conflicts");
+  const without = (...more) => ["unsigned", "forged", "stale", "unsigned-claim", "shows-gone", ...more, "lease", ...several];
   const whole = open(["--path", "/api/catalog/held", "--dataset", "catalog", "--beside", "/api/catalog/beside"]);
   assert.deepEqual(whole, [true, ["no-subject", "other-subject", ...without()]], "without a key, a lease, a subject and deletions");
   const cart = ["--path", "/api/cart", "--dataset", "cart", "--body", '["tea"]', "--subject", "user:conny", "--other-subject", "user:eve"];

@@ -67,6 +67,8 @@ pub(crate) struct Ledger {
     clock: Option<Stamp>,
     /// What was shown by keys of which nothing is left: every owner has it.
     pub(crate) dropped: Vector,
+    /// Up to which key the last compaction has looked: those that have to wait do not keep the others waiting.
+    pub(crate) looked: String,
     /// Conflicts that this region has to tell in its next answer to a write.
     untold: Vec<Conflict>,
     more: u64,

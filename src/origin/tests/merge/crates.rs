@@ -1,4 +1,5 @@
-//! Where the preconditions of a crate's own types hold (each replica writes by what it has, and nothing else), ours show the same.
+//! Where the preconditions of a crate's own types hold, ours show the same: each replica writes by what it has and nothing else, and an
+//! operation comes with all that it has seen.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +12,17 @@ use crate::world::{Region, three};
 
 const MEMBERS: [&str; 3] = ["x", "y", "z"];
 
-/// The crate's replica beside ours; what it has written, in order, and how much of each other's it has.
+/// The crate's replica beside ours; all that was written, by owner and in order, and how much of it is here.
 #[derive(Default)]
 struct Beside {
     set: Orswot<String, String>,
     register: MVReg<u8, String>,
-    written: Vec<(orswot::Op<String, String>, mvreg::Op<u8, String>)>,
     has: [usize; 3],
 }
 
-fn write(region: &Region, beside: &mut Beside, what: u8) {
+type Written = [Vec<(orswot::Op<String, String>, mvreg::Op<u8, String>)>; 3];
+
+fn write(region: &Region, beside: &mut Beside, what: u8) -> (orswot::Op<String, String>, mvreg::Op<u8, String>) {
     let (name, member) = (region.name().to_owned(), MEMBERS[usize::from(what % 3)].to_owned());
     let (change, set) = if what.is_multiple_of(2) {
         let context = beside.set.read_ctx().derive_add_ctx(name.clone());
@@ -34,7 +36,7 @@ fn write(region: &Region, beside: &mut Beside, what: u8) {
     region.write("draft", "k", None, Change::put(what));
     beside.set.apply(set.clone());
     beside.register.apply(register.clone());
-    beside.written.push((set, register));
+    (set, register)
 }
 
 proptest! {
@@ -43,20 +45,23 @@ proptest! {
     #[test]
     fn sets_and_registers_show_what_those_of_crdts_show(acts in vec((0..3_usize, 0..3_usize, any::<u8>()), 1..60)) {
         let regions = three();
-        let mut besides: [Beside; 3] = Default::default();
+        let (mut besides, mut written): ([Beside; 3], Written) = Default::default();
         for (at, from, what) in acts {
             if at == from {
-                write(&regions[at], &mut besides[at], what);
+                written[at].push(write(&regions[at], &mut besides[at], what));
+                besides[at].has[at] += 1;
             } else {
-                // All that the other has written itself.
-                let some = besides[from].written[besides[at].has[from]..].to_vec();
-                besides[at].has[from] += some.len();
-                for (set, register) in some {
-                    besides[at].set.apply(set);
-                    besides[at].register.apply(register);
+                // All that the other has, so that whatever was seen comes with what has seen it.
+                for owner in 0..3 {
+                    let there = besides[from].has[owner];
+                    for (set, register) in written[owner].iter().take(there).skip(besides[at].has[owner]) {
+                        besides[at].set.apply(set.clone());
+                        besides[at].register.apply(register.clone());
+                    }
+                    besides[at].has[owner] = besides[at].has[owner].max(there);
                 }
                 for dataset in ["likes", "draft"] {
-                    regions[at].pull_own(&regions[from], dataset);
+                    regions[at].pull(&regions[from], dataset);
                 }
             }
             let set: BTreeSet<String> = besides[at].set.read().val.into_iter().collect();

@@ -250,6 +250,22 @@ fn a_removed_record_is_remembered_for_an_hour_longer() {
     assert_eq!(us.value("last", "k"), json!("new"));
 }
 
+/// Those that have to wait do not keep the others waiting.
+#[test]
+fn what_can_be_forgotten_is_though_a_thousand_others_wait() {
+    let regions @ [us, ..] = &three();
+    for n in 0..1000 {
+        us.write("profile", &format!("a {n:04}"), None, Change::field("name", Change::put(json!(null))));
+    }
+    us.write("profile", "z", None, Change::field("tags", Change::remove("x")));
+    exchange(regions, "profile");
+    for _ in 0..4 {
+        regions.iter().for_each(|region| region.tend("profile"));
+        exchange(regions, "profile");
+    }
+    assert_eq!(us.tombstones(), 1000, "those of the records wait for an hour");
+}
+
 #[test]
 fn a_new_region_begins_with_what_another_exports() {
     let [us, eu, ap] = &three();

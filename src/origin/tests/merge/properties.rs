@@ -105,8 +105,8 @@ fn change(dataset: &str, what: u8) -> Change {
 struct Session {
     clock: String,
     marks: BTreeMap<&'static str, Vector>,
-    /// What it has written last, by dataset and key.
-    own: BTreeMap<(&'static str, &'static str), Operation>,
+    /// What it has written last, by dataset and key, and what it had seen by then.
+    own: BTreeMap<(&'static str, &'static str), (Operation, Vector)>,
 }
 
 struct World {
@@ -206,7 +206,7 @@ impl World {
         let marks = session.marks.entry(dataset).or_default();
         marks.add(&name, written.number);
         marks.join(&written.shown.shows);
-        session.own.insert((dataset, key), op);
+        session.own.insert((dataset, key), (op, seen));
         self.check(&self.regions[at], dataset);
     }
 
@@ -220,8 +220,10 @@ impl World {
             return;
         }
         assert!(progress.at.reaches(&shown.shows), "it shows what it has");
-        if let Some(own) = session.own.get(&(dataset, key)) {
-            self.all.iter().for_each(|op| assert!(!is_undone(own, op, &shown.value), "{own:?} by {op:?}: {shown:?}"));
+        if let Some((own, seen)) = session.own.get(&(dataset, key)) {
+            self.all
+                .iter()
+                .for_each(|op| assert!(!is_undone(own, seen, op, &shown.value), "{own:?} by {op:?}: {shown:?}"));
             assert!(shown.shows.has(&own.owner, own.number) || shown.value == none(dataset), "too low: {shown:?}");
         }
         marks.join(&shown.shows);
@@ -345,16 +347,12 @@ fn defined(dataset: &str, all: &[&Operation]) -> Value {
     }
 }
 
-/// Whether a session's write was undone by one that it had seen, or that an earlier stamp has: of what it sees of one value.
-fn is_undone(own: &Operation, by: &Operation, shown: &Value) -> bool {
-    own.dataset == "last"
-        && by.dataset == "last"
-        && by.key == own.key
-        && by != own
-        && own.seen.has(&by.owner, by.number)
+/// Whether a session's write was undone by one that it had seen before.
+fn is_undone(own: &Operation, seen: &Vector, by: &Operation, shown: &Value) -> bool {
+    let is_other = own.dataset == "last" && by.dataset == "last" && by.key == own.key && by != own;
+    is_other && seen.has(&by.owner, by.number) && *shown == by.change.0 && by.change.0 != own.change.0
+        // It may stand there again by somebody else's write.
         && order(by) > order(own)
-        && *shown == by.change.0
-        && by.change.0 != own.change.0
 }
 
 proptest! {

@@ -93,13 +93,6 @@ impl Region {
         }
     }
 
-    /// What the other has written itself and this one has not.
-    pub fn pull_own(&self, from: &Self, dataset: &str) {
-        let at = self.progress(dataset).at.get(from.name());
-        let all = since(&from.db, dataset, from.name(), at, u32::MAX).unwrap();
-        assert_eq!(take_in(&self.db, &self.merge, &all).unwrap().applied, all.len() as u64);
-    }
-
     pub fn rows(&self, table: &str) -> i64 {
         self.db.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
     }

@@ -37,7 +37,7 @@ pub const SCHEMA: &str = "create table if not exists homing_ops (dataset text no
     create index if not exists homing_ops_place on homing_ops (dataset, owner, number);
     create table if not exists homing_states (dataset text, key text, state text not null, tombstones bigint not null,
         primary key (dataset, key));
-    create index if not exists homing_states_tombstones on homing_states (dataset) where tombstones > 0;
+    create index if not exists homing_states_tombstones on homing_states (dataset, key) where tombstones > 0;
     create table if not exists homing_ledger (dataset text primary key, ledger text not null);
     create table if not exists homing_conflicts (id bigint generated always as identity primary key, dataset text not null,
         key text not null, story text not null);
@@ -221,9 +221,15 @@ pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &
         let number = number.cast_signed();
         transaction.execute_typed(sql, &[text(&dataset), text(&owner), (&number, Type::INT8)]).await?;
     }
-    let sql = "select key, state from homing_states where dataset = $1 and tombstones > 0 limit $2";
-    let mut forgotten = 0;
-    for row in transaction.query_typed(sql, &[text(&dataset), (&AT_ONCE, Type::INT8)]).await? {
+    let sql =
+        "select key, state from homing_states where dataset = $1 and tombstones > 0 and key > $2 order by key limit $3";
+    let values: [Value<'_>; 3] = [text(&dataset), text(&ledger.looked), (&AT_ONCE, Type::INT8)];
+    let held = transaction.query_typed(sql, &values).await?;
+    let is_more = held.len() == AT_ONCE as usize;
+    let looked = held.last().filter(|_| is_more).map_or_else(|| Ok(String::new()), |row| row.try_get(0))?;
+    let mut is_changed = looked != ledger.looked;
+    ledger.looked = looked;
+    for row in held {
         let (key, mut state): (String, State) = (row.try_get(0)?, json(&row, 1)?);
         let before = state.clone();
         if ledger.at_horizon(merge, |horizon| state.settle(horizon)) {
@@ -235,12 +241,12 @@ pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &
         } else {
             continue;
         }
-        forgotten += 1;
+        is_changed = true;
     }
-    if forgotten > 0 {
+    if is_changed {
         keep_ledger(transaction, dataset, &ledger).await?;
     }
-    Ok(forgotten == AT_ONCE)
+    Ok(is_more)
 }
 
 /// The conflicts that this region has found: for [`Application::conflicts`](crate::Application::conflicts).

@@ -18,7 +18,7 @@ const SCHEMA: &str = "create table if not exists homing_ops (dataset text not nu
         repeat text, primary key (dataset, owner, number)) without rowid;
     create table if not exists homing_states (dataset text, key text, state text not null, tombstones integer not null,
         primary key (dataset, key)) without rowid;
-    create index if not exists homing_states_tombstones on homing_states (dataset) where tombstones > 0;
+    create index if not exists homing_states_tombstones on homing_states (dataset, key) where tombstones > 0;
     create table if not exists homing_ledger (dataset text primary key, ledger text not null) without rowid;
     create table if not exists homing_conflicts (id integer primary key autoincrement, dataset text not null, key text not null,
         story text not null);
@@ -199,11 +199,16 @@ pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result
     for (owner, number) in everywhere.iter() {
         delete.execute(params![dataset, owner, number.cast_signed()])?;
     }
-    let sql = "select key, state from homing_states where dataset = ? and tombstones > 0 limit ?";
+    let sql =
+        "select key, state from homing_states where dataset = ? and tombstones > 0 and key > ? order by key limit ?";
     let mut rows = transaction.prepare_cached(sql)?;
-    let held: Vec<(String, State)> =
-        rows.query_map(params![dataset, AT_ONCE], |row| Ok((row.get(0)?, json(row, 1)?)))?.collect::<Result<_>>()?;
-    let mut forgotten = 0;
+    let held: Vec<(String, State)> = rows
+        .query_map(params![dataset, ledger.looked, AT_ONCE], |row| Ok((row.get(0)?, json(row, 1)?)))?
+        .collect::<Result<_>>()?;
+    let is_more = held.len() == AT_ONCE as usize;
+    let looked = held.last().filter(|_| is_more).map_or_else(String::new, |(key, _)| key.clone());
+    let mut is_changed = looked != ledger.looked;
+    ledger.looked = looked;
     for (key, mut state) in held {
         let before = state.clone();
         if ledger.at_horizon(merge, |horizon| state.settle(horizon)) {
@@ -216,10 +221,12 @@ pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result
         } else {
             continue;
         }
-        forgotten += 1;
+        is_changed = true;
     }
-    keep_ledger(transaction, dataset, &ledger)?;
-    Ok(forgotten == AT_ONCE)
+    if is_changed {
+        keep_ledger(transaction, dataset, &ledger)?;
+    }
+    Ok(is_more)
 }
 
 /// The conflicts that this region has found: for [`Application::conflicts`](crate::Application::conflicts).
