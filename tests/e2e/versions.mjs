@@ -18,12 +18,13 @@ function released() {
 }
 
 /** The Worker that has the objects: each is of the version that is deployed for its class, with that version's vars. */
-const objects = `
+const objects = (versions) => `
   import { DurableObject } from "cloudflare:workers";
-  import * as before from "./before/worker.mjs";
-  import * as now from "./now/worker.mjs";
-  const folders = { before, now };
-  const deployed = { Authority: "before", Directory: "before", Prober: "before" };
+  ${versions.map((_, at) => `import * as v${at} from "./v${at}/worker.mjs";`).join("\n  ")}
+  // A module keeps what it was configured with, so each version is a module of its own, though it be of the same build.
+  const builds = { ${versions.map((version, at) => `${JSON.stringify(version)}: v${at}`).join(", ")} };
+  const [first] = Object.keys(builds);
+  const deployed = { Authority: first, Directory: first, Prober: first };
   const bindings = { Authority: "AUTHORITY", Directory: "DIRECTORY", Prober: "PROBERS" };
   const alive = new Set();
   let down = false;
@@ -32,14 +33,14 @@ const objects = `
       constructor(ctx, env) {
         super(ctx, env);
         const version = deployed[name];
-        this.inner = new folders[env.BUILDS[version]][name](ctx, { ...env, ...env.VARS[version] });
+        this.inner = new builds[version][name](ctx, { ...env, ...env.VARS[version] });
         alive.add(name + " " + ctx.id);
       }
       reset() {
         this.ctx.abort("another version is deployed");
       }
     }
-    const methods = Object.values(folders).flatMap((build) => Object.getOwnPropertyNames(build[name].prototype));
+    const methods = Object.values(builds).flatMap((build) => Object.getOwnPropertyNames(build[name].prototype));
     for (const method of new Set(methods)) {
       if (method === "constructor") continue;
       Hosted.prototype[method] = function (...args) {
@@ -89,11 +90,10 @@ export async function startVersions({ edges, vars, bindings, builds = { before: 
     ...common,
     name: "objects",
     modules: [
-      { type: "ESModule", path: join(root, "build/objects.mjs"), contents: objects },
-      ...modulesIn(folders.before, "before"),
-      ...modulesIn(folders.now, "now"),
+      { type: "ESModule", path: join(root, "build/objects.mjs"), contents: objects(Object.keys(builds)) },
+      ...Object.values(builds).flatMap((build, at) => modulesIn(folders[build], `v${at}`)),
     ],
-    bindings: { ...bindings, VARS: vars, BUILDS: builds },
+    bindings: { ...bindings, VARS: vars },
     kvNamespaces: { HOMES: "HOMES" },
     durableObjects: bound(),
   };

@@ -2,6 +2,7 @@
 
 /// What was found there.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "net"), allow(dead_code, reason = "without the network nothing is asked"))]
 pub(super) struct Deployed {
     /// The owner of each single-writer dataset by the authority: dataset, home, epoch.
     pub(super) homes: Vec<(String, String, u64)>,
@@ -54,7 +55,8 @@ pub(super) mod ask {
     }
 }
 
-#[cfg(all(test, feature = "net"))]
+#[cfg(test)]
+#[cfg(feature = "net")]
 mod tests {
     use serde_json::json;
 

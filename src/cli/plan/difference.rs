@@ -7,7 +7,7 @@ use super::{
     requests,
 };
 use homing_core::{
-    config::{Dataset, IdentitySource, Origin, PositionKind, Region, SubjectKind, Topology},
+    config::{Conflicts, Dataset, IdentitySource, Origin, PositionKind, Region, SubjectKind, Topology},
     millis,
 };
 
@@ -162,8 +162,12 @@ impl Difference {
         let (MultiWriter { conflicts: before, .. }, MultiWriter { conflicts: after, .. }) = (before, after) else {
             return;
         };
-        let (from, to) = (before.rule.token().to_owned(), after.rule.token().to_owned());
-        if from != to {
+        // Whatever else will be said of conflicts decides how they end, but for the sentence about it.
+        let bare = |conflicts: &Conflicts| Conflicts { explain: String::new(), ..conflicts.clone() };
+        if bare(before) != bare(after) {
+            let is_named = before.rule != after.rule;
+            let words = |of: &Conflicts| if is_named { of.rule.token().to_owned() } else { format!("{:?}", bare(of)) };
+            let (from, to) = (words(before), words(after));
             self.changes.push(Change::ConflictsChanged { dataset: name.to_owned(), from, to });
         }
         self.other(format!("dataset {name}: conflicts.explain"), &before.explain, &after.explain);
