@@ -150,12 +150,13 @@ async fn a_read_needs_all_that_its_session_has_seen_and_a_write_takes_it_for_its
     assert_eq!((said.status, said.field("homing-behind")), (503, Some("1")));
     let said = server.send(Method::PUT, "/likes/k", &routed("write", &seen), "bob").await;
     assert_eq!(said.status, 200, "a write is never behind");
-    let db = server.0.application().db.lock().unwrap();
-    let ours = merging::since(&db, "likes", "us", 0, 9).unwrap();
-    assert_eq!(ours[0].seen, [("eu", 1)].into_iter().collect::<Vector>());
-    let theirs = merging::since(&eu.db, "likes", "eu", 0, 9).unwrap();
-    merging::take_in(&db, &server.0.application().merge, &theirs).unwrap();
-    drop(db);
+    {
+        let db = server.0.application().db.lock().unwrap();
+        let ours = merging::since(&db, "likes", "us", 0, 9).unwrap();
+        assert_eq!(ours[0].seen, [("eu", 1)].into_iter().collect::<Vector>());
+        let theirs = merging::since(&eu.db, "likes", "eu", 0, 9).unwrap();
+        merging::take_in(&db, &server.0.application().merge, &theirs).unwrap();
+    }
     let said = server.send(Method::GET, "/likes/k", &routed("read", &seen[..1]), "").await;
     assert_eq!((said.status, &said.body), (200, &json!(["ada", "bob"])));
     for mark in ["likes@eu=2", "likes@xx=1", "likes@eu=x", "likes=019b76daa801-0000-0000000a"] {

@@ -95,7 +95,7 @@ fn change(dataset: &str, what: u8) -> Change {
         "record" if what.is_multiple_of(5) => Change(json!({ member: null })),
         "record" => Change(json!({ member: what % 7, "z": what % 3 })),
         "views" => Change::count(i64::from(what) - 100),
-        _ if what % 3 == 0 => Change::remove(member),
+        _ if what.is_multiple_of(3) => Change::remove(member),
         _ => Change::add(member),
     }
 }
