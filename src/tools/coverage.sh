@@ -23,7 +23,7 @@ export LLVM_COV LLVM_PROFDATA
 from_crates cargo-llvm-cov "$COVERAGE_VERSION" "$COVERAGE_ROOT" "about half a minute"
 made=$PWD/target/coverage
 mkdir -p "$made"
-timed "running the host's tests of the core, instrumented" "about 15 minutes from nothing, 4 after that" \
+timed "running the host's tests of the core, instrumented" "about 15 minutes from nothing, 7 after that" \
   "$COVERAGE" llvm-cov --no-report --locked -p homing-core -p homing-tests -p homing-cli -- --quiet
 report=("$COVERAGE" llvm-cov report --ignore-filename-regex '/(tests|src/(edge|cli|origin|operators))/')
 "${report[@]}" --lcov --output-path "$made/lines.info"
