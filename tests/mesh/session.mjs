@@ -2,7 +2,7 @@
 // knows. Its edges' clocks are far apart, and it roams between them and between nodes.
 import { setTimeout as later } from "node:timers/promises";
 
-/** How far the edges' clocks are off, in milliseconds: less than the minute beyond which a stamp is not believed. */
+/** How far the edges' clocks are off, in milliseconds: by less than is believed of a stamp. */
 const SKEWS = [-25_000, 0, 25_000];
 
 const hex = (number, digits) => number.toString(16).padStart(digits, "0");
