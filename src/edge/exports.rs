@@ -22,7 +22,8 @@ fn router() -> Option<Rc<Router>> {
 }
 
 fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String> {
-    let settings = secrets::read(vars, secrets, flags, || getrandom::u64().ok()).map_err(|error| error.to_string())?;
+    let settings = secrets::read_to_serve(vars, secrets, flags, || getrandom::u64().ok());
+    let settings = settings.map_err(|error| error.to_string())?;
     let logging = Logging::parse(flags.split(',').next_back().unwrap_or_default());
     let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
     // Drawn by itself: every origin and operator sees it.

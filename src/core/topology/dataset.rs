@@ -94,25 +94,72 @@ pub struct Conflicts {
     pub explain: String,
 }
 
-/// The rules there are for conflicts.
+/// The rules there are for conflicts. The origins carry them out; the router counts and tells what came of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConflictRule {
     /// The greater `Homing-Clock` wins.
-    LastWriteWins,
-    /// Values merge without loss.
-    Merge,
+    LastWriteWins(WinsPer),
+    /// Values merge without loss; none where the file does not say how.
+    Merge(Option<MergeKind>),
     /// The application decides.
     Application,
 }
 
+/// What the last write wins as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WinsPer {
+    /// The record: of two writes one is gone.
+    #[default]
+    Record,
+    /// Each field: two writes of different fields both stay.
+    Field,
+}
+
+/// How values merge (Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated Data Types", 2011).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeKind {
+    /// Increments and decrements add up.
+    Counter {
+        /// What it should not fall below, if that is said. No merge can keep it: two regions may take the last one at once.
+        minimum: Option<i64>,
+    },
+    /// Of an addition and a removal at once, the addition stays.
+    Set,
+    /// Both of two values at once stay, for the application to show.
+    Register,
+    /// Fields, each with a rule of its own that the application declares.
+    Map,
+}
+
 impl ConflictRule {
+    /// What headers, health addresses and counts may call a rule.
+    pub const WORDS: [&str; 7] = ["last-write-wins", "counter", "set", "register", "map", "application", "merge"];
+
     /// The rule's name in the configuration.
     #[must_use]
     pub fn token(self) -> &'static str {
         match self {
-            Self::LastWriteWins => "last-write-wins",
-            Self::Merge => "merge",
+            Self::LastWriteWins(_) => "last-write-wins",
+            Self::Merge(_) => "merge",
             Self::Application => "application",
         }
+    }
+
+    /// What headers, health addresses and counts call it: a merge by its kind, where the file names one.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Merge(Some(MergeKind::Counter { .. })) => "counter",
+            Self::Merge(Some(MergeKind::Set)) => "set",
+            Self::Merge(Some(MergeKind::Register)) => "register",
+            Self::Merge(Some(MergeKind::Map)) => "map",
+            other => other.token(),
+        }
+    }
+
+    /// The word for a rule that a text is; none of any other text.
+    #[must_use]
+    pub fn known(text: &str) -> Option<&'static str> {
+        Self::WORDS.into_iter().find(|word| *word == text)
     }
 }

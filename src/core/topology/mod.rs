@@ -31,7 +31,7 @@ pub use crate::topology::route::{OnHomeDown, ReadAfterWrite, Route, Spelling};
 pub use crate::topology::units::Share;
 pub use crate::{
     model::subject::SubjectKind,
-    topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule},
+    topology::dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, MergeKind, Rule, WinsPer},
 };
 
 /// A validated topology: at least one region, every name resolved.

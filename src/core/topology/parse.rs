@@ -1,5 +1,6 @@
 //! From raw to parsed: every rule of the configuration, and all complaints at once.
 
+pub(crate) mod conflicts;
 pub(crate) mod datasets;
 pub(crate) mod identity;
 mod names;
@@ -13,6 +14,7 @@ use super::{
     raw::Raw,
 };
 use crate::model::ids::RegionId;
+use crate::topology::parse::conflicts::MoreOfRule;
 use crate::topology::parse::table::{KeyTable, nearest};
 use crate::{
     http::{method::ROUTER, syntax::is_token},
@@ -28,6 +30,18 @@ pub const VARS: [&str; 4] = ["REGIONS", "DATASETS", "ROUTES", "IDENTITY"];
 /// # Errors
 /// With all complaints, if any of them is an error.
 pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complaints> {
+    parse_with(vars, at, conflicts::in_full)
+}
+
+/// The same for what serves requests: what only tools and origins go by is not read.
+///
+/// # Errors
+/// With all complaints, if any of them is an error.
+pub(crate) fn parse_to_serve(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complaints> {
+    parse_with(vars, at, conflicts::as_it_is)
+}
+
+fn parse_with(vars: &Raw, at: &KeyPath, more: MoreOfRule) -> Result<(Topology, Complaints), Complaints> {
     let mut log = Complaints::default();
     if KeyTable::of(vars, at, &mut log).is_none() {
         return Err(log);
@@ -36,7 +50,7 @@ pub fn parse(vars: &Raw, at: &KeyPath) -> Result<(Topology, Complaints), Complai
     let found = regions::read(raw_regions, &at.key("REGIONS"), &mut log);
     let mut identity = identity::read(raw_identity, &at.key("IDENTITY"), &mut log);
     let regions = Names::of(found.regions.iter().map(|region| region.name.clone()), raw_regions);
-    let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, &mut log);
+    let datasets = datasets::read(raw_datasets, &at.key("DATASETS"), &regions, raw_identity, more, &mut log);
     identity.first_homes = identity::first_homes(raw_identity, &at.key("IDENTITY"), (&regions, &datasets), &mut log);
     let dataset_names = Names::of(datasets.iter().map(|dataset| dataset.name.clone()), raw_datasets);
     let routes = routes::read(vars, at, (&datasets, &dataset_names), &identity, &mut log);

@@ -5,8 +5,9 @@ use thiserror::Error;
 use crate::{
     model::keys::{Key, SecretTooShort, SessionKeys},
     topology::{
+        Topology,
         error::{Complaints, KeyPath},
-        parse::parse,
+        parse::{parse, parse_to_serve},
         raw,
         settings::Settings,
     },
@@ -55,8 +56,30 @@ pub fn read(
     flags: &str,
     random: impl FnMut() -> Option<u64>,
 ) -> Result<Settings, ConfigError> {
-    let vars = raw::from_json(vars)?;
-    let (topology, _warnings) = parse(&vars, &KeyPath::default().key("vars"))?;
+    let (topology, _warnings) = parse(&raw::from_json(vars)?, &KeyPath::default().key("vars"))?;
+    made(topology, secrets, flags, random)
+}
+
+/// The same for what serves requests: what changes none of them is not read ([`parse_to_serve`]).
+///
+/// # Errors
+/// As [`read`].
+pub fn read_to_serve(
+    vars: &str,
+    secrets: &Secrets<'_>,
+    flags: &str,
+    random: impl FnMut() -> Option<u64>,
+) -> Result<Settings, ConfigError> {
+    let (topology, _warnings) = parse_to_serve(&raw::from_json(vars)?, &KeyPath::default().key("vars"))?;
+    made(topology, secrets, flags, random)
+}
+
+fn made(
+    topology: Topology,
+    secrets: &Secrets<'_>,
+    flags: &str,
+    random: impl FnMut() -> Option<u64>,
+) -> Result<Settings, ConfigError> {
     let dev = flags.split(',').any(|flag| flag == "dev");
     Ok(Settings {
         topology,

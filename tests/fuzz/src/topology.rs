@@ -11,7 +11,7 @@ use homing_core::testing::topology::{
 
 use crate::made::text;
 
-const KEYS: [&str; 44] = [
+const KEYS: [&str; 47] = [
     "REGIONS",
     "DATASETS",
     "ROUTES",
@@ -40,6 +40,9 @@ const KEYS: [&str; 44] = [
     "position",
     "conflicts",
     "rule",
+    "merge",
+    "per",
+    "minimum",
     "explain",
     "match",
     "dataset",
@@ -57,7 +60,7 @@ const KEYS: [&str; 44] = [
     "header",
     "hosts",
 ];
-const TEXTS: [&str; 38] = [
+const TEXTS: [&str; 40] = [
     "us",
     "eu",
     "ap",
@@ -78,6 +81,8 @@ const TEXTS: [&str; 38] = [
     "30s",
     "5%",
     "counter",
+    "set",
+    "field",
     "https://eu.example.com",
     "REGION_EU",
     "GET /api/*",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::topology::parse::conflicts::{self, MoreOfRule};
 use crate::topology::parse::names::{Names, check_name};
 use crate::topology::parse::table::KeyTable;
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
         subject::SubjectKind,
     },
     topology::{
-        dataset::{ConflictRule, Conflicts, Dataset, MAX_PAUSE, Rule},
+        dataset::{Dataset, MAX_PAUSE, Rule},
         error::{Complaints, KeyPath},
         raw::Raw,
     },
@@ -41,6 +42,7 @@ pub(super) fn read(
     path: &KeyPath,
     regions: &Names,
     identity: Option<&Raw>,
+    more: MoreOfRule,
     log: &mut Complaints,
 ) -> Vec<Dataset> {
     let Some(table) = raw.and_then(|raw| KeyTable::of(raw, path, log)) else { return Vec::new() };
@@ -50,7 +52,7 @@ pub(super) fn read(
         check_name(name, "dataset", &path, log);
         let Some(table) = KeyTable::of(raw, &path, log) else { continue };
         table.only(&KEYS, log);
-        let rule = rule(&table, regions, identity, log);
+        let rule = rule(&table, regions, identity, more, log);
         let staleness = table.duration("staleness", log);
         let position = rule.as_ref().and_then(|rule| position(&table, rule, log));
         let lease = rule.as_ref().and_then(|rule| lease(&table, rule, log));
@@ -70,7 +72,13 @@ pub(super) fn read(
     datasets
 }
 
-fn rule(table: &KeyTable<'_>, regions: &Names, identity: Option<&Raw>, log: &mut Complaints) -> Option<Rule> {
+fn rule(
+    table: &KeyTable<'_>,
+    regions: &Names,
+    identity: Option<&Raw>,
+    more: MoreOfRule,
+    log: &mut Complaints,
+) -> Option<Rule> {
     if !table.has("ownership") {
         let expected = "\"single-writer\", \"geo-partitioned\" or \"multi-writer\"";
         table.missing("ownership", expected, "say who may write this data", log);
@@ -78,7 +86,7 @@ fn rule(table: &KeyTable<'_>, regions: &Names, identity: Option<&Raw>, log: &mut
     match table.choice("ownership", &OWNERSHIPS, log)? {
         RuleKind::SingleWriter => single_writer(table, regions, log),
         RuleKind::GeoPartitioned => geo_partitioned(table, regions, identity, log),
-        RuleKind::MultiWriter => multi_writer(table, regions, log),
+        RuleKind::MultiWriter => multi_writer(table, regions, more, log),
     }
 }
 
@@ -171,7 +179,7 @@ fn geo_partitioned(
     Some(Rule::GeoPartitioned { subject, regions: set? })
 }
 
-fn multi_writer(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> Option<Rule> {
+fn multi_writer(table: &KeyTable<'_>, regions: &Names, more: MoreOfRule, log: &mut Complaints) -> Option<Rule> {
     table.out_of_place("home", "every owner takes writes", log);
     table.out_of_place("subject", "every owner holds all of it", log);
     let set = if table.has("regions") { region_set(table, regions, log) } else { Some(regions.all()) };
@@ -183,31 +191,8 @@ fn multi_writer(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> 
         return None;
     };
     let conflicts = KeyTable::of(raw, &table.path.key("conflicts"), log)?;
-    conflicts.only(&["rule", "explain"], log);
-    let rules = [
-        ("last-write-wins", ConflictRule::LastWriteWins),
-        ("merge", ConflictRule::Merge),
-        ("application", ConflictRule::Application),
-    ];
-    if !conflicts.has("rule") {
-        conflicts.missing("rule", "\"last-write-wins\", \"merge\" or \"application\"", "say how conflicts end", log);
-    }
-    let rule = conflicts.choice("rule", &rules, log);
-    let explain = explanation(&conflicts, log);
-    Some(Rule::MultiWriter { regions: set?, conflicts: Conflicts { rule: rule?, explain: explain? } })
-}
-
-fn explanation(conflicts: &KeyTable<'_>, log: &mut Complaints) -> Option<String> {
-    let (expected, remedy) =
-        ("a sentence that explains the rule to users", "write what a user sees when two changes meet");
-    if !conflicts.has("explain") {
-        conflicts.missing("explain", expected, remedy, log);
-    }
-    let text = conflicts.text("explain", log)?.trim();
-    if text.is_empty() {
-        log.error(&conflicts.path.key("explain"), "an empty text", expected, remedy);
-    }
-    Some(text.to_owned())
+    let conflicts = conflicts::read(&conflicts, more, log);
+    Some(Rule::MultiWriter { regions: set?, conflicts: conflicts? })
 }
 
 fn region_set(table: &KeyTable<'_>, regions: &Names, log: &mut Complaints) -> Option<RegionSet> {
