@@ -87,10 +87,11 @@ pub mod config {
     };
 }
 
-/// What operators do and are shown: the door, the authority, the probers, the questions of `homing doctor`, the report and the snapshot.
+/// What operators do and are shown: the door, the authority, the probers, the stories of conflicts, the questions of `homing doctor`, the
+/// report and the snapshot.
 pub mod operate {
     pub use crate::{
-        control::{admin, authority, doctor, prober},
+        control::{admin, authority, conflicts, doctor, prober},
         flow::taken_for,
         http::{
             answer::{is_gateway_failure, is_stored},

@@ -9,19 +9,22 @@ use futures_util::{
 };
 use serde_json::{Value, json};
 use wasm_bindgen_futures::JsFuture;
-use worker::{AbortSignal, Date, Delay, Env, Fetch, Method, Request, RequestInit, RequestRedirect, Response, Result};
+use worker::{
+    AbortSignal, Date, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result,
+};
 
 use super::{
     authority,
     exports::{self, Router},
 };
 use homing_core::{
-    Headers, Timestamp, Url,
+    Timestamp, Url,
     config::{Region, pace, warnings::warnings},
     millis,
     operate::{
         admin::{Call, Door, TurnedAway},
-        authority::effect::nonced,
+        authority::effect::{RegionCall, nonced},
+        conflicts::{ConflictQuestion, ConflictReply, LONGEST_ANSWER, PATIENCE_MS},
         doctor::{asks, hints},
         is_stored, prober,
         problem_details::{MEDIA_TYPE, ProblemDetails},
@@ -50,6 +53,7 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
         "/_homing/healthz" => Response::from_json(&json!({ "status": "ok" })),
         "/_homing/api/snapshot" => snapshot(&request, env, router).await,
         "/_homing/api/doctor" => doctor(router, env).await,
+        "/_homing/api/conflicts" => conflicts(&url, env).await,
         "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
         "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
         "/_homing/api/homes" if request.method() == Method::Post => authority::homes(router, request).await,
@@ -70,7 +74,7 @@ fn permitted(request: &web_sys::Request, (url, path): (&str, &str), env: &Env) -
     let fields = fields.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
     // The raw method: the crate's own takes every one that it does not know for a GET.
     let (method, now) = (request.method(), Timestamp(Date::now().as_millis()));
-    let call = Call { method: &method, url, headers: Headers(fields), now };
+    let call = Call { method: &method, url, headers: homing_core::Headers(fields), now };
     let (token, host) = (said(env, "ADMIN_TOKEN").filter(|token| !token.is_empty()), said(env, "ADMIN_HOST"));
     let dev = exports::settings().is_some_and(|settings| settings.dev);
     let door = Door { token: token.as_deref(), host: host.as_deref(), dev };
@@ -104,7 +108,7 @@ async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Respo
     let (Ok(mut snapshot), Ok(cache)) = (read(router.snapshot()), read(router.cache())) else {
         return Response::error("not configured", 500);
     };
-    complete(&mut snapshot, health, cache);
+    complete(&mut snapshot, &settings.topology, health, cache);
     let tag = format!("\"{:016x}\"", fingerprint(&snapshot));
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
     let response =
@@ -143,46 +147,84 @@ fn text(body: String, kind: &str) -> Result<Response> {
     Ok(response)
 }
 
+/// What the regions tell of a dataset's conflicts, as one. Each has its own time, so that one that hangs holds up no other's story.
+async fn conflicts(url: &str, env: &Env) -> Result<Response> {
+    let Some(settings) = exports::settings() else { return Response::error("not configured", 500) };
+    let query = Url::parse(url).and_then(|url| url.query).unwrap_or_default();
+    let question = match ConflictQuestion::read(query, &settings.topology) {
+        Ok(question) => question,
+        Err(wrong) => return problem(wrong.status(), &wrong.body()),
+    };
+    let calls = question.calls(&settings, Timestamp(Date::now().as_millis()));
+    let replies = calls.into_iter().map(async |(id, call)| (id, told(&call, env).await));
+    let replies: Vec<_> = stream::iter(replies).buffered(pace::AT_ONCE).collect().await;
+    text(question.told(replies, &settings.topology).to_string(), "application/json")
+}
+
+async fn told(call: &RegionCall, env: &Env) -> ConflictReply {
+    let region = (call.service.as_deref(), call.url.clone(), call.signature.as_deref());
+    match in_time(PATIENCE_MS, asked(region, PATIENCE_MS, LONGEST_ANSWER, env)).await {
+        None => Err("It does not answer within 2 s."),
+        Some(None) => Err("It cannot be reached, or its answer broke off, came from a cache, or is longer than 1 MiB."),
+        Some(Some(answer)) => Ok(answer),
+    }
+}
+
 /// What a region's health address says; nothing if it has not said all of it in time.
 async fn health(region: &Region, env: &Env) -> Option<Value> {
-    let said = std::pin::pin!(asked(region, env));
-    // A binding takes no signal, and a body of its may never end.
-    match select(said, Delay::from(Duration::from_millis(HEALTH_TIMEOUT_MS.into()))).await {
-        Either::Left((said, _)) => said,
+    let path = &nonced(&region.health, Timestamp(Date::now().as_millis()));
+    let (service, url) = region.origin.url(path);
+    let answer = in_time(HEALTH_TIMEOUT_MS, asked((service, url, None), HEALTH_TIMEOUT_MS, LONGEST_HEALTH, env));
+    let (status, body) = answer.await??;
+    serde_json::from_slice(&body).ok().filter(|_| status == 200)
+}
+
+/// What comes of it in that time. A binding takes no signal, and a body of its may never end.
+async fn in_time<T>(millis: u32, work: impl Future<Output = T>) -> Option<T> {
+    match select(std::pin::pin!(work), Delay::from(Duration::from_millis(millis.into()))).await {
+        Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
     }
 }
 
-async fn asked(region: &Region, env: &Env) -> Option<Value> {
-    let path = &nonced(&region.health, Timestamp(Date::now().as_millis()));
-    let (service, url) = region.origin.url(path);
+/// What a region answers, of which no more is read than it may have: at a service binding or a URL, with a signature if there is one.
+async fn asked(
+    (service, url, signature): (Option<&str>, String, Option<&str>),
+    millis: u32,
+    longest: usize,
+    env: &Env,
+) -> Option<(u16, Vec<u8>)> {
+    let mut init = RequestInit::new();
+    init.with_redirect(RequestRedirect::Manual);
+    if let Some(signature) = signature {
+        let headers = Headers::new();
+        headers.set("homing-signature", signature).ok()?;
+        init.with_headers(headers);
+    }
     let mut response = match service {
         None => {
-            let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS));
-            let mut init = RequestInit::new();
-            init.with_redirect(RequestRedirect::Manual);
+            let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(millis));
             init.cf.cache_ttl = Some(-1);
             let request = Request::new_with_init(&url, &init).ok()?;
             Fetch::Request(request).send_with_signal(&signal).await.ok()?
         }
-        Some(name) => env.service(name).ok()?.fetch(url, None).await.ok()?,
+        Some(name) => env.service(name).ok()?.fetch(url, Some(init)).await.ok()?,
     };
     // What a cache says in its place is of some time before.
-    let stored = response.headers().get("cf-cache-status").ok()?.is_some_and(|said| is_stored(&said));
-    if response.status_code() == 200 && !stored { read(&mut response).await } else { None }
-}
-
-/// An answer in JSON, of which no more is read than it may have.
-async fn read(response: &mut Response) -> Option<Value> {
-    let mut body = response.stream().ok()?;
+    if response.headers().get("cf-cache-status").ok()?.is_some_and(|said| is_stored(&said)) {
+        return None;
+    }
+    let status = response.status_code();
+    // An answer without a body has no stream.
+    let Ok(mut body) = response.stream() else { return Some((status, Vec::new())) };
     let mut text = Vec::new();
     while let Some(piece) = body.next().await {
         text.extend_from_slice(&piece.ok()?);
-        if text.len() > LONGEST_HEALTH {
+        if text.len() > longest {
             return None;
         }
     }
-    serde_json::from_slice(&text).ok()
+    Some((status, text))
 }
 
 fn redirect(to: &str) -> Result<Response> {

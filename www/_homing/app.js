@@ -1,5 +1,6 @@
 // The dashboard: asks the router for its snapshot every two seconds and shows it.
 import { age, clock, el, field, find, list, show, tick, word } from "./dom.js";
+import { address, conflicts, stories, told } from "./conflicts.js";
 import { decisions } from "./decisions.js";
 import { drill } from "./drill.js";
 import { locality } from "./locality.js";
@@ -13,6 +14,8 @@ const EVERY = 2000;
 const EVERY_WHILE_LOCKED = 10_000;
 // The authority is one object for all the world; it is asked less often while nothing changes.
 const EVERY_AUTHORITY = 10_000;
+// So are the regions for their conflicts: each question of ours is one to each of them.
+const EVERY_STORIES = 10_000;
 const PATIENCE = 8000;
 
 let snapshot = null;
@@ -20,6 +23,7 @@ let tag = null;
 let answered = null; // when the router last answered, by this machine's steady clock
 let authority = null; // what it showed last
 let askAuthorityAt = 0;
+let askStoriesAt = 0;
 let asking = null; // aborts the question under way
 let timer = 0;
 let paused = false;
@@ -93,6 +97,7 @@ function drawAll() {
   drawMap();
   show(find("datasets"), datasets(snapshot));
   show(find("locality"), locality(snapshot));
+  show(find("conflicts"), conflicts(snapshot));
   decisions(snapshot);
   drawDrill();
   drawWarnings();
@@ -167,6 +172,22 @@ async function askAuthority(signal) {
   }
 }
 
+/** Asks for the latest conflicts of the datasets that have any. What fails is asked for again with the next round. */
+async function askStories(signal) {
+  if (performance.now() < askStoriesAt) return;
+  askStoriesAt = performance.now() + EVERY_STORIES;
+  const ask = async (name) => {
+    const response = await fetch(address(name), { headers: headers(), signal, cache: "no-store", credentials: "same-origin" });
+    return response.ok ? [await response.json()] : [];
+  };
+  try {
+    const all = await Promise.all(told(snapshot).map(ask));
+    show(find("stories"), stories(all.flat()));
+  } catch {
+    // The request for the snapshot reports that the router does not answer.
+  }
+}
+
 async function ask() {
   clearTimeout(timer);
   asking?.abort();
@@ -187,6 +208,7 @@ async function ask() {
     } else if (response.ok || response.status === 304) {
       await take(response);
       askAuthority(signal);
+      askStories(signal);
     } else lost(`The router answers ${response.status}.`, await detailOf(response));
   } catch (error) {
     if (mine.signal.aborted) return;

@@ -93,6 +93,12 @@ export const list = (value) => (Array.isArray(value) ? value : []);
 /** A field of an object that came as JSON and may not be there. */
 export const own = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
 
+/** The sum of a number, or of all numbers in an object that came as JSON. */
+export function sum(counts) {
+  if (isNumber(counts)) return counts;
+  return counts && typeof counts === "object" ? Object.values(counts).reduce((all, more) => all + sum(more), 0) : 0;
+}
+
 export function span(ms) {
   if (!isNumber(ms)) return NONE;
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,6 +1,6 @@
 // The regions: the state of each, the links between them, and a card for each.
 import { lagLimits } from "./catalogue.js";
-import { NONE, ago, el, list, number, own, span, word } from "./dom.js";
+import { NONE, ago, el, list, number, own, span, sum, word } from "./dom.js";
 
 export const MARKS = { good: "●", warn: "▲", bad: "✕", off: "■" };
 
@@ -122,7 +122,7 @@ function card(region) {
         "In flight",
         region.circuit?.ceiling ? `${number(region.circuit.in_flight)} of ${number(region.circuit.ceiling)}` : number(region.circuit?.in_flight),
       ),
-      pair("Conflicts", number(region.health?.conflicts)),
+      pair("Conflicts", region.health?.conflicts === undefined ? NONE : number(sum(region.health.conflicts))),
       pair("Last failure", failure ? [el("code", null, word(failure.reason)), " ", ago(failure.at)] : "none"),
       positions.length ? pair("Position", positions.join(", ")) : "",
     ),

@@ -1,4 +1,5 @@
 // The totals of the isolate, and the datasets.
+import { totals as resolved } from "./conflicts.js";
 import { NONE, bytes, el, list, number, share, table, word } from "./dom.js";
 
 const total = (name, value, note) =>
@@ -22,27 +23,29 @@ const HOMES = { "geo-partitioned": "one per subject", "multi-writer": "each list
 
 const COLUMNS = ["Dataset", "Ownership", "Home", "Epoch", "Regions", "Conflicts"];
 
-function conflicts(dataset) {
-  if (dataset.conflicts)
-    return [el("code", null, word(dataset.conflicts.rule)), " ", dataset.conflicts.explain ? el("q", null, dataset.conflicts.explain) : ""];
+function conflicts(dataset, regions) {
+  if (dataset.conflicts) {
+    const { rule, word: kind, explain } = dataset.conflicts;
+    return [el("code", null, word(kind ?? rule)), " ", explain ? el("q", null, explain) : "", resolved(dataset, regions)];
+  }
   return el("span", { class: "muted" }, dataset.ownership === "multi-writer" ? NONE : "none: each write has one home");
 }
 
-function row(dataset) {
+function row(dataset, regions) {
   const cells = [
     el("b", null, word(dataset.name)),
     word(dataset.ownership),
     dataset.home ? el("b", null, dataset.home) : el("span", { class: "muted" }, HOMES[dataset.ownership] ?? NONE),
     number(dataset.epoch),
     list(dataset.regions).join(", ") || NONE,
-    conflicts(dataset),
+    conflicts(dataset, regions),
   ];
   return { cells };
 }
 
 /** The table of the datasets. */
 export function datasets(snapshot) {
-  const rows = list(snapshot.datasets).map(row);
+  const rows = list(snapshot.datasets).map((dataset) => row(dataset, list(snapshot.regions)));
   if (!rows.length) return el("p", { class: "muted empty" }, "No datasets are configured. Reads go to the nearest region, writes to the default home.");
   return table("datasets-title", COLUMNS, rows);
 }

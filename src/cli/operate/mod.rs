@@ -2,6 +2,7 @@
 //! asks it, and waits for what it began.
 
 pub(super) mod client;
+mod conflicts;
 mod drill;
 mod import;
 mod show;
@@ -176,12 +177,15 @@ pub(super) enum Operation {
     },
     /// Show the audit log: each order with its operator, time, reason and outcome.
     Audit(At),
+    /// Tell what became of writes to a multi-writer dataset at two regions at once: each conflict as a sentence.
+    Conflicts(conflicts::ConflictArgs),
 }
 
 pub(super) fn run(operation: &Operation) -> ExitCode {
     match operation {
         Operation::Status(at) => look("authority", at, show::status),
         Operation::Audit(at) => look("audit", at, show::audit),
+        Operation::Conflicts(args) => conflicts::run(args),
         Operation::Change { id, at } => look(&format!("changes/{id}"), at, show::change),
         Operation::Promote(args) => {
             let order = match &args.region {

@@ -36,6 +36,12 @@ impl ProblemDetails {
         serde_json::to_value(self).unwrap_or_default()
     }
 
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> String {

@@ -14,7 +14,11 @@ use crate::{
     },
     ownership::Ownership,
     state::{drill, health, matrix, view::View},
-    topology::{self, Origin, Topology, dataset::Rule, warnings::warnings},
+    topology::{
+        self, Origin, Topology,
+        dataset::{ConflictRule, Rule},
+        warnings::warnings,
+    },
 };
 
 /// An isolate's part of the snapshot.
@@ -175,15 +179,37 @@ fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topolog
 }
 
 /// Adds what each region's health address says, in their order, nothing where it says nothing; and what is known of the platform's cache.
-pub fn complete(snapshot: &mut Value, said: Vec<Option<Value>>, cache: Value) {
+pub fn complete(snapshot: &mut Value, topology: &Topology, said: Vec<Option<Value>>, cache: Value) {
     if let Some(fields) = snapshot.as_object_mut() {
         fields.insert("cache".to_owned(), cache);
+    }
+    for dataset in snapshot.get_mut("datasets").and_then(Value::as_array_mut).into_iter().flatten() {
+        add_totals(dataset, topology, &said);
     }
     let regions = snapshot.get_mut("regions").and_then(Value::as_array_mut).into_iter().flatten();
     for (fields, said) in regions.filter_map(Value::as_object_mut).zip(said) {
         fields.insert("reachable".to_owned(), said.is_some().into());
         fields.insert("health".to_owned(), said.unwrap_or_default());
     }
+}
+
+/// Adds to what is shown of a dataset the word for its rule, and how many conflicts each region has resolved since it began, by rule, where it says so: a list in the
+/// order of the regions, nothing for one that says nothing of this dataset.
+fn add_totals(dataset: &mut Value, topology: &Topology, said: &[Option<Value>]) {
+    let name = dataset.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let Some(shown) = dataset.get_mut("conflicts").and_then(Value::as_object_mut) else { return };
+    let known = topology.dataset_named(&name).and_then(|id| topology.dataset(id));
+    if let Some(Rule::MultiWriter { conflicts, .. }) = known.map(|dataset| &dataset.rule) {
+        shown.insert("word".to_owned(), conflicts.rule.word().into());
+    }
+    let counts = |health: &Option<Value>| -> Option<Value> {
+        let told = health.as_ref()?.get("conflicts")?.get(&name)?;
+        let known = ConflictRule::WORDS
+            .into_iter()
+            .filter_map(|rule| Some((rule.to_owned(), told.get(rule)?.as_u64()?.into())));
+        Some(Value::Object(known.collect()))
+    };
+    shown.insert("totals".to_owned(), said.iter().map(counts).collect());
 }
 
 /// How much a lag must change before a page that polls is told, in milliseconds.
@@ -231,12 +257,45 @@ fn calm_down(matrix: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::{error::KeyPath, parse, raw};
+
+    fn topology() -> Topology {
+        let vars = r#"{
+            "REGIONS": { "us": { "origin": "https://us.example.com" } },
+            "DATASETS": { "likes": { "ownership": "multi-writer", "conflicts": { "rule": "merge", "merge": "set", "explain": "All stay." } } }
+        }"#;
+        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    #[test]
+    fn totals_of_conflicts_are_shown_by_dataset_region_and_rule_and_nothing_else_of_them() {
+        let mut snapshot = json!({
+            "datasets": [{ "name": "catalog", "conflicts": null }, { "name": "likes", "conflicts": { "rule": "merge" } }],
+            "regions": [{}, {}, {}, {}],
+        });
+        let said = [
+            json!({ "conflicts": { "likes": { "set": 12, "<b>": 1, "map": "many", "merge": -1 }, "catalog": { "set": 1 } } }),
+            json!({ "conflicts": 7 }),
+            json!({ "conflicts": { "likes": [] } }),
+        ];
+        complete(&mut snapshot, &topology(), said.map(Some).into_iter().chain([None]).collect(), Value::Null);
+        assert_eq!(snapshot["datasets"][0]["conflicts"], Value::Null);
+        assert_eq!(
+            snapshot["datasets"][1]["conflicts"],
+            json!({ "rule": "merge", "word": "set", "totals": [{ "set": 12 }, null, {}, null] })
+        );
+    }
 
     #[test]
     fn only_what_happens_changes_the_fingerprint() {
         let snapshot = |now: u64, lag: u64, requests: u64| {
             let mut snapshot = json!({ "now": now, "totals": { "requests": requests }, "regions": [{ "name": "us" }, { "name": "eu" }] });
-            complete(&mut snapshot, vec![Some(json!({ "lag_ms": { "eu": lag } })), None], json!({ "effective": true }));
+            complete(
+                &mut snapshot,
+                &topology(),
+                vec![Some(json!({ "lag_ms": { "eu": lag } })), None],
+                json!({ "effective": true }),
+            );
             snapshot
         };
         let before = snapshot(1, 10, 5);
