@@ -28,4 +28,4 @@ set +f
 [ -z "${SHARD:-}" ] || narrowed+=(--shard "$SHARD")
 # The tests that judge: those of the core that are quick. The simulation, the model and the fuzzers are not.
 export MUTANTS_TESTS="golden bounds settled stored parts enumeration http target hostile_sessions again fields formats laws"
-CARGO=$PWD/src/tools/mutants.sh exec "$MUTANTS" mutants --output build/mutants ${narrowed[@]+"${narrowed[@]}"}
+CARGO=$PWD/src/tools/mutants.sh exec "$MUTANTS" mutants --package homing-core --output build/mutants ${narrowed[@]+"${narrowed[@]}"}
