@@ -83,8 +83,8 @@ fn merged_first(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (before, owner
         why: format!(
             "With {new} {all} all take writes of {name}, by epoch 1, while old edges send theirs to {before}. A fence would refuse one of \
              them. So accept writes of {name} without fence and lease, log each as an operation, and merge by the rule in {new}. Stamp \
-             a write without Homing-Clock yourself: it comes from an old edge. Log the data that there is as operations too, once, at \
-             one region, with a stamp before all others."
+             a write without Homing-Clock yourself: it comes from an old edge. Each region logs the data that it owns as operations \
+             too, once, with a stamp before all others."
         ),
         router: format!("It still sends every write to {before}, so nothing is merged yet."),
         done: format!("A record that is written in any of {all} shows in all of them, and no region answers 421 for {name}."),
