@@ -104,3 +104,24 @@ test("a demo region conforms", async () => {
   const notes = ["--path", "/t/held/notes", "--dataset", "notes", "--method", "POST", "--subject", "tenant:held"];
   assert.deepEqual(open(notes), [true, without("shows-still")]);
 });
+
+test("a demo region conforms with what several regions write", async () => {
+  const kept = (dataset, ...more) => {
+    const place = ["--path", `/api/${dataset}/held`, "--dataset", dataset, "--header", "Cookie: app_user=conny"];
+    const arguments_ = ["conformance", regions.us.url, ...place, "--multi-writer", ...more, "--json"];
+    const report = JSON.parse(execFileSync(join(root, "target/debug/homing"), arguments_, { encoding: "utf8" }));
+    assert.equal(report.conforms, true, JSON.stringify(report));
+    return report.rules.filter((rule) => rule.finding === "pass").map((rule) => rule.rule);
+  };
+  const always = ["stamp-accepted", "owner-position", "owner-shows", "owner-behind", "write-context"];
+  const later = kept("profile", "--method", "PATCH", "--body", '{"name":"Ada"}', "--other-body", '{"name":"Bob"}');
+  for (const rule of [...always, "later-wins", "repeat-harmless", "conflict-told", "conflicts"]) assert.ok(later.includes(rule), rule);
+  for (const [dataset, ...more] of [
+    ["likes", "--body", '{"liked":true}'],
+    ["views", "--method", "POST", "--body", "{}"],
+    ["draft", "--body", '{"text":"mine"}'],
+  ]) {
+    const rules = kept(dataset, ...more);
+    for (const rule of always) assert.ok(rules.includes(rule), `${dataset} ${rule}`);
+  }
+});

@@ -267,6 +267,22 @@ fn what_can_be_forgotten_is_though_a_thousand_others_wait() {
 }
 
 #[test]
+fn what_was_committed_outlives_the_process() {
+    let file = std::env::temp_dir().join(format!("homing-origin-merge-{}.sqlite", std::process::id()));
+    let [us, eu, _] = three();
+    for number in 1..=3 {
+        let db = rusqlite::Connection::open(&file).unwrap();
+        homing_origin::merge::store::sqlite::make(&db).unwrap();
+        let write = Write::new("views", "k", Change::count(1));
+        let written = append_with(&db, &us.merge, None, &Vector::default(), write).unwrap().unwrap();
+        assert_eq!((written.number, written.shown.value), (number, json!(number)));
+        take_in(&eu.db, &eu.merge, &since(&db, "views", "us", 0, 9).unwrap()).unwrap();
+    }
+    assert_eq!(eu.value("views", "k"), json!(3));
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn a_new_region_begins_with_what_another_exports() {
     let [us, eu, ap] = &three();
     for (region, n) in [(us, 3), (eu, 4)] {
