@@ -26,6 +26,8 @@ export class Session {
   marks = {};
   clock = "";
   seq = 0;
+  /** Where it wrote and was not told a position: that node alone has the write for certain, until it has told one. @type {Record<string, string>} */
+  pinned = {};
 
   constructor(name, { apps, roll }) {
     this.name = name;
@@ -53,9 +55,14 @@ export class Session {
   }
 
   /** Takes in what an answer tells, as the router does. */
-  learn(dataset, answer) {
-    const { shows } = positions(answer.headers.get("homing-position"), dataset);
+  learn(dataset, answer, name, wrote) {
+    const { at, shows } = positions(answer.headers.get("homing-position"), dataset);
     const marks = (this.marks[dataset] ??= {});
+    if (wrote && at[name] === undefined) this.pinned[dataset] = name;
+    else if (this.pinned[dataset] === name && at[name] !== undefined) {
+      marks[name] = Math.max(marks[name] ?? 0, at[name]);
+      delete this.pinned[dataset];
+    }
     for (const [owner, number] of Object.entries(shows)) marks[owner] = Math.max(marks[owner] ?? 0, number);
     const heard = answer.headers.get("homing-clock") ?? "";
     if (heard > this.clock) this.clock = heard;
@@ -64,11 +71,11 @@ export class Session {
   /** Asks nodes in an order made by chance until one has what the session has seen; none may have it while links are cut. */
   async read(dataset, key) {
     const start = performance.now();
-    const names = this.order();
+    const names = this.pinned[dataset] ? [this.pinned[dataset]] : this.order();
     for (const name of names) {
       const answer = await ask(`${this.apps[name].url}/${dataset}/${key}`, { headers: this.headers(dataset, "read") });
       if (answer?.status !== 200) continue;
-      this.learn(dataset, answer);
+      this.learn(dataset, answer, name, false);
       return { status: "ok", region: name, value: answer.json.value, start, end: performance.now() };
     }
     await later(20);
@@ -82,7 +89,7 @@ export class Session {
     const headers = this.headers(dataset, "write");
     const answer = await ask(`${this.apps[name].url}/${dataset}/${key}`, { method: "POST", headers, body: JSON.stringify(change) });
     const isDone = answer?.status === 200;
-    if (isDone) this.learn(dataset, answer);
+    if (isDone) this.learn(dataset, answer, name, true);
     else await later(20);
     const status = isDone ? "ok" : answer?.headers.get("homing-wrote") === "0" ? "fail" : "unknown";
     return { status, region: name, value: answer?.json?.value, stamp: headers["homing-clock"], start, end: performance.now() };
