@@ -165,8 +165,8 @@ impl Difference {
         // Whatever else will be said of conflicts decides how they end, but for the sentence about it.
         let bare = |conflicts: &Conflicts| Conflicts { explain: String::new(), ..conflicts.clone() };
         if bare(before) != bare(after) {
-            let is_named = before.rule != after.rule;
-            let words = |of: &Conflicts| if is_named { of.rule.token().to_owned() } else { format!("{:?}", bare(of)) };
+            let is_named = before.rule.word() != after.rule.word();
+            let words = |of: &Conflicts| if is_named { of.rule.word().to_owned() } else { format!("{:?}", bare(of)) };
             let (from, to) = (words(before), words(after));
             self.changes.push(Change::ConflictsChanged { dataset: name.to_owned(), from, to });
         }
