@@ -41,7 +41,7 @@ pub(super) struct Story {
 /// By what a write is known in every region: its owner, and its number in that owner's log; its stamp where it has no number.
 type Dot = (String, Option<u64>, String);
 /// By what a conflict is known: both writes in one order, whichever was kept, and the key with its field, of which two writes may share several.
-pub(super) type Identity = (Dot, Dot, Option<String>, Option<String>);
+pub(super) type ConflictIdentity = (Dot, Dot, Option<String>, Option<String>);
 
 impl Story {
     /// The conflict in a region's words; none if it does not say which write was kept and which was not.
@@ -75,7 +75,7 @@ impl Story {
     }
 
     /// Adds what that region tells: to the same story of another region, if there is one.
-    pub(super) fn join(mut self, stories: &mut BTreeMap<Identity, Self>, region: &str) {
+    pub(super) fn join(mut self, stories: &mut BTreeMap<ConflictIdentity, Self>, region: &str) {
         let (one, other) = (self.kept.dot(), self.lost.dot());
         let (first, second) = if one <= other { (one, other) } else { (other, one) };
         let identity = (first, second, self.key.clone(), self.field.clone());
