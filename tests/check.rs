@@ -56,6 +56,82 @@ fn a_multi_writer_dataset_without_conflicts_is_pointed_at_by_its_name() {
     assert_eq!(run.err, expected);
 }
 
+/// What users are told must be a sentence. What it says is for people to judge.
+#[test]
+fn an_explanation_that_is_no_sentence_does_not_ship() {
+    for short in ["Merged.", "last write wins always", "The later click"] {
+        let run = check(&small("The later click counts.", short));
+        let expected = format!(
+            "error: vars.DATASETS.likes.conflicts.explain: found {short:?}, expected a sentence for users: at least four words \
+             and a full stop; write what a user sees when two changes meet, such as \"The later click counts.\""
+        );
+        assert_eq!((run.status, sentences(&run)), (1, vec![expected]), "{}", run.err);
+    }
+    for long in ["後のクリックが有効です。", "We ask you: which of the two stays?"] {
+        assert_eq!(check(&small("The later click counts.", long)).status, 0, "{long}");
+    }
+}
+
+/// A client's own repeat may reach an owner that does not know its key.
+#[test]
+fn a_repeat_that_would_count_twice_is_refused_where_it_is_promised() {
+    let with = |conflicts: &str, route: &str| {
+        let text = small("rule = \"last-write-wins\"", conflicts);
+        check(&text.replace("dataset = \"likes\"\n", &format!("dataset = \"likes\"\n{route}\n")))
+    };
+    let counter = "rule = \"merge\", merge = \"counter\"";
+    let run = with(counter, "idempotent = true");
+    let expected = "error: vars.ROUTES[1].idempotent: found true for the counter \"likes\", expected no idempotent route: a repeat \
+                    may reach another owner, which does not know the Idempotency-Key and counts again; remove idempotent; or count \
+                    the members of a set (merge = \"set\"), where the same again changes nothing";
+    assert_eq!((run.status, sentences(&run)), (1, vec![expected.to_owned()]), "{}", run.err);
+    assert_eq!(sentences(&with(counter, "idempotent = false")), [""; 0]);
+    for harmless in
+        ["rule = \"last-write-wins\"", "rule = \"merge\", merge = \"set\"", "rule = \"merge\", merge = \"register\""]
+    {
+        let run = with(harmless, "idempotent = true");
+        assert_eq!((run.status, sentences(&run)), (0, vec![]), "{harmless}");
+    }
+    for unknown in ["rule = \"application\"", "rule = \"merge\", merge = \"map\""] {
+        let run = with(unknown, "idempotent = true");
+        let said = sentences(&run);
+        assert!(
+            said.len() == 1 && said[0].starts_with("warning: vars.ROUTES[1].idempotent: found true for the "),
+            "{}",
+            run.err
+        );
+        assert_eq!(run.status, 0, "{unknown}");
+    }
+}
+
+#[test]
+fn a_minimum_that_no_merge_can_keep_is_warned_of() {
+    let run = check(&small("rule = \"last-write-wins\"", "rule = \"merge\", merge = \"counter\", minimum = 0"));
+    let expected = "warning: vars.DATASETS.likes.conflicts.minimum: found 0, expected no minimum: two regions may both take the \
+                    last one, and no merge can undo that; let one home take these writes (single-writer, or geo-partitioned), or \
+                    give each region a share of its own";
+    assert_eq!((run.status, sentences(&run)), (0, vec![expected.to_owned()]));
+}
+
+/// `UPDATE_GOLDEN=1 cargo test --test check pages` writes them down as they are now.
+#[test]
+fn the_pages_of_all_datasets_are_their_golden_case() {
+    let run = homing(&golden("page"), &["check", "--explain"]);
+    is_golden("page/pages.txt", &run.whole());
+    let run = homing(&golden("page"), &["check", "--explain", "--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    let pages = said["explain"].as_array().unwrap();
+    assert_eq!(
+        (pages.len(), &pages[2]["dataset"], &pages[2]["ownership"]),
+        (8, &"likes".into(), &"multi-writer".into())
+    );
+    let asked: Vec<_> =
+        pages[2]["sections"].as_array().unwrap().iter().map(|section| section["asked"].as_str()).collect();
+    assert!(asked.contains(&Some("What happens to two writes at once")), "{asked:?}");
+    let plain: Value = serde_json::from_str(&homing(&golden("page"), &["check", "--json"]).out).unwrap();
+    assert_eq!(plain.get("explain"), None, "only where it is asked for");
+}
+
 #[test]
 fn a_member_of_a_list_and_a_key_of_an_inline_table_have_their_own_carets() {
     let text = small("[\"us\", \"eu\"]", "[\"us\", \"mars\"]")

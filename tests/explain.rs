@@ -168,3 +168,18 @@ fn help_lists_what_there_is() {
     assert_eq!(run.status, 2);
     assert!(lists(&run.err, "explain ", "Explain"), "{}", run.err);
 }
+
+/// One owner compares with what it has; the other does the same.
+#[test]
+fn a_condition_on_data_with_several_owners_is_warned_of() {
+    let here = directory(&[("wrangler.toml", &sound())]);
+    let explain = |request: &[&str]| homing(&here, &[&["explain"], request].concat()).out;
+    let condition = ["--header", "If-Match: \"1\""];
+    let warned = explain(&[&["PUT", "/api/likes/7"][..], &condition].concat());
+    assert!(warned.contains("\nWarning: if-match holds only at the owner that takes the write: "), "{warned}");
+    for fine in [&["PUT", "/api/cart"][..], &["GET", "/api/likes/7"]] {
+        let said = explain(&[fine, &condition].concat());
+        assert!(said.contains("\nAnswer: ") && !said.contains("Warning"), "{said}");
+    }
+    assert!(!explain(&["PUT", "/api/likes/7"]).contains("Warning"));
+}

@@ -155,3 +155,19 @@ fn a_topology_with_errors_is_not_estimated() {
     assert_eq!(run.status, 1);
     assert!(run.err.contains("did you mean") && !run.err.contains("access.log"), "{}", run.err);
 }
+
+/// A 412 or 409 is the evidence that an application relies on what several owners cannot keep.
+#[test]
+fn writes_that_were_refused_for_what_was_there_are_told_of_data_with_several_owners() {
+    let line = |method: &str, path: &str, status: u16| {
+        format!("{{\"method\":\"{method}\",\"path\":\"{path}\",\"status\":{status}}}\n")
+    };
+    let likes = [("PUT", 412), ("PUT", 412), ("POST", 409), ("PUT", 200), ("GET", 412)];
+    let log: String = likes.iter().map(|(method, status)| line(method, "/api/likes/1", *status)).collect();
+    let said = estimate_of(&log, &[]).out;
+    let expected = "\n/api/likes/*: 3 of its writes were refused, 2 with 412 (a condition such as If-Match) and 1 with 409 (such as a \
+                    value that must be unique). Its dataset has several owners, ";
+    assert!(said.contains(expected), "{said}");
+    let one_home = estimate_of(&line("PUT", "/api/catalog/1", 412), &[]).out;
+    assert!(one_home.contains("1 requests") && !one_home.contains("412"), "{one_home}");
+}

@@ -12,7 +12,7 @@ use super::{
     diagnose::{Diagnosis, syntax},
     document::{Source, Unreadable},
     error::CliError,
-    expectations, placement, platform,
+    expectations, page, placement, platform, writers,
 };
 use homing_core::config::{
     Topology,
@@ -35,6 +35,8 @@ pub(super) struct Besides<'a> {
     pub(super) cost: &'a cost::CostArgs,
     /// The address of a router, if the file is to be held against that.
     pub(super) deployed: Option<&'a str>,
+    /// Whether each dataset gets a page that can be signed.
+    pub(super) explain: bool,
 }
 
 pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json: bool) -> ExitCode {
@@ -81,11 +83,9 @@ pub(super) fn run(file: &Path, only: Option<&str>, asked: &Besides<'_>, as_json:
         Ok(bill) => bill.flatten(),
         Err(error) => return error.exit(),
     };
-    if as_json {
-        report_json(&source, &environments, tests, Extras { estimate, bill, notes })
-    } else {
-        report(&source, &environments, tests, Extras { estimate, bill, notes })
-    }
+    let pages = topology.filter(|_| asked.explain).map(page::pages);
+    let told = Extras { estimate, bill, notes, pages };
+    if as_json { report_json(&source, &environments, tests, told) } else { report(&source, &environments, tests, told) }
 }
 
 /// Adds what is wrong beside the deployed router to the first environment's complaints; what else differs, as notes.
@@ -151,21 +151,25 @@ fn check(name: String, (top, table): (&Raw, &Raw), at: &KeyPath) -> Environment 
     };
     log.0.extend(complaints.0);
     placement::lint(vars, topology.as_ref(), &at.key("vars"), &mut log);
+    if let Some(topology) = &topology {
+        writers::lint(vars, topology, &at.key("vars"), &mut log);
+    }
     Environment { name, complaints: log.0, topology, fill }
 }
 
 /// What came of the expectations, and the file that holds them.
 type Tests = Option<Result<(Vec<expectations::Verdict>, String), Unreadable>>;
 
-/// What is told besides: what an access log says of a topology, what that costs, and how the deployed router differs.
+/// What is told besides: what an access log says of a topology, what that costs, how the deployed router differs, and what is promised.
 struct Extras<'a> {
     estimate: Option<(&'a Topology, Estimate)>,
     bill: Option<Bill>,
     notes: Option<Vec<String>>,
+    pages: Option<Vec<page::Page<'a>>>,
 }
 
 fn report(source: &Source, environments: &[Environment], tests: Tests, told: Extras<'_>) -> ExitCode {
-    let Extras { estimate, bill, notes } = told;
+    let Extras { estimate, bill, notes, pages } = told;
     let mut errors = 0;
     for environment in environments {
         for complaint in &environment.complaints {
@@ -218,6 +222,7 @@ fn report(source: &Source, environments: &[Environment], tests: Tests, told: Ext
         ended.iter().for_each(|complaint| eprintln!("error: {complaint}"));
         errors += ended.len();
     }
+    pages.iter().flatten().for_each(|page| print!("{}", page.text()));
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
@@ -239,7 +244,7 @@ fn report_json(
     source: &Source,
     environments: &[Environment],
     tests: Tests,
-    Extras { estimate, bill, notes }: Extras<'_>,
+    Extras { estimate, bill, notes, pages }: Extras<'_>,
 ) -> ExitCode {
     let complaints: Vec<_> = environments
         .iter()
@@ -269,6 +274,9 @@ fn report_json(
     }
     if let (Some(bill), Some(fields)) = (bill, said.as_object_mut()) {
         fields.insert("cost".to_owned(), bill.json());
+    }
+    if let (Some(pages), Some(fields)) = (pages, said.as_object_mut()) {
+        fields.insert("explain".to_owned(), pages.iter().map(page::Page::json).collect());
     }
     println!("{said}");
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }

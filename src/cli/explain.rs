@@ -7,10 +7,11 @@ use serde_json::json;
 use super::{
     document::Source,
     world::{Story, World},
+    writers,
 };
 use homing_core::{
-    Edit,
-    config::{Topology, error::KeyPath, parse::parse},
+    Access, Edit, Settlement,
+    config::{Rule, Topology, error::KeyPath, parse::parse},
     operate::report::LogLine,
 };
 
@@ -81,14 +82,20 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
             if args.json {
                 print_json(&story, &topology)
             } else {
-                print(&world.request, &story, &topology)
+                print(&world, &story, &topology)
             }
             ExitCode::SUCCESS
         }
     }
 }
 
-fn print(request: &str, story: &Story, topology: &Topology) {
+/// The rule of the data that it has written, or may have.
+fn kept_by<'t>(settlement: &Settlement, topology: &'t Topology) -> Option<&'t Rule> {
+    let id = settlement.record.dataset.filter(|_| settlement.record.access == Access::Write)?;
+    topology.dataset(id).map(|dataset| &dataset.rule)
+}
+
+fn print(World { request, headers, .. }: &World, story: &Story, topology: &Topology) {
     println!("{request}");
     let settlement = match &story.end {
         Err(problem) => {
@@ -112,6 +119,11 @@ fn print(request: &str, story: &Story, topology: &Topology) {
     }
     let region = settlement.record.region.map_or("the router itself", |region| topology.region(region).name.as_str());
     println!("\nAnswer: {} from {region}, because {}", settlement.status, settlement.record.decision.token());
+    if let Some(rule) = kept_by(settlement, topology)
+        && let Some(warning) = writers::cannot_keep(rule, headers)
+    {
+        println!("Warning: {warning}");
+    }
     if let Some(pinned) = &settlement.record.pinned {
         println!("The session gets a pin: {pinned}");
     }

@@ -18,10 +18,12 @@ mod expectations;
 mod explain;
 #[cfg(feature = "net")]
 mod operate;
+mod page;
 mod placement;
 mod plan;
 mod platform;
 mod world;
+mod writers;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -51,6 +53,10 @@ enum What {
         locality: access_log::AccessLogArgs,
         #[command(flatten)]
         cost: cost::CostArgs,
+        /// Print one page for each dataset that a product manager can sign: who may write where, what a user sees after a write, what
+        /// happens to two writes at once.
+        #[arg(long)]
+        explain: bool,
         /// Compare with the deployed router at this address: print what differs and what to do. The token is read from HOMING_TOKEN.
         #[cfg(feature = "net")]
         #[arg(long, value_name = "URL")]
@@ -85,13 +91,14 @@ pub fn run() -> ExitCode {
             env,
             locality,
             cost,
+            explain,
             #[cfg(feature = "net")]
             against,
             json,
         } => {
             #[cfg(not(feature = "net"))]
             let against = None::<String>;
-            let asked = check::Besides { locality: &locality, cost: &cost, deployed: against.as_deref() };
+            let asked = check::Besides { locality: &locality, cost: &cost, deployed: against.as_deref(), explain };
             check::run(&file, env.as_deref(), &asked, json)
         }
         What::Explain(args) => explain::run(&args),

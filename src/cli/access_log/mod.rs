@@ -9,9 +9,8 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use homing_core::Access;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
@@ -23,8 +22,8 @@ use play::Player;
 
 use crate::{cost::Observed, error::CliError};
 use homing_core::{
-    Timestamp, Token,
-    config::{Topology, route::Route},
+    Access, Timestamp, Token,
+    config::{Rule, Topology, route::Route},
     operate::{
         locality::{Locality, RouteCounts},
         suggest::shape,
@@ -68,6 +67,8 @@ pub(super) struct Estimate {
     timeless: u64,
     /// Requests without a host.
     hostless: u64,
+    /// Writes that were refused because of what was there before (412, 409), by route: of data that several owners take writes to.
+    refused_writes: BTreeMap<usize, [u64; 2]>,
     /// What the requests would use, and when the first and the last of them came.
     observed: Observed,
     times: Option<(Timestamp, Timestamp)>,
@@ -165,6 +166,13 @@ impl Estimate {
             if self.unrouted.len() < MOST_KINDS || self.unrouted.contains_key(&kind) {
                 *self.unrouted.entry(kind).or_default() += 1;
             }
+        }
+        if let (Some(route), Some(status @ (409 | 412)), Access::Write) = (record.route, line.status, record.access)
+            && let Some(dataset) = record.dataset.and_then(|id| topology.dataset(id))
+            && matches!(dataset.rule, Rule::MultiWriter { .. })
+        {
+            let [failed, conflicting] = self.refused_writes.entry(route).or_default();
+            *(if status == 412 { failed } else { conflicting }) += 1;
         }
         // The alarms of the time do not matter: the whole log is judged.
         let _ = self.locality.observe(record, topology);

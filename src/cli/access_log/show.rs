@@ -39,6 +39,9 @@ impl Estimate {
         if !self.refused.is_empty() {
             notes.push(format!("Refused before routing, and not counted: {}", frequent(&self.refused)));
         }
+        for (route, counts) in &self.refused_writes {
+            notes.extend(topology.routes().get(*route).map(|route| several_owners(route, *counts)));
+        }
         if self.unreadable > 0 {
             notes.push(format!("Unreadable lines: {} of {}, such as", self.unreadable, self.lines));
             notes.extend(self.examples.iter().map(|(number, why)| format!("  line {number}: {why}")));
@@ -109,6 +112,17 @@ impl Estimate {
         }
         said
     }
+}
+
+/// What one owner refuses because of what it has, another may accept at the same time.
+fn several_owners(route: &Route, [failed, conflicting]: [u64; 2]) -> String {
+    format!(
+        "{}: {} of its writes were refused, {failed} with 412 (a condition such as If-Match) and {conflicting} with 409 (such as \
+         a value that must be unique). Its dataset has several owners, and each compares with what it has: two may accept what \
+         one would refuse. Let one home take these writes.",
+        route.pattern,
+        failed + conflicting
+    )
 }
 
 fn cells(route: Option<&Route>, row: &RouteCounts) -> [String; 5] {
