@@ -114,14 +114,15 @@ mod without {
 
     use crate::{Application, Asked, EpochStore, Homing, Refusal, refusal::json_response};
 
-    pub(crate) type Place = ();
+    #[derive(Default)]
+    pub(crate) struct Place;
 
     impl<S: EpochStore, A: Application> Homing<S, A> {
         pub(crate) async fn admit_multi_writer(&self, _: &Asked) -> Result<Place, Refusal> {
-            Ok(())
+            Ok(Place)
         }
 
-        pub(crate) async fn say_multi_writer(&self, asked: &Asked, (): Place, _: &mut HeaderMap) -> bool {
+        pub(crate) async fn say_multi_writer(&self, asked: &Asked, _: Place, _: &mut HeaderMap) -> bool {
             asked.is_multi_writer()
         }
     }

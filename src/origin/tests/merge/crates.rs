@@ -52,9 +52,9 @@ proptest! {
                 besides[at].has[at] += 1;
             } else {
                 // All that the other has, so that whatever was seen comes with what has seen it.
-                for owner in 0..3 {
+                for (owner, written) in written.iter().enumerate() {
                     let there = besides[from].has[owner];
-                    for (set, register) in written[owner].iter().take(there).skip(besides[at].has[owner]) {
+                    for (set, register) in written.iter().take(there).skip(besides[at].has[owner]) {
                         besides[at].set.apply(set.clone());
                         besides[at].register.apply(register.clone());
                     }
