@@ -77,7 +77,8 @@ fn minimum(table: &KeyTable<'_>, log: &mut Complaints) -> Option<i64> {
         log.error(&table.path.key("minimum"), found, "a whole number of at most 2^53 - 1", remedy);
         return None;
     }
-    #[allow(clippy::cast_possible_truncation, reason = "it is whole and within what both hold exactly")]
+    // It is whole, and within what both types hold exactly.
+    #[allow(clippy::cast_possible_truncation)]
     Some(number as i64)
 }
 
