@@ -87,7 +87,8 @@ fn a_copy_may_show_exactly_as_much_as_it_has() {
     let topology = topology();
     let said = |position| {
         let fields = [("homing-position", position), ("homing-home", "us"), ("homing-epoch", "2")];
-        stated(&answer(&fields), ("orders", PositionKind::Counter), None, &topology)
+        let orders = topology.dataset(topology.dataset_named("orders").unwrap()).unwrap();
+        stated(&answer(&fields), (orders, PositionKind::Counter), None, &topology).map(|stated| stated[0])
     };
     assert_eq!(said("orders=42; least=42").unwrap().least, Some(Position::new(42)));
     assert!(said("orders=42; least=43").is_err());

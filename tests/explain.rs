@@ -62,7 +62,7 @@ fn an_expectation_that_asks_nothing_or_is_misspelt_does_not_hold() {
         ),
         (
             format!("{head}session = \"name=ada\"\nexpect = {{ to = \"us\" }}\n"),
-            "\"GET /\": the session says \"name=ada\", expected user=NAME, tenant=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION",
+            "\"GET /\": the session says \"name=ada\", expected user=NAME, tenant=NAME, home=REGION, pin=DATASET, pin=DATASET@POSITION or pin=DATASET@OWNER=POSITION",
         ),
         ("# nothing\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),
         ("test = []\n".to_owned(), "\"wrangler.tests.toml\": found no [[test]], expected at least one"),

@@ -211,7 +211,7 @@ fn the_head_of_a_cache_entry() {
         reuse: Reuse::ByWord,
         region: Cow::Borrowed("eu"),
         epoch: Epoch(3),
-        shows: None,
+        shows: Vec::new(),
         kept,
         cookies: "".into(),
     };

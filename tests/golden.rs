@@ -367,7 +367,7 @@ fn copy(text: &str) -> Variant<'static> {
     variant.if_error = variant.if_error.filter(|_| word("grace") != Some("-"));
     variant.while_revalidate = span("during");
     variant.age = span("age");
-    variant.shows = word("shows").map(|shows| Shows::read(shows).unwrap());
+    variant.shows = word("shows").map(|shows| Shows::read_all(shows).unwrap()).unwrap_or_default();
     variant.part = word("part").map(|part| Slice::read(&format!("bytes {part}")).unwrap());
     variant.status =
         word("status").map_or(if variant.part.is_some() { 206 } else { 200 }, |status| status.parse().unwrap());

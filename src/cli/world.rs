@@ -92,13 +92,15 @@ impl World {
     fn standing_of_each(&self, request: &Request, view: &View) -> Vec<String> {
         let topology = view.topology();
         let dataset = request.dataset_in(topology);
-        let (Freshness::AtLeast(pin, mark), Some(Dataset { name, position: Some(kind), .. }), Access::Read) =
-            (Freshness::of(request, view), dataset, request.access)
+        let (Freshness::AtLeast, Some(Dataset { name, position: Some(kind), .. }), Access::Read, Some(marks)) =
+            (Freshness::of(request, view), dataset, request.access, request.marks(topology))
         else {
             return Vec::new();
         };
-        let several =
-            request.dataset.and_then(|id| Ownership::among_several(topology, id, topology.region_named(&pin.region)?));
+        let owner = |(pin, _): &(&Pin, Mark)| {
+            Ownership::among_several(topology, request.dataset?, topology.region_named(&pin.region)?)
+        };
+        let several = marks.all().iter().find_map(owner);
         let owned = several.or_else(|| match standing(request, view) {
             WriteTarget::Owned(owner, _) => Some(owner.ownership()),
             WriteTarget::Unknown => None,
@@ -107,11 +109,15 @@ impl World {
                 request.home_in_session(topology).or_else(said)
             }
         });
-        let home = topology.region_named(&pin.region);
-        let counts_by = home.map(|home| Log { home, epoch: mark.epoch });
-        let demand = owned.and_then(|owned| PositionDemand::of(&pin, mark, counts_by, owned.log()));
-        let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
-        let mut lines = vec![format!("{name} {seen} of {}, epoch {}; {ago} ms ago", pin.region, mark.epoch.0)];
+        let demand = owned.and_then(|owned| PositionDemand::of(&marks, request, topology, owned.log()));
+        let seen = |(pin, mark): &(&Pin, Mark)| {
+            let (seen, ago) = (kind.write(mark.position), millis(NOW.since(pin.since)));
+            match mark.epoch {
+                Epoch::OF_EACH_OWNER if several.is_some() => format!("{name}@{} {seen}; {ago} ms ago", pin.region),
+                Epoch(epoch) => format!("{name} {seen} of {}, epoch {epoch}; {ago} ms ago", pin.region),
+            }
+        };
+        let mut lines: Vec<_> = marks.all().iter().map(seen).collect();
         let Some(demand) = demand else { return lines };
         let copies = request.near.iter().filter(|region| holds(request.dataset, view, **region));
         lines.extend(copies.map(|region| standing_of(&demand, request, view, *region)));
@@ -138,6 +144,7 @@ impl World {
             let Some((id, Dataset { position: Some(kind), rule, .. })) = dataset else {
                 return Err("--reached needs a route whose dataset has a `position`".to_owned());
             };
+            let (owner, position) = of_one_owner(position, topology)?;
             let position = kind.read(position).ok_or_else(|| {
                 format!("--reached is {reached:?}, expected REGION=POSITION, in the format that the dataset's `position` names")
             })?;
@@ -146,7 +153,7 @@ impl World {
                 (Rule::GeoPartitioned { .. }, Some(home)) => named(topology, home)?,
                 _ => topology.default_home(),
             };
-            let log = Log { home, epoch: Epoch::FIRST };
+            let log = owner.map_or(Log { home, epoch: Epoch::FIRST }, Log::of_one_owner);
             memory.observe(Observation::Applied(replica_of(id, region, log, topology), position), NOW);
         }
         Ok(())
@@ -190,7 +197,7 @@ impl World {
                 "pin" => session.add_pin(self.pin(value, topology)?, topology, NOW),
                 _ => {
                     return Err(format!(
-                        "the session says {claim:?}, expected user=NAME, tenant=NAME, home=REGION, pin=DATASET or pin=DATASET@POSITION"
+                        "the session says {claim:?}, expected user=NAME, tenant=NAME, home=REGION, pin=DATASET, pin=DATASET@POSITION or pin=DATASET@OWNER=POSITION"
                     ));
                 }
             }
@@ -211,11 +218,18 @@ impl World {
         Ok(Some(seal(&session, &settings.session_keys)))
     }
 
-    /// A pin on a dataset that was written just now: `cart`, or `cart@42` where its position was reported.
+    /// A pin on a dataset that was written just now: `cart`, or `cart@42` where its position was reported, `likes@us=17` of one of several
+    /// owners.
     fn pin(&self, text: &str, topology: &Topology) -> Result<Pin, String> {
         let (name, position) = text.split_once('@').map_or((text, None), |(name, position)| (name, Some(position)));
         let dataset = topology.datasets().map(|(_, dataset)| dataset).find(|dataset| dataset.name == name);
+        let (owner, position) = match position.map(|position| of_one_owner(position, topology)).transpose()? {
+            Some((owner, position)) => (owner, Some(position)),
+            None => (None, None),
+        };
+        let epoch = if owner.is_some() { Epoch::OF_EACH_OWNER } else { Epoch::FIRST };
         let home = match dataset.map(|dataset| &dataset.rule) {
+            _ if owner.is_some() => owner.map(|owner| topology.region(owner).name.clone()),
             Some(Rule::SingleWriter { home }) => Some(topology.region(*home).name.clone()),
             _ => self.home.clone().or_else(|| self.near.clone()),
         };
@@ -226,15 +240,23 @@ impl World {
                 let read = kind.read(position);
                 let position =
                     read.ok_or_else(|| format!("the session pins {text:?}, which is not a position of {name:?}"))?;
-                Claim::AtLeast(Mark { epoch: Epoch::FIRST, position })
+                Claim::AtLeast(Mark { epoch, position })
             }
         };
         Ok(Pin { dataset: name.to_owned(), subject: None, region: home.unwrap_or_default(), since: NOW, claim })
     }
 }
 
+/// Whose log a position is in, where several owners have one each: `us=17`.
+fn of_one_owner<'t>(text: &'t str, topology: &Topology) -> Result<(Option<RegionId>, &'t str), String> {
+    match text.split_once('=') {
+        Some((owner, position)) => Ok((Some(named(topology, owner)?), position)),
+        None => Ok((None, text)),
+    }
+}
+
 /// How a region's replica stands to what a session has seen.
-fn standing_of(demand: &PositionDemand<'_>, request: &Request, view: &View, region: RegionId) -> String {
+fn standing_of(demand: &PositionDemand, request: &Request, view: &View, region: RegionId) -> String {
     let name = &view.topology().region(region).name;
     let takes = || {
         let takes = millis(view.takes(region, demand.log.home));

@@ -15,6 +15,8 @@ pub enum Bug {
     NoPin,
     /// What a read shows does not change the session.
     ReadsDoNotMove,
+    /// Of what a session has seen of several owners only the last is kept.
+    OneMarkOnly,
     /// Once a copy elsewhere has answered, the session's positions are dropped.
     ClearedOnceReached,
     /// The session's positions count by whatever owner and epoch the edge believes in.
@@ -91,7 +93,7 @@ pub enum Sign {
 }
 
 /// Every bug.
-pub const ALL: [Planted; 22] = {
+pub const ALL: [Planted; 23] = {
     use Guarantee::{Durability, MonotonicReads, NoDuplicates, ReadYourWrites};
     const fn by_chance(bug: Bug, violates: Guarantee, within: u64) -> Planted {
         Planted { bug, world: Made::ByChance, sign: Sign::Breaks(violates), within }
@@ -102,6 +104,7 @@ pub const ALL: [Planted; 22] = {
     [
         by_chance(Bug::NoPin, ReadYourWrites, 20),
         by_chance(Bug::ReadsDoNotMove, MonotonicReads, 100),
+        by_chance(Bug::OneMarkOnly, ReadYourWrites, 200),
         by_chance(Bug::ClearedOnceReached, MonotonicReads, 50),
         by_script(Bug::TokenWithoutEpoch, Script::Unheard, 20),
         by_chance(Bug::CopiesForEverybody, ReadYourWrites, 50),

@@ -67,7 +67,7 @@ impl Unit {
         match place.dataset {
             2 | 5 => Some(Self::User(place.subject)),
             3 => Some(Self::Tenant(place.subject)),
-            SHARED => None,
+            SHARED | TAGS => None,
             whole => Some(Self::Whole(whole)),
         }
     }
@@ -92,9 +92,12 @@ pub struct Dataset {
     pub positions: bool,
 }
 
-/// Whoever is near writes it, and all writes count.
+/// Whoever is near writes it, and all writes count; without positions.
 pub const SHARED: usize = 6;
-pub const DATASETS: [Dataset; 7] = {
+/// The same, and copies say how far each owner's log has arrived.
+pub const TAGS: usize = 7;
+pub const MANY: usize = 8;
+pub const DATASETS: [Dataset; MANY] = {
     const fn dataset(name: &'static str, positions: bool, subjects: usize) -> Dataset {
         Dataset { name, subjects, positions }
     }
@@ -106,8 +109,14 @@ pub const DATASETS: [Dataset; 7] = {
         dataset("news", false, 1),
         dataset("profile", false, USERS.len()),
         dataset("likes", false, 1),
+        dataset("tags", true, 1),
     ]
 };
+
+/// Whether several regions write it.
+pub fn is_shared(dataset: usize) -> bool {
+    matches!(dataset, SHARED | TAGS)
+}
 
 /// The log in which a dataset's writes are.
 pub fn channel(dataset: usize) -> usize {
@@ -287,9 +296,10 @@ impl Data {
     /// What a region's copy shows of a key.
     pub fn list(&self, region: usize, place: Place) -> Vec<Id> {
         let versions = &self.versions[place.number()];
-        if place.dataset == SHARED {
+        if is_shared(place.dataset) {
             // They are merged: what was done twice, by a repeat elsewhere, counts once.
-            let arrived = |of: &&Version| self.applied[region][of.home][1] >= of.upto;
+            let channel = channel(place.dataset);
+            let arrived = |of: &&Version| self.applied[region][of.home][channel] >= of.upto;
             let mut ids: Vec<_> = versions.iter().filter(arrived).map(|version| version.id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -304,6 +314,24 @@ impl Data {
         let versions = keys.into_iter().filter_map(|key| self.version(region, Place { key, ..place }));
         let own = versions.filter(|version| (version.epoch, version.home) == (owner.epoch, owner.home));
         own.map(|version| version.upto).max().unwrap_or(0)
+    }
+
+    /// How far a region's copy has each owner's log, of data that several write.
+    pub fn vector(&self, region: usize) -> [usize; 3] {
+        self.applied[region].map(|logs| logs[channel(TAGS)])
+    }
+
+    /// The newest write of each owner that had any part in what a copy shows of what several write: of the key, or of all.
+    pub fn shows_of_each(&self, region: usize, place: Place, of_all: bool) -> [usize; 3] {
+        let keys = if of_all { (0..KEYS).collect() } else { vec![place.key] };
+        let versions = keys.into_iter().flat_map(|key| &self.versions[Place { key, ..place }.number()]);
+        let mut shows = [0; 3];
+        for Version { home, upto, .. } in versions {
+            if self.applied[region][*home][channel(TAGS)] >= *upto {
+                shows[*home] = (*upto).max(shows[*home]);
+            }
+        }
+        shows
     }
 
     /// Whether the copy holds that write, so that a repeated request need not be applied again.
@@ -329,7 +357,7 @@ impl Data {
     /// Commits a write at a region, by the ownership that it has.
     pub fn commit(&mut self, region: usize, place: Place, id: Id) {
         let channel = channel(place.dataset);
-        let list = if place.dataset == SHARED { Vec::new() } else { self.list(region, place) };
+        let list = if is_shared(place.dataset) { Vec::new() } else { self.list(region, place) };
         self.lengths[region][channel] += 1;
         let upto = self.lengths[region][channel];
         let epoch = Unit::of(place).map_or(0, |unit| self.written_by(region, unit, (place, id)));

@@ -10,7 +10,7 @@ use crate::{
     bugs::Bug,
     client::{Client, Place, Reply},
     control::Confirm,
-    data::{DATASETS, REGIONS, Unit},
+    data::{DATASETS, REGIONS, TAGS, Unit},
     edge::{NEAR, shows_copy},
     request::InFlight,
     response::Response,
@@ -22,12 +22,13 @@ use crate::{
 const MANY_PINS: usize = 6;
 
 /// What is counted, by the reason that tells of it.
-const TOLD: [(&str, &str); 10] = [
+const TOLD: [(&str, &str); 11] = [
     ("copies that a session could not have", "cache-too-old"),
     ("reads of copies known to be far enough", "position-reached"),
     ("reads of copies thought to be far enough", "position-expected"),
     ("reads that a copy was behind for", "position-not-reached"),
     ("marks of an earlier epoch", "position-of-old-epoch"),
+    ("writes that went to the owner of what was seen last", "own-writes-owner"),
     ("requests sent on to a later owner", "misdirected"),
     ("requests with two later owners", "misdirected-in-vain"),
     ("writes repeated", "retried"),
@@ -79,6 +80,12 @@ impl World {
         if is_read && pinned && shows_copy(settlement) {
             self.count("copies shown to pinned sessions");
         }
+        if is_read && action.place.dataset == TAGS && self.requests[at].marks > 1 {
+            self.count("reads with marks on several owners");
+            if shows_copy(settlement) {
+                self.count("copies shown to sessions with marks on several owners");
+            }
+        }
         if is_read && !pinned && shows_copy(settlement) {
             self.count("copies shown to others");
         }
@@ -119,6 +126,9 @@ impl World {
         let client = &mut self.clients[client];
         client.hoard.extend(taken.clone().filter(|_| client.hostile));
         client.sealed = taken.or(client.sealed.take());
+        if self.habits.bug == Some(Bug::OneMarkOnly) {
+            client.sealed = client.sealed.take().map(|sealed| with_one_mark(&sealed, now));
+        }
         if self.habits.bug == Some(Bug::WindowsGiveWay) {
             client.sealed = client.sealed.take().map(without_windows);
         }
@@ -139,6 +149,19 @@ impl World {
 fn changes_hands(held: &Session, taken: &Session) -> bool {
     let before = held.subject(SubjectKind::User);
     before.is_some() && before != taken.subject(SubjectKind::User)
+}
+
+/// Planted: of what several write a session keeps its last mark alone.
+fn with_one_mark(sealed: &str, now: Timestamp) -> String {
+    let mut session = Client::open(sealed, now);
+    let name = DATASETS[TAGS].name;
+    let last = session.pins.iter().rposition(|pin| pin.dataset == name);
+    let mut at = 0;
+    session.pins.retain(|pin| {
+        at += 1;
+        pin.dataset != name || Some(at - 1) == last
+    });
+    seal(&session, &keys())
 }
 
 /// Planted: where there are many pins, windows go first.

@@ -12,7 +12,7 @@ use homing_core::testing::{
 use crate::{
     client::{Action, Client, MALLORY, Place, Reply},
     control::Order,
-    data::{Owner, REGIONS, SHARED, Unit},
+    data::{Owner, REGIONS, Unit, is_shared},
     edge::EDGES,
     faults::Fault,
     origin::told,
@@ -169,7 +169,7 @@ impl World {
         let (Some(home), Some(epoch)) = (told(attempt, "homing-home"), told(attempt, "homing-epoch")) else { return };
         let claim = Owner { home: number(home), epoch: epoch.parse().unwrap() };
         let dataset = self.requests[at].action.place.dataset;
-        if dataset == SHARED {
+        if is_shared(dataset) {
             return;
         }
         let unit = self.unit_of(dataset, told(attempt, "homing-subject"));

@@ -11,7 +11,7 @@ use homing_origin::{Ownership, Refusal};
 use crate::{
     bugs::Bug,
     client::{Place, Reply, USERS},
-    data::{DATASETS, Data, Id, Label, Owner, REGIONS, Unit, channel},
+    data::{DATASETS, Data, Id, Label, MANY, Owner, REGIONS, TAGS, Unit, channel},
     region::number,
     response::Response,
 };
@@ -47,9 +47,9 @@ pub struct Habits {
     /// Writes say that they wrote.
     pub says_wrote: bool,
     /// Copies may be kept for so many seconds, by dataset.
-    pub fresh: [u64; 7],
+    pub fresh: [u64; MANY],
     /// And then for so many more while a new one is fetched.
-    pub while_revalidate: [u64; 7],
+    pub while_revalidate: [u64; MANY],
     /// Answers have validators, and a read that asks whether it still holds is told so.
     pub validates: bool,
     /// Between two stages of a request others come in for so many milliseconds at most.
@@ -72,12 +72,17 @@ pub struct Visit {
     named: Option<String>,
     claim: Option<Owner>,
     least: Option<usize>,
+    /// The same, of each of several owners' logs; nothing where nobody has seen any of it.
+    marks: [usize; 3],
     /// The answer that the edge has.
     has: Option<String>,
     stage: Stage,
     before: Option<Label>,
     list: Vec<Id>,
     shows: Option<(Owner, usize)>,
+    /// How far the copy was of each owner's log, and what the answer shows of each.
+    vector: [usize; 3],
+    shows_of_each: [usize; 3],
     /// The unit of which it is a write under way.
     flies: Option<Unit>,
 }
@@ -113,7 +118,15 @@ impl Visit {
     pub fn new(attempt: &Attempt, deed: Reply, place: Place, repeatable: bool, user: usize) -> Self {
         let told = |name: &str| told(attempt, name);
         let epoch = told("homing-epoch").and_then(|epoch| epoch.parse().ok());
-        let least = told("homing-min-position").map(|told| told.split_once('=').unwrap().1.parse().unwrap());
+        let mut marks = [0; 3];
+        let mut least = None;
+        for told in told("homing-min-position").iter().flat_map(|told| told.split(", ")) {
+            let (of, place) = told.split_once('=').unwrap();
+            match of.split_once('@') {
+                Some((_, owner)) => marks[number(owner)] = place.parse().unwrap(),
+                None => least = Some(place.parse().unwrap()),
+            }
+        }
         Self {
             region: told("homing-region").map(number).unwrap(),
             deed,
@@ -123,11 +136,14 @@ impl Visit {
             named: told("homing-subject").map(str::to_owned),
             claim: told("homing-home").map(number).zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             least,
+            marks,
             has: told("if-none-match").map(str::to_owned),
             stage: Stage::Arrives,
             before: None,
             list: Vec::new(),
             shows: None,
+            vector: [0; 3],
+            shows_of_each: [0; 3],
             flies: None,
         }
     }
@@ -139,6 +155,7 @@ impl Visit {
             (Reply::Read, Stage::Arrives) => self.arrives(data, habits),
             (Reply::Read, Stage::Acts) => {
                 self.list = data.list(self.region, self.place);
+                self.shows_of_each = data.shows_of_each(self.region, self.place, habits.shows == Shows::OfUnit);
                 let label = self.label(data, habits);
                 self.shows = label.and_then(|label| Some((label.owner, self.shown(data, label.owner, habits)?)));
                 self.stage = Stage::Measures;
@@ -156,14 +173,20 @@ impl Visit {
                 }
                 if habits.reads_say {
                     self.state(&mut answer, shown, habits);
+                    self.state_of_each(&mut answer, data, habits, true);
                 }
-                if shown.is_none() && DATASETS[self.place.dataset].positions && !self.is_owner(data) {
+                if self.place.dataset != TAGS
+                    && shown.is_none()
+                    && DATASETS[self.place.dataset].positions
+                    && !self.is_owner(data)
+                {
                     answer.fields.push((UNSAID.to_owned(), "1".to_owned()));
                 }
                 Next::Answer(answer)
             }
             (Reply::Write(_), Stage::Arrives) => {
                 self.before = self.label(data, habits);
+                self.vector = data.vector(self.region);
                 self.stage = Stage::Acts;
                 if let Some(refused) = self.refused(data, habits, now) {
                     return Next::Answer(refused);
@@ -204,6 +227,13 @@ impl Visit {
         self.before = None;
         self.shows = at.and_then(|at| Some((at.owner, self.shown(data, at.owner, habits)?)));
         self.state(&mut answer, at, habits);
+        if now {
+            self.state_of_its_own(&mut answer, data, habits);
+        } else {
+            // What was done before was done at another owner, perhaps.
+            self.shows_of_each = data.shows_of_each(self.region, self.place, false);
+            self.state_of_each(&mut answer, data, habits, false);
+        }
         answer
     }
 
@@ -246,6 +276,7 @@ impl Visit {
             return self.behind(data, habits);
         }
         self.before = self.label(data, habits);
+        self.vector = data.vector(self.region);
         self.stage = Stage::Acts;
         Next::Later(self)
     }
@@ -273,6 +304,10 @@ impl Visit {
     }
 
     fn reaches(&self, data: &Data, habits: &Habits) -> bool {
+        let lacks = |(least, place): (usize, usize)| least > place;
+        if self.marks.into_iter().zip(data.vector(self.region)).any(lacks) {
+            return habits.bug == Some(Bug::NeverBehind);
+        }
         let (Some(least), Some(claim)) = (self.least, self.claim) else { return true };
         if habits.bug == Some(Bug::NeverBehind) {
             return true;
@@ -289,6 +324,14 @@ impl Visit {
         let mut answer = response(503, &[("homing-behind", "1")]);
         let unmeasured = Self { before: None, shows: None, ..self.clone() };
         unmeasured.state(&mut answer, self.label(data, habits), habits);
+        if habits.reads_say {
+            unmeasured.state_of_each(
+                &mut answer,
+                data,
+                &Habits { shows: Shows::Nothing, says_least: false, ..*habits },
+                true,
+            );
+        }
         Next::Answer(answer)
     }
 
@@ -337,6 +380,41 @@ impl Visit {
         data.commit(self.region, self.place, id);
         self.stage = Stage::Measures;
         Next::Later(self)
+    }
+
+    /// Says how far the copy has each owner's log, of what several write.
+    fn state_of_each(&self, answer: &mut Response, data: &Data, habits: &Habits, is_read: bool) {
+        if self.place.dataset != TAGS {
+            return;
+        }
+        let after = data.vector(self.region);
+        let places = if habits.bug == Some(Bug::PositionBeforeRead) { self.vector } else { after };
+        let members = (0..REGIONS.len()).map(|owner| {
+            let place = places[owner];
+            let least = match habits.bug {
+                Some(Bug::LeastIsMost) => Some(place),
+                _ => Some(self.vector[owner]).filter(|_| habits.says_least && is_read),
+            };
+            let least = least.map(|least| format!("; least={least}")).unwrap_or_default();
+            let shows = match (habits.bug, habits.shows) {
+                (Some(Bug::ShowsTooLow), _) => Some(self.shows_of_each[owner].saturating_sub(1)),
+                (_, Shows::Nothing) => None,
+                _ => Some(self.shows_of_each[owner]),
+            };
+            let shows = shows.map(|shows| format!("; shows={shows}")).unwrap_or_default();
+            format!("{}@{}={place}{least}{shows}", DATASETS[TAGS].name, REGIONS[owner])
+        });
+        answer.fields.push(("homing-position".to_owned(), members.collect::<Vec<_>>().join(", ")));
+    }
+
+    /// Says where a write has come to stand in its own owner's log.
+    fn state_of_its_own(&self, answer: &mut Response, data: &Data, habits: &Habits) {
+        if self.place.dataset == TAGS {
+            let before = habits.bug == Some(Bug::PositionBeforeCommit);
+            let place = if before { self.vector } else { data.vector(self.region) }[self.region];
+            let said = format!("{}@{}={place}", DATASETS[TAGS].name, REGIONS[self.region]);
+            answer.fields.push(("homing-position".to_owned(), said));
+        }
     }
 
     /// Says how far the copy is, and for a read how far it was before.

@@ -4,7 +4,7 @@ use history::{Action as Shown, Operation, Record, Status};
 
 use crate::{
     client::{Action, Client, Place, Reply},
-    data::{Id, REGIONS, SHARED, Unit},
+    data::{Id, REGIONS, SHARED, Unit, is_shared},
     edge::EDGES,
     origin::UNSAID,
     request::InFlight,
@@ -142,7 +142,7 @@ impl World {
     pub fn tell_the_end(&mut self) {
         for place in Place::all() {
             let name = place.name();
-            if place.dataset == SHARED {
+            if is_shared(place.dataset) {
                 self.records.push(Record::MultiWriter { key: name.clone() });
             }
             for (region, named) in REGIONS.iter().enumerate() {

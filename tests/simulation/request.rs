@@ -36,6 +36,8 @@ pub struct InFlight {
     pub had_session: bool,
     /// Whether that has seen something of its dataset.
     pub pinned: bool,
+    /// How many marks it has on that.
+    pub marks: usize,
     pub isolate: usize,
     /// Until it is over: by which isolate it was begun, and what that calls it.
     pub flow: Option<(Rc<Router>, FlowId)>,
@@ -61,6 +63,7 @@ impl InFlight {
             trick,
             had_session: false,
             pinned: false,
+            marks: 0,
             isolate: 0,
             flow: None,
             attempt: 0,
@@ -103,6 +106,8 @@ impl World {
                 self.count("requests after a window had ended");
             }
             self.requests[at].pinned = session.pins.iter().any(|pin| pin.dataset == name);
+            let marks = session.pins.iter().filter(|pin| pin.dataset == name && matches!(pin.claim, Claim::AtLeast(_)));
+            self.requests[at].marks = marks.count();
         }
         let names = sealed.as_ref().is_some_and(|sealed| self.names_its_user(at, sealed));
         let takes_away = self.requests[at].trick.as_ref().is_some_and(|trick| !trick.leaves_session());

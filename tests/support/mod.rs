@@ -376,7 +376,7 @@ pub fn stored(region: &str, made: Timestamp, fresh: Duration, grace: Duration) -
         reuse: Reuse::Allowed,
         region: region.to_owned().into(),
         epoch: Epoch::FIRST,
-        shows: None,
+        shows: Vec::new(),
         kept: StoredFields::default(),
         cookies: "".into(),
     }

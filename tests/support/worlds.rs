@@ -61,11 +61,17 @@ pub fn a_region() -> impl Strategy<Value = &'static str> {
 
 /// How far a region says that its replicas are.
 fn a_position() -> impl Strategy<Value = (String, String)> {
-    (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
+    let place = (0..9u32, 0..4u32, prop::option::of(0..10u32)).prop_map(|(at, gap, shows)| {
         let least = at.saturating_sub(gap);
         let shows = shows.map_or(String::new(), |shows| format!("; shows={shows}"));
-        let positions = ["orders", "mail", "tags"].map(|name| format!("{name}={at}; least={least}{shows}"));
-        ("homing-position".to_owned(), positions.join(", "))
+        format!("{at}; least={least}{shows}")
+    });
+    // Of several owners by one clock, or each by its own log.
+    let owners = prop::collection::vec((a_region(), 0..9u32), 0..3);
+    (place, owners).prop_map(|(place, owners)| {
+        let of_all = ["orders", "mail", "tags"].map(|name| format!("{name}={place}"));
+        let of_each = owners.into_iter().map(|(owner, at)| format!("tags@{owner}={at}; shows={at}"));
+        ("homing-position".to_owned(), of_all.into_iter().chain(of_each).collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -154,12 +160,9 @@ pub fn a_session_about(pinned: Vec<&'static str>, marked: Vec<&'static str>) -> 
             since: Timestamp(NOW.0 - ago),
             claim: Claim::AtLeast(Mark { epoch: Epoch(epoch), position: Position::new(value.into()) }),
         };
-        let mut session = Session {
-            issued: NOW,
-            expires: NOW.after(session::LIFETIME),
-            pins: pins.into_iter().map(pin).chain(marks.into_iter().map(mark)).collect(),
-            ..Session::default()
-        };
+        let mut session = Session { issued: NOW, expires: NOW.after(session::LIFETIME), ..Session::default() };
+        let pins = pins.into_iter().map(pin).chain(marks.into_iter().map(mark));
+        pins.for_each(|pin| session.add_pin(pin, &topology(), NOW));
         session.subjects.sign(SubjectKind::User, name.map(|name| SubjectId::of(SubjectKind::User, name)));
         let sealed = session::seal(&with_own_parts(session), &keys());
         home.map_or(sealed.clone(), |(home, epoch)| at_home(&sealed, home, epoch))
@@ -230,6 +233,7 @@ pub fn a_copy() -> impl Strategy<Value = Variant<'static>> {
     let shows = prop::option::of((a_region(), 1u32..3, 0u32..9, 0u32..4).prop_map(|(home, epoch, most, gap)| {
         Shows::read(&format!("{home}:{epoch}:{most:x}:{:x}", most.saturating_sub(gap))).unwrap()
     }));
+    let shows = shows.prop_map(Vec::from_iter);
     let reuse = prop::sample::select(vec![Reuse::Allowed, Reuse::ByWord, Reuse::Never, Reuse::Validated]);
     let spans = (-60_000i64..1_000, 0u64..30_000, 0u64..60_000, 0u64..20_000);
     (spans, a_region(), shows, reuse, a_validator()).prop_map(

@@ -5,6 +5,7 @@ export const sentences = {
   "nearest": "The region is the nearest one to the edge.",
   "home": "The region is the home of the data.",
   "nearest-owner": "The region is the nearest owner of the multi-writer dataset.",
+  "own-writes-owner": "The region is the owner that has what the session has seen last. The nearest owner may lack it.",
   "residency": "The nearest region may not hold the data. Locality counts this.",
   "pinned-home": "The session has just written, so its read goes to the home.",
   "position-reached": "This replica has what the session has seen; nearer replicas do not.",

@@ -54,8 +54,8 @@ pub struct Variant<'a> {
     pub region: Cow<'a, str>,
     /// The generation of the ownership under which that was.
     pub epoch: Epoch,
-    /// What it shows of the dataset, where its origin says that (`Homing-Position`).
-    pub shows: Option<Shows>,
+    /// What it shows of the dataset, where its origin says that (`Homing-Position`): of its owner's log, or of each of several.
+    pub shows: Vec<Shows>,
     /// Header fields that the rules of caching need.
     pub kept: StoredFields<'a>,
     /// The cookies that it sets, a line each, where its route says that they are for all; the store would keep nothing that sets one.
@@ -138,7 +138,7 @@ impl Variant<'_> {
         if let Some(span) = self.if_error {
             let _ = write!(text, "{}", millis(span));
         }
-        let shows = self.shows.as_ref().map(Shows::write).unwrap_or_default();
+        let shows = Shows::write_all(&self.shows);
         let _ = write!(text, "|{reuse}|{}|{}|{shows}", self.region, self.epoch.0);
         for value in &self.kept.0 {
             text.push('|');
@@ -173,10 +173,7 @@ impl Variant<'_> {
         };
         let region = Cow::Borrowed(fields.next()?);
         let epoch = Epoch(fields.next()?.parse().ok()?);
-        let shows = match fields.next()? {
-            "" => None,
-            shows => Some(Shows::read(shows)?),
-        };
+        let shows = Shows::read_all(fields.next()?)?;
         let mut value = || Some(fields.next()?).map(|text| (!text.is_empty()).then(|| percent::decode(text)));
         let mut kept = StoredFields::default();
         for place in &mut kept.0 {
@@ -258,7 +255,7 @@ impl Variant<'static> {
             reuse: Reuse::Allowed,
             region: "eu".into(),
             epoch: Epoch::FIRST,
-            shows: None,
+            shows: Vec::new(),
             kept: StoredFields(KEPT.map(value)),
             cookies: "".into(),
         }
@@ -282,7 +279,7 @@ mod tests {
             fresh: span(2000),
             reuse: Reuse::Never,
             epoch: Epoch(7),
-            shows: Shows::read("us:7:9:-"),
+            shows: Shows::read_all("us:7:9:-").unwrap(),
             kept,
             ..Variant::with(&[])
         }
@@ -290,7 +287,11 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_as_it_was_written() {
-        let held = [variant("accept-language=de", "\"é\""), variant("accept-language=en", "\"2\"")];
+        let of_two = Shows::read_all("us:2:9:7,eu:2:4:-").unwrap();
+        let held = [
+            variant("accept-language=de", "\"é\""),
+            Variant { shows: of_two, ..variant("accept-language=en", "\"2\"") },
+        ];
         let first = variant("foo", "\"\u{1}\"");
         let (text, kept) = write(&first, &held, &[0, 1]);
         assert!(text.is_ascii() && !text.contains(char::is_control), "a header field must hold it: {text}");

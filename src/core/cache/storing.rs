@@ -101,7 +101,7 @@ pub struct Storing<'a> {
     /// The generation of the ownership under which it was made.
     pub epoch: Epoch,
     /// What it shows, where its origin says that.
-    pub shows: Option<Shows>,
+    pub shows: Vec<Shows>,
     /// The longest that it may be fresh from now on, whatever it says, where its region's lag sets a limit.
     pub at_most: Option<Duration>,
     /// The largest body that may be stored, in bytes.
@@ -163,7 +163,9 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     if !response.headers.has("set-cookie") && !excepts_cookies(&policy) {
         variant.cookies = old.cookies.clone();
     }
-    variant.shows = variant.shows.or_else(|| old.shows.clone());
+    if variant.shows.is_empty() {
+        variant.shows.clone_from(&old.shows);
+    }
     Ok(variant.into_owned())
 }
 

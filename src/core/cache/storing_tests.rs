@@ -17,7 +17,7 @@ fn came<'a>(status: u16, headers: &'a Headers<'a>, lookup: &'a Lookup) -> Storin
         now: CAME,
         region: "eu",
         epoch: Epoch::FIRST,
-        shows: None,
+        shows: Vec::new(),
         at_most: None,
         largest: LARGEST,
         cookies: false,
@@ -213,7 +213,7 @@ fn what_may_be_half_of_a_file_or_is_too_large_is_not_stored() {
         let headers =
             Headers(std::iter::once(FRESH).chain(length.as_deref().map(|length| ("content-length", length))).collect());
         let (status, asked, now, region, epoch) = (200, SENT, CAME, "eu", Epoch::FIRST);
-        let (shows, at_most, headers, lookup) = (None, None, &headers, &lookup);
+        let (shows, at_most, headers, lookup) = (Vec::new(), None, &headers, &lookup);
         store(&Storing {
             status,
             headers,
@@ -259,7 +259,7 @@ fn a_limit_of_the_regions_lag_goes_before_what_the_response_says() {
             now,
             region,
             epoch,
-            shows: None,
+            shows: Vec::new(),
             at_most,
             largest: LARGEST,
             cookies: false,

@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
+    decide::reach::Least,
     http::{
         headers::{Edit, Edits},
         signature::Signed,
@@ -12,13 +13,13 @@ use crate::{
         access::{Access, Replay},
         epoch::Epoch,
         ids::RegionId,
-        position::Mark,
+        text,
         time::Timestamp,
     },
     ownership::Owner,
     request::Request,
     state::view::View,
-    topology::dataset::Rule,
+    topology::{Topology, dataset::Rule},
 };
 
 /// Time to headers for one attempt to read.
@@ -92,7 +93,7 @@ pub fn contract(
     view: &View,
     region: RegionId,
     owner: Option<Owner>,
-    least: Option<Mark>,
+    least: Least,
     now: Timestamp,
 ) -> Edits {
     let topology = view.topology();
@@ -111,10 +112,7 @@ pub fn contract(
         if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &request.subject) {
             edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
         }
-        if let (Some(kind), Some(least)) = (dataset.position, least) {
-            let position = kind.write(least.position);
-            edits.push(Edit::Set("homing-min-position", format!("{}={position}", dataset.name)));
-        }
+        edits.extend(least_field(request, topology, least).map(|field| Edit::Set("homing-min-position", field)));
     }
     if let Some(clock) = request.clock {
         edits.push(Edit::Set("homing-clock", clock.to_string()));
@@ -125,6 +123,28 @@ pub fn contract(
         edits.push(Edit::Set("homing-signature", signature));
     }
     edits
+}
+
+/// `DATASET=POSITION`, or `DATASET@OWNER=POSITION` of each of several owners.
+fn least_field(request: &Request, topology: &Topology, least: Least) -> Option<String> {
+    let dataset = request.dataset_in(topology)?;
+    let kind = dataset.position?;
+    let mut field = String::new();
+    let name = dataset.name.as_str();
+    match least {
+        Least::Nothing => return None,
+        Least::Mark(mark) => text::all(&mut field, &[name, "=", &kind.write(mark.position)]),
+        Least::Marks => {
+            for (pin, mark) in request.marks(topology)?.all() {
+                // Origins that number each owner's writes know no clock of all, by which a session may have begun.
+                if mark.epoch == Epoch::OF_EACH_OWNER {
+                    let gap = if field.is_empty() { "" } else { ", " };
+                    text::all(&mut field, &[gap, name, "@", &pin.region, "=", &kind.write(mark.position)]);
+                }
+            }
+        }
+    }
+    Some(field)
 }
 
 /// What these edits set that field to.

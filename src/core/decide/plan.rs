@@ -5,15 +5,14 @@ use std::time::Duration;
 use crate::{
     decide::{
         rank::{Judged, Ranking, rank},
-        reach::{PositionDemand, Reach},
+        reach::{Least, PositionDemand, Reach},
     },
     model::{
         access::Access,
         ids::{RegionId, RegionSet},
-        position::Mark,
         reasons::{Choice, Exclusion, Verdict},
     },
-    ownership::{Owner, Ownership},
+    ownership::{Owner, Ownership, stated::Log},
     request::Request,
     session::Pin,
     state::{published::RegionState, view::View},
@@ -32,8 +31,8 @@ pub enum Freshness {
     Within(Duration),
     /// The home's own, because the session wrote: a stored response counts if it was made there after the write.
     Pinned(Pin),
-    /// A replica that has reached the session's mark.
-    AtLeast(Pin, Mark),
+    /// A replica that has reached the session's mark, or each of its marks on several owners' logs ([`Request::marks`]).
+    AtLeast,
     /// The home's own, because the route says so.
     Home,
 }
@@ -53,12 +52,14 @@ impl Freshness {
                 if let Some(pin) = session.window(name, request.subject.as_ref(), request.came) {
                     return Self::Pinned(pin.clone());
                 }
-                if dataset.is_some_and(|dataset| dataset.position.is_some())
-                    && let Some((pin, mark)) = session.mark(name, request.subject.as_ref())
-                {
-                    return Self::AtLeast(pin.clone(), mark);
+                let gave_way = session.window_over_everything(request.came);
+                // What is left of a session's marks on several owners' data is no longer all of them if one gave way.
+                let is_shared = dataset.is_some_and(|dataset| dataset.rule.is_multi_writer());
+                let complete = !(is_shared && gave_way.is_some_and(Pin::has_a_place));
+                if complete && request.marks(view.topology()).is_some() {
+                    return Self::AtLeast;
                 }
-                if let Some(pin) = session.window_over_everything(request.came) {
+                if let Some(pin) = gave_way {
                     return Self::Pinned(pin.clone());
                 }
             }
@@ -76,7 +77,7 @@ impl Freshness {
     /// Whether something was promised that an older replica would break.
     #[must_use]
     pub fn is_promised(&self) -> bool {
-        self.needs_home() || matches!(self, Self::AtLeast(..))
+        self.needs_home() || matches!(self, Self::AtLeast)
     }
 }
 
@@ -116,17 +117,17 @@ impl ReadPlan {
         Self { first: targets.next(), fallback: targets.next(), excluded: ranking.excluded, ..Self::default() }
     }
 
-    /// Plans a read that only a replica at the mark or further satisfies, counted by the log of that owner: the nearest that is
-    /// known or expected to be so far, and home, which always is.
+    /// Plans a read that only a replica at the marks or further satisfies: the nearest that is known or expected to be so far, and home,
+    /// which always is. Of several owners home is that of the latest mark, and nobody may be known to have all of them: then that owner is
+    /// asked, which has at least that one, and one more owner of the marks.
     #[must_use]
-    pub fn at_least(request: &Request, view: &View, demand: &PositionDemand<'_>) -> Self {
+    pub fn at_least(request: &Request, view: &View, demand: &PositionDemand) -> Self {
         let home = demand.log.home;
         let bound = request.dataset_in(view.topology()).and_then(|dataset| dataset.staleness);
         let mut targets: Vec<PlannedRegion> = Vec::new();
         let mut after = Duration::ZERO;
-        let ranking = rank(request, view, Judged { bound, home: Some(home) });
-        let mut excluded = ranking.excluded;
-        for region in ranking.order {
+        let Ranking { order, mut excluded } = rank(request, view, Judged { bound, home: Some(home) });
+        for region in order.iter().copied() {
             match demand.reach(request, view, region) {
                 Reach::Not(why) if targets.is_empty() => excluded.push((region, why)),
                 Reach::Not(_) => {}
@@ -148,11 +149,22 @@ impl ReadPlan {
                 Reach::Soon(_) => {}
             }
         }
+        let certain = targets.len();
+        for region in demand.owners() {
+            if !order.contains(&region) || targets.iter().any(|target| target.region == region) {
+                continue;
+            }
+            if !view.is_excluded(region) {
+                targets.push(PlannedRegion { region, choice: demand.at_home(), stale: false });
+            } else if targets.is_empty() && !excluded.contains(&(region, Exclusion::Drill)) {
+                excluded.push((region, Exclusion::Drill));
+            }
+        }
         let first = targets.first().copied();
-        let of_home = targets.iter().find(|target| target.region == home).copied();
+        let of_home = targets.iter().find(|target| target.region == home).or(targets.get(certain)).copied();
         let plan = Self { first, after, fallback: None, excluded };
         match first {
-            Some(target) if target.region == home => match targets.get(1).copied() {
+            Some(target) if target.region == home || certain == 0 => match targets.get(1).copied() {
                 None => plan.or_stale_elsewhere(request, view, home),
                 other => Self { fallback: other, ..plan },
             },
@@ -235,10 +247,9 @@ pub fn standing(request: &Request, view: &View) -> WriteTarget {
         },
         (Some(_), Some(Rule::GeoPartitioned { .. })) if request.subject.is_some() => return WriteTarget::BySubject,
         (Some(id), Some(Rule::MultiWriter { regions, .. })) => {
-            let reachable = nearest_owner(request, view, *regions, |region| !view.is_excluded(region));
-            let home = reachable.or_else(|| nearest_owner(request, view, *regions, |_| true));
-            home.and_then(|home| Ownership::among_several(topology, id, home))
-                .map(|owned| (owned, Choice::NearestOwner))
+            let reachable = one_of_several(request, view, *regions, true);
+            let home = reachable.or_else(|| one_of_several(request, view, *regions, false));
+            home.and_then(|(home, choice)| Some((Ownership::among_several(topology, id, home)?, choice)))
         }
         _ => None,
     };
@@ -253,20 +264,43 @@ pub fn standing(request: &Request, view: &View) -> WriteTarget {
 #[must_use]
 pub fn undrilled_owner(request: &Request, view: &View) -> Option<RegionId> {
     match request.dataset_in(view.topology())?.rule {
-        Rule::MultiWriter { regions, .. } => nearest_owner(request, view, regions, |_| true),
+        Rule::MultiWriter { regions, .. } => one_of_several(request, view, regions, false).map(|(owner, _)| owner),
         Rule::SingleWriter { .. } | Rule::GeoPartitioned { .. } => None,
     }
 }
 
-/// The nearest of several owners, a healthy one before others, one that may be written before the rest.
-fn nearest_owner(
+/// The nearest of several owners; for a write of a session that has seen what that one may lack, the owner that has this for certain, while
+/// it is healthy: so one owner has all that the session has written and seen, and its next read need not look for it at two.
+fn one_of_several(
     request: &Request,
     view: &View,
     regions: RegionSet,
-    is_there: impl Fn(RegionId) -> bool,
-) -> Option<RegionId> {
-    let owners = || request.near.iter().copied().filter(|region| regions.contains(*region) && is_there(*region));
-    let healthy = owners().find(|region| !view.is_unwelcome(*region));
-    let writable = || owners().find(|region| view.state(*region).is_writable());
-    healthy.or_else(writable).or_else(|| owners().next())
+    within_drill: bool,
+) -> Option<(RegionId, Choice)> {
+    let is_there = |region: &RegionId| regions.contains(*region) && !(within_drill && view.is_excluded(*region));
+    let owners: Vec<_> = request.near.iter().copied().filter(is_there).collect();
+    let nearest = nearest_owner(view, &owners)?;
+    let own = own_writes_owner(request, view, nearest);
+    let own = own.filter(|own| owners.contains(own) && !view.is_unwelcome(*own));
+    Some(own.map_or((nearest, Choice::NearestOwner), |own| (own, Choice::OwnWritesOwner)))
+}
+
+/// The owner of the session's latest mark on a multi-writer dataset, for a write whose nearest owner may lack what the session has seen.
+fn own_writes_owner(request: &Request, view: &View, nearest: RegionId) -> Option<RegionId> {
+    if request.access != Access::Write || !request.promise.pins {
+        return None;
+    }
+    let topology = view.topology();
+    let marks = request.marks(topology)?;
+    let demand = PositionDemand::of(&marks, request, topology, Log::of_one_owner(nearest))?;
+    let lacks =
+        demand.least == Least::Marks && matches!(demand.reach(request, view, nearest), Reach::Soon(_) | Reach::Not(_));
+    topology.region_named(&marks.latest()?.0.region).filter(|owner| lacks && *owner != nearest)
+}
+
+/// The nearest of several owners, a healthy one before others, one that may be written before the rest.
+fn nearest_owner(view: &View, owners: &[RegionId]) -> Option<RegionId> {
+    let healthy = owners.iter().find(|region| !view.is_unwelcome(**region));
+    let writable = || owners.iter().find(|region| view.state(**region).is_writable());
+    healthy.or_else(writable).or(owners.first()).copied()
 }

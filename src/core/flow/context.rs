@@ -63,7 +63,8 @@ pub(super) struct Context {
     /// The status of the last answer, if the last send had one.
     pub(super) heard: Option<u16>,
     pub(super) attempts: u8,
-    /// Whether one of these was in vain since its connection had been closed, so that it does not count.
+    /// Whether one of these was in vain, so that it does not count: its connection had been closed, or its region had done nothing since
+    /// it was behind, and was asked for what it has.
     pub(super) again: bool,
     /// Why a region other than the nearest was asked, if one was.
     pub(super) crossed: Option<Crossing>,

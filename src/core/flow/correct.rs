@@ -38,7 +38,7 @@ pub(super) fn on_found(cx: &mut Context, declined: Ownership, found: Found<'_>) 
         Some(owner) if cx.is_read() => {
             let owned = owner.ownership();
             let plan = ReadPlan::home(&cx.request, &cx.view, owned.home(), Choice::Misdirected);
-            Next::Read(plan, Wants { owner: Some(owner), least: cx.mark_of(owned), ..Wants::default() })
+            Next::Read(plan, Wants { owner: Some(owner), least: cx.least_of(owned), ..Wants::default() })
         }
         Some(owner) => Next::Owned(owner, Choice::Misdirected),
         None => Next::Refuse(Refusal::MisdirectedInVain),

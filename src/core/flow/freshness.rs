@@ -4,7 +4,7 @@ use super::context::Context;
 use crate::{
     cache::{entry::Variant, policy::usable_on_error, stored::StoredEntry},
     decide::plan::Freshness,
-    model::position::Mark,
+    ownership::stated::Shows,
     request::CacheUse,
     session::{Pin, REMEMBERED},
     topology::route::ReadAfterWrite,
@@ -23,15 +23,20 @@ impl Context {
             Freshness::Any => true,
             Freshness::Within(bound) => within(*bound),
             // A window is there for one write; what the session has written and seen since then is in its mark.
-            Freshness::Pinned(pin) => {
-                let mark = self.session_mark();
-                made_at_home_since(variant, pin) && mark.is_none_or(|(pin, mark)| shows_all(variant, pin, &mark))
-            }
-            Freshness::AtLeast(pin, mark) => {
-                shows_all(variant, pin, mark) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
+            Freshness::Pinned(pin) => made_at_home_since(variant, pin) && self.shows_all(variant),
+            Freshness::AtLeast => {
+                self.shows_all(variant) && dataset.and_then(|dataset| dataset.staleness).is_none_or(within)
             }
             Freshness::Home => false,
         }
+    }
+
+    /// Whether all up to the session's marks is certainly in the stored response.
+    fn shows_all(&self, variant: &Variant<'_>) -> bool {
+        let Some(marks) = self.request.marks(self.view.topology()) else { return true };
+        marks.all().iter().all(|(pin, mark)| {
+            Shows::are_certain_of(&variant.shows, &pin.region, mark) || made_at_home_since(variant, pin)
+        })
     }
 
     /// Whether the stored response may lack what the session wrote in a window that has ended: regions have that by now, but it may have
@@ -58,12 +63,6 @@ impl Context {
         let promised = self.request.promise.read_after_write == ReadAfterWrite::Session;
         promised && self.request.session.session.exists() && self.now.since(variant.made) > REMEMBERED
     }
-}
-
-/// Whether all up to that mark is certainly in the stored response.
-fn shows_all(variant: &Variant<'_>, pin: &Pin, mark: &Mark) -> bool {
-    let certain = variant.shows.as_ref().is_some_and(|shows| shows.home == pin.region && shows.covers(mark));
-    certain || made_at_home_since(variant, pin)
 }
 
 /// Whether the home by which the pin counts made the stored response after that. Whom this isolate takes for the home does not matter:

@@ -5,7 +5,10 @@ use super::{
     step::{ASSIGN, Assignment, Found, LOOK_UP, LookUp, Step},
 };
 use crate::{
-    decide::plan::Freshness,
+    decide::{
+        plan::Freshness,
+        reach::{Least, PositionDemand},
+    },
     model::{
         epoch::Epoch,
         ids::{RegionId, RegionSet},
@@ -16,11 +19,9 @@ use crate::{
     ownership::{
         Owner, Ownership,
         evidence::{Keeper, KeptHome},
-        stated::Log,
     },
     session::Pin,
     state::{memory::Observation, trace::TraceEvent},
-    topology::dataset::Rule,
 };
 
 impl Context {
@@ -42,19 +43,23 @@ impl Context {
         self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
     }
 
-    /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind.
-    pub(super) fn mark_of(&self, owned: Ownership) -> Option<Mark> {
-        let dataset = self.request.dataset_in(self.view.topology())?;
-        // The watermark of one of several owners may lie before its own last write.
-        let counts = !matches!(dataset.rule, Rule::MultiWriter { .. });
-        let (pin, mark) = self.session_mark().filter(|_| counts)?;
-        (self.log_of(pin, mark) == Some(owned.log())).then_some(mark)
+    /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind. Of several owners it
+    /// is what was seen of each of them, since none of their logs has the others' writes.
+    pub(super) fn least_of(&self, owned: Ownership) -> Least {
+        let topology = self.view.topology();
+        let Some(marks) = self.request.marks(topology) else { return Least::Nothing };
+        if let Some(demand) = PositionDemand::of(&marks, &self.request, topology, owned.log()) {
+            let least = demand.least;
+            // The watermark of one of several owners may lie before its own last write, and of an earlier owner home has what is left.
+            let counts = !demand.of_earlier && (least == Least::Marks || !self.is_of_several());
+            return if counts { least } else { Least::Nothing };
+        }
+        Least::Nothing
     }
 
-    /// By whose log the session's mark counts, if the topology still knows that region.
-    pub(super) fn log_of(&self, pin: &Pin, mark: Mark) -> Option<Log> {
-        let home = self.view.topology().region_named(&pin.region).filter(|home| self.residency().contains(*home))?;
-        Some(Log { home, epoch: mark.epoch })
+    /// Whether what the request concerns has several owners.
+    pub(super) fn is_of_several(&self) -> bool {
+        self.request.dataset_in(self.view.topology()).is_some_and(|dataset| dataset.rule.is_multi_writer())
     }
 
     /// The owner of a multi-writer dataset where the session wrote: nobody else has the write for certain.
@@ -67,7 +72,7 @@ impl Context {
     pub(super) fn has_seen_later(&self, known: Ownership) -> bool {
         let dataset = self.request.dataset_in(self.view.topology());
         // What several own has one epoch for ever, and what nobody claims has none.
-        let changes_hands = dataset.is_some_and(|dataset| !matches!(dataset.rule, Rule::MultiWriter { .. }));
+        let changes_hands = dataset.is_some_and(|dataset| !dataset.rule.is_multi_writer());
         let promised = self.is_read() && self.freshness.is_promised();
         promised
             && changes_hands
@@ -88,7 +93,7 @@ impl Context {
 
     /// Tells where the home is known from; a read that another replica may answer does not go by it.
     pub(super) fn note_source(&mut self, owned: Ownership, source: HomeSource) {
-        if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast(..))) {
+        if !(self.is_read() && matches!(self.freshness, Freshness::AtLeast)) {
             self.note(TraceEvent::Home(source, owned.home()));
         }
     }

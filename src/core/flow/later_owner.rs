@@ -18,6 +18,7 @@ use crate::{
     decide::{
         plan::{PlannedRegion, ReadPlan},
         rank::{Judged, rank},
+        reach::log_of,
     },
     http::answer::Answer,
     model::{
@@ -33,7 +34,7 @@ use crate::{
 pub(super) fn first(cx: &mut Context, owner: Owner) -> Next<'static> {
     let Some((pin, mark)) = cx.session_mark() else { return Next::Refuse(Refusal::Internal) };
     let overdue = cx.now.since(pin.since) >= LONGEST_PIN;
-    let named = cx.log_of(pin, mark).map(|log| log.home);
+    let named = log_of(pin, mark, &cx.request, cx.view.topology()).map(|log| log.home);
     let may_be_stale = overdue || cx.request.promise.on_home_down == OnHomeDown::Stale;
     let home = owner.region();
     cx.join_drill(Some(home));

@@ -7,7 +7,7 @@ use super::{
     misdirected::{Declined, NamedSubject},
     next::{Next, Phase},
     passed::Passed,
-    reading::{Reading, Wants},
+    reading::{Reading, Short, Wants},
     send::Ended,
     step::Outcome,
 };
@@ -20,18 +20,16 @@ use crate::{
     decide::{
         plan::{Freshness, PlannedRegion, ReadPlan},
         rank::{Judged, rank},
-        reach::PositionDemand,
+        reach::{Least, PositionDemand},
     },
     http::answer::{Answer, is_gateway_failure},
     model::{
         access::Access,
         ids::RegionId,
-        position::{Mark, Position},
         reasons::{Choice, Exclusion, Failure, Note, Refusal},
     },
     ownership::Owner,
     request::CacheUse,
-    session::Pin,
     state::{
         health::Health,
         trace::{Decision, TraceEvent},
@@ -49,31 +47,43 @@ pub(super) fn near(cx: &mut Context) -> Next<'static> {
 /// A read of what that owner has: there, or where a replica is known to be as far as the session has seen.
 pub(super) fn of_owner(cx: &mut Context, owner: Owner) -> Next<'static> {
     let (owned, choice) = match &cx.freshness {
-        Freshness::AtLeast(pin, mark) => {
-            let (pin, mark) = (pin.clone(), *mark);
-            return at_least(cx, owner, &pin, mark);
-        }
+        Freshness::AtLeast => return at_least(cx, owner),
+        Freshness::Pinned(pin) if pin.is_over_several() && cx.is_of_several() => return nowhere(cx, owner),
         Freshness::Pinned(pin) => (cx.wrote_at(pin).unwrap_or(owner.ownership()), Choice::PinnedHome),
         _ => (owner.ownership(), Choice::RouteHome),
     };
     let plan = ReadPlan::home(&cx.request, &cx.view, owned.home(), choice);
-    let least = cx.mark_of(owned);
+    let least = cx.least_of(owned);
     first(cx, plan, Wants { owner: Some(Owner::of(owned)), least, ..Wants::default() })
 }
 
-/// A read that a replica at the session's mark or further may answer, or home.
-fn at_least(cx: &mut Context, owner: Owner, pin: &Pin, mark: Mark) -> Next<'static> {
-    let owned = cx.wrote_at(pin).unwrap_or(owner.ownership());
+/// A read that a replica at the session's marks or further may answer, or home.
+fn at_least(cx: &mut Context, owner: Owner) -> Next<'static> {
+    let topology = cx.view.topology();
+    let Some(marks) = cx.request.marks(topology) else { return Next::Refuse(Refusal::Internal) };
+    let wrote = marks.all().iter().find_map(|(pin, _)| cx.wrote_at(pin));
+    let owned = wrote.unwrap_or(owner.ownership());
+    let demand = PositionDemand::of(&marks, &cx.request, topology, owned.log());
     let home = owned.home();
     cx.join_drill(Some(home));
     let owner = Some(Owner::of(owned));
-    if let Some(demand) = PositionDemand::of(pin, mark, cx.log_of(pin, mark), owned.log()) {
+    if let Some(demand) = demand {
         let plan = ReadPlan::at_least(&cx.request, &cx.view, &demand);
-        let least = Some(demand.least);
-        return first(cx, plan, Wants { owner, least, spares_home: demand.of_earlier, seeks: None });
+        return first(cx, plan, Wants { owner, least: demand.least, spares_home: demand.of_earlier, seeks: None });
     }
     let plan = ReadPlan::home(&cx.request, &cx.view, home, Choice::PositionOfOldEpoch);
     first(cx, plan, Wants { owner, ..Wants::default() })
+}
+
+/// A read of what a session wrote at several owners, which it could not remember: no region is known to have all of it, so the answer
+/// says that it may be stale, where the route allows that.
+fn nowhere(cx: &mut Context, owner: Owner) -> Next<'static> {
+    let (region, choice) = (owner.region(), Choice::Behind);
+    if cx.request.promise.on_home_down == OnHomeDown::Refuse || cx.view.is_excluded(region) {
+        return Next::Refuse(Refusal::PositionNotReached).or_stale();
+    }
+    let target = Some(PlannedRegion { region, choice, stale: true });
+    first(cx, ReadPlan { first: target, ..ReadPlan::default() }, Wants { owner: Some(owner), ..Wants::default() })
 }
 
 /// A read of which nobody can say who owns what it concerns.
@@ -88,7 +98,7 @@ pub(super) fn first(cx: &mut Context, plan: ReadPlan, wants: Wants) -> Next<'sta
     let ReadPlan { first, fallback, after, excluded } = plan;
     excluded.into_iter().for_each(|(region, why)| cx.note_against(region, why));
     match first {
-        Some(target) => ask(cx, after, Reading { target, fallback, wants, told: None }),
+        Some(target) => ask(cx, after, Reading { target, fallback, wants, told: Least::Nothing }),
         None => exhausted(cx, None, None),
     }
 }
@@ -128,9 +138,9 @@ fn on_answer<'a>(cx: &mut Context, reading: Reading, answer: Answer<'a>, health:
     if let Some(named) = NamedSubject::by(cx, &answer) {
         return Next::Rename(named);
     }
-    if let Some(place) = reading.falls_short(cx, &answer) {
+    if let Some(short) = reading.falls_short(cx, &answer) {
         let later = reading.later_owner(cx, &answer);
-        return behind(cx, &reading, place, later);
+        return behind(cx, &reading, &short, later);
     }
     if reading.is_given_by_a_cache(cx, &answer) {
         return given_by_a_cache(cx, reading, answer);
@@ -212,9 +222,9 @@ fn given_by_a_cache<'a>(cx: &mut Context, reading: Reading, answer: Answer<'a>) 
 
 /// The replica is behind the session: the read goes home, once. Where home itself is behind, what its route says is done. A
 /// replica of a later epoch knows the later owner.
-fn behind(cx: &mut Context, reading: &Reading, place: Option<Position>, later: Option<Owner>) -> Next<'static> {
+fn behind(cx: &mut Context, reading: &Reading, short: &[Short], later: Option<Owner>) -> Next<'static> {
     let PlannedRegion { region, .. } = reading.target;
-    reading.learn_short(cx, place);
+    reading.learn_short(cx, short);
     cx.note_against(region, Exclusion::PositionNotReached);
     if let Some(next) = later.and_then(|later| reading.at_later(cx, later, Choice::PositionOfOldEpoch).ok()) {
         return Next::Ask(Duration::ZERO, next);
@@ -229,8 +239,10 @@ fn behind(cx: &mut Context, reading: &Reading, place: Option<Position>, later: O
     let next = match reading.fallback {
         // Nobody is further than home, so its own word is the best of the old ones.
         Some(fallback) if at_home && fallback.stale => Some(PlannedRegion { region, choice, stale: true }),
-        // Nobody else can be asked, home neither: this one is near, and may be stale.
+        // Nobody else can be asked, home neither: this one is near, and may be stale. Of two owners each lacks what the other has: the
+        // last one has done nothing yet, and is asked for what it has.
         None if cx.request.promise.on_home_down == OnHomeDown::Stale => {
+            cx.again |= reading.wants.least == Least::Marks;
             Some(PlannedRegion { region, choice: if at_home { choice } else { Choice::HomeDownStale }, stale: true })
         }
         fallback => fallback.map(|fallback| PlannedRegion { choice, ..fallback }),
@@ -296,7 +308,7 @@ fn exhausted<'a>(cx: &Context, last: Option<Reading>, said: Option<Answer<'a>>) 
     // 502 to 504 may be the application's own words.
     if let (Some(reading), Some(answer)) = (last, said) {
         let PlannedRegion { region, stale, .. } = reading.target;
-        let ended = Ended { region, decision: Decision::Exhausted, owner: None, least: None, stale };
+        let ended = Ended { region, decision: Decision::Exhausted, owner: None, least: Least::Nothing, stale };
         return Next::Answer(ended, answer).or_stale();
     }
     // A near replica was behind, and home has failed: that it was asked first is not why there is no answer.

@@ -1,25 +1,34 @@
 //! A read that was sent, and whether its answer keeps what the session was promised.
 
-use std::time::Duration;
-
 use super::{context::Context, send::Ended};
 use crate::{
     decide::{
         plan::{Freshness, PlannedRegion},
-        reach::replica_of,
+        reach::{Least, log_of, replica_of},
     },
     http::answer::Answer,
     model::{
         position::{Mark, Position},
         reasons::{Choice, Refusal},
+        time::Timestamp,
     },
     ownership::{
         Owner, Ownership,
         stated::{Log, Shows, Stated, stated},
     },
     state::{memory::Observation, trace::Decision},
-    topology::dataset::Rule,
 };
+
+/// A log of which a replica lacks what a session has seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Short {
+    /// Whose log.
+    log: Log,
+    /// How far the replica is, where it says that; none if it has nothing of that log.
+    place: Option<Position>,
+    /// Since when the session has seen what it lacks.
+    since: Timestamp,
+}
 
 /// A read that was sent.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +40,7 @@ pub(super) struct Reading {
     /// What is wanted of either.
     pub(super) wants: Wants,
     /// What the answer must show at least, as far as this region was told of it.
-    pub(super) told: Option<Mark>,
+    pub(super) told: Least,
 }
 
 /// What a read wants, of any region.
@@ -40,7 +49,7 @@ pub(super) struct Wants {
     /// By whose ownership it is asked.
     pub(super) owner: Option<Owner>,
     /// What the answer must show at least.
-    pub(super) least: Option<Mark>,
+    pub(super) least: Least,
     /// Home is not told that: what was seen is of an earlier owner, and what home lacks of it is nowhere.
     pub(super) spares_home: bool,
     /// The owner that it looks for.
@@ -59,7 +68,7 @@ pub(super) struct SoughtEpoch {
 impl Reading {
     /// The same read at another region.
     pub(super) fn at(&self, target: PlannedRegion, fallback: Option<PlannedRegion>) -> Self {
-        Self { target, fallback, told: None, ..*self }
+        Self { target, fallback, told: Least::Nothing, ..*self }
     }
 
     /// The same read at the same region.
@@ -106,11 +115,15 @@ impl Reading {
     }
 
     /// What its region is told that its answer must show at least; what may be stale need not show anything. The watermark of one of
-    /// several owners may lie before its own last write, so the one where the session wrote is told nothing.
-    pub(super) fn least(&self, cx: &Context) -> Option<Mark> {
-        let dataset = cx.request.dataset_in(cx.view.topology())?;
-        let spares_home = self.wants.spares_home || matches!(dataset.rule, Rule::MultiWriter { .. });
-        self.wants.least.filter(|_| !self.target.stale && (!spares_home || !self.is_at_home()))
+    /// several owners may lie before its own last write, so the one where the session wrote is told nothing of that. Of its own log each
+    /// has its place.
+    pub(super) fn least(&self, cx: &Context) -> Least {
+        let spared = self.is_at_home() && (self.wants.spares_home || cx.is_of_several());
+        match self.wants.least {
+            _ if self.target.stale => Least::Nothing,
+            Least::Mark(_) if spared => Least::Nothing,
+            least => least,
+        }
     }
 
     /// A strictly later owner that the answer names.
@@ -124,17 +137,21 @@ impl Reading {
     pub(super) fn at_later(&self, cx: &mut Context, later: Owner, choice: Choice) -> Result<Self, Refusal> {
         cx.go_on_at(later)?;
         let target = PlannedRegion { region: later.region(), choice, stale: false };
-        let least = cx.mark_of(later.ownership());
+        let least = cx.least_of(later.ownership());
         let wants = Wants { owner: Some(later), least, ..Wants::default() };
         Ok(Self { wants, ..self.at(target, None) })
     }
 
-    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. How far it is, where it
-    /// says so of the log that was asked for.
-    #[expect(clippy::option_option, reason = "that it says nothing is a value here, and that it is not short is none")]
-    pub(super) fn falls_short(&self, cx: &Context, answer: &Answer<'_>) -> Option<Option<Position>> {
-        let (least, owner) = (self.told?, self.wants.owner?);
+    /// Whether the answer cannot show what it must: its origin says so, or names a position short of it. Of whose log, and how far it is,
+    /// where it says so of a log that was asked for.
+    pub(super) fn falls_short(&self, cx: &Context, answer: &Answer<'_>) -> Option<Vec<Short>> {
+        let owner = self.wants.owner?;
         let said = answer.headers.get("homing-behind").is_some_and(|behind| behind.trim() == "1");
+        let least = match self.told {
+            Least::Nothing => return None,
+            Least::Marks => return self.falls_short_of_several(cx, said, answer),
+            Least::Mark(least) => least,
+        };
         let log = owner.ownership().log();
         let (mark, short) = if self.wants.spares_home {
             // Whether the replica has the beginning of that log nothing but its own word on whose it is can say.
@@ -144,21 +161,47 @@ impl Reading {
             let mark = stated_place(cx, Some(log), answer);
             (mark, mark.is_some_and(|mark| least.is_after(&mark)))
         };
-        let of_that_log = mark.filter(|mark| mark.epoch == least.epoch).map(|mark| mark.position);
-        (said || short).then_some(of_that_log)
+        let place = mark.filter(|mark| mark.epoch == least.epoch).map(|mark| mark.position);
+        let since = cx.session_mark().map_or(cx.now, |(pin, _)| pin.since);
+        (said || short).then(|| vec![Short { log, place, since }])
     }
 
-    /// Learns that the replica is short of what the session has seen, and since when it has seen that.
-    pub(super) fn learn_short(&self, cx: &mut Context, place: Option<Position>) {
-        let (Some(dataset), Some(owner)) = (cx.request.dataset, self.wants.owner) else { return };
-        let log = owner.ownership().log();
-        let copy = replica_of(dataset, self.target.region, log, cx.view.topology());
-        // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
-        if self.wants.spares_home && copy.epoch != log.epoch {
-            return;
+    /// The same, of what the session has seen of several owners' logs. A replica that is behind, and does not say of whose log, most
+    /// likely lacks what the session has seen last of another's.
+    fn falls_short_of_several(&self, cx: &Context, said: bool, answer: &Answer<'_>) -> Option<Vec<Short>> {
+        let topology = cx.view.topology();
+        let stated = stated_by(cx, None, answer);
+        let marks = cx.request.marks(topology)?;
+        let mut last: Option<Short> = None;
+        let mut all = Vec::new();
+        for (pin, mark) in marks.all() {
+            let Some(log) = log_of(pin, *mark, &cx.request, topology) else { continue };
+            let since = pin.since;
+            let place = stated.iter().find(|stated| stated.log == log).map(Stated::place);
+            if place.is_some_and(|place| mark.is_after(&place)) {
+                all.push(Short { log, place: place.map(|place| place.position), since });
+            } else if log.home != self.target.region && last.is_none_or(|last| last.since < since) {
+                last = Some(Short { log, place: None, since });
+            }
         }
-        let by = cx.session_mark().map_or(Duration::ZERO, |(pin, _)| cx.now.since(pin.since));
-        cx.observations.push(Observation::Behind { copy, place, source: log.home, by });
+        if said && all.is_empty() {
+            all.extend(last);
+        }
+        (said || !all.is_empty()).then_some(all)
+    }
+
+    /// Learns of which logs the replica is short of what the session has seen, and since when it has seen that.
+    pub(super) fn learn_short(&self, cx: &mut Context, short: &[Short]) {
+        let Some(dataset) = cx.request.dataset else { return };
+        for Short { log, place, since } in short.iter().copied() {
+            let copy = replica_of(dataset, self.target.region, log, cx.view.topology());
+            // A subject that has moved, and the take-over has not come yet: that says nothing of the log that all share who live there.
+            if self.wants.spares_home && copy.epoch != log.epoch {
+                continue;
+            }
+            let by = cx.now.since(since);
+            cx.observations.push(Observation::Behind { copy, place, source: log.home, by });
+        }
     }
 
     /// Whether a cache between here and the region has answered in its place, where the region's own word was promised: what such a
@@ -170,15 +213,15 @@ impl Reading {
 }
 
 /// What an answer states of the request's dataset: by whose log it says, else by that one.
-fn stated_by(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Stated> {
+fn stated_by(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Vec<Stated> {
     let topology = cx.view.topology();
-    let dataset = cx.request.dataset_in(topology)?;
-    stated(answer, (&dataset.name, dataset.position?), sent, topology).ok()
+    let dataset = cx.request.dataset_in(topology).and_then(|dataset| Some((dataset, dataset.position?)));
+    dataset.and_then(|dataset| stated(answer, dataset, sent, topology).ok()).unwrap_or_default()
 }
 
 /// How far it says that its replica is.
 fn stated_place(cx: &Context, sent: Option<Log>, answer: &Answer<'_>) -> Option<Mark> {
-    stated_by(cx, sent, answer).map(|stated| stated.place())
+    stated_by(cx, sent, answer).first().map(Stated::place)
 }
 
 /// Whether an answer by that ownership says that it does not show the mark.
@@ -186,11 +229,12 @@ pub(super) fn is_short_of(cx: &Context, mark: Mark, owner: Owner, answer: &Answe
     stated_place(cx, Some(owner.ownership().log()), answer).is_some_and(|stated| mark.is_after(&stated))
 }
 
-/// Whether the answer itself says that all up to the session's mark is in it. That stays true, whichever region gave it.
+/// Whether the answer itself says that all up to the session's marks is in it. That stays true, whichever region gave it.
 fn certainly_shows(cx: &Context, answer: &Answer<'_>) -> bool {
-    let Freshness::AtLeast(pin, mark) = &cx.freshness else { return false };
+    let marks = cx.request.marks(cx.view.topology()).filter(|_| cx.freshness == Freshness::AtLeast);
+    let Some(marks) = marks else { return false };
     // What the origin was told to show at least says nothing here: it was not asked.
-    stated_by(cx, None, answer)
-        .map(|stated| Shows::of(&stated, None, cx.view.topology()))
-        .is_some_and(|shows| shows.home == pin.region && shows.covers(mark))
+    let stated = stated_by(cx, None, answer);
+    let shows: Vec<_> = stated.iter().map(|stated| Shows::of(stated, None, cx.view.topology())).collect();
+    marks.all().iter().all(|(pin, mark)| Shows::are_certain_of(&shows, &pin.region, mark))
 }

@@ -13,13 +13,15 @@ use crate::{
         policy::revalidation,
         stored::StoredEntry,
     },
-    decide::attempt::{self, Attempt},
+    decide::{
+        attempt::{self, Attempt},
+        reach::Least,
+    },
     http::{answer::Answer, headers::Edits},
     model::{
         access::{Access, Replay},
         backoff::Backoff,
         ids::RegionId,
-        position::Mark,
         reasons::Note,
         time::Timestamp,
     },
@@ -51,7 +53,7 @@ pub(super) struct Ended {
     /// The owner, if it was asked as that.
     pub(super) owner: Option<Owner>,
     /// What the region was told that its answer must show at least.
-    pub(super) least: Option<Mark>,
+    pub(super) least: Least,
     /// Whether the answer may be older than what was promised.
     pub(super) stale: bool,
 }
@@ -141,13 +143,7 @@ impl Context {
     }
 
     /// The next send. Its time ends with the attempt's deadline or the request's, whichever is sooner.
-    pub(super) fn send(
-        &mut self,
-        region: RegionId,
-        owner: Option<Owner>,
-        least: Option<Mark>,
-        delay: Duration,
-    ) -> Step {
+    pub(super) fn send(&mut self, region: RegionId, owner: Option<Owner>, least: Least, delay: Duration) -> Step {
         self.attempts += 1;
         self.asked = self.now;
         let left = self.ends.since(self.now).saturating_sub(delay);

@@ -11,6 +11,7 @@ use super::{
     step::Outcome,
 };
 use crate::{
+    decide::reach::Least,
     http::{answer::Answer, problem::Problem},
     model::{
         access::Replay,
@@ -64,7 +65,10 @@ pub(super) fn homeless(cx: &mut Context) -> Next<'static> {
 fn send(cx: &mut Context, delay: Duration, writing: Writing) -> Next<'static> {
     let region = writing.owner.region();
     cx.note_choice(region, writing.choice);
-    let step = cx.send(region, Some(writing.owner), None, delay);
+    // What the session has seen is the context in which it writes: a removal takes away what it has seen, though this owner has not got
+    // that yet (Bieniusa et al., "An optimized conflict-free replicated set", 2012). It is no reason to refuse.
+    let context = cx.is_of_several().then(|| cx.least_of(writing.owner.ownership()));
+    let step = cx.send(region, Some(writing.owner), context.unwrap_or_default(), delay);
     Next::Wait(step, Phase::Writing(writing))
 }
 
@@ -111,7 +115,7 @@ fn on_answer<'a>(cx: &mut Context, writing: Writing, answer: Answer<'a>) -> Next
             region: owner.region(),
             decision: Decision::Chosen(choice),
             owner: Some(owner),
-            least: None,
+            least: Least::Nothing,
             stale: false,
         };
         return Next::Answer(ended, answer);

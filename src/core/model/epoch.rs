@@ -9,6 +9,9 @@ impl Epoch {
     pub const NONE: Self = Self(0);
     /// The first ownership.
     pub const FIRST: Self = Self(1);
+    /// By which positions of a multi-writer dataset count that are of one owner's own log. Its owners never change, so no epoch tells of
+    /// that; by the first, positions are of the clock that all owners share.
+    pub const OF_EACH_OWNER: Self = Self(2);
     /// The last one that every part of the router can count (JavaScript's numbers), and behind which there are others.
     pub const MOST: Self = Self((1 << 53) - 1);
 

@@ -52,11 +52,12 @@ impl PositionKind {
 
     /// Writes a position as its origin would.
     #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "no more was read")]
     pub fn write(self, position: Position) -> String {
         let Position(value) = position;
         match self {
             Self::Lsn => format!("{:X}/{:X}", value >> 32, value & 0xffff_ffff),
-            Self::Counter | Self::Timestamp => value.to_string(),
+            Self::Counter | Self::Timestamp => (value as u64).to_string(),
             Self::Hlc => {
                 format!("{:012x}-{:04x}-{:08x}", value >> 48, (value >> 32) & 0xffff, value & 0xffff_ffff)
             }

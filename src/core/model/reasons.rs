@@ -57,6 +57,7 @@ reasons! {
         Nearest = Nearest,
         Home = Home,
         NearestOwner = NearestOwner,
+        OwnWritesOwner = OwnWritesOwner,
         PinnedHome = PinnedHome,
         RouteHome = RouteHome,
         DefaultHome = DefaultHome,

@@ -34,6 +34,8 @@ reasons! {
     Home = "home",
     /// The region is the nearest owner of the multi-writer dataset.
     NearestOwner = "nearest-owner",
+    /// The region is the owner that has what the session has seen last. The nearest owner may lack it.
+    OwnWritesOwner = "own-writes-owner",
     /// The nearest region may not hold the data. Locality counts this.
     Residency = "residency",
     /// The session has just written, so its read goes to the home.

@@ -4,7 +4,7 @@ use crate::model::position::{Mark, Position, PositionKind};
 use crate::{
     http::answer::Answer,
     model::{epoch::Epoch, ids::RegionId},
-    topology::Topology,
+    topology::{Topology, dataset::Dataset},
 };
 
 /// By whose log a position counts: an owner's, of one epoch. It is no [`Ownership`](super::Ownership), and nothing is sent by it.
@@ -14,6 +14,14 @@ pub struct Log {
     pub home: RegionId,
     /// Since when.
     pub epoch: Epoch,
+}
+
+impl Log {
+    /// The log of one of the several owners of a multi-writer dataset.
+    #[must_use]
+    pub fn of_one_owner(home: RegionId) -> Self {
+        Self { home, epoch: Epoch::OF_EACH_OWNER }
+    }
 }
 
 /// What an answer says of its copy.
@@ -72,6 +80,30 @@ impl Shows {
         self.least.is_some_and(|least| Mark { position: least, ..self.most }.reaches(mark))
     }
 
+    /// Whether all up to that mark on that owner's log is certainly in what shows these.
+    #[must_use]
+    pub fn are_certain_of(all: &[Self], owner: &str, mark: &Mark) -> bool {
+        all.iter().any(|shows| shows.home == owner && shows.covers(mark))
+    }
+
+    /// What is shown of each owner's log, as text without blanks, parted by commas. Versions that know of one log alone cannot read
+    /// several, and so take the stored response for none.
+    #[must_use]
+    pub fn write_all(all: &[Self]) -> String {
+        let mut text = String::new();
+        for shows in all {
+            text.push_str(if text.is_empty() { "" } else { "," });
+            text.push_str(&shows.write());
+        }
+        text
+    }
+
+    /// Reads the text back.
+    #[must_use]
+    pub fn read_all(text: &str) -> Option<Vec<Self>> {
+        if text.is_empty() { Some(Vec::new()) } else { text.split(',').map(Self::read).collect() }
+    }
+
     /// As text without blanks: `HOME:EPOCH:MOST:LEAST`, positions in hexadecimal digits, `-` for a least that is not known.
     #[must_use]
     pub fn write(&self) -> String {
@@ -113,23 +145,57 @@ pub enum Unusable {
 /// log it counts: `Homing-Home` and `Homing-Epoch` of the answer, else `sent`. So what was sent may say by which log an owner counts
 /// that does not say so itself; who the owner is, it may not ([`Ownership::named`](super::Ownership::named)).
 ///
+/// Of a multi-writer dataset there is a member for each owner, `DATASET@OWNER=POSITION; …`: a version vector, since each owner keeps a log
+/// of its own (Parker et al., "Detection of Mutual Inconsistency in Distributed Systems", 1983). A region that is not known here is passed
+/// over. Without such a member, the one that names no owner is of the clock that all owners share; counters have no such clock.
+///
 /// A `shows` beyond the position, or one that cannot be read, is as if it were not said: then the position stands for what was seen,
 /// which is never too low.
 ///
 /// # Errors
-/// With the reason, if the answer says nothing that can be used.
+/// With the reason, if the answer says nothing that can be used. What is stated is never empty.
 pub fn stated(
     answer: &Answer<'_>,
-    dataset: (&str, PositionKind),
+    (dataset, kind): (&Dataset, PositionKind),
     sent: Option<Log>,
     topology: &Topology,
-) -> Result<Stated, Unusable> {
-    let (name, kind) = dataset;
-    let mine = answer.headers.list("homing-position").find_map(|member| {
-        let (of, value) = member.split_once('=')?;
-        (of.trim() == name).then_some(value)
-    });
-    let mut parts = mine.ok_or(Unusable::Absent)?.split(';').map(str::trim);
+) -> Result<Vec<Stated>, Unusable> {
+    let several = dataset.rule.is_multi_writer();
+    let (mut of_owners, mut of_all) = (Vec::<Stated>::new(), None);
+    for member in answer.headers.list("homing-position") {
+        let Some((of, value)) = member.split_once('=') else { continue };
+        match of.trim().strip_prefix(dataset.name.as_str()) {
+            Some("") => of_all = of_all.or(Some(value)),
+            Some(of) if several => {
+                let owner = of.strip_prefix('@').and_then(|owner| topology.region_named(owner));
+                let new = owner.filter(|owner| of_owners.iter().all(|known| known.log.home != *owner));
+                if let Some(owner) = new {
+                    let (position, least, shows) = parts(value, kind)?;
+                    of_owners.push(Stated { log: Log::of_one_owner(owner), position, least, shows });
+                }
+            }
+            _ => {}
+        }
+    }
+    if !of_owners.is_empty() {
+        return Ok(of_owners);
+    }
+    let value = of_all.ok_or(Unusable::Absent)?;
+    if several && kind == PositionKind::Counter {
+        return Err(Unusable::Malformed);
+    }
+    let (position, least, shows) = parts(value, kind)?;
+    let mut log = log(answer, sent, topology)?;
+    if several {
+        // Whatever epoch the answer says: such owners never change.
+        log.epoch = Epoch::FIRST;
+    }
+    Ok(vec![Stated { log, position, least, shows }])
+}
+
+/// Reads `POSITION; least=POSITION; shows=POSITION`.
+fn parts(value: &str, kind: PositionKind) -> Result<(Position, Option<Position>, Option<Position>), Unusable> {
+    let mut parts = value.split(';').map(str::trim);
     let read = |text: &str| kind.read(text).ok_or(Unusable::Malformed);
     let position = read(parts.next().unwrap_or(""))?;
     let (mut least, mut shows) = (None, None);
@@ -143,7 +209,7 @@ pub fn stated(
     if least.is_some_and(|least| least > position) {
         return Err(Unusable::Malformed);
     }
-    Ok(Stated { log: log(answer, sent, topology)?, position, least, shows })
+    Ok((position, least, shows))
 }
 
 fn log(answer: &Answer<'_>, sent: Option<Log>, topology: &Topology) -> Result<Log, Unusable> {
@@ -167,12 +233,42 @@ mod tests {
         topology::{error::KeyPath, parse, raw},
     };
 
-    fn said(field: &str) -> Result<Stated, Unusable> {
-        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
-        let topology = parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0;
+    fn topology() -> Topology {
+        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}},
+            "DATASETS":{"catalog":{"ownership":"single-writer","home":"us"},
+            "likes":{"ownership":"multi-writer","conflicts":{"rule":"merge","explain":"All of them stay here."}}}}"#;
+        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    fn all_said(field: &str, dataset: &str, kind: PositionKind) -> Result<Vec<Stated>, Unusable> {
+        let topology = topology();
         let headers = Headers(vec![("homing-position", field), ("homing-home", "us"), ("homing-epoch", "2")]);
         let answer = Answer { status: 200, headers, framing: Framing::Delimited };
-        stated(&answer, ("catalog", PositionKind::Counter), None, &topology)
+        let dataset = topology.dataset(topology.dataset_named(dataset).unwrap()).unwrap();
+        stated(&answer, (dataset, kind), None, &topology)
+    }
+
+    fn said(field: &str) -> Result<Stated, Unusable> {
+        all_said(field, "catalog", PositionKind::Counter).map(|said| said[0])
+    }
+
+    #[test]
+    fn of_several_owners_each_has_a_place_of_its_own() {
+        let (us, eu) = (Log::of_one_owner(RegionId(0)), Log::of_one_owner(RegionId(1)));
+        let all = |field| all_said(field, "likes", PositionKind::Counter);
+        let two =
+            all("likes@us=17; least=16; shows=12, catalog=9, likes@mars=1, likes@eu=4; shows=9, likes@us=99").unwrap();
+        let seen = |log: Log, value| Mark { epoch: log.epoch, position: Position::new(value) };
+        let marks: Vec<_> = two.iter().map(|stated| (stated.log, stated.seen())).collect();
+        assert_eq!(marks, [(us, seen(us, 12)), (eu, seen(eu, 4))]);
+        assert_eq!(two[0].least, Some(Position::new(16)));
+        assert_eq!(all("likes@us=17, likes@eu=x"), Err(Unusable::Malformed));
+        assert_eq!(all("likes=17"), Err(Unusable::Malformed), "counters of several logs have no common one");
+        assert_eq!(all("catalog=17, likesus=1, likes@mars=1, likesx@us=1"), Err(Unusable::Absent));
+        let hlc = |field| all_said(field, "likes", PositionKind::Hlc).unwrap()[0].log.epoch;
+        assert_eq!(hlc("likes=1-1-1"), Epoch::FIRST, "whatever epoch its answer says");
+        assert_eq!(hlc("likes=1-1-1, likes@eu=2-1-1"), Epoch::OF_EACH_OWNER);
+        assert_eq!(all_said("catalog@us=17", "catalog", PositionKind::Counter), Err(Unusable::Absent));
     }
 
     #[test]
@@ -202,8 +298,7 @@ mod tests {
 
     #[test]
     fn a_copy_of_what_is_idle_shows_little_and_covers_much() {
-        let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
-        let topology = parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0;
+        let topology = topology();
         let mark = |value| Mark { epoch: Epoch(2), position: Position::new(value) };
         let shows = Shows::of(&said("catalog=42; least=41; shows=17").unwrap(), None, &topology);
         assert_eq!((shows.write().as_str(), shows.most), ("us:2:11:29", mark(17)));
@@ -222,5 +317,11 @@ mod tests {
         assert_eq!(Shows::read(&unknown.write()), Some(unknown.clone()));
         assert!(!unknown.covers(&mark(2, 0)));
         assert_eq!(Shows::read("us:2:9"), None);
+        let two = [unknown.clone(), Shows { home: "eu".to_owned(), ..unknown }];
+        for all in [&two[..], &two[..1], &[]] {
+            assert_eq!(Shows::read_all(&Shows::write_all(all)).as_deref(), Some(all));
+        }
+        assert_eq!(Shows::read(&Shows::write_all(&two)), None, "who knows of one log alone");
+        assert_eq!(Shows::read_all("us:2:9:7,"), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         time::Timestamp,
     },
     ownership::{Ownership, own::Own},
-    session::Opened,
+    session::{Marks, Opened},
     state::{
         drill::SamplingKey,
         health::{Asking, evidence::By},
@@ -85,6 +85,13 @@ impl Request {
     #[must_use]
     pub fn dataset_in<'t>(&self, topology: &'t Topology) -> Option<&'t Dataset> {
         topology.dataset(self.dataset?)
+    }
+
+    /// What the session has seen of the dataset, where its origins report positions.
+    #[must_use]
+    pub fn marks(&self, topology: &Topology) -> Option<Marks<'_>> {
+        let dataset = self.dataset_in(topology).filter(|dataset| dataset.position.is_some())?;
+        self.session.session.marks(dataset, self.subject.as_ref())
     }
 
     /// Where the session says that the request's subject lives, if it is its own.

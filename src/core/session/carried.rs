@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Claim, LONGEST_CLOCK, MOST_BYTES, Pin, SIGNATURE, Session};
+use super::{Claim, LONGEST_CLOCK, MOST_BYTES, Pin, SIGNATURE, Session, is_shared};
 use crate::session::{
     codec::write_clock,
     pins::{is_in_bounds, read_pins, write_pin},
@@ -171,13 +171,16 @@ impl Session {
             }
             let subject = pin.subject.as_ref();
             // What is the session's own never gives way to what somebody may have sent it.
-            let counts = match (pin.claim, self.window(&pin.dataset, subject, now), self.mark(&pin.dataset, subject)) {
-                (Claim::Until(until), Some(Pin { claim: Claim::Until(held), .. }), _) => until > *held,
-                (Claim::AtLeast(mark), _, Some((_, held))) => mark.is_after(&held),
+            let is_shared = is_shared(pin, Some(topology));
+            let holds_one = self.pins.iter().any(|held| pin.is_like(held, is_shared));
+            let raised = self.raised(pin, !pin.is_shown(is_shared), topology);
+            let counts = match (pin.claim, self.window(&pin.dataset, subject, now)) {
+                (Claim::Until(until), Some(Pin { claim: Claim::Until(held), .. })) => until > *held,
+                (Claim::AtLeast(_), _) if holds_one => raised.is_some(),
                 _ => self.pins.len() < super::MOST_PINS,
             };
             if counts {
-                self.add_pin(pin.clone(), topology, now);
+                self.add_pin(Pin { claim: raised.unwrap_or(pin.claim), ..pin.clone() }, topology, now);
             }
         }
         // Somebody who had none has a session now.

@@ -43,7 +43,7 @@ fn sealed(session: &Session, topology: Option<&Topology>, keys: &SessionKeys) ->
         let smaller = smaller.get_or_insert_with(|| session.clone());
         // The newest pin is about as old as this session.
         let now = smaller.pins.iter().map(|pin| pin.since).max().unwrap_or_default();
-        if !smaller.drop_one(topology, now) {
+        if !smaller.shrink(topology, now) {
             break;
         }
         text = write(smaller, keys);

@@ -3,6 +3,7 @@
 pub mod carried;
 pub mod codec;
 pub(crate) mod former;
+mod marks;
 mod pins;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use crate::http::cookies::COOKIE;
 pub use crate::session::carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
 pub use crate::session::codec::{open, received, seal, seal_for};
+pub use crate::session::marks::Marks;
 use crate::{
     model::subject::SubjectKind,
     ownership::own::{Home, Subjects},
@@ -23,10 +25,7 @@ use crate::{
         subject::SubjectId,
         time::Timestamp,
     },
-    topology::{
-        Topology,
-        dataset::{Dataset, Rule},
-    },
+    topology::{Topology, dataset::Dataset},
 };
 
 /// How long a session lives. It is renewed once less than half of it is left.
@@ -93,12 +92,16 @@ const EVERYTHING: &str = "*";
 const CLOCK: &str = "@";
 /// The most bytes that the clock takes.
 const LONGEST_CLOCK: usize = 28;
+/// Stands in place of a region, where what gave way can be read at no one region.
+const SEVERAL: &str = "**";
 
 /// How much a pin would be missed if it gave way, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Missed {
     /// It only says something of stored responses, or what it stands for is everywhere by now.
     Hardly,
+    /// The session was shown it, of data that several owners write, and has not written it.
+    Shown,
     /// A mark can be had again, by reading home.
     Mark,
     /// A window cannot: nobody knows which position the write has.
@@ -111,6 +114,7 @@ impl Pin {
     fn is_missed(&self, is_shared: bool, now: Timestamp) -> Missed {
         match self.claim {
             claim if claim.may_be_missing_until(self.since) <= now => Missed::Hardly,
+            _ if self.is_shown(is_shared) => Missed::Shown,
             _ if is_shared => Missed::Place,
             Claim::Until(_) => Missed::Window,
             Claim::AtLeast(_) => Missed::Mark,
@@ -129,6 +133,18 @@ impl Pin {
     #[allow(clippy::cast_possible_truncation, reason = "so many bits were written")]
     fn clock(&self) -> Option<HybridTime> {
         (self.dataset == CLOCK).then(|| HybridTime(self.place().number() as u64))
+    }
+
+    /// Whether it has to do with a place: with more than that something was read or written somewhere.
+    #[must_use]
+    pub fn has_a_place(&self) -> bool {
+        self.region != EVERYTHING
+    }
+
+    /// Whether it stands for what was written at several owners, and gave way.
+    #[must_use]
+    pub fn is_over_several(&self) -> bool {
+        self.region == SEVERAL
     }
 
     /// Whether it is the window that stands for pins that gave way.
@@ -154,10 +170,12 @@ impl Claim {
     fn may_be_missing_until(&self, since: Timestamp) -> Timestamp {
         self.end().unwrap_or(since.after(LONGEST_PIN))
     }
+}
 
-    fn is_like(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Until(_), Self::Until(_)) | (Self::AtLeast(_), Self::AtLeast(_)))
-    }
+/// Whether the data has several owners.
+fn is_shared(pin: &Pin, topology: Option<&Topology>) -> bool {
+    let dataset = topology.and_then(|topology| topology.dataset(topology.dataset_named(&pin.dataset)?));
+    dataset.is_some_and(|dataset| dataset.rule.is_multi_writer())
 }
 
 /// A session as it came in: what is believed of it, and why no more.
@@ -206,15 +224,6 @@ impl Session {
         self.on(dataset, subject).find(|pin| matches!(pin.claim, Claim::Until(until) if until > now))
     }
 
-    /// The mark on that dataset, or that subject's part of it, and the pin that holds it.
-    #[must_use]
-    pub fn mark(&self, dataset: &str, subject: Option<&SubjectId>) -> Option<(&Pin, Mark)> {
-        self.on(dataset, subject).find_map(|pin| match pin.claim {
-            Claim::AtLeast(mark) => Some((pin, mark)),
-            Claim::Until(_) => None,
-        })
-    }
-
     /// The windows on that data that have ended, with their ends: what a stored response of before can lack.
     pub fn ended_windows(
         &self,
@@ -227,16 +236,16 @@ impl Session {
         all.filter_map(move |pin| Some((pin, pin.claim.end().filter(|until| *until <= now)?)))
     }
 
-    fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl Iterator<Item = &Pin> {
+    fn on(&self, dataset: &str, subject: Option<&SubjectId>) -> impl DoubleEndedIterator<Item = &Pin> {
         self.pins.iter().filter(move |pin| pin.dataset == dataset && pin.subject.as_ref() == subject)
     }
 
     /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
     /// that say nothing any more go, and if there are too many the one that is missed least.
     pub fn add_pin(&mut self, mut pin: Pin, topology: &Topology, now: Timestamp) {
+        let is_shared = is_shared(&pin, Some(topology));
         self.pins.retain(|held| {
-            let same = held.dataset == pin.dataset && held.subject == pin.subject;
-            let replaced = same && held.claim.is_like(&pin.claim);
+            let replaced = pin.is_like(held, is_shared);
             if let (true, Claim::Until(was), Claim::Until(until)) = (replaced, held.claim, pin.claim) {
                 pin.claim = Claim::Until(was.max(until));
                 // One that a redirect brings along may be older than what is known here.
@@ -247,34 +256,46 @@ impl Session {
             }
             !replaced && !held.claim.is_forgotten(now)
         });
-        while self.pins.len() >= MOST_PINS && self.drop_one(Some(topology), now) {}
-        self.pins.push(pin);
+        // What was only shown takes no place from what counts for more.
+        let most = if pin.is_shown(is_shared) { Missed::Shown } else { Missed::Place };
+        while self.pins.len() >= MOST_PINS && self.drop_one(Some(topology), most, now) {}
+        if self.pins.len() < MOST_PINS || most == Missed::Place {
+            self.pins.push(pin);
+        }
     }
 
-    /// Lets the pin go that is missed least; false if there is none. What it promised is kept by a window over everything, for as long
-    /// as a region may lack what it stood for; that sends reads of multi-writer data where the latest that gave way can be read. Only of
-    /// several of those that give way within one window is the earlier lost.
-    pub(crate) fn drop_one(&mut self, topology: Option<&Topology>, now: Timestamp) -> bool {
-        let is_shared = |pin: &Pin| {
-            let dataset = topology.and_then(|topology| topology.dataset(topology.dataset_named(&pin.dataset)?));
-            matches!(dataset.map(|dataset| &dataset.rule), Some(Rule::MultiWriter { .. }))
-        };
-        let of_data = |at: &usize| self.pins.get(*at).is_some_and(|pin| !pin.is_over_everything());
-        let order = |at: &usize| self.pins.get(*at).map(|pin| (pin.is_missed(is_shared(pin), now), pin.since));
-        let Some(least) = (0..self.pins.len()).filter(of_data).min_by_key(order) else { return false };
+    /// Lets the pin go that is missed least; false if there is none that is missed no more than that. What it promised is kept by a window
+    /// over everything, for as long as a region may lack what it stood for; that sends reads of multi-writer data where what gave way can
+    /// be read, or, where that was written at several owners, says that no region is known to have it. What a session was only shown of
+    /// such data goes without a window: others' writes alone are missed then.
+    fn drop_one(&mut self, topology: Option<&Topology>, most: Missed, now: Timestamp) -> bool {
+        let is_shared = |pin: &Pin| is_shared(pin, topology);
+        let missed = |pin: &Pin| (pin.is_missed(is_shared(pin), now), pin.since);
+        let of_data = self.pins.iter().enumerate().filter(|(_, pin)| !pin.is_over_everything());
+        let least = of_data.map(|(at, pin)| (missed(pin), at)).min().filter(|((missed, _), _)| *missed <= most);
+        let Some((_, least)) = least else { return false };
         let gone = self.pins.remove(least);
-        if gone.claim.is_forgotten(now) {
+        let shared = is_shared(&gone);
+        if gone.claim.is_forgotten(now) || gone.is_shown(shared) {
             return true;
         }
         let held = self.pins.iter().position(Pin::is_over_everything).map(|at| self.pins.remove(at));
         let until = gone.claim.may_be_missing_until(gone.since);
         let until = held.as_ref().and_then(|held| held.claim.end()).map_or(until, |held| held.max(until));
-        // No region has that name.
-        let nowhere = || held.as_ref().map_or_else(|| EVERYTHING.to_owned(), |held| held.region.clone());
+        // No region has that name. What an ended window says of a place is over, too.
+        let place = held.filter(|held| held.claim.end().is_some_and(|until| until > now)).map(|held| held.region);
+        let place = place.unwrap_or_else(|| EVERYTHING.to_owned());
+        let matters = shared && gone.claim.may_be_missing_until(gone.since) > now;
+        let region = match place.as_str() {
+            _ if !matters => place,
+            EVERYTHING => gone.region,
+            other if other == gone.region => place,
+            _ => SEVERAL.to_owned(),
+        };
         self.pins.push(Pin {
             dataset: EVERYTHING.to_owned(),
             subject: None,
-            region: if is_shared(&gone) { gone.region } else { nowhere() },
+            region,
             since: now,
             claim: Claim::Until(until),
         });
@@ -309,6 +330,11 @@ impl Session {
             }
         }
         seen
+    }
+
+    /// Lets go of the pin that is missed least; false if there is none.
+    pub(crate) fn shrink(&mut self, topology: Option<&Topology>, now: Timestamp) -> bool {
+        self.drop_one(topology, Missed::Place, now)
     }
 
     /// The window over everything, while it is in force: the session has seen more than it could remember.
@@ -489,9 +515,9 @@ mod tests {
             .for_each(|at| session.add_pin(shared(at, if at == 1 { "us" } else { "eu" }), &topology(), Timestamp(at)));
         session.add_pin(notes("t", 8), &topology(), Timestamp(8));
         let place = |session: &Session| session.window_over_everything(Timestamp(100)).map(|pin| pin.region.clone());
-        assert_eq!(place(&session).as_deref(), Some("us"), "of s0 and s1, which gave way, s1 was written last");
+        assert_eq!(place(&session).as_deref(), Some(SEVERAL), "s0 and s1, which gave way, were written at two regions");
         session.add_pin(notes("u", 9), &topology(), Timestamp(9));
-        assert_eq!(place(&session).as_deref(), Some("us"), "a mark that gave way says nothing of that");
+        assert_eq!(place(&session).as_deref(), Some(SEVERAL), "a mark that gave way says nothing of that");
         let until = session.window_over_everything(Timestamp(100)).map(|pin| pin.claim);
         assert_eq!(until, Some(Claim::Until(Timestamp(8).after(LONGEST_PIN))));
     }

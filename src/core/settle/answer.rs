@@ -46,7 +46,7 @@ impl Settling<'_> {
         if request.access == Access::Write && answer.status >= 500 {
             edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
         }
-        let mut kept = self.keep(answer, asked, stated);
+        let mut kept = self.keep(answer, asked, &stated);
         if let Some(store) = kept.store.as_mut().filter(|store| store.base == Base::Origin) {
             store.edits.splice(0..0, right);
         }
@@ -87,7 +87,7 @@ impl Settling<'_> {
         mut self,
         answer: &Answer<'_>,
         asked: &Asked,
-        stated: Option<Stated>,
+        mut stated: Vec<Stated>,
         (status, source): (u16, Source),
         edits: Edits,
     ) -> (Settlement, Option<SignIn>) {
@@ -99,11 +99,15 @@ impl Settling<'_> {
         let written = Written::of(request, answer, self.outcome_unknown);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
         let confirm = self.confirm(asked, written, answer.status);
+        if !written.is_over(answer.status) {
+            stated.clear();
+        }
         let seen = Exchange {
+            region: self.region,
             wrote,
             owned: asked.owned,
             named: self.named(answer),
-            stated: stated.filter(|_| written.is_over(answer.status)),
+            stated,
             clock: self.told.time,
         };
         let (change, pinned) = session::change(request, view, answer, &seen, now);

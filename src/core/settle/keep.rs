@@ -12,7 +12,10 @@ use crate::{
         stored::StoredEntry,
         storing::{self, NotStorable, Storing},
     },
-    decide::cache_keys,
+    decide::{
+        cache_keys,
+        reach::{Least, log_of},
+    },
     http::{
         answer::{Answer, is_failure},
         headers::Edits,
@@ -20,6 +23,7 @@ use crate::{
     model::{epoch::Epoch, ids::RegionId},
     ownership::stated::{Shows, Stated},
     request::CacheUse,
+    session::Marks,
     state::memory::Observation,
 };
 
@@ -44,13 +48,13 @@ impl StoreAction {
 #[derive(Clone, Debug)]
 pub(super) struct Provenance {
     epoch: Epoch,
-    shows: Option<Shows>,
+    shows: Vec<Shows>,
 }
 
 impl Settling<'_> {
     /// What the edge cache keeps of an answer, which is nothing of one that may be older than was promised; learned either
     /// way, so that it is not asked in vain next time.
-    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: Option<Stated>) -> StoreAction {
+    pub(super) fn keep(&mut self, answer: &Answer<'_>, asked: &Asked, stated: &[Stated]) -> StoreAction {
         // What a cache has given on the way is as old as that says, or of nobody knows when.
         let of_unknown_age = answer.is_from_a_cache() && !answer.headers.has("age");
         if asked.stale || of_unknown_age {
@@ -66,9 +70,20 @@ impl Settling<'_> {
     }
 
     /// What the answer to such a send is from.
-    pub(super) fn provenance(&self, asked: &Asked, stated: Option<Stated>) -> Provenance {
+    pub(super) fn provenance(&self, asked: &Asked, stated: &[Stated]) -> Provenance {
         let epoch = asked.owned.map_or(Epoch::NONE, |owned| owned.epoch());
-        let shows = stated.map(|stated| Shows::of(&stated, asked.least, self.view.topology()));
+        let topology = self.view.topology();
+        let seen = self.request.marks(topology).filter(|_| asked.least == Least::Marks);
+        let mut shows = Vec::new();
+        for stated in stated {
+            let mut told = if let Least::Mark(mark) = asked.least { Some(mark) } else { None };
+            for (pin, mark) in seen.iter().flat_map(Marks::all) {
+                if log_of(pin, *mark, self.request, topology) == Some(stated.log) {
+                    told = Some(*mark);
+                }
+            }
+            shows.push(Shows::of(stated, told, topology));
+        }
         Provenance { epoch, shows }
     }
 

@@ -47,7 +47,7 @@ impl Settling<'_> {
         self.request.dataset?;
         match standing(self.request, self.view) {
             // Each of several owners is behind the others.
-            WriteTarget::Owned(_, Choice::NearestOwner) | WriteTarget::Unknown => None,
+            WriteTarget::Owned(_, Choice::NearestOwner | Choice::OwnWritesOwner) | WriteTarget::Unknown => None,
             WriteTarget::Owned(owner, _) => Some(owner.region()),
             WriteTarget::BySubject => self.request.home_in_session(self.view.topology()).map(|owned| owned.home()),
         }

@@ -19,11 +19,11 @@ pub use crate::settle::session::{SignIn, begun};
 pub use crate::settle::stored::ShownVariant;
 use crate::{
     cache::{key::CacheKey, slice::Slice, state::CacheState, stored::StoredEntry},
+    decide::reach::Least,
     http::headers::{Edit, Edits},
     model::{
         access::Access,
         ids::RegionId,
-        position::Mark,
         reasons::{Crossing, Failure},
         subject::{SubjectId, SubjectKind},
         text,
@@ -174,7 +174,7 @@ pub(crate) struct Asked {
     /// The ownership by which the region was asked, if it was asked as the owner.
     pub(crate) owned: Option<Ownership>,
     /// What the region was told that its answer must show at least.
-    pub(crate) least: Option<Mark>,
+    pub(crate) least: Least,
     /// It may be older than what was promised.
     pub(crate) stale: bool,
 }

@@ -22,14 +22,17 @@ use crate::{
 };
 
 impl Settling<'_> {
-    /// `Homing-Position` of the request's dataset, if it can be used. What cannot be read is noted and does no harm.
-    pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Option<Stated> {
-        let (view, region) = (self.view, self.region?);
-        let id = self.request.dataset?;
-        let dataset = view.topology().dataset(id)?;
-        let kind = dataset.position?;
+    /// `Homing-Position` of the request's dataset, if it can be used: nothing, the place in its owner's log, or one in each of several.
+    /// What cannot be read is noted and does no harm.
+    pub(super) fn learn_position(&mut self, answer: &Answer<'_>, sent: Option<Ownership>) -> Vec<Stated> {
+        let view = self.view;
+        let dataset = self.request.dataset_in(view.topology());
+        let (Some(region), Some(id), Some(dataset)) = (self.region, self.request.dataset, dataset) else {
+            return Vec::new();
+        };
+        let Some(kind) = dataset.position else { return Vec::new() };
         let sent = match dataset.rule {
-            // All owners of a multi-writer dataset count by one clock, and none follows another.
+            // What names no owner of a multi-writer dataset is of one clock for all, and none follows another.
             Rule::MultiWriter { .. } => Some(Log { home: region, epoch: Epoch::FIRST }),
             // Before anything was ever promoted there is but one epoch that a position can belong to.
             _ => {
@@ -37,26 +40,26 @@ impl Settling<'_> {
                 sent.or_else(first).map(Ownership::log)
             }
         };
-        match stated(answer, (&dataset.name, kind), sent, view.topology()) {
+        let note = match stated(answer, (dataset, kind), sent, view.topology()) {
             Ok(stated) => {
                 // A write at one of several owners says nothing of what this replica has of the others.
                 if self.request.access == Access::Read {
-                    let replica = replica_of(id, region, stated.log, view.topology());
-                    self.observations.push(Observation::Applied(replica, stated.position));
+                    self.observations.extend(stated.iter().map(|stated| {
+                        let replica = replica_of(id, region, stated.log, view.topology());
+                        Observation::Applied(replica, stated.position)
+                    }));
                 }
-                Some(stated)
+                return stated;
             }
-            Err(Unusable::Absent) => None,
+            Err(Unusable::Absent) => return Vec::new(),
             Err(Unusable::Malformed) => {
                 self.position_unreadable = true;
-                self.trace.note(TraceEvent::Noted(Note::PositionMalformed, Some(region)));
-                None
+                Note::PositionMalformed
             }
-            Err(Unusable::Unowned) => {
-                self.trace.note(TraceEvent::Noted(Note::PositionUnowned, Some(region)));
-                None
-            }
-        }
+            Err(Unusable::Unowned) => Note::PositionUnowned,
+        };
+        self.trace.note(TraceEvent::Noted(note, Some(region)));
+        Vec::new()
     }
 
     /// `Homing-Clock` of multi-writer data: the latest stamp that the replica has applied, whoever's.

@@ -53,7 +53,7 @@ struct ShownPart {
     kind: SubjectKind,
     subject: SubjectId,
     dataset: String,
-    stated: Option<Stated>,
+    stated: Vec<Stated>,
 }
 
 impl SignIn {
@@ -94,9 +94,9 @@ impl SignIn {
         let Some((region, epoch)) = own else { return session };
         let name = topology.region(region).name.clone();
         let part = (dataset.as_str(), Some(subject));
-        match stated.filter(|stated| stated.log == Log { home: region, epoch }) {
-            Some(stated) if is_nothing(&stated.seen()) => {}
-            Some(stated) => drop(raise(&mut session, topology, part, (&name, stated.seen()), now)),
+        match stated.iter().find(|stated| stated.log == Log { home: region, epoch }) {
+            Some(stated) if is_nothing(&stated.seen(), false) => {}
+            Some(stated) => drop(raise(&mut session, topology, part, ((&name, stated.seen()), false), now)),
             None => drop(open_window(&mut session, request, view, part, region, now)),
         }
         session
@@ -114,16 +114,17 @@ pub(super) enum SessionChange {
 }
 
 /// What an answer shows of a write or a read.
-#[derive(Clone, Copy)]
 pub(super) struct Exchange {
+    /// The region that has answered.
+    pub(super) region: Option<RegionId>,
     /// The region where something may have been written.
     pub(super) wrote: Option<RegionId>,
     /// The ownership by which the region was asked, if it was asked as the owner.
     pub(super) owned: Option<Ownership>,
     /// The owner that its answer names.
     pub(super) named: Option<Ownership>,
-    /// How far its replica is, and what it shows.
-    pub(super) stated: Option<Stated>,
+    /// How far its replica is, and what it shows: of its owner's log, or of each of several.
+    pub(super) stated: Vec<Stated>,
     /// The time of the latest stamp that its replica has applied.
     pub(super) clock: HybridTime,
 }
@@ -131,7 +132,7 @@ pub(super) struct Exchange {
 /// The session with a pin on what the request may have written at that region, if some read is promised to see it.
 pub(super) fn pinned(request: &Request, view: &View, region: RegionId, now: Timestamp) -> Option<(Session, Pinned)> {
     let mut session = request.session.session.clone();
-    let pinned = pin_write(&mut session, request, view, region, None, now)?;
+    let pinned = pin_write(&mut session, request, view, region, &[], now)?;
     Some((session, pinned))
 }
 
@@ -141,7 +142,7 @@ fn pin_write(
     request: &Request,
     view: &View,
     region: RegionId,
-    stated: Option<Stated>,
+    stated: &[Stated],
     now: Timestamp,
 ) -> Option<Pinned> {
     let topology = view.topology();
@@ -152,12 +153,16 @@ fn pin_write(
     session.clock = request.clock.map_or(session.clock, |stamp| stamp.time.max(session.clock));
     let subject = whose(session, request, topology);
     let part = (dataset.map_or("", |dataset| dataset.name.as_str()), subject.as_ref());
-    if let (Some(stated), Some(kind)) = (stated, dataset.and_then(|dataset| dataset.position)) {
-        let mark = stated.seen();
-        raise(session, topology, part, (&topology.region(stated.log.home).name, mark), now);
-        return Some(Pinned::Position(kind.write(mark.position)));
-    }
-    Some(Pinned::Window(open_window(session, request, view, part, region, now)))
+    // Of several owners only the one that took the write knows where it stands.
+    let is_own = |stated: &&Stated| stated.log.home == region || stated.log.epoch != Epoch::OF_EACH_OWNER;
+    let mut seen = seen_in(stated, topology);
+    seen.retain(|(_, mark)| !dataset.is_some_and(|dataset| dataset.rule.is_multi_writer() && is_nothing(mark, true)));
+    let wrote = if request.repeatable { Wrote::Anywhere } else { Wrote::There };
+    raise_all(session, topology, part, (&seen, region, wrote), now);
+    Some(match (stated.iter().find(is_own), dataset.and_then(|dataset| dataset.position)) {
+        (Some(own), Some(kind)) => Pinned::Position(kind.write(own.seen().position)),
+        _ => Pinned::Window(open_window(session, request, view, part, region, now)),
+    })
 }
 
 /// Has that part of a dataset read at the region for as long as its latest write may be missing elsewhere.
@@ -197,18 +202,15 @@ fn raise(
     session: &mut Session,
     topology: &Topology,
     (dataset, subject): (&str, Option<&SubjectId>),
-    (home, mark): (&str, Mark),
+    ((home, mark), wrote): (Seen<'_>, bool),
     now: Timestamp,
 ) -> bool {
-    let held = session.mark(dataset, subject);
+    let (dataset, subject, region) = (dataset.to_owned(), subject.cloned(), home.to_owned());
+    let pin = Pin { dataset, subject, region, since: now, claim: Claim::AtLeast(mark) };
     // A home that reports less than was seen under its own epoch has lost something, or another of its replicas answered.
-    let further = held.is_none_or(|(_, held)| mark.is_after(&held));
-    if further {
-        let claim = Claim::AtLeast(mark);
-        let (dataset, subject, region) = (dataset.to_owned(), subject.cloned(), home.to_owned());
-        session.add_pin(Pin { dataset, subject, region, since: now, claim }, topology, now);
-    }
-    further
+    let Some(claim) = session.raised(&pin, wrote, topology) else { return false };
+    session.add_pin(Pin { claim, ..pin }, topology, now);
+    true
 }
 
 /// Has the session's next write be later than a stamp that it has seen; true if that says something new. Where every edge's wall clock is
@@ -221,10 +223,48 @@ fn seen_later(session: &mut Session, seen: HybridTime, now: Timestamp) -> bool {
     says_more
 }
 
-/// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other. It needs no pin, for
-/// every replica shows as much.
-fn is_nothing(seen: &Mark) -> bool {
-    seen.epoch <= Epoch::FIRST && seen.position == Position::default()
+/// Raises the session's marks on a dataset, or that part of it, to what an answer of that region shows. True if that changed one.
+fn raise_all(
+    session: &mut Session,
+    topology: &Topology,
+    part: (&str, Option<&SubjectId>),
+    (seen, by, wrote): (&[Seen<'_>], RegionId, Wrote),
+    now: Timestamp,
+) -> bool {
+    let by = topology.region(by).name.as_str();
+    let own = |(owner, _): Seen<'_>| wrote == Wrote::Anywhere || wrote == Wrote::There && owner == by;
+    let changed =
+        seen.iter().fold(false, |changed, seen| raise(session, topology, part, (*seen, own(*seen)), now) || changed);
+    if changed {
+        // One of several owners that has shown all of it has all of it, and is asked first where nothing is known of others.
+        session.put_last(part, by);
+    }
+    changed
+}
+
+/// In which of several owners' logs an answer tells of the session's own write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    /// It is the answer to a read.
+    Nothing,
+    /// In that of the region that has answered.
+    There,
+    /// It may be the repeat of one that was done at another owner.
+    Anywhere,
+}
+
+/// An owner, and how much of its log was seen.
+type Seen<'a> = (&'a str, Mark);
+
+/// What those who read an answer have seen.
+fn seen_in<'t>(stated: &[Stated], topology: &'t Topology) -> Vec<Seen<'t>> {
+    stated.iter().map(|stated| (topology.region(stated.log.home).name.as_str(), stated.seen())).collect()
+}
+
+/// Whether who has seen that has seen no write: the lowest of the first epoch, before which there is no other, or of one of several
+/// owners. It needs no pin, for every replica shows as much.
+fn is_nothing(seen: &Mark, several: bool) -> bool {
+    (several || seen.epoch <= Epoch::FIRST) && seen.position == Position::default()
 }
 
 /// The dataset of which a session is promised that what it has seen never goes back, if the request reads that.
@@ -233,40 +273,37 @@ fn remembered<'v>(request: &Request, view: &'v View) -> Option<&'v Dataset> {
     view.topology().dataset(request.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
 }
 
-/// A read moves the mark of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.
+/// A read moves the marks of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.
 fn raise_by_read(
     session: &mut Session,
     request: &Request,
-    home: &str,
-    mark: Mark,
     view: &View,
+    (mut seen, by): (Vec<Seen<'_>>, RegionId),
     now: Timestamp,
 ) -> bool {
-    match remembered(request, view).filter(|_| !is_nothing(&mark)) {
-        Some(dataset) => raise(session, view.topology(), (&dataset.name, request.subject.as_ref()), (home, mark), now),
-        None => false,
-    }
+    let Some(dataset) = remembered(request, view) else { return false };
+    seen.retain(|(_, mark)| !is_nothing(mark, dataset.rule.is_multi_writer()));
+    raise_all(session, view.topology(), (&dataset.name, request.subject.as_ref()), (&seen, by, Wrote::Nothing), now)
 }
 
 /// The session after a stored response was shown, if that changes it.
-pub(super) fn after_stored(request: &Request, view: &View, shows: Option<&Shows>, now: Timestamp) -> Option<Session> {
+pub(super) fn after_stored(
+    request: &Request,
+    view: &View,
+    (shows, by): (&[Shows], Option<RegionId>),
+    now: Timestamp,
+) -> Option<Session> {
     let held = &request.session.session;
     let valid = request.session.verdict == Verdict::Valid;
     let renewal = request.has_carried() || (valid && held.wants_renewal(now));
-    let shows = shows.filter(|shows| held.exists() && moves(request, view, shows));
-    if shows.is_none() && !renewal {
+    let seen: Vec<_> = shows.iter().filter(|_| held.exists()).map(|shows| (shows.home.as_str(), shows.most)).collect();
+    if seen.is_empty() && !renewal {
         return None;
     }
     let mut session = held.clone();
-    let raised = shows.is_some_and(|shows| raise_by_read(&mut session, request, &shows.home, shows.most, view, now));
+    let by = by.unwrap_or(view.topology().default_home());
+    let raised = raise_by_read(&mut session, request, view, (seen, by), now);
     (raised || renewal).then_some(session)
-}
-
-/// Whether what a stored response shows lies after what the session has seen.
-fn moves(request: &Request, view: &View, shows: &Shows) -> bool {
-    let dataset = request.dataset_in(view.topology());
-    let held = dataset.and_then(|dataset| request.session.session.mark(&dataset.name, request.subject.as_ref()));
-    !is_nothing(&shows.most) && held.is_none_or(|(_, held)| shows.most.is_after(&held))
 }
 
 /// What the answer does to the session, and what was promised because of a write.
@@ -286,12 +323,11 @@ pub(super) fn change(
     changed |= signed(&mut session, &named, topology);
     // A session that begins with this answer remembers what it shows, too.
     let exists = session.exists() || named.iter().any(|(_, subject)| subject.is_some());
-    let shown = shown_of_another(request, view, &named, seen.stated);
-    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, request, view, region, seen.stated, now));
+    let shown = shown_of_another(request, view, &named, &seen.stated);
+    let pinned = seen.wrote.and_then(|region| pin_write(&mut session, request, view, region, &seen.stated, now));
     changed |= pinned.is_some();
-    if let Some(stated) = seen.stated.filter(|_| exists && shown.is_none()) {
-        let home = &topology.region(stated.log.home).name;
-        changed |= raise_by_read(&mut session, request, home, stated.seen(), view, now);
+    if let Some(by) = seen.region.filter(|_| exists && shown.is_none()) {
+        changed |= raise_by_read(&mut session, request, view, (seen_in(&seen.stated, topology), by), now);
     }
     if pinned.is_some() || (exists && request.promise.read_after_write == ReadAfterWrite::Session) {
         changed |= seen_later(&mut session, seen.clock, now);
@@ -326,13 +362,13 @@ fn shown_of_another(
     request: &Request,
     view: &View,
     named: &[(SubjectKind, Option<SubjectId>)],
-    stated: Option<Stated>,
+    stated: &[Stated],
 ) -> Option<ShownPart> {
     let dataset = remembered(request, view)?;
     let kind = dataset.rule.split_by()?;
     let (_, subject) = named.iter().find(|(of, _)| *of == kind)?;
     let subject = subject.clone().filter(|subject| request.subject.as_ref() != Some(subject))?;
-    Some(ShownPart { kind, subject, dataset: dataset.name.clone(), stated })
+    Some(ShownPart { kind, subject, dataset: dataset.name.clone(), stated: stated.to_vec() })
 }
 
 /// The session of whom an origin has named in the course of the request.

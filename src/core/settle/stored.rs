@@ -57,7 +57,7 @@ impl Settling<'_> {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }
         let (status, source) = self.body_of(shown, &mut edits);
-        let changed = session::after_stored(request, view, variant.shows.as_ref(), now);
+        let changed = session::after_stored(request, view, (&variant.shows, self.region), now);
         let mut settlement = self.settlement(status, source, edits);
         settlement.record_mut().stale = is_stale;
         if let Some(session) = changed {
@@ -108,7 +108,7 @@ impl Settling<'_> {
         };
         let stated = self.learn_position(answer, asked.owned);
         self.learn_owner(answer);
-        let confirmed = self.confirmed(&old, answer, &self.provenance(asked, stated)).filter(|_| updates);
+        let confirmed = self.confirmed(&old, answer, &self.provenance(asked, &stated)).filter(|_| updates);
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = ShownVariant { at, variant, length: held.length(at) };
         let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };

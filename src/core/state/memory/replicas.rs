@@ -16,7 +16,7 @@ pub struct Known {
     pub short: Option<Timestamp>,
 }
 
-/// Whose replica of which log.
+/// Whose replica of which log. Of a multi-writer dataset whose owners each have a log, a region has a replica of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaId {
     /// The region that holds the replica.

@@ -1,0 +1,206 @@
+//! Marks: what a session has seen of a dataset. Where one owner writes there is one; where several do, one of each owner's log, for what
+//! was seen of one owner says nothing of another. Together they are what a replica must have, as a version vector says it (Parker et al.,
+//! 1983; Bayou's session guarantees are kept by two of them: Terry et al., "Session Guarantees for Weakly Consistent Replicated Data", 1994).
+
+use super::{Claim, Pin, Session, is_shared};
+use crate::{
+    model::{
+        epoch::Epoch,
+        position::{Mark, PositionKind},
+        subject::SubjectId,
+    },
+    topology::{Topology, dataset::Dataset},
+};
+
+/// What a session has seen of a dataset, the latest first: never nothing, for [`Session::marks`] alone makes it.
+#[derive(Clone, Debug)]
+pub struct Marks<'s>(Vec<(&'s Pin, Mark)>);
+
+impl<'s> Marks<'s> {
+    /// The last that the session has seen. Of several owners its owner has that for certain, and most likely the others too.
+    #[must_use]
+    pub fn latest(&self) -> Option<(&'s Pin, Mark)> {
+        self.0.first().copied()
+    }
+
+    /// All of them, the latest first.
+    #[must_use]
+    pub fn all(&self) -> &[(&'s Pin, Mark)] {
+        &self.0
+    }
+}
+
+/// By which epoch a session holds what it was shown of one of several owners' logs, and did not write itself. Whoever reads the session
+/// before that was told apart takes it for a mark of a later epoch, and asks that owner.
+const SHOWN: Epoch = Epoch(3);
+
+impl Pin {
+    /// Whether it would take the place of one that is held: it claims something of the same sort of the same data. Of data that several
+    /// owners write a mark is of one owner's log, or of the clock that they share.
+    pub(super) fn is_like(&self, held: &Self, is_shared: bool) -> bool {
+        self.dataset == held.dataset
+            && self.subject == held.subject
+            && match (self.claim, held.claim) {
+                (Claim::Until(_), Claim::Until(_)) => true,
+                (Claim::AtLeast(mark), Claim::AtLeast(other)) if is_shared => {
+                    of_each(mark) == of_each(other) && (!of_each(mark) || self.region == held.region)
+                }
+                (Claim::AtLeast(_), Claim::AtLeast(_)) => true,
+                _ => false,
+            }
+    }
+
+    /// Whether it is of what the session was shown, and did not write, of data that several owners write.
+    pub(super) fn is_shown(&self, is_shared: bool) -> bool {
+        is_shared && self.claim.mark().is_some_and(|mark| mark.epoch == SHOWN)
+    }
+}
+
+/// Whether a mark on data that several owners write is of one owner's log.
+fn of_each(mark: Mark) -> bool {
+    [Epoch::OF_EACH_OWNER, SHOWN].contains(&mark.epoch)
+}
+
+impl Session {
+    /// What such a pin would claim, if it claims more than the one whose place it would take; of several owners, `wrote` says whether the
+    /// session has written that.
+    #[must_use]
+    pub fn raised(&self, pin: &Pin, wrote: bool, topology: &Topology) -> Option<Claim> {
+        let mut mark = pin.claim.mark()?;
+        let is_shared = is_shared(pin, Some(topology));
+        let held = self.pins.iter().find(|held| pin.is_like(held, is_shared)).and_then(|held| held.claim.mark());
+        let further = if is_shared && of_each(mark) {
+            let own = |mark: &Mark| mark.epoch == Epoch::OF_EACH_OWNER;
+            mark.epoch = if wrote || held.as_ref().is_some_and(own) { Epoch::OF_EACH_OWNER } else { SHOWN };
+            held.is_none_or(|held| (mark.position, own(&mark)) > (held.position, own(&held)))
+        } else {
+            held.is_none_or(|held| mark.is_after(&held))
+        };
+        further.then_some(Claim::AtLeast(mark))
+    }
+
+    /// The last mark on that dataset, or that subject's part of it, and the pin that holds it.
+    #[must_use]
+    pub fn mark(&self, dataset: &str, subject: Option<&SubjectId>) -> Option<(&Pin, Mark)> {
+        self.on(dataset, subject).rev().find_map(|pin| Some((pin, pin.claim.mark()?)))
+    }
+
+    /// Has that owner's mark on the dataset, or that part of it, count as the last.
+    pub fn put_last(&mut self, (dataset, subject): (&str, Option<&SubjectId>), owner: &str) {
+        let is_it = |pin: &Pin| {
+            pin.dataset == dataset
+                && pin.subject.as_ref() == subject
+                && pin.region == owner
+                && pin.claim.mark().is_some()
+        };
+        if let Some(at) = self.pins.iter().position(is_it) {
+            let pin = self.pins.remove(at);
+            self.pins.push(pin);
+        }
+    }
+
+    /// All that the session has seen of that dataset, or of that subject's part of it.
+    #[must_use]
+    pub fn marks(&self, dataset: &Dataset, subject: Option<&SubjectId>) -> Option<Marks<'_>> {
+        let several = dataset.rule.is_multi_writer();
+        let mut all = Vec::new();
+        for pin in self.on(&dataset.name, subject).rev() {
+            let Claim::AtLeast(mut mark) = pin.claim else { continue };
+            if several && of_each(mark) {
+                mark.epoch = Epoch::OF_EACH_OWNER;
+            } else if several && dataset.position == Some(PositionKind::Counter) {
+                // Counters of several logs have no clock that all share: it is of a time when positions were written otherwise.
+                continue;
+            }
+            all.push((pin, mark));
+            if !several {
+                break;
+            }
+        }
+        (!all.is_empty()).then_some(Marks(all))
+    }
+}
+
+impl Claim {
+    /// The mark, if it is one.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        if let Self::AtLeast(mark) = self { Some(*mark) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{position::Position, time::Timestamp},
+        session::MOST_PINS,
+        topology::{error::KeyPath, parse, raw},
+    };
+
+    const OWNERS: [&str; 3] = ["us", "eu", "ap"];
+
+    /// `s0` to `s9` have several owners, each with a log of its own.
+    fn topology() -> Topology {
+        let several = r#"{"ownership":"multi-writer","position":"counter","conflicts":{"rule":"merge","explain":"All of them stay here."}}"#;
+        let regions = OWNERS.map(|name| format!(r#""{name}":{{"origin":"https://{name}.example"}}"#)).join(",");
+        let datasets = (0..10).map(|at| format!(r#""s{at}":{several}"#)).collect::<Vec<_>>().join(",");
+        let vars = format!(r#"{{"REGIONS":{{{regions}}},"DATASETS":{{{datasets}}}}}"#);
+        parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0
+    }
+
+    /// The session takes in that position of that owner's log; `wrote` says whether it wrote it.
+    fn see(session: &mut Session, (dataset, owner, position): (&str, &str, u128), wrote: bool, now: u64) -> bool {
+        let claim = Claim::AtLeast(Mark { epoch: Epoch::OF_EACH_OWNER, position: Position::new(position) });
+        let (dataset, region) = (dataset.to_owned(), owner.to_owned());
+        let pin = Pin { dataset, subject: None, region, since: Timestamp(now), claim };
+        let Some(claim) = session.raised(&pin, wrote, &topology()) else { return false };
+        session.add_pin(Pin { claim, ..pin }, &topology(), Timestamp(now));
+        true
+    }
+
+    fn seen(session: &Session, name: &str) -> Vec<(String, u128)> {
+        let topology = topology();
+        let dataset = topology.dataset(topology.dataset_named(name).unwrap()).unwrap();
+        let marks = session.marks(dataset, None);
+        marks.iter().flat_map(Marks::all).map(|(pin, mark)| (pin.region.clone(), mark.position.number())).collect()
+    }
+
+    #[test]
+    fn each_owner_has_a_mark_of_its_own_and_none_goes_back() {
+        let mut session = Session::default();
+        for (at, (owner, position)) in [("us", 17), ("eu", 4), ("us", 12), ("us", 18)].into_iter().enumerate() {
+            assert_eq!(see(&mut session, ("s0", owner, position), at == 0, at as u64), position != 12);
+        }
+        assert_eq!(seen(&session, "s0"), [("us".to_owned(), 18), ("eu".to_owned(), 4)], "the latest first");
+        session.put_last(("s0", None), "eu");
+        assert_eq!(seen(&session, "s0")[0].0, "eu");
+        assert_eq!(seen(&session, "s1"), []);
+        assert!(!see(&mut session, ("s0", "us", 18), false, 9), "what it wrote stays what it wrote");
+        assert!(see(&mut session, ("s0", "eu", 4), true, 9), "and what it was shown may turn out to be its own");
+    }
+
+    #[test]
+    fn what_was_only_shown_gives_way_to_what_was_written_and_opens_no_window() {
+        let mut session = Session::default();
+        assert!(see(&mut session, ("s0", "us", 7), true, 1));
+        for at in 0..30u64 {
+            let (dataset, owner) = (format!("s{}", at % 10), OWNERS[at as usize % 3]);
+            see(&mut session, (&dataset, owner, 100 + u128::from(at)), false, 2 + at);
+        }
+        assert_eq!((seen(&session, "s0")[0].0.as_str(), session.pins.len()), ("us", MOST_PINS));
+        assert!(session.window_over_everything(Timestamp(40)).is_none());
+        let writes_at = |session: &mut Session, owner: &str| {
+            for at in 0..9u64 {
+                see(session, (&format!("s{at}"), owner, 200 + u128::from(at)), true, 40 + at);
+            }
+            session.window_over_everything(Timestamp(50)).unwrap().region.clone()
+        };
+        assert_eq!(writes_at(&mut Session::default(), "eu"), "eu", "where all that gave way can be read");
+        assert!(
+            writes_at(&mut session, "eu") != "eu"
+                && session.window_over_everything(Timestamp(50)).unwrap().is_over_several()
+        );
+        see(&mut session, ("s9", "ap", 999), false, 50);
+        assert_eq!(seen(&session, "s9"), [], "nothing that is shown takes the place of a write");
+    }
+}
