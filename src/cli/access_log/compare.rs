@@ -83,7 +83,7 @@ pub(crate) fn compare(
 ) -> Result<Comparison, CliError> {
     let player = |topology| Player::new(topology, Spread::even(topology)).map_err(CliError::Usage);
     let spread = near.map_or_else(|| Ok(even(old, new)), |near| shares(near, old, new)).map_err(CliError::Usage)?;
-    let mut side = Side { old, new, before: player(old)?, after: player(new)?, spread, found: Comparison::default() };
+    let mut side = Pair { old, new, before: player(old)?, after: player(new)?, spread, found: Comparison::default() };
     for file in files {
         side.play(file)?;
     }
@@ -131,7 +131,7 @@ fn shares(text: &str, old: &Topology, new: &Topology) -> Result<Shares, String> 
     if all.iter().all(|(_, weight)| *weight == 0) { Err(wrong()) } else { Ok(all) }
 }
 
-struct Side<'t> {
+struct Pair<'t> {
     old: &'t Topology,
     new: &'t Topology,
     before: Player<'t>,
@@ -140,7 +140,7 @@ struct Side<'t> {
     found: Comparison,
 }
 
-impl Side<'_> {
+impl Pair<'_> {
     fn play(&mut self, file: &Path) -> Result<(), CliError> {
         let (name, log) = super::open(file)?;
         let read = lines(log, |number, text| match text.and_then(|text| Line::read(text, self.old)) {

@@ -119,8 +119,8 @@ mod tests {
             }],
         });
         let expected = "likes (set): The later click counts.\n\
-                        \x20 us           12 conflicts resolved so far\n\
                         \x20 eu           no answer: It answers 502.\n\
+                        \x20 us           12 conflicts resolved so far\n\
                         \n\
                         Thu, 01 Jan 2026 12:00:03 GMT  7\u{fffd}[2J (city)  The like … counts.\n\
                         \x20 by ~B and by ~A\n\

@@ -62,18 +62,18 @@ mod tests {
 
     use super::ask::read;
     use crate::document::Source;
-    use crate::plan::{Side, plan};
+    use crate::plan::{File, plan};
 
     const REGIONS: &str = "[vars.REGIONS]\nus = { origin = \"https://us\" }\neu = { origin = \"https://eu\" }\nap = { origin = \"https://ap\" }\n";
 
-    fn side(name: &str, home: &str, regions: &str) -> Side {
+    fn side(name: &str, home: &str, regions: &str) -> File {
         let text = format!("{regions}[vars.DATASETS.catalog]\nownership = \"single-writer\"\nhome = \"{home}\"\n");
         let source = Source::parse(name.to_owned(), text.clone()).ok().unwrap();
-        Side::parse(name.to_owned(), text, &source.raw(), None).ok().unwrap()
+        File::parse(name.to_owned(), text, &source.raw(), None).ok().unwrap()
     }
 
     /// What the deployed router says: its home of the catalogue, and whether the edge and the authority run the old file.
-    fn refused(home: &str, epoch: u64, (edge, build): (&str, &str), new: &Side) -> (Vec<String>, usize) {
+    fn refused(home: &str, epoch: u64, (edge, build): (&str, &str), new: &File) -> (Vec<String>, usize) {
         let old = side("OLD.toml", "us", REGIONS);
         let digests: serde_json::Map<_, _> = homing_core::config::digest::digests(&old.vars)
             .into_iter()

@@ -102,14 +102,14 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
 }
 
 /// A file with its topology.
-struct Side {
+struct File {
     name: String,
     text: String,
     vars: Raw,
     topology: Topology,
 }
 
-impl Side {
+impl File {
     fn read(path: &Path, env: Option<&str>) -> Result<Self, CliError> {
         let name = path.display().to_string();
         let source = Source::read(path).map_err(|unreadable| match unreadable {
@@ -138,7 +138,7 @@ impl Side {
 
 fn report(args: &PlanArgs) -> Result<ExitCode, CliError> {
     let env = args.env.as_deref();
-    let (old, new) = (Side::read(&args.old, env)?, Side::read(&args.new, env)?);
+    let (old, new) = (File::read(&args.old, env)?, File::read(&args.new, env)?);
     let deployed = ask(args, &old)?;
     let (difference, mut refusals, plan) = plan(&old, &new, env, deployed.as_ref());
     let files = match written(&plan.between, (&old, &new), env) {
@@ -191,7 +191,7 @@ fn report(args: &PlanArgs) -> Result<ExitCode, CliError> {
 }
 
 /// The difference, what refuses it, and the steps.
-fn plan(old: &Side, new: &Side, env: Option<&str>, deployed: Option<&Deployed>) -> (Difference, Vec<Refusal>, Plan) {
+fn plan(old: &File, new: &File, env: Option<&str>, deployed: Option<&Deployed>) -> (Difference, Vec<Refusal>, Plan) {
     let difference = difference::of(&old.topology, &new.topology);
     let refusals = refuse::all(&old.topology, &new.topology, &difference, deployed);
     let region = |name: &str| new.vars.get("REGIONS").and_then(|regions| regions.get(name)).map(json);
@@ -213,7 +213,7 @@ fn plan(old: &Side, new: &Side, env: Option<&str>, deployed: Option<&Deployed>) 
 }
 
 /// The text of each file between, which is a topology like any other, or the plan is none.
-fn written(all: &[Between], (old, new): (&Side, &Side), env: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
+fn written(all: &[Between], (old, new): (&File, &File), env: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
     let write = |between: &Between| {
         let base = if between.base == new.name { new } else { old };
         let refuse = |why: String| Refusal {
@@ -223,7 +223,7 @@ fn written(all: &[Between], (old, new): (&Side, &Side), env: Option<&str>) -> Re
         };
         let text = between::text(&base.text, env, &between.edits).map_err(&refuse)?;
         let source = Source::parse(between.name.clone(), text).map_err(|_| refuse("it is not TOML".to_owned()))?;
-        let side = Side::parse(between.name.clone(), source.text.clone(), &source.raw(), env);
+        let side = File::parse(between.name.clone(), source.text.clone(), &source.raw(), env);
         side.map(|side| (side.name, side.text)).map_err(|error| refuse(error.to_string()))
     };
     all.iter().map(write).collect()
@@ -244,13 +244,13 @@ fn json(raw: &Raw) -> Value {
 }
 
 #[cfg(feature = "net")]
-fn ask(args: &PlanArgs, old: &Side) -> Result<Option<Deployed>, CliError> {
+fn ask(args: &PlanArgs, old: &File) -> Result<Option<Deployed>, CliError> {
     let asked = args.against.as_ref().map(|url| deployed::ask::the(url, &old.vars));
     asked.transpose().map_err(CliError::Failed)
 }
 
 /// Without the network nothing is deployed that could be asked.
 #[cfg(not(feature = "net"))]
-fn ask(_: &PlanArgs, _: &Side) -> Result<Option<Deployed>, CliError> {
+fn ask(_: &PlanArgs, _: &File) -> Result<Option<Deployed>, CliError> {
     Ok(None)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
-use super::{Side, difference, plan, written};
+use super::{File, difference, plan, written};
 use crate::document::Source;
 
 /// Which regions there are, who owns `catalog` and `cart`, and what else differs.
@@ -84,14 +84,14 @@ impl Made {
         text
     }
 
-    fn side(&self, name: &str) -> Option<Side> {
+    fn side(&self, name: &str) -> Option<File> {
         side(name, &self.toml())
     }
 }
 
-fn side(name: &str, text: &str) -> Option<Side> {
+fn side(name: &str, text: &str) -> Option<File> {
     let source = Source::parse(name.to_owned(), text.to_owned()).ok()?;
-    Side::parse(name.to_owned(), text.to_owned(), &source.raw(), None).ok()
+    File::parse(name.to_owned(), text.to_owned(), &source.raw(), None).ok()
 }
 
 proptest! {

@@ -63,7 +63,7 @@ pub struct Gap {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Ledger {
-    rows: BTreeMap<String, Row>,
+    rows: BTreeMap<String, OwnerRow>,
     clock: Option<Stamp>,
     /// What was shown by keys of which nothing is left: every owner has it.
     pub(crate) dropped: Vector,
@@ -76,7 +76,7 @@ pub(crate) struct Ledger {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Row {
+struct OwnerRow {
     /// The last that was applied.
     number: u64,
     /// The last of those that wrote something.
@@ -177,8 +177,9 @@ impl Ledger {
     /// What every owner is known to have, and the time before which none of them takes a stamp any more.
     pub(crate) fn horizon(&self, merge: &Merge) -> (Vector, u64) {
         let here = self.vector();
-        let rows: Vec<Row> = merge.owners.iter().map(|of| self.rows.get(of).cloned().unwrap_or_default()).collect();
-        let has = |(owner, row): (&String, &Row), of: &str| {
+        let rows: Vec<OwnerRow> =
+            merge.owners.iter().map(|of| self.rows.get(of).cloned().unwrap_or_default()).collect();
+        let has = |(owner, row): (&String, &OwnerRow), of: &str| {
             if *owner == *merge.region {
                 here.get(of)
             } else {

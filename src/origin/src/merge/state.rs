@@ -15,13 +15,13 @@ use super::{
 /// once, and those of one owner in order, as the stores do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    part: Part,
+    part: Content,
     /// The newest operation of each owner that had a part in it.
     shows: Vector,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Part {
+enum Content {
     #[serde(rename = "last")]
     Last(Option<Entry>),
     #[serde(rename = "fields")]
@@ -34,14 +34,14 @@ enum Part {
     #[serde(rename = "register")]
     Register(Dots),
     #[serde(rename = "map")]
-    Map(BTreeMap<String, Part>),
+    Map(BTreeMap<String, Content>),
 }
 
 impl State {
     /// Of a key that nobody has written.
     #[must_use]
     pub fn new(rule: &Rule) -> Self {
-        Self { part: Part::new(rule), shows: Vector::default() }
+        Self { part: Content::new(rule), shows: Vector::default() }
     }
 
     /// Takes an operation in. What does not fit the rule is passed over: it was written by another declaration. Says which conflicts that
@@ -131,7 +131,7 @@ impl Found<'_> {
     }
 }
 
-impl Part {
+impl Content {
     fn new(rule: &Rule) -> Self {
         match rule {
             Rule::LastWriteWins => Self::Last(None),
