@@ -23,7 +23,7 @@ use proptest::prelude::*;
 
 /// Words that the parser knows, so that what is made up gets past its first questions.
 const KEYS: &str = "REGIONS DATASETS ROUTES ROUTES_2 ROUTES_3 IDENTITY us eu cart likes origin service location lat lon \
-    health deadline default_home ownership home subject regions staleness conflicts rule merge per minimum explain match dataset \
+    health deadline default_home ownership home subject regions staleness conflicts rule merge per minimum max_conflict_rate explain match dataset \
     read_after_write on_home_down access idempotent cache user tenant response_header header cookie path host";
 const TEXTS: &str = "us|eu|cart|likes|user|tenant|single-writer|geo-partitioned|multi-writer|merge|last-write-wins|counter|set|field|5%|session|home|stale|read|\
     write|30s|https://eu.example.com|REGION_EU|GET /api/*|*.example.com/{id}|/t/{tenant}/*|{user}.example.com|\

@@ -304,15 +304,16 @@ impl Router {
         self.observe(std::mem::take(&mut settlement.observations), now);
         let (record, topology) = (&settlement.record, &self.settings.topology);
         let line = self.logging.includes(settlement).then(|| json(&LogLine::of(record, topology)));
-        let alert = changing(&self.report, |report| report.observe(record, topology));
-        let alert = alert.filter(|_| self.logging != Logging::Off).map(|alert| json(&alert.show(topology)));
+        let alerts = changing(&self.report, |report| report.observe(record, topology));
+        let is_told = self.logging != Logging::Off;
+        let alerts = alerts.into_iter().flatten().filter(|_| is_told).map(|alert| json(&alert.show(topology)));
         let mut clock = self.clock.get();
         clock.take(record.told.time, now);
         self.clock.set(clock);
         let view_is_outdated = self.remember(Memory::take_outdone);
         self.count(record, now);
         changing(&self.report, |report| report.add(Rc::clone(record)));
-        (line.into_iter().chain(alert).collect(), view_is_outdated)
+        (line.into_iter().chain(alerts).collect(), view_is_outdated)
     }
 
     /// Counts a request that took part in a drill, which ends here if too many go wrong.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
-import { Client, command, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
+import { Client, command, hear, startOrigin, startRegions, startRouter, stopAll, topology, waitUntil } from "./harness.mjs";
 
 const KEY = "the key with which the router signs for its origins";
 const NAMES = ["us", "eu", "ap"];
@@ -10,12 +10,18 @@ const NAMES = ["us", "eu", "ap"];
 /** What each stub says next: a function of its request and response. */
 const says = {};
 let regions, router, stubbed;
+let log = "";
+const vars = (change) => (vars) => {
+  vars.ROUTES.find((route) => route.dataset === "likes").max_conflict_rate = "1%";
+  change?.(vars);
+};
+
 before(async () => {
   regions = await startRegions();
-  router = await startRouter({ vars: topology(regions) });
+  router = await startRouter({ vars: topology(regions, vars()), handleLog: hear((text) => (log += text)) });
   const urls = {};
   for (const name of NAMES) urls[name] = { url: await startOrigin((request, response) => says[name](request, response)) };
-  stubbed = await startRouter({ vars: topology(urls), bindings: { ORIGIN_KEY: KEY } });
+  stubbed = await startRouter({ vars: topology(urls, vars()), bindings: { ORIGIN_KEY: KEY } });
 });
 beforeEach(() => {
   for (const name of NAMES) says[name] = tells([]);
@@ -76,8 +82,47 @@ test("a conflict of the demo is counted at the edge and told by the command and 
   assert.deepEqual((await homing(router, "conflicts", "likes", "told", "--json")).json.stories, told.stories);
   assert.equal((await homing(router, "conflicts", "likes", "untold")).out.split("\n").at(-2), "No conflicts.");
 
-  const { totals } = (await router.snapshot()).datasets.find(({ name }) => name === "likes").conflicts;
+  // The region whose write was overruled says so in its next answer to a write.
+  const counted = await waitUntil(async () => {
+    await put(new Client(router.url, "us"), `/api/likes/next-${Math.random()}`, true);
+    return (await router.snapshot()).conflicts[0]?.datasets.likes && (await router.snapshot());
+  }, "the edge has counted it");
+  const [row] = counted.conflicts;
+  assert.deepEqual([row.match, row.conflicting, row.datasets, row.budget, row.over], ["/api/likes/*", 1, { likes: { set: 1 } }, "1%", false]);
+  const { totals } = counted.datasets.find(({ name }) => name === "likes").conflicts;
   assert.ok(totals.length === 3 && totals.every(({ set }) => set >= 1), JSON.stringify(totals));
+  const line = await waitUntil(() => log.split("\n").find((line) => line.includes('"conflicts"')), "the request's line says so");
+  assert.deepEqual(JSON.parse(line).conflicts, ["likes set 1"]);
+  assert.doesNotMatch(line, /told"|unlike|~/);
+});
+
+test("a route whose writes meet too many conflicts says so in one line, and what an origin says goes no further", async () => {
+  let said = "";
+  const writing = await startRouter({
+    vars: topology({ us: { url: await startOrigin((request, response) => says.us(request, response)) } }, vars()),
+    handleLog: hear((text) => (said += text)),
+  });
+  const member = "dataset=likes; rule=set; kept=us/1; lost=eu/2; over=secret-key";
+  says.us = (_, response) => response.writeHead(200, { "homing-conflict": `${member}, ${member}, more=3`, "homing-wrote": "1" }).end();
+  const answer = await new Client(writing.url, "us").put("/api/likes/1", {});
+  assert.equal(answer.headers["homing-conflict"], undefined);
+  says.us = (_, response) => response.writeHead(200, { "homing-conflict": "dataset=nobodys; rule=set, likes, rule=nonsense" }).end();
+  await new Client(writing.url, "us").put("/api/likes/2", {});
+  says.us = (_, response) => response.writeHead(200, { "homing-conflict": "last-write-wins" }).end();
+  for (let n = 0; n < 98; n++) await new Client(writing.url, "us").put(`/api/likes/${n}`, {});
+  const { conflicts } = await writing.snapshot();
+  assert.deepEqual([conflicts[0].writes, conflicts[0].conflicting, conflicts[0].share], [100, 99, "99%"]);
+  assert.deepEqual(conflicts[0].datasets, { likes: { set: 5, "last-write-wins": 98 } });
+  const alarms = () =>
+    said
+      .split("\n")
+      .filter((line) => line.includes("max_conflict_rate"))
+      .map((line) => JSON.parse(line));
+  await waitUntil(() => alarms().length > 0, "the alarm is logged");
+  const [{ at: _, message: __, ...alarm }] = alarms();
+  assert.deepEqual(alarm, { level: "warn", route: "/api/likes/*", share: "99%", budget: "1%", requests: 100, conflicting: 99, reasons: {} });
+  assert.doesNotMatch(said, /secret-key/);
+  await writing.stop();
 });
 
 test("every region is asked with a signature; what several tell is told once, and a question that means nothing is refused", async () => {

@@ -8,7 +8,7 @@ use crate::{
     http::problem::Problem,
     model::{per_region::PerRegion, time::Timestamp},
     observe::{
-        locality::{BudgetAlert, Locality},
+        locality::{BudgetAlert, Locality, conflicts::told},
         suggest::Suggestions,
     },
     settle::record::Record,
@@ -46,9 +46,10 @@ impl IsolateReport {
         self.refused += 1;
     }
 
-    /// Counts whether the request stayed in its nearest region. Returns an alert when its route crosses its budget, or recovers.
-    pub fn observe(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
-        self.locality.observe(record, topology)
+    /// Counts whether the request stayed in its nearest region, and which conflicts its answer reports. Returns an alert for each budget
+    /// that its route exceeds from now on, or keeps again.
+    pub fn observe(&mut self, record: &Record, topology: &Topology) -> [Option<BudgetAlert>; 2] {
+        [self.locality.observe(record, topology), self.locality.observe_conflicts(record, topology)]
     }
 
     /// Takes in a settled request that was observed.
@@ -110,6 +111,8 @@ pub struct LogLine<'a> {
     attempts: u8,
     cache: &'static str,
     crossed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conflicts: Vec<String>,
     ms: u64,
     trace: Vec<String>,
 }
@@ -131,6 +134,7 @@ impl<'a> LogLine<'a> {
             attempts: record.attempts,
             cache: record.cache.word(),
             crossed: record.crossed.is_some(),
+            conflicts: told(&record.conflicts, topology),
             ms: record.took,
             trace: record.trace.lines(topology).collect(),
         }
@@ -173,6 +177,7 @@ mod tests {
             failures,
             position_unreadable: false,
             told: StampTold::default(),
+            conflicts: Vec::new(),
             trace: Trace::default(),
             drilled: None,
         }

@@ -32,6 +32,7 @@ pub struct Snapshot<'a> {
     datasets: Vec<DatasetShown<'a>>,
     matrix: matrix::MatrixShown<'a>,
     locality: locality::LocalityTable<'a>,
+    conflicts: Vec<String>,
     totals: Totals,
     decisions: Vec<LogLine<'a>>,
     now: u64,
@@ -117,6 +118,7 @@ impl<'a> Snapshot<'a> {
             datasets: topology.datasets().map(|(id, it)| dataset(it, view.dataset_ownership(id), topology)).collect(),
             matrix: view.matrix().show(topology, view.taken()),
             locality: report.locality.show(topology),
+            conflicts: report.locality.conflict_lines(topology),
             totals: Totals {
                 requests: report.requests,
                 cross_region: report.locality.total().crossed,
@@ -180,8 +182,10 @@ fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topolog
 
 /// Adds what each region's health address says, in their order, nothing where it says nothing; and what is known of the platform's cache.
 pub fn complete(snapshot: &mut Value, topology: &Topology, said: Vec<Option<Value>>, cache: Value) {
+    let conflicts = locality::conflicts::expanded(&snapshot["conflicts"], topology);
     if let Some(fields) = snapshot.as_object_mut() {
         fields.insert("cache".to_owned(), cache);
+        fields.insert("conflicts".to_owned(), conflicts);
     }
     for dataset in snapshot.get_mut("datasets").and_then(Value::as_array_mut).into_iter().flatten() {
         add_totals(dataset, topology, &said);

@@ -168,8 +168,11 @@ fn the_rest(route: &Route, topology: &Topology) -> String {
     if let Some(cache) = route.cache {
         toml.push_str(&format!("cache = {cache}\n"));
     }
-    if let Some(budget) = route.max_cross_region {
-        toml.push_str(&format!("max_cross_region = \"{budget}\"\n"));
+    for (key, budget) in [("max_cross_region", route.max_cross_region), ("max_conflict_rate", route.max_conflict_rate)]
+    {
+        if let Some(budget) = budget {
+            toml.push_str(&format!("{key} = \"{budget}\"\n"));
+        }
     }
     toml
 }

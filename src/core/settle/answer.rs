@@ -1,7 +1,7 @@
 //! Settling an origin's answer.
 
 use super::{
-    Asked, Base, Publish, Settlement, Settling, Source,
+    Asked, Base, Publish, Settlement, Settling, Source, conflicts,
     keep::StoreAction,
     record::{WriteOutcome, stale},
     session::{self, Exchange, SessionChange, SignIn},
@@ -92,9 +92,12 @@ impl Settling<'_> {
         edits: Edits,
     ) -> (Settlement, Option<SignIn>) {
         let (request, view, now) = (self.request, self.view, self.now);
-        if !answer.is_from_a_cache() {
+        let conflicts = if answer.is_from_a_cache() {
+            Vec::new()
+        } else {
             self.learn_lags(answer);
-        }
+            conflicts::told(answer, request.dataset, view.topology())
+        };
         self.learn_clock(answer);
         let written = Written::of(request, answer, self.outcome_unknown);
         let wrote = self.region.filter(|_| written.may_be_seen(answer.status));
@@ -115,6 +118,7 @@ impl Settling<'_> {
         settlement.record_mut().stale = asked.stale;
         settlement.record_mut().pinned = pinned;
         settlement.record_mut().wrote = written.said();
+        settlement.record_mut().conflicts = conflicts;
         settlement.confirm = confirm;
         if !matches!(change, SessionChange::None) {
             settlement.keep_private(Some(&answer.headers));

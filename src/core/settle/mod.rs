@@ -1,6 +1,7 @@
 //! The settlement: all that is left to do once a request is decided. The edge carries it out and adds nothing.
 
 pub(crate) mod answer;
+pub(crate) mod conflicts;
 pub(crate) mod keep;
 pub(crate) mod lagging;
 pub(crate) mod observations;
@@ -13,6 +14,7 @@ pub(crate) mod stored;
 
 use std::rc::Rc;
 
+pub use crate::settle::conflicts::ConflictCount;
 pub use crate::settle::record::{Pinned, Record, StampTold, WriteOutcome};
 pub use crate::settle::refusal::{problem_fields, refusal};
 pub use crate::settle::session::{SignIn, begun};
@@ -214,6 +216,7 @@ impl Settling<'_> {
                 failures: self.failures,
                 position_unreadable: self.position_unreadable,
                 told: self.told,
+                conflicts: Vec::new(),
                 trace: self.trace,
                 drilled: None,
             }),

@@ -11,6 +11,7 @@ use crate::{
         reasons::{Crossing, Failure},
         time::{Timestamp, millis},
     },
+    settle::conflicts::ConflictCount,
     state::{
         drill::Drilled,
         memory::lag::PinWindow,
@@ -129,6 +130,8 @@ pub struct Record {
     pub position_unreadable: bool,
     /// What was told of the clocks of multi-writer data.
     pub told: StampTold,
+    /// Which conflicts were resolved, as the origin says it.
+    pub conflicts: Vec<ConflictCount>,
     /// What decided, in order.
     pub trace: Trace,
     /// What it shows of the drill that it took part in.

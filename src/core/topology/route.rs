@@ -40,6 +40,8 @@ pub struct Route {
     pub rewrite_location: bool,
     /// The most of its requests that may touch another region than the nearest; more is an alarm and changes no decision.
     pub max_cross_region: Option<Share>,
+    /// The most of its writes that may report a conflict; more is an alarm and changes no decision. Of multi-writer datasets only.
+    pub max_conflict_rate: Option<Share>,
     /// Request fields that go on although applications believe them, in lower case (see [`crate::http::believed`]). A
     /// request that has one is neither answered from the edge cache nor stored there.
     pub allow_request_fields: Vec<String>,

@@ -11,7 +11,7 @@ use homing_core::testing::topology::{
 
 use crate::made::text;
 
-const KEYS: [&str; 47] = [
+const KEYS: [&str; 48] = [
     "REGIONS",
     "DATASETS",
     "ROUTES",
@@ -52,6 +52,7 @@ const KEYS: [&str; 47] = [
     "idempotent",
     "cache",
     "max_cross_region",
+    "max_conflict_rate",
     "allow_request_fields",
     "user",
     "tenant",

@@ -1,6 +1,7 @@
-//! Locality: which requests touched a region other than the nearest, and why; and the budgets that routes set for it
-//! (`max_cross_region`).
+//! What is counted of each route: which requests touched a region other than the nearest, and why; which conflicts its writes met; and
+//! the budgets that routes set for both (`max_cross_region`, `max_conflict_rate`).
 
+pub(crate) mod conflicts;
 pub mod count;
 pub(crate) mod show;
 pub(crate) mod window;
@@ -8,11 +9,12 @@ pub(crate) mod window;
 pub use crate::observe::locality::show::{LocalityLine, LocalityTable, Notice};
 pub use crate::observe::locality::window::{ENOUGH, ENOUGH_BACK, HALF};
 use crate::observe::locality::{
+    conflicts::RouteConflicts,
     count::{BudgetState, Count, Reasons},
     window::BudgetWindow,
 };
 use crate::{
-    model::{per_region::PerRegion, time::Timestamp},
+    model::{access::Access, per_region::PerRegion, reasons::Crossing, time::Timestamp},
     settle::record::Record,
     topology::{Topology, units::Share},
 };
@@ -24,11 +26,11 @@ pub struct RouteCounts {
     pub total: Count,
     /// Why they crossed.
     pub reasons: Reasons,
-    /// Whether it keeps its budget.
-    pub standing: BudgetState,
     /// By nearest region, in the regions' order.
     regions: PerRegion<Count>,
     window: BudgetWindow,
+    /// What its writes say of conflicts.
+    pub(crate) conflicts: RouteConflicts,
 }
 
 /// The table. It has a row for each route and one for what no route takes, and in each row a place for each region and each
@@ -46,14 +48,24 @@ impl Locality {
         let row = self.row(route.map(|(at, _)| at));
         row.count(record);
         let (at, budget) = (route?.0, route?.1.max_cross_region?);
-        row.window.count(record.at, record.crossed);
-        let standing = row.window.judge(budget, row.standing);
-        if standing == row.standing {
+        let reason = record.crossed.map(Crossing::token);
+        let is_news = row.window.observe(record.at, (reason.is_some(), reason), budget);
+        is_news.then(|| BudgetAlert::new(record.at, (at, Budgeted::Crossings), budget, &row.window))
+    }
+
+    /// The same for what the request's answer says of conflicts, and for the budget of these (`max_conflict_rate`).
+    pub(crate) fn observe_conflicts(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
+        let against = !record.conflicts.is_empty();
+        // A write that no region has answered can have met no other.
+        if !against && (record.access == Access::Read || record.region.is_none()) {
             return None;
         }
-        row.standing = standing;
-        let (count, reasons) = row.window.sum();
-        Some(BudgetAlert { at: record.at, route: at, budget, standing, count, reasons })
+        let route = record.route.and_then(|at| Some((at, topology.routes().get(at)?)));
+        let row = &mut self.row(route.map(|(at, _)| at)).conflicts;
+        row.count(&record.conflicts);
+        let (at, budget) = (route?.0, route?.1.max_conflict_rate?);
+        let is_news = row.window.observe(record.at, (against, None), budget);
+        is_news.then(|| BudgetAlert::new(record.at, (at, Budgeted::Conflicts), budget, &row.window))
     }
 
     fn row(&mut self, route: Option<usize>) -> &mut RouteCounts {
@@ -97,6 +109,8 @@ pub struct BudgetAlert {
     pub at: Timestamp,
     /// The index of the route.
     pub route: usize,
+    /// Of what the budget is.
+    pub of: Budgeted,
     /// What it allows.
     pub budget: Share,
     /// What it does now.
@@ -105,6 +119,22 @@ pub struct BudgetAlert {
     pub count: Count,
     /// Why they crossed.
     pub reasons: Reasons,
+}
+
+/// Of what a budget is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budgeted {
+    /// Of requests that cross regions.
+    Crossings,
+    /// Of writes whose answers report conflicts.
+    Conflicts,
+}
+
+impl BudgetAlert {
+    fn new(at: Timestamp, (route, of): (usize, Budgeted), budget: Share, window: &BudgetWindow) -> Self {
+        let (count, reasons) = window.sum();
+        Self { at, route, of, budget, standing: window.standing, count, reasons }
+    }
 }
 
 #[cfg(test)]

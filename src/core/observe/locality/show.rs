@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{BudgetAlert, Locality, RouteCounts};
+use super::{BudgetAlert, Budgeted, Locality, RouteCounts, conflicts::told};
 use crate::observe::locality::count::{BudgetState, Count, Reasons};
 use crate::{
-    model::{ids::RegionId, object::Object},
+    model::{ids::RegionId, object::Object, text},
     topology::{Topology, units::Share},
 };
 
@@ -48,7 +48,10 @@ pub struct Notice {
     share: Option<String>,
     budget: String,
     requests: u64,
-    crossed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crossed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflicting: Option<u64>,
     reasons: Why,
 }
 
@@ -74,7 +77,7 @@ impl RouteCounts {
             crossed: self.total.crossed,
             local: shown(self.total.local()),
             budget: shown(budget),
-            over: self.standing == BudgetState::Over,
+            over: self.window.standing == BudgetState::Over,
             window: budget.map(|_| self.window.sum().0),
             regions: self.regions(topology),
             reasons: self.reasons.show(),
@@ -92,10 +95,17 @@ impl BudgetAlert {
     /// The line of the log.
     #[must_use]
     pub fn show(&self, topology: &Topology) -> Notice {
-        let (level, message) = match self.standing {
-            BudgetState::Over => ("warn", "more requests cross regions than the route's max_cross_region allows"),
-            BudgetState::Within => ("info", "the route is back within its max_cross_region"),
+        let (level, message) = match (self.standing, self.of) {
+            (BudgetState::Over, Budgeted::Crossings) => {
+                ("warn", "more requests cross regions than the route's max_cross_region allows")
+            }
+            (BudgetState::Over, Budgeted::Conflicts) => {
+                ("warn", "more writes meet a conflict than the route's max_conflict_rate allows")
+            }
+            (BudgetState::Within, Budgeted::Crossings) => ("info", "the route is back within its max_cross_region"),
+            (BudgetState::Within, Budgeted::Conflicts) => ("info", "the route is back within its max_conflict_rate"),
         };
+        let part = |of| (self.of == of).then_some(self.count.crossed);
         Notice {
             level,
             message,
@@ -104,7 +114,8 @@ impl BudgetAlert {
             share: shown(self.count.crossing()),
             budget: self.budget.to_string(),
             requests: self.count.requests,
-            crossed: self.count.crossed,
+            crossed: part(Budgeted::Crossings),
+            conflicting: part(Budgeted::Conflicts),
             reasons: self.reasons.show(),
         }
     }
@@ -118,4 +129,25 @@ impl Reasons {
 
 fn shown(share: Option<Share>) -> Option<String> {
     share.map(|share| share.to_string())
+}
+
+impl Locality {
+    /// What is counted of conflicts, as short as the hot Wasm writes it: for each route a line of numbers (its index, from 1, or 0 for what no
+    /// route takes; its writes and those with a conflict; whether it is over its budget; the same two of the window), then its counts.
+    pub(crate) fn conflict_lines(&self, topology: &Topology) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (route, row) in self.rows() {
+            let (row, window) = (&row.conflicts, row.conflicts.window.sum().0);
+            let over = u64::from(row.window.standing == BudgetState::Over);
+            let route = route.map_or(0, |at| at as u64 + 1);
+            let mut line = String::new();
+            for number in [route, row.writes.requests, row.writes.crossed, over, window.requests, window.crossed] {
+                text::number(&mut line, number);
+                line.push(' ');
+            }
+            lines.push(line);
+            lines.extend(told(&row.counts, topology));
+        }
+        lines
+    }
 }

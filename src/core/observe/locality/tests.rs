@@ -9,6 +9,7 @@ use crate::{
         reasons::{Choice, Crossing, Exclusion, Failure},
         time::millis,
     },
+    settle::ConflictCount,
     state::trace::{Decision, Trace},
     topology::{error::KeyPath, parse, raw},
 };
@@ -18,7 +19,12 @@ const START: u64 = 1_767_225_600_000;
 fn topology() -> Topology {
     let vars = r#"{
         "REGIONS": { "us": { "origin": "https://us.example.com" }, "eu": { "origin": "https://eu.example.com" } },
-        "ROUTES": [{ "match": "GET /free/*" }, { "match": "GET,HEAD shop.example.com/{item}", "max_cross_region": "5%" }]
+        "DATASETS": { "likes": { "ownership": "multi-writer", "conflicts": { "rule": "merge", "merge": "set", "explain": "All stay." } } },
+        "ROUTES": [
+            { "match": "GET /free/*" },
+            { "match": "GET,HEAD shop.example.com/{item}", "max_cross_region": "5%" },
+            { "match": "/likes/*", "dataset": "likes", "max_conflict_rate": "1%" }
+        ]
     }"#;
     parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
 }
@@ -39,6 +45,7 @@ fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Crossing>) 
         failures: Vec::new(),
         position_unreadable: false,
         told: crate::settle::StampTold::default(),
+        conflicts: Vec::new(),
         status: 200,
         attempts: 1,
         cache: CacheState::Bypass,
@@ -137,6 +144,73 @@ fn the_snapshot_has_a_row_for_each_route_that_was_used() {
     assert_eq!(json!(table.show(&topology)), expected);
 }
 
+/// A write of the route with a budget for conflicts, that a region has answered.
+fn write(at: u64, conflicts: &[(&'static str, u64)]) -> Record {
+    let dataset = topology().dataset_named("likes").unwrap();
+    let conflicts = conflicts.iter().map(|(rule, times)| ConflictCount { dataset, rule, times: *times }).collect();
+    Record {
+        access: Access::Write,
+        region: topology().region_named("us"),
+        conflicts,
+        ..record(Some(2), at, "us", None)
+    }
+}
+
+fn conflicts_of(table: &Locality) -> serde_json::Value {
+    conflicts::expanded(&json!(table.conflict_lines(&topology())), &topology())
+}
+
+/// Both counts of each request, as the report takes them.
+fn take(table: &mut Locality, record: &Record) -> Option<BudgetAlert> {
+    assert_eq!(table.observe(record, &topology()), None);
+    table.observe_conflicts(record, &topology())
+}
+
+#[test]
+fn conflicts_are_counted_by_route_dataset_and_rule_and_their_budget_is_of_writes() {
+    let mut table = Locality::default();
+    assert_eq!(take(&mut table, &write(START, &[("set", 2), ("map", 1)])), None);
+    for _ in 0..98 {
+        assert_eq!(take(&mut table, &write(START, &[])), None);
+    }
+    let likes = |set: u64| json!({ "likes": { "set": set, "map": 1 } });
+    let line = |writes: u64, conflicting: u64, share: &str, over: bool, set: u64| {
+        json!([{
+            "match": "/likes/*", "writes": writes, "conflicting": conflicting, "share": share, "budget": "1%", "over": over,
+            "window": { "writes": writes, "conflicting": conflicting }, "datasets": likes(set),
+        }])
+    };
+    assert_eq!(conflicts_of(&table), line(99, 1, "1.02%", false, 2));
+    // Reads, and writes that no region has answered, are no part of it.
+    take(&mut table, &Record { access: Access::Read, ..write(START, &[]) });
+    take(&mut table, &Record { region: None, ..write(START, &[]) });
+    assert_eq!(conflicts_of(&table), line(99, 1, "1.02%", false, 2));
+    assert_eq!(take(&mut table, &write(START, &[])), None, "one of a hundred is the budget");
+    let alert = take(&mut table, &write(START, &[("set", 1)])).unwrap();
+    let expected = json!({
+        "level": "warn", "message": "more writes meet a conflict than the route's max_conflict_rate allows", "at": START,
+        "route": "/likes/*", "share": "1.99%", "budget": "1%", "requests": 101, "conflicting": 2, "reasons": {},
+    });
+    assert_eq!(json!(alert.show(&topology())), expected);
+    assert_eq!(conflicts_of(&table), line(101, 2, "1.99%", true, 3));
+    let back = (0..400).find_map(|_| take(&mut table, &write(START, &[]))).unwrap();
+    assert_eq!(json!(back.show(&topology()))["message"], "the route is back within its max_conflict_rate");
+}
+
+#[test]
+fn a_read_that_reports_a_conflict_counts_and_a_route_without_a_budget_alarms_nobody() {
+    let mut table = Locality::default();
+    let unbudgeted = Record { access: Access::Read, route: Some(0), ..write(START, &[("merge", 1)]) };
+    for _ in 0..200 {
+        assert_eq!(take(&mut table, &unbudgeted), None);
+    }
+    let line = json!([{
+        "match": "GET /free/*", "writes": 200, "conflicting": 200, "share": "100%", "budget": null, "over": false, "window": null,
+        "datasets": { "likes": { "merge": 200 } },
+    }]);
+    assert_eq!(conflicts_of(&table), line);
+}
+
 fn crossings() -> Vec<Crossing> {
     let exclusions = Exclusion::ALL.iter().map(|exclusion| Crossing::Against(*exclusion));
     let failures = Failure::ALL.iter().map(|failure| Crossing::Failed(*failure));
@@ -158,7 +232,7 @@ proptest! {
         }
         prop_assert_eq!(table.total().requests, requests.len() as u64);
         prop_assert_eq!(table.total().crossed, requests.iter().filter(|(route, ..)| route % 3 > 0).count() as u64);
-        prop_assert!(table.rows().count() <= 3);
+        prop_assert!(table.rows().count() <= 4);
         for (_, row) in table.rows() {
             let by_region = row.regions.iter().fold(Count::default(), |sum, count| sum.and(*count));
             let by_reason: u64 = row.reasons.sorted().iter().map(|(_, times)| times).sum();

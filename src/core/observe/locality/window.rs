@@ -1,12 +1,13 @@
-//! The window by which a budget is judged: two halves that follow the requests' own times, so that it needs no timer.
+//! The window by which a budget is judged, of crossings or of conflicts: two halves that follow the requests' own times, so that it needs
+//! no timer.
 
 use std::time::Duration;
 
 use crate::observe::locality::count::{BudgetState, Count, Reasons};
 use crate::{
     model::{
-        reasons::Crossing,
         time::{Timestamp, millis},
+        token::Token,
     },
     topology::units::Share,
 };
@@ -33,15 +34,20 @@ pub(super) struct BudgetWindow {
     number: u64,
     now: Half,
     before: Half,
+    /// Whether the budget is kept.
+    pub(super) standing: BudgetState,
 }
 
 impl BudgetWindow {
-    pub(super) fn count(&mut self, at: Timestamp, crossed: Option<Crossing>) {
+    /// Takes in a request: whether it counts against the budget, and why. True if the budget has just been exceeded, or is kept again.
+    pub(super) fn observe(&mut self, at: Timestamp, (against, why): (bool, Option<Token>), budget: Share) -> bool {
         self.turn(at.0 / millis(HALF));
-        self.now.count.add(crossed.is_some());
-        if let Some(crossing) = crossed {
-            self.now.reasons.add(crossing.token(), 1);
+        self.now.count.add(against);
+        if let Some(reason) = why {
+            self.now.reasons.add(reason, 1);
         }
+        let standing = self.judge(budget);
+        standing != std::mem::replace(&mut self.standing, standing)
     }
 
     /// Moves on to that half. A request that came in the half before and ended in this one counts in this one; a clock that
@@ -60,10 +66,10 @@ impl BudgetWindow {
     }
 
     /// Whether the budget is kept, after it was or was not.
-    pub(super) fn judge(&self, budget: Share, was: BudgetState) -> BudgetState {
+    fn judge(&self, budget: Share) -> BudgetState {
         let Count { requests, crossed } = self.before.count.and(self.now.count);
         let (part, whole) = BACK;
-        match was {
+        match self.standing {
             BudgetState::Within if requests >= ENOUGH && budget.is_exceeded(crossed, requests) => BudgetState::Over,
             BudgetState::Over if requests >= ENOUGH_BACK && !budget.is_exceeded(crossed * whole, requests * part) => {
                 BudgetState::Within

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "match",
     "dataset",
     "read_after_write",
@@ -38,6 +38,7 @@ const KEYS: [&str; 17] = [
     "spelling",
     "rewrite_location",
     "max_cross_region",
+    "max_conflict_rate",
     "allow_request_fields",
 ];
 
@@ -153,6 +154,11 @@ fn route(
     let (idempotent, deadline) = (table.flag("idempotent", log).unwrap_or(false), table.duration("deadline", log));
     let (repair, body_idle) = (table.flag("repair", log).unwrap_or(false), table.duration("body_idle", log));
     let max_cross_region = table.share("max_cross_region", log);
+    let max_conflict_rate = table.share("max_conflict_rate", log);
+    // What stands for no dataset, or for a broken one, has had its complaint.
+    if !matches!(rule, Some(Rule::MultiWriter { .. })) && (rule.is_some() || !table.has("dataset")) {
+        table.out_of_place("max_conflict_rate", "only a multi-writer dataset has conflicts", log);
+    }
     let wait = wait(table, read_after_write, dataset.and_then(|id| datasets.get(id.index())), log);
     let text = table.text("match", log)?;
     let pattern = match RoutePattern::parse(text) {
@@ -183,6 +189,7 @@ fn route(
         spelling,
         rewrite_location,
         max_cross_region,
+        max_conflict_rate,
         allow_request_fields,
     })
 }
