@@ -75,6 +75,8 @@ class Rollout {
       this.done.push(step.title);
     }
     assert.equal(this.running, "NEW.toml");
+    // Long enough that every client has written once more, wherever it is.
+    await this.load.goesOn(100);
     return this.load.stop();
   }
 

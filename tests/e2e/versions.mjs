@@ -17,6 +17,12 @@ function released() {
   return to;
 }
 
+/** A topology in the words that the released build knows already. @param {any} vars */
+export function inReleasedWords(vars) {
+  for (const { conflicts } of Object.values(vars.DATASETS)) for (const word of ["merge", "per", "minimum"]) delete conflicts?.[word];
+  return vars;
+}
+
 /** The Worker that has the objects: each is of the version that is deployed for its class, with that version's vars. */
 const objects = (versions) => `
   import { DurableObject } from "cloudflare:workers";

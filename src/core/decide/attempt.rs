@@ -137,14 +137,16 @@ fn least_field(request: &Request, topology: &Topology, least: Least) -> Option<S
         Least::Marks => {
             for (pin, mark) in request.marks(topology)?.all() {
                 // Origins that number each owner's writes know no clock of all, by which a session may have begun.
-                if mark.epoch == Epoch::OF_EACH_OWNER {
+                // Nor does anybody know a log of a region that is no more.
+                let is_there = topology.region_named(&pin.region).is_some();
+                if mark.epoch == Epoch::OF_EACH_OWNER && is_there {
                     let gap = if field.is_empty() { "" } else { ", " };
                     text::all(&mut field, &[gap, name, "@", &pin.region, "=", &kind.write(mark.position)]);
                 }
             }
         }
     }
-    Some(field)
+    (!field.is_empty()).then_some(field)
 }
 
 /// What these edits set that field to.

@@ -40,7 +40,8 @@ impl Context {
     pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
         let dataset = self.request.dataset_in(self.view.topology())?;
         dataset.position?;
-        self.request.session.session.mark(&dataset.name, self.request.subject.as_ref())
+        let mark = self.request.session.session.mark(&dataset.name, self.request.subject.as_ref());
+        mark.filter(|(_, mark)| dataset.rule.is_multi_writer() || mark.epoch <= Epoch::MOST)
     }
 
     /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind. Of several owners it

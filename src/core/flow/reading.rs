@@ -8,6 +8,7 @@ use crate::{
     },
     http::answer::Answer,
     model::{
+        epoch::Epoch,
         position::{Mark, Position},
         reasons::{Choice, Refusal},
         time::Timestamp,
@@ -172,12 +173,16 @@ impl Reading {
         let topology = cx.view.topology();
         let stated = stated_by(cx, None, answer);
         let marks = cx.request.marks(topology)?;
+        // Who names owners and leaves one out has nothing of its log.
+        let names_owners = stated.iter().any(|stated| stated.log.epoch == Epoch::OF_EACH_OWNER);
         let mut last: Option<Short> = None;
         let mut all = Vec::new();
         for (pin, mark) in marks.all() {
             let Some(log) = log_of(pin, *mark, &cx.request, topology) else { continue };
             let since = pin.since;
             let place = stated.iter().find(|stated| stated.log == log).map(Stated::place);
+            let has_nothing = names_owners && log.epoch == Epoch::OF_EACH_OWNER;
+            let place = place.or(has_nothing.then_some(Mark { epoch: log.epoch, position: Position::default() }));
             if place.is_some_and(|place| mark.is_after(&place)) {
                 all.push(Short { log, place: place.map(|place| place.position), since });
             } else if log.home != self.target.region && last.is_none_or(|last| last.since < since) {

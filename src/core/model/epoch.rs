@@ -10,8 +10,9 @@ impl Epoch {
     /// The first ownership.
     pub const FIRST: Self = Self(1);
     /// By which positions of a multi-writer dataset count that are of one owner's own log. Its owners never change, so no epoch tells of
-    /// that; by the first, positions are of the clock that all owners share.
-    pub const OF_EACH_OWNER: Self = Self(2);
+    /// that; by the first, positions are of the clock that all owners share. No promotion ever counts so far ([`Self::MOST`]), so a mark of
+    /// a time when the dataset had one owner is never taken for such a one, nor the other way round.
+    pub const OF_EACH_OWNER: Self = Self(1 << 53);
     /// The last one that every part of the router can count (JavaScript's numbers), and behind which there are others.
     pub const MOST: Self = Self((1 << 53) - 1);
 

@@ -32,7 +32,7 @@ impl<'s> Marks<'s> {
 
 /// By which epoch a session holds what it was shown of one of several owners' logs, and did not write itself. Whoever reads the session
 /// before that was told apart takes it for a mark of a later epoch, and asks that owner.
-const SHOWN: Epoch = Epoch(3);
+const SHOWN: Epoch = Epoch(Epoch::OF_EACH_OWNER.0 + 1);
 
 impl Pin {
     /// Whether it would take the place of one that is held: it claims something of the same sort of the same data. Of data that several
@@ -69,6 +69,8 @@ impl Session {
         let mut mark = pin.claim.mark()?;
         let is_shared = is_shared(pin, Some(topology));
         let held = self.pins.iter().find(|held| pin.is_like(held, is_shared)).and_then(|held| held.claim.mark());
+        // Of a time when several owners wrote the data: it says nothing of the log of one.
+        let held = held.filter(|held| is_shared || !of_each(*held));
         let further = if is_shared && of_each(mark) {
             let own = |mark: &Mark| mark.epoch == Epoch::OF_EACH_OWNER;
             mark.epoch = if wrote || held.as_ref().is_some_and(own) { Epoch::OF_EACH_OWNER } else { SHOWN };
@@ -106,11 +108,14 @@ impl Session {
         let mut all = Vec::new();
         for pin in self.on(&dataset.name, subject).rev() {
             let Claim::AtLeast(mut mark) = pin.claim else { continue };
+            // Of a time when the data had other owners; counters of several logs have no clock that all share.
+            let is_over =
+                if several { !of_each(mark) && dataset.position == Some(PositionKind::Counter) } else { of_each(mark) };
+            if is_over {
+                continue;
+            }
             if several && of_each(mark) {
                 mark.epoch = Epoch::OF_EACH_OWNER;
-            } else if several && dataset.position == Some(PositionKind::Counter) {
-                // Counters of several logs have no clock that all share: it is of a time when positions were written otherwise.
-                continue;
             }
             all.push((pin, mark));
             if !several {

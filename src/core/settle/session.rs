@@ -233,8 +233,10 @@ fn raise_all(
 ) -> bool {
     let by = topology.region(by).name.as_str();
     let own = |(owner, _): Seen<'_>| wrote == Wrote::Anywhere || wrote == Wrote::There && owner == by;
-    let changed =
-        seen.iter().fold(false, |changed, seen| raise(session, topology, part, (*seen, own(*seen)), now) || changed);
+    let mut changed = false;
+    for seen in seen {
+        changed |= raise(session, topology, part, (*seen, own(*seen)), now);
+    }
     if changed {
         // One of several owners that has shown all of it has all of it, and is asked first where nothing is known of others.
         session.put_last(part, by);

@@ -43,7 +43,8 @@ export async function checkSettled(world, records, finals) {
   for (const record of records.filter(({ what }) => what === "item" || what === "like")) {
     for (const region of Object.values(world.regions)) {
       const json = await (await fetch(new URL(record.path, region.url))).json();
-      const there = record.what === "item" ? json.item?.id === record.id : json.liked;
+      // Asked as nobody, whose like it is not: each of these items is liked by one client.
+      const there = record.what === "item" ? json.item?.id === record.id : json.count > 0;
       if (record.status === 200 && !there) say(record, `acknowledged, and lost in ${region.name}`);
       if (refused(record) && there) say(record, `said to be ${header(record, "homing-write-outcome")}, and done in ${region.name}`);
     }

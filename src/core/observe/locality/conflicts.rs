@@ -46,8 +46,11 @@ pub(crate) fn expanded(lines: &Value, topology: &Topology) -> Value {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [dataset, rule, times] = words[..] {
             let times = times.parse::<u64>().unwrap_or_default();
-            if let Some(row) = rows.last_mut() {
-                row["datasets"][dataset][rule] = json!(times);
+            let datasets = rows.last_mut().and_then(|row| row.get_mut("datasets")?.as_object_mut());
+            let rules =
+                datasets.and_then(|datasets| datasets.entry(dataset).or_insert_with(|| json!({})).as_object_mut());
+            if let Some(rules) = rules {
+                rules.insert(rule.to_owned(), json!(times));
             }
             continue;
         }
@@ -63,6 +66,6 @@ pub(crate) fn expanded(lines: &Value, topology: &Topology) -> Value {
             "window": budget.map(|_| json!({ "writes": of_window, "conflicting": conflicting_of_window })),
         }));
     }
-    let is_told = |row: &Value, budget: &Option<Share>| row["conflicting"] != 0 || budget.is_some();
+    let is_told = |row: &Value, budget: &Option<Share>| row.get("conflicting") != Some(&json!(0)) || budget.is_some();
     rows.into_iter().zip(budgets).filter(|(row, budget)| is_told(row, budget)).map(|(row, _)| row).collect()
 }

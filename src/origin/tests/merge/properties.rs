@@ -377,7 +377,7 @@ fn the_properties_meet_what_they_are_about() {
         world.end();
     }
     let met = MET.each_ref().map(|count| count.load(Ordering::Relaxed));
-    for (what, least) in [(CONFLICTS, 50), (DUPLICATES, 100), (GAPS, 20), (FORGOTTEN, 100), (BEHIND, 50)] {
+    for (what, least) in [(CONFLICTS, 20), (DUPLICATES, 50), (GAPS, 15), (FORGOTTEN, 60), (BEHIND, 100)] {
         assert!(met[what] >= least, "{what}: {met:?}");
     }
 }
