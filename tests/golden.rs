@@ -413,6 +413,17 @@ fn deed(text: &str) -> Reply {
     }
 }
 
+/// The fields of an answer that a case tells.
+const SHOWN: [&str; 7] = [
+    "cache-status",
+    "homing-consistency",
+    "homing-write-outcome",
+    "retry-after",
+    "proxy-status",
+    "age",
+    "content-range",
+];
+
 fn tell(story: &Story) -> String {
     let topology = topology();
     let mut out = String::new();
@@ -446,15 +457,6 @@ fn tell(story: &Story) -> String {
         Source::Stored(_, Some(part)) => drop(writeln!(out, "    {} bytes of it from {} on", part.length, part.from)),
         _ => {}
     }
-    const SHOWN: [&str; 7] = [
-        "cache-status",
-        "homing-consistency",
-        "homing-write-outcome",
-        "retry-after",
-        "proxy-status",
-        "age",
-        "content-range",
-    ];
     for name in SHOWN {
         if let Some(value) = story.says(name) {
             let _ = writeln!(out, "    {name}: {value}");

@@ -124,7 +124,7 @@ impl World {
         let next = visit.go_on(&mut self.data, &self.habits, self.now);
         self.replicate();
         let visit = match next {
-            Next::Later(visit) => visit,
+            Next::Later(visit) => *visit,
             Next::Answer(answer) => return self.leaves(at, attempt, region, answer),
         };
         let most = if self.random.chance(200) { self.habits.dawdles } else { 4 };

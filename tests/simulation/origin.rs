@@ -97,7 +97,7 @@ enum Stage {
 /// What comes of a stage.
 pub enum Next {
     /// Another stage.
-    Later(Visit),
+    Later(Box<Visit>),
     Answer(Response),
 }
 
@@ -159,7 +159,7 @@ impl Visit {
                 let label = self.label(data, habits);
                 self.shows = label.and_then(|label| Some((label.owner, self.shown(data, label.owner, habits)?)));
                 self.stage = Stage::Measures;
-                Next::Later(self)
+                Next::Later(Box::new(self))
             }
             (Reply::Read, Stage::Measures) => {
                 if habits.bug == Some(Bug::CheckedAfterSnapshot) && !self.reaches(data, habits) {
@@ -195,7 +195,7 @@ impl Visit {
                 if let Some(unit) = self.flies {
                     data.in_flight[self.region][unit.at()] += 1;
                 }
-                Next::Later(self)
+                Next::Later(Box::new(self))
             }
             (Reply::Write(id), Stage::Acts) => self.commits(id, data, habits, now),
             (Reply::Write(_), Stage::Measures) => {
@@ -278,7 +278,7 @@ impl Visit {
         self.before = self.label(data, habits);
         self.vector = data.vector(self.region);
         self.stage = Stage::Acts;
-        Next::Later(self)
+        Next::Later(Box::new(self))
     }
 
     /// Whether this region owns what is there, as far as it knows.
@@ -379,7 +379,7 @@ impl Visit {
         }
         data.commit(self.region, self.place, id);
         self.stage = Stage::Measures;
-        Next::Later(self)
+        Next::Later(Box::new(self))
     }
 
     /// Says how far the copy has each owner's log, of what several write.

@@ -106,7 +106,7 @@ fn variant(u: &mut Unstructured<'_>) -> Result<Variant<'static>> {
         reuse: *u.choose(&[Reuse::Allowed, Reuse::ByWord, Reuse::Never, Reuse::Validated])?,
         region: (*u.choose(&["us", "eu", "gone"])?).into(),
         epoch: Epoch(u.arbitrary()?),
-        shows: Shows::read_all(*u.choose(&["", "us:7:9:-", "us:2:9:7,eu:2:4:-"])?).unwrap_or_default(),
+        shows: Shows::read_all(u.choose(&["", "us:7:9:-", "us:2:9:7,eu:2:4:-"])?).unwrap_or_default(),
         kept,
         cookies: text(u, &["a=b", "\n", "|", "^", "é"], 4)?.into(),
     })
