@@ -284,7 +284,13 @@ fn ago(words: &[&str]) -> u64 {
 /// `1#42`: epoch and position.
 fn mark(text: &str) -> Mark {
     let (epoch, position) = text.split_once('#').unwrap();
-    Mark { epoch: Epoch(epoch.parse().unwrap()), position: Position::new(position.parse().unwrap()) }
+    // Of data that several owners write: what the session wrote, and what it was only shown.
+    let epoch = match epoch {
+        "each" => Epoch::OF_EACH_OWNER,
+        "shown" => Epoch(Epoch::OF_EACH_OWNER.0 + 1),
+        epoch => Epoch(epoch.parse().unwrap()),
+    };
+    Mark { epoch, position: Position::new(position.parse().unwrap()) }
 }
 
 /// `user:ada`.
@@ -523,7 +529,12 @@ fn opened(line: &str, then: Timestamp) -> String {
                 write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, until.since(NOW).as_millis())
             }
             Claim::AtLeast(Mark { epoch, position }) => {
-                write!(text, " mark {dataset:?} of {} {}#{position:x} (hex)", pin.region, epoch.0)
+                let epoch = match epoch.0.checked_sub(Epoch::OF_EACH_OWNER.0) {
+                    None => epoch.0.to_string(),
+                    Some(0) => "each".to_owned(),
+                    Some(_) => "shown".to_owned(),
+                };
+                write!(text, " mark {dataset:?} of {} {epoch}#{position:x} (hex)", pin.region)
             }
         };
     }

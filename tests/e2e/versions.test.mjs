@@ -199,12 +199,13 @@ test("a home that is edited in the next version moves nothing, on edges that kno
 
 test("what the deployed router says otherwise than a file is told before that ships", { skip }, async () => {
   const { regions, vars } = await world();
+  const shipped = topology(regions);
   const { doors, deploy } = await startVersions({
     edges: [
-      { name: "one", build: "now", vars },
+      { name: "one", build: "now", vars: shipped },
       { name: "before", build: "before", vars },
     ],
-    vars: { before: vars, now: vars },
+    vars: { before: vars, now: shipped },
     bindings: BINDINGS,
   });
   const folder = mkdtempSync(join(tmpdir(), "homing-file-"));

@@ -61,6 +61,11 @@ fn of_each(mark: Mark) -> bool {
     [Epoch::OF_EACH_OWNER, SHOWN].contains(&mark.epoch)
 }
 
+/// Whether a mark is of a time when the data had one owner and not several, or the other way round.
+fn is_of_other_owners(mark: Mark, several: bool) -> bool {
+    if several { !of_each(mark) && mark.epoch > Epoch::FIRST } else { of_each(mark) }
+}
+
 impl Session {
     /// What such a pin would claim, if it claims more than the one whose place it would take; of several owners, `wrote` says whether the
     /// session has written that.
@@ -69,8 +74,10 @@ impl Session {
         let mut mark = pin.claim.mark()?;
         let is_shared = is_shared(pin, Some(topology));
         let held = self.pins.iter().find(|held| pin.is_like(held, is_shared)).and_then(|held| held.claim.mark());
-        // Of a time when several owners wrote the data: it says nothing of the log of one.
-        let held = held.filter(|held| is_shared || !of_each(*held));
+        if is_of_other_owners(mark, is_shared) {
+            return None;
+        }
+        let held = held.filter(|held| !is_of_other_owners(*held, is_shared));
         let further = if is_shared && of_each(mark) {
             let own = |mark: &Mark| mark.epoch == Epoch::OF_EACH_OWNER;
             mark.epoch = if wrote || held.as_ref().is_some_and(own) { Epoch::OF_EACH_OWNER } else { SHOWN };
@@ -108,10 +115,9 @@ impl Session {
         let mut all = Vec::new();
         for pin in self.on(&dataset.name, subject).rev() {
             let Claim::AtLeast(mut mark) = pin.claim else { continue };
-            // Of a time when the data had other owners; counters of several logs have no clock that all share.
-            let is_over =
-                if several { !of_each(mark) && dataset.position == Some(PositionKind::Counter) } else { of_each(mark) };
-            if is_over {
+            // Counters of several logs have no clock that all share.
+            let is_counted = several && !of_each(mark) && dataset.position == Some(PositionKind::Counter);
+            if is_counted || is_of_other_owners(mark, several) {
                 continue;
             }
             if several && of_each(mark) {
