@@ -63,8 +63,9 @@ class Rollout {
     return commandIn(this.folder, { HOMING_URL: url, HOMING_TOKEN: TOKEN, USER: "ada" }, ...args);
   }
 
-  /** Carries out every step, while clients write. `application` has what the application does, by the beginning of the step's title. */
-  async carryOut(application = {}) {
+  /** Carries out every step, while clients write, until that holds. `application` has what the application does, by the beginning of the
+   *  step's title. @param {Record<string, () => any>} [application] @param {() => any} [until] */
+  async carryOut(application = {}, until = () => true) {
     this.load.begin();
     await this.load.goesOn();
     for (const step of this.plan.steps) {
@@ -75,8 +76,7 @@ class Rollout {
       this.done.push(step.title);
     }
     assert.equal(this.running, "NEW.toml");
-    // Long enough that every client has written once more, wherever it is.
-    await this.load.goesOn(100);
+    await waitUntil(until, "what the plan is for comes about", 90_000);
     return this.load.stop();
   }
 
