@@ -73,7 +73,7 @@ fn minimum(conflicts: &Conflicts, path: &KeyPath, log: &mut Complaints) {
 fn repeats(dataset: &Dataset, conflicts: &Conflicts, path: &KeyPath, log: &mut Complaints) {
     let name = &dataset.name;
     match conflicts.rule {
-        // The same again changes nothing.
+        // The same again changes nothing, unless somebody wrote something else in between (docs/multi-writer.md says so).
         ConflictRule::LastWriteWins(_) | ConflictRule::Merge(Some(MergeKind::Set | MergeKind::Register)) => {}
         ConflictRule::Merge(Some(MergeKind::Counter { .. })) => {
             let expected = "no idempotent route: a repeat may reach another owner, which does not know the Idempotency-Key and counts again";
