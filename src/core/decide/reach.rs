@@ -138,14 +138,8 @@ impl PositionDemand {
     /// What is known of that region's replica; of several logs the one that speaks most against it counts.
     #[must_use]
     pub fn reach(&self, request: &Request, view: &View, region: RegionId) -> Reach {
-        let mut worst = Reach::Home;
-        for mark in &self.marks {
-            let reach = self.reach_of(mark, request, view, region);
-            if reach.weight() >= worst.weight() {
-                worst = reach;
-            }
-        }
-        worst
+        let each = self.marks.iter().map(|mark| self.reach_of(mark, request, view, region));
+        each.max_by_key(Reach::weight).unwrap_or(Reach::Home)
     }
 
     fn reach_of(&self, mark: &DemandedMark, request: &Request, view: &View, region: RegionId) -> Reach {

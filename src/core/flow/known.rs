@@ -36,12 +36,9 @@ impl Context {
         self.split_by().map_or_else(|| topology.all_regions(), |kind| topology.residency(kind))
     }
 
-    /// What the session has seen of the dataset, where its origins report positions.
+    /// The last that the session has seen of the dataset, where its origins report positions.
     pub(super) fn session_mark(&self) -> Option<(&Pin, Mark)> {
-        let dataset = self.request.dataset_in(self.view.topology())?;
-        dataset.position?;
-        let mark = self.request.session.session.mark(&dataset.name, self.request.subject.as_ref());
-        mark.filter(|(_, mark)| dataset.rule.is_multi_writer() || mark.epoch <= Epoch::MOST)
+        self.request.marks(self.view.topology())?.latest()
     }
 
     /// What the session has seen of that owner's log: home too may answer from a replica of its own that is behind. Of several owners it

@@ -88,7 +88,8 @@ impl Session {
         further.then_some(Claim::AtLeast(mark))
     }
 
-    /// The last mark on that dataset, or that subject's part of it, and the pin that holds it.
+    /// The last mark on that dataset, or that subject's part of it, and the pin that holds it: for tests, which know no topology.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn mark(&self, dataset: &str, subject: Option<&SubjectId>) -> Option<(&Pin, Mark)> {
         self.on(dataset, subject).rev().find_map(|pin| Some((pin, pin.claim.mark()?)))

@@ -4,10 +4,7 @@
 use crate::{
     http::{answer::Answer, headers::MOST_MEMBERS},
     model::ids::DatasetId,
-    topology::{
-        Topology,
-        dataset::{ConflictRule, Rule},
-    },
+    topology::{Topology, dataset::ConflictRule},
 };
 
 /// The most conflicts that one member of the list may stand for (`more=N`): a figure that nobody can mistype far.
@@ -46,9 +43,7 @@ pub(super) fn told(answer: &Answer<'_>, asked: Option<DatasetId>, topology: &Top
                 _ => {}
             }
         }
-        let is_of_many = |id: &DatasetId| {
-            topology.dataset(*id).is_some_and(|dataset| matches!(dataset.rule, Rule::MultiWriter { .. }))
-        };
+        let is_of_many = |id: &DatasetId| topology.dataset(*id).is_some_and(|dataset| dataset.rule.is_multi_writer());
         match (counts.last_mut(), dataset.filter(is_of_many), ConflictRule::known(rule)) {
             (Some(last), ..) if rule.is_empty() => last.times += times,
             (_, Some(dataset), Some(rule)) => add_to(&mut counts, ConflictCount { dataset, rule, times }),

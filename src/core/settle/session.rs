@@ -272,7 +272,7 @@ fn is_nothing(seen: &Mark, several: bool) -> bool {
 /// The dataset of which a session is promised that what it has seen never goes back, if the request reads that.
 fn remembered<'v>(request: &Request, view: &'v View) -> Option<&'v Dataset> {
     let promised = request.access == Access::Read && request.promise.read_after_write == ReadAfterWrite::Session;
-    view.topology().dataset(request.dataset.filter(|_| promised)?).filter(|dataset| dataset.position.is_some())
+    request.dataset_in(view.topology()).filter(|dataset| promised && dataset.position.is_some())
 }
 
 /// A read moves the marks of a session that there is, or that begins with it, so that what was seen never goes back; it starts none.

@@ -94,7 +94,7 @@ fn rule(
 /// since a replica has the owners' writes in a log of its own.
 fn position(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<PositionKind> {
     let kind = table.choice("position", &PositionKind::ALL, log)?;
-    if matches!(rule, Rule::MultiWriter { .. }) && kind == PositionKind::Lsn {
+    if rule.is_multi_writer() && kind == PositionKind::Lsn {
         let expected = "\"counter\", \"hlc\" or \"timestamp\" for a multi-writer dataset, whose owners have a log each";
         let remedy = "number each owner's writes and report how far each owner's log is applied, or remove it";
         log.error(&table.path.key("position"), "\"lsn\"", expected, remedy);
@@ -114,7 +114,7 @@ fn lease(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Dura
 }
 
 fn max_pause(table: &KeyTable<'_>, rule: &Rule, log: &mut Complaints) -> Option<Duration> {
-    if matches!(rule, Rule::MultiWriter { .. }) {
+    if rule.is_multi_writer() {
         table.out_of_place("max_pause", "several regions take writes, so no home ever moves", log);
         return None;
     }

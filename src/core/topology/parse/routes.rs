@@ -156,7 +156,7 @@ fn route(
     let max_cross_region = table.share("max_cross_region", log);
     let max_conflict_rate = table.share("max_conflict_rate", log);
     // What stands for no dataset, or for a broken one, has had its complaint.
-    if !matches!(rule, Some(Rule::MultiWriter { .. })) && (rule.is_some() || !table.has("dataset")) {
+    if !rule.is_some_and(Rule::is_multi_writer) && (rule.is_some() || !table.has("dataset")) {
         table.out_of_place("max_conflict_rate", "only a multi-writer dataset has conflicts", log);
     }
     let wait = wait(table, read_after_write, dataset.and_then(|id| datasets.get(id.index())), log);
