@@ -49,14 +49,13 @@ const story = (n = 0, what = "unlike") => ({
 });
 
 test("a conflict of the demo is counted at the edge and told by the command and the API, once and as a sentence", async () => {
-  const cut = (...names) => Promise.all(names.map((name) => regions[name].control({ cut: names.filter((other) => other !== name) })));
   const [here, there] = [new Client(router.url, "us"), new Client(router.url, "eu")];
   for (const client of [here, there]) await client.post("/login", { user: "ada" });
   const put = async (client, path, liked) => assert.equal((await client.put(path, { liked })).status, 200);
   await put(here, "/api/likes/told", true);
   const seen = async (name) => (await fetch(new URL("/api/likes/told", regions[name].url))).json();
   await waitUntil(async () => (await Promise.all(NAMES.map(seen))).every(({ count }) => count === 1), "all regions have the like");
-  await cut(...NAMES);
+  await regions.cut(...NAMES);
   await put(there, "/api/likes/told", true);
   await put(here, "/api/likes/told", false);
   await regions.heal();

@@ -146,6 +146,9 @@ export async function startRegions({ ports, args = [], stdio, link = (from, to, 
   await Promise.all(regions.map((region) => region.start(stdio)));
   const all = Object.fromEntries(regions.map((region) => [region.name, region]));
   Object.defineProperty(all, "stop", { value: stop });
+  // All links between these regions.
+  const cut = (...names) => Promise.all(names.map((name) => all[name].control({ cut: names.filter((other) => other !== name) })));
+  Object.defineProperty(all, "cut", { value: cut });
   Object.defineProperty(all, "heal", { value: () => Promise.all(regions.map((region) => region.control({ mode: "ok", paths: [], lag_ms: 0, cut: [] }))) });
   return all;
 }

@@ -14,9 +14,6 @@ after(stopAll);
 
 const NAMES = ["us", "eu", "ap"];
 
-/** Cuts all links between these regions. */
-const cut = (...names) => Promise.all(names.map((name) => regions[name].control({ cut: names.filter((other) => other !== name) })));
-
 /** A client beside a region, signed in. */
 async function visitor(near, user) {
   const client = new Client(router.url, near);
@@ -53,7 +50,7 @@ async function agreed(path, headers, what = (_shown) => true) {
 const conflicts = async (region, query) => (await fetch(new URL(`/.well-known/homing/conflicts?${query}`, regions[region].url))).json();
 
 test("three regions that wrote apart are equal once they hear each other, by each dataset's rule", async () => {
-  await cut(...NAMES);
+  await regions.cut(...NAMES);
   const users = { us: "ada", eu: "bob", ap: "cy" };
   const fields = { us: { city: "Rome", name: "Ada" }, eu: { colour: "red" }, ap: { city: "Oslo" } };
   for (const near of NAMES) {
@@ -82,7 +79,7 @@ test("of a like and an unlike at once the like stands, and the conflict is told 
   const [here, there] = [await visitor("us", "ada"), await visitor("eu", "ada")];
   await writes(here, "PUT", "/api/likes/both", { liked: true }, "us");
   await agreed("/api/likes/both", {}, ({ count }) => count === 1);
-  await cut("us", "eu", "ap");
+  await regions.cut("us", "eu", "ap");
   await writes(there, "PUT", "/api/likes/both", { liked: true }, "eu");
   assert.equal((await writes(here, "PUT", "/api/likes/both", { liked: false }, "us")).liked, false);
   await regions.heal();
@@ -104,7 +101,7 @@ test("of a like and an unlike at once the like stands, and the conflict is told 
 
 test("a region that was down has what it wrote itself, and hears what it missed", async () => {
   const client = await visitor("ap", "cy");
-  await cut(...NAMES);
+  await regions.cut(...NAMES);
   await writes(client, "PUT", "/api/likes/down", { liked: true }, "ap");
   await writes(client, "POST", "/api/views/down", {}, "ap");
   await writes(client, "PUT", "/api/draft/down", { text: "before" }, "ap");
