@@ -4,16 +4,16 @@
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/served.rs"]
+mod served;
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    net::SocketAddr,
     path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread,
     time::Duration,
@@ -33,7 +33,8 @@ use homing_origin::{
     Answer, Application, Asked, EpochStore, Failure, Homing, Mark, Ownership, Part, Refusal, Settings, Unit, say, sign,
     store::Memory,
 };
-use serde_json::{Value, json};
+use serde_json::json;
+use served::{found, start};
 
 const KEY: &str = "a key of at least thirty-two characters";
 
@@ -401,20 +402,6 @@ fn seal(request: &mut Request) {
     request.headers_mut().insert("homing-signature", signature.parse().unwrap());
 }
 
-/// Starts an origin, which stays until the test's process ends.
-fn start(wrong: Wrong) -> SocketAddr {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            sender.send(listener.local_addr().unwrap()).unwrap();
-            axum::serve(listener, routes(wrong)).await.unwrap();
-        });
-    });
-    receiver.recv().unwrap()
-}
-
 const PLACE: [&str; 10] = [
     "--path",
     "/counter",
@@ -449,24 +436,11 @@ fn hold(wrong: Wrong, more: &[&str]) -> Run {
 }
 
 fn hold_place(wrong: Wrong, place: &[&str], more: &[&str]) -> Run {
-    let origin = format!("http://{}", start(wrong));
+    let origin = format!("http://{}", start(move || routes(wrong)));
     let mut arguments = vec!["conformance", &origin, "--region", "us", "--key", KEY];
     arguments.extend(place);
     arguments.extend(more);
     homing(Path::new("."), &arguments)
-}
-
-/// The rules that it breaks.
-fn broken(run: &Run) -> Vec<String> {
-    let report: Value = serde_json::from_str(&run.out).unwrap();
-    let failed = |rule: &&Value| rule["finding"] == "fail";
-    report["rules"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(failed)
-        .map(|rule| rule["rule"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 #[test]
@@ -533,7 +507,7 @@ fn whatever_is_wrong_is_caught_by_its_rule() {
     let runs: Vec<_> = all.map(|(wrong, rule)| (wrong, rule, thread::spawn(move || hold(wrong, &["--json"])))).into();
     for (wrong, rule, run) in runs {
         let run = run.join().unwrap();
-        let broken = broken(&run);
+        let broken = found(&run, "fail");
         assert!(
             run.status == 1 && broken.iter().any(|name| name == rule),
             "{wrong:?} is not caught by {rule}, only by {broken:?}: {} {}",
@@ -556,7 +530,7 @@ fn what_would_keep_more_reads_near_is_advice() {
 
 #[test]
 fn what_cannot_be_tried_says_why() {
-    let origin = format!("http://{}", start(Wrong::Nothing));
+    let origin = format!("http://{}", start(|| routes(Wrong::Nothing)));
     let run = homing(Path::new("."), &["conformance", &origin]);
     assert!(
         run.out.contains("n/a   owner            nothing was written, because --path and --dataset are missing"),

@@ -3,12 +3,12 @@
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/served.rs"]
+mod served;
 
 use std::{
-    net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, mpsc},
-    thread,
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -18,7 +18,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use command::{Run, homing};
-use serde_json::{Value, json};
+use serde_json::json;
+use served::{found, start};
 
 /// What is wrong with an origin.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,39 +100,16 @@ async fn answer(State((wrong, held)): Origin, request: Request) -> Response {
     (headers, held.value.clone()).into_response()
 }
 
-/// Starts an origin, which stays until the test's process ends.
-fn start(wrong: Wrong) -> SocketAddr {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            sender.send(listener.local_addr().unwrap()).unwrap();
-            let routes = Router::new().fallback(answer).with_state((wrong, Arc::default()));
-            axum::serve(listener, routes).await.unwrap();
-        });
-    });
-    receiver.recv().unwrap()
+fn routes(wrong: Wrong) -> Router {
+    Router::new().fallback(answer).with_state((wrong, Arc::default()))
 }
 
 fn hold(wrong: Wrong, more: &[&str]) -> Run {
-    let origin = format!("http://{}", start(wrong));
+    let origin = format!("http://{}", start(move || routes(wrong)));
     let mut arguments =
         vec!["conformance", &origin, "--path", "/notes/1", "--dataset", "notes", "--multi-writer", "--json"];
     arguments.extend(more);
     homing(Path::new("."), &arguments)
-}
-
-fn found(run: &Run, finding: &str) -> Vec<String> {
-    let report: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
-    let of = |rule: &&Value| rule["finding"] == finding;
-    report["rules"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(of)
-        .map(|rule| rule["rule"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 #[test]
