@@ -22,7 +22,7 @@ const homes = async (world) =>
   Object.fromEntries(Object.entries((await world.homing("status", "--json")).json.datasets).map(([name, { home }]) => [name, home]));
 /** What a region knows of a unit's owner. */
 const owner = async (region, unit) => (await (await fetch(`${region.url}/.well-known/homing/ownership?unit=${unit}`)).json()).units[0];
-/** The regions where writes of that path were accepted or refused since the last time, by home. */
+/** The regions that writes of that path have reached lately. */
 const writers = async (world, path) => {
   const seen = await Promise.all(Object.values(world.regions).map(async (region) => [region.name, await region.seen(path)]));
   return seen.filter(([, requests]) => requests.some(({ intent }) => intent === "write")).map(([name]) => name);
