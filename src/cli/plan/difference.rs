@@ -46,6 +46,22 @@ pub(super) fn rule(topology: &Topology, name: &str) -> Option<Rule> {
     dataset(topology, name).map(|dataset| Rule::of(&dataset.rule, topology))
 }
 
+/// The single-writer datasets with that home by the file.
+pub(super) fn homes_in(topology: &Topology, region: &str) -> Vec<String> {
+    let is_home = |name: &str| matches!(rule(topology, name), Some(Rule::SingleWriter { home }) if home == region);
+    topology.datasets().filter(|(_, dataset)| is_home(&dataset.name)).map(|(_, dataset)| dataset.name.clone()).collect()
+}
+
+/// Whether subjects of that kind may live in the region of that name; false if there is none.
+pub(super) fn may_live(topology: &Topology, kind: SubjectKind, region: &str) -> bool {
+    topology.region_named(region).is_some_and(|id| topology.residency(kind).contains(id))
+}
+
+/// The first home of subjects of that kind, if the file names one.
+pub(super) fn first_home(topology: &Topology, kind: SubjectKind) -> Option<&str> {
+    topology.identity().first_home(kind).map(|home| topology.region(home).name.as_str())
+}
+
 /// An origin as it is written.
 pub(super) fn origin(region: &Region) -> String {
     match &region.origin {
@@ -181,9 +197,7 @@ impl Difference {
             if before != after {
                 self.changes.push(Change::IdentityChanged { subject, from: before, to: after });
             }
-            let first = |topology: &Topology| {
-                topology.identity().first_home(kind).map(|home| topology.region(home).name.clone())
-            };
+            let first = |topology: &Topology| first_home(topology, kind).map(str::to_owned);
             let (before, after) = (first(old), first(new));
             if before != after {
                 self.changes.push(Change::FirstHomeChanged { subject, from: before, to: after });

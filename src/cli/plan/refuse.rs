@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     change::{Change, Rule},
     deployed::Deployed,
-    difference::{Difference, origin, region_names, rule},
+    difference::{Difference, first_home, homes_in, may_live, origin, region_names, rule},
     steps::listed,
 };
 use homing_core::config::{SubjectKind, Topology};
@@ -216,7 +216,6 @@ impl Judge<'_> {
         let about = format!("dataset {dataset}");
         let kind = SubjectKind::parse(subject)?;
         let others = self.split_by(self.old, kind, dataset);
-        let first = self.new.identity().first_home(kind).map(|id| self.new.region(id).name.clone());
         let lives_elsewhere = !others.is_empty() && !self.lives_only_in(self.old, kind, home);
         if !regions.contains(home) {
             return Some(refusal(
@@ -243,7 +242,7 @@ impl Judge<'_> {
                 ),
             ));
         }
-        first.filter(|first| first != home).map(|first| {
+        first_home(self.new, kind).filter(|first| *first != home).map(|first| {
             refusal(
                 about,
                 format!("Its data is in {home}, but the first home of a {subject} is {first}: new edges would write it there."),
@@ -256,9 +255,8 @@ impl Judge<'_> {
     fn joined(&self, dataset: &str, (subject, regions): (&str, &[String]), home: &str) -> Option<Refusal> {
         let about = format!("dataset {dataset}");
         let kind = SubjectKind::parse(subject)?;
-        let may = self.old.region_named(home).is_some_and(|id| self.old.residency(kind).contains(id));
-        let first = self.old.identity().first_home(kind).map(|id| self.old.region(id).name.as_str());
-        if let Some(first) = first.filter(|first| may && *first != home) {
+        let may = may_live(self.old, kind, home);
+        if let Some(first) = first_home(self.old, kind).filter(|first| may && *first != home) {
             return Some(refusal(
                 about,
                 format!(
@@ -300,10 +298,10 @@ impl Judge<'_> {
 
     fn residency(&self, dataset: &str, subject: &str, added: &[String], removed: &[String]) -> Option<Refusal> {
         let kind = SubjectKind::parse(subject)?;
-        let stays = self.old.regions().any(|(id, region)| {
-            let in_new = self.new.region_named(&region.name).is_some_and(|id| self.new.residency(kind).contains(id));
-            self.old.residency(kind).contains(id) && in_new
-        });
+        let stays = self
+            .old
+            .regions()
+            .any(|(id, region)| self.old.residency(kind).contains(id) && may_live(self.new, kind, &region.name));
         let moves_all = !removed.is_empty() && !added.is_empty() && !stays;
         moves_all.then(|| {
             refusal(
@@ -379,14 +377,8 @@ impl Judge<'_> {
         let left = region_names(self.new);
         for kind in SubjectKind::ALL {
             let split = self.split_by(self.old, kind, "");
-            let lives = self.old.region_named(region).is_some_and(|id| self.old.residency(kind).contains(id));
-            let anywhere = left.iter().any(|name| {
-                let may = |topology: &Topology| {
-                    topology.region_named(name).is_some_and(|id| topology.residency(kind).contains(id))
-                };
-                may(self.old) && may(self.new)
-            });
-            if !split.is_empty() && lives && !anywhere {
+            let anywhere = left.iter().any(|name| may_live(self.old, kind, name) && may_live(self.new, kind, name));
+            if !split.is_empty() && may_live(self.old, kind, region) && !anywhere {
                 let subject = kind.token();
                 return Some(refusal(
                     format!("region {region}"),
@@ -405,11 +397,8 @@ impl Judge<'_> {
             .changes
             .iter()
             .any(|change| matches!(change, Change::HomeMoved { from, .. } if from == region));
-        let dropped: Vec<String> = self
-            .old
-            .datasets()
-            .filter(|(_, dataset)| matches!(rule(self.old, &dataset.name), Some(Rule::SingleWriter { home }) if home == region))
-            .map(|(_, dataset)| dataset.name.clone())
+        let dropped: Vec<String> = homes_in(self.old, region)
+            .into_iter()
             .filter(|name| rule(self.new, name).is_some_and(|rule| !matches!(rule, Rule::SingleWriter { .. })))
             .collect();
         (!dropped.is_empty() && !promoted).then(|| {

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::plan::{
     change::Rule,
-    difference::{dataset, rule, span},
+    difference::{dataset, first_home, homes_in, rule, span},
 };
-use homing_core::config::{SubjectKind, Topology};
+use homing_core::config::SubjectKind;
 
 /// A home moves: by an order, and in the file afterwards.
 pub(super) fn moved(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (from, to): (&str, &str)) {
@@ -256,7 +256,7 @@ fn joined(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), h
         back: format!("The release before, as long as {new} is not deployed."),
         one_way: false,
     });
-    if cx.old.identity().first_home(kind).map(|id| cx.old.region(id).name.as_str()) != Some(home) {
+    if first_home(cx.old, kind) != Some(home) {
         draft.prepare.push(Edit::set(format!("IDENTITY.{subject}.first_home"), home));
         draft.prepare_for.push(format!(
             "A {subject} whom nobody knows lives in {home} from now on. Without that the evacuations never end."
@@ -307,10 +307,4 @@ fn taken_along(draft: &mut Draft, cx: &Drafting<'_>, name: &str, region: &str) {
         back: "Leave it where it is, and write that home in the file.".to_owned(),
         one_way: false,
     });
-}
-
-/// The single-writer datasets with that home by the file.
-fn homes_in(topology: &Topology, region: &str) -> Vec<String> {
-    let is_home = |name: &str| matches!(rule(topology, name), Some(Rule::SingleWriter { home }) if home == region);
-    topology.datasets().filter(|(_, dataset)| is_home(&dataset.name)).map(|(_, dataset)| dataset.name.clone()).collect()
 }

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::{By, Draft, Drafting, Edit, Step, listed};
 use crate::plan::{
     change::{Change, Rule},
-    difference::{dataset, rule},
+    difference::{dataset, homes_in, may_live, region_names},
 };
-use homing_core::config::{SubjectKind, Topology};
+use homing_core::config::SubjectKind;
 
 /// How long a drain lasts that a plan orders; at most 72 h are possible.
 const DRAIN: &str = "24h";
@@ -182,8 +182,7 @@ pub(super) enum Round {
 /// All that a region owns moves to another one.
 pub(super) fn evacuated(cx: &Drafting<'_>, region: &str, to: &str, round: Round) -> Step {
     let order = format!("homing promote --region {region} --to {to}");
-    let stays: Vec<_> = cx.old.datasets().filter(|(_, dataset)| owned_by(cx.old, &dataset.name, region)).collect();
-    let more = if stays.is_empty() {
+    let more = if homes_in(cx.old, region).is_empty() {
         String::new()
     } else {
         format!(" It moves the datasets whose home is {region} too, and subjects of every kind.")
@@ -221,26 +220,17 @@ pub(super) fn evacuated(cx: &Drafting<'_>, region: &str, to: &str, round: Round)
     }
 }
 
-/// Whether it is a single-writer dataset with that home by the file.
-fn owned_by(topology: &Topology, name: &str, region: &str) -> bool {
-    matches!(rule(topology, name), Some(Rule::SingleWriter { home }) if home == region)
-}
-
 /// To which regions the share of a removed region goes: where subjects of all kinds may live, if there is one.
 pub(super) fn targets(cx: &Drafting<'_>, region: &str) -> Vec<String> {
     let lives = |kind: SubjectKind| {
-        let splits =
-            |topology: &Topology| topology.datasets().any(|(_, dataset)| dataset.rule.split_by() == Some(kind));
-        splits(cx.old) && cx.old.region_named(region).is_some_and(|id| cx.old.residency(kind).contains(id))
+        let splits = cx.old.datasets().any(|(_, dataset)| dataset.rule.split_by() == Some(kind));
+        splits && may_live(cx.old, kind, region)
     };
     let kinds: Vec<SubjectKind> = SubjectKind::ALL.into_iter().filter(|kind| lives(*kind)).collect();
-    let may_go = |kind: SubjectKind, name: &str| {
-        // By both: the order is given while the old file or one near it is deployed.
-        let in_old = cx.old.region_named(name).is_some_and(|id| cx.old.residency(kind).contains(id));
-        let in_new = cx.new.region_named(name).is_some_and(|id| cx.new.residency(kind).contains(id));
-        name != region && in_old && in_new
-    };
-    let names: Vec<String> = cx.new.regions().map(|(_, region)| region.name.clone()).collect();
+    // By both: the order is given while the old file or one near it is deployed.
+    let may_go =
+        |kind: SubjectKind, name: &str| name != region && may_live(cx.old, kind, name) && may_live(cx.new, kind, name);
+    let names = region_names(cx.new);
     if let Some(one) = names.iter().find(|name| kinds.iter().all(|kind| may_go(*kind, name))) {
         return if kinds.is_empty() { Vec::new() } else { vec![one.clone()] };
     }
@@ -274,9 +264,8 @@ pub(super) fn residency(
 
 /// What an evacuation has taken from a region that stays.
 pub(super) fn back_to_work(draft: &mut Draft, cx: &Drafting<'_>, region: &str, dataset: &str) {
-    let own = cx.new.datasets().filter(|(_, dataset)| owned_by(cx.new, &dataset.name, region));
-    let back =
-        own.map(|(_, dataset)| format!("homing promote {} --to {region} --reason \"homing plan: back\"", dataset.name));
+    let own = homes_in(cx.new, region).into_iter();
+    let back = own.map(|own| format!("homing promote {own} --to {region} --reason \"homing plan: back\""));
     draft.after.push(Step {
         title: format!("Let {region} take work again"),
         by: By::Operator,
