@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     By, Draft, Drafting, Edit, Step, listed,
     places::{Round, evacuated},
+    rest::look_who_owns,
 };
 use crate::plan::{
     change::Rule,
@@ -156,19 +157,11 @@ fn fenced_last(draft: &mut Draft, cx: &Drafting<'_>, (name, owners): (&str, &[St
 
 /// The authority may remember a home of earlier.
 fn recorded_home(draft: &mut Draft, name: &str, home: &str) {
-    draft.after.push(Step {
-        title: format!("Look who owns {name}"),
-        by: By::Operator,
-        commands: vec!["homing status".to_owned()],
-        deploys: None,
-        why: format!("If {name} was single-writer before, the authority still has its home of then. That one counts, not the file."),
-        router: format!("It records {home} as the home of {name} with the first request, if it has recorded none."),
-        done: format!("`homing status` shows {home} as the home of {name}. If it shows another region: `homing promote {name} --to {home}`."),
-        check: vec!["homing status".to_owned()],
-        repeat: "Safe.".to_owned(),
-        back: "It changes nothing.".to_owned(),
-        one_way: false,
-    });
+    let why = format!(
+        "If {name} was single-writer before, the authority still has its home of then. That one counts, not the file."
+    );
+    let router = format!("It records {home} as the home of {name} with the first request, if it has recorded none.");
+    draft.after.push(look_who_owns(name, home, why, router));
 }
 
 /// From one home to one for each subject: all begin where the data is.

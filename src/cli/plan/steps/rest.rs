@@ -145,17 +145,28 @@ pub(super) fn first_home(draft: &mut Draft, subject: &str, (from, to): (Option<&
 /// A dataset is new.
 pub(super) fn dataset_added(draft: &mut Draft, cx: &Drafting<'_>, name: &str) {
     let Some(Rule::SingleWriter { home }) = rule(cx.new, name) else { return };
-    draft.after.push(Step {
+    let why = format!(
+        "The authority records {home} with the first request. If it knows {name} from earlier, the home of then counts."
+    );
+    let router = format!("It tells the regions that {home} owns {name} by epoch 1.");
+    draft.after.push(look_who_owns(name, &home, why, router));
+}
+
+/// A step that compares the authority's home of a dataset with the file's.
+pub(super) fn look_who_owns(name: &str, home: &str, why: String, router: String) -> Step {
+    Step {
         title: format!("Look who owns {name}"),
         by: By::Operator,
         commands: vec!["homing status".to_owned()],
         deploys: None,
-        why: format!("The authority records {home} with the first request. If it knows {name} from earlier, the home of then counts."),
-        router: format!("It tells the regions that {home} owns {name} by epoch 1."),
-        done: format!("`homing status` shows {home} as the home of {name}. If it shows another region: `homing promote {name} --to {home}`."),
+        why,
+        router,
+        done: format!(
+            "`homing status` shows {home} as the home of {name}. If it shows another region: `homing promote {name} --to {home}`."
+        ),
         check: vec!["homing status".to_owned()],
         repeat: "Safe.".to_owned(),
         back: "It changes nothing.".to_owned(),
         one_way: false,
-    });
+    }
 }
