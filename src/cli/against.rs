@@ -1,6 +1,8 @@
 //! `homing check --against URL`: what differs between a deployed router and this file. Vars are part of a version, and some of what
 //! stands in them counts only once: a dataset's `home`, until it is promoted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::{
@@ -114,35 +116,42 @@ impl Differences {
 
     /// Whether the file is what is deployed, and whether that is one thing.
     fn configuration(&mut self, deployed: &Value, vars: &Raw) {
-        let of = |of: &str, name: &str| deployed.get(of)?.get("configuration")?.get(name)?.as_str().map(str::to_owned);
-        let mine = digests(vars);
-        let deployed_names = |of: &str| {
-            let configuration =
-                deployed.get(of).and_then(|build| build.get("configuration")).and_then(Value::as_object);
-            configuration.into_iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<_>>()
-        };
-        let mut names: Vec<_> = mine.iter().map(|(name, _)| name.clone()).collect();
-        names.extend(deployed_names("edge").into_iter().chain(deployed_names("build")));
-        names.sort();
-        names.dedup();
-        let own = |name: &str| mine.iter().find(|(own, _)| own == name).map(|(_, digest)| digest.clone());
-        let list = |differs: &dyn Fn(&str) -> bool| {
-            names.iter().map(String::as_str).filter(|name| differs(name)).collect::<Vec<_>>().join(", ")
-        };
-        if deployed.get("edge").is_some_and(Value::is_object) {
-            let changed = list(&|name| own(name) != of("edge", name));
-            if !changed.is_empty() {
-                self.notes.push(format!("not as deployed: {changed}"));
-            }
+        let Unequal { not_as_deployed, two_versions } = unequal(deployed, vars);
+        if !not_as_deployed.is_empty() {
+            self.notes.push(format!("not as deployed: {}", not_as_deployed.join(", ")));
         }
-        if ["edge", "build"].iter().all(|of| deployed.get(of).is_some_and(Value::is_object)) {
-            let two = list(&|name| of("edge", name) != of("build", name));
-            if !two.is_empty() {
-                self.notes.push(format!(
-                    "two versions are deployed at once: the edge that answered and the authority differ in {two}"
-                ));
-            }
+        if !two_versions.is_empty() {
+            self.notes.push(format!(
+                "two versions are deployed at once: the edge that answered and the authority differ in {}",
+                two_versions.join(", ")
+            ));
         }
+    }
+}
+
+/// The vars that are not the same everywhere.
+pub(super) struct Unequal {
+    /// Those in which the edge that answered differs from the file.
+    pub(super) not_as_deployed: Vec<String>,
+    /// Those in which the edge that answered and the authority differ.
+    pub(super) two_versions: Vec<String>,
+}
+
+/// Compares the digests of a file's vars with those that the deployed router tells. What it does not tell differs in nothing.
+pub(super) fn unequal(deployed: &Value, vars: &Raw) -> Unequal {
+    let told = |which: &str| -> Option<BTreeMap<String, String>> {
+        let configuration = deployed.get(which)?.get("configuration")?.as_object()?.iter();
+        Some(configuration.filter_map(|(name, digest)| Some((name.clone(), digest.as_str()?.to_owned()))).collect())
+    };
+    let differ = |one: &BTreeMap<String, String>, other: &BTreeMap<String, String>| -> Vec<String> {
+        let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
+    };
+    let file: BTreeMap<_, _> = digests(vars).into_iter().collect();
+    let (edge, build) = (told("edge"), told("build"));
+    Unequal {
+        not_as_deployed: edge.as_ref().map(|edge| differ(&file, edge)).unwrap_or_default(),
+        two_versions: edge.as_ref().zip(build.as_ref()).map(|(edge, build)| differ(edge, build)).unwrap_or_default(),
     }
 }
 

@@ -17,8 +17,11 @@ pub(super) mod ask {
     use serde_json::Value;
 
     use super::Deployed;
-    use crate::operate::{Client, number, text};
-    use homing_core::config::{digest::digests, raw::Raw};
+    use crate::{
+        against::{Unequal, unequal},
+        operate::{Client, number, text},
+    };
+    use homing_core::config::raw::Raw;
 
     /// Asks the router at that address.
     ///
@@ -33,25 +36,8 @@ pub(super) mod ask {
         let datasets = said.get("datasets").and_then(Value::as_object).into_iter().flatten();
         let homes = datasets
             .map(|(name, owned)| (name.clone(), text(owned, "home").to_owned(), number(owned, "epoch").unwrap_or(0)));
-        let of = |which: &str| said.get(which)?.get("configuration")?.as_object().cloned();
-        let (edge, build) = (of("edge"), of("build"));
-        let mut names: Vec<String> = edge.iter().chain(&build).flatten().map(|(name, _)| name.clone()).collect();
-        let mine = digests(old);
-        names.extend(mine.iter().map(|(name, _)| name.clone()));
-        names.sort();
-        names.dedup();
-        let digest = |of: &Option<serde_json::Map<String, Value>>, name: &str| {
-            of.as_ref().and_then(|of| of.get(name)).and_then(Value::as_str).map(str::to_owned)
-        };
-        let differs = |is: &dyn Fn(&str) -> bool| names.iter().filter(|name| is(name)).cloned().collect::<Vec<_>>();
-        let two_versions = if edge.is_some() && build.is_some() {
-            differs(&|name| digest(&edge, name) != digest(&build, name))
-        } else {
-            Vec::new()
-        };
-        let own = |name: &str| mine.iter().find(|(own, _)| own == name).map(|(_, digest)| digest.clone());
-        let not_old = if edge.is_some() { differs(&|name| own(name) != digest(&edge, name)) } else { Vec::new() };
-        Deployed { homes: homes.collect(), two_versions, not_old }
+        let Unequal { not_as_deployed, two_versions } = unequal(said, old);
+        Deployed { homes: homes.collect(), two_versions, not_old: not_as_deployed }
     }
 }
 
