@@ -34,7 +34,7 @@ fn page<'t>(id: DatasetId, dataset: &'t Dataset, topology: &'t Topology) -> Page
         ("What a user sees after a write", seen(dataset, &routes)),
         ("What happens to two writes at once", at_once(dataset)),
     ];
-    if let Rule::MultiWriter { conflicts, .. } = &dataset.rule {
+    if let Some(conflicts) = dataset.rule.conflicts() {
         sections.push(("What this cannot keep", not_kept(conflicts)));
     }
     Page { dataset, sections }

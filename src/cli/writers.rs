@@ -17,7 +17,7 @@ const CLOSES: [char; 6] = ['"', '\'', ')', '”', '’', '»'];
 /// Looks at every multi-writer dataset and at its routes.
 pub(super) fn lint(vars: &Raw, topology: &Topology, path: &KeyPath, log: &mut Complaints) {
     for (_, dataset) in topology.datasets() {
-        if let Rule::MultiWriter { conflicts, .. } = &dataset.rule {
+        if let Some(conflicts) = dataset.rule.conflicts() {
             let path = path.key("DATASETS").key(&dataset.name).key("conflicts");
             explanation(conflicts, &path.key("explain"), log);
             minimum(conflicts, &path.key("minimum"), log);
@@ -26,7 +26,7 @@ pub(super) fn lint(vars: &Raw, topology: &Topology, path: &KeyPath, log: &mut Co
     for (route, path) in topology.routes().iter().zip(places(vars, path)) {
         if route.idempotent
             && let Some(dataset) = route.dataset.and_then(|id| topology.dataset(id))
-            && let Rule::MultiWriter { conflicts, .. } = &dataset.rule
+            && let Some(conflicts) = dataset.rule.conflicts()
         {
             repeats(dataset, conflicts, &path.key("idempotent"), log);
         }
@@ -90,7 +90,7 @@ fn repeats(dataset: &Dataset, conflicts: &Conflicts, path: &KeyPath, log: &mut C
 
 /// A write to data with several owners that asks for what none of them can keep alone: a condition (RFC 9110 section 13.1).
 pub(super) fn cannot_keep(rule: &Rule, fields: &[(String, String)]) -> Option<String> {
-    if !matches!(rule, Rule::MultiWriter { .. }) {
+    if !rule.is_multi_writer() {
         return None;
     }
     let asks = |name: &str| matches!(name, "if-match" | "if-unmodified-since" | "if-none-match");

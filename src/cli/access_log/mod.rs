@@ -23,7 +23,7 @@ use play::Player;
 use crate::{cost::Observed, error::CliError};
 use homing_core::{
     Access, Timestamp, Token,
-    config::{Rule, Topology, route::Route},
+    config::{Topology, route::Route},
     operate::{
         locality::{Locality, RouteCounts},
         suggest::shape,
@@ -169,7 +169,7 @@ impl Estimate {
         }
         if let (Some(route), Some(status @ (409 | 412)), Access::Write) = (record.route, line.status, record.access)
             && let Some(dataset) = record.dataset.and_then(|id| topology.dataset(id))
-            && matches!(dataset.rule, Rule::MultiWriter { .. })
+            && dataset.rule.is_multi_writer()
         {
             let [failed, conflicting] = self.refused_writes.entry(route).or_default();
             *(if status == 412 { failed } else { conflicting }) += 1;

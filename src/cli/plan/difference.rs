@@ -174,10 +174,7 @@ impl Difference {
     }
 
     fn conflicts(&mut self, name: &str, before: &homing_core::config::Rule, after: &homing_core::config::Rule) {
-        use homing_core::config::Rule::MultiWriter;
-        let (MultiWriter { conflicts: before, .. }, MultiWriter { conflicts: after, .. }) = (before, after) else {
-            return;
-        };
+        let (Some(before), Some(after)) = (before.conflicts(), after.conflicts()) else { return };
         // Whatever else will be said of conflicts decides how they end, but for the sentence about it.
         let bare = |conflicts: &Conflicts| Conflicts { explain: String::new(), ..conflicts.clone() };
         if bare(before) != bare(after) {

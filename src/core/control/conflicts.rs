@@ -20,12 +20,7 @@ use crate::{
         ids::{DatasetId, RegionId},
         time::Timestamp,
     },
-    topology::{
-        Topology,
-        dataset::{Conflicts, Dataset, Rule},
-        error::quoted,
-        settings::Settings,
-    },
+    topology::{Topology, error::quoted, settings::Settings},
 };
 
 /// The address at which an origin tells of its conflicts.
@@ -65,7 +60,7 @@ impl ConflictQuestion {
             let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
             value.map(|(_, value)| decode(&value.replace('+', " ")).into_owned()).filter(|value| !value.is_empty())
         };
-        let several: Vec<_> = topology.datasets().filter(|(_, dataset)| conflicts_of(dataset).is_some()).collect();
+        let several: Vec<_> = topology.datasets().filter(|(_, dataset)| dataset.rule.is_multi_writer()).collect();
         let names = || quoted(several.iter().map(|(_, dataset)| dataset.name.as_str()));
         let Some(name) = field("dataset") else {
             return Err(problem(400, &format!("Name a dataset: ?dataset=NAME. Datasets with conflicts: {}.", names())));
@@ -106,7 +101,7 @@ impl ConflictQuestion {
     #[must_use]
     pub fn told(&self, replies: Vec<(RegionId, ConflictReply)>, topology: &Topology) -> Value {
         let known = topology.dataset(self.dataset);
-        let Some((dataset, conflicts)) = known.and_then(|dataset| Some((dataset, conflicts_of(dataset)?))) else {
+        let Some((dataset, conflicts)) = known.and_then(|dataset| Some((dataset, dataset.rule.conflicts()?))) else {
             return Value::Null;
         };
         let mut regions = Map::new();
@@ -140,14 +135,6 @@ impl ConflictQuestion {
     fn is_about(&self, story: &Story, dataset: &str) -> bool {
         let of = |wanted: &str, said: Option<&str>| said.is_none_or(|said| said == wanted);
         of(dataset, story.dataset()) && self.key.as_ref().is_none_or(|key| story.key() == Some(key))
-    }
-}
-
-/// How conflicts of the dataset end, if it can have any.
-fn conflicts_of(dataset: &Dataset) -> Option<&Conflicts> {
-    match &dataset.rule {
-        Rule::MultiWriter { conflicts, .. } => Some(conflicts),
-        _ => None,
     }
 }
 

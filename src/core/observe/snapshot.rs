@@ -203,7 +203,7 @@ fn add_totals(dataset: &mut Value, topology: &Topology, said: &[Option<Value>]) 
     let name = dataset.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(shown) = dataset.get_mut("conflicts").and_then(Value::as_object_mut) else { return };
     let known = topology.dataset_named(&name).and_then(|id| topology.dataset(id));
-    if let Some(Rule::MultiWriter { conflicts, .. }) = known.map(|dataset| &dataset.rule) {
+    if let Some(conflicts) = known.and_then(|dataset| dataset.rule.conflicts()) {
         shown.insert("word".to_owned(), conflicts.rule.word().into());
     }
     let counts = |health: &Option<Value>| -> Option<Value> {

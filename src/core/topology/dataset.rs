@@ -74,6 +74,15 @@ impl Rule {
         matches!(self, Self::MultiWriter { .. })
     }
 
+    /// How conflicts end, if it has several owners.
+    #[must_use]
+    pub fn conflicts(&self) -> Option<&Conflicts> {
+        match self {
+            Self::MultiWriter { conflicts, .. } => Some(conflicts),
+            _ => None,
+        }
+    }
+
     /// The rule's name in the configuration.
     #[must_use]
     pub fn token(&self) -> &'static str {
