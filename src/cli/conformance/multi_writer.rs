@@ -4,8 +4,9 @@ use super::{
     ConformanceReport,
     client::{Ask, Seal, TrialAnswer, now},
     report::must,
-    trial::{Trial, TrialPlace},
+    trial::{ELSEWHERE, Trial, TrialPlace},
 };
+use homing_core::operate::conflicts::ADDRESS as CONFLICTS;
 
 /// Those rules, in the order of the report.
 pub(super) const RULES: [&str; 9] = [
@@ -19,9 +20,6 @@ pub(super) const RULES: [&str; 9] = [
     "conflict-told",
     "conflicts",
 ];
-
-/// The conflicts' address.
-const CONFLICTS: &str = "/.well-known/homing/conflicts";
 
 /// Another body than the usual one, and stamps that rise.
 struct Writer<'a> {
@@ -224,7 +222,7 @@ impl Trial {
             "owner-behind",
             must(reached.is_ok(), || format!("a read that demands {is} gets {}", reached.status)),
         );
-        for (owner, number) in [(here.as_str(), seen + 1_000_000), (super::trial::ELSEWHERE, 1)] {
+        for (owner, number) in [(here.as_str(), seen + 1_000_000), (ELSEWHERE, 1)] {
             let behind = writer.read(writer.mark(owner, number))?;
             let is_behind = behind.status == 503 && behind.header("homing-behind") == Some("1");
             report.note(
@@ -232,7 +230,7 @@ impl Trial {
                 must(is_behind, || format!("a read that demands {number} of {owner} gets {}", behind.status)),
             );
         }
-        let written = writer.write(&place.body, 12, writer.mark(super::trial::ELSEWHERE, 1));
+        let written = writer.write(&place.body, 12, writer.mark(ELSEWHERE, 1));
         report.note("write-context", written.map(|_| ()));
         Ok(())
     }

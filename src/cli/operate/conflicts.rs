@@ -8,7 +8,7 @@ use super::{
     At, Client, failed,
     show::{entries, list, number, text, time},
 };
-use homing_core::operate::conflicts::clean;
+use homing_core::operate::conflicts::{clean, query};
 
 /// A dataset, and which of its conflicts.
 #[derive(clap::Args)]
@@ -30,7 +30,8 @@ pub(super) fn run(args: &ConflictArgs) -> ExitCode {
         Ok(client) => client,
         Err(message) => return crate::usage(&message),
     };
-    match client.get(&address(args)) {
+    let query = query(&args.dataset, args.limit.into(), args.key.as_deref());
+    match client.get(&format!("conflicts?{query}")) {
         Ok(told) => {
             print!("{}", if args.at.json { format!("{told}\n") } else { stories(&told, args.key.is_some()) });
             let answered = entries(&told, "regions").any(|(_, said)| said.get("answered") == Some(&Value::Bool(true)));
@@ -38,21 +39,6 @@ pub(super) fn run(args: &ConflictArgs) -> ExitCode {
         }
         Err(message) => failed(&message),
     }
-}
-
-fn address(args: &ConflictArgs) -> String {
-    let mut address = format!("conflicts?dataset={}&limit={}", encoded(&args.dataset), args.limit);
-    if let Some(key) = &args.key {
-        let _ = write!(address, "&key={}", encoded(key));
-    }
-    address
-}
-
-/// A value of a query, with all but the unreserved characters encoded (RFC 3986 section 2.3).
-fn encoded(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let letter = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    value.bytes().map(letter).collect()
 }
 
 /// The stories for people. What is told is others' text, and this is a terminal: the router has cleaned it, and so does this.
@@ -132,6 +118,7 @@ mod tests {
 
     #[test]
     fn a_key_means_nothing_else_in_a_query() {
-        assert_eq!(encoded("a&limit=1 é#~"), "a%26limit%3D1%20%C3%A9%23~");
+        let asked = query("likes", 20, Some("a&limit=1 é#~"));
+        assert_eq!(asked, "dataset=likes&limit=20&key=a%26limit%3D1%20%C3%A9%23~");
     }
 }

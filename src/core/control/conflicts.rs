@@ -88,11 +88,7 @@ impl ConflictQuestion {
     #[must_use]
     pub fn calls(&self, settings: &Settings, now: Timestamp) -> Vec<(RegionId, RegionCall)> {
         let name = settings.topology.dataset(self.dataset).map_or("", |dataset| &dataset.name);
-        let mut target = format!("{ADDRESS}?dataset={name}&limit={}", self.limit);
-        if let Some(key) = &self.key {
-            target.push_str("&key=");
-            encode(&mut target, key, QUERY_VALUE);
-        }
+        let target = format!("{ADDRESS}?{}", query(name, self.limit, self.key.as_deref()));
         let call = |id| RegionCall::new(settings, id, ("GET", &target), Tag::Nobody, now);
         settings.topology.regions().map(|(id, _)| (id, call(id))).collect()
     }
@@ -136,6 +132,19 @@ impl ConflictQuestion {
         let of = |wanted: &str, said: Option<&str>| said.is_none_or(|said| said == wanted);
         of(dataset, story.dataset()) && self.key.as_ref().is_none_or(|key| story.key() == Some(key))
     }
+}
+
+/// The question as a query ([`ConflictQuestion::read`]): to the router, and to a region.
+#[must_use]
+pub fn query(dataset: &str, limit: usize, key: Option<&str>) -> String {
+    let mut query = "dataset=".to_owned();
+    encode(&mut query, dataset, QUERY_VALUE);
+    query.push_str(&format!("&limit={limit}"));
+    if let Some(key) = key {
+        query.push_str("&key=");
+        encode(&mut query, key, QUERY_VALUE);
+    }
+    query
 }
 
 /// What a region's answer says, or why it says nothing.
