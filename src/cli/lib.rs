@@ -22,6 +22,7 @@ mod page;
 mod placement;
 mod plan;
 mod platform;
+mod words;
 mod world;
 mod writers;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::words::{folded, series};
 use homing_core::{
     DatasetId, RegionId, RegionSet,
     config::{ConflictRule, Conflicts, Dataset, MergeKind, OnHomeDown, ReadAfterWrite, Route, Rule, Topology, WinsPer},
@@ -47,7 +48,7 @@ impl Page<'_> {
         let mut text = format!("\n{head}\n{}\n", "=".repeat(head.chars().count()));
         for (asked, answers) in &self.sections {
             text.push_str(&format!("\n{asked}\n"));
-            answers.iter().for_each(|answer| text.push_str(&folded(answer)));
+            answers.iter().for_each(|answer| text.push_str(&folded("  - ", answer, WIDTH)));
         }
         format!("{text}\n{SIGNED}\n")
     }
@@ -57,23 +58,6 @@ impl Page<'_> {
             self.sections.iter().map(|(asked, answers)| json!({ "asked": asked, "answers": answers })).collect();
         json!({ "dataset": self.dataset.name, "ownership": self.dataset.rule.token(), "sections": sections })
     }
-}
-
-/// One item of a list, in lines that are not too long.
-fn folded(answer: &str) -> String {
-    let (mut text, mut length) = ("  -".to_owned(), 3);
-    for word in answer.split(' ') {
-        let more = word.chars().count() + 1;
-        if length + more > WIDTH {
-            text.push_str("\n   ");
-            length = 3;
-        }
-        text.push(' ');
-        text.push_str(word);
-        length += more;
-    }
-    text.push('\n');
-    text
 }
 
 fn writers(dataset: &Dataset, topology: &Topology) -> Vec<String> {
@@ -244,15 +228,6 @@ fn joined(regions: RegionSet, topology: &Topology, word: &str) -> String {
 
 fn matches<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
     series(&routes.map(|route| format!("{:?}", route.pattern.to_string())).collect::<Vec<_>>(), "and")
-}
-
-/// "a", "a and b", "a, b and c".
-fn series(names: &[String], word: &str) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
-    }
 }
 
 /// A time with its unit.

@@ -6,7 +6,7 @@ use super::{
     Report,
     steps::{Between, Edit, Step, listed},
 };
-use crate::access_log::compare::Comparison;
+use crate::{access_log::compare::Comparison, words::folded};
 
 /// How wide a line is.
 const WIDTH: usize = 110;
@@ -114,24 +114,7 @@ fn compared(text: &mut String, found: &Comparison) {
 
 /// A text behind a head, broken into lines that stand below each other.
 fn item(text: &mut String, head: &str, said: &str) {
-    let indent = " ".repeat(head.len());
-    let mut line = head.to_owned();
-    let mut is_empty = true;
-    for word in said.split(' ') {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.push_str(line.trim_end());
-            text.push('\n');
-            line.clone_from(&indent);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
+    text.push_str(&folded(head, said, WIDTH));
 }
 
 /// The last line, on standard error, if the plan is refused.

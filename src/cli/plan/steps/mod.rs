@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{change::Change, difference::Difference};
+use crate::words::series;
 use homing_core::config::Topology;
 
 /// Whose hands a step needs.
@@ -276,12 +277,5 @@ impl Plan {
 
 /// Names as they stand in a sentence: `us`, `us and eu`, `us, eu and ap`.
 pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
-    match names {
-        [] => "no region".to_owned(),
-        [one] => one.as_ref().to_owned(),
-        [all @ .., last] => {
-            let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
-            format!("{} and {}", all.join(", "), last.as_ref())
-        }
-    }
+    if names.is_empty() { "no region".to_owned() } else { series(names, "and") }
 }
