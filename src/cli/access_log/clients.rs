@@ -19,9 +19,9 @@ const SWEEP: usize = 100_000;
 
 /// How clients are spread over the regions, where the log does not say it.
 #[derive(Clone, Debug)]
-pub(super) struct Spread {
+pub(super) struct Spread<P = RegionId> {
     /// The weights, added up.
-    places: Vec<(RegionId, u64)>,
+    places: Vec<(P, u64)>,
     whole: u64,
 }
 
@@ -50,20 +50,24 @@ impl Spread {
         }
         Ok(spread)
     }
+}
 
-    fn of(weights: impl IntoIterator<Item = (RegionId, u64)>) -> Self {
+impl<P: Clone> Spread<P> {
+    /// These weights.
+    pub(super) fn of(weights: impl IntoIterator<Item = (P, u64)>) -> Self {
         let mut whole = 0;
-        let added = weights.into_iter().map(|(region, weight)| {
+        let added = weights.into_iter().map(|(place, weight)| {
             whole += weight;
-            (region, whole)
+            (place, whole)
         });
         let places = added.collect();
         Self { places, whole }
     }
 
-    fn place(&self, number: u64) -> Option<RegionId> {
+    /// Always the same for one number.
+    pub(super) fn place(&self, number: u64) -> Option<P> {
         let at = number % self.whole.max(1);
-        self.places.iter().find(|(_, until)| at < *until).map(|(region, _)| *region)
+        self.places.iter().find(|(_, until)| at < *until).map(|(place, _)| place.clone())
     }
 }
 

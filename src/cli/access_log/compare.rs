@@ -16,7 +16,7 @@ use super::{
 use crate::error::CliError;
 use homing_core::{
     RegionId, Settlement,
-    config::{Location, Topology},
+    config::{Location, Region, Topology},
 };
 
 /// So many kinds of differences are shown.
@@ -102,20 +102,14 @@ pub(crate) fn compare(
     Ok(found)
 }
 
-/// Regions of either with their shares of the clients.
-type Shares = Vec<(String, u64)>;
-
-fn even(old: &Topology, new: &Topology) -> Shares {
-    let mut all: Shares = old.regions().map(|(_, region)| (region.name.clone(), 1)).collect();
-    all.extend(
-        new.regions()
-            .filter(|(_, region)| old.region_named(&region.name).is_none())
-            .map(|(_, region)| (region.name.clone(), 1)),
-    );
-    all
+/// The same weight for every region of either.
+fn even(old: &Topology, new: &Topology) -> Spread<String> {
+    let share = |(_, region): (RegionId, &Region)| (region.name.clone(), 1);
+    let joined = new.regions().filter(|(_, region)| old.region_named(&region.name).is_none());
+    Spread::of(old.regions().map(share).chain(joined.map(share)))
 }
 
-fn shares(text: &str, old: &Topology, new: &Topology) -> Result<Shares, String> {
+fn shares(text: &str, old: &Topology, new: &Topology) -> Result<Spread<String>, String> {
     let wrong = || format!("--near is {text:?}, expected regions with whole numbers, such as us=60,eu=30,ap=10");
     let share = |part: &str| {
         let (name, weight) = part.trim().split_once('=').ok_or_else(wrong)?;
@@ -127,8 +121,8 @@ fn shares(text: &str, old: &Topology, new: &Topology) -> Result<Shares, String> 
             Err(format!("--near names {name:?}, which neither file has as a region"))
         }
     };
-    let all = text.split(',').map(share).collect::<Result<Shares, String>>()?;
-    if all.iter().all(|(_, weight)| *weight == 0) { Err(wrong()) } else { Ok(all) }
+    let all = text.split(',').map(share).collect::<Result<Vec<(String, u64)>, String>>()?;
+    if all.iter().all(|(_, weight)| *weight == 0) { Err(wrong()) } else { Ok(Spread::of(all)) }
 }
 
 struct Pair<'t> {
@@ -136,7 +130,7 @@ struct Pair<'t> {
     new: &'t Topology,
     before: Player<'t>,
     after: Player<'t>,
-    spread: Shares,
+    spread: Spread<String>,
     found: Comparison,
 }
 
@@ -179,15 +173,7 @@ impl Pair<'_> {
 
     /// The region beside which a client is of whom the log does not say it: always the same for one address.
     fn place(&self, line: &Line, number: u64) -> Option<String> {
-        let whole: u64 = self.spread.iter().map(|(_, weight)| weight).sum();
-        let mut at = line.client.as_ref().map_or_else(|| client(line, number), hash) % whole.max(1);
-        for (name, weight) in &self.spread {
-            if at < *weight {
-                return Some(name.clone());
-            }
-            at -= weight;
-        }
-        None
+        self.spread.place(line.client.as_ref().map_or_else(|| client(line, number), hash))
     }
 }
 
@@ -197,8 +183,7 @@ fn nearest(place: &str, topology: &Topology, all: [&Topology; 2]) -> Option<Regi
         |topology: &Topology| -> Option<Location> { topology.region(topology.region_named(place)?).location };
     topology.region_named(place).or_else(|| {
         let here = all.into_iter().find_map(location)?.unit();
-        let closeness =
-            |region: &homing_core::config::Region| region.location.map(|there| here.closeness(&there.unit()));
+        let closeness = |region: &Region| region.location.map(|there| here.closeness(&there.unit()));
         let close = topology.regions().filter_map(|(id, region)| Some((id, closeness(region)?)));
         close.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(id, _)| id)
     })
