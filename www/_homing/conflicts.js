@@ -1,11 +1,10 @@
 // Conflicts of multi-writer datasets: what each route has met of them, and the latest as the regions tell them.
-import { NONE, ago, el, list, number, own, sum, table, word } from "./dom.js";
+import { NONE, ago, el, entries, list, number, own, sum, table, word } from "./dom.js";
+import { badge, named, overFirst } from "./locality.js";
 import { MARKS } from "./regions.js";
 
 const COLUMNS = ["Route", "Writes", "With a conflict", "Budget", "Resolved by"];
 const SHOWN = 5;
-
-const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
 
 /** Counts by dataset and rule, in words. */
 const rules = (counts) => entries(counts).map(([rule, times]) => `${rule} ${number(times)}`);
@@ -14,17 +13,15 @@ const resolved = (datasets) =>
     .map(([name, counts]) => `${name}: ${rules(counts).join(", ")}`)
     .join("; ");
 
-/** Whether the route keeps its budget. The router judges this by a window of 5 to 10 minutes. */
 function budget(route) {
   if (!route.budget) return el("span", { class: "muted" }, NONE);
   const { writes, conflicting } = route.window ?? {};
-  const title = `${number(conflicting)} of ${number(writes)} writes met a conflict in the last 5 to 10 minutes`;
-  return [`${word(route.budget)} may `, el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "within budget")];
+  return [`${word(route.budget)} may `, badge(route, `${number(conflicting)} of ${number(writes)} writes met a conflict in the last 5 to 10 minutes`)];
 }
 
 function row(route) {
   const cells = [
-    route.match ? el("code", { class: "whole" }, route.match) : el("span", { class: "muted" }, "no route"),
+    named(route),
     number(route.writes),
     route.conflicting ? `${number(route.conflicting)} (${word(route.share)})` : number(route.conflicting),
     budget(route),
@@ -35,7 +32,7 @@ function row(route) {
 
 /** The table of the routes' conflicts, as this isolate has counted them. */
 export function conflicts(snapshot) {
-  const rows = [...list(snapshot.conflicts)].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
+  const rows = overFirst(list(snapshot.conflicts)).map(row);
   const several = list(snapshot.datasets).some((dataset) => dataset.conflicts);
   if (!several) return el("p", { class: "muted empty" }, "No dataset has several writers, so nothing conflicts.");
   if (!Array.isArray(snapshot.conflicts)) return "";

@@ -93,6 +93,9 @@ export const list = (value) => (Array.isArray(value) ? value : []);
 /** A field of an object that came as JSON and may not be there. */
 export const own = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
 
+/** The entries of an object that came as JSON and may not be there. */
+export const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
+
 /** The sum of a number, or of all numbers in an object that came as JSON. */
 export function sum(counts) {
   if (isNumber(counts)) return counts;

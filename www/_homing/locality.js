@@ -1,20 +1,26 @@
 // The requests that left their nearest region: a row for each route, routes over their budget first.
 import { sentences } from "./catalogue.js";
-import { NONE, el, list, number, own, share, table, word } from "./dom.js";
+import { NONE, el, entries, list, number, own, share, table, word } from "./dom.js";
 
 const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "Why it crossed"];
 
 const budget = (route) => (route.budget ? `${route.budget} may cross` : el("span", { class: "muted" }, NONE));
 
-/** Whether the route keeps its budget. The router judges this by a window of 5 to 10 minutes. */
+/** Whether a route keeps a budget. The router judges this by a window of 5 to 10 minutes. */
+export const badge = (route, title) => el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "within budget");
+
 function standing(route) {
   if (!route.budget) return "";
   const { requests, crossed } = route.window ?? {};
-  const title = `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`;
-  return el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "within budget");
+  return badge(route, `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`);
 }
 
-const entries = (object) => (object && typeof object === "object" ? Object.entries(object) : []);
+/** The name of a route: its pattern. */
+export const named = (route) => (route.match ? el("code", { class: "whole" }, route.match) : el("span", { class: "muted" }, "no route"));
+
+/** Routes that are over their budget first. */
+export const overFirst = (routes) => [...routes].sort((a, b) => Number(b.over) - Number(a.over));
+
 const split = (parts) => parts.map((part, at) => [at ? ", " : "", part]);
 
 const region = ([name, count]) =>
@@ -27,7 +33,7 @@ const reason = ([token, times]) => el("span", { title: own(sentences, token) }, 
 
 function row(route) {
   const cells = [
-    route.match ? el("code", { class: "whole" }, route.match) : el("span", { class: "muted" }, "no route"),
+    named(route),
     number(route.requests),
     word(route.local),
     [budget(route), " ", standing(route)],
@@ -47,6 +53,5 @@ function row(route) {
 export function locality(snapshot) {
   const routes = list(snapshot.locality?.routes);
   if (!routes.length) return el("p", { class: "muted empty" }, "No requests yet.");
-  const rows = [...routes].sort((a, b) => Number(b.over) - Number(a.over)).map(row);
-  return table("locality-title", COLUMNS, rows);
+  return table("locality-title", COLUMNS, overFirst(routes).map(row));
 }
