@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::{
-    change::{Change, Rule},
+    change::Change,
     deployed::Deployed,
     difference::Difference,
     refuse::Refusal,
@@ -195,8 +195,8 @@ fn plan(old: &File, new: &File, env: Option<&str>, deployed: Option<&Deployed>) 
     let difference = difference::of(&old.topology, &new.topology);
     let refusals = refuse::all(&old.topology, &new.topology, &difference, deployed);
     let region = |name: &str| new.vars.get("REGIONS").and_then(|regions| regions.get(name)).map(json);
-    let has_new = |(dataset, home, _): &&(String, String, u64)| matches!(difference::rule(&new.topology, dataset), Some(Rule::SingleWriter { home: to }) if to == *home);
-    let promoted = deployed.into_iter().flat_map(|deployed| &deployed.homes).filter(has_new);
+    let homes = deployed.into_iter().flat_map(|deployed| &deployed.homes);
+    let promoted = homes.filter(|(dataset, home, _)| difference::homes_in(&new.topology, home).contains(dataset));
     let promoted: Vec<String> = promoted.map(|(dataset, ..)| dataset.clone()).collect();
     // The files between lie beside the new one.
     let folder = new.name.rfind('/').and_then(|slash| new.name.get(..=slash)).unwrap_or_default();

@@ -120,8 +120,7 @@ impl Request {
         found.other(name("repair"), &before.repair, &after.repair);
         found.other(name("spelling"), &before.spelling, &after.spelling);
         found.other(name("rewrite_location"), &before.rewrite_location, &after.rewrite_location);
-        let budget = |route: &Route| route.max_cross_region.map(|share| share.to_string());
-        found.other(name("max_cross_region"), &budget(before), &budget(after));
+        found.other(name("max_cross_region"), &before.max_cross_region, &after.max_cross_region);
         found.other(name("allow_request_fields"), &before.allow_request_fields, &after.allow_request_fields);
     }
 }
