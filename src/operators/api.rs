@@ -188,7 +188,8 @@ async fn in_time<T>(millis: u32, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// What a region answers, of which no more is read than it may have: at a service binding or a URL, with a signature if there is one.
+/// Asks a region at a service binding or a URL, with a signature if there is one. Returns its answer if that has at most `longest` bytes and
+/// comes from no cache.
 async fn asked(
     (service, url, signature): (Option<&str>, String, Option<&str>),
     millis: u32,

@@ -27,7 +27,7 @@ const SHOWN: usize = 10;
 pub(crate) struct Comparison {
     /// How many requests were played.
     pub(crate) requests: u64,
-    /// How many of them are decided otherwise, in whatever.
+    /// How many of them are decided otherwise in any way.
     pub(crate) otherwise: u64,
     /// How many are answered by another region.
     pub(crate) region: u64,
@@ -139,7 +139,7 @@ impl Pair<'_> {
         let (name, log) = super::open(file)?;
         let read = lines(log, |number, text| match text.and_then(|text| Line::read(text, self.old)) {
             Ok(line) => self.line(&line, number),
-            // A log of a region that only the new file knows is read by that.
+            // The old file reads it: a line that names a region of the new file alone counts as unreadable.
             Err(_) => self.found.unreadable += 1,
         });
         read.map(|_| ()).map_err(|error| CliError::Failed(format!("{name} cannot be read to the end: {error}")))
@@ -153,7 +153,7 @@ impl Pair<'_> {
         let home = line.home.and_then(|home| self.new.region_named(&self.old.region(home).name));
         let after = Line { near: beside(self.new), home, ..line.clone() };
         let (was, route) = decided(self.before.play(&before, number), self.old);
-        // Who has a home keeps it, unless the new file does not permit it.
+        // A subject keeps its home if the new file still has that region.
         if let Some((subject, home)) = self.before.given {
             let home = self.new.region_named(&self.old.region(home).name);
             self.after.homes.extend(home.map(|home| (subject, home)));
@@ -171,13 +171,13 @@ impl Pair<'_> {
         *self.found.kinds.entry((route, was, becomes)).or_default() += 1;
     }
 
-    /// The region beside which a client is of whom the log does not say it: always the same for one address.
+    /// The region beside a client whose place the log does not name: always the same for one address.
     fn place(&self, line: &Line, number: u64) -> Option<String> {
         self.spread.place(line.client.as_ref().map_or_else(|| client(line, number), hash))
     }
 }
 
-/// The region that a client beside that place is nearest to: itself, or the one that is closest to where that stands.
+/// The region nearest to a client at that place: the region of that name, else the one closest to its location.
 fn nearest(place: &str, topology: &Topology, all: [&Topology; 2]) -> Option<RegionId> {
     let location =
         |topology: &Topology| -> Option<Location> { topology.region(topology.region_named(place)?).location };

@@ -106,8 +106,7 @@ fn open(file: &Path) -> Result<(String, Box<dyn BufRead>), CliError> {
     Ok((name, Box::new(log)))
 }
 
-/// Reads a log line by line, of which no more than one is held, and hands on each with its number, or why it is none. The result is how
-/// many there were.
+/// Reads a log and holds one line at a time. Hands on each line with its number, or why it cannot be read. Returns how many there were.
 fn lines(mut log: impl BufRead, mut take: impl FnMut(u64, Result<&str, String>)) -> io::Result<u64> {
     let (mut bytes, mut number) = (Vec::new(), 0);
     loop {

@@ -46,7 +46,7 @@ pub(super) enum Change {
     PromiseChanged { request: String, key: &'static str, from: String, to: String },
 }
 
-/// An ownership rule by names, so that rules of two topologies can be held against each other.
+/// An ownership rule by names, so that rules of two topologies can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "ownership", rename_all = "kebab-case")]
 pub(super) enum Rule {

@@ -175,7 +175,7 @@ impl Difference {
 
     fn conflicts(&mut self, name: &str, before: &homing_core::config::Rule, after: &homing_core::config::Rule) {
         let (Some(before), Some(after)) = (before.conflicts(), after.conflicts()) else { return };
-        // Whatever else will be said of conflicts decides how they end, but for the sentence about it.
+        // Every key but `explain` decides how conflicts end. That holds for keys that are yet to come, too.
         let bare = |conflicts: &Conflicts| Conflicts { explain: String::new(), ..conflicts.clone() };
         if bare(before) != bare(after) {
             let is_named = before.rule.word() != after.rule.word();

@@ -56,7 +56,7 @@ fn filled(pattern: &str) -> String {
 }
 
 impl Request {
-    /// What the two topologies do with it otherwise.
+    /// What the two topologies decide differently about it.
     pub(super) fn compare(&self, old: &Topology, new: &Topology, found: &mut Difference) {
         let route = |topology: &'_ Topology| {
             topology.route(&self.method, &self.host, &self.path).map(|(_, route)| route.clone())

@@ -197,8 +197,8 @@ pub fn complete(snapshot: &mut Value, topology: &Topology, said: Vec<Option<Valu
     }
 }
 
-/// Adds to what is shown of a dataset the word for its rule, and how many conflicts each region has resolved since it began, by rule, where it says so: a list in the
-/// order of the regions, nothing for one that says nothing of this dataset.
+/// Adds to what is shown of a dataset: the word for its rule, and how many conflicts each region says that it has resolved since it began,
+/// by rule. That is a list in the order of the regions, with nothing for a region that says nothing of this dataset.
 fn add_totals(dataset: &mut Value, topology: &Topology, said: &[Option<Value>]) {
     let name = dataset.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(shown) = dataset.get_mut("conflicts").and_then(Value::as_object_mut) else { return };

@@ -49,7 +49,7 @@ pub(super) fn added(draft: &mut Draft, cx: &Drafting<'_>, region: &str) {
             "It knows {region} and gives it nothing yet. You see {region} answer reads first, and from this file it can be evacuated again."
         ));
     }
-    // Where the file names no owners, all regions are; the file between the two must not make one more.
+    // If the file names no owners, every region is one. The file between the two must not add an owner.
     for (_, before) in cx.old.datasets() {
         if let Rule::MultiWriter { regions } = Rule::of(&before.rule, cx.old) {
             let edit = Edit::set(format!("DATASETS.{}.regions", before.name), json!(regions));

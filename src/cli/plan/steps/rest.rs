@@ -65,7 +65,7 @@ pub(super) fn position(draft: &mut Draft, name: &str, (from, to): (Option<&str>,
     }
 }
 
-/// Who asks for a lease must get one, and who gets none must not ask.
+/// An origin that asks for a lease must get one. An origin that gets none must not ask.
 pub(super) fn lease(draft: &mut Draft, name: &str, (was, is): (bool, bool)) {
     match (was, is) {
         (false, true) => {

@@ -72,7 +72,7 @@ impl Input {
     }
 }
 
-/// What has a form that this version does not know, no longer or not yet, counts as not there.
+/// A value whose form this version does not know, any more or yet, counts as absent.
 fn if_known<'de, T: Default + DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }

@@ -40,7 +40,8 @@ pub(super) struct Story {
 
 /// By what a write is known in every region: its owner, and its number in that owner's log; its stamp where it has no number.
 type Dot = (String, Option<u64>, String);
-/// By what a conflict is known: both writes in one order, whichever was kept, and the key with its field, of which two writes may share several.
+/// By what a conflict is known: both writes in one order, whichever was kept, and the key with its field, since two writes may meet in
+/// several of these.
 pub(super) type ConflictIdentity = (Dot, Dot, Option<String>, Option<String>);
 
 impl Story {
