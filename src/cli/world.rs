@@ -65,7 +65,7 @@ impl World {
             named(topology, near)?;
         }
         let session = self.session(topology, &settings)?;
-        let cookie = session.map(|session| format!("{}={session}", COOKIE));
+        let cookie = session.map(|session| format!("{COOKIE}={session}"));
         let mut headers = vec![("accept-encoding", "gzip")];
         headers.extend(cookie.iter().map(|cookie| ("cookie", cookie.as_str())));
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -228,9 +228,9 @@ impl World {
             None => (None, None),
         };
         let epoch = if owner.is_some() { Epoch::OF_EACH_OWNER } else { Epoch::FIRST };
-        let home = match dataset.map(|dataset| &dataset.rule) {
-            _ if owner.is_some() => owner.map(|owner| topology.region(owner).name.clone()),
-            Some(Rule::SingleWriter { home }) => Some(topology.region(*home).name.clone()),
+        let home = match (owner, dataset.map(|dataset| &dataset.rule)) {
+            (Some(owner), _) => Some(topology.region(owner).name.clone()),
+            (None, Some(Rule::SingleWriter { home })) => Some(topology.region(*home).name.clone()),
             _ => self.home.clone().or_else(|| self.near.clone()),
         };
         let claim = match (position, dataset.and_then(|dataset| dataset.position)) {

@@ -188,8 +188,8 @@ async fn in_time<T>(millis: u32, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Asks a region at a service binding or a URL, with a signature if there is one. Returns its answer if that has at most `longest` bytes and
-/// comes from no cache.
+/// Asks a region at a service binding or a URL, with a signature if there is one. Returns its answer if that comes from no cache
+/// and has at most `longest` bytes.
 async fn asked(
     (service, url, signature): (Option<&str>, String, Option<&str>),
     millis: u32,
