@@ -174,8 +174,8 @@ impl Ledger {
         self.clock = self.clock.take().max(Some(op.stamp.clone()));
     }
 
-    /// What every owner is known to have, and the time before which none of them takes a stamp any more.
-    pub(crate) fn horizon(&self, merge: &Merge) -> (Vector, u64) {
+    /// For forgetting: what is here, what every owner is known to have, and the time before which none of them takes a stamp any more.
+    pub(crate) fn horizon(&self, merge: &Merge) -> Horizon {
         let here = self.vector();
         let rows: Vec<OwnerRow> =
             merge.owners.iter().map(|of| self.rows.get(of).cloned().unwrap_or_default()).collect();
@@ -186,18 +186,16 @@ impl Ledger {
                 row.seen.get(of).max(if *owner == of { row.number } else { 0 })
             }
         };
-        let everywhere = self.rows.keys().map(|of| {
-            let least = merge.owners.iter().zip(&rows).map(|row| has(row, of)).min();
-            (of, least.unwrap_or(0))
-        });
+        let everywhere: Vector = self
+            .rows
+            .keys()
+            .map(|of| {
+                let least = merge.owners.iter().zip(&rows).map(|row| has(row, of)).min();
+                (of, least.unwrap_or(0))
+            })
+            .collect();
         let floor = rows.iter().map(|row| row.at).min().unwrap_or(0);
-        (everywhere.collect(), floor.saturating_sub(WINDOW.as_millis() as u64))
-    }
-
-    /// For forgetting.
-    pub(crate) fn at_horizon<T>(&self, merge: &Merge, act: impl FnOnce(&Horizon<'_>) -> T) -> T {
-        let (here, (everywhere, floor)) = (self.vector(), self.horizon(merge));
-        act(&Horizon { here: &here, everywhere: &everywhere, floor })
+        Horizon { here, everywhere, floor: floor.saturating_sub(WINDOW.as_millis() as u64) }
     }
 
     /// Keeps conflicts of operations of this region to be told. So each is told by one region: the one whose write was overruled.

@@ -62,7 +62,7 @@ impl State {
     /// Forgets what nothing can need any more: what was removed, where all that the removal has seen has come here, and every owner has the
     /// removal. Of values that go by the later stamp only those before `floor`: no owner takes an earlier one any more. Gives whether
     /// nothing at all is left.
-    pub(crate) fn settle(&mut self, horizon: &Horizon<'_>) -> bool {
+    pub(crate) fn settle(&mut self, horizon: &Horizon) -> bool {
         self.part.settle(horizon)
     }
 
@@ -74,11 +74,11 @@ impl State {
 }
 
 /// How far things have come, for forgetting.
-pub(crate) struct Horizon<'a> {
+pub(crate) struct Horizon {
     /// What has come here.
-    pub(crate) here: &'a Vector,
+    pub(crate) here: Vector,
     /// What every owner has.
-    pub(crate) everywhere: &'a Vector,
+    pub(crate) everywhere: Vector,
     /// No owner takes a stamp before this any more: Unix time in milliseconds.
     pub(crate) floor: u64,
 }
@@ -223,7 +223,7 @@ impl Content {
         }
     }
 
-    fn settle(&mut self, horizon: &Horizon<'_>) -> bool {
+    fn settle(&mut self, horizon: &Horizon) -> bool {
         match self {
             Self::Last(held) => held.as_ref().is_none_or(|entry| is_over(entry, horizon)),
             Self::Fields(held) => {
@@ -232,11 +232,12 @@ impl Content {
             }
             Self::Count(_) => false,
             Self::Set(held) => {
-                held.retain(|_, dots| is_there(dots) || !dots.is_settled(horizon.here, horizon.everywhere));
+                held.retain(|_, dots| is_there(dots) || !dots.is_settled(&horizon.here, &horizon.everywhere));
                 held.is_empty()
             }
             Self::Register(dots) => {
-                dots.live.iter().all(|entry| entry.value.is_null()) && dots.is_settled(horizon.here, horizon.everywhere)
+                dots.live.iter().all(|entry| entry.value.is_null())
+                    && dots.is_settled(&horizon.here, &horizon.everywhere)
             }
             Self::Map(held) => {
                 held.retain(|_, part| !part.settle(horizon));
@@ -263,8 +264,8 @@ fn is_there(dots: &Dots) -> bool {
 }
 
 /// Whether a removed value can be forgotten: whatever comes after it is later.
-fn is_over(entry: &Entry, horizon: &Horizon<'_>) -> bool {
-    entry.value.is_null() && entry.is_in(horizon.everywhere) && entry.stamp.millis() < horizon.floor
+fn is_over(entry: &Entry, horizon: &Horizon) -> bool {
+    entry.value.is_null() && entry.is_in(&horizon.everywhere) && entry.stamp.millis() < horizon.floor
 }
 
 fn within(path: Option<&str>, name: &str) -> String {

@@ -215,8 +215,8 @@ pub async fn tend(transaction: &impl GenericClient, merge: &Merge, dataset: &str
 /// If the database fails.
 pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &str) -> Result<bool, Failure> {
     let mut ledger = lock(transaction, dataset).await?;
-    let (everywhere, _) = ledger.horizon(merge);
-    for (owner, number) in everywhere.iter() {
+    let horizon = ledger.horizon(merge);
+    for (owner, number) in horizon.everywhere.iter() {
         let sql = "delete from homing_ops where dataset = $1 and owner = $2 and number <= $3";
         let number = number.cast_signed();
         transaction.execute_typed(sql, &[text(&dataset), text(&owner), (&number, Type::INT8)]).await?;
@@ -232,7 +232,7 @@ pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &
     for row in held {
         let (key, mut state): (String, State) = (row.try_get(0)?, json(&row, 1)?);
         let before = state.clone();
-        if ledger.at_horizon(merge, |horizon| state.settle(horizon)) {
+        if state.settle(&horizon) {
             ledger.dropped.join(&state.shown().shows);
             let sql = "delete from homing_states where dataset = $1 and key = $2";
             transaction.execute_typed(sql, &[text(&dataset), text(&key)]).await?;

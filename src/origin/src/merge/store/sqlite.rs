@@ -193,10 +193,10 @@ pub fn tend(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bo
 /// If the database fails.
 pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bool> {
     let mut ledger = ledger(transaction, dataset)?;
-    let (everywhere, _) = ledger.horizon(merge);
+    let horizon = ledger.horizon(merge);
     let mut delete =
         transaction.prepare_cached("delete from homing_ops where dataset = ? and owner = ? and number <= ?")?;
-    for (owner, number) in everywhere.iter() {
+    for (owner, number) in horizon.everywhere.iter() {
         delete.execute(params![dataset, owner, number.cast_signed()])?;
     }
     let sql =
@@ -211,7 +211,7 @@ pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result
     ledger.looked = looked;
     for (key, mut state) in held {
         let before = state.clone();
-        if ledger.at_horizon(merge, |horizon| state.settle(horizon)) {
+        if state.settle(&horizon) {
             ledger.dropped.join(&state.shown().shows);
             transaction
                 .prepare_cached("delete from homing_states where dataset = ? and key = ?")?
