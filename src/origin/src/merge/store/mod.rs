@@ -25,6 +25,10 @@ pub mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const AT_ONCE: i64 = 1000;
 
+/// The columns of `homing_ops`, in the order in which an operation is read from a row.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const OP: &str = "dataset, owner, number, key, stamp, seen, at, who, what, change, repeat";
+
 /// What another replica begins with.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[derive(serde::Serialize, serde::Deserialize)]

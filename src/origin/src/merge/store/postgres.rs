@@ -20,7 +20,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{AT_ONCE, Export};
+use super::{AT_ONCE, Export, OP};
 use crate::{
     Asked, Failure, Kept, Refusal,
     merge::{
@@ -45,8 +45,6 @@ pub const SCHEMA: &str = "create table if not exists homing_ops (dataset text no
 
 /// The publication: the log alone, and of it insertions alone.
 pub const PUBLICATION: &str = "create publication homing_ops for table homing_ops with (publish = 'insert')";
-
-const OP: &str = "dataset, owner, number, key, stamp, seen, at, who, what, change, repeat";
 
 /// How many operations of each owner are folded in one transaction.
 const IN_ONE: i64 = 500;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AT_ONCE, Export};
+use super::{AT_ONCE, Export, OP};
 use crate::{
     Asked, Kept, Refusal,
     merge::{
@@ -24,8 +24,6 @@ const SCHEMA: &str = "create table if not exists homing_ops (dataset text not nu
         story text not null);
     create table if not exists homing_conflict_totals (dataset text, rule text, n integer not null,
         primary key (dataset, rule)) without rowid";
-
-const OP: &str = "dataset, owner, number, key, stamp, seen, at, who, what, change, repeat";
 
 /// Makes the tables, if they are not there.
 ///
