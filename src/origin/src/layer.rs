@@ -124,7 +124,7 @@ struct Passed {
 impl<S: EpochStore, A: Application> Homing<S, A> {
     async fn before<R: From<Bytes>>(&self, request: &Parts) -> Before<R> {
         match request.uri.path() {
-            // Neither is for clients: one tells of regions and epochs, the other moves what is owned.
+            // None is for clients: they move what is owned, and tell of regions, epochs and conflicts.
             address::PATH | health::PATH | multi_writer::PATH if is_forwarded(&request.headers) => {
                 Before::Answer(json_response(StatusCode::NOT_FOUND, &json!({ "title": "not found" })))
             }
