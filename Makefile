@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure profile size conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,14 @@ bench: build     ## the router against hand-written JavaScript, in plain workerd
 
 bench-failure: build ## latencies while the nearest region is a black hole, beside all being well
 	@$(NODE) tests/bench/failure.mjs
+
+profile: worker  ## where a request's CPU goes, function by function, in plain workerd; ROW="read miss,write" for some, REQUESTS=20000 for finer figures
+	@src/tools/build.sh profile
+	@ROW='$(ROW)' REQUESTS='$(REQUESTS)' $(NODE) tests/bench/profile.mjs
+
+size: setup      ## what the hot path's Wasm consists of; WITHOUT="snapshot,suggestions" tells what only those reach
+	@src/tools/build.sh profile
+	@WITHOUT='$(WITHOUT)' $(NODE) tests/bench/size.mjs
 
 conformance: worker ## public suites against this router and other caches; writes README's table. CACHE_TESTS=/a/clone where there is no network
 	@$(NODE) tests/conformance/run.mjs

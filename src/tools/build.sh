@@ -2,6 +2,7 @@
 # Builds the Worker: Rust to Wasm, its JavaScript glue, optimised, bundled with src/edge/entry.mjs. Nothing is made again that is fresh.
 #   src/tools/build.sh          -> build/worker.mjs, build/homing_bg.wasm, build/operators_bg.wasm
 #   src/tools/build.sh test     -> the same into build/test/, with a panic planted behind a header (for tests/e2e)
+#   src/tools/build.sh profile  -> the same into build/profile/, with the names of all functions (for `make profile` and `make size`)
 #   src/tools/build.sh dev      -> the same into build/dev/, built in half the time and twice as large (for `make dev`)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -33,17 +34,20 @@ made() { stamp_of "$3" > "$1/.$2"; }
 # cargo's lock would build them one behind the other, and features would build both anew each time.
 make() {
   local folder=$1 name=$2 crate=$3; shift 3
-  local target=target/wasm/$folder/$name
+  # The profile's build differs in the last step alone.
+  local target=target/wasm/${folder%/profile}/$name names=()
+  [ "$folder" != build/profile ] || names=(-g)
   compile "$crate" "$target" --release "$@"
   local wasm=$target/wasm32-unknown-unknown/release/${crate//-/_}.wasm
   if fresh "$folder" "$name" "$wasm"; then return; fi
   "$BINDGEN" "$wasm" "$folder" "$name"
   # No pointer into the first 1024 bytes is ever used: the stack ends there.
-  node_modules/.bin/wasm-opt -Os --converge --low-memory-unused --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
+  node_modules/.bin/wasm-opt ${names[@]+"${names[@]}"} -Os --converge --low-memory-unused --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types \
     --enable-sign-ext --enable-mutable-globals --enable-multivalue --enable-extended-const \
     "$folder/${name}_bg.wasm" -o "$folder/${name}_bg.opt.wasm"
   mv "$folder/${name}_bg.opt.wasm" "$folder/${name}_bg.wasm"
   made "$folder" "$name" "$wasm"
+  [ ${#names[@]} = 0 ] || return 0 # what the names weigh is nobody's concern
   local zipped; zipped=$(gzip -9c "$folder/${name}_bg.wasm" | wc -c)
   printf '%s/%s: Wasm %s KB, gzipped %s KB\n' "$folder" "$name" "$(($(stat -c %s "$folder/${name}_bg.wasm") / 1024))" "$((zipped / 1024))"
   if [ "$name" = homing ] && [ "$zipped" -gt "$LARGEST" ]; then
@@ -63,9 +67,9 @@ make_quickly() {
   made build/dev "$name" "$wasm"
 }
 
-# bundle FOLDER FOLDER_OF_THE_OPERATORS_SIDE
+# bundle FOLDER FOLDER_OF_THE_OPERATORS_SIDE FLAGS...
 bundle() {
-  node_modules/.bin/esbuild src/edge/entry.mjs --bundle --format=esm --platform=neutral --minify-syntax --log-level=warning \
+  node_modules/.bin/esbuild src/edge/entry.mjs --bundle --format=esm --platform=neutral "${@:3}" --log-level=warning \
     --alias:homing-wasm="./$1/homing.js" --alias:homing-operators="./$2/operators.js" --external:./homing_bg.wasm \
     --external:./operators_bg.wasm --external:cloudflare:workers --outfile="$1/worker.mjs"
 }
@@ -74,13 +78,20 @@ out=build; features=()
 case ${1:-} in
   '') ;;
   test) out=build/test; features=(--features planted-panic) ;;
+  profile)
+    mkdir -p build/profile
+    make build/profile operators homing-operators & operators=$!
+    make build/profile homing homing-edge
+    wait "$operators"
+    bundle build/profile build/profile # a statement a line
+    exit ;;
   dev)
     mkdir -p build/dev
     make_quickly operators homing-operators
     make_quickly homing homing-edge
-    bundle build/dev build/dev
+    bundle build/dev build/dev --minify-syntax
     exit ;;
-  *) echo "unknown build '$1': expected test or dev, or nothing for what is deployed" >&2; exit 2 ;;
+  *) echo "unknown build '$1': expected test, profile or dev, or nothing for what is deployed" >&2; exit 2 ;;
 esac
 mkdir -p "$out"
 # Two Wasm modules: the hot path, and the operators' side, which has no planted panic. At the same time, for each keeps one core busy.
@@ -90,4 +101,4 @@ failed=0
 for one in $operators $homing; do wait "$one" || failed=1; done
 [ $failed = 0 ]
 [ "$out" = build ] || cp build/operators_bg.wasm "$out/"
-bundle "$out" build
+bundle "$out" build --minify-syntax

@@ -1,6 +1,6 @@
 // What the benchmark stands on: an origin, a store for the Cache API, and one plain workerd for each contender.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, copyFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, copyFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -111,8 +111,11 @@ export async function cacheStore() {
 const binding = (name, value) =>
   typeof value === "string" ? `(name = "${name}", text = ${JSON.stringify(value)})` : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`;
 
-/** Writes a contender's folder: its modules and workerd's configuration. */
-export function contender(name, modules, vars, cache, port) {
+/**
+ * Writes a contender's folder: its modules and workerd's configuration. V8's inspector listens where a port for it is given.
+ * @param {string} name @param {Record<string, string>} modules @param {Record<string, unknown>} vars @param {number} cache @param {number} port @param {number} [inspector]
+ */
+export function contender(name, modules, vars, cache, port, inspector) {
   const folder = join(scratch, name);
   mkdirSync(folder);
   for (const [file, from] of Object.entries(modules)) copyFileSync(from, join(folder, file));
@@ -131,17 +134,22 @@ export function contender(name, modules, vars, cache, port) {
         .join(", ")}],
       compatibilityDate = "${compatibility_date}", compatibilityFlags = ${JSON.stringify(compatibility_flags)}, cacheApiOutbound = "cache" );`,
   );
-  const [command, args] = [workerd.default, ["serve", join(folder, "config.capnp")]];
+  const [command, args] = [workerd.default, ["serve", ...(inspector ? [`--inspector-addr=127.0.0.1:${inspector}`] : []), join(folder, "config.capnp")]];
   return {
     name,
     port,
     folder,
+    inspector,
     command,
     args,
     async start() {
-      this.child = start(command, args);
+      this.launch();
       await answers(port, this.child, 200);
       return this;
+    },
+    /** Starts the process, which has answered nothing yet. */
+    launch() {
+      this.child = start(command, args);
     },
     async stop() {
       const gone = new Promise((resolve) => this.child.once("exit", resolve));
@@ -152,6 +160,11 @@ export function contender(name, modules, vars, cache, port) {
     cpu() {
       const fields = readFileSync(`/proc/${this.child.pid}/stat`, "utf8").split(") ")[1].split(" ");
       return (Number(fields[11]) + Number(fields[12])) * 10;
+    },
+    /** CPU time of the threads that live, in microseconds: finer, but without those that have ended (Documentation/scheduler/sched-stats of Linux). */
+    cpuOfThreads() {
+      const threads = `/proc/${this.child.pid}/task`;
+      return readdirSync(threads).reduce((sum, thread) => sum + Number(readFileSync(join(threads, thread, "schedstat"), "utf8").split(" ")[0]) / 1000, 0);
     },
   };
 }

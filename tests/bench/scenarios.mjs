@@ -1,0 +1,141 @@
+// What is measured: the scenarios, who is measured in them, and one measurement; README.md has a line on each.
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { cacheStore, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
+
+// A pin lives for five seconds, and a round ends with a look whether it still held.
+const MOST_PINNED_SECONDS = 4;
+const SECRET = "a secret for the benchmark, of 32 letters or more";
+const BODY = JSON.stringify({ name: "lamp" });
+const JSON_BODY = { method: "PUT", body: BODY, headers: { "content-type": "application/json" } };
+
+const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const SIZES = [10 * KIB, 100 * KIB, MIB, 10 * MIB];
+/** A scenario for each size of a body; a few connections are enough for large ones. */
+const sized = (name, sizes, of) =>
+  Object.fromEntries(
+    sizes.map((size) => [`${size < MIB ? `${size / KIB} KB` : `${size / MIB} MB`} ${name}`, { connections: size < MIB ? 16 : 4, ...of(size) }]),
+  );
+
+/**
+ * What each scenario sends, and what an answer must show; `fetch` and `cache` know one region only and give no reasons.
+ * The region is seen in the body, which is the origin's own word.
+ */
+export const SCENARIOS = {
+  "read miss": { path: "/plain/1", against: ["fetch", "hono"], region: "eu", reason: "nearest" },
+  "cache hit": { path: "/cached/1", against: ["cache", "hono"], region: "eu", reason: "cache-hit", hit: true },
+  "pinned read": { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "pinned-home", pinned: true },
+  // A session with a position, whose write the nearest copy is known to have; "anonymous" is Homing itself without the session.
+  "near read": { path: "/docs/1", against: ["anonymous", "fetch"], region: "eu", reason: "position-reached", marked: true },
+  "shared hit": { path: "/shared/1", against: ["anonymous", "cache"], region: "eu", reason: "cache-hit", hit: true, marked: true },
+  write: { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "home", request: JSON_BODY, session: true },
+  ...sized("down", SIZES, (size) => ({ path: `/sized/${size}`, against: ["fetch"], reason: "nearest", size })),
+  ...sized("up", [MIB, 10 * MIB], (size) => ({ path: "/up/1", against: ["fetch"], region: "eu", reason: "home", request: { method: "POST", bytes: size } })),
+  ...sized("hit", [MIB], (size) => ({ path: `/kept/${size}`, against: ["cache"], reason: "cache-hit", hit: true, size })),
+};
+function complaint(answer, name, { region, reason, hit, session, size }) {
+  const plain = name === "fetch" || name === "cache" || name === "anonymous";
+  if (answer.status !== 200) return `status ${answer.status}`;
+  if (size === undefined ? JSON.parse(answer.text).region !== (plain ? "eu" : region) : answer.text.length !== size)
+    return size === undefined ? "the wrong region" : `${answer.text.length} bytes`;
+  if (!plain && answer.headers["homing-reason"] !== reason) return `reason ${answer.headers["homing-reason"]}`;
+  if (name === "cache" && hit && answer.headers["cf-cache-status"] !== "HIT") return "no hit";
+  if (!plain && session && !answer.headers["set-cookie"]?.some((line) => line.startsWith("__Host-homing="))) return "no session";
+  return undefined;
+}
+
+/**
+ * Everybody who is measured, by name; nobody is started yet.
+ * @param {{ log: string, build?: string, before?: string, inspected?: boolean }} how the folder of the router's build, that of another one to be
+ *   measured as "before", and whether each is to have an inspector
+ */
+export async function contenders({ log, build = join(root, "build"), before, inspected = false }) {
+  const { us, eu, ap } = await origin(["us", "eu", "ap"], SIZES);
+  const uploads = await sink();
+  const cache = await cacheStore();
+  // No place is known of a client here, so the first region is the nearest; the catalogue's home is another.
+  const topology = {
+    REGIONS: {
+      eu: { origin: `http://127.0.0.1:${eu}` },
+      us: { origin: `http://127.0.0.1:${us}`, default_home: true },
+      ap: { origin: `http://127.0.0.1:${ap}` },
+      sink: { origin: `http://127.0.0.1:${uploads}` },
+    },
+    DATASETS: {
+      catalog: { ownership: "single-writer", home: "us" },
+      docs: { ownership: "single-writer", home: "us", position: "counter" },
+      files: { ownership: "single-writer", home: "sink" },
+    },
+    ROUTES: [
+      { match: "/catalog/*", dataset: "catalog", read_after_write: "session" },
+      { match: "/docs/*", dataset: "docs", read_after_write: "session" },
+      { match: "/shared/*", dataset: "docs", read_after_write: "session" },
+      { match: "/up/*", dataset: "files" },
+    ],
+  };
+  const hono = join(scratch, "hono.mjs");
+  execFileSync(join(root, "node_modules/.bin/esbuild"), [
+    join(root, "tests/bench/contenders/hono.mjs"),
+    "--bundle",
+    "--format=esm",
+    "--platform=neutral",
+    "--main-fields=module,main",
+    "--conditions=worker,import",
+    "--minify-syntax",
+    "--log-level=warning",
+    `--outfile=${hono}`,
+  ]);
+  const own = (file) => join(root, "tests/bench/contenders", file);
+  const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
+  const built = (folder) => Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(folder, file)]));
+  const settings = { ...topology, LOG: log, SESSION_KEY: SECRET };
+  const one = async (name, modules, vars) => contender(name, modules, vars, cache, await freePort(), inspected ? await freePort() : undefined);
+  const all = [
+    await one("homing", built(build), settings),
+    ...(before ? [await one("before", built(before), settings)] : []),
+    await one("fetch", { "worker.mjs": own("fetch.mjs") }, vars),
+    await one("cache", { "worker.mjs": own("cache.mjs") }, vars),
+    await one("hono", { "worker.mjs": hono }, settings),
+  ];
+  const [homing] = all;
+  const anonymous = { name: "anonymous", port: homing.port, cpu: () => homing.cpu() };
+  return /** @type {Record<string, any>} */ ({ ...Object.fromEntries(all.map((one) => [one.name, one])), anonymous });
+}
+
+/** The request of a scenario; a pinned one has just written, and so has one with a mark. */
+async function prepare(one, { path, request = {}, pinned, marked, connections }) {
+  if (one.name === "anonymous" || !(pinned || marked)) return { connections, ...request };
+  const { headers } = await get(one.port, marked ? path : "/catalog/1", JSON_BODY);
+  // Somebody else's read tells the router how far the nearest copy is.
+  if (marked) await get(one.port, "/docs/scout");
+  const session = headers["set-cookie"]?.find((line) => line.startsWith("__Host-homing"))?.split(";")[0];
+  // Who signs no sessions is sent as long a header.
+  return { headers: { cookie: session ?? `__Host-homing=${"x".repeat(120)}` } };
+}
+
+async function check(one, scenario, request) {
+  const answer = await get(one.port, scenario.path, request);
+  const wrong = complaint(answer, one.name, scenario);
+  if (wrong) throw new Error(`${one.name} does not do its job on ${scenario.path}: ${wrong}; ${JSON.stringify(answer)}`);
+}
+
+/** One load, in which everybody does their job: requests, rate, latencies and CPU in microseconds a request. */
+export async function measure(one, scenario, seconds) {
+  const request = await prepare(one, scenario);
+  // The copy is stored after its answer, so the first looks may be too early.
+  for (let patience = scenario.hit ? 50 : 0; ; patience--) {
+    try {
+      await check(one, scenario, request);
+      break;
+    } catch (error) {
+      if (patience <= 0) throw error;
+    }
+  }
+  const before = one.cpu();
+  const figures = await load(one.port, scenario.path, scenario.pinned ? Math.min(seconds, MOST_PINNED_SECONDS) : seconds, request);
+  const cpu = ((one.cpu() - before) / figures.requests) * 1000;
+  if (figures.failed) throw new Error(`${one.name}: ${figures.failed} of ${figures.requests} requests failed`);
+  await check(one, scenario, request);
+  return { ...figures, cpu };
+}
