@@ -1,10 +1,10 @@
-// What must be so of a record. Sets that only grow are judged by tests/history, all else here, rule by rule. Each finding is a word
-// for the promise that was broken, and a sentence.
+// What must be so of a record. Sets are judged by tests/history, all else here, rule by rule; sets from which members are taken once more
+// here, for what they show in the end. Each finding is a word for the promise that was broken, and a sentence.
 import { judge as history } from "../postgres/load.mjs";
 
 /** What a session is promised of many writers, by the words of tests/history. Nobody is promised to see two owners' writes in the order in
  *  which another session made them. */
-const PROMISED = ["read-your-writes", "monotonic-reads", "duplicate", "phantom", "durability", "convergence"];
+export const PROMISED = ["read-your-writes", "monotonic-reads", "duplicate", "phantom", "durability", "convergence"];
 
 /**
  * The findings, by word.
@@ -15,8 +15,8 @@ export function judge(name, recording, finals) {
   const findings = [];
   const find = (what, operation, sentence) => findings.push({ what, sentence: `${operation.session} ${operation.seq}, ${operation.key}: ${sentence}` });
   const of = (kind) => recording.operations.filter((operation) => operation.of === kind);
-  const grown = grows(name, of("grown"), recording.keys.grown, finals);
-  for (const what of PROMISED) for (let n = 0; n < (grown.found[what] ?? 0); n++) findings.push({ what, sentence: `tests/history: ${grown.report}` });
+  const sets = judgeSets(name, recording, finals);
+  for (const what of PROMISED) for (let n = 0; n < (sets.found[what] ?? 0); n++) findings.push({ what, sentence: `tests/history: ${sets.report}` });
   equal(finals, findings);
   const [one] = Object.values(finals);
   churned(of("churned"), one.churned, find);
@@ -26,7 +26,7 @@ export function judge(name, recording, finals) {
   return {
     findings,
     words: new Set(findings.map(({ what }) => what)),
-    old: grown.old,
+    old: sets.old,
     report: findings
       .slice(0, 10)
       .map(({ what, sentence }) => `${what}: ${sentence}`)
@@ -35,14 +35,17 @@ export function judge(name, recording, finals) {
 }
 
 /** As tests/history wants it told. */
-function grows(name, operations, keys, finals) {
+function judgeSets(name, { operations, keys }, finals) {
+  const kinds = ["grown", "churned"];
   /** @type {any[]} */
-  const lines = [...keys].map((key) => ({ kind: "multi-writer", key }));
-  for (const { session, seq, kind, key, id, status, value, start, end, region } of operations) {
-    const list = kind === "read" && status === "ok" ? { list: value } : {};
-    lines.push({ session, seq, kind, key, ...(id ? { id } : list), status, start, end, region });
+  const lines = kinds.flatMap((kind) => [...keys[kind]]).map((key) => ({ kind: "multi-writer", key }));
+  for (const { session, seq, of, kind, key, id, removed, status, value, start, end, region } of operations) {
+    if (!kinds.includes(of)) continue;
+    const what = id ? { id } : removed ? { ids: [removed] } : kind === "read" && status === "ok" ? { list: value } : {};
+    lines.push({ session, seq, kind: removed ? "remove" : kind, key, ...what, status, start, end, region });
   }
-  for (const [region, held] of Object.entries(finals)) for (const key of keys) lines.push({ kind: "final", region, key, list: held.grown[key] });
+  for (const [region, held] of Object.entries(finals))
+    for (const kind of kinds) for (const key of keys[kind]) lines.push({ kind: "final", region, key, list: held[kind][key] });
   return history(
     name,
     lines.map((line) => JSON.stringify(line)),

@@ -8,6 +8,9 @@ const pick = (roll, from) => from[roll(from.length)];
 /** How many operations one generation of keys gets: what is shown of one stays small. */
 const GENERATION = 600;
 
+/** Nobody waits longer for what certainly comes, in milliseconds. A machine that is busy with something else too gets there as well. */
+export const PATIENCE = 180_000;
+
 /** The datasets of the application under test (its DATASETS) by their rules. */
 export const RULES = { tags: "set", views: "counter", profile: "last-write-wins", draft: "register" };
 const FIELDS = ["name", "city", "colour"];
@@ -17,22 +20,32 @@ export class Recording {
   /** @type {any[]} */
   operations = [];
   over = false;
+  generation = 0;
+  since = 0;
 
-  constructor() {
+  constructor({ size = GENERATION } = {}) {
+    this.size = size;
     this.keys = { grown: new Set(), churned: new Set(), views: new Set(), profile: new Set(), draft: new Set() };
   }
 
   /** A key of this kind, of the generation that it is. */
   key(kind) {
-    const key = `${kind}-${Math.floor(this.operations.length / GENERATION)}`;
+    if (this.operations.length - this.since >= this.size) this.next();
+    const key = `${kind}-${this.generation}`;
     this.keys[kind].add(key);
     return key;
+  }
+
+  /** Begins the next generation. */
+  next() {
+    this.generation++;
+    this.since = this.operations.length;
   }
 
   /** Waits until so many more operations have ended. */
   more(count) {
     const target = this.operations.length + count;
-    return waitUntil(() => this.operations.length >= target || this.over, `${count} more operations`, 60_000);
+    return waitUntil(() => this.operations.length >= target || this.over, `${count} more operations`, PATIENCE);
   }
 }
 
@@ -75,19 +88,23 @@ function change(session, kind, key, seq) {
   }
 }
 
-/** Runs one session after the other of that many at once, until the recording is over. */
-async function visitor(at, { apps, recording, seed }) {
-  const session = new Session(`s${at}`, { apps, roll: dice(seed * 1000 + at) });
+/** That many sessions, which begin with nothing. */
+export function beginners(apps, { sessions = 9, seed = 1 } = {}) {
+  return Array.from({ length: sessions }, (_, at) => new Session(`s${at}`, { apps, roll: dice(seed * 1000 + at) }));
+}
+
+/** One operation after the other, until the recording is over. */
+async function goesOn(session, recording) {
   while (!recording.over) await step(session, recording);
 }
 
 /**
- * Runs that many sessions while `trouble` happens, and for that long at least.
- * @param {{ apps: any, sessions?: number, seconds: number, seed?: number, trouble?: (recording: Recording) => Promise<void> }} how
+ * Runs these sessions while `trouble` happens, and for that long at least.
+ * @param {{ sessions: Session[], recording?: Recording, seconds?: number, trouble?: (recording: Recording) => Promise<void> }} how
  */
-export async function load({ apps, sessions = 9, seconds, seed = 1, trouble = async () => {} }) {
-  const recording = new Recording();
-  const visitors = Promise.all(Array.from({ length: sessions }, (_, at) => visitor(at, { apps, recording, seed })));
+export async function load({ sessions, recording = new Recording(), seconds = 0, trouble = async () => {} }) {
+  recording.over = false;
+  const visitors = Promise.all(sessions.map((session) => goesOn(session, recording)));
   const time = new Promise((resolve) => setTimeout(resolve, seconds * 1000).unref());
   const troubled = trouble(recording);
   try {
@@ -108,7 +125,7 @@ export async function level(apps) {
       all = await Promise.all(Object.values(apps).map((app) => places(app, dataset)));
       return new Set(all).size === 1;
     };
-    await waitUntil(isLevel, `every node has of ${dataset} what every other one has`, 60_000).catch((error) => {
+    await waitUntil(isLevel, `every node has of ${dataset} what every other one has`, PATIENCE).catch((error) => {
       throw new Error(
         `${error.message}: ${Object.keys(apps)
           .map((name, at) => `${name} ${all[at]}`)

@@ -3,6 +3,7 @@
 import { FaultProxy } from "../e2e/proxy.mjs";
 import { waitUntil } from "../e2e/harness.mjs";
 import { Databases, SETTINGS } from "../postgres/cluster.mjs";
+import { PATIENCE } from "./load.mjs";
 
 /** Where PostgreSQL 18's programs are; src/tools/test-mesh.sh installs them and says so. */
 const programs = process.env.MESH_PG_BIN;
@@ -100,7 +101,7 @@ export class Mesh extends Databases {
         return open.every((count) => Number(count) === 0);
       },
       `what was written at ${nodes.map((node) => node.name)} is everywhere`,
-      60_000,
+      PATIENCE,
     );
   }
 
