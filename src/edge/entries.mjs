@@ -6,6 +6,7 @@
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
 import { within } from "./flights.mjs";
+import { LARGEST, changed, keep, near, wanted } from "./near.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
 
@@ -44,33 +45,45 @@ function part(stream, from, length) {
 export class Entry {
   /** @param {string} key @returns {Promise<Entry | undefined>} */
   static async match(key) {
+    const found = near(key);
+    if (found) return new Entry(key, found.headers, null, found.bytes ?? undefined);
+    const since = wanted(key);
     const response = await find(key);
     if (!response) return undefined;
-    const where = response.headers.get(BODY);
-    if (!where) return new Entry(response, response.body, key).#readable();
-    response.body?.cancel().catch(() => {});
-    const apart = await find(where);
-    return apart && new Entry(response, apart.body, key);
+    const { headers, body } = response;
+    const where = headers.get(BODY);
+    if (where) {
+      body?.cancel().catch(() => {});
+      const apart = await find(where);
+      return apart && new Entry(key, headers, apart.body);
+    }
+    const entry = new Entry(key, headers, body);
+    const kept = since !== undefined && entry.isSmall();
+    // One of several variants that cannot be read is none, which is known before anything is decided by it.
+    if (body !== null && (kept || entry.lengths !== undefined) && !(await entry.isReadable())) return undefined;
+    if (kept) keep(key, since, { headers, bytes: entry.whole ?? null });
+    return entry;
   }
 
-  /** @param {Response} response @param {ReadableStream | null} stream @param {string} key */
-  constructor(response, stream, key) {
-    this.response = response;
+  /** @param {string} key @param {Headers} headers @param {ReadableStream | null} stream @param {Uint8Array} [whole] */
+  constructor(key, headers, stream, whole) {
     this.key = key;
+    this.headers = headers;
     /** What the core knows it by: the text, and the lengths of its bodies. */
-    this.text = (response.headers.get(ENTRY) ?? "").slice(key.length + 1);
+    this.text = (headers.get(ENTRY) ?? "").slice(key.length + 1);
     this.stream = stream; // its body
     /** @type {Promise<Uint8Array | undefined> | undefined} */
     this.reading = undefined; // a promise of the bytes of that
-    /** @type {Uint8Array | undefined} */
-    this.whole = undefined; // those, once they are read
-    this.bodies = response.headers.get(BODIES) ?? response.headers.get("content-length");
+    this.whole = whole; // those, once they are read
+    this.bodies = headers.get(BODIES) ?? headers.get("content-length");
     this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
   }
 
-  /** Itself; nothing if it holds several variants and cannot be read, which is known before anything is decided by it. @returns {Promise<this | undefined>} */
-  async #readable() {
-    if (this.lengths === undefined || (await this.isReadable())) return this;
+  /** Whether its body is so small, and known to be, that it may lie in the memory of this isolate. */
+  isSmall() {
+    if (this.stream === null) return true;
+    const length = this.lengths ? this.start(this.lengths.length) : Number(this.bodies ?? NaN);
+    return length <= LARGEST;
   }
 
   /** Whether it is the same as that one, for the core. @param {Entry} other */
@@ -80,8 +93,8 @@ export class Entry {
 
   /** The fields of the variant in that place, without what belongs to the entry. @param {number} at */
   fields(at) {
-    if (at > 0) return new Headers(JSON.parse(this.response.headers.get(`homing-fields-${at}`) ?? "[]"));
-    const headers = new Headers(this.response.headers);
+    if (at > 0) return new Headers(JSON.parse(this.headers.get(`homing-fields-${at}`) ?? "[]"));
+    const headers = new Headers(this.headers);
     for (const own of [BODIES, BODY]) headers.delete(own);
     if (this.bodies !== null && this.lengths === undefined) headers.set("content-length", this.bodies);
     // The store's own word on this hit; stored again, it would stand there twice and count for nothing.
@@ -92,6 +105,7 @@ export class Entry {
 
   /** Its body, all of it, as bytes; nothing if it breaks, or is more than is held in memory or not what it says. It is read once. */
   async bytes() {
+    if (this.whole !== undefined) return this.whole;
     this.reading ??= this.stream ? collect(this.stream, MOST) : Promise.resolve(new Uint8Array());
     const whole = await this.reading;
     if (whole?.byteLength === this.length(whole)) this.whole = whole;
@@ -134,7 +148,7 @@ export class Entry {
    * @param {number} at @param {boolean} needed @param {ExecutionContext} ctx @returns {Promise<Stored>}
    */
   async share(at, needed, ctx) {
-    if (!this.isLarge() && this.stream !== null) {
+    if (this.whole !== undefined || (!this.isLarge() && this.stream !== null)) {
       return (await this.bytes()) === undefined ? false : /** @type {Promise<Uint8Array>} */ (this.body(at));
     }
     if (this.stream === null) return null;
@@ -158,8 +172,8 @@ export class Entry {
     // The cache hands bodies out coded as they were stored.
     const body = source.kind === "head" || NO_BODY.has(status) ? null : await this.body(source.at, source.from, source.length);
     if (body === null) this.drop();
-    const own = this.lengths !== undefined || this.response.headers.has(BODY);
-    const headers = own ? this.fields(source.at) : this.response.headers;
+    const own = this.lengths !== undefined || this.headers.has(BODY);
+    const headers = own ? this.fields(source.at) : this.headers;
     const response = new Response(body, { status, headers, encodeBody: "manual" });
     edits.applyTo(response.headers);
     return response;
@@ -260,7 +274,8 @@ export async function put(key, headers, body, held, carried) {
     headers.set(BODIES, headers.get("content-length") ?? "");
     headers.delete("content-length");
   }
-  await caches.default.put(place(key), new Response(bytes, { headers, encodeBody: "manual" }));
+  changed(key);
+  await caches.default.put(place(key), new Response(bytes, { headers, encodeBody: "manual" })).finally(() => changed(key));
   return true;
 }
 

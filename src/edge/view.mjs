@@ -2,6 +2,7 @@
 import { ask } from "../operators/authority.mjs";
 import { call, complain, settings } from "./core.mjs";
 import { together } from "./datacentre.mjs";
+import { changedAll } from "./near.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
 import { begin } from "../operators/prober.mjs";
 import { readVantages, readViewTaken } from "./wire.mjs";
@@ -17,6 +18,7 @@ let read = 0; // when anything was read last
 let due = 0; // when all of it is to be read again
 let doubted = Infinity; // when the view alone is
 let wakeAgain = 0; // until when this isolate wakes no prober
+let learned = ""; // the view that was read last
 let saidUnreadable = false;
 let isAwake = false; // whether this isolate has woken the authority
 
@@ -44,6 +46,8 @@ function learn(found) {
     if (key === KEY) view = text ?? "";
     else if (text) call(() => measured(text, Date.now()));
   }
+  if (view !== learned) changedAll();
+  learned = view;
   return readViewTaken(call(() => published(view, Date.now())));
 }
 
