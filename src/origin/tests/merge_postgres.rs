@@ -2,14 +2,21 @@
 //! real servers is tests/mesh's. `make test-postgres` starts the server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod support;
+
+use std::time::Duration;
+
 use homing_origin::{
+    Answer, Asked, Failure, Key, Unit,
     merge::{
         Change, ConflictQuery, Merge, Rule, Vector, Write,
-        store::postgres::{SCHEMA, append_with, catch_up, conflicts, export, import, list, read, take_in, tend},
+        store::postgres::{SCHEMA, append_with, catch_up, conflicts, export, import, list, lock, read, take_in, tend},
     },
-    store::postgres::KEYS,
+    store::postgres::{KEYS, Postgres, SCHEMA as UNITS, once},
 };
+use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Config, NoTls};
 
 const REGIONS: [&str; 3] = ["us", "eu", "ap"];
@@ -175,4 +182,158 @@ async fn a_new_region_begins_with_an_export_and_folds_what_came_meanwhile() {
     assert_eq!(regions[ap].value("views", "k").await, json!(11));
     let all = list(&regions[ap].db, "views", "", 9).await.unwrap();
     assert_eq!(all.len(), 1);
+}
+
+/// A client's write at eu, with its key, and that request once more.
+async fn keyed(regions: &mut [Region]) -> (Asked, Key, Unit) {
+    let asked = support::asked_with_key("/views", Some("k")).await;
+    let (unit, key) = (Unit::dataset("catalog"), asked.key(Some("ada"), b"1").unwrap());
+    let kept = key.keep(&unit, &Answer::new(StatusCode::OK, "1"), 0).unwrap();
+    let eu = &mut regions[1];
+    let transaction = eu.db.transaction().await.unwrap();
+    let write = Write { repeat: Some(&kept), ..Write::new("views", "k", Change::count(1)) };
+    append_with(&transaction, &eu.merge, None, &Vector::default(), write).await.unwrap().unwrap();
+    transaction.commit().await.unwrap();
+    (asked, key, unit)
+}
+
+/// The client's repeat, which counts if it is not known.
+async fn repeats(db: &mut Client, merge: &Merge, (asked, key, unit): (&Asked, &Key, &Unit)) -> bool {
+    let transaction = db.transaction().await.unwrap();
+    let act = async {
+        let write = Write::new("views", "k", Change::count(1));
+        append_with(&transaction, merge, None, &Vector::default(), write).await.unwrap().unwrap();
+        Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::OK, "1"))
+    };
+    let answer = once(&transaction, asked, unit, key, act).await.unwrap().unwrap();
+    transaction.commit().await.unwrap();
+    answer.is_repeat()
+}
+
+async fn owned(region: &Region) -> Client {
+    let mut config: Config = std::env::var("HOMING_TEST_POSTGRES").unwrap().parse().unwrap();
+    config.options(format!("-c search_path={}", region.schema));
+    let db = connect(&config).await;
+    db.batch_execute(UNITS).await.unwrap();
+    let [(unit, owner)] = support::known();
+    use homing_origin::EpochStore;
+    Postgres::new("us", &config, NoTls).advance(&unit, &owner).await.unwrap();
+    db
+}
+
+/// The repeat comes to us while us folds the write itself.
+#[tokio::test]
+async fn a_repeat_waits_for_its_operation_that_is_being_folded_and_counts_once() {
+    let mut regions = three("race").await;
+    let (asked, key, unit) = keyed(&mut regions).await;
+    regions[0].replicate(&regions[1]).await;
+    let mut other = owned(&regions[0]).await;
+    let us = &mut regions[0];
+    let folding = us.db.transaction().await.unwrap();
+    assert_eq!(take_in(&folding, &us.merge, "views").await.unwrap().applied, 1);
+    let merge = us.merge.clone();
+    let repeat = repeats(&mut other, &merge, (&asked, &key, &unit));
+    tokio::pin!(repeat);
+    assert!(timeout(Duration::from_millis(300), &mut repeat).await.is_err(), "it is not decided yet");
+    folding.commit().await.unwrap();
+    assert!(repeat.await, "it is done a second time");
+    assert_eq!(regions[0].value("views", "k").await, json!(1));
+}
+
+/// The other way round nothing waits for each other: what folds takes keys first, as a write does.
+#[tokio::test]
+async fn what_folds_waits_for_a_write_with_the_key_that_it_brings() {
+    let mut regions = three("race_back").await;
+    let (asked, key, unit) = keyed(&mut regions).await;
+    regions[0].replicate(&regions[1]).await;
+    let mut other = owned(&regions[0]).await;
+    let us = &mut regions[0];
+    let writing = other.transaction().await.unwrap();
+    // It has its key, and comes to the ledger when the other one has begun to fold.
+    let answers = async { Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::OK, "1")) };
+    once(&writing, &asked, &unit, &key, answers).await.unwrap().unwrap();
+    let folding = us.db.transaction().await.unwrap();
+    let (fold, append) = (take_in(&folding, &us.merge, "views"), async {
+        sleep(Duration::from_millis(300)).await;
+        let write = Write::new("views", "k", Change::count(1));
+        append_with(&writing, &us.merge, None, &Vector::default(), write).await.unwrap().unwrap();
+        writing.commit().await.unwrap();
+    });
+    let (taken, ()) = timeout(Duration::from_secs(10), async { tokio::join!(fold, append) }).await.unwrap();
+    assert_eq!(taken.unwrap().applied, 1);
+    folding.commit().await.unwrap();
+    assert_eq!(regions[0].value("views", "k").await, json!(2), "it was done here before the other was known");
+}
+
+#[tokio::test]
+async fn a_region_that_has_begun_with_an_export_knows_the_repeats_in_it() {
+    let mut regions = three("import_keys").await;
+    let (asked, key, unit) = keyed(&mut regions).await;
+    let transaction = regions[1].db.transaction().await.unwrap();
+    let exported = export(&transaction, "views").await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut other = owned(&regions[0]).await;
+    let transaction = other.transaction().await.unwrap();
+    assert!(import(&transaction, &exported).await.unwrap());
+    transaction.commit().await.unwrap();
+    assert!(repeats(&mut other, &regions[0].merge, (&asked, &key, &unit)).await);
+    assert_eq!(regions[0].value("views", "k").await, json!(1));
+}
+
+/// Two connections write two datasets in one transaction, each in another order.
+#[tokio::test]
+async fn transactions_that_write_several_datasets_do_not_wait_for_each_other_crosswise() {
+    let regions = three("several").await;
+    let server: Config = std::env::var("HOMING_TEST_POSTGRES").unwrap().parse().unwrap();
+    let writers = [["views", "last"], ["last", "views"]].map(|order| {
+        let (mut config, merge, schema) = (server.clone(), regions[0].merge.clone(), regions[0].schema.clone());
+        config.options(format!("-c search_path={schema} -c deadlock_timeout=100"));
+        tokio::spawn(async move {
+            let mut db = connect(&config).await;
+            for _ in 0..30 {
+                let transaction = db.transaction().await.unwrap();
+                lock(&transaction, &order).await?;
+                for dataset in order {
+                    let write = Write::new(dataset, "k", Change::count(1));
+                    append_with(&transaction, &merge, None, &Vector::default(), write).await?.unwrap();
+                    sleep(Duration::from_millis(5)).await;
+                }
+                transaction.commit().await.unwrap();
+            }
+            Ok::<_, Failure>(())
+        })
+    });
+    for writer in writers {
+        writer.await.unwrap().expect("no deadlock");
+    }
+    let mut regions = regions;
+    assert_eq!(regions[0].value("views", "k").await, json!(60));
+}
+
+/// Two datasets whose conflicts push the oldest ones out: neither waits for the other's.
+#[tokio::test]
+async fn a_writer_does_not_wait_for_the_conflicts_that_another_ones_dataset_pushes_out() {
+    let mut regions = three("pushed").await;
+    let fill = "insert into homing_conflicts (dataset, key, story) select 'none', n::text, '{}' from generate_series(1, 1001) n";
+    regions[0].db.batch_execute(fill).await.unwrap();
+    for dataset in ["last", "likes"] {
+        for region in [1, 2] {
+            let change = if dataset == "last" { Change::put(region) } else { Change::add("x") };
+            let change = if dataset == "likes" && region == 2 { Change::remove("x") } else { change };
+            regions[region].write(dataset, "k", change).await;
+        }
+    }
+    for from in [1, 2] {
+        let (us, from) = (&regions[0], &regions[from]);
+        us.replicate(from).await;
+    }
+    let mut other = owned(&regions[0]).await;
+    let us = &mut regions[0];
+    let first = us.db.transaction().await.unwrap();
+    assert_eq!(take_in(&first, &us.merge, "last").await.unwrap().conflicts, 1);
+    let second = other.transaction().await.unwrap();
+    let taken = timeout(Duration::from_secs(2), take_in(&second, &us.merge, "likes")).await.expect("it waits");
+    assert_eq!(taken.unwrap().conflicts, 1);
+    second.commit().await.unwrap();
+    first.commit().await.unwrap();
 }

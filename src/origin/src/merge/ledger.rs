@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Change, Conflict, Merge, Operation, Stamp, Vector, Write, state::Horizon};
+use super::{Change, Conflict, Merge, Operation, Rule, Shown, Stamp, State, Vector, Write, state::Horizon};
 
 /// How far behind the region's last beat, or ahead of its clock, a request's stamp may be. Another one is not kept, and the write gets the
 /// region's own. So a removed value can be forgotten at some time: no later operation can be older than it.
@@ -215,6 +215,12 @@ impl Ledger {
         all.append(&mut self.untold);
         let over = all.split_off(all.len().min(TOLD)).len() as u64;
         (all, over + std::mem::take(&mut self.more))
+    }
+
+    /// What a key shows of which nothing is here: nobody has written it, or all of it is forgotten.
+    pub(crate) fn shown_of_nothing(self, rule: Option<&Rule>) -> Shown {
+        let value = rule.map(|rule| State::new(rule).shown().value).unwrap_or_default();
+        Shown { value, shows: self.dropped }
     }
 
     /// As another region begins with it.

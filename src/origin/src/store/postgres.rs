@@ -22,9 +22,10 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-#[cfg(feature = "merge")]
-pub(crate) use keys::remember;
 pub use keys::{KEYS, once};
+#[cfg(feature = "merge")]
+#[cfg(feature = "merge")]
+pub(crate) use keys::{lock_keys, remember};
 pub use shows::{NOTE, NOTE_ALL, shows, shows_of, wrote};
 
 use super::EpochStore;

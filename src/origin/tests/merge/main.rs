@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod crates;
+mod hostile;
 mod layer;
 mod properties;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};

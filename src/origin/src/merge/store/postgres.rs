@@ -12,7 +12,9 @@
 //!    folded from where the export ends.
 //!
 //! Use the isolation level `read committed`, the default. Writes of one dataset wait for each other, from [`append`] to the commit, so call
-//! it last in the transaction: numbers must be in the order of commits.
+//! it last in the transaction: numbers must be in the order of commits. A transaction that writes several datasets calls [`lock`] first.
+
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use tokio_postgres::{
@@ -27,7 +29,7 @@ use crate::{
         Conflict, ConflictQuery, Conflicts, Ledger, Merge, Operation, Progress, Shown, Stamp, State, TakenIn, Vector,
         Write, Written, conflict::KEPT, ledger::Reach,
     },
-    store::postgres::remember,
+    store::postgres::{lock_keys, remember},
 };
 
 /// The tables. Make them in each region's database, beside [`KEYS`](crate::store::postgres::KEYS).
@@ -48,6 +50,8 @@ pub const PUBLICATION: &str = "create publication homing_ops for table homing_op
 
 /// How many operations of each owner are folded in one transaction.
 const IN_ONE: i64 = 500;
+/// How many of them may bring the key of a repeat.
+const KEYS_IN_ONE: u32 = 100;
 
 type Value<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -85,9 +89,9 @@ pub async fn append_with(
         Ok(rule) => rule,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut ledger = lock(transaction, write.dataset).await?;
+    let mut ledger = locked(transaction, write.dataset).await?;
+    let mut state = state(transaction, write.dataset, write.key).await?.unwrap_or_else(|| State::new(rule));
     let op = ledger.compose(merge, &write, stamp, context, merge.now());
-    let mut state = state(transaction, &op.dataset, &op.key).await?.unwrap_or_else(|| State::new(rule));
     let found = state.apply(rule, &op, merge.now());
     ledger.note(&op);
     keep_op(transaction, &op).await?;
@@ -96,6 +100,21 @@ pub async fn append_with(
     let (conflicts, more) = ledger.tell(found);
     keep_ledger(transaction, &op.dataset, &ledger).await?;
     Ok(Ok(Written { number: op.number, stamp: op.stamp, shown: state.shown(), conflicts, more }))
+}
+
+/// Makes the transaction the only one that writes those datasets, until it ends. Call it before the first [`append`] of a transaction that
+/// writes several, or tends, exports or imports several: it takes them in one order, whatever order they are named in. Without it, two such
+/// transactions can wait for each other, and PostgreSQL ends one of them (a deadlock) after a second.
+///
+/// # Errors
+/// If the database fails.
+pub async fn lock(transaction: &impl GenericClient, datasets: &[&str]) -> Result<(), Failure> {
+    let mut in_order = datasets.to_vec();
+    in_order.sort_unstable();
+    for dataset in in_order {
+        locked(transaction, dataset).await?;
+    }
+    Ok(())
 }
 
 /// Folds what has come by replication, and says how far this replica is then: call it before a read, and for
@@ -112,7 +131,8 @@ pub async fn catch_up(client: &mut impl GenericClient, merge: &Merge, dataset: &
         let transaction = client.transaction().await?;
         let taken = take_in(&transaction, merge, dataset).await?;
         transaction.commit().await?;
-        if taken.applied == 0 {
+        // What another process has folded meanwhile is known: there may be more behind it.
+        if taken.applied + taken.known == 0 {
             return self::progress(client, dataset).await;
         }
     }
@@ -121,28 +141,34 @@ pub async fn catch_up(client: &mut impl GenericClient, merge: &Merge, dataset: &
 /// Folds what has come by replication, in a transaction, up to 500 operations of each owner. A gap in an owner's log is said and waited for:
 /// replication goes by the order of commits, so there is none, unless rows were deleted by hand.
 ///
+/// A repeat of a write that is being folded waits for it ([`once`](crate::store::postgres::once)), and is not done a second time.
+///
 /// # Errors
 /// If the database fails.
 pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &str) -> Result<TakenIn, Failure> {
     let mut taken = TakenIn::default();
     let Some(rule) = merge.rule(dataset) else { return Ok(taken) };
-    let mut ledger = lock(transaction, dataset).await?;
-    for op in pending(transaction, merge, dataset, &ledger.vector(), IN_ONE).await? {
-        match ledger.reach(&op) {
+    let at = ledger(transaction, dataset).await?.vector();
+    let (operations, repeats) = repeatable(pending(transaction, merge, dataset, &at, IN_ONE).await?);
+    // Keys before the ledger, as a write that has one takes them. The other way round each would wait for the other.
+    lock_keys(transaction, repeats.values().map(|kept| kept.id.as_str()).collect()).await?;
+    let mut ledger = locked(transaction, dataset).await?;
+    for (n, op) in operations.iter().enumerate() {
+        match ledger.reach(op) {
             Reach::Known => taken.known += 1,
-            Reach::Gap => taken.gap(&op, ledger.number(&op.owner)),
+            Reach::Gap => taken.gap(op, ledger.number(&op.owner)),
             Reach::Next => {
                 if !op.is_beat() {
                     let mut state = state(transaction, dataset, &op.key).await?.unwrap_or_else(|| State::new(rule));
-                    let found = state.apply(rule, &op, merge.now());
+                    let found = state.apply(rule, op, merge.now());
                     keep_state(transaction, dataset, &op.key, &state).await?;
                     keep_conflicts(transaction, &found).await?;
                     ledger.hold(merge.region(), &found);
                     taken.conflicts += found.len() as u64;
                 }
-                ledger.note(&op);
-                if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
-                    remember(transaction, &kept).await?;
+                ledger.note(op);
+                if let Some(kept) = repeats.get(&n) {
+                    remember(transaction, kept).await?;
                 }
                 taken.applied += 1;
             }
@@ -152,6 +178,23 @@ pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &
         keep_ledger(transaction, dataset, &ledger).await?;
     }
     Ok(taken)
+}
+
+/// Those of them that are folded at once, and the keys that they bring, each by the place of its operation. Of one owner's no more than a
+/// hundred bring one, for each is a lock, and a server has room for some thousand.
+fn repeatable(pending: Vec<Operation>) -> (Vec<Operation>, BTreeMap<usize, Kept>) {
+    let (mut operations, mut repeats, mut of_owner) = (Vec::new(), BTreeMap::new(), BTreeMap::<String, u32>::new());
+    for op in pending {
+        let kept = op.repeat.as_deref().and_then(Kept::from_json);
+        let so_many = of_owner.entry(op.owner.clone()).or_default();
+        *so_many += u32::from(kept.is_some());
+        if *so_many > KEYS_IN_ONE {
+            continue;
+        }
+        repeats.extend(kept.map(|kept| (operations.len(), kept)));
+        operations.push(op);
+    }
+    (operations, repeats)
 }
 
 /// How far this replica is, with what it has folded.
@@ -170,8 +213,7 @@ pub async fn read(client: &impl GenericClient, merge: &Merge, dataset: &str, key
     if let Some(state) = state(client, dataset, key).await? {
         return Ok(state.shown());
     }
-    let value = merge.rule(dataset).map(|rule| State::new(rule).shown().value).unwrap_or_default();
-    Ok(Shown { value, shows: ledger(client, dataset).await?.dropped })
+    Ok(ledger(client, dataset).await?.shown_of_nothing(merge.rule(dataset)))
 }
 
 /// What the keys after that one show, by name, at most so many. An answer that lists them also shows what is not there any more, so it shows
@@ -198,13 +240,13 @@ pub async fn list(
 /// # Errors
 /// If the database fails.
 pub async fn tend(transaction: &impl GenericClient, merge: &Merge, dataset: &str) -> Result<bool, Failure> {
-    let mut ledger = lock(transaction, dataset).await?;
-    if let Some(op) = ledger.beat(merge, dataset, merge.now()) {
-        ledger.note(&op);
-        keep_op(transaction, &op).await?;
-        keep_ledger(transaction, dataset, &ledger).await?;
+    let mut ledger = locked(transaction, dataset).await?;
+    let beat = ledger.beat(merge, dataset, merge.now());
+    if let Some(op) = &beat {
+        ledger.note(op);
+        keep_op(transaction, op).await?;
     }
-    compact(transaction, merge, dataset).await
+    forget(transaction, merge, dataset, (ledger, beat.is_some())).await
 }
 
 /// Forgets what every owner has: operations, and what was removed. [`tend`] does it.
@@ -212,7 +254,16 @@ pub async fn tend(transaction: &impl GenericClient, merge: &Merge, dataset: &str
 /// # Errors
 /// If the database fails.
 pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &str) -> Result<bool, Failure> {
-    let mut ledger = lock(transaction, dataset).await?;
+    forget(transaction, merge, dataset, (locked(transaction, dataset).await?, false)).await
+}
+
+/// The same with the ledger, and whether that has changed and is still to be kept.
+async fn forget(
+    transaction: &impl GenericClient,
+    merge: &Merge,
+    dataset: &str,
+    (mut ledger, mut is_changed): (Ledger, bool),
+) -> Result<bool, Failure> {
     let horizon = ledger.horizon(merge);
     for (owner, number) in horizon.everywhere.iter() {
         let sql = "delete from homing_ops where dataset = $1 and owner = $2 and number <= $3";
@@ -225,7 +276,7 @@ pub async fn compact(transaction: &impl GenericClient, merge: &Merge, dataset: &
     let held = transaction.query_typed(sql, &values).await?;
     let is_more = held.len() == AT_ONCE as usize;
     let looked = held.last().filter(|_| is_more).map_or_else(|| Ok(String::new()), |row| row.try_get(0))?;
-    let mut is_changed = looked != ledger.looked;
+    is_changed |= looked != ledger.looked;
     ledger.looked = looked;
     for row in held {
         let (key, mut state): (String, State) = (row.try_get(0)?, json(&row, 1)?);
@@ -271,7 +322,7 @@ pub async fn conflicts(client: &impl GenericClient, query: &ConflictQuery) -> Re
 /// # Errors
 /// If the database fails.
 pub async fn export(transaction: &impl GenericClient, dataset: &str) -> Result<String, Failure> {
-    let ledger = lock(transaction, dataset).await?.for_another();
+    let ledger = locked(transaction, dataset).await?.for_another();
     let sql = "select key, state from homing_states where dataset = $1 order by key";
     let rows = transaction.query_typed(sql, &[text(&dataset)]).await?;
     let state = |row: &Row| Ok::<_, Failure>((row.try_get(0)?, json(row, 1)?));
@@ -283,13 +334,14 @@ pub async fn export(transaction: &impl GenericClient, dataset: &str) -> Result<S
 }
 
 /// Begins with what another region has exported, in a transaction. Gives whether it did: it does not if anything of the dataset was
-/// folded here. What has come by replication meanwhile is folded on top.
+/// folded here. What has come by replication meanwhile is folded on top. A repeat of a write whose operation came along is known here from
+/// then on.
 ///
 /// # Errors
 /// If the database fails, or the text is none of [`export`]'s.
 pub async fn import(transaction: &impl GenericClient, exported: &str) -> Result<bool, Failure> {
     let Export { dataset, ledger: theirs, states, operations } = serde_json::from_str(exported)?;
-    if lock(transaction, &dataset).await? != Ledger::default() {
+    if locked(transaction, &dataset).await? != Ledger::default() {
         return Ok(false);
     }
     for (key, state) in &states {
@@ -297,6 +349,9 @@ pub async fn import(transaction: &impl GenericClient, exported: &str) -> Result<
     }
     for op in &operations {
         keep_op(transaction, op).await?;
+        if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
+            remember(transaction, &kept).await?;
+        }
     }
     keep_ledger(transaction, &dataset, &theirs).await?;
     Ok(true)
@@ -324,7 +379,7 @@ async fn pending(
 
 /// The ledger, locked until the transaction ends: whoever writes or folds the dataset waits. By two statements, so that the second sees what
 /// was committed while the first one waited.
-async fn lock(transaction: &impl GenericClient, dataset: &str) -> Result<Ledger, Failure> {
+async fn locked(transaction: &impl GenericClient, dataset: &str) -> Result<Ledger, Failure> {
     let sql = "insert into homing_ledger values ($1, '{}') on conflict do nothing";
     transaction.execute_typed(sql, &[text(&dataset)]).await?;
     let sql = "select ledger from homing_ledger where dataset = $1 for update";
@@ -383,7 +438,9 @@ async fn keep_conflicts(transaction: &impl GenericClient, found: &[Conflict]) ->
         let story = serde_json::to_string(conflict)?;
         let values = [text(&conflict.dataset), text(&conflict.key), text(&story)];
         let oldest = transaction.query_typed_one(sql, &values).await?.try_get::<_, i64>(0)? - KEPT.cast_signed();
-        let sql = "delete from homing_conflicts where id <= $1";
+        // Those that another dataset's writer deletes just now are his: waiting for him could be waiting for each other.
+        let sql = "delete from homing_conflicts where id in
+            (select id from homing_conflicts where id <= $1 for update skip locked)";
         transaction.execute_typed(sql, &[(&oldest, Type::INT8)]).await?;
         let sql = "insert into homing_conflict_totals values ($1, $2, 1)
             on conflict (dataset, rule) do update set n = homing_conflict_totals.n + 1";

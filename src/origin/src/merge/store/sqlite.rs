@@ -1,6 +1,6 @@
 //! In SQLite. Peers' operations come over the application's own transport: serve [`since`], and [`take_in`] what it gave.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, TransactionBehavior, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{AT_ONCE, Export, OP};
@@ -69,17 +69,19 @@ pub fn append_with(
         Ok(rule) => rule,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut ledger = ledger(transaction, write.dataset)?;
-    let op = ledger.compose(merge, &write, stamp, context, merge.now());
-    let mut state = state(transaction, &op.dataset, &op.key)?.unwrap_or_else(|| State::new(rule));
-    let found = state.apply(rule, &op, merge.now());
-    ledger.note(&op);
-    keep_op(transaction, &op)?;
-    keep_state(transaction, &op.dataset, &op.key, &state)?;
-    keep_conflicts(transaction, &found)?;
-    let (conflicts, more) = ledger.tell(found);
-    keep_ledger(transaction, &op.dataset, &ledger)?;
-    Ok(Ok(Written { number: op.number, stamp: op.stamp, shown: state.shown(), conflicts, more }))
+    within(transaction, TransactionBehavior::Immediate, || {
+        let mut ledger = ledger(transaction, write.dataset)?;
+        let mut state = state(transaction, write.dataset, write.key)?.unwrap_or_else(|| State::new(rule));
+        let op = ledger.compose(merge, &write, stamp, context, merge.now());
+        let found = state.apply(rule, &op, merge.now());
+        ledger.note(&op);
+        give_number(transaction, &op)?;
+        keep_state(transaction, &op.dataset, &op.key, &state)?;
+        keep_conflicts(transaction, &found)?;
+        let (conflicts, more) = ledger.tell(found);
+        keep_ledger(transaction, &op.dataset, &ledger)?;
+        Ok(Ok(Written { number: op.number, stamp: op.stamp, shown: state.shown(), conflicts, more }))
+    })
 }
 
 /// Takes peers' operations in, in a transaction. They may come again, and in any order among owners; those of one owner without a gap, else
@@ -89,6 +91,10 @@ pub fn append_with(
 /// # Errors
 /// If the database fails.
 pub fn take_in(transaction: &Connection, merge: &Merge, operations: &[Operation]) -> Result<TakenIn> {
+    within(transaction, TransactionBehavior::Immediate, || take_in_all(transaction, merge, operations))
+}
+
+fn take_in_all(transaction: &Connection, merge: &Merge, operations: &[Operation]) -> Result<TakenIn> {
     let mut all: Vec<&Operation> = operations.iter().collect();
     all.sort_by_key(|op| (&op.dataset, &op.owner, op.number));
     let mut taken = TakenIn::default();
@@ -114,9 +120,7 @@ pub fn take_in(transaction: &Connection, merge: &Merge, operations: &[Operation]
                     }
                     ledger.note(op);
                     keep_op(transaction, op)?;
-                    if let Some(kept) = op.repeat.as_deref().and_then(Kept::from_json) {
-                        remember(transaction, &kept)?;
-                    }
+                    remember_repeat(transaction, op)?;
                     taken.applied += 1;
                 }
             }
@@ -154,8 +158,7 @@ pub fn read(connection: &Connection, merge: &Merge, dataset: &str, key: &str) ->
     if let Some(state) = state(connection, dataset, key)? {
         return Ok(state.shown());
     }
-    let value = merge.rule(dataset).map(|rule| State::new(rule).shown().value).unwrap_or_default();
-    Ok(Shown { value, shows: ledger(connection, dataset)?.dropped })
+    Ok(ledger(connection, dataset)?.shown_of_nothing(merge.rule(dataset)))
 }
 
 /// What the keys after that one show, by name, at most so many. An answer that lists them also shows what is not there any more, so it shows
@@ -176,13 +179,15 @@ pub fn list(connection: &Connection, dataset: &str, after: &str, limit: u32) -> 
 /// # Errors
 /// If the database fails.
 pub fn tend(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bool> {
-    let mut ledger = ledger(transaction, dataset)?;
-    if let Some(op) = ledger.beat(merge, dataset, merge.now()) {
-        ledger.note(&op);
-        keep_op(transaction, &op)?;
-        keep_ledger(transaction, dataset, &ledger)?;
-    }
-    compact(transaction, merge, dataset)
+    within(transaction, TransactionBehavior::Immediate, || {
+        let mut ledger = ledger(transaction, dataset)?;
+        let beat = ledger.beat(merge, dataset, merge.now());
+        if let Some(op) = &beat {
+            ledger.note(op);
+            give_number(transaction, op)?;
+        }
+        forget(transaction, merge, dataset, (ledger, beat.is_some()))
+    })
 }
 
 /// Forgets what every owner has: operations, and what was removed. [`tend`] does it.
@@ -190,7 +195,18 @@ pub fn tend(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bo
 /// # Errors
 /// If the database fails.
 pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bool> {
-    let mut ledger = ledger(transaction, dataset)?;
+    within(transaction, TransactionBehavior::Immediate, || {
+        forget(transaction, merge, dataset, (ledger(transaction, dataset)?, false))
+    })
+}
+
+/// The same with the ledger, and whether that has changed and is still to be kept.
+fn forget(
+    transaction: &Connection,
+    merge: &Merge,
+    dataset: &str,
+    (mut ledger, mut is_changed): (Ledger, bool),
+) -> Result<bool> {
     let horizon = ledger.horizon(merge);
     let mut delete =
         transaction.prepare_cached("delete from homing_ops where dataset = ? and owner = ? and number <= ?")?;
@@ -205,7 +221,7 @@ pub fn compact(transaction: &Connection, merge: &Merge, dataset: &str) -> Result
         .collect::<Result<_>>()?;
     let is_more = held.len() == AT_ONCE as usize;
     let looked = held.last().filter(|_| is_more).map_or_else(String::new, |(key, _)| key.clone());
-    let mut is_changed = looked != ledger.looked;
+    is_changed |= looked != ledger.looked;
     ledger.looked = looked;
     for (key, mut state) in held {
         let before = state.clone();
@@ -247,32 +263,55 @@ pub fn conflicts(connection: &Connection, query: &ConflictQuery) -> Result<Confl
     Ok(conflicts)
 }
 
-/// All of a dataset that another replica can begin with, as JSON: states, how far they are, and the logs that are still here.
+/// All of a dataset that another replica can begin with, as JSON: states, how far they are, and the logs that are still here. All of it
+/// from one snapshot, while others write: in a transaction that this begins, if the caller has begun none.
 ///
 /// # Errors
 /// If the database fails.
 pub fn export(connection: &Connection, dataset: &str) -> Result<String> {
-    let mut rows = connection.prepare_cached("select key, state from homing_states where dataset = ? order by key")?;
-    let states = rows.query_map([dataset], |row| Ok((row.get(0)?, json(row, 1)?)))?.collect::<Result<_>>()?;
-    let mut rows = connection.prepare_cached(&format!("select {OP} from homing_ops where dataset = ?"))?;
-    let operations = rows.query_map([dataset], operation)?.collect::<Result<_>>()?;
-    let ledger = ledger(connection, dataset)?.for_another();
-    text(&Export { dataset: dataset.to_owned(), ledger, states, operations })
+    within(connection, TransactionBehavior::Deferred, || {
+        let ledger = ledger(connection, dataset)?.for_another();
+        let mut rows =
+            connection.prepare_cached("select key, state from homing_states where dataset = ? order by key")?;
+        let states = rows.query_map([dataset], |row| Ok((row.get(0)?, json(row, 1)?)))?.collect::<Result<_>>()?;
+        let sql = format!("select {OP} from homing_ops where dataset = ? order by owner, number");
+        let mut rows = connection.prepare_cached(&sql)?;
+        let operations = rows.query_map([dataset], operation)?.collect::<Result<_>>()?;
+        text(&Export { dataset: dataset.to_owned(), ledger, states, operations })
+    })
 }
 
 /// Begins with what another replica has exported, in a transaction. Gives whether it did: it does not if anything of the dataset is here.
+/// A repeat of a write whose operation came along is known here from then on.
 ///
 /// # Errors
 /// If the database fails, or the text is none of [`export`]'s.
 pub fn import(transaction: &Connection, exported: &str) -> Result<bool> {
     let Export { dataset, ledger: theirs, states, operations } = parse(exported)?;
-    if ledger(transaction, &dataset)? != Ledger::default() {
-        return Ok(false);
+    within(transaction, TransactionBehavior::Immediate, || {
+        if ledger(transaction, &dataset)? != Ledger::default() {
+            return Ok(false);
+        }
+        states.iter().try_for_each(|(key, state)| keep_state(transaction, &dataset, key, state))?;
+        for op in &operations {
+            keep_op(transaction, op)?;
+            remember_repeat(transaction, op)?;
+        }
+        keep_ledger(transaction, &dataset, &theirs)?;
+        Ok(true)
+    })
+}
+
+/// In the transaction that the caller has begun, else in one of its own: whoever comes between two statements would take a number
+/// twice, or see half of what was written.
+fn within<T>(connection: &Connection, behavior: TransactionBehavior, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !connection.is_autocommit() {
+        return work();
     }
-    states.iter().try_for_each(|(key, state)| keep_state(transaction, &dataset, key, state))?;
-    operations.iter().try_for_each(|op| keep_op(transaction, op))?;
-    keep_ledger(transaction, &dataset, &theirs)?;
-    Ok(true)
+    let transaction = Transaction::new_unchecked(connection, behavior)?;
+    let done = work()?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 fn ledger(connection: &Connection, dataset: &str) -> Result<Ledger> {
@@ -296,15 +335,30 @@ fn keep_state(transaction: &Connection, dataset: &str, key: &str, state: &State)
     transaction.prepare_cached(sql)?.execute(params![dataset, key, text(state)?, tombstones]).map(|_| ())
 }
 
+/// Keeps an operation that came from elsewhere; it may be here.
 fn keep_op(transaction: &Connection, op: &Operation) -> Result<()> {
-    let sql = "insert or ignore into homing_ops values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    insert_op(transaction, "insert or ignore", op)
+}
+
+/// Keeps one of this region's own. If its number was given away already, it fails: nobody would ever see the second one.
+fn give_number(transaction: &Connection, op: &Operation) -> Result<()> {
+    insert_op(transaction, "insert", op)
+}
+
+fn insert_op(transaction: &Connection, insert: &str, op: &Operation) -> Result<()> {
+    let sql = format!("{insert} into homing_ops values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     let (number, at) = (op.number.cast_signed(), op.at.cast_signed());
     let (seen, change) = (text(&op.seen)?, text(&op.change)?);
     let stamp = op.stamp.as_str();
     transaction
-        .prepare_cached(sql)?
+        .prepare_cached(&sql)?
         .execute(params![op.dataset, op.owner, number, op.key, stamp, seen, at, op.who, op.what, change, op.repeat])
         .map(|_| ())
+}
+
+/// A repeat of that write is known here from now on.
+fn remember_repeat(transaction: &Connection, op: &Operation) -> Result<()> {
+    op.repeat.as_deref().and_then(Kept::from_json).map_or(Ok(()), |kept| remember(transaction, &kept))
 }
 
 fn keep_conflicts(transaction: &Connection, found: &[Conflict]) -> Result<()> {

@@ -22,6 +22,11 @@ const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended($1, 1752132969
 const RECALL: &str = "select sent, status, fields, body from homing_keys
     where id = $1 and at >= clock_timestamp() - $2 * interval '1 second'";
 
+/// The same for several, in one order, so that two who need the same ones do not wait for each other.
+#[cfg(feature = "merge")]
+const LOCK_ALL: &str = "select pg_advisory_xact_lock(hashtextextended(id, 1752132969))
+    from (select unnest($1::text[]) as id order by 1) as ids";
+
 /// Two that are too old go each time, so that there never are many to go at once; those that somebody else deletes just now are his.
 const REMEMBER: &str = "with old as (delete from homing_keys where id in (select id from homing_keys
         where at < clock_timestamp() - $6 * interval '1 second' and id <> $1 order by at limit 2 for update skip locked))
@@ -78,6 +83,15 @@ fn kept(row: &Row, id: String) -> Result<Option<Kept>, Error> {
     let answer = Answer::of_parts(status, row.try_get("fields")?, row.try_get("body")?);
     let sent = row.try_get("sent")?;
     Ok(answer.map(|answer| Kept { id, sent, at: 0, answer }))
+}
+
+/// Locks those keys until the transaction ends: whoever repeats one of these writes waits, and finds what is remembered by then.
+#[cfg(feature = "merge")]
+pub(crate) async fn lock_keys(transaction: &impl GenericClient, ids: Vec<&str>) -> Result<(), Error> {
+    if !ids.is_empty() {
+        transaction.query_typed(LOCK_ALL, &[(&ids, Type::TEXT_ARRAY)]).await?;
+    }
+    Ok(())
 }
 
 /// By the database's own clock.

@@ -73,6 +73,7 @@ pub fn remember(transaction: &Connection, kept: &Kept) -> Result<()> {
     let (status, fields, body) = kept.answer.parts();
     let sql = "insert into homing_keys values (?1, ?2, ?3, ?4, ?5, ?6) on conflict (id)
         do update set sent = ?2, at = ?3, status = ?4, fields = ?5, body = ?6 where excluded.at > at";
-    let at = kept.at.cast_signed();
+    // One from a clock that is ahead would never be too old.
+    let at = i64::try_from(kept.at).unwrap_or(i64::MAX).min(now());
     transaction.prepare_cached(sql)?.execute(params![kept.id, kept.sent, at, status, fields, body]).map(|_| ())
 }

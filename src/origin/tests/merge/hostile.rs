@@ -1,0 +1,124 @@
+//! Several processes over one database, and regions that begin while others write.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use homing_origin::{
+    Answer, Unit,
+    merge::{
+        Change, Merge, Vector, Write,
+        store::sqlite::{append_with, export, import, make, read, since, take_in},
+    },
+    store::sqlite::recall,
+};
+use http::StatusCode;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::{support, world::three};
+
+/// A database in a file, for several connections.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("homing-merge-{name}-{}.sqlite", std::process::id())));
+        let db = file.connect();
+        db.execute_batch("pragma journal_mode = wal; pragma synchronous = off").unwrap();
+        make(&db).unwrap();
+        file
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(&self.0).unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}
+
+fn count(db: &Connection, merge: &Merge, key: &str) {
+    append_with(db, merge, None, &Vector::default(), Write::new("views", key, Change::count(1))).unwrap().unwrap();
+}
+
+/// How far it is, and all that its keys show together: each write counts one.
+fn whole(exported: &str, into: &Merge) -> (u64, u64) {
+    let db = Connection::open_in_memory().unwrap();
+    make(&db).unwrap();
+    assert!(import(&db, exported).unwrap());
+    let at = homing_origin::merge::store::sqlite::progress(&db, "views").unwrap().at;
+    let all = (0..40).map(|n| read(&db, into, "views", &n.to_string()).unwrap().value.as_u64().unwrap());
+    (at.get("us"), all.sum())
+}
+
+#[test]
+fn an_export_is_of_one_moment_however_much_is_written_meanwhile() {
+    let [us, ..] = three();
+    let file = File::new("export");
+    let (over, merge) = (Arc::new(AtomicBool::new(false)), us.merge.clone());
+    let (is_over, db) = (Arc::clone(&over), file.connect());
+    (0..40).for_each(|n| count(&db, &merge, &n.to_string()));
+    let writer = thread::spawn(move || {
+        for n in 0.. {
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            count(&db, &merge, &(n % 40).to_string());
+        }
+    });
+    let reader = file.connect();
+    let all: Vec<(u64, u64)> = (0..40).map(|_| whole(&export(&reader, "views").unwrap(), &us.merge)).collect();
+    over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    assert!(all.first() < all.last(), "nothing was written meanwhile: {all:?}");
+    for (at, shown) in all {
+        assert_eq!(at, shown, "a region that begins with it lacks writes of which it says that it has them");
+    }
+}
+
+/// Two processes, neither of which has begun a transaction.
+#[test]
+fn no_number_is_given_twice_though_two_processes_write() {
+    let [us, eu, _] = three();
+    let file = File::new("numbers");
+    let writers = [file.connect(), file.connect()].map(|db| {
+        let merge = us.merge.clone();
+        thread::spawn(move || (0..50).for_each(|_| count(&db, &merge, "k")))
+    });
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    let all = since(&file.connect(), "views", "us", 0, 1000).unwrap();
+    assert_eq!(all.iter().map(|op| op.number).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    assert_eq!(take_in(&eu.db, &eu.merge, &all).unwrap().applied, 100);
+    assert_eq!(eu.value("views", "k"), json!(100));
+}
+
+/// A client repeats at a region that has begun with an export, or with what a peer gave, and hears what it was answered.
+#[tokio::test]
+async fn a_region_that_has_begun_with_an_export_knows_the_repeats_in_it() {
+    let [us, eu, ap] = three();
+    let asked = support::asked_with_key("/views", Some("k")).await;
+    let (unit, key) = (Unit::dataset("views"), asked.key(Some("ada"), b"1").unwrap());
+    let kept = key.keep(&unit, &Answer::new(StatusCode::OK, "1"), us.clock.load(Ordering::Relaxed)).unwrap();
+    let write = Write { repeat: Some(&kept), ..Write::new("views", "k", Change::count(1)) };
+    append_with(&us.db, &us.merge, None, &Vector::default(), write).unwrap().unwrap();
+    eu.db.execute("delete from homing_keys", []).unwrap();
+    assert!(import(&eu.db, &export(&us.db, "views").unwrap()).unwrap());
+    ap.pull(&us, "views");
+    for region in [&eu, &ap] {
+        let sql = "select count(*) from homing_keys where id = ?";
+        let known: i64 = region.db.query_row(sql, [key.id(&unit).unwrap()], |row| row.get(0)).unwrap();
+        assert_eq!(known, 1, "at {}: a repeat would count twice", region.name());
+    }
+    assert!(recall(&us.db, &unit, &asked.key(Some("eve"), b"1").unwrap()).unwrap().is_none());
+}
