@@ -130,7 +130,9 @@ impl ConflictQuestion {
 
     fn is_about(&self, story: &Story, dataset: &str) -> bool {
         let of = |wanted: &str, said: Option<&str>| said.is_none_or(|said| said == wanted);
-        of(dataset, story.dataset()) && self.key.as_ref().is_none_or(|key| story.key() == Some(key))
+        // A story has its key as it is shown ([`clean`]), so the key that was asked for is compared in the same form.
+        let key = self.key.as_ref().map(|key| clean(key, LONGEST_KEY));
+        of(dataset, story.dataset()) && key.is_none_or(|key| story.key() == Some(&key))
     }
 }
 

@@ -129,6 +129,18 @@ fn the_latest_come_first_and_only_of_what_was_asked_for() {
     assert_eq!(keys("dataset=likes&limit=1"), ["7"], "a region is taken for no more than was asked for");
 }
 
+/// A key is shown without what moves a cursor, and is asked for as it is.
+#[test]
+fn a_key_that_is_shown_otherwise_is_found_by_its_own_text() {
+    for key in [" 7 ", "a\u{200b}b", "tab\there", "\u{1b}[2J"] {
+        let mut one = conflict();
+        one["key"] = json!(key);
+        let asked = query("likes", 100, Some(key));
+        let told = ask(&clicks(), &asked, vec![says(&[one]), says(&[]), says(&[])]);
+        assert_eq!((sentences(&told).len(), &told["stories"][0]["key"]), (1, &json!(clean(key, 64))), "{key:?}");
+    }
+}
+
 #[test]
 fn a_question_names_a_dataset_that_several_regions_write() {
     let refused = |query: &str| {
