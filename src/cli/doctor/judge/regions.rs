@@ -113,7 +113,8 @@ fn clock(name: &str, answers: &Answers) -> Option<Finding> {
         return Some(Finding::pass(CHECK, name, format!("right, to within {open}")));
     }
     let says = format!("at least {} {side} the router's", span(millis));
-    let remedy = "set it by NTP. Signatures are valid for 1 min, and with `last-write-wins` a clock that is ahead wins";
+    let remedy =
+        "set it by NTP. Signatures are valid for 1 min: with a clock further off, the region refuses every write";
     Some(if millis < FAR_OFF {
         Finding::warn(CHECK, name, says, remedy)
     } else {
