@@ -72,18 +72,24 @@ fn minimum(conflicts: &Conflicts, path: &KeyPath, log: &mut Complaints) {
 /// reach another owner, which does not know the key yet, and no epoch fences it. So the rule itself must make a repeat harmless.
 fn repeats(dataset: &Dataset, conflicts: &Conflicts, path: &KeyPath, log: &mut Complaints) {
     let name = &dataset.name;
+    let found = || format!("true for the multi-writer dataset {name:?}");
     match conflicts.rule {
-        // The same again changes nothing, unless somebody wrote something else in between (docs/multi-writer.md says so).
-        ConflictRule::LastWriteWins(_) | ConflictRule::Merge(Some(MergeKind::Set | MergeKind::Register)) => {}
+        // At another owner a repeat is a write of its own with a later stamp, and without what was written in between
+        // (docs/multi-writer.md).
+        ConflictRule::LastWriteWins(_) | ConflictRule::Merge(Some(MergeKind::Set | MergeKind::Register)) => {
+            let expected = "writes of which a repeat may bring back what was replaced in between: another owner does not know the Idempotency-Key yet, and takes a repeat for a later write";
+            let remedy = "keep it if that does no harm; otherwise remove idempotent, or let one home take these writes";
+            log.warn(path, found(), expected, remedy);
+        }
         ConflictRule::Merge(Some(MergeKind::Counter { .. })) => {
             let expected = "no idempotent route: a repeat may reach another owner, which does not know the Idempotency-Key and counts again";
-            let remedy = "remove idempotent; or count the members of a set (merge = \"set\"), where the same again changes nothing";
+            let remedy = "remove idempotent; or count the members of a set (merge = \"set\"), where a repeat adds none";
             log.error(path, format!("true for the counter {name:?}"), expected, remedy);
         }
         ConflictRule::Merge(Some(MergeKind::Map) | None) | ConflictRule::Application => {
             let expected = "a rule by which the same write again changes nothing: a repeat may reach another owner, which does not know the Idempotency-Key yet";
             let remedy = "make sure that the application merges a repeat without effect, or remove idempotent";
-            log.warn(path, format!("true for the multi-writer dataset {name:?}"), expected, remedy);
+            log.warn(path, found(), expected, remedy);
         }
     }
 }
