@@ -6,7 +6,13 @@
 #[path = "support/command.rs"]
 mod command;
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    process::Command,
+    thread,
+};
 
 use command::*;
 use serde_json::Value;
@@ -305,4 +311,195 @@ fn between_logs(old: &str, new: &str, log: &str, arguments: &[&str]) -> Value {
         homing(&here, &[&["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log", "--json"], arguments].concat());
     let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
     said["requests"].clone()
+}
+
+/// What a route says of access counts, and not the method alone.
+#[test]
+fn a_read_moves_to_another_owner_and_a_write_does_not_whatever_its_method() {
+    let route = |methods: &str, more: &str, dataset: &str| {
+        format!(
+            "[[vars.ROUTES]]\nmatch = \"{methods} /api/search/*\"\ndataset = \"{dataset}\"\n{more}\n[vars.IDENTITY]\n"
+        )
+    };
+    let moved = |methods: &str, more: &str| {
+        let with = |dataset: &str| edited(&old(), &[("[vars.IDENTITY]\n", &route(methods, more, dataset))]);
+        between(&with("catalog"), &with("likes"), &[])
+    };
+    for (methods, more) in [
+        ("POST", "access = \"read\""),
+        ("PROPFIND,REPORT,SEARCH,TRACE", ""),
+        ("GET,HEAD,QUERY", ""),
+        ("OPTIONS", "access = \"write\""),
+    ] {
+        let run = moved(methods, more);
+        assert_eq!(run.status, 0, "{methods} {more}: {}", run.whole());
+        assert!(run.out.contains("/api/search/*: belongs to likes, and did to catalog"), "{}", run.out);
+    }
+    for (methods, more) in [("GET", "access = \"write\""), ("POST", ""), ("LOCK", ""), ("GET,PUT", "")] {
+        let run = moved(methods, more);
+        assert_eq!(run.status, 1, "{methods} {more}: {}", run.whole());
+        assert!(run.out.contains("and no epoch connects the two"), "{}", run.out);
+    }
+}
+
+#[test]
+fn a_budget_of_conflicts_that_changes_is_told() {
+    let route = "match = \"/api/likes/*\"\ndataset = \"likes\"\n";
+    let run = plan(&[(route, &format!("{route}max_conflict_rate = \"1%\"\n"))]);
+    assert_eq!(run.status, 0, "{}", run.whole());
+    assert!(run.out.contains("Changes no ownership:\n  /api/likes/*: max_conflict_rate\n"), "{}", run.out);
+}
+
+/// The words of a command line, as a shell parts them.
+fn words(line: &str) -> Vec<String> {
+    let told = Command::new("sh").args(["-c", &format!("printf '%s\\n' {line}")]).output().unwrap();
+    assert!(told.status.success(), "{line}");
+    String::from_utf8(told.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_commands_can_be_pasted_whatever_the_files_are_called() {
+    let (was, is) = ("it's \"old\" $HOME.toml", "new `id`; #1.toml");
+    let alone = [edited_cart_out(), vec![(CATALOG, CART)]].concat();
+    let here = directory(&[(was, &edited(&old(), &edited_cart_out())), (is, &edited(&old(), &alone))]);
+    let run = homing(&here, &["plan", was, is, "--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
+    let (mut lines, mut back) = (Vec::new(), Vec::new());
+    for step in said["steps"].as_array().unwrap() {
+        let of = |key: &str| {
+            step[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        lines.extend(of("commands").into_iter().chain(of("check")).map(|line| words(&line)));
+        let text = step["back"].as_str().unwrap();
+        back.extend(text.split_once("`homing plan ").map(|(_, plan)| words(plan.rsplit_once('`').unwrap().0)));
+    }
+    assert!(lines.contains(&["npx", "wrangler", "deploy", "--config", is].map(str::to_owned).to_vec()), "{lines:?}");
+    assert!(lines.iter().any(|line| line[..3] == ["homing", "check", is]), "{lines:?}");
+    assert_eq!(back, [[is, was]]);
+}
+
+/// A leg of a plan begins at a file between; the next leg's files must not be written over it.
+#[test]
+fn a_file_between_is_never_the_old_or_the_new_one() {
+    let new = edited(&old(), &without_ap());
+    let here = directory(&[("between-1.toml", &old()), ("between-2.toml", &new)]);
+    let run = homing(&here, &["plan", "./between-1.toml", "between-2.toml", "--write", "--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
+    assert_eq!(said["between"][0]["name"], "between-3.toml");
+    assert_eq!(fs::read_to_string(here.join("between-1.toml")).unwrap(), old());
+    assert_eq!(fs::read_to_string(here.join("between-2.toml")).unwrap(), new);
+}
+
+/// Answers every request with these bytes.
+fn answers(bytes: impl Into<Vec<u8>>) -> String {
+    let (listener, bytes) = (TcpListener::bind("127.0.0.1:0").unwrap(), bytes.into());
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            // A client that is gone has had its answer.
+            let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(&bytes));
+        }
+    });
+    url
+}
+
+#[test]
+fn a_deployment_that_answers_nothing_of_use_is_no_plan() {
+    let json = |status: &str, body: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let gone = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let here = directory(&[("OLD.toml", &old()), ("NEW.toml", &edited(&old(), &[("home = \"us\"", "home = \"eu\"")]))]);
+    for (url, expected) in [
+        (gone, " does not answer: "),
+        (answers(""), " does not answer: "),
+        (answers(vec![0xff; 9000]), " does not answer: "),
+        (answers(json("200 OK", "<html>")), " answered 200 OK without JSON. Is it a Homing router?"),
+        (answers(json("200 OK", "\u{1b}[2J")), " answered 200 OK without JSON. Is it a Homing router?"),
+        (answers(json("301 Moved", "")), " answered 301 Moved Permanently without JSON. Is it a Homing router?"),
+        (
+            answers(json("401 Unauthorized", r#"{"detail":"No token."}"#)),
+            "error: No token. The command reads it from HOMING_TOKEN.",
+        ),
+        (answers(json("500 Oh", "[]")), "error: []"),
+        (answers(json("200 OK", "{}")), " answered with JSON that names no homes of datasets. Is it a Homing router?"),
+        (answers(json("200 OK", &"[".repeat(100_000))), " answered 200 OK without JSON."),
+        ("ftp://x".to_owned(), "expected http://… or https://…"),
+    ] {
+        let run = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--against", &url]);
+        assert_eq!((run.status, run.out.as_str()), (1, ""), "{}", run.whole());
+        assert!(run.err.starts_with("error: ") && run.err.contains(expected), "{}", run.whole());
+    }
+}
+
+#[test]
+fn files_that_are_no_topology_are_an_error_of_the_call() {
+    let here = directory(&[
+        ("OLD.toml", &old()),
+        ("EMPTY.toml", ""),
+        ("BARE.toml", "[vars]\n"),
+        ("LIST.toml", "vars = [1]\n"),
+    ]);
+    fs::write(here.join("BYTES.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::create_dir(here.join("FOLDER.toml")).unwrap();
+    for file in ["EMPTY.toml", "BARE.toml", "LIST.toml", "BYTES.toml", "FOLDER.toml"] {
+        for files in [[file, "OLD.toml"], ["OLD.toml", file], [file, file]] {
+            let run = homing(&here, &[&["plan"], &files[..]].concat());
+            assert_eq!((run.status, run.out.as_str()), (2, ""), "{files:?}: {}", run.whole());
+            assert!(run.err.starts_with(&format!("error: {file} ")), "{files:?}: {}", run.err);
+        }
+    }
+    let run = homing(&here, &["plan", "OLD.toml", "./OLD.toml"]);
+    assert_eq!(
+        (run.status, run.out.as_str()),
+        (0, "OLD.toml -> ./OLD.toml (top level)\nNothing differs in the topology.\n")
+    );
+}
+
+/// Lines of clients that mean harm: each is played or counted as unreadable, and none of them acts on whoever reads the result.
+#[test]
+fn hostile_lines_of_an_access_log_are_counted_and_do_no_harm() {
+    let new = edited(&old(), &[("home = \"us\"", "home = \"eu\"")]);
+    let lines = [
+        "{\"method\":\"PUT\",\"path\":\"/api/catalog/1\",\"host\":\"a b\\u001b[31m\"}",
+        "{\"method\":\"\\u001b[2J\",\"path\":\"/api/catalog/1\"}",
+        "{\"method\":\"PUT\",\"path\":\"/api/catalog/\\u0000\\n\",\"time\":18446744073709551615}",
+        "{\"method\":\"PUT\",\"path\":\"/api/catalog/x\",\"user\":\"\\u0000\\r\\n\",\"time\":1e300}",
+        "{\"method\":\"GET\",\"path\":\"//..%2f%00/api/likes/1;x\",\"time\":99999999999999999999}",
+        "{\"request\":\"GET http://evil:99999/ HTTP/1.1\",\"status\":-1}",
+        "{\"method\":\"PUT\",\"path\":\"/api/catalog/1\",\"near\":\"mars\"}",
+        "1.2.3.4 - ada [31/Dec/9999:23:59:59 -2359] \"PUT /api/catalog/1 HTTP/1.1\" 99999999 5",
+        "1.2.3.4 - ada [10/Oct/2026:13:55:36 -0700] \"PUT /api/catalog/\\x16\\x03 HTTP/1.1\" 200 5",
+    ]
+    .join("\n");
+    let many: String =
+        (0..20_000).map(|at| format!("{{\"method\":\"M{at}\",\"path\":\"/api/catalog/{at}\"}}\n")).collect();
+    let here = directory(&[("OLD.toml", &old()), ("NEW.toml", &new)]);
+    let bytes =
+        [lines.as_bytes(), b"\n", &[0xc3, 0x28, b'\n'], &[b'x'; 70_000], b"\n", many.as_bytes(), b"{\"method\":"]
+            .concat();
+    fs::write(here.join("access.log"), bytes).unwrap();
+    let run = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log"]);
+    assert_eq!(run.status, 0, "{}", run.whole());
+    assert!(run.out.contains("            and 9990 more kinds at least\n"), "{}", run.out);
+    assert!(run.out.chars().all(|letter| letter == '\n' || !letter.is_control()), "{:?}", run.out);
+    fs::write(here.join("access.log"), "nonsense\n").unwrap();
+    for (arguments, status, expected) in [
+        (["--access-log", "access.log"], 1, "error: found no readable line in the access log, expected "),
+        (["--access-log", "MISSING"], 2, "error: MISSING cannot be read: "),
+        (["--access-log", "."], 1, "error: . cannot be read to the end: "),
+    ] {
+        let run = homing(&here, &[&["plan", "OLD.toml", "NEW.toml"], &arguments[..]].concat());
+        assert_eq!((run.status, run.out.as_str()), (status, ""), "{}", run.whole());
+        assert!(run.err.starts_with(expected), "{}", run.err);
+    }
+    for near in ["us=18446744073709551615,eu=1", "us=0", "us", "us=1,mars=1", "us=-1", "", "us=4294967296"] {
+        let run = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log", "--near", near]);
+        assert_eq!((run.status, run.out.as_str()), (2, ""), "{near}: {}", run.whole());
+        assert!(run.err.starts_with("error: --near "), "{near}: {}", run.err);
+    }
 }

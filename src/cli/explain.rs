@@ -47,6 +47,9 @@ pub(super) struct ExplainArgs {
     /// The configuration file.
     #[arg(long, default_value = "wrangler.toml")]
     config: PathBuf,
+    /// The environment. The default is the top level.
+    #[arg(long)]
+    env: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -58,7 +61,18 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         return super::usage(&format!("{name} cannot be read. Run `homing check {name}` to see why"));
     };
     let raw = source.raw();
-    let topology = raw.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
+    let table = match &args.env {
+        None => Some(&raw),
+        Some(env) => raw.get("env").and_then(|all| all.get(env)),
+    };
+    let Some(table) = table else {
+        return super::usage(&format!(
+            "{} has no environment {:?}",
+            source.name,
+            args.env.as_deref().unwrap_or_default()
+        ));
+    };
+    let topology = table.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
     let Some((topology, _)) = topology else {
         return super::usage(&format!("{0} has errors. Run `homing check {0}` to list them", source.name));
     };

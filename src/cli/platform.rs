@@ -14,6 +14,8 @@ use homing_core::{
 
 /// The most bytes that one var may hold on the platform.
 const MOST_VAR_BYTES: usize = 5 * 1024;
+/// Every whole number below this is a number of its own in a 64-bit float: 2^53 (IEEE 754).
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One environment of the file, and the top level that it inherits from.
 struct KeyPlace<'a> {
@@ -211,11 +213,13 @@ pub(super) fn size(value: &Raw) -> usize {
     }
 }
 
-/// A raw value as JSON.
+/// A raw value as JSON; a whole number is written as one, as the platform does.
 pub(super) fn json(value: &Raw) -> serde_json::Value {
     match value {
         Raw::Null => serde_json::Value::Null,
         Raw::Bool(flag) => (*flag).into(),
+        #[allow(clippy::cast_possible_truncation, reason = "a whole number of that size is exact in both types")]
+        Raw::Number(number) if number.fract() == 0.0 && number.abs() < MOST_EXACT => (*number as i64).into(),
         Raw::Number(number) => serde_json::json!(number),
         Raw::Text(text) => text.as_str().into(),
         Raw::List(members) => members.iter().map(json).collect(),

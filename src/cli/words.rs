@@ -35,3 +35,26 @@ pub(super) fn folded(head: &str, said: &str, width: usize) -> String {
     text.push('\n');
     text
 }
+
+/// A word of a command line as a POSIX shell takes it (POSIX.1-2024, Shell Command Language, section 2.2.2): as it stands if nothing in it
+/// means anything to a shell, else in single quotes. A name that begins with a hyphen would be an option, so it gets its folder.
+pub(super) fn quoted(word: &str) -> String {
+    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_./,:=@%+-".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_takes_a_word_for_what_it_is() {
+        for plain in ["OLD.toml", "../a-b/NEW_2.toml", "/tmp/x,y:z@1%+=.toml"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        assert_eq!(quoted("my file.toml"), "'my file.toml'");
+        assert_eq!(quoted("it's $HOME `id`"), "'it'\\''s $HOME `id`'");
+        assert_eq!((quoted("-rf").as_str(), quoted("~/x").as_str(), quoted("").as_str()), ("./-rf", "'~/x'", "''"));
+    }
+}

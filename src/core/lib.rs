@@ -114,7 +114,10 @@ pub mod plan {
         },
         model::{clock::StampClock, position::Mark},
         ownership::{Ownership, evidence::Keeper, record::HomeRecord, stated::Log},
-        request::{Request, admit::admit},
+        request::{
+            Request,
+            admit::{access, admit},
+        },
         session::{COOKIE, Claim, LIFETIME, Pin, Session, seal},
         settle::record::Pinned,
         state::{

@@ -48,6 +48,8 @@ fn a_dataset_that_is_new_gets_its_first_home_then_and_keeps_it_while_it_is_away(
     assert_eq!(ask(&mut world)["datasets"]["orders"]["home"], "us");
     world.deploy(without);
     ask(&mut world);
+    let shown = world.show();
+    assert_eq!((&shown["datasets"]["orders"], &shown["recorded"]["orders"]["home"]), (&Value::Null, &json!("us")));
     world.deploy(edited);
     assert_eq!(ask(&mut world)["datasets"]["orders"], json!({ "home": "us", "epoch": 1 }), "its data is still there");
 }

@@ -21,6 +21,8 @@ use homing_core::{
 
 /// So many kinds of differences are shown.
 const SHOWN: usize = 10;
+/// The most kinds of differences that are counted; those seen first stay.
+const MOST_KINDS: usize = 10_000;
 
 /// What a log says of the two.
 #[derive(Debug, Default, Serialize)]
@@ -41,6 +43,9 @@ pub(crate) struct Comparison {
     pub(crate) most_frequent: Vec<Row>,
     /// How many kinds of differences there are besides.
     pub(crate) more_kinds: usize,
+    /// Whether there are more than are counted.
+    #[serde(skip)]
+    pub(crate) is_capped: bool,
     #[serde(skip)]
     kinds: HashMap<(String, Decided, Decided), u64>,
 }
@@ -114,9 +119,10 @@ fn shares(text: &str, old: &Topology, new: &Topology) -> Result<Spread<String>, 
     let share = |part: &str| {
         let (name, weight) = part.trim().split_once('=').ok_or_else(wrong)?;
         let is_known = [old, new].iter().any(|topology| topology.region_named(name.trim()).is_some());
-        let weight = weight.trim().parse().map_err(|_| wrong())?;
+        // No more than the sum of them can hold.
+        let weight: u32 = weight.trim().parse().map_err(|_| wrong())?;
         if is_known {
-            Ok((name.trim().to_owned(), weight))
+            Ok((name.trim().to_owned(), u64::from(weight)))
         } else {
             Err(format!("--near names {name:?}, which neither file has as a region"))
         }
@@ -167,8 +173,13 @@ impl Pair<'_> {
         self.found.region += u64::from(was.region != becomes.region);
         self.found.reason += u64::from(was.reason != becomes.reason);
         self.found.cacheability += u64::from(was.cached != becomes.cached);
-        let route = format!("{} {route}", line.method);
-        *self.found.kinds.entry((route, was, becomes)).or_default() += 1;
+        let kind = (format!("{} {route}", line.method), was, becomes);
+        // A method is the client's text, so there can be as many as there are lines.
+        if self.found.kinds.len() < MOST_KINDS || self.found.kinds.contains_key(&kind) {
+            *self.found.kinds.entry(kind).or_default() += 1;
+        } else {
+            self.found.is_capped = true;
+        }
     }
 
     /// The region beside a client whose place the log does not name: always the same for one address.

@@ -41,7 +41,13 @@ pub(super) enum Change {
     /// Subjects that nobody knows live elsewhere.
     FirstHomeChanged { subject: &'static str, from: Option<String>, to: Option<String> },
     /// A kind of request belongs to another dataset.
-    RouteMoved { request: String, from: Option<String>, to: Option<String> },
+    RouteMoved {
+        request: String,
+        from: Option<String>,
+        to: Option<String>,
+        /// Whether it is a write by either file.
+        writes: bool,
+    },
     /// A kind of request is promised something else.
     PromiseChanged { request: String, key: &'static str, from: String, to: String },
 }
@@ -128,7 +134,7 @@ impl Change {
             Self::FirstHomeChanged { subject, from, to } => {
                 format!("the first home of a {subject} is {}, and was {}", or_none(to), or_none(from))
             }
-            Self::RouteMoved { request, from, to } => {
+            Self::RouteMoved { request, from, to, .. } => {
                 format!("{request}: belongs to {}, and did to {}", or_none(to), or_none(from))
             }
             Self::PromiseChanged { request, key, from, to } => format!("{request}: {key} is {to}, and was {from}"),

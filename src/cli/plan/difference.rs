@@ -81,11 +81,12 @@ impl Difference {
                 let (from, to) = (origin(before), origin(region));
                 self.changes.push(Change::OriginChanged { region: region.name.clone(), from, to });
             }
-            let name = &region.name;
-            self.other(format!("region {name}: location"), &before.location, &region.location);
-            self.other(format!("region {name}: health"), &before.health, &region.health);
-            self.other(format!("region {name}: deadline"), &before.deadline, &region.deadline);
-            self.other(format!("region {name}: ceiling"), &before.ceiling, &region.ceiling);
+            // All of its fields, so that a new one is compared too. The same holds for a dataset, and for a route (`requests.rs`).
+            let Region { name, origin: _, location, health, deadline, ceiling } = region;
+            self.other(format!("region {name}: location"), &before.location, location);
+            self.other(format!("region {name}: health"), &before.health, health);
+            self.other(format!("region {name}: deadline"), &before.deadline, deadline);
+            self.other(format!("region {name}: ceiling"), &before.ceiling, ceiling);
         }
         for (_, region) in old.regions().filter(|(_, region)| new.region_named(&region.name).is_none()) {
             self.changes.push(Change::RegionRemoved { region: region.name.clone() });
@@ -125,20 +126,19 @@ impl Difference {
     }
 
     fn dataset(&mut self, (before, old): (&Dataset, &Topology), (after, new): (&Dataset, &Topology)) {
-        let name = after.name.clone();
-        let (from, to) = (Rule::of(&before.rule, old), Rule::of(&after.rule, new));
-        self.rule(&name, from, to);
-        self.conflicts(&name, &before.rule, &after.rule);
-        if before.position != after.position {
-            let (from, to) = (before.position.map(position), after.position.map(position));
+        let Dataset { name, rule, staleness, position: kind, lease, max_pause } = after;
+        self.rule(name, Rule::of(&before.rule, old), Rule::of(rule, new));
+        self.conflicts(name, &before.rule, rule);
+        if before.position != *kind {
+            let (from, to) = (before.position.map(position), kind.map(position));
             self.changes.push(Change::PositionChanged { dataset: name.clone(), from, to });
         }
-        if before.lease != after.lease {
-            let (from, to) = (before.lease.map(span), after.lease.map(span));
+        if before.lease != *lease {
+            let (from, to) = (before.lease.map(span), lease.map(span));
             self.changes.push(Change::LeaseChanged { dataset: name.clone(), from, to });
         }
-        self.other(format!("dataset {name}: staleness"), &before.staleness, &after.staleness);
-        self.other(format!("dataset {name}: max_pause"), &before.max_pause, &after.max_pause);
+        self.other(format!("dataset {name}: staleness"), &before.staleness, staleness);
+        self.other(format!("dataset {name}: max_pause"), &before.max_pause, max_pause);
     }
 
     fn rule(&mut self, name: &str, from: Rule, to: Rule) {

@@ -19,7 +19,6 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::Value;
 
 use self::{
     change::Change,
@@ -194,10 +193,7 @@ fn report(args: &PlanArgs) -> Result<ExitCode, CliError> {
 fn plan(old: &File, new: &File, env: Option<&str>, deployed: Option<&Deployed>) -> (Difference, Vec<Refusal>, Plan) {
     let difference = difference::of(&old.topology, &new.topology);
     let refusals = refuse::all(&old.topology, &new.topology, &difference, deployed);
-    let region = |name: &str| new.vars.get("REGIONS").and_then(|regions| regions.get(name)).map(json);
-    let homes = deployed.into_iter().flat_map(|deployed| &deployed.homes);
-    let promoted = homes.filter(|(dataset, home, _)| difference::homes_in(&new.topology, home).contains(dataset));
-    let promoted: Vec<String> = promoted.map(|(dataset, ..)| dataset.clone()).collect();
+    let region = |name: &str| new.vars.get("REGIONS").and_then(|regions| regions.get(name)).map(crate::platform::json);
     // The files between lie beside the new one.
     let folder = new.name.rfind('/').and_then(|slash| new.name.get(..=slash)).unwrap_or_default();
     let files = Files { old: &old.name, new: &new.name, env, folder };
@@ -207,7 +203,7 @@ fn plan(old: &File, new: &File, env: Option<&str>, deployed: Option<&Deployed>) 
         files: &files,
         difference: &difference,
         region: &region,
-        promoted: &promoted,
+        recorded: deployed.map_or(&[], |deployed| &deployed.homes),
     });
     (difference, refusals, plan)
 }
@@ -227,20 +223,6 @@ fn written(all: &[Between], (old, new): (&File, &File), env: Option<&str>) -> Re
         side.map(|side| (side.name, side.text)).map_err(|error| refuse(error.to_string()))
     };
     all.iter().map(write).collect()
-}
-
-/// A raw value as JSON.
-fn json(raw: &Raw) -> Value {
-    match raw {
-        Raw::Null => Value::Null,
-        Raw::Bool(flag) => Value::from(*flag),
-        #[allow(clippy::cast_possible_truncation, reason = "whole numbers of a configuration are small")]
-        Raw::Number(number) if number.fract() == 0.0 && number.abs() < 1e9 => Value::from(*number as i64),
-        Raw::Number(number) => Value::from(*number),
-        Raw::Text(text) => Value::from(text.as_str()),
-        Raw::List(members) => members.iter().map(json).collect(),
-        Raw::Table(entries) => entries.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
-    }
 }
 
 #[cfg(feature = "net")]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     change::{Change, Rule},
-    deployed::Deployed,
+    deployed::{Deployed, Recorded},
     difference::{Difference, first_home, homes_in, may_live, origin, region_names, rule},
     steps::listed,
 };
@@ -52,6 +52,14 @@ impl Judge<'_> {
     /// What the router that runs says against it.
     fn deployed(&self, deployed: &Deployed) -> Vec<Refusal> {
         let mut refusals = Vec::new();
+        if deployed.says_no_vars {
+            refusals.push(refusal(
+                "the deployed router",
+                "It does not say by which vars it runs: its version is too old. Nobody can tell whether it runs the old file, and it records \
+                 no first homes.",
+                "Deploy the old file with this version first. Then plan again.",
+            ));
+        }
         if !deployed.two_versions.is_empty() {
             refusals.push(refusal(
                 "the deployed router",
@@ -72,27 +80,49 @@ impl Judge<'_> {
                 "Give the file that is deployed as OLD.toml, for instance from the commit of the last deployment.",
             ));
         }
-        for (dataset, home, epoch) in &deployed.homes {
-            let (before, after) = (rule(self.old, dataset), rule(self.new, dataset));
-            let (Some(Rule::SingleWriter { home: from }), Some(to)) = (before, after) else { continue };
-            let wanted = match &to {
-                Rule::SingleWriter { home } => home.clone(),
-                _ => from.clone(),
-            };
-            if *home == from || *home == wanted {
-                continue;
-            }
-            let gone = if self.new.region_named(home).is_none() { ", which the new file removes" } else { "" };
-            refusals.push(refusal(
-                format!("dataset {dataset}"),
-                format!(
-                    "Its home is {home} by epoch {epoch}{gone}. The old file says {from} and the new one {wanted}: an edge without a view \
-                     would send writes there, beside {home}."
-                ),
-                format!("Run `homing promote {dataset} --to {wanted}`, or write home = {home:?} in both files. Then plan again."),
-            ));
-        }
+        refusals.extend(deployed.homes.iter().filter_map(|recorded| self.recorded(recorded)));
         refusals
+    }
+
+    /// The authority's own record of a home counts, and not the file's `home`, wherever the new file asks for a single one.
+    fn recorded(&self, Recorded { dataset, home, epoch }: &Recorded) -> Option<Refusal> {
+        let gone = if self.new.region_named(home).is_none() { ", which the new file removes" } else { "" };
+        let about = format!("dataset {dataset}");
+        match (rule(self.old, dataset), rule(self.new, dataset)?) {
+            (Some(Rule::SingleWriter { home: from }), to) => {
+                let wanted = if let Rule::SingleWriter { home } = to { home } else { from.clone() };
+                (*home != from && *home != wanted).then(|| {
+                    refusal(
+                        about,
+                        format!(
+                            "Its home is {home} by epoch {epoch}{gone}. The old file says {from} and the new one {wanted}: an edge without a \
+                             view would send writes there, beside {home}."
+                        ),
+                        format!(
+                            "Run `homing promote {dataset} --to {wanted}`, or write home = {home:?} in both files. Then plan again."
+                        ),
+                    )
+                })
+            }
+            (_, Rule::SingleWriter { home: wanted }) => (*home != wanted).then(|| {
+                let remedy = if self.new.region_named(home).is_some() {
+                    format!(
+                        "Write home = {home:?} in the new file, and plan that. When it is deployed, plan a move of its home to {wanted}."
+                    )
+                } else {
+                    format!("Add the region {home} to both files first, or give the dataset another name.")
+                };
+                refusal(
+                    about,
+                    format!(
+                        "The authority still has {home} as its home by epoch {epoch}, from when it was single-writer. New edges would send \
+                         writes to {home}, and those without a view to {wanted}: it would have two owners."
+                    ),
+                    remedy,
+                )
+            }),
+            _ => None,
+        }
     }
 
     /// A region is its name: the fence, the sessions and the directory know it by nothing else.
@@ -152,7 +182,9 @@ impl Judge<'_> {
                     "Import who is there: `homing import {subject}s.txt --home {from}`. Take first_home out, deploy, and only then name {to}."
                 ),
             )),
-            Change::RouteMoved { request, from, to } => self.route(request, from.as_deref(), to.as_deref()),
+            Change::RouteMoved { request, from, to, writes: true } => {
+                self.route(request, from.as_deref(), to.as_deref())
+            }
             Change::RegionRemoved { region } => self.removed(region),
             _ => None,
         }
@@ -336,15 +368,14 @@ impl Judge<'_> {
         })
     }
 
-    /// A path whose records change the dataset gets that one's owner.
+    /// A path that is written and whose records change the dataset gets that one's owner.
     fn route(&self, request: &str, from: Option<&str>, to: Option<&str>) -> Option<Refusal> {
         let owner = |topology: &Topology, name: Option<&str>| match name.and_then(|name| rule(topology, name)) {
             Some(rule) => rule.words(),
             None => format!("the default home, {}", topology.region(topology.default_home()).name),
         };
         let (before, after) = (owner(self.old, from), owner(self.new, to));
-        let is_read = ["GET ", "HEAD ", "OPTIONS ", "QUERY "].iter().any(|method| request.starts_with(method));
-        if is_read || before == after {
+        if before == after {
             return None;
         }
         // A dataset that takes over what the default home had, at that very region, begins by what is there.

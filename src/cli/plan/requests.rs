@@ -4,6 +4,7 @@
 use homing_core::{
     Access,
     config::{ReadAfterWrite, Route, Topology},
+    plan::access,
 };
 
 use super::{change::Change, difference::Difference};
@@ -15,9 +16,9 @@ const OPEN: &str = "x";
 pub(super) struct Request {
     pub(super) says: String,
     route: String,
-    method: String,
-    host: String,
-    path: String,
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) path: String,
 }
 
 /// The kinds that the routes of a topology name, and what none of them takes.
@@ -68,7 +69,8 @@ impl Request {
         };
         let (from, to) = (dataset(old, &before), dataset(new, &after));
         if from != to {
-            found.changes.push(Change::RouteMoved { request: self.says.clone(), from, to });
+            let writes = [before.as_ref(), after.as_ref()].into_iter().any(|route| self.writes(route));
+            found.changes.push(Change::RouteMoved { request: self.says.clone(), from, to, writes });
         }
         let mut promise = |key: &'static str, of: &dyn Fn(Option<&Route>) -> String| {
             let (from, to) = (of(before.as_ref()), of(after.as_ref()));
@@ -100,28 +102,47 @@ impl Request {
         self.rest(before.as_ref(), after.as_ref(), found);
     }
 
-    /// Whether the request is a write by that route.
+    /// Whether the request is a write by that route, as the router decides it.
     fn writes(&self, route: Option<&Route>) -> bool {
-        let said = route.and_then(|route| route.access);
-        said.map_or(!matches!(self.method.as_str(), "GET" | "HEAD" | "QUERY" | "OPTIONS"), |access| {
-            access == Access::Write
-        })
+        access(&self.method, false, route) == Access::Write
     }
 
     /// What changes neither who may write nor what is promised.
     fn rest(&self, before: Option<&Route>, after: Option<&Route>, found: &mut Difference) {
         let (Some(before), Some(after)) = (before, after) else { return };
         let name = |key: &str| format!("{}: {key}", self.route);
-        found.other(name("cache_up_to"), &before.cache_up_to, &after.cache_up_to);
-        found.other(name("cache_set_cookie"), &before.cache_set_cookie, &after.cache_set_cookie);
-        found.other(name("deadline"), &before.deadline, &after.deadline);
-        found.other(name("wait"), &before.wait, &after.wait);
-        found.other(name("body_idle"), &before.body_idle, &after.body_idle);
-        found.other(name("repair"), &before.repair, &after.repair);
-        found.other(name("spelling"), &before.spelling, &after.spelling);
-        found.other(name("rewrite_location"), &before.rewrite_location, &after.rewrite_location);
-        found.other(name("max_cross_region"), &before.max_cross_region, &after.max_cross_region);
-        found.other(name("allow_request_fields"), &before.allow_request_fields, &after.allow_request_fields);
+        // All of its fields, so that a new one is compared too: here, or above if it changes what is promised.
+        let Route {
+            pattern: _,
+            dataset: _,
+            read_after_write: _,
+            on_home_down: _,
+            access: _,
+            idempotent: _,
+            cache: _,
+            cache_up_to,
+            cache_set_cookie,
+            deadline,
+            wait,
+            body_idle,
+            repair,
+            spelling,
+            rewrite_location,
+            max_cross_region,
+            max_conflict_rate,
+            allow_request_fields,
+        } = before;
+        found.other(name("cache_up_to"), cache_up_to, &after.cache_up_to);
+        found.other(name("cache_set_cookie"), cache_set_cookie, &after.cache_set_cookie);
+        found.other(name("deadline"), deadline, &after.deadline);
+        found.other(name("wait"), wait, &after.wait);
+        found.other(name("body_idle"), body_idle, &after.body_idle);
+        found.other(name("repair"), repair, &after.repair);
+        found.other(name("spelling"), spelling, &after.spelling);
+        found.other(name("rewrite_location"), rewrite_location, &after.rewrite_location);
+        found.other(name("max_cross_region"), max_cross_region, &after.max_cross_region);
+        found.other(name("max_conflict_rate"), max_conflict_rate, &after.max_conflict_rate);
+        found.other(name("allow_request_fields"), allow_request_fields, &after.allow_request_fields);
     }
 }
 

@@ -5,11 +5,13 @@ mod ownership;
 mod places;
 mod rest;
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{change::Change, difference::Difference};
-use crate::words::series;
+use super::{change::Change, deployed::Recorded, difference::Difference};
+use crate::words::{quoted, series};
 use homing_core::config::Topology;
 
 /// Whose hands a step needs.
@@ -104,6 +106,30 @@ pub(super) struct Files<'a> {
     pub(super) folder: &'a str,
 }
 
+impl Files<'_> {
+    /// The option that names the environment, if there is one.
+    fn env(&self) -> String {
+        self.env.map(|env| format!(" --env {}", quoted(env))).unwrap_or_default()
+    }
+
+    /// The name of the next file between, beside the new one. It is neither the old file's nor the new one's: one leg of a plan may begin
+    /// at a file between of an earlier one.
+    fn between(&self, known: &[Between]) -> String {
+        let name = |at: usize| format!("{}between-{at}.toml", self.folder);
+        let is_free = |name: &String| {
+            let file = |path: &'_ str| Path::new(path).file_name().map(ToOwned::to_owned);
+            [self.old, self.new].into_iter().all(|taken| file(taken) != file(name))
+                && known.iter().all(|between| between.name != *name)
+        };
+        (1..).map(name).find(is_free).unwrap_or_else(|| name(0))
+    }
+
+    /// The command that plans the way back.
+    fn back(&self) -> String {
+        format!("homing plan {} {}{}", quoted(self.new), quoted(self.old), self.env())
+    }
+}
+
 /// What the steps are made from.
 pub(super) struct Drafting<'a> {
     pub(super) old: &'a Topology,
@@ -112,8 +138,15 @@ pub(super) struct Drafting<'a> {
     pub(super) difference: &'a Difference,
     /// The table of an added region, as the new file has it.
     pub(super) region: &'a dyn Fn(&str) -> Option<Value>,
-    /// The datasets whose authority has the new home already.
-    pub(super) promoted: &'a [String],
+    /// The homes that the authority has recorded, as far as it was asked.
+    pub(super) recorded: &'a [Recorded],
+}
+
+impl Drafting<'_> {
+    /// The home of that dataset by the authority, and its epoch.
+    fn recorded(&self, name: &str) -> Option<&Recorded> {
+        self.recorded.iter().find(|recorded| recorded.dataset == name)
+    }
 }
 
 /// What the changes need, by phase.
@@ -245,7 +278,7 @@ impl Plan {
         files: &Files<'_>,
         running: &str,
     ) -> String {
-        let name = format!("{}between-{}.toml", files.folder, self.between.len() + 1);
+        let name = files.between(&self.between);
         self.between.push(Between { name: name.clone(), base: base.to_owned(), edits });
         reasons.dedup();
         self.deploy(&name, reasons.join(" "), files, running);
@@ -253,9 +286,9 @@ impl Plan {
     }
 
     fn deploy(&mut self, file: &str, why: String, files: &Files<'_>, running: &str) {
-        let env = files.env.map(|env| format!(" --env {env}")).unwrap_or_default();
-        let check = format!("homing check {file}{env} --against $HOMING_URL");
-        let config = if file == "wrangler.toml" { String::new() } else { format!(" --config {file}") };
+        let (env, config) = (files.env(), quoted(file));
+        let check = format!("homing check {config}{env} --against $HOMING_URL");
+        let config = if file == "wrangler.toml" { String::new() } else { format!(" --config {config}") };
         self.steps.push(Step {
             title: format!("Deploy {file} for all traffic"),
             by: By::Deployment,

@@ -16,7 +16,7 @@ use homing_core::config::SubjectKind;
 /// A home moves: by an order, and in the file afterwards.
 pub(super) fn moved(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (from, to): (&str, &str)) {
     draft.carried.push(Edit::set(format!("DATASETS.{name}.home"), to));
-    if cx.promoted.iter().any(|known| known == name) {
+    if cx.recorded(name).is_some_and(|recorded| recorded.home == to) {
         return;
     }
     let pause = dataset(cx.new, name).and_then(|dataset| dataset.max_pause).map_or_else(|| "5s".to_owned(), span);
@@ -56,9 +56,16 @@ pub(super) fn changed(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (from, t
             merged_first(draft, cx, name, (&format!("each {subject}'s home"), regions));
         }
         (Rule::MultiWriter { regions }, Rule::SingleWriter { home }) => {
-            let unit = format!("Homing::learn(&Unit::dataset(\"{name}\"), &Ownership::new(\"{home}\", 1))");
+            // By the epoch that the authority has, so it is looked at first.
+            let unit = |epoch: &str| {
+                format!("Homing::learn(&Unit::dataset(\"{name}\"), &Ownership::new(\"{home}\", {epoch}))")
+            };
+            let unit = match cx.recorded(name) {
+                Some(recorded) => unit(&recorded.epoch.to_string()),
+                None => format!("{} with the epoch that `homing status` shows", unit("EPOCH")),
+            };
+            recorded_home(draft, cx, name, home);
             fenced_last(draft, cx, (name, regions), home, &unit);
-            recorded_home(draft, name, home);
         }
         (Rule::MultiWriter { regions }, Rule::GeoPartitioned { subject, .. }) => {
             let home = format!("each {subject}'s home");
@@ -109,7 +116,8 @@ fn merged_first(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (before, owner
         check: Vec::new(),
         repeat: "Safe.".to_owned(),
         back: format!(
-            "Other regions have written, so {old} alone does not bring back one owner. Carry out `homing plan {new} {old}`."
+            "Other regions have written, so {old} alone does not bring back one owner. Carry out `{}`.",
+            cx.files.back()
         ),
         one_way: true,
     });
@@ -117,7 +125,6 @@ fn merged_first(draft: &mut Draft, cx: &Drafting<'_>, name: &str, (before, owner
 
 /// From multi-writer: the application merges until no old edge runs, and has a fence afterwards.
 fn fenced_last(draft: &mut Draft, cx: &Drafting<'_>, (name, owners): (&str, &[String]), home: &str, unit: &str) {
-    let (old, new) = (cx.files.old, cx.files.new);
     draft.first.push(Step {
         title: format!("Keep the merge of {name} on"),
         by: By::Application,
@@ -150,16 +157,22 @@ fn fenced_last(draft: &mut Draft, cx: &Drafting<'_>, (name, owners): (&str, &[St
         ),
         check: Vec::new(),
         repeat: "Safe.".to_owned(),
-        back: format!("Turn the fence off and the merge on first. Then carry out `homing plan {new} {old}`."),
+        back: format!("Turn the fence off and the merge on first. Then carry out `{}`.", cx.files.back()),
         one_way: false,
     });
 }
 
 /// The authority may remember a home of earlier.
-fn recorded_home(draft: &mut Draft, name: &str, home: &str) {
-    let why = format!(
-        "If {name} was single-writer before, the authority still has its home of then. That one counts, not the file."
-    );
+fn recorded_home(draft: &mut Draft, cx: &Drafting<'_>, name: &str, home: &str) {
+    let why = match cx.recorded(name) {
+        Some(recorded) => format!(
+            "{name} was single-writer before: the authority has {} as its home by epoch {}. That counts, and not the file.",
+            recorded.home, recorded.epoch
+        ),
+        None => format!(
+            "If {name} was single-writer before, the authority still has its home of then. That one counts, not the file."
+        ),
+    };
     let router = format!("It records {home} as the home of {name} with the first request, if it has recorded none.");
     draft.after.push(look_who_owns(name, home, why, router));
 }
@@ -224,26 +237,30 @@ fn split(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), ho
         done: format!("{home} refuses a write of {name} without a {subject}."),
         check: Vec::new(),
         repeat: "Safe.".to_owned(),
-        back: format!("As soon as one {subject} lives elsewhere, {old} is no way back. Carry out `homing plan {new} {old}`."),
+        back: format!(
+            "As soon as one {subject} lives elsewhere, {old} is no way back. Carry out `{}`.",
+            cx.files.back()
+        ),
         one_way: true,
     });
 }
 
 /// From one home for each subject to one for all: all must live there first.
 fn joined(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), home: &str) {
-    let (old, new) = (cx.files.old, cx.files.new);
+    let new = cx.files.new;
     let Some(kind) = SubjectKind::parse(subject) else { return };
+    let epoch = cx.recorded(name).map_or(1, |recorded| recorded.epoch);
     draft.first.push(Step {
         title: format!("Release the application that writes {name} whole at {home}, in every region"),
         by: By::Application,
         commands: Vec::new(),
         deploys: None,
         why: format!(
-            "New edges write {name} as one unit, old ones each {subject}'s part. {home} must accept both: the unit {name} by epoch 1, \
+            "New edges write {name} as one unit, old ones each {subject}'s part. {home} must accept both: the unit {name} by epoch {epoch}, \
              and each {subject}'s by its own. Every other region refuses the unit {name} and names {home}."
         ),
         router: String::new(),
-        done: format!("`curl -s REGION/.well-known/homing/ownership?unit={name}` says {home} and epoch 1, in every region."),
+        done: format!("`curl -s REGION/.well-known/homing/ownership?unit={name}` says {home} and epoch {epoch}, in every region."),
         check: Vec::new(),
         repeat: "Safe.".to_owned(),
         back: format!("The release before, as long as {new} is not deployed."),
@@ -267,13 +284,14 @@ fn joined(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), h
         .narrow_for
         .push(format!("No {subject} may live anywhere but in {home}, and a late one can still be moved there."));
     draft.settle.extend(lived.iter().map(|region| evacuated(cx, region, home, Round::Again)));
-    recorded_home(draft, name, home);
+    recorded_home(draft, cx, name, home);
     for region in lived.iter().filter(|region| cx.new.region_named(region).is_some()) {
         taken_along(draft, cx, name, region);
     }
     if let Some(step) = draft.after.last_mut() {
         step.back = format!(
-            "Carry out `homing plan {new} {old}`. Each {subject} that has moved to {home} stays there until you move it back."
+            "Carry out `{}`. Each {subject} that has moved to {home} stays there until you move it back.",
+            cx.files.back()
         );
         step.one_way = true;
     }

@@ -1,10 +1,15 @@
 //! Changes that leave every owner in place, and still need an order.
 
-use super::{By, Draft, Drafting, Edit, Step};
-use crate::plan::{
-    change::Rule,
-    difference::{dataset, rule},
+use super::{By, Draft, Drafting, Edit, Files, Step};
+use crate::{
+    plan::{
+        change::Rule,
+        difference::{dataset, rule},
+        requests::{self, Request},
+    },
+    words::quoted,
 };
+use homing_core::config::{IdentitySource, SubjectKind, Topology};
 
 /// A step of the application, which undoes itself by the release before.
 fn release(title: String, why: String, done: String) -> Step {
@@ -65,17 +70,20 @@ pub(super) fn position(draft: &mut Draft, name: &str, (from, to): (Option<&str>,
     }
 }
 
-/// An origin that asks for a lease must get one. An origin that gets none must not ask.
+/// An origin with a lease accepts writes only while the authority renews it. So its origins turn the lease on after the authority, and off
+/// before it.
 pub(super) fn lease(draft: &mut Draft, name: &str, (was, is): (bool, bool)) {
     match (was, is) {
         (false, true) => {
-            let why = "The authority renews the lease now. Before, the home would have refused every write.".to_owned();
+            let why = "The authority renews the lease from this deployment on. Without a renewal the home would refuse every write."
+                .to_owned();
             let done = format!("The health address shows the lease of {name}, and writes go through.");
             draft.after.push(release(format!("Turn with_lease on for {name} in every region"), why, done));
         }
         (true, false) => {
-            let why =
-                format!("With the new file nobody renews the lease, and the home would refuse every write of {name}.");
+            let why = format!(
+                "With the new file the authority does not renew the lease. The home would then refuse every write of {name}."
+            );
             let done = format!("Writes of {name} go through in a region that has just started.");
             draft.first.push(release(format!("Turn with_lease off for {name} in every region"), why, done));
         }
@@ -93,11 +101,11 @@ pub(super) fn identity(draft: &mut Draft, cx: &Drafting<'_>, subject: &str, (fro
         .filter(|name| dataset(cx.old, name).is_some())
         .collect();
     let (Some(from), Some(to), false) = (from, to, split.is_empty()) else { return };
-    let (old, new) = (cx.files.old, cx.files.new);
+    let asked = [(cx.old, cx.files.old), (cx.new, cx.files.new)];
     draft.first.push(Step {
-        check: [old, new].map(|file| format!("homing explain GET PATH --config {file} --header 'NAME: VALUE'")).to_vec(),
+        check: asked.iter().filter_map(|(topology, file)| asks_whose(topology, file, cx.files, (subject, &split))).collect(),
         one_way: true,
-        back: format!("Deploy {old} again. A {subject} that got a second home under another name keeps both: move it back by hand."),
+        back: format!("Deploy {} again. A {subject} that got a second home under another name keeps both: move it back by hand.", cx.files.old),
         ..release(
             format!("Make sure that {from} and {to} name each {subject} by the very same text"),
             format!(
@@ -105,9 +113,37 @@ pub(super) fn identity(draft: &mut Draft, cx: &Drafting<'_>, subject: &str, (fro
                  would get a second owner.",
                 super::listed(&split)
             ),
-            "For a request of some subjects both commands show the same id after \"look up home:\".".to_owned(),
+            format!(
+                "Both commands show the same id after \"look up home:\". Write some of your {subject}s for NAME, and a path of yours."
+            ),
         )
     });
+}
+
+/// The command that shows by which id a subject is known: a request of it to data that is split.
+fn asks_whose(
+    topology: &Topology,
+    file: &str,
+    files: &Files<'_>,
+    (subject, split): (&str, &[String]),
+) -> Option<String> {
+    let of_split = |request: &Request| {
+        let dataset =
+            topology.route(&request.method, &request.host, &request.path).and_then(|(_, route)| route.dataset);
+        dataset.and_then(|id| topology.dataset(id)).is_some_and(|dataset| split.contains(&dataset.name))
+    };
+    let requests = requests::of(topology);
+    let request = requests.iter().filter(|request| of_split(request)).max_by_key(|request| request.method == "PUT")?;
+    let whose = match topology.identity().source(SubjectKind::parse(subject)?)? {
+        // The application says it at login, and the session carries it.
+        IdentitySource::ResponseHeader(_) => format!(" --session {subject}=NAME"),
+        IdentitySource::Header(name) => format!(" --header '{name}: NAME'"),
+        IdentitySource::Cookie(name) => format!(" --header 'cookie: {name}=NAME'"),
+        // The path or the host of the request says it.
+        IdentitySource::Path(_) | IdentitySource::Host { .. } => String::new(),
+    };
+    let (method, path) = (&request.method, quoted(&request.path));
+    Some(format!("homing explain {method} {path} --config {}{}{whose}", quoted(file), files.env()))
 }
 
 /// Subjects that nobody knows live elsewhere from now on.

@@ -182,7 +182,8 @@ fn is_upgrade(incoming: &IncomingRequest<'_>) -> bool {
 
 /// Safe methods read, everything else writes, an unknown method too; a route may say otherwise. An upgraded connection can carry
 /// anything, so it counts as a write whatever the route says; OPTIONS asks about a resource and never for it, so it reads.
-fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
+#[must_use]
+pub fn access(method: &str, upgrade: bool, route: Option<&Route>) -> Access {
     let said = route.and_then(|route| route.access).filter(|_| method != "OPTIONS");
     if upgrade { Access::Write } else { said.unwrap_or(access_of(method)) }
 }

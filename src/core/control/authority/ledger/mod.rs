@@ -226,6 +226,8 @@ impl Ledger {
             .collect();
         json!({
             "version": self.version, "regions": regions, "datasets": datasets, "configured": configured,
+            // Of datasets that have no single home now, too: this one counts again if they get one.
+            "recorded": self.datasets,
             "changes": self.changes, "sweeps": self.sweeps, "untold": self.untold, "drill": self.drill_briefly(),
         })
     }
