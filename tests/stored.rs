@@ -426,3 +426,23 @@ fn a_cookie_that_a_304_sets_is_its_clients_and_takes_the_place_of_the_stored_one
     assert_eq!(confirms(None, &[fresh, own, ("homing-subject", "bob")]), both("sid=bob", "lang=de"));
     assert_eq!(confirms(None, &[("cache-control", "no-store"), own]), ("sid=bob".to_owned(), None), "stored no longer");
 }
+
+/// Whom a firewall takes for a robot is refused, too; but what is one subject's was shown to nobody else.
+#[test]
+fn an_expired_personal_response_goes_when_the_region_refuses_its_subject() {
+    let controls = [("cache-control", "public, max-age=0, stale-if-error=600"), ("etag", "\"v1\"")];
+    let taken = |world: &World, status| {
+        let first = play(&world.clone().deeds(&[answers(200, &controls)]));
+        let cache = entry_of(first.end().store.as_ref().unwrap());
+        let again = World { cache, now: after(1000), ..world.clone() };
+        !play(&again.deeds(&[answers(status, &[])])).end().invalidate.is_empty()
+    };
+    let sealed = session_of("ada");
+    let personal = request("GET", (Some("sid=ada"), None), &sealed, false);
+    let shared = World::new("GET /catalog/1").near("eu");
+    for status in [302, 303, 307, 401, 403] {
+        assert_eq!((taken(&personal, status), taken(&shared, status)), (true, false), "{status}");
+    }
+    assert_eq!((taken(&personal, 410), taken(&shared, 410)), (true, true));
+    assert_eq!((taken(&personal, 405), taken(&shared, 405)), (false, false));
+}

@@ -14,7 +14,7 @@ use homing_core::testing::{
         key::CacheKey,
     },
     decide::attempt::Attempt,
-    flow::step::{Event, Found, Outcome, Step},
+    flow::step::{Assignment, Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
         headers::{Edit, Headers},
@@ -261,6 +261,7 @@ impl World {
                 }
                 Step::AssignHome(assignment) => {
                     story.asked_directory += 1;
+                    story.assigned.push(assignment.clone());
                     let assigned;
                     let found = match (&self.directory, &assignment.proposed) {
                         (None, _) => Found::Failed,
@@ -316,6 +317,8 @@ pub struct Story {
     pub would_wait: bool,
     pub lookups: usize,
     pub asked_directory: usize,
+    /// What the directory was asked, in order.
+    pub assigned: Vec<Assignment>,
     pub sent: Vec<Attempt>,
     pub steps: usize,
     pub took: Duration,

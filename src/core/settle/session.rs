@@ -493,3 +493,7 @@ impl Settlement {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
