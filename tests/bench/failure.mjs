@@ -1,9 +1,9 @@
 // `make bench-failure`: what clients see while the nearest region is a black hole (it accepts and never answers), beside the same
 // router with all regions well. Only the router differs in which port it has for `eu`; the rounds are interleaved.
-import net from "node:net";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheStore, contender, freePort, get, install, load, origin, root } from "./world.mjs";
+import { ofFailure, shown } from "./aims.mjs";
+import { blackHole, cacheStore, contender, freePort, get, install, load, origin, root } from "./world.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS || 9);
 const SECONDS = Number(process.env.SECONDS_PER_ROUND || 4);
@@ -17,17 +17,6 @@ function median(list) {
   return (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2;
 }
 const spread = (list) => `${median(list).toFixed(2)} (${Math.min(...list).toFixed(2)}-${Math.max(...list).toFixed(2)})`;
-
-async function blackHole() {
-  const state = { connections: 0 };
-  const server = net.createServer((socket) => {
-    state.connections++;
-    socket.on("error", () => {}).resume();
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  server.unref();
-  return Object.assign(state, { port: /** @type {import("node:net").AddressInfo} */ (server.address()).port });
-}
 
 install();
 const { us, eu, ap } = await origin(["us", "eu", "ap"]);
@@ -75,6 +64,7 @@ p50    ${spread(figures.p50)}
 p99    ${spread(figures.p99)}
 rate   ${spread(figures.rate)}
 unanswered ${rounds.reduce((sum, round) => sum + round.failed.failed, 0)}; connections to the black hole ${hole.connections}`);
+console.log(`\n${shown(ofFailure(median(figures.p99), Math.max(...figures.p99)))}`);
 writeFileSync(
   join(root, "build/bench-failure.json"),
   JSON.stringify({ first: first.map(({ ms, status }) => ({ ms, status })), rounds, connections: hole.connections }, null, 2),

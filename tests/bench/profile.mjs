@@ -200,8 +200,8 @@ for (const title of asked) {
     continue;
   }
   const scenario = SCENARIOS[title];
-  const name = scenario.against.find((one) => BESIDE.includes(one));
-  const found = await fresh("homing", scenario);
+  const name = scenario.against.find((one) => BESIDE.includes(one)) ?? scenario.against[0];
+  const found = await fresh(scenario.subject ?? "homing", scenario);
   const key = JSON.stringify([name, scenario.path, scenario.request]);
   if (!least.has(key)) least.set(key, await fresh(name, scenario));
   report(title, found, name, least.get(key));

@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { ofBench, shown } from "./aims.mjs";
+import { resets } from "./resets.mjs";
 import { contenders, measure, MIB, SCENARIOS } from "./scenarios.mjs";
 import { install, load, root } from "./world.mjs";
 
@@ -22,20 +24,28 @@ const spread = (list) => `${median(list).toFixed(2)} (${Math.min(...list).toFixe
 
 /** Not a scenario of one request: p99 of small requests, while another client uploads 100 MB again and again, and while none does. */
 const BESIDE = "beside an upload";
+/** Neither is this: the Wasm's memory after very many clients have gone. */
+const RESETS = "resets";
 const UPLOAD = { method: "POST", bytes: 100 * MIB, connections: 1 };
 /** Whose uploads and cold starts are measured too. */
 const BESIDES = BEFORE ? "before" : "fetch";
 const SMALL = { path: "/plain/1", connections: 8 };
-if (BEFORE) for (const scenario of Object.values(SCENARIOS)) scenario.against = ["before"];
+if (BEFORE)
+  for (const [title, scenario] of Object.entries(SCENARIOS)) {
+    scenario.against = ["before"];
+    if (scenario.subject) delete SCENARIOS[title];
+  }
 const asked = process.env.SCENARIOS?.split(",").map((title) => title.trim());
-const unknown = asked?.find((title) => !SCENARIOS[title] && title !== BESIDE);
-if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${[...Object.keys(SCENARIOS), BESIDE].join(", ")}`);
+const unknown = asked?.find((title) => !SCENARIOS[title] && title !== BESIDE && title !== RESETS);
+if (unknown !== undefined) throw new Error(`SCENARIOS: found "${unknown}", expected some of: ${[...Object.keys(SCENARIOS), BESIDE, RESETS].join(", ")}`);
 
 async function compare(all) {
   const results = {};
   for (const [title, scenario] of Object.entries(SCENARIOS)) {
     if (asked && !asked.includes(title)) continue;
-    const names = ["homing", ...scenario.against];
+    const names = namesOf(scenario);
+    // Who is measured in one scenario alone runs while it does.
+    if (scenario.subject) for (const name of names) await all[name].start();
     for (const name of names) await measure(all[name], scenario, WARM_UP);
     const rounds = [];
     for (let round = 0; round < ROUNDS; round++) {
@@ -47,9 +57,13 @@ async function compare(all) {
     }
     process.stderr.write("\r".padEnd(40) + "\r");
     results[title] = rounds;
+    if (scenario.subject) for (const name of names) await all[name].stop();
   }
   return results;
 }
+
+/** Whose figure is divided, and those by which it is. */
+const namesOf = ({ subject = "homing", against }) => [subject, ...against];
 
 /** Small requests without and with an upload beside them, round by round: p99 in milliseconds. */
 async function beside(all) {
@@ -87,16 +101,19 @@ const FIGURES = ["cpu", "rate", "p50", "p99"];
 
 /** For each scenario and contender: Homing's figure divided by the contender's of the same round. */
 function compared(results) {
-  const of = (rounds, name, figure) => rounds.map((round) => round.homing[figure] / round[name][figure]);
-  const pair = (rounds, name) => Object.fromEntries(FIGURES.map((figure) => [figure, of(rounds, name, figure)]));
-  const scenario = ([title, rounds]) => [title, Object.fromEntries(SCENARIOS[title].against.map((name) => [name, pair(rounds, name)]))];
+  const of = (rounds, subject, name, figure) => rounds.map((round) => round[subject][figure] / round[name][figure]);
+  const pair = (rounds, subject, name) => Object.fromEntries(FIGURES.map((figure) => [figure, of(rounds, subject, name, figure)]));
+  const scenario = ([title, rounds]) => {
+    const [subject, ...others] = namesOf(SCENARIOS[title]);
+    return [title, Object.fromEntries(others.map((name) => [name, pair(rounds, subject, name)]))];
+  };
   return Object.fromEntries(Object.entries(results).map(scenario));
 }
 
 function table(results, ratios) {
   const rows = [["", "", "CPU/request", "requests/s", "p50", "p99"]];
   for (const [title, rounds] of Object.entries(results)) {
-    const names = ["homing", ...SCENARIOS[title].against];
+    const names = namesOf(SCENARIOS[title]);
     for (const [at, name] of names.entries()) {
       const of = (figure) => median(rounds.map((round) => round[name][figure]));
       rows.push([at ? "" : title, name, `${of("cpu").toFixed(0)} us`, of("rate").toFixed(0), `${of("p50").toFixed(2)} ms`, `${of("p99").toFixed(2)} ms`]);
@@ -134,7 +151,7 @@ const summary = (lists) =>
 
 install();
 const all = await contenders({ log: LOG, before: BEFORE });
-for (const one of Object.values(all)) await one.start?.();
+for (const name of ["homing", "before", "fetch", "cache", "hono"]) await all[name]?.start();
 console.log(`Medians of ${ROUNDS} interleaved rounds of ${SECONDS} s; "/ NAME" is Homing's figure divided by that contender's of the same round, (least-most).
 CPU is workerd's alone. Lower is better, but for requests/s. LOG is "${LOG}" for all.\n`);
 const results = await compare(all);
@@ -157,6 +174,25 @@ console.log(
 console.log(
   `size: Wasm ${kb(size.wasm.raw)}, gzipped ${kb(size.wasm.gzipped)}; operators' side ${kb(size.operators.raw)}, gzipped ${kb(size.operators.gzipped)}; JavaScript ${kb(size.javascript.raw)}, gzipped ${kb(size.javascript.gzipped)}; upload ${kb(size.wasm.gzipped + size.operators.gzipped + size.javascript.gzipped)} gzipped`,
 );
-const told = { rounds: ROUNDS, seconds: SECONDS, log: LOG, ratios: summary(ratios), beside: small, cold: summary(cold), size, results };
+let memory;
+if (!BEFORE && (!asked || asked.includes(RESETS))) memory = await resets(await all[RESETS].start());
+const aims = ofBench({
+  cpu: (title, name) => ratios[title]?.[name] && median(ratios[title][name].cpu),
+  cold: BEFORE ? undefined : median(cold.ratio),
+  wasm: size.wasm.gzipped,
+  memory,
+});
+console.log(`\n${shown(aims)}`);
+const told = {
+  aims: aims.map(({ figure, found, most }) => ({ figure, found, most })),
+  rounds: ROUNDS,
+  seconds: SECONDS,
+  log: LOG,
+  ratios: summary(ratios),
+  beside: small,
+  cold: summary(cold),
+  size,
+  results,
+};
 writeFileSync(join(root, "build/bench.json"), JSON.stringify(told, null, 1));
 process.exit(0);

@@ -1,7 +1,7 @@
 // What is measured: the scenarios, who is measured in them, and one measurement; README.md has a line on each.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { cacheStore, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
+import { blackHole, cacheStore, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
 
 // A pin lives for five seconds, and a round ends with a look whether it still held.
 const MOST_PINNED_SECONDS = 4;
@@ -18,6 +18,24 @@ const sized = (name, sizes, of) =>
     sizes.map((size) => [`${size < MIB ? `${size / KIB} KB` : `${size / MIB} MB`} ${name}`, { connections: size < MIB ? 16 : 4, ...of(size) }]),
   );
 
+/** A scenario of the router with much of something beside the router with little of it. */
+function grown(what, many, few) {
+  const scenario = { path: "/plain/1", subject: `${many} ${what}`, against: [`${few} ${what}`], region: "eu", reason: "nearest" };
+  return { [`${many} ${what}`]: scenario };
+}
+
+/** A topology with so much of one thing, whose last route is the one that is asked for. @param {string} title @param {string} origin */
+function large(title, origin) {
+  const [count, what] = title.split(" ");
+  const list = (of) => Object.fromEntries(Array.from({ length: Number(count) - 1 }, (_, at) => of(at)));
+  const home = { ownership: "single-writer", home: "eu" };
+  const route = (dataset, at) => ({ match: `/${dataset}/${at}/*`, dataset });
+  const REGIONS = { eu: { origin }, ...(what === "regions" ? list((at) => [`r${at}`, { origin }]) : { us: { origin } }) };
+  const DATASETS = { ...(what === "datasets" ? list((at) => [`d${at}`, home]) : {}), last: home };
+  const before = what === "routes" ? Object.values(list((at) => [at, route("last", at)])) : Object.keys(DATASETS).map((name, at) => route(name, at));
+  return { REGIONS, DATASETS, ROUTES: [...before, { match: "/plain/*", dataset: "last" }] };
+}
+
 /**
  * What each scenario sends, and what an answer must show; `fetch` and `cache` know one region only and give no reasons.
  * The region is seen in the body, which is the origin's own word.
@@ -33,7 +51,12 @@ export const SCENARIOS = {
   ...sized("down", SIZES, (size) => ({ path: `/sized/${size}`, against: ["fetch"], reason: "nearest", size })),
   ...sized("up", [MIB, 10 * MIB], (size) => ({ path: "/up/1", against: ["fetch"], region: "eu", reason: "home", request: { method: "POST", bytes: size } })),
   ...sized("hit", [MIB], (size) => ({ path: `/kept/${size}`, against: ["cache"], reason: "cache-hit", hit: true, size })),
+  // A read miss of the router with a large configuration, beside itself with a small one.
+  ...grown("routes", 1000, 10),
+  ...grown("regions", 32, 2),
+  ...grown("datasets", 64, 4),
 };
+
 function complaint(answer, name, { region, reason, hit, session, size }) {
   const plain = name === "fetch" || name === "cache" || name === "anonymous";
   if (answer.status !== 200) return `status ${answer.status}`;
@@ -89,6 +112,7 @@ export async function contenders({ log, build = join(root, "build"), before, ins
   const own = (file) => join(root, "tests/bench/contenders", file);
   const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
   const built = (folder) => Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(folder, file)]));
+  const hole = await blackHole();
   const settings = { ...topology, LOG: log, SESSION_KEY: SECRET };
   const one = async (name, modules, vars) => contender(name, modules, vars, cache, await freePort(), inspected ? await freePort() : undefined);
   const all = [
@@ -97,10 +121,27 @@ export async function contenders({ log, build = join(root, "build"), before, ins
     await one("fetch", { "worker.mjs": own("fetch.mjs") }, vars),
     await one("cache", { "worker.mjs": own("cache.mjs") }, vars),
     await one("hono", { "worker.mjs": hono }, settings),
+    await one("resets", built(build), withHole(settings, hole)),
   ];
+  const sizes = Object.values(SCENARIOS).flatMap(({ subject, against }) => (subject ? [subject, ...against] : []));
+  for (const title of sizes) all.push(await one(title, built(build), { ...settings, ...large(title, topology.REGIONS.eu.origin) }));
   const [homing] = all;
+  Object.assign(all.find(({ name }) => name === "resets") ?? {}, { hole });
   const anonymous = { name: "anonymous", port: homing.port, cpu: () => homing.cpu() };
   return /** @type {Record<string, any>} */ ({ ...Object.fromEntries(all.map((one) => [one.name, one])), anonymous });
+}
+
+/** The path of a read that goes to a region which takes it and never answers, and what opens the operators' door. */
+export const HOLE = { path: "/hole/1", token: "a token for the benchmark, of 32 letters or more" };
+
+function withHole(settings, hole) {
+  return {
+    ...settings,
+    ADMIN_TOKEN: HOLE.token,
+    REGIONS: { ...settings.REGIONS, hole: { origin: `http://127.0.0.1:${hole.port}` } },
+    DATASETS: { ...settings.DATASETS, hole: { ownership: "single-writer", home: "hole" } },
+    ROUTES: [{ match: "/hole/*", dataset: "hole", read_after_write: "home", deadline: "60s" }, ...settings.ROUTES],
+  };
 }
 
 /** The request of a scenario; a pinned one has just written, and so has one with a mark. */

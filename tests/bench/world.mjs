@@ -2,6 +2,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, copyFileSync } from "node:fs";
 import http from "node:http";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -91,6 +92,18 @@ export async function origin(names, sizes = []) {
   const child = start("nginx", ["-p", scratch, "-c", join(scratch, "nginx.conf")]);
   for (const port of Object.values(ports)) await answers(port, child);
   return ports;
+}
+
+/** An origin that accepts and never answers: its port, and how many connections it has. */
+export async function blackHole() {
+  const state = { connections: 0 };
+  const server = net.createServer((socket) => {
+    state.connections++;
+    socket.on("error", () => {}).resume();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  server.unref();
+  return Object.assign(state, { port: /** @type {import("node:net").AddressInfo} */ (server.address()).port });
 }
 
 /** An origin for uploads: nginx answers before it has read them. */
