@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure profile size conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure bench-core profile size conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-failure: build ## latencies while the nearest region is a black hole, besi
 profile: worker  ## where a request's CPU goes, function by function, in plain workerd; ROW="read miss,write" for some, REQUESTS=20000 for finer figures
 	@src/tools/build.sh profile
 	@ROW='$(ROW)' REQUESTS='$(REQUESTS)' $(NODE) tests/bench/profile.mjs
+
+bench-core:      ## what a request costs in the core alone: instructions (where valgrind is), allocations; ROW="read miss,write" for some
+	@ROW='$(ROW)' $(CARGO_QUIET) bench -p bench --bench core
 
 size: setup      ## what the hot path's Wasm consists of; WITHOUT="snapshot,suggestions" tells what only those reach
 	@src/tools/build.sh profile

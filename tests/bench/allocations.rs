@@ -1,0 +1,34 @@
+//! What a request allocates in the core, row by row of the benchmark. It is a ratchet: whoever needs more says so here, and whoever needs
+//! less lowers the bound.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use allocation_counter::measure;
+use bench::rows;
+
+/// The most allocations of a request, from its admission to its last step.
+const MOST: [(&str, u64); 7] = [
+    ("read miss", 47),
+    ("browser's read", 57),
+    ("cache hit", 41),
+    ("pinned read", 64),
+    ("near read", 86),
+    ("shared hit", 57),
+    ("write", 88),
+];
+
+#[test]
+fn no_request_allocates_more_than_is_said_here() {
+    let found: Vec<_> = rows()
+        .iter()
+        .map(|row| {
+            row.check();
+            (row.name, measure(|| drop(row.play())).count_total)
+        })
+        .collect();
+    assert_eq!(
+        found.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        MOST.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    let over: Vec<_> = found.iter().zip(MOST).filter(|((_, count), (_, most))| count > most).collect();
+    assert!(over.is_empty(), "allocations, and the most that is said: {over:?}; all: {found:?}");
+}
