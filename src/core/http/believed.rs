@@ -167,15 +167,51 @@ const WHOLE: [&str; 18] = [
 const READ: [&str; 9] =
     ["accept-", "cache-control", "cdn-loop", "cf-", "content-", "idempotency-key", "if-", "proxy-", "sec-"];
 
+/// How every name begins that stands above, but in `READ` and `END`: a bit for its first two letters, which others may share.
+const BEGINNINGS: u64 = {
+    let all: [&[&str]; 10] =
+        [&OF_CONNECTION, &[CONTRACT], &SET, &PASS, &FORWARDED, &CLOUDFLARE, &SIGNED_IN, &CERTIFICATE, &INSIDE, &WHOLE];
+    bits(&all)
+};
+
+const fn bits(lists: &[&[&str]]) -> u64 {
+    match lists {
+        [] => 0,
+        [[], more @ ..] => bits(more),
+        [list, more @ ..] => {
+            let (mut rest, mut all) = (*list, bits(more));
+            while let [name, others @ ..] = rest {
+                all |= beginning(name.as_bytes());
+                rest = others;
+            }
+            all
+        }
+    }
+}
+
+const fn beginning(name: &[u8]) -> u64 {
+    match name {
+        [first, second, ..] => 1 << ((*first as u32 * 7 + *second as u32) % 64),
+        _ => 0,
+    }
+}
+
+/// Whether a name that is read as it is written stands above for certain not: nearly every field of a browser is passed by one look.
+fn is_unknown(name: &str) -> bool {
+    beginning(name.as_bytes()) & BEGINNINGS == 0 && !name.ends_with("ip") && !name.ends_with("for")
+}
+
 /// What becomes of a client's field of that name, in lower case. `X_Forwarded_For` is `X-Forwarded-For` to whoever makes
 /// variables of names (CGI, WSGI, Rack, PHP), so a name counts as what it can be read as.
 #[must_use]
 pub fn fate(name: &str) -> Fate {
     let read = folded(name);
-    let begins = |starts: &[&str]| starts.iter().any(|start| read.starts_with(start));
     let name_is_another = matches!(read, Cow::Owned(_));
-    let is_none = name_is_another && !name.bytes().all(is_token);
-    if is_none || OF_CONNECTION.contains(&read.as_ref()) {
+    if !name_is_another && is_unknown(name) {
+        return Fate::Passes;
+    }
+    let begins = |starts: &[&str]| starts.iter().any(|start| begins(&read, start));
+    if is_of_connection_as(name, &read) {
         Fate::OfConnection
     } else if read.starts_with(CONTRACT) || SET.contains(&read.as_ref()) || (name_is_another && begins(&READ)) {
         Fate::Ours
@@ -186,6 +222,23 @@ pub fn fate(name: &str) -> Fate {
     } else {
         Fate::Passes
     }
+}
+
+/// Whether a field goes no further than this connection.
+#[must_use]
+pub fn is_of_connection(name: &str) -> bool {
+    is_of_connection_as(name, &folded(name))
+}
+
+fn is_of_connection_as(name: &str, read: &Cow<'_, str>) -> bool {
+    let is_none = matches!(read, Cow::Owned(_)) && !name.bytes().all(is_token);
+    is_none || OF_CONNECTION.contains(&read.as_ref())
+}
+
+/// As `starts_with`; most names differ in a letter that is looked at without a call.
+fn begins(name: &str, start: &str) -> bool {
+    let differs = |at: usize| name.as_bytes().get(at) != start.as_bytes().get(at);
+    !differs(0) && !differs(2) && name.starts_with(start)
 }
 
 fn ends(name: &str) -> bool {
@@ -206,7 +259,7 @@ pub fn is_same(one: &str, other: &str) -> bool {
 
 /// The name as it may be read: whatever is no letter or digit as a hyphen. lighttpd folds all of them, others only `_`.
 fn folded(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|byte| fold(byte) == byte) {
+    if name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-' | b'0'..=b'9')) {
         return Cow::Borrowed(name);
     }
     Cow::Owned(name.bytes().map(|byte| char::from(fold(byte))).collect())
@@ -366,6 +419,24 @@ mod tests {
         ] {
             assert_eq!(fate(name), Fate::Passes, "{name}");
         }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_list_is_looked_for_in_it() {
+        let of = |list: &[&'static str]| list.to_vec();
+        let names = [of(&OF_CONNECTION), of(&SET), of(&WHOLE), of(&[CONTRACT]), BEGIN.concat(), of(&END)].concat();
+        let longer = names
+            .iter()
+            .map(|name| format!("{name}x"))
+            .filter(|name| BEGIN.concat().iter().any(|start| name.starts_with(start)));
+        let ending = END.iter().map(|end| format!("zz{end}"));
+        let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(longer).chain(ending).collect();
+        assert!(all.len() > 100);
+        for name in all {
+            assert!(!is_unknown(&name), "{name}");
+            assert!(PASS.contains(&name.as_str()) || fate(&name) != Fate::Passes, "{name}");
+        }
+        assert!(is_unknown("accept") && is_unknown("user-agent") && is_unknown("sec-fetch-mode"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Header fields as lists of lower-case names and values, and edits to them.
 
 use crate::http::{
-    believed::{CONTRACT, Fate, fate, is_same},
+    believed::{CONTRACT, Fate, fate, is_of_connection, is_same},
     syntax::trim,
 };
 
@@ -99,7 +99,7 @@ pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>) -> Edits {
 /// the region's other doors.
 #[must_use]
 pub fn strip_response(headers: &Headers<'_>) -> Edits {
-    let of_this_hop = |name: &str| fate(name) == Fate::OfConnection || name == OF_THE_REGION;
+    let of_this_hop = |name: &str| is_of_connection(name) || name == OF_THE_REGION;
     let gone = |name: &str| name.starts_with(CONTRACT) || of_this_hop(name) || FOR_THIS_CACHE.contains(&name);
     let gone = headers.0.iter().filter(|(name, _)| gone(name));
     let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
