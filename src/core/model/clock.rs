@@ -95,15 +95,13 @@ pub struct StampClock {
     last: HybridTime,
     /// How many stamps were given beyond that, modulo the counters that there are for them.
     given: u64,
-    /// The latest millisecond of these, and what it was when their counters last began anew.
-    furthest: [u64; 2],
 }
 
 impl StampClock {
     /// The clock of that isolate.
     #[must_use]
     pub fn new(node: u32) -> Self {
-        Self { node, last: HybridTime::default(), given: 0, furthest: [0; 2] }
+        Self { node, last: HybridTime::default(), given: 0 }
     }
 
     /// Takes in the time of a stamp that was made elsewhere. One too far ahead is not believed.
@@ -122,20 +120,25 @@ impl StampClock {
         let next =
             if last % (2 * BEYOND) < BEYOND - 1 { last + 1 } else { (last | (2 * BEYOND - 1)).saturating_add(1) };
         self.last = HybridTime(next).max(HybridTime::at(now));
-        let time = if seen < self.last || seen.is_ahead(now, CARRIED) { self.last } else { self.beyond(seen) };
+        let time = if seen < self.last || seen.is_ahead(now, CARRIED) { self.last } else { self.beyond(seen, now) };
         Stamp { time, node: self.node }
     }
 
-    /// A time after one that is too far ahead to take in. Its counter is given once, so that two writes of one session do not get the same.
-    fn beyond(&mut self, seen: HybridTime) -> HybridTime {
-        self.given = (self.given + 1) % BEYOND;
-        let [furthest, begun] = &mut self.furthest;
-        if self.given == 0 {
-            *begun = *furthest;
+    /// A time after one that is too far ahead to take in, however far others are. Its counter is given once, so that two writes of one
+    /// session do not get the same; once all of them were given, the isolate takes another name. The time is no further ahead than a session
+    /// may carry it, or else its next write would not follow this one.
+    fn beyond(&mut self, seen: HybridTime, now: Timestamp) -> HybridTime {
+        let is_furthest = HybridTime::at(Timestamp(seen.millis() + 1)).is_ahead(now, CARRIED);
+        if is_furthest && seen.0 & BEYOND > 0 {
+            self.given = self.given.max(seen.0 % BEYOND);
         }
-        let at = seen.millis().max(*begun) + 1;
-        *furthest = at.max(*furthest);
-        HybridTime((at << COUNTER) | BEYOND | self.given)
+        self.given = (self.given + 1) % BEYOND;
+        if self.given == 0 {
+            // As a linear congruential generator whose period is all of them (Knuth, TAOCP 3.2.1.2, theorem A).
+            self.node = self.node.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15);
+        }
+        let next = u64::from(!is_furthest || self.given == 0);
+        HybridTime(((seen.millis() + next) << COUNTER) | BEYOND | self.given)
     }
 }
 
@@ -207,6 +210,33 @@ mod tests {
             StampClock::new(7).tick(NOW, at(most + 1, 0)).time < at(1, 0),
             "further ahead than that it is not believed"
         );
+    }
+
+    /// As far as a session can be that was told something at one edge, seen from another.
+    #[test]
+    fn a_session_at_the_bound_goes_on_writing_and_none_of_its_stamps_is_dropped() {
+        let mut clock = StampClock::new(7);
+        let mut seen = at(2 * millis(APART) - 3, 0xffff);
+        for n in 0..1000 {
+            // Now and then another edge, which has given fewer.
+            let elsewhere = StampClock::new(8).tick(NOW, seen).time;
+            let stamp = if n % 7 == 0 { elsewhere } else { clock.tick(NOW, seen).time };
+            assert!(stamp > seen && !stamp.is_ahead(NOW, CARRIED), "{stamp:?} after {seen:?}");
+            seen = stamp;
+        }
+        let full = at(2 * millis(APART), 0xffff);
+        assert!(clock.tick(NOW, full).time > full, "where no counter is left it is a step past the bound");
+    }
+
+    #[test]
+    fn one_session_far_ahead_takes_no_other_along() {
+        let mut clock = StampClock::new(7);
+        let near = at(millis(DRIFT) + 1, 0);
+        for n in 0..2 * BEYOND {
+            let far = clock.tick(NOW, at(2 * millis(APART), 0)).time;
+            let stamp = clock.tick(NOW, near).time;
+            assert!(stamp > near && !stamp.is_ahead(NOW, DRIFT + Duration::from_millis(2)) && stamp < far, "{n}");
+        }
     }
 
     #[test]
