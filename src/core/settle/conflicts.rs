@@ -30,25 +30,27 @@ pub(crate) fn add_to(counts: &mut Vec<ConflictCount>, more: ConflictCount) {
 }
 
 /// What the answer says. A member is `dataset=likes; rule=set; kept=…; lost=…; over=…`, or, of the dataset that was asked for, a bare rule;
-/// `more=N` alone stands for N further ones like those before it.
+/// `more=N` alone stands for N further ones like the member before it.
 pub(super) fn told(answer: &Answer<'_>, asked: Option<DatasetId>, topology: &Topology) -> Vec<ConflictCount> {
     let mut counts: Vec<ConflictCount> = Vec::new();
+    let mut last: Option<ConflictCount> = None;
     for member in answer.headers.list("homing-conflict").take(MOST_MEMBERS) {
-        let (mut dataset, mut rule, mut times) = (asked, "", 1);
+        let (mut dataset, mut rule, mut more) = (asked, "", None);
         for part in member.split(';').map(str::trim) {
             match part.split_once('=').unwrap_or(("rule", part)) {
                 ("rule", name) => rule = name,
                 ("dataset", name) => dataset = topology.dataset_named(name),
-                ("more", number) => times = number.parse().unwrap_or(1).min(MOST_MORE),
+                ("more", number) => more = Some(number.parse().unwrap_or(1).min(MOST_MORE)),
                 _ => {}
             }
         }
         let is_of_many = |id: &DatasetId| topology.dataset(*id).is_some_and(|dataset| dataset.rule.is_multi_writer());
-        match (counts.last_mut(), dataset.filter(is_of_many), ConflictRule::known(rule)) {
-            (Some(last), ..) if rule.is_empty() => last.times += times,
-            (_, Some(dataset), Some(rule)) => add_to(&mut counts, ConflictCount { dataset, rule, times }),
-            _ => {}
+        if !(rule.is_empty() && more.is_some()) {
+            let known = dataset.filter(is_of_many).zip(ConflictRule::known(rule));
+            last = known.map(|(dataset, rule)| ConflictCount { dataset, rule, times: 1 });
         }
+        let times = more.unwrap_or(1);
+        last.into_iter().for_each(|count| add_to(&mut counts, ConflictCount { times, ..count }));
     }
     counts
 }
@@ -110,6 +112,12 @@ mod tests {
         assert_eq!(said(&["set, more=99999999"]), [likes("set", 1 + MOST_MORE)]);
         assert_eq!(said(&["set, more=-4"]), [likes("set", 2)]);
         assert_eq!(said(&["more=4"]), []);
+        let tags = |times| ("tags".to_owned(), "counter", times);
+        let all = "set, dataset=tags; rule=counter, set, more=4";
+        assert_eq!(said(&[all]), [likes("set", 6), tags(1)], "of the member before it, whichever row that is in");
+        assert_eq!(said(&["set, dataset=catalog; rule=set, more=4"]), [likes("set", 1)], "that one is not counted");
+        assert_eq!(said(&["set, dataset=tags"]), [likes("set", 1)], "a member without a rule says nothing");
+        assert_eq!(said(&["set, more=2, more=3"]), [likes("set", 6)]);
     }
 
     #[test]

@@ -19,9 +19,11 @@ pub(crate) struct RouteConflicts {
 }
 
 impl RouteConflicts {
-    /// Takes in a write, with the conflicts that its answer reports.
-    pub(super) fn count(&mut self, conflicts: &[ConflictCount]) {
-        self.writes.add(!conflicts.is_empty());
+    /// Takes in an answer with the conflicts that it reports, and whether it is to a write.
+    pub(super) fn count(&mut self, is_write: bool, conflicts: &[ConflictCount]) {
+        if is_write {
+            self.writes.add(!conflicts.is_empty());
+        }
         conflicts.iter().for_each(|more| add_to(&mut self.counts, *more));
     }
 }
@@ -66,6 +68,6 @@ pub(crate) fn expanded(lines: &Value, topology: &Topology) -> Value {
             "window": budget.map(|_| json!({ "writes": of_window, "conflicting": conflicting_of_window })),
         }));
     }
-    let is_told = |row: &Value, budget: &Option<Share>| row.get("conflicting") != Some(&json!(0)) || budget.is_some();
+    let is_told = |row: &Value, budget: &Option<Share>| row.get("datasets") != Some(&json!({})) || budget.is_some();
     rows.into_iter().zip(budgets).filter(|(row, budget)| is_told(row, budget)).map(|(row, _)| row).collect()
 }

@@ -57,13 +57,15 @@ impl Locality {
     pub(crate) fn observe_conflicts(&mut self, record: &Record, topology: &Topology) -> Option<BudgetAlert> {
         let against = !record.conflicts.is_empty();
         // A write that no region has answered can have met no other.
-        if !against && (record.access == Access::Read || record.region.is_none()) {
+        let is_write = record.access == Access::Write && record.region.is_some();
+        if !against && !is_write {
             return None;
         }
         let route = record.route.and_then(|at| Some((at, topology.routes().get(at)?)));
         let row = &mut self.row(route.map(|(at, _)| at)).conflicts;
-        row.count(&record.conflicts);
-        let (at, budget) = (route?.0, route?.1.max_conflict_rate?);
+        row.count(is_write, &record.conflicts);
+        // The rate is of writes; a read may tell of conflicts that were resolved elsewhere.
+        let (at, budget) = route.filter(|_| is_write).and_then(|(at, route)| Some((at, route.max_conflict_rate?)))?;
         let is_news = row.window.observe(record.at, (against, None), budget);
         is_news.then(|| BudgetAlert::new(record.at, (at, Budgeted::Conflicts), budget, &row.window))
     }

@@ -198,9 +198,27 @@ fn conflicts_are_counted_by_route_dataset_and_rule_and_their_budget_is_of_writes
 }
 
 #[test]
-fn a_read_that_reports_a_conflict_counts_and_a_route_without_a_budget_alarms_nobody() {
+fn what_a_read_reports_is_told_and_is_no_part_of_the_rate_of_writes() {
     let mut table = Locality::default();
-    let unbudgeted = Record { access: Access::Read, route: Some(0), ..write(START, &[("merge", 1)]) };
+    let read = Record { access: Access::Read, ..write(START, &[("set", 1)]) };
+    for _ in 0..200 {
+        assert_eq!(take(&mut table, &read), None);
+        take(&mut table, &write(START, &[]));
+    }
+    let line = json!([{
+        "match": "/likes/*", "writes": 200, "conflicting": 0, "share": "0%", "budget": "1%", "over": false,
+        "window": { "writes": 200, "conflicting": 0 }, "datasets": { "likes": { "set": 200 } },
+    }]);
+    assert_eq!(conflicts_of(&table), line);
+    let mut table = Locality::default();
+    take(&mut table, &Record { route: Some(0), ..read });
+    assert_eq!(conflicts_of(&table)[0]["datasets"], json!({ "likes": { "set": 1 } }), "without a write, too");
+}
+
+#[test]
+fn a_route_without_a_budget_for_conflicts_alarms_nobody() {
+    let mut table = Locality::default();
+    let unbudgeted = Record { route: Some(0), ..write(START, &[("merge", 1)]) };
     for _ in 0..200 {
         assert_eq!(take(&mut table, &unbudgeted), None);
     }
