@@ -163,9 +163,7 @@ pub fn confirm(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'sta
     if !response.headers.has("set-cookie") && !excepts_cookies(&policy) {
         variant.cookies = old.cookies.clone();
     }
-    if variant.shows.is_empty() {
-        variant.shows.clone_from(&old.shows);
-    }
+    Shows::add_confirmed(&mut variant.shows, &old.shows);
     Ok(variant.into_owned())
 }
 

@@ -355,3 +355,14 @@ fn what_has_selected_a_variant_goes_on_selecting_it_and_so_does_what_a_304_adds(
     let said = Headers(vec![FRESH, TAG, ("vary", many.as_str())]);
     assert_eq!(confirm(&came(200, &said, &dark), &old).map(|_| ()), Err(NotStorable::Vary));
 }
+
+#[test]
+fn a_304_that_names_fewer_owners_leaves_what_was_known_of_the_others() {
+    let shows = |text: &str| Shows::read_all(text).unwrap();
+    let (headers, lookup) = (Headers(vec![FRESH, TAG]), Lookup::default());
+    let of = |text: &str| Storing { shows: shows(text), ..came(200, &headers, &lookup) };
+    let each = crate::model::epoch::Epoch::OF_EACH_OWNER.0;
+    let (old, _) = store(&of(&format!("us:{each}:11:11,eu:{each}:4:4"))).unwrap();
+    let new = confirm(&of(&format!("us:{each}:12:12")), &old).unwrap();
+    assert_eq!(new.shows, shows(&format!("us:{each}:12:12,eu:{each}:4:4")));
+}

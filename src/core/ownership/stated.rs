@@ -2,10 +2,13 @@
 
 use crate::model::position::{Mark, Position, PositionKind};
 use crate::{
-    http::answer::Answer,
+    http::{answer::Answer, headers::MOST_MEMBERS},
     model::{epoch::Epoch, ids::RegionId},
     topology::{Topology, dataset::Dataset},
 };
+
+/// The most members of `Homing-Position` that are read: one for each owner, of several datasets.
+const MOST_STATED: usize = 4 * MOST_MEMBERS;
 
 /// By whose log a position counts: an owner's, of one epoch. It is no [`Ownership`](super::Ownership), and nothing is sent by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,16 @@ impl Shows {
         all.iter().any(|shows| shows.home == owner && shows.covers(mark))
     }
 
+    /// Adds what a stored response shows that an origin has confirmed, where the confirmation itself does not say it: of several owners each
+    /// stands for itself, and what was in the response is in it still.
+    pub fn add_confirmed(new: &mut Vec<Self>, old: &[Self]) {
+        let of_each = |shows: &Self| shows.most.epoch == Epoch::OF_EACH_OWNER;
+        let (is_bare, several) = (new.is_empty(), new.iter().all(of_each));
+        let unsaid = |old: &&Self| is_bare || (several && of_each(old) && new.iter().all(|new| new.home != old.home));
+        let kept: Vec<_> = old.iter().filter(unsaid).cloned().collect();
+        new.extend(kept);
+    }
+
     /// What is shown of each owner's log, as text without blanks, parted by commas. Versions that know of one log alone cannot read
     /// several, and so take the stored response for none.
     #[must_use]
@@ -162,7 +175,7 @@ pub fn stated(
 ) -> Result<Vec<Stated>, Unusable> {
     let several = dataset.rule.is_multi_writer();
     let (mut of_owners, mut of_all) = (Vec::<Stated>::new(), None);
-    for member in answer.headers.list("homing-position") {
+    for member in answer.headers.list("homing-position").take(MOST_STATED) {
         let Some((of, value)) = member.split_once('=') else { continue };
         match of.trim().strip_prefix(dataset.name.as_str()) {
             Some("") => of_all = of_all.or(Some(value)),
@@ -305,6 +318,36 @@ mod tests {
         assert!(shows.covers(&mark(41)) && !shows.covers(&mark(42)));
         let told = Shows::of(&said("catalog=42; shows=17").unwrap(), Some(mark(30)), &topology);
         assert!(told.covers(&mark(30)) && !told.covers(&mark(31)) && told.most == mark(17));
+    }
+
+    #[test]
+    fn of_an_endless_list_no_more_is_read_than_it_can_honestly_say() {
+        let many = |times: usize| vec!["likes@mars=1"; times].join(", ") + ", likes@us=17";
+        let all = |field: &str| all_said(field, "likes", PositionKind::Counter);
+        assert_eq!(all(&many(MOST_STATED - 1)).unwrap().len(), 1);
+        assert_eq!(all(&many(MOST_STATED)), Err(Unusable::Absent));
+    }
+
+    #[test]
+    fn a_confirmation_that_names_fewer_owners_leaves_the_others_as_they_were() {
+        let shows = |home: &str, epoch, most, least: u128| {
+            let (most, least) = (Mark { epoch, position: Position::new(most) }, Some(Position::new(least)));
+            Shows { home: home.to_owned(), most, least }
+        };
+        let (each, one) = (Epoch::OF_EACH_OWNER, Epoch(2));
+        let old = [shows("us", each, 17, 16), shows("eu", each, 4, 4)];
+        let confirmed = |new: &[Shows], old: &[Shows]| {
+            let mut all = new.to_vec();
+            Shows::add_confirmed(&mut all, old);
+            all
+        };
+        let us = shows("us", each, 18, 18);
+        assert_eq!(confirmed(std::slice::from_ref(&us), &old), [us.clone(), old[1].clone()]);
+        assert_eq!(confirmed(&[], &old), old);
+        let scalar = [shows("us", one, 9, 9)];
+        assert_eq!(confirmed(&scalar, &old), scalar, "one clock of all owners says it all");
+        assert_eq!(confirmed(std::slice::from_ref(&us), &scalar), [us], "and is another thing than a log");
+        assert_eq!(confirmed(&scalar, &[shows("eu", Epoch(1), 7, 7)]), scalar, "one owner follows another");
     }
 
     #[test]

@@ -81,11 +81,12 @@ impl Lags {
 
     /// Takes in that a write of that source was missing from a region's replica after so long. It says nothing of how much longer it was,
     /// and is believed only where it is not far from what is usual: what somebody saw long ago and is still missing is out of the
-    /// ordinary, and one such session would have everybody else read at home.
+    /// ordinary, and one such session would have everybody else read at home. Of more than the longest window it says nothing in any case: by
+    /// then no region should lack it, so perhaps there is no such write.
     pub fn at_least(&mut self, region: RegionId, source: RegionId, lag: Duration) {
         let pair = self.0.iter_mut().find(|pair| (pair.region, pair.source) == (region, source));
         let believed = |pair: &&mut LagHistory| (pair.usual()..=(pair.usual() * 4).max(SHORTEST)).contains(&lag);
-        pair.filter(believed).into_iter().for_each(|pair| pair.smooth(lag));
+        pair.filter(believed).filter(|_| lag <= LONGEST).into_iter().for_each(|pair| pair.smooth(lag));
     }
 
     /// How long a write at that source usually takes to get into the region's replica, if that was measured lately. It follows what is
@@ -285,6 +286,14 @@ mod tests {
         }
         assert!(usual(&lags, now).unwrap() > 700, "{:?}", usual(&lags, now));
         assert_eq!(usual(&lags, now.after(FRESH)), None);
+        // Whoever replays what a region has once said wrongly of another's log must not have its way little by little.
+        learned(&mut lags, 9000, 40, now.0);
+        let now = Timestamp(now.0 + 40_000);
+        let slow = usual(&lags, now);
+        lags.at_least(EU, US, LONGEST + Duration::from_millis(1));
+        assert_eq!(usual(&lags, now), slow);
+        lags.at_least(EU, US, LONGEST);
+        assert!(usual(&lags, now) > slow);
         lags.at_least(US, EU, Duration::from_secs(2));
         assert_eq!(lags.usual(US, EU, now), None, "nobody has measured it");
     }

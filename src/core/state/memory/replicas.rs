@@ -2,10 +2,14 @@
 
 use crate::model::{
     epoch::Epoch,
-    ids::{DatasetId, RegionId},
+    ids::{DatasetId, MAX_REGIONS, RegionId},
     position::Position,
     time::Timestamp,
 };
+
+/// Of the most logs of a dataset it is known how far a region's replica is: one of each owner, and as many of earlier epochs. An origin can
+/// name any epoch.
+const MOST_LOGS: usize = 2 * MAX_REGIONS;
 
 /// What was said of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +55,7 @@ impl AppliedPositions {
     pub fn observe(&mut self, replica: ReplicaId, place: Position) {
         match self.entry(replica) {
             Some(known) => known.place = known.place.max(Some(place)),
-            None => self.0.push((replica, Known { place: Some(place), short: None })),
+            None => self.add(replica, Known { place: Some(place), short: None }),
         }
     }
 
@@ -60,8 +64,19 @@ impl AppliedPositions {
         let said = Known { place, short: Some(now) };
         match self.entry(replica) {
             Some(known) => *known = said,
-            None => self.0.push((replica, said)),
+            None => self.add(replica, said),
         }
+    }
+
+    /// Begins to know a replica; of too many of the same region and dataset the one that is known longest goes.
+    fn add(&mut self, replica: ReplicaId, known: Known) {
+        let same = |(of, _): &(ReplicaId, Known)| (of.region, of.dataset) == (replica.region, replica.dataset);
+        if self.0.iter().filter(|held| same(held)).count() >= MOST_LOGS
+            && let Some(oldest) = self.0.iter().position(same)
+        {
+            self.0.remove(oldest);
+        }
+        self.0.push((replica, known));
     }
 
     /// What is known of a replica. Of a log that is new here the earlier ones of the same data say nothing any more.
@@ -71,5 +86,25 @@ impl AppliedPositions {
             self.0.retain(|(of, _)| !(same(of) && of.epoch < replica.epoch));
         }
         self.0.iter_mut().find(|(of, _)| *of == replica).map(|(_, known)| known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_epochs_an_origin_names_few_are_remembered() {
+        let replica =
+            |epoch| ReplicaId { region: RegionId(0), dataset: DatasetId(0), home: RegionId(1), epoch: Epoch(epoch) };
+        let mut known = AppliedPositions::default();
+        let elsewhere = ReplicaId { region: RegionId(2), ..replica(1) };
+        known.observe(elsewhere, Position::new(3));
+        for epoch in (1..10_000).rev() {
+            known.observe(replica(epoch), Position::new(epoch.into()));
+        }
+        assert_eq!(known.0.len(), MOST_LOGS + 1);
+        assert!(known.of(elsewhere).is_some(), "others keep theirs");
+        assert_eq!(known.of(replica(1)).and_then(|known| known.place), Some(Position::new(1)), "the last is known");
     }
 }
