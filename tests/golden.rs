@@ -287,7 +287,7 @@ fn mark(text: &str) -> Mark {
     // Of data that several owners write: what the session wrote, and what it was only shown.
     let epoch = match epoch {
         "each" => Epoch::OF_EACH_OWNER,
-        "shown" => Epoch(Epoch::OF_EACH_OWNER.0 + 1),
+        "shown" => session::SHOWN,
         epoch => Epoch(epoch.parse().unwrap()),
     };
     Mark { epoch, position: Position::new(position.parse().unwrap()) }
@@ -529,10 +529,10 @@ fn opened(line: &str, then: Timestamp) -> String {
                 write!(text, " pin {dataset:?} at {} +{since}..+{}", pin.region, until.since(NOW).as_millis())
             }
             Claim::AtLeast(Mark { epoch, position }) => {
-                let epoch = match epoch.0.checked_sub(Epoch::OF_EACH_OWNER.0) {
-                    None => epoch.0.to_string(),
-                    Some(0) => "each".to_owned(),
-                    Some(_) => "shown".to_owned(),
+                let epoch = match epoch {
+                    Epoch::OF_EACH_OWNER => "each".to_owned(),
+                    session::SHOWN => "shown".to_owned(),
+                    other => other.0.to_string(),
                 };
                 write!(text, " mark {dataset:?} of {} {epoch}#{position:x} (hex)", pin.region)
             }

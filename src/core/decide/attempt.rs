@@ -112,7 +112,8 @@ pub fn contract(
         if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &request.subject) {
             edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
         }
-        edits.extend(least_field(request, topology, least).map(|field| Edit::Set("homing-min-position", field)));
+        edits
+            .extend(least_field(request, topology, least, region).map(|field| Edit::Set("homing-min-position", field)));
     }
     if let Some(clock) = request.clock {
         edits.push(Edit::Set("homing-clock", clock.to_string()));
@@ -126,7 +127,7 @@ pub fn contract(
 }
 
 /// `DATASET=POSITION`, or `DATASET@OWNER=POSITION` of each of several owners.
-fn least_field(request: &Request, topology: &Topology, least: Least) -> Option<String> {
+fn least_field(request: &Request, topology: &Topology, least: Least, asked: RegionId) -> Option<String> {
     let dataset = request.dataset_in(topology)?;
     let kind = dataset.position?;
     let mut field = String::new();
@@ -138,8 +139,9 @@ fn least_field(request: &Request, topology: &Topology, least: Least) -> Option<S
             for (pin, mark) in request.marks(topology)?.all() {
                 // Origins that number each owner's writes know no clock of all, by which a session may have begun.
                 // Nor does anybody know a log of a region that is no more.
-                let is_there = topology.region_named(&pin.region).is_some();
-                if mark.epoch == Epoch::OF_EACH_OWNER && is_there {
+                let owner = topology.region_named(&pin.region);
+                let is_spared = owner == Some(asked) && pin.spares_its_owner(request.came);
+                if mark.epoch == Epoch::OF_EACH_OWNER && owner.is_some() && !is_spared {
                     let gap = if field.is_empty() { "" } else { ", " };
                     text::all(&mut field, &[gap, name, "@", &pin.region, "=", &kind.write(mark.position)]);
                 }

@@ -24,9 +24,9 @@ use crate::{
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Context {
-    /// How many sends count: the one does not that went into a closed connection.
+    /// How many sends count.
     pub(super) fn tries(&self) -> u8 {
-        self.attempts - u8::from(self.again)
+        self.attempts - u8::from(self.excused.closed) - u8::from(self.excused.behind)
     }
 
     /// Whether the read's connection was closed as it was used, so that it goes there once more.
@@ -36,11 +36,11 @@ impl Context {
             Outcome::Answered(answer) => is_of_an_idle_connection(answer),
             _ => false,
         };
-        let may = closed && !self.again && self.was_at_once(region) && self.has_time();
+        let may = closed && !self.excused.closed && self.was_at_once(region) && self.has_time();
         if !(may && self.can_repeat() && health.may_repeat(Access::Read)) {
             return false;
         }
-        self.again = true;
+        self.excused.closed = true;
         self.note_failure(region, Failure::Broken);
         self.spare();
         true

@@ -25,6 +25,15 @@ use crate::{
     },
 };
 
+/// Sends that do not count, since they were in vain: one for each cause.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Excused {
+    /// Its connection had been closed.
+    pub(super) closed: bool,
+    /// Its region has done nothing, for it was behind, and is asked for what it has.
+    pub(super) behind: bool,
+}
+
 /// The request, the view by which it is decided, and what has come of it so far.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
@@ -63,9 +72,8 @@ pub(super) struct Context {
     /// The status of the last answer, if the last send had one.
     pub(super) heard: Option<u16>,
     pub(super) attempts: u8,
-    /// Whether one of these was in vain, so that it does not count: its connection had been closed, or its region had done nothing since
-    /// it was behind, and was asked for what it has.
-    pub(super) again: bool,
+    /// Which of these do not count.
+    pub(super) excused: Excused,
     /// Why a region other than the nearest was asked, if one was.
     pub(super) crossed: Option<Crossing>,
     /// When the last send began.
@@ -110,7 +118,7 @@ impl Context {
             collapsed: false,
             heard: None,
             attempts: 0,
-            again: false,
+            excused: Excused::default(),
             crossed: None,
             asked: now,
             now,

@@ -236,13 +236,17 @@ fn behind(cx: &mut Context, reading: &Reading, short: &[Short], later: Option<Ow
         None => (Choice::Behind, Refusal::PositionNotReached),
     };
     let at_home = reading.is_at_home();
+    let for_good = reading.is_short_for_good(cx, short);
+    // Of two owners each lacks what the other has: the last one has done nothing yet, and is asked for what it has.
+    let may_be_last = reading.fallback.is_none() && cx.request.promise.on_home_down == OnHomeDown::Stale;
+    cx.excused.behind |= reading.wants.least == Least::Marks && (for_good || may_be_last);
     let next = match reading.fallback {
+        // No other region has more of an owner's own log.
+        _ if for_good => Some(PlannedRegion { region, choice, stale: true }),
         // Nobody is further than home, so its own word is the best of the old ones.
         Some(fallback) if at_home && fallback.stale => Some(PlannedRegion { region, choice, stale: true }),
-        // Nobody else can be asked, home neither: this one is near, and may be stale. Of two owners each lacks what the other has: the
-        // last one has done nothing yet, and is asked for what it has.
-        None if cx.request.promise.on_home_down == OnHomeDown::Stale => {
-            cx.again |= reading.wants.least == Least::Marks;
+        // Nobody else can be asked, home neither: this one is near, and may be stale.
+        None if may_be_last => {
             Some(PlannedRegion { region, choice: if at_home { choice } else { Choice::HomeDownStale }, stale: true })
         }
         fallback => fallback.map(|fallback| PlannedRegion { choice, ..fallback }),

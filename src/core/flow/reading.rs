@@ -17,6 +17,7 @@ use crate::{
         Owner, Ownership,
         stated::{Log, Shows, Stated, stated},
     },
+    session::LONGEST_PIN,
     state::{memory::Observation, trace::Decision},
 };
 
@@ -168,31 +169,46 @@ impl Reading {
     }
 
     /// The same, of what the session has seen of several owners' logs. A replica that is behind, and does not say of whose log, most
-    /// likely lacks what the session has seen last of another's.
+    /// likely lacks what the session has seen last of another's, else of its own.
     fn falls_short_of_several(&self, cx: &Context, said: bool, answer: &Answer<'_>) -> Option<Vec<Short>> {
         let topology = cx.view.topology();
         let stated = stated_by(cx, None, answer);
         let marks = cx.request.marks(topology)?;
         // Who names owners and leaves one out has nothing of its log.
         let names_owners = stated.iter().any(|stated| stated.log.epoch == Epoch::OF_EACH_OWNER);
-        let mut last: Option<Short> = None;
+        let (mut last, mut of_its_own): (Option<Short>, _) = (None, None);
         let mut all = Vec::new();
         for (pin, mark) in marks.all() {
             let Some(log) = log_of(pin, *mark, &cx.request, topology) else { continue };
+            let is_its_own = log.home == self.target.region;
+            if is_its_own && pin.spares_its_owner(cx.request.came) {
+                continue;
+            }
             let since = pin.since;
             let place = stated.iter().find(|stated| stated.log == log).map(Stated::place);
             let has_nothing = names_owners && log.epoch == Epoch::OF_EACH_OWNER;
             let place = place.or(has_nothing.then_some(Mark { epoch: log.epoch, position: Position::default() }));
             if place.is_some_and(|place| mark.is_after(&place)) {
                 all.push(Short { log, place: place.map(|place| place.position), since });
-            } else if log.home != self.target.region && last.is_none_or(|last| last.since < since) {
+            } else if is_its_own {
+                of_its_own = Some(Short { log, place: None, since });
+            } else if last.is_none_or(|last| last.since < since) {
                 last = Some(Short { log, place: None, since });
             }
         }
         if said && all.is_empty() {
-            all.extend(last);
+            all.extend(last.or(of_its_own));
         }
         (said || !all.is_empty()).then_some(all)
+    }
+
+    /// Whether one of several owners is short of its own log alone, and of what the session has seen so long ago that no region will ever have
+    /// it: a position locks nobody out of their data.
+    pub(super) fn is_short_for_good(&self, cx: &Context, short: &[Short]) -> bool {
+        let for_good = |short: &Short| {
+            short.log == Log::of_one_owner(self.target.region) && cx.now.since(short.since) >= LONGEST_PIN
+        };
+        !short.is_empty() && short.iter().all(for_good)
     }
 
     /// Learns of which logs the replica is short of what the session has seen, and since when it has seen that.

@@ -35,8 +35,8 @@ use crate::{
     },
 };
 
-/// At most this many sends, so at most two regions see one request; but for the one of which a closed connection took nothing along, and that
-/// goes to the same region (`again.rs`).
+/// At most this many sends, so at most two regions see one request; but for those that were in vain and go to the same region once more
+/// (`again.rs`).
 pub const MOST_ATTEMPTS: u8 = 2;
 /// Before something is sent again.
 const BACKOFF: Backoff = Backoff { least: Duration::from_millis(25), most: Duration::from_millis(250) };

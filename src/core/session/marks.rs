@@ -2,12 +2,13 @@
 //! was seen of one owner says nothing of another. Together they are what a replica must have, as a version vector says it (Parker et al.,
 //! 1983; Bayou's session guarantees are kept by two of them: Terry et al., "Session Guarantees for Weakly Consistent Replicated Data", 1994).
 
-use super::{Claim, Pin, Session, is_shared};
+use super::{Claim, LONGEST_PIN, Pin, Session, is_shared};
 use crate::{
     model::{
         epoch::Epoch,
-        position::{Mark, PositionKind},
+        position::{Mark, Position, PositionKind},
         subject::SubjectId,
+        time::Timestamp,
     },
     topology::{Topology, dataset::Dataset},
 };
@@ -32,7 +33,7 @@ impl<'s> Marks<'s> {
 
 /// By which epoch a session holds what it was shown of one of several owners' logs, and did not write itself. Whoever reads the session
 /// before that was told apart takes it for a mark of a later epoch, and asks that owner.
-const SHOWN: Epoch = Epoch(Epoch::OF_EACH_OWNER.0 + 1);
+pub const SHOWN: Epoch = Epoch(Epoch::OF_EACH_OWNER.0 + 1);
 
 impl Pin {
     /// Whether it would take the place of one that is held: it claims something of the same sort of the same data. Of data that several
@@ -50,9 +51,27 @@ impl Pin {
             }
     }
 
+    /// Whether it is a mark on that part of a dataset, by that owner's log.
+    fn is_mark_on(&self, (dataset, subject): (&str, Option<&SubjectId>), owner: &str) -> bool {
+        let of_part = self.dataset == dataset && self.subject.as_ref() == subject;
+        of_part && self.region == owner && self.claim.mark().is_some()
+    }
+
     /// Whether it is of what the session was shown, and did not write, of data that several owners write.
     pub(super) fn is_shown(&self, is_shared: bool) -> bool {
         is_shared && self.claim.mark().is_some_and(|mark| mark.epoch == SHOWN)
+    }
+
+    /// Whether the owner is not asked for that of its own log: the session was only shown it, perhaps by a region that was wrong, and so long
+    /// ago that the owner has it if there is such a write.
+    #[must_use]
+    pub fn spares_its_owner(&self, now: Timestamp) -> bool {
+        self.is_shown(true) && self.yields_to_its_owner(now)
+    }
+
+    /// Whether a mark is so old that the owner's own word on its log counts for more.
+    fn yields_to_its_owner(&self, now: Timestamp) -> bool {
+        now.since(self.since) >= LONGEST_PIN
     }
 }
 
@@ -96,17 +115,30 @@ impl Session {
     }
 
     /// Has that owner's mark on the dataset, or that part of it, count as the last.
-    pub fn put_last(&mut self, (dataset, subject): (&str, Option<&SubjectId>), owner: &str) {
-        let is_it = |pin: &Pin| {
-            pin.dataset == dataset
-                && pin.subject.as_ref() == subject
-                && pin.region == owner
-                && pin.claim.mark().is_some()
-        };
-        if let Some(at) = self.pins.iter().position(is_it) {
+    pub fn put_last(&mut self, part: (&str, Option<&SubjectId>), owner: &str) {
+        if let Some(at) = self.pins.iter().position(|pin| pin.is_mark_on(part, owner)) {
             let pin = self.pins.remove(at);
             self.pins.push(pin);
         }
+    }
+
+    /// Takes an old mark back to the place where its owner itself says that it is in its own log, since no replica has more of a log than its
+    /// owner: another region was wrong, or the log was lost. True if that changed one.
+    pub fn correct(
+        &mut self,
+        part: (&str, Option<&SubjectId>),
+        (owner, own): (&str, Position),
+        now: Timestamp,
+    ) -> bool {
+        let is_of_each = |pin: &Pin| pin.is_mark_on(part, owner) && pin.claim.mark().is_some_and(of_each);
+        let is_wrong = |pin: &Pin| is_of_each(pin) && pin.place() > own && pin.yields_to_its_owner(now);
+        let Some(at) = self.pins.iter().position(is_wrong) else { return false };
+        let mut pin = self.pins.remove(at);
+        if let (Claim::AtLeast(mark), true) = (&mut pin.claim, own > Position::default()) {
+            mark.position = own;
+            self.pins.insert(at, pin);
+        }
+        true
     }
 
     /// All that the session has seen of that dataset, or of that subject's part of it.
@@ -166,8 +198,7 @@ mod tests {
         let (dataset, region) = (dataset.to_owned(), owner.to_owned());
         let pin = Pin { dataset, subject: None, region, since: Timestamp(now), claim };
         let Some(claim) = session.raised(&pin, wrote, &topology()) else { return false };
-        session.add_pin(Pin { claim, ..pin }, &topology(), Timestamp(now));
-        true
+        session.keep(Pin { claim, ..pin }, &topology(), Timestamp(now))
     }
 
     fn seen(session: &Session, name: &str) -> Vec<(String, u128)> {
@@ -212,7 +243,49 @@ mod tests {
             writes_at(&mut session, "eu") != "eu"
                 && session.window_over_everything(Timestamp(50)).unwrap().is_over_several()
         );
-        see(&mut session, ("s9", "ap", 999), false, 50);
+        assert!(!see(&mut session, ("s9", "ap", 999), false, 50), "nothing is said to have changed");
         assert_eq!(seen(&session, "s9"), [], "nothing that is shown takes the place of a write");
+    }
+
+    #[test]
+    fn an_own_write_stays_before_what_was_shown_however_old_it_is() {
+        let mut session = Session::default();
+        assert!(see(&mut session, ("s0", "us", 7), true, 1));
+        let later = LONGEST_PIN.as_millis() as u64 + 2;
+        for at in 0..30u64 {
+            let (dataset, owner) = (format!("s{}", at % 10), OWNERS[at as usize % 3]);
+            see(&mut session, (&dataset, owner, 100 + u128::from(at)), false, later + at);
+        }
+        let own = session.pins.iter().find(|pin| !pin.is_shown(true)).map(|pin| (pin.dataset.as_str(), pin.place()));
+        assert_eq!((own, session.pins.len()), (Some(("s0", Position::new(100))), MOST_PINS));
+        let mut session = Session::default();
+        assert!(see(&mut session, ("s0", "us", 7), true, 1));
+        for at in 0..8u64 {
+            see(&mut session, (&format!("s{}", at + 1), "us", 9), true, later + at);
+        }
+        assert_eq!(seen(&session, "s0"), [], "but of own writes the oldest gives way");
+    }
+
+    #[test]
+    fn an_owners_own_word_takes_an_old_mark_back_and_no_other() {
+        let after = |since: u64, wrote, own: u128| {
+            let mut session = Session::default();
+            see(&mut session, ("s0", "eu", 4), true, 1);
+            see(&mut session, ("s0", "us", 1 << 60), wrote, 1);
+            let changed = session.correct(("s0", None), ("us", Position::new(own)), Timestamp(since));
+            (changed, seen(&session, "s0").into_iter().find(|(owner, _)| owner == "us").map(|(_, place)| place))
+        };
+        let old = LONGEST_PIN.as_millis() as u64 + 1;
+        for wrote in [true, false] {
+            assert_eq!(after(old, wrote, 17), (true, Some(17)));
+            assert_eq!(after(old - 1, wrote, 17), (false, Some(1 << 60)), "its replica may be behind for a moment");
+            assert_eq!(after(old, wrote, 0), (true, None), "its log has begun anew");
+            assert_eq!(after(old, wrote, 1 << 60), (false, Some(1 << 60)));
+        }
+        let mut session = Session::default();
+        let claim = Claim::AtLeast(Mark { epoch: Epoch::FIRST, position: Position::new(1 << 60) });
+        let pin = Pin { dataset: "s0".to_owned(), subject: None, region: "us".to_owned(), since: Timestamp(1), claim };
+        session.pins = vec![pin];
+        assert!(!session.correct(("s0", None), ("us", Position::new(17)), Timestamp(old)), "a stamp is no number");
     }
 }

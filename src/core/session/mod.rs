@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use crate::http::cookies::COOKIE;
 pub use crate::session::carried::{Arrived, Carried, PARAMETER, along, arrived, is_not_ours};
 pub use crate::session::codec::{open, received, seal, seal_for};
-pub use crate::session::marks::Marks;
+pub use crate::session::marks::{Marks, SHOWN};
 use crate::{
     model::subject::SubjectKind,
     ownership::own::{Home, Subjects},
@@ -102,6 +102,8 @@ enum Missed {
     Hardly,
     /// The session was shown it, of data that several owners write, and has not written it.
     Shown,
+    /// It may be the session's own write to such data, of so long ago that every region has it, as far as anybody can say.
+    Old,
     /// A mark can be had again, by reading home.
     Mark,
     /// A window cannot: nobody knows which position the write has.
@@ -112,8 +114,10 @@ enum Missed {
 
 impl Pin {
     fn is_missed(&self, is_shared: bool, now: Timestamp) -> Missed {
+        let is_old = self.claim.may_be_missing_until(self.since) <= now;
         match self.claim {
-            claim if claim.may_be_missing_until(self.since) <= now => Missed::Hardly,
+            Claim::AtLeast(_) if is_old && is_shared && !self.is_shown(is_shared) => Missed::Old,
+            _ if is_old => Missed::Hardly,
             _ if self.is_shown(is_shared) => Missed::Shown,
             _ if is_shared => Missed::Place,
             Claim::Until(_) => Missed::Window,
@@ -242,7 +246,12 @@ impl Session {
 
     /// Adds a pin, in place of one of the same sort on the same data; of two windows the later write and the later end count. Those
     /// that say nothing any more go, and if there are too many the one that is missed least.
-    pub fn add_pin(&mut self, mut pin: Pin, topology: &Topology, now: Timestamp) {
+    pub fn add_pin(&mut self, pin: Pin, topology: &Topology, now: Timestamp) {
+        let _ = self.keep(pin, topology, now);
+    }
+
+    /// The same; false if the new one itself is the one that goes.
+    pub fn keep(&mut self, mut pin: Pin, topology: &Topology, now: Timestamp) -> bool {
         let is_shared = is_shared(&pin, Some(topology));
         self.pins.retain(|held| {
             let replaced = pin.is_like(held, is_shared);
@@ -259,9 +268,11 @@ impl Session {
         // What was only shown takes no place from what counts for more.
         let most = if pin.is_shown(is_shared) { Missed::Shown } else { Missed::Place };
         while self.pins.len() >= MOST_PINS && self.drop_one(Some(topology), most, now) {}
-        if self.pins.len() < MOST_PINS || most == Missed::Place {
+        let is_kept = self.pins.len() < MOST_PINS || most == Missed::Place;
+        if is_kept {
             self.pins.push(pin);
         }
+        is_kept
     }
 
     /// Lets the pin go that is missed least; false if there is none that is missed no more than that. What it promised is kept by a window

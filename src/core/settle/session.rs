@@ -159,7 +159,16 @@ fn pin_write(
     seen.retain(|(_, mark)| !dataset.is_some_and(|dataset| dataset.rule.is_multi_writer() && is_nothing(mark, true)));
     let wrote = if request.repeatable { Wrote::Anywhere } else { Wrote::There };
     raise_all(session, topology, part, (&seen, region, wrote), now);
-    Some(match (stated.iter().find(is_own), dataset.and_then(|dataset| dataset.position)) {
+    // A position that no mark stands for, such as one of an earlier epoch than was seen, promises nothing.
+    let own = stated.iter().find(is_own).filter(|own| {
+        let owner = topology.region(own.log.home).name.as_str();
+        let stands_for = |pin: &Pin, mark: &Mark| {
+            mark.reaches(&own.seen()) && (mark.epoch != Epoch::OF_EACH_OWNER || pin.region == owner)
+        };
+        let marks = dataset.and_then(|dataset| session.marks(dataset, subject.as_ref()));
+        marks.is_some_and(|marks| marks.all().iter().any(|(pin, mark)| stands_for(pin, mark)))
+    });
+    Some(match (own, dataset.and_then(|dataset| dataset.position)) {
         (Some(own), Some(kind)) => Pinned::Position(kind.write(own.seen().position)),
         _ => Pinned::Window(open_window(session, request, view, part, region, now)),
     })
@@ -209,8 +218,7 @@ fn raise(
     let pin = Pin { dataset, subject, region, since: now, claim: Claim::AtLeast(mark) };
     // A home that reports less than was seen under its own epoch has lost something, or another of its replicas answered.
     let Some(claim) = session.raised(&pin, wrote, topology) else { return false };
-    session.add_pin(Pin { claim, ..pin }, topology, now);
-    true
+    session.keep(Pin { claim, ..pin }, topology, now)
 }
 
 /// Has the session's next write be later than a stamp that it has seen; true if that says something new. Where every edge's wall clock is
@@ -288,6 +296,20 @@ fn raise_by_read(
     raise_all(session, view.topology(), (&dataset.name, request.subject.as_ref()), (&seen, by, Wrote::Nothing), now)
 }
 
+/// One of several owners that has answered a read says itself how far its own log is: no mark on that goes beyond it for good.
+fn correct_by_owner(
+    session: &mut Session,
+    request: &Request,
+    view: &View,
+    (stated, by): (&[Stated], RegionId),
+    now: Timestamp,
+) -> bool {
+    let Some(dataset) = remembered(request, view) else { return false };
+    let Some(own) = stated.iter().find(|stated| stated.log == Log::of_one_owner(by)) else { return false };
+    let owner = view.topology().region(by).name.as_str();
+    session.correct((&dataset.name, request.subject.as_ref()), (owner, own.position), now)
+}
+
 /// The session after a stored response was shown, if that changes it.
 pub(super) fn after_stored(
     request: &Request,
@@ -329,6 +351,7 @@ pub(super) fn change(
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, request, view, region, &seen.stated, now));
     changed |= pinned.is_some();
     if let Some(by) = seen.region.filter(|_| exists && shown.is_none()) {
+        changed |= correct_by_owner(&mut session, request, view, (&seen.stated, by), now);
         changed |= raise_by_read(&mut session, request, view, (seen_in(&seen.stated, topology), by), now);
     }
     if pinned.is_some() || (exists && request.promise.read_after_write == ReadAfterWrite::Session) {
