@@ -14,6 +14,8 @@
 mod bugs;
 #[path = "simulation/client.rs"]
 mod client;
+#[path = "simulation/clocks.rs"]
+mod clocks;
 #[path = "simulation/control.rs"]
 mod control;
 #[path = "simulation/data.rs"]
@@ -58,7 +60,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use bugs::{Made, Planted, Sign};
-use history::{Guarantee, History, Recording, Violation, check};
+use history::{Action, Guarantee, History, Record, Recording, Violation, check};
 use world::{Outcome, World};
 
 /// How many worlds there are where nobody says it.
@@ -137,6 +139,30 @@ fn on_the_day_of_adoption_nothing_is_lost_and_nobody_locked_out() {
         bad += complain(&format!("seed {seed}"), &outcome);
     }
     assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+}
+
+/// How many worlds there are whose edges do not agree on the time.
+const SKEWED: u64 = 500;
+
+#[test]
+fn edges_that_are_minutes_apart_order_what_a_session_writes() {
+    let (range, tells) = seeds(SKEWED);
+    let mut bad = 0;
+    for seed in range {
+        let mut outcome = World::skewed(seed, None, tells).run();
+        outcome.story.iter().for_each(|line| println!("{line}"));
+        // Windows, marks and stored responses go by times, which say nothing across such clocks (docs/limits.md).
+        outcome
+            .records
+            .retain(|record| !matches!(record, Record::Operation(read) if matches!(read.action, Action::Read { .. })));
+        bad += complain(&format!("seed {seed}"), &outcome);
+    }
+    assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+}
+
+#[test]
+fn edges_that_are_minutes_apart_are_also_tried() {
+    tried(&[("writes later than the clock of their edge", 500)], |seed| World::skewed(seed, None, false));
 }
 
 /// How many worlds there are with somebody hostile in them.

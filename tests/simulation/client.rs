@@ -65,6 +65,8 @@ pub struct Client {
     pub repeats: Option<Action>,
     /// Where it has written last what several regions write, and how often that was another region than before.
     pub wrote_at: (Option<String>, u32),
+    /// The latest stamp that its session has written or seen, and how often it had lost its session by then.
+    pub latest: (u32, String),
     /// Users that share this browser.
     pub shares: bool,
     edge: usize,
@@ -99,6 +101,7 @@ impl Client {
             lives: 0,
             repeats: None,
             wrote_at: (None, 0),
+            latest: (0, String::new()),
             shares: random.chance(300),
             edge: random.index(EDGES),
             favourites: std::array::from_fn(|_| crowd.unwrap_or_else(|| a_place(user, random))),

@@ -371,7 +371,7 @@ impl World {
     }
 
     pub fn view(&mut self, edge: usize, isolate: usize, text: &str) {
-        let taken = self.edges[edge].isolates[isolate].observe_view(text, self.timestamp());
+        let taken = self.edges[edge].isolates[isolate].observe_view(text, self.clock(edge));
         assert!(taken.is_readable, "{text}");
     }
 

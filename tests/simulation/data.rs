@@ -157,6 +157,8 @@ struct Version {
     upto: usize,
     id: Id,
     list: Rc<[Id]>,
+    /// The stamp of what several write, where applications keep it.
+    stamp: Option<String>,
 }
 
 /// What a unit comes to once everything has arrived.
@@ -342,6 +344,20 @@ impl Data {
         self.list(region, place).contains(&id)
     }
 
+    /// The latest stamp that a region's copy of what several write has applied.
+    pub fn latest_stamp(&self, region: usize, dataset: usize) -> Option<&str> {
+        let places = Place::all().filter(|place| place.dataset == dataset);
+        let versions = places.flat_map(|place| &self.versions[place.number()]);
+        let arrived = versions.filter(|of| self.applied[region][of.home][channel(dataset)] >= of.upto);
+        arrived.filter_map(|version| version.stamp.as_deref()).max()
+    }
+
+    /// The stamp of a write; of one that was repeated elsewhere the earlier, for a copy may have that alone.
+    pub fn stamp_of(&self, place: Place, id: Id) -> Option<&str> {
+        let versions = self.versions[place.number()].iter().filter(|version| version.id == id);
+        versions.filter_map(|version| version.stamp.as_deref()).min()
+    }
+
     /// All regions know from before where its data is, and nobody has made anybody its owner.
     pub fn lives_in(&mut self, unit: Unit, home: usize) {
         let owner = Owner { home, epoch: Ownership::BEFORE };
@@ -351,18 +367,18 @@ impl Data {
 
     /// Everybody has that from before.
     pub fn begin_with(&mut self, place: Place, id: Id) {
-        self.versions[place.number()].push(Version { epoch: 0, home: 0, upto: 0, id, list: [id].into() });
+        self.versions[place.number()].push(Version { epoch: 0, home: 0, upto: 0, id, list: [id].into(), stamp: None });
     }
 
     /// Commits a write at a region, by the ownership that it has.
-    pub fn commit(&mut self, region: usize, place: Place, id: Id) {
+    pub fn commit(&mut self, region: usize, place: Place, id: Id, stamp: Option<String>) {
         let channel = channel(place.dataset);
         let list = if is_shared(place.dataset) { Vec::new() } else { self.list(region, place) };
         self.lengths[region][channel] += 1;
         let upto = self.lengths[region][channel];
         let epoch = Unit::of(place).map_or(0, |unit| self.written_by(region, unit, (place, id)));
         let list = list.into_iter().chain([id]).collect();
-        self.versions[place.number()].push(Version { epoch, home: region, upto, id, list });
+        self.versions[place.number()].push(Version { epoch, home: region, upto, id, list, stamp });
         if let Some(unit) = Unit::of(place)
             && self.is_given_up(region, unit, epoch)
         {

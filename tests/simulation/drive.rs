@@ -43,7 +43,7 @@ impl World {
                 Step::Answer(settlement, _) => {
                     self.count("expired copies shown while a new one was fetched");
                     self.settle(at, *settlement, turn.view_is_outdated);
-                    let now = self.timestamp();
+                    let now = self.clock(self.requests[at].action.edge);
                     self.resume(at, CoreEvent::GoOn, now)
                 }
                 Step::LookUpHome(look_up) => {
@@ -92,6 +92,7 @@ impl World {
 
     fn send_to_region(&mut self, at: usize, attempt: &Attempt) {
         self.weigh_claim(at, attempt);
+        self.weigh_stamp(at, attempt);
         let request = &mut self.requests[at];
         request.attempt += 1;
         let (client, action, number) = (request.client, request.action, request.attempt);
@@ -161,7 +162,7 @@ impl World {
         if self.requests[at].attempt != attempt || self.requests[at].flow.is_none() {
             return;
         }
-        let now = self.timestamp();
+        let now = self.clock(self.requests[at].action.edge);
         // Whatever else this attempt brings comes too late.
         if !matches!(back, Back::Home(_) | Back::NoHome) {
             self.requests[at].attempt += 1;

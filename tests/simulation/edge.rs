@@ -32,6 +32,8 @@ pub struct Edge {
     /// What this location reads from the home store: values, and which put of all each is of.
     pub stored: HashMap<String, (u64, String)>,
     pub views: [Viewed; ISOLATES],
+    /// How far its wall clock is ahead of the slowest, in milliseconds.
+    pub ahead: u64,
     /// What chance comes from here.
     seed: u64,
     /// The name of the next isolate.
@@ -53,6 +55,7 @@ impl Edge {
             store: HashMap::new(),
             stored: HashMap::new(),
             views: Default::default(),
+            ahead: 0,
             seed,
             next: node + 2,
         }
@@ -86,7 +89,7 @@ impl World {
             let session = world.clients[request.client].sealed.as_deref().unwrap_or("none");
             format!("s{} probes {} with {session}: {entry:?}", request.client, key.as_str())
         });
-        let now = self.timestamp();
+        let now = self.clock(edge);
         let probed = Probed { entry: entry.as_deref(), lengths: "", waited: false };
         let turn = self.resume(at, CoreEvent::Cache(probed), now);
         self.requests[at].held = held;

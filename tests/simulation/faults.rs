@@ -36,6 +36,8 @@ pub enum Fault {
     /// The isolate forgets what it knew.
     Restart(usize, usize),
     Evict(usize),
+    /// An edge's wall clock is set to so far ahead of the slowest.
+    SetClock(usize, u64),
     /// The client's session is gone, and the application's login stays.
     LosesSession(usize),
     /// An operator gives an order.
@@ -162,6 +164,7 @@ impl World {
                 self.edges[edge].restart(isolate);
             }
             Fault::Evict(edge) => self.edges[edge].store.clear(),
+            Fault::SetClock(edge, ahead) => self.edges[edge].ahead = ahead,
             Fault::LosesSession(client) => self.loses_session(client),
             Fault::Orders(order) => self.order(order),
             Fault::GivesUp(region) => self.give_up(region),

@@ -68,6 +68,7 @@ impl World {
     }
 
     fn note(&mut self, at: usize, settlement: &Settlement) {
+        self.requests[at].is_copy = shows_copy(settlement);
         let InFlight { pinned, action, .. } = self.requests[at];
         let record = &settlement.record;
         let region = record.region.map(|region| settings().topology.region(region).name.clone());
@@ -111,7 +112,7 @@ impl World {
     /// The client takes over the session that an answer brings.
     pub fn take_session(&mut self, at: usize, answer: Response) -> Response {
         let InFlight { client, action, .. } = self.requests[at];
-        let now = self.timestamp();
+        let now = self.clock(action.edge);
         let brought = Client::session_in(&answer);
         let taken = match (self.habits.bug, action.deed) {
             (Some(Bug::NoPin), Reply::Write(_)) | (Some(Bug::ReadsDoNotMove), Reply::Read) => None,

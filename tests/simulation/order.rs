@@ -35,7 +35,7 @@ impl World {
             Reply::Write(id) => (None, Some(id)),
             Reply::SignIn(_) | Reply::Fails => return,
         };
-        if DATASETS[place.dataset].positions && self.habits.reads_say {
+        if DATASETS[place.dataset].positions && self.habits.reads_say && !self.skewed {
             self.shown.push(Shown { session, place, list, id, stale, line });
         }
     }

@@ -11,7 +11,7 @@ use homing_origin::{Ownership, Refusal};
 use crate::{
     bugs::Bug,
     client::{Place, Reply, USERS},
-    data::{DATASETS, Data, Id, Label, MANY, Owner, REGIONS, TAGS, Unit, channel},
+    data::{DATASETS, Data, Id, Label, MANY, Owner, REGIONS, TAGS, Unit, channel, is_shared},
     region::number,
     response::Response,
 };
@@ -54,6 +54,8 @@ pub struct Habits {
     pub validates: bool,
     /// Between two stages of a request others come in for so many milliseconds at most.
     pub dawdles: u64,
+    /// Applications keep the stamps of what several write, and tell the latest.
+    pub tells_stamps: bool,
     pub bug: Option<Bug>,
 }
 
@@ -74,6 +76,8 @@ pub struct Visit {
     least: Option<usize>,
     /// The same, of each of several owners' logs; nothing where nobody has seen any of it.
     marks: [usize; 3],
+    /// The stamp of a write to what several write.
+    stamp: Option<String>,
     /// The answer that the edge has.
     has: Option<String>,
     stage: Stage,
@@ -137,6 +141,7 @@ impl Visit {
             claim: told("homing-home").map(number).zip(epoch).map(|(home, epoch)| Owner { home, epoch }),
             least,
             marks,
+            stamp: told("homing-clock").map(str::to_owned),
             has: told("if-none-match").map(str::to_owned),
             stage: Stage::Arrives,
             before: None,
@@ -175,6 +180,7 @@ impl Visit {
                     self.state(&mut answer, shown, habits);
                     self.state_of_each(&mut answer, data, habits, true);
                 }
+                self.tell_stamp(&mut answer, data, habits);
                 if self.place.dataset != TAGS
                     && shown.is_none()
                     && DATASETS[self.place.dataset].positions
@@ -234,7 +240,15 @@ impl Visit {
             self.shows_of_each = data.shows_of_each(self.region, self.place, false);
             self.state_of_each(&mut answer, data, habits, false);
         }
+        self.tell_stamp(&mut answer, data, habits);
         answer
+    }
+
+    /// Tells the latest stamp that the copy has applied, of what several write.
+    fn tell_stamp(&self, answer: &mut Response, data: &Data, habits: &Habits) {
+        let told = is_shared(self.place.dataset) && habits.tells_stamps;
+        let latest = data.latest_stamp(self.region, self.place.dataset).filter(|_| told);
+        answer.fields.extend(latest.map(|latest| ("homing-clock".to_owned(), latest.to_owned())));
     }
 
     /// Whether the router does not know whose this is, and the application does.
@@ -377,7 +391,7 @@ impl Visit {
             let label = self.label(data, habits);
             return Next::Answer(self.written(label, false, data, habits));
         }
-        data.commit(self.region, self.place, id);
+        data.commit(self.region, self.place, id, self.stamp.clone());
         self.stage = Stage::Measures;
         Next::Later(Box::new(self))
     }

@@ -38,6 +38,12 @@ pub struct InFlight {
     pub pinned: bool,
     /// How many marks it has on that.
     pub marks: usize,
+    /// Its write's stamp must be later than this.
+    pub floor: Option<String>,
+    /// Its write's stamp.
+    pub stamp: Option<String>,
+    /// Whether it was answered from the store, and no region has confirmed that.
+    pub is_copy: bool,
     pub isolate: usize,
     /// Until it is over: by which isolate it was begun, and what that calls it.
     pub flow: Option<(Rc<Router>, FlowId)>,
@@ -64,6 +70,9 @@ impl InFlight {
             had_session: false,
             pinned: false,
             marks: 0,
+            floor: None,
+            stamp: None,
+            is_copy: false,
             isolate: 0,
             flow: None,
             attempt: 0,
@@ -98,7 +107,8 @@ impl World {
         let isolate = self.random.index(ISOLATES);
         let action = self.requests[at].action;
         let sealed = self.carried(at, isolate);
-        let now = self.timestamp();
+        let now = self.clock(action.edge);
+        self.requests[at].floor = self.latest_stamp_of(at);
         if let Some(sealed) = &sealed {
             let session = Client::open(sealed, now);
             let name = DATASETS[action.place.dataset].name;
@@ -126,7 +136,7 @@ impl World {
     fn names_its_user(&self, at: usize, sealed: &str) -> bool {
         let InFlight { client, action, .. } = self.requests[at];
         let user = SubjectId::of(SubjectKind::User, USERS[self.clients[client].user]);
-        !matches!(action.place.dataset, 2 | 5) || Client::open(sealed, self.timestamp()).subjects.has(&user)
+        !matches!(action.place.dataset, 2 | 5) || Client::open(sealed, self.clock(action.edge)).subjects.has(&user)
     }
 
     /// The core takes a request on.
@@ -143,7 +153,7 @@ impl World {
         if self.habits.bug == Some(Bug::BlanksTrimmed) {
             fields.iter_mut().for_each(|(_, value)| *value = value.replace('\u{2000}', ""));
         }
-        let now = self.timestamp();
+        let now = self.clock(action.edge);
         let incoming = IncomingRequest {
             now,
             method: action.method(),
@@ -185,8 +195,9 @@ impl World {
             return Some(sealed);
         }
         let settings = settings();
-        let view = View::capture(&settings, &self.edges[action.edge].isolates[isolate].memory(), self.timestamp());
-        let mut session = Client::open(&sealed, self.timestamp());
+        let view =
+            View::capture(&settings, &self.edges[action.edge].isolates[isolate].memory(), self.clock(action.edge));
+        let mut session = Client::open(&sealed, self.clock(action.edge));
         for pin in &mut session.pins {
             let dataset = settings.topology.dataset_named(&pin.dataset);
             if let (Some(owned), Claim::AtLeast(mark)) =

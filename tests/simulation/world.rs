@@ -88,6 +88,10 @@ pub struct World {
     pub adopted: bool,
     /// The regions alone know who lives where.
     pub known: bool,
+    /// Edges do not agree on the time.
+    pub skewed: bool,
+    /// The stamps that were given, and for which request.
+    pub stamps: BTreeMap<String, usize>,
     /// Clients are away for so long at times that what was kept for some minutes has gone.
     slow: bool,
     /// What sessions were shown and wrote, for the order across keys.
@@ -197,6 +201,7 @@ impl World {
             while_revalidate: [during, during, during, during, 0, 0, 0, during],
             validates: random.chance(500),
             dawdles: [4, 40, 300, 3000][random.index(4)],
+            tells_stamps: false,
             bug,
         };
         let habits = bug.map_or(habits, |bug| bug.suits(habits));
@@ -207,6 +212,8 @@ impl World {
             flaky: if random.chance(200) { 100 } else { 3 },
             adopted: false,
             known: false,
+            skewed: false,
+            stamps: BTreeMap::new(),
             slow: false,
             shown: Vec::new(),
             foul: Vec::new(),
@@ -372,6 +379,7 @@ impl World {
     fn answered(&mut self, at: usize, answer: Option<Response>) {
         let client = self.requests[at].client;
         let answer = answer.map(|answer| self.take_session(at, answer));
+        self.learn_stamps(at, answer.as_ref());
         self.record(at, answer.as_ref());
         if let (Some(answer), Reply::SignIn(user)) = (&answer, self.requests[at].action.deed)
             && answer.status == 200
