@@ -48,6 +48,7 @@ audit:           ## licences, sources and bans of all dependencies, by deny.toml
 	@src/tools/audit.sh
 
 e2e: build       ## the end-to-end tests alone; in RUNTIME=workerd or miniflare; FILES="tests/e2e/cache.test.mjs" for some
+	@$(CARGO_QUIET) build -p history
 	@src/tools/build.sh test
 	@src/tools/test-e2e.sh $(RUNTIME) $(FILES)
 

@@ -41,7 +41,7 @@ step "build" src/tools/build.sh
 step "build for make dev" src/tools/build.sh dev
 step "build with a planted panic" src/tools/build.sh test
 step "nothing changed, nothing built" built_once
-step "demo regions" cargo build --quiet --locked -p demo-region
+step "demo regions" cargo build --quiet --locked -p demo-region -p history
 step "end to end, in miniflare" src/tools/test-e2e.sh miniflare
 step "end to end, in plain workerd" src/tools/test-e2e.sh workerd
 step "real PostgreSQL" src/tools/test-postgres.sh

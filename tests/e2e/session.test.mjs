@@ -14,6 +14,8 @@ before(async () => {
       { match: "/api/likes/forgetful", dataset: "likes", read_after_write: "none" },
       { match: "/api/catalog/always-home", dataset: "catalog", read_after_write: "home" },
     );
+    // What it is without positions: a session remembers for a while where it wrote.
+    delete vars.DATASETS.draft.position;
     vars.IDENTITY.hosts = ["shop.example.com", "app.example.com"];
   });
   router = await startRouter({ vars, bindings: { SESSION_KEY: SECRET, SESSION_KEY_OLD: OLD_SECRET } });
@@ -130,10 +132,10 @@ test("after a write the session reads at home, and nobody else does", async () =
 
 test("a pin ends", async () => {
   const client = new Client(router.url, "eu");
-  await client.put("/api/likes/ends", { liked: true });
+  await client.put("/api/draft/ends", { text: "mine" });
   client.headers["homing-dev-near"] = "ap";
-  assert.equal(reason(await client.get("/api/likes/ends")), "pinned-home");
-  await waitUntil(async () => reason(await client.get("/api/likes/ends")) === "nearest", "the window of the pin is over");
+  assert.equal(reason(await client.get("/api/draft/ends")), "pinned-home");
+  await waitUntil(async () => reason(await client.get("/api/draft/ends")) === "nearest", "the window of the pin is over");
 });
 
 test("a pinned reader is never answered from a copy that predates its write", async () => {
@@ -155,10 +157,10 @@ test("a pinned reader is never answered from a copy that predates its write", as
 
 test("a multi-writer write is read where the session made it", async () => {
   const client = new Client(router.url, "ap");
-  await client.put("/api/likes/mine", { liked: true });
+  await client.put("/api/draft/mine", { text: "mine" });
   client.headers["homing-dev-near"] = "us";
-  const read = await client.get("/api/likes/mine");
-  assert.deepEqual([reason(read), read.json.region, read.json.liked], ["pinned-home", "ap", true]);
+  const read = await client.get("/api/draft/mine");
+  assert.deepEqual([reason(read), read.json.region, read.json.drafts], ["pinned-home", "ap", ["mine"]]);
 });
 
 test("a pin further ahead than 30 s is not believed, even signed", async () => {

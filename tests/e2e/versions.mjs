@@ -19,7 +19,10 @@ function released() {
 
 /** A topology in the words that the released build knows already. @param {any} vars */
 export function inReleasedWords(vars) {
-  for (const { conflicts } of Object.values(vars.DATASETS)) for (const word of ["merge", "per", "minimum"]) delete conflicts?.[word];
+  for (const dataset of Object.values(vars.DATASETS)) {
+    for (const word of ["merge", "per", "minimum"]) delete dataset.conflicts?.[word];
+    if (dataset.ownership === "multi-writer") delete dataset.position;
+  }
   return vars;
 }
 
