@@ -14,7 +14,7 @@ use counted::{assert_met, met};
 use homing_core::testing::{
     model::ids::{MAX_REGIONS, RegionId, RegionSet},
     topology::{
-        Topology,
+        RoutePattern, Topology,
         dataset::Rule,
         raw::{self, Raw},
     },
@@ -164,6 +164,22 @@ fn survive(vars: &Raw) -> bool {
     }
 }
 
+/// Segments of patterns and of paths: the same data in several spellings, and other data that looks much the same.
+const SEGMENTS: &str = "a|A|%41|%61|b|ab|a%2Fb|@|%40|é|%C3%A9|%c3%89|%FF|%ff|{x}|";
+
+fn path(most: usize) -> impl Strategy<Value = String> {
+    let segment = prop::sample::select(SEGMENTS.split('|').collect::<Vec<_>>());
+    prop::collection::vec(segment, 0..most).prop_map(|segments| format!("/{}", segments.join("/")))
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let methods = prop::sample::select(vec!["", "GET ", "PUT "]);
+    let end = prop::sample::select(vec!["", "/*"]);
+    (methods, path(4), end)
+        .prop_map(|(methods, path, end)| format!("{methods}{}{end}", path.trim_end_matches('/')))
+        .prop_filter("it is a pattern", |pattern| RoutePattern::parse(pattern).is_ok())
+}
+
 laws! { ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
     fn the_parser_survives_whatever_stands_in_the_vars(vars in tree()) meets ["a table": 1500] {
         met("a table", matches!(vars, Raw::Table(_)));
@@ -183,6 +199,28 @@ laws! { ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfi
         let mut vars = base();
         blows.into_iter().for_each(|(place, blow)| strike(&mut vars, &place, blow));
         met("it is refused", !met("it is accepted", survive(&vars)));
+    }
+
+    fn the_first_route_that_takes_a_request_is_found(
+        patterns in prop::collection::vec(pattern(), 1..12), paths in prop::collection::vec(path(10), 20),
+    ) meets ["a route takes it": 8000, "one takes it only in another case": 150, "none takes it": 8000, "a later one takes it too": 800] {
+        let routes = patterns.into_iter().map(|pattern| Raw::Table(vec![("match".to_owned(), Raw::Text(pattern))])).collect();
+        let regions = raw::from_json(r#"{"eu":{"origin":"https://eu.example.com"}}"#).unwrap();
+        let vars = Raw::Table(vec![("REGIONS".to_owned(), regions), ("ROUTES".to_owned(), Raw::List(routes))]);
+        let Ok((topology, _)) = check(&vars) else { return Ok(()) };
+        for path in paths {
+            let takes = |at: &usize| topology.routes()[*at].pattern.matches("GET", "h", &path);
+            let takes_in_any_case = |at: &usize| topology.routes()[*at].pattern.matches_in_any_case("GET", "h", &path);
+            let all = || 0..topology.routes().len();
+            let found = topology.route("GET", "h", &path).map(|(at, _)| at);
+            assert_eq!(found, all().find(takes), "{path}");
+            let in_any_case = topology.route_in_any_case("GET", "h", &path).map(|route| &route.pattern);
+            let expected = all().find(takes_in_any_case);
+            assert_eq!(in_any_case, expected.map(|at| &topology.routes()[at].pattern), "{path}");
+            met("none takes it", !met("a route takes it", found.is_some()));
+            met("one takes it only in another case", found.is_none() && expected.is_some());
+            met("a later one takes it too", all().filter(takes).count() > 1);
+        }
     }
 
     fn reading_json_survives_any_text(text in "\\PC*") meets ["it is no JSON": 3000] {

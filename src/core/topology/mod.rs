@@ -15,6 +15,7 @@ pub mod raw;
 pub mod route;
 pub mod secrets;
 pub mod settings;
+mod table;
 pub mod units;
 pub mod warnings;
 
@@ -28,6 +29,7 @@ pub use crate::topology::identity::{Identity, IdentitySource};
 pub use crate::topology::parse::parse;
 pub use crate::topology::pattern::RoutePattern;
 pub use crate::topology::route::{OnHomeDown, ReadAfterWrite, Route, Spelling};
+pub(crate) use crate::topology::table::RouteTable;
 pub use crate::topology::units::Share;
 pub use crate::{
     model::subject::SubjectKind,
@@ -41,7 +43,7 @@ pub struct Topology {
     pub(crate) first: Region,
     pub(crate) rest: Vec<Region>,
     pub(crate) datasets: Vec<Dataset>,
-    pub(crate) routes: Vec<Route>,
+    pub(crate) routes: RouteTable,
     pub(crate) identity: Identity,
     pub(crate) default_home: RegionId,
     pub(crate) edge_name: String,
@@ -97,19 +99,20 @@ impl Topology {
     /// The routes, in the order in which they are tried.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
-        &self.routes
+        self.routes.all()
     }
 
     /// The first route that takes such a request, and its index; the path in its final form (or a reading of it), the host without a port.
     #[must_use]
     pub fn route(&self, method: &str, host: &str, path: &str) -> Option<(usize, &Route)> {
-        self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(method, host, path))
+        self.routes.may_take(path).find(|(_, route)| route.pattern.matches(method, host, path))
     }
 
     /// The first route that would take it if upper and lower case of paths were one, as some applications have it.
     #[must_use]
     pub fn route_in_any_case(&self, method: &str, host: &str, path: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| route.pattern.matches_in_any_case(method, host, path))
+        let mut routes = self.routes.may_take(path).map(|(_, route)| route);
+        routes.find(|route| route.pattern.matches_in_any_case(method, host, path))
     }
 
     /// Where subjects are read from.

@@ -18,7 +18,7 @@ use crate::topology::parse::conflicts::MoreOfRule;
 use crate::topology::parse::table::{KeyTable, nearest};
 use crate::{
     http::{method::ROUTER, syntax::is_token},
-    topology::parse::names::Names,
+    topology::{RouteTable, parse::names::Names},
 };
 
 /// The names of the vars that together are the topology, besides `ROUTES_2` and on.
@@ -60,6 +60,7 @@ fn parse_with(vars: &Raw, at: &KeyPath, more: MoreOfRule) -> Result<(Topology, C
     match all.next() {
         Some(first) if !log.has_errors() => {
             let default_home = found.default_home.unwrap_or(RegionId(0));
+            let routes = RouteTable::new(routes);
             let topology = Topology { first, rest: all.collect(), datasets, routes, identity, default_home, edge_name };
             Ok((topology, log))
         }

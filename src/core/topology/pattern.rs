@@ -1,8 +1,9 @@
 //! Route patterns: `[METHODS] [host]/path`, matched without allocating.
 
+pub(crate) mod beginning;
 pub(crate) mod written;
 
-use crate::http::target;
+use crate::{http::target, topology::pattern::beginning::Beginning};
 
 /// Which requests a route takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,15 @@ impl RoutePattern {
     #[must_use]
     pub fn methods(&self) -> &[String] {
         &self.methods
+    }
+
+    /// What every path that it takes begins with.
+    pub(crate) fn beginning(&self) -> Beginning {
+        let literal = self.path.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(text) => Some(text.as_str()),
+            Segment::Any(_) => None,
+        });
+        Beginning::of(literal)
     }
 
     /// The names in the path.
