@@ -1,4 +1,8 @@
 //! How the command fails, and by which exit status.
+//!
+//! An error is a type where a caller decides by it: the exit status ([`CliError`]), whether to ask again (`operate::client::Unanswered`),
+//! where to point in a file (`document::Unreadable`). Everywhere else it is the sentence itself (`Result<_, String>`), since a person reads it
+//! and no code does.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,10 @@
-// Every kind of plan that `homing plan` prints, carried out once from end to end, step by step as it is printed, while clients write through
-// edges of the file before and the file after: nothing that was acknowledged is lost. In miniflare alone, as the versions side by side.
+// Plans that `homing plan` prints, carried out from end to end, step by step as they are printed, while clients write through edges of the file
+// before and the file after: nothing that was acknowledged is lost. Here homes move, regions come and go, and data gets or loses its one owner;
+// plan-rest.test.mjs has the other kinds. In miniflare alone, as the versions side by side.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { runtime, stopAll, subjectId, waitUntil } from "./harness.mjs";
-import { nothingIsLost, plannedWorld } from "./rollout.mjs";
+import { homes, isSound, owner, plannedWorld, restarted, without, writers } from "./rollout.mjs";
 
 const options = { skip: runtime !== "miniflare" && "in miniflare alone", timeout: 170_000 };
 after(stopAll);
@@ -16,29 +17,6 @@ function withoutAp(vars) {
 const oneWriter = (vars) => void (vars.DATASETS.likes = { ownership: "single-writer", home: "us" });
 const oneCart = (vars) => void (vars.DATASETS.cart = { ownership: "single-writer", home: "us", position: "counter" });
 const ids = Array.from({ length: 5 }, (_, at) => `user-${at}`);
-
-/** Which region owns each single-writer dataset, by the router that runs. */
-const homes = async (world) =>
-  Object.fromEntries(Object.entries((await world.homing("status", "--json")).json.datasets).map(([name, { home }]) => [name, home]));
-/** What a region knows of a unit's owner. */
-const owner = async (region, unit) => (await (await fetch(`${region.url}/.well-known/homing/ownership?unit=${unit}`)).json()).units[0];
-/** The regions that writes of that path have reached lately. */
-const writers = async (world, path) => {
-  const seen = await Promise.all(Object.values(world.regions).map(async (region) => [region.name, await region.seen(path)]));
-  return seen.filter(([, requests]) => requests.some(({ intent }) => intent === "write")).map(([name]) => name);
-};
-
-/** Holds what was acknowledged against the regions, says how much that was, and ends the world. */
-async function isSound(world, load, names = ["us", "eu", "ap"]) {
-  await nothingIsLost(
-    load,
-    names.map((name) => world.regions[name]),
-  );
-  const refused = {};
-  for (const { reason } of load.refused) refused[reason] = (refused[reason] ?? 0) + 1;
-  console.log(`# ${world.done.length} steps; ${load.acknowledged()} writes acknowledged; refused: ${JSON.stringify(refused)}`);
-  await stopAll();
-}
 
 test("a home moves", options, async () => {
   const world = await plannedWorld({ new: (vars) => void (vars.DATASETS.catalog.home = "eu") });
@@ -109,11 +87,7 @@ test("one home becomes one for each user", options, async () => {
   const load = await world.carryOut({
     "Release the application that splits cart": () => {},
     "Let users live elsewhere": async () => {
-      for (const region of Object.values(world.regions)) {
-        region.args = region.args.filter((arg, at, all) => arg !== "--first-home" && all[at - 1] !== "--first-home");
-        await region.kill();
-        await region.start();
-      }
+      await restarted(world, (args) => without(args, "--first-home"));
       await world.load.goesOn();
       for (const user of ids.slice(0, 2)) {
         const moved = await world.homing("move", `user:${user}`, "--to", "eu", "--json");
@@ -129,13 +103,7 @@ test("one home for each user becomes one home", options, async () => {
   const world = await plannedWorld({ new: oneCart });
   const load = await world.carryOut({
     // The demo takes a cart by its user, whoever is asked about: us accepts those that live there, or that nobody has told of.
-    "Release the application that writes cart whole at us": async () => {
-      for (const region of Object.values(world.regions)) {
-        region.args = [...region.args, "--first-home", "us"];
-        await region.kill();
-        await region.start();
-      }
-    },
+    "Release the application that writes cart whole at us": () => restarted(world, (args) => [...args, "--first-home", "us"]),
   });
   assert.equal((await homes(world)).cart, "us");
   await isSound(world, load);

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "smol-toml";
-import { Client, commandIn, startRegions, topology, waitUntil, wrangler } from "./harness.mjs";
+import { Client, commandIn, startRegions, stopAll, topology, waitUntil, wrangler } from "./harness.mjs";
 import { startVersions } from "./versions.mjs";
 
 const TOKEN = "the token of the operators, which is long";
@@ -19,9 +19,11 @@ const BINDINGS = {
 const NEAR = ["us", "eu", "ap"];
 
 /** Regions, the two files, the plan, and edges of each file that it deploys. Both files are the shipped one with these regions and these
- *  changes of its vars. @param {{ old?: (vars: any) => void, new?: (vars: any) => void, args?: any, users?: string[] }} how */
-export async function plannedWorld({ old = () => {}, new: changed = () => {}, args = [], users = [] }) {
+ *  changes of its vars; `before` prepares what they need beside the regions. @param {{ old?: (vars: any) => void, new?: (vars: any) => void,
+ *  before?: (regions: any) => any, args?: any, users?: string[] }} how */
+export async function plannedWorld({ old = () => {}, new: changed = () => {}, before = () => {}, args = [], users = [] }) {
   const regions = await startRegions({ args });
+  await before(regions);
   const folder = mkdtempSync(join(tmpdir(), "homing-plan-"));
   const write = (name, change) => writeFileSync(join(folder, name), stringify({ ...wrangler, vars: topology(regions, (vars) => void change(vars)) }));
   write("OLD.toml", old);
@@ -41,8 +43,41 @@ export async function plannedWorld({ old = () => {}, new: changed = () => {}, ar
   return new Rollout({ regions, folder, plan, door, objects });
 }
 
-/** The words of a command line: blanks part them, but in quotes. */
-const words = (line) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain);
+/** The words of a command line: blanks part them, but in quotes of either kind. */
+const words = (line) => [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) => double ?? single ?? plain);
+
+/** Which region owns each single-writer dataset, by the router that runs. */
+export const homes = async (world) =>
+  Object.fromEntries(Object.entries((await world.homing("status", "--json")).json.datasets).map(([name, { home }]) => [name, home]));
+/** What a region knows of a unit's owner. */
+export const owner = async (region, unit) => (await (await fetch(`${region.url}/.well-known/homing/ownership?unit=${unit}`)).json()).units[0];
+/** The regions that writes of that path have reached lately. */
+export const writers = async (world, path) => {
+  const seen = await Promise.all(Object.values(world.regions).map(async (region) => [region.name, await region.seen(path)]));
+  return seen.filter(([, requests]) => requests.some(({ intent }) => intent === "write")).map(([name]) => name);
+};
+/** Starts the regions again with other arguments, one after the other. */
+export async function restarted(world, change) {
+  for (const region of Object.values(world.regions)) {
+    region.args = change(region.args);
+    await region.kill();
+    await region.start();
+  }
+}
+/** Arguments without that option and its value. */
+export const without = (args, option) => args.filter((arg, at) => arg !== option && args[at - 1] !== option);
+
+/** Holds what was acknowledged against the regions, says how much that was, and ends the world. */
+export async function isSound(world, load, names = ["us", "eu", "ap"]) {
+  await nothingIsLost(
+    load,
+    names.map((name) => world.regions[name]),
+  );
+  const refused = {};
+  for (const { reason } of load.refused) refused[reason] = (refused[reason] ?? 0) + 1;
+  console.log(`# ${world.done.length} steps; ${load.acknowledged()} writes acknowledged; refused: ${JSON.stringify(refused)}`);
+  await stopAll();
+}
 
 class Rollout {
   constructor({ regions, folder, plan, door, objects }) {

@@ -45,6 +45,15 @@ pub(crate) enum Mode {
     Reset,
 }
 
+/// The fence of a dataset that could do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fence {
+    /// One owner has all of it.
+    Whole,
+    /// Each user's part has the owner of all that is that user's.
+    ByUser,
+}
+
 #[derive(Default)]
 struct Inner {
     mode: Mode,
@@ -79,7 +88,7 @@ pub(crate) struct Command {
     die: Option<bool>,
     reset: Option<bool>,
     own: Option<Own>,
-    /// The datasets of several writers that have a fence from now on.
+    /// The datasets of several writers that have a fence from now on: `likes` as a whole, `likes/user` by user.
     fence: Option<Vec<String>>,
 }
 
@@ -131,9 +140,12 @@ impl Faults {
         self.inner().cut.iter().any(|name| name == peer)
     }
 
-    /// Whether only the owner of that dataset may write it, though it has the merge for several.
-    pub(crate) fn has_fence(&self, dataset: &str) -> bool {
-        self.inner().fence.iter().any(|name| name == dataset)
+    /// Whether only an owner may write that dataset, though it has the merge for several: its own, or each user's of that user's part.
+    pub(crate) fn fence(&self, dataset: &str) -> Option<Fence> {
+        let inner = self.inner();
+        let parts = inner.fence.iter().map(|name| name.split_once('/').unwrap_or((name, "")));
+        let found = parts.filter(|(name, _)| *name == dataset).map(|(_, by)| by).next();
+        found.map(|by| if by == "user" { Fence::ByUser } else { Fence::Whole })
     }
 
     pub(crate) fn caught_up(&self, peer: &str, at: i64) {

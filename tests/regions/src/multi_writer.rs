@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use homing_origin::{
+    Unit,
     merge::{Change, Write},
     subject_id,
 };
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Region,
     contract::{Answer, Broken, Caller},
+    control::Fence,
 };
 
 type Shared = State<Arc<Region>>;
@@ -42,7 +44,12 @@ fn write(
 ) -> Reply {
     let who = caller.user.as_deref().map(|user| format!("~{}", subject_id("user", user)));
     let told = Write::new(dataset, key, change).told(who.as_deref(), what);
-    let written = region.store.merge(&caller.asked, told, region.faults.has_fence(dataset))??;
+    let fence = match region.faults.fence(dataset) {
+        None => None,
+        Some(Fence::Whole) => Some(Unit::dataset(dataset)),
+        Some(Fence::ByUser) => Some(caller.asked.about("user", caller.user())?),
+    };
+    let written = region.store.merge(&caller.asked, told, fence.as_ref())??;
     let mut body = show(&written.shown.value);
     if let Value::Object(fields) = &mut body {
         fields.insert("version".to_owned(), json!(written.stamp.as_str()));

@@ -28,16 +28,19 @@ pub(super) fn rules<'a>(name: &str, peers: impl IntoIterator<Item = &'a str>) ->
 }
 
 impl Store {
-    /// Writes here, whoever is near. With a fence, only the owner that the region has been told writes: while the dataset becomes single-writer, or ceases to be.
+    /// Writes here, whoever is near. With a fence only the owner of that unit writes, as the region has been told: while the dataset gets one
+    /// owner at a time, or ceases to have one.
     pub(crate) fn merge(
         &self,
         asked: &Asked,
         write: Write<'_>,
-        has_fence: bool,
+        unit: Option<&Unit>,
     ) -> Result<std::result::Result<Written, Refusal>> {
         let mut connection = self.connection();
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if has_fence && let Err(refusal) = fence(&tx, asked, &Unit::dataset(write.dataset))? {
+        if let Some(unit) = unit
+            && let Err(refusal) = fence(&tx, asked, unit)?
+        {
             return Ok(Err(refusal));
         }
         let written = append(&tx, &self.merge, asked, write)?;
