@@ -74,6 +74,27 @@ fn writers_are_refused_no_longer_than_was_said_whatever_is_lost() {
     }
 }
 
+/// The answers of the old owner are lost, so it hears of one pause again and again; then nothing reaches it, and it ends the pause by itself.
+#[test]
+fn writers_are_refused_no_longer_where_a_pause_was_asked_for_again() {
+    for most in [2_000, 5_000, 20_000] {
+        let mut world = behind();
+        world.replicate("orders", "us", "eu");
+        let id = promote(&mut world, json!({ "max_pause": format!("{}s", most / 1_000) }));
+        until(&mut world, &id, "pausing");
+        world.mute = vec!["us"];
+        let begun = world.now;
+        let (longest, _) = refused(&mut world, &id, |world| {
+            (world.mute, world.down) = match world.now - begun {
+                since if since <= most / 2 => (vec!["us"], Vec::new()),
+                since if since <= 60_000 => (Vec::new(), vec!["us"]),
+                _ => (Vec::new(), Vec::new()),
+            };
+        });
+        assert!((most / 2..=most).contains(&longest), "{most} ms: {longest} ms");
+    }
+}
+
 #[test]
 fn a_lost_call_costs_a_second_or_so_and_not_the_change() {
     for region in ["us", "eu"] {
