@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use homing_core::testing::{
     model::token::Token,
+    observe::locality::ENOUGH,
     state::matrix::{ALL_LEAVE, SESSIONS_LEAVE},
 };
 
@@ -22,7 +23,9 @@ fn catalogue() -> String {
          // Tokens that tell of trouble, even where the request was answered.\n\
          export const trouble = new Set([\n{trouble}]);\n\n\
          // A replica that lags by more than the first, in ms, is not read for sessions; by more than the second, it is read last.\n\
-         export const lagLimits = {{ sessions: {}, all: {} }};\n",
+         export const lagLimits = {{ sessions: {}, all: {} }};\n\n\
+         // So many requests must be in the window by which a budget is judged, before a route can be over it.\n\
+         export const enough = {ENOUGH};\n",
         ms(SESSIONS_LEAVE),
         ms(ALL_LEAVE),
     )

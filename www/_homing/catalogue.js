@@ -146,3 +146,6 @@ export const trouble = new Set([
 
 // A replica that lags by more than the first, in ms, is not read for sessions; by more than the second, it is read last.
 export const lagLimits = { sessions: 10000, all: 60000 };
+
+// So many requests must be in the window by which a budget is judged, before a route can be over it.
+export const enough = 100;

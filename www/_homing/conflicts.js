@@ -16,7 +16,7 @@ const resolved = (datasets) =>
 function budget(route) {
   if (!route.budget) return el("span", { class: "muted" }, NONE);
   const { writes, conflicting } = route.window ?? {};
-  return [`${word(route.budget)} may `, badge(route, `${number(conflicting)} of ${number(writes)} writes met a conflict in the last 5 to 10 minutes`)];
+  return [`${word(route.budget)} may `, badge(route, writes, `${number(conflicting)} of ${number(writes)} writes met a conflict in the last 5 to 10 minutes`)];
 }
 
 function row(route) {
@@ -58,6 +58,9 @@ export const told = (snapshot) =>
 /** Where the latest stories of a dataset are. */
 export const address = (name) => `api/conflicts?${new URLSearchParams({ dataset: name, limit: String(SHOWN) })}`;
 
+/** Whoever writes the data chooses its keys: one may be of any length and direction, and turns nothing beside it. */
+const name = (key) => el("bdi", { class: "key", title: word(key) }, word(key));
+
 function story(each) {
   const disputed = list(each.disputed_by).join(", ");
   return el(
@@ -65,7 +68,7 @@ function story(each) {
     null,
     el("span", { class: "muted" }, ago(each.at)),
     " ",
-    each.key ? [el("code", null, each.field ? `${each.key} (${each.field})` : word(each.key)), " "] : "",
+    each.key ? [name(each.key), each.field ? [" (", name(each.field), ")"] : "", " "] : "",
     word(each.sentence),
     disputed ? el("span", { class: "bad" }, ` ${MARKS.bad} ${disputed} kept the other one`) : "",
   );

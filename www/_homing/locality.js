@@ -1,18 +1,21 @@
 // The requests that left their nearest region: a row for each route, routes over their budget first.
-import { sentences } from "./catalogue.js";
+import { enough, sentences } from "./catalogue.js";
 import { NONE, el, entries, list, number, own, share, table, word } from "./dom.js";
 
 const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "Why it crossed"];
 
 const budget = (route) => (route.budget ? `${route.budget} may cross` : el("span", { class: "muted" }, NONE));
 
-/** Whether a route keeps a budget. The router judges this by a window of 5 to 10 minutes. */
-export const badge = (route, title) => el("span", { class: `badge ${route.over ? "bad" : "good"}`, title }, route.over ? "over budget" : "within budget");
+/** Whether a route keeps a budget. The router judges this by a window of 5 to 10 minutes, in which there were so many requests. */
+export function badge(route, requests, title) {
+  const [kind, says] = route.over ? ["bad", "over budget"] : requests >= enough ? ["good", "within budget"] : ["", "too few to judge"];
+  return el("span", { class: `badge ${kind}`, title: `${title}; it is judged from ${enough} on` }, says);
+}
 
 function standing(route) {
   if (!route.budget) return "";
   const { requests, crossed } = route.window ?? {};
-  return badge(route, `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`);
+  return badge(route, requests, `${number(crossed)} of ${number(requests)} crossed in the last 5 to 10 minutes`);
 }
 
 /** The name of a route: its pattern. */
