@@ -65,7 +65,7 @@ Try (Homing-Dev-Near sets your nearest region):
      HOMING_URL=${base} cargo run -q --bin homing -- promote catalog --to eu
   7. Two regions that do not hear each other both save a draft. Once they do, both are shown, until somebody saves again:
      curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"cut":["eu"]}'
-     for near in us eu; do curl -s -X PUT ${base}/api/draft/1 -H "Homing-Dev-Near: $near" -H 'Content-Type: application/json' -d "{"text":"from $near"}"; done
+     for near in us eu; do curl -s -X PUT ${base}/api/draft/1 -H "Homing-Dev-Near: $near" -H 'Content-Type: application/json' -d "{\\"text\\":\\"from $near\\"}"; done
      curl -s -X POST ${regions.us.controlUrl}/control -H 'Content-Type: application/json' -d '{"cut":[]}'
      curl -s ${base}/api/draft/1 -H 'Homing-Dev-Near: us'
 

@@ -76,7 +76,7 @@ test("a conflict of the demo is counted at the edge and told by the command and 
 
   const shown = await homing(router, "conflicts", "likes", "told");
   assert.equal(shown.status, 0, shown.err);
-  assert.match(shown.out, /^likes \(set\): If you like and unlike .*\n( {2}(ap|eu|us) +\d+ conflicts resolved so far\n){3}\n/);
+  assert.match(shown.out, /^likes \(set\): If you like and unlike .*\n( {2}(ap|eu|us) +conflicts resolved so far: \d+\n){3}\n/);
   assert.match(shown.out, new RegExp(`GMT \\(.*\\) {2}The unlike from us at ${time} was overruled by the like from eu`));
   assert.deepEqual((await homing(router, "conflicts", "likes", "told", "--json")).json.stories, told.stories);
   assert.equal((await homing(router, "conflicts", "likes", "untold")).out.split("\n").at(-2), "No conflicts.");

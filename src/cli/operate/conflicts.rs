@@ -49,7 +49,7 @@ fn stories(told: &Value, of_one_key: bool) -> String {
     for (region, said) in entries(told, "regions") {
         let region = line(region);
         let _ = match (number(said, "total"), text(said, "why")) {
-            (Some(total), _) => writeln!(out, "  {region:<12} {total} conflicts resolved so far"),
+            (Some(total), _) => writeln!(out, "  {region:<12} conflicts resolved so far: {total}"),
             (None, "") => writeln!(out, "  {region:<12} it does not say how many conflicts it has resolved"),
             (None, why) => writeln!(out, "  {region:<12} no answer: {}", line(why)),
         };
@@ -106,7 +106,7 @@ mod tests {
         });
         let expected = "likes (set): The later click counts.\n\
                         \x20 eu           no answer: It answers 502.\n\
-                        \x20 us           12 conflicts resolved so far\n\
+                        \x20 us           conflicts resolved so far: 12\n\
                         \n\
                         Thu, 01 Jan 2026 12:00:03 GMT  7\u{fffd}[2J (city)  The like … counts.\n\
                         \x20 by ~B and by ~A\n\
