@@ -25,6 +25,8 @@ use served::{found, start};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wrong {
     Nothing,
+    /// Nothing either: what its region has applied counts as seen.
+    GivesLaterStamps,
     GoesByArrival,
     CountsRepeats,
     SaysNoClock,
@@ -34,9 +36,13 @@ enum Wrong {
     IsAlwaysBehind,
     KnowsNoOtherOwner,
     RefusesWithContext,
+    SwallowsWhatComes,
     TellsNobody,
     CountsNothing,
     TellsClients,
+    TellsTooMuch,
+    TellsMoreThanAsked,
+    TellsWho,
 }
 
 /// A register with the stamp of its value.
@@ -46,6 +52,7 @@ struct Held {
     stamp: String,
     number: u64,
     conflicts: u64,
+    swallowed: bool,
 }
 
 type Origin = State<(Wrong, Arc<Mutex<Held>>)>;
@@ -63,7 +70,15 @@ async fn answer(State((wrong, held)): Origin, request: Request) -> Response {
         }
         "/.well-known/homing/conflicts" => {
             let total = if wrong == Wrong::CountsNothing { 0 } else { held.conflicts };
-            return json!({ "region": "us", "conflicts": [], "total": total }).to_string().into_response();
+            let told = match wrong {
+                Wrong::TellsTooMuch if parts.uri.query().unwrap().contains("limit=1000") => {
+                    json!(["x".repeat(1 << 20)])
+                }
+                Wrong::TellsMoreThanAsked => json!([{}, {}]),
+                Wrong::TellsWho => json!([{ "kept": { "who": "~ada" } }]),
+                _ => json!([]),
+            };
+            return json!({ "region": "us", "conflicts": told, "total": total }).to_string().into_response();
         }
         _ => {}
     }
@@ -80,7 +95,14 @@ async fn answer(State((wrong, held)): Origin, request: Request) -> Response {
     let mut headers = HeaderMap::new();
     if is_write {
         let (value, stamp) = (String::from_utf8(body.to_vec()).unwrap(), field("homing-clock").unwrap());
-        if stamp < held.stamp && wrong != Wrong::GoesByArrival {
+        let stamp = if stamp < held.stamp && wrong == Wrong::GivesLaterStamps {
+            format!("{}-00000c0f", held.stamp.replace("-000", "-f00").get(..17).unwrap())
+        } else {
+            stamp
+        };
+        if held.swallowed {
+            // What the last one's context says is to come is overruled by that already.
+        } else if stamp < held.stamp && wrong != Wrong::GoesByArrival {
             held.conflicts += 1;
             let told = format!("dataset=notes; rule=last-write-wins; kept=us/{}; lost=us/{stamp}", held.stamp);
             if wrong != Wrong::TellsNobody {
@@ -90,6 +112,7 @@ async fn answer(State((wrong, held)): Origin, request: Request) -> Response {
             let counted = if wrong == Wrong::CountsRepeats { format!("{value} {}", held.number) } else { value };
             (held.value, held.stamp) = (counted, stamp);
         }
+        held.swallowed = wrong == Wrong::SwallowsWhatComes && marks.contains("notes@us=1000000000");
         held.number += u64::from(wrong != Wrong::StandsStill || held.number == 0);
     }
     let (at, more) = (held.number, if wrong == Wrong::ShowsWhatItHasNot { 7 } else { 0 });
@@ -123,6 +146,11 @@ fn a_right_origin_keeps_every_rule_of_several_writers_and_those_of_an_owner_do_n
         assert!(found(&run, "pass").iter().any(|name| name == rule), "{rule}: {}", run.whole());
     }
     assert!(found(&run, "not-applicable").contains(&"lower-epoch".to_owned()));
+    let later = hold(Wrong::GivesLaterStamps, &["--other-body", "other"]);
+    assert_eq!(found(&later, "fail"), found(&run, "fail"), "{}", later.whole());
+    assert!(found(&later, "not-applicable").contains(&"conflict-told".to_owned()), "{}", later.whole());
+    let who = hold(Wrong::TellsWho, &["--other-body", "other"]);
+    assert!(found(&who, "advice").contains(&"conflicts".to_owned()), "{}", who.whole());
     let without = hold(Wrong::Nothing, &[]);
     assert!(found(&without, "not-applicable").contains(&"later-wins".to_owned()), "{}", without.whole());
 }
@@ -139,9 +167,12 @@ fn whatever_is_wrong_with_one_of_several_writers_is_caught_by_its_rule() {
         (Wrong::IsAlwaysBehind, "owner-behind"),
         (Wrong::KnowsNoOtherOwner, "owner-behind"),
         (Wrong::RefusesWithContext, "write-context"),
+        (Wrong::SwallowsWhatComes, "write-context"),
         (Wrong::TellsNobody, "conflict-told"),
         (Wrong::CountsNothing, "conflicts"),
         (Wrong::TellsClients, "conflicts"),
+        (Wrong::TellsTooMuch, "conflicts"),
+        (Wrong::TellsMoreThanAsked, "conflicts"),
     ];
     for (wrong, rule) in all {
         let run = hold(wrong, &["--other-body", "other"]);

@@ -115,7 +115,8 @@ test("a demo region conforms with what several regions write", async () => {
   };
   const always = ["stamp-accepted", "owner-position", "owner-shows", "owner-behind", "write-context"];
   const later = kept("profile", "--method", "PATCH", "--body", '{"name":"Ada"}', "--other-body", '{"name":"Bob"}');
-  for (const rule of [...always, "later-wins", "repeat-harmless", "conflict-told", "conflicts"]) assert.ok(later.includes(rule), rule);
+  // One region alone overrules nobody: a write gets a later stamp than what is there.
+  for (const rule of [...always, "later-wins", "repeat-harmless", "conflicts"]) assert.ok(later.includes(rule), rule);
   for (const [dataset, ...more] of [
     ["likes", "--body", '{"liked":true}'],
     ["views", "--method", "POST", "--body", "{}"],

@@ -65,7 +65,10 @@ pub(super) const RULES: [(&str, &str); 54] = [
         "stamp-accepted",
         "multi-writer: a write with a stamp is accepted, and its answer has a Homing-Clock that is not before it",
     ),
-    ("later-wins", "last-write-wins: a write with an earlier stamp does not overrule a later one"),
+    (
+        "later-wins",
+        "last-write-wins: a write with an earlier stamp than what its region has applied is overruled, or gets a later stamp",
+    ),
     ("repeat-harmless", "last-write-wins: a write repeated with its stamp changes nothing"),
     (
         "owner-position",
@@ -73,9 +76,12 @@ pub(super) const RULES: [(&str, &str); 54] = [
     ),
     ("owner-shows", "what a read shows is not beyond its replica, and not before a write that it shows"),
     ("owner-behind", "a read that demands more of any owner than the replica has gets 503 with Homing-Behind: 1"),
-    ("write-context", "a write with Homing-Min-Position is accepted, because there it is no demand"),
+    (
+        "write-context",
+        "a write with Homing-Min-Position is accepted, because there it is no demand, and overrules no later write",
+    ),
     ("conflict-told", "a write that is overruled by a later one has Homing-Conflict in its answer"),
-    ("conflicts", "the conflicts address counts it, and answers 404 to requests through the router"),
+    ("conflicts", "the conflicts address counts it, in at most 1 MiB, and answers 404 to requests through the router"),
 ];
 
 /// What was found of a rule.
@@ -118,6 +124,10 @@ impl ConformanceReport {
         for rule in rules {
             self.found.entry(rule).or_insert_with(|| RuleResult::NotApplicable(why.to_owned()));
         }
+    }
+
+    pub(super) fn has(&self, rule: &str) -> bool {
+        self.found.contains_key(rule)
     }
 
     pub(super) fn has_failed(&self) -> bool {

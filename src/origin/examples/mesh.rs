@@ -61,7 +61,7 @@ type Shared = State<Arc<Data>>;
 async fn show(State(data): Shared, Path((dataset, key)): Path<(String, String)>) -> Result<Response, Broken> {
     let client = data.pool.get().await.map_err(Broken::before)?;
     let shown = postgres::read(&**client, &data.merge, &dataset, &key).await.map_err(Broken::before)?;
-    Ok(answer(shown.fields(), &key, &shown.value))
+    Ok(answer(shown.fields(), &json!({ "key": key, "value": shown.value })))
 }
 
 async fn write(
@@ -76,12 +76,12 @@ async fn write(
     let write = Write::new(&dataset, &key, Change(change));
     let written = postgres::append(&*transaction, &data.merge, &asked, write).await.map_err(Broken::before)??;
     transaction.commit().await.map_err(|error| Broken::Committing(error.to_string()))?;
-    Ok(answer(written.fields(), &key, &written.shown.value))
+    let shown = json!({ "key": key, "value": written.shown.value, "stamp": written.stamp.as_str() });
+    Ok(answer(written.fields(), &shown))
 }
 
-fn answer(fields: Vec<say::Field>, key: &str, value: &Value) -> Response {
-    let mut response =
-        ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "key": key, "value": value }))).into_response();
+fn answer(fields: Vec<say::Field>, shown: &Value) -> Response {
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(shown)).into_response();
     response.headers_mut().extend(fields);
     response
 }

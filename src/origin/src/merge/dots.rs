@@ -35,7 +35,7 @@ impl Entry {
             who: op.who.clone(),
             what: op.what.clone(),
             value,
-            seen: op.seen.clone(),
+            seen: op.context(),
         }
     }
 

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Change, Conflict, Merge, Operation, Rule, Shown, Stamp, State, Vector, Write, state::Horizon};
+use super::{
+    Change, Conflict, Merge, Operation, Rule, Shown, Stamp, State, Vector, Write, dots::Entry, state::Horizon,
+};
 
 /// How far behind the region's last beat, or ahead of its clock, a request's stamp may be. Another one is not kept, and the write gets the
-/// region's own. So a removed value can be forgotten at some time: no later operation can be older than it.
-pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
+/// region's own. So a removed value can be forgotten at some time: no later operation can be older than it. A beat claims no more than this
+/// beyond what the others have said, so that a region whose clock has jumped and come back goes on to keep stamps.
+const WINDOW_MS: u64 = 60 * 60 * 1000;
 /// How long an owner is silent at most, if its `tend` is called: tombstones are forgotten by what owners say.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10 * 60);
 /// How many conflicts one answer tells; of the others how many.
@@ -20,7 +23,8 @@ pub(crate) const TOLD: usize = 8;
 pub struct Progress {
     /// What it has applied of each owner's log.
     pub at: Vector,
-    /// The latest stamp that it has applied, whoever's.
+    /// The latest stamp that it has applied, whoever's; not one that is more than an hour ahead of the region's clock, for it would drag all
+    /// others along.
     pub clock: Option<Stamp>,
 }
 
@@ -107,22 +111,24 @@ impl Ledger {
         self.rows.get(owner).map_or(0, |row| row.number)
     }
 
-    /// This region's operation of a write, next in its log. `asked` is the request's stamp, `context` what its session has seen.
+    /// This region's operation of a write, next in its log. `held` is what would overrule it by a later stamp, `asked` the request's stamp,
+    /// `context` what its session has seen. Nobody has seen more of this region's log than there is: an operation that said so would
+    /// overrule later ones.
     pub(crate) fn compose(
         &self,
         merge: &Merge,
         write: &Write<'_>,
-        asked: Option<&str>,
-        context: &Vector,
+        held: Option<&Entry>,
+        (asked, context): (Option<&str>, &Vector),
         now: u64,
     ) -> Operation {
-        let known = context.iter().filter(|(owner, _)| merge.is_owner(owner));
+        let known = context.iter().filter(|(owner, _)| merge.is_owner(owner) && **owner != *merge.region);
         Operation {
             owner: merge.region.to_string(),
             number: self.number(&merge.region) + 1,
             dataset: write.dataset.to_owned(),
             key: write.key.to_owned(),
-            stamp: self.stamp(asked, &merge.region, now),
+            stamp: self.stamp(merge, asked, held, now),
             seen: self.vector().joined(&known.collect()),
             at: now,
             who: write.who.map(str::to_owned),
@@ -132,25 +138,60 @@ impl Ledger {
         }
     }
 
-    /// The request's stamp if it is in its window, else one later than all that this replica has applied.
-    fn stamp(&self, asked: Option<&str>, region: &str, now: u64) -> Stamp {
-        let window = WINDOW.as_millis() as u64;
-        let last_beat = self.rows.get(region).map_or(0, |row| row.at);
-        let is_kept = |stamp: &Stamp| stamp.millis() + window >= last_beat && stamp.millis() <= now + window;
-        let asked = asked.and_then(Stamp::parse).filter(is_kept);
-        asked.unwrap_or_else(|| Stamp::after(self.clock.as_ref(), now.max(last_beat), region))
+    /// The request's stamp if it is in its window, else one later than all that this replica has applied. In any case one later than what
+    /// it takes the place of: causality goes before clocks, as a hybrid logical clock has it, so that nothing that this region has applied
+    /// overrules what it writes then (Kulkarni et al. 2014, "receive event").
+    fn stamp(&self, merge: &Merge, asked: Option<&str>, held: Option<&Entry>, now: u64) -> Stamp {
+        let promised = self.promised(merge);
+        let latest = now.max(promised) + WINDOW_MS;
+        let is_kept = |stamp: &Stamp| stamp.millis() + WINDOW_MS >= promised && stamp.millis() <= latest;
+        let own = || {
+            let clock = self.clock.as_ref().filter(|clock| clock.millis() <= latest);
+            Stamp::after(clock, now.max(promised.saturating_sub(WINDOW_MS)), &merge.region)
+        };
+        let stamp = asked.and_then(Stamp::parse).filter(is_kept).unwrap_or_else(own);
+        let number = self.number(&merge.region) + 1;
+        match held.filter(|held| held.order() > (&stamp, &*merge.region, number)) {
+            Some(held) => Stamp::after(Some(&held.stamp), 0, &merge.region),
+            None => stamp,
+        }
+    }
+
+    /// The time of which this region has said that it takes no stamp an hour older. One that has said nothing yet goes by the others: what
+    /// they have forgotten by then is not here.
+    fn promised(&self, merge: &Merge) -> u64 {
+        match self.rows.get(&*merge.region).map_or(0, |row| row.at) {
+            0 => self.others_at(merge),
+            own => own,
+        }
+    }
+
+    /// The latest time that another owner has said.
+    fn others_at(&self, merge: &Merge) -> u64 {
+        let others = merge.owners.iter().filter(|owner| **owner != *merge.region);
+        others.filter_map(|owner| self.rows.get(owner)).map(|row| row.at).max().unwrap_or(0)
+    }
+
+    /// The time that a beat says: this region's clock, at most a window beyond what the others have said. As long as they say nothing, it
+    /// is beyond what was written here or said before.
+    fn told_time(&self, merge: &Merge, now: u64) -> u64 {
+        let own = self.rows.get(&*merge.region).map_or(0, |row| row.at);
+        let known = match self.others_at(merge) {
+            0 => own.max(self.clock.as_ref().map_or(0, Stamp::millis)),
+            others => others,
+        };
+        let bounded = if known == 0 { now } else { now.min(known + WINDOW_MS) };
+        bounded.max(self.promised(merge).min(now + WINDOW_MS)).max(own)
     }
 
     /// What the region says of how far it is, if it has anything to say: something was written since it last did, or that is long ago.
     pub(crate) fn beat(&self, merge: &Merge, dataset: &str, now: u64) -> Option<Operation> {
         let own = self.rows.get(&*merge.region).cloned().unwrap_or_default();
         let is_news = self.rows.iter().any(|(owner, row)| !own.seen.has(owner, row.written));
-        let is_long = !self.rows.is_empty() && now >= own.at + SILENCE.as_millis() as u64;
+        let at = self.told_time(merge, now);
+        let is_long = !self.rows.is_empty() && at >= own.at + SILENCE.as_millis() as u64;
         let write = Write::new(dataset, "", Change(Value::Null));
-        let beat = || Operation {
-            at: now.max(own.at),
-            ..self.compose(merge, &write, None, &Vector::default(), now.max(own.at))
-        };
+        let beat = || Operation { at, ..self.compose(merge, &write, None, (None, &Vector::default()), at) };
         (is_news || is_long).then(beat)
     }
 
@@ -162,16 +203,18 @@ impl Ledger {
         }
     }
 
-    /// Notes an operation that is being applied: the next of its owner's.
-    pub(crate) fn note(&mut self, op: &Operation) {
+    /// Notes an operation that is being applied: the next of its owner's. A beat writes nothing, so its stamp tells nothing.
+    pub(crate) fn note(&mut self, merge: &Merge, op: &Operation) {
+        let latest = merge.now().max(self.promised(merge)) + WINDOW_MS;
         let row = self.rows.entry(op.owner.clone()).or_default();
         row.number = op.number;
         if op.is_beat() {
             (row.seen, row.at) = (op.seen.clone(), op.at);
-        } else {
-            row.written = op.number;
+            return;
         }
-        self.clock = self.clock.take().max(Some(op.stamp.clone()));
+        row.written = op.number;
+        let is_believed = |stamp: &Stamp| stamp.millis() <= latest;
+        self.clock = self.clock.take().filter(is_believed).max(Some(op.stamp.clone()).filter(is_believed));
     }
 
     /// For forgetting: what is here, what every owner is known to have, and the time before which none of them takes a stamp any more.
@@ -195,7 +238,7 @@ impl Ledger {
             })
             .collect();
         let floor = rows.iter().map(|row| row.at).min().unwrap_or(0);
-        Horizon { here, everywhere, floor: floor.saturating_sub(WINDOW.as_millis() as u64) }
+        Horizon { here, everywhere, floor: floor.saturating_sub(WINDOW_MS) }
     }
 
     /// Keeps conflicts of operations of this region to be told. So each is told by one region: the one whose write was overruled.

@@ -42,6 +42,13 @@ impl Operation {
     pub fn is_beat(&self) -> bool {
         self.key.is_empty()
     }
+
+    /// What it counts as having seen: of its owner's own log exactly what was before it, whatever it says. So one owner's operations overrule
+    /// each other in their order, and none overrules one that is yet to come.
+    pub(crate) fn context(&self) -> Vector {
+        let others = self.seen.iter().filter(|(owner, _)| *owner != self.owner);
+        others.chain([(self.owner.as_str(), self.number.saturating_sub(1))]).collect()
+    }
 }
 
 /// A write, as a handler gives it to a store's `append`.

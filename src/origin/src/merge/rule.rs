@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 /// the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// The write with the later stamp stands, as a whole. A conflict: it had not seen the one that it overrules, and their values differ.
+    /// The write with the later stamp stands, as a whole. A region stamps what it writes later than what it has applied to the key, so no
+    /// write is overruled by one that it has seen there. A conflict: it had not seen the one that it overrules, and their values differ.
     LastWriteWins,
     /// The same for each field of a record by itself. A conflict, as above, of each field that both have written.
     Fields,

@@ -11,8 +11,17 @@ const PARTS: [usize; 3] = [12, 4, 8];
 /// A stamp of a hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014) as the router writes it: 12, 4 and 8 hexadecimal
 /// digits for Unix time in milliseconds, counter and node. It compares as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct Stamp(String);
+
+/// A peer's text of another form would be later than all stamps, for good.
+impl TryFrom<String> for Stamp {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is no stamp; expected 12, 4 and 8 hexadecimal digits"))
+    }
+}
 
 impl Stamp {
     /// Reads a stamp; none if it has another form, which would not compare with the rest.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Conflict, Operation, Rule, Shown, Vector,
+    Change, Conflict, Operation, Rule, Shown, Vector,
     dots::{Dots, Entry},
     rule::{members, step},
 };
@@ -51,6 +51,11 @@ impl State {
         let mut found = Found { op, now, conflicts: Vec::new() };
         self.part.apply(rule, &op.change.0, None, &mut found);
         found.conflicts
+    }
+
+    /// The latest write among those that the change takes the place of by its stamp: it has to be later to stand.
+    pub(crate) fn overruled_by(&self, change: &Change) -> Option<&Entry> {
+        self.part.overruled_by(&change.0)
     }
 
     /// What it shows.
@@ -180,6 +185,20 @@ impl Content {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn overruled_by(&self, change: &Value) -> Option<&Entry> {
+        match (self, change) {
+            (Self::Last(held), _) => held.as_ref(),
+            (Self::Fields(held), Value::Object(fields)) => {
+                fields.keys().filter_map(|name| held.get(name)).max_by(|one, other| one.order().cmp(&other.order()))
+            }
+            (Self::Map(held), Value::Object(fields)) => {
+                let of = |(name, change): (&String, &Value)| held.get(name)?.overruled_by(change);
+                fields.iter().filter_map(of).max_by(|one, other| one.order().cmp(&other.order()))
+            }
+            _ => None,
         }
     }
 

@@ -91,9 +91,9 @@ pub async fn append_with(
     };
     let mut ledger = locked(transaction, write.dataset).await?;
     let mut state = state(transaction, write.dataset, write.key).await?.unwrap_or_else(|| State::new(rule));
-    let op = ledger.compose(merge, &write, stamp, context, merge.now());
+    let op = ledger.compose(merge, &write, state.overruled_by(&write.change), (stamp, context), merge.now());
     let found = state.apply(rule, &op, merge.now());
-    ledger.note(&op);
+    ledger.note(merge, &op);
     keep_op(transaction, &op).await?;
     keep_state(transaction, &op.dataset, &op.key, &state).await?;
     keep_conflicts(transaction, &found).await?;
@@ -166,7 +166,7 @@ pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &
                     ledger.hold(merge.region(), &found);
                     taken.conflicts += found.len() as u64;
                 }
-                ledger.note(op);
+                ledger.note(merge, op);
                 if let Some(kept) = repeats.get(&n) {
                     remember(transaction, kept).await?;
                 }
@@ -243,7 +243,7 @@ pub async fn tend(transaction: &impl GenericClient, merge: &Merge, dataset: &str
     let mut ledger = locked(transaction, dataset).await?;
     let beat = ledger.beat(merge, dataset, merge.now());
     if let Some(op) = &beat {
-        ledger.note(op);
+        ledger.note(merge, op);
         keep_op(transaction, op).await?;
     }
     forget(transaction, merge, dataset, (ledger, beat.is_some())).await

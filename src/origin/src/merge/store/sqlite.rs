@@ -72,9 +72,9 @@ pub fn append_with(
     within(transaction, TransactionBehavior::Immediate, || {
         let mut ledger = ledger(transaction, write.dataset)?;
         let mut state = state(transaction, write.dataset, write.key)?.unwrap_or_else(|| State::new(rule));
-        let op = ledger.compose(merge, &write, stamp, context, merge.now());
+        let op = ledger.compose(merge, &write, state.overruled_by(&write.change), (stamp, context), merge.now());
         let found = state.apply(rule, &op, merge.now());
-        ledger.note(&op);
+        ledger.note(merge, &op);
         give_number(transaction, &op)?;
         keep_state(transaction, &op.dataset, &op.key, &state)?;
         keep_conflicts(transaction, &found)?;
@@ -118,7 +118,7 @@ fn take_in_all(transaction: &Connection, merge: &Merge, operations: &[Operation]
                         ledger.hold(merge.region(), &found);
                         taken.conflicts += found.len() as u64;
                     }
-                    ledger.note(op);
+                    ledger.note(merge, op);
                     keep_op(transaction, op)?;
                     remember_repeat(transaction, op)?;
                     taken.applied += 1;
@@ -183,7 +183,7 @@ pub fn tend(transaction: &Connection, merge: &Merge, dataset: &str) -> Result<bo
         let mut ledger = ledger(transaction, dataset)?;
         let beat = ledger.beat(merge, dataset, merge.now());
         if let Some(op) = &beat {
-            ledger.note(op);
+            ledger.note(merge, op);
             give_number(transaction, op)?;
         }
         forget(transaction, merge, dataset, (ledger, beat.is_some()))
