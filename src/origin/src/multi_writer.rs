@@ -15,13 +15,16 @@ mod merging {
 
     use crate::{
         Application, Asked, EpochStore, Homing, Intent, Refusal,
-        merge::{ConflictQuery, Progress},
+        merge::{Conflict, ConflictQuery, Progress},
         refusal::json_response,
         say,
     };
 
     /// How many conflicts an answer has, if nobody says.
     const AS_USUAL: usize = 100;
+
+    /// The longest list of conflicts, in bytes: the router reads 1 MiB of an answer.
+    const LONGEST: usize = 1_000_000;
 
     /// How far the replica was before a read.
     pub(crate) type Place = Option<Progress>;
@@ -88,14 +91,36 @@ mod merging {
             Ok(told) => {
                 let told = told.unwrap_or_default();
                 let total = told.total(query.dataset.as_deref());
-                let body = json!({ "region": homing.region(), "conflicts": told.newest, "total": total });
-                json_response(StatusCode::OK, &body)
+                let stories = stories(told.newest, homing.shared.keys.are_used());
+                json_response(
+                    StatusCode::OK,
+                    &json!({ "region": homing.region(), "conflicts": stories, "total": total }),
+                )
             }
             Err(error) => {
                 let body = json!({ "title": "the conflicts cannot be read at present", "detail": error.to_string() });
                 json_response(StatusCode::SERVICE_UNAVAILABLE, &body)
             }
         }
+    }
+
+    /// The newest of them that fit an answer. If requests are not signed, anybody who reaches the region can ask, so they do not name who
+    /// wrote.
+    fn stories(newest: Vec<Conflict>, is_signed: bool) -> Vec<Value> {
+        let mut left = LONGEST;
+        let story = |conflict: Conflict| {
+            let mut conflict = conflict.bounded();
+            if !is_signed {
+                (conflict.kept.who, conflict.lost.who) = (None, None);
+            }
+            json!(conflict)
+        };
+        let fits = |story: &Value| {
+            let fits = left.checked_sub(story.to_string().len() + 1);
+            left = fits.unwrap_or(0);
+            fits.is_some()
+        };
+        newest.into_iter().map(story).take_while(fits).collect()
     }
 
     /// By dataset and rule, for the health address; none where the application keeps none.

@@ -9,6 +9,22 @@ use super::Stamp;
 /// How many are kept in a region, of all datasets together.
 pub(crate) const KEPT: u64 = 1000;
 
+/// The longest key that a story has, in bytes: as long as one that can be asked for.
+const LONGEST_KEY: usize = 512;
+/// The longest field or member, id of who wrote, or word for what they did that a story has, in bytes.
+pub(crate) const LONGEST_WORD: usize = 128;
+
+/// A text of at most so many bytes, cut between two characters. Without NUL, which PostgreSQL does not keep.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let mut whole = text.chars().filter(|letter| *letter != '\0').collect::<String>();
+    if whole.len() > most {
+        let end = whole.char_indices().map(|(at, _)| at).take_while(|at| at + '…'.len_utf8() <= most).last();
+        whole.truncate(end.unwrap_or(0));
+        whole.push('…');
+    }
+    whole
+}
+
 /// One of the two operations of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
@@ -44,8 +60,21 @@ pub struct Conflict {
     pub lost: Side,
 }
 
+impl Conflict {
+    /// With texts of a bounded length. They are the application's and its users', and a thousand stories have to fit an answer.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.key = cut(&self.key, LONGEST_KEY);
+        self.field = self.field.map(|field| cut(&field, LONGEST_WORD));
+        for side in [&mut self.kept, &mut self.lost] {
+            side.who = side.who.take().map(|who| cut(&who, LONGEST_WORD));
+            side.what = side.what.take().map(|what| cut(&what, LONGEST_WORD));
+        }
+        self
+    }
+}
+
 /// The longest key that a header field names, as it stands there, in bytes.
-const LONGEST_KEY: usize = 64;
+const LONGEST_OVER: usize = 64;
 
 /// As a member of `Homing-Conflict`.
 impl fmt::Display for Conflict {
@@ -54,7 +83,7 @@ impl fmt::Display for Conflict {
         write!(f, "dataset={dataset}; rule={rule}; kept={}/{}", kept.region, kept.stamp)?;
         write!(f, "; lost={}/{}", lost.region, lost.stamp)?;
         let over: String = key.bytes().map(escaped).collect();
-        if over.len() <= LONGEST_KEY { write!(f, "; over={over}") } else { Ok(()) }
+        if over.len() <= LONGEST_OVER { write!(f, "; over={over}") } else { Ok(()) }
     }
 }
 
@@ -68,10 +97,18 @@ fn escaped(byte: u8) -> String {
 pub struct ConflictQuery {
     /// Of one dataset alone.
     pub dataset: Option<String>,
-    /// Of one key alone.
+    /// Of one key alone; of several longer than 512 bytes with one beginning, all of them.
     pub key: Option<String>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl ConflictQuery {
+    /// The key as a story has it.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn kept_key(&self) -> Option<String> {
+        self.key.as_deref().map(|key| cut(key, LONGEST_KEY))
+    }
 }
 
 /// What a region has kept: the newest first, and the totals of all that it ever found, by dataset and rule.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Change, Conflict, Merge, Operation, Rule, Shown, Stamp, State, Vector, Write, dots::Entry, state::Horizon,
+    Change, Conflict, Merge, Operation, Rule, Shown, Stamp, State, Vector, Write,
+    conflict::{LONGEST_WORD, cut},
+    dots::Entry,
+    state::Horizon,
 };
 
 /// How far behind the region's last beat, or ahead of its clock, a request's stamp may be. Another one is not kept, and the write gets the
@@ -131,8 +134,8 @@ impl Ledger {
             stamp: self.stamp(merge, asked, held, now),
             seen: self.vector().joined(&known.collect()),
             at: now,
-            who: write.who.map(str::to_owned),
-            what: write.what.map(str::to_owned),
+            who: write.who.map(|who| cut(who, LONGEST_WORD)),
+            what: write.what.map(|what| cut(what, LONGEST_WORD)),
             change: write.change.clone(),
             repeat: write.repeat.map(|kept| kept.to_json()),
         }

@@ -44,6 +44,9 @@ impl Rule {
     /// # Errors
     /// If it is not, with what was expected.
     pub fn check(&self, change: &Change) -> Result<(), Invalid> {
+        if is_deeper(&change.0, DEEPEST) {
+            return Err(Invalid("the change is nested more than 64 levels deep"));
+        }
         self.check_value(&change.0)
     }
 
@@ -62,6 +65,19 @@ impl Rule {
             Self::Counter => Err(Invalid("a counter takes a whole number between -2^53 and 2^53")),
             Self::Set => Err(Invalid("a set takes {\"add\": [\"TEXT\"]} or {\"remove\": [\"TEXT\"]}")),
         }
+    }
+}
+
+/// How deep a change may be nested. Readers of JSON give up at 128 levels, and a change lies some deeper in a state, and in the list of
+/// operations that a peer is given: one that its region could write and nobody read would stop the dataset for good.
+const DEEPEST: usize = 64;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, below)),
+        Value::Object(fields) => fields.values().any(|value| is_deeper(value, below)),
+        _ => false,
     }
 }
 
@@ -199,7 +215,10 @@ impl Merge {
     pub(crate) fn admit(&self, write: &super::Write<'_>) -> Result<&Rule, crate::Refusal> {
         let refused = |invalid: Invalid| crate::Refusal::NoChange(invalid.0);
         self.check(write.dataset, &write.change).map_err(refused)?;
-        self.rule(write.dataset).filter(|_| !write.key.is_empty()).ok_or(crate::Refusal::NoChange("the key is empty"))
+        if write.key.is_empty() || write.key.contains('\0') {
+            return Err(crate::Refusal::NoChange("the key is empty, or has a NUL character"));
+        }
+        self.rule(write.dataset).ok_or(crate::Refusal::NoChange("no rule is declared for this dataset"))
     }
 
     /// Whether a change fits the dataset.

@@ -97,7 +97,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn conflict(&mut self, rule: &str, field: Option<&str>, kept: &Entry, lost: &Entry) {
-        self.conflicts.push(Conflict {
+        let conflict = Conflict {
             dataset: self.op.dataset.clone(),
             key: self.op.key.clone(),
             field: field.map(str::to_owned),
@@ -105,7 +105,8 @@ impl Found<'_> {
             at: self.now,
             kept: kept.side(),
             lost: lost.side(),
-        });
+        };
+        self.conflicts.push(conflict.bounded());
     }
 
     /// The later stamp stands.

@@ -1,4 +1,4 @@
-//! Several processes over one database, and regions that begin while others write.
+//! Several processes over one database, interrupted and repeated; texts of any length and depth.
 
 use std::{
     path::PathBuf,
@@ -9,19 +9,23 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use homing_origin::{
-    Answer, Unit,
+    Answer, Refusal, Unit,
     merge::{
-        Change, Merge, Vector, Write,
-        store::sqlite::{append_with, export, import, make, read, since, take_in},
+        Change, ConflictQuery, Merge, Operation, Vector, Write,
+        store::sqlite::{append_with, conflicts, export, import, make, read, since, take_in},
     },
     store::sqlite::recall,
 };
 use http::StatusCode;
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{support, world::three};
+use crate::{
+    support,
+    world::{exchange, three},
+};
 
 /// A database in a file, for several connections.
 struct File(PathBuf);
@@ -121,4 +125,54 @@ async fn a_region_that_has_begun_with_an_export_knows_the_repeats_in_it() {
         assert_eq!(known, 1, "at {}: a repeat would count twice", region.name());
     }
     assert!(recall(&us.db, &unit, &asked.key(Some("eve"), b"1").unwrap()).unwrap().is_none());
+}
+
+#[test]
+fn stories_are_bounded_whatever_was_written() {
+    let regions @ [us, eu, _] = &three();
+    let long = "ä\u{0}".repeat(10_000);
+    let key = &long.replace('\0', "");
+    for region in [us, eu] {
+        let write = Write::new("last", key, Change::put(region.name())).told(Some(&long), &long);
+        append_with(&region.db, &region.merge, None, &Vector::default(), write).unwrap().unwrap();
+        let write =
+            Write::new("profile", "k", Change::field(&long, Change::put(region.name()))).told(Some("~ada"), "edit");
+        append_with(&region.db, &region.merge, None, &Vector::default(), write).unwrap().unwrap();
+    }
+    exchange(regions, "last");
+    exchange(regions, "profile");
+    let told = conflicts(&us.db, &ConflictQuery { limit: 9, ..ConflictQuery::default() }).unwrap();
+    assert_eq!(told.newest.len(), 2);
+    for story in &told.newest {
+        let text = serde_json::to_string(story).unwrap();
+        assert!(text.len() < 2500, "{} bytes", text.len());
+        let field = story.field.as_deref().unwrap_or_default();
+        assert!(field.is_empty() || (field.ends_with("ä…") && field.len() <= 128), "{field}");
+    }
+    let of_key = ConflictQuery { key: Some(key.clone()), limit: 9, ..ConflictQuery::default() };
+    let [story] = conflicts(&us.db, &of_key).unwrap().newest.try_into().unwrap();
+    assert!(story.key.starts_with("ää") && story.key.len() <= 512);
+    assert!(story.kept.who.as_deref().is_some_and(|who| who.len() <= 128 && !who.contains('\0')), "{story:?}");
+}
+
+/// What a region can write, every region can read, and carry.
+#[test]
+fn a_change_is_no_deeper_than_readers_of_json_go() {
+    let [us, eu, _] = three();
+    let deep = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    for dataset in ["last", "draft"] {
+        let write =
+            |change| append_with(&us.db, &us.merge, None, &Vector::default(), Write::new(dataset, "k", Change(change)));
+        write(deep(64)).unwrap().unwrap();
+        assert!(matches!(write(deep(65)).unwrap(), Err(Refusal::NoChange(_))), "{dataset}");
+        assert!(matches!(write(deep(120)).unwrap(), Err(Refusal::NoChange(_))), "{dataset}");
+        let carried = serde_json::to_string(&since(&us.db, dataset, "us", 0, 9).unwrap()).unwrap();
+        let carried: Vec<Operation> = serde_json::from_str(&carried).unwrap();
+        assert_eq!(take_in(&eu.db, &eu.merge, &carried).unwrap().applied, 1);
+        assert_eq!(eu.value(dataset, "k"), us.value(dataset, "k"));
+        export(&eu.db, dataset).unwrap();
+    }
+    let nul = Write::new("last", "a\0b", Change(Value::Null));
+    let refused = append_with(&us.db, &us.merge, None, &Vector::default(), nul).unwrap().unwrap_err();
+    assert_eq!(refused.into_response::<Bytes>().status(), StatusCode::UNPROCESSABLE_ENTITY);
 }

@@ -88,9 +88,13 @@ impl Said {
 
 impl Server {
     fn new(region: Region) -> Self {
+        Self::with(Settings::with_key("us", KEY).unwrap(), region)
+    }
+
+    fn with(settings: Settings, region: Region) -> Self {
         let app = App { db: Arc::new(Mutex::new(region.db)), merge: region.merge };
         Sqlite::new(Arc::clone(&app.db)).unwrap();
-        Self(Homing::new(Settings::with_key("us", KEY).unwrap(), Memory::default(), app))
+        Self(Homing::new(settings, Memory::default(), app))
     }
 
     async fn send(&self, method: Method, target: &str, fields: &[(&str, &str)], body: &str) -> Said {
@@ -203,4 +207,39 @@ async fn conflicts_have_an_address_and_totals_that_clients_cannot_ask() {
     let service = server.0.layer().layer(service_fn(move |request| handler(app.clone(), request)));
     let unsigned = service.oneshot(Request::get(address).body(Full::default()).unwrap()).await.unwrap();
     assert_eq!(unsigned.status(), 403);
+}
+
+/// Without a key anybody who reaches the region can ask: what happened is told, and not who wrote.
+#[tokio::test]
+async fn without_a_key_conflicts_are_told_without_who_wrote() {
+    let [us, eu, _] = three();
+    us.write("last", "7", Some(&us.stamp(1)), Change::put("us"));
+    eu.write("last", "7", Some(&us.stamp(2)), Change::put("eu"));
+    us.pull(&eu, "last");
+    let server = Server::with(Settings::unsigned("us"), us);
+    let said = server.send(Method::GET, "/.well-known/homing/conflicts?dataset=last", &[], "").await;
+    assert_eq!((said.status, &said.body["total"]), (200, &json!(1)));
+    let told = &said.body["conflicts"][0];
+    assert_eq!((&told["kept"]["region"], &told["lost"]["what"]), (&json!("eu"), &json!("write")));
+    assert_eq!((&told["kept"]["who"], &told["lost"]["who"]), (&Value::Null, &Value::Null));
+}
+
+/// The router reads 1 MiB of an answer, so the oldest stories give way.
+#[tokio::test]
+async fn a_thousand_long_conflicts_fit_an_answer() {
+    let [us, eu, _] = three();
+    // In JSON six bytes for each of its one.
+    let long = "\u{1}".repeat(512);
+    for n in 0..280 {
+        let key = format!("{n} {long}");
+        us.write("profile", &key, Some(&us.stamp(1)), Change::field(&long, Change::put(1)));
+        eu.write("profile", &key, Some(&us.stamp(2)), Change::field(&long, Change::put(2)));
+    }
+    us.pull(&eu, "profile");
+    let server = Server::new(us);
+    let said = server.send(Method::GET, "/.well-known/homing/conflicts?dataset=profile&limit=1000", &[], "").await;
+    let (length, told) = (said.body.to_string().len(), said.body["conflicts"].as_array().unwrap());
+    assert!((900_000..1024 * 1024).contains(&length) && told.len() < 280, "{length} bytes, {} stories", told.len());
+    assert!(told[0]["key"].as_str().unwrap().starts_with("279 "), "the newest first");
+    assert_eq!(said.body["total"], json!(280));
 }

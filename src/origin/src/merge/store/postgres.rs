@@ -306,7 +306,8 @@ pub async fn conflicts(client: &impl GenericClient, query: &ConflictQuery) -> Re
     let sql = "select story from homing_conflicts where dataset = coalesce($1, dataset) and key = coalesce($2, key)
         order by id desc limit $3";
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-    let values: [Value<'_>; 3] = [text(&query.dataset), text(&query.key), (&limit, Type::INT8)];
+    let key = query.kept_key();
+    let values: [Value<'_>; 3] = [text(&query.dataset), text(&key), (&limit, Type::INT8)];
     let newest = client.query_typed(sql, &values).await?.iter().map(|row| json(row, 0)).collect::<Result<_, _>>()?;
     let mut conflicts = Conflicts { newest, ..Conflicts::default() };
     for row in client.query_typed("select dataset, rule, n from homing_conflict_totals", &[]).await? {

@@ -253,7 +253,7 @@ pub fn conflicts(connection: &Connection, query: &ConflictQuery) -> Result<Confl
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let mut rows = connection.prepare_cached(sql)?;
     let newest =
-        rows.query_map(params![query.dataset, query.key, limit], |row| json(row, 0))?.collect::<Result<_>>()?;
+        rows.query_map(params![query.dataset, query.kept_key(), limit], |row| json(row, 0))?.collect::<Result<_>>()?;
     let mut conflicts = Conflicts { newest, ..Conflicts::default() };
     let mut rows = connection.prepare_cached("select dataset, rule, n from homing_conflict_totals")?;
     for row in rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)))? {
