@@ -2,6 +2,7 @@
 
 use super::{Settlement, record::Pinned};
 use crate::{
+    cache::entry::Variant,
     decide::rank::holds,
     http::{answer::Answer, cookies::COOKIE, headers::Edit},
     model::{
@@ -18,7 +19,7 @@ use crate::{
         Ownership,
         evidence::lives_in,
         own::Own,
-        stated::{Log, Shows, Stated},
+        stated::{Log, Stated},
     },
     request::{Carrier, Request},
     session::{self, Claim, LIFETIME, Pin, Session, codec::seal_for},
@@ -96,7 +97,7 @@ impl SignIn {
         let part = (dataset.as_str(), Some(subject));
         match stated.iter().find(|stated| stated.log == Log { home: region, epoch }) {
             Some(stated) if is_nothing(&stated.seen(), false) => {}
-            Some(stated) => drop(raise(&mut session, topology, part, ((&name, stated.seen()), false), now)),
+            Some(stated) => drop(raise(&mut session, topology, part, ((&name, stated.seen()), false), Seeing::at(now))),
             None => drop(open_window(&mut session, request, view, part, region, now)),
         }
         session
@@ -158,7 +159,7 @@ fn pin_write(
     let mut seen = seen_in(stated, topology);
     seen.retain(|(_, mark)| !dataset.is_some_and(|dataset| dataset.rule.is_multi_writer() && is_nothing(mark, true)));
     let wrote = if request.repeatable { Wrote::Anywhere } else { Wrote::There };
-    raise_all(session, topology, part, (&seen, region, wrote), now);
+    raise_all(session, topology, part, (&seen, region, wrote), Seeing::at(now));
     // A position that no mark stands for, such as one of an earlier epoch than was seen, promises nothing.
     let own = stated.iter().find(is_own).filter(|own| {
         let owner = topology.region(own.log.home).name.as_str();
@@ -212,10 +213,10 @@ fn raise(
     topology: &Topology,
     (dataset, subject): (&str, Option<&SubjectId>),
     ((home, mark), wrote): (Seen<'_>, bool),
-    now: Timestamp,
+    Seeing { since, now }: Seeing,
 ) -> bool {
     let (dataset, subject, region) = (dataset.to_owned(), subject.cloned(), home.to_owned());
-    let pin = Pin { dataset, subject, region, since: now, claim: Claim::AtLeast(mark) };
+    let pin = Pin { dataset, subject, region, since, claim: Claim::AtLeast(mark) };
     // A home that reports less than was seen under its own epoch has lost something, or another of its replicas answered.
     let Some(claim) = session.raised(&pin, wrote, topology) else { return false };
     session.keep(Pin { claim, ..pin }, topology, now)
@@ -237,13 +238,13 @@ fn raise_all(
     topology: &Topology,
     part: (&str, Option<&SubjectId>),
     (seen, by, wrote): (&[Seen<'_>], RegionId, Wrote),
-    now: Timestamp,
+    when: Seeing,
 ) -> bool {
     let by = topology.region(by).name.as_str();
     let own = |(owner, _): Seen<'_>| wrote == Wrote::Anywhere || wrote == Wrote::There && owner == by;
     let mut changed = false;
     for seen in seen {
-        changed |= raise(session, topology, part, (*seen, own(*seen)), now);
+        changed |= raise(session, topology, part, (*seen, own(*seen)), when);
     }
     if changed {
         // One of several owners that has shown all of it has all of it, and is asked first where nothing is known of others.
@@ -261,6 +262,20 @@ enum Wrote {
     There,
     /// It may be the repeat of one that was done at another owner.
     Anywhere,
+}
+
+/// When something is seen, and since when that was there: what a stored response shows is as old as that.
+#[derive(Clone, Copy)]
+struct Seeing {
+    since: Timestamp,
+    now: Timestamp,
+}
+
+impl Seeing {
+    /// As it is seen at a region.
+    fn at(now: Timestamp) -> Self {
+        Self { since: now, now }
+    }
 }
 
 /// An owner, and how much of its log was seen.
@@ -289,11 +304,11 @@ fn raise_by_read(
     request: &Request,
     view: &View,
     (mut seen, by): (Vec<Seen<'_>>, RegionId),
-    now: Timestamp,
+    when: Seeing,
 ) -> bool {
     let Some(dataset) = remembered(request, view) else { return false };
     seen.retain(|(_, mark)| !is_nothing(mark, dataset.rule.is_multi_writer()));
-    raise_all(session, view.topology(), (&dataset.name, request.subject.as_ref()), (&seen, by, Wrote::Nothing), now)
+    raise_all(session, view.topology(), (&dataset.name, request.subject.as_ref()), (&seen, by, Wrote::Nothing), when)
 }
 
 /// One of several owners that has answered a read says itself how far its own log is: no mark on that goes beyond it for good.
@@ -304,29 +319,35 @@ fn correct_by_owner(
     (stated, by): (&[Stated], RegionId),
     now: Timestamp,
 ) -> bool {
+    let log = Log::of_one_owner(by);
     let Some(dataset) = remembered(request, view) else { return false };
-    let Some(own) = stated.iter().find(|stated| stated.log == Log::of_one_owner(by)) else { return false };
+    if stated.iter().all(|stated| stated.log.epoch != log.epoch) {
+        return false;
+    }
+    // It names owners: of a log that it leaves out it has nothing.
+    let own = stated.iter().find(|stated| stated.log == log).map_or(Position::default(), |own| own.position);
     let owner = view.topology().region(by).name.as_str();
-    session.correct((&dataset.name, request.subject.as_ref()), (owner, own.position), now)
+    session.correct((&dataset.name, request.subject.as_ref()), (owner, own), now)
 }
 
 /// The session after a stored response was shown, if that changes it.
 pub(super) fn after_stored(
     request: &Request,
     view: &View,
-    (shows, by): (&[Shows], Option<RegionId>),
+    (shown, by): (&Variant<'_>, Option<RegionId>),
     now: Timestamp,
 ) -> Option<Session> {
     let held = &request.session.session;
     let valid = request.session.verdict == Verdict::Valid;
     let renewal = request.has_carried() || (valid && held.wants_renewal(now));
-    let seen: Vec<_> = shows.iter().filter(|_| held.exists()).map(|shows| (shows.home.as_str(), shows.most)).collect();
+    let seen: Vec<_> =
+        shown.shows.iter().filter(|_| held.exists()).map(|shows| (shows.home.as_str(), shows.most)).collect();
     if seen.is_empty() && !renewal {
         return None;
     }
     let mut session = held.clone();
     let by = by.unwrap_or(view.topology().default_home());
-    let raised = raise_by_read(&mut session, request, view, (seen, by), now);
+    let raised = raise_by_read(&mut session, request, view, (seen, by), Seeing { since: shown.made, now });
     (raised || renewal).then_some(session)
 }
 
@@ -351,8 +372,12 @@ pub(super) fn change(
     let pinned = seen.wrote.and_then(|region| pin_write(&mut session, request, view, region, &seen.stated, now));
     changed |= pinned.is_some();
     if let Some(by) = seen.region.filter(|_| exists && shown.is_none()) {
-        changed |= correct_by_owner(&mut session, request, view, (&seen.stated, by), now);
-        changed |= raise_by_read(&mut session, request, view, (seen_in(&seen.stated, topology), by), now);
+        // What a cache before the region says is of some time before, and who fails may not know.
+        if answer.status < 500 && !answer.is_from_a_cache() {
+            changed |= correct_by_owner(&mut session, request, view, (&seen.stated, by), now);
+        }
+        let shown = seen_in(&seen.stated, topology);
+        changed |= raise_by_read(&mut session, request, view, (shown, by), Seeing::at(now));
     }
     if pinned.is_some() || (exists && request.promise.read_after_write == ReadAfterWrite::Session) {
         changed |= seen_later(&mut session, seen.clock, now);

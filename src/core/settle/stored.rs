@@ -57,7 +57,7 @@ impl Settling<'_> {
             edits.push(Edit::Set("homing-consistency", stale(Some(age))));
         }
         let (status, source) = self.body_of(shown, &mut edits);
-        let changed = session::after_stored(request, view, (&variant.shows, self.region), now);
+        let changed = session::after_stored(request, view, (variant, self.region), now);
         let mut settlement = self.settlement(status, source, edits);
         settlement.record_mut().stale = is_stale;
         if let Some(session) = changed {
