@@ -63,7 +63,9 @@ impl Differences {
         topology: &Topology,
     ) {
         let name = &dataset.name;
-        let Some(owned) = deployed.get("datasets").and_then(|datasets| datasets.get(name)) else {
+        let told = |of: &str| deployed.get(of).and_then(|all| all.get(name));
+        let now = told("datasets");
+        let Some(owned) = now.or_else(|| told("recorded")) else {
             return self.notes.push(format!("{name} is new: {home} becomes its first home"));
         };
         let (is_at, epoch) = (text(owned, "home"), number(owned, "epoch").unwrap_or(0));
@@ -73,7 +75,13 @@ impl Differences {
         let path = at.key("DATASETS").key(name).key("home");
         let expected = format!("{is_at:?}, its home in the deployed router by epoch {epoch}");
         let (complaints, found) = (&mut self.complaints, format!("{home:?}"));
-        if topology.region_named(is_at).is_none() {
+        if now.is_none() {
+            let remedy = format!(
+                "{name} was single-writer before, and its home of then counts again: an edge without a view would send writes to {home:?} beside \
+                 it. Write {is_at:?}, deploy that, and then run `homing promote {name} --to {home}`"
+            );
+            complaints.error(&path, found, expected, remedy);
+        } else if topology.region_named(is_at).is_none() {
             let remedy = format!(
                 "this deployment would stop all writes of {name}, because the file no longer has the region {is_at:?}. \
                  Run `homing promote {name} --to {home}` first, or restore the region"
@@ -198,6 +206,17 @@ mod tests {
     fn a_home_that_was_promoted_and_not_edited_is_told() {
         let said = "Warning vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; it was promoted, and the file does not move it back. Write \"eu\", because a new edge starts from the file, and so does a new deployment";
         assert_eq!(against(&deployed("eu", 3)).0, [said]);
+    }
+
+    #[test]
+    fn a_home_from_before_several_regions_wrote_counts_again() {
+        let mut known = deployed("us", 1);
+        known["datasets"] = json!({});
+        known["recorded"] = json!({ "catalog": { "home": "eu", "epoch": 3 } });
+        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; catalog was single-writer before, and its home of then counts again: an edge without a view would send writes to \"us\" beside it. Write \"eu\", deploy that, and then run `homing promote catalog --to us`";
+        assert_eq!(against(&known), (vec![said.to_owned()], vec![]));
+        known["recorded"]["catalog"]["home"] = json!("us");
+        assert_eq!(against(&known), (vec![], vec![]));
     }
 
     #[test]

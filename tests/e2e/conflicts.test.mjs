@@ -79,7 +79,7 @@ test("a conflict of the demo is counted at the edge and told by the command and 
   assert.match(shown.out, /^likes \(set\): If you like and unlike .*\n( {2}(ap|eu|us) +conflicts resolved so far: \d+\n){3}\n/);
   assert.match(shown.out, new RegExp(`GMT \\(.*\\) {2}The unlike from us at ${time} was overruled by the like from eu`));
   assert.deepEqual((await homing(router, "conflicts", "likes", "told", "--json")).json.stories, told.stories);
-  assert.equal((await homing(router, "conflicts", "likes", "untold")).out.split("\n").at(-2), "No conflicts.");
+  assert.equal((await homing(router, "conflicts", "likes", "untold")).out.split("\n").at(-2), "No conflicts of this key.");
 
   // The region whose write was overruled says so in its next answer to a write.
   const counted = await waitUntil(async () => {

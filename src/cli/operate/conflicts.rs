@@ -57,7 +57,7 @@ fn stories(told: &Value, of_one_key: bool) -> String {
     out.push('\n');
     let all = list(told, "stories");
     if all.is_empty() {
-        out.push_str("No conflicts.\n");
+        out.push_str(if of_one_key { "No conflicts of this key.\n" } else { "No conflicts.\n" });
     }
     for story in all {
         let key = Some(text(story, "key")).filter(|key| !of_one_key && !key.is_empty());
@@ -114,6 +114,10 @@ mod tests {
         assert_eq!(stories(&told, false), expected);
         assert!(stories(&told, true).contains("GMT (city)  The like"));
         assert!(stories(&json!({}), false).ends_with("No conflicts.\n"));
+        let told = json!({ "regions": { "us": { "answered": true, "total": 1 } } });
+        assert!(
+            stories(&told, true).ends_with("  us           conflicts resolved so far: 1\n\nNo conflicts of this key.\n")
+        );
     }
 
     #[test]
