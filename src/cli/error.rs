@@ -27,3 +27,19 @@ impl CliError {
         }
     }
 }
+
+/// The exit status when nobody reads the output any more: what a shell says of a program that SIGPIPE has ended.
+const UNREAD: i32 = 141;
+
+/// Ends the command without a word if whoever reads its output has enough (`homing plan … | head`). The standard library ignores SIGPIPE and
+/// panics in `print!` instead, which would look like a defect.
+pub(super) fn end_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let says = panic.payload().downcast_ref::<String>();
+        if says.is_some_and(|text| text.starts_with("failed printing to std")) {
+            std::process::exit(UNREAD);
+        }
+        usual(panic);
+    }));
+}

@@ -86,6 +86,7 @@ enum What {
 /// Runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
+    error::end_when_nobody_reads();
     match Command::parse().what {
         What::Check {
             file,
