@@ -342,6 +342,25 @@ fn a_read_moves_to_another_owner_and_a_write_does_not_whatever_its_method() {
     }
 }
 
+/// A request that is sent as a read from now on goes past the fence, so its application must know.
+#[test]
+fn what_becomes_a_read_must_write_nothing() {
+    let route = |more: &str| {
+        format!("[[vars.ROUTES]]\nmatch = \"POST /api/search\"\ndataset = \"catalog\"\n{more}\n[vars.IDENTITY]\n")
+    };
+    let with = |more: &str| edited(&old(), &[("[vars.IDENTITY]\n", &route(more))]);
+    let said = |before: &str, after: &str| between(&with(before), &with(after), &[]);
+    let run = said("", "access = \"read\"");
+    assert!(
+        run.status == 0
+            && run.out.contains("Step 1 of 2: Make sure that POST /api/search writes nothing (application)\n"),
+        "{}",
+        run.whole()
+    );
+    let run = said("access = \"read\"", "");
+    assert!(run.status == 0 && run.out.contains("Step 1 of 1: Deploy NEW.toml for all traffic"), "{}", run.whole());
+}
+
 #[test]
 fn a_budget_of_conflicts_that_changes_is_told() {
     let route = "match = \"/api/likes/*\"\ndataset = \"likes\"\n";
@@ -502,4 +521,15 @@ fn hostile_lines_of_an_access_log_are_counted_and_do_no_harm() {
         assert_eq!((run.status, run.out.as_str()), (2, ""), "{near}: {}", run.whole());
         assert!(run.err.starts_with("error: --near "), "{near}: {}", run.err);
     }
+}
+
+/// `homing plan … | head` ends like any other command whose reader has enough.
+#[test]
+fn a_reader_that_has_enough_ends_the_command_and_sees_no_panic() {
+    let here = directory(&[("OLD.toml", &old()), ("NEW.toml", &edited(&old(), &without_ap()))]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    let ended = command.args(["plan", "OLD.toml", "NEW.toml"]).current_dir(&*here).stdout(writer).output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(141), ""));
 }

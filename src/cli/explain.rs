@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     document::Source,
+    words::quoted,
     world::{Story, World},
     writers,
 };
@@ -57,8 +58,8 @@ pub(super) struct ExplainArgs {
 
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let Ok(source) = Source::read(&args.config) else {
-        let name = args.config.display();
-        return super::usage(&format!("{name} cannot be read. Run `homing check {name}` to see why"));
+        let name = args.config.display().to_string();
+        return super::usage(&format!("{name} cannot be read. Run `homing check {}` to see why", quoted(&name)));
     };
     let raw = source.raw();
     let table = match &args.env {
@@ -74,7 +75,8 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     };
     let topology = table.get("vars").and_then(|vars| parse(vars, &KeyPath::default().key("vars")).ok());
     let Some((topology, _)) = topology else {
-        return super::usage(&format!("{0} has errors. Run `homing check {0}` to list them", source.name));
+        let name = &source.name;
+        return super::usage(&format!("{name} has errors. Run `homing check {}` to list them", quoted(name)));
     };
     let header = |line: &String| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));

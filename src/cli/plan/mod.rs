@@ -31,6 +31,7 @@ use super::{
     access_log::compare::{Comparison, compare},
     document::{Source, Unreadable},
     error::CliError,
+    words::quoted,
 };
 use homing_core::config::{Topology, error::KeyPath, parse::parse, raw::Raw};
 
@@ -128,7 +129,8 @@ impl File {
         let vars = table.ok_or_else(missing)?.get("vars").unwrap_or(&nothing);
         let wrong = |complaints: homing_core::config::Complaints| {
             let first = complaints.0.first().map(ToString::to_string).unwrap_or_default();
-            CliError::Usage(format!("{name} has errors. Run `homing check {name}` to list them. The first: {first}"))
+            let file = quoted(&name);
+            CliError::Usage(format!("{name} has errors. Run `homing check {file}` to list them. The first: {first}"))
         };
         let (topology, _) = parse(vars, &KeyPath::default().key("vars")).map_err(wrong)?;
         Ok(Self { name, text, vars: vars.clone(), topology })

@@ -221,6 +221,7 @@ impl Draft {
                 rest::first_home(self, subject, (from.as_deref(), to.as_deref()));
             }
             Change::DatasetAdded { dataset, .. } => rest::dataset_added(self, cx, dataset),
+            Change::PromiseChanged { request, key: "access", to, .. } if to == "read" => rest::reads(self, request),
             // These are refused, or need no more than the deployment.
             Change::DefaultHomeMoved { .. }
             | Change::DatasetRemoved { .. }

@@ -178,6 +178,15 @@ pub(super) fn first_home(draft: &mut Draft, subject: &str, (from, to): (Option<&
     }
 }
 
+/// What is sent as a read meets no fence.
+pub(super) fn reads(draft: &mut Draft, request: &str) {
+    let why = "New edges send it to the nearest region as a read, and the fence asks about writes alone. A write by it would be a second \
+               owner's."
+        .to_owned();
+    let done = format!("{request} changes nothing in any region.");
+    draft.first.push(release(format!("Make sure that {request} writes nothing"), why, done));
+}
+
 /// A dataset is new.
 pub(super) fn dataset_added(draft: &mut Draft, cx: &Drafting<'_>, name: &str) {
     let Some(Rule::SingleWriter { home }) = rule(cx.new, name) else { return };
