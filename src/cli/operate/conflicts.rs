@@ -116,7 +116,8 @@ mod tests {
         assert!(stories(&json!({}), false).ends_with("No conflicts.\n"));
         let told = json!({ "regions": { "us": { "answered": true, "total": 1 } } });
         assert!(
-            stories(&told, true).ends_with("  us           conflicts resolved so far: 1\n\nNo conflicts of this key.\n")
+            stories(&told, true)
+                .ends_with("  us           conflicts resolved so far: 1\n\nNo conflicts of this key.\n")
         );
     }
 
