@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure bench-core profile size conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure bench-core profile size planet conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ bench-core:      ## what a request costs in the core alone: instructions (where 
 size: setup      ## what the hot path's Wasm consists of; WITHOUT="snapshot,suggestions" tells what only those reach
 	@src/tools/build.sh profile
 	@WITHOUT='$(WITHOUT)' $(NODE) tests/bench/size.mjs
+
+planet:          ## a day of requests from five continents, through this router and through what others do; writes docs/planet.md
+	@$(CARGO_QUIET) run -p planet
 
 conformance: worker ## public suites against this router and other caches; writes README's table. CACHE_TESTS=/a/clone where there is no network
 	@$(NODE) tests/conformance/run.mjs
