@@ -282,3 +282,25 @@ fn a_read_for_which_every_replica_lags_too_much_is_refused_for_that() {
     assert_eq!(decided(&["us", "eu", "ap"]), Refusal::LagOverBound.token().as_str());
     assert_eq!(decided(&["us", "eu"]), "nearest");
 }
+
+/// Who waits gets what another request has fetched, so it must be one that both may be given.
+#[test]
+fn a_read_waits_only_for_what_could_answer_it() {
+    let waits = |world: World| world.near("eu").play(&settings()).unwrap().would_wait;
+    assert!(waits(World::new("GET /catalog/1")));
+    for (name, value) in [
+        ("authorization", "Bearer a"),
+        ("range", "bytes=0-1"),
+        ("cache-control", "only-if-cached"),
+        ("cache-control", "no-cache"),
+        ("cache-control", "no-cache, only-if-cached"),
+    ] {
+        assert!(!waits(World::new("GET /catalog/1").field(name, value)), "{name}: {value}");
+    }
+    assert!(!waits(World::new("HEAD /catalog/1")));
+    let mut session = Session { issued: NOW, expires: NOW.after(LIFETIME), ..Session::default() };
+    session.subjects.sign(SubjectKind::User, Some(SubjectId::of(SubjectKind::User, "ada")));
+    session.subjects.settle(SubjectKind::User, support::owned("eu", 1), &support::topology());
+    let personal = World::new("GET /cart/cached/1").field("homing-session", &session::seal(&session, &keys()));
+    assert!(!waits(personal.field("cookie", "sid=1")));
+}

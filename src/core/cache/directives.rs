@@ -200,4 +200,15 @@ mod tests {
         let many = format!("no-cache=\"{}\"", "a,".repeat(10_000));
         assert_eq!(read(&many).no_cache, FieldScope::Whole, "each would be looked for among the fields");
     }
+
+    #[test]
+    fn a_quoted_text_ends_at_its_quote() {
+        for (line, parts) in [
+            (r#"a="b", c"#, &[r#"a="b""#, " c"][..]),
+            (r#"a="b\", c", d; e"#, &[r#"a="b\", c""#, " d", " e"]),
+            (r"a=\, b", &[r"a=\", " b"]),
+        ] {
+            assert_eq!(members(line).collect::<Vec<_>>(), parts, "{line}");
+        }
+    }
 }

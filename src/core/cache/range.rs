@@ -203,4 +203,12 @@ mod tests {
         };
         assert_eq!(ranged(&young, &client, Some(11)), Ranged::Whole, "the date is no strong validator");
     }
+
+    /// RFC 9110 section 14.1.2: of nothing there is no last byte.
+    #[test]
+    fn no_range_of_an_empty_response_can_be_satisfied() {
+        for range in ["bytes=-5", "bytes=-0", "bytes=0-", "bytes=0-0"] {
+            assert_eq!(of(range, 0), Ranged::Unsatisfiable(0), "{range}");
+        }
+    }
 }

@@ -179,4 +179,13 @@ mod tests {
         );
         assert!(!usable_on_error(&variant(Reuse::Allowed), &wants(""), after(11)));
     }
+
+    #[test]
+    fn what_is_neither_shown_nor_worth_a_question_is_of_no_use() {
+        let never = |during: u64| Variant { while_revalidate: Duration::from_secs(during), ..variant(Reuse::Never) };
+        assert_eq!([9, 10, 11].map(|at| is_of_use(&never(0), after(at))), [true, false, false]);
+        assert_eq!([10, 14, 15].map(|at| is_of_use(&never(5), after(at))), [true, true, false]);
+        let tagged = Variant { reuse: Reuse::Never, ..Variant::with(&[("etag", "\"a\"")]) };
+        assert!(is_of_use(&tagged, after(1_000_000)), "its origin may confirm it");
+    }
 }

@@ -114,3 +114,25 @@ impl CacheState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_one_of_four_words_and_counts_only_what_was_fresh_as_a_hit() {
+        for (state, word) in [
+            (CacheState::Hit, "hit"),
+            (CacheState::Stale, "stale"),
+            (CacheState::Updating, "stale"),
+            (CacheState::Tolerated, "stale"),
+            (CacheState::Miss, "miss"),
+            (CacheState::Expired, "miss"),
+            (CacheState::VaryMiss, "miss"),
+            (CacheState::Method, "bypass"),
+            (CacheState::Bypass, "bypass"),
+        ] {
+            assert_eq!((state.word(), state.is_hit()), (word, word == "hit"), "{state:?}");
+        }
+    }
+}

@@ -366,3 +366,31 @@ fn a_304_that_names_fewer_owners_leaves_what_was_known_of_the_others() {
     let new = confirm(&of(&format!("us:{each}:12:12")), &old).unwrap();
     assert_eq!(new.shows, shows(&format!("us:{each}:12:12,eu:{each}:4:4")));
 }
+
+/// The store keeps an entry until nothing of it is of use: fresh, shown meanwhile, shown in place of a failure, or worth a question.
+#[test]
+fn an_entry_is_kept_as_long_as_one_of_its_variants_is_of_use() {
+    let old = |fresh: u64| Variant {
+        made: CAME,
+        came: CAME,
+        reuse: Reuse::Never,
+        fresh: Duration::from_secs(fresh),
+        ..Variant::with(&[])
+    };
+    let during = Variant { while_revalidate: Duration::from_secs(50), ..old(10) };
+    let failing = Variant { if_error: Some(Duration::from_secs(70)), ..old(10) };
+    let tagged = Variant {
+        fresh: Duration::from_secs(10),
+        reuse: Reuse::Never,
+        came: CAME,
+        made: CAME,
+        ..Variant::with(&[("etag", "\"a\"")])
+    };
+    let kept =
+        |variants: &[Variant<'static>], later: u64| kept_for(variants.iter(), CAME.after(Duration::from_secs(later)));
+    assert_eq!([0, 4, 10].map(|later| kept(&[old(10)], later)), [10, 6, 1]);
+    assert_eq!((kept(std::slice::from_ref(&during), 0), kept(&[failing, during], 20)), (60, 70));
+    assert_eq!(kept(&[old(10), tagged], 0), 10 + VALIDATED.as_secs());
+    assert_eq!(kept(&[Variant { reuse: Reuse::Allowed, ..old(10) }], 0), 10 + GRACE.as_secs());
+    assert_eq!(kept(&[old(2 * LONGEST_KEPT)], 0), LONGEST_KEPT);
+}

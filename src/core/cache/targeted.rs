@@ -188,4 +188,13 @@ mod tests {
         assert_eq!(members.known, [("max-age", Value::Seconds(9_999))]);
         assert_eq!(of_lines("x"), Some(Directives::default()), "it is there, though it says nothing that is known");
     }
+
+    #[test]
+    fn a_token_names_a_field_and_what_is_no_yes_permits_nothing() {
+        assert_eq!(of_lines("no-cache=set-cookie").unwrap().no_cache.fields(), ["set-cookie"]);
+        assert!(of_lines("public").unwrap().public);
+        for no in ["public=?0", "public=1", "public=\"yes\""] {
+            assert!(!of_lines(no).unwrap().public, "{no}");
+        }
+    }
 }

@@ -118,3 +118,34 @@ fn a_head_is_about_the_same_representation_if_nothing_differs() {
             && !same(&[("last-modified", THEN)], None)
     );
 }
+
+/// RFC 9111 section 3.2: a field that comes takes the place of the stored one, and what is not said stays. Tag and coding are the body's.
+#[test]
+fn a_304_updates_the_fields_that_it_brings() {
+    let old = variant(&[
+        ("etag", "\"a\""),
+        ("cache-control", "max-age=1"),
+        ("last-modified", THEN),
+        ("content-encoding", "gzip"),
+    ]);
+    let new = Headers(vec![
+        ("etag", "\"b\""),
+        ("cache-control", "max-age=9"),
+        ("content-encoding", "br"),
+        ("set-cookie", "a=b"),
+    ]);
+    let said = |cookies: bool, name: &str| merged(&old, &new, cookies).all(name).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(said(false, "etag"), ["\"a\""]);
+    assert_eq!(said(false, "content-encoding"), ["gzip"]);
+    assert_eq!(said(false, "cache-control"), ["max-age=9"]);
+    assert_eq!(said(false, "last-modified"), [THEN]);
+    assert_eq!((said(false, "set-cookie").len(), said(true, "set-cookie").len()), (0, 1));
+}
+
+#[test]
+fn a_weak_tag_that_is_new_to_us_contradicts_no_date() {
+    let dated = variant(&[("last-modified", THEN)]);
+    let said = |tag| confirms(&Headers(vec![("etag", tag)]), &dated, &Conditions::default());
+    assert!(matches!(said("W/\"a\""), Confirms::Stored));
+    assert!(matches!(said("\"a\""), Confirms::Nothing));
+}

@@ -430,4 +430,26 @@ mod tests {
         assert!(!same("X-Theme", &[("x_theme", "evil")], &[]));
         assert!(!same("X-Theme", &[("x-theme", "a"), ("x_theme", "b")], &[("x-theme", "a")]));
     }
+
+    /// An entry's text has room for 8 variants.
+    #[test]
+    fn a_long_value_and_a_credential_are_told_by_their_hash() {
+        let text = |name: &str, length: usize| {
+            let mut text = String::new();
+            plain_or_hashed(&mut text, name, &"a".repeat(length));
+            text
+        };
+        assert_eq!(text("foo", LONGEST_PLAIN).len(), LONGEST_PLAIN);
+        for length in [LONGEST_PLAIN + 1, LONGEST_PLAIN + 2, 5_000] {
+            assert_eq!((text("foo", length).len(), text("foo", length).starts_with('#')), (44, true), "{length}");
+        }
+        assert!(text("cookie", 1).starts_with('#') && text("authorization", 1).starts_with('#'));
+    }
+
+    /// RFC 9111 section 4.1 lets fields be put into normal form only where their syntax says that nothing changes by it.
+    #[test]
+    fn blanks_beside_a_comma_count_in_a_cookie() {
+        let normal = |line| fields(&[("cookie", line)]).normal("cookie", Coding::default());
+        assert_ne!(normal("a=1 , b"), normal("a=1,b"));
+    }
 }
