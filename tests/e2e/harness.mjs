@@ -19,9 +19,11 @@ const binary = join(root, "target/debug/demo-region");
 
 /** In which of the two the router runs here. */
 export const runtime = process.env.RUNTIME || "miniflare";
-const { start: startRuntime, startScript: startInRuntime } = await import(
-  { miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail()
-);
+const {
+  start: startRuntime,
+  startScript: startInRuntime,
+  startVersions: startVersionsInRuntime,
+} = await import({ miniflare: "./runtime/miniflare.mjs", workerd: "./runtime/workerd.mjs" }[runtime] ?? fail());
 /** Where clients are, unless they say so: near Frankfurt. */
 const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
 /** What the platform's front, which plain workerd has none of, says of a client. */
@@ -211,6 +213,10 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     },
   };
 }
+
+/** Starts edges of several builds with the objects of all, as versions.mjs wants it; resolves to where they listen. @param {any} options */
+export const startVersions = (options) =>
+  startVersionsInRuntime({ root, wrangler, objects, cf: CF, handleLog: (out, err) => (out.resume(), err.resume()), ...options });
 
 /** Starts a Worker of one module, with these vars; resolves to where it listens and how it is stopped. */
 export async function startScript(options) {

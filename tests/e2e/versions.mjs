@@ -3,18 +3,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
-import { Miniflare } from "miniflare";
-import { root, stopWithAll, wrangler } from "./harness.mjs";
+import { root, startVersions as startInRuntime, stopWithAll } from "./harness.mjs";
 
 const FILES = ["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"];
-const CF = { latitude: "50.1", longitude: "8.7", continent: "EU" };
 
-/** The folder of the released build, unpacked. */
+/** Unpacks the released build. */
 function released() {
   const [from, to] = [join(root, "tests/e2e/released"), join(root, "build/released")];
   mkdirSync(to, { recursive: true });
   for (const file of FILES) writeFileSync(join(to, file), brotliDecompressSync(readFileSync(join(from, `${file}.br`))));
-  return to;
 }
 
 /** A topology in the words that the released build knows already. @param {any} vars */
@@ -78,61 +75,24 @@ const objects = (versions) => `
     },
   };`;
 
-const modulesIn = (folder, below) => [
-  { type: "ESModule", path: join(root, "build", below, "worker.mjs"), contents: readFileSync(join(folder, "worker.mjs"), "utf8") },
-  ...FILES.slice(1).map((file) => ({ type: "CompiledWasm", path: join(root, "build", below, file), contents: readFileSync(join(folder, file)) })),
-];
-
 /** Starts edges: `edges` has a name, a build (`before` or `now`), vars, and perhaps `kv: false` for each; `vars` are those of the objects, by
  *  version; `builds` has the build of each version, if they are not called so. */
 export async function startVersions({ edges, vars, bindings, builds = { before: "before", now: "now" } }) {
-  const folders = { before: released(), now: join(root, "build") };
-  const common = { compatibilityDate: wrangler.compatibility_date, compatibilityFlags: wrangler.compatibility_flags, modulesRoot: join(root, "build") };
-  const bound = (scriptName) =>
-    Object.fromEntries(
-      wrangler.durable_objects.bindings.map(({ name, class_name }) => [
-        name,
-        { className: class_name, useSQLite: true, ...(scriptName ? { scriptName } : {}) },
-      ]),
-    );
-  const home = {
-    ...common,
-    name: "objects",
-    modules: [
-      { type: "ESModule", path: join(root, "build/objects.mjs"), contents: objects(Object.keys(builds)) },
-      ...Object.values(builds).flatMap((build, at) => modulesIn(folders[build], `v${at}`)),
-    ],
-    bindings: { ...bindings, VARS: vars },
-    kvNamespaces: { HOMES: "HOMES" },
-    durableObjects: bound(),
-  };
-  const edge = ({ name, build, vars, kv = true }) => ({
-    ...common,
-    name,
-    modules: modulesIn(folders[build], build),
-    modulesRoot: join(root, "build", build),
-    bindings: { ...vars, ...bindings },
-    ...(kv ? { kvNamespaces: { HOMES: "HOMES" } } : {}),
-    durableObjects: bound("objects"),
-    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  released();
+  const folders = { before: "build/released", now: "build" };
+  const { doors, control, stop } = await startInRuntime({
+    script: objects(Object.keys(builds)),
+    builds: Object.values(builds).map((build) => folders[build]),
+    edges: edges.map(({ build, kv = true, ...edge }) => ({ ...edge, build: folders[build], kv })),
+    vars,
+    bindings,
   });
-  const miniflare = new Miniflare({
-    host: "127.0.0.1",
-    port: 0,
-    cf: CF,
-    handleRuntimeStdio: (out, err) => (out.resume(), err.resume()),
-    workers: [home, ...edges.map(edge)],
-  });
-  stopWithAll(() => miniflare.dispose());
-  await miniflare.ready;
-  const control = async (what) =>
-    (await /** @type {any} */ (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json();
+  stopWithAll(stop);
   return {
-    doors: Object.fromEntries(await Promise.all(edges.map(async ({ name }) => [name, await miniflare.unsafeGetDirectURL(name)]))),
+    doors,
     /** Gives classes of objects another version: `{ Authority: "now" }`. What they were doing is broken off. */
     deploy: control,
     /** Whether the authority fails whatever it is asked. */
     down: (down) => control({ down }),
-    homes: () => miniflare.getKVNamespace("HOMES", "objects"),
   };
 }

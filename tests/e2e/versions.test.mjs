@@ -1,5 +1,5 @@
 // Two versions at once: the build of the last released format beside this one, edges and objects mixed, under load, while operators give
-// orders, and back again. In miniflare alone: plain workerd would need the same once more.
+// orders, and back again. In miniflare alone: plans (plan.test.mjs) deploy in plain workerd too.
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // The router in miniflare, which `wrangler dev` stands on.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
 
@@ -67,6 +68,54 @@ export async function start({ root, build, edges, kv, cache, vars, objects, stor
       at: async (edge, path, init) =>
         /** @type {any} */ (await miniflare.getWorker(edge === 1 ? "router" : `router-${edge}`)).fetch(new URL(path, "http://localhost"), init),
       askStore: async (init) => /** @type {any} */ (await miniflare.getWorker("home-store")).fetch("http://store/", init),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Starts edges of several builds beside the one Worker that has the objects of all (versions.mjs). They share one home store. */
+export async function startVersions({ root, wrangler, script, builds, vars, bindings, edges, objects, handleLog, cf }) {
+  const modulesRoot = join(root, "build");
+  const common = { compatibilityDate: wrangler.compatibility_date, compatibilityFlags: wrangler.compatibility_flags, modulesRoot };
+  const bound = (elsewhere) => Object.fromEntries(objects.map(({ name, className }) => [name, { className, useSQLite: true, ...elsewhere }]));
+  const modulesIn = (build, below) => [
+    { type: "ESModule", path: join(modulesRoot, below, "worker.mjs"), contents: readFileSync(join(root, build, "worker.mjs"), "utf8") },
+    ...["homing_bg.wasm", "operators_bg.wasm"].map((file) => ({
+      type: "CompiledWasm",
+      path: join(modulesRoot, below, file),
+      contents: readFileSync(join(root, build, file)),
+    })),
+  ];
+  const home = {
+    ...common,
+    name: "objects",
+    modules: [{ type: "ESModule", path: join(modulesRoot, "objects.mjs"), contents: script }, ...builds.flatMap((build, at) => modulesIn(build, `v${at}`))],
+    bindings: { ...bindings, VARS: vars },
+    kvNamespaces: { HOMES: "HOMES" },
+    durableObjects: bound({}),
+  };
+  const edge = ({ name, build, vars, kv }) => ({
+    ...common,
+    name,
+    modules: modulesIn(build, name),
+    modulesRoot: join(modulesRoot, name),
+    bindings: { ...vars, ...bindings },
+    ...(kv ? { kvNamespaces: { HOMES: "HOMES" } } : {}),
+    durableObjects: bound({ scriptName: "objects" }),
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  });
+  const workers = /** @type {any} */ ([home, ...edges.map(edge)]);
+  const miniflare = new Miniflare({ host: "127.0.0.1", port: 0, cf, handleRuntimeStdio: handleLog, workers });
+  const stop = () => miniflare.dispose();
+  try {
+    await miniflare.ready;
+    return {
+      stop,
+      doors: Object.fromEntries(await Promise.all(edges.map(async ({ name }) => [name, await miniflare.unsafeGetDirectURL(name)]))),
+      control: async (what) =>
+        (await /** @type {any} */ (await miniflare.getWorker("objects")).fetch("http://objects/", { method: "POST", body: JSON.stringify(what) })).json(),
     };
   } catch (error) {
     await stop();
