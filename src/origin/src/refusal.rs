@@ -34,6 +34,8 @@ pub enum Refusal {
     OtherBody,
     /// The write does something that the dataset's rule cannot apply. 422.
     NoChange(&'static str),
+    /// Other regions have more of this region's log than it has itself, so it would give numbers away a second time. 503.
+    LogLost,
     /// The request is not the router's. 403.
     Unsigned(&'static str),
     /// The epoch store failed, so nobody knows who owns the unit. 503.
@@ -76,7 +78,9 @@ impl Refusal {
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
             Self::NoKey(_) => StatusCode::BAD_REQUEST,
             Self::OtherBody | Self::NoChange(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Paused(_) | Self::NoLease | Self::Behind | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Paused(_) | Self::NoLease | Self::Behind | Self::LogLost | Self::Unknown(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -112,6 +116,9 @@ impl Refusal {
             Self::OtherBody => {
                 "A write with this Idempotency-Key was done before, and had another body. Nothing was written; use a new key."
             }
+            Self::LogLost => {
+                "Other regions have more of this region's log than it has itself. Nothing was written. Give the region that part of its log back, or another name."
+            }
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };
         let title = match self {
@@ -125,6 +132,7 @@ impl Refusal {
             Self::NoKey(_) => "no key",
             Self::OtherBody => "the key of another write",
             Self::NoChange(_) => "not a change of this dataset",
+            Self::LogLost => "the end of the log is lost",
             Self::Unknown(_) => "the owner is not known",
         };
         json!({ "status": self.status().as_u16(), "title": title, "detail": detail })

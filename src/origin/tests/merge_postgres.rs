@@ -337,3 +337,21 @@ async fn a_writer_does_not_wait_for_the_conflicts_that_another_ones_dataset_push
     second.commit().await.unwrap();
     first.commit().await.unwrap();
 }
+
+/// A row that a later version has written, or nobody: its owner's log waits there, and no other's.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_its_own_owner_alone() {
+    let mut regions = three("rubbish").await;
+    for region in [1, 2] {
+        regions[region].write("views", "k", Change::count(1)).await;
+        regions[region].write("views", "k", Change::count(10)).await;
+    }
+    for from in [1, 2] {
+        regions[0].replicate(&regions[from]).await;
+    }
+    let spoil = "update homing_ops set stamp = 'zzzz' where owner = 'eu' and number = 2";
+    regions[0].db.batch_execute(spoil).await.unwrap();
+    assert_eq!(regions[0].value("views", "k").await, json!(12));
+    regions[0].db.batch_execute(&spoil.replace("zzzz", "019b0e5a8000-0000-0000000a")).await.unwrap();
+    assert_eq!(regions[0].value("views", "k").await, json!(22), "once it can be read it is folded");
+}

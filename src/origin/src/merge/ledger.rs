@@ -79,6 +79,8 @@ pub(crate) struct Ledger {
     /// Conflicts that this region has to tell in its next answer to a write.
     untold: Vec<Conflict>,
     more: u64,
+    /// How much of this region's own log another owner has said that it has.
+    heard: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -141,6 +143,13 @@ impl Ledger {
         }
     }
 
+    /// Whether others have more of this region's log than it has itself: it was restored from an older copy, or begins again under its old
+    /// name. What it wrote now would get numbers that they know, and they would pass it over. Beats tell it: their context is exactly what
+    /// was applied, while a write's has what its session says.
+    pub(crate) fn lacks_own(&self, merge: &Merge) -> bool {
+        self.heard > self.number(&merge.region)
+    }
+
     /// The request's stamp if it is in its window, else one later than all that this replica has applied. In any case one later than what
     /// it takes the place of: causality goes before clocks, as a hybrid logical clock has it, so that nothing that this region has applied
     /// overrules what it writes then (Kulkarni et al. 2014, "receive event").
@@ -189,6 +198,9 @@ impl Ledger {
 
     /// What the region says of how far it is, if it has anything to say: something was written since it last did, or that is long ago.
     pub(crate) fn beat(&self, merge: &Merge, dataset: &str, now: u64) -> Option<Operation> {
+        if self.lacks_own(merge) {
+            return None;
+        }
         let own = self.rows.get(&*merge.region).cloned().unwrap_or_default();
         let is_news = self.rows.iter().any(|(owner, row)| !own.seen.has(owner, row.written));
         let at = self.told_time(merge, now);
@@ -213,6 +225,7 @@ impl Ledger {
         row.number = op.number;
         if op.is_beat() {
             (row.seen, row.at) = (op.seen.clone(), op.at);
+            self.heard = self.heard.max(op.seen.get(&merge.region));
             return;
         }
         row.written = op.number;
@@ -271,7 +284,7 @@ impl Ledger {
 
     /// As another region begins with it.
     pub(crate) fn for_another(mut self) -> Self {
-        (self.untold, self.more) = (Vec::new(), 0);
+        (self.untold, self.more, self.heard) = (Vec::new(), 0, 0);
         self
     }
 }

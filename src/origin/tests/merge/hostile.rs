@@ -176,3 +176,34 @@ fn a_change_is_no_deeper_than_readers_of_json_go() {
     let refused = append_with(&us.db, &us.merge, None, &Vector::default(), nul).unwrap().unwrap_err();
     assert_eq!(refused.into_response::<Bytes>().status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+/// It was restored from an older copy, or begins again with nothing under its old name. Whatever it wrote would be passed over.
+#[test]
+fn a_region_that_lost_the_end_of_its_log_writes_nothing_until_it_has_it_again() {
+    let [us, eu, _] = three();
+    (0..3).for_each(|_| count(&us.db, &us.merge, "k"));
+    eu.pull(&us, "views");
+    eu.tend("views");
+    for kept in [0, 1] {
+        let [restored, ..] = three();
+        let own = since(&us.db, "views", "us", 0, 9).unwrap();
+        take_in(&restored.db, &restored.merge, &own[..kept]).unwrap();
+        take_in(&restored.db, &restored.merge, &since(&eu.db, "views", "eu", 0, 9).unwrap()).unwrap();
+        let again = || {
+            let write = Write::new("views", "k", Change::count(1));
+            append_with(&restored.db, &restored.merge, None, &Vector::default(), write).unwrap()
+        };
+        let refused = again().unwrap_err();
+        assert_eq!(refused, Refusal::LogLost);
+        let response = refused.into_response::<Bytes>();
+        assert_eq!(
+            (response.status(), &response.headers()["homing-wrote"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &"0".parse().unwrap())
+        );
+        restored.tend("views");
+        assert_eq!(restored.progress("views").at.get("us"), kept as u64, "it says nothing either");
+        take_in(&restored.db, &restored.merge, &since(&eu.db, "views", "us", 0, 9).unwrap()).unwrap();
+        assert_eq!(again().unwrap().number, 4);
+        assert!(export(&restored.db, "views").unwrap().contains("\"heard\":0"));
+    }
+}

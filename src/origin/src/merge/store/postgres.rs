@@ -90,6 +90,9 @@ pub async fn append_with(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut ledger = locked(transaction, write.dataset).await?;
+    if ledger.lacks_own(merge) {
+        return Ok(Err(Refusal::LogLost));
+    }
     let mut state = state(transaction, write.dataset, write.key).await?.unwrap_or_else(|| State::new(rule));
     let op = ledger.compose(merge, &write, state.overruled_by(&write.change), (stamp, context), merge.now());
     let found = state.apply(rule, &op, merge.now());
@@ -358,7 +361,8 @@ pub async fn import(transaction: &impl GenericClient, exported: &str) -> Result<
     Ok(true)
 }
 
-/// What lies in the log beyond that, of owners that are declared, in each owner's order.
+/// What lies in the log beyond that, of owners that are declared, in each owner's order. A row that cannot be read (a later version's, or
+/// rubbish) is left out: its owner's log has a gap there, and the others go on.
 async fn pending(
     client: &impl GenericClient,
     merge: &Merge,
@@ -375,7 +379,7 @@ async fn pending(
     let numbers: Vec<i64> = owners.iter().map(|owner| at.get(owner).cast_signed()).collect();
     let values: [Value<'_>; 4] =
         [text(&dataset), (&owners, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY), (&limit, Type::INT8)];
-    client.query_typed(&sql, &values).await?.iter().map(operation).collect()
+    Ok(client.query_typed(&sql, &values).await?.iter().filter_map(|row| operation(row).ok()).collect())
 }
 
 /// The ledger, locked until the transaction ends: whoever writes or folds the dataset waits. By two statements, so that the second sees what

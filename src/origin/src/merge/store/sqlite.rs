@@ -71,6 +71,9 @@ pub fn append_with(
     };
     within(transaction, TransactionBehavior::Immediate, || {
         let mut ledger = ledger(transaction, write.dataset)?;
+        if ledger.lacks_own(merge) {
+            return Ok(Err(Refusal::LogLost));
+        }
         let mut state = state(transaction, write.dataset, write.key)?.unwrap_or_else(|| State::new(rule));
         let op = ledger.compose(merge, &write, state.overruled_by(&write.change), (stamp, context), merge.now());
         let found = state.apply(rule, &op, merge.now());
