@@ -3,10 +3,11 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -96,15 +97,27 @@ fn an_export_is_of_one_moment_however_much_is_written_meanwhile() {
 fn no_number_is_given_twice_though_two_processes_write() {
     let [us, eu, _] = three();
     let file = File::new("numbers");
+    // The second one writes at the moment at which the first, amid its write, asks what time it is.
+    let second = Mutex::new(Some(file.connect()));
+    let (plain, now) = (us.merge.clone(), us.clock.load(Ordering::Relaxed));
+    let amid = us.merge.clone().with_clock(move || {
+        if let Some(second) = second.lock().unwrap().take() {
+            second.busy_timeout(Duration::ZERO).unwrap();
+            let write = Write::new("views", "k", Change::count(1));
+            assert!(append_with(&second, &plain, None, &Vector::default(), write).is_err(), "it has to wait");
+        }
+        now
+    });
+    (0..2).for_each(|_| count(&file.connect(), &amid, "k"));
     let writers = [file.connect(), file.connect()].map(|db| {
         let merge = us.merge.clone();
         thread::spawn(move || (0..50).for_each(|_| count(&db, &merge, "k")))
     });
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     let all = since(&file.connect(), "views", "us", 0, 1000).unwrap();
-    assert_eq!(all.iter().map(|op| op.number).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
-    assert_eq!(take_in(&eu.db, &eu.merge, &all).unwrap().applied, 100);
-    assert_eq!(eu.value("views", "k"), json!(100));
+    assert_eq!(all.iter().map(|op| op.number).collect::<Vec<_>>(), (1..=102).collect::<Vec<_>>());
+    assert_eq!(take_in(&eu.db, &eu.merge, &all).unwrap().applied, 102);
+    assert_eq!(eu.value("views", "k"), json!(102));
 }
 
 /// A client repeats at a region that has begun with an export, or with what a peer gave, and hears what it was answered.

@@ -14,7 +14,8 @@
 //!
 //! **An owner that is away holds this back**, everywhere, and nothing else: it gets all that it has missed. One that is gone for good has to
 //! be left out of [`Merge::new`](super::Merge::new). **A region that lost the end of its log** (it was restored from an older copy) would give
-//! numbers away a second time: it must come back under another name, and begin with `export` and `import`.
+//! numbers away a second time: it must come back under another name, and begin with `export` and `import`. Its writes are refused as soon as
+//! another owner's beat says how long its log was ([`Refusal::LogLost`](crate::Refusal::LogLost)).
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
