@@ -21,17 +21,16 @@ impl Coding {
     /// looked at.
     #[must_use]
     pub fn accepted(headers: &Headers<'_>) -> Self {
-        let accepts = |coding: &str| {
-            headers.list("accept-encoding").take(MOST_MEMBERS).any(|member| {
-                let (name, weight) = member.split_once(';').unwrap_or((member, ""));
-                let refused = weight
-                    .trim()
-                    .strip_prefix("q=")
-                    .is_some_and(|q| q.bytes().all(|byte| byte == b'0' || byte == b'.'));
-                name.trim().eq_ignore_ascii_case(coding) && !refused
-            })
-        };
-        match (accepts("br"), accepts("gzip")) {
+        let (mut brotli, mut gzip) = (false, false);
+        for member in headers.list("accept-encoding").take(MOST_MEMBERS) {
+            let (name, weight) = member.split_once(';').unwrap_or((member, ""));
+            let refused =
+                weight.trim().strip_prefix("q=").is_some_and(|q| q.bytes().all(|byte| byte == b'0' || byte == b'.'));
+            let is = |coding: &str| !refused && name.trim().eq_ignore_ascii_case(coding);
+            brotli |= is("br");
+            gzip |= is("gzip");
+        }
+        match (brotli, gzip) {
             (true, true) => Self::Brotli,
             (_, true) => Self::Gzip,
             _ => Self::Identity,

@@ -21,14 +21,18 @@ impl CacheKey {
     /// they stand there as a hash: data of a fixed length that is one segment, and never a path.
     #[must_use]
     pub fn new(place: &KeyParts<'_>) -> Self {
+        Self::with(place, &hash_of(place.target))
+    }
+
+    /// The same where the target's hash is known.
+    pub(crate) fn with(place: &KeyParts<'_>, hash: &str) -> Self {
         let KeyParts { target, dataset, epoch, subject } = place;
         let (scheme, authority) = (target.scheme(), target.authority());
         let mut url = String::with_capacity(128 + authority.len());
         text::all(&mut url, &[scheme, "://", authority, "/_homing/cache/", dataset, "/"]);
         text::number(&mut url, *epoch);
         text::all(&mut url, &["/", subject.unwrap_or("_"), "/"]);
-        URL_SAFE_NO_PAD.encode_string(Sha256::digest(target.path_and_query()), &mut url);
-        text::all(&mut url, &[".", FORMAT]);
+        text::all(&mut url, &[hash, ".", FORMAT]);
         Self(url)
     }
 
@@ -43,6 +47,11 @@ impl CacheKey {
     pub fn hash(&self) -> u64 {
         in_short(&self.0)
     }
+}
+
+/// Path and query of a target as they stand in keys.
+pub(crate) fn hash_of(target: &Target) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(target.path_and_query()))
 }
 
 /// A key in short, for memories that may err.

@@ -2,7 +2,7 @@
 
 use crate::{
     cache::{
-        key::{CacheKey, KeyParts},
+        key::{CacheKey, KeyParts, hash_of},
         lookup::Lookup,
     },
     http::{answer::Answer, target::Target},
@@ -63,10 +63,15 @@ fn as_read_of(request: &Request, view: &View, target: &Target) -> Option<CacheKe
 fn key_in(request: &Request, view: &View, target: &Target, dataset: Option<DatasetId>, personal: bool) -> CacheKey {
     let ownership = dataset.and_then(|id| view.dataset_ownership(id));
     let dataset = dataset.and_then(|id| view.topology().dataset(id));
-    CacheKey::new(&KeyParts {
+    let place = KeyParts {
         target,
         dataset: dataset.map_or("_", |dataset| dataset.name.as_str()),
         epoch: ownership.map_or(0, |ownership| ownership.epoch().0),
         subject: request.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
-    })
+    };
+    if *target == *request.target {
+        CacheKey::with(&place, request.in_keys.get_or_init(|| hash_of(target)))
+    } else {
+        CacheKey::new(&place)
+    }
 }

@@ -167,38 +167,35 @@ const WHOLE: [&str; 18] = [
 const READ: [&str; 9] =
     ["accept-", "cache-control", "cdn-loop", "cf-", "content-", "idempotency-key", "if-", "proxy-", "sec-"];
 
-/// How every name begins that stands above, but in `READ` and `END`: a bit for its first two letters, which others may share.
-const BEGINNINGS: u64 = {
-    let all: [&[&str]; 10] =
+/// Where a name stands above, but in `READ` and `END`: at its first letter a bit for its third, which others may share.
+const BEGINNINGS: [u32; 32] = {
+    let lists: [&[&str]; 10] =
         [&OF_CONNECTION, &[CONTRACT], &SET, &PASS, &FORWARDED, &CLOUDFLARE, &SIGNED_IN, &CERTIFICATE, &INSIDE, &WHOLE];
-    bits(&all)
+    beginnings(&lists, [0; 32])
 };
 
-const fn bits(lists: &[&[&str]]) -> u64 {
-    match lists {
-        [] => 0,
-        [[], more @ ..] => bits(more),
-        [list, more @ ..] => {
-            let (mut rest, mut all) = (*list, bits(more));
-            while let [name, others @ ..] = rest {
-                all |= beginning(name.as_bytes());
-                rest = others;
+const fn beginnings(lists: &[&[&str]], mut all: [u32; 32]) -> [u32; 32] {
+    let mut left = lists;
+    while let [list, more @ ..] = left {
+        let mut names = *list;
+        while let [name, others @ ..] = names {
+            if let [first, _, third, ..] = name.as_bytes() {
+                #[allow(clippy::indexing_slicing, reason = "one of 32 places, and nothing runs but the compiler")]
+                let place = &mut all[(*first % 32) as usize];
+                *place |= 1 << (*third % 32);
             }
-            all
+            names = others;
         }
+        left = more;
     }
+    all
 }
 
-const fn beginning(name: &[u8]) -> u64 {
-    match name {
-        [first, second, ..] => 1 << ((*first as u32 * 7 + *second as u32) % 64),
-        _ => 0,
-    }
-}
-
-/// Whether a name that is read as it is written stands above for certain not: nearly every field of a browser is passed by one look.
+/// Whether a name that is read as it is written certainly does not stand above: one look passes nearly every field of a browser.
 fn is_unknown(name: &str) -> bool {
-    beginning(name.as_bytes()) & BEGINNINGS == 0 && !name.ends_with("ip") && !name.ends_with("for")
+    let [first, _, third, ..] = name.as_bytes() else { return false };
+    let thirds = BEGINNINGS.get(usize::from(first % 32)).copied().unwrap_or(u32::MAX);
+    thirds >> (third % 32) & 1 == 0 && !name.ends_with("ip") && !name.ends_with("for")
 }
 
 /// What becomes of a client's field of that name, in lower case. `X_Forwarded_For` is `X-Forwarded-For` to whoever makes

@@ -8,9 +8,24 @@ pub fn number(text: &mut String, number: u64) {
 
 /// Adds a number in sixteen hexadecimal digits.
 pub fn hex(text: &mut String, number: u64) {
-    for place in (0..16).rev() {
-        text.push(digit((number >> (place * 4)) & 0xf));
+    let mut digits = [0; 16];
+    for (at, digit) in digits.iter_mut().rev().enumerate() {
+        let value = (number >> (at * 4)).to_le_bytes()[0] & 0xf;
+        *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
     }
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+}
+
+/// Whether a text came from bytes that no text can hold: the platform shows U+FFFD in their place.
+#[must_use]
+pub fn is_unread(text: &str) -> bool {
+    // Its first byte begins few other characters, and none of what fields usually hold.
+    text.as_bytes().contains(&0xef) && text.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// Whether these two stand beside each other: of all ways to look for them it takes the least.
+pub(crate) fn has_pair(text: &str, pair: [u8; 2]) -> bool {
+    text.as_bytes().windows(2).any(|two| two == pair)
 }
 
 /// Adds several texts.
@@ -18,10 +33,6 @@ pub fn all(text: &mut String, parts: &[&str]) {
     for part in parts {
         text.push_str(part);
     }
-}
-
-fn digit(value: u64) -> char {
-    u32::try_from(value).ok().and_then(|value| char::from_digit(value, 16)).unwrap_or('0')
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ pub mod admit;
 pub mod incoming;
 pub(crate) mod near;
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::OnceCell, rc::Rc, time::Duration};
 
 use crate::{
     cache::{lookup::Lookup, state::CacheState},
@@ -41,6 +41,8 @@ pub struct Request {
     pub safe: bool,
     /// What it asks for, without what is the router's own in the query.
     pub target: Rc<Target>,
+    /// How that stands in cache keys, once one was made.
+    pub(crate) in_keys: OnceCell<String>,
     /// The index of the route that takes it.
     pub route: Option<usize>,
     /// What it concerns.

@@ -12,6 +12,9 @@ pub(super) const SLASHES: [char; 2] = ['/', '\\'];
 
 /// The text without what a URL parser drops: blanks and controls around it, tabs and line ends within, the fragment.
 pub(super) fn bare(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte > b' ' && byte != b'#') {
+        return Cow::Borrowed(text);
+    }
     let text = text.trim_matches(|c: char| c <= ' ');
     let text = text.split('#').next().unwrap_or("");
     if text.contains(['\t', '\n', '\r']) {
@@ -97,7 +100,7 @@ fn stays_in_path(byte: u8) -> bool {
 /// The path, beginning with a slash, without dot segments.
 pub(super) fn push_path(out: &mut String, path: &str) {
     let is_final = path.starts_with('/')
-        && !path.contains("/.")
+        && !text::has_pair(path, *b"/.")
         && path.bytes().all(|byte| stays_in_path(byte) && byte != b'\\' && byte != b'%');
     if is_final {
         out.push_str(path);

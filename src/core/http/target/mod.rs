@@ -100,7 +100,7 @@ impl Target {
             form::push_query(&mut text, query);
         }
         let target = Self { text, authority, path: begin, end };
-        (!target.path().contains("%00")).then_some(target)
+        (!target.path().as_bytes().windows(3).any(|three| three == b"%00")).then_some(target)
     }
 
     /// All of it.

@@ -51,7 +51,7 @@ enum Join {
 /// Whether all origins read the path alike, as far as a look at it tells: a path for which this holds has no other readings.
 #[must_use]
 pub fn is_plain(path: &str) -> bool {
-    !path.contains("//") && !path.bytes().any(|byte| byte == b'%' || byte == b';')
+    !text::has_pair(path, *b"//") && !path.bytes().any(|byte| byte == b'%' || byte == b';')
 }
 
 /// The other paths that an origin may read a path as, which is in its final form. Every combination counts: one server decodes, the

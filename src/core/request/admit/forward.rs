@@ -24,6 +24,7 @@ pub(super) fn edits(
 ) -> Edits {
     let headers = &incoming.headers;
     let mut edits = strip_request(headers, through);
+    edits.reserve(12);
     if upgrade {
         edits.push(Edit::Set("upgrade", "websocket".to_owned()));
     }

@@ -4,7 +4,7 @@ pub(crate) mod forward;
 pub(crate) mod spelling;
 pub(crate) mod trace_context;
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, cell::OnceCell, rc::Rc};
 
 use crate::{
     cache::{
@@ -28,6 +28,7 @@ use crate::{
         ids::{DatasetId, RegionId},
         reasons::{Refusal, Verdict},
         subject::{SubjectId, SubjectKind},
+        text,
     },
     request::{
         CacheUse, CameAlong, Carrier, Promise, Request,
@@ -105,6 +106,7 @@ pub fn admit(
         method: incoming.method.to_owned(),
         safe: is_safe(incoming.method),
         target: Rc::new(if arrived.is_some() { target.keeping(session::is_not_ours) } else { target }),
+        in_keys: OnceCell::new(),
         route: index,
         dataset,
         access,
@@ -330,7 +332,7 @@ fn cache_use(
     // What a route lets through stands in no key, and would be in a stored response for all.
     let let_through = route.is_some_and(|route| route.allow_request_fields.iter().any(|name| headers.has(name)));
     // Bytes that text cannot hold look all the same here, and not to the origin.
-    let unread = headers.0.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
+    let unread = headers.0.iter().any(|(_, value)| text::is_unread(value));
     if unread || !Route::is_cached(route, personal) || (personal && !identified) || upgrade || let_through {
         return unanswered(CacheUse::Bypass(CacheState::Bypass));
     }
