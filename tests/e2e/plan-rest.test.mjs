@@ -55,7 +55,11 @@ test("users and owners come to a region that was there", options, async () => {
 
 test("what is each user's becomes several regions', and each user's again", options, async () => {
   const world = await plannedWorld({ old: splitLikes });
-  const many = await world.carryOut({ "Release the application that merges likes": () => {}, "Leave the fence of likes off": () => {} });
+  const many = await world.carryOut({
+    "Release the application that merges likes": () => {},
+    "Let every region report positions of likes": () => {},
+    "Leave the fence of likes off": () => {},
+  });
   assert.ok((await writers(world, "/api/likes")).length > 1, "more than one region takes writes");
   await isSound(world, many);
 

@@ -69,6 +69,15 @@ test("one writer becomes several, and several become one", options, async () => 
     "Leave the fence of likes off": () => {},
   });
   assert.ok((await writers(world, "/api/likes")).length > 1, "more than one region takes writes");
+  // The authority has the home of then, which counts again.
+  world.write("ELSEWHERE.toml", (vars) => void (vars.DATASETS.likes = { ownership: "single-writer", home: "eu" }));
+  const planned = (file) => world.homing("plan", "NEW.toml", file, "--json", "--against", world.door(world.running).origin);
+  const elsewhere = await planned("ELSEWHERE.toml");
+  assert.deepEqual([elsewhere.status, elsewhere.json.verdict], [1, "refused"]);
+  assert.match(elsewhere.json.refusals[0].why, /^The authority still has us as its home by epoch 1, from when it was single-writer/);
+  const again = await planned("OLD.toml");
+  assert.equal(again.status, 0, again.err);
+  assert.match(again.json.steps.at(-1).why, /Ownership::new\("us", 1\)/, "by the epoch that is recorded");
   await isSound(world, many);
 
   const back = await plannedWorld({ new: oneWriter });

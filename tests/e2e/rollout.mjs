@@ -40,7 +40,7 @@ export async function plannedWorld({ old = () => {}, new: changed = () => {}, be
   const door = (file) => doors[`edge-${files.indexOf(file)}`];
   const objects = (file) => deploy({ Authority: file, Directory: file, Prober: file });
   await objects("OLD.toml");
-  return new Rollout({ regions, folder, plan, door, objects });
+  return new Rollout({ regions, folder, plan, door, objects, write });
 }
 
 /** The words of a command line: blanks part them, but in quotes of either kind. */
@@ -80,8 +80,10 @@ export async function isSound(world, load, names = ["us", "eu", "ap"]) {
 }
 
 class Rollout {
-  constructor({ regions, folder, plan, door, objects }) {
+  constructor({ regions, folder, plan, door, objects, write }) {
     this.regions = regions;
+    /** Writes another file beside the two. */
+    this.write = write;
     this.folder = folder;
     this.plan = plan;
     this.door = door;
