@@ -227,6 +227,7 @@ pub fn is_of_connection(name: &str) -> bool {
     is_of_connection_as(name, &folded(name))
 }
 
+#[allow(clippy::ptr_arg, reason = "whether the name had to be folded counts, too")]
 fn is_of_connection_as(name: &str, read: &Cow<'_, str>) -> bool {
     let is_none = matches!(read, Cow::Owned(_)) && !name.bytes().all(is_token);
     is_none || OF_CONNECTION.contains(&read.as_ref())
