@@ -46,7 +46,11 @@ test("users and owners leave a region that stays", options, async () => {
 
 test("users and owners come to a region that was there", options, async () => {
   const world = await plannedWorld({ old: narrowed });
-  const takesPart = async () => (await writers(world, "/api/likes")).includes("ap");
+  // Who has just written elsewhere goes on there, so somebody new comes.
+  const takesPart = async () => {
+    await new Client(world.door("NEW.toml"), "ap").put("/api/likes/newcomer", { liked: true });
+    return (await writers(world, "/api/likes")).includes("ap");
+  };
   const load = await world.carryOut({ "Let the application in ap take writes of likes": () => {} }, takesPart);
   await waitUntil(async () => (await settles(world, `late-${Date.now()}`, "ap")) === "ap", "somebody new lives in ap", 60_000);
   for (const user of ids) assert.notEqual((await owner(world.regions.eu, unit(user))).home, "ap", `${user} stays`);
@@ -60,7 +64,13 @@ test("what is each user's becomes several regions', and each user's again", opti
     "Let every region report positions of likes": () => {},
     "Leave the fence of likes off": () => {},
   });
-  assert.ok((await writers(world, "/api/likes")).length > 1, "more than one region takes writes");
+  const { home } = await owner(world.regions.us, unit(ids[0]));
+  for (const near of Object.keys(world.regions).filter((name) => name !== home)) {
+    const client = new Client(world.door("NEW.toml"), near);
+    await client.post("/login", { user: ids[0] });
+    const { status, headers } = await client.put("/api/likes/from-elsewhere", { liked: true });
+    assert.deepEqual([status, headers["homing-region"]], [200, near], `${ids[0]} lives in ${home}, and writes in ${near}`);
+  }
   await isSound(world, many);
 
   const back = await plannedWorld({ new: splitLikes });
