@@ -17,7 +17,7 @@ use homing_core::testing::{
     session::Session,
     topology::{Topology, error::KeyPath, parse::parse, raw},
 };
-use support::{region, topology};
+use support::{World, region, settings, topology};
 
 fn answer<'a>(fields: &[(&'a str, &'a str)]) -> Answer<'a> {
     Answer { status: 421, headers: Headers(fields.to_vec()), framing: Framing::Delimited }
@@ -80,6 +80,14 @@ fn what_nobody_claims_lives_where_its_dataset_may() {
         assert_eq!(topology.region(unclaimed.home()).name, home, "{regions}");
         assert_eq!(Ownership::unclaimed(&topology, None).home(), topology.default_home());
     }
+    let regions = r#""us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example","default_home":true}"#;
+    let text = format!(
+        r#"{{"REGIONS":{{{regions}}},"DATASETS":{{{}}},"IDENTITY":{{"user":{{"cookie":"uid"}}}}}}"#,
+        split(r#""us","eu""#)
+    );
+    let topology = parse(&raw::from_json(&text).unwrap(), &KeyPath::default()).unwrap().0;
+    assert_eq!(Ownership::unclaimed(&topology, topology.dataset_named("cart")).home(), topology.default_home());
+    assert_eq!(topology.region(topology.default_home()).name, "eu");
 }
 
 #[test]
@@ -92,4 +100,22 @@ fn a_copy_may_show_exactly_as_much_as_it_has() {
     };
     assert_eq!(said("orders=42; least=42").unwrap().least, Some(Position::new(42)));
     assert!(said("orders=42; least=43").is_err());
+}
+
+/// RFC 9110 sections 15.5.15 and 15.5.22 (RFC 6585 section 5): what is refused for its size is more than the bound, not at it.
+#[test]
+fn a_request_of_exactly_the_largest_size_is_taken() {
+    let refused = |world: World| world.play(&settings()).err().map(|problem| problem.status());
+    let url = |length: usize| {
+        let path = "/about?".len() + "https://example.com".len();
+        World::new(&format!("GET /about?{}", "a".repeat(length - path)))
+    };
+    assert_eq!([8_192, 8_193, 8_194].map(|length| refused(url(length))), [None, Some(414), Some(414)]);
+    // Encoded, a quote takes three bytes.
+    assert_eq!(refused(World::new(&format!("GET /about?{}", "\"".repeat(3_000)))), Some(414));
+    let many =
+        |count: usize| (0..count).fold(World::new("GET /about"), |world, at| world.field(&format!("x-{at}"), "1"));
+    assert_eq!([128, 129, 130].map(|count| refused(many(count))), [None, Some(431), Some(431)]);
+    let large = |bytes: usize| World::new("GET /about").field("x", &"a".repeat(bytes - 1));
+    assert_eq!([32_768, 32_769, 32_770].map(|bytes| refused(large(bytes))), [None, Some(431), Some(431)]);
 }

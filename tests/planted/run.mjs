@@ -50,7 +50,8 @@ function run(command) {
 /** What came of a bug: found by the test that names it, or what happened in place of that. */
 function judge({ test, by }) {
   const { status, text } = run(test);
-  if (/^error(\[E\d+\])?: /m.test(text) && !/test result: FAILED/.test(text)) return `does not build:\n${text.slice(-2000)}`;
+  // A test that aborts has no result line.
+  if (/^error(\[E\d+\])?: /m.test(text) && !/^error: test failed/m.test(text)) return `does not build:\n${text.slice(-2000)}`;
   if (status === 0) return "NOT FOUND: every test passed";
   const named = new RegExp(`^test (.*::)?${by} .*FAILED|^    (.*::)?${by}$`, "m");
   return named.test(text) || text.includes(by) ? undefined : `found, but not by ${by}:\n${text.slice(-2000)}`;

@@ -72,3 +72,34 @@ pub fn title(status: u16) -> &'static str {
         _ => "Internal Server Error",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IANA, "Hypertext Transfer Protocol (HTTP) Status Code Registry".
+    #[test]
+    fn a_title_is_the_registered_name_of_its_status() {
+        for (status, name) in [
+            (200, "OK"),
+            (400, "Bad Request"),
+            (401, "Unauthorized"),
+            (403, "Forbidden"),
+            (404, "Not Found"),
+            (405, "Method Not Allowed"),
+            (408, "Request Timeout"),
+            (409, "Conflict"),
+            (414, "URI Too Long"),
+            (415, "Unsupported Media Type"),
+            (429, "Too Many Requests"),
+            (431, "Request Header Fields Too Large"),
+            (500, "Internal Server Error"),
+            (502, "Bad Gateway"),
+            (503, "Service Unavailable"),
+            (504, "Gateway Timeout"),
+            (508, "Loop Detected"),
+        ] {
+            assert_eq!(title(status), name);
+        }
+    }
+}

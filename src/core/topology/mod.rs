@@ -199,4 +199,14 @@ mod tests {
         let service = Origin::Service("REGION_EU".to_owned());
         assert_eq!(service.url("/healthz"), (Some("REGION_EU"), "https://REGION_EU/healthz".to_owned()));
     }
+
+    /// What stands behind a service binding is a Worker of the same account, which may tell hosts apart.
+    #[test]
+    fn a_service_is_asked_by_the_clients_own_address_and_a_url_by_its_own() {
+        let target = Target::read("https://shop.example/a?b=c").unwrap();
+        let url = Origin::Url("https://eu.example.com:8443".to_owned());
+        assert_eq!(url.url_of(&target), (None, "https://eu.example.com:8443/a?b=c".to_owned()));
+        let service = Origin::Service("REGION_EU".to_owned());
+        assert_eq!(service.url_of(&target), (Some("REGION_EU"), "https://shop.example/a?b=c".to_owned()));
+    }
 }

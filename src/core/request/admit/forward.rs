@@ -84,3 +84,30 @@ fn appended(headers: &Headers<'_>, name: &str, ours: &str) -> String {
     field.push_str(ours);
     field
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7239 sections 4 and 6: an IPv6 address stands in brackets and is quoted, and so is a host with a port.
+    #[test]
+    fn an_origin_is_told_who_asks_and_for_which_host() {
+        let target = Target::read("https://shop.example:8443/a?b").unwrap();
+        let host = "host=\"shop.example:8443\";proto=https";
+        for (client, said) in
+            [(Some("192.0.2.1"), "for=192.0.2.1;"), (Some("2001:db8::1"), "for=\"[2001:db8::1]\";"), (None, "")]
+        {
+            assert_eq!(forwarded(client, &target), format!("{said}{host}"));
+        }
+    }
+
+    /// RFC 9110 section 7.6.3: each intermediary adds itself behind those before it.
+    #[test]
+    fn the_router_stands_behind_the_hops_before_it() {
+        let via = |lines: &[&'static str]| {
+            appended(&Headers(lines.iter().map(|line| ("via", *line)).collect()), "via", "1.1 homing")
+        };
+        assert_eq!(via(&[]), "1.1 homing");
+        assert_eq!(via(&["1.1 a, 1.0 b", "2 c"]), "1.1 a, 1.0 b, 2 c, 1.1 homing");
+    }
+}
