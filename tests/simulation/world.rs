@@ -30,6 +30,7 @@ const LONGEST: u64 = 4 * 3_600_000;
 const PATIENCE: u64 = 60_000;
 
 /// What happens.
+#[allow(clippy::large_enum_variant, reason = "each is made and taken once, and few wait at a time")]
 pub enum Event {
     /// A client does the next thing.
     Begin(usize),
