@@ -57,14 +57,14 @@ fn issued(story: &Story) -> String {
 /// Else a response that is wrong of another owner's log would tell it anew to each session, for as long as it is stored.
 #[test]
 fn what_a_stored_response_shows_a_session_is_as_old_as_that() {
-    let made = Timestamp(NOW.0 - 40_000);
+    let [made, came] = [41_000, 40_000].map(|ago| Timestamp(NOW.0 - ago));
     let shows = Shows::read_all(&format!("us:{}:270f:-", Epoch::OF_EACH_OWNER.0)).unwrap();
     let long = Duration::from_secs(60);
     let mut world = World::new("GET /tags/1").near("eu");
     world.fields.push(("cookie".to_owned(), format!("{}={}", session::COOKIE, session_of("ada"))));
-    world.cache.push(Variant { shows, ..support::stored("eu", made, long, long) });
+    world.cache.push(Variant { shows, came, ..support::stored("eu", made, long, long) });
     let pins = session::open(&issued(&play(&world)), &keys(), NOW).session.pins;
-    assert_eq!(pins.iter().map(|pin| (pin.region.as_str(), pin.since)).collect::<Vec<_>>(), [("us", made)]);
+    assert_eq!(pins.iter().map(|pin| (pin.region.as_str(), pin.since)).collect::<Vec<_>>(), [("us", came)]);
 }
 
 /// What a client shows of itself: cookies of the application's, and `Authorization`.

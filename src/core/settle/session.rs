@@ -264,7 +264,8 @@ enum Wrote {
     Anywhere,
 }
 
-/// When something is seen, and since when that was there: what a stored response shows is as old as that.
+/// When something is seen, and since when that was there: what a stored response shows was there when it came. That it was asked for before says
+/// nothing: a response that was asked for later may have been made earlier.
 #[derive(Clone, Copy)]
 struct Seeing {
     since: Timestamp,
@@ -347,7 +348,7 @@ pub(super) fn after_stored(
     }
     let mut session = held.clone();
     let by = by.unwrap_or(view.topology().default_home());
-    let raised = raise_by_read(&mut session, request, view, (seen, by), Seeing { since: shown.made, now });
+    let raised = raise_by_read(&mut session, request, view, (seen, by), Seeing { since: shown.came, now });
     (raised || renewal).then_some(session)
 }
 
