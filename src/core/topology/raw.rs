@@ -61,7 +61,7 @@ impl Raw {
 }
 
 /// A number in digits. What prints an `f64` by itself is 5 KB of Wasm, gzipped; JSON's writer is there anyway.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     const EXACT: f64 = 9e18;
     #[allow(clippy::cast_possible_truncation, reason = "it has no fraction, and is that small")]
     if value.fract() == 0.0 && value.abs() < EXACT {

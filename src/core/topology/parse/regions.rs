@@ -11,7 +11,7 @@ use crate::{
     topology::{
         Origin, Region,
         error::{Complaints, KeyPath},
-        raw::Raw,
+        raw::{self, Raw},
     },
 };
 
@@ -75,12 +75,12 @@ fn region(name: &str, table: &KeyTable<'_>, log: &mut Complaints) -> Region {
 
 fn ceiling(table: &KeyTable<'_>, log: &mut Complaints) -> Option<u32> {
     let number = table.number("ceiling", log)?;
-    let whole = number.to_string().parse().ok().filter(|whole| (1..=1_000_000).contains(whole));
+    let whole = raw::number(number).parse().ok().filter(|whole| (1..=1_000_000).contains(whole));
     if whole.is_none() {
         let expected = "a whole number of requests from 1 to 1000000";
         log.error(
             &table.path.key("ceiling"),
-            number.to_string(),
+            raw::number(number),
             expected,
             "write how many one isolate may have under way there",
         );
@@ -145,7 +145,12 @@ fn location(table: &KeyTable<'_>, log: &mut Complaints) -> Option<Location> {
     let location = Location::new(lat, lon);
     if location.is_none() {
         let expected = "lat from -90 to 90 and lon from -180 to 180";
-        log.error(&place.path, format!("lat {lat}, lon {lon}"), expected, "write degrees; perhaps the two are swapped");
+        log.error(
+            &place.path,
+            format!("lat {}, lon {}", raw::number(lat), raw::number(lon)),
+            expected,
+            "write degrees; perhaps the two are swapped",
+        );
     }
     location
 }
