@@ -119,7 +119,8 @@ impl ReadPlan {
 
     /// Plans a read that only a replica at the marks or further satisfies: the nearest that is known or expected to be so far, and home,
     /// which always is. Of several owners home is that of the latest mark, and nobody may be known to have all of them: then that owner is
-    /// asked, which has at least that one, and one more owner of the marks.
+    /// asked, which has at least that one, and one more owner of the marks. Where the first one turns out to lack something, a region that is
+    /// known to have all of them is asked before any owner.
     #[must_use]
     pub fn at_least(request: &Request, view: &View, demand: &PositionDemand) -> Self {
         let home = demand.log.home;
@@ -161,14 +162,18 @@ impl ReadPlan {
             }
         }
         let first = targets.first().copied();
+        // Of several owners home has its own log for certain; a region that is known to have all of them has more.
+        let is_known =
+            |target: &&PlannedRegion| demand.least == Least::Marks && target.choice == Choice::PositionReached;
+        let known = targets.iter().skip(1).find(is_known).copied();
         let of_home = targets.iter().find(|target| target.region == home).or(targets.get(certain)).copied();
         let plan = Self { first, after, fallback: None, excluded };
         match first {
-            Some(target) if target.region == home || certain == 0 => match targets.get(1).copied() {
+            Some(target) if target.region == home || certain == 0 => match known.or(targets.get(1).copied()) {
                 None => plan.or_stale_elsewhere(request, view, home),
                 other => Self { fallback: other, ..plan },
             },
-            Some(_) => Self { fallback: of_home, ..plan },
+            Some(_) => Self { fallback: known.or(of_home), ..plan },
             // Home cannot be asked, and nobody else is so far.
             None => Self { after: Duration::ZERO, ..plan }.or_stale_elsewhere(request, view, home),
         }
