@@ -207,6 +207,8 @@ mod tests {
             (r#"a="b", c"#, &[r#"a="b""#, " c"][..]),
             (r#"a="b\", c", d; e"#, &[r#"a="b\", c""#, " d", " e"]),
             (r"a=\, b", &[r"a=\", " b"]),
+            // Outside of quotes a backslash is a letter (RFC 9110 section 5.6.4).
+            (r#"a=\"b, c", d"#, &[r#"a=\"b, c""#, " d"]),
         ] {
             assert_eq!(members(line).collect::<Vec<_>>(), parts, "{line}");
         }
