@@ -8,12 +8,12 @@ use bench::rows;
 /// The most allocations of a request, from its admission to its last step.
 const MOST: [(&str, u64); 7] = [
     ("read miss", 47),
-    ("browser's read", 57),
+    ("browser's read", 54),
     ("cache hit", 41),
-    ("pinned read", 64),
-    ("near read", 86),
+    ("pinned read", 63),
+    ("near read", 85),
     ("shared hit", 57),
-    ("write", 88),
+    ("write", 87),
 ];
 
 #[test]
