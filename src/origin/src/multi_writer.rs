@@ -140,11 +140,11 @@ mod without {
     use crate::{Application, Asked, EpochStore, Homing, Refusal, refusal::json_response};
 
     #[derive(Default)]
-    pub(crate) struct Place;
+    pub(crate) struct Place {}
 
     impl<S: EpochStore, A: Application> Homing<S, A> {
         pub(crate) async fn admit_multi_writer(&self, _: &Asked) -> Result<Place, Refusal> {
-            Ok(Place)
+            Ok(Place {})
         }
 
         pub(crate) async fn say_multi_writer(&self, asked: &Asked, _: Place, _: &mut HeaderMap) -> bool {
