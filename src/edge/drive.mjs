@@ -331,10 +331,12 @@ export class Drive {
    */
   async keep({ key, base, carried, edits }, source) {
     let { entry } = this;
-    if (this.behind && (base.kind === "stored" || carried.length > 0)) {
-      // The answer took the body; what lies there now may be another's.
-      entry = await Entry.match(key);
-      if (!entry?.isLike(inHand(this.behind.entry))) return;
+    if ((this.behind || entry?.remembered) && (base.kind === "stored" || carried.length > 0)) {
+      // The answer took the body, or it is a memory of one; what lies there now may be another's, and nothing brings back what is gone.
+      const there = await Entry.inStore(key);
+      if (!there?.isLike(inHand(this.behind ? this.behind.entry : entry))) return there?.drop();
+      if (this.behind) entry = there;
+      else there.drop();
     }
     const alone = this.left || this.behind !== undefined;
     let headers;

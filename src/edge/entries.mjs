@@ -6,7 +6,7 @@
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
 import { within } from "./flights.mjs";
-import { LARGEST, changed, keep, near, wanted } from "./near.mjs";
+import { LARGEST, changed, keep, look, near, sizeOf } from "./near.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
 
@@ -43,11 +43,15 @@ function part(stream, from, length) {
 
 /** An entry in hand. */
 export class Entry {
-  /** @param {string} key @returns {Promise<Entry | undefined>} */
+  /** What is stored under that key: as this isolate remembers it, or else as the store has it. @param {string} key @returns {Promise<Entry | undefined>} */
   static async match(key) {
     const found = near(key);
-    if (found) return new Entry(key, found.headers, null, found.bytes ?? undefined);
-    const since = wanted(key);
+    return found ? new Entry(key, found.headers, null, found.bytes ?? undefined, true) : Entry.inStore(key);
+  }
+
+  /** What the store has under that key. @param {string} key @returns {Promise<Entry | undefined>} */
+  static async inStore(key) {
+    const looked = look(key);
     const response = await find(key);
     if (!response) return undefined;
     const { headers, body } = response;
@@ -58,16 +62,17 @@ export class Entry {
       return apart && new Entry(key, headers, apart.body);
     }
     const entry = new Entry(key, headers, body);
-    const kept = since !== undefined && entry.isSmall();
-    // One of several variants that cannot be read is none, which is known before anything is decided by it.
+    const kept = looked !== undefined && entry.isSmall();
+    // What cannot be read is none, where that is known before anything is decided by it.
     if (body !== null && (kept || entry.lengths !== undefined) && !(await entry.isReadable())) return undefined;
-    if (kept) keep(key, since, { headers, bytes: entry.whole ?? null });
+    if (kept) keep(key, looked, { headers, bytes: entry.whole ?? null });
     return entry;
   }
 
-  /** @param {string} key @param {Headers} headers @param {ReadableStream | null} stream @param {Uint8Array} [whole] */
-  constructor(key, headers, stream, whole) {
+  /** @param {string} key @param {Headers} headers @param {ReadableStream | null} stream @param {Uint8Array} [whole] @param {boolean} [remembered] */
+  constructor(key, headers, stream, whole, remembered = false) {
     this.key = key;
+    this.remembered = remembered; // whether it may be gone from the store
     this.headers = headers;
     /** What the core knows it by: the text, and the lengths of its bodies. */
     this.text = (headers.get(ENTRY) ?? "").slice(key.length + 1);
@@ -137,7 +142,7 @@ export class Entry {
     if (this.whole === undefined && this.lengths === undefined) {
       return length === undefined ? this.stream : this.stream && part(this.stream, from ?? 0, length);
     }
-    // Several variants were read before anything was decided by them (`#readable`).
+    // Several variants were read before anything was decided by them (`inStore`).
     const whole = /** @type {Uint8Array} */ (await this.bytes());
     const start = this.start(at) + (from ?? 0);
     return whole.subarray(start, length === undefined ? this.start(at + 1) : start + length);
@@ -194,13 +199,6 @@ async function find(key) {
 
 /** @param {Stored} body @returns {body is import("./shared.mjs").Stream} */
 const isStream = (body) => body instanceof Object && "stream" in body;
-
-/** @param {Headers} headers */
-const sizeOf = (headers) => {
-  let size = 0;
-  headers.forEach((value, name) => (size += name.length + value.length + 4));
-  return size;
-};
 
 /**
  * Makes the fields of a response those of an entry: its key, and the fields of the variants behind the first, as many of them as there is

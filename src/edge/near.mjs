@@ -1,82 +1,108 @@
-// What this isolate has found in the store a moment ago, in its own memory: an address that many ask for at once costs no I/O then. What
-// lies here is what the store would have said, so the core judges it by the same rules; it is a second old at most, which is how much
-// later than others this isolate learns what another one of its data centre has stored or removed.
+// Stored responses that this isolate has found in the store a moment ago, in its own memory: one that many ask for at once costs no I/O
+// then. The core judges them by the same rules; only what another isolate has changed there meanwhile shows here later, by a second at
+// most. They answer, and nothing else: what is stored again must be what the store still has.
 
 /**
  * The fields, and the body if there is one.
  * @typedef {{ headers: Headers, bytes: Uint8Array | null }} Found
- * When a place was asked for.
- * @typedef {{ at: number }} Asked
+ * A look into the store under a key: when it began, and whether its body is read for this memory.
+ * @typedef {{ at: number, reads: boolean }} Look
  */
 
 const KEPT_MS = 1000;
-/** The largest body that lies here, in bytes, and the most of all of them, with their fields. */
+/** The largest body that is remembered, in bytes, and the most of all that is. */
 export const LARGEST = 64 * 1024;
 const MOST = 16 * 1024 * 1024;
-/** So many bytes are counted for the fields of one, and for its place here. */
-const BESIDES = 2048;
-/** So many places that were asked for are remembered. */
-const MOST_ASKED = 4096;
+/** So many keys that were looked for are known. */
+const MOST_LOOKS = 4096;
 
-/** @type {Map<string, Found & { until: number }>} from the oldest on */
-const places = new Map();
-/** @type {Map<string, Asked>} */
-const asked = new Map();
+/** @type {Map<string, Found & { size: number, until: number }>} from the oldest on */
+const entries = new Map();
+/** @type {Map<string, Look>} the last of each key */
+const looks = new Map();
 let size = 0;
+let view = ""; // by which they were judged
+
+/** How much header fields take, in bytes. @param {Headers} headers */
+export const sizeOf = (headers) => {
+  let size = 0;
+  headers.forEach((value, name) => (size += name.length + value.length + 4));
+  return size;
+};
 
 /** @param {string} key */
 function drop(key) {
-  const found = places.get(key);
-  if (!found) return;
-  places.delete(key);
-  size -= found.bytes === null ? BESIDES : found.bytes.byteLength + BESIDES;
+  size -= entries.get(key)?.size ?? 0;
+  entries.delete(key);
 }
 
-/** What lies here under a key. @param {string} key @returns {Found | undefined} */
-export function near(key) {
-  const found = places.get(key);
-  if (!found || found.until > Date.now()) return found;
-  drop(key);
-}
-
-/**
- * Whether what the store has there is worth the memory, which it is when it is asked for twice in a second; if so, what to tell it by
- * (`keep`).
- * @param {string} key @returns {Asked | undefined}
- */
-export function wanted(key) {
+/** Forgets what has been here for its time, and the oldest where there is too much. */
+function sweep() {
   const now = Date.now();
-  const last = asked.get(key);
-  if (last !== undefined && last.at > now - KEPT_MS) return last;
-  if (asked.size >= MOST_ASKED) asked.clear();
-  asked.set(key, { at: now });
-}
-
-/** What the store has said, if nothing has changed there since it was asked. @param {string} key @param {Asked} since @param {Found} found */
-export function keep(key, since, { headers, bytes }) {
-  if (asked.get(key) !== since) return;
-  drop(key);
-  size += (bytes?.byteLength ?? 0) + BESIDES;
-  const now = Date.now();
-  places.set(key, { headers, bytes, until: now + KEPT_MS });
-  for (const [oldest, { until }] of places) {
+  for (const [oldest, { until }] of entries) {
     if (size <= MOST && until > now) break;
     drop(oldest);
   }
 }
 
-/** Something changes in the store under that key: what lies here is the old, and so may be what was asked for before. @param {string} key */
+/** What is remembered of that key. @param {string} key @returns {Found | undefined} */
+export function near(key) {
+  const found = entries.get(key);
+  if (!found) return undefined;
+  const left = found.until - Date.now();
+  // A clock that was set back makes nothing younger.
+  if (left > 0 && left <= KEPT_MS) return found;
+  drop(key);
+  looks.set(key, { at: Date.now(), reads: false });
+}
+
+/**
+ * The store is about to be asked. Returns something for `keep` if the answer is worth the memory: if the key was looked for within the
+ * last second, and no other request is reading it for that.
+ * @param {string} key @returns {Look | undefined}
+ */
+export function look(key) {
+  sweep();
+  const at = Date.now();
+  const last = looks.get(key);
+  const again = last !== undefined && last.at > at - KEPT_MS;
+  if (again && last.reads) return undefined;
+  if (looks.size >= MOST_LOOKS) looks.clear();
+  const one = { at, reads: again };
+  looks.set(key, one);
+  return again ? one : undefined;
+}
+
+/** What the store has said, if nothing has changed there since it was asked. @param {string} key @param {Look} look @param {Found} found */
+export function keep(key, look, { headers, bytes }) {
+  if (looks.get(key) !== look) return;
+  looks.set(key, { at: look.at, reads: false });
+  const until = look.at + KEPT_MS;
+  if (until <= Date.now()) return;
+  drop(key);
+  const one = { headers, bytes, size: 2 * key.length + sizeOf(headers) + (bytes?.byteLength ?? 0), until };
+  size += one.size;
+  entries.set(key, one);
+  sweep();
+}
+
+/** Something changes in the store under that key: what is remembered is the old, and so may be what was asked for before. @param {string} key */
 export function changed(key) {
-  asked.delete(key);
+  looks.delete(key);
   drop(key);
 }
 
-/** What counts may have changed for all. */
-export function changedAll() {
-  asked.clear();
-  places.clear();
+/** Stored responses are judged by that view from now on; another one than before ends all. @param {string} read */
+export function judgedBy(read) {
+  if (read === "" || read === view) return;
+  view = read;
+  looks.clear();
+  entries.clear();
   size = 0;
 }
 
-/** How much lies here. */
-export const held = () => ({ places: places.size, bytes: size });
+/** How many are remembered, and their bytes. */
+export function remembered() {
+  sweep();
+  return { entries: entries.size, bytes: size };
+}

@@ -1,7 +1,7 @@
 // The platform's store behind the edge cache: its places, and whether it is of any use. On workers.dev and behind Cloudflare Access it
 // takes everything, keeps nothing and says neither; a rule of the zone may make it take several places for one.
 import { within } from "./flights.mjs";
-import { changed, held } from "./near.mjs";
+import { changed, remembered } from "./near.mjs";
 import { cachedOrigins } from "./uncached.mjs";
 
 /** Rules of the zone about what may be cached do not count here: a Worker's own word goes before them. */
@@ -101,5 +101,5 @@ export function cacheState() {
   if (useless.length > 0) says.push(`${useless.join(", ")}: ${NOTHING}`);
   if (mixes) says.push(MIXED);
   if (refused > 0) says.push(`The cache has refused ${refused} responses; the last time because of: ${why}`);
-  return { effective, hosts: Object.fromEntries(known), mixes, refused, why, in_memory: held(), given_by_caches, says };
+  return { effective, hosts: Object.fromEntries(known), mixes, refused, why, in_memory: remembered(), given_by_caches, says };
 }

@@ -2,7 +2,7 @@
 import { ask } from "../operators/authority.mjs";
 import { call, complain, settings } from "./core.mjs";
 import { together } from "./datacentre.mjs";
-import { changedAll } from "./near.mjs";
+import { judgedBy } from "./near.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
 import { begin } from "../operators/prober.mjs";
 import { readVantages, readViewTaken } from "./wire.mjs";
@@ -18,7 +18,6 @@ let read = 0; // when anything was read last
 let due = 0; // when all of it is to be read again
 let doubted = Infinity; // when the view alone is
 let wakeAgain = 0; // until when this isolate wakes no prober
-let learned = ""; // the view that was read last
 let saidUnreadable = false;
 let isAwake = false; // whether this isolate has woken the authority
 
@@ -46,8 +45,12 @@ function learn(found) {
     if (key === KEY) view = text ?? "";
     else if (text) call(() => measured(text, Date.now()));
   }
-  if (view !== learned) changedAll();
-  learned = view;
+  return publish(view);
+}
+
+/** Takes in a view. @param {string} view */
+function publish(view) {
+  judgedBy(view);
   return readViewTaken(call(() => published(view, Date.now())));
 }
 
@@ -58,7 +61,7 @@ async function askFor(env) {
   asked = now;
   const { status, body } = JSON.parse(await ask(env, JSON.stringify({ do: "view" }))) ?? {};
   if (status >= 400) complain("the authority does not tell its view", { detail: body.detail });
-  if (body?.view) call(() => published(body.view, Date.now()));
+  if (body?.view) publish(body.view);
 }
 
 /** Once in an isolate's life: as long as it lives that version does not learn to read. */

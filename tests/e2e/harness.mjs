@@ -202,6 +202,8 @@ export async function startRouter({ vars, bindings = {}, build = "build", port =
     homes: router.homes,
     /** A request to the edge of that number; the first is 1, which also listens at `url`. */
     at: router.at,
+    /** Removes what is stored in the edge caches, as another isolate or an operator does: no edge hears of it. Plain workerd's alone. */
+    purge: router.purge,
     /** The mood of a moody store: ok, slow or fails; or those of its parts, `{ kv: "slow" }`. */
     mood: (mood) => router.askStore({ method: "POST", body: JSON.stringify(typeof mood === "string" ? allMoods(mood) : mood) }),
     /** The homes that a moody directory has assigned. */

@@ -4,6 +4,7 @@ import { beforeEach, mock, test } from "node:test";
 
 const held = new Map();
 let looks = 0;
+let views = 0;
 /** Lets a look into the store take as long as a test wants. */
 let gate = Promise.resolve();
 /** @type {any} */ (globalThis).caches = {
@@ -19,15 +20,15 @@ let gate = Promise.resolve();
   },
 };
 const { Entry, put } = await import("../../src/edge/entries.mjs");
-const { changedAll, held: inMemory } = await import("../../src/edge/near.mjs");
+const { judgedBy, remembered } = await import("../../src/edge/near.mjs");
 const { cacheState, forget } = await import("../../src/edge/store.mjs");
 
 const KEY = "https://h/_homing/cache/_/0/_/one.2";
 const bytes = (text) => new TextEncoder().encode(text);
 const TEXT = "2^a|200";
 /** As another isolate stores it: this one hears nothing of that. */
-const lies = (key, body, fields = {}) =>
-  held.set(key, new Response(body, { headers: { "homing-entry": `${key} ${TEXT}`, "content-length": String(body.length), ...fields } }));
+const fields = (key, length, more = {}) => new Headers({ "homing-entry": `${key} ${TEXT}`, "content-length": String(length), ...more });
+const lies = (key, body, more) => held.set(key, new Response(body, { headers: fields(key, body.length, more) }));
 const said = async (key = KEY) => {
   const entry = await Entry.match(key);
   return entry && Buffer.from(await new Response(/** @type {any} */ (await entry.body(0))).arrayBuffer()).toString();
@@ -49,7 +50,7 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
   gate = Promise.resolve();
   held.clear();
-  changedAll();
+  judgedBy(`view ${++views}`);
 });
 
 test("what is asked for twice in a second is asked of the store no more, until a second has passed", async () => {
@@ -63,6 +64,43 @@ test("what is asked for twice in a second is asked of the store no more, until a
   assert.equal(await looking(async () => assert.equal(await said(), "second")), 1);
 });
 
+test("a slow body makes nothing older, and a clock that is set back nothing younger", async () => {
+  const slow = (/** @type {number} */ ms) =>
+    new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        mock.timers.tick(ms);
+        controller.enqueue(bytes("first"));
+        controller.close();
+      },
+    });
+  const lie = (/** @type {number} */ ms) =>
+    held.set(KEY, { headers: fields(KEY, 5), body: slow(ms), clone: () => ({ headers: fields(KEY, 5), body: slow(ms) }) });
+  lie(0);
+  await said();
+  lie(900);
+  await said();
+  lies(KEY, "second");
+  assert.equal(await said(), "first");
+  mock.timers.tick(100);
+  assert.equal(await said(), "second", "a second after the look, not after its end");
+  await heat();
+  lies(KEY, "third");
+  mock.timers.setTime(5000);
+  assert.equal(await said(), "third");
+});
+
+test("of many that look at once, one reads for the memory", async () => {
+  lies(KEY, "first");
+  await said();
+  const entries = await Promise.all(Array.from({ length: 50 }, () => Entry.match(KEY)));
+  assert.deepEqual(
+    entries.filter((entry) => entry?.whole).map((entry) => entry?.key),
+    [KEY],
+  );
+  assert.equal(await looking(() => said()), 0);
+});
+
 test("what is asked for now and then costs no memory", async () => {
   for (let n = 0; n < 100; n++) {
     lies(`${KEY}${n}`, "seldom");
@@ -72,7 +110,7 @@ test("what is asked for now and then costs no memory", async () => {
   await said();
   mock.timers.tick(1000);
   await said();
-  assert.deepEqual(inMemory(), { places: 0, bytes: 0 });
+  assert.deepEqual(remembered(), { entries: 0, bytes: 0 });
 });
 
 test("what this isolate stores or forgets is not what it remembers", async () => {
@@ -86,7 +124,10 @@ test("what this isolate stores or forgets is not what it remembers", async () =>
   lies(KEY, "third");
   await heat();
   held.delete(KEY); // another isolate has forgotten it, and a new view comes
-  changedAll();
+  judgedBy("");
+  judgedBy(`view ${views}`);
+  assert.equal(await said(), "third", "no view, or the same one, is no new one");
+  judgedBy(`view ${++views}`);
   assert.equal(await said(), undefined);
 });
 
@@ -99,7 +140,7 @@ test("a look that began before a change does not bring back the old", async () =
   const gone = forget(KEY);
   resolve();
   assert.deepEqual([await late, await gone], ["old", true], "who asked before is told what was there");
-  assert.deepEqual([inMemory().places, await said()], [0, undefined]);
+  assert.deepEqual([remembered().entries, await said()], [0, undefined]);
 });
 
 test("several variants, no body, and a body that breaks", async () => {
@@ -107,7 +148,7 @@ test("several variants, no body, and a body that breaks", async () => {
   await heat();
   const entry = await Entry.match(KEY);
   const second = Buffer.from(/** @type {Uint8Array} */ (await entry?.body(1))).toString();
-  assert.deepEqual([inMemory().places, second], [1, "two"]);
+  assert.deepEqual([remembered().entries, second], [1, "two"]);
   const empty = `${KEY}.empty`;
   held.set(empty, new Response(null, { status: 200, headers: { "homing-entry": `${empty} ${TEXT}` } }));
   await heat(empty);
@@ -125,11 +166,23 @@ test("it stays within its bounds, and what was there first goes first", async ()
     lies(`${KEY}${n}`, large);
     await heat(`${KEY}${n}`);
   }
-  const { places, bytes: most } = inMemory();
-  assert.ok(most <= 16 * 1024 * 1024 && most > 15 * 1024 * 1024 && places > 200, `${places} places, ${most} bytes`);
+  const { entries, bytes: most } = remembered();
+  assert.ok(most <= 16 * 1024 * 1024 && most > 15 * 1024 * 1024 && entries > 200, `${entries} entries, ${most} bytes`);
   assert.deepEqual([await looking(() => said(`${KEY}299`)), await looking(() => said(`${KEY}0`))], [0, 1]);
-  assert.deepEqual(cacheState().in_memory, inMemory(), "operators see it");
+  assert.deepEqual(cacheState().in_memory, remembered(), "operators see it");
   lies(KEY, `${large}x`);
   await heat();
-  assert.equal(await looking(() => said()), 1, "one that is larger is not kept");
+  assert.equal(await looking(() => said()), 1, "one that is larger is not remembered");
+  mock.timers.tick(1000);
+  assert.deepEqual(remembered(), { entries: 0, bytes: 0 }, "nor is anything for longer than its time");
+});
+
+test("fields count as what they are", async () => {
+  const long = { "content-security-policy": "x".repeat(20_000) };
+  for (let n = 0; n < 1000; n++) {
+    lies(`${KEY}${n}`, "x", long);
+    await heat(`${KEY}${n}`);
+  }
+  const { entries, bytes: most } = remembered();
+  assert.ok(entries < 840 && most <= 16 * 1024 * 1024, `${entries} entries, ${most} bytes`);
 });

@@ -65,5 +65,5 @@ export function cacheServer(manner) {
   });
   // A connection that is closed for having been idle, just when it is used again, would be a fault that nobody asked for.
   server.keepAliveTimeout = 600_000;
-  return server;
+  return Object.assign(server, { purge: () => held.clear() });
 }

@@ -105,7 +105,8 @@ async function serve({ root, edges, cache: manner, sockets, handleLog }, configu
     const early = gone.then(() => Promise.reject(new Error(`workerd ended at once; it said:\n${said}`)));
     const ports = await Promise.race([listening(child.stdio[3], sockets), early]);
     child.stderr.off("data", listen);
-    return { url: (name) => ports[name] && new URL(`http://127.0.0.1:${ports[name]}`), stop };
+    const purge = () => caches.forEach((server) => server.purge());
+    return { url: (name) => ports[name] && new URL(`http://127.0.0.1:${ports[name]}`), purge, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -116,7 +117,7 @@ async function serve({ root, edges, cache: manner, sockets, handleLog }, configu
 export async function start(options) {
   const names = Array.from({ length: options.edges }, (_, at) => (at === 0 ? "router" : `router-${at + 1}`));
   const sockets = names.length + (options.kv ? 1 : 0);
-  const { url, stop } = await serve({ ...options, sockets }, (folder, caches) => configuration({ ...options, names, folder, caches }));
+  const { url, purge, stop } = await serve({ ...options, sockets }, (folder, caches) => configuration({ ...options, names, folder, caches }));
   const [doors, store] = [names.map(url), url("store")];
   const key = (name) => new URL(encodeURIComponent(name), store);
   return {
@@ -127,6 +128,7 @@ export async function start(options) {
       put: async (name, value) => void (await fetch(key(name), { method: "PUT", body: value })),
     }),
     at: (edge, path, init) => fetch(new URL(path, doors[edge - 1]), { redirect: "manual", ...init, headers: { ...options.front, ...init?.headers } }),
+    purge,
     askStore: (init) => fetch(store, init),
   };
 }
