@@ -55,8 +55,8 @@ mod merging {
             let place = self.shared.application.progress(dataset).await.unwrap_or(None);
             // A database that has died since the write's commit must not cost the session its mark: the replica has what it has shown.
             let written = said.clone().filter(|_| asked.intent == Intent::Write);
-            let place = place.or_else(|| written.map(|at| Progress { at, clock: None }));
-            let Some(Progress { at, clock }) = place else { return true };
+            let place = place.or_else(|| written.map(|at| Progress { at, ..Progress::default() }));
+            let Some(Progress { at, clock, .. }) = place else { return true };
             let shows = said.unwrap_or_else(|| at.clone());
             let least = before.filter(|_| asked.intent == Intent::Read).map(|before| before.at);
             headers.extend(say::positions(dataset, &at, least.as_ref(), &shows));

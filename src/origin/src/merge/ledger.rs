@@ -26,9 +26,24 @@ pub(crate) const TOLD: usize = 8;
 pub struct Progress {
     /// What it has applied of each owner's log.
     pub at: Vector,
-    /// The latest stamp that it has applied, whoever's; not one that is more than an hour ahead of the region's clock, for it would drag all
-    /// others along.
+    /// The latest stamp that it has applied, of any owner; not one that is more than an hour ahead of the region's clock, for it would drag
+    /// all others along.
     pub clock: Option<Stamp>,
+    /// The rows that hold up their owners' logs here, as `catch_up` has met them (PostgreSQL). Show them to an operator
+    /// ([`Application::health`](crate::Application::health)): the logs wait until somebody mends that.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A row of an owner's log that this version cannot read: a later version's, or damaged. The owner's log waits there, and no other's. Start the
+/// version that can read it, or correct the row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Whose log.
+    pub owner: String,
+    /// The row's number in it.
+    pub number: u64,
+    /// Why it cannot be read.
+    pub why: String,
 }
 
 /// What came of operations that were taken in.
@@ -42,6 +57,8 @@ pub struct TakenIn {
     pub passed_over: u64,
     /// Where an owner's log has to be read again from: what came lies beyond what is missing, and was not applied.
     pub gaps: Vec<Gap>,
+    /// The rows of `homing_ops` that cannot be read and hold up their owners' logs.
+    pub unreadable: Vec<Unreadable>,
     /// How many conflicts they resolved.
     pub conflicts: u64,
 }
@@ -105,7 +122,7 @@ pub(crate) enum Reach {
 
 impl Ledger {
     pub(crate) fn progress(&self) -> Progress {
-        Progress { at: self.vector(), clock: self.clock.clone() }
+        Progress { at: self.vector(), clock: self.clock.clone(), unreadable: Vec::new() }
     }
 
     pub(crate) fn vector(&self) -> Vector {
@@ -184,8 +201,8 @@ impl Ledger {
         others.filter_map(|owner| self.rows.get(owner)).map(|row| row.at).max().unwrap_or(0)
     }
 
-    /// The time that a beat says: this region's clock, at most a window beyond what the others have said. As long as they say nothing, it
-    /// is beyond what was written here or said before.
+    /// The time that a beat says: this region's clock, at most a window beyond the latest time that another owner has said. As long as none
+    /// has, at most a window beyond the latest stamp applied here and the last time said here; if there is neither, the clock alone.
     fn told_time(&self, merge: &Merge, now: u64) -> u64 {
         let own = self.rows.get(&*merge.region).map_or(0, |row| row.at);
         let known = match self.others_at(merge) {

@@ -42,7 +42,7 @@ mod vector;
 
 pub use conflict::{Conflict, ConflictQuery, Conflicts, Side};
 pub(crate) use ledger::Ledger;
-pub use ledger::{Gap, Progress, TakenIn};
+pub use ledger::{Gap, Progress, TakenIn, Unreadable};
 pub use operation::{Operation, Shown, Write, Written};
 pub use rule::{Change, Invalid, Merge, Rule};
 pub use stamp::Stamp;

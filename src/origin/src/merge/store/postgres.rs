@@ -12,7 +12,8 @@
 //!    folded from where the export ends.
 //!
 //! Use the isolation level `read committed`, the default. Writes of one dataset wait for each other, from [`append`] to the commit, so call
-//! it last in the transaction: numbers must be in the order of commits. A transaction that writes several datasets calls [`lock`] first.
+//! it last in the transaction: numbers must be in the order of commits. A transaction that writes several datasets calls [`lock`] before the
+//! first [`append`].
 
 use std::collections::BTreeMap;
 
@@ -26,8 +27,8 @@ use super::{AT_ONCE, Export, OP};
 use crate::{
     Asked, Failure, Kept, Refusal,
     merge::{
-        Conflict, ConflictQuery, Conflicts, Ledger, Merge, Operation, Progress, Shown, Stamp, State, TakenIn, Vector,
-        Write, Written, conflict::KEPT, ledger::Reach,
+        Conflict, ConflictQuery, Conflicts, Ledger, Merge, Operation, Progress, Shown, Stamp, State, TakenIn,
+        Unreadable, Vector, Write, Written, conflict::KEPT, ledger::Reach,
     },
     store::postgres::{lock_keys, remember},
 };
@@ -109,6 +110,9 @@ pub async fn append_with(
 /// writes several, or tends, exports or imports several: it takes them in one order, whatever order they are named in. Without it, two such
 /// transactions can wait for each other, and PostgreSQL ends one of them (a deadlock) after a second.
 ///
+/// In one transaction, call [`catch_up`], [`take_in`] and [`once`](crate::store::postgres::once) before it. They lock the keys of repeats, and
+/// every transaction locks those before the datasets.
+///
 /// # Errors
 /// If the database fails.
 pub async fn lock(transaction: &impl GenericClient, datasets: &[&str]) -> Result<(), Failure> {
@@ -121,28 +125,31 @@ pub async fn lock(transaction: &impl GenericClient, datasets: &[&str]) -> Result
 }
 
 /// Folds what has come by replication, and says how far this replica is then: call it before a read, and for
-/// [`Application::progress`](crate::Application::progress). If nothing has come, it takes no lock and writes nothing.
+/// [`Application::progress`](crate::Application::progress). If nothing has come, it takes no lock and writes nothing. What it gives names the
+/// rows that it cannot read ([`Progress::unreadable`]).
 ///
 /// # Errors
 /// If the database fails.
 pub async fn catch_up(client: &mut impl GenericClient, merge: &Merge, dataset: &str) -> Result<Progress, Failure> {
     loop {
         let progress = progress(client, dataset).await?;
-        if pending(client, merge, dataset, &progress.at, 1).await?.is_empty() {
-            return Ok(progress);
+        let (next, unreadable) = pending(client, merge, dataset, &progress.at, 1).await?;
+        if next.is_empty() {
+            return Ok(Progress { unreadable, ..progress });
         }
         let transaction = client.transaction().await?;
         let taken = take_in(&transaction, merge, dataset).await?;
         transaction.commit().await?;
         // What another process has folded meanwhile is known: there may be more behind it.
         if taken.applied + taken.known == 0 {
-            return self::progress(client, dataset).await;
+            return Ok(Progress { unreadable: taken.unreadable, ..self::progress(client, dataset).await? });
         }
     }
 }
 
 /// Folds what has come by replication, in a transaction, up to 500 operations of each owner. A gap in an owner's log is said and waited for:
-/// replication goes by the order of commits, so there is none, unless rows were deleted by hand.
+/// replication goes by the order of commits, so there is none, unless rows were deleted by hand, or behind a row that cannot be read
+/// ([`TakenIn::unreadable`]).
 ///
 /// A repeat of a write that is being folded waits for it ([`once`](crate::store::postgres::once)), and is not done a second time.
 ///
@@ -152,7 +159,8 @@ pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &
     let mut taken = TakenIn::default();
     let Some(rule) = merge.rule(dataset) else { return Ok(taken) };
     let at = ledger(transaction, dataset).await?.vector();
-    let (operations, repeats) = repeatable(pending(transaction, merge, dataset, &at, IN_ONE).await?);
+    let (pending, unreadable) = pending(transaction, merge, dataset, &at, IN_ONE).await?;
+    let (operations, repeats) = repeatable(pending);
     // Keys before the ledger, as a write that has one takes them. The other way round each would wait for the other.
     lock_keys(transaction, repeats.values().map(|kept| kept.id.as_str()).collect()).await?;
     let mut ledger = locked(transaction, dataset).await?;
@@ -177,6 +185,8 @@ pub async fn take_in(transaction: &impl GenericClient, merge: &Merge, dataset: &
             }
         }
     }
+    // One that is there a second time, and can be read there, holds up nothing.
+    taken.unreadable = unreadable.into_iter().filter(|row| row.number > ledger.number(&row.owner)).collect();
     if taken.applied > 0 {
         keep_ledger(transaction, dataset, &ledger).await?;
     }
@@ -362,14 +372,14 @@ pub async fn import(transaction: &impl GenericClient, exported: &str) -> Result<
 }
 
 /// What lies in the log beyond that, of owners that are declared, in each owner's order. A row that cannot be read (a later version's, or
-/// rubbish) is left out: its owner's log has a gap there, and the others go on.
+/// rubbish) is told apart: its owner's log waits there, and the others go on. Of each owner the first such row.
 async fn pending(
     client: &impl GenericClient,
     merge: &Merge,
     dataset: &str,
     at: &Vector,
     limit: i64,
-) -> Result<Vec<Operation>, Failure> {
+) -> Result<(Vec<Operation>, Vec<Unreadable>), Failure> {
     let sql = format!(
         "select o.* from unnest($2::text[], $3::bigint[]) as place (owner, number) cross join lateral (select {OP} from homing_ops
             where dataset = $1 and owner = place.owner and number > place.number order by number limit $4) o
@@ -379,10 +389,22 @@ async fn pending(
     let numbers: Vec<i64> = owners.iter().map(|owner| at.get(owner).cast_signed()).collect();
     let values: [Value<'_>; 4] =
         [text(&dataset), (&owners, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY), (&limit, Type::INT8)];
-    Ok(client.query_typed(&sql, &values).await?.iter().filter_map(|row| operation(row).ok()).collect())
+    let (mut operations, mut unreadable) = (Vec::new(), Vec::<Unreadable>::new());
+    for row in client.query_typed(&sql, &values).await? {
+        match operation(&row) {
+            Ok(op) => operations.push(op),
+            Err(error) => {
+                let (owner, number) = (row.try_get(1)?, row.try_get::<_, i64>(2)?.unsigned_abs());
+                if unreadable.last().is_none_or(|last| last.owner != owner) {
+                    unreadable.push(Unreadable { owner, number, why: error.to_string() });
+                }
+            }
+        }
+    }
+    Ok((operations, unreadable))
 }
 
-/// The ledger, locked until the transaction ends: whoever writes or folds the dataset waits. By two statements, so that the second sees what
+/// The ledger, locked until the transaction ends: all that write or fold the dataset wait. By two statements, so that the second sees what
 /// was committed while the first one waited.
 async fn locked(transaction: &impl GenericClient, dataset: &str) -> Result<Ledger, Failure> {
     let sql = "insert into homing_ledger values ($1, '{}') on conflict do nothing";
