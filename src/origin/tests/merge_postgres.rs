@@ -16,7 +16,7 @@ use homing_origin::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls};
 
 const REGIONS: [&str; 3] = ["us", "eu", "ap"];
@@ -32,6 +32,17 @@ async fn connect(config: &Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+async fn pid(client: &Client) -> i32 {
+    client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0)
+}
+
+/// Until that connection waits for a lock.
+async fn waits(observer: &Client, pid: i32) {
+    let sql = "select exists (select from pg_locks where pid = $1 and not granted)";
+    let until = async { while !observer.query_one(sql, &[&pid]).await.unwrap().get::<_, bool>(0) {} };
+    timeout(Duration::from_secs(30), until).await.expect("it waits for no lock");
 }
 
 async fn three(test: &str) -> Vec<Region> {
@@ -228,13 +239,17 @@ async fn a_repeat_waits_for_its_operation_that_is_being_folded_and_counts_once()
     let (asked, key, unit) = keyed(&mut regions).await;
     regions[0].replicate(&regions[1]).await;
     let mut other = owned(&regions[0]).await;
+    let (observer, waiter) = (owned(&regions[1]).await, pid(&other).await);
     let us = &mut regions[0];
     let folding = us.db.transaction().await.unwrap();
     assert_eq!(take_in(&folding, &us.merge, "views").await.unwrap().applied, 1);
     let merge = us.merge.clone();
     let repeat = repeats(&mut other, &merge, (&asked, &key, &unit));
     tokio::pin!(repeat);
-    assert!(timeout(Duration::from_millis(300), &mut repeat).await.is_err(), "it is not decided yet");
+    tokio::select! {
+        is_repeat = &mut repeat => panic!("it is not decided yet, and answers {is_repeat}"),
+        () = waits(&observer, waiter) => {}
+    }
     folding.commit().await.unwrap();
     assert!(repeat.await, "it is done a second time");
     assert_eq!(regions[0].value("views", "k").await, json!(1));
@@ -247,14 +262,16 @@ async fn what_folds_waits_for_a_write_with_the_key_that_it_brings() {
     let (asked, key, unit) = keyed(&mut regions).await;
     regions[0].replicate(&regions[1]).await;
     let mut other = owned(&regions[0]).await;
+    let observer = owned(&regions[1]).await;
     let us = &mut regions[0];
     let writing = other.transaction().await.unwrap();
     // It has its key, and comes to the ledger when the other one has begun to fold.
     let answers = async { Ok::<_, tokio_postgres::Error>(Answer::new(StatusCode::OK, "1")) };
     once(&writing, &asked, &unit, &key, answers).await.unwrap().unwrap();
+    let waiter = pid(&us.db).await;
     let folding = us.db.transaction().await.unwrap();
     let (fold, append) = (take_in(&folding, &us.merge, "views"), async {
-        sleep(Duration::from_millis(300)).await;
+        waits(&observer, waiter).await;
         let write = Write::new("views", "k", Change::count(1));
         append_with(&writing, &us.merge, None, &Vector::default(), write).await.unwrap().unwrap();
         writing.commit().await.unwrap();
@@ -283,31 +300,43 @@ async fn a_region_that_has_begun_with_an_export_knows_the_repeats_in_it() {
 /// Two connections write two datasets in one transaction, each in another order.
 #[tokio::test]
 async fn transactions_that_write_several_datasets_do_not_wait_for_each_other_crosswise() {
-    let regions = three("several").await;
-    let server: Config = std::env::var("HOMING_TEST_POSTGRES").unwrap().parse().unwrap();
-    let writers = [["views", "last"], ["last", "views"]].map(|order| {
-        let (mut config, merge, schema) = (server.clone(), regions[0].merge.clone(), regions[0].schema.clone());
-        config.options(format!("-c search_path={schema} -c deadlock_timeout=100"));
-        tokio::spawn(async move {
-            let mut db = connect(&config).await;
-            for _ in 0..30 {
-                let transaction = db.transaction().await.unwrap();
-                lock(&transaction, &order).await?;
-                for dataset in order {
-                    let write = Write::new(dataset, "k", Change::count(1));
-                    append_with(&transaction, &merge, None, &Vector::default(), write).await?.unwrap();
-                    sleep(Duration::from_millis(5)).await;
-                }
-                transaction.commit().await.unwrap();
-            }
-            Ok::<_, Failure>(())
-        })
-    });
-    for writer in writers {
-        writer.await.unwrap().expect("no deadlock");
+    let mut regions = three("several").await;
+    let us = &mut regions[0];
+    for dataset in ["last", "views"] {
+        us.write(dataset, "k", Change::count(1)).await;
     }
-    let mut regions = regions;
-    assert_eq!(regions[0].value("views", "k").await, json!(60));
+    let mut config: Config = std::env::var("HOMING_TEST_POSTGRES").unwrap().parse().unwrap();
+    config.options(format!("-c search_path={} -c deadlock_timeout=100", us.schema));
+    let observer = connect(&config).await;
+    let orders = [["last", "views"], ["views", "last"]];
+    for first in [0, 1] {
+        // Both wait for the same dataset, in a known order. One that has the other dataset by then would be waited for by the first.
+        let holder = us.db.transaction().await.unwrap();
+        lock(&holder, &["last"]).await.unwrap();
+        let mut writers = Vec::new();
+        for order in [orders[first], orders[1 - first]] {
+            let (mut db, merge) = (connect(&config).await, us.merge.clone());
+            let waiter = pid(&db).await;
+            writers.push(tokio::spawn(async move { write_all(&mut db, &merge, order).await }));
+            waits(&observer, waiter).await;
+        }
+        holder.commit().await.unwrap();
+        for writer in writers {
+            writer.await.unwrap().expect("no deadlock");
+        }
+    }
+    assert_eq!(us.value("views", "k").await, json!(5));
+}
+
+async fn write_all(db: &mut Client, merge: &Merge, datasets: [&str; 2]) -> Result<(), Failure> {
+    let transaction = db.transaction().await?;
+    lock(&transaction, &datasets).await?;
+    for dataset in datasets {
+        let write = Write::new(dataset, "k", Change::count(1));
+        append_with(&transaction, merge, None, &Vector::default(), write).await?.unwrap();
+    }
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Two datasets whose conflicts push the oldest ones out: neither waits for the other's.
@@ -351,7 +380,21 @@ async fn a_row_that_cannot_be_read_holds_up_its_own_owner_alone() {
     }
     let spoil = "update homing_ops set stamp = 'zzzz' where owner = 'eu' and number = 2";
     regions[0].db.batch_execute(spoil).await.unwrap();
+    let us = &mut regions[0];
+    let transaction = us.db.transaction().await.unwrap();
+    let taken = take_in(&transaction, &us.merge, "views").await.unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(taken.applied, 3);
+    for _ in 0..2 {
+        let progress = catch_up(&mut us.db, &us.merge, "views").await.unwrap();
+        assert_eq!(progress.unreadable, taken.unreadable, "it is told as long as it waits");
+        let [place] = &progress.unreadable[..] else { panic!("{progress:?}") };
+        assert_eq!((&*place.owner, place.number), ("eu", 2));
+        assert!(place.why.contains("zzzz"), "{place:?}");
+    }
     assert_eq!(regions[0].value("views", "k").await, json!(12));
     regions[0].db.batch_execute(&spoil.replace("zzzz", "019b0e5a8000-0000-0000000a")).await.unwrap();
     assert_eq!(regions[0].value("views", "k").await, json!(22), "once it can be read it is folded");
+    let us = &mut regions[0];
+    assert_eq!(catch_up(&mut us.db, &us.merge, "views").await.unwrap().unreadable, []);
 }
