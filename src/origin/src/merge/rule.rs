@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 pub enum Rule {
     /// The write with the later stamp stands, as a whole. A region stamps what it writes later than what it has applied to the key, so no
     /// write is overruled by one that it has seen there. A conflict: it had not seen the one that it overrules, and their values differ.
+    ///
+    /// A session's later write loses to its earlier one in one case. The earlier one replaced a value from a region whose clock was ahead, so
+    /// it got a stamp still further ahead. A session carries no stamp more than 5 minutes ahead. So a region that has applied neither gives
+    /// the later write an earlier stamp.
     LastWriteWins,
     /// The same for each field of a record by itself. A conflict, as above, of each field that both have written.
     Fields,
@@ -214,11 +218,11 @@ impl Merge {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn admit(&self, write: &super::Write<'_>) -> Result<&Rule, crate::Refusal> {
         let refused = |invalid: Invalid| crate::Refusal::NoChange(invalid.0);
-        self.check(write.dataset, &write.change).map_err(refused)?;
+        let rule = self.checked(write.dataset, &write.change).map_err(refused)?;
         if write.key.is_empty() || write.key.contains('\0') {
             return Err(crate::Refusal::NoChange("the key is empty, or has a NUL character"));
         }
-        self.rule(write.dataset).ok_or(crate::Refusal::NoChange("no rule is declared for this dataset"))
+        Ok(rule)
     }
 
     /// Whether a change fits the dataset.
@@ -226,6 +230,12 @@ impl Merge {
     /// # Errors
     /// If the dataset is not declared, or its rule cannot apply the change.
     pub fn check(&self, dataset: &str, change: &Change) -> Result<(), Invalid> {
-        self.rule(dataset).ok_or(Invalid("no rule is declared for this dataset"))?.check(change)
+        self.checked(dataset, change).map(|_| ())
+    }
+
+    /// The rule, which can apply the change.
+    fn checked(&self, dataset: &str, change: &Change) -> Result<&Rule, Invalid> {
+        let rule = self.rule(dataset).ok_or(Invalid("no rule is declared for this dataset"))?;
+        rule.check(change).map(|()| rule)
     }
 }

@@ -24,7 +24,6 @@ use tokio_postgres::{
 
 pub use keys::{KEYS, once};
 #[cfg(feature = "merge")]
-#[cfg(feature = "merge")]
 pub(crate) use keys::{lock_keys, remember};
 pub use shows::{NOTE, NOTE_ALL, shows, shows_of, wrote};
 

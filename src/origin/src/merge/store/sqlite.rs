@@ -305,8 +305,8 @@ pub fn import(transaction: &Connection, exported: &str) -> Result<bool> {
     })
 }
 
-/// In the transaction that the caller has begun, else in one of its own: whoever comes between two statements would take a number
-/// twice, or see half of what was written.
+/// In the transaction that the caller has begun, else in one of its own. Between two statements, another connection could take the same
+/// number, or see half of what was written.
 fn within<T>(connection: &Connection, behavior: TransactionBehavior, work: impl FnOnce() -> Result<T>) -> Result<T> {
     if !connection.is_autocommit() {
         return work();

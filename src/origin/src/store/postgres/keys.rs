@@ -85,7 +85,7 @@ fn kept(row: &Row, id: String) -> Result<Option<Kept>, Error> {
     Ok(answer.map(|answer| Kept { id, sent, at: 0, answer }))
 }
 
-/// Locks those keys until the transaction ends: whoever repeats one of these writes waits, and finds what is remembered by then.
+/// Locks those keys until the transaction ends. A repeat of one of these writes waits for that, and then finds its answer.
 #[cfg(feature = "merge")]
 pub(crate) async fn lock_keys(transaction: &impl GenericClient, ids: Vec<&str>) -> Result<(), Error> {
     if !ids.is_empty() {
