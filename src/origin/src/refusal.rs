@@ -117,7 +117,7 @@ impl Refusal {
                 "A write with this Idempotency-Key was done before, and had another body. Nothing was written; use a new key."
             }
             Self::LogLost => {
-                "Other regions have more of this region's log than it has itself. Nothing was written. Give the region that part of its log back, or another name."
+                "Other regions have more of this region's log than it has itself. Nothing was written. Give the region another name, or insert the rows of homing_ops that it lacks from a region that still has them."
             }
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };

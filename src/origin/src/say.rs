@@ -96,7 +96,7 @@ pub fn positions(
     (!value.is_empty()).then(|| (HeaderName::from_static("homing-position"), text(&value)))
 }
 
-/// The latest stamp that this replica has applied, whoever's.
+/// The latest stamp that this replica has applied, of any owner.
 #[cfg(feature = "merge")]
 #[must_use]
 pub fn clock(latest: &crate::merge::Stamp) -> Field {
