@@ -66,22 +66,38 @@ impl Differences {
         let told = |of: &str| deployed.get(of).and_then(|all| all.get(name));
         let now = told("datasets");
         let Some(owned) = now.or_else(|| told("recorded")) else {
-            return self.notes.push(format!("{name} is new: {home} becomes its first home"));
+            return self.notes.push(if deployed.get("recorded").is_some_and(Value::is_object) {
+                format!("{name} is new: {home} becomes its first home")
+            } else {
+                format!(
+                    "the deployed authority is an earlier version, which does not say whether {name} was single-writer before. A home of then \
+                     counts again. Deploy this version with the file that is deployed, and check again"
+                )
+            });
         };
         let (is_at, epoch) = (text(owned, "home"), number(owned, "epoch").unwrap_or(0));
         if is_at == home {
             return;
         }
         let path = at.key("DATASETS").key(name).key("home");
-        let expected = format!("{is_at:?}, its home in the deployed router by epoch {epoch}");
+        let of =
+            if now.is_some() { "its home in the deployed router" } else { "the home that the authority has recorded" };
+        let expected = format!("{is_at:?}, {of} by epoch {epoch}");
         let (complaints, found) = (&mut self.complaints, format!("{home:?}"));
-        if now.is_none() {
+        let is_gone = topology.region_named(is_at).is_none();
+        if now.is_none() && is_gone {
+            let remedy = format!(
+                "{name} was single-writer before, and its home of then counts again: this deployment would stop all writes of {name}, because \
+                 the file no longer has the region {is_at:?}. Restore the region first, or give the dataset another name"
+            );
+            complaints.error(&path, found, expected, remedy);
+        } else if now.is_none() {
             let remedy = format!(
                 "{name} was single-writer before, and its home of then counts again: an edge without a view would send writes to {home:?} beside \
                  it. Write {is_at:?}, deploy that, and then run `homing promote {name} --to {home}`"
             );
             complaints.error(&path, found, expected, remedy);
-        } else if topology.region_named(is_at).is_none() {
+        } else if is_gone {
             let remedy = format!(
                 "this deployment would stop all writes of {name}, because the file no longer has the region {is_at:?}. \
                  Run `homing promote {name} --to {home}` first, or restore the region"
@@ -187,7 +203,7 @@ mod tests {
 
     fn deployed(home: &str, epoch: u64) -> Value {
         let build = homing_core::config::build::of(VARS);
-        json!({ "datasets": { "catalog": { "home": home, "epoch": epoch } }, "build": build, "edge": build })
+        json!({ "datasets": { "catalog": { "home": home, "epoch": epoch } }, "recorded": {}, "build": build, "edge": build })
     }
 
     #[test]
@@ -213,10 +229,21 @@ mod tests {
         let mut known = deployed("us", 1);
         known["datasets"] = json!({});
         known["recorded"] = json!({ "catalog": { "home": "eu", "epoch": 3 } });
-        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"eu\", its home in the deployed router by epoch 3; catalog was single-writer before, and its home of then counts again: an edge without a view would send writes to \"us\" beside it. Write \"eu\", deploy that, and then run `homing promote catalog --to us`";
+        let said = "Error vars.DATASETS.catalog.home: found \"us\", expected \"eu\", the home that the authority has recorded by epoch 3; catalog was single-writer before, and its home of then counts again: an edge without a view would send writes to \"us\" beside it. Write \"eu\", deploy that, and then run `homing promote catalog --to us`";
         assert_eq!(against(&known), (vec![said.to_owned()], vec![]));
         known["recorded"]["catalog"]["home"] = json!("us");
         assert_eq!(against(&known), (vec![], vec![]));
+        known["recorded"]["catalog"]["home"] = json!("ap");
+        let gone = "Error vars.DATASETS.catalog.home: found \"us\", expected \"ap\", the home that the authority has recorded by epoch 3; catalog was single-writer before, and its home of then counts again: this deployment would stop all writes of catalog, because the file no longer has the region \"ap\". Restore the region first, or give the dataset another name";
+        assert_eq!(against(&known), (vec![gone.to_owned()], vec![]));
+    }
+
+    #[test]
+    fn an_authority_that_does_not_tell_its_records_leaves_open_whether_a_dataset_is_new() {
+        let mut mute = deployed("us", 1);
+        (mute["datasets"], mute["recorded"]) = (json!({}), Value::Null);
+        let said = "the deployed authority is an earlier version, which does not say whether catalog was single-writer before. A home of then counts again. Deploy this version with the file that is deployed, and check again";
+        assert_eq!(against(&mute), (vec![], vec![said.to_owned()]));
     }
 
     #[test]
