@@ -140,7 +140,7 @@ fn a_right_origin_keeps_every_rule_of_several_writers_and_those_of_an_owner_do_n
     let run = hold(Wrong::Nothing, &["--other-body", "other"]);
     let kept =
         ["health", "no-store", "not-for-clients", "stamp-accepted", "later-wins", "repeat-harmless", "owner-position"];
-    let more = ["owner-shows", "owner-behind", "write-context", "conflict-told", "conflicts"];
+    let more = ["owner-shows", "owner-behind", "write-context", "conflict-told", "conflict-counted", "conflicts"];
     assert_eq!(found(&run, "fail"), Vec::<String>::new(), "{}", run.whole());
     for rule in kept.iter().chain(&more).filter(|rule| **rule != "no-store") {
         assert!(found(&run, "pass").iter().any(|name| name == rule), "{rule}: {}", run.whole());
@@ -148,7 +148,10 @@ fn a_right_origin_keeps_every_rule_of_several_writers_and_those_of_an_owner_do_n
     assert!(found(&run, "not-applicable").contains(&"lower-epoch".to_owned()));
     let later = hold(Wrong::GivesLaterStamps, &["--other-body", "other"]);
     assert_eq!(found(&later, "fail"), found(&run, "fail"), "{}", later.whole());
-    assert!(found(&later, "not-applicable").contains(&"conflict-told".to_owned()), "{}", later.whole());
+    for untried in ["conflict-told", "conflict-counted"] {
+        assert!(found(&later, "not-applicable").contains(&untried.to_owned()), "{untried}: {}", later.whole());
+    }
+    assert!(found(&later, "pass").contains(&"conflicts".to_owned()), "{}", later.whole());
     let who = hold(Wrong::TellsWho, &["--other-body", "other"]);
     assert!(found(&who, "advice").contains(&"conflicts".to_owned()), "{}", who.whole());
     let without = hold(Wrong::Nothing, &[]);
@@ -169,7 +172,7 @@ fn whatever_is_wrong_with_one_of_several_writers_is_caught_by_its_rule() {
         (Wrong::RefusesWithContext, "write-context"),
         (Wrong::SwallowsWhatComes, "write-context"),
         (Wrong::TellsNobody, "conflict-told"),
-        (Wrong::CountsNothing, "conflicts"),
+        (Wrong::CountsNothing, "conflict-counted"),
         (Wrong::TellsClients, "conflicts"),
         (Wrong::TellsTooMuch, "conflicts"),
         (Wrong::TellsMoreThanAsked, "conflicts"),

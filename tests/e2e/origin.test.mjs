@@ -95,7 +95,7 @@ test("a demo region conforms", async () => {
     return [report.conforms, report.rules.filter((rule) => rule.finding !== "pass").map((rule) => rule.rule)];
   };
   const several = ["stamp-accepted", "later-wins", "repeat-harmless", "owner-position", "owner-shows", "owner-behind", "write-context"];
-  several.push("conflict-told", "conflicts");
+  several.push("conflict-told", "conflict-counted", "conflicts");
   const without = (...more) => ["unsigned", "forged", "stale", "unsigned-claim", "shows-gone", ...more, "lease", ...several];
   const whole = open(["--path", "/api/catalog/held", "--dataset", "catalog", "--beside", "/api/catalog/beside"]);
   assert.deepEqual(whole, [true, ["no-subject", "other-subject", ...without()]], "without a key, a lease, a subject and deletions");
@@ -117,6 +117,7 @@ test("a demo region conforms with what several regions write", async () => {
   const later = kept("profile", "--method", "PATCH", "--body", '{"name":"Ada"}', "--other-body", '{"name":"Bob"}');
   // One region alone overrules nobody: a write gets a later stamp than what is there.
   for (const rule of [...always, "later-wins", "repeat-harmless", "conflicts"]) assert.ok(later.includes(rule), rule);
+  assert.ok(!later.includes("conflict-counted"), "nothing was overruled, so nothing could be counted");
   for (const [dataset, ...more] of [
     ["likes", "--body", '{"liked":true}'],
     ["views", "--method", "POST", "--body", "{}"],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Every rule: its name, and what it says. The order is that of the report.
-pub(super) const RULES: [(&str, &str); 54] = [
+pub(super) const RULES: [(&str, &str); 55] = [
     ("health", "the health address answers 200 within a second, with JSON that names the region"),
     ("no-store", "answers of the health and ownership addresses have Cache-Control: no-store, and come from no cache"),
     ("any-parameter", "both ignore an unknown parameter (n), by which the router avoids caches"),
@@ -81,7 +81,8 @@ pub(super) const RULES: [(&str, &str); 54] = [
         "a write with Homing-Min-Position is accepted, because there it is no demand, and overrules no later write",
     ),
     ("conflict-told", "a write that is overruled by a later one has Homing-Conflict in its answer"),
-    ("conflicts", "the conflicts address counts it, in at most 1 MiB, and answers 404 to requests through the router"),
+    ("conflict-counted", "the conflicts address counts a write that is overruled"),
+    ("conflicts", "the conflicts address answers in at most 1 MiB, and with 404 to requests through the router"),
 ];
 
 /// What was found of a rule.
