@@ -1,12 +1,12 @@
-// The other kinds of plans: who may live where, data of each user that several regions come to write, and what leaves every owner in place.
-// Carried out like those of plan.test.mjs, under load.
+// The other kinds of plans: the regions in which subjects may live, data of each user that several regions come to write, and changes that leave
+// every owner in place. Carried out like those of plan.test.mjs, under load.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { Client, runtime, stopAll, subjectId, waitUntil } from "./harness.mjs";
+import { Client, stopAll, subjectId, waitUntil } from "./harness.mjs";
 import { FaultProxy } from "./proxy.mjs";
 import { homes, isSound, owner, plannedWorld, restarted, without, writers } from "./rollout.mjs";
 
-const options = { skip: runtime !== "miniflare" && "in miniflare alone", timeout: 170_000 };
+const options = { timeout: 170_000 };
 after(stopAll);
 
 const ids = Array.from({ length: 5 }, (_, at) => `user-${at}`);
@@ -24,7 +24,7 @@ const astray = (region, user) =>
     headers: { "content-type": "application/json", cookie: `app_user=${user}` },
     body: '{"liked":true}',
   });
-/** Where somebody new from beside that region lives, once he has written. */
+/** The home of a new user from beside that region, after the first write. */
 async function settles(world, user, near) {
   const client = new Client(world.door(world.running), near);
   await client.post("/login", { user });
@@ -46,7 +46,7 @@ test("users and owners leave a region that stays", options, async () => {
 
 test("users and owners come to a region that was there", options, async () => {
   const world = await plannedWorld({ old: narrowed });
-  // Who has just written elsewhere goes on there, so somebody new comes.
+  // A client that has just written elsewhere goes on there, so a new one comes.
   const takesPart = async () => {
     await new Client(world.door("NEW.toml"), "ap").put("/api/likes/newcomer", { liked: true });
     return (await writers(world, "/api/likes")).includes("ap");
@@ -111,7 +111,7 @@ test("positions, a lease, identity, an origin, first homes and a rule change at 
     "Merge draft by last-write-wins": () => {},
   });
   assert.equal((await homes(world)).pages, "us");
-  assert.equal(await settles(world, "new-one", "ap"), "us", "whom nobody knows lives in us");
+  assert.equal(await settles(world, "new-one", "ap"), "us", "a user that nobody knows lives in us");
   await isSound(world, load);
 
   const back = await plannedWorld({ old: changed, before: behind, args: ["--lease", "catalog", "--first-home", "us"], users: ids });

@@ -9,7 +9,7 @@ import { homes, isSound, owner, plannedWorld, restarted, without, writers } from
 const options = { timeout: 170_000 };
 after(stopAll);
 
-/** Whose data is split may live in two regions alone, and the third is none. */
+/** Users and tenants may live in two regions alone, and the third is none. */
 function withoutAp(vars) {
   delete vars.REGIONS.ap;
   for (const name of ["cart", "notes"]) vars.DATASETS[name].regions = ["us", "eu"];
@@ -32,7 +32,7 @@ test("a home moves", options, async () => {
 
 test("a region is added, and owns something in the end", options, async () => {
   const world = await plannedWorld({ old: withoutAp });
-  // Edges learn within a minute that it is drained no more. Who has just written elsewhere goes on there, so somebody new comes.
+  // Edges learn within a minute that it is drained no more. A client that has just written elsewhere goes on there, so a new one comes.
   const takesWrites = async () => {
     await new Client(world.door("NEW.toml"), "ap").put("/api/likes/newcomer", { liked: true });
     return (await writers(world, "/api/likes")).includes("ap");

@@ -1,5 +1,5 @@
 // Two versions at once: the build of the last released format beside this one, edges and objects mixed, under load, while operators give
-// orders, and back again. In miniflare alone: plans (plan.test.mjs) deploy in plain workerd too.
+// orders, and back again. This runs in miniflare alone. Two versions in plain workerd are in plan.test.mjs: of one build, with two files.
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
