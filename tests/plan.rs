@@ -361,6 +361,77 @@ fn what_becomes_a_read_must_write_nothing() {
     assert!(run.status == 0 && run.out.contains("Step 1 of 1: Deploy NEW.toml for all traffic"), "{}", run.whole());
 }
 
+/// The router decides by the method where a route does not say it, so a GET that was a write becomes a read by what is taken away.
+#[test]
+fn what_is_a_read_again_by_its_method_must_write_nothing() {
+    let route = |more: &str| {
+        let route =
+            format!("[[vars.ROUTES]]\nmatch = \"GET /api/visit\"\ndataset = \"catalog\"\n{more}\n[vars.IDENTITY]\n");
+        edited(&old(), &[("[vars.IDENTITY]\n", &route)])
+    };
+    let steps = |before: &str, after: &str| {
+        let run = between(&route(before), &route(after), &[]);
+        assert_eq!(run.status, 0, "{}", run.whole());
+        run.out.contains("Make sure that GET /api/visit writes nothing")
+    };
+    assert!(steps("access = \"write\"", ""), "a write by its route becomes a read by its method");
+    assert!(steps("access = \"write\"", "access = \"read\""));
+    assert!(!steps("", "access = \"read\""), "it was a read before");
+    assert!(!steps("", "access = \"write\""));
+}
+
+/// What the commands and the text say of a subject's id, from that source to another.
+fn asked_whose(route: &str, before: &str, after: &str) -> (Vec<String>, String) {
+    let with = |source: &str| {
+        edited(
+            &old(),
+            &[("match = \"/api/cart/*\"\ndataset = \"cart\"\n", route), (USER, &format!("user = {{ {source} }}"))],
+        )
+    };
+    let run = between(&with(before), &with(after), &["--json"]);
+    let said: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.whole()));
+    let step = &said["steps"][0];
+    let check = step["check"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+    (check, step["done"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_commands_about_an_identity_ask_the_route_with_its_host_and_the_subject_in_its_place() {
+    let cart = |pattern: &str| format!("match = \"{pattern}\"\ndataset = \"cart\"\n");
+    let (header, named) = ("header = \"X-User\"", "--header 'x-user: NAME'");
+    let both = "Both commands show the same id after \"look up home:\". Write some of your users for NAME, and a path of yours.";
+    let whose = |pattern: &str, before: &str| asked_whose(&cart(pattern), before, header);
+    let asks = |old: &str, new: &str| {
+        (
+            vec![
+                format!("homing explain PUT {old} --config OLD.toml"),
+                format!("homing explain PUT {new} --config NEW.toml {named}"),
+            ],
+            both.to_owned(),
+        )
+    };
+    let asked = whose("*.shop.example/api/cart/*", "cookie = \"user\"");
+    let old = "x.shop.example/api/cart/x --config OLD.toml --header 'cookie: user=NAME'";
+    assert_eq!(asked.0[0], format!("homing explain PUT {old}"));
+    assert_eq!(asked.0[1], format!("homing explain PUT x.shop.example/api/cart/x --config NEW.toml {named}"));
+    assert_eq!(
+        whose("/api/cart/*", "host = \"{user}.shop.example\""),
+        asks("NAME.shop.example/api/cart/x", "/api/cart/x")
+    );
+    assert_eq!(whose("/u/{user}/cart", "path = \"/u/{user}/*\""), asks("/u/NAME/cart", "/u/x/cart"));
+}
+
+#[test]
+fn without_a_route_to_the_split_data_no_commands_are_spoken_of() {
+    let (check, done) =
+        asked_whose("match = \"/api/cart/*\"\ndataset = \"likes\"\n", "header = \"X-Old\"", "header = \"X-User\"");
+    assert!(check.is_empty(), "{check:?}");
+    assert_eq!(
+        done,
+        "The text of some of your users is the same in both. No two commands show it, because a file has no route to cart."
+    );
+}
+
 #[test]
 fn a_budget_of_conflicts_that_changes_is_told() {
     let route = "match = \"/api/likes/*\"\ndataset = \"likes\"\n";
@@ -504,7 +575,10 @@ fn hostile_lines_of_an_access_log_are_counted_and_do_no_harm() {
     fs::write(here.join("access.log"), bytes).unwrap();
     let run = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log"]);
     assert_eq!(run.status, 0, "{}", run.whole());
-    assert!(run.out.contains("            and 9990 more kinds at least\n"), "{}", run.out);
+    assert!(run.out.contains("            and at least 9990 more kinds\n"), "{}", run.out);
+    let run_json = homing(&here, &["plan", "OLD.toml", "NEW.toml", "--access-log", "access.log", "--json"]);
+    let said: Value = serde_json::from_str(&run_json.out).unwrap();
+    assert_eq!((&said["requests"]["more_kinds"], &said["requests"]["kinds_capped"]), (&9990.into(), &true.into()));
     assert!(run.out.chars().all(|letter| letter == '\n' || !letter.is_control()), "{:?}", run.out);
     fs::write(here.join("access.log"), "nonsense\n").unwrap();
     for (arguments, status, expected) in [
@@ -532,4 +606,17 @@ fn a_reader_that_has_enough_ends_the_command_and_sees_no_panic() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
     let ended = command.args(["plan", "OLD.toml", "NEW.toml"]).current_dir(&*here).stdout(writer).output().unwrap();
     assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(141), ""));
+}
+
+/// What cannot be written for another reason is said: the output is not whole.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_no_reader_that_has_enough() {
+    let here = directory(&[("OLD.toml", &old()), ("NEW.toml", &edited(&old(), &without_ap()))]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
+    let ended = command.args(["plan", "OLD.toml", "NEW.toml"]).current_dir(&*here).stdout(full).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: failed printing to stdout: "), "{said}");
 }

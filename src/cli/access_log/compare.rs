@@ -41,10 +41,10 @@ pub(crate) struct Comparison {
     pub(crate) unreadable: u64,
     /// The most frequent differences.
     pub(crate) most_frequent: Vec<Row>,
-    /// How many kinds of differences there are besides.
+    /// How many kinds of differences there are besides, at least.
     pub(crate) more_kinds: usize,
     /// Whether there are more than are counted.
-    #[serde(skip)]
+    #[serde(rename = "kinds_capped")]
     pub(crate) is_capped: bool,
     #[serde(skip)]
     kinds: HashMap<(String, Decided, Decided), u64>,

@@ -49,7 +49,15 @@ pub(super) enum Change {
         writes: bool,
     },
     /// A kind of request is promised something else.
-    PromiseChanged { request: String, key: &'static str, from: String, to: String },
+    PromiseChanged {
+        request: String,
+        key: &'static str,
+        from: String,
+        to: String,
+        /// Whether the old file sends it as a write and the new one as a read.
+        #[serde(skip)]
+        becomes_read: bool,
+    },
 }
 
 /// An ownership rule by names, so that rules of two topologies can be compared.
@@ -137,7 +145,7 @@ impl Change {
             Self::RouteMoved { request, from, to, .. } => {
                 format!("{request}: belongs to {}, and did to {}", or_none(to), or_none(from))
             }
-            Self::PromiseChanged { request, key, from, to } => format!("{request}: {key} is {to}, and was {from}"),
+            Self::PromiseChanged { request, key, from, to, .. } => format!("{request}: {key} is {to}, and was {from}"),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Deployed {
     pub(super) two_versions: Vec<String>,
     /// The vars in which what is deployed differs from the old file.
     pub(super) not_old: Vec<String>,
+    /// Whether it does not say which homes it has recorded of datasets that are not single-writer now.
+    pub(super) says_no_records: bool,
     /// Whether it does not say by which vars it runs.
     pub(super) says_no_vars: bool,
 }
@@ -53,8 +55,8 @@ pub(super) mod ask {
     pub(in crate::plan) fn read(said: &Value, old: &Raw) -> Option<Deployed> {
         // Those of datasets that are not single-writer now are in `recorded` alone, which an earlier version does not tell.
         let mut homes = BTreeMap::new();
-        let recorded = said.get("recorded").and_then(Value::as_object).into_iter().flatten();
-        for (dataset, owned) in recorded.chain(said.get("datasets")?.as_object()?) {
+        let recorded = said.get("recorded").and_then(Value::as_object);
+        for (dataset, owned) in recorded.into_iter().flatten().chain(said.get("datasets")?.as_object()?) {
             let (home, epoch) = (text(owned, "home"), number(owned, "epoch")?);
             if home.is_empty() {
                 return None;
@@ -67,6 +69,7 @@ pub(super) mod ask {
             homes: homes.into_iter().map(|(dataset, (home, epoch))| Recorded { dataset, home, epoch }).collect(),
             two_versions: two_versions.iter().map(|name| shown(name)).collect(),
             not_old: not_as_deployed.iter().map(|name| shown(name)).collect(),
+            says_no_records: recorded.is_none(),
             says_no_vars: !is_told("edge") || !is_told("build"),
         })
     }
@@ -150,7 +153,10 @@ mod tests {
                 .map(|(name, said)| (name, json!(said)))
                 .collect();
             let runs = json!({ "configuration": digests });
-            let said = json!({ "datasets": {}, "recorded": recorded, "edge": runs, "build": runs });
+            let mut said = json!({ "datasets": {}, "recorded": recorded, "edge": runs, "build": runs });
+            if recorded.is_null() {
+                said.as_object_mut().unwrap().remove("recorded");
+            }
             let (_, refusals, plan) = plan(old, new, None, read(&said, &old.vars).as_ref());
             let text = |refusal: Refusal| format!("{}: {} {}", refusal.about, refusal.why, refusal.remedy);
             (refusals.into_iter().map(text).collect::<Vec<_>>(), plan.steps)
@@ -172,6 +178,14 @@ mod tests {
                 "{gone:?}"
             );
             assert_eq!(planned(&old, &new, json!({})).0, [""; 0], "it was never single-writer");
+            assert_eq!(
+                planned(&old, &new, Value::Null).0,
+                [
+                    "the deployed router: It does not say whether catalog was single-writer before: its authority is an earlier version. A \
+                  home of then would count again, beside the file's. Deploy the old file with this version first. Then plan again."
+                ]
+            );
+            assert_eq!(planned(&old, &old, Value::Null).0, [""; 0], "nothing gets a single home");
             assert_eq!(planned(&old, &new, json!({ "likes": { "home": "ap", "epoch": 3 } })).0, [""; 0]);
         }
         // The fence takes the epoch of then, which is looked at first.

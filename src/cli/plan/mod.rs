@@ -205,7 +205,7 @@ fn plan(old: &File, new: &File, env: Option<&str>, deployed: Option<&Deployed>) 
         files: &files,
         difference: &difference,
         region: &region,
-        recorded: deployed.map_or(&[], |deployed| &deployed.homes),
+        recorded: deployed.map(|deployed| deployed.homes.as_slice()),
     });
     (difference, refusals, plan)
 }

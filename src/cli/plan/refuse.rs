@@ -60,6 +60,18 @@ impl Judge<'_> {
                 "Deploy the old file with this version first. Then plan again.",
             ));
         }
+        let alone = self.become_single_writer();
+        if deployed.says_no_records && !deployed.says_no_vars && !alone.is_empty() {
+            refusals.push(refusal(
+                "the deployed router",
+                format!(
+                    "It does not say whether {} was single-writer before: its authority is an earlier version. A home of then would count \
+                     again, beside the file's.",
+                    listed(&alone)
+                ),
+                "Deploy the old file with this version first. Then plan again.",
+            ));
+        }
         if !deployed.two_versions.is_empty() {
             refusals.push(refusal(
                 "the deployed router",
@@ -82,6 +94,13 @@ impl Judge<'_> {
         }
         refusals.extend(deployed.homes.iter().filter_map(|recorded| self.recorded(recorded)));
         refusals
+    }
+
+    /// The datasets that are single-writer by the new file, and not by the old one.
+    fn become_single_writer(&self) -> Vec<String> {
+        let is_single = |topology, name: &str| matches!(rule(topology, name), Some(Rule::SingleWriter { .. }));
+        let names = self.new.datasets().map(|(_, dataset)| dataset.name.clone());
+        names.filter(|name| is_single(self.new, name) && !is_single(self.old, name)).collect()
     }
 
     /// The authority's own record of a home counts, and not the file's `home`, wherever the new file asks for a single one.

@@ -10,7 +10,7 @@ use homing_core::{
 use super::{change::Change, difference::Difference};
 
 /// What stands for a part of a path that a pattern leaves open.
-const OPEN: &str = "x";
+pub(super) const OPEN: &str = "x";
 
 /// A kind of request: as it is shown, and an example of it.
 pub(super) struct Request {
@@ -57,6 +57,11 @@ fn filled(pattern: &str) -> String {
 }
 
 impl Request {
+    /// Its host, as far as a route asks for one.
+    pub(super) fn named_host(&self) -> &str {
+        if self.host == OPEN { "" } else { &self.host }
+    }
+
     /// What the two topologies decide differently about it.
     pub(super) fn compare(&self, old: &Topology, new: &Topology, found: &mut Difference) {
         let route = |topology: &'_ Topology| {
@@ -72,10 +77,12 @@ impl Request {
             let writes = [before.as_ref(), after.as_ref()].into_iter().any(|route| self.writes(route));
             found.changes.push(Change::RouteMoved { request: self.says.clone(), from, to, writes });
         }
+        let becomes_read = self.writes(before.as_ref()) && !self.writes(after.as_ref());
         let mut promise = |key: &'static str, of: &dyn Fn(Option<&Route>) -> String| {
             let (from, to) = (of(before.as_ref()), of(after.as_ref()));
             if from != to {
-                found.changes.push(Change::PromiseChanged { request: self.says.clone(), key, from, to });
+                let becomes_read = becomes_read && key == "access";
+                found.changes.push(Change::PromiseChanged { request: self.says.clone(), key, from, to, becomes_read });
             }
         };
         promise("access", &|route| {

@@ -104,8 +104,8 @@ fn compared(text: &mut String, found: &Comparison) {
         let _ = writeln!(text, "  {:>8}  {}: {} -> {}", row.times, row.route, row.was, row.becomes);
     }
     if found.more_kinds > 0 {
-        let least = if found.is_capped { " at least" } else { "" };
-        let _ = writeln!(text, "            and {} more kinds{least}", found.more_kinds);
+        let least = if found.is_capped { "at least " } else { "" };
+        let _ = writeln!(text, "            and {least}{} more kinds", found.more_kinds);
     }
     if *unreadable > 0 {
         let _ = writeln!(text, "  Unreadable lines: {unreadable}.");

@@ -138,14 +138,14 @@ pub(super) struct Drafting<'a> {
     pub(super) difference: &'a Difference,
     /// The table of an added region, as the new file has it.
     pub(super) region: &'a dyn Fn(&str) -> Option<Value>,
-    /// The homes that the authority has recorded, as far as it was asked.
-    pub(super) recorded: &'a [Recorded],
+    /// The homes that the authority has recorded; none if it was not asked.
+    pub(super) recorded: Option<&'a [Recorded]>,
 }
 
 impl Drafting<'_> {
     /// The home of that dataset by the authority, and its epoch.
     fn recorded(&self, name: &str) -> Option<&Recorded> {
-        self.recorded.iter().find(|recorded| recorded.dataset == name)
+        self.recorded?.iter().find(|recorded| recorded.dataset == name)
     }
 }
 
@@ -221,7 +221,7 @@ impl Draft {
                 rest::first_home(self, subject, (from.as_deref(), to.as_deref()));
             }
             Change::DatasetAdded { dataset, .. } => rest::dataset_added(self, cx, dataset),
-            Change::PromiseChanged { request, key: "access", to, .. } if to == "read" => rest::reads(self, request),
+            Change::PromiseChanged { request, becomes_read: true, .. } => rest::reads(self, request),
             // These are refused, or need no more than the deployment.
             Change::DefaultHomeMoved { .. }
             | Change::DatasetRemoved { .. }

@@ -249,7 +249,15 @@ fn split(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), ho
 fn joined(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), home: &str) {
     let new = cx.files.new;
     let Some(kind) = SubjectKind::parse(subject) else { return };
-    let epoch = cx.recorded(name).map_or(1, |recorded| recorded.epoch);
+    // By the epoch that the authority has, so it is looked at first. `homing status` itself lists the homes of single-writer datasets alone.
+    let (epoch, looks) = match (cx.recorded(name), cx.recorded) {
+        (Some(recorded), _) => (recorded.epoch.to_string(), ""),
+        (None, Some(_)) => ("1".to_owned(), ""),
+        (None, None) => (
+            "EPOCH".to_owned(),
+            " Look first: EPOCH is the epoch that `homing status --json` shows for it under \"recorded\", or 1 if nothing stands there.",
+        ),
+    };
     draft.first.push(Step {
         title: format!("Release the application that writes {name} whole at {home}, in every region"),
         by: By::Application,
@@ -257,7 +265,7 @@ fn joined(draft: &mut Draft, cx: &Drafting<'_>, (name, subject): (&str, &str), h
         deploys: None,
         why: format!(
             "New edges write {name} as one unit, old ones each {subject}'s part. {home} must accept both: the unit {name} by epoch {epoch}, \
-             and each {subject}'s by its own. Every other region refuses the unit {name} and names {home}."
+             and each {subject}'s by its own. Every other region refuses the unit {name} and names {home}.{looks}"
         ),
         router: String::new(),
         done: format!("`curl -s REGION/.well-known/homing/ownership?unit={name}` says {home} and epoch {epoch}, in every region."),

@@ -102,8 +102,27 @@ pub(super) fn identity(draft: &mut Draft, cx: &Drafting<'_>, subject: &str, (fro
         .collect();
     let (Some(from), Some(to), false) = (from, to, split.is_empty()) else { return };
     let asked = [(cx.old, cx.files.old), (cx.new, cx.files.new)];
+    let asked = asked.map(|(topology, file)| asks_whose(topology, file, cx.files, (subject, &split)));
+    let (check, done) = match asked {
+        [Some(one), Some(other)] => {
+            let with = if [&one, &other].iter().any(|command| command.contains(NAME)) {
+                format!("Write some of your {subject}s for {NAME}, and a path of yours.")
+            } else {
+                format!("Write paths of some of your {subject}s.")
+            };
+            (vec![one, other], format!("Both commands show the same id after \"look up home:\". {with}"))
+        }
+        // One id alone is compared with nothing.
+        _ => (
+            Vec::new(),
+            format!(
+                "The text of some of your {subject}s is the same in both. No two commands show it, because a file has no route to {}.",
+                super::listed(&split)
+            ),
+        ),
+    };
     draft.first.push(Step {
-        check: asked.iter().filter_map(|(topology, file)| asks_whose(topology, file, cx.files, (subject, &split))).collect(),
+        check,
         one_way: true,
         back: format!("Deploy {} again. A {subject} that got a second home under another name keeps both: move it back by hand.", cx.files.old),
         ..release(
@@ -113,12 +132,13 @@ pub(super) fn identity(draft: &mut Draft, cx: &Drafting<'_>, subject: &str, (fro
                  would get a second owner.",
                 super::listed(&split)
             ),
-            format!(
-                "Both commands show the same id after \"look up home:\". Write some of your {subject}s for NAME, and a path of yours."
-            ),
+            done,
         )
     });
 }
+
+/// What stands for a subject in a command.
+const NAME: &str = "NAME";
 
 /// The command that shows by which id a subject is known: a request of it to data that is split.
 fn asks_whose(
@@ -127,23 +147,41 @@ fn asks_whose(
     files: &Files<'_>,
     (subject, split): (&str, &[String]),
 ) -> Option<String> {
-    let of_split = |request: &Request| {
-        let dataset =
-            topology.route(&request.method, &request.host, &request.path).and_then(|(_, route)| route.dataset);
+    let at_host = |request: &Request, host: &str| {
+        let dataset = topology.route(&request.method, host, &request.path).and_then(|(_, route)| route.dataset);
         dataset.and_then(|id| topology.dataset(id)).is_some_and(|dataset| split.contains(&dataset.name))
     };
+    let of_split = |request: &Request| at_host(request, &request.host);
     let requests = requests::of(topology);
     let request = requests.iter().filter(|request| of_split(request)).max_by_key(|request| request.method == "PUT")?;
+    let (mut host, mut path) = (request.named_host().to_owned(), request.path.clone());
     let whose = match topology.identity().source(SubjectKind::parse(subject)?)? {
         // The application says it at login, and the session carries it.
-        IdentitySource::ResponseHeader(_) => format!(" --session {subject}=NAME"),
-        IdentitySource::Header(name) => format!(" --header '{name}: NAME'"),
-        IdentitySource::Cookie(name) => format!(" --header 'cookie: {name}=NAME'"),
-        // The path or the host of the request says it.
-        IdentitySource::Path(_) | IdentitySource::Host { .. } => String::new(),
+        IdentitySource::ResponseHeader(_) => format!(" --session {subject}={NAME}"),
+        IdentitySource::Header(name) => format!(" --header '{name}: {NAME}'"),
+        IdentitySource::Cookie(name) => format!(" --header 'cookie: {name}={NAME}'"),
+        IdentitySource::Path(pattern) => {
+            path = named_in(&path, &pattern.to_string(), subject);
+            String::new()
+        }
+        IdentitySource::Host { prefix, suffix } => {
+            // A route may ask for the host of one subject.
+            if at_host(request, &format!("{prefix}{}{suffix}", requests::OPEN)) {
+                host = format!("{prefix}{NAME}{suffix}");
+            }
+            String::new()
+        }
     };
-    let (method, path) = (&request.method, quoted(&request.path));
-    Some(format!("homing explain {method} {path} --config {}{}{whose}", quoted(file), files.env()))
+    let (method, target) = (&request.method, quoted(&format!("{host}{path}")));
+    Some(format!("homing explain {method} {target} --config {}{}{whose}", quoted(file), files.env()))
+}
+
+/// The path with [`NAME`] where the pattern of the identity has the subject, as long as the route leaves that part open.
+fn named_in(path: &str, pattern: &str, subject: &str) -> String {
+    let subject = format!("{{{subject}}}");
+    let at = pattern.split('/').position(|part| part == subject);
+    let part = |(place, part)| if at == Some(place) && part == requests::OPEN { NAME } else { part };
+    path.split('/').enumerate().map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Subjects that nobody knows live elsewhere from now on.
