@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use homing_core::testing::{
     model::token::Token,
-    observe::locality::ENOUGH,
+    observe::locality::{ENOUGH, ENOUGH_BACK},
     state::matrix::{ALL_LEAVE, SESSIONS_LEAVE},
 };
 
@@ -25,7 +25,9 @@ fn catalogue() -> String {
          // A replica that lags by more than the first, in ms, is not read for sessions; by more than the second, it is read last.\n\
          export const lagLimits = {{ sessions: {}, all: {} }};\n\n\
          // So many requests must be in the window by which a budget is judged, before a route can be over it.\n\
-         export const enough = {ENOUGH};\n",
+         export const enough = {ENOUGH};\n\n\
+         // And so many, before a route that is over it can have come back.\n\
+         export const enoughBack = {ENOUGH_BACK};\n",
         ms(SESSIONS_LEAVE),
         ms(ALL_LEAVE),
     )

@@ -149,3 +149,6 @@ export const lagLimits = { sessions: 10000, all: 60000 };
 
 // So many requests must be in the window by which a budget is judged, before a route can be over it.
 export const enough = 100;
+
+// And so many, before a route that is over it can have come back.
+export const enoughBack = 20;

@@ -1,15 +1,22 @@
 // The requests that left their nearest region: a row for each route, routes over their budget first.
-import { enough, sentences } from "./catalogue.js";
+import { enough, enoughBack, sentences } from "./catalogue.js";
 import { NONE, el, entries, list, number, own, share, table, word } from "./dom.js";
 
 const COLUMNS = ["Route", "Requests", "Local", "Budget", "By nearest region", "Why it crossed"];
 
 const budget = (route) => (route.budget ? `${route.budget} may cross` : el("span", { class: "muted" }, NONE));
 
+/** What is said of a route that is not over its budget. With fewer requests than it takes to go over, it may have come back by them just now. */
+const within = (requests) => (requests >= enough ? ["good", "within budget"] : ["", requests >= enoughBack ? "not over budget" : "too few to judge"]);
+
 /** Whether a route keeps a budget. The router judges this by a window of 5 to 10 minutes, in which there were so many requests. */
 export function badge(route, requests, title) {
-  const [kind, says] = route.over ? ["bad", "over budget"] : requests >= enough ? ["good", "within budget"] : ["", "too few to judge"];
-  return el("span", { class: `badge ${kind}`, title: `${title}; it is judged from ${enough} on` }, says);
+  const [kind, says] = route.over ? ["bad", "over budget"] : within(requests);
+  return el(
+    "span",
+    { class: `badge ${kind}`, title: `${title}; a route can go over its budget from ${enough} on, and comes back from ${enoughBack} on` },
+    says,
+  );
 }
 
 function standing(route) {
