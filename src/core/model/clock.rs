@@ -255,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn an_isolate_that_has_given_all_its_counters_takes_another_name() {
+        let mut clock = StampClock::new(7);
+        let mut given = HashSet::new();
+        for _ in 0..2 * BEYOND + 2 {
+            let stamp = clock.tick(NOW, at(millis(DRIFT) + 40, 3));
+            assert!(given.insert(stamp.to_string()), "{stamp} once more");
+        }
+    }
+
+    #[test]
     fn a_stamp_has_one_form() {
         let stamp = Stamp { time: at(7, 0xabcd), node: 0x19 };
         assert_eq!(HybridTime::read(&stamp.to_string()), Some(stamp.time));

@@ -260,6 +260,16 @@ mod tests {
         assert_eq!((own, session.pins.len()), (Some(("s0", Position::new(100))), MOST_PINS));
         let mut session = Session::default();
         assert!(see(&mut session, ("s0", "us", 7), true, 1));
+        for at in 0..30u64 {
+            see(&mut session, (&format!("s{}", at % 9 + 1), OWNERS[at as usize % 3], 9), false, later + at);
+        }
+        assert_eq!(
+            seen(&session, "s0"),
+            [("us".to_owned(), 7)],
+            "nobody was shown it again, and it is as old as it was"
+        );
+        let mut session = Session::default();
+        assert!(see(&mut session, ("s0", "us", 7), true, 1));
         for at in 0..8u64 {
             see(&mut session, (&format!("s{}", at + 1), "us", 9), true, later + at);
         }
