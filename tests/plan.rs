@@ -172,6 +172,22 @@ fn plans_that_would_make_two_owners_are_refused_with_the_way_around() {
             vec![(CATALOG, "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\"]\n")],
         ),
         (
+            "split from two homes",
+            vec![(CART, "ownership = \"single-writer\"\nhome = \"eu\"\n")],
+            vec![(CATALOG, "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\"]\n")],
+        ),
+        (
+            "split where other data of the users may not be",
+            vec![(
+                CART,
+                "ownership = \"multi-writer\"\nconflicts = { rule = \"last-write-wins\", explain = \"The later one counts, wherever it was made.\" }\n",
+            )],
+            vec![
+                (CATALOG, "ownership = \"geo-partitioned\"\nsubject = \"user\"\nregions = [\"us\", \"eu\"]\n"),
+                ("\"us\", \"eu\", \"ap\"", "\"eu\""),
+            ],
+        ),
+        (
             "joined where none may live",
             vec![("\"us\", \"eu\", \"ap\"", "\"eu\", \"ap\"")],
             vec![(CART, "ownership = \"single-writer\"\nhome = \"us\"\n")],

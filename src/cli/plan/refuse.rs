@@ -268,14 +268,33 @@ impl Judge<'_> {
         let kind = SubjectKind::parse(subject)?;
         let others = self.split_by(self.old, kind, dataset);
         let lives_elsewhere = !others.is_empty() && !self.lives_only_in(self.old, kind, home);
-        if !regions.contains(home) {
+        if !may_live(self.new, kind, home) {
+            let of = if regions.contains(home) {
+                format!("the regions of all datasets that are split by {subject}")
+            } else {
+                "its regions".to_owned()
+            };
             return Some(refusal(
                 about,
                 format!(
                     "All its data is in {home}, where no {subject} may live by the new file. New edges would write it elsewhere."
                 ),
+                format!("Add {home:?} to {of} first. When the {subject}s have moved, take it out by another plan."),
+            ));
+        }
+        let elsewhere =
+            self.split_by(self.new, kind, dataset).into_iter().find_map(|other| match rule(self.old, &other)? {
+                Rule::SingleWriter { home: there } => (there != *home).then_some((other, there)),
+                _ => None,
+            });
+        if let Some((other, there)) = elsewhere {
+            return Some(refusal(
+                about,
                 format!(
-                    "Add {home:?} to its regions first. When the {subject}s have moved, take it out by another plan."
+                    "Its data is in {home} and that of {other} in {there}, but a {subject} has one home for both. New edges would write one of them elsewhere."
+                ),
+                format!(
+                    "Move the home of {dataset} to {there}, or that of {other} to {home}, by a plan of its own before."
                 ),
             ));
         }

@@ -95,7 +95,7 @@ fn side(name: &str, text: &str) -> Option<File> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn nothing_is_to_do_from_a_file_to_itself(made in made()) {
