@@ -27,7 +27,8 @@ const astray = (region, user) =>
 /** The home of a new user from beside that region, after the first write. */
 async function settles(world, user, near) {
   const client = new Client(world.door(world.running), near);
-  await client.post("/login", { user });
+  // A region that has just been started anew may not be believed yet.
+  await waitUntil(async () => (await client.post("/login", { user })).status === 200, `${user} has logged in`);
   await waitUntil(async () => (await client.post("/api/cart", { item: "tea" })).status === 200, `${user} has a home`);
   return (await owner(world.regions.us, unit(user))).home;
 }
@@ -67,7 +68,7 @@ test("what is each user's becomes several regions', and each user's again", opti
   const { home } = await owner(world.regions.us, unit(ids[0]));
   for (const near of Object.keys(world.regions).filter((name) => name !== home)) {
     const client = new Client(world.door("NEW.toml"), near);
-    await client.post("/login", { user: ids[0] });
+    await waitUntil(async () => (await client.post("/login", { user: ids[0] })).status === 200, `${ids[0]} has logged in`);
     const { status, headers } = await client.put("/api/likes/from-elsewhere", { liked: true });
     assert.deepEqual([status, headers["homing-region"]], [200, near], `${ids[0]} lives in ${home}, and writes in ${near}`);
   }
