@@ -7,4 +7,4 @@ export RUNTIME=${1:-miniflare}
 shift || true
 [ $# -gt 0 ] || set -- 'tests/e2e/*.test.mjs'
 # A set-up that hangs ends as failed tests; and what a failed set-up has left open keeps nothing alive.
-exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=${CONCURRENCY:-4} --test-timeout=180000 --test-force-exit "$@"
+exec node_modules/.bin/node --test --test-reporter=spec --test-concurrency=${CONCURRENCY:-3} --test-timeout=180000 --test-force-exit "$@"
