@@ -6,7 +6,7 @@
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
 import { within } from "./flights.mjs";
-import { LARGEST, changed, keep, look, near, sizeOf } from "./near.mjs";
+import { LARGEST, changed, keep, looking, near, sizeOf } from "./near.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
 
@@ -51,7 +51,7 @@ export class Entry {
 
   /** What the store has under that key. @param {string} key @returns {Promise<Entry | undefined>} */
   static async inStore(key) {
-    const looked = look(key);
+    const looked = looking(key);
     const response = await find(key);
     if (!response) return undefined;
     const { headers, body } = response;

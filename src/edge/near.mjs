@@ -61,7 +61,7 @@ export function near(key) {
  * last second, and no other request is reading it for that.
  * @param {string} key @returns {Look | undefined}
  */
-export function look(key) {
+export function looking(key) {
   sweep();
   const at = Date.now();
   const last = looks.get(key);
