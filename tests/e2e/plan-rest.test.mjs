@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Client, stopAll, subjectId, waitUntil } from "./harness.mjs";
 import { FaultProxy } from "./proxy.mjs";
-import { homes, isSound, owner, plannedWorld, restarted, without, writers } from "./rollout.mjs";
+import { homes, isSound, owner, plannedWorld, restarted, takesLikes, without } from "./rollout.mjs";
 
 const options = { timeout: 170_000 };
 after(stopAll);
@@ -47,12 +47,7 @@ test("users and owners leave a region that stays", options, async () => {
 
 test("users and owners come to a region that was there", options, async () => {
   const world = await plannedWorld({ old: narrowed });
-  // A client that has just written elsewhere goes on there, so a new one comes.
-  const takesPart = async () => {
-    await new Client(world.door("NEW.toml"), "ap").put("/api/likes/newcomer", { liked: true });
-    return (await writers(world, "/api/likes")).includes("ap");
-  };
-  const load = await world.carryOut({ "Let the application in ap take writes of likes": () => {} }, takesPart);
+  const load = await world.carryOut({ "Let the application in ap take writes of likes": () => {} }, takesLikes(world, "ap"));
   await waitUntil(async () => (await settles(world, `late-${Date.now()}`, "ap")) === "ap", "somebody new lives in ap", 60_000);
   for (const user of ids) assert.notEqual((await owner(world.regions.eu, unit(user))).home, "ap", `${user} stays`);
   await isSound(world, load);

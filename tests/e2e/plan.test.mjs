@@ -3,8 +3,8 @@
 // plan-rest.test.mjs has the other kinds.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { Client, stopAll, subjectId, waitUntil } from "./harness.mjs";
-import { homes, isSound, owner, plannedWorld, restarted, without, writers } from "./rollout.mjs";
+import { stopAll, subjectId, waitUntil } from "./harness.mjs";
+import { homes, isSound, owner, plannedWorld, restarted, takesLikes, without, writers } from "./rollout.mjs";
 
 const options = { timeout: 170_000 };
 after(stopAll);
@@ -32,12 +32,8 @@ test("a home moves", options, async () => {
 
 test("a region is added, and owns something in the end", options, async () => {
   const world = await plannedWorld({ old: withoutAp });
-  // Edges learn within a minute that it is drained no more. A client that has just written elsewhere goes on there, so a new one comes.
-  const takesWrites = async () => {
-    await new Client(world.door("NEW.toml"), "ap").put("/api/likes/newcomer", { liked: true });
-    return (await writers(world, "/api/likes")).includes("ap");
-  };
-  const load = await world.carryOut({ "Start the stack of ap": () => {}, "Let the application in ap take writes": () => {} }, takesWrites);
+  // Edges learn within a minute that it is drained no more.
+  const load = await world.carryOut({ "Start the stack of ap": () => {}, "Let the application in ap take writes": () => {} }, takesLikes(world, "ap"));
   await isSound(world, load);
 });
 

@@ -56,6 +56,11 @@ export const writers = async (world, path) => {
   const seen = await Promise.all(Object.values(world.regions).map(async (region) => [region.name, await region.seen(path)]));
   return seen.filter(([, requests]) => requests.some(({ intent }) => intent === "write")).map(([name]) => name);
 };
+/** Whether a region takes writes of likes by the new file. A client that has just written elsewhere goes on there, so a new one comes each time. */
+export const takesLikes = (world, region) => async () => {
+  await new Client(world.door("NEW.toml"), region).put("/api/likes/newcomer", { liked: true });
+  return (await writers(world, "/api/likes")).includes(region);
+};
 /** Starts the regions again with other arguments, one after the other. */
 export async function restarted(world, change) {
   for (const region of Object.values(world.regions)) {
