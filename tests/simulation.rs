@@ -94,18 +94,25 @@ fn violations(Outcome { records, habits, .. }: &Outcome) -> Vec<Violation> {
     found
 }
 
-#[test]
-fn sessions_are_kept_their_promises() {
-    let (range, tells) = seeds(SEEDS);
+/// Plays the worlds of all seeds, so many where nobody says it, and finds nothing wrong with any of them; `play` gets a seed, and whether
+/// its story is told. How many operations there were.
+fn all_is_well(usual: u64, play: impl Fn(u64, bool) -> Outcome) -> usize {
+    let (range, tells) = seeds(usual);
     let (mut bad, mut operations) = (0, 0);
     for seed in range {
-        let outcome = World::new(seed, None, tells).run();
+        let outcome = play(seed, tells);
         operations += outcome.records.len();
         outcome.story.iter().for_each(|line| println!("{line}"));
         bad += complain(&format!("seed {seed}"), &outcome);
     }
-    println!("{operations} operations");
     assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+    operations
+}
+
+#[test]
+fn sessions_are_kept_their_promises() {
+    let operations = all_is_well(SEEDS, |seed, tells| World::new(seed, None, tells).run());
+    println!("{operations} operations");
 }
 
 /// Says what is wrong with a world, and how much it is.
@@ -131,14 +138,7 @@ const ADOPTIONS: u64 = 500;
 
 #[test]
 fn on_the_day_of_adoption_nothing_is_lost_and_nobody_locked_out() {
-    let (range, tells) = seeds(ADOPTIONS);
-    let mut bad = 0;
-    for seed in range {
-        let outcome = World::adoption(seed, None, tells).run();
-        outcome.story.iter().for_each(|line| println!("{line}"));
-        bad += complain(&format!("seed {seed}"), &outcome);
-    }
-    assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+    all_is_well(ADOPTIONS, |seed, tells| World::adoption(seed, None, tells).run());
 }
 
 /// How many worlds there are whose edges do not agree on the time.
@@ -146,18 +146,14 @@ const SKEWED: u64 = 500;
 
 #[test]
 fn edges_that_are_minutes_apart_order_what_a_session_writes() {
-    let (range, tells) = seeds(SKEWED);
-    let mut bad = 0;
-    for seed in range {
+    all_is_well(SKEWED, |seed, tells| {
         let mut outcome = World::skewed(seed, None, tells).run();
-        outcome.story.iter().for_each(|line| println!("{line}"));
         // Windows, marks and stored responses go by times, which say nothing across such clocks (docs/limits.md).
         outcome
             .records
             .retain(|record| !matches!(record, Record::Operation(read) if matches!(read.action, Action::Read { .. })));
-        bad += complain(&format!("seed {seed}"), &outcome);
-    }
-    assert_eq!(bad, 0, "replay a seed with SEED=… and --nocapture");
+        outcome
+    });
 }
 
 #[test]

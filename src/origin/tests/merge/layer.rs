@@ -182,13 +182,18 @@ async fn a_write_without_a_stamp_gets_the_regions_own_and_a_repeat_is_done_once(
     }
 }
 
-#[tokio::test]
-async fn conflicts_have_an_address_and_totals_that_clients_cannot_ask() {
+/// us, whose write was overruled by one of eu.
+fn overruled() -> Region {
     let [us, eu, _] = three();
     us.write("last", "7", Some(&us.stamp(1)), Change::put("us"));
     eu.write("last", "7", Some(&us.stamp(2)), Change::put("eu"));
     us.pull(&eu, "last");
-    let server = Server::new(us);
+    us
+}
+
+#[tokio::test]
+async fn conflicts_have_an_address_and_totals_that_clients_cannot_ask() {
+    let server = Server::new(overruled());
     let address = "/.well-known/homing/conflicts?dataset=last&key=7";
     let said = server.send(Method::GET, address, &[], "").await;
     let told = &said.body["conflicts"][0];
@@ -212,11 +217,7 @@ async fn conflicts_have_an_address_and_totals_that_clients_cannot_ask() {
 /// Without a key anybody who reaches the region can ask: what happened is told, and not who wrote.
 #[tokio::test]
 async fn without_a_key_conflicts_are_told_without_who_wrote() {
-    let [us, eu, _] = three();
-    us.write("last", "7", Some(&us.stamp(1)), Change::put("us"));
-    eu.write("last", "7", Some(&us.stamp(2)), Change::put("eu"));
-    us.pull(&eu, "last");
-    let server = Server::with(Settings::unsigned("us"), us);
+    let server = Server::with(Settings::unsigned("us"), overruled());
     let said = server.send(Method::GET, "/.well-known/homing/conflicts?dataset=last", &[], "").await;
     assert_eq!((said.status, &said.body["total"]), (200, &json!(1)));
     let told = &said.body["conflicts"][0];
