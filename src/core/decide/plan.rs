@@ -195,12 +195,7 @@ impl ReadPlan {
             return Self { excluded, ..Self::default() }.or_stale_elsewhere(request, view, home);
         }
         let first = Some(PlannedRegion { region: home, choice, stale: false });
-        let plan = Self { first, ..Self::default() }.or_stale_elsewhere(request, view, home);
-        match plan.fallback {
-            // Another replica is quick and says that it is stale; home would most likely fail.
-            Some(_) if view.is_open(home, Access::Read) => Self { first: plan.fallback, fallback: first, ..plan },
-            _ => plan,
-        }
+        Self { first, ..Self::default() }.or_stale_elsewhere(request, view, home)
     }
 
     /// Plans a read whose home nobody could find out.
@@ -215,7 +210,8 @@ impl ReadPlan {
         Self { first: targets.next(), fallback: targets.next(), excluded: ranking.excluded, ..Self::default() }
     }
 
-    /// The same, with where the read goes when home is down, if its route allows it, as the next one to ask.
+    /// The same, with where the read goes when home is down, if its route allows it, as the next one to ask; as the first where home would
+    /// most likely fail: another replica is quick, and says that it is stale.
     fn or_stale_elsewhere(mut self, request: &Request, view: &View, home: RegionId) -> Self {
         if request.promise.on_home_down != OnHomeDown::Stale {
             return self;
@@ -223,9 +219,15 @@ impl ReadPlan {
         let Ranking { order, excluded } = rank(request, view, Judged { bound: None, home: Some(home) });
         self.excluded.extend(excluded);
         let elsewhere = order.into_iter().find(|region| *region != home && !view.is_excluded(*region));
-        let next = if self.first.is_none() { &mut self.first } else { &mut self.fallback };
-        *next = elsewhere.map(|region| PlannedRegion { region, choice: Choice::HomeDownStale, stale: true });
-        self
+        let stale = elsewhere.map(|region| PlannedRegion { region, choice: Choice::HomeDownStale, stale: true });
+        let would_fail = view.is_open(home, Access::Read) || view.is_unreachable(home);
+        match (self.first, stale) {
+            (None, _) => Self { first: stale, ..self },
+            (Some(_), Some(_)) if would_fail => {
+                Self { first: stale, after: Duration::ZERO, fallback: self.first, ..self }
+            }
+            (Some(_), _) => Self { fallback: stale, ..self },
+        }
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn first(cx: &mut Context, plan: ReadPlan, wants: Wants) -> Next<'sta
     let ReadPlan { first, fallback, after, excluded } = plan;
     excluded.into_iter().for_each(|(region, why)| cx.note_against(region, why));
     match first {
-        Some(target) => ask(cx, after, Reading { target, fallback, wants, told: Least::Nothing }),
+        Some(target) => ask(cx, after, Reading { target, fallback, wants, told: Least::Nothing, short: None }),
         None => exhausted(cx, None, None),
     }
 }
@@ -252,7 +252,10 @@ fn behind(cx: &mut Context, reading: &Reading, short: &[Short], later: Option<Ow
         fallback => fallback.map(|fallback| PlannedRegion { choice, ..fallback }),
     };
     match next {
-        Some(target) if cx.may_send_again() => Next::Ask(Duration::ZERO, reading.at(target, None)),
+        Some(target) if cx.may_send_again() => {
+            let short = Some(region).filter(|short| *short != target.region);
+            Next::Ask(Duration::ZERO, Reading { short, ..reading.at(target, None) })
+        }
         _ => Next::Refuse(refusal).or_stale(),
     }
 }
@@ -266,14 +269,18 @@ fn failed<'a>(
     health: &Health,
 ) -> Next<'a> {
     cx.note_failure(reading.target.region, failure);
-    if let Some(other) = other(cx, &reading).filter(|_| cx.may_send_again())
-        && let Some(delay) = fails_over(cx, other.region, health)
-    {
+    let other = other(cx, &reading).map(|other| {
         // The reason that the client sees is why the first region did not answer, unless the answer may be stale.
         let choice = if other.stale { other.choice } else { Choice::After(failure) };
-        let next = Next::Ask(delay, reading.at(PlannedRegion { choice, ..other }, None));
+        reading.at(PlannedRegion { choice, ..other }, None)
+    });
+    if let Some(next) = other.or_else(|| older(cx, &reading)).filter(|_| cx.may_send_again())
+        && let Some(delay) = fails_over(cx, next.target.region, health)
+    {
+        let is_open = cx.view.is_open(next.target.region, Access::Read);
+        let next = Next::Ask(delay, next);
         // What most likely fails too is no better than a stored response in hand.
-        return if cx.view.is_open(other.region, Access::Read) { next.or_stale() } else { next };
+        return if is_open { next.or_stale() } else { next };
     }
     exhausted(cx, Some(reading), said)
 }
@@ -295,6 +302,13 @@ fn other(cx: &Context, reading: &Reading) -> Option<PlannedRegion> {
     };
     let mut others = others.filter(better);
     Some(others.next().map_or(planned, |region| PlannedRegion { region, ..planned }))
+}
+
+/// The replica that fell short of what was promised, where the region behind it has failed as well: its route may allow an older answer.
+fn older(cx: &mut Context, reading: &Reading) -> Option<Reading> {
+    let short = reading.at_short().filter(|_| cx.request.promise.on_home_down == OnHomeDown::Stale)?;
+    cx.excused.behind = true;
+    Some(short)
 }
 
 /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so

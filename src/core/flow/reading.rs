@@ -9,6 +9,7 @@ use crate::{
     http::answer::Answer,
     model::{
         epoch::Epoch,
+        ids::RegionId,
         position::{Mark, Position},
         reasons::{Choice, Refusal},
         time::Timestamp,
@@ -43,6 +44,8 @@ pub(super) struct Reading {
     pub(super) wants: Wants,
     /// What the answer must show at least, as far as this region was told of it.
     pub(super) told: Least,
+    /// The replica that fell short before this region was asked.
+    pub(super) short: Option<RegionId>,
 }
 
 /// What a read wants, of any region.
@@ -87,6 +90,12 @@ impl Reading {
     /// The same read at the other region, if what that answers keeps what was promised.
     pub(super) fn next(&self) -> Option<Self> {
         Some(self.at(self.fallback.filter(|fallback| !fallback.stale)?, None))
+    }
+
+    /// The same read at the replica that fell short, for what that one has: it has done nothing yet.
+    pub(super) fn at_short(&self) -> Option<Self> {
+        let target = PlannedRegion { region: self.short?, choice: Choice::HomeDownStale, stale: true };
+        Some(Self { short: None, ..self.at(target, None) })
     }
 
     /// Whether its answer may be older than what was promised.

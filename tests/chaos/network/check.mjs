@@ -56,11 +56,11 @@ function answers({ faults, say }, record) {
   }
 }
 
-/** Two regions at most; and one of them again if the connection to it was lost before it answered. */
+/** Two regions at most; and again if a connection was lost before an answer came, or if the one that was behind is all that is left. */
 function bounded({ sends, say }, record) {
   const of = sends.get(record.id) ?? [];
   const again = of.length - new Set(of.map(({ region }) => region)).size;
-  if (of.length - again > 2 || again > 1) say(record, `sent ${of.length} times`);
+  if (of.length - again > 2 || again > (isStale(record) ? 2 : 1)) say(record, `sent ${of.length} times`);
 }
 
 /**
