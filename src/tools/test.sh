@@ -9,7 +9,7 @@ trap 'rm -f "$log"' EXIT
 bad=0
 
 step() { # a name, then a command whose failure is counted and does not hide the rest
-  say "$1"; shift
+  say "$1" | tee -a "$log"; shift
   "$@" 2>&1 | tee -a "$log"
   if [ "${PIPESTATUS[0]}" != 0 ]; then printf 'failed: %s\n' "$*" | tee -a "$log"; bad=$((bad + 1)); fi
 }
@@ -52,7 +52,12 @@ sum() { sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -oE "$1" | grep -oE '[0-9]+' 
 passed=$(($(sum '^test result: .* ([0-9]+) passed' | cat) + $(sum '^. pass [0-9]+')))
 failed=$(($(sum '; [0-9]+ failed') + $(sum '^. fail [0-9]+')))
 [ "$failed" -ge "$bad" ] || failed=$bad
-# What failed once more at the end, where a reader of the end alone finds it.
+# What failed once more at the end, where a reader of the end alone finds it: why first (of each test that much), then their names.
+sed -E 's/\x1b\[[0-9;]*m//g' "$log" | awk '
+  /^==> |^✖ failing tests:|^failures:$/ { shown = /^✖|^failures/ ? 40 : 0; next }
+  /^test at |^---- / { shown = 40 }
+  /^test result: |^ +at |^ +[0-9]+: |^stack backtrace/ { next }
+  shown > 0 && NF { shown--; print substr($0, 1, 400) }'
 grep -aE '^(failed: |error(\[|:)|test .* FAILED|✖ .*\()' "$log" | sort -u
 say "every step has run"
 printf '%s passed, %s failed\n' "$passed" "$failed"
