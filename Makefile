@@ -38,8 +38,8 @@ lint: setup      ## format and lint of all Rust and JavaScript
 planted: setup   ## bugs planted in the router's own code, one at a time: each must be found by the test that names it
 	@$(NODE) tests/planted/run.mjs
 
-mutants: setup   ## the core changed in one place at a time: the quick tests must notice; FILES="src/core/decide/**" and SHARD=0/20 narrow it
-	@FILES='$(FILES)' SHARD='$(SHARD)' src/tools/mutants.sh
+mutants: setup   ## the core changed in one place at a time: the tests must notice; FILES="src/core/decide/**" for some, SLOW=60 for slower tests
+	@FILES='$(FILES)' NAMES='$(NAMES)' QUICK='$(QUICK)' SLOW='$(SLOW)' src/tools/mutants.sh
 
 coverage: setup  ## how much of the core the tests on the host run, and where they run least
 	@src/tools/coverage.sh
