@@ -351,6 +351,15 @@ export const address = () => `127.18.${(++clients >> 8) & 255}.${clients & 255}`
 /** All clients' connections are kept, as agents, browsers and proxies keep them: what an answer leaves behind on one is the next request's
  *  trouble. None is used that has been idle for long, which its server may be closing just then. */
 const agent = new http.Agent({ keepAlive: true, timeout: 2000 });
+let asked = Date.now();
+
+/** The same, where this process was too busy for the agent's timers. */
+function kept() {
+  const now = Date.now();
+  if (now - asked > 2000) for (const sockets of Object.values(agent.freeSockets)) for (const socket of [...(sockets ?? [])]) socket.destroy();
+  asked = now;
+  return agent;
+}
 
 /** A client with a cookie jar, an address and a place; every request is a fresh look at raw status, headers and body. */
 export class Client {
@@ -367,7 +376,7 @@ export class Client {
     const payload = isJson ? JSON.stringify(body) : body;
     const options = {
       method,
-      agent,
+      agent: kept(),
       headers: {
         ...this.headers,
         ...(cookie ? { cookie } : {}),
