@@ -31,19 +31,20 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// Whether a copy that is there has all up to the other: in the same log, and no less far.
+    pub(crate) fn reaches(&self, other: &Self) -> bool {
+        self.owner == other.owner && position::reaches(&self.position, &other.position)
+    }
+
     /// The latest of several, by which all of them are reached. None if they are of several ownerships, or cannot be compared, or
     /// if there are none.
     #[must_use]
     pub fn latest(marks: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut marks = marks.into_iter();
         let first = marks.next()?;
-        marks.try_fold(first, |held, next| {
-            let reaches = |one: &Self, other: &Self| position::reaches(&one.position, &other.position);
-            match held.owner == next.owner {
-                true if reaches(&held, &next) => Some(held),
-                true if reaches(&next, &held) => Some(next),
-                _ => None,
-            }
+        marks.try_fold(first, |held, next| match held.reaches(&next) {
+            true => Some(held),
+            false => next.reaches(&held).then_some(next),
         })
     }
 }
@@ -79,7 +80,8 @@ pub trait Application: Send + Sync + 'static {
     }
 
     /// How far this replica is with a dataset that several regions write, and its latest stamp; none of another one. The layer asks before
-    /// a read and after it, and after a write, as for [`position`](Application::position).
+    /// a read and after it, and after a write, as for [`position`](Application::position). If it fails after a read, nobody can say what the
+    /// answer shows, and the read is refused (503), unless the replica had all of that before.
     #[cfg(feature = "merge")]
     fn progress(&self, dataset: &str) -> impl Future<Output = Result<Option<crate::merge::Progress>, Failure>> + Send {
         let _ = dataset;
@@ -106,7 +108,8 @@ pub trait Application: Send + Sync + 'static {
     /// positions are kept.
     ///
     /// The layer asks before a read and after it, and after a write, so handlers need not. That is right for a handler which
-    /// has committed, or read all it will read, when its response begins.
+    /// has committed, or read all it will read, when its response begins. If it fails after a read before which it did not, nobody can say
+    /// what the answer shows, and the read is refused (503), unless the copy had all of that before.
     ///
     /// That is enough where each owner's log is counted by itself. Where a copy can know of a new owner and have nothing of its log
     /// yet, as in PostgreSQL's streaming replication, write [`mark`](Application::mark) instead.
@@ -149,10 +152,7 @@ pub trait Application: Send + Sync + 'static {
     /// Whether this copy has all of that log up to there. A length alone proves nothing: after a promotion there are two
     /// logs with one beginning. By default [`mark`](Application::mark) must be in that very log, and at least as far.
     fn reached(&self, part: Part<'_>, mark: &Mark) -> impl Future<Output = Result<bool, Failure>> + Send {
-        async move {
-            let at = self.mark(part).await?.filter(|at| at.owner == mark.owner);
-            Ok(at.is_some_and(|at| position::reaches(&at.position, &mark.position)))
-        }
+        async move { Ok(self.mark(part).await?.is_some_and(|at| at.reaches(mark))) }
     }
 
     /// The unit is about to be this region's: make it able to take writes (a PostgreSQL standby is promoted here). Is called

@@ -15,9 +15,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Application, Asked, EpochStore, Homing, Intent, Mark, Part, Permit, Refusal, Standing, address,
+    Application, Asked, EpochStore, Failure, Homing, Intent, Mark, Part, Permit, Refusal, Unit, address,
     asked::{COVERED, Rules},
-    health, multi_writer, position,
+    health, multi_writer,
     refusal::json_response,
     say,
     unread::take_in,
@@ -94,10 +94,13 @@ where
             };
             parts.extensions.insert(asked.clone());
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
-            homing.after(&asked, copy, place, response.headers_mut()).await;
+            let said = homing.after(&asked, copy, place, response.headers_mut()).await;
             // A write is in flight until its position is said: a pause answers with one that is no earlier.
             drop(permit);
-            Ok(response)
+            Ok(match said {
+                Err(refusal) if !response.status().is_server_error() => refusal.into_response(),
+                _ => response,
+            })
         })
     }
 }
@@ -140,7 +143,9 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
                     Ok((permit, copy, place)) => Before::Pass(Box::new(Passed { asked, permit, copy, place })),
                     Err(refusal) => {
                         let mut response = refusal.into_response();
-                        self.after(&asked, None, multi_writer::Place::default(), response.headers_mut()).await;
+                        let nowhere = multi_writer::Place::default();
+                        // It shows nothing, so it says how far this copy is if it can.
+                        let _ = self.after(&asked, None, nowhere, response.headers_mut()).await;
                         Before::Answer(response)
                     }
                 }
@@ -181,33 +186,62 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         Ok((None, self.admit_read(asked).await?, nowhere))
     }
 
-    /// Says what the answer shows, how far this copy is by now, and how far behind its peers.
-    async fn after(&self, asked: &Asked, before: Option<Mark>, place: multi_writer::Place, headers: &mut HeaderMap) {
+    /// Says what the answer shows, how far this copy is by now, and how far behind its peers. Refuses an answer to a read that shows what
+    /// nobody can place: its session would not know what it has seen, and could be shown less the next time.
+    async fn after(
+        &self,
+        asked: &Asked,
+        before: Option<Mark>,
+        place: multi_writer::Place,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Refusal> {
         headers.extend(say::lag(&self.shared.application.peers()));
-        if self.say_multi_writer(asked, place, headers).await {
-            return;
+        if self.say_multi_writer(asked, place, headers).await? {
+            return Ok(());
         }
         let said = say::take_shows(headers);
         // What a handler has said itself stands.
         if headers.contains_key("homing-position") || headers.contains_key("homing-home") {
-            return;
+            return Ok(());
         }
-        let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return };
+        let (Some(dataset), Some(unit)) = (&asked.dataset, asked.unit()) else { return Ok(()) };
+        let (shows, copy) = self.shown(dataset, &unit, said).await;
+        let copy = match (copy, &before, &shows) {
+            (Ok(copy), ..) => copy,
+            (Err(_), ..) if asked.intent == Intent::Write || say::has_written(headers) => None,
+            (Err(_), None, None) => None,
+            // What the copy had before is enough if nothing else is shown.
+            (Err(_), Some(had), Some(shows)) if had.reaches(shows) => before.clone(),
+            (Err(_), ..) => return Err(Refusal::Unplaced),
+        };
+        let Some(copy) = copy else { return Ok(()) };
+        let least = before.filter(|before| before.owner == copy.owner).map(|before| before.position);
+        // A place in another log, or one that this copy has not come to, says nothing here; then the position counts.
+        let shows = shows.filter(|shows| copy.reaches(shows)).map(|shows| shows.position);
+        headers.extend([say::position(dataset, &copy.position, least.as_deref(), shows.as_deref())]);
+        headers.extend(say::ownership(&copy.owner));
+        Ok(())
+    }
+
+    /// What an answer shows, by its handler's word or the application's, and how far this copy is by then.
+    async fn shown(
+        &self,
+        dataset: &str,
+        unit: &Unit,
+        said: Option<Option<Mark>>,
+    ) -> (Option<Mark>, Result<Option<Mark>, Failure>) {
         // Whose log it is first: what is said counts by one that was known by then.
-        let Ok(Standing { log, .. }) = self.shared.store.standing(&unit).await else { return };
-        let part = Part { dataset, unit: &unit, owner: log.as_ref() };
+        let log = match self.shared.store.standing(unit).await {
+            Ok(standing) => standing.log,
+            Err(error) => return (said.flatten(), Err(error.into())),
+        };
+        let part = Part { dataset, unit, owner: log.as_ref() };
         // Behind the handler, so that it is no less than the handler has read; before the position, so that it is no more.
         let shows = match said {
             Some(said) => said,
             None => self.shared.application.shows(part).await.unwrap_or(None),
         };
-        let Ok(Some(copy)) = self.shared.application.mark(part).await else { return };
-        let least = before.filter(|before| before.owner == copy.owner).map(|before| before.position);
-        // A place in another log, or one that this copy has not come to, says nothing here; then the position counts.
-        let shows = shows.filter(|shows| shows.owner == copy.owner).map(|shows| shows.position);
-        let shows = shows.filter(|shows| position::reaches(&copy.position, shows));
-        headers.extend([say::position(dataset, &copy.position, least.as_deref(), shows.as_deref())]);
-        headers.extend(say::ownership(&copy.owner));
+        (shows, self.shared.application.mark(part).await)
     }
 }
 

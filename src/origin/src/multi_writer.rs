@@ -44,24 +44,41 @@ mod merging {
             if is_asked && !place.as_ref().is_some_and(reached) { Err(Refusal::Behind) } else { Ok(place) }
         }
 
-        /// Says how far the replica is and what the answer shows, if it is one of such a dataset.
-        pub(crate) async fn say_multi_writer(&self, asked: &Asked, before: Place, headers: &mut HeaderMap) -> bool {
+        /// Says how far the replica is and what the answer shows, and whether it is one of such a dataset. Refuses an answer to a read that
+        /// shows what nobody can place: its session would not know what it has seen, and could be shown less the next time.
+        pub(crate) async fn say_multi_writer(
+            &self,
+            asked: &Asked,
+            before: Place,
+            headers: &mut HeaderMap,
+        ) -> Result<bool, Refusal> {
             let said = say::take_shows_of(headers);
-            let Some(dataset) = asked.dataset.as_ref().filter(|_| asked.is_multi_writer()) else { return false };
+            let Some(dataset) = asked.dataset.as_ref().filter(|_| asked.is_multi_writer()) else { return Ok(false) };
             if headers.contains_key("homing-position") {
-                return true;
+                return Ok(true);
             }
+            let only_reads = asked.intent == Intent::Read && !say::has_written(headers);
+            let least = before.as_ref().filter(|_| asked.intent == Intent::Read).map(|before| before.at.clone());
             // Behind the handler, so that it is no less than the handler has read.
-            let place = self.shared.application.progress(dataset).await.unwrap_or(None);
+            let place = match (self.shared.application.progress(dataset).await, &before, &said) {
+                (Ok(place), ..) => place,
+                (Err(_), ..) if !only_reads => None,
+                (Err(_), None, None) => None,
+                // What the replica had before is enough if nothing else is shown.
+                (Err(_), Some(had), Some(shows)) if had.at.reaches(shows) => before,
+                (Err(_), ..) => return Err(Refusal::Unplaced),
+            };
             // A database that has died since the write's commit must not cost the session its mark: the replica has what it has shown.
-            let written = said.clone().filter(|_| asked.intent == Intent::Write);
-            let place = place.or_else(|| written.map(|at| Progress { at, ..Progress::default() }));
-            let Some(Progress { at, clock, .. }) = place else { return true };
+            let written = said.clone().filter(|_| !only_reads).map(|at| {
+                let clock = say::take_clock(headers);
+                Progress { at, clock, ..Progress::default() }
+            });
+            let place = place.or(written);
+            let Some(Progress { at, clock, .. }) = place else { return Ok(true) };
             let shows = said.unwrap_or_else(|| at.clone());
-            let least = before.filter(|_| asked.intent == Intent::Read).map(|before| before.at);
             headers.extend(say::positions(dataset, &at, least.as_ref(), &shows));
             headers.extend(clock.as_ref().map(say::clock));
-            true
+            Ok(true)
         }
     }
 
@@ -147,8 +164,13 @@ mod without {
             Ok(Place {})
         }
 
-        pub(crate) async fn say_multi_writer(&self, asked: &Asked, _: Place, _: &mut HeaderMap) -> bool {
-            asked.is_multi_writer()
+        pub(crate) async fn say_multi_writer(
+            &self,
+            asked: &Asked,
+            _: Place,
+            _: &mut HeaderMap,
+        ) -> Result<bool, Refusal> {
+            Ok(asked.is_multi_writer())
         }
     }
 

@@ -38,6 +38,9 @@ pub enum Refusal {
     LogLost,
     /// The request is not the router's. 403.
     Unsigned(&'static str),
+    /// The read was done, and how far this copy is cannot be read any more: nobody could say what the answer shows. 503, so that it is
+    /// asked elsewhere.
+    Unplaced,
     /// The epoch store failed, so nobody knows who owns the unit. 503.
     Unknown(String),
 }
@@ -78,7 +81,7 @@ impl Refusal {
             Self::Unsigned(_) => StatusCode::FORBIDDEN,
             Self::NoKey(_) => StatusCode::BAD_REQUEST,
             Self::OtherBody | Self::NoChange(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Paused(_) | Self::NoLease | Self::Behind | Self::LogLost | Self::Unknown(_) => {
+            Self::Paused(_) | Self::NoLease | Self::Behind | Self::LogLost | Self::Unplaced | Self::Unknown(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -88,7 +91,7 @@ impl Refusal {
     /// that was sent away until then would wait for what is done.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Paused(_) | Self::NoLease | Self::Unknown(_) => Some(1),
+            Self::Paused(_) | Self::NoLease | Self::Unplaced | Self::Unknown(_) => Some(1),
             _ => None,
         }
     }
@@ -119,6 +122,9 @@ impl Refusal {
             Self::LogLost => {
                 "Other regions have more of this region's log than it has itself. Nothing was written. Give the region another name, or insert the rows of homing_ops that it lacks from a region that still has them."
             }
+            Self::Unplaced => {
+                "How far this copy is cannot be read at present, so nobody can say what the answer shows."
+            }
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };
         let title = match self {
@@ -133,6 +139,7 @@ impl Refusal {
             Self::OtherBody => "the key of another write",
             Self::NoChange(_) => "not a change of this dataset",
             Self::LogLost => "the end of the log is lost",
+            Self::Unplaced => "the position is not known",
             Self::Unknown(_) => "the owner is not known",
         };
         json!({ "status": self.status().as_u16(), "title": title, "detail": detail })

@@ -26,6 +26,11 @@ pub fn wrote(anything: bool) -> Field {
     (HeaderName::from_static("homing-wrote"), HeaderValue::from_static(if anything { "1" } else { "0" }))
 }
 
+/// Whether a handler has said that something was written.
+pub(crate) fn has_written(headers: &HeaderMap) -> bool {
+    headers.get("homing-wrote").is_some_and(|said| said == "1")
+}
+
 /// Who signed in, by the application's own name; nobody any more, with an empty one.
 #[must_use]
 pub fn subject(name: &str) -> Field {
@@ -76,6 +81,12 @@ pub(crate) fn take_shows_of(headers: &mut HeaderMap) -> Option<crate::merge::Vec
     let shows = said.iter().flat_map(|list| list.split(',')).filter_map(number).collect();
     headers.remove(&SHOWS_OF);
     Some(shows)
+}
+
+/// Takes out what a handler has said of the stamp of its write.
+#[cfg(feature = "merge")]
+pub(crate) fn take_clock(headers: &mut HeaderMap) -> Option<crate::merge::Stamp> {
+    crate::merge::Stamp::parse(headers.remove("homing-clock")?.to_str().ok()?)
 }
 
 /// How far a replica of such a dataset is in each owner's log, at least was before the answer was made, and what the answer shows; none of a

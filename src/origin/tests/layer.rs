@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use homing_origin::{Asked, EpochStore, Intent, Mark, Ownership, Refusal, Settings, Unit, say, subject_id};
 use http::Method;
@@ -277,6 +279,38 @@ async fn what_an_application_says_of_another_epoch_or_beyond_its_copy_is_left_ou
         *region.app.0.shows.lock().unwrap() = Some(said.clone());
         assert_eq!(region.send(read(&[])).await.header("homing-position"), Some(expected), "{said:?}");
     }
+}
+
+/// Without a position the session would not know what it has seen, and another copy could show it less.
+#[tokio::test]
+async fn a_read_whose_position_cannot_be_read_any_more_is_not_answered_unless_the_copy_had_all_that_it_shows() {
+    let region = region();
+    for _ in 0..3 {
+        region.write("us", 3).await;
+    }
+    let answers = async |request, looks: u64, says: Vec<say::Field>| {
+        *region.app.0.says.lock().unwrap() = says;
+        *region.app.0.dies_after.lock().unwrap() = Some(region.app.0.looks.load(Ordering::SeqCst) + looks);
+        let said = region.send(request).await;
+        (said.status, said.header("homing-position").map(str::to_owned), said.header("homing-wrote").map(str::to_owned))
+    };
+    let refused = (503, None, Some("0".to_owned()));
+    let answered =
+        |position: Option<&str>, wrote: Option<&str>| (200, position.map(str::to_owned), wrote.map(str::to_owned));
+    let shows = |position: &str| vec![say::shows(&mark("us", 3, position))];
+    assert_eq!(answers(read(&[]), 1, Vec::new()).await, refused, "it may show all that there is by now");
+    assert_eq!(answers(read(&[]), 1, shows("4")).await, refused, "that came between");
+    assert_eq!(answers(read(&[]), 1, vec![say::shows(&mark("us", 2, "2"))]).await, refused, "of another log");
+    assert_eq!(answers(read(&[]), 1, shows("2")).await, answered(Some("catalog=3; least=3; shows=2"), None));
+    assert_eq!(answers(read(&[]), 0, shows("2")).await, refused, "it has never said how far it is");
+    let own = vec![say::position("catalog", "3", None, None)];
+    assert_eq!(answers(read(&[]), 1, own).await, answered(Some("catalog=3"), None), "the handler knows");
+    // What was written stays written. The router opens a window for what tells no position.
+    assert_eq!(answers(read(&[]), 1, vec![say::wrote(true)]).await, answered(None, Some("1")));
+    assert_eq!(answers(write("us", 3), 0, Vec::new()).await, answered(None, None));
+    // An application that says nothing of positions, or cannot at any time, is promised nothing and answers what it likes.
+    assert_eq!(answers(read(&[]), 0, Vec::new()).await, answered(None, None));
+    assert_eq!(answers(request(Method::GET, "/x", &[]), 0, Vec::new()).await, answered(None, None), "of no dataset");
 }
 
 #[tokio::test]

@@ -99,11 +99,12 @@ pub struct Written {
 }
 
 impl Written {
-    /// `Homing-Wrote`, `Homing-Conflict`, and what the answer shows.
+    /// `Homing-Wrote`, `Homing-Conflict`, what the answer shows, and its stamp.
     #[must_use]
     pub fn fields(&self) -> Vec<say::Field> {
         let conflict = say::conflicts(&self.conflicts, self.more);
-        [Some(say::wrote(true)), conflict, Some(say::shows_of(&self.shown.shows))].into_iter().flatten().collect()
+        let known = [say::shows_of(&self.shown.shows), say::clock(&self.stamp)];
+        [Some(say::wrote(true)), conflict].into_iter().flatten().chain(known).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use homing_origin::{
     Answer, Application, Asked, Failure, Homing, Settings, Unit,
-    merge::{Change, ConflictQuery, Conflicts, Merge, Progress, Vector, Write, store::sqlite as merging},
+    merge::{Change, ConflictQuery, Conflicts, Merge, Operation, Progress, Vector, Write, store::sqlite as merging},
     say, sign,
     store::{
         Memory,
@@ -27,6 +27,16 @@ const KEY: &str = "a key of at least thirty-two characters";
 struct App {
     db: Arc<Mutex<Connection>>,
     merge: Merge,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What goes wrong in the next requests.
+#[derive(Clone, Default)]
+struct Trouble {
+    /// After so many looks at how far it is the database has died, once that is there.
+    dies_after: Option<u32>,
+    /// What comes from a peer between the look before a read and the read.
+    comes: Vec<Operation>,
 }
 
 impl Application for App {
@@ -35,6 +45,9 @@ impl Application for App {
     }
 
     async fn progress(&self, dataset: &str) -> Result<Option<Progress>, Failure> {
+        if let Some(left) = &mut self.trouble.lock().unwrap().dies_after {
+            *left = left.checked_sub(1).ok_or("the database has died")?;
+        }
         Ok(Some(merging::progress(&self.db.lock().unwrap(), dataset)?))
     }
 
@@ -51,6 +64,8 @@ async fn handler(app: App, request: Request<Full<Bytes>>) -> Result<Response<Ful
     let mut path = parts.uri.path().trim_start_matches('/').split('/');
     let (dataset, key) = (path.next().unwrap(), path.next());
     let mut db = app.db.lock().unwrap();
+    let comes = std::mem::take(&mut app.trouble.lock().unwrap().comes);
+    merging::take_in(&db, &app.merge, &comes)?;
     let Some(key) = key else {
         let all = merging::list(&db, dataset, "", 9)?.len();
         return Ok(Answer::json(StatusCode::OK, &json!(all)).with(say::wrote(false)).into_response());
@@ -92,7 +107,7 @@ impl Server {
     }
 
     fn with(settings: Settings, region: Region) -> Self {
-        let app = App { db: Arc::new(Mutex::new(region.db)), merge: region.merge };
+        let app = App { db: Arc::new(Mutex::new(region.db)), merge: region.merge, trouble: Arc::default() };
         Sqlite::new(Arc::clone(&app.db)).unwrap();
         Self(Homing::new(settings, Memory::default(), app))
     }
@@ -142,6 +157,50 @@ async fn it_says_how_far_it_is_in_each_owners_log_and_what_an_answer_shows() {
     let said = server.send(Method::GET, "/likes", &routed("read", &[]), "").await;
     assert_eq!(said.body, json!(2));
     assert_eq!(said.field("homing-position"), Some("likes@eu=2; least=2; shows=2, likes@us=1; least=1; shows=1"));
+}
+
+/// A database dies behind a read. Without a position the session would not know what it has seen, and another replica could show it less.
+#[tokio::test]
+async fn a_read_that_cannot_say_behind_it_how_far_it_is_is_not_answered_unless_all_that_it_shows_was_there_before() {
+    let [us, eu, _] = three();
+    us.write("likes", "k", None, Change::add("ada"));
+    let stamp = eu.stamp(5);
+    eu.write("likes", "k", Some(&stamp), Change::add("eve"));
+    let theirs = merging::since(&eu.db, "likes", "eu", 0, 9).unwrap();
+    let server = Server::new(us);
+    let answers = async |method: Method, target: &str, trouble: Trouble| {
+        *server.0.application().trouble.lock().unwrap() = trouble;
+        let intent = if method == Method::GET { "read" } else { "write" };
+        let said = server.send(method, target, &routed(intent, &[]), "bob").await;
+        let field = |name: &str| said.field(name).unwrap_or_default().to_owned();
+        (said.status, said.body.clone(), field("homing-position"), field("homing-clock"))
+    };
+    let dies_after = |looks| Trouble { dies_after: Some(looks), ..Trouble::default() };
+    let before = answers(Method::GET, "/likes/k", Trouble::default()).await;
+    assert_eq!((&before.1, &*before.2), (&json!(["ada"]), "likes@us=1; least=1; shows=1"));
+    assert_eq!(
+        answers(Method::GET, "/likes/k", dies_after(1)).await,
+        before,
+        "what it had before is all that it shows"
+    );
+    let comes = Trouble { comes: theirs, ..dies_after(1) };
+    let (status, body, position, _) = answers(Method::GET, "/likes/k", comes).await;
+    assert_eq!(
+        (status, &*position),
+        (503, ""),
+        "eve's like came between, and its number and stamp cannot be told: {body}"
+    );
+    assert_eq!(answers(Method::GET, "/likes", dies_after(1)).await.0, 503, "a list shows all that there is by then");
+    assert_eq!(answers(Method::GET, "/likes/k", dies_after(0)).await.0, 503, "it has never said how far it is");
+    // What was written stays written, and is the session's own.
+    let (status, body, position, clock) = answers(Method::PUT, "/likes/k", dies_after(0)).await;
+    assert!(*clock > *stamp, "and its stamp is told: {clock}");
+    assert_eq!(
+        (status, body, &*position),
+        (200, json!(["ada", "bob", "eve"]), "likes@eu=1; shows=1, likes@us=2; shows=2")
+    );
+    let after = answers(Method::GET, "/likes/k", Trouble::default()).await;
+    assert_eq!((&*after.2, *after.3 >= *stamp), ("likes@eu=1; least=1; shows=1, likes@us=2; least=2; shows=2", true));
 }
 
 #[tokio::test]

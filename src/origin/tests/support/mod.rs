@@ -39,6 +39,8 @@ pub struct Inner {
     /// Looks at the position wait for this, once it is there; how many have begun.
     pub hold_looks: Mutex<Option<Arc<Semaphore>>>,
     pub looks: AtomicU64,
+    /// After so many looks at the position the database has died, once that is there.
+    pub dies_after: Mutex<Option<u64>>,
     /// What it says that a read shows, and what handlers say of themselves.
     pub shows: Mutex<Option<Mark>>,
     pub says: Mutex<Vec<say::Field>>,
@@ -96,7 +98,10 @@ impl Application for App {
     }
 
     async fn position(&self, _: Part<'_>) -> Result<Option<String>, Failure> {
-        self.0.looks.fetch_add(1, Ordering::SeqCst);
+        let looks = self.0.looks.fetch_add(1, Ordering::SeqCst);
+        if self.0.dies_after.lock().unwrap().is_some_and(|most| looks >= most) {
+            return Err("the database has died".into());
+        }
         self.0.order.lock().unwrap().push("position");
         let hold = self.0.hold_looks.lock().unwrap().clone();
         if let Some(hold) = hold {
