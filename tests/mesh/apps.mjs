@@ -74,13 +74,14 @@ async function listen(handle) {
   return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`;
 }
 
-/** Planted: in front of an application, what a session has seen is lost on its way there, of reads or of writes.
- *  @param {{ url: string }} app @param {"read" | "write"} intent */
-export async function forgetful(app, intent) {
+/** In front of an application, with what that does to the fields of requests and of answers.
+ *  @param {{ url: string }} app @param {{ asks?: (fields: any) => void, answers?: (fields: any) => void }} how */
+async function front(app, { asks = () => {}, answers = () => {} }) {
   const url = await listen((request, response) => {
     const headers = { ...request.headers };
-    if (headers["homing-intent"] === intent) delete headers["homing-min-position"];
+    asks(headers);
     const forwarded = http.request(new URL(request.url, app.url), { method: request.method, headers }, (answer) => {
+      answers(answer.headers);
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
@@ -89,6 +90,17 @@ export async function forgetful(app, intent) {
   });
   return { url };
 }
+
+/** Planted: what a session has seen is lost on its way to an application, of reads or of writes. @param {"read" | "write"} intent */
+export const forgetful = (intent) => (app) => front(app, { asks: (fields) => fields["homing-intent"] === intent && delete fields["homing-min-position"] });
+
+/** Planted: an application tells of what it shows less than that is. */
+export const understating = (app) =>
+  front(app, {
+    answers: (fields) => {
+      fields["homing-position"] &&= fields["homing-position"].replace(/; least=\d+; shows=\d+/g, "; least=0; shows=0");
+    },
+  });
 
 /** Planted: a row for each key, of which the later one wins, where it is written and where it arrives. */
 export const ROWS = `

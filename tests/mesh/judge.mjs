@@ -1,6 +1,10 @@
 // What must be so of a record. Sets are judged by tests/history, all else here, rule by rule; sets from which members are taken once more
 // here, for what they show in the end. Each finding is a word for the promise that was broken, and a sentence.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../e2e/harness.mjs";
 import { judge as history } from "../postgres/load.mjs";
+import { placed } from "./placed.mjs";
 
 /** What a session is promised of many writers, by the words of tests/history. Nobody is promised to see two owners' writes in the order in
  *  which another session made them. */
@@ -11,9 +15,10 @@ export const PROMISED = ["read-your-writes", "monotonic-reads", "duplicate", "ph
  * @param {string} name @param {{ operations: any[], keys: Record<string, Set<string>> }} recording @param {Record<string, any>} finals
  */
 export function judge(name, recording, finals) {
-  /** @type {{ what: string, sentence: string }[]} */
+  /** @type {{ what: string, sentence: string, operation?: any }[]} */
   const findings = [];
-  const find = (what, operation, sentence) => findings.push({ what, sentence: `${operation.session} ${operation.seq}, ${operation.key}: ${sentence}` });
+  const find = (what, operation, sentence) =>
+    findings.push({ what, sentence: `${operation.session} ${operation.seq}, ${operation.key}: ${sentence}`, operation });
   const of = (kind) => recording.operations.filter((operation) => operation.of === kind);
   const sets = judgeSets(name, recording, finals);
   for (const what of PROMISED) for (let n = 0; n < (sets.found[what] ?? 0); n++) findings.push({ what, sentence: `tests/history: ${sets.report}` });
@@ -23,16 +28,31 @@ export function judge(name, recording, finals) {
   counted(of("views"), one.views, find);
   fields(of("profile"), one.profile, find);
   registers(of("draft"), one.draft, find);
+  placed(recording.operations, find);
+  if (findings.length > 0) keep(name, recording);
   return {
     findings,
     words: new Set(findings.map(({ what }) => what)),
     old: sets.old,
     report: findings
       .slice(0, 10)
-      .map(({ what, sentence }) => `${what}: ${sentence}`)
+      .map(({ what, sentence, operation }, at) => [`${what}: ${sentence}`, ...(operation && at < 3 ? story(operation, recording) : [])].join("\n  "))
       .join("\n"),
   };
 }
+
+/** What the session did last with that key: where, what it had seen of each owner by then, and what it was told. */
+function story({ session, key, seq }, { operations }) {
+  const own = operations.filter((operation) => operation.session === session && operation.key === key && operation.seq <= seq);
+  return own
+    .sort((one, other) => one.seq - other.seq)
+    .slice(-4)
+    .map(({ seq, kind, status, region, value, asked, told }) => `${seq} ${kind} ${status}: ${JSON.stringify({ region, value, asked, told })}`);
+}
+
+/** All that was done, for whoever looks into a finding. */
+const keep = (name, { operations }) =>
+  writeFileSync(join(root, "build/histories", `${name}-all.jsonl`), operations.map((operation) => `${JSON.stringify(operation)}\n`).join(""));
 
 /** As tests/history wants it told. */
 function judgeSets(name, { operations, keys }, finals) {

@@ -6,7 +6,7 @@ import { afterEach, test } from "node:test";
 import { waitUntil } from "../e2e/harness.mjs";
 import { dice } from "../postgres/load.mjs";
 import { stopAll } from "../postgres/cluster.mjs";
-import { ROWS, forgetful, rows, stopApps, App } from "./apps.mjs";
+import { ROWS, forgetful, rows, stopApps, understating, App } from "./apps.mjs";
 import { judge } from "./judge.mjs";
 import { PATIENCE, RULES, Recording, beginners, finals, level, load } from "./load.mjs";
 import { startMesh } from "./mesh.mjs";
@@ -163,19 +163,22 @@ test("with rows of which the later wins, the judge finds what is lost", async (t
   for (const node of mesh.members) await node.query(ROWS);
   const apps = Object.fromEntries(await Promise.all(mesh.members.map(async (node) => [node.name, await rows(node)])));
   await mesh.join({ table: "homing_rows", publish: "insert, update, delete" });
-  await finds(t, "mesh-rows", ["durability", "read-your-writes"], { mesh, apps, deeds: [faults.cut], seed: 3 });
+  await finds(t, "mesh-rows", ["durability", "read-your-writes", "unplaced"], { mesh, apps, deeds: [faults.cut], seed: 3 });
 });
 
-/** The kit's applications with what a session has seen lost on the way, of reads or of writes: the judge finds these words. */
-async function forgetting(t, intent, words) {
+/** The kit's applications behind such fronts: the judge finds these words. */
+async function behind(t, name, plant, words) {
   const { mesh, apps } = await kitMesh();
-  const fronts = Object.fromEntries(await Promise.all(Object.entries(apps).map(async ([name, app]) => [name, await forgetful(app, intent)])));
+  const fronts = Object.fromEntries(await Promise.all(Object.entries(apps).map(async ([name, app]) => [name, await plant(app)])));
   const arrived = () => level(apps);
-  await finds(t, `mesh-no-${intent}s`, words, { mesh, apps, fronts, deeds: [faults.cut, faults.link], seed: 4, arrived });
+  await finds(t, name, words, { mesh, apps, fronts, deeds: [faults.cut, faults.link], seed: 4, arrived });
 }
 
 test("with reads that do not say what the session has seen, the judge finds reads that went back", (t) =>
-  forgetting(t, "read", ["read-your-writes", "monotonic-reads"]));
+  behind(t, "mesh-no-reads", forgetful("read"), ["read-your-writes", "monotonic-reads"]));
 
 test("with writes that do not say what the session has seen, the judge finds what was removed and is there again", (t) =>
-  forgetting(t, "write", ["removed-again-there"]));
+  behind(t, "mesh-no-writes", forgetful("write"), ["removed-again-there"]));
+
+test("with answers that tell too little of what they show, the judge finds that, and reads that went back", (t) =>
+  behind(t, "mesh-understated", understating, ["beyond-its-numbers", "monotonic-reads"]));

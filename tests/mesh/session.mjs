@@ -7,18 +7,19 @@ const SKEWS = [-25_000, 0, 25_000];
 
 const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
-/** The number of each owner's log that a field names for a dataset: how far the node is, and what the answer shows. */
+/** The number of each owner's log that a field names for a dataset: how far the node is, was at least before a read, and what the answer
+ *  shows. */
 function positions(field, dataset) {
-  const at = {};
-  const shows = {};
+  const [at, least, shows] = [{}, {}, {}];
   for (const member of (field ?? "").split(",")) {
     const [, owner, place, rest] = /^\s*([\w-]+@[\w-]+)=(\d+)(.*)$/.exec(member) ?? [];
     const [of, name] = owner?.split("@") ?? [];
     if (of !== dataset) continue;
     at[name] = Number(place);
+    least[name] = Number(/; ?least=(\d+)/.exec(rest)?.[1] ?? 0);
     shows[name] = Number(/; ?shows=(\d+)/.exec(rest)?.[1] ?? place);
   }
-  return { at, shows };
+  return { at, least, shows };
 }
 
 export class Session {
@@ -54,9 +55,10 @@ export class Session {
     };
   }
 
-  /** Takes in what an answer tells, as the router does. */
+  /** Takes in what an answer tells, as the router does, and says what that was. */
   learn(dataset, answer, name, wrote) {
-    const { at, shows } = positions(answer.headers.get("homing-position"), dataset);
+    const told = positions(answer.headers.get("homing-position"), dataset);
+    const { at, shows } = told;
     const marks = (this.marks[dataset] ??= {});
     if (wrote && at[name] === undefined) this.pinned[dataset] = name;
     else if (this.pinned[dataset] === name && at[name] !== undefined) {
@@ -66,6 +68,7 @@ export class Session {
     for (const [owner, number] of Object.entries(shows)) marks[owner] = Math.max(marks[owner] ?? 0, number);
     const heard = answer.headers.get("homing-clock") ?? "";
     if (heard > this.clock) this.clock = heard;
+    return told;
   }
 
   /** Asks nodes in an order made by chance until one has what the session has seen; none may have it while links are cut. */
@@ -75,8 +78,9 @@ export class Session {
     for (const name of names) {
       const answer = await ask(`${this.apps[name].url}/${dataset}/${key}`, { headers: this.headers(dataset, "read") });
       if (answer?.status !== 200) continue;
-      this.learn(dataset, answer, name, false);
-      return { status: "ok", region: name, value: answer.json.value, start, end: performance.now() };
+      const asked = { ...this.marks[dataset] };
+      const told = this.learn(dataset, answer, name, false);
+      return { status: "ok", region: name, value: answer.json.value, asked, told, start, end: performance.now() };
     }
     await later(20);
     return { status: "fail", start, end: performance.now() };
@@ -89,12 +93,13 @@ export class Session {
     const headers = this.headers(dataset, "write");
     const answer = await ask(`${this.apps[name].url}/${dataset}/${key}`, { method: "POST", headers, body: JSON.stringify(change) });
     const isDone = answer?.status === 200;
-    if (isDone) this.learn(dataset, answer, name, true);
-    else await later(20);
+    const asked = { ...this.marks[dataset] };
+    const told = isDone ? this.learn(dataset, answer, name, true) : undefined;
+    if (!isDone) await later(20);
     const status = isDone ? "ok" : answer?.headers.get("homing-wrote") === "0" ? "fail" : "unknown";
     // A node gives a later stamp to what it writes over one; whoever got no answer knows none.
     const stamp = isDone ? (answer.json?.stamp ?? headers["homing-clock"]) : "~";
-    return { status, region: name, value: answer?.json?.value, stamp, start, end: performance.now() };
+    return { status, region: name, value: answer?.json?.value, asked, told, stamp, start, end: performance.now() };
   }
 
   order() {
