@@ -180,13 +180,18 @@ fn shown_step(turn: &Turn) -> Value {
             "kind": kind, "id": id, "method": attempt.method, "service": attempt.service.as_deref().unwrap_or(""),
             "url": attempt.url, "timeout": ms(attempt.timeout), "delay": ms(attempt.delay),
             "idle": attempt.idle.map_or(0, ms), "whole": attempt.whole, "body": body_kind(&attempt.replay),
-            "upgrade": attempt.upgrade, "edits": shown_edits(attempt.common.iter().chain(&attempt.own)),
+            "upgrade": attempt.upgrade, "usual": shown_edits(edits_of(attempt).filter(|edit| edit.is_usual())),
+            "edits": shown_edits(edits_of(attempt).filter(|edit| !edit.is_usual())),
         }),
         Step::Answer(end, key) => {
             json!({ "kind": kind, "id": id, "key": key.as_str(), "finish": shown_finish(end, turn) })
         }
         Step::Finish(end) => shown_finish(end, turn),
     }
+}
+
+fn edits_of(attempt: &Attempt) -> impl Iterator<Item = &Edit> {
+    attempt.common.iter().chain(&attempt.own)
 }
 
 /// The turn that has that step.

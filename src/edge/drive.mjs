@@ -10,9 +10,9 @@ import { Flight, mayUpdate, updated, within } from "./flights.mjs";
 import { put as putHome } from "./homes.mjs";
 import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
-import { UNCACHED, fetchFrom, hearsFromCache } from "./uncached.mjs";
+import { fetchFrom, hearsFromCache, uncached } from "./uncached.mjs";
 import { doubt } from "./view.mjs";
-import { readHead, readStep, writeEvent, writeFacts } from "./wire.mjs";
+import { fieldsFor, readHead, readStep, writeEvent, writeFacts } from "./wire.mjs";
 import { abandon, begin, not_stored, resume } from "homing-wasm";
 
 /** @import { Answer, Assign, ClientFields, CoreEvent, Effect, Finish, Home, LookUp, Probe, Send, Source, Store, Unsent } from "./wire.mjs" */
@@ -31,6 +31,9 @@ function inHand(thing) {
   return /** @type {NonNullable<Exclude<T, void>>} */ (thing);
 }
 
+/** No number where it is not known. @param {unknown} text */
+const coordinate = (text) => (text === undefined ? NaN : parseFloat(/** @type {string} */ (text)));
+
 const tooSlow = () => /** @type {const} */ ("slow");
 
 /** @param {{ kind: string }} effect @param {unknown} work */
@@ -44,7 +47,7 @@ export class Drive {
     this.env = env;
     this.ctx = ctx;
     /** @type {ClientFields} */
-    this.client = { fields: Object.create(null), native: undefined };
+    this.client = { fields: new Map(), native: undefined };
     /** @type {ArrayBuffer | undefined} */
     this.held = undefined; // the request's body, if it is small
     /** @type {import("./body.mjs").Upload | undefined} */
@@ -74,9 +77,9 @@ export class Drive {
   async run(url) {
     try {
       const unsent = await this.receive();
-      const { latitude, longitude } = /** @type {Record<string, string>} */ (this.request.cf ?? {});
-      const told = writeFacts(this.request, url, this.client, unsent);
-      return inHand(await this.steps(call(() => begin(Date.now(), parseFloat(latitude), parseFloat(longitude), told))));
+      const { cf } = this.request; // each look costs a call
+      const told = writeFacts(this.request, url, cf, this.client, unsent);
+      return inHand(await this.steps(call(() => begin(Date.now(), coordinate(cf?.latitude), coordinate(cf?.longitude), told))));
     } catch (error) {
       if (this.id !== undefined) abandon(this.id, Date.now());
       throw error;
@@ -97,8 +100,11 @@ export class Drive {
     }
   }
 
-  /** @param {Probe | LookUp | Assign | Send} step @returns {Promise<CoreEvent>} */
+  /** @param {Probe | LookUp | Assign | Send} step @returns {CoreEvent | Promise<CoreEvent>} */
   step(step) {
+    if (step.kind === "probe" && step.expired === undefined && (this.entry = Entry.near(step.key))) {
+      return { kind: "cache", waited: false, entry: this.entry }; // nothing is waited for
+    }
     this.listen();
     switch (step.kind) {
       case "probe":
@@ -207,10 +213,10 @@ export class Drive {
   }
 
   /** @param {Send} step @returns {Promise<CoreEvent>} */
-  async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, edits }) {
+  async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, usual, edits }) {
     this.drop();
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
-    const headers = edits.over(this.client);
+    const headers = fieldsFor(this.client, { usual, edits });
     const abort = new AbortController();
     this.cut = () => abort.abort();
     const clock = new Clock(timeout, () => abort.abort());
@@ -220,7 +226,7 @@ export class Drive {
       const body = sends === "held" ? this.held : (sent?.body ?? null);
       if (!sent) clock.start(); // an upload's first piece is waited for
       /** @type {RequestInit} */
-      const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: UNCACHED };
+      const init = { method, headers, body, redirect: "manual", signal: abort.signal, encodeResponseBody: "manual", cf: uncached(method) };
       const response = await fetchFrom(this.env, service, url, init);
       clock.fix(); // an upload that goes on holds nothing back; it ends with a small body, and a large one is watched on its own
       this.response = response;

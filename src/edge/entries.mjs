@@ -45,8 +45,16 @@ function part(stream, from, length) {
 export class Entry {
   /** What is stored under that key: as this isolate remembers it, or else as the store has it. @param {string} key @returns {Promise<Entry | undefined>} */
   static async match(key) {
+    return Entry.near(key) ?? Entry.inStore(key);
+  }
+
+  /** What this isolate remembers of that key: one and the same for all who ask. @param {string} key @returns {Entry | undefined} */
+  static near(key) {
     const found = near(key);
-    return found ? new Entry(key, found.headers, null, found.bytes ?? undefined, true) : Entry.inStore(key);
+    // One without a body would read that for each.
+    if (!found?.bytes) return found && new Entry(key, found.headers, null, undefined, true);
+    found.entry ??= new Entry(key, found.headers, null, found.bytes, true);
+    return found.entry;
   }
 
   /** What the store has under that key. @param {string} key @returns {Promise<Entry | undefined>} */
@@ -82,6 +90,8 @@ export class Entry {
     this.whole = whole; // those, once they are read
     this.bodies = headers.get(BODIES) ?? headers.get("content-length");
     this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
+    /** @type {{ at: number, text: string, headers: Headers } | undefined} */
+    this.last = undefined; // the fields of the last answer, by what made them
   }
 
   /** Whether its body is so small, and known to be, that it may lie in the memory of this isolate. */
@@ -177,11 +187,29 @@ export class Entry {
     // The cache hands bodies out coded as they were stored.
     const body = source.kind === "head" || NO_BODY.has(status) ? null : await this.body(source.at, source.from, source.length);
     if (body === null) this.drop();
-    const own = this.lengths !== undefined || this.headers.has(BODY);
-    const headers = own ? this.fields(source.at) : this.headers;
-    const response = new Response(body, { status, headers, encodeBody: "manual" });
+    if (this.remembered) return new Response(body, { status, headers: this.edited(source.at, edits), encodeBody: "manual" });
+    const response = new Response(body, { status, headers: this.shown(source.at), encodeBody: "manual" });
     edits.applyTo(response.headers);
     return response;
+  }
+
+  /** The fields of the variant in that place that an answer is made of. @param {number} at */
+  shown(at) {
+    return this.lengths !== undefined || this.headers.has(BODY) ? this.fields(at) : this.headers;
+  }
+
+  /**
+   * The same with these edits. Within a second most who ask get the very same, so the last ones are kept: the platform copies fields for a third of
+   * what it takes to change them.
+   * @param {number} at @param {import("./wire.mjs").Edits} edits
+   */
+  edited(at, edits) {
+    if (this.last?.at !== at || this.last.text !== edits.text) {
+      const headers = new Headers(this.shown(at));
+      edits.applyTo(headers);
+      this.last = { at, text: edits.text, headers };
+    }
+    return this.last.headers;
   }
 
   drop() {

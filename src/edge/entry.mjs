@@ -31,17 +31,17 @@ function isOperators(url) {
   return url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8));
 }
 
-/** @param {Request} request @param {Env} env @param {ExecutionContext} ctx @param {boolean} operators */
-async function answer(request, env, ctx, operators) {
+/** @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx @param {boolean} operators */
+async function answer(request, url, env, ctx, operators) {
   try {
     if (configuration(env)) {
-      if (operators && asksForIt(request.url)) return await api(request, env);
+      if (operators && asksForIt(url)) return await api(request, env);
       if (!operators) await takeIn(request);
       return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
     }
-    refresh(env, ctx, request.url);
-    look(request.url, ctx);
-    return await (operators ? api(request, env) : new Drive(request, env, ctx).run(request.url));
+    refresh(env, ctx, url);
+    look(url, ctx);
+    return await (operators ? api(request, env) : new Drive(request, env, ctx).run(url));
   } catch (error) {
     if (!(error instanceof Panic)) complain("the edge failed", { error: String(/** @type {Partial<Error> | undefined} */ (error)?.stack ?? error) });
     if (!operators) await takeIn(request);
@@ -52,8 +52,9 @@ async function answer(request, env, ctx, operators) {
 export default {
   /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx */
   async fetch(request, env, ctx) {
-    const operators = isOperators(request.url);
-    const response = await answer(request, env, ctx, operators);
+    const { url } = request; // each look costs a call
+    const operators = isOperators(url);
+    const response = await answer(request, url, env, ctx, operators);
     if (!operators) return response;
     await takeIn(request);
     return shielded(response);

@@ -3,8 +3,8 @@
 // most. They answer, and nothing else: what is stored again must be what the store still has.
 
 /**
- * The fields, and the body if there is one.
- * @typedef {{ headers: Headers, bytes: Uint8Array | null }} Found
+ * The fields, and the body if there is one; the entry that they make, once somebody has asked for it.
+ * @typedef {{ headers: Headers, bytes: Uint8Array | null, entry?: import("./entries.mjs").Entry }} Found
  * A look into the store under a key: when it began, and whether its body is read for this memory.
  * @typedef {{ at: number, reads: boolean }} Look
  */

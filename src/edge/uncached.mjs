@@ -4,6 +4,12 @@
 /** Of a fetch: the platform's own cache takes no part. Positive is how long it keeps; this is that it keeps nothing. */
 export const UNCACHED = { cacheTtl: -1 };
 
+/**
+ * The same for a request of that method: the platform's cache has only to do with GET and HEAD, and to hand this on costs a tenth of a whole fetch.
+ * @param {string} method
+ */
+export const uncached = (method) => (method === "GET" || method === "HEAD" ? UNCACHED : undefined);
+
 // Statuses of Cloudflare's that mean that a stored response was used.
 const STORED = /^\s*(HIT|STALE|UPDATING|REVALIDATED)\s*$/i;
 

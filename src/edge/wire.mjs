@@ -2,7 +2,7 @@
 // both to the same cases; no other JavaScript knows what stands in which line.
 //
 // Every call into the platform costs about a microsecond, and an iterator over its fields several objects for each: so they are read out by
-// `forEach`, once. A step costs one split and one object; its edits stay text until they are applied.
+// `forEach`, once. A step is one object; its edits stay text until they are applied.
 import { isStored } from "./uncached.mjs";
 
 /**
@@ -21,8 +21,8 @@ import { isStored } from "./uncached.mjs";
  * @typedef {{ kind: "assign", id: number, subject: string, subjectKind: string, proposed: string, timeout: number, named: boolean, declined?: Home }} Assign
  *
  * Send to a region, through a service binding if one is named. Milliseconds; `idle` 0: nobody watches the answer's body. `whole`: a small
- * body is read whole before the answer is told. `body`: what the region gets of the client's.
- * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, edits: Edits }} Send
+ * body is read whole before the answer is told. `body`: what the region gets of the client's. `usual`: the edits that many requests have alike.
+ * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, usual: Edits, edits: Edits }} Send
  *
  * Answer the client, and go on behind the answer; once at a time for each key.
  * @typedef {{ kind: "answer", id: number, key: string, finish: Finish }} Answer
@@ -58,161 +58,206 @@ import { isStored } from "./uncached.mjs";
  * @typedef {"slow" | "broken"} Unsent
  */
 
-/** Edits of header fields: lines of a step, from one on, up to an empty one. */
-export class Edits {
-  #lines;
-  #at;
+/** The lines of a text, one behind the other. */
+class Lines {
+  #text;
+  #at = 0;
 
-  /** @param {string[]} lines @param {number} at */
-  constructor(lines, at) {
-    this.#lines = lines;
-    this.#at = at;
+  /** @param {string} text */
+  constructor(text) {
+    this.#text = text;
+  }
+
+  /** The next; empty where there is none. */
+  next() {
+    const end = this.#text.indexOf("\n", this.#at);
+    const line = end < 0 ? this.rest() : this.#text.slice(this.#at, end);
+    this.#at = end < 0 ? this.#text.length : end + 1;
+    return line;
+  }
+
+  /** Those up to an empty one, each with its end. */
+  block() {
+    const from = this.#at;
+    const end = this.#text[from] === "\n" ? from : this.#text.indexOf("\n\n", from) + 1;
+    this.#at = end + 1;
+    return this.#text.slice(from, end);
+  }
+
+  /** The last, if there is one more. */
+  last() {
+    return this.#at < this.#text.length ? this.next() : undefined;
+  }
+
+  /** All that is left. */
+  rest() {
+    return this.#text.slice(this.#at);
+  }
+}
+
+/** Edits of header fields: a line each. */
+export class Edits {
+  /** @param {string} text */
+  constructor(text) {
+    this.text = text;
+  }
+
+  /** Calls back with each: `-` removes, `=` sets, `+` adds. @param {(sign: string, name: string, value?: string) => void} what */
+  forEach(what) {
+    const { text } = this;
+    for (let at = 0, end; at < text.length; at = end + 1) {
+      end = text.indexOf("\n", at);
+      const sign = text[at];
+      const tab = sign === "-" ? end : text.indexOf("\t", at);
+      what(sign, text.slice(at + 1, tab), tab < end ? text.slice(tab + 1, end) : undefined);
+    }
   }
 
   /** Applies them to the platform's fields. @param {Headers} headers */
   applyTo(headers) {
-    const lines = this.#lines;
-    for (let at = this.#at; lines[at]; at++) {
-      const line = lines[at];
-      const tab = line.indexOf("\t");
-      if (line[0] === "-") {
-        const name = line.slice(1);
-        // What comes again as it was stays: its lines, and bytes that are no UTF-8, only the platform's own fields have.
-        const next = lines[at + 1];
-        if (next.startsWith(`+${name}\t`) && next.slice(name.length + 2) === headers.get(name)) at++;
-        else headers.delete(name);
-      } else if (line[0] === "=") headers.set(line.slice(1, tab), line.slice(tab + 1));
-      else headers.append(line.slice(1, tab), line.slice(tab + 1));
-    }
-  }
-
-  /**
-   * Fields with them, as a new object without a prototype: cheaper than a list of the platform's, which it is where text does not hold them.
-   * @param {ClientFields} client
-   */
-  over({ fields, native }) {
-    if (native) {
-      const headers = new Headers(native);
-      this.applyTo(headers);
-      return headers;
-    }
-    const lines = this.#lines;
-    const changed = Object.create(null);
-    for (const name in fields) changed[name] = fields[name];
-    for (let at = this.#at; lines[at]; at++) {
-      const line = lines[at];
-      const tab = line.indexOf("\t");
-      const name = line.slice(1, tab < 0 ? undefined : tab);
-      const value = line.slice(tab + 1);
-      if (line[0] === "-") delete changed[name];
-      else changed[name] = line[0] === "+" && name in changed ? `${changed[name]}, ${value}` : value;
-    }
-    return changed;
+    /** @type {string | undefined} */
+    let gone; // What comes again as it was stays: its lines, and bytes that are no UTF-8, only the platform's own fields have.
+    this.forEach((sign, name, value = "") => {
+      const stays = sign === "+" && name === gone && value === headers.get(name);
+      if (gone !== undefined && !stays) headers.delete(gone);
+      gone = sign === "-" ? name : undefined;
+      if (sign === "=") headers.set(name, value);
+      else if (sign === "+" && !stays) headers.append(name, value);
+    });
+    if (gone !== undefined) headers.delete(gone);
   }
 
   /** As data, for tests: each as its sign, name and value. */
   toJSON() {
+    /** @type {string[][]} */
     const edits = [];
-    for (let at = this.#at; this.#lines[at]; at++) {
-      const line = this.#lines[at];
-      const tab = line.indexOf("\t");
-      edits.push(tab < 0 ? [line[0], line.slice(1)] : [line[0], line.slice(1, tab), line.slice(tab + 1)]);
-    }
+    this.forEach((...edit) => edits.push(edit.filter((part) => part !== undefined)));
     return edits;
   }
+}
+
+/** So many kinds of fields are kept ready. */
+const MOST_READY = 64;
+/** @type {Map<string, { headers: Headers, names: Set<string> }>} by the edits that make them */
+const ready = new Map();
+
+/** The platform's fields that those edits make of none, and their names. @param {Edits} edits */
+function readyBy(edits) {
+  let made = ready.get(edits.text);
+  if (made === undefined) {
+    const headers = new Headers();
+    edits.applyTo(headers);
+    made = { headers, names: new Set(headers.keys()) };
+    if (ready.size >= MOST_READY) ready.clear();
+    ready.set(edits.text, made);
+  }
+  return made;
+}
+
+/**
+ * What a region gets of a client's fields. Those that many requests are sent with alike are copied from what is kept ready: to set one costs the
+ * platform three times as much, and to read it out of an object more than that.
+ * @param {ClientFields} client @param {{ usual: Edits, edits: Edits }} changes
+ */
+export function fieldsFor({ fields, native }, { usual, edits }) {
+  if (native) {
+    const headers = new Headers(native);
+    edits.applyTo(headers);
+    usual.applyTo(headers);
+    return headers;
+  }
+  const own = new Map(fields);
+  edits.forEach((sign, name, value = "") => {
+    if (sign === "-") own.delete(name);
+    else own.set(name, sign === "+" && own.has(name) ? `${own.get(name)}, ${value}` : value);
+  });
+  const common = readyBy(usual);
+  const headers = new Headers(common.headers);
+  for (const [name, value] of own) if (!common.names.has(name)) headers.set(name, value);
+  return headers;
 }
 
 const ORIGIN = Object.freeze({ kind: /** @type {const} */ ("origin") });
 
 /** @param {string} text @returns {Step} */
 export function readStep(text) {
-  const lines = text.split("\n");
-  const id = Number(lines[1]);
-  switch (lines[0]) {
+  const lines = new Lines(text);
+  const kind = lines.next();
+  if (kind === "finish") return finish(lines);
+  const id = Number(lines.next());
+  switch (kind) {
     case "probe":
-      return { kind: "probe", id, key: lines[2], wait: Number(lines[3]), expired: lines[4] };
+      return { kind, id, key: lines.next(), wait: Number(lines.next()), expired: lines.last() };
     case "look-up":
-      return { kind: "look-up", id, key: lines[2], timeout: Number(lines[3]) };
+      return { kind, id, key: lines.next(), timeout: Number(lines.next()) };
     case "assign":
       return {
-        kind: "assign",
+        kind,
         id,
-        subject: lines[2],
-        subjectKind: lines[3],
-        proposed: lines[4],
-        timeout: Number(lines[5]),
-        named: lines[6] === "named",
-        declined: lines[7] ? declined(lines[7]) : undefined,
+        subject: lines.next(),
+        subjectKind: lines.next(),
+        proposed: lines.next(),
+        timeout: Number(lines.next()),
+        named: lines.next() === "named",
+        declined: declined(lines.next()),
       };
     case "send":
       return {
-        kind: "send",
+        kind,
         id,
-        method: lines[2],
-        service: lines[3],
-        url: lines[4],
-        timeout: Number(lines[5]),
-        delay: Number(lines[6]),
-        idle: Number(lines[7]),
-        whole: lines[8] === "whole",
-        body: /** @type {Send["body"]} */ (lines[9]),
-        upgrade: lines[10] === "upgrade",
-        edits: new Edits(lines, 11),
+        method: lines.next(),
+        service: lines.next(),
+        url: lines.next(),
+        timeout: Number(lines.next()),
+        delay: Number(lines.next()),
+        idle: Number(lines.next()),
+        whole: lines.next() === "whole",
+        body: /** @type {Send["body"]} */ (lines.next()),
+        upgrade: lines.next() === "upgrade",
+        usual: new Edits(lines.block()),
+        edits: new Edits(lines.block()),
       };
     case "answer":
-      return { kind: "answer", id, key: lines[2], finish: finish(lines, 3) };
-    case "finish":
-      return finish(lines, 1);
+      return { kind, id, key: lines.next(), finish: finish(lines) };
     default:
-      throw new Error(`a step that nobody knows: ${lines[0]}`);
+      throw new Error(`a step that nobody knows: ${kind}`);
   }
 }
 
-/** @param {string[]} lines @param {number} at the place of the status @returns {Finish} */
-function finish(lines, at) {
-  const ends = lines.indexOf("", at + 2); // of the edits
-  const stores = lines[ends + 1] !== "";
-  const first = stores ? lines.indexOf("", ends + 3) + 1 : ends + 2;
+/** @param {Lines} lines from the status on @returns {Finish} */
+function finish(lines) {
+  const status = Number(lines.next());
+  const [kind, ...places] = lines.next().split(" ");
+  const edits = new Edits(lines.block());
+  const key = lines.next();
+  const store = key === "" ? undefined : stored(key, lines);
   const effects = [];
-  let next = first;
-  for (; lines[next] !== ""; next++) effects.push(effect(lines[next]));
-  return {
-    kind: "finish",
-    status: Number(lines[at]),
-    source: source(lines, at + 1, next + 1),
-    edits: new Edits(lines, at + 2),
-    store: stores ? store(lines, ends + 1) : undefined,
-    effects,
-  };
+  for (let line; (line = lines.next()) !== ""; ) effects.push(effect(line));
+  return { kind: "finish", status, source: source(kind, places.map(Number), lines), edits, store, effects };
 }
 
-/** @param {string[]} lines @param {number} at @param {number} own where a body of the router's own begins @returns {Source} */
-function source(lines, at, own) {
-  const [kind, place, from, length] = lines[at].split(" ");
+/** @param {string} kind @param {number[]} places @param {Lines} lines where a body of the router's own begins @returns {Source} */
+function source(kind, [at, from, length], lines) {
   switch (kind) {
     case "origin":
       return ORIGIN;
     case "own":
-      return { kind, body: lines.slice(own).join("\n") };
+      return { kind, body: lines.rest() };
     case "head":
-      return { kind, at: Number(place) };
+      return { kind, at };
     case "stored":
-      return length === undefined ? { kind, at: Number(place) } : { kind, at: Number(place), from: Number(from), length: Number(length) };
+      return length === undefined ? { kind, at } : { kind, at, from, length };
     default:
       throw new Error(`a source that nobody knows: ${kind}`);
   }
 }
 
-/** @param {string[]} lines @param {number} at @returns {Store} */
-function store(lines, at) {
-  const [kind, ...places] = lines[at + 1].split(" ");
+/** @param {string} key @param {Lines} lines behind it @returns {Store} */
+function stored(key, lines) {
+  const [kind, ...places] = lines.next().split(" ");
   const carried = places.map(Number);
-  return {
-    key: lines[at],
-    base: kind === "origin" ? ORIGIN : { kind: "stored", at: Number(carried.shift()) },
-    carried,
-    edits: new Edits(lines, at + 2),
-  };
+  const base = kind === "origin" ? ORIGIN : { kind: /** @type {const} */ ("stored"), at: Number(carried.shift()) };
+  return { key, base, carried, edits: new Edits(lines.block()) };
 }
 
 /** @param {string} line @returns {Effect} */
@@ -243,8 +288,9 @@ function effect(line) {
   }
 }
 
-/** @param {string} text @returns {Home} */
+/** @param {string} text @returns {Home | undefined} */
 function declined(text) {
+  if (text === "") return undefined;
   const [home, epoch] = text.split("\t");
   return { home, epoch: Number(epoch) };
 }
@@ -272,9 +318,9 @@ export function writeEvent(event) {
 }
 
 /**
- * The client's header fields: as an object, and where text cannot hold what stands in one (bytes beyond ASCII that are no UTF-8) as the
+ * The client's header fields: as text, and where that cannot hold what stands in one (bytes beyond ASCII that are no UTF-8) as the
  * platform has them.
- * @typedef {{ fields: Record<string, string>, native?: Headers }} ClientFields
+ * @typedef {{ fields: Map<string, string>, native?: Headers }} ClientFields
  */
 
 // Only the platform has the tables of Unicode (UTS 46), so a host that needs them is brought into its form here; what is no URL then is none for the core.
@@ -285,10 +331,10 @@ const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 /**
  * What is known of a request before anything is decided, as text; its fields go into `client` too. `unsent`: why a small body has not
  * come, or that nothing is in it.
- * @param {Request} request @param {string} url @param {ClientFields} client @param {Unsent | "none"} [unsent]
+ * @param {Request} request @param {string} url @param {Request["cf"]} cf @param {ClientFields} client @param {Unsent | "none"} [unsent]
  */
-export function writeFacts(request, url, client, unsent) {
-  const { method, headers, cf } = request;
+export function writeFacts(request, url, cf, client, unsent) {
+  const { method, headers } = request;
   const { fields } = client;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
   const accepts = cf?.clientAcceptEncoding;
@@ -296,7 +342,7 @@ export function writeFacts(request, url, client, unsent) {
   let content = false;
   headers.forEach((value, name) => {
     // Only Set-Cookie comes in several lines.
-    fields[name] = fields[name] === undefined ? value : `${fields[name]}, ${value}`;
+    fields.set(name, fields.has(name) ? `${fields.get(name)}, ${value}` : value);
     if (value.includes("\ufffd")) client.native = headers;
     if (name === "content-length" || name === "transfer-encoding") content = true;
     if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;

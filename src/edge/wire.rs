@@ -18,7 +18,7 @@
 //! | probe the cache | `probe` · id · key · wait \[· what selects the variant in hand, which has expired\] |
 //! | look up a home | `look-up` · id · key · timeout |
 //! | ask the directory | `assign` · id · subject · kind · proposed region, or nothing · timeout · `named` (by an origin) or `unnamed` · nothing, or home TAB epoch by which that region says that the data is in the proposed one |
-//! | send | `send` · id · method · service · URL · timeout · delay · idle (0: nobody watches the body) · `whole` (a small body is read whole) or `stream` · `empty`, `held` or `upload` (the client's body) · `upgrade` or `plain` · edits |
+//! | send | `send` · id · method · service · URL · timeout · delay · idle (0: nobody watches the body) · `whole` (a small body is read whole) or `stream` · `empty`, `held` or `upload` (the client's body) · `upgrade` or `plain` · edits that many requests have alike · the others |
 //! | answer and go on | `answer` · id · key · the lines of a finish behind its word |
 //! | finish | `finish` · status · source · edits · what to store, or an empty line · effects · an empty line · a body of the router's own |
 //!
@@ -166,7 +166,9 @@ pub fn turn(turn: &Turn) -> String {
                     if attempt.upgrade { "\nupgrade\n" } else { "\nplain\n" },
                 ],
             );
-            edits(&mut text, attempt.common.iter().chain(&attempt.own));
+            let all = || attempt.common.iter().chain(&attempt.own);
+            edits(&mut text, all().filter(|edit| edit.is_usual()));
+            edits(&mut text, all().filter(|edit| !edit.is_usual()));
         }
         Step::Answer(settlement, key) => {
             let _ = writeln!(text, "answer\n{id}\n{}", key.as_str());

@@ -20,6 +20,7 @@ let gate = Promise.resolve();
   },
 };
 const { Entry, put } = await import("../../src/edge/entries.mjs");
+const { Edits } = await import("../../src/edge/wire.mjs");
 const { judgedBy, remembered } = await import("../../src/edge/near.mjs");
 const { cacheState, forget } = await import("../../src/edge/store.mjs");
 
@@ -185,4 +186,19 @@ test("fields count as what they are", async () => {
   }
   const { entries, bytes: most } = remembered();
   assert.ok(entries < 840 && most <= 16 * 1024 * 1024, `${entries} entries, ${most} bytes`);
+});
+
+test("who gets the same answer shares its fields, and nobody gets another's", async () => {
+  lies(KEY, "first", { "x-own": "1" });
+  await heat();
+  const answer = async (/** @type {string} */ edits) => {
+    const entry = /** @type {import("../../src/edge/entries.mjs").Entry} */ (await Entry.match(KEY));
+    return (await entry.answer({ kind: "stored", at: 0 }, 200, new Edits(edits))).headers;
+  };
+  const one = await answer("-x-own\n+set-cookie\ta=1\n");
+  assert.deepEqual([one.get("set-cookie"), one.get("x-own")], ["a=1", null]);
+  one.set("set-cookie", "changed behind the router");
+  assert.equal((await answer("-x-own\n+set-cookie\ta=1\n")).get("set-cookie"), "a=1");
+  assert.equal((await answer("+set-cookie\ta=2\n")).get("set-cookie"), "a=2");
+  assert.deepEqual([(await answer("")).get("set-cookie"), (await answer("")).get("x-own")], [null, "1"]);
 });

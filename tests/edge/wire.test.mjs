@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readHead, readStep, writeEvent, writeFacts } from "../../src/edge/wire.mjs";
+import { fieldsFor, readHead, readStep, writeEvent, writeFacts } from "../../src/edge/wire.mjs";
 
 /** @import { CoreEvent, Effect, Send, Source, Step, Store } from "../../src/edge/wire.mjs" */
 
@@ -41,10 +41,11 @@ for (const { title, text, meaning } of cases("event")) {
 for (const { title, text, meaning } of cases("facts")) {
   test(`facts: ${title}`, () => {
     const { method, url, continent, body, fields } = meaning;
-    const client = { fields: Object.create(null), native: undefined };
-    const request = { method, headers: new Headers(fields), body: body === "none" ? null : {}, cf: continent ? { continent } : undefined };
-    assert.equal(writeFacts(/** @type {any} */ (request), url, client, body === "slow" || body === "broken" ? body : undefined), text);
-    assert.deepEqual(client, { fields: Object.assign(Object.create(null), Object.fromEntries(fields)), native: undefined });
+    const client = { fields: new Map(), native: undefined };
+    const request = { method, headers: new Headers(fields), body: body === "none" ? null : {} };
+    const cf = /** @type {any} */ (continent ? { continent } : undefined);
+    assert.equal(writeFacts(/** @type {any} */ (request), url, cf, client, body === "slow" || body === "broken" ? body : undefined), text);
+    assert.deepEqual(client, { fields: new Map(fields), native: undefined });
   });
 }
 
@@ -96,24 +97,36 @@ test("a step that nobody knows is an error, and no step", () => {
   assert.throws(() => readStep("finish\n200\norigin\n\n\nwhat\tever\n\n"), /an effect that nobody knows/);
 });
 
-test("edits give the platform's fields and a plain object the same", () => {
-  const step = /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n-a\n=b\tnew\n+c\tmore\n+d\tfirst\n`));
-  const fields = Object.assign(Object.create(null), { a: "1", b: "2", c: "3", e: "5" });
-  const native = new Headers(fields);
-  step.edits.applyTo(/** @type {any} */ (native));
-  const plain = step.edits.over({ fields, native: undefined });
-  assert.deepEqual({ ...plain }, { b: "new", c: "3, more", d: "first", e: "5" });
-  assert.deepEqual(Object.fromEntries(native), { ...plain });
+/** A send with those edits. @param {string} usual @param {string} edits */
+const send = (usual, edits) => /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n${usual}\n${edits}\n`));
+
+test("edits give the platform's fields and a client's as text the same", () => {
+  const step = send("=via\tus\n=homing-region\teu\n", "-a\n-via\n=b\tnew\n+c\tmore\n+d\tfirst\n");
+  const fields = new Map(Object.entries({ a: "1", b: "2", c: "3", e: "5", via: "them" }));
+  const made = fieldsFor({ fields, native: undefined }, step);
+  assert.deepEqual(Object.fromEntries(made), { b: "new", c: "3, more", d: "first", e: "5", "homing-region": "eu", via: "us" });
+  assert.deepEqual(Object.fromEntries(fieldsFor({ fields, native: new Headers([...fields]) }, step)), Object.fromEntries(made));
+  assert.equal(fields.get("a"), "1", "what the client has sent stays for the next send");
+});
+
+test("fields that are kept ready are nobody's to change", () => {
+  const step = send("=via\tus\n", "=x\t1\n");
+  const client = { fields: new Map(), native: undefined };
+  fieldsFor(client, step).set("via", "another");
+  assert.deepEqual(Object.fromEntries(fieldsFor(client, step)), { via: "us", x: "1" });
+  for (let at = 0; at < 200; at++) assert.equal(fieldsFor(client, send(`=via\t${at}\n`, "")).get("via"), String(at));
 });
 
 test("what is removed and added again as it was stays as the platform has it", () => {
-  const step = /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n-set-cookie\n+set-cookie\ta=1, b=2\n`));
+  const step = send("", "-set-cookie\n+set-cookie\ta=1, b=2\n-x\n");
   const native = new Headers([
     ["set-cookie", "a=1"],
     ["set-cookie", "b=2"],
+    ["x", "1"],
   ]);
   step.edits.applyTo(/** @type {any} */ (native));
   assert.deepEqual(native.getSetCookie(), ["a=1", "b=2"]);
+  assert.equal(native.has("x"), false);
 });
 
 test("no other file of the router takes the wire's text apart", () => {

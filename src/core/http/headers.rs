@@ -62,6 +62,28 @@ pub enum Edit {
     Add(String, String),
 }
 
+impl Edit {
+    /// Whether very many requests are sent with the very same, so that an edge may keep such fields ready. None of them depends on another
+    /// edit, so they may be applied before the others.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let Self::Set(name, _) = self else { return false };
+        matches!(
+            *name,
+            "accept-encoding"
+                | "cdn-loop"
+                | "homing-dataset"
+                | "homing-epoch"
+                | "homing-home"
+                | "homing-intent"
+                | "homing-region"
+                | "via"
+                | "x-forwarded-host"
+                | "x-forwarded-proto"
+        )
+    }
+}
+
 /// Changes to a header list, applied in order.
 pub type Edits = Vec<Edit>;
 

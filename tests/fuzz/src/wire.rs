@@ -180,8 +180,9 @@ fn asked(written: &str, id: &str, step: &Step) {
             assert_eq!(lines[2], attempt.method);
             assert_eq!((lines[3], lines[4]), (attempt.service.as_deref().unwrap_or_default(), attempt.url.as_str()));
             assert!(attempt.url.ends_with(attempt.target.path_and_query()), "{written}");
-            let meant = attempt.common.iter().chain(&attempt.own);
-            let next = edits(&lines, 11, &meant.collect::<Vec<_>>());
+            let all = attempt.common.iter().chain(&attempt.own);
+            let (usual, others): (Vec<_>, Vec<_>) = all.partition(|edit| edit.is_usual());
+            let next = edits(&lines, edits(&lines, 11, &usual), &others);
             assert_eq!(lines[next..], [""], "{written}");
         }
         Step::Answer(..) | Step::Finish(_) => {}
