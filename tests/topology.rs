@@ -15,6 +15,7 @@ use homing_core::testing::{
     http::headers::Headers,
     model::{
         clock::StampClock,
+        entropy::Entropy,
         ids::MAX_REGIONS,
         keys::{Key, SessionKeys},
         subject::SubjectKind,
@@ -253,7 +254,7 @@ fn claimed(topology: &Topology, path: &str) -> String {
         content: Content::Empty,
         client: Client::default(),
     };
-    let request = admit(&incoming, &settings, &mut StampClock::new(1), 1)
+    let request = admit(&incoming, &settings, &mut StampClock::new(1), &mut Entropy::Fixed(1))
         .unwrap_or_else(|problem| panic!("{}", problem.refusal.token()));
     topology.dataset(request.dataset.unwrap()).unwrap().name.clone()
 }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::drive::{Driver, ENTROPY, MADE_UP_KEY, NODE, assigned, drive, incoming, made_up, stored};
 use homing_core::{
-    Access, Answer, Choice, Epoch, Event, Exclusion, Found, Framing, Headers, Key, Outcome, Probed, Problem, RegionId,
-    RegionSet, Settings, Settlement, Step, SubjectId, SubjectKind, Timestamp,
+    Access, Answer, Choice, Entropy, Epoch, Event, Exclusion, Found, Framing, Headers, Key, Outcome, Probed, Problem,
+    RegionId, RegionSet, Settings, Settlement, Step, SubjectId, SubjectKind, Timestamp,
     config::{
         Topology,
         dataset::{Dataset, Rule},
@@ -74,7 +74,7 @@ impl World {
         let incoming = incoming(NOW, (method, &url), headers, self.near.as_deref());
         let mut memory = Memory::default();
         // What the isolate remembers depends on what is asked for.
-        let mark = match admit(&incoming, &settings, &mut StampClock::new(NODE), ENTROPY) {
+        let mark = match admit(&incoming, &settings, &mut StampClock::new(NODE), &mut Entropy::Fixed(ENTROPY)) {
             Err(_) => Vec::new(),
             Ok(request) => {
                 self.teach(&mut memory, &request, topology)?;

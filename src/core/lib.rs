@@ -61,6 +61,7 @@ pub use crate::{
     },
     model::{
         access::{Access, Replay},
+        entropy::Entropy,
         epoch::Epoch,
         geo::Location,
         ids::{DatasetId, RegionId, RegionSet},
@@ -72,7 +73,7 @@ pub use crate::{
         token::Token,
     },
     request::incoming::{Client, Content, IncomingRequest, Unsent},
-    router::{Entropy, FlowId, Logging, Rejection, Router, Turn, Vantage, ViewTaken},
+    router::{FlowId, Logging, Rejection, Router, Turn, Vantage, ViewTaken},
     settle::{Base, Publish, Settlement, Source, Store},
     topology::{secrets::Secrets, settings::Settings},
 };

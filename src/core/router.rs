@@ -4,14 +4,13 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
 };
 
 use serde::Serialize;
 
 use crate::{
-    cache::key::in_short,
+    cache::key::{KnownHashes, in_short},
     flow::{Event, Flow, Step},
     http::{
         headers::Edits,
@@ -34,6 +33,8 @@ use crate::{
     },
     topology::{Region, settings::Settings, warnings::warnings},
 };
+
+pub use crate::model::entropy::Entropy;
 
 /// The table of flows is swept when it has grown to this, or to twice what the last sweep left.
 const SWEEP: usize = 64;
@@ -106,6 +107,7 @@ pub struct Router {
     memory: RefCell<Option<Rc<Memory>>>,
     report: RefCell<IsolateReport>,
     drilled: RefCell<DrillTally>,
+    hashes: RefCell<KnownHashes>,
     flows: RefCell<FlowTable>,
     next_id: Cell<u32>,
     journal: Option<RefCell<Vec<Observation>>>,
@@ -152,21 +154,6 @@ pub enum Logging {
     Problems,
     /// None.
     Off,
-}
-
-/// Where the numbers come from that decide where chance does.
-#[derive(Clone, Copy)]
-pub enum Entropy {
-    /// Out of a secret that never leaves: who sees some of these numbers can tell neither it nor the others (SipHash). Drawn once an
-    /// isolate, so that a request needs no crossing into the platform for it.
-    Secret {
-        /// The secret.
-        key: [u64; 2],
-        /// How many numbers were drawn.
-        drawn: u64,
-    },
-    /// Always the same, for a world in which nothing is left to chance.
-    Fixed(u64),
 }
 
 /// What a view that was read says of itself.
@@ -217,6 +204,7 @@ impl Router {
             memory: RefCell::default(),
             report: RefCell::default(),
             drilled: RefCell::default(),
+            hashes: RefCell::default(),
             flows: RefCell::default(),
             next_id: Cell::new(1),
             journal: None,
@@ -242,9 +230,10 @@ impl Router {
     /// If it is refused at the door.
     pub fn begin(&self, incoming: &IncomingRequest<'_>) -> Result<Turn, Box<Rejection>> {
         let now = incoming.now;
-        let mut clock = self.clock.get();
-        let admitted = admit(incoming, &self.settings, &mut clock, self.draw());
+        let (mut clock, mut entropy) = (self.clock.get(), self.entropy.get());
+        let admitted = admit(incoming, &self.settings, &mut clock, &mut entropy);
         self.clock.set(clock);
+        self.entropy.set(entropy);
         let request = admitted.map_err(|problem| self.refused(problem, incoming.method, now))?;
         let id = FlowId(self.next_id.get());
         self.next_id.set(id.0.wrapping_add(1));
@@ -254,7 +243,12 @@ impl Router {
             planted();
         }
         let view = Rc::new(View::capture(&self.settings, &memory, now));
+        let known = changing(&self.hashes, |hashes| hashes.of(&request.target));
+        let is_known = known.is_some_and(|hash| request.in_keys.set(hash).is_ok());
         let (flow, step) = Flow::start(request, view, &memory, now);
+        if let (false, Some(hash)) = (is_known, flow.request().in_keys.get()) {
+            changing(&self.hashes, |hashes| hashes.keep(&flow.request().target, hash));
+        }
         drop(memory);
         Ok(self.advance(id, Box::new(flow), step, now))
     }
@@ -456,13 +450,6 @@ impl Router {
             if as_toml { all.toml(topology) } else { json(&all.show(topology)) }
         })
     }
-
-    fn draw(&self) -> u64 {
-        let mut entropy = self.entropy.get();
-        let number = entropy.draw();
-        self.entropy.set(entropy);
-        number
-    }
 }
 
 impl FlowTable {
@@ -518,26 +505,6 @@ impl Logging {
             Self::All => true,
             Self::Problems => settlement.status >= 500 || settlement.record.attempts > 1,
             Self::Off => false,
-        }
-    }
-}
-
-impl Entropy {
-    /// Out of that secret.
-    #[must_use]
-    pub fn of(key: [u64; 2]) -> Self {
-        Self::Secret { key, drawn: 0 }
-    }
-
-    fn draw(&mut self) -> u64 {
-        match self {
-            Self::Secret { key, drawn } => {
-                *drawn = drawn.wrapping_add(1);
-                let mut hasher = DefaultHasher::new();
-                (*key, *drawn).hash(&mut hasher);
-                hasher.finish()
-            }
-            Self::Fixed(number) => *number,
         }
     }
 }

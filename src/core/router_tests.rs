@@ -105,10 +105,3 @@ fn the_log_has_what_it_is_to_have() {
         assert_eq!((refused.status, router.in_flight()), (405, 0));
     }
 }
-
-#[test]
-fn no_two_requests_meet_the_same_chance() {
-    let mut entropy = Entropy::of([3, 4]);
-    let drawn: std::collections::HashSet<_> = (0..100).map(|_| entropy.draw()).collect();
-    assert_eq!(drawn.len(), 100);
-}

@@ -70,7 +70,7 @@ fn key_in(request: &Request, view: &View, target: &Target, dataset: Option<Datas
         subject: request.subject.as_ref().filter(|_| personal).map(|subject| subject.as_str()),
     };
     if *target == *request.target {
-        CacheKey::with(&place, request.in_keys.get_or_init(|| hash_of(target)))
+        CacheKey::with(&place, request.in_keys.get_or_init(|| hash_of(target).into()))
     } else {
         CacheKey::new(&place)
     }

@@ -3,6 +3,7 @@
 pub mod access;
 pub(crate) mod backoff;
 pub mod clock;
+pub mod entropy;
 pub mod epoch;
 pub mod formats;
 pub mod geo;

@@ -28,10 +28,13 @@ pub(crate) fn has_pair(text: &str, pair: [u8; 2]) -> bool {
     text.as_bytes().windows(2).any(|two| two == pair)
 }
 
-/// Adds several texts.
+/// Adds several texts. A single byte is written by itself: in Wasm each copy of bytes is a call out of it.
 pub fn all(text: &mut String, parts: &[&str]) {
     for part in parts {
-        text.push_str(part);
+        match part.as_bytes() {
+            [one] => text.push(char::from(*one)),
+            _ => text.push_str(part),
+        }
     }
 }
 

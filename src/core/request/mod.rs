@@ -42,7 +42,7 @@ pub struct Request {
     /// What it asks for, without what is the router's own in the query.
     pub target: Rc<Target>,
     /// How that stands in cache keys, once one was made.
-    pub(crate) in_keys: OnceCell<String>,
+    pub(crate) in_keys: OnceCell<Rc<str>>,
     /// The index of the route that takes it.
     pub route: Option<usize>,
     /// What it concerns.

@@ -138,7 +138,9 @@ pub fn holds(bytes: &[u8], network: Network) -> Result<()> {
     };
     let entropy = u.arbitrary()?;
     // What the sends are judged by.
-    let Ok(request) = admit(&incoming, &settings, &mut StampClock::new(1), entropy) else { return Ok(()) };
+    let Ok(request) = admit(&incoming, &settings, &mut StampClock::new(1), &mut Entropy::Fixed(entropy)) else {
+        return Ok(());
+    };
     let router = Router::new(Rc::clone(&settings), Logging::All, 1, Entropy::Fixed(entropy)).with_memory(memory);
     let mut now = NOW;
     let mut turn = router.begin(&incoming).unwrap();

@@ -8,7 +8,7 @@ use crate::{
         headers::{Edit, Edits, Headers, LetThrough, strip_request},
         target::Target,
     },
-    model::text,
+    model::{entropy::Entropy, text},
     request::{CacheUse, incoming::IncomingRequest},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn edits(
     cache: &CacheUse,
     cookies: &Cookies<'_>,
     through: &LetThrough<'_>,
-    entropy: u64,
+    chance: &mut Entropy,
 ) -> Edits {
     let headers = &incoming.headers;
     let mut edits = strip_request(headers, through);
@@ -42,7 +42,7 @@ pub(super) fn edits(
         edits.push(Edit::Set("x-real-ip", ip.to_owned()));
     }
     edits.push(Edit::Set("forwarded", forwarded(client, target)));
-    edits.extend(trace_context::edits(headers, entropy));
+    edits.extend(trace_context::edits(headers, chance));
     if let Some(left) = forwards_left(headers).filter(|_| incoming.method == "OPTIONS") {
         edits.push(Edit::Set("max-forwards", left.saturating_sub(1).to_string()));
     }

@@ -25,6 +25,7 @@ use crate::{
     model::{
         access::{Access, Replay},
         clock::StampClock,
+        entropy::Entropy,
         ids::{DatasetId, RegionId},
         reasons::{Refusal, Verdict},
         subject::{SubjectId, SubjectKind},
@@ -54,8 +55,8 @@ pub const MOST_HEADERS: usize = 128;
 pub const MOST_HEADER_BYTES: usize = 32 * 1024;
 /// How often one request may pass through this router; a region that points back at it is found out here (RFC 8586).
 pub const MOST_HOPS: usize = 2;
-/// Admits a request. `entropy` is a number for what chance decides (jitter, who goes first to a region that returns). It is told to
-/// nobody: what leaves, such as a trace id, is made of it one way.
+/// Admits a request. `chance` gives the number for what chance decides (jitter, who goes first to a region that returns). It is told to
+/// nobody: what leaves, such as a trace id, is drawn apart.
 ///
 /// # Errors
 /// With the problem that refuses it.
@@ -63,8 +64,9 @@ pub fn admit(
     incoming: &IncomingRequest<'_>,
     settings: &Settings,
     clock: &mut StampClock,
-    entropy: u64,
+    chance: &mut Entropy,
 ) -> Result<Request, Problem> {
+    let entropy = chance.draw();
     let target = guard(incoming)?;
     // Only what is sent on knows of the others, to take them out.
     let all = incoming;
@@ -100,7 +102,7 @@ pub fn admit(
         by_route: route.map_or(&[], |route| route.allow_request_fields.as_slice()),
         identity: topology.identity().request_fields(),
     };
-    let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through, entropy));
+    let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through, chance));
     Ok(Request {
         came: incoming.now,
         method: incoming.method.to_owned(),

@@ -1,28 +1,26 @@
 //! W3C Trace Context (level 2): a trace that came goes on as it came, its parent too, since nothing here records a span; one that cannot
 //! be read is none, and a new one begins, without the state of the old.
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     http::{
         headers::{Edit, Edits, Headers, MOST_MEMBERS},
         syntax::trim,
     },
-    model::text,
+    model::{entropy::Entropy, text},
 };
 
 /// The most bytes of a key, and of a value, of `tracestate` (section 3.3.1.3).
 const LONGEST_PART: usize = 256;
 
-/// What has to change of `traceparent` and `tracestate`. `entropy` makes a new trace, which tells nobody what it was made of.
-pub(super) fn edits(headers: &Headers<'_>, entropy: u64) -> Edits {
+/// What has to change of `traceparent` and `tracestate`. `chance` makes the name of a new trace.
+pub(super) fn edits(headers: &Headers<'_>, chance: &mut Entropy) -> Edits {
     let mut edits = Edits::new();
     let mut parents = headers.all("traceparent");
     // Several are none: nobody knows which trace this is of (section 4.3).
     let came = parents.next().map(trim).filter(|came| parents.next().is_none() && is_parent(came.as_bytes()));
     let goes_on = came.is_some();
     match came.map(|came| (came.starts_with("00"), came)) {
-        None => edits.push(Edit::Set("traceparent", parent(entropy))),
+        None => edits.push(Edit::Set("traceparent", parent(chance))),
         // Of a later version what is known goes on, as the version that is known.
         Some((false, later)) => {
             edits.push(Edit::Set("traceparent", ["00", later.get(2..55).unwrap_or_default()].concat()));
@@ -72,18 +70,16 @@ fn is_member(member: &str) -> bool {
 }
 
 /// A trace that begins here. Nothing records it, so it is not marked as sampled; its last 56 bits are random, and flag `02` says so
-/// (level 2, section 3.2.2.3.2). The origin, and whom it tells, sees this; what the router decides by chance it decides by `entropy`,
-/// to which nothing leads back from here: SHA-256 has no inverse.
-fn parent(entropy: u64) -> String {
-    let hash = Sha256::new().chain_update(b"traceparent").chain_update(entropy.to_be_bytes()).finalize();
-    let number = |at: usize| hash.iter().skip(at).take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+/// (level 2, section 3.2.2.3.2). The origin, and whom it tells, sees this; what the router decides by chance it decides by other numbers of the
+/// same source, which these do not tell.
+fn parent(chance: &mut Entropy) -> String {
     let mut field = String::with_capacity(55);
     field.push_str("00-");
     // Neither part of a name may be all zeros.
-    text::hex(&mut field, number(0) | 1);
-    text::hex(&mut field, number(8));
+    text::hex(&mut field, chance.draw() | 1);
+    text::hex(&mut field, chance.draw());
     field.push('-');
-    text::hex(&mut field, number(16) | 1);
+    text::hex(&mut field, chance.draw() | 1);
     field.push_str("-02");
     field
 }

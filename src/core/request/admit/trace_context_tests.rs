@@ -7,7 +7,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 fn told(lines: &[(&str, &str)]) -> (Option<String>, bool) {
     let headers = Headers(lines.to_vec());
     let (mut parent, mut keeps) = (headers.get("traceparent").map(str::to_owned), headers.has("tracestate"));
-    for edit in edits(&headers, 7) {
+    for edit in edits(&headers, &mut Entropy::Fixed(7)) {
         match edit {
             Edit::Set("traceparent", told) => {
                 assert!(is_parent(told.as_bytes()), "{told}");
@@ -149,15 +149,16 @@ fn what_leaves_does_not_tell_what_decides() {
         let number = unshift(number, 31).wrapping_mul(0x3196_42b2_d24d_8ec3);
         unshift(unshift(number, 27).wrapping_mul(0x96de_1b17_3f11_9089), 30)
     };
-    let entropy = 0x0123_4567_89ab_cdef;
-    let field = parent(entropy);
+    let mut chance = Entropy::of([0x0123_4567_89ab_cdef, 3]);
+    let decides = chance.draw();
+    let field = parent(&mut chance);
     let numbers = [3..19, 19..35, 36..52].map(|place| u64::from_str_radix(&field[place], 16).unwrap());
     for number in numbers.into_iter().flat_map(|number| [number, number ^ 1]) {
         for step in 0..4u64 {
-            assert_ne!(inverse(number).wrapping_sub(step.wrapping_mul(0x9e37_79b9_7f4a_7c15)), entropy);
+            assert_ne!(inverse(number).wrapping_sub(step.wrapping_mul(0x9e37_79b9_7f4a_7c15)), decides);
         }
-        assert_ne!(number, entropy);
+        assert_ne!(number, decides);
     }
-    assert_ne!(field, parent(entropy + 1));
+    assert_ne!(field, parent(&mut chance), "no two traces have one name");
     assert!(field.ends_with("-02"), "nothing records it, and it is random: {field}");
 }
