@@ -39,7 +39,7 @@ planted: setup   ## bugs planted in the router's own code, one at a time: each m
 	@$(NODE) tests/planted/run.mjs
 
 mutants: setup   ## the core changed in one place at a time: the tests must notice; FILES="src/core/decide/**" for some, SLOW=60 for slower tests
-	@FILES='$(FILES)' NAMES='$(NAMES)' QUICK='$(QUICK)' SLOW='$(SLOW)' src/tools/mutants.sh
+	@FILES='$(FILES)' NAMES='$(NAMES)' TESTS='$(TESTS)' AGAIN='$(AGAIN)' QUICK='$(QUICK)' SLOW='$(SLOW)' src/tools/mutants.sh
 
 coverage: setup  ## how much of the core the tests on the host run, and where they run least
 	@src/tools/coverage.sh

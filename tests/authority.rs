@@ -1,14 +1,20 @@
 //! The authority, driven by hand: what it answers to orders, and what it does to regions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "authority/changes.rs"]
+mod changes;
 #[path = "authority/drills.rs"]
 mod drills;
 #[path = "authority/firsts.rs"]
 mod firsts;
+#[path = "authority/notices.rs"]
+mod notices;
 #[path = "authority/orders.rs"]
 mod orders;
 #[path = "authority/pauses.rs"]
 mod pauses;
+#[path = "authority/shares.rs"]
+mod shares;
 mod support;
 #[path = "authority/world.rs"]
 mod world;
@@ -784,6 +790,10 @@ fn a_list_of_homes_is_taken_whole_or_not_at_all() {
     }
     assert_eq!((&told["dry_run"], &told["note"]), (&json!(true), &Value::Null));
     let many: Vec<_> = (0..1001).map(|_| id).collect();
+    assert_eq!(
+        read(json!({ "homes": { "eu": many[1..] } })).map(|told| told["homes"].as_array().unwrap().len()),
+        Ok(1000)
+    );
     let cases = [
         (json!({ "kind": "pet", "homes": {} }), 400, r#"kind is "pet"; expected "user" or "tenant"."#),
         (json!({}), 400, "homes is missing or not an object; expected an object with a list of ids for each region."),

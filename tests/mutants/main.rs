@@ -5,7 +5,7 @@
 //! | `list.rs` | the mutants that cargo-mutants would make |
 //! | `rewrite.rs` | a file with its mutants built in, each behind a switch (`switched.rs`) |
 //! | `tree.rs` | the copy of the project with those files, and which mutants do not compile so |
-//! | `tests.rs` | the tests, and which mutants each of them reaches |
+//! | `tests.rs`, `record.rs` | the tests, and which mutants each of them reaches |
 //! | `judge.rs` | each mutant meets the tests that reach it |
 //! | `report.rs` | what came of it |
 //!
@@ -15,6 +15,7 @@
 
 mod judge;
 mod list;
+mod record;
 mod report;
 mod rewrite;
 #[cfg(test)]
@@ -39,6 +40,10 @@ pub struct Asked {
     files: String,
     /// Only mutants whose name has one of these words in it are judged.
     names: String,
+    /// Only those are judged that survived the last time.
+    again: bool,
+    /// Only these files of `tests/` judge, with the core's own tests.
+    tests: String,
     /// How long a test may take to judge every mutant that it reaches.
     quick: Duration,
     /// How long a test may take to judge what the quick ones have let pass.
@@ -60,6 +65,8 @@ impl Asked {
             root: env::current_dir()?,
             files: text("FILES"),
             names: text("NAMES"),
+            tests: text("TESTS"),
+            again: !text("AGAIN").is_empty(),
             quick: seconds("QUICK", 4)?,
             slow: seconds("SLOW", 0)?,
             jobs,
@@ -84,10 +91,14 @@ fn run() -> Result<(), Failed> {
     let tree = tree::Tree::new(&asked.root)?;
     let built = tree.build_in(&mutants)?;
     eprintln!("{} of them are built in", built.len());
-    let tests = tests::recorded(&tree, tests::built(&tree)?, &asked)?;
+    let tests = record::recorded(&tree, tests::built(&tree, &asked.tests)?, &asked)?;
+    let before = report::before(&asked.root);
     let names: Vec<_> = asked.names.split_whitespace().collect();
-    let is_asked_for = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let is_asked_for = |name: &str| {
+        let is_named = names.is_empty() || names.iter().any(|part| name.contains(part));
+        is_named && (!asked.again || before.get(name).is_some_and(|says| says.starts_with(report::SURVIVED)))
+    };
     let judged = mutants.iter().filter(|mutant| built.contains(&mutant.number) && is_asked_for(&mutant.name));
     let fates = judge::judge(&judged.collect::<Vec<_>>(), &tests, &asked);
-    report::report(&asked, &mutants, &built, &fates)
+    report::report(&asked.root, &mutants, &built, &fates, &before)
 }

@@ -1,4 +1,4 @@
-//! The tests that judge: each is run by itself, once, so that it is known how long it takes and which mutants it reaches.
+//! The tests that judge, as they are built and run: each by itself.
 
 use std::{
     collections::BTreeSet,
@@ -6,15 +6,14 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use crate::{Asked, Failed, tree::Tree};
+use serde::{Deserialize, Serialize};
+
+use crate::{Failed, tree::Tree};
 
 /// Whose tests judge.
 const PACKAGES: [&str; 3] = ["homing-core", "homing-tests", "homing-cli"];
@@ -26,15 +25,17 @@ const SCALE: [(&str, &str); 3] = [("SEEDS", "100"), ("STATES", "20000"), ("PROPT
 /// A test as it is run.
 pub struct Test {
     pub name: String,
-    program: PathBuf,
+    pub program: PathBuf,
+    /// When that was built, in nanoseconds.
+    pub built: u64,
     /// Where cargo would run it.
-    folder: PathBuf,
+    pub folder: PathBuf,
     /// How long it takes without a mutant.
     pub took: Duration,
     pub reaches: BTreeSet<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     Passed,
     Failed,
@@ -43,7 +44,7 @@ pub enum Ended {
 }
 
 impl Test {
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -d {MEMORY}; exec \"$0\" \"$@\"")]);
         command.arg(&self.program).args(["--exact", &self.name, "--quiet", "--test-threads=1"]);
@@ -61,7 +62,8 @@ impl Test {
     }
 }
 
-fn ended(command: &mut Command, most: Duration) -> Ended {
+/// Runs a command, and stops it after so long.
+pub fn ended(command: &mut Command, most: Duration) -> Ended {
     let Ok(mut child) = command.spawn() else { return Ended::Failed };
     let began = Instant::now();
     let mut pause = Duration::from_micros(500);
@@ -86,10 +88,16 @@ fn stop(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Builds the tests; each by its name.
-pub fn built(tree: &Tree) -> Result<Vec<Test>, Failed> {
-    let mut arguments = vec!["test", "--no-run", "--lib", "--bins", "--tests"];
-    PACKAGES.iter().for_each(|package| arguments.extend(["-p", package]));
+/// Builds the tests; each by its name. Of `tests/` only those files that are named, with the core's own; all where none is named.
+pub fn built(tree: &Tree, files: &str) -> Result<Vec<Test>, Failed> {
+    let mut arguments = vec!["test", "--no-run", "--lib"];
+    if files.is_empty() {
+        arguments.extend(["--bins", "--tests"]);
+        PACKAGES.iter().for_each(|package| arguments.extend(["-p", package]));
+    } else {
+        arguments.extend(["-p", PACKAGES[0], "-p", PACKAGES[1]]);
+        files.split_whitespace().for_each(|file| arguments.extend(["--test", file]));
+    }
     let mut tests = Vec::new();
     for message in tree.cargo(&arguments)? {
         if message["message"]["level"] == "error" {
@@ -100,11 +108,13 @@ pub fn built(tree: &Tree) -> Result<Vec<Test>, Failed> {
         };
         let manifest = Path::new(message["manifest_path"].as_str().unwrap_or_default());
         let folder = manifest.parent().unwrap_or(&tree.copy);
+        let built = fs::metadata(program)?.modified()?.duration_since(UNIX_EPOCH)?.as_nanos();
         let said = Command::new(program).args(["--list", "--format", "terse"]).current_dir(folder).output()?;
         for name in String::from_utf8(said.stdout)?.lines().filter_map(|line| line.strip_suffix(": test")) {
             tests.push(Test {
                 name: name.to_owned(),
                 program: program.into(),
+                built: u64::try_from(built)?,
                 folder: folder.to_owned(),
                 took: Duration::ZERO,
                 reaches: BTreeSet::new(),
@@ -112,36 +122,6 @@ pub fn built(tree: &Tree) -> Result<Vec<Test>, Failed> {
         }
     }
     Ok(tests)
-}
-
-/// Runs each test without a mutant. Those that fail judge nothing: above all those that read the source, which is another one here.
-pub fn recorded(tree: &Tree, tests: Vec<Test>, asked: &Asked) -> Result<Vec<Test>, Failed> {
-    let folder = tree.scratch.join("reached");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
-    let longest = asked.quick.max(asked.slow);
-    let (all, recorded, left_out) = (tests.len(), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    let tests: Vec<_> = tests.into_iter().map(|test| Mutex::new(Some(test))).collect();
-    each(asked.jobs, tests.len(), |at| {
-        let Some(mut test) = tests[at].lock().ok().and_then(|mut test| test.take()) else { return };
-        let reached = folder.join(at.to_string());
-        let began = Instant::now();
-        let how = ended(test.command().env("HOMING_REACHED", &reached), longest);
-        test.took = began.elapsed();
-        let numbers = fs::read_to_string(&reached).unwrap_or_default();
-        test.reaches = numbers.lines().filter_map(|number| number.parse().ok()).collect();
-        let list = if how == Ended::Passed { &recorded } else { &left_out };
-        if let Ok(mut list) = list.lock() {
-            list.push((test, how));
-        }
-    });
-    for (test, how) in left_out.into_inner()? {
-        let why = if how == Ended::Late { "takes too long" } else { "fails without a mutant" };
-        eprintln!("left out: {} ({why})", test.name);
-    }
-    let recorded = recorded.into_inner()?;
-    eprintln!("{} of {all} tests judge", recorded.len());
-    Ok(recorded.into_iter().map(|(test, _)| test).collect())
 }
 
 /// Does something for each number below `all`, so many at a time.

@@ -380,4 +380,41 @@ mod tests {
             assert_eq!(permit("Bearer guess", 60_000), Err(TurnedAway::Unauthorized));
         }
     }
+
+    /// Each address is counted by itself, up to a thousand of them; the one after that finds the memory empty.
+    #[test]
+    fn who_guesses_from_several_addresses_is_counted_at_each() {
+        let mut guard = Guard::default();
+        let mut guess = |address: &str| {
+            let fields = vec![("authorization", "Bearer guess"), ("cf-connecting-ip", address)];
+            let call = Call { method: "GET", url: THERE, headers: Headers(fields), now: Timestamp(0) };
+            guard.permit(&call, &Door { token: Some(TOKEN), ..Door::default() })
+        };
+        for _ in 0..10 {
+            assert_eq!(["192.0.2.1", "192.0.2.2"].map(&mut guess), [Err(TurnedAway::Unauthorized); 2]);
+        }
+        assert_eq!(["192.0.2.1", "192.0.2.2"].map(&mut guess), [Err(TurnedAway::TooMany); 2]);
+        (2..1000).for_each(|at| assert_eq!(guess(&format!("2001:db8::{at}")), Err(TurnedAway::Unauthorized)));
+        assert_eq!(guess("192.0.2.1"), Err(TurnedAway::TooMany), "a thousand are remembered");
+        assert_eq!(guess("198.51.100.1"), Err(TurnedAway::Unauthorized));
+        assert_eq!(guess("192.0.2.1"), Err(TurnedAway::Unauthorized), "and no more than those");
+    }
+
+    #[test]
+    fn whoever_is_turned_away_is_told_why() {
+        let told = [
+            (TurnedAway::Unauthorized, 401, "Authorization: Bearer"),
+            (TurnedAway::Foreign, 403, "A page of another site"),
+            (TurnedAway::Closed, 403, "No ADMIN_TOKEN is set."),
+            (TurnedAway::ShortToken, 403, "fewer than 32 characters"),
+            (TurnedAway::Elsewhere, 404, "There is nothing here."),
+            (TurnedAway::NotJson, 415, "Content-Type: application/json"),
+            (TurnedAway::TooMany, 429, "Retry-After"),
+        ];
+        for (why, status, part) in told {
+            let body: serde_json::Value = serde_json::from_str(&why.body()).unwrap();
+            assert_eq!((why.status(), body["status"].as_u64()), (status, Some(status.into())), "{why:?}");
+            assert!(body["detail"].as_str().unwrap().contains(part), "{body}");
+        }
+    }
 }

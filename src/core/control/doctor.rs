@@ -63,3 +63,66 @@ fn single_writer(topology: &Topology) -> Option<&str> {
     let whole = |rule: &Rule| matches!(rule, Rule::SingleWriter { .. });
     topology.datasets().find(|(_, dataset)| whole(&dataset.rule)).map(|(_, dataset)| dataset.name.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::keys::{Key, SessionKeys},
+        topology::{error::KeyPath, parse, raw},
+    };
+
+    fn settings(datasets: &str, has_key: bool) -> Settings {
+        let vars = format!(
+            r#"{{"REGIONS":{{"us":{{"origin":"https://us.example","location":{{"lat":39,"lon":-77}}}},"eu":{{"service":"EU"}}}},
+            "DATASETS":{{{datasets}}}}}"#
+        );
+        let topology = parse(&raw::from_json(&vars).unwrap(), &KeyPath::default()).unwrap().0;
+        let key = |text: &str| Key::new(text).unwrap();
+        let session_keys = SessionKeys::new(key("a key of at least thirty-two characters"), None);
+        let origin_key = has_key.then(|| key("another key of thirty-two characters"));
+        Settings { topology, session_keys, origin_key, dev: false }
+    }
+
+    const DATASETS: &str = r#""likes":{"ownership":"multi-writer","conflicts":{"rule":"last-write-wins","explain":"The later one."}},
+        "orders":{"ownership":"single-writer","home":"us"},"catalog":{"ownership":"single-writer","home":"us"}"#;
+
+    fn asked(settings: &Settings) -> Vec<Value> {
+        asks(settings, Timestamp(7)).as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn each_region_is_asked_each_question_and_a_stranger_has_no_signature() {
+        let asked = asked(&settings(DATASETS, true));
+        let of = |region: &str| -> Vec<&str> {
+            let asked = asked.iter().filter(|ask| ask["region"] == region);
+            asked.map(|ask| ask["of"].as_str().unwrap()).collect()
+        };
+        for region in ["us", "eu"] {
+            assert_eq!(of(region), [HEALTH, AGAIN, CLIENT, OWNER, STRANGER]);
+        }
+        for ask in &asked {
+            let of = ask["of"].as_str().unwrap();
+            assert_eq!(ask["headers"]["homing-signature"].is_string(), of != STRANGER, "{ask}");
+            assert_eq!(ask["headers"]["cdn-loop"] == "homing", of == CLIENT, "{ask}");
+            let target = if [OWNER, STRANGER].contains(&of) { "/ownership?unit=orders&n=7" } else { "/homing?n=7" };
+            assert!(ask["url"].as_str().unwrap().ends_with(target), "the first dataset that has one owner: {ask}");
+            assert_eq!(ask["service"], if ask["region"] == "eu" { json!("EU") } else { Value::Null });
+        }
+    }
+
+    #[test]
+    fn without_a_key_there_is_no_stranger_and_without_an_owner_no_question_about_one() {
+        let of = |datasets, has_key| -> Vec<String> {
+            let asked = asked(&settings(datasets, has_key)).into_iter().filter(|ask| ask["region"] == "us");
+            asked.map(|ask| ask["of"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(of(DATASETS, false), [HEALTH, AGAIN, CLIENT, OWNER]);
+        assert_eq!(of("", true), [HEALTH, AGAIN, CLIENT]);
+    }
+
+    #[test]
+    fn a_prober_is_to_be_where_its_region_is() {
+        assert_eq!(hints(&settings(DATASETS, true)), json!({ "us": "enam", "eu": null }));
+    }
+}

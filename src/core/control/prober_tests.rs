@@ -103,6 +103,64 @@ fn a_copy_that_is_cut_off_ages_with_the_clock() {
     assert_eq!((whole.reachable, whole.lag), (Some(true), Some(Duration::from_millis(7))));
 }
 
+/// Positions may be told as texts, and by another epoch none of the earlier ones counts.
+#[test]
+fn a_replica_of_an_earlier_epoch_lacks_what_the_later_one_has() {
+    let told = |position: &str, epoch: u64| {
+        format!(r#"{{"position":{{"catalog":"{position}"}},"epochs":{{"catalog":{epoch}}}}}"#)
+    };
+    let mut play = Play::new();
+    play.round(0, &told("5", 1), &told("5", 1));
+    assert_eq!(pair(&play.round(10, &told("6", 1), &told("5", 1))).lag, None, "it may be under way");
+    play.round(20, &told("2", 2), &told("5", 1));
+    let behind = pair(&play.round(50, &told("2", 2), &told("5", 1)));
+    assert_eq!((behind.stalled, behind.lag), (true, Some(Duration::from_secs(30))), "since there is a later epoch");
+    let ahead = pair(&play.round(60, &told("2", 2), &told("1", 3)));
+    assert_eq!((ahead.stalled, ahead.lag), (false, None), "it is the other one that lacks something");
+}
+
+/// Each of the three says something of the pair by itself.
+#[test]
+fn a_pair_is_told_of_as_soon_as_anything_is_known_of_it() {
+    let pairs = |eu: &str| Play::new().round(0, "{}", eu).of(EU).unwrap().peers.len();
+    assert_eq!(pairs("{}"), 0);
+    assert_eq!(pairs(r#"{"reachable":{"us":true}}"#), 1);
+    assert_eq!(pairs(r#"{"lag_ms":{"us":7}}"#), 1);
+    assert_eq!(Play::new().round(0, &us(5), r#"{"position":{"catalog":5}}"#).of(EU).unwrap().peers.len(), 1);
+}
+
+/// Two rounds and a second: what has been lacking for less may be under way. A replica that owns up to half of it is not stalled.
+#[test]
+fn what_a_replica_lacks_counts_after_two_rounds_and_a_second() {
+    let lacking = |seconds: u64, lag: u64| {
+        let mut play = Play::new();
+        play.round(0, &us(5), &eu(5, 0, true));
+        play.round(10, &us(6), &eu(5, 0, true));
+        let pair = pair(&play.round(10 + seconds, &us(6), &eu(5, lag, true)));
+        (pair.stalled, pair.lag)
+    };
+    let two_rounds = 2 * ROUND.as_secs() + 1;
+    assert_eq!(lacking(two_rounds, 0), (false, Some(Duration::ZERO)));
+    let later = Duration::from_secs(two_rounds + 1);
+    assert_eq!(lacking(two_rounds + 1, 0), (true, Some(later)));
+    let half = u64::try_from(later.as_millis()).unwrap() / 2;
+    assert_eq!(lacking(two_rounds + 1, half - 1), (true, Some(later)));
+    assert_eq!(lacking(two_rounds + 1, half), (false, Some(later)));
+}
+
+/// At exactly so much lag nobody decides otherwise yet.
+#[test]
+fn a_report_is_put_at_once_when_lag_goes_over_a_bound_and_not_on_it() {
+    for bound in [1_000, millis(SESSIONS_LEAVE), millis(ALL_LEAVE)] {
+        let mut play = Play::new();
+        play.round(0, &us(5), &eu(5, bound - 1, true));
+        play.round(1, &us(5), &eu(5, bound, true));
+        assert_eq!(play.puts, 1, "{bound}");
+        play.round(2, &us(5), &eu(5, bound + 1, true));
+        assert_eq!(play.puts, 2, "{bound}");
+    }
+}
+
 #[test]
 fn a_percentile_needs_twenty_samples() {
     let mut play = Play::new();

@@ -185,3 +185,65 @@ pub(super) fn positions(change: &Change, body: &Value) -> Vec<(String, String)> 
     };
     change.datasets.iter().filter_map(said).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change that waits for position 1000, with a pause of five seconds and no lag.
+    fn waiting() -> Change {
+        Change { to: "eu".to_owned(), waiting: vec![("orders".to_owned(), "1000".to_owned())], ..Change::default() }
+    }
+
+    /// What comes of looking at those times, in milliseconds, at a replica that is at those positions then.
+    fn looked(change: &mut Change, looks: &[(u64, u64)]) -> Option<String> {
+        let look = |(at, position): &(u64, u64)| {
+            change.stands_still(&serde_json::json!({ "position": position.to_string() }), Timestamp(*at))
+        };
+        looks.iter().map(look).last().flatten()
+    }
+
+    #[test]
+    fn a_replica_stands_still_once_it_has_not_moved_for_a_second_or_twice_its_lag() {
+        let still = || Some("eu's replica does not advance".to_owned());
+        for (lag, enough) in [(None, 1_000), (Some(500), 1_000), (Some(700), 1_400)] {
+            let change = || Change { lag, max_pause: 60_000, ..waiting() };
+            assert_eq!(looked(&mut change(), &[(0, 900), (enough - 1, 900)]), None, "{lag:?}");
+            assert_eq!(looked(&mut change(), &[(0, 900), (enough, 900)]), still(), "{lag:?}");
+            assert_eq!(looked(&mut change(), &[(0, 900), (1, 999), (enough, 999)]), None, "it has moved: {lag:?}");
+        }
+    }
+
+    /// It is waited for 2 s where nobody says its lag. Twice what is left is not enough if it goes on as it went.
+    #[test]
+    fn a_replica_is_too_slow_once_it_needs_more_than_twice_what_is_left() {
+        let slow = |millis: u64| Some(format!("eu's replica advances too slowly and needs {millis} ms more"));
+        // A second for so many positions: 1,000 ms are left, so 2,000 ms are still enough.
+        assert_eq!(looked(&mut waiting(), &[(0, 400), (1_000, 600)]), None);
+        assert_eq!(looked(&mut waiting(), &[(0, 399), (1_000, 599)]), slow(2_005));
+        // What has been watched for less than a second tells nothing.
+        assert_eq!(looked(&mut waiting(), &[(0, 0), (999, 1)]), None);
+        assert_eq!(looked(&mut waiting(), &[(0, 0), (1_000, 1)]), slow(999_000));
+        // The first look counts, and not the last one.
+        assert_eq!(looked(&mut waiting(), &[(0, 0), (900, 499), (1_000, 500)]), None);
+        // One that has gone back has no pace.
+        assert_eq!(looked(&mut waiting(), &[(0, 10), (1_000, 9)]), None);
+        assert_eq!(looked(&mut waiting(), &[(0, 10), (500, 9), (1_000, 10)]), None);
+        // What is left is counted from when the new owner was first waited for.
+        let begun = Change { since: Timestamp(1_000), ..waiting() };
+        assert_eq!(looked(&mut begun.clone(), &[(1_000, 0), (2_500, 500)]), slow(1_500));
+    }
+
+    #[test]
+    fn of_positions_without_a_number_only_standing_still_shows() {
+        let mut change = Change { waiting: vec![("orders".to_owned(), "gtid:7".to_owned())], ..waiting() };
+        let look = |change: &mut Change, at: u64, position: &str| {
+            change.stands_still(&serde_json::json!({ "position": position }), Timestamp(at))
+        };
+        assert_eq!(look(&mut change, 0, "gtid:1"), None);
+        assert_eq!(look(&mut change, 999, "gtid:2"), None);
+        assert_eq!(look(&mut change, 1_900, "gtid:3"), None);
+        assert!(look(&mut change, 2_900, "gtid:3").is_some());
+        assert_eq!(look(&mut waiting(), 9_000, ""), None, "it says nothing of where it is");
+    }
+}

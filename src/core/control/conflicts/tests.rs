@@ -75,6 +75,21 @@ fn a_conflict_is_told_once_as_a_sentence_with_the_datasets_own_explanation() {
 }
 
 #[test]
+fn both_writes_are_shown_with_who_and_when() {
+    let mut nameless = conflict();
+    nameless["lost"]["who"] = json!("");
+    let told = ask(&clicks(), "dataset=likes", vec![says(&[nameless])]);
+    let story = &told["stories"][0];
+    let side = |region: &str, number: u64, at: u64, who: Option<&str>, what: &str| {
+        json!({
+            "region": region, "number": number, "stamp": format!("{at:012x}-0000-0000000a"), "at": at, "who": who, "what": what,
+        })
+    };
+    assert_eq!(story["kept"], side("us", 18, UNLIKED, Some("~GdAZ"), "unlike"));
+    assert_eq!(story["lost"], side("eu", 4, LIKED, None, "like"));
+}
+
+#[test]
 fn where_both_are_kept_the_earlier_one_is_told_first() {
     let merge = settings(&json!({ "rule": "merge", "merge": "register", "explain": "You see both, and choose." }));
     let mut kept = conflict();
@@ -157,6 +172,7 @@ fn a_question_names_a_dataset_that_several_regions_write() {
         assert_eq!(refused(&format!("dataset=likes&limit={limit}")).0, 400, "{limit}");
     }
     assert_eq!(refused(&format!("dataset=likes&key={}", "k".repeat(513))).0, 400);
+    assert!(ConflictQuestion::read(&format!("dataset=likes&key={}", "k".repeat(512)), &clicks().topology).is_ok());
 }
 
 #[test]

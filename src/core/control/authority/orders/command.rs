@@ -91,3 +91,18 @@ pub(crate) struct DrillOrder {
     pub(crate) span: Duration,
     pub(crate) limit: Option<Share>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_as_problem_details() {
+        for (refusal, status) in
+            [(OrderRefusal::malformed("Say what."), 400), (OrderRefusal::conflict("Say what."), 409)]
+        {
+            let body = refusal.body();
+            assert_eq!((body["status"].as_u64(), body["detail"].as_str()), (Some(status), Some("Say what.")), "{body}");
+        }
+    }
+}
