@@ -225,15 +225,16 @@ fn a_new_owner_that_names_another_one_is_not_believed_unless_that_one_says_so() 
 #[test]
 fn the_directory_learns_a_later_home_of_a_subject_from_its_region() {
     let mut world = World::noted();
-    world.directory.assign(&ada(), "user", "us");
-    world.region("us").units.entry(format!("~{}", ada())).or_default().owned = owned("eu", 5);
-    let id = moved(&mut world, json!({}));
-    let says = says(&mut world, &id);
+    let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
+    world.directory.assign(&bob, "tenant", "us");
+    world.region("us").units.entry(format!("~{bob}")).or_default().owned = owned("ap", 5);
+    let (_, body) = world.order(json!({ "command": "move", "kind": "tenant", "subject": bob, "to": "eu" }));
+    let says = says(&mut world, body["change"]["id"].as_str().unwrap());
     assert!(
-        says.starts_with("us reports that eu is the home by epoch 5; the authority knew only of epoch 1."),
+        says.starts_with("us reports that ap is the home by epoch 5; the authority knew only of epoch 1."),
         "{says}"
     );
-    assert_eq!(world.directory.0[&ada()], ("user".to_owned(), owned("eu", 5)));
+    assert_eq!(world.directory.0[&bob], ("tenant".to_owned(), owned("ap", 5)));
 }
 
 #[test]

@@ -162,6 +162,28 @@ fn after_a_forced_change_all_others_are_told_until_they_hear_for_three_days() {
     }
 }
 
+/// Of a subject the others hear in the log of the new owner.
+#[test]
+fn a_new_owner_is_told_nothing_and_of_a_subject_only_the_old_one_is() {
+    let mut world = World::noted();
+    let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
+    world.directory.0.insert(bob.clone(), ("tenant".to_owned(), owned("us", 1)));
+    world.down = vec!["us"];
+    let mut told_of = |order: Value| {
+        let (_, body) = world.order(order);
+        let id = body["change"]["id"].as_str().unwrap().to_owned();
+        while world.change(&id)["phase"] != "done" {
+            world.do_effect(0, false);
+        }
+        untold(&mut world)
+    };
+    let orders = json!({ "command": "promote", "dataset": "orders", "to": "eu", "accept_loss": true });
+    assert_eq!(told_of(orders), [told("us", "orders", 2), told("ap", "orders", 2)]);
+    let moved = json!({ "command": "move", "kind": "tenant", "subject": bob, "to": "eu", "accept_loss": true });
+    let of_bob: Vec<_> = told_of(moved).into_iter().filter(|(_, unit, _)| unit.starts_with('~')).collect();
+    assert_eq!(of_bob, [told("us", &format!("~{bob}"), 2)]);
+}
+
 /// The other calls of the authority need connections, too.
 #[test]
 fn a_region_that_is_back_is_told_of_two_things_at_a_time() {

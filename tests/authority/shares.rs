@@ -73,6 +73,42 @@ fn a_sweep_that_is_stopped_begins_nothing_more() {
     assert_eq!(world.directory.0.values().filter(|(_, lives)| lives.0 == "eu").count(), 6, "and two datasets");
 }
 
+/// Whoever has come behind the place where it was is left, too.
+#[test]
+fn a_sweep_that_is_stopped_does_not_list_again() {
+    let mut world = World::noted();
+    live_in_us(&mut world, 3);
+    let id = sweep(&mut world, json!({}));
+    while let Some(at) = directory(&world).first() {
+        world.do_effect(*at, false);
+    }
+    assert_eq!(world.change(&id)["listed"], true);
+    while world.change(&id)["moved"] == 0 {
+        world.do_effect(0, false);
+    }
+    world.order(json!({ "command": "abort", "change": id }));
+    world.settle();
+    let ended = world.change(&id);
+    assert_eq!((&ended["lists"], &ended["done"]), (&json!(1), &json!(5)), "{ended}");
+}
+
+/// Who could not be moved is named by each list, and is one subject.
+#[test]
+fn whoever_is_given_up_by_several_lists_counts_once() {
+    let mut world = World::noted();
+    live_in_us(&mut world, 2);
+    let stuck = world.directory.0.keys().next().unwrap().clone();
+    let (_, body) = world.order(json!({ "command": "move", "kind": "tenant", "subject": stuck, "to": "ap" }));
+    let moves = body["change"]["id"].clone();
+    let id = sweep(&mut world, json!({}));
+    while world.change(&id)["ended"].is_null() {
+        let at = world.effects.iter().position(|effect| effect["tag"]["change"] != moves).unwrap();
+        world.do_effect(at, false);
+    }
+    let ended = world.change(&id);
+    assert_eq!((&ended["lists"], &ended["says"]), (&json!(2), &json!("3 done, 1 given up, 0 may not live in eu")));
+}
+
 #[test]
 fn the_directory_is_asked_again_after_eight_seconds_and_not_before() {
     let mut world = World::noted();
