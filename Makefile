@@ -11,7 +11,7 @@ RUNTIME ?= miniflare
 # A subcommand follows: nothing is built but what Cargo.lock names.
 CARGO_QUIET := cargo --quiet --locked
 
-.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure bench-core profile size planet conformance clean
+.PHONY: help setup worker build dev test audit e2e test-postgres test-mesh chaos simulate model fuzz planted mutants coverage lint bench bench-failure bench-core bench-instructions profile size planet conformance clean
 
 help:            ## this list
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ profile: worker  ## where a request's CPU goes, function by function, in plain w
 
 bench-core:      ## what a request costs in the core alone: instructions (where valgrind is), allocations; ROW="read miss,write" for some
 	@ROW='$(ROW)' $(CARGO_QUIET) bench -p bench --bench core
+
+bench-instructions: worker ## what a request costs in instructions of plain workerd, which valgrind counts; ROW="read miss,write" for some, BEFORE=FOLDER to compare
+	@ROW='$(ROW)' $(NODE) tests/bench/instructions.mjs
 
 size: setup      ## what the hot path's Wasm consists of; WITHOUT="snapshot,suggestions" tells what only those reach
 	@src/tools/build.sh profile

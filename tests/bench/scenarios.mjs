@@ -145,7 +145,7 @@ function withHole(settings, hole) {
 }
 
 /** The request of a scenario; a pinned one has just written, and so has one with a mark. */
-async function prepare(one, { path, request = {}, pinned, marked, connections }) {
+export async function prepare(one, { path, request = {}, pinned, marked, connections }) {
   if (one.name === "anonymous" || !(pinned || marked)) return { connections, ...request };
   const { headers } = await get(one.port, marked ? path : "/catalog/1", JSON_BODY);
   // Somebody else's read tells the router how far the nearest copy is.
