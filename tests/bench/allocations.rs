@@ -7,13 +7,13 @@ use bench::rows;
 
 /// The most allocations of a request, from its admission to its last step.
 const MOST: [(&str, u64); 7] = [
-    ("read miss", 47),
-    ("browser's read", 54),
-    ("cache hit", 41),
-    ("pinned read", 63),
-    ("near read", 85),
-    ("shared hit", 57),
-    ("write", 87),
+    ("read miss", 46),
+    ("browser's read", 53),
+    ("cache hit", 40),
+    ("pinned read", 61),
+    ("near read", 83),
+    ("shared hit", 55),
+    ("write", 86),
 ];
 
 #[test]
