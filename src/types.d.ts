@@ -5,7 +5,7 @@ declare module "homing-wasm" {
     readonly __stack_pointer: WebAssembly.Global;
   }
   export function initSync(of: { module: WebAssembly.Module }): Wasm;
-  export function configure(vars: string, sessionKey: string, sessionKeyOld: string, originKey: string, flags: string): string;
+  export function configure(compiled: string, sessionKey: string, sessionKeyOld: string, originKey: string, flags: string): string;
   export function warnings(): string;
   export function begin(now: number, latitude: number, longitude: number, incoming: string): string;
   export function resume(id: number, now: number, event: string): string;
@@ -19,7 +19,7 @@ declare module "homing-wasm" {
   export function home_hint(): DurableObjectLocationHint | "";
   export function view_every(said: string): number;
   export function snapshot(now: number): string;
-  export function suggestions(asToml: boolean): string;
+  export function suggestions(): string;
 }
 
 declare module "homing-operators" {
@@ -27,20 +27,28 @@ declare module "homing-operators" {
     readonly __stack_pointer: WebAssembly.Global;
   }
   /** What `api` asks of the router's own side. */
-  interface Router {
+  export interface Router {
     ask(input: string): Promise<string>;
     keepHomes(list: string): Promise<string>;
     snapshot(): string;
     cache(): string;
     examine(told: string): Promise<string>;
-    suggestions(asToml: boolean): string;
+    suggestions(): string;
   }
   export function initSync(of: { module: WebAssembly.Module }): Wasm;
   export function configure(vars: string, sessionKey: string, sessionKeyOld: string, originKey: string, flags: string): string;
+  /** Throws what is wrong with them, as a text. */
+  export function compiled(vars: string): string;
   export function api(request: Request, env: Env, router: Router): Promise<Response>;
   export function authority(ledger: string, input: string, now: number): string;
   export function probe_plan(said: string): string;
   export function probed(state: string, from: string, answers: string, view: string, every: number, now: number): string;
+}
+
+/** What `src/tools/compiled.mjs` makes: the compiled form of vars, by their text. */
+declare module "homing-compiled" {
+  const compiled: Map<string, string>;
+  export default compiled;
 }
 
 declare module "*.wasm" {

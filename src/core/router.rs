@@ -441,14 +441,10 @@ impl Router {
         changing(&self.report, |report| json(&Snapshot::of(report, &view, memory.health(), &own)))
     }
 
-    /// Route lines that the origins' `Homing-Wrote` suggest, as TOML or as JSON.
+    /// What the origins' `Homing-Wrote` says of their requests, as JSON: [`Suggestions`](crate::observe::suggest::Suggestions).
     #[must_use]
-    pub fn suggestions(&self, as_toml: bool) -> String {
-        let topology = &self.settings.topology;
-        changing(&self.report, |report| {
-            let all = report.suggestions();
-            if as_toml { all.toml(topology) } else { json(&all.show(topology)) }
-        })
+    pub fn suggestions(&self) -> String {
+        changing(&self.report, |report| json(report.suggestions()))
     }
 }
 

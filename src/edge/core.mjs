@@ -1,6 +1,9 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
+import compiled from "homing-compiled";
 import { configure, home_hint, initSync, warnings } from "homing-wasm";
+import { inside } from "../operators/wasm.mjs";
+import { topologyOf } from "./vars.mjs";
 
 const wasm = initSync({ module });
 // A trap leaves the stack pointer where it was; at rest it always has this value.
@@ -27,18 +30,29 @@ export function call(work) {
 
 /** What is configured, as the core wants it. @param {Env} env @returns {[vars: string, key: string, oldKey: string, originKey: string, flags: string]} */
 export function settings(env) {
-  const vars = Object.fromEntries(Object.entries(env).filter(([name]) => /^(REGIONS|DATASETS|ROUTES(_\d+)?|IDENTITY|EDGE_NAME)$/.test(name)));
   const dev = env.DEV === true || env.DEV === "true" ? "dev" : "";
-  return [JSON.stringify(vars), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
+  return [topologyOf(env), env.SESSION_KEY ?? "", env.SESSION_KEY_OLD ?? "", env.ORIGIN_KEY ?? "", `${dev},${env.LOG ?? "all"}`];
 }
 
 /** @type {string | undefined} */
 let configured; // undefined until tried, then "" or what is wrong
 
+/** Configures the core by vars that are checked and compiled: those of the build were so then, others (changed in the dashboard) are here. @param {Env} env */
+function configureBy(env) {
+  const [vars, ...others] = settings(env);
+  let known = compiled.get(vars);
+  try {
+    known ??= inside((operators) => operators.compiled(vars));
+  } catch (wrong) {
+    return String(wrong);
+  }
+  return call(() => configure(known, ...others));
+}
+
 /** Configures the core, once per isolate. Returns what is wrong with the configuration. @param {Env} env */
 export function configuration(env) {
   if (configured === undefined) {
-    configured = call(() => configure(...settings(env)));
+    configured = configureBy(env);
     if (configured) complain("the configuration is not served", { complaints: configured });
     else call(warnings).split("\n").forEach(warn);
   }

@@ -21,8 +21,8 @@ fn router() -> Option<Rc<Router>> {
     ROUTER.with_borrow(Clone::clone)
 }
 
-fn made(vars: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String> {
-    let settings = secrets::read_to_serve(vars, secrets, flags, || getrandom::u64().ok());
+fn made(compiled: &str, secrets: &Secrets<'_>, flags: &str) -> Result<Router, String> {
+    let settings = secrets::of_compiled(compiled, secrets, flags, || getrandom::u64().ok());
     let settings = settings.map_err(|error| error.to_string())?;
     let logging = Logging::parse(flags.split(',').next_back().unwrap_or_default());
     let random = || getrandom::u64().map_err(|error| format!("no randomness: {error}"));
@@ -39,11 +39,12 @@ fn internal(now: Timestamp) -> String {
     wire::rejection(&Rejection::internal(now))
 }
 
-/// Sets the isolate up, once. Returns an empty text, or what is wrong with the configuration.
+/// Sets the isolate up, once, by vars that the operators' side has checked and compiled. Returns an empty text, or what is wrong with the
+/// secrets.
 #[wasm_bindgen]
-pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
+pub fn configure(compiled: &str, session_key: &str, session_key_old: &str, origin_key: &str, flags: &str) -> String {
     console_error_panic_hook::set_once();
-    match made(vars, &Secrets { session_key, session_key_old, origin_key }, flags) {
+    match made(compiled, &Secrets { session_key, session_key_old, origin_key }, flags) {
         Ok(router) => {
             ROUTER.replace(Some(Rc::new(router)));
             String::new()
@@ -148,8 +149,8 @@ pub fn snapshot(now: f64) -> String {
     router().map(|router| router.snapshot(memory_bytes, timestamp(now))).unwrap_or_default()
 }
 
-/// Route lines that the origins' `Homing-Wrote` suggest, as JSON or as TOML.
+/// What the origins' `Homing-Wrote` says of their requests, as JSON.
 #[wasm_bindgen]
-pub fn suggestions(as_toml: bool) -> String {
-    router().map(|router| router.suggestions(as_toml)).unwrap_or_default()
+pub fn suggestions() -> String {
+    router().map(|router| router.suggestions()).unwrap_or_default()
 }

@@ -1,9 +1,10 @@
 // The view that the authority publishes, and what the probers have found: read from KV behind the requests, never in front of one.
 import { ask } from "../operators/authority.mjs";
-import { call, complain, settings } from "./core.mjs";
+import { call, complain } from "./core.mjs";
 import { together } from "./datacentre.mjs";
 import { judgedBy } from "./near.mjs";
 import { DOUBTED_MS, KV_KEEPS_S, WAKE_AGAIN_MS } from "./pace.mjs";
+import { topologyOf } from "./vars.mjs";
 import { begin } from "../operators/prober.mjs";
 import { readVantages, readViewTaken } from "./wire.mjs";
 import { measured, published, vantages, view_every } from "homing-wasm";
@@ -101,7 +102,7 @@ let digested;
 /** What tells this router's configuration from that of another one on the same host, which has a view and a store of its own. @param {Env} env */
 function digest(env) {
   digested ??= crypto.subtle
-    .digest("SHA-256", new TextEncoder().encode(settings(env)[0]))
+    .digest("SHA-256", new TextEncoder().encode(topologyOf(env)))
     .then((bytes) => [...new Uint8Array(bytes, 0, 8)].map((byte) => byte.toString(16)).join("-"));
   return digested;
 }

@@ -29,6 +29,7 @@ use homing_core::{
         is_stored, prober,
         problem_details::{MEDIA_TYPE, ProblemDetails},
         snapshot::{complete, fingerprint},
+        suggest::Suggestions,
     },
 };
 
@@ -54,8 +55,8 @@ pub(super) async fn answer(request: web_sys::Request, env: &Env, router: &Router
         "/_homing/api/snapshot" => snapshot(&request, env, router).await,
         "/_homing/api/doctor" => doctor(router, env).await,
         "/_homing/api/conflicts" => conflicts(&url, env).await,
-        "/_homing/api/suggestions" => text(router.suggestions(false), "application/json"),
-        "/_homing/api/suggestions.toml" => text(router.suggestions(true), "text/plain"),
+        "/_homing/api/suggestions" => suggestions(router, false),
+        "/_homing/api/suggestions.toml" => suggestions(router, true),
         "/_homing/api/homes" if request.method() == Method::Post => authority::homes(router, request).await,
         path if path.starts_with(API) => match authority::input(path, request).await? {
             Some(input) => authority::put(router, &input).await,
@@ -108,7 +109,7 @@ async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Respo
     let (Ok(mut snapshot), Ok(cache)) = (read(router.snapshot()), read(router.cache())) else {
         return Response::error("not configured", 500);
     };
-    complete(&mut snapshot, &settings.topology, health, cache);
+    complete(&mut snapshot, &settings, health, cache);
     let tag = format!("\"{:016x}\"", fingerprint(&snapshot));
     let known = request.headers().get("if-none-match")?.is_some_and(|tags| tags.contains(&tag));
     let response =
@@ -116,6 +117,16 @@ async fn snapshot(request: &Request, env: &Env, router: &Router) -> Result<Respo
     response.headers().set("etag", &tag)?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response)
+}
+
+/// Route lines to add, as JSON or as TOML.
+fn suggestions(router: &Router, as_toml: bool) -> Result<Response> {
+    let Some(settings) = exports::settings() else { return Response::error("not configured", 500) };
+    let seen: Suggestions = serde_json::from_str(&router.suggestions())?;
+    if as_toml {
+        return text(seen.toml(&settings.topology), "text/plain");
+    }
+    text(serde_json::to_string(&seen.show(&settings.topology))?, "application/json")
 }
 
 /// How often probers ask, in milliseconds; 0 is never. What is no such setting counts as none.

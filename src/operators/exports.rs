@@ -56,9 +56,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub fn examine(this: &Router, told: &str) -> Result<js_sys::Promise, JsValue>;
 
-    /// Route lines to add, as JSON or as TOML.
+    /// What the isolate has seen that suggests route lines, as JSON.
     #[wasm_bindgen(method)]
-    pub fn suggestions(this: &Router, as_toml: bool) -> String;
+    pub fn suggestions(this: &Router) -> String;
 }
 
 /// Sets this side up, once. Returns an empty text, or what is wrong with the configuration.
@@ -74,6 +74,16 @@ pub fn configure(vars: &str, session_key: &str, session_key_old: &str, origin_ke
         }
         Err(wrong) => wrong.to_string(),
     }
+}
+
+/// Checks the vars, and compiles them for the Wasm that serves requests.
+///
+/// # Errors
+/// With what is wrong with the configuration.
+#[wasm_bindgen]
+pub fn compiled(vars: &str) -> Result<String, String> {
+    console_error_panic_hook::set_once();
+    secrets::compile(vars).map_err(|wrong| wrong.to_string())
 }
 
 /// Answers a request to `/_homing/*`.

@@ -1,55 +1,42 @@
-// The operators' side: a Wasm of its own, which nothing on the way of a request touches, set up when it is first needed.
-import module from "./operators_bg.wasm";
-import * as core from "homing-operators";
+// The operators' side: what its Wasm, which nothing on the way of a request touches, is asked for.
 import { snapshot, suggestions } from "homing-wasm";
 import { ask, note } from "./authority.mjs";
 import { call, settings } from "../edge/core.mjs";
 import { examine } from "./doctor.mjs";
 import { keep } from "../edge/shards.mjs";
 import { cacheState, looked } from "../edge/store.mjs";
+import { inside } from "./wasm.mjs";
 
-/** @type {ReturnType<typeof core.initSync> | undefined} */
-let wasm;
-/** @type {number} */
-let stackAtRest;
-let wrong = ""; // what is wrong with the configuration
+/** @type {string | undefined} */
+let configured; // undefined until tried, then "" or what is wrong with the configuration
 
-/** @param {Env} env @returns {ReturnType<typeof core.initSync>} */
-function ready(env) {
-  if (wasm) return wasm;
-  const loaded = core.initSync({ module });
-  wrong = core.configure(...settings(env));
-  [wasm, stackAtRest] = [loaded, loaded.__stack_pointer.value];
-  return loaded;
-}
+/** @param {Env} env @returns {string} */
+const ready = (env) => (configured ??= inside((core) => core.configure(...settings(env))));
 
 /**
- * Calls into the operators' Wasm, set up. What it throws is for the caller to say; a trap there harms no later call.
- * @template T @param {Env} env @param {(wasm: typeof core) => T} work
+ * Calls into the operators' Wasm, set up. What it throws is for the caller to say.
+ * @template T @param {Env} env @param {(wasm: typeof import("homing-operators")) => T} work
  */
 export function operate(env, work) {
-  const loaded = ready(env);
+  const wrong = ready(env);
   if (wrong) throw new Error(wrong);
-  try {
-    return work(core);
-  } catch (error) {
-    loaded.__stack_pointer.value = stackAtRest;
-    throw error;
-  }
+  return inside(work);
 }
 
 /** Answers a request to `/_homing/*`; where the configuration is wrong, only what `homing doctor` asks. @param {Request} request @param {Env} env */
 export async function api(request, env) {
-  ready(env);
+  const wrong = ready(env);
   await looked(request.url);
-  return core.api(request, env, {
+  /** @type {import("homing-operators").Router} */
+  const router = {
     ask: (input) => ask(env, input),
     keepHomes: (list) => keepHomes(env, JSON.parse(list)),
     snapshot: () => call(() => snapshot(Date.now())),
     cache: () => JSON.stringify(cacheState()),
     examine: (told) => examine(request, env, JSON.parse(told), wrong),
-    suggestions: (asToml) => call(() => suggestions(asToml)),
-  });
+    suggestions: () => call(suggestions),
+  };
+  return inside((core) => core.api(request, env, router));
 }
 
 /**

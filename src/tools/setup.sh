@@ -21,7 +21,7 @@ build_std() {
   mkdir "$scratch/src"
   printf '[package]\nname = "emptycrate"\nversion = "0.0.0"\nedition = "2021"\n' > "$scratch/Cargo.toml"
   printf '#![no_std]\n' > "$scratch/src/lib.rs"
-  (cd "$scratch" && RUSTFLAGS=-Cembed-bitcode=yes RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$scratch/target \
+  (cd "$scratch" && RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$scratch/target \
     cargo build --quiet -Z build-std=std,panic_abort,proc_macro --target wasm32-unknown-unknown --release) ||
     die "the standard library did not build for wasm32. Install a Rust with the target: rustup target add wasm32-unknown-unknown."
   lib=/usr/lib/rustlib/wasm32-unknown-unknown/lib

@@ -1,6 +1,8 @@
 // What is measured: the scenarios, who is measured in them, and one measurement; README.md has a line on each.
 import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { compiledBy } from "../../src/tools/compiled.mjs";
 import { blackHole, cacheStore, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
 
 // A pin lives for five seconds, and a round ends with a look whether it still held.
@@ -68,6 +70,15 @@ function complaint(answer, name, { region, reason, hit, session, size }) {
   return undefined;
 }
 
+/** The modules of a build, which knows these vars as a deployment knows those of its wrangler.toml. One of before there was that does not. */
+async function built(name, folder, vars) {
+  const worker = join(scratch, `${name}.mjs`);
+  const text = readFileSync(join(folder, "worker.mjs"), "utf8");
+  const compiled = text.includes("compiled_default") ? await compiledBy(folder, [vars]) : [];
+  writeFileSync(worker, text + compiled.map((pair) => `\ncompiled_default.set(...${JSON.stringify(pair)});\n`).join(""));
+  return { "worker.mjs": worker, ...Object.fromEntries(["homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(folder, file)])) };
+}
+
 /**
  * Everybody who is measured, by name; nobody is started yet.
  * @param {{ log: string, build?: string, before?: string, inspected?: boolean }} how the folder of the router's build, that of another one to be
@@ -111,20 +122,20 @@ export async function contenders({ log, build = join(root, "build"), before, ins
   ]);
   const own = (file) => join(root, "tests/bench/contenders", file);
   const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
-  const built = (folder) => Object.fromEntries(["worker.mjs", "homing_bg.wasm", "operators_bg.wasm"].map((file) => [file, join(folder, file)]));
   const hole = await blackHole();
   const settings = { ...topology, LOG: log, SESSION_KEY: SECRET };
   const one = async (name, modules, vars) => contender(name, modules, vars, cache, await freePort(), inspected ? await freePort() : undefined);
+  const router = async (name, folder, vars) => one(name, await built(name, folder, vars), vars);
   const all = [
-    await one("homing", built(build), settings),
-    ...(before ? [await one("before", built(before), settings)] : []),
+    await router("homing", build, settings),
+    ...(before ? [await router("before", before, settings)] : []),
     await one("fetch", { "worker.mjs": own("fetch.mjs") }, vars),
     await one("cache", { "worker.mjs": own("cache.mjs") }, vars),
     await one("hono", { "worker.mjs": hono }, settings),
-    await one("resets", built(build), withHole(settings, hole)),
+    await router("resets", build, withHole(settings, hole)),
   ];
   const sizes = Object.values(SCENARIOS).flatMap(({ subject, against }) => (subject ? [subject, ...against] : []));
-  for (const title of sizes) all.push(await one(title, built(build), { ...settings, ...large(title, topology.REGIONS.eu.origin) }));
+  for (const title of sizes) all.push(await router(title, build, { ...settings, ...large(title, topology.REGIONS.eu.origin) }));
   const [homing] = all;
   Object.assign(all.find(({ name }) => name === "resets") ?? {}, { hole });
   const anonymous = { name: "anonymous", port: homing.port, cpu: () => homing.cpu() };

@@ -1,7 +1,10 @@
 //! Whether a request reads or writes, and how often its body can be sent.
 
+use serde::{Deserialize, Serialize};
+
 /// Whether a request changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Access {
     /// It does not.
     Read,

@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_2;
 
 /// A place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Location {
     /// Degrees north, -90 to 90.
     pub lat: f64,

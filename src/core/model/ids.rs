@@ -4,7 +4,7 @@
 pub const MAX_REGIONS: usize = 32;
 
 /// A region's place in the configured order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct RegionId(pub(crate) u8);
 
 impl RegionId {
@@ -16,7 +16,7 @@ impl RegionId {
 }
 
 /// A dataset's place in the configured order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct DatasetId(pub(crate) u16);
 
 impl DatasetId {
@@ -28,7 +28,7 @@ impl DatasetId {
 }
 
 /// A set of regions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RegionSet(u32);
 
 impl RegionSet {

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::model::epoch::Epoch;
 
 /// How the origins of a dataset write their positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum PositionKind {
     /// PostgreSQL's log sequence number: `16/B374D848`.
     Lsn,

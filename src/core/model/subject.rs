@@ -46,7 +46,7 @@ impl SubjectId {
 }
 
 /// What a geo-partitioned dataset is split by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum SubjectKind {
     /// The person.
     User,

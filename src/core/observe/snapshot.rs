@@ -1,10 +1,10 @@
-//! The snapshot that the dashboard shows: what one isolate goes by and what it has seen. The isolate writes its part; what the regions
-//! say of themselves is added where the operators ask.
+//! The snapshot that the dashboard shows: what one isolate goes by and what it has seen. The isolate writes what it alone knows, in short; what
+//! the configuration says, and what the regions say of themselves, is added where the operators ask.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     model::ids::{RegionId, RegionSet},
@@ -12,24 +12,23 @@ use crate::{
         locality,
         report::{IsolateReport, LogLine, RegionTally},
     },
-    ownership::Ownership,
     state::{drill, health, matrix, view::View},
     topology::{
-        self, Origin, Topology,
-        dataset::{ConflictRule, Rule},
+        Origin, Region, Topology,
+        dataset::{ConflictRule, Dataset, Rule},
+        settings::Settings,
+        units::Share,
         warnings::warnings,
     },
 };
 
-/// An isolate's part of the snapshot.
+/// An isolate's part of the snapshot. Regions and datasets are in the order of the topology.
 #[derive(Serialize)]
 pub struct Snapshot<'a> {
-    version: &'static str,
-    warnings: Vec<String>,
     view: u64,
     drill: Option<drill::DrillShown<'a>>,
-    regions: Vec<RegionShown<'a>>,
-    datasets: Vec<DatasetShown<'a>>,
+    regions: Vec<RegionSeen>,
+    datasets: Vec<DatasetSeen<'a>>,
     matrix: matrix::MatrixShown<'a>,
     locality: locality::LocalityTable<'a>,
     conflicts: Vec<String>,
@@ -52,11 +51,7 @@ pub struct Isolate {
 }
 
 #[derive(Serialize)]
-struct RegionShown<'a> {
-    name: &'a str,
-    origin: String,
-    location: Option<PlaceShown>,
-    default_home: bool,
+struct RegionSeen {
     state: &'static str,
     state_ends: Option<u64>,
     circuit: health::Circuit,
@@ -66,31 +61,15 @@ struct RegionShown<'a> {
 }
 
 #[derive(Serialize)]
-struct PlaceShown {
-    lat: f64,
-    lon: f64,
-}
-
-#[derive(Serialize)]
 struct FailureShown {
     at: u64,
     reason: &'static str,
 }
 
 #[derive(Serialize)]
-struct DatasetShown<'a> {
-    name: &'a str,
-    ownership: &'static str,
+struct DatasetSeen<'a> {
     home: Option<&'a str>,
     epoch: Option<u64>,
-    regions: Vec<&'a str>,
-    conflicts: Option<ConflictsShown<'a>>,
-}
-
-#[derive(Serialize)]
-struct ConflictsShown<'a> {
-    rule: &'static str,
-    explain: &'a str,
 }
 
 #[derive(Serialize)]
@@ -109,13 +88,16 @@ impl<'a> Snapshot<'a> {
     pub fn of(report: &'a IsolateReport, view: &'a View, seen: &health::Health, isolate: &Isolate) -> Self {
         let topology = view.topology();
         let decisions = report.records.iter().map(|record| LogLine::of(record, topology)).collect();
+        let dataset = |id| {
+            let owned = view.dataset_ownership(id);
+            let home = owned.map(|owned| topology.region(owned.home()).name.as_str());
+            DatasetSeen { home, epoch: owned.map(|owned| owned.epoch().0) }
+        };
         Self {
-            version: env!("CARGO_PKG_VERSION"),
-            warnings: warnings(view.settings()),
             view: view.version(),
             drill: view.drill().map(|drill| drill.show(topology)),
             regions: topology.regions().map(|(id, _)| region(id, report, view, seen)).collect(),
-            datasets: topology.datasets().map(|(id, it)| dataset(it, view.dataset_ownership(id), topology)).collect(),
+            datasets: topology.datasets().map(|(id, _)| dataset(id)).collect(),
             matrix: view.matrix().show(topology, view.taken()),
             locality: report.locality.show(topology),
             conflicts: report.locality.conflict_lines(topology),
@@ -136,84 +118,89 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn region<'a>(id: RegionId, report: &IsolateReport, view: &'a View, seen: &health::Health) -> RegionShown<'a> {
-    let topology = view.topology();
-    let region = topology.region(id);
+fn region(id: RegionId, report: &IsolateReport, view: &View, seen: &health::Health) -> RegionSeen {
     let none = RegionTally::default();
     let tally = report.regions.get(id).unwrap_or(&none);
-    RegionShown {
-        name: &region.name,
-        origin: match &region.origin {
-            Origin::Url(url) => url.clone(),
-            Origin::Service(name) => format!("service {name}"),
-        },
-        location: region.location.as_ref().map(|place| PlaceShown { lat: place.lat, lon: place.lon }),
-        default_home: topology.default_home() == id,
+    RegionSeen {
         state: view.state(id).token(),
         state_ends: view.state_ends(id).map(|until| until.0),
-        circuit: seen.show(id, topology, view.taken()),
+        circuit: seen.show(id, view.topology(), view.taken()),
         requests: tally.requests,
         failures: tally.failures,
         last_failure: tally.last_failure.map(|(at, reason)| FailureShown { at: at.0, reason }),
     }
 }
 
-fn dataset<'a>(dataset: &'a topology::Dataset, owned: Option<Ownership>, topology: &'a Topology) -> DatasetShown<'a> {
-    let names = |set: RegionSet| -> Vec<&str> {
-        let known = set.iter().filter(|id| topology.all_regions().contains(*id));
-        known.map(|id| topology.region(id).name.as_str()).collect()
-    };
-    let (regions, conflicts) = match &dataset.rule {
-        Rule::SingleWriter { .. } => (Vec::new(), None),
-        Rule::GeoPartitioned { regions, .. } => (names(*regions), None),
-        Rule::MultiWriter { regions, conflicts } => {
-            (names(*regions), Some(ConflictsShown { rule: conflicts.rule.token(), explain: &conflicts.explain }))
-        }
-    };
-    DatasetShown {
-        name: &dataset.name,
-        ownership: dataset.rule.token(),
-        home: owned.map(|owned| topology.region(owned.home()).name.as_str()),
-        epoch: owned.map(|owned| owned.epoch().0),
-        regions,
-        conflicts,
-    }
-}
-
-/// Adds what each region's health address says, in their order, nothing where it says nothing; and what is known of the platform's cache.
-pub fn complete(snapshot: &mut Value, topology: &Topology, said: Vec<Option<Value>>, cache: Value) {
+/// Makes an isolate's part whole: adds what is configured, what each region's health address says, in their order, nothing where it says
+/// nothing; and what is known of the platform's cache.
+pub fn complete(snapshot: &mut Value, settings: &Settings, said: Vec<Option<Value>>, cache: Value) {
+    let topology = &settings.topology;
     let conflicts = locality::conflicts::expanded(&snapshot["conflicts"], topology);
     if let Some(fields) = snapshot.as_object_mut() {
+        fields.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+        fields.insert("warnings".to_owned(), warnings(settings).into());
         fields.insert("cache".to_owned(), cache);
         fields.insert("conflicts".to_owned(), conflicts);
     }
-    for dataset in snapshot.get_mut("datasets").and_then(Value::as_array_mut).into_iter().flatten() {
-        add_totals(dataset, topology, &said);
+    if let Some(drill) = snapshot.get_mut("drill").and_then(Value::as_object_mut) {
+        let share = drill.remove("hundredths").as_ref().and_then(Value::as_u64).and_then(Share::new);
+        drill.insert("percent".to_owned(), share.map(Share::percent).into());
     }
-    let regions = snapshot.get_mut("regions").and_then(Value::as_array_mut).into_iter().flatten();
-    for (fields, said) in regions.filter_map(Value::as_object_mut).zip(said) {
+    for (fields, (_, dataset)) in objects(snapshot, "datasets").zip(topology.datasets()) {
+        add_dataset(fields, dataset, topology, &said);
+    }
+    let regions = topology.regions().zip(said);
+    for (fields, ((id, region), said)) in objects(snapshot, "regions").zip(regions) {
+        add_region(fields, region);
+        fields.insert("default_home".to_owned(), (topology.default_home() == id).into());
         fields.insert("reachable".to_owned(), said.is_some().into());
         fields.insert("health".to_owned(), said.unwrap_or_default());
     }
 }
 
-/// Adds to what is shown of a dataset: the word for its rule, and how many conflicts each region says that it has resolved since it began,
-/// by rule. That is a list in the order of the regions, with nothing for a region that says nothing of this dataset.
-fn add_totals(dataset: &mut Value, topology: &Topology, said: &[Option<Value>]) {
-    let name = dataset.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let Some(shown) = dataset.get_mut("conflicts").and_then(Value::as_object_mut) else { return };
-    let known = topology.dataset_named(&name).and_then(|id| topology.dataset(id));
-    if let Some(conflicts) = known.and_then(|dataset| dataset.rule.conflicts()) {
-        shown.insert("word".to_owned(), conflicts.rule.word().into());
-    }
-    let counts = |health: &Option<Value>| -> Option<Value> {
-        let told = health.as_ref()?.get("conflicts")?.get(&name)?;
+fn objects<'s>(snapshot: &'s mut Value, list: &str) -> impl Iterator<Item = &'s mut Map<String, Value>> {
+    let members = snapshot.get_mut(list).and_then(Value::as_array_mut);
+    members.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn add_region(fields: &mut Map<String, Value>, region: &Region) {
+    let origin = match &region.origin {
+        Origin::Url(url) => url.clone(),
+        Origin::Service(name) => format!("service {name}"),
+    };
+    fields.insert("name".to_owned(), region.name.as_str().into());
+    fields.insert("origin".to_owned(), origin.into());
+    let place = region.location.as_ref().map(|place| json!({ "lat": place.lat, "lon": place.lon }));
+    fields.insert("location".to_owned(), place.into());
+}
+
+/// With how many conflicts each region says that it has resolved since it began, by rule: a list in the order of the regions, with nothing
+/// for a region that says nothing of this dataset.
+fn add_dataset(fields: &mut Map<String, Value>, dataset: &Dataset, topology: &Topology, said: &[Option<Value>]) {
+    let names = |set: RegionSet| -> Value {
+        let known = set.iter().filter(|id| topology.all_regions().contains(*id));
+        known.map(|id| topology.region(id).name.as_str()).collect()
+    };
+    let totals = |health: &Option<Value>| -> Option<Value> {
+        let told = health.as_ref()?.get("conflicts")?.get(&dataset.name)?;
         let known = ConflictRule::WORDS
             .into_iter()
             .filter_map(|rule| Some((rule.to_owned(), told.get(rule)?.as_u64()?.into())));
         Some(Value::Object(known.collect()))
     };
-    shown.insert("totals".to_owned(), said.iter().map(counts).collect());
+    let (regions, conflicts) = match &dataset.rule {
+        Rule::SingleWriter { .. } => (json!([]), None),
+        Rule::GeoPartitioned { regions, .. } => (names(*regions), None),
+        Rule::MultiWriter { regions, conflicts } => {
+            let (rule, word, explain) = (conflicts.rule.token(), conflicts.rule.word(), &conflicts.explain);
+            let totals: Value = said.iter().map(totals).collect();
+            (names(*regions), Some(json!({ "rule": rule, "word": word, "explain": explain, "totals": totals })))
+        }
+    };
+    fields.insert("name".to_owned(), dataset.name.as_str().into());
+    fields.insert("ownership".to_owned(), dataset.rule.token().into());
+    fields.insert("regions".to_owned(), regions);
+    fields.insert("conflicts".to_owned(), conflicts.into());
 }
 
 /// How much a lag must change before a page that polls is told, in milliseconds.
@@ -261,42 +248,69 @@ fn calm_down(matrix: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::{error::KeyPath, parse, raw};
+    use crate::topology::secrets::{self, Secrets};
 
-    fn topology() -> Topology {
+    fn settings() -> Settings {
         let vars = r#"{
-            "REGIONS": { "us": { "origin": "https://us.example.com" } },
-            "DATASETS": { "likes": { "ownership": "multi-writer", "conflicts": { "rule": "merge", "merge": "set", "explain": "All stay." } } }
+            "REGIONS": {
+                "us": { "origin": "https://us.example.com", "location": { "lat": 39.1, "lon": -77.5 } }, "eu": { "service": "EU" },
+                "ap": { "origin": "https://ap.example.com", "default_home": true }, "sa": { "origin": "https://sa.example.com" }
+            },
+            "DATASETS": {
+                "catalog": { "ownership": "single-writer", "home": "us" },
+                "likes": { "ownership": "multi-writer", "regions": ["eu", "us"], "conflicts": { "rule": "merge", "merge": "set", "explain": "All stay." } }
+            }
         }"#;
-        parse(&raw::from_json(vars).unwrap(), &KeyPath::default()).unwrap().0
+        let secrets = Secrets { session_key: "", session_key_old: "", origin_key: "" };
+        secrets::read(vars, &secrets, "dev", || Some(7)).unwrap()
+    }
+
+    #[test]
+    fn what_is_configured_is_added_to_what_was_seen() {
+        let mut snapshot = json!({
+            "drill": { "id": "drill-1", "hundredths": 525 }, "datasets": [{ "home": "us" }, { "home": null }],
+            "regions": [{ "requests": 7 }, {}, {}, {}],
+        });
+        complete(&mut snapshot, &settings(), vec![None, None, None, None], Value::Null);
+        let us = json!({ "name": "us", "origin": "https://us.example.com", "location": { "lat": 39.1, "lon": -77.5 }, "default_home": false,
+            "requests": 7, "reachable": false, "health": null });
+        assert_eq!(snapshot["regions"][0], us);
+        assert_eq!(
+            (&snapshot["regions"][1]["origin"], &snapshot["regions"][1]["location"]),
+            (&json!("service EU"), &Value::Null)
+        );
+        assert_eq!(snapshot["regions"][2]["default_home"], json!(true));
+        let catalog =
+            json!({ "name": "catalog", "ownership": "single-writer", "home": "us", "regions": [], "conflicts": null });
+        assert_eq!(snapshot["datasets"][0], catalog);
+        assert_eq!(snapshot["datasets"][1]["regions"], json!(["us", "eu"]));
+        assert_eq!(snapshot["drill"], json!({ "id": "drill-1", "percent": 5.25 }));
+        assert!(snapshot["warnings"].as_array().is_some_and(|said| said.len() == 1));
     }
 
     #[test]
     fn totals_of_conflicts_are_shown_by_dataset_region_and_rule_and_nothing_else_of_them() {
-        let mut snapshot = json!({
-            "datasets": [{ "name": "catalog", "conflicts": null }, { "name": "likes", "conflicts": { "rule": "merge" } }],
-            "regions": [{}, {}, {}, {}],
-        });
+        let mut snapshot = json!({ "datasets": [{}, {}], "regions": [{}, {}, {}, {}] });
         let said = [
             json!({ "conflicts": { "likes": { "set": 12, "<b>": 1, "map": "many", "merge": -1 }, "catalog": { "set": 1 } } }),
             json!({ "conflicts": 7 }),
             json!({ "conflicts": { "likes": [] } }),
         ];
-        complete(&mut snapshot, &topology(), said.map(Some).into_iter().chain([None]).collect(), Value::Null);
+        complete(&mut snapshot, &settings(), said.map(Some).into_iter().chain([None]).collect(), Value::Null);
         assert_eq!(snapshot["datasets"][0]["conflicts"], Value::Null);
         assert_eq!(
             snapshot["datasets"][1]["conflicts"],
-            json!({ "rule": "merge", "word": "set", "totals": [{ "set": 12 }, null, {}, null] })
+            json!({ "rule": "merge", "word": "set", "explain": "All stay.", "totals": [{ "set": 12 }, null, {}, null] })
         );
     }
 
     #[test]
     fn only_what_happens_changes_the_fingerprint() {
         let snapshot = |now: u64, lag: u64, requests: u64| {
-            let mut snapshot = json!({ "now": now, "totals": { "requests": requests }, "regions": [{ "name": "us" }, { "name": "eu" }] });
+            let mut snapshot = json!({ "now": now, "totals": { "requests": requests }, "regions": [{}, {}] });
             complete(
                 &mut snapshot,
-                &topology(),
+                &settings(),
                 vec![Some(json!({ "lag_ms": { "eu": lag } })), None],
                 json!({ "effective": true }),
             );

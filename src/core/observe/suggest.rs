@@ -1,7 +1,7 @@
 //! Suggestions: requests whose origin says with `Homing-Wrote` that they do otherwise than they were taken for, and the route
 //! lines that would set it right.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{access::Access, ranked::ranked},
@@ -18,7 +18,7 @@ const MOST: usize = 256;
 const ENOUGH: u64 = 20;
 
 /// Requests of one kind: by method, route and shape of the path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RequestKind {
     method: String,
     shape: String,
@@ -28,8 +28,8 @@ struct RequestKind {
     wrote_not: u64,
 }
 
-/// What one isolate has seen.
-#[derive(Clone, Debug, Default)]
+/// What one isolate has seen. It tells that as JSON; what is to be suggested by it is said where the operators ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestions(Vec<RequestKind>);
 
 /// Route lines to add.

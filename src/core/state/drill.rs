@@ -64,7 +64,8 @@ pub struct DrillShown<'a> {
     id: &'a str,
     kind: &'static str,
     region: &'a str,
-    percent: f64,
+    /// Of a percent. Only who prints fractions makes percents of it.
+    hundredths: u16,
     until: u64,
 }
 
@@ -82,7 +83,8 @@ impl Drill {
     #[must_use]
     pub fn show<'a>(&'a self, topology: &'a Topology) -> DrillShown<'a> {
         let region = &topology.region(self.region).name;
-        DrillShown { id: &self.id, kind: self.kind.token(), region, percent: self.share.percent(), until: self.until.0 }
+        let hundredths = self.share.hundredths();
+        DrillShown { id: &self.id, kind: self.kind.token(), region, hundredths, until: self.until.0 }
     }
 
     /// Whether that visitor is among the share. Who is among a share is among every larger one.

@@ -12,7 +12,7 @@ use crate::model::{
 pub const MAX_PAUSE: (u64, u64) = (1, 60);
 
 /// A class of data with one ownership rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Dataset {
     /// A lower-case letter, then lower-case letters, digits and hyphens; at most 32 in all.
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Dataset {
 }
 
 /// The ownership rule of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Rule {
     /// One region takes every write.
     SingleWriter {
@@ -95,7 +95,7 @@ impl Rule {
 }
 
 /// How conflicting writes of a multi-writer dataset are resolved, and how that is told to users.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Conflicts {
     /// The rule.
     pub rule: ConflictRule,
@@ -104,7 +104,7 @@ pub struct Conflicts {
 }
 
 /// The rules there are for conflicts. The origins carry them out; the router counts and tells what came of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ConflictRule {
     /// The greater `Homing-Clock` wins.
     LastWriteWins(WinsPer),
@@ -115,7 +115,7 @@ pub enum ConflictRule {
 }
 
 /// What the last write wins as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum WinsPer {
     /// The record: of two writes one is gone.
     #[default]
@@ -125,7 +125,7 @@ pub enum WinsPer {
 }
 
 /// How values merge (Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated Data Types", 2011).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MergeKind {
     /// Increments and decrements add up.
     Counter {

@@ -5,7 +5,7 @@ use crate::model::ids::RegionId;
 use crate::model::subject::SubjectKind;
 
 /// Where subjects are read from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The person.
     pub user: Option<IdentitySource>,
@@ -56,7 +56,7 @@ impl Identity {
 }
 
 /// One place a subject may be read from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub enum IdentitySource {
     /// The application names the subject in this response header (lower case), at login; the session carries it on.
     ResponseHeader(String),

@@ -4,6 +4,7 @@
 //! Regions and datasets are named by small indices, so that a decision copies bytes and never strings.
 
 pub mod build;
+mod compiled;
 pub mod dataset;
 pub mod digest;
 pub mod error;
@@ -37,7 +38,7 @@ pub use crate::{
 };
 
 /// A validated topology: at least one region, every name resolved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Topology {
     /// The region named first; its being outside of `rest` is what makes [`Topology::region`] total.
     pub(crate) first: Region,
@@ -142,7 +143,7 @@ impl Topology {
 }
 
 /// A named failure domain with a full application stack.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Region {
     /// A lower-case letter, then lower-case letters, digits and hyphens; at most 32 in all.
     pub name: String,
@@ -159,7 +160,7 @@ pub struct Region {
 }
 
 /// A region's HTTP endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Origin {
     /// `scheme://authority` without a trailing slash, path or query.
     Url(String),

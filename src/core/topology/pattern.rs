@@ -6,7 +6,7 @@ pub(crate) mod written;
 use crate::{http::target, topology::pattern::beginning::Beginning};
 
 /// Which requests a route takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RoutePattern {
     /// Upper-case methods; empty for any.
     methods: Vec<String>,
@@ -15,7 +15,7 @@ pub struct RoutePattern {
 }
 
 /// A host, or all below one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum HostPattern {
     /// This one, in lower case.
     Exact(String),
@@ -25,7 +25,7 @@ pub enum HostPattern {
 
 /// A path of segments: literal, or `{name}` for any one; at the end `/*` takes the path before it and all below. A slash at the
 /// end means nothing, in the pattern or in a request's path: most applications answer both alike, and none holds other data there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PathPattern {
     segments: Vec<Segment>,
     below: bool,
@@ -33,7 +33,7 @@ pub struct PathPattern {
     slash: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Segment {
     Literal(String),
     Any(String),

@@ -6,7 +6,7 @@ use super::{pattern::RoutePattern, units::Share};
 use crate::model::{access::Access, ids::DatasetId};
 
 /// A line of `ROUTES`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Route {
     /// Which requests it takes.
     pub pattern: RoutePattern,
@@ -70,7 +70,7 @@ impl Route {
 }
 
 /// How an application reads a path that servers read in several ways: one with `//`, `;` or an encoded slash, for example.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Spelling {
     /// In any of these ways, so all of them must lead to the same.
     #[default]
@@ -80,7 +80,7 @@ pub enum Spelling {
 }
 
 /// What a read must see of the session's own writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ReadAfterWrite {
     /// Nothing is promised.
     #[default]
@@ -92,7 +92,7 @@ pub enum ReadAfterWrite {
 }
 
 /// What happens to a read that should go home while home is down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum OnHomeDown {
     /// It is answered from elsewhere and says so.
     Stale,

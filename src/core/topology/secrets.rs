@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{
     model::keys::{Key, SecretTooShort, SessionKeys},
     topology::{
-        Topology,
+        Topology, compiled,
         error::{Complaints, KeyPath},
         parse::{parse, parse_to_serve},
         raw,
@@ -22,6 +22,17 @@ pub enum ConfigError {
     /// The topology breaks rules.
     #[error("{0}")]
     Topology(#[from] Complaints),
+    /// The rest of it.
+    #[error(transparent)]
+    Unserved(#[from] Unserved),
+}
+
+/// Why a topology that was checked is not served all the same.
+#[derive(Debug, Error)]
+pub enum Unserved {
+    /// Its compiled form is none of this build's.
+    #[error("the compiled configuration is of another build")]
+    Compiled,
     /// There is no secret to sign sessions with.
     #[error(
         "SESSION_KEY: found nothing, expected a secret of at least 32 characters; set it: `openssl rand -base64 32 | npx wrangler secret \
@@ -57,21 +68,29 @@ pub fn read(
     random: impl FnMut() -> Option<u64>,
 ) -> Result<Settings, ConfigError> {
     let (topology, _warnings) = parse(&raw::from_json(vars)?, &KeyPath::default().key("vars"))?;
-    made(topology, secrets, flags, random)
+    Ok(made(topology, secrets, flags, random)?)
 }
 
-/// The same for what serves requests: what changes none of them is not read ([`parse_to_serve`]).
+/// Checks the vars for what serves requests, and compiles them for [`of_compiled`]. What changes no request is not read ([`parse_to_serve`]).
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_to_serve(
-    vars: &str,
+/// With all that is wrong with the topology.
+pub fn compile(vars: &str) -> Result<String, ConfigError> {
+    let (topology, _warnings) = parse_to_serve(&raw::from_json(vars)?, &KeyPath::default().key("vars"))?;
+    Ok(compiled::write(&topology))
+}
+
+/// Reads the settings of vars that [`compile`] has checked, as [`read`] does.
+///
+/// # Errors
+/// With the first of the secrets that is wrong.
+pub fn of_compiled(
+    compiled: &str,
     secrets: &Secrets<'_>,
     flags: &str,
     random: impl FnMut() -> Option<u64>,
-) -> Result<Settings, ConfigError> {
-    let (topology, _warnings) = parse_to_serve(&raw::from_json(vars)?, &KeyPath::default().key("vars"))?;
-    made(topology, secrets, flags, random)
+) -> Result<Settings, Unserved> {
+    made(compiled::read(compiled).ok_or(Unserved::Compiled)?, secrets, flags, random)
 }
 
 fn made(
@@ -79,7 +98,7 @@ fn made(
     secrets: &Secrets<'_>,
     flags: &str,
     random: impl FnMut() -> Option<u64>,
-) -> Result<Settings, ConfigError> {
+) -> Result<Settings, Unserved> {
     let dev = flags.split(',').any(|flag| flag == "dev");
     Ok(Settings {
         topology,
@@ -92,23 +111,23 @@ fn made(
     })
 }
 
-fn session_key(secret: &str, dev: bool, mut random: impl FnMut() -> Option<u64>) -> Result<Key, ConfigError> {
+fn session_key(secret: &str, dev: bool, mut random: impl FnMut() -> Option<u64>) -> Result<Key, Unserved> {
     const NAME: &str = "SESSION_KEY";
     match (secret, dev) {
         // In development a key that lives as long as the isolate will do.
         ("", true) => {
-            let mut half = || random().ok_or(ConfigError::NoRandomness);
+            let mut half = || random().ok_or(Unserved::NoRandomness);
             key(NAME, &format!("{:016x}{:016x}", half()?, half()?))
         }
-        ("", false) => Err(ConfigError::NoSessionKey),
+        ("", false) => Err(Unserved::NoSessionKey),
         (secret, _) => key(NAME, secret),
     }
 }
 
-fn optional_key(name: &'static str, secret: &str) -> Result<Option<Key>, ConfigError> {
+fn optional_key(name: &'static str, secret: &str) -> Result<Option<Key>, Unserved> {
     if secret.is_empty() { Ok(None) } else { key(name, secret).map(Some) }
 }
 
-fn key(name: &'static str, secret: &str) -> Result<Key, ConfigError> {
-    Key::new(secret).map_err(|short| ConfigError::ShortSecret(name, short))
+fn key(name: &'static str, secret: &str) -> Result<Key, Unserved> {
+    Key::new(secret).map_err(|short| Unserved::ShortSecret(name, short))
 }

@@ -6,11 +6,24 @@ use crate::topology::{
 };
 
 /// All routes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Vec<Route>", into = "Vec<Route>")]
 pub(crate) struct RouteTable {
     routes: Vec<Route>,
     /// Of each: eight bytes to look at instead of all that it is.
     beginnings: Vec<Beginning>,
+}
+
+impl From<Vec<Route>> for RouteTable {
+    fn from(routes: Vec<Route>) -> Self {
+        Self::new(routes)
+    }
+}
+
+impl From<RouteTable> for Vec<Route> {
+    fn from(table: RouteTable) -> Self {
+        table.routes
+    }
 }
 
 impl RouteTable {

@@ -34,7 +34,7 @@ pub fn size(text: &str) -> Option<u64> {
 }
 
 /// A share of a whole, in hundredths of a percent: exact, so that two can be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Share(u16);
 
 impl Share {
