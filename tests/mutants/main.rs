@@ -91,6 +91,11 @@ fn run() -> Result<(), Failed> {
     let tree = tree::Tree::new(&asked.root)?;
     let built = tree.build_in(&mutants)?;
     eprintln!("{} of them are built in", built.len());
+    if built.is_empty() {
+        return Err(
+            "no mutant can be judged: FILES names no file of the core, or one that has only constants in it".into()
+        );
+    }
     let tests = record::recorded(&tree, tests::built(&tree, &asked.tests)?, &asked)?;
     let before = report::before(&asked.root);
     let names: Vec<_> = asked.names.split_whitespace().collect();
