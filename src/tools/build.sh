@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 . src/tools/toolchain.sh
 
 # The free plan allows 3 MB gzipped for both modules; the hot one is read by every new isolate.
-LARGEST=$((220 * 1024))
+LARGEST=$((226 * 1024))
 
 # What is marked #[inline] is inlined up to 325 instructions by default, for size too. Up to 120 the hot module is 14 KB smaller gzipped,
 # and its two crossings a request take 5 to 7 % longer (of 15 microseconds); up to 45 some 6 KB smaller still. opt-level "z" saves 28 KB, and
