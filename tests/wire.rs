@@ -250,6 +250,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
         ("a look into the cache", Step::ProbeCache(probe(None, None))),
         ("… that waits for another request", Step::ProbeCache(probe(Some(second), None))),
         ("… with an expired variant in hand", Step::ProbeCache(probe(Some(second), Some("de|gzip")))),
+        ("… of a response that no field selects", Step::ProbeCache(probe(Some(second), Some("")))),
         ("a look into the home store", Step::LookUpHome(LookUp { subject: subject(), timeout: second })),
         ("a question to the directory", Step::AssignHome(assignment)),
         ("… that proposes another region than the one that has declined", Step::AssignHome(declined)),

@@ -44,7 +44,10 @@ function configureBy(env) {
   try {
     known ??= inside((operators) => operators.compiled(vars));
   } catch (wrong) {
-    return String(wrong);
+    if (typeof wrong === "string") return wrong;
+    // That Wasm failed, and not the vars: the next request tries again.
+    complain("the configuration could not be checked", { error: String(wrong) });
+    throw new Panic();
   }
   return call(() => configure(known, ...others));
 }

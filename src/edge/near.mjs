@@ -80,7 +80,8 @@ export function keep(key, look, { headers, bytes }) {
   const until = look.at + KEPT_MS;
   if (until <= Date.now()) return;
   drop(key);
-  const one = { headers, bytes, size: 2 * key.length + sizeOf(headers) + (bytes?.byteLength ?? 0), until };
+  // The fields twice: the last answer's are kept beside them.
+  const one = { headers, bytes, size: 2 * key.length + 2 * sizeOf(headers) + (bytes?.byteLength ?? 0), until };
   size += one.size;
   entries.set(key, one);
   sweep();

@@ -72,7 +72,7 @@ class Lines {
   next() {
     const end = this.#text.indexOf("\n", this.#at);
     const line = end < 0 ? this.rest() : this.#text.slice(this.#at, end);
-    this.#at = end < 0 ? this.#text.length : end + 1;
+    this.#at = end < 0 ? this.#text.length + 1 : end + 1;
     return line;
   }
 
@@ -84,9 +84,9 @@ class Lines {
     return this.#text.slice(from, end);
   }
 
-  /** The last, if there is one more. */
+  /** The last, if there is one more: that may be an empty one. */
   last() {
-    return this.#at < this.#text.length ? this.next() : undefined;
+    return this.#at <= this.#text.length ? this.next() : undefined;
   }
 
   /** All that is left. */
@@ -136,8 +136,9 @@ export class Edits {
   }
 }
 
-/** So many kinds of fields are kept ready. */
+/** So many kinds of fields are kept ready, of edits that are no longer than this. */
 const MOST_READY = 64;
+const LONGEST_READY = 1024;
 /** @type {Map<string, { headers: Headers, names: Set<string> }>} by the edits that make them */
 const ready = new Map();
 
@@ -148,7 +149,8 @@ function readyBy(edits) {
     const headers = new Headers();
     edits.applyTo(headers);
     made = { headers, names: new Set(headers.keys()) };
-    if (ready.size >= MOST_READY) ready.clear();
+    if (edits.text.length > LONGEST_READY) return made;
+    if (ready.size >= MOST_READY) ready.delete(/** @type {string} */ (ready.keys().next().value)); // the oldest
     ready.set(edits.text, made);
   }
   return made;

@@ -1,4 +1,4 @@
-// The operators' side: what its Wasm, which nothing on the way of a request touches, is asked for.
+// The operators' side: what its Wasm is asked for. No request touches it, but for the first of an isolate whose vars the build has not seen.
 import { snapshot, suggestions } from "homing-wasm";
 import { ask, note } from "./authority.mjs";
 import { call, settings } from "../edge/core.mjs";

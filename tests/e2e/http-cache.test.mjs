@@ -119,6 +119,25 @@ test("requests for the same cold place at once are one", async () => {
   assert.equal(seen.length, 1);
 });
 
+test("requests for the same expired response at once are one", async () => {
+  let ended = 0;
+  const { path, seen } = resource(async (_request, n) => {
+    // Nobody is answered before all twenty of this round have come.
+    if (n > 1) await waitUntil(async () => (await router.snapshot()).in_flight + ended >= 20, "twenty are on their way");
+    return [200, { "cache-control": "max-age=1" }, `body ${n}`];
+  });
+  await client().get(path);
+  let most = 0;
+  await waitUntil(async () => {
+    const before = seen.length;
+    ended = 0;
+    await Promise.all(Array.from({ length: 20 }, async () => (await client().get(path), ended++)));
+    most = Math.max(most, seen.length - before);
+    return seen.length > 3;
+  }, "it has expired more than once");
+  assert.equal(most, 1, "of twenty one asks");
+});
+
 test("those that waited in vain ask for themselves", async () => {
   let release;
   const gate = new Promise((resolve) => (release = resolve));

@@ -185,7 +185,7 @@ test("fields count as what they are", async () => {
     await heat(`${KEY}${n}`);
   }
   const { entries, bytes: most } = remembered();
-  assert.ok(entries < 840 && most <= 16 * 1024 * 1024, `${entries} entries, ${most} bytes`);
+  assert.ok(entries < 420 && most <= 16 * 1024 * 1024, `${entries} entries, ${most} bytes`);
 });
 
 test("who gets the same answer shares its fields, and nobody gets another's", async () => {

@@ -36,7 +36,13 @@ pub fn recorded(tree: &Tree, tests: Vec<Test>, asked: &Asked) -> Result<Vec<Test
         serde_json::from_slice(&fs::read(&kept).unwrap_or_default()).unwrap_or_default();
     let longest = asked.quick.max(asked.slow);
     let still_holds = |test: &Test, record: &Record| {
-        record.built == test.built && (record.ended != Ended::Late || record.took >= longest)
+        // A test that failed may have done so by chance: it is tried again.
+        let may_stand = match record.ended {
+            Ended::Passed => true,
+            Ended::Late => record.took >= longest,
+            Ended::Failed => false,
+        };
+        record.built == test.built && may_stand
     };
     let records = Mutex::new(BTreeMap::new());
     each(asked.jobs, tests.len(), |at| {

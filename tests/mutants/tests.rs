@@ -99,7 +99,8 @@ pub fn built(tree: &Tree, files: &str) -> Result<Vec<Test>, Failed> {
         files.split_whitespace().for_each(|file| arguments.extend(["--test", file]));
     }
     let mut tests = Vec::new();
-    for message in tree.cargo(&arguments)? {
+    let (messages, is_built) = tree.cargo(&arguments)?;
+    for message in messages {
         if message["message"]["level"] == "error" {
             return Err(message["message"]["rendered"].as_str().unwrap_or_default().into());
         }
@@ -120,6 +121,9 @@ pub fn built(tree: &Tree, files: &str) -> Result<Vec<Test>, Failed> {
                 reaches: BTreeSet::new(),
             });
         }
+    }
+    if tests.is_empty() || !is_built {
+        return Err("there are no tests that could judge: cargo's words stand above".into());
     }
     Ok(tests)
 }

@@ -148,19 +148,23 @@ impl Tree {
 
     /// What is wrong with the core, by the compiler.
     fn check(&self) -> Result<Vec<Wrong>, Failed> {
-        let messages = self.cargo(&["check", "-p", "homing-core", "--lib", "--features", "testing"])?;
-        Ok(messages.iter().flat_map(wrong).collect())
+        let (messages, is_built) = self.cargo(&["check", "-p", "homing-core", "--lib", "--features", "testing"])?;
+        let wrong: Vec<_> = messages.iter().flat_map(wrong).collect();
+        if wrong.is_empty() && !is_built {
+            return Err("cargo check failed, and not by a mutant: its words stand above".into());
+        }
+        Ok(wrong)
     }
 
-    /// Runs cargo in the copy; its messages.
-    pub fn cargo(&self, arguments: &[&str]) -> Result<Vec<Value>, Failed> {
+    /// Runs cargo in the copy: its messages, and whether it succeeded.
+    pub fn cargo(&self, arguments: &[&str]) -> Result<(Vec<Value>, bool), Failed> {
         let mut command = Command::new("cargo");
         command.args(arguments).args(["--quiet", "--locked", "--message-format=json"]).current_dir(&self.copy);
         // What is wrong with a mutant is for its tests to say: `1 - 2` is no error of the compiler's.
         command.env("RUSTFLAGS", "--cap-lints=allow").env("CARGO_TARGET_DIR", self.scratch.join("target"));
         let said = command.stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8(said.stdout)?;
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        Ok((text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(), said.status.success()))
     }
 }
 

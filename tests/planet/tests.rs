@@ -19,7 +19,7 @@ const SHORT: Size = Size { clients: 400, visits: 1200 };
 
 /// What tells the short day's tables and figure from others. If they change: `make planet`, commit what it writes, hold the prose of
 /// `docs/planet.md` and README against it, and write here the digest that the failed test names.
-const DIGEST: u64 = 556_010_461_510_722_262;
+const DIGEST: u64 = 1_521_666_845_972_430_265;
 
 static TRACE: LazyLock<Trace> = LazyLock::new(|| Trace::new(7, SHORT));
 static RUNS: LazyLock<Runs> = LazyLock::new(|| Runs::all(&TRACE));

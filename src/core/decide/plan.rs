@@ -210,23 +210,28 @@ impl ReadPlan {
         Self { first: targets.next(), fallback: targets.next(), excluded: ranking.excluded, ..Self::default() }
     }
 
-    /// The same, with where the read goes when home is down, if its route allows it, as the next one to ask; as the first where home would
-    /// most likely fail: another replica is quick, and says that it is stale.
+    /// The same, with where the read goes when home is down, if its route allows it, as the next one to ask; as the first where the first would
+    /// most likely fail and that one not: another replica is quick, and says that it is stale. The probers' word alone breaks no promise, since
+    /// it may be wrong or late: this isolate must have seen the region fail as well.
     fn or_stale_elsewhere(mut self, request: &Request, view: &View, home: RegionId) -> Self {
         if request.promise.on_home_down != OnHomeDown::Stale {
             return self;
         }
         let Ranking { order, excluded } = rank(request, view, Judged { bound: None, home: Some(home) });
         self.excluded.extend(excluded);
-        let elsewhere = order.into_iter().find(|region| *region != home && !view.is_excluded(*region));
+        let is_open = |region| view.is_open(region, Access::Read);
+        let would_fail = |region| is_open(region) || (view.is_unreachable(region) && view.condition(region).suspect);
+        let may_fail = |region| is_open(region) || view.is_unreachable(region);
+        let first = self.first.map(|first| first.region);
+        let is_another = |region: &RegionId| *region != home && Some(*region) != first && !view.is_excluded(*region);
+        let elsewhere = order.into_iter().find(is_another);
         let stale = elsewhere.map(|region| PlannedRegion { region, choice: Choice::HomeDownStale, stale: true });
-        let would_fail = view.is_open(home, Access::Read) || view.is_unreachable(home);
-        match (self.first, stale) {
-            (None, _) => Self { first: stale, ..self },
-            (Some(_), Some(_)) if would_fail => {
+        match first {
+            None => Self { first: stale, ..self },
+            Some(first) if would_fail(first) && elsewhere.is_some_and(|region| !may_fail(region)) => {
                 Self { first: stale, after: Duration::ZERO, fallback: self.first, ..self }
             }
-            (Some(_), _) => Self { fallback: stale, ..self },
+            Some(_) => Self { fallback: stale, ..self },
         }
     }
 }

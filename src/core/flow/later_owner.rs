@@ -48,7 +48,8 @@ pub(super) fn first(cx: &mut Context, owner: Owner) -> Next<'static> {
             ReadPlan { first: Some(first), fallback: named.or(fallback), excluded, ..ReadPlan::default() }
         }
         elsewhere => {
-            let fallback = elsewhere.filter(|_| named.is_some());
+            // Home is the last, where it would most likely fail.
+            let fallback = elsewhere.filter(|_| named.is_some()).or(fallback);
             ReadPlan { first: named.or(elsewhere), fallback, excluded, ..ReadPlan::default() }
         }
     };

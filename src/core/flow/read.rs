@@ -239,7 +239,7 @@ fn behind(cx: &mut Context, reading: &Reading, short: &[Short], later: Option<Ow
     let for_good = reading.is_short_for_good(cx, short);
     // Of two owners each lacks what the other has: the last one has done nothing yet, and is asked for what it has.
     let may_be_last = reading.fallback.is_none() && cx.request.promise.on_home_down == OnHomeDown::Stale;
-    cx.excused.behind |= reading.wants.least == Least::Marks && (for_good || may_be_last);
+    cx.excused.behind |= for_good || may_be_last;
     let next = match reading.fallback {
         // No other region has more of an owner's own log.
         _ if for_good => Some(PlannedRegion { region, choice, stale: true }),
@@ -307,8 +307,10 @@ fn other(cx: &Context, reading: &Reading) -> Option<PlannedRegion> {
 /// The replica that fell short of what was promised, where the region behind it has failed as well: its route may allow an older answer.
 fn older(cx: &mut Context, reading: &Reading) -> Option<Reading> {
     let short = reading.at_short().filter(|_| cx.request.promise.on_home_down == OnHomeDown::Stale)?;
-    cx.excused.behind = true;
-    Some(short)
+    let before = std::mem::replace(&mut cx.excused.behind, true);
+    let may = cx.may_send_again();
+    cx.excused.behind = may || before;
+    may.then_some(short)
 }
 
 /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so

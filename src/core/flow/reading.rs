@@ -94,8 +94,10 @@ impl Reading {
 
     /// The same read at the replica that fell short, for what that one has: it has done nothing yet.
     pub(super) fn at_short(&self) -> Option<Self> {
-        let target = PlannedRegion { region: self.short?, choice: Choice::HomeDownStale, stale: true };
-        Some(Self { short: None, ..self.at(target, None) })
+        let region = self.short?;
+        let is_home = self.wants.owner.is_some_and(|owner| owner.region() == region);
+        let choice = if is_home { Choice::Behind } else { Choice::HomeDownStale };
+        Some(Self { short: None, ..self.at(PlannedRegion { region, choice, stale: true }, None) })
     }
 
     /// Whether its answer may be older than what was promised.

@@ -78,7 +78,6 @@ impl Edit {
                 | "homing-intent"
                 | "homing-region"
                 | "via"
-                | "x-forwarded-host"
                 | "x-forwarded-proto"
         )
     }

@@ -89,8 +89,8 @@ impl Key {
 /// So many messages at most are known to be signed by a key.
 const MOST_GENUINE: usize = 64;
 
-/// What was found to be signed lately. Who has a session sends it with every request, and to find out that it is signed takes a tenth of what a
-/// request costs at the edge.
+/// Messages that were found genuine lately. A client sends its session with every request, and to verify it takes a tenth of what a request costs
+/// at the edge.
 #[derive(Default)]
 struct Genuine(Cell<Vec<Option<(String, String)>>>);
 
@@ -112,14 +112,14 @@ impl Genuine {
         self.0.set(all);
     }
 
-    /// Signatures lie everywhere alike, so a letter of one is enough to tell them apart.
+    /// By the signature's first letter: those are spread well enough.
     fn place(signature: &str) -> usize {
         usize::from(signature.bytes().next().unwrap_or_default()) % MOST_GENUINE
     }
 }
 
 impl Clone for Genuine {
-    /// What one has seen is of no concern to another.
+    /// Each key has its own.
     fn clone(&self) -> Self {
         Self::default()
     }

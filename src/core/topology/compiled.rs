@@ -1,5 +1,5 @@
-//! A topology that has been checked, as the text by which it is handed on: whoever checks is another Wasm than the one that serves, and has
-//! mostly done so when both were built. Only the build that has written such a text reads it, so it asks nothing and may change with any commit.
+//! A topology that has been checked, as the text by which it is handed on: one Wasm checks and another serves, and mostly the first has done so
+//! when both were built. Only the build that has written such a text reads it, so it asks nothing and may change with any commit.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 

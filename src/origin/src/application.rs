@@ -31,7 +31,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether a copy that is there has all up to the other: in the same log, and no less far.
+    /// Whether a replica that is there has all up to the other: in the same log, and no less far.
     pub(crate) fn reaches(&self, other: &Self) -> bool {
         self.owner == other.owner && position::reaches(&self.position, &other.position)
     }
@@ -109,7 +109,7 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// The layer asks before a read and after it, and after a write, so handlers need not. That is right for a handler which
     /// has committed, or read all it will read, when its response begins. If it fails after a read before which it did not, nobody can say
-    /// what the answer shows, and the read is refused (503), unless the copy had all of that before.
+    /// what the answer shows, and the read is refused (503), unless the replica had all of that before.
     ///
     /// That is enough where each owner's log is counted by itself. Where a copy can know of a new owner and have nothing of its log
     /// yet, as in PostgreSQL's streaming replication, write [`mark`](Application::mark) instead.

@@ -33,6 +33,13 @@ pub struct Contract<T, S, A> {
     homing: Homing<S, A>,
 }
 
+/// Whether an answer may show what a session would have to know the position of. A failure shows nothing, nor does the refusal of a request
+/// or of a person, nor a sign-in.
+fn shows_data<B>(response: &Response<B>) -> bool {
+    let refuses = matches!(response.status().as_u16(), 400 | 401 | 403 | 405 | 406 | 413 | 415 | 429);
+    !(refuses || response.status().is_server_error() || response.headers().contains_key("homing-subject"))
+}
+
 impl<S: EpochStore, A: Application> Homing<S, A> {
     /// The layer.
     #[must_use]
@@ -98,7 +105,7 @@ where
             // A write is in flight until its position is said: a pause answers with one that is no earlier.
             drop(permit);
             Ok(match said {
-                Err(refusal) if !response.status().is_server_error() => refusal.into_response(),
+                Err(refusal) if shows_data(&response) => refusal.into_response(),
                 _ => response,
             })
         })
@@ -209,7 +216,8 @@ impl<S: EpochStore, A: Application> Homing<S, A> {
         let copy = match (copy, &before, &shows) {
             (Ok(copy), ..) => copy,
             (Err(_), ..) if asked.intent == Intent::Write || say::has_written(headers) => None,
-            (Err(_), None, None) => None,
+            // It could not say that before either, and promises nothing.
+            (Err(_), None, _) => None,
             // What the copy had before is enough if nothing else is shown.
             (Err(_), Some(had), Some(shows)) if had.reaches(shows) => before.clone(),
             (Err(_), ..) => return Err(Refusal::Unplaced),

@@ -123,7 +123,7 @@ impl Refusal {
                 "Other regions have more of this region's log than it has itself. Nothing was written. Give the region another name, or insert the rows of homing_ops that it lacks from a region that still has them."
             }
             Self::Unplaced => {
-                "How far this copy is cannot be read at present, so nobody can say what the answer shows."
+                "How far this replica is cannot be read at present, so nobody can say what the answer shows. Ask again, or look why Application::position, mark or progress fails."
             }
             Self::Unknown(_) => "Who owns this cannot be read at present. Nothing was written.",
         };

@@ -302,7 +302,13 @@ async fn a_read_whose_position_cannot_be_read_any_more_is_not_answered_unless_th
     assert_eq!(answers(read(&[]), 1, shows("4")).await, refused, "that came between");
     assert_eq!(answers(read(&[]), 1, vec![say::shows(&mark("us", 2, "2"))]).await, refused, "of another log");
     assert_eq!(answers(read(&[]), 1, shows("2")).await, answered(Some("catalog=3; least=3; shows=2"), None));
-    assert_eq!(answers(read(&[]), 0, shows("2")).await, refused, "it has never said how far it is");
+    assert_eq!(answers(read(&[]), 0, shows("2")).await, answered(None, None), "it has never said how far it is");
+    let sign_in = vec![say::subject("ann")];
+    assert_eq!(
+        answers(read(&[]), 1, sign_in).await,
+        answered(None, None),
+        "a sign-in shows nothing, and is not repeated"
+    );
     let own = vec![say::position("catalog", "3", None, None)];
     assert_eq!(answers(read(&[]), 1, own).await, answered(Some("catalog=3"), None), "the handler knows");
     // What was written stays written. The router opens a window for what tells no position.

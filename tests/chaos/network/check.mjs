@@ -60,7 +60,7 @@ function answers({ faults, say }, record) {
 function bounded({ sends, say }, record) {
   const of = sends.get(record.id) ?? [];
   const again = of.length - new Set(of.map(({ region }) => region)).size;
-  if (of.length - again > 2 || again > (isStale(record) ? 2 : 1)) say(record, `sent ${of.length} times`);
+  if (of.length - again > 2 || again > (isStale(record) || FAILED.has(record.status) ? 2 : 1)) say(record, `sent ${of.length} times`);
 }
 
 /**
