@@ -331,8 +331,10 @@ fn exhausted<'a>(cx: &Context, last: Option<Reading>, said: Option<Answer<'a>>) 
         let ended = Ended { region, decision: Decision::Exhausted, owner: None, least: Least::Nothing, stale };
         return Next::Answer(ended, answer).or_stale();
     }
-    // A near replica was behind, and home has failed: that it was asked first is not why there is no answer.
-    let home_failed = last.is_some_and(|reading| reading.is_at_home() && !reading.is_stale());
+    // A near replica was behind, and home has failed, or else the region that was known to have it all: that the near one was asked first is
+    // not why there is no answer.
+    let stands_for_home = |reading: &Reading| reading.is_at_home() || reading.short.is_some();
+    let home_failed = last.is_some_and(|reading| stands_for_home(&reading) && !reading.is_stale());
     let Passed { closed, full, missed, .. } = cx.passed;
     let refusal = match (cx.tries(), cx.freshness.is_promised()) {
         _ if full => Refusal::RegionFull,

@@ -72,8 +72,8 @@ function read(judge, record) {
   if (!FAILED.has(record.status)) return;
   const reason = header(record, "homing-reason");
   const { size } = new Set(judge.sends.get(record.id)?.map(({ region }) => region));
-  // Where only the home may answer, its own 503 passes.
-  const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && size === 1 && !isProblem(record));
+  // Where only the home may answer, or else a region that has it all, that one's own 503 passes.
+  const refusal = REFUSALS.test(reason) || (reason === "all-regions-failed" && !isProblem(record));
   // A copy that was behind has been asked, and its home after it: there is no third. Any other read of an item is answered by an older copy.
   const behind = record.what === "item-read" && reason === "home-down" && size > 0;
   if (record.kind === "session" && (behind || record.what !== "item-read") && refusal) {
