@@ -16,12 +16,19 @@ const TOKEN = "the operators' token, which is a long one";
 const KEY = "a key of the regions, which is a long one";
 const PRODUCTION = { SESSION_KEY: "s".repeat(32), ADMIN_TOKEN: TOKEN, ORIGIN_KEY: KEY };
 
+// A folder for temporary files of these tests alone: what another run has left behind is none of theirs.
+const scratch = mkdtempSync(join(tmpdir(), "homing-doctor-tests-"));
+process.env.TMPDIR = scratch;
+
 let regions, router;
 before(async () => {
   regions = await startRegions({ args: ["--origin-key", KEY] });
   router = await startRouter({ vars: production(), bindings: { ...PRODUCTION, PROBES: "5s" } });
 });
-after(stopAll);
+after(async () => {
+  await stopAll();
+  rmSync(scratch, { recursive: true, force: true });
+});
 
 const production = (change = (..._) => {}) => topology(regions, (vars) => (delete vars.DEV, change(vars)));
 
