@@ -23,14 +23,31 @@ use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 use world::World;
 
-fn promote(world: &mut World, more: Value) -> String {
-    let mut order = json!({ "command": "promote", "dataset": "orders", "to": "eu" });
+/// An object with what more is to stand in it.
+fn with(mut object: Value, more: Value) -> Value {
     for (key, value) in more.as_object().unwrap() {
-        order[key] = value.clone();
+        object[key] = value.clone();
     }
-    let (status, body) = world.order(order);
+    object
+}
+
+/// Gives an order with what more is to stand in it, and it is accepted; what the authority says.
+fn accepted(world: &mut World, order: Value, more: Value) -> Value {
+    let (status, body) = world.order(with(order, more));
     assert_eq!(status, 202, "{body}");
+    body
+}
+
+fn promote(world: &mut World, more: Value) -> String {
+    let body = accepted(world, json!({ "command": "promote", "dataset": "orders", "to": "eu" }), more);
     body["change"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Goes on until the change has come to that phase.
+fn until(world: &mut World, id: &str, phase: &str) {
+    while world.change(id)["phase"] != phase {
+        world.do_effect(0, false);
+    }
 }
 
 fn owned(home: &str, epoch: u64) -> (String, u64) {
@@ -126,9 +143,7 @@ fn an_abort_at_any_step_leaves_the_old_owner_serving() {
 fn a_pause_that_comes_after_it_was_given_up_holds_nothing_back() {
     let mut world = World::new();
     let id = promote(&mut world, json!({}));
-    while world.change(&id)["phase"] != "pausing" {
-        world.do_effect(0, false);
-    }
+    until(&mut world, &id, "pausing");
     let late = world.effects.remove(0);
     world.order(json!({ "command": "abort", "change": id }));
     world.settle();
@@ -174,9 +189,7 @@ fn a_new_owner_that_dies_at_the_wrong_moment_can_be_taken_back_by_word() {
     let mut world = World::new();
     world.replicate("orders", "us", "eu");
     let id = promote(&mut world, json!({}));
-    while world.change(&id)["phase"] != "granting" {
-        world.do_effect(0, false);
-    }
+    until(&mut world, &id, "granting");
     world.down.push("eu");
     for _ in 0..10 {
         world.do_effect(0, false);
@@ -194,9 +207,7 @@ fn an_old_owner_that_dies_at_the_wrong_moment_can_be_given_up_by_word() {
     let mut world = World::new();
     world.replicate("orders", "us", "eu");
     let id = promote(&mut world, json!({}));
-    while world.change(&id)["phase"] != "deposing" {
-        world.do_effect(0, false);
-    }
+    until(&mut world, &id, "deposing");
     world.down.push("us");
     for _ in 0..10 {
         world.do_effect(0, false);
@@ -315,6 +326,10 @@ fn a_subject_without_a_home_moves_from_where_its_data_is() {
 }
 
 /// Subjects of tenants who have that home.
+fn tenants(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+    numbers.map(|at| format!("t{at}"))
+}
+
 fn live_in(world: &mut World, home: &str, names: impl Iterator<Item = String>) {
     for name in names {
         let id = SubjectId::of(SubjectKind::Tenant, &name).as_str().to_owned();
@@ -330,14 +345,14 @@ fn living_in(world: &World, home: &str) -> usize {
 #[test]
 fn a_sweep_finds_who_gets_the_old_region_behind_it_and_who_comes_late() {
     let mut world = World::new();
-    live_in(&mut world, "us", (0..30).map(|at| format!("t{at}")));
+    live_in(&mut world, "us", tenants(0..30));
     world.order(json!({ "command": "state", "region": "us", "state": "draining", "for": "1h" }));
     let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
     let id = body["sweep"]["id"].as_str().unwrap().to_owned();
     while living_in(&world, "eu") < 20 {
         world.do_effect(0, false);
     }
-    live_in(&mut world, "us", (30..40).map(|at| format!("t{at}")));
+    live_in(&mut world, "us", tenants(30..40));
     world.settle();
     assert_eq!((living_in(&world, "us"), living_in(&world, "eu")), (0, 40), "all that came meanwhile");
 
@@ -456,10 +471,7 @@ fn a_sweep_comes_to_its_end_although_subjects_keep_coming() {
 #[test]
 fn a_sweep_that_is_stopped_leaves_the_rest_where_it_is() {
     let mut world = World::new();
-    for at in 0..30 {
-        let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
-        world.directory.0.insert(id, ("tenant".to_owned(), owned("us", 1)));
-    }
+    live_in(&mut world, "us", tenants(0..30));
     let (_, body) = world.order(json!({ "command": "promote-region", "region": "us", "to": "eu" }));
     let id = body["sweep"]["id"].as_str().unwrap().to_owned();
     while world.directory.0.values().all(|(_, (home, _))| home == "us") {
@@ -690,9 +702,7 @@ fn what_may_have_happened_is_not_called_nothing_while_a_lease_lapses() {
     let mut world = World::leased();
     world.turn(&json!({ "do": "tick" }));
     let id = promote(&mut world, json!({}));
-    while world.change(&id)["phase"] != "deposing" {
-        world.do_effect(0, false);
-    }
+    until(&mut world, &id, "deposing");
     // The old home is deposed, and its answer is lost.
     let deposed =
         world.effects.iter().position(|effect| effect["url"].as_str().unwrap_or("").contains("op=depose")).unwrap();
@@ -773,10 +783,7 @@ fn a_lease_that_was_given_is_waited_for_though_it_is_shorter_by_now() {
 fn a_list_of_homes_is_taken_whole_or_not_at_all() {
     let settings = support::settings();
     let read = |more: Value| {
-        let mut list = json!({ "kind": "user", "actor": "ada", "reason": "a test" });
-        for (key, value) in more.as_object().unwrap() {
-            list[key] = value.clone();
-        }
+        let list = with(json!({ "kind": "user", "actor": "ada", "reason": "a test" }), more);
         homing_core::testing::control::authority::homes::read(&list.to_string(), &settings.topology)
             .map(|homes| json!(homes))
     };

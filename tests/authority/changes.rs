@@ -3,13 +3,7 @@
 use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 
-use crate::{owned, promote, support, world::World};
-
-fn until(world: &mut World, id: &str, phase: &str) {
-    while world.change(id)["phase"] != phase {
-        world.do_effect(0, false);
-    }
-}
+use crate::{accepted, owned, promote, support, until, world::World};
 
 fn ada() -> String {
     SubjectId::of(SubjectKind::User, "ada").as_str().to_owned()
@@ -17,12 +11,7 @@ fn ada() -> String {
 
 /// Ada moves from us to that region; the change's name.
 fn moved(world: &mut World, more: Value) -> String {
-    let mut order = json!({ "command": "move", "kind": "user", "subject": ada(), "to": "eu" });
-    for (key, value) in more.as_object().unwrap() {
-        order[key] = value.clone();
-    }
-    let (status, body) = world.order(order);
-    assert_eq!(status, 202, "{body}");
+    let body = accepted(world, json!({ "command": "move", "kind": "user", "subject": ada(), "to": "eu" }), more);
     body["change"]["id"].as_str().unwrap().to_owned()
 }
 

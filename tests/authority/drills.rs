@@ -2,14 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::{with, world::World};
 
 fn isolate(more: Value) -> Value {
-    let mut order = json!({ "command": "drill", "kind": "isolate", "region": "eu", "percent": 5, "for": "10m" });
-    for (key, value) in more.as_object().unwrap() {
-        order[key] = value.clone();
-    }
-    order
+    with(json!({ "command": "drill", "kind": "isolate", "region": "eu", "percent": 5, "for": "10m" }), more)
 }
 
 fn begin(world: &mut World, more: Value) -> String {

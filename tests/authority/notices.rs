@@ -3,7 +3,7 @@
 use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 
-use crate::{owned, promote, world::World};
+use crate::{live_in, owned, promote, tenants, until, world::World};
 
 fn view(world: &mut World) -> Value {
     let reply = world.turn(&json!({ "do": "view" }));
@@ -167,14 +167,12 @@ fn after_a_forced_change_all_others_are_told_until_they_hear_for_three_days() {
 fn a_new_owner_is_told_nothing_and_of_a_subject_only_the_old_one_is() {
     let mut world = World::noted();
     let bob = SubjectId::of(SubjectKind::Tenant, "bob").as_str().to_owned();
-    world.directory.0.insert(bob.clone(), ("tenant".to_owned(), owned("us", 1)));
+    live_in(&mut world, "us", ["bob".to_owned()].into_iter());
     world.down = vec!["us"];
     let mut told_of = |order: Value| {
         let (_, body) = world.order(order);
         let id = body["change"]["id"].as_str().unwrap().to_owned();
-        while world.change(&id)["phase"] != "done" {
-            world.do_effect(0, false);
-        }
+        until(&mut world, &id, "done");
         untold(&mut world)
     };
     let orders = json!({ "command": "promote", "dataset": "orders", "to": "eu", "accept_loss": true });
@@ -188,10 +186,7 @@ fn a_new_owner_is_told_nothing_and_of_a_subject_only_the_old_one_is() {
 #[test]
 fn a_region_that_is_back_is_told_of_two_things_at_a_time() {
     let mut world = World::noted();
-    for at in 0..6 {
-        let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
-        world.directory.0.insert(id, ("tenant".to_owned(), owned("us", 1)));
-    }
+    live_in(&mut world, "us", tenants(0..6));
     world.down = vec!["us"];
     world.order(json!({ "command": "promote-region", "region": "us", "to": "eu", "accept_loss": true }));
     world.settle();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{owned, promote, world::World};
+use crate::{owned, promote, until, world::World};
 
 /// A world in which eu has nothing of what us has written.
 fn behind() -> World {
@@ -35,12 +35,6 @@ fn refused(world: &mut World, id: &str, mut step: impl FnMut(&mut World)) -> (u6
         world.do_effect(0, false);
     }
     panic!("it does not come to an end: {}", world.ledger);
-}
-
-fn until(world: &mut World, id: &str, phase: &str) {
-    while world.change(id)["phase"] != phase {
-        world.do_effect(0, false);
-    }
 }
 
 /// Every answer of a region is lost from some phase on, as often as it is asked; another one's calls do not arrive.

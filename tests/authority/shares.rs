@@ -3,23 +3,11 @@
 use homing_core::testing::model::subject::{SubjectId, SubjectKind};
 use serde_json::{Value, json};
 
-use crate::{owned, world::World};
-
-fn live_in_us(world: &mut World, many: usize) {
-    for at in 0..many {
-        let id = SubjectId::of(SubjectKind::Tenant, &format!("t{at}")).as_str().to_owned();
-        world.directory.0.insert(id, ("tenant".to_owned(), owned("us", 1)));
-    }
-}
+use crate::{accepted, live_in, owned, tenants, world::World};
 
 /// All of us goes to eu; the sweep's name.
 fn sweep(world: &mut World, more: Value) -> String {
-    let mut order = json!({ "command": "promote-region", "region": "us", "to": "eu" });
-    for (key, value) in more.as_object().unwrap() {
-        order[key] = value.clone();
-    }
-    let (status, body) = world.order(order);
-    assert_eq!(status, 202, "{body}");
+    let body = accepted(world, json!({ "command": "promote-region", "region": "us", "to": "eu" }), more);
     body["sweep"]["id"].as_str().unwrap().to_owned()
 }
 
@@ -29,10 +17,17 @@ fn directory(world: &World) -> Vec<usize> {
     (0..world.effects.len()).filter(is_asked).collect()
 }
 
+/// Lets the directory answer all that it is asked.
+fn directory_answers(world: &mut World) {
+    while let Some(at) = directory(world).first() {
+        world.do_effect(*at, false);
+    }
+}
+
 #[test]
 fn the_share_of_a_region_that_is_gone_goes_by_word() {
     let mut world = World::noted();
-    live_in_us(&mut world, 5);
+    live_in(&mut world, "us", tenants(0..5));
     world.down = vec!["us"];
     let planned = sweep(&mut world, json!({}));
     world.settle();
@@ -48,11 +43,9 @@ fn the_share_of_a_region_that_is_gone_goes_by_word() {
 #[test]
 fn at_most_eight_changes_of_a_sweep_are_under_way() {
     let mut world = World::noted();
-    live_in_us(&mut world, 30);
+    live_in(&mut world, "us", tenants(0..30));
     let id = sweep(&mut world, json!({}));
-    while let Some(at) = directory(&world).first() {
-        world.do_effect(*at, false);
-    }
+    directory_answers(&mut world);
     assert_eq!(world.change(&id)["running"].as_array().unwrap().len(), 8);
     world.settle();
     assert_eq!(world.change(&id)["done"], 32);
@@ -62,11 +55,9 @@ fn at_most_eight_changes_of_a_sweep_are_under_way() {
 #[test]
 fn a_sweep_that_is_stopped_begins_nothing_more() {
     let mut world = World::noted();
-    live_in_us(&mut world, 30);
+    live_in(&mut world, "us", tenants(0..30));
     let id = sweep(&mut world, json!({}));
-    while let Some(at) = directory(&world).first() {
-        world.do_effect(*at, false);
-    }
+    directory_answers(&mut world);
     world.order(json!({ "command": "abort", "change": id }));
     world.settle();
     assert_eq!(world.change(&id)["done"], 8);
@@ -77,11 +68,9 @@ fn a_sweep_that_is_stopped_begins_nothing_more() {
 #[test]
 fn a_sweep_that_is_stopped_does_not_list_again() {
     let mut world = World::noted();
-    live_in_us(&mut world, 3);
+    live_in(&mut world, "us", tenants(0..3));
     let id = sweep(&mut world, json!({}));
-    while let Some(at) = directory(&world).first() {
-        world.do_effect(*at, false);
-    }
+    directory_answers(&mut world);
     assert_eq!(world.change(&id)["listed"], true);
     while world.change(&id)["moved"] == 0 {
         world.do_effect(0, false);
@@ -96,7 +85,7 @@ fn a_sweep_that_is_stopped_does_not_list_again() {
 #[test]
 fn whoever_is_given_up_by_several_lists_counts_once() {
     let mut world = World::noted();
-    live_in_us(&mut world, 2);
+    live_in(&mut world, "us", tenants(0..2));
     let stuck = world.directory.0.keys().next().unwrap().clone();
     let (_, body) = world.order(json!({ "command": "move", "kind": "tenant", "subject": stuck, "to": "ap" }));
     let moves = body["change"]["id"].clone();
@@ -112,7 +101,7 @@ fn whoever_is_given_up_by_several_lists_counts_once() {
 #[test]
 fn the_directory_is_asked_again_after_eight_seconds_and_not_before() {
     let mut world = World::noted();
-    live_in_us(&mut world, 1);
+    live_in(&mut world, "us", tenants(0..1));
     sweep(&mut world, json!({}));
     world.effects.clear();
     for (later, asks) in [(5_000, 0), (3_000, 0), (1, 1)] {
@@ -121,9 +110,7 @@ fn the_directory_is_asked_again_after_eight_seconds_and_not_before() {
         assert_eq!(directory(&world).len(), asks, "{later} ms later: {:?}", world.effects);
     }
     // While parts are under way it has nothing to ask.
-    while let Some(at) = directory(&world).first() {
-        world.do_effect(*at, false);
-    }
+    directory_answers(&mut world);
     world.effects.clear();
     world.now += 60_000;
     world.turn(&json!({ "do": "tick" }));
@@ -139,7 +126,7 @@ fn the_directory_is_asked_again_after_eight_seconds_and_not_before() {
 #[test]
 fn an_answer_of_the_directory_that_is_late_changes_nothing() {
     let mut world = World::noted();
-    live_in_us(&mut world, 3);
+    live_in(&mut world, "us", tenants(0..3));
     let id = sweep(&mut world, json!({}));
     let asked = world.effects.remove(directory(&world)[0]);
     world.order(json!({ "command": "abort", "change": id }));
@@ -164,7 +151,7 @@ fn a_region_where_nobody_lives_is_listed_once() {
 #[test]
 fn a_sweep_lists_twenty_times_at_most_and_says_who_was_given_up() {
     let mut world = World::noted();
-    live_in_us(&mut world, 1);
+    live_in(&mut world, "us", tenants(0..1));
     let id = sweep(&mut world, json!({}));
     let mut came = 1;
     while world.change(&id)["ended"].is_null() {
