@@ -123,7 +123,7 @@ export class Drive {
    * @param {Probe} step @returns {Promise<CoreEvent>}
    */
   async probe({ key, wait, expired }) {
-    if (expired === undefined) this.entry = await Entry.match(key);
+    if (expired === undefined) this.entry = await Entry.inStore(key); // this isolate does not remember it: `step` has looked
     const place = expired === undefined ? key : `${key} ${expired}`;
     const fills = wait > 0 && (expired !== undefined || !this.entry);
     const flight = fills ? Flight.to(place) : undefined;

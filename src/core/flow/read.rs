@@ -274,7 +274,7 @@ fn failed<'a>(
         let choice = if other.stale { other.choice } else { Choice::After(failure) };
         reading.at(PlannedRegion { choice, ..other }, None)
     });
-    if let Some(next) = other.or_else(|| older(cx, &reading)).filter(|_| cx.may_send_again())
+    if let Some(next) = other.filter(|_| cx.may_send_again()).or_else(|| older(cx, &reading))
         && let Some(delay) = fails_over(cx, next.target.region, health)
     {
         let is_open = cx.view.is_open(next.target.region, Access::Read);
@@ -307,10 +307,10 @@ fn other(cx: &Context, reading: &Reading) -> Option<PlannedRegion> {
 /// The replica that fell short of what was promised, where the region behind it has failed as well: its route may allow an older answer.
 fn older(cx: &mut Context, reading: &Reading) -> Option<Reading> {
     let short = reading.at_short().filter(|_| cx.request.promise.on_home_down == OnHomeDown::Stale)?;
-    let before = std::mem::replace(&mut cx.excused.behind, true);
-    let may = cx.may_send_again();
-    cx.excused.behind = may || before;
-    may.then_some(short)
+    // What was sent there first counts again if nothing more is sent.
+    cx.excused.behind = true;
+    cx.excused.behind = cx.may_send_again();
+    cx.excused.behind.then_some(short)
 }
 
 /// Whether a failed read may go on to that region, and after which delay: within the budget at once, beyond it spread in time, so

@@ -95,8 +95,7 @@ impl Reading {
     /// The same read at the replica that fell short, for what that one has: it has done nothing yet.
     pub(super) fn at_short(&self) -> Option<Self> {
         let region = self.short?;
-        let is_home = self.wants.owner.is_some_and(|owner| owner.region() == region);
-        let choice = if is_home { Choice::Behind } else { Choice::HomeDownStale };
+        let choice = if self.is_home(region) { Choice::Behind } else { Choice::HomeDownStale };
         Some(Self { short: None, ..self.at(PlannedRegion { region, choice, stale: true }, None) })
     }
 
@@ -117,7 +116,11 @@ impl Reading {
 
     /// Whether the owner is asked.
     pub(super) fn is_at_home(&self) -> bool {
-        self.wants.owner.is_some_and(|owner| owner.region() == self.target.region)
+        self.is_home(self.target.region)
+    }
+
+    fn is_home(&self, region: RegionId) -> bool {
+        self.wants.owner.is_some_and(|owner| owner.region() == region)
     }
 
     /// How it ends if the region's answer goes to the client.

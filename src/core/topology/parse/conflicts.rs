@@ -28,8 +28,8 @@ pub(super) fn read(table: &KeyTable<'_>, more: MoreOfRule, log: &mut Complaints)
     Some(Conflicts { rule: rule?, explain: explain? })
 }
 
-/// Reads no more of it: by what serves requests. Only origins carry a rule out, so whether its kind is well written changes no request,
-/// and the hot Wasm is smaller without the questions. `homing check` asks them before each deploy.
+/// Reads no more of it: by what serves requests. Only origins carry a rule out, so whether its kind is well written changes no request, and none
+/// is refused for it. `homing check` asks before each deploy.
 pub(in crate::topology::parse) fn as_it_is(rule: ConflictRule, _: &KeyTable<'_>, _: &mut Complaints) -> ConflictRule {
     rule
 }
