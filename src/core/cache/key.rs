@@ -9,7 +9,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::entry::FORMAT;
-use crate::{http::target::Target, model::text};
+use crate::{
+    http::target::Target,
+    model::{recent::Recent, text},
+};
 
 /// What a stored response is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
 /// tells apart the variants of one resource stands in the entry itself.
@@ -57,32 +60,26 @@ pub(crate) fn hash_of(target: &Target) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(target.path_and_query()))
 }
 
-/// So many targets' hashes are known at most.
-const MOST_KNOWN: usize = 64;
-
 /// The hashes of targets that were asked for lately. Most requests are about a few of all targets, and SHA-256 in Wasm takes as long as a tenth of
 /// all that a stored response needs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KnownHashes(Vec<Option<(Box<str>, Rc<str>)>>);
+pub(crate) struct KnownHashes(Recent<(Box<str>, Rc<str>)>);
 
 impl KnownHashes {
     /// That of the target, if it is known.
     pub(crate) fn of(&self, target: &Target) -> Option<Rc<str>> {
-        let (text, hash) = self.0.get(Self::place(target))?.as_ref()?;
+        let (text, hash) = self.0.get(Self::place(target))?;
         (**text == *target.path_and_query()).then(|| Rc::clone(hash))
     }
 
     /// Takes one in, in the place of another.
     pub(crate) fn keep(&mut self, target: &Target, hash: &Rc<str>) {
-        self.0.resize(MOST_KNOWN, None);
-        if let Some(place) = self.0.get_mut(Self::place(target)) {
-            *place = Some((target.path_and_query().into(), Rc::clone(hash)));
-        }
+        self.0.keep(Self::place(target), (target.path_and_query().into(), Rc::clone(hash)));
     }
 
-    fn place(target: &Target) -> usize {
+    fn place(target: &Target) -> u8 {
         let [first, ..] = in_short(target.path_and_query()).to_le_bytes();
-        usize::from(first) % MOST_KNOWN
+        first
     }
 }
 
@@ -160,6 +157,5 @@ mod tests {
             known.keep(&target(at), &made);
             assert_eq!(known.of(&target(at)), Some(made));
         }
-        assert_eq!(known.0.len(), MOST_KNOWN);
     }
 }

@@ -1,10 +1,12 @@
 //! Secrets and what is signed with them.
 
-use std::cell::Cell;
+use std::{cell::Cell, fmt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+
+use crate::model::recent::Recent;
 
 /// Shortest secret that is accepted, in bytes.
 pub const MIN_SECRET: usize = 32;
@@ -14,7 +16,6 @@ pub const MIN_SECRET: usize = 32;
 pub struct Key {
     id: String,
     keyed: Hmac<Sha256>,
-    genuine: Genuine,
 }
 
 /// A secret is shorter than [`MIN_SECRET`].
@@ -41,7 +42,7 @@ impl Key {
         hash.update(secret);
         let mut id = URL_SAFE_NO_PAD.encode(hash.finalize());
         id.truncate(4);
-        Ok(Self { id, keyed, genuine: Genuine::default() })
+        Ok(Self { id, keyed })
     }
 
     /// A short public name of the key, so that a reader knows which of two live keys signed.
@@ -58,7 +59,7 @@ impl Key {
         mac.update(purpose.as_bytes());
         // HMAC takes a key of any length, so the other branch is never taken.
         let keyed = Hmac::new_from_slice(&mac.finalize().into_bytes()).unwrap_or_else(|_| self.keyed.clone());
-        Self { id: self.id.clone(), keyed, genuine: Genuine::default() }
+        Self { id: self.id.clone(), keyed }
     }
 
     /// base64url of HMAC-SHA256 over the message.
@@ -72,56 +73,10 @@ impl Key {
     /// Whether the signature is this key's over the message; compared in constant time.
     #[must_use]
     pub fn verify(&self, message: &str, signature: &str) -> bool {
-        if self.genuine.has(message, signature) {
-            return true;
-        }
         let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
         let mut mac = self.keyed.clone();
         mac.update(message.as_bytes());
-        let is_genuine = mac.verify_slice(&given).is_ok();
-        if is_genuine {
-            self.genuine.keep(message, signature);
-        }
-        is_genuine
-    }
-}
-
-/// So many messages at most are known to be signed by a key.
-const MOST_GENUINE: usize = 64;
-
-/// Messages that were found genuine lately. A client sends its session with every request, and to verify it takes a tenth of what a request costs
-/// at the edge.
-#[derive(Default)]
-struct Genuine(Cell<Vec<Option<(String, String)>>>);
-
-impl Genuine {
-    fn has(&self, message: &str, signature: &str) -> bool {
-        let all = self.0.take();
-        let known = all.get(Self::place(signature)).and_then(Option::as_ref);
-        let is_known = known.is_some_and(|(signed, by)| is_same(signed, message) & is_same(by, signature));
-        self.0.set(all);
-        is_known
-    }
-
-    fn keep(&self, message: &str, signature: &str) {
-        let mut all = self.0.take();
-        all.resize(MOST_GENUINE, None);
-        if let Some(place) = all.get_mut(Self::place(signature)) {
-            *place = Some((message.to_owned(), signature.to_owned()));
-        }
-        self.0.set(all);
-    }
-
-    /// By the signature's first letter: those are spread well enough.
-    fn place(signature: &str) -> usize {
-        usize::from(signature.bytes().next().unwrap_or_default()) % MOST_GENUINE
-    }
-}
-
-impl Clone for Genuine {
-    /// Each key has its own.
-    fn clone(&self) -> Self {
-        Self::default()
+        mac.verify_slice(&given).is_ok()
     }
 }
 
@@ -142,13 +97,14 @@ impl std::fmt::Debug for Key {
 pub struct SessionKeys {
     current: Key,
     previous: Option<Key>,
+    genuine: Genuine,
 }
 
 impl SessionKeys {
     /// A current key, and during a rotation the one before it.
     #[must_use]
     pub fn new(current: Key, previous: Option<Key>) -> Self {
-        Self { current, previous }
+        Self { current, previous, genuine: Genuine::default() }
     }
 
     /// The key that signs.
@@ -161,6 +117,58 @@ impl SessionKeys {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Key> {
         std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id)
+    }
+
+    /// Whether the signature is that of a live key, the one of that id, over the message, which names the key.
+    #[must_use]
+    pub fn verify(&self, id: &str, message: &str, signature: &str) -> bool {
+        if self.genuine.has(message, signature) {
+            return true;
+        }
+        let is_genuine = self.by_id(id).is_some_and(|key| key.verify(message, signature));
+        if is_genuine {
+            self.genuine.keep(message, signature);
+        }
+        is_genuine
+    }
+}
+
+/// Messages that were found genuine lately, and their signatures. A client sends its session with every request, and to verify it takes a tenth of
+/// what a request costs at the edge.
+#[derive(Default)]
+struct Genuine(Cell<Recent<(String, String)>>);
+
+impl Genuine {
+    fn has(&self, message: &str, signature: &str) -> bool {
+        let recent = self.0.take();
+        let found = recent.get(first(signature));
+        let is_known = found.is_some_and(|(signed, by)| is_same(signed, message) & is_same(by, signature));
+        self.0.set(recent);
+        is_known
+    }
+
+    fn keep(&self, message: &str, signature: &str) {
+        let mut recent = self.0.take();
+        recent.keep(first(signature), (message.to_owned(), signature.to_owned()));
+        self.0.set(recent);
+    }
+}
+
+/// The first letter of a signature: those are spread well enough.
+fn first(signature: &str) -> u8 {
+    signature.bytes().next().unwrap_or_default()
+}
+
+impl Clone for Genuine {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Genuine {
+    /// Each of them opens a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Genuine(redacted)")
     }
 }
 
@@ -190,11 +198,13 @@ mod tests {
     #[test]
     fn what_was_once_found_genuine_lets_nothing_else_in() {
         let key = Key::new(SECRET).unwrap();
+        let keys = SessionKeys::new(key.clone(), None);
+        let verify = |message: &str, signature: &str| keys.verify(key.id(), message, signature);
         let signed: Vec<_> = (0..200).map(|at| (format!("2.a.{at}"), key.sign(&format!("2.a.{at}")))).collect();
         for _ in 0..2 {
             for (message, signature) in &signed {
-                assert!(key.verify(message, signature), "{message}");
-                assert!(key.verify(message, signature), "{message}, again");
+                assert!(verify(message, signature), "{message}");
+                assert!(verify(message, signature), "{message}, again");
                 let forged = [
                     (format!("{message}0"), signature.clone()),
                     (format!("{message}{}", &signature[..1]), signature[1..].to_owned()),
@@ -204,11 +214,13 @@ mod tests {
                     (String::new(), signature.clone()),
                     (String::new(), String::new()),
                 ];
-                assert!(forged.iter().all(|(message, signature)| !key.verify(message, signature)), "{message}");
+                assert!(forged.iter().all(|(message, signature)| !verify(message, signature)), "{message}");
             }
         }
         let (message, signature) = &signed[0];
-        assert!(!key.derived("another").verify(message, signature) && key.clone().verify(message, signature));
+        let another = SessionKeys::new(key.derived("another"), None);
+        assert!(!another.verify(key.id(), message, signature) && keys.clone().verify(key.id(), message, signature));
+        assert!(!keys.verify("none", "2.a.x", &key.sign("2.a.x")), "of a key that is not live");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) mod per_region;
 pub mod position;
 pub(crate) mod ranked;
 pub mod reasons;
+pub(crate) mod recent;
 pub mod subject;
 pub mod text;
 pub mod time;

@@ -124,7 +124,7 @@ fn verified<'t>(text: &'t str, version: &str, keys: &SessionKeys) -> Result<std:
     if fields.next() != Some(version) {
         return Err(Verdict::Malformed);
     }
-    let ours = fields.next().and_then(|id| keys.by_id(id)).is_some_and(|key| key.verify(signed, signature));
+    let ours = fields.next().is_some_and(|id| keys.verify(id, signed, signature));
     if ours { Ok(fields) } else { Err(Verdict::Forged) }
 }
 
