@@ -180,7 +180,7 @@ fn shown_step(turn: &Turn) -> Value {
             "kind": kind, "id": id, "method": attempt.method, "service": attempt.service.as_deref().unwrap_or(""),
             "url": attempt.url, "timeout": ms(attempt.timeout), "delay": ms(attempt.delay),
             "idle": attempt.idle.map_or(0, ms), "whole": attempt.whole, "body": body_kind(&attempt.replay),
-            "upgrade": attempt.upgrade, "usual": shown_edits(edits_of(attempt).filter(|edit| edit.is_usual())),
+            "upgrade": attempt.upgrade, "listen": attempt.listen, "usual": shown_edits(edits_of(attempt).filter(|edit| edit.is_usual())),
             "edits": shown_edits(edits_of(attempt).filter(|edit| !edit.is_usual())),
         }),
         Step::Answer(end, key) => {
@@ -221,6 +221,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
         delay: Duration::from_millis(75),
         replay: Replay::Stream,
         upgrade: true,
+        listen: true,
         common: Rc::new(vec![Edit::Remove("x-gone".to_owned()), Edit::Set("via", "1.1 homing".to_owned())]),
         own: vec![Edit::Append("set-cookie", "a=1".to_owned()), Edit::Add("x-added".to_owned(), "of\tmine".to_owned())],
         ..attempt.clone()
@@ -235,6 +236,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
         delay: Duration::ZERO,
         replay: Replay::Empty,
         upgrade: false,
+        listen: false,
         common: Rc::default(),
         own: Vec::new(),
         ..attempt.clone()

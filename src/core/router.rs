@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -36,8 +37,12 @@ use crate::{
 
 pub use crate::model::entropy::Entropy;
 
-/// The table of flows is swept when it has grown to this, or to twice what the last sweep left.
+/// The table of flows is swept when it has grown to this, or to twice what the last sweep left; and so often in any case.
 const SWEEP: usize = 64;
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// With so many flows in the table the driver is to hear of each client that goes, whatever it holds: it costs a request a twentieth more, and else
+/// clients that go would fill the table.
+const MANY: usize = 128;
 
 /// One isolate. Its driver (the edge, a simulation, a test, the command line) brings in what happens, and does what it says; it
 /// does nothing by itself, and time is handed in.
@@ -49,7 +54,8 @@ const SWEEP: usize = 64;
 ///    [`observe_view`](Self::observe_view).
 /// 3. Do what the turn's [`Step`] says, and call [`resume`](Self::resume) with what came of it. That is the next turn: go on at 2, until
 ///    its step is [`Step::Finish`].
-/// 4. If the client goes before that, [`abandon`](Self::abandon).
+/// 4. If the client goes before that, [`abandon`](Self::abandon). A driver that hears of it only where an [`Attempt`](crate::Attempt) says
+///    `listen` tells of the others never; they are forgotten some time after their deadline.
 ///
 /// Between any two calls others may come, about other requests or of what is heard (`observe_*`). What a call teaches, the next one finds.
 ///
@@ -179,8 +185,9 @@ pub struct Vantage<'r> {
 #[derive(Default)]
 struct FlowTable {
     flows: HashMap<FlowId, Box<Flow>>,
-    /// At how many it is swept next.
+    /// At how many it is swept next, or when.
     sweep: usize,
+    due: Timestamp,
 }
 
 /// What the authority takes in of a drill.
@@ -285,6 +292,9 @@ impl Router {
         if !matches!(step, Step::Finish(_)) {
             self.keep(id, flow, now);
         }
+        if let Step::Send(attempt) = &mut step {
+            attempt.listen |= self.in_flight() >= MANY;
+        }
         let (log, view_is_outdated) = match &mut step {
             Step::Answer(settlement, _) | Step::Finish(settlement) => self.settle(settlement, now),
             _ => (Vec::new(), false),
@@ -325,11 +335,19 @@ impl Router {
     }
 
     fn keep(&self, id: FlowId, flow: Box<Flow>, now: Timestamp) {
-        let forgotten = changing(&self.flows, |table| {
-            let forgotten = table.sweep(now);
+        let is_due = changing(&self.flows, |table| {
+            let is_due = table.flows.len() >= table.sweep.max(SWEEP) || table.due <= now;
             table.flows.insert(id, flow);
-            forgotten
+            is_due
         });
+        if is_due {
+            self.sweep(now);
+        }
+    }
+
+    /// Forgets the flows of which nobody has told for longer than a request may take.
+    fn sweep(&self, now: Timestamp) {
+        let forgotten = changing(&self.flows, |table| table.sweep(now));
         forgotten.into_iter().for_each(|flow| self.observe(flow.abandon(), now));
     }
 
@@ -435,6 +453,7 @@ impl Router {
     /// This isolate's part of the snapshot for operators, as JSON. `memory_bytes` is the memory that it has taken.
     #[must_use]
     pub fn snapshot(&self, memory_bytes: usize, now: Timestamp) -> String {
+        self.sweep(now);
         let own = snapshot::Isolate { node: self.node, in_flight: self.in_flight(), memory_bytes };
         let memory = self.memory();
         let view = View::capture(&self.settings, &memory, now);
@@ -449,12 +468,9 @@ impl Router {
 }
 
 impl FlowTable {
-    /// Takes out the flows of which nobody has told for longer than a request may take, where there have come to be many.
     #[allow(clippy::vec_box, reason = "they lie boxed in the table, and are not moved to be counted")]
     fn sweep(&mut self, now: Timestamp) -> Vec<Box<Flow>> {
-        if self.flows.len() < self.sweep.max(SWEEP) {
-            return Vec::new();
-        }
+        self.due = now.after(SWEEP_EVERY);
         let forgotten = self.flows.extract_if(|_, flow| flow.forgettable() <= now).map(|(_, flow)| flow).collect();
         self.sweep = self.flows.len() * 2;
         forgotten

@@ -16,7 +16,10 @@ const NOW: Timestamp = Timestamp(1_767_225_600_000);
 const US: RegionId = RegionId(0);
 
 fn router(logging: Logging) -> Router {
-    let vars = r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#;
+    router_of(r#"{"REGIONS":{"us":{"origin":"https://us.example"},"eu":{"origin":"https://eu.example"}}}"#, logging)
+}
+
+fn router_of(vars: &str, logging: Logging) -> Router {
     let secrets = Secrets { session_key: "", session_key_old: "", origin_key: "" };
     let settings = secrets::read(vars, &secrets, "dev", || Some(7)).unwrap();
     Router::new(Rc::new(settings), logging, 1, Entropy::of([3, 4]))
@@ -81,6 +84,27 @@ fn flows_of_which_nobody_tells_are_swept() {
     let later = NOW.after(std::time::Duration::from_secs(3601));
     router.begin(&asks("PUT", later)).unwrap();
     assert_eq!((router.in_flight(), router.memory().health().in_flight(US)), (1, 1));
+}
+
+/// Clients of whose leaving nobody hears: those that hold no place. They are forgotten in time, and are never many.
+#[test]
+fn a_driver_must_hear_of_those_that_leave_where_that_matters() {
+    let listens = |router: &Router, method| matches!(sends(router, method).step, Step::Send(attempt) if attempt.listen);
+    let open = router(Logging::Off);
+    let unheard = (0..MANY).take_while(|_| !listens(&open, "PUT")).count();
+    assert_eq!((unheard, listens(&open, "PUT")), (MANY - 1, true), "the table does not fill by them");
+    let later = NOW.after(Duration::from_secs(60));
+    let turn = open.begin(&asks("GET", later)).unwrap();
+    assert_eq!(open.in_flight(), 1, "they are forgotten, however few have come");
+    open.abandon(turn.id, later);
+    assert!(!listens(&open, "PUT"), "and there is room again");
+
+    let ceiling = router_of(r#"{"REGIONS":{"us":{"origin":"https://us.example","ceiling":9}}}"#, Logging::Off);
+    assert!(listens(&ceiling, "PUT"), "a ceiling counts it");
+    let doubted = router(Logging::Off);
+    let failed = sends(&doubted, "PUT");
+    doubted.resume(failed.id, Event::Origin(Outcome::TimedOut), NOW).unwrap();
+    assert!(listens(&doubted, "PUT"), "a breaker that lets through one at a time must know that it has gone");
 }
 
 #[test]

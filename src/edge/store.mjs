@@ -10,10 +10,10 @@ const HERE = { cf: { cacheEverything: true } };
 /** A place of the store. @param {string} key */
 export const place = (key) => new Request(key, HERE);
 
-/** Forgets what lies in a place. @param {string} key */
+/** Forgets what lies in a place: its URL names it, and no rule has a say in that. @param {string} key */
 export function forget(key) {
   changed(key);
-  return caches.default.delete(place(key)).finally(() => changed(key));
+  return caches.default.delete(key).finally(() => changed(key));
 }
 
 // So many hosts are looked at, and what was stored there is looked for so often, with so many milliseconds in between.

@@ -22,7 +22,8 @@ import { isStored } from "./uncached.mjs";
  *
  * Send to a region, through a service binding if one is named. Milliseconds; `idle` 0: nobody watches the answer's body. `whole`: a small
  * body is read whole before the answer is told. `body`: what the region gets of the client's. `usual`: the edits that many requests have alike.
- * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, usual: Edits, edits: Edits }} Send
+ * `listen`: it must be heard at once if the client goes.
+ * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, listen: boolean, usual: Edits, edits: Edits }} Send
  *
  * Answer the client, and go on behind the answer; once at a time for each key.
  * @typedef {{ kind: "answer", id: number, key: string, finish: Finish }} Answer
@@ -216,6 +217,7 @@ export function readStep(text) {
         whole: lines.next() === "whole",
         body: /** @type {Send["body"]} */ (lines.next()),
         upgrade: lines.next() === "upgrade",
+        listen: lines.next() === "listen",
         usual: new Edits(lines.block()),
         edits: new Edits(lines.block()),
       };

@@ -98,7 +98,7 @@ test("a step that nobody knows is an error, and no step", () => {
 });
 
 /** A send with those edits. @param {string} usual @param {string} edits */
-const send = (usual, edits) => /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\n${usual}\n${edits}\n`));
+const send = (usual, edits) => /** @type {Send} */ (readStep(`send\n7\nGET\n\nhttps://a.example/\n1\n0\n0\nstream\nempty\nplain\ndeaf\n${usual}\n${edits}\n`));
 
 test("edits give the platform's fields and a client's as text the same", () => {
   const step = send("=via\tus\n=homing-region\teu\n", "-a\n-via\n=b\tnew\n+c\tmore\n+d\tfirst\n");

@@ -59,6 +59,9 @@ pub struct Attempt {
     pub replay: Replay,
     /// Whether it is an upgrade.
     pub upgrade: bool,
+    /// Whether the driver must hear it at once if the client goes: where others wait for what this send holds. Elsewhere it need not, and the flow is
+    /// forgotten in time.
+    pub listen: bool,
     /// Header changes that every attempt needs.
     pub common: Rc<Edits>,
     /// Header changes of this attempt, applied after the common ones.

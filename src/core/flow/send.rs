@@ -29,7 +29,7 @@ use crate::{
     request::CacheUse,
     settle::Asked,
     state::{
-        health::{Health, Sending},
+        health::{Condition, Health, Sending},
         memory::Observation,
         trace::{Decision, TraceEvent},
     },
@@ -136,6 +136,14 @@ impl Context {
         self.request.promise.repair || (self.is_read() && (self.view.condition(region).breaks || samples()))
     }
 
+    /// Whether somebody else may have to wait, or to go elsewhere, until this send is over: a ceiling counts it, or the budget of what is sent again; a
+    /// breaker lets no second one through beside it; or it takes in a body, which is long.
+    fn holds_a_place(&self, region: RegionId) -> bool {
+        let has_ceiling = self.view.topology().region(region).ceiling.is_some();
+        let is_watched = self.view.condition(region) != Condition::default();
+        has_ceiling || is_watched || self.attempts > 1 || self.request.replay == Replay::Stream
+    }
+
     /// How long a look-up in the home store or the directory may take: as long as such things take, and no longer than the request
     /// has.
     pub(super) fn patience(&self, usual: Duration) -> Duration {
@@ -170,6 +178,7 @@ impl Context {
             delay,
             replay: request.replay,
             upgrade: request.upgrade,
+            listen: self.holds_a_place(region),
             common: Rc::clone(&request.edits),
             own: attempt::contract(request, &self.view, region, owner, least, self.now)
                 .into_iter()
