@@ -81,10 +81,10 @@ async function built(name, folder, vars) {
 
 /**
  * Everybody who is measured, by name; nobody is started yet.
- * @param {{ log: string, build?: string, before?: string, inspected?: boolean }} how the folder of the router's build, that of another one to be
- *   measured as "before", and whether each is to have an inspector
+ * @param {{ log: string, build?: string, before?: string, inspected?: boolean, v8?: string[] }} how the folder of the router's build, that of another
+ *   one to be measured as "before", whether each is to have an inspector, and flags for V8
  */
-export async function contenders({ log, build = join(root, "build"), before, inspected = false }) {
+export async function contenders({ log, build = join(root, "build"), before, inspected = false, v8 }) {
   const { us, eu, ap } = await origin(["us", "eu", "ap"], SIZES);
   const uploads = await sink();
   const cache = await cacheStore();
@@ -124,7 +124,8 @@ export async function contenders({ log, build = join(root, "build"), before, ins
   const vars = { ORIGIN: `http://127.0.0.1:${eu}`, UPLOADS: `http://127.0.0.1:${uploads}` };
   const hole = await blackHole();
   const settings = { ...topology, LOG: log, SESSION_KEY: SECRET };
-  const one = async (name, modules, vars) => contender(name, modules, vars, cache, await freePort(), inspected ? await freePort() : undefined);
+  const one = async (name, modules, vars) =>
+    contender(name, modules, vars, cache, await freePort(), { inspector: inspected ? await freePort() : undefined, v8 });
   const router = async (name, folder, vars) => one(name, await built(name, folder, vars), vars);
   const all = [
     await router("homing", build, settings),

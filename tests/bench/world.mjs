@@ -125,10 +125,12 @@ const binding = (name, value) =>
   typeof value === "string" ? `(name = "${name}", text = ${JSON.stringify(value)})` : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`;
 
 /**
- * Writes a contender's folder: its modules and workerd's configuration. V8's inspector listens where a port for it is given.
- * @param {string} name @param {Record<string, string>} modules @param {Record<string, unknown>} vars @param {number} cache @param {number} port @param {number} [inspector]
+ * Writes a contender's folder: its modules and workerd's configuration. V8's inspector listens where a port for it is given; V8 goes by
+ * these flags.
+ * @param {string} name @param {Record<string, string>} modules @param {Record<string, unknown>} vars @param {number} cache @param {number} port
+ * @param {{ inspector?: number, v8?: string[] }} [how]
  */
-export function contender(name, modules, vars, cache, port, inspector) {
+export function contender(name, modules, vars, cache, port, { inspector, v8 = [] } = {}) {
   const folder = join(scratch, name);
   mkdirSync(folder);
   for (const [file, from] of Object.entries(modules)) copyFileSync(from, join(folder, file));
@@ -140,7 +142,8 @@ export function contender(name, modules, vars, cache, port, inspector) {
       services = [
         (name = "main", worker = .worker), (name = "internet", network = (allow = ["private", "public", "local"])),
         (name = "cache", external = (address = "127.0.0.1:${cache}", http = ())) ],
-      sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")] );
+      sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+      v8Flags = ${JSON.stringify(v8)} );
     const worker :Workerd.Worker = (
       modules = [${list.join(", ")}], bindings = [${Object.entries(vars)
         .map(([key, value]) => binding(key, value))
