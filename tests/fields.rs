@@ -6,7 +6,7 @@ mod support;
 use std::rc::Rc;
 
 use homing_core::testing::{
-    http::headers::Edit,
+    http::edits::Edit,
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use support::{Story, World, keys, told};
@@ -39,14 +39,12 @@ fn play(request: &str, fields: &[(&str, &str)]) -> Story {
 fn sent(story: &Story, name: &str) -> Option<String> {
     let attempt = story.sent.first().unwrap();
     let edit = attempt.common.iter().rev().find(|edit| match edit {
-        Edit::Remove(gone) => gone == name,
-        Edit::Set(set, _) | Edit::Append(set, _) => *set == name,
-        Edit::Add(added, _) => added == name,
+        Edit::Remove(edited) | Edit::Set(edited, _) | Edit::Add(edited, _) => *edited == name,
     });
     match edit {
         None => Some("as it came".to_owned()),
         Some(Edit::Remove(_)) => None,
-        Some(Edit::Set(_, value) | Edit::Append(_, value) | Edit::Add(_, value)) => Some(value.clone()),
+        Some(Edit::Set(_, value) | Edit::Add(_, value)) => Some(value.to_owned()),
     }
 }
 

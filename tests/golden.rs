@@ -15,7 +15,7 @@ use homing_core::testing::{
         slice::Slice,
     },
     decide::reach,
-    http::{headers::Edit, target::Target},
+    http::{edits::Edit, target::Target},
     model::{
         access::Access,
         clock::HybridTime,
@@ -468,8 +468,8 @@ fn tell(story: &Story) -> String {
             let _ = writeln!(out, "    {name}: {value}");
         }
     }
-    for edit in &end.edits {
-        if let Edit::Append("set-cookie", line) | Edit::Set("homing-session", line) = edit {
+    for edit in end.edits.iter() {
+        if let Edit::Add("set-cookie", line) | Edit::Set("homing-session", line) = edit {
             let _ = writeln!(out, "    session: {}", opened(line, NOW.after(story.took)));
         }
     }

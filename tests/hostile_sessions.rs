@@ -8,7 +8,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use homing_core::testing::{
     decide::attempt::Attempt,
-    http::{cookies::COOKIE, headers::Edit, target::Target},
+    http::{cookies::COOKIE, edits::Edit, target::Target},
     model::{
         epoch::Epoch,
         position::{Mark, Position},
@@ -103,7 +103,7 @@ fn carried(session: &Session, at: Timestamp) -> String {
 /// The session that an answer carries, if it carries one.
 fn issued(story: &Story) -> Option<Session> {
     let line = story.end().edits.iter().find_map(|edit| match edit {
-        Edit::Append("set-cookie", line) => line.strip_prefix(COOKIE)?.strip_prefix('='),
+        Edit::Add("set-cookie", line) => line.strip_prefix(COOKIE)?.strip_prefix('='),
         _ => None,
     })?;
     let Opened { session, verdict, .. } =

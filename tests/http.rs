@@ -6,7 +6,10 @@ mod support;
 use std::rc::Rc;
 
 use homing_core::testing::{
-    http::{headers::Edit, http_date},
+    http::{
+        edits::{Edit, Edits},
+        http_date,
+    },
     topology::{error::KeyPath, parse::parse, raw, settings::Settings},
 };
 use support::{NOW, Reply, Story, World, keys};
@@ -27,14 +30,13 @@ fn play(world: World, status: u16, fields: &[(&str, &str)]) -> Story {
 }
 
 /// Every line of a field as these edits leave it; none if they leave it alone.
-fn lines(edits: &[Edit], name: &str) -> Vec<String> {
+fn lines(edits: &Edits, name: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for edit in edits {
+    for edit in edits.iter() {
         match edit {
             Edit::Remove(gone) if gone == name => lines.clear(),
-            Edit::Set(set, value) if *set == name => lines = vec![value.clone()],
-            Edit::Append(added, value) if *added == name => lines.push(value.clone()),
-            Edit::Add(added, value) if added == name => lines.push(value.clone()),
+            Edit::Set(set, value) if set == name => lines = vec![value.to_owned()],
+            Edit::Add(added, value) if added == name => lines.push(value.to_owned()),
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use counted::{assert_met, met};
 use homing_core::testing::{
     cache::{CacheState, entry::Variant},
     decide::attempt::Attempt,
-    http::headers::Edit,
+    http::edits::Edit,
     model::{
         access::{Access, Replay},
         epoch::Epoch,
@@ -466,8 +466,8 @@ laws! { config();
         let story = play(&world, &settings());
         let then = NOW.after(story.took);
         let held = carried(&world);
-        for edit in &story.end().edits {
-            let Edit::Append("set-cookie", line) = edit else { continue };
+        for edit in story.end().edits.iter() {
+            let Edit::Add("set-cookie", line) = edit else { continue };
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             let issued = session::open(sealed, &keys(), then).session;
             // Who has been another one in between has begun anew.
@@ -503,8 +503,8 @@ laws! { config();
         let held = carried(&world);
         let Some(said) = said_of_orders(&world, &story).filter(|_| is_of_origin(&story)) else { return Ok(()) };
         let orders = |session: &Session| session.mark("orders", None).map(|(_, mark)| mark);
-        for edit in &story.end().edits {
-            let Edit::Append("set-cookie", line) = edit else { continue };
+        for edit in story.end().edits.iter() {
+            let Edit::Add("set-cookie", line) = edit else { continue };
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             let issued = orders(&session::open(sealed, &keys(), NOW.after(story.took)).session);
             if let Some(mark) = issued.filter(|mark| orders(&held) != Some(*mark)) {
@@ -517,8 +517,8 @@ laws! { config();
     fn a_session_that_is_issued_is_whole_small_and_within_its_bounds(world in a_world()) meets ["a session is issued": 575, "one with several pins": 203] {
         let story = play(&world, &settings());
         let then = NOW.after(story.took);
-        for edit in &story.end().edits {
-            let Edit::Append("set-cookie", line) = edit else { continue };
+        for edit in story.end().edits.iter() {
+            let Edit::Add("set-cookie", line) = edit else { continue };
             // The application's own cookies go along with a stored copy that it has confirmed.
             let Some(sealed) = line.split(';').next().unwrap().strip_prefix("__Host-homing=") else { continue };
             met("a session is issued", true);

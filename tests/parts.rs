@@ -14,7 +14,6 @@ use homing_core::testing::{
         entry::{self, ENTRY, Variant},
         slice::Slice,
     },
-    http::headers::Edit,
     model::time::Timestamp,
     settle::{Base, Settlement, Source, Store},
 };
@@ -172,18 +171,7 @@ fn answers(asks: &Asks) -> (Reply, Vec<Byte>) {
 }
 
 fn entry_of(store: &Store) -> Vec<Variant<'static>> {
-    let text = store.edits.iter().rev().find_map(|edit| match edit {
-        Edit::Set(name, text) if *name == ENTRY => Some(text.clone()),
-        _ => None,
-    });
-    entry::read(&text.unwrap()).unwrap().into_iter().map(Variant::into_owned).collect()
-}
-
-fn set<'s>(edits: &'s [Edit], name: &str) -> Option<&'s str> {
-    edits.iter().rev().find_map(|edit| match edit {
-        Edit::Set(set, value) if *set == name => Some(value.as_str()),
-        _ => None,
-    })
+    entry::read(store.edits.set_to(ENTRY).unwrap()).unwrap().into_iter().map(Variant::into_owned).collect()
 }
 
 impl StoredEntry {
@@ -198,7 +186,7 @@ impl StoredEntry {
             Base::Origin => (came.to_vec(), made_for),
             Base::Stored(at) => (self.bodies[at].clone(), self.made_for[at].clone()),
         };
-        if set(&store.edits, "content-length").is_some_and(|said| said.parse() != Ok(body.len())) {
+        if store.edits.set_to("content-length").is_some_and(|said| said.parse() != Ok(body.len())) {
             return;
         }
         let carried = |from: &[Vec<Byte>]| store.carried.iter().map(|at| from[*at].clone()).collect::<Vec<_>>();
@@ -227,7 +215,7 @@ impl StoredEntry {
 }
 
 fn said(story: &Settlement) -> Option<(u64, u64)> {
-    let range = set(&story.edits, "content-range")?.strip_prefix("bytes ")?;
+    let range = story.edits.set_to("content-range")?.strip_prefix("bytes ")?;
     let (range, whole) = range.split_once('/').unwrap();
     assert_eq!(whole, BODY.to_string());
     let (first, last) = range.split_once('-').unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use homing_core::testing::{
     cache::entry::{self, ENTRY, Variant},
-    http::headers::Edit,
+    http::edits::Edit,
     model::{
         epoch::Epoch,
         subject::{SubjectId, SubjectKind},
@@ -30,11 +30,8 @@ fn play(world: &World) -> Story {
 }
 
 fn entry_of(store: &Store) -> Vec<Variant<'static>> {
-    let text = store.edits.iter().rev().find_map(|edit| match edit {
-        Edit::Set(name, text) if *name == ENTRY => Some(text.clone()),
-        _ => None,
-    });
-    entry::read(&text.unwrap()).unwrap().into_iter().map(Variant::into_owned).collect()
+    let text = store.edits.set_to(ENTRY);
+    entry::read(text.unwrap()).unwrap().into_iter().map(Variant::into_owned).collect()
 }
 
 fn after(millis: u64) -> Timestamp {
@@ -389,7 +386,7 @@ fn a_copy_that_is_found_ends_what_was_believed_of_its_route() {
 fn cookies(story: &Story) -> (Vec<&str>, Option<String>) {
     let ours = |line: &str| line.starts_with(session::COOKIE);
     let got = story.end().edits.iter().filter_map(|edit| match edit {
-        Edit::Append("set-cookie", line) if !ours(line) => Some(line.as_str()),
+        Edit::Add("set-cookie", line) if !ours(line) => Some(line),
         _ => None,
     });
     (got.collect(), story.end().store.as_ref().map(|store| entry_of(store)[0].cookies.clone().into_owned()))

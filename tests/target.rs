@@ -14,7 +14,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use homing_core::testing::{
     cache::key::{CacheKey, KeyParts},
-    http::{headers::Edit, target::Target},
+    http::{edits::Edit, target::Target},
     model::keys::Key,
     topology::settings::Settings,
 };
@@ -281,10 +281,10 @@ fn what_is_signed_is_what_is_sent_and_what_is_logged() {
             let target = attempt.target.path_and_query();
             let mut headers = HeaderMap::new();
             let mut said = String::new();
-            for edit in &attempt.own {
+            for edit in attempt.own.iter() {
                 let Edit::Set(name, value) = edit else { continue };
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-                said = if *name == "homing-signature" { value.clone() } else { said };
+                headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+                said = if name == "homing-signature" { value.to_owned() } else { said };
             }
             // The kit computes it over the request line that it got.
             let uri: Uri = target.parse().unwrap();

@@ -11,7 +11,10 @@ use homing_core::testing::{
     cache::{key::CacheKey, slice::Slice},
     decide::attempt::Attempt,
     flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
-    http::{answer::Framing, headers::Edit},
+    http::{
+        answer::Framing,
+        edits::{Edit, Edits, RequestEdits},
+    },
     model::{
         access::Replay,
         subject::{SubjectId, SubjectKind},
@@ -90,11 +93,10 @@ fn parts() -> (CacheKey, Attempt, Settlement) {
     (story.probed.unwrap(), story.sent.first().unwrap().clone(), story.end.unwrap())
 }
 
-fn shown_edits<'e>(edits: impl IntoIterator<Item = &'e Edit>) -> Value {
+fn shown_edits<'e>(edits: impl IntoIterator<Item = Edit<'e>>) -> Value {
     let shown = edits.into_iter().map(|edit| match edit {
         Edit::Remove(name) => json!(["-", name]),
         Edit::Set(name, value) => json!(["=", name, value]),
-        Edit::Append(name, value) => json!(["+", name, value]),
         Edit::Add(name, value) => json!(["+", name, value]),
     });
     shown.collect()
@@ -117,7 +119,7 @@ fn shown_store(store: &Store) -> Value {
         Base::Origin => json!({ "kind": base_kind(&store.base) }),
         Base::Stored(at) => json!({ "kind": base_kind(&store.base), "at": at }),
     };
-    json!({ "key": store.key.as_str(), "base": base, "carried": store.carried, "edits": shown_edits(&store.edits) })
+    json!({ "key": store.key.as_str(), "base": base, "carried": store.carried, "edits": shown_edits(store.edits.iter()) })
 }
 
 fn shown_effects(end: &Settlement, turn: &Turn) -> Value {
@@ -140,7 +142,7 @@ fn shown_effects(end: &Settlement, turn: &Turn) -> Value {
 
 fn shown_finish(end: &Settlement, turn: &Turn) -> Value {
     let mut shown = json!({
-        "kind": "finish", "status": end.status, "source": shown_source(&end.source), "edits": shown_edits(&end.edits),
+        "kind": "finish", "status": end.status, "source": shown_source(&end.source), "edits": shown_edits(end.edits.iter()),
         "effects": shown_effects(end, turn),
     });
     if let Some(store) = &end.store {
@@ -180,8 +182,9 @@ fn shown_step(turn: &Turn) -> Value {
             "kind": kind, "id": id, "method": attempt.method, "service": attempt.service.as_deref().unwrap_or(""),
             "url": attempt.url, "timeout": ms(attempt.timeout), "delay": ms(attempt.delay),
             "idle": attempt.idle.map_or(0, ms), "whole": attempt.whole, "body": body_kind(&attempt.replay),
-            "upgrade": attempt.upgrade, "listen": attempt.listen, "usual": shown_edits(edits_of(attempt).filter(|edit| edit.is_usual())),
-            "edits": shown_edits(edits_of(attempt).filter(|edit| !edit.is_usual())),
+            "upgrade": attempt.upgrade, "listen": attempt.listen,
+            "usual": shown_edits(attempt.common.usual.iter().chain(attempt.own.usual.iter())),
+            "edits": shown_edits(attempt.common.own.iter().chain(attempt.own.own.iter())),
         }),
         Step::Answer(end, key) => {
             json!({ "kind": kind, "id": id, "key": key.as_str(), "finish": shown_finish(end, turn) })
@@ -190,8 +193,8 @@ fn shown_step(turn: &Turn) -> Value {
     }
 }
 
-fn edits_of(attempt: &Attempt) -> impl Iterator<Item = &Edit> {
-    attempt.common.iter().chain(&attempt.own)
+fn edits<const N: usize>(all: [Edit<'_>; N]) -> Edits {
+    all.into_iter().collect()
 }
 
 /// The turn that has that step.
@@ -222,8 +225,14 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
         replay: Replay::Stream,
         upgrade: true,
         listen: true,
-        common: Rc::new(vec![Edit::Remove("x-gone".to_owned()), Edit::Set("via", "1.1 homing".to_owned())]),
-        own: vec![Edit::Append("set-cookie", "a=1".to_owned()), Edit::Add("x-added".to_owned(), "of\tmine".to_owned())],
+        common: Rc::new(RequestEdits {
+            usual: edits([Edit::Set("via", "1.1 homing")]),
+            own: edits([Edit::Remove("x-gone")]),
+        }),
+        own: RequestEdits {
+            own: edits([Edit::Add("set-cookie", "a=1"), Edit::Add("x-added", "of\tmine")]),
+            ..RequestEdits::default()
+        },
         ..attempt.clone()
     };
     let plain = Attempt {
@@ -238,7 +247,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
         upgrade: false,
         listen: false,
         common: Rc::default(),
-        own: Vec::new(),
+        own: RequestEdits::default(),
         ..attempt.clone()
     };
     let held = Attempt { replay: Replay::Buffered, ..plain.clone() };
@@ -267,7 +276,7 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
     let least = Settlement {
         status: 200,
         source: Source::Origin,
-        edits: Vec::new(),
+        edits: Edits::default(),
         store: None,
         invalidate: Vec::new(),
         publish: Vec::new(),
@@ -282,8 +291,8 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
     let store =
         |base, carried: &[usize], edits| Store { key: key.clone(), base, carried: carried.to_vec(), edits, made: NOW };
     let mut all = Settlement {
-        edits: vec![Edit::Remove("age".to_owned()), Edit::Set("homing-region", "eu".to_owned())],
-        store: Some(store(Base::Origin, &[0, 2], vec![Edit::Set("homing-entry", "2^a".to_owned())])),
+        edits: edits([Edit::Remove("age"), Edit::Set("homing-region", "eu")]),
+        store: Some(store(Base::Origin, &[0, 2], edits([Edit::Set("homing-entry", "2^a")]))),
         invalidate: vec![key.clone(), key.clone()],
         publish: vec![publish("eu", 2)],
         confirm: Some((SubjectKind::User, publish("eu", 2))),
@@ -293,7 +302,8 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
     Rc::make_mut(&mut all.record).drilled =
         Some(Drilled { ending: DrillOutcome::Alone, needed: None, by: SamplingKey::at("192.0.2.1") });
     let from = |source| Settlement { source, ..least.clone() };
-    let kept = Settlement { store: Some(store(Base::Stored(1), &[], Vec::new())), ..from(Source::Stored(1, None)) };
+    let kept =
+        Settlement { store: Some(store(Base::Stored(1), &[], Edits::default())), ..from(Source::Stored(1, None)) };
     let part = Settlement { status: 206, ..from(Source::Stored(0, Some(Slice { from: 10, length: 5, whole: 20 }))) };
     let refused =
         Settlement { status: 503, ..from(Source::Own("{\"title\":\"two\\nlines\"}\n\nand an empty one".to_owned())) };

@@ -143,10 +143,10 @@ fn print(World { request, headers, .. }: &World, story: &Story, topology: &Topol
     if let Some(pinned) = &settlement.record.pinned {
         println!("The session gets a pin: {pinned}");
     }
-    for edit in &settlement.edits {
+    for edit in settlement.edits.iter() {
         // It would only be this moment's.
-        if let Edit::Set(name, value) | Edit::Append(name, value) = edit
-            && *name != "date"
+        if let Edit::Set(name, value) | Edit::Add(name, value) = edit
+            && name != "date"
         {
             println!("  {name}: {value}");
         }

@@ -54,7 +54,8 @@ pub use crate::{
     flow::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{
         answer::{Answer, Framing},
-        headers::{Edit, Headers},
+        edits::{Edit, Edits},
+        headers::Headers,
         http_date,
         problem::Problem,
         url::Url,

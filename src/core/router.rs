@@ -14,7 +14,7 @@ use crate::{
     cache::key::{KnownHashes, in_short},
     flow::{Event, Flow, Step},
     http::{
-        headers::Edits,
+        edits::Edits,
         method::{ROUTER, access_of},
         problem::Problem,
     },

@@ -33,9 +33,9 @@
 use std::fmt::Write;
 
 use homing_core::{
-    Answer, Assignment, Base, Client, Content, Edit, Event, FlowId, Found, Framing, Headers, IncomingRequest, Location,
-    Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn, Unsent, Vantage, ViewTaken,
-    millis, text,
+    Answer, Assignment, Base, Client, Content, Edits, Event, FlowId, Found, Framing, Headers, IncomingRequest,
+    Location, Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn, Unsent, Vantage,
+    ViewTaken, millis, text,
 };
 
 /// Reads an incoming request.
@@ -167,9 +167,11 @@ pub fn turn(turn: &Turn) -> String {
                     if attempt.listen { "\nlisten\n" } else { "\ndeaf\n" },
                 ],
             );
-            let all = || attempt.common.iter().chain(&attempt.own);
-            edits(&mut text, all().filter(|edit| edit.is_usual()));
-            edits(&mut text, all().filter(|edit| !edit.is_usual()));
+            let (common, own) = (&attempt.common, &attempt.own);
+            text::all(
+                &mut text,
+                &[common.usual.text(), own.usual.text(), "\n", common.own.text(), own.own.text(), "\n"],
+            );
         }
         Step::Answer(settlement, key) => {
             let _ = writeln!(text, "answer\n{id}\n{}", key.as_str());
@@ -198,7 +200,7 @@ fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
         Source::Own(_) => text.push_str("\nown"),
     }
     text.push('\n');
-    edits(text, settlement.edits.iter());
+    edits(text, &settlement.edits);
     match &settlement.store {
         None => text.push('\n'),
         Some(store) => {
@@ -211,7 +213,7 @@ fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
                 let _ = write!(text, " {place}");
             }
             text.push('\n');
-            edits(text, store.edits.iter());
+            edits(text, &store.edits);
         }
     }
     for key in &settlement.invalidate {
@@ -244,7 +246,7 @@ fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
 /// Writes what a request gets that has no flow.
 pub fn rejection(rejection: &Rejection) -> String {
     let mut text = format!("finish\n{}\nown\n", rejection.status);
-    edits(&mut text, rejection.edits.iter());
+    edits(&mut text, &rejection.edits);
     text.push('\n');
     for line in &rejection.log {
         text::all(&mut text, &["log\t", line, "\n"]);
@@ -277,14 +279,6 @@ fn place(text: &mut String, kind: &str, at: usize) {
     text::number(text, at as u64);
 }
 
-fn edits<'a>(text: &mut String, changes: impl Iterator<Item = &'a Edit>) {
-    for change in changes {
-        match change {
-            Edit::Remove(name) => text::all(text, &["-", name, "\n"]),
-            Edit::Set(name, value) => text::all(text, &["=", name, "\t", value, "\n"]),
-            Edit::Append(name, value) => text::all(text, &["+", name, "\t", value, "\n"]),
-            Edit::Add(name, value) => text::all(text, &["+", name, "\t", value, "\n"]),
-        }
-    }
-    text.push('\n');
+fn edits(text: &mut String, edits: &Edits) {
+    text::all(text, &[edits.text(), "\n"]);
 }

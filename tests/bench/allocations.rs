@@ -7,13 +7,13 @@ use bench::rows;
 
 /// The most allocations of a request, from its admission to its last step.
 const MOST: [(&str, u64); 7] = [
-    ("read miss", 46),
-    ("browser's read", 53),
-    ("cache hit", 40),
-    ("pinned read", 61),
-    ("near read", 83),
-    ("shared hit", 55),
-    ("write", 86),
+    ("read miss", 31),
+    ("browser's read", 36),
+    ("cache hit", 21),
+    ("pinned read", 39),
+    ("near read", 62),
+    ("shared hit", 35),
+    ("write", 49),
 ];
 
 #[test]

@@ -221,10 +221,8 @@ impl Homing {
     fn send(&self, asked: &Asked, attempt: &Attempt) -> Send {
         let region = &self.settings.topology.region(attempt.region).name;
         let region = REGIONS.iter().position(|name| name == region).unwrap();
-        let told = attempt.own.iter().find_map(|edit| match edit {
-            Edit::Set("homing-min-position", value) => value.rsplit_once('=')?.1.parse().ok(),
-            _ => None,
-        });
+        let told = attempt.own.set_to("homing-min-position");
+        let told = told.and_then(|value| value.rsplit_once('=')?.1.parse().ok());
         let [delay, timeout] = [attempt.delay, attempt.timeout].map(|time| u64::try_from(time.as_micros()).unwrap());
         let job = Job::Serve { log: self.log(asked.key), least: told.unwrap_or(0), patience: 0, forward: None };
         Send { region, delay, timeout, connect: timeout, job }
@@ -234,7 +232,7 @@ impl Homing {
         if let Some(cookie) = cookie_of(settlement) {
             self.cookies[asked.client as usize] = cookie;
         }
-        let says_stale = settlement.edits.iter().any(|edit| matches!(edit, Edit::Set("homing-consistency", _)));
+        let says_stale = settlement.edits.set_to("homing-consistency").is_some();
         // What it shows is put in where the origin's answer came.
         Answer { seen: (settlement.status == 200).then(Seen::default), says_stale }
     }
@@ -290,7 +288,7 @@ fn address(client: u32) -> String {
 /// The session that an answer brings.
 fn cookie_of(settlement: &Settlement) -> Option<String> {
     settlement.edits.iter().find_map(|edit| match edit {
-        Edit::Append("set-cookie", line) => {
+        Edit::Add("set-cookie", line) => {
             Some(line.split(';').next()?.to_owned()).filter(|pair| pair.starts_with("__Host-homing="))
         }
         _ => None,

@@ -10,7 +10,7 @@ use homing_core::testing::{
     http::{
         answer::{Answer, Framing},
         cookies::COOKIE,
-        headers::Edit,
+        edits::Edit,
     },
     model::{
         epoch::Epoch,
@@ -226,7 +226,7 @@ fn claim(attempt: &Attempt) -> Option<Owned> {
 /// The home that the session believes in which an answer brings.
 fn in_session(end: &Settlement) -> Option<Owned> {
     let issued = end.edits.iter().find_map(|edit| match edit {
-        Edit::Append("set-cookie", line) => line.split(';').next()?.strip_prefix(COOKIE)?.strip_prefix('='),
+        Edit::Add("set-cookie", line) => line.split(';').next()?.strip_prefix(COOKIE)?.strip_prefix('='),
         _ => None,
     });
     let session = session::open(issued?, &support::keys(), NOW).session;

@@ -3,7 +3,6 @@
 
 use homing_core::testing::{
     decide::attempt::Attempt,
-    http::headers::Edit,
     model::subject::{SubjectId, SubjectKind},
 };
 use homing_origin::{Ownership, Refusal};
@@ -107,10 +106,7 @@ pub enum Next {
 
 /// What the router says to an origin in that field.
 pub fn told<'a>(attempt: &'a Attempt, name: &str) -> Option<&'a str> {
-    attempt.own.iter().find_map(|edit| match edit {
-        Edit::Set(set, value) if *set == name => Some(value.as_str()),
-        _ => None,
-    })
+    attempt.own.set_to(name)
 }
 
 impl Visit {

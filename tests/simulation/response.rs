@@ -1,6 +1,9 @@
 //! Responses, as they go from regions through edges to clients.
 
-use homing_core::testing::http::headers::{Edit, Headers};
+use homing_core::testing::http::{
+    edits::{Edit, Edits},
+    headers::Headers,
+};
 
 use crate::data::Id;
 
@@ -19,16 +22,15 @@ impl Response {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn edited<'e>(mut self, edits: impl IntoIterator<Item = &'e Edit>) -> Self {
-        for edit in edits {
+    pub fn edited(mut self, edits: &Edits) -> Self {
+        for edit in edits.iter() {
             match edit {
                 Edit::Remove(name) => self.fields.retain(|(field, _)| field != name),
                 Edit::Set(name, value) => {
                     self.fields.retain(|(field, _)| field != name);
-                    self.fields.push(((*name).to_owned(), value.clone()));
+                    self.fields.push((name.to_owned(), value.to_owned()));
                 }
-                Edit::Add(name, value) => self.fields.push((name.clone(), value.clone())),
-                Edit::Append(name, value) => self.fields.push(((*name).to_owned(), value.clone())),
+                Edit::Add(name, value) => self.fields.push((name.to_owned(), value.to_owned())),
             }
         }
         self

@@ -17,7 +17,8 @@ use homing_core::testing::{
     flow::step::{Assignment, Event, Found, Outcome, Step},
     http::{
         answer::{Answer, Framing},
-        headers::{Edit, Headers},
+        edits::Edit,
+        headers::Headers,
         problem::Problem,
     },
     model::{
@@ -345,7 +346,7 @@ impl Story {
     /// The value that an edit of the answer sets.
     pub fn says(&self, name: &str) -> Option<&str> {
         self.end().edits.iter().rev().find_map(|edit| match edit {
-            Edit::Set(set, value) | Edit::Append(set, value) if *set == name => Some(value.as_str()),
+            Edit::Set(set, value) | Edit::Add(set, value) if set == name => Some(value),
             _ => None,
         })
     }
@@ -358,10 +359,7 @@ impl Story {
 
 /// The value that a send's own header has.
 pub fn told<'a>(attempt: &'a Attempt, name: &str) -> Option<&'a str> {
-    attempt.own.iter().find_map(|edit| match edit {
-        Edit::Set(set, value) if *set == name => Some(value.as_str()),
-        _ => None,
-    })
+    attempt.own.set_to(name)
 }
 
 /// A stored response without fields, which may be shown for so long after it has expired when every region fails.

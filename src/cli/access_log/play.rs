@@ -8,7 +8,7 @@ use super::{
 };
 use crate::drive::{Driver, MADE_UP_KEY, assigned, drive, incoming, made_up, stored};
 use homing_core::{
-    Answer, Edit, Event, Found, Framing, Headers, Key, Outcome, Probed, Problem, RegionId, Settings, Settlement, Step,
+    Answer, Event, Found, Framing, Headers, Key, Outcome, Probed, Problem, RegionId, Settings, Settlement, Step,
     SubjectId, SubjectKind, Timestamp,
     config::{Topology, identity::IdentitySource},
     operate::is_gateway_failure,
@@ -85,10 +85,7 @@ impl<'t> Player<'t> {
 
     /// Hands the client the session that the answer carries.
     fn carry(&mut self, client: u64, settlement: &Settlement, now: Timestamp) {
-        let sealed = settlement.edits.iter().find_map(|edit| match edit {
-            Edit::Set("homing-session", sealed) => Some(sealed),
-            _ => None,
-        });
+        let sealed = settlement.edits.set_to("homing-session");
         let pinned = settlement.record.pinned.as_ref().map(|pinned| match pinned {
             Pinned::Window(window) => now.after(window.length),
             Pinned::Position(_) => now.after(LIFETIME),

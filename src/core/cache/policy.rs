@@ -22,9 +22,10 @@ use super::{
 use crate::{
     http::{
         answer::{Answer, Framing},
-        headers::{Edit, Edits, Headers},
+        edits::Edits,
+        headers::Headers,
     },
-    model::time::Timestamp,
+    model::{text, time::Timestamp},
 };
 
 pub use super::{
@@ -100,10 +101,13 @@ pub fn is_worth_waiting(expired: &Variant<'_>) -> bool {
     expired.reuse != Reuse::Validated && expired.fresh > Duration::ZERO
 }
 
-/// The conditions by which the origin is asked about a stored response (section 4.3.1); none where it has no validator.
-#[must_use]
-pub fn revalidation(variant: &Variant<'_>, lookup: &Lookup) -> Option<Edits> {
-    variant.has_validator().then(|| validate::conditions(variant, &lookup.conditions))
+/// Adds the conditions by which the origin is asked about a stored response (section 4.3.1), where it has a validator; whether it has.
+pub fn revalidate(variant: &Variant<'_>, lookup: &Lookup, edits: &mut Edits) -> bool {
+    let may = variant.has_validator();
+    if may {
+        validate::add_conditions(variant, &lookup.conditions, edits);
+    }
+    may
 }
 
 /// What an answer says about the stored response that its origin was asked about.
@@ -121,7 +125,7 @@ pub enum AfterResponse {
     Unrelated,
 }
 
-/// What an answer says, after [`revalidation`]; `asked`: the variant that the origin was asked about.
+/// What an answer says, after [`revalidate`]; `asked`: the variant that the origin was asked about.
 #[must_use]
 pub fn after_response(asked: Option<&Variant<'_>>, lookup: &Lookup, answer: &Answer<'_>) -> AfterResponse {
     if answer.status != 304 {
@@ -175,7 +179,7 @@ pub fn confirmed(response: &Storing<'_>, old: &Variant<'_>) -> Result<Variant<'s
     storing::confirm(&Storing { status: old.status, headers, framing: Framing::Delimited, ..response.clone() }, old)
 }
 
-/// The fields under which the store keeps an entry with this variant first, and the places of those in hand that there is room for behind
+/// Adds the fields under which the store keeps an entry with this variant first; the places of those in hand that there is room for behind
 /// it. The store drops an entry when its own `max-age` ends, so it is given all of its use.
 #[must_use]
 pub fn written(
@@ -183,11 +187,16 @@ pub fn written(
     held: Option<&StoredEntry>,
     carried: &[usize],
     now: Timestamp,
-) -> ([Edit; 2], Vec<usize>) {
+    edits: &mut Edits,
+) -> Vec<usize> {
     let held = held.map(StoredEntry::variants).unwrap_or_default();
     let (text, carried) = entry::write(variant, &held, carried);
     let others = carried.iter().filter_map(|place| held.get(*place));
     let kept_for = storing::kept_for(others.chain(std::iter::once(variant)), now);
-    let kept_for = format!("public, max-age={kept_for}");
-    ([Edit::Set(ENTRY, text), Edit::Set("cache-control", kept_for)], carried)
+    edits.set(ENTRY, &text);
+    edits.set_by("cache-control", |field| {
+        field.push_str("public, max-age=");
+        text::number(field, kept_for);
+    });
+    carried
 }

@@ -13,11 +13,13 @@ use crate::{
     cache::lookup::Lookup,
     http::{
         answer::{Framing, is_failure},
-        headers::{Edit, Edits, Headers, MOST_MEMBERS, strip_response},
+        edits::Edits,
+        headers::{Headers, MOST_MEMBERS, strip_response},
         http_date,
     },
     model::{
         epoch::Epoch,
+        text,
         time::{Timestamp, millis},
     },
     ownership::stated::Shows,
@@ -206,20 +208,21 @@ pub fn kept_for<'v>(variants: impl Iterator<Item = &'v Variant<'v>>, now: Timest
 /// be used only after asking, and those that the store would take for its own.
 fn stored_fields(response: &Storing<'_>, policy: &Policy, part: Option<Slice>) -> Edits {
     let headers = response.headers;
-    let mut edits = strip_response(headers);
+    let mut edits = Edits::default();
+    strip_response(headers, &mut edits);
     if !headers.has("date") {
         // RFC 9110 section 6.6.1: the time at which it came.
-        edits.push(Edit::Set("date", http_date::written(response.now)));
+        edits.set_by("date", |field| http_date::write(field, response.now));
     }
     let named = policy.directives.no_cache.fields().iter().chain(policy.directives.private.fields());
-    edits.extend(named.filter(|name| headers.has(name)).map(|name| Edit::Remove(name.clone())));
+    named.filter(|name| headers.has(name)).for_each(|name| edits.remove(name));
     // A store decodes what says that it is coded, as it is read: the bytes are stored as they are, and the coding beside them.
     let ours = ["age", "set-cookie", "proxy-authentication-info", "content-encoding", "cdn-cache-control"];
-    edits.extend(ours.iter().filter(|name| headers.has(name)).map(|name| Edit::Remove((*name).to_owned())));
+    ours.iter().filter(|name| headers.has(name)).for_each(|name| edits.remove(name));
     if let Some(part) = part {
         // Each answer says its own range; and what is stored is of that length, or is not stored.
-        edits.push(Edit::Remove("content-range".to_owned()));
-        edits.push(Edit::Set("content-length", part.length.to_string()));
+        edits.remove("content-range");
+        edits.set_by("content-length", |field| text::number(field, part.length));
     }
     edits
 }

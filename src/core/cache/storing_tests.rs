@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::edits::Edit;
 use crate::{
     cache::{coding::Coding, lookup::Lookup, vary::SelectingFields},
     http::cookies::Cookies,
@@ -29,7 +30,7 @@ fn stored(status: u16, lookup: &Lookup, fields: &[(&str, &str)]) -> Result<(Dura
     let headers = Headers(fields.to_vec());
     let (variant, edits) = store(&came(status, &headers, lookup))?;
     let removed = edits.iter().filter_map(|edit| match edit {
-        Edit::Remove(name) => Some(name.clone()),
+        Edit::Remove(name) => Some(name.to_owned()),
         _ => None,
     });
     Ok((variant.fresh, removed.collect()))
@@ -172,7 +173,7 @@ fn cookies_are_stored_where_the_route_says_that_they_are_for_all() {
     let stored = |fields: &[(&str, &str)]| {
         let (headers, lookup) = (Headers([&[FRESH], fields].concat()), Lookup::default());
         let (copy, edits) = store(&Storing { cookies: true, ..came(200, &headers, &lookup) }).unwrap();
-        assert!(edits.contains(&Edit::Remove("set-cookie".to_owned())), "the store keeps nothing that has one");
+        assert!(edits.iter().any(|edit| edit == Edit::Remove("set-cookie")), "the store keeps nothing that has one");
         copy.cookies.into_owned()
     };
     let [a, b] = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2")];

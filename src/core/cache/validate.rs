@@ -7,9 +7,11 @@ use super::entry::Variant;
 use crate::{
     cache::lookup::Conditions,
     http::{
-        headers::{Edit, Edits, Headers, strip_response},
+        edits::{Edit, Edits},
+        headers::{Headers, strip_response},
         http_date,
     },
+    model::text,
 };
 
 /// Fields of a 304 that never change a stored response: they are about the message or the stored body
@@ -27,20 +29,20 @@ const NOT_UPDATED: [&str; 10] = [
     "set-cookie",
 ];
 
-/// The conditions by which an origin is asked about a stored response (RFC 9111 section 4.3.1). Tags of the client's go along,
+/// Adds the conditions by which an origin is asked about a stored response (RFC 9111 section 4.3.1). Tags of the client's go along,
 /// so that an origin that has none of ours can spare the client the body too.
-#[must_use]
-pub(crate) fn conditions(variant: &Variant<'_>, client: &Conditions) -> Edits {
-    let mut edits: Edits = ["if-none-match", "if-modified-since"].map(|name| Edit::Remove(name.to_owned())).to_vec();
+pub(crate) fn add_conditions(variant: &Variant<'_>, client: &Conditions, edits: &mut Edits) {
+    ["if-none-match", "if-modified-since"].iter().for_each(|name| edits.remove(name));
     if let Some(tag) = variant.kept.get("etag") {
         let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*" && !names_tag(tags, tag));
-        let tags = theirs.map_or_else(|| tag.to_owned(), |theirs| format!("{tag}, {theirs}"));
-        edits.push(Edit::Set("if-none-match", tags));
+        match theirs {
+            None => edits.set("if-none-match", tag),
+            Some(theirs) => edits.set_by("if-none-match", |field| text::all(field, &[tag, ", ", theirs])),
+        }
     }
     if let Some(date) = variant.kept.get("last-modified") {
-        edits.push(Edit::Set("if-modified-since", date.to_owned()));
+        edits.set("if-modified-since", date);
     }
-    edits
 }
 
 /// Whom a 304 is about.
@@ -56,7 +58,7 @@ pub(crate) enum Confirms {
     Nothing,
 }
 
-/// Which response a 304 confirms, when asked by [`conditions`] (RFC 9111 section 4.3.4).
+/// Which response a 304 confirms, when asked by [`add_conditions`] (RFC 9111 section 4.3.4).
 #[must_use]
 pub(crate) fn confirms(headers: &Headers<'_>, variant: &Variant<'_>, client: &Conditions) -> Confirms {
     let theirs = client.if_none_match.as_deref().filter(|tags| tags.trim() != "*");
@@ -96,23 +98,22 @@ pub(crate) fn merged<'h>(old: &'h Variant<'_>, new: &Headers<'h>, cookies: bool)
 /// What a 304, or the answer to a HEAD, changes of the stored fields (RFC 9111 section 3.2).
 #[must_use]
 pub fn updates(headers: &Headers<'_>) -> Edits {
-    let gone: HashSet<_> = strip_response(headers).into_iter().filter_map(removed).collect();
+    let mut stripped = Edits::default();
+    strip_response(headers, &mut stripped);
+    let gone: HashSet<_> = stripped.iter().filter_map(removed).collect();
     let mut seen: HashSet<&str> = HashSet::new();
-    let mut edits = Edits::new();
-    for (name, value) in headers.0.iter().filter(|(name, _)| !NOT_UPDATED.contains(name) && !gone.contains(*name)) {
+    let mut edits = Edits::default();
+    for (name, value) in headers.0.iter().filter(|(name, _)| !NOT_UPDATED.contains(name) && !gone.contains(name)) {
         if seen.insert(name) {
-            edits.push(Edit::Remove((*name).to_owned()));
+            edits.remove(name);
         }
-        edits.push(Edit::Add((*name).to_owned(), (*value).to_owned()));
+        edits.add(name, value);
     }
     edits
 }
 
-fn removed(edit: Edit) -> Option<String> {
-    match edit {
-        Edit::Remove(name) => Some(name),
-        Edit::Set(..) | Edit::Append(..) | Edit::Add(..) => None,
-    }
+fn removed(edit: Edit<'_>) -> Option<&str> {
+    if let Edit::Remove(name) = edit { Some(name) } else { None }
 }
 
 /// Whether the answer to a HEAD is about the stored response: each validator and the length that it has must be the same

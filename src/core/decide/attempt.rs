@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use crate::{
     decide::reach::Least,
     http::{
-        headers::{Edit, Edits},
+        edits::{Edits, RequestEdits},
         signature::Signed,
         target::Target,
     },
@@ -32,6 +32,9 @@ pub const SLACK: Duration = Duration::from_secs(5);
 pub const LAST_RESORT: Duration = Duration::from_secs(2);
 /// Less than this is not worth an attempt.
 pub const SHORTEST: Duration = Duration::from_millis(20);
+
+/// So many bytes the fields of most sends have.
+const ROOM: usize = 256;
 
 /// One send, complete: the edge adds nothing to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +66,9 @@ pub struct Attempt {
     /// forgotten in time.
     pub listen: bool,
     /// Header changes that every attempt needs.
-    pub common: Rc<Edits>,
+    pub common: Rc<RequestEdits>,
     /// Header changes of this attempt, applied after the common ones.
-    pub own: Edits,
+    pub own: RequestEdits,
 }
 
 /// Time to headers for one attempt of that request at that region.
@@ -98,33 +101,34 @@ pub fn contract(
     owner: Option<Owner>,
     least: Least,
     now: Timestamp,
-) -> Edits {
+) -> RequestEdits {
     let topology = view.topology();
-    let name = |id| topology.region(id).name.clone();
-    let mut edits: Edits =
-        vec![Edit::Set("homing-region", name(region)), Edit::Set("homing-intent", request.access.token().to_owned())];
+    let (mut usual, mut own) = (Edits::with_room(ROOM), Edits::default());
+    let name = |id| topology.region(id).name.as_str();
+    usual.set("homing-region", name(region));
+    usual.set("homing-intent", request.access.token());
     // A read that any replica may answer is sent by no ownership, and a request without a dataset has none.
-    let claimed = owner.filter(|owner| owner.epoch() > Epoch::NONE);
-    if let Some(owner) = claimed {
-        edits.push(Edit::Set("homing-home", name(owner.region())));
-        edits.push(Edit::Set("homing-epoch", owner.epoch().0.to_string()));
+    if let Some(owner) = owner.filter(|owner| owner.epoch() > Epoch::NONE) {
+        usual.set("homing-home", name(owner.region()));
+        usual.set_by("homing-epoch", |field| text::number(field, owner.epoch().0));
     }
-    let dataset = request.dataset_in(topology);
-    if let Some(dataset) = dataset {
-        edits.push(Edit::Set("homing-dataset", dataset.name.clone()));
+    if let Some(dataset) = request.dataset_in(topology) {
+        usual.set("homing-dataset", &dataset.name);
         if let (Rule::GeoPartitioned { .. }, Some(subject)) = (&dataset.rule, &request.subject) {
-            edits.push(Edit::Set("homing-subject", subject.as_str().to_owned()));
+            own.set("homing-subject", subject.as_str());
         }
-        edits
-            .extend(least_field(request, topology, least, region).map(|field| Edit::Set("homing-min-position", field)));
+        if let Some(least) = least_field(request, topology, least, region) {
+            own.set("homing-min-position", &least);
+        }
     }
     if let Some(clock) = request.clock {
-        edits.push(Edit::Set("homing-clock", clock.to_string()));
+        own.set("homing-clock", &clock.to_string());
     }
+    let mut edits = RequestEdits { usual, own };
     if let Some(key) = &view.settings().origin_key {
         let signed = Signed { method: &request.method, target: request.target.path_and_query(), at: now };
-        let signature = signed.signature(key, |name| set_to(&edits, name));
-        edits.push(Edit::Set("homing-signature", signature));
+        let signature = signed.signature(key, |name| edits.set_to(name));
+        edits.own.set("homing-signature", &signature);
     }
     edits
 }
@@ -152,12 +156,4 @@ fn least_field(request: &Request, topology: &Topology, least: Least, asked: Regi
         }
     }
     (!field.is_empty()).then_some(field)
-}
-
-/// What these edits set that field to.
-fn set_to<'e>(edits: &'e Edits, name: &str) -> Option<&'e str> {
-    edits.iter().find_map(|edit| match edit {
-        Edit::Set(set, value) if *set == name => Some(value.as_str()),
-        _ => None,
-    })
 }

@@ -10,14 +10,14 @@ use super::{
 use crate::{
     cache::{
         lookup::{Lookup, Method},
-        policy::revalidation,
+        policy::revalidate,
         stored::StoredEntry,
     },
     decide::{
         attempt::{self, Attempt},
         reach::Least,
     },
-    http::{answer::Answer, headers::Edits},
+    http::{answer::Answer, edits::RequestEdits},
     model::{
         access::{Access, Replay},
         backoff::Backoff,
@@ -101,14 +101,10 @@ impl Context {
     }
 
     /// The conditions of the next send: it asks about the stored response that the request selects, if there is one.
-    fn conditions(&mut self) -> Edits {
-        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else {
-            return Edits::new();
-        };
-        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return Edits::new() };
-        let conditions = if self.unconditional { None } else { revalidation(&variant, lookup) };
-        self.conditional = conditions.is_some();
-        conditions.unwrap_or_default()
+    fn add_conditions(&mut self, edits: &mut RequestEdits) {
+        let CacheUse::Use(lookup @ Lookup { method: Method::Get, .. }) = &self.request.cache else { return };
+        let Some((_, variant)) = self.held.as_ref().and_then(StoredEntry::selected) else { return };
+        self.conditional = !self.unconditional && revalidate(&variant, lookup, &mut edits.own);
     }
 
     /// What came of the send that is on its way: learned of the region, and taken for what it is where the platform answers in its place.
@@ -155,7 +151,8 @@ impl Context {
         self.attempts += 1;
         self.asked = self.now;
         let left = self.ends.since(self.now).saturating_sub(delay);
-        let conditions = self.conditions();
+        let mut own = attempt::contract(&self.request, &self.view, region, owner, least, self.now);
+        self.add_conditions(&mut own);
         let request = &self.request;
         let (service, url) = self.view.topology().region(region).origin.url_of(&request.target);
         let service = service.map(str::to_owned);
@@ -180,10 +177,7 @@ impl Context {
             upgrade: request.upgrade,
             listen: self.holds_a_place(region),
             common: Rc::clone(&request.edits),
-            own: attempt::contract(request, &self.view, region, owner, least, self.now)
-                .into_iter()
-                .chain(conditions)
-                .collect(),
+            own,
         }))
     }
 }

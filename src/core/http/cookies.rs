@@ -13,7 +13,7 @@
 
 use crate::{
     http::{
-        headers::{Edit, Headers},
+        headers::Headers,
         syntax::{is_token, trim},
     },
     model::text,
@@ -115,20 +115,17 @@ impl<'a> Cookies<'a> {
         string
     }
 
-    /// What must change of `Cookie` on the way to the origin: every session goes, for that is between the client and the edge,
-    /// and several lines become one. Nothing else changes. Bytes that are no UTF-8 are not known here (the platform shows U+FFFD
+    /// The `Cookie` that the origin gets, where that is another than came, and empty where there is to be none: every session goes, for
+    /// that is between the client and the edge, and several lines become one. Nothing else changes. Bytes that are no UTF-8 are not known here (the platform shows U+FFFD
     /// in their place), so that nothing can be written anew: then the field goes as the client sent it, with the session in it. That
     /// opens nothing, and a user whose cookies were spoilt would be logged out.
     #[must_use]
-    pub fn edit(&self) -> Option<Edit> {
+    pub fn changed(&self) -> Option<String> {
         if self.as_one && !self.pairs.iter().any(Pair::is_ours) {
             return None;
         }
         let others = self.of_application();
-        if others.contains(char::REPLACEMENT_CHARACTER) {
-            return None;
-        }
-        Some(if others.is_empty() { Edit::Remove("cookie".to_owned()) } else { Edit::Set("cookie", others) })
+        (!others.contains(char::REPLACEMENT_CHARACTER)).then_some(others)
     }
 }
 
@@ -174,11 +171,8 @@ mod tests {
 
     /// The `Cookie` that the origin gets.
     fn forwarded(headers: &Headers<'_>) -> String {
-        match Cookies::of(headers).edit() {
-            None => headers.all("cookie").collect::<Vec<_>>().join("|"),
-            Some(Edit::Set("cookie", value)) => value,
-            Some(_) => String::new(),
-        }
+        let changed = Cookies::of(headers).changed();
+        changed.unwrap_or_else(|| headers.all("cookie").collect::<Vec<_>>().join("|"))
     }
 
     #[test]
@@ -235,7 +229,7 @@ mod tests {
     fn bytes_that_text_cannot_hold_go_as_they_came() {
         // A neighbouring host may set such a cookie: nothing of the others may suffer by it.
         for line in ["a=\u{fffd}; __Host-homing=x; b=2", "a=\u{fffd}, b=2"] {
-            assert_eq!(Cookies::of(&headers(&[line])).edit(), None, "{line}");
+            assert_eq!(Cookies::of(&headers(&[line])).changed(), None, "{line}");
         }
         assert_eq!(forwarded(&headers(&["__Host-homing=\u{fffd}; a=\u{e9}"])), "a=\u{e9}");
     }

@@ -1,7 +1,8 @@
-//! Header fields as lists of lower-case names and values, and edits to them.
+//! Header fields as lists of lower-case names and values, and which of them go on.
 
 use crate::http::{
     believed::{CONTRACT, Fate, fate, is_of_connection, is_same},
+    edits::Edits,
     syntax::trim,
 };
 
@@ -49,43 +50,6 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// One change to a header list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
-    /// Removes every field of that name.
-    Remove(String),
-    /// Replaces every field of that name.
-    Set(&'static str, String),
-    /// Adds a field and leaves others of the name alone (`Set-Cookie`).
-    Append(&'static str, String),
-    /// The same for a field whose name comes from outside.
-    Add(String, String),
-}
-
-impl Edit {
-    /// Whether very many requests are sent with the very same, so that an edge may keep such fields ready. None of them depends on another
-    /// edit, so they may be applied before the others.
-    #[must_use]
-    pub fn is_usual(&self) -> bool {
-        let Self::Set(name, _) = self else { return false };
-        matches!(
-            *name,
-            "accept-encoding"
-                | "cdn-loop"
-                | "homing-dataset"
-                | "homing-epoch"
-                | "homing-home"
-                | "homing-intent"
-                | "homing-region"
-                | "via"
-                | "x-forwarded-proto"
-        )
-    }
-}
-
-/// Changes to a header list, applied in order.
-pub type Edits = Vec<Edit>;
-
 /// Fields of a client's that go on although applications believe them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LetThrough<'t> {
@@ -108,24 +72,19 @@ impl LetThrough<'_> {
 
 /// Removals that a forwarded request needs: fields of the connection, those that `Connection` names, and those that only the
 /// router may set or that applications believe (see [`crate::http::believed`]).
-#[must_use]
-pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>) -> Edits {
+pub fn strip_request(headers: &Headers<'_>, through: &LetThrough<'_>, edits: &mut Edits) {
     let gone = headers.0.iter().filter(|(name, _)| !through.passes(name));
-    let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
-    edits.extend(named_by_connection(headers));
-    edits
+    gone.for_each(|(name, _)| edits.remove(name));
+    named_by_connection(headers).for_each(|name| edits.remove(name));
 }
 
 /// Removals that a forwarded response needs: hop-by-hop fields, those that `Connection` names, the contract's, those for this cache, and
 /// the region's other doors.
-#[must_use]
-pub fn strip_response(headers: &Headers<'_>) -> Edits {
+pub fn strip_response(headers: &Headers<'_>, edits: &mut Edits) {
     let of_this_hop = |name: &str| is_of_connection(name) || name == OF_THE_REGION;
     let gone = |name: &str| name.starts_with(CONTRACT) || of_this_hop(name) || FOR_THIS_CACHE.contains(&name);
-    let gone = headers.0.iter().filter(|(name, _)| gone(name));
-    let mut edits: Edits = gone.map(|(name, _)| Edit::Remove((*name).to_owned())).collect();
-    edits.extend(named_by_connection(headers));
-    edits
+    headers.0.iter().filter(|(name, _)| gone(name)).for_each(|(name, _)| edits.remove(name));
+    named_by_connection(headers).for_each(|name| edits.remove(name));
 }
 
 /// A request's fields as its region will see them: what `Connection` names belongs to this connection (RFC 9110 section 7.6.1), so that
@@ -147,10 +106,10 @@ pub fn beyond_connection<'a>(headers: &Headers<'a>) -> Option<Headers<'a>> {
 }
 
 /// The fields that are there and that `Connection` names. Of requests longer lists are refused.
-fn named_by_connection(headers: &Headers<'_>) -> impl Iterator<Item = Edit> {
+fn named_by_connection<'a>(headers: &Headers<'a>) -> impl Iterator<Item = &'a str> {
     headers.list("connection").take(MOST_MEMBERS).filter_map(|named| {
         let there = headers.0.iter().find(|(name, _)| named.eq_ignore_ascii_case(name) && *name != "close");
-        there.map(|(name, _)| Edit::Remove((*name).to_owned()))
+        there.map(|(name, _)| *name)
     })
 }
 
@@ -178,7 +137,9 @@ mod tests {
     fn a_regions_other_doors_end_at_the_router() {
         // RFC 7838: browsers would look for port 8443 at the public host, for thirty days.
         let headers = Headers(vec![("alt-svc", "h3=\":8443\"; ma=2592000"), ("server", "caddy")]);
-        assert_eq!(strip_response(&headers), [Edit::Remove("alt-svc".to_owned())]);
+        let mut edits = Edits::default();
+        strip_response(&headers, &mut edits);
+        assert_eq!(edits.text(), "-alt-svc\n");
     }
 
     #[test]
@@ -205,11 +166,9 @@ mod tests {
     }
 
     fn removed(headers: &Headers<'_>, through: &LetThrough<'_>) -> Vec<String> {
-        let name = |edit| match edit {
-            Edit::Remove(name) => name,
-            other => panic!("{other:?}"),
-        };
-        strip_request(headers, through).into_iter().map(name).collect()
+        let mut edits = Edits::default();
+        strip_request(headers, through, &mut edits);
+        edits.text().lines().map(|line| line.strip_prefix('-').unwrap().to_owned()).collect()
     }
 
     #[test]

@@ -81,8 +81,14 @@ fn days(year: u64, month: u64) -> Option<u64> {
 /// The date in the form that is to be sent.
 #[must_use]
 pub fn written(at: Timestamp) -> String {
-    let (day, second) = ((at.0 / 1000 / DAY).min(LAST), at.0 / 1000 % DAY);
     let mut field = String::with_capacity(29);
+    write(&mut field, at);
+    field
+}
+
+/// Adds it.
+pub fn write(field: &mut String, at: Timestamp) {
+    let (day, second) = ((at.0 / 1000 / DAY).min(LAST), at.0 / 1000 % DAY);
     let name = DAYS.get((day as usize + 4) % 7).and_then(|name| name.get(..3)).unwrap_or_default();
     // Each year has 365 days at least, and in each month that begins no later there is none that begins after it.
     let is_past = |year, month| days(year, month).is_some_and(|first| first > day);
@@ -92,16 +98,15 @@ pub fn written(at: Timestamp) -> String {
     }
     let month = (1..=12).take_while(|month| !is_past(year, *month)).last().unwrap_or(1);
     let end = month as usize * 3;
-    text::all(&mut field, &[name, ", "]);
-    two(&mut field, day - days(year, month).unwrap_or_default() + 1);
-    text::all(&mut field, &[" ", MONTHS.get(end - 3..end).unwrap_or_default(), " "]);
-    text::number(&mut field, year);
+    text::all(field, &[name, ", "]);
+    two(field, day - days(year, month).unwrap_or_default() + 1);
+    text::all(field, &[" ", MONTHS.get(end - 3..end).unwrap_or_default(), " "]);
+    text::number(field, year);
     for (number, mark) in [(second / 3600, " "), (second / 60 % 60, ":"), (second % 60, ":")] {
         field.push_str(mark);
-        two(&mut field, number);
+        two(field, number);
     }
     field.push_str(" GMT");
-    field
 }
 
 fn two(field: &mut String, number: u64) {

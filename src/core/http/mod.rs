@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod believed;
 pub mod cookies;
+pub mod edits;
 pub mod headers;
 pub mod http_date;
 pub mod local;

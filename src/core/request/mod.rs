@@ -9,7 +9,7 @@ use std::{cell::OnceCell, rc::Rc, time::Duration};
 
 use crate::{
     cache::{lookup::Lookup, state::CacheState},
-    http::{headers::Edits, target::Target},
+    http::{edits::RequestEdits, target::Target},
     model::{
         access::{Access, Replay},
         clock::Stamp,
@@ -71,7 +71,7 @@ pub struct Request {
     /// The regions, nearest first.
     pub near: Vec<RegionId>,
     /// Changes to its headers that every attempt needs.
-    pub edits: Rc<Edits>,
+    pub edits: Rc<RequestEdits>,
     /// What the edge cache has to do with it.
     pub cache: CacheUse,
     /// The write may be repeated at its home: the route says so and the client sent an `Idempotency-Key`.

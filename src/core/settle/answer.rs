@@ -9,17 +9,16 @@ use super::{
 use crate::{
     cache::state::CacheState,
     decide::cache_keys,
-    http::{
-        answer::Answer,
-        headers::{Edit, Edits, strip_response},
-        http_date,
-    },
+    http::{answer::Answer, edits::Edits, headers::strip_response, http_date},
     model::{access::Access, reasons::Note, subject::SubjectKind, text},
     ownership::{Ownership, stated::Stated},
     request::Request,
     state::{memory::Observation, trace::TraceEvent},
     topology::dataset::Rule,
 };
+
+/// So many bytes the changes to most answers have.
+const ROOM: usize = 512;
 
 impl Settling<'_> {
     /// An origin's answer for the client, and the sign-in that it may ask for.
@@ -34,23 +33,24 @@ impl Settling<'_> {
         if let (Access::Read, Written::Yes) = (request.access, written) {
             self.trace.note(TraceEvent::Noted(Note::ReadThatWrote, self.region));
         }
-        let mut edits = strip_response(&answer.headers);
+        let mut edits = Edits::with_room(ROOM);
+        strip_response(&answer.headers, &mut edits);
         let right = put_right.edits(answer);
-        edits.extend(right.iter().cloned());
-        edits.extend(self.signature());
+        edits.append(&right);
+        self.sign(&mut edits);
         if !answer.headers.has("date") {
             // RFC 9110 section 6.6.1.
-            edits.push(Edit::Set("date", http_date::written(self.now)));
+            edits.set_by("date", |field| http_date::write(field, self.now));
         }
-        edits.extend(self.staleness(asked));
+        self.add_staleness(asked, &mut edits);
         if request.access == Access::Write && answer.status >= 500 {
-            edits.push(Edit::Set("homing-write-outcome", written.outcome().token().to_owned()));
+            edits.set("homing-write-outcome", written.outcome().token());
         }
         let mut kept = self.keep(answer, asked, &stated);
         if let Some(store) = kept.store.as_mut().filter(|store| store.base == Base::Origin) {
-            store.edits.splice(0..0, right);
+            store.edits.prepend(&right);
         }
-        edits.push(Edit::Append("cache-status", self.status_of(answer.status, &kept)));
+        edits.add_by("cache-status", |field| self.add_status(answer.status, &kept, field));
         // Its method's own safety, whatever the route says: a preflight of anybody empties no cache.
         let done = (200..400).contains(&answer.status) || matches!(written, Written::Yes);
         let changes_target = done && !request.safe;
@@ -62,24 +62,25 @@ impl Settling<'_> {
     }
 
     /// `Homing-Consistency`, where the answer may be older than what was promised: by how much, where that is known.
-    pub(super) fn staleness(&self, asked: &Asked) -> Option<Edit> {
+    pub(super) fn add_staleness(&self, asked: &Asked, edits: &mut Edits) {
         let behind = || self.region.and_then(|region| self.view.lag(region, asked.owned.map(|owned| owned.home())));
-        asked.stale.then(|| Edit::Set("homing-consistency", stale(behind())))
+        if asked.stale {
+            edits.set("homing-consistency", &stale(behind()));
+        }
     }
 
-    /// `Cache-Status` of a request that was forwarded (RFC 9211 section 2).
-    pub(super) fn status_of(&self, status: u16, kept: &StoreAction) -> String {
-        let mut field = self.forwarded();
+    /// Adds the `Cache-Status` of a request that was forwarded (RFC 9211 section 2).
+    pub(super) fn add_status(&self, status: u16, kept: &StoreAction, field: &mut String) {
+        self.add_forwarded(field);
         field.push_str("; fwd-status=");
-        text::number(&mut field, status.into());
+        text::number(field, status.into());
         match (&kept.store, kept.refused) {
             (Some(_), _) => field.push_str("; stored"),
             (None, Some(why)) if self.cache != CacheState::Method => {
-                text::all(&mut field, &["; detail=", why.token()]);
+                text::all(field, &["; detail=", why.token()]);
             }
             _ => {}
         }
-        field
     }
 
     /// Ends with what an origin's answer does to the session and the isolate.

@@ -18,7 +18,7 @@ use crate::{
     },
     http::{
         answer::{Answer, is_failure},
-        headers::Edits,
+        edits::Edits,
     },
     model::{epoch::Epoch, ids::RegionId},
     ownership::stated::{Shows, Stated},
@@ -232,8 +232,7 @@ impl Settling<'_> {
 
     /// The entry with this variant first.
     fn entry(&self, key: CacheKey, base: Base, mut edits: Edits, variant: &Variant<'_>, carried: &[usize]) -> Store {
-        let (stored, carried) = policy::written(variant, self.held, carried, self.now);
-        edits.extend(stored);
+        let carried = policy::written(variant, self.held, carried, self.now, &mut edits);
         Store { key, base, carried, edits, made: variant.made }
     }
 }

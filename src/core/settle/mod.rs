@@ -22,7 +22,7 @@ pub use crate::settle::stored::ShownVariant;
 use crate::{
     cache::{key::CacheKey, slice::Slice, state::CacheState, stored::StoredEntry},
     decide::reach::Least,
-    http::headers::{Edit, Edits},
+    http::edits::Edits,
     model::{
         access::Access,
         ids::RegionId,
@@ -223,23 +223,22 @@ impl Settling<'_> {
         }
     }
 
-    /// Why the request was forwarded, for `Cache-Status` (RFC 9211); who waited for another's answer has done so in vain.
-    fn forwarded(&self) -> String {
-        let mut field = String::with_capacity(80);
+    /// Adds why the request was forwarded, for `Cache-Status` (RFC 9211); who waited for another's answer has done so in vain.
+    fn add_forwarded(&self, field: &mut String) {
         let (name, collapsed) = (self.view.topology().edge_name(), if self.collapsed { "; collapsed=?0" } else { "" });
-        text::all(&mut field, &[name, self.cache.forwarded(), collapsed]);
-        field
+        text::all(field, &[name, self.cache.forwarded(), collapsed]);
     }
 
     /// What every answer says: who made it, and why there.
-    fn signature(&self) -> Edits {
-        let region = self.region.map(|id| self.view.topology().region(id).name.clone());
-        let mut edits = vec![Edit::Set("homing-reason", self.decision.token().as_str().to_owned())];
-        edits.extend(region.map(|name| Edit::Set("homing-region", name)));
-        // The client's address has in it what came along, and no other site is to see it.
-        let came = self.request.carried.map(|_| Edit::Set("referrer-policy", "no-referrer".to_owned()));
-        edits.extend(came);
-        edits
+    fn sign(&self, edits: &mut Edits) {
+        edits.set("homing-reason", self.decision.token().as_str());
+        if let Some(region) = self.region {
+            edits.set("homing-region", &self.view.topology().region(region).name);
+        }
+        if self.request.carried.is_some() {
+            // The client's address has in it what came along, and no other site is to see it.
+            edits.set("referrer-policy", "no-referrer");
+        }
     }
 
     /// Whether it is a read's.

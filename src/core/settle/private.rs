@@ -4,7 +4,7 @@
 use super::Settlement;
 use crate::{
     cache::directives::members,
-    http::headers::{Edit, Headers},
+    http::{edits::Edit, headers::Headers},
 };
 
 /// Fields by which caches in front are told otherwise than by `Cache-Control`: RFC 9213 and what came before it.
@@ -15,14 +15,16 @@ impl Settlement {
     /// Keeps the answer out of shared caches. `said` are the fields of the answer that the edits change, where they are known.
     pub(super) fn keep_private(&mut self, said: Option<&Headers<'_>>) {
         let edited = self.edits.iter().rev().find_map(|edit| match edit {
-            Edit::Set("cache-control", value) => Some(value.clone()),
-            Edit::Remove(name) if name == "cache-control" => Some(String::new()),
+            Edit::Set("cache-control", value) => Some(value.to_owned()),
+            Edit::Remove("cache-control") => Some(String::new()),
             _ => None,
         });
         let lines = || said.map(|said| said.all("cache-control").collect::<Vec<_>>().join(", "));
         let control = edited.or_else(lines).unwrap_or_default();
-        self.edits.extend(private(&control).map(|private| Edit::Set("cache-control", private)));
-        self.edits.extend(TARGETED.map(|name| Edit::Remove(name.to_owned())));
+        if let Some(private) = private(&control) {
+            self.edits.set("cache-control", &private);
+        }
+        TARGETED.iter().for_each(|name| self.edits.remove(name));
     }
 }
 

@@ -5,12 +5,7 @@ use std::borrow::Cow;
 
 use super::Settling;
 use crate::{
-    http::{
-        answer::Answer,
-        headers::{Edit, Edits, Headers},
-        syntax::trim,
-        target::Target,
-    },
+    http::{answer::Answer, edits::Edits, headers::Headers, syntax::trim, target::Target},
     topology::Origin,
 };
 
@@ -70,12 +65,12 @@ impl PutRight {
 
     /// The edits that make its fields those of the answer that is put right.
     pub(super) fn edits(&self, right: &Answer<'_>) -> Edits {
-        let mut edits = Edits::new();
+        let mut edits = Edits::default();
         for name in ADDRESSES {
             let is_it = |at: usize| right.headers.0.get(at).is_some_and(|(field, _)| *field == name);
             if self.0.iter().any(|(at, _)| is_it(*at)) {
-                edits.push(Edit::Remove(name.to_owned()));
-                edits.extend(right.headers.all(name).map(|line| Edit::Append(name, line.to_owned())));
+                edits.remove(name);
+                right.headers.all(name).for_each(|line| edits.add(name, line));
             }
         }
         edits

@@ -5,41 +5,35 @@ use std::time::Duration;
 use super::{Settlement, Settling, Source, keep::StoreAction, record::WriteOutcome, session};
 use crate::{
     decide::cache_keys,
-    http::{
-        headers::{Edit, Edits},
-        http_date,
-        problem::Problem,
-        problem_details,
-    },
-    model::{access::Access, reasons::Refusal, time::Timestamp},
+    http::{edits::Edits, http_date, problem::Problem, problem_details},
+    model::{access::Access, reasons::Refusal, text, time::Timestamp},
     ownership::Ownership,
 };
 
 /// The longest that a client is told to wait: things often mend sooner than anybody could promise.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The header fields of a problem; the same for those that are found before a flow exists. None of them is `Cache-Status`, which
+/// Adds the header fields of a problem; the same for those that are found before a flow exists. None of them is `Cache-Status`, which
 /// speaks of how the cache has handled a request (RFC 9211 section 2). `name` is the edge's.
-#[must_use]
-pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp) -> Edits {
-    let mut edits = vec![
-        Edit::Set("date", http_date::written(now)),
-        Edit::Set("content-type", problem_details::MEDIA_TYPE.to_owned()),
-        Edit::Set("cache-control", "no-store".to_owned()),
-        // A script of another origin would be told of a network error, whatever became of its request; who sends credentials is all
-        // the same, for only the application can say who may (Fetch, section 3.2).
-        Edit::Set("access-control-allow-origin", "*".to_owned()),
-        Edit::Set("access-control-expose-headers", "homing-reason, homing-write-outcome, retry-after".to_owned()),
-    ];
+pub fn problem_fields(problem: &Problem, name: &str, now: Timestamp, edits: &mut Edits) {
+    edits.set_by("date", |field| http_date::write(field, now));
+    edits.set("content-type", problem_details::MEDIA_TYPE);
+    edits.set("cache-control", "no-store");
+    // A script of another origin would be told of a network error, whatever became of its request; who sends credentials is all
+    // the same, for only the application can say who may (Fetch, section 3.2).
+    edits.set("access-control-allow-origin", "*");
+    edits.set("access-control-expose-headers", "homing-reason, homing-write-outcome, retry-after");
     if let Some(after) = problem.retry_after {
-        edits.push(Edit::Set("retry-after", after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs().to_string()));
+        let seconds = after.max(Duration::from_secs(1)).min(LONGEST_WAIT).as_secs();
+        edits.set_by("retry-after", |field| text::number(field, seconds));
     }
     if matches!(problem.refusal, Refusal::MethodNotAllowed | Refusal::MaxForwards) {
         // RFC 9110 section 15.5.6 wants the list. What an origin makes of a method is for it to say.
-        edits.push(Edit::Set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
+        edits.set("allow", "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    edits.extend(problem.error_type().map(|error| Edit::Set("proxy-status", [name, "; error=", error].concat())));
-    edits
+    if let Some(error) = problem.error_type() {
+        edits.set_by("proxy-status", |field| text::all(field, &[name, "; error=", error]));
+    }
 }
 
 impl Settling<'_> {
@@ -55,10 +49,11 @@ impl Settling<'_> {
     }
 
     fn plain_problem(self, problem: &Problem) -> Settlement {
-        let mut edits = self.signature();
+        let mut edits = Edits::default();
+        self.sign(&mut edits);
         let failure = self.failures.last().map(|(_, failure)| *failure);
         let problem = &problem.because(failure);
-        edits.extend(problem_fields(problem, self.view.topology().edge_name(), self.now));
+        problem_fields(problem, self.view.topology().edge_name(), self.now, &mut edits);
         self.settlement(problem.status(), Source::Own(problem.body()), edits)
     }
 
@@ -72,7 +67,7 @@ impl Settling<'_> {
         let (session, pinned) = pinned.and_then(|owned| session::pinned(request, view, owned.home(), now)).unzip();
         let session = session.or_else(|| request.begun.then(|| request.session.session.clone()));
         let mut settlement = self.plain_problem(problem);
-        settlement.edits.push(Edit::Set("homing-write-outcome", outcome.token().to_owned()));
+        settlement.edits.set("homing-write-outcome", outcome.token());
         settlement.record_mut().pinned = pinned;
         if let Some(owned) = unknown.filter(|_| !request.safe) {
             let useless = cache_keys::as_read(request, view).into_iter().collect();
@@ -89,11 +84,12 @@ impl Settling<'_> {
     #[must_use]
     pub fn sent_on(self) -> Settlement {
         let (request, view, now) = (self.request, self.view, self.now);
-        let mut edits = self.signature();
+        let mut edits = Edits::default();
+        self.sign(&mut edits);
         // Absolute: a target that begins with two slashes would name another host.
-        edits.push(Edit::Set("location", request.target.as_str().to_owned()));
-        edits.push(Edit::Set("cache-control", "no-store".to_owned()));
-        edits.push(Edit::Set("date", http_date::written(now)));
+        edits.set("location", request.target.as_str());
+        edits.set("cache-control", "no-store");
+        edits.set_by("date", |field| http_date::write(field, now));
         let mut settlement = self.settlement(303, Source::Own(String::new()), edits);
         if request.has_carried() {
             settlement.carry(&request.session.session, request, view, now);
@@ -105,10 +101,11 @@ impl Settling<'_> {
 /// A request that was refused before it became a flow. A write among them was certainly not sent.
 #[must_use]
 pub fn refusal(problem: &Problem, access: Access, name: &str, now: Timestamp) -> (u16, Edits, String) {
-    let mut edits = vec![Edit::Set("homing-reason", problem.refusal.token().as_str().to_owned())];
+    let mut edits = Edits::default();
+    edits.set("homing-reason", problem.refusal.token().as_str());
     if access == Access::Write {
-        edits.push(Edit::Set("homing-write-outcome", WriteOutcome::NotSent.token().to_owned()));
+        edits.set("homing-write-outcome", WriteOutcome::NotSent.token());
     }
-    edits.extend(problem_fields(problem, name, now));
+    problem_fields(problem, name, now, &mut edits);
     (problem.status(), edits, problem.body())
 }

@@ -4,7 +4,7 @@ use super::{Settlement, record::Pinned};
 use crate::{
     cache::entry::Variant,
     decide::rank::holds,
-    http::{answer::Answer, cookies::COOKIE, headers::Edit},
+    http::{answer::Answer, cookies::COOKIE},
     model::{
         access::Access,
         clock::{APART, HybridTime},
@@ -13,6 +13,7 @@ use crate::{
         position::{Mark, Position},
         reasons::Verdict,
         subject::{SubjectId, SubjectKind},
+        text,
         time::Timestamp,
     },
     ownership::{
@@ -513,7 +514,9 @@ impl Settlement {
         let location = answer.headers.get("location").filter(|_| redirect);
         let (topology, keys) = (view.topology(), &view.settings().session_keys);
         let along = location.and_then(|to| session::along(to, &request.target, session, topology, keys, now));
-        self.edits.extend(along.map(|location| Edit::Set("location", location)));
+        if let Some(location) = along {
+            self.edits.set("location", &location);
+        }
     }
 
     /// Hands the client its session anew, unless a later version has issued the one that it has: that one remembers more than this
@@ -532,14 +535,14 @@ impl Settlement {
             session.clock = HybridTime::default();
         }
         let sealed = seal_for(&session, view.topology(), &view.settings().session_keys);
-        self.edits.push(match request.carrier {
-            Carrier::Header => Edit::Set("homing-session", sealed),
-            Carrier::Cookie => {
-                let life = LIFETIME.as_secs();
-                let attributes = format!("Path=/; Max-Age={life}; Secure; HttpOnly; SameSite=Lax");
-                Edit::Append("set-cookie", format!("{COOKIE}={sealed}; {attributes}"))
-            }
-        });
+        match request.carrier {
+            Carrier::Header => self.edits.set("homing-session", &sealed),
+            Carrier::Cookie => self.edits.add_by("set-cookie", |line| {
+                text::all(line, &[COOKIE, "=", &sealed, "; Path=/; Max-Age="]);
+                text::number(line, LIFETIME.as_secs());
+                line.push_str("; Secure; HttpOnly; SameSite=Lax");
+            }),
+        }
     }
 }
 

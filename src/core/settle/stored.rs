@@ -17,10 +17,7 @@ use crate::{
         state::CacheState,
         validate::{client_has, updates as updated},
     },
-    http::{
-        answer::Answer,
-        headers::{Edit, Edits},
-    },
+    http::{answer::Answer, edits::Edits},
     model::text,
     request::CacheUse,
 };
@@ -41,6 +38,9 @@ pub struct ShownVariant<'a> {
     pub length: Option<u64>,
 }
 
+/// So many bytes the changes to most stored responses have.
+const ROOM: usize = 512;
+
 impl Settling<'_> {
     /// A stored response for the client, fresh or stale.
     #[must_use]
@@ -48,13 +48,14 @@ impl Settling<'_> {
         let (request, view, now) = (self.request, self.view, self.now);
         let variant = shown.variant;
         let age = variant.current_age(now);
-        let mut edits = self.own_fields(variant, self.stored_cookies(variant));
-        edits.extend(self.signature());
+        let mut edits = Edits::with_room(ROOM);
+        self.add_own_fields(variant, self.stored_cookies(variant), &mut edits);
+        self.sign(&mut edits);
         // What the caches behind have said of it stands before (RFC 9211 section 2).
-        edits.push(Edit::Append("cache-status", self.status_of_stored(variant.fresh, age)));
+        edits.add_by("cache-status", |field| self.add_status_of_stored(variant.fresh, age, field));
         let is_stale = self.cache == CacheState::Stale;
         if is_stale {
-            edits.push(Edit::Set("homing-consistency", stale(Some(age))));
+            edits.set("homing-consistency", &stale(Some(age)));
         }
         let (status, source) = self.body_of(shown, &mut edits);
         let changed = session::after_stored(request, view, (variant, self.region), now);
@@ -66,29 +67,27 @@ impl Settling<'_> {
         settlement
     }
 
-    /// `Cache-Status` of a stored response (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
-    fn status_of_stored(&self, fresh: Duration, age: Duration) -> String {
+    /// Adds the `Cache-Status` of a stored response (RFC 9211 section 2.2); one that is no longer fresh has a negative `ttl`.
+    fn add_status_of_stored(&self, fresh: Duration, age: Duration, field: &mut String) {
         let is_stale = age >= fresh;
         let (fresh, age, detail) = (fresh.as_secs(), age.as_secs(), self.cache.stale_reason());
-        let mut field = String::with_capacity(64);
         field.push_str(self.view.topology().edge_name());
         // Only what was not forwarded is a hit (section 2.1).
         if self.attempts > 0 {
             field.push_str(if is_stale { "; fwd=stale" } else { "; fwd=request" });
             if let Some(status) = self.heard {
                 field.push_str("; fwd-status=");
-                text::number(&mut field, status.into());
+                text::number(field, status.into());
             }
         } else {
             let waited = self.collapsed && detail.is_none();
             field.push_str(if waited { "; fwd=uri-miss; collapsed" } else { "; hit" });
         }
         field.push_str(if age > fresh { "; ttl=-" } else { "; ttl=" });
-        text::number(&mut field, fresh.abs_diff(age));
+        text::number(field, fresh.abs_diff(age));
         if let Some(detail) = detail {
-            text::all(&mut field, &["; detail=", detail]);
+            text::all(field, &["; detail=", detail]);
         }
-        field
     }
 
     /// The stored response in hand after an origin has confirmed it by a 304 (RFC 9111 section 4.3.4): with the fields that the 304 brings,
@@ -111,19 +110,20 @@ impl Settling<'_> {
         let confirmed = self.confirmed(&old, answer, &self.provenance(asked, &stated)).filter(|_| updates);
         let variant = confirmed.as_ref().unwrap_or(&old);
         let shown = ShownVariant { at, variant, length: held.length(at) };
-        let mut edits = if updates { updated(&answer.headers) } else { Edits::new() };
+        let mut edits = if updates { updated(&answer.headers) } else { Edits::default() };
         // What the 304 sets is this client's, whether it is stored for others or not.
         let theirs = answer.headers.all("set-cookie").collect::<Vec<_>>().join("\n");
-        edits.extend(self.own_fields(variant, if theirs.is_empty() { self.stored_cookies(variant) } else { &theirs }));
-        edits.extend(self.signature());
-        edits.extend(self.staleness(asked));
+        let cookies = if theirs.is_empty() { self.stored_cookies(variant) } else { &theirs };
+        self.add_own_fields(variant, cookies, &mut edits);
+        self.sign(&mut edits);
+        self.add_staleness(asked, &mut edits);
         let (status, source) = self.body_of(&shown, &mut edits);
         let kept = if asked.stale || !updates {
             StoreAction::default()
         } else {
             self.keep_confirmed(held, at, confirmed.as_ref(), answer)
         };
-        edits.push(Edit::Append("cache-status", self.status_of(304, &kept)));
+        edits.add_by("cache-status", |field| self.add_status(304, &kept, field));
         let (mut settlement, sign_in) = self.concluded(answer, asked, stated, (status, source), edits);
         settlement.carry_out(kept, Vec::new(), None);
         (settlement, sign_in)
@@ -134,22 +134,23 @@ impl Settling<'_> {
         if self.request.promise.cache_set_cookie { &variant.cookies } else { "" }
     }
 
-    /// The fields that the store keeps for itself, as the origin sent them, these cookies, and the age (RFC 9111 section 5.1).
-    fn own_fields(&self, variant: &Variant<'_>, cookies: &str) -> Edits {
-        let mut edits = vec![
-            Edit::Remove(ENTRY.to_owned()),
-            // The store's own word on its hit; ours is Cache-Status.
-            Edit::Remove("cf-cache-status".to_owned()),
-        ];
+    /// Adds the fields that the store keeps for itself, as the origin sent them, these cookies, and the age (RFC 9111 section 5.1).
+    fn add_own_fields(&self, variant: &Variant<'_>, cookies: &str, edits: &mut Edits) {
+        edits.remove(ENTRY);
+        // The store's own word on its hit; ours is Cache-Status.
+        edits.remove("cf-cache-status");
         // The coding of what is stored stands nowhere else; a store that codes what it hands out has it decoded as it is read.
-        edits.extend(["cache-control", "content-encoding"].map(|name| match variant.kept.get(name) {
-            Some(said) => Edit::Set(name, said.to_owned()),
-            None => Edit::Remove(name.to_owned()),
-        }));
-        edits.extend(variant.kept.get("cdn-cache-control").map(|said| Edit::Set("cdn-cache-control", said.to_owned())));
-        edits.extend(cookies.lines().map(|line| Edit::Append("set-cookie", line.to_owned())));
-        edits.push(Edit::Set("age", variant.current_age(self.now).as_secs().to_string()));
-        edits
+        for name in ["cache-control", "content-encoding"] {
+            match variant.kept.get(name) {
+                Some(said) => edits.set(name, said),
+                None => edits.remove(name),
+            }
+        }
+        if let Some(said) = variant.kept.get("cdn-cache-control") {
+            edits.set("cdn-cache-control", said);
+        }
+        cookies.lines().for_each(|line| edits.add("set-cookie", line));
+        edits.set_by("age", |field| text::number(field, variant.current_age(self.now).as_secs()));
     }
 
     /// What the client gets of a stored variant: nothing if it has it (RFC 9110 section 13.2.2), a part if it asks for one.
@@ -157,23 +158,23 @@ impl Settling<'_> {
         let ShownVariant { at, variant, length } = *shown;
         let CacheUse::Use(lookup) = &self.request.cache else { return (variant.status, Source::Stored(at, None)) };
         if client_has(variant, &lookup.conditions) {
-            edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
+            ABOUT_BODIES.iter().for_each(|name| edits.remove(name));
             return (304, Source::StoredHead(at));
         }
         if lookup.method == Method::Head {
             if variant.status == 204 {
                 // RFC 9110 section 8.6; a store counts its bytes all the same.
-                edits.push(Edit::Remove("content-length".to_owned()));
-            } else {
-                edits.extend(length.map(|length| Edit::Set("content-length", length.to_string())));
+                edits.remove("content-length");
+            } else if let Some(length) = length {
+                edits.set_by("content-length", |field| text::number(field, length));
             }
             return (variant.status, Source::StoredHead(at));
         }
         match ranged(variant, &lookup.conditions, length) {
             Ranged::Whole => (variant.status, Source::Stored(at, None)),
             Ranged::Part(slice) => {
-                edits.push(Edit::Set("content-range", slice.field()));
-                edits.push(Edit::Set("content-length", slice.length.to_string()));
+                edits.set("content-range", &slice.field());
+                edits.set_by("content-length", |field| text::number(field, slice.length));
                 // What is stored of a part begins where that does. What would lie outside was never selected.
                 let from = variant.part.map_or(Some(slice.from), |part| part.offset_of(&slice));
                 match from {
@@ -183,9 +184,12 @@ impl Settling<'_> {
                 }
             }
             Ranged::Unsatisfiable(whole) => {
-                edits.extend(ABOUT_BODIES.map(|name| Edit::Remove(name.to_owned())));
-                edits.push(Edit::Set("content-range", format!("bytes */{whole}")));
-                edits.push(Edit::Set("content-length", "0".to_owned()));
+                ABOUT_BODIES.iter().for_each(|name| edits.remove(name));
+                edits.set_by("content-range", |field| {
+                    field.push_str("bytes */");
+                    text::number(field, whole);
+                });
+                edits.set("content-length", "0");
                 (416, Source::StoredHead(at))
             }
         }

@@ -11,7 +11,7 @@ use homing_core::testing::{
     http::{
         answer::{Answer, Framing},
         cookies::COOKIE,
-        headers::{Edit, Headers},
+        headers::Headers,
     },
     model::{
         access::{Access, Replay},
@@ -201,10 +201,7 @@ fn left(attempt: &Attempt, request: &Request, before: &[Attempt], named: &Named)
         name(attempt.region)
     );
     // What a region is told of the owner it takes over, if its epoch is a later one: so nobody may have made it up.
-    let told = attempt.own.iter().find_map(|edit| match edit {
-        Edit::Set("homing-home", home) => topology.region_named(home),
-        _ => None,
-    });
+    let told = attempt.own.set_to("homing-home").and_then(|home| topology.region_named(home));
     if let Some(home) = told {
         assert!(
             owns(home, request, named),

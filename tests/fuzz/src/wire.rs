@@ -4,7 +4,7 @@
 use arbitrary::{Result, Unstructured};
 use homing_core::testing::{
     flow::step::{Event, Found, Outcome, Step},
-    http::headers::Edit,
+    http::edits::Edit,
     model::geo::Location,
     router::{Entropy, Logging, Router, Turn},
     settle::Settlement,
@@ -161,7 +161,7 @@ fn written(turn: &Turn) {
         Step::Answer(first, key) => {
             let lines: Vec<_> = written.splitn(4, '\n').collect();
             assert_eq!(lines[..3], ["answer", id.as_str(), key.as_str()]);
-            end(lines[3], first.edits.len());
+            end(lines[3], first.edits.iter().count());
         }
         other => asked(&written, &id, other),
     }
@@ -180,8 +180,9 @@ fn asked(written: &str, id: &str, step: &Step) {
             assert_eq!(lines[2], attempt.method);
             assert_eq!((lines[3], lines[4]), (attempt.service.as_deref().unwrap_or_default(), attempt.url.as_str()));
             assert!(attempt.url.ends_with(attempt.target.path_and_query()), "{written}");
-            let all = attempt.common.iter().chain(&attempt.own);
-            let (usual, others): (Vec<_>, Vec<_>) = all.partition(|edit| edit.is_usual());
+            let (common, own) = (&attempt.common, &attempt.own);
+            let usual: Vec<_> = common.usual.iter().chain(own.usual.iter()).collect();
+            let others: Vec<_> = common.own.iter().chain(own.own.iter()).collect();
             let next = edits(&lines, edits(&lines, 11, &usual), &others);
             assert_eq!(lines[next..], [""], "{written}");
         }
@@ -190,7 +191,7 @@ fn asked(written: &str, id: &str, step: &Step) {
 }
 
 fn finished(written: &str, last: &Settlement) {
-    end(behind_its_word(written), last.edits.len());
+    end(behind_its_word(written), last.edits.iter().count());
     let lines: Vec<_> = written.split('\n').collect();
     edits(&lines, 3, &last.edits.iter().collect::<Vec<_>>());
 }
@@ -211,14 +212,13 @@ fn end(written: &str, count: usize) {
 }
 
 /// As `wire.mjs` reads edits: they must be those that were meant. Returns the place behind them.
-fn edits(lines: &[&str], from: usize, meant: &[&Edit]) -> usize {
+fn edits(lines: &[&str], from: usize, meant: &[Edit<'_>]) -> usize {
     for (line, edit) in lines[from..].iter().zip(meant) {
         let (name, value) = line[1..].split_once('\t').map_or((&line[1..], None), |(name, value)| (name, Some(value)));
         match edit {
-            Edit::Remove(gone) => assert_eq!((&line[..1], &line[1..]), ("-", gone.as_str())),
-            Edit::Set(set, to) => assert_eq!((&line[..1], name, value), ("=", *set, Some(to.as_str()))),
-            Edit::Append(set, to) => assert_eq!((&line[..1], name, value), ("+", *set, Some(to.as_str()))),
-            Edit::Add(set, to) => assert_eq!((&line[..1], name, value), ("+", set.as_str(), Some(to.as_str()))),
+            Edit::Remove(gone) => assert_eq!((&line[..1], &line[1..]), ("-", *gone)),
+            Edit::Set(set, to) => assert_eq!((&line[..1], name, value), ("=", *set, Some(*to))),
+            Edit::Add(set, to) => assert_eq!((&line[..1], name, value), ("+", *set, Some(*to))),
         }
     }
     assert_eq!(lines[from + meant.len()], "");

@@ -9,7 +9,7 @@ use homing_core::testing::{
     decide::attempt::Attempt,
     http::{
         cookies::{COOKIE, Cookies},
-        headers::{Edit, Headers},
+        headers::Headers,
         target::Target,
     },
     model::{access::Access, reasons::Verdict},
@@ -78,8 +78,7 @@ fn a_region_that_is_told_of_an_ownership_by_a_sessions_mark() {
     // A link with somebody else's mark made the router say `Homing-Home: eu` at a later epoch, and the kit believed it.
     let by_mark = |attempt: &mut Attempt, request: &Request| {
         if let Some(pin) = request.session.session.pins.first() {
-            attempt.own.push(Edit::Set("homing-home", pin.region.clone()));
-            attempt.own.rotate_right(1);
+            attempt.own.usual.set("homing-home", &pin.region);
         }
     };
     assert!(found(|bytes| flow::holds(bytes, by_mark)) < 1_000);

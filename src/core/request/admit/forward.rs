@@ -5,12 +5,16 @@ use crate::http::method::ROUTER;
 use crate::{
     http::{
         cookies::Cookies,
-        headers::{Edit, Edits, Headers, LetThrough, strip_request},
+        edits::{Edits, RequestEdits},
+        headers::{Headers, LetThrough, strip_request},
         target::Target,
     },
     model::{entropy::Entropy, text},
     request::{CacheUse, incoming::IncomingRequest},
 };
+
+/// So many bytes the changes of most requests have.
+const ROOM: usize = 512;
 
 /// Fields of the connection and those that applications believe go, then ours are set: `Connection` cannot name ours away.
 pub(super) fn edits(
@@ -21,42 +25,44 @@ pub(super) fn edits(
     cookies: &Cookies<'_>,
     through: &LetThrough<'_>,
     chance: &mut Entropy,
-) -> Edits {
+) -> RequestEdits {
     let headers = &incoming.headers;
-    let mut edits = strip_request(headers, through);
-    edits.reserve(12);
+    let (mut usual, mut own) = (Edits::with_room(ROOM), Edits::with_room(ROOM));
+    strip_request(headers, through, &mut own);
     if upgrade {
-        edits.push(Edit::Set("upgrade", "websocket".to_owned()));
+        own.set("upgrade", "websocket");
     }
-    edits.extend(cookies.edit());
-    edits.push(Edit::Set("cdn-loop", appended(headers, "cdn-loop", ROUTER)));
+    match cookies.changed() {
+        None => {}
+        Some(none) if none.is_empty() => own.remove("cookie"),
+        Some(cookie) => own.set("cookie", &cookie),
+    }
+    usual.set_by("cdn-loop", |field| append(field, headers, "cdn-loop", ROUTER));
     // RFC 9110 section 7.6.3; what the platform speaks with the client is not told, and 1.1 is the least that it can be.
-    edits.push(Edit::Set("via", appended(headers, "via", "1.1 homing")));
-    edits.push(Edit::Set("x-forwarded-host", target.authority().to_owned()));
-    edits.push(Edit::Set("x-forwarded-proto", target.scheme().to_owned()));
+    usual.set_by("via", |field| append(field, headers, "via", "1.1 homing"));
+    own.set("x-forwarded-host", target.authority());
+    usual.set("x-forwarded-proto", target.scheme());
     let client = headers.get("cf-connecting-ip").filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
     if let Some(ip) = client {
-        edits.push(Edit::Set("x-forwarded-for", ip.to_owned()));
+        own.set("x-forwarded-for", ip);
         // Of this one Cloudflare makes `CF-Connecting-IP` where the region is in the router's own zone (its "HTTP headers"); to other
         // zones it says an address of its own, the same for everybody.
-        edits.push(Edit::Set("x-real-ip", ip.to_owned()));
+        own.set("x-real-ip", ip);
     }
-    edits.push(Edit::Set("forwarded", forwarded(client, target)));
-    edits.extend(trace_context::edits(headers, chance));
+    own.set_by("forwarded", |field| forwarded(field, client, target));
+    trace_context::edit(headers, chance, &mut own);
     if let Some(left) = forwards_left(headers).filter(|_| incoming.method == "OPTIONS") {
-        edits.push(Edit::Set("max-forwards", left.saturating_sub(1).to_string()));
+        own.set_by("max-forwards", |field| text::number(field, left.saturating_sub(1)));
     }
-    edits.push(Edit::Set(
-        "accept-encoding",
-        match (cache, headers.get("accept-encoding")) {
-            // The origin is asked for what the key says, so that one stored response serves all clients of the class.
-            (CacheUse::Use(lookup) | CacheUse::Fill(lookup), _) => lookup.coding.field().to_owned(),
-            (CacheUse::Bypass(_), Some(accepted)) => accepted.to_owned(),
-            // Else the platform asks for what it likes itself (RFC 9110 section 12.5.3 would allow anything).
-            (CacheUse::Bypass(_), None) => "identity".to_owned(),
-        },
-    ));
-    edits
+    let accepted = match (cache, headers.get("accept-encoding")) {
+        // The origin is asked for what the key says, so that one stored response serves all clients of the class.
+        (CacheUse::Use(lookup) | CacheUse::Fill(lookup), _) => lookup.coding.field(),
+        (CacheUse::Bypass(_), Some(accepted)) => accepted,
+        // Else the platform asks for what it likes itself (RFC 9110 section 12.5.3 would allow anything).
+        (CacheUse::Bypass(_), None) => "identity",
+    };
+    usual.set("accept-encoding", accepted);
+    RequestEdits { usual, own }
 }
 
 /// Over how many hops an OPTIONS may still go (RFC 9110 section 7.6.2); for other methods the field may be passed over.
@@ -65,24 +71,21 @@ pub(super) fn forwards_left(headers: &Headers<'_>) -> Option<u64> {
 }
 
 /// RFC 7239.
-fn forwarded(client: Option<&str>, target: &Target) -> String {
-    let mut field = String::with_capacity(96);
+fn forwarded(field: &mut String, client: Option<&str>, target: &Target) {
     match client {
-        Some(ip) if ip.contains(':') => text::all(&mut field, &["for=\"[", ip, "]\";"]),
-        Some(ip) => text::all(&mut field, &["for=", ip, ";"]),
+        Some(ip) if ip.contains(':') => text::all(field, &["for=\"[", ip, "]\";"]),
+        Some(ip) => text::all(field, &["for=", ip, ";"]),
         None => {}
     }
-    text::all(&mut field, &["host=\"", target.authority(), "\";proto=", target.scheme()]);
-    field
+    text::all(field, &["host=\"", target.authority(), "\";proto=", target.scheme()]);
 }
 
-fn appended(headers: &Headers<'_>, name: &str, ours: &str) -> String {
-    let mut field = String::with_capacity(32);
+/// The hops of that field, and behind them this one.
+fn append(field: &mut String, headers: &Headers<'_>, name: &str, ours: &str) {
     for before in headers.all(name) {
-        text::all(&mut field, &[before, ", "]);
+        text::all(field, &[before, ", "]);
     }
     field.push_str(ours);
-    field
 }
 
 #[cfg(test)]
@@ -97,7 +100,9 @@ mod tests {
         for (client, said) in
             [(Some("192.0.2.1"), "for=192.0.2.1;"), (Some("2001:db8::1"), "for=\"[2001:db8::1]\";"), (None, "")]
         {
-            assert_eq!(forwarded(client, &target), format!("{said}{host}"));
+            let mut field = String::new();
+            forwarded(&mut field, client, &target);
+            assert_eq!(field, format!("{said}{host}"));
         }
     }
 
@@ -105,7 +110,9 @@ mod tests {
     #[test]
     fn the_router_stands_behind_the_hops_before_it() {
         let via = |lines: &[&'static str]| {
-            appended(&Headers(lines.iter().map(|line| ("via", *line)).collect()), "via", "1.1 homing")
+            let mut field = String::new();
+            append(&mut field, &Headers(lines.iter().map(|line| ("via", *line)).collect()), "via", "1.1 homing");
+            field
         };
         assert_eq!(via(&[]), "1.1 homing");
         assert_eq!(via(&["1.1 a, 1.0 b", "2 c"]), "1.1 a, 1.0 b, 2 c, 1.1 homing");

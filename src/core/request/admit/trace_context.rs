@@ -3,7 +3,8 @@
 
 use crate::{
     http::{
-        headers::{Edit, Edits, Headers, MOST_MEMBERS},
+        edits::Edits,
+        headers::{Headers, MOST_MEMBERS},
         syntax::trim,
     },
     model::{entropy::Entropy, text},
@@ -13,24 +14,22 @@ use crate::{
 const LONGEST_PART: usize = 256;
 
 /// What has to change of `traceparent` and `tracestate`. `chance` makes the name of a new trace.
-pub(super) fn edits(headers: &Headers<'_>, chance: &mut Entropy) -> Edits {
-    let mut edits = Edits::new();
+pub(super) fn edit(headers: &Headers<'_>, chance: &mut Entropy, edits: &mut Edits) {
     let mut parents = headers.all("traceparent");
     // Several are none: nobody knows which trace this is of (section 4.3).
     let came = parents.next().map(trim).filter(|came| parents.next().is_none() && is_parent(came.as_bytes()));
     let goes_on = came.is_some();
     match came.map(|came| (came.starts_with("00"), came)) {
-        None => edits.push(Edit::Set("traceparent", parent(chance))),
+        None => edits.set_by("traceparent", |field| parent(field, chance)),
         // Of a later version what is known goes on, as the version that is known.
         Some((false, later)) => {
-            edits.push(Edit::Set("traceparent", ["00", later.get(2..55).unwrap_or_default()].concat()));
+            edits.set_by("traceparent", |field| text::all(field, &["00", later.get(2..55).unwrap_or_default()]));
         }
         Some((true, _)) => {}
     }
     if headers.has("tracestate") && !(goes_on && is_state(headers)) {
-        edits.push(Edit::Remove("tracestate".to_owned()));
+        edits.remove("tracestate");
     }
-    edits
 }
 
 /// Whether it names a trace (section 3.2): `version-trace-parent-flags`, lower-case hexadecimal, neither part all zeros. Of a later
@@ -72,16 +71,14 @@ fn is_member(member: &str) -> bool {
 /// A trace that begins here. Nothing records it, so it is not marked as sampled; its last 56 bits are random, and flag `02` says so
 /// (level 2, section 3.2.2.3.2). The origin, and whom it tells, sees this; what the router decides by chance it decides by other numbers of the
 /// same source, which these do not tell.
-fn parent(chance: &mut Entropy) -> String {
-    let mut field = String::with_capacity(55);
+fn parent(field: &mut String, chance: &mut Entropy) {
     field.push_str("00-");
     // Neither part of a name may be all zeros.
-    text::hex(&mut field, chance.draw() | 1);
-    text::hex(&mut field, chance.draw());
+    text::hex(field, chance.draw() | 1);
+    text::hex(field, chance.draw());
     field.push('-');
-    text::hex(&mut field, chance.draw() | 1);
+    text::hex(field, chance.draw() | 1);
     field.push_str("-02");
-    field
 }
 
 #[cfg(test)]
