@@ -40,7 +40,7 @@ pub(super) fn edits(
     usual.set_by("cdn-loop", |field| append(field, headers, "cdn-loop", ROUTER));
     // RFC 9110 section 7.6.3; what the platform speaks with the client is not told, and 1.1 is the least that it can be.
     usual.set_by("via", |field| append(field, headers, "via", "1.1 homing"));
-    own.set("x-forwarded-host", target.authority());
+    usual.set("x-forwarded-host", target.authority());
     usual.set("x-forwarded-proto", target.scheme());
     let client = headers.get("cf-connecting-ip").filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
     if let Some(ip) = client {
@@ -49,7 +49,9 @@ pub(super) fn edits(
         // zones it says an address of its own, the same for everybody.
         own.set("x-real-ip", ip);
     }
-    own.set_by("forwarded", |field| forwarded(field, client, target));
+    // Without an address it says the same of everybody.
+    let to = if client.is_some() { &mut own } else { &mut usual };
+    to.set_by("forwarded", |field| forwarded(field, client, target));
     trace_context::edit(headers, chance, &mut own);
     if let Some(left) = forwards_left(headers).filter(|_| incoming.method == "OPTIONS") {
         own.set_by("max-forwards", |field| text::number(field, left.saturating_sub(1)));
