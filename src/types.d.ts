@@ -7,7 +7,9 @@ declare module "homing-wasm" {
   export function initSync(of: { module: WebAssembly.Module }): Wasm;
   export function configure(compiled: string, sessionKey: string, sessionKeyOld: string, originKey: string, flags: string): string;
   export function warnings(): string;
-  export function begin(now: number, latitude: number, longitude: number, incoming: string): string;
+  export function begin(now: number, latitude: number, longitude: number, incoming: string, offered: string): string;
+  export function again(id: number, now: number, latitude: number, longitude: number): boolean;
+  export function passed_over(): string;
   export function resume(id: number, now: number, event: string): string;
   export function abandon(id: number, now: number): void;
   export function published(text: string, now: number): number;

@@ -311,6 +311,7 @@ fn no_phase_calls_another() {
         "send",
         "again",
         "freshness",
+        "memo",
         "drill",
         "platform_page",
     ]);

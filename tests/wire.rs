@@ -8,7 +8,7 @@ mod support;
 use std::{collections::BTreeSet, env, fs, rc::Rc, time::Duration};
 
 use homing_core::testing::{
-    cache::{key::CacheKey, slice::Slice},
+    cache::{Offered, key::CacheKey, slice::Slice},
     decide::attempt::Attempt,
     flow::step::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{
@@ -20,7 +20,7 @@ use homing_core::testing::{
         subject::{SubjectId, SubjectKind},
     },
     request::incoming::{Content, Unsent},
-    router::{FlowId, Turn, Vantage, ViewTaken},
+    router::{FlowId, MemoId, Turn, Vantage, ViewTaken},
     settle::{Base, Publish, Settlement, Source, Store},
     state::drill::{DrillOutcome, Drilled, SamplingKey},
 };
@@ -77,7 +77,7 @@ names!(event_kind, EVENTS: Event<'_> {
     Event::Origin(Outcome::Unsent(_)) => "unsent",
     Event::Origin(Outcome::Refused | Outcome::NotFinal) => "",
 });
-const EFFECTS: &[&str] = &["forget", "outdated-view", "drill", "publish", "confirm", "tell", "log"];
+const EFFECTS: &[&str] = &["forget", "outdated-view", "drill", "publish", "confirm", "tell", "memo", "log"];
 
 fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap()
@@ -136,6 +136,7 @@ fn shown_effects(end: &Settlement, turn: &Turn) -> Value {
     shown.extend(end.publish.iter().map(published));
     shown.extend(end.confirm.as_ref().map(|of| home("confirm", of)));
     shown.extend(end.tell.as_ref().map(|of| home("tell", of)));
+    shown.extend(turn.memo.map(|MemoId(id)| json!({ "kind": "memo", "id": id })));
     shown.extend(turn.log.iter().map(|line| json!({ "kind": "log", "line": line })));
     Value::Array(shown)
 }
@@ -199,7 +200,7 @@ fn edits<const N: usize>(all: [Edit<'_>; N]) -> Edits {
 
 /// The turn that has that step.
 fn turn(step: Step, log: &[&str], view_is_outdated: bool) -> Turn {
-    Turn { id: FlowId(7), step, log: log.iter().map(|line| (*line).to_owned()).collect(), view_is_outdated }
+    Turn { id: FlowId(7), step, log: log.iter().map(|line| (*line).to_owned()).collect(), view_is_outdated, memo: None }
 }
 
 /// Steps that ask for something, each of a kind with all that it may say and with as little as may be.
@@ -312,6 +313,10 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
         ("the origin's answer as it is", turn(finish(least.clone()), &[], false)),
         ("… with everything", turn(finish(all.clone()), &[r#"{"level":"info"}"#, "with a\ttab"], true)),
         ("a stored variant, stored again", turn(finish(kept), &[], false)),
+        (
+            "… that may be given again",
+            Turn { memo: Some(MemoId(17)), ..turn(finish(from(Source::Stored(0, None))), &[], false) },
+        ),
         ("a part of one", turn(finish(part), &[], false)),
         ("the head of one", turn(finish(from(Source::StoredHead(2))), &[], false)),
         ("the router's own text", turn(finish(refused), &["{}"], false)),
@@ -336,6 +341,12 @@ const HEARD: &[(&str, &str)] = &[
     ("a broken answer", "broken"),
     ("a client that is too slow", "unsent\nslow"),
     ("a client that breaks off", "unsent\nbroken"),
+];
+
+const OFFERED: &[(&str, &str)] = &[
+    ("nothing is remembered", ""),
+    ("an entry that is remembered", "https://a.example/_homing/cache/_/0/_/a.2\n2^a|b\n120"),
+    ("an entry without a length", "https://a.example/_homing/cache/_/0/_/a.2\n2^a|b\n"),
 ];
 
 const FACTS: &[(&str, &str)] = &[
@@ -368,6 +379,12 @@ fn shown_event(text: &str) -> Value {
     }
 }
 
+/// What the core must read of what comes along.
+fn shown_offered(text: &str) -> Value {
+    let shown = |Offered { key, probed }| json!({ "key": key, "text": probed.entry, "bodies": probed.lengths });
+    wire::offered(text).map_or(Value::Null, shown)
+}
+
 fn shown_facts(text: &str) -> Value {
     let incoming = wire::incoming(text, None, NOW).unwrap_or_else(|| panic!("{text}"));
     let body = match incoming.content {
@@ -386,6 +403,9 @@ fn cases() -> Vec<Case> {
     for (title, text) in FACTS {
         let text = text.replace('\t', "\n");
         cases.push((title, "facts", text.clone(), shown_facts(&text)));
+    }
+    for (title, text) in OFFERED {
+        cases.push((title, "offered", (*text).to_owned(), shown_offered(text)));
     }
     let asking = asking(&key, &attempt).into_iter().map(|(title, step)| (title, turn(step, &[], false)));
     for (title, turn) in asking.chain(answering(&key, &end)) {
@@ -442,11 +462,12 @@ fn everything_that_crosses_has_a_case() {
     assert_eq!(bodies, wanted(BODIES));
 }
 
-/// What crosses beside requests; `readVantages` and `readViewTaken` of `wire.mjs` are its other end.
+/// What crosses beside requests; `readVantages`, `readNames` and `readViewTaken` of `wire.mjs` are its other end.
 #[test]
 fn what_crosses_beside_requests() {
     let vantage = |region, hint, is_silent| Vantage { region, hint, is_silent };
     assert_eq!(wire::vantages(&[vantage("us", "wnam", false), vantage("ap", "", true)]), "us\twnam\t\nap\t\t1");
+    assert_eq!(wire::names(["cf-ray", "user-agent"].into_iter()), "cf-ray\nuser-agent");
     let bits = |is_whole, is_readable| wire::view_taken(ViewTaken { is_whole, is_readable });
     assert_eq!([bits(true, true), bits(false, true), bits(true, false), bits(false, false)], [0, 1, 2, 3]);
 }

@@ -49,7 +49,7 @@ mod router;
 
 // The front page: what a driver needs, in the order of a request, and the words in which it is said.
 pub use crate::{
-    cache::Probed,
+    cache::{Offered, Probed},
     decide::attempt::Attempt,
     flow::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{
@@ -74,7 +74,7 @@ pub use crate::{
         token::Token,
     },
     request::incoming::{Client, Content, IncomingRequest, Unsent},
-    router::{FlowId, Logging, Rejection, Router, Turn, Vantage, ViewTaken},
+    router::{FlowId, Logging, MemoId, Rejection, Router, Turn, Vantage, ViewTaken},
     settle::{Base, Publish, Settlement, Source, Store},
     topology::{secrets::Secrets, settings::Settings},
 };

@@ -1,6 +1,8 @@
 //! What one isolate is: the flows in flight, what it remembers, what it reports. One [`Router`] serves all of its requests; a [`Flow`]
 //! is one of them (as quinn-proto's `Endpoint` stands beside its `Connection`).
 
+mod again;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -11,7 +13,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    cache::key::{KnownHashes, in_short},
+    cache::{
+        Offered,
+        key::{KnownHashes, in_short},
+    },
     flow::{Event, Flow, Step},
     http::{
         edits::Edits,
@@ -20,6 +25,7 @@ use crate::{
     },
     model::{access::Access, clock::StampClock, reasons::Refusal, time::Timestamp},
     observe::{
+        memos::Memos,
         report::{IsolateReport, LogLine, Refused},
         snapshot::{self, Snapshot},
         tally::{DrillRow, DrillTally, row_of},
@@ -36,6 +42,7 @@ use crate::{
 };
 
 pub use crate::model::entropy::Entropy;
+pub use crate::observe::memos::MemoId;
 
 /// The table of flows is swept when it has grown to this, or to twice what the last sweep left; and so often in any case.
 const SWEEP: usize = 64;
@@ -56,6 +63,10 @@ const MANY: usize = 128;
 ///    its step is [`Step::Finish`].
 /// 4. If the client goes before that, [`abandon`](Self::abandon). A driver that hears of it only where an [`Attempt`](crate::Attempt) says
 ///    `listen` tells of the others never; they are forgotten some time after their deadline.
+///
+/// A driver that remembers stored responses itself spares a step: it brings what it has along ([`begin_offered`](Self::begin_offered)). Such
+/// an answer may come with a [memo](Turn::memo): as long as the driver has that very stored response, who asks alike gets the same answer, if
+/// [`again`](Self::again) says so.
 ///
 /// Between any two calls others may come, about other requests or of what is heard (`observe_*`). What a call teaches, the next one finds.
 ///
@@ -114,6 +125,9 @@ pub struct Router {
     report: RefCell<IsolateReport>,
     drilled: RefCell<DrillTally>,
     hashes: RefCell<KnownHashes>,
+    memos: RefCell<Memos>,
+    /// Lines for the log that no turn has told yet.
+    untold: RefCell<Vec<String>>,
     flows: RefCell<FlowTable>,
     next_id: Cell<u32>,
     journal: Option<RefCell<Vec<Observation>>>,
@@ -134,6 +148,8 @@ pub struct Turn {
     pub log: Vec<String>,
     /// Whether an origin has named an owner that the published view does not have yet.
     pub view_is_outdated: bool,
+    /// By what the answer may be given [again](Router::again), if it may.
+    pub memo: Option<MemoId>,
 }
 
 /// What a request gets that has no flow: it was refused at the door, or its flow is gone. A write among them was certainly not sent.
@@ -212,6 +228,8 @@ impl Router {
             report: RefCell::default(),
             drilled: RefCell::default(),
             hashes: RefCell::default(),
+            memos: RefCell::default(),
+            untold: RefCell::default(),
             flows: RefCell::default(),
             next_id: Cell::new(1),
             journal: None,
@@ -236,6 +254,18 @@ impl Router {
     /// # Errors
     /// If it is refused at the door.
     pub fn begin(&self, incoming: &IncomingRequest<'_>) -> Result<Turn, Box<Rejection>> {
+        self.begin_offered(incoming, None)
+    }
+
+    /// The same, by a driver that has something in its own memory. If that is what the flow would look for first, it goes on with it at once.
+    ///
+    /// # Errors
+    /// If it is refused at the door.
+    pub fn begin_offered(
+        &self,
+        incoming: &IncomingRequest<'_>,
+        offered: Option<&Offered<'_>>,
+    ) -> Result<Turn, Box<Rejection>> {
         let now = incoming.now;
         let (mut clock, mut entropy) = (self.clock.get(), self.entropy.get());
         let admitted = admit(incoming, &self.settings, &mut clock, &mut entropy);
@@ -252,12 +282,18 @@ impl Router {
         let view = Rc::new(View::capture(&self.settings, &memory, now));
         let known = changing(&self.hashes, |hashes| hashes.of(&request.target));
         let is_known = known.is_some_and(|hash| request.in_keys.set(hash).is_ok());
-        let (flow, step) = Flow::start(request, view, &memory, now);
+        let (mut flow, mut step) = Flow::start(request, view, &memory, now);
         if let (false, Some(hash)) = (is_known, flow.request().in_keys.get()) {
             changing(&self.hashes, |hashes| hashes.keep(&flow.request().target, hash));
         }
+        let offered = offered.filter(|offered| step.looks_for(offered.key));
+        if let Some(offered) = offered {
+            step = flow.on(Event::Cache(offered.probed), memory.health(), now);
+        }
         drop(memory);
-        Ok(self.advance(id, Box::new(flow), step, now))
+        let mut turn = self.advance(id, Box::new(flow), step, now);
+        turn.memo = offered.and_then(|offered| self.memo(&turn, incoming, offered.key));
+        Ok(turn)
     }
 
     /// Goes on with a flow, of whose last step this came.
@@ -299,7 +335,7 @@ impl Router {
             Step::Answer(settlement, _) | Step::Finish(settlement) => self.settle(settlement, now),
             _ => (Vec::new(), false),
         };
-        Turn { id, step, log, view_is_outdated }
+        Turn { id, step, log, view_is_outdated, memo: None }
     }
 
     /// Takes in what a settlement teaches. Lines for the log, and whether the view is outdated.
@@ -308,16 +344,27 @@ impl Router {
         self.observe(std::mem::take(&mut settlement.observations), now);
         let (record, topology) = (&settlement.record, &self.settings.topology);
         let line = self.logging.includes(settlement).then(|| json(&LogLine::of(record, topology)));
-        let alerts = changing(&self.report, |report| report.observe(record, topology));
-        let is_told = self.logging != Logging::Off;
-        let alerts = alerts.into_iter().flatten().filter(|_| is_told).map(|alert| json(&alert.show(topology)));
         let mut clock = self.clock.get();
         clock.take(record.told.time, now);
         self.clock.set(clock);
         let view_is_outdated = self.remember(Memory::take_outdone);
         self.count(record, now);
-        changing(&self.report, |report| report.add(Rc::clone(record)));
-        (line.into_iter().chain(alerts).collect(), view_is_outdated)
+        let mut log = self.untold.take();
+        log.extend(line);
+        log.extend(self.report(record));
+        (log, view_is_outdated)
+    }
+
+    /// Counts what an answer was. Lines for the log.
+    fn report(&self, record: &Rc<Record>) -> impl Iterator<Item = String> {
+        let topology = &self.settings.topology;
+        let alerts = changing(&self.report, |report| {
+            let alerts = report.observe(record, topology);
+            report.add(Rc::clone(record));
+            alerts
+        });
+        let is_told = self.logging != Logging::Off;
+        alerts.into_iter().flatten().filter(move |_| is_told).map(|alert| json(&alert.show(topology)))
     }
 
     /// Counts a request that took part in a drill, which ends here if too many go wrong.
@@ -391,6 +438,7 @@ impl Router {
         if let Some(journal) = &self.journal {
             changing(journal, |journal| journal.extend_from_slice(&observations));
         }
+        changing(&self.memos, |memos| observations.iter().for_each(|observation| memos.learn(observation)));
         self.remember(|memory| observations.into_iter().for_each(|observation| memory.observe(observation, now)));
     }
 

@@ -1,9 +1,10 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
 import compiled from "homing-compiled";
-import { configure, home_hint, initSync, warnings } from "homing-wasm";
+import { configure, home_hint, initSync, passed_over, warnings } from "homing-wasm";
 import { inside } from "../operators/wasm.mjs";
 import { topologyOf } from "./vars.mjs";
+import { readNames } from "./wire.mjs";
 
 const wasm = initSync({ module });
 // A trap leaves the stack pointer where it was; at rest it always has this value.
@@ -61,6 +62,12 @@ export function configuration(env) {
   }
   return configured;
 }
+
+/** @type {Set<string> | undefined} */
+let passed;
+
+/** The fields in which those who ask alike may differ. */
+export const passedOver = () => (passed ??= readNames(call(passed_over)));
 
 /** @type {DurableObjectNamespaceGetDurableObjectOptions | undefined} */
 let options;

@@ -3,7 +3,7 @@
 import { emptiness, lingering, takeIn, upload, watched } from "./body.mjs";
 import { Clock } from "./clock.mjs";
 import { Entry, put } from "./entries.mjs";
-import { call, complain } from "./core.mjs";
+import { call, complain, passedOver } from "./core.mjs";
 import { directory } from "./shards.mjs";
 import { tellSoon } from "../operators/drill.mjs";
 import { Flight, mayUpdate, updated, within } from "./flights.mjs";
@@ -12,10 +12,10 @@ import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
 import { fetchFrom, hearsFromCache, uncached } from "./uncached.mjs";
 import { doubt } from "./view.mjs";
-import { fieldsFor, readHead, readStep, writeEvent, writeFacts } from "./wire.mjs";
-import { abandon, begin, not_stored, resume } from "homing-wasm";
+import { fieldsFor, readHead, readStep, writeEvent, writeFacts, writeOffered } from "./wire.mjs";
+import { abandon, again, begin, not_stored, resume } from "homing-wasm";
 
-/** @import { Answer, Assign, ClientFields, CoreEvent, Effect, Finish, Home, LookUp, Probe, Send, Source, Store, Unsent } from "./wire.mjs" */
+/** @import { Answer, Assign, ClientFields, CoreEvent, Effect, Finish, Home, LookUp, Probe, Send, Source, Step, Store, Unsent } from "./wire.mjs" */
 
 // A request's body up to this is read whole before anything is sent; a response's where the core wants that, so that a break in it can
 // still be repaired elsewhere.
@@ -47,13 +47,15 @@ export class Drive {
     this.env = env;
     this.ctx = ctx;
     /** @type {ClientFields} */
-    this.client = { fields: new Map(), native: undefined };
+    this.client = { fields: new Map(), native: undefined, alike: undefined };
     /** @type {ArrayBuffer | undefined} */
     this.held = undefined; // the request's body, if it is small
     /** @type {import("./body.mjs").Upload | undefined} */
     this.sent = undefined; // the upload of it, if it streamed
     /** @type {Entry | undefined} */
     this.entry = undefined; // the cache's entry
+    /** @type {number | undefined} */
+    this.memo = undefined; // by which the answer may be given again
     /** @type {Response | undefined} */
     this.response = undefined; // the last origin's response
     /** @type {ArrayBuffer | ReadableStream | null | undefined} */
@@ -73,13 +75,29 @@ export class Drive {
     this.cut = undefined; // ends the send that is under way
   }
 
-  /** @param {string} url @returns {Promise<Response>} */
-  async run(url) {
+  /** What this isolate remembers is answered at once: a promise costs more than all of that. @param {string} url @returns {Response | Promise<Response>} */
+  run(url) {
+    return this.request.body ? this.receive().then((unsent) => this.begin(url, unsent)) : this.begin(url);
+  }
+
+  /** @param {string} url @param {Unsent | "none"} [unsent] @returns {Response | Promise<Response>} */
+  begin(url, unsent) {
+    const { cf } = this.request; // each look costs a call
+    this.entry = Entry.of(url);
+    const told = writeFacts(this.request, url, cf, this.client, unsent, this.entry && passedOver());
+    const latitude = coordinate(cf?.latitude);
+    const longitude = coordinate(cf?.longitude);
+    const { entry } = this;
+    const memo = this.client.alike === undefined ? undefined : entry?.memo(this.client.alike);
+    if (entry && memo && call(() => again(memo.id, Date.now(), latitude, longitude))) return entry.again(memo);
+    const step = readStep(call(() => begin(Date.now(), latitude, longitude, told, writeOffered(entry))));
+    return step.kind === "finish" ? /** @type {Response | Promise<Response>} */ (this.finish(step)) : this.goOn(step);
+  }
+
+  /** @param {Step} step @returns {Promise<Response>} */
+  async goOn(step) {
     try {
-      const unsent = await this.receive();
-      const { cf } = this.request; // each look costs a call
-      const told = writeFacts(this.request, url, cf, this.client, unsent);
-      return inHand(await this.steps(call(() => begin(Date.now(), coordinate(cf?.latitude), coordinate(cf?.longitude), told))));
+      return inHand(await this.steps(step));
     } catch (error) {
       if (this.id !== undefined) abandon(this.id, Date.now());
       throw error;
@@ -88,21 +106,20 @@ export class Drive {
     }
   }
 
-  /** @param {string} text a step @returns {Promise<Response | void>} */
-  async steps(text) {
+  /** @param {Step} step @returns {Promise<Response | void>} */
+  async steps(step) {
     for (;;) {
-      const step = readStep(text);
       if (step.kind === "finish") return this.finish(step);
       const id = (this.id ??= step.id);
       if (step.kind === "answer") return this.answerAndGoOn(step);
       const event = await this.step(step);
-      text = call(() => resume(id, Date.now(), writeEvent(event)));
+      step = readStep(call(() => resume(id, Date.now(), writeEvent(event))));
     }
   }
 
   /** @param {Probe | LookUp | Assign | Send} step @returns {CoreEvent | Promise<CoreEvent>} */
   step(step) {
-    if (step.kind === "probe" && step.expired === undefined && (this.entry = Entry.near(step.key))) {
+    if (step.kind === "probe" && step.expired === undefined && (this.entry = Entry.lookedFor(step.key, this.request.url))) {
       return { kind: "cache", waited: false, entry: this.entry }; // nothing is waited for
     }
     switch (step.kind) {
@@ -163,7 +180,7 @@ export class Drive {
       return answer;
     }
     this.behind = { entry };
-    const update = async () => this.steps(call(() => resume(id, Date.now(), writeEvent({ kind: "answered" }))));
+    const update = async () => this.steps(readStep(call(() => resume(id, Date.now(), writeEvent({ kind: "answered" })))));
     this.ctx.waitUntil(
       update()
         .catch((error) => complain("a stored response was not updated", { error: String(error) }))
@@ -303,15 +320,23 @@ export class Drive {
     this.response = this.body = undefined;
   }
 
-  /** The answer, if the client has none yet. @param {Finish} step @returns {Promise<Response | void>} */
-  async finish({ status, source, edits, store, effects }) {
+  /** The answer, if the client has none yet. @param {Finish} step @returns {Response | void | Promise<Response | void>} */
+  finish(step) {
     // A request that follows must find what this one has done.
-    if (store) await this.keep(store, source);
+    return step.store ? this.keep(step.store, step.source).then(() => this.settle(step)) : this.settle(step);
+  }
+
+  /** @param {Finish} step */
+  settle(step) {
     /** @type {Promise<unknown>[]} */
     const pending = [];
-    for (const effect of effects) this.effect(effect, pending);
-    if (pending.length > 0) await Promise.all(pending);
-    if (this.behind) return void this.drop();
+    for (const effect of step.effects) this.effect(effect, pending);
+    return pending.length > 0 ? Promise.all(pending).then(() => this.answer(step)) : this.answer(step);
+  }
+
+  /** @param {Finish} step @returns {Response | void | Promise<Response>} */
+  answer({ status, source, edits }) {
+    if (this.behind) return this.drop();
     if (source.kind === "origin") {
       this.entry?.drop();
       // Made of the origin's own, it keeps what no list of fields tells: a WebSocket, and how the body is coded.
@@ -320,12 +345,21 @@ export class Drive {
       return answer;
     }
     this.drop();
-    if (source.kind !== "own") return inHand(this.entry).answer(source, status, edits);
+    if (source.kind !== "own") {
+      const { alike } = this.client;
+      if (alike !== undefined && this.memo !== undefined) this.entry?.keep({ alike, id: this.memo, status }, source.at, edits);
+      return inHand(this.entry).answer(source, status, edits);
+    }
     this.entry?.drop();
+    return this.own(status, source.body, edits);
+  }
+
+  /** The router's own answer. @param {number} status @param {string} said @param {import("./wire.mjs").Edits} edits */
+  async own(status, said, edits) {
     const more = await (this.sent ? this.sent.rest() : this.held ? undefined : takeIn(this.request));
     const headers = new Headers();
     edits.applyTo(headers);
-    const text = this.request.method === "HEAD" ? null : source.body;
+    const text = this.request.method === "HEAD" ? null : said;
     return new Response(more && text ? lingering(text, new TextEncoder().encode(text).length, more, this.ctx) : text, { status, headers });
   }
 
@@ -391,6 +425,9 @@ export class Drive {
         return doubt();
       case "drill":
         return tellSoon(this.env, this.ctx);
+      case "memo":
+        this.memo = effect.id;
+        return;
       case "forget":
         return void pending.push(orComplain(effect, forget(effect.key)));
       case "publish":

@@ -6,7 +6,7 @@
 // A body that is too large to be held lies in a place of its own, which `homing-body` names: a store may keep what has come of one that
 // broke off, so an entry is made only when all of it has come.
 import { within } from "./flights.mjs";
-import { LARGEST, changed, keep, looking, near, sizeOf } from "./near.mjs";
+import { LARGEST, changed, givesAgain, grow, keep, keyOf, leads, looking, near, sizeOf } from "./near.mjs";
 import { HELD as MOST, collect, lone, share } from "./shared.mjs";
 import { forget, isThere, mixed, place } from "./store.mjs";
 
@@ -17,6 +17,13 @@ const BODIES = "homing-bodies";
 const BODY = "homing-body";
 /** The most that the header fields of an entry take, in bytes: a store refuses more than it has room for (there were 32 KB for all of a message, until lately). */
 const MOST_FIELDS = 24 * 1024;
+
+/**
+ * An answer to be given again, to those who ask alike. The core knows it by a number, and says whether it may be.
+ * @typedef {{ alike: string, id: number, status: number, body: Uint8Array | null, headers: Headers, size: number }} Memo
+ */
+/** So many are kept of an entry, the latest. */
+const MOST_MEMOS = 8;
 
 /** Statuses whose responses have no body. */
 const NO_BODY = new Set([204, 205, 304]);
@@ -57,6 +64,19 @@ export class Entry {
     return found.entry;
   }
 
+  /** The same for whoever asks for that URL. @param {string} url */
+  static of(url) {
+    const key = keyOf(url);
+    return key === undefined ? undefined : Entry.near(key);
+  }
+
+  /** The same of a key for which somebody looks who asks for that URL. @param {string} key @param {string} url */
+  static lookedFor(key, url) {
+    const entry = Entry.near(key);
+    if (entry) leads(url, key);
+    return entry;
+  }
+
   /** What the store has under that key. @param {string} key @returns {Promise<Entry | undefined>} */
   static async inStore(key) {
     const looked = looking(key);
@@ -92,6 +112,10 @@ export class Entry {
     this.lengths = this.bodies?.includes(",") ? this.bodies.split(",").map(Number) : undefined; // of several
     /** @type {{ at: number, text: string, headers: Headers } | undefined} */
     this.last = undefined; // the fields of the last answer, by what made them
+    /** @type {Memo[]} */
+    this.memos = [];
+    /** @type {string | undefined} */
+    this.alike = undefined; // how the last one asked for whom there was none
   }
 
   /** Whether its body is so small, and known to be, that it may lie in the memory of this isolate. */
@@ -153,8 +177,12 @@ export class Entry {
       return length === undefined ? this.stream : this.stream && part(this.stream, from ?? 0, length);
     }
     // Several variants were read before anything was decided by them (`inStore`).
-    const whole = /** @type {Uint8Array} */ (await this.bytes());
-    const start = this.start(at) + (from ?? 0);
+    return this.cut(/** @type {Uint8Array} */ (await this.bytes()), at, from, length);
+  }
+
+  /** The same of all bodies. @param {Uint8Array} whole @param {number} at @param {number} [from] @param {number} [length] */
+  cut(whole, at, from = 0, length = undefined) {
+    const start = this.start(at) + from;
     return whole.subarray(start, length === undefined ? this.start(at + 1) : start + length);
   }
 
@@ -182,13 +210,24 @@ export class Entry {
   /**
    * The answer with the variant's fields and these edits.
    * @param {Extract<import("./wire.mjs").Source, { at: number }>} source @param {number} status @param {import("./wire.mjs").Edits} edits
+   * @returns {Response | Promise<Response>}
    */
-  async answer(source, status, edits) {
+  answer(source, status, edits) {
+    const part = source.kind === "head" || NO_BODY.has(status) ? undefined : source;
+    if (!this.remembered) return this.read(source.at, part, status, edits);
+    const body = part && this.whole ? this.cut(this.whole, part.at, part.from, part.length) : null;
     // The cache hands bodies out coded as they were stored.
-    const body = source.kind === "head" || NO_BODY.has(status) ? null : await this.body(source.at, source.from, source.length);
+    return new Response(body, { status, headers: this.edited(source.at, edits), encodeBody: "manual" });
+  }
+
+  /**
+   * The same of one that the store has.
+   * @param {number} at @param {Extract<import("./wire.mjs").Source, { kind: "stored" }> | undefined} part @param {number} status @param {import("./wire.mjs").Edits} edits
+   */
+  async read(at, part, status, edits) {
+    const body = part ? await this.body(part.at, part.from, part.length) : null;
     if (body === null) this.drop();
-    if (this.remembered) return new Response(body, { status, headers: this.edited(source.at, edits), encodeBody: "manual" });
-    const response = new Response(body, { status, headers: this.shown(source.at), encodeBody: "manual" });
+    const response = new Response(body, { status, headers: this.shown(at), encodeBody: "manual" });
     edits.applyTo(response.headers);
     return response;
   }
@@ -210,6 +249,36 @@ export class Entry {
       this.last = { at, text: edits.text, headers };
     }
     return this.last.headers;
+  }
+
+  /**
+   * Keeps the answer that was just given, for those who ask alike, if two such have come in a row: many are the only ones of their kind. It takes
+   * the place of the one that such had before.
+   * @param {Pick<Memo, "alike" | "id" | "status">} memo @param {number} at @param {import("./wire.mjs").Edits} edits
+   */
+  keep({ alike, id, status }, at, edits) {
+    const isOfMany = this.alike === alike;
+    this.alike = alike;
+    if (!isOfMany || this.whole === undefined) return;
+    const size = () => this.memos.reduce((sum, memo) => sum + memo.size, 0);
+    const before = size();
+    const others = this.memos.filter((memo) => memo.alike !== alike);
+    if (others.length >= MOST_MEMOS) others.shift();
+    const body = NO_BODY.has(status) ? null : this.cut(this.whole, at);
+    const headers = this.edited(at, edits);
+    this.memos = [...others, { alike, id, status, body, headers, size: alike.length + sizeOf(headers) }];
+    grow(this.key, size() - before);
+  }
+
+  /** The answer that somebody got who asked alike. @param {string} alike */
+  memo(alike) {
+    return this.memos.find((memo) => memo.alike === alike);
+  }
+
+  /** The answer of a memo, again. @param {Memo} memo */
+  again({ status, body, headers }) {
+    givesAgain();
+    return new Response(body, { status, headers, encodeBody: "manual" });
   }
 
   drop() {

@@ -31,32 +31,56 @@ function isOperators(url) {
   return url.startsWith("/_homing", path) && /^(\/|\?|$)/.test(url.slice(path + 8));
 }
 
-/** @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx @param {boolean} operators */
-async function answer(request, url, env, ctx, operators) {
+/** @param {Request} request @param {unknown} error */
+async function failed(request, error) {
+  if (!(error instanceof Panic)) complain("the edge failed", { error: String(/** @type {Partial<Error> | undefined} */ (error)?.stack ?? error) });
+  await takeIn(request);
+  return problem(500, "Internal Server Error", "The router itself failed. The log has the cause.");
+}
+
+/** @param {Request} request */
+async function unconfigured(request) {
+  await takeIn(request);
+  return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
+}
+
+/**
+ * The answer to a client. @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx @returns {Response | Promise<Response>} */
+function answer(request, url, env, ctx) {
   try {
-    if (configuration(env)) {
-      if (operators && asksForIt(url)) return await api(request, env);
-      if (!operators) await takeIn(request);
-      return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
-    }
+    if (configuration(env)) return unconfigured(request);
     refresh(env, ctx, url);
     look(url, ctx);
-    return await (operators ? api(request, env) : new Drive(request, env, ctx).run(url));
+    const answer = new Drive(request, env, ctx).run(url);
+    return answer instanceof Promise ? answer.catch((error) => failed(request, error)) : answer;
   } catch (error) {
-    if (!(error instanceof Panic)) complain("the edge failed", { error: String(/** @type {Partial<Error> | undefined} */ (error)?.stack ?? error) });
-    if (!operators) await takeIn(request);
-    return problem(500, "Internal Server Error", "The router itself failed. The log has the cause.");
+    return failed(request, error);
   }
+}
+
+/** The answer to an operator. @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx */
+async function operated(request, url, env, ctx) {
+  try {
+    if (configuration(env)) return await (asksForIt(url) ? api(request, env) : unconfigured(request));
+    refresh(env, ctx, url);
+    look(url, ctx);
+    return await api(request, env);
+  } catch (error) {
+    return failed(request, error);
+  }
+}
+
+/** The same as everything under `/_homing/` is shown. @param {Request} request @param {Promise<Response>} answer */
+async function shown(request, answer) {
+  const response = await answer;
+  await takeIn(request);
+  return shielded(response);
 }
 
 export default {
   /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx */
-  async fetch(request, env, ctx) {
+  fetch(request, env, ctx) {
     const { url } = request; // each look costs a call
-    const operators = isOperators(url);
-    const response = await answer(request, url, env, ctx, operators);
-    if (!operators) return response;
-    await takeIn(request);
-    return shielded(response);
+    return isOperators(url) ? shown(request, operated(request, url, env, ctx)) : answer(request, url, env, ctx);
   },
 };

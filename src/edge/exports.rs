@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::wire;
 use homing_core::{
-    Entropy, FlowId, Location, Logging, Rejection, Router, Secrets, Timestamp, Turn,
+    Entropy, FlowId, Location, Logging, MemoId, Rejection, Router, Secrets, Timestamp, Turn,
     config::{pace, secrets},
     millis, timestamp,
 };
@@ -59,15 +59,27 @@ pub fn warnings() -> String {
     router().map(|router| router.warnings().join("\n")).unwrap_or_default()
 }
 
-/// Admits a request and begins its flow: what came in, the first step out (see [`super::wire`]). The client's coordinates are no numbers
-/// where they are unknown.
+/// Admits a request and begins its flow: what came in and what the isolate remembers of it, the first step out (see [`super::wire`]). The
+/// client's coordinates are no numbers where they are unknown.
 #[wasm_bindgen]
-pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str) -> String {
+pub fn begin(now: f64, latitude: f64, longitude: f64, incoming: &str, offered: &str) -> String {
     let (now, location) = (timestamp(now), Location::new(latitude, longitude));
     match (router(), wire::incoming(incoming, location, now)) {
-        (Some(router), Some(incoming)) => written(router.begin(&incoming)),
+        (Some(router), Some(incoming)) => written(router.begin_offered(&incoming, wire::offered(offered).as_ref())),
         _ => internal(now),
     }
+}
+
+/// Whether the answer of that memo may be given once more, to a client with these coordinates who asks alike; it counts as given then.
+#[wasm_bindgen]
+pub fn again(id: u32, now: f64, latitude: f64, longitude: f64) -> bool {
+    router().is_some_and(|router| router.again(MemoId(id), Location::new(latitude, longitude), timestamp(now)))
+}
+
+/// The header fields in which those who ask alike may differ: [`wire::names`].
+#[wasm_bindgen]
+pub fn passed_over() -> String {
+    router().map(|router| wire::names(router.passed_over())).unwrap_or_default()
 }
 
 /// Goes on with a flow: what came of its step in, the next step out.

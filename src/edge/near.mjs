@@ -16,12 +16,15 @@ const MOST = 16 * 1024 * 1024;
 /** So many keys that were looked for are known. */
 const MOST_LOOKS = 4096;
 
-/** @type {Map<string, Found & { size: number, until: number }>} from the oldest on */
+/** @type {Map<string, Found & { size: number, until: number, url?: string }>} from the oldest on */
 const entries = new Map();
+/** @type {Map<string, string>} the key of what is remembered, by the URL by which it was asked for last */
+const keys = new Map();
 /** @type {Map<string, Look>} the last of each key */
 const looks = new Map();
 let size = 0;
 let view = ""; // by which they were judged
+let again = 0; // so many answers were given again
 
 /** How much header fields take, in bytes. @param {Headers} headers */
 export const sizeOf = (headers) => {
@@ -32,7 +35,10 @@ export const sizeOf = (headers) => {
 
 /** @param {string} key */
 function drop(key) {
-  size -= entries.get(key)?.size ?? 0;
+  const found = entries.get(key);
+  if (found === undefined) return;
+  size -= found.size;
+  if (found.url !== undefined) keys.delete(found.url);
   entries.delete(key);
 }
 
@@ -54,6 +60,28 @@ export function near(key) {
   if (left > 0 && left <= KEPT_MS) return found;
   drop(key);
   looks.set(key, { at: Date.now(), reads: false });
+}
+
+/** The key of what is remembered for whoever asks for that URL, if anything is. @param {string} url */
+export const keyOf = (url) => keys.get(url);
+
+/** Who asks for that URL has looked for that key. @param {string} url @param {string} key */
+export function leads(url, key) {
+  const found = entries.get(key);
+  if (found === undefined || found.url === url) return;
+  if (found.url !== undefined) keys.delete(found.url);
+  found.url = url;
+  keys.set(url, key);
+  grow(key, url.length);
+}
+
+/** What is remembered of that key takes so much more. @param {string} key @param {number} more */
+export function grow(key, more) {
+  const found = entries.get(key);
+  if (found === undefined) return;
+  found.size += more;
+  size += more;
+  sweep();
 }
 
 /**
@@ -98,12 +126,16 @@ export function judgedBy(read) {
   if (read === "" || read === view) return;
   view = read;
   looks.clear();
+  keys.clear();
   entries.clear();
   size = 0;
 }
 
-/** How many are remembered, and their bytes. */
+/** An answer from here is given again. */
+export const givesAgain = () => again++;
+
+/** How many are remembered, and their bytes; how many answers were given again. */
 export function remembered() {
   sweep();
-  return { entries: entries.size, bytes: size };
+  return { entries: entries.size, bytes: size, again };
 }

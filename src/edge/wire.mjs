@@ -39,9 +39,10 @@ import { isStored } from "./uncached.mjs";
  * @typedef {{ key: string, base: { kind: "origin" } | { kind: "stored", at: number }, carried: number[], edits: Edits }} Store
  *
  * What else to do. `forget` a stored response; `publish` a home in the home store; have the directory keep a tentative home (`confirm`),
- * or `tell` it of one that an origin has named; read the view, which is outdated; tell the authority of a drill; log a line.
+ * or `tell` it of one that an origin has named; read the view, which is outdated; tell the authority of a drill; keep the answer as a memo of
+ * that number (`again`); log a line.
  * @typedef {{ kind: "forget", key: string } | { kind: "publish", key: string, value: string } | { kind: "confirm", subject: string, subjectKind: string, home: Home }
- *   | { kind: "tell", subject: string, subjectKind: string, home: Home } | { kind: "outdated-view" } | { kind: "drill" } | { kind: "log", line: string }} Effect
+ *   | { kind: "tell", subject: string, subjectKind: string, home: Home } | { kind: "outdated-view" } | { kind: "drill" } | { kind: "memo", id: number } | { kind: "log", line: string }} Effect
  *
  * @typedef {{ home: string, epoch: number }} Home
  */
@@ -287,6 +288,8 @@ function effect(line) {
     case "outdated-view":
     case "drill":
       return { kind };
+    case "memo":
+      return { kind, id: Number(said) };
     default:
       throw new Error(`an effect that nobody knows: ${kind}`);
   }
@@ -323,9 +326,19 @@ export function writeEvent(event) {
 
 /**
  * The client's header fields: as text, and where that cannot hold what stands in one (bytes beyond ASCII that are no UTF-8) as the
- * platform has them.
- * @typedef {{ fields: Map<string, string>, native?: Headers }} ClientFields
+ * platform has them. `alike`: what those who ask alike for the URL have in common.
+ * @typedef {{ fields: Map<string, string>, native?: Headers, alike?: string }} ClientFields
  */
+
+/** What comes along with a request: what is remembered of its URL, if anything is. @param {{ key: string, text: string, bodies: string | null } | undefined} entry */
+export const writeOffered = (entry) => (entry ? `${entry.key}\n${entry.text}\n${entry.bodies ?? ""}` : "");
+
+/** The names that `passed_over` says. @param {string} text */
+export const readNames = (text) => new Set(text.split("\n"));
+
+/** What is longer, or has more fields, may be refused for that alone: nobody asks alike then. */
+const LONGEST_ALIKE = 8 * 1024;
+const MOST_ALIKE = 64;
 
 // Only the platform has the tables of Unicode (UTS 46), so a host that needs them is brought into its form here; what is no URL then is none for the core.
 const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
@@ -334,27 +347,35 @@ const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
 /**
  * What is known of a request before anything is decided, as text; its fields go into `client` too. `unsent`: why a small body has not
- * come, or that nothing is in it.
- * @param {Request} request @param {string} url @param {Request["cf"]} cf @param {ClientFields} client @param {Unsent | "none"} [unsent]
+ * come, or that nothing is in it. `passed`: the names of the fields in which those who ask alike may differ, if it is of use who does.
+ * @param {Request} request @param {string} url @param {Request["cf"]} cf @param {ClientFields} client @param {Unsent | "none"} [unsent] @param {Set<string>} [passed]
  */
-export function writeFacts(request, url, cf, client, unsent) {
+export function writeFacts(request, url, cf, client, unsent, passed) {
   const { method, headers } = request;
   const { fields } = client;
   // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
   const accepts = cf?.clientAcceptEncoding;
   let text = "";
+  let alike = "";
   let content = false;
   headers.forEach((value, name) => {
     // Only Set-Cookie comes in several lines.
     fields.set(name, fields.has(name) ? `${fields.get(name)}, ${value}` : value);
     if (value.includes("\ufffd")) client.native = headers;
     if (name === "content-length" || name === "transfer-encoding") content = true;
-    if (accepts === undefined || name !== "accept-encoding") text += `\n${name}\n${value}`;
+    if (accepts !== undefined && name === "accept-encoding") return;
+    const field = `\n${name}\n${value}`;
+    text += field;
+    if (passed && !passed.has(name)) alike += field;
   });
   if (accepts) text += `\naccept-encoding\n${accepts}`;
   // The body of a GET is never sent on, so only its length could be of interest.
   if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  return `${method}\n${known(url)}\n${cf?.continent ?? ""}\n${unsent ?? (content ? "some" : "none")}${text}`;
+  const body = unsent ?? (content ? "some" : "none");
+  const continent = cf?.continent ?? "";
+  const isAlike = passed && !client.native && text.length <= LONGEST_ALIKE && fields.size <= MOST_ALIKE;
+  if (isAlike) client.alike = `${method}\n${continent}\n${body}\n${accepts ?? ""}${alike}`;
+  return `${method}\n${known(url)}\n${continent}\n${body}${text}`;
 }
 
 /**

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the facts of a request | method · URL · continent · `none`, `some`, `slow` or `broken` (the body) · name · value · name · value … of the fields |
 //! | what the cache has | `cache` · `waited` or `alone` \[· entry · lengths of its bodies\] |
+//! | what the isolate remembers of the request's URL, beside the facts | key · entry · lengths of its bodies; empty if nothing |
 //! | the client has its answer | `answered` |
 //! | what the home store or the directory says | `home` · value, `no-home`, or `home-failed` |
 //! | what came of a send | `response` · status, and ` close` if only the connection's close ends the body · name · value …; `timed-out`; `lost` (no answer began); `broken` (one had); `unsent` · `slow` or `broken` (the client's body did not come); `unreadable` (it has confirmed a stored response that cannot be read) |
@@ -28,14 +29,14 @@
 //! | what to store | key · base, then the places of the variants that go on · edits |
 //! | base | `origin` or `stored AT` |
 //! | edits, a line each, then an empty one | `-name` remove, `=name` TAB value set, `+name` TAB value add: one byte each, for a step has up to forty |
-//! | effects, a line each, parted by TABs | `forget` key; `publish` key value; `confirm` subject kind value (keep a tentative home); `tell` subject kind value (of a home that an origin has named); `outdated-view`; `drill` (it has something to tell); `log` line |
+//! | effects, a line each, parted by TABs | `forget` key; `publish` key value; `confirm` subject kind value (keep a tentative home); `tell` subject kind value (of a home that an origin has named); `outdated-view`; `drill` (it has something to tell); `memo` id (the answer may be given again by that); `log` line |
 
 use std::fmt::Write;
 
 use homing_core::{
     Answer, Assignment, Base, Client, Content, Edits, Event, FlowId, Found, Framing, Headers, IncomingRequest,
-    Location, Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn, Unsent, Vantage,
-    ViewTaken, millis, text,
+    Location, MemoId, Offered, Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn,
+    Unsent, Vantage, ViewTaken, millis, text,
 };
 
 /// Reads an incoming request.
@@ -85,6 +86,15 @@ fn fields<'a>(mut lines: Lines<'a>) -> Headers<'a> {
         headers.push((name, value));
     }
     Headers(headers)
+}
+
+/// Reads what comes along with a request.
+#[must_use]
+pub fn offered(text: &str) -> Option<Offered<'_>> {
+    let mut lines = Lines(Some(text));
+    let key = lines.next().filter(|key| !key.is_empty())?;
+    let probed = Probed { waited: false, entry: Some(lines.next()?), lengths: lines.next().unwrap_or("") };
+    Some(Offered { key, probed })
 }
 
 /// Reads an event.
@@ -234,6 +244,11 @@ fn finish(text: &mut String, settlement: &Settlement, turn: &Turn) {
     if let Some((kind, Publish { subject, value })) = &settlement.tell {
         let _ = writeln!(text, "tell\t{}\t{}\t{value}", subject.as_str(), kind.token());
     }
+    if let Some(MemoId(id)) = turn.memo {
+        text.push_str("memo\t");
+        text::number(text, id.into());
+        text.push('\n');
+    }
     for line in &turn.log {
         text::all(text, &["log\t", line, "\n"]);
     }
@@ -265,6 +280,12 @@ pub fn vantages(vantages: &[Vantage<'_>]) -> String {
         [vantage.region, vantage.hint, silent].join("\t")
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Writes names, a line each.
+#[must_use]
+pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join("\n")
 }
 
 /// Writes what a view says of itself, as bits: 1 if it does not name every dataset that needs an owner, so that the authority itself is to be

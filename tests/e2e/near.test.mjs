@@ -21,7 +21,13 @@ let gate = Promise.resolve();
 };
 const { Entry, put } = await import("../../src/edge/entries.mjs");
 const { Edits } = await import("../../src/edge/wire.mjs");
-const { judgedBy, remembered } = await import("../../src/edge/near.mjs");
+const near = await import("../../src/edge/near.mjs");
+const { judgedBy } = near;
+/** What takes memory. */
+function remembered() {
+  const { entries, bytes } = near.remembered();
+  return { entries, bytes };
+}
 const { cacheState, forget } = await import("../../src/edge/store.mjs");
 
 const KEY = "https://h/_homing/cache/_/0/_/one.2";
@@ -170,7 +176,7 @@ test("it stays within its bounds, and what was there first goes first", async ()
   const { entries, bytes: most } = remembered();
   assert.ok(most <= 16 * 1024 * 1024 && most > 15 * 1024 * 1024 && entries > 200, `${entries} entries, ${most} bytes`);
   assert.deepEqual([await looking(() => said(`${KEY}299`)), await looking(() => said(`${KEY}0`))], [0, 1]);
-  assert.deepEqual(cacheState().in_memory, remembered(), "operators see it");
+  assert.deepEqual(cacheState().in_memory, near.remembered(), "operators see it");
   lies(KEY, `${large}x`);
   await heat();
   assert.equal(await looking(() => said()), 1, "one that is larger is not remembered");
@@ -201,4 +207,70 @@ test("who gets the same answer shares its fields, and nobody gets another's", as
   assert.equal((await answer("-x-own\n+set-cookie\ta=1\n")).get("set-cookie"), "a=1");
   assert.equal((await answer("+set-cookie\ta=2\n")).get("set-cookie"), "a=2");
   assert.deepEqual([(await answer("")).get("set-cookie"), (await answer("")).get("x-own")], [null, "1"]);
+});
+
+const ADDRESS = "https://h/one";
+
+test("what is remembered is found by the URL by which it was looked for, as long as it is remembered", async () => {
+  lies(KEY, "first");
+  await said();
+  assert.deepEqual([Entry.lookedFor(KEY, ADDRESS), Entry.of(ADDRESS)], [undefined, undefined], "it is not remembered yet");
+  await said();
+  const entry = Entry.lookedFor(KEY, ADDRESS);
+  assert.ok(entry && Entry.of(ADDRESS) === entry && Entry.of(`${ADDRESS}?`) === undefined);
+  const before = remembered().bytes;
+  const long = `${ADDRESS}?${"x".repeat(1000)}`;
+  Entry.lookedFor(KEY, long);
+  assert.ok(Entry.of(long) === entry && Entry.of(ADDRESS) === undefined, "the last one");
+  assert.equal(remembered().bytes, before + long.length);
+  mock.timers.tick(1000);
+  assert.equal(Entry.of(long), undefined);
+  await heat();
+  assert.deepEqual([Entry.of(long), Entry.of(ADDRESS)], [undefined, undefined], "nor when it is remembered anew, before somebody has looked for it");
+});
+
+/** Two who ask alike get an answer each. The memo that is then there for such. */
+const answered = (/** @type {string} */ alike, id = 1) => {
+  const entry = Entry.lookedFor(KEY, ADDRESS);
+  for (let n = 0; n < 2; n++) entry?.keep({ alike, id, status: 200 }, 0, new Edits("=age\t1\n"));
+  return entry?.memo(alike);
+};
+
+test("a memo is what was answered, and ends with what is remembered", async () => {
+  lies(KEY, "first");
+  for (const end of [() => mock.timers.tick(1000), () => forget(KEY).then(() => lies(KEY, "first")), () => judgedBy(`view ${++views}`)]) {
+    await heat();
+    const memo = answered("one", 7);
+    assert.deepEqual([memo?.id, memo?.status, memo?.headers.get("age"), Buffer.from(memo?.body ?? "").toString()], [7, 200, "1", "first"]);
+    assert.equal(Entry.of(ADDRESS)?.memo("other"), undefined);
+    await end();
+    await heat();
+    assert.ok(Entry.near(KEY));
+    assert.deepEqual([Entry.of(ADDRESS), Entry.lookedFor(KEY, ADDRESS)?.memo("one")], [undefined, undefined]);
+  }
+});
+
+test("of those who ask like nobody before or after them there is no memo", async () => {
+  lies(KEY, "first");
+  await heat();
+  for (let n = 0; n < 20; n++) (await Entry.match(KEY))?.keep({ alike: `${n % 3}`, id: n, status: 200 }, 0, new Edits(""));
+  assert.deepEqual((await Entry.match(KEY))?.memos, []);
+});
+
+test("an entry has a few memos, the latest, and what they take counts", async () => {
+  lies(KEY, "first");
+  await heat();
+  Entry.lookedFor(KEY, ADDRESS);
+  const before = remembered().bytes;
+  for (let n = 0; n < 20; n++) answered(`${n}`.repeat(100), n);
+  const ids = Entry.of(ADDRESS)?.memos.map(({ id }) => id);
+  assert.deepEqual(ids, [12, 13, 14, 15, 16, 17, 18, 19]);
+  assert.ok(remembered().bytes > before + 1500);
+  const after = remembered().bytes;
+  for (let n = 0; n < 20; n++) answered("19".repeat(100), n);
+  assert.deepEqual(
+    [Entry.of(ADDRESS)?.memos.length, Entry.of(ADDRESS)?.memo("19".repeat(100))?.id, remembered().bytes],
+    [8, 19, after],
+    "it takes its own place",
+  );
 });

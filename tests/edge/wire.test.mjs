@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fieldsFor, readHead, readStep, writeEvent, writeFacts } from "../../src/edge/wire.mjs";
+import { fieldsFor, readHead, readNames, readStep, writeEvent, writeFacts, writeOffered } from "../../src/edge/wire.mjs";
 
 /** @import { CoreEvent, Effect, Send, Source, Step, Store } from "../../src/edge/wire.mjs" */
 
 const root = join(import.meta.dirname, "../..");
 
 /** The cases of a kind: what each is of, its text, and what that means. */
-const cases = (/** @type {"facts" | "step" | "event"} */ of) =>
+const cases = (/** @type {"facts" | "offered" | "step" | "event"} */ of) =>
   readFileSync(join(root, "tests/golden/wire.txt"), "utf8")
     .split("\n\n## ")
     .slice(1)
@@ -49,6 +49,44 @@ for (const { title, text, meaning } of cases("facts")) {
   });
 }
 
+for (const { title, text, meaning } of cases("offered")) {
+  test(`offered: ${title}`, () => assert.equal(writeOffered(meaning ?? undefined), text));
+}
+
+/** What those who ask alike have in common, of a request with these fields. */
+function alike(/** @type {Record<string, string>} */ fields, { method = "GET", body = null, cf = {} } = {}) {
+  /** @type {import("../../src/edge/wire.mjs").ClientFields} */
+  const client = { fields: new Map() };
+  // What the platform makes of bytes that are no UTF-8 Node's own fields do not take.
+  const headers = new Map(Object.entries(fields));
+  const request = { method, headers, body };
+  writeFacts(/** @type {any} */ (request), "https://a.example/", /** @type {any} */ (cf), client, undefined, readNames("cf-ray\nuser-agent"));
+  return client.alike;
+}
+
+test("who asks alike differs in nothing but the fields that are passed over", () => {
+  const one = alike({ accept: "*/*", "cf-ray": "1", "user-agent": "one" });
+  assert.equal(alike({ accept: "*/*", "cf-ray": "2", "user-agent": "two" }), one);
+  assert.equal(alike({ accept: "*/*" }), one);
+  const others = [
+    alike({ accept: "text/html" }),
+    alike({ accept: "*/*", cookie: "a=1" }),
+    alike({ accept: "*/*", "content-length": "0" }),
+    alike({ accept: "*/*" }, { method: "HEAD" }),
+    alike({ accept: "*/*" }, { cf: { continent: "EU" } }),
+    alike({ accept: "*/*" }, { cf: { clientAcceptEncoding: "br" } }),
+    alike({ accept: "*/*" }, { cf: { clientAcceptEncoding: "gzip" } }),
+    alike({ accept: "*/*", "accept-encoding": "br" }),
+  ];
+  assert.equal(new Set([one, ...others]).size, 9);
+});
+
+test("nobody asks alike whose fields are too many, too long, or no text: those may be refused for what is passed over", () => {
+  const many = (/** @type {number} */ count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`x-${n}`, ""]));
+  assert.ok(alike(many(64)) && alike({ "user-agent": "x".repeat(8000) }));
+  assert.deepEqual([alike(many(65)), alike({ "user-agent": "x".repeat(8200) }), alike({ "user-agent": "\ufffd" })], [undefined, undefined, undefined]);
+});
+
 test("everything that crosses has a case", () => {
   // tsc holds these to the types: one that is missing or too many is an error.
   /** @type {Record<Step["kind"], true>} */
@@ -72,7 +110,7 @@ test("everything that crosses has a case", () => {
   /** @type {Record<Store["base"]["kind"], true>} */
   const bases = { origin: true, stored: true };
   /** @type {Record<Effect["kind"], true>} */
-  const effects = { forget: true, "outdated-view": true, drill: true, publish: true, confirm: true, tell: true, log: true };
+  const effects = { forget: true, "outdated-view": true, drill: true, publish: true, confirm: true, tell: true, memo: true, log: true };
   /** @type {Record<Send["body"], true>} */
   const bodies = { empty: true, held: true, upload: true };
 

@@ -41,6 +41,15 @@ pub struct Probed<'a> {
     pub waited: bool,
 }
 
+/// What the driver has in its own memory, and most likely is what the request is about: it brings that along before anybody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered<'a> {
+    /// Under which key.
+    pub key: &'a str,
+    /// What lies there.
+    pub probed: Probed<'a>,
+}
+
 /// The example of its README, which is a test.
 #[cfg(doctest)]
 #[doc = include_str!("README.md")]

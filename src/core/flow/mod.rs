@@ -20,7 +20,8 @@
 //! A phase is a file: its functions take the context (`context.rs`), decide, and return what comes next (`next.rs`). No phase calls
 //! another. The order stands in this file alone: `Flow::run` is the table of what follows what, `Flow::handle` says which phase takes which
 //! event. Beside the phases stands what they share: `known.rs` (owners, marks), `reading.rs` (a read and its answer), `misdirected.rs` (what
-//! a 421 says), `send.rs` and `again.rs` (sends), `freshness.rs` (may a stored response be shown), `drill.rs`.
+//! a 421 says), `send.rs` and `again.rs` (sends), `freshness.rs` (may a stored response be shown), `memo.rs` (may
+//! its answer be given again), `drill.rs`.
 
 mod again;
 mod context;
@@ -30,6 +31,7 @@ mod freshness;
 mod home;
 mod known;
 mod later_owner;
+pub(crate) mod memo;
 mod misdirected;
 mod next;
 mod passed;

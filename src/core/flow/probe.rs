@@ -69,7 +69,8 @@ pub(super) fn on_probed(cx: &mut Context, look: Look, probed: Probed<'_>) -> Nex
             if usability == Usability::Updating {
                 cx.held = Some(StoredEntry::new(&probed, Some(at)));
             }
-            return hit(cx, usability, &ShownVariant { at, variant, length: stored::length(probed.lengths, at) });
+            let shown = ShownVariant { at, variant, length: stored::length(probed.lengths, at) };
+            return hit(cx, usability, &variants, &shown);
         }
         BeforeRequest::Ask(NotUsable::Expired, Some((_, expired))) if is_worth_waiting(cx, look, expired, lookup) => {
             let (key, expired) = (cache_keys::key(&cx.request, &cx.view), expired.selecting.clone().into_owned());
@@ -91,7 +92,7 @@ pub(super) fn on_probed(cx: &mut Context, look: Look, probed: Probed<'_>) -> Nex
 }
 
 /// A stored response answers.
-fn hit(cx: &mut Context, judged: Usability, shown: &ShownVariant<'_>) -> Next<'static> {
+fn hit(cx: &mut Context, judged: Usability, variants: &[Variant<'_>], shown: &ShownVariant<'_>) -> Next<'static> {
     let state = match judged {
         Usability::Updating => CacheState::Updating,
         Usability::Tolerated => CacheState::Tolerated,
@@ -105,7 +106,8 @@ fn hit(cx: &mut Context, judged: Usability, shown: &ShownVariant<'_>) -> Next<'s
     cx.join_drill(None);
     cx.note(TraceEvent::Cache(state));
     let region = cx.view.topology().region_named(&shown.variant.region);
-    let settlement = Box::new(cx.settling(region, Decision::Stored(state)).of_stored(shown));
+    let mut settlement = Box::new(cx.settling(region, Decision::Stored(state)).of_stored(shown));
+    settlement.same_until = cx.same_until(variants, shown, &settlement);
     if judged == Usability::Updating {
         Next::AnswerAndGoOn(settlement, cache_keys::key(&cx.request, &cx.view))
     } else {

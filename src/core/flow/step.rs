@@ -35,6 +35,14 @@ pub enum Step {
     Finish(Box<Settlement>),
 }
 
+impl Step {
+    /// Whether it is the first look for what lies under that key.
+    #[must_use]
+    pub fn looks_for(&self, key: &str) -> bool {
+        matches!(self, Self::ProbeCache(probe) if probe.expired.is_none() && probe.key.as_str() == key)
+    }
+}
+
 /// What the home store is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {

@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        geo::{self, UnitVector},
+        geo::{self, Location, UnitVector},
         ids::RegionId,
         ranked::ranked,
     },
@@ -19,6 +19,12 @@ pub(crate) fn order(client: &Client<'_>, topology: &Topology) -> Vec<RegionId> {
         return topology.regions().map(|(id, _)| id).collect();
     };
     order_from(&here, topology)
+}
+
+/// The region nearest to that place.
+#[must_use]
+pub(crate) fn nearest(location: Location, topology: &Topology) -> Option<RegionId> {
+    order_from(&location.unit(), topology).first().copied()
 }
 
 /// The regions as seen from that one, which comes first.

@@ -61,6 +61,8 @@ pub struct Settlement {
     pub tell: Option<(SubjectKind, Publish)>,
     /// What the isolate should learn.
     pub observations: Vec<Observation>,
+    /// Until when it is the answer to all who ask alike, if it is nobody's in particular.
+    pub same_until: Option<Timestamp>,
     /// What is told about it.
     pub record: Rc<Record>,
 }
@@ -195,6 +197,7 @@ impl Settling<'_> {
             confirm: None,
             tell,
             observations: self.observations,
+            same_until: None,
             record: Rc::new(Record {
                 at: self.request.came,
                 method: self.request.method.clone(),
