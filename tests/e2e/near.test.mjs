@@ -16,7 +16,7 @@ let gate = Promise.resolve();
       return found;
     },
     put: async ({ url }, response) => void held.set(url, response),
-    delete: async ({ url }) => held.delete(url),
+    delete: async (key) => held.delete(key),
   },
 };
 const { Entry, put } = await import("../../src/edge/entries.mjs");
