@@ -68,7 +68,7 @@ test("a cache that fails once is looked at again, and is not useless for good", 
     if (fails-- > 0) throw new Error("internal error");
     held.set(url, response);
   };
-  /** @type {any} */ (globalThis).caches = { default: { put, match: async ({ url }) => held.get(url)?.clone(), delete: async ({ url }) => held.delete(url) } };
+  /** @type {any} */ (globalThis).caches = { default: { put, match: async ({ url }) => held.get(url)?.clone(), delete: async (key) => held.delete(key) } };
   const { cacheState, look, looked } = /** @type {any} */ (await import("../../src/edge/store.mjs"));
   const ctx = { waitUntil() {} };
   const url = "https://shop.example/x";

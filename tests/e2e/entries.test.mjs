@@ -9,7 +9,7 @@ let under = (key) => key;
   default: {
     match: async ({ url }) => held.get(under(url))?.clone(),
     put: async ({ url }, response) => void held.set(under(url), response),
-    delete: async ({ url }) => held.delete(under(url)),
+    delete: async (key) => held.delete(under(key)),
   },
 };
 const { Entry, put } = await import("../../src/edge/entries.mjs");
