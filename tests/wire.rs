@@ -218,7 +218,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
     let all_of_it = Attempt {
         service: Some("REGION_EU".to_owned()),
         url: "https://example.com/orders?a=1".to_owned(),
-        method: "POST".to_owned(),
+        method: "POST".into(),
         timeout: 30 * second,
         idle: Some(20 * second),
         whole: true,
@@ -239,7 +239,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
     let plain = Attempt {
         service: None,
         url: "https://eu.example.com/".to_owned(),
-        method: "GET".to_owned(),
+        method: "GET".into(),
         timeout: 10 * second,
         idle: None,
         whole: false,
@@ -278,6 +278,7 @@ fn answering(key: &CacheKey, end: &Settlement) -> Vec<(&'static str, Turn)> {
         status: 200,
         source: Source::Origin,
         edits: Edits::default(),
+        is_private: false,
         store: None,
         invalidate: Vec::new(),
         publish: Vec::new(),

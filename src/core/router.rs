@@ -6,6 +6,7 @@ mod again;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     rc::Rc,
     time::Duration,
 };
@@ -118,11 +119,11 @@ pub struct Router {
     settings: Rc<Settings>,
     logging: Logging,
     node: u32,
-    entropy: Cell<Entropy>,
+    entropy: RefCell<Entropy>,
     clock: Cell<StampClock>,
     /// Nothing where nothing is remembered yet, so that to take it out costs nothing.
     memory: RefCell<Option<Rc<Memory>>>,
-    report: RefCell<IsolateReport>,
+    report: RefCell<Option<Box<IsolateReport>>>,
     drilled: RefCell<DrillTally>,
     hashes: RefCell<KnownHashes>,
     memos: RefCell<Memos>,
@@ -198,9 +199,28 @@ pub struct Vantage<'r> {
     pub is_silent: bool,
 }
 
+/// Flows are numbered in turn, and nobody else chooses a number: to spread them over a table takes no secret.
+#[derive(Default)]
+struct InTurn(u64);
+
+impl Hasher for InTurn {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The odd number next to 2^64 over the golden ratio spreads them in the upper bits, by which the table tells them apart, too.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Default)]
 struct FlowTable {
-    flows: HashMap<FlowId, Box<Flow>>,
+    flows: HashMap<FlowId, Box<Flow>, BuildHasherDefault<InTurn>>,
     /// At how many it is swept next, or when.
     sweep: usize,
     due: Timestamp,
@@ -222,7 +242,7 @@ impl Router {
             settings,
             logging,
             node,
-            entropy: Cell::new(entropy),
+            entropy: RefCell::new(entropy),
             clock: Cell::new(StampClock::new(node)),
             memory: RefCell::default(),
             report: RefCell::default(),
@@ -267,10 +287,10 @@ impl Router {
         offered: Option<&Offered<'_>>,
     ) -> Result<Turn, Box<Rejection>> {
         let now = incoming.now;
-        let (mut clock, mut entropy) = (self.clock.get(), self.entropy.get());
+        let (mut clock, mut entropy) = (self.clock.get(), self.entropy.borrow().clone());
         let admitted = admit(incoming, &self.settings, &mut clock, &mut entropy);
         self.clock.set(clock);
-        self.entropy.set(entropy);
+        self.entropy.replace(entropy);
         let request = admitted.map_err(|problem| self.refused(problem, incoming.method, now))?;
         let id = FlowId(self.next_id.get());
         self.next_id.set(id.0.wrapping_add(1));
@@ -358,7 +378,7 @@ impl Router {
     /// Counts what an answer was. Lines for the log.
     fn report(&self, record: &Rc<Record>) -> impl Iterator<Item = String> {
         let topology = &self.settings.topology;
-        let alerts = changing(&self.report, |report| {
+        let alerts = self.reporting(|report| {
             let alerts = report.observe(record, topology);
             report.add(Rc::clone(record));
             alerts
@@ -399,7 +419,7 @@ impl Router {
     }
 
     fn refused(&self, problem: Problem, method: &str, now: Timestamp) -> Box<Rejection> {
-        changing(&self.report, IsolateReport::refused);
+        self.reporting(IsolateReport::refused);
         let line = (self.logging != Logging::Off).then(|| json(&Refused::new(&problem, method, now)));
         let mut rejection = Rejection::new(problem, access_of(method), self.settings.topology.edge_name(), now);
         rejection.log.extend(line);
@@ -440,6 +460,11 @@ impl Router {
         }
         changing(&self.memos, |memos| observations.iter().for_each(|observation| memos.learn(observation)));
         self.remember(|memory| observations.into_iter().for_each(|observation| memory.observe(observation, now)));
+    }
+
+    /// Changes the report, which lies boxed: what is taken out and put back for each request is large.
+    fn reporting<R>(&self, change: impl FnOnce(&mut IsolateReport) -> R) -> R {
+        changing(&self.report, |report| change(report.get_or_insert_default()))
     }
 
     fn remember<R>(&self, change: impl FnOnce(&mut Memory) -> R) -> R {
@@ -505,13 +530,13 @@ impl Router {
         let own = snapshot::Isolate { node: self.node, in_flight: self.in_flight(), memory_bytes };
         let memory = self.memory();
         let view = View::capture(&self.settings, &memory, now);
-        changing(&self.report, |report| json(&Snapshot::of(report, &view, memory.health(), &own)))
+        self.reporting(|report| json(&Snapshot::of(report, &view, memory.health(), &own)))
     }
 
     /// What the origins' `Homing-Wrote` says of their requests, as JSON: [`Suggestions`](crate::observe::suggest::Suggestions).
     #[must_use]
     pub fn suggestions(&self) -> String {
-        changing(&self.report, |report| json(report.suggestions()))
+        self.reporting(|report| json(report.suggestions()))
     }
 }
 

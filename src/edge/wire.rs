@@ -99,7 +99,7 @@ pub fn offered(text: &str) -> Option<Offered<'_>> {
 
 /// Reads an event.
 pub fn event(text: &str) -> Option<Event<'_>> {
-    let (kind, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (kind, rest) = text::split_once(text, b'\n').unwrap_or((text, ""));
     Some(match kind {
         "cache" => Event::Cache(probed(rest)),
         "answered" => Event::GoOn,
@@ -127,7 +127,7 @@ fn answer(text: &str) -> Option<Answer<'_>> {
     let mut lines = Lines(Some(text));
     let head = lines.next()?;
     let (status, framing) =
-        head.split_once(' ').map_or((head, Framing::Delimited), |(status, _)| (status, Framing::UntilClose));
+        text::split_once(head, b' ').map_or((head, Framing::Delimited), |(status, _)| (status, Framing::UntilClose));
     Some(Answer { status: status.parse().ok()?, headers: fields(lines), framing })
 }
 

@@ -7,13 +7,13 @@ use bench::rows;
 
 /// The most allocations of a request, from its admission to its last step.
 const MOST: [(&str, u64); 7] = [
-    ("read miss", 31),
-    ("browser's read", 36),
-    ("cache hit", 21),
-    ("pinned read", 39),
-    ("near read", 62),
-    ("shared hit", 35),
-    ("write", 49),
+    ("read miss", 26),
+    ("browser's read", 31),
+    ("cache hit", 20),
+    ("pinned read", 34),
+    ("near read", 57),
+    ("shared hit", 34),
+    ("write", 40),
 ];
 
 #[test]

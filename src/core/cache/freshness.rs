@@ -65,13 +65,15 @@ impl Policy {
         if let Some(span) = self.directives.s_maxage.or(self.directives.max_age) {
             return Lifetime::Explicit(span);
         }
-        let date = headers.get("date").and_then(http_date::read).unwrap_or(now);
+        let date = || headers.get("date").and_then(http_date::read).unwrap_or(now);
         if let Some(expires) = headers.get("expires").filter(|_| !self.targeted) {
             // What cannot be read, `0` above all, has expired (RFC 9111 section 5.3).
-            return Lifetime::Explicit(http_date::read(expires).map_or(Duration::ZERO, |expires| expires.since(date)));
+            return Lifetime::Explicit(
+                http_date::read(expires).map_or(Duration::ZERO, |expires| expires.since(date())),
+            );
         }
-        match headers.get("last-modified").and_then(http_date::read).filter(|_| guess) {
-            Some(modified) => Lifetime::Heuristic((date.since(modified) / 10).min(LONGEST_GUESS)),
+        match headers.get("last-modified").filter(|_| guess).and_then(http_date::read) {
+            Some(modified) => Lifetime::Heuristic((date().since(modified) / 10).min(LONGEST_GUESS)),
             None => Lifetime::None,
         }
     }

@@ -17,7 +17,10 @@ use crate::{
 /// What a stored response is stored under. The edge's store knows nothing but URLs, so all that tells resources apart is in it; what
 /// tells apart the variants of one resource stands in the entry itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheKey(String);
+pub struct CacheKey {
+    url: String,
+    short: u64,
+}
 
 impl CacheKey {
     /// The key of a GET: scheme, host, path and query, ownership generation, and for personal data whose it is; at its end the entry's
@@ -39,19 +42,20 @@ impl CacheKey {
         text::number(&mut url, *epoch);
         text::all(&mut url, &["/", subject.unwrap_or("_"), "/"]);
         text::all(&mut url, &[hash, ".", FORMAT]);
-        Self(url)
+        let short = in_short(&url);
+        Self { url, short }
     }
 
     /// The key as the URL that the edge's store wants.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.url
     }
 
     /// The key in short, for memories that may err.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        in_short(&self.0)
+        self.short
     }
 }
 

@@ -1,6 +1,6 @@
 //! One send: where, how long to wait, and what the origin is told (the contract's request headers).
 
-use std::{rc::Rc, time::Duration};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use crate::{
     decide::reach::Least,
@@ -46,7 +46,7 @@ pub struct Attempt {
     /// The whole URL that it is asked for: what was routed and signed is what is sent.
     pub url: String,
     /// The method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// What the client asks for, in its one final form.
     pub target: Rc<Target>,
     /// Time to headers; the edge arms a real timer and reports `TimedOut`.

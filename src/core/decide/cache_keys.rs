@@ -14,9 +14,11 @@ use crate::{
 
 /// The key of the request's stored response.
 #[must_use]
-pub(crate) fn key(request: &Request, view: &View) -> CacheKey {
-    let personal = matches!(&request.cache, CacheUse::Use(lookup) if lookup.personal);
-    key_in(request, view, &request.target, request.dataset, personal)
+pub(crate) fn key<'r>(request: &'r Request, view: &View) -> &'r CacheKey {
+    request.key.get_or_init(|| {
+        let personal = matches!(&request.cache, CacheUse::Use(lookup) if lookup.personal);
+        key_in(request, view, &request.target, request.dataset, personal)
+    })
 }
 
 /// Whose answers the request would wait for, if others of the same key are under way.

@@ -42,7 +42,8 @@ pub(super) fn first(cx: &mut Context, memory: &Memory) -> Next<'static> {
     if memory.is_uncacheable(key.hash(), cx.now) && !lookup.wants.only_if_cached {
         return Next::Route;
     }
-    cx.in_vain = memory.waits_in_vain(cache_keys::wait(&cx.request, lookup, &key), cx.now);
+    cx.in_vain = memory.waits_in_vain(cache_keys::wait(&cx.request, lookup, key), cx.now);
+    let key = key.clone();
     let wait = (!is_alone(cx, lookup)).then_some(LONGEST_WAIT);
     Next::Wait(Step::ProbeCache(Probe { key, wait, expired: None }), Phase::Probing(Look::First))
 }
@@ -73,7 +74,8 @@ pub(super) fn on_probed(cx: &mut Context, look: Look, probed: Probed<'_>) -> Nex
             return hit(cx, usability, &variants, &shown);
         }
         BeforeRequest::Ask(NotUsable::Expired, Some((_, expired))) if is_worth_waiting(cx, look, expired, lookup) => {
-            let (key, expired) = (cache_keys::key(&cx.request, &cx.view), expired.selecting.clone().into_owned());
+            let (key, expired) =
+                (cache_keys::key(&cx.request, &cx.view).clone(), expired.selecting.clone().into_owned());
             let probe = Probe { key, wait: Some(LONGEST_WAIT), expired: Some(expired) };
             return Next::Wait(Step::ProbeCache(probe), Phase::Probing(Look::Again));
         }
@@ -100,7 +102,7 @@ fn hit(cx: &mut Context, judged: Usability, variants: &[Variant<'_>], shown: &Sh
     };
     cx.cache = state;
     if let (true, CacheUse::Use(lookup)) = (cx.in_vain, &cx.request.cache) {
-        let wait = cache_keys::wait(&cx.request, lookup, &cache_keys::key(&cx.request, &cx.view));
+        let wait = cache_keys::wait(&cx.request, lookup, cache_keys::key(&cx.request, &cx.view));
         cx.observations.push(Observation::OfUse(wait));
     }
     cx.join_drill(None);
@@ -109,7 +111,7 @@ fn hit(cx: &mut Context, judged: Usability, variants: &[Variant<'_>], shown: &Sh
     let mut settlement = Box::new(cx.settling(region, Decision::Stored(state)).of_stored(shown));
     settlement.same_until = cx.same_until(variants, shown, &settlement);
     if judged == Usability::Updating {
-        Next::AnswerAndGoOn(settlement, cache_keys::key(&cx.request, &cx.view))
+        Next::AnswerAndGoOn(settlement, cache_keys::key(&cx.request, &cx.view).clone())
     } else {
         Next::Finish(settlement)
     }
@@ -122,7 +124,7 @@ pub(super) fn go_on(cx: &mut Context) -> Next<'static> {
     if let CacheUse::Use(lookup) = &mut cx.request.cache {
         // The answer to a HEAD could only show that the stored response is old, and would leave nothing in its place.
         lookup.method = Method::Get;
-        "GET".clone_into(&mut cx.request.method);
+        cx.request.method = "GET".into();
     }
     Next::Route
 }

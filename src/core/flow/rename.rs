@@ -5,6 +5,8 @@
 //! A name is no ownership: whatever owner the same answer names is that of what was asked about, and not of this subject. Only where
 //! that was nobody, `Homing-Home` says where the subject lives, and the directory is told so if it knows of no home.
 
+use std::cell::OnceCell;
+
 use super::{context::Context, misdirected::NamedSubject, next::Next};
 use crate::{
     cache::state::CacheState,
@@ -33,6 +35,7 @@ pub(super) fn first(cx: &mut Context, named: NamedSubject) -> Next<'static> {
     }
     cx.request.subject = Some(subject);
     // All of this was of whom it was taken for.
+    cx.request.key = OnceCell::new();
     cx.request.cache = CacheUse::Bypass(CacheState::Bypass);
     (cx.remembered, cx.last_known, cx.held) = (None, None, None);
     cx.freshness = Freshness::of(&cx.request, &cx.view);

@@ -34,7 +34,9 @@ fn laid_out(bytes: &[u8], layout: &[u8]) -> Option<Timestamp> {
     if bytes.len() != layout.len() {
         return None;
     }
-    let (mut day, mut year, mut hour, mut minute, mut second, mut month) = (0, 0, 0, 0, 0, String::with_capacity(3));
+    let (mut day, mut year, mut hour, mut minute, mut second) = (0, 0, 0, 0, 0);
+    let name = layout.iter().position(|place| *place == b'N').and_then(|at| bytes.get(at..at + 3))?;
+    let month = MONTHS.as_bytes().chunks_exact(3).position(|month| month.eq_ignore_ascii_case(name))? as u64 + 1;
     for (byte, place) in bytes.iter().zip(layout) {
         let number = match place {
             b'D' | b'B' => &mut day,
@@ -42,14 +44,7 @@ fn laid_out(bytes: &[u8], layout: &[u8]) -> Option<Timestamp> {
             b'h' => &mut hour,
             b'i' => &mut minute,
             b's' => &mut second,
-            b'N' if month.is_empty() => {
-                month.push(char::from(byte.to_ascii_uppercase()));
-                continue;
-            }
-            b'N' => {
-                month.push(char::from(byte.to_ascii_lowercase()));
-                continue;
-            }
+            b'N' => continue,
             itself if byte.eq_ignore_ascii_case(itself) => continue,
             _ => return None,
         };
@@ -60,7 +55,6 @@ fn laid_out(bytes: &[u8], layout: &[u8]) -> Option<Timestamp> {
         };
         *number = *number * 10 + digit;
     }
-    let month = MONTHS.find(&month).filter(|at| at % 3 == 0).map(|at| at as u64 / 3 + 1)?;
     let year = match year {
         0..70 if layout == OF_RFC_850 => year + 2000,
         70..100 if layout == OF_RFC_850 => year + 1900,

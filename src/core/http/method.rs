@@ -1,9 +1,17 @@
 //! Methods, and the name by which a router is known (RFC 9110 section 7.6.3, RFC 8586).
 
+use std::borrow::Cow;
+
 use crate::model::access::Access;
 
 /// The router's name in `CDN-Loop` and `Via`.
 pub(crate) const ROUTER: &str = "homing";
+
+/// A method to keep: those that nearly all requests have need no memory of their own.
+pub(crate) fn kept(method: &str) -> Cow<'static, str> {
+    let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"].into_iter().find(|known| *known == method);
+    known.map_or_else(|| Cow::Owned(method.to_owned()), Cow::Borrowed)
+}
 
 /// What a method does where no route says otherwise.
 #[must_use]

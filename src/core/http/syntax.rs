@@ -10,5 +10,8 @@ pub(crate) fn is_token(byte: u8) -> bool {
 /// letters like all others in a field.
 #[must_use]
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    match text.as_bytes() {
+        [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => text.trim_matches([' ', '\t']),
+        _ => text,
+    }
 }

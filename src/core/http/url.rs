@@ -41,8 +41,12 @@ impl<'a> Url<'a> {
 /// The host of an authority, without its port.
 #[must_use]
 pub fn host(authority: &str) -> &str {
-    let end = authority.rfind(':').filter(|at| !authority.split_at(*at).1.contains(']'));
-    end.map_or(authority, |at| authority.split_at(at).0)
+    // From behind, byte by byte: a port is short, and a bracket behind a colon ends an address of IPv6.
+    let end = authority.bytes().rposition(|byte| matches!(byte, b':' | b']'));
+    match end.and_then(|at| authority.split_at_checked(at)) {
+        Some((host, port)) if port.starts_with(':') => host,
+        _ => authority,
+    }
 }
 
 #[cfg(test)]

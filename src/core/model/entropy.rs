@@ -3,13 +3,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Where the numbers come from that decide where chance does.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Entropy {
     /// Out of a secret that never leaves: who sees some of these numbers can tell neither it nor the others (SipHash). Drawn once an
     /// isolate, so that a request needs no crossing into the platform for it.
     Secret {
-        /// The secret.
-        key: [u64; 2],
+        /// The hasher that has taken the secret in: most of a draw's work, done once.
+        keyed: DefaultHasher,
         /// How many numbers were drawn.
         drawn: u64,
     },
@@ -21,16 +21,18 @@ impl Entropy {
     /// Out of that secret.
     #[must_use]
     pub fn of(key: [u64; 2]) -> Self {
-        Self::Secret { key, drawn: 0 }
+        let mut keyed = DefaultHasher::new();
+        key.hash(&mut keyed);
+        Self::Secret { keyed, drawn: 0 }
     }
 
     /// The next number.
     pub fn draw(&mut self) -> u64 {
         match self {
-            Self::Secret { key, drawn } => {
+            Self::Secret { keyed, drawn } => {
                 *drawn = drawn.wrapping_add(1);
-                let mut hasher = DefaultHasher::new();
-                (*key, *drawn).hash(&mut hasher);
+                let mut hasher = keyed.clone();
+                drawn.hash(&mut hasher);
                 hasher.finish()
             }
             Self::Fixed(number) => *number,

@@ -158,7 +158,7 @@ mod tests {
     fn record(region: RegionId, failures: Vec<(RegionId, Failure)>) -> Record {
         Record {
             at: Timestamp(1),
-            method: "GET".to_owned(),
+            method: "GET".into(),
             path: "/".to_owned(),
             route: None,
             dataset: None,

@@ -74,7 +74,7 @@ impl Suggestions {
         if let Some(kind) = self.0.iter_mut().find(same) {
             kind.count(wrote);
         } else if self.0.len() < MOST {
-            let (method, access) = (record.method.clone(), record.access);
+            let (method, access) = (record.method.to_string(), record.access);
             let mut kind = RequestKind { method, shape, route: record.route, access, wrote: 0, wrote_not: 0 };
             kind.count(wrote);
             self.0.push(kind);

@@ -5,10 +5,10 @@ pub mod admit;
 pub mod incoming;
 pub(crate) mod near;
 
-use std::{cell::OnceCell, rc::Rc, time::Duration};
+use std::{borrow::Cow, cell::OnceCell, rc::Rc, time::Duration};
 
 use crate::{
-    cache::{lookup::Lookup, state::CacheState},
+    cache::{key::CacheKey, lookup::Lookup, state::CacheState},
     http::{edits::RequestEdits, target::Target},
     model::{
         access::{Access, Replay},
@@ -36,13 +36,15 @@ pub struct Request {
     /// When it came.
     pub came: Timestamp,
     /// The raw method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Whether the method itself is safe (RFC 9110 section 9.2.1): whatever its route says, it invalidates no stored response.
     pub safe: bool,
     /// What it asks for, without what is the router's own in the query.
     pub target: Rc<Target>,
     /// How that stands in cache keys, once one was made.
     pub(crate) in_keys: OnceCell<Rc<str>>,
+    /// The key of its stored response, once it was made.
+    pub(crate) key: OnceCell<CacheKey>,
     /// The index of the route that takes it.
     pub route: Option<usize>,
     /// What it concerns.

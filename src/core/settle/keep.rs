@@ -95,7 +95,7 @@ impl Settling<'_> {
             .and_then(|storing| policy::is_storable(&storing, self.held));
         match storable {
             Ok(Storable { variant, edits, carried }) => {
-                let store = self.entry(key, Base::Origin, edits, &variant, &carried);
+                let store = self.entry(key.clone(), Base::Origin, edits, &variant, &carried);
                 self.observations.push(Observation::Cacheable(store.key.hash()));
                 if lookup.can_wait() {
                     self.observations.push(Observation::OfUse(cache_keys::wait(self.request, lookup, &store.key)));
@@ -113,13 +113,13 @@ impl Settling<'_> {
                 // A bad request, or one while a stored response is there that has expired, says nothing of what others would wait for.
                 let of_others = why != NotStorable::Status && !is_failure(answer.status);
                 if lookup.can_wait() && self.held.is_none() && of_others {
-                    self.observations.push(Observation::InVain(cache_keys::wait(self.request, lookup, &key)));
+                    self.observations.push(Observation::InVain(cache_keys::wait(self.request, lookup, key)));
                 }
                 if of_the_resource && of_anybody {
                     self.observations.push(Observation::Uncacheable(key.hash()));
                 }
                 StoreAction {
-                    gone: self.takes_back(lookup, answer.status, Some(why)).then_some(key),
+                    gone: self.takes_back(lookup, answer.status, Some(why)).then(|| key.clone()),
                     ..StoreAction::refused(why)
                 }
             }
@@ -145,11 +145,15 @@ impl Settling<'_> {
     fn keep_head(&mut self, lookup: &Lookup, answer: &Answer<'_>, from: &Provenance) -> StoreAction {
         let selected = self.held.and_then(|held| held.selected().map(|(at, old)| (held, at, old)));
         let Some((held, at, old)) = selected.filter(|_| answer.status == 200) else {
-            let gone = self.takes_back(lookup, answer.status, None).then(|| cache_keys::key(self.request, self.view));
+            let gone =
+                self.takes_back(lookup, answer.status, None).then(|| cache_keys::key(self.request, self.view).clone());
             return StoreAction { gone, ..StoreAction::default() };
         };
         if policy::after_head(held, (at, &old), &answer.headers) != AfterResponse::Confirmed {
-            return StoreAction { gone: Some(cache_keys::key(self.request, self.view)), ..StoreAction::default() };
+            return StoreAction {
+                gone: Some(cache_keys::key(self.request, self.view).clone()),
+                ..StoreAction::default()
+            };
         }
         let confirmed = self.confirmed(&old, answer, from);
         self.keep_confirmed(held, at, confirmed.as_ref(), answer)
@@ -193,7 +197,7 @@ impl Settling<'_> {
         confirmed: Option<&Variant<'_>>,
         answer: &Answer<'_>,
     ) -> StoreAction {
-        let key = cache_keys::key(self.request, self.view);
+        let key = cache_keys::key(self.request, self.view).clone();
         let Some(variant) = confirmed else { return StoreAction { gone: Some(key), ..StoreAction::default() } };
         let count = held.variants().len();
         let carried: Vec<_> = (0..count).filter(|place| *place != at).collect();

@@ -49,6 +49,8 @@ pub struct Settlement {
     pub source: Source,
     /// Changes to those header fields.
     pub edits: Edits,
+    /// Whether they keep the answer out of shared caches.
+    pub is_private: bool,
     /// What the edge cache should keep.
     pub store: Option<Store>,
     /// What it should forget (RFC 9111 section 4.4).
@@ -191,6 +193,7 @@ impl Settling<'_> {
             status,
             source,
             edits,
+            is_private: false,
             store: None,
             invalidate: Vec::new(),
             publish: publish.into_iter().collect(),

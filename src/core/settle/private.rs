@@ -14,6 +14,9 @@ const TARGETED: [&str; 5] =
 impl Settlement {
     /// Keeps the answer out of shared caches. `said` are the fields of the answer that the edits change, where they are known.
     pub(super) fn keep_private(&mut self, said: Option<&Headers<'_>>) {
+        if std::mem::replace(&mut self.is_private, true) {
+            return;
+        }
         let edited = self.edits.iter().rev().find_map(|edit| match edit {
             Edit::Set("cache-control", value) => Some(value.to_owned()),
             Edit::Remove("cache-control") => Some(String::new()),
@@ -30,6 +33,9 @@ impl Settlement {
 
 /// The same directives for one client's cache only; none if they are that already, or for none at all.
 fn private(control: &str) -> Option<String> {
+    if control.is_empty() {
+        return Some("private".to_owned());
+    }
     let name = |directive: &str| directive.split('=').next().unwrap_or("").trim().to_ascii_lowercase();
     let said: Vec<&str> = members(control).collect();
     // `private="field"` speaks of that field alone.

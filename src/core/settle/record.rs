@@ -1,6 +1,6 @@
 //! What is told about a request: of the cache, of a write, of the whole.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{
     cache::state::CacheState,
@@ -93,7 +93,7 @@ pub struct Record {
     /// When it came.
     pub at: Timestamp,
     /// Its method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Its path; never the query, which may hold secrets.
     pub path: String,
     /// The index of the route that took it.

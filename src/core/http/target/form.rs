@@ -26,7 +26,7 @@ pub(super) fn bare(text: &str) -> Cow<'_, str> {
 
 /// A scheme without its colon, and what follows.
 pub(super) fn scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
+    let (scheme, rest) = text::split_once(text, b':')?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(legal);
     is_scheme.then_some((scheme, rest))
@@ -39,7 +39,7 @@ pub(super) fn special(scheme: &str) -> Option<&'static str> {
 
 /// What stands before a question mark, and what behind it.
 pub(super) fn query(text: &str) -> (&str, Option<&str>) {
-    text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)))
+    text::split_once(text, b'?').map_or((text, None), |(path, query)| (path, Some(query)))
 }
 
 /// Host and port. None if they have no final form.
@@ -79,7 +79,9 @@ fn push_name(out: &mut String, name: &str) -> Option<()> {
     if is_number && name.parse::<Ipv4Addr>().is_err() {
         return None;
     }
-    out.extend(name.chars().map(|letter| letter.to_ascii_lowercase()));
+    let from = out.len();
+    out.push_str(name);
+    out.get_mut(from..)?.make_ascii_lowercase();
     Some(())
 }
 

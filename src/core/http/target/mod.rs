@@ -56,8 +56,9 @@ impl Target {
     }
 
     fn absolute(scheme: &str, rest: &str) -> Option<Self> {
-        let rest = rest.trim_start_matches(form::SLASHES);
-        let (authority, rest) = rest.split_at(rest.find(['/', '\\', '?']).unwrap_or(rest.len()));
+        let rest = rest.get(rest.bytes().take_while(|byte| matches!(byte, b'/' | b'\\')).count()..)?;
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?'));
+        let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
         let (path, query) = form::query(rest);
         Self::of(scheme, |text| form::push_authority(text, authority, scheme), path, query)
     }

@@ -32,7 +32,7 @@ fn topology() -> Topology {
 fn record(route: Option<usize>, at: u64, near: &str, crossed: Option<Crossing>) -> Record {
     Record {
         at: Timestamp(at),
-        method: "GET".to_owned(),
+        method: "GET".into(),
         path: "/".to_owned(),
         route,
         dataset: None,

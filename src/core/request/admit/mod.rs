@@ -18,7 +18,7 @@ use crate::{
         cookies::{COOKIE, Cookies, Named},
         headers::{Headers, LetThrough, MOST_MEMBERS, beyond_connection},
         local::Caller,
-        method::{ROUTER, access_of, is_safe},
+        method::{ROUTER, access_of, is_safe, kept},
         problem::Problem,
         target::{self, Target},
     },
@@ -105,10 +105,11 @@ pub fn admit(
     let edits = Rc::new(forward::edits(all, &target, upgrade, &cache, &cookies, &through, chance));
     Ok(Request {
         came: incoming.now,
-        method: incoming.method.to_owned(),
+        method: kept(incoming.method),
         safe: is_safe(incoming.method),
         target: Rc::new(if arrived.is_some() { target.keeping(session::is_not_ours) } else { target }),
         in_keys: OnceCell::new(),
+        key: OnceCell::new(),
         route: index,
         dataset,
         access,

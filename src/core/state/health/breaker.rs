@@ -168,7 +168,7 @@ impl Breaker {
 
     /// Whether it is like a new one.
     pub(super) fn is_idle(&self) -> bool {
-        self.state == BreakerState::Closed && self.opened == 0 && self.recent == 0
+        self.state == BreakerState::Closed && self.opened == 0 && self.failures == 0 && self.recent == 0
     }
 
     /// A request is sent.

@@ -18,7 +18,7 @@ use crate::{model::access::Access, state::health::breaker::BreakerScope};
 use crate::{
     model::{ids::RegionId, per_region::PerRegion, time::Timestamp},
     state::drill::SamplingKey,
-    topology::Topology,
+    topology::{Region, Topology},
 };
 
 /// Of the sends of a kind that are in flight, the share that may be second ones, in percent (Finagle's and Envoy's retry
@@ -180,6 +180,11 @@ impl Health {
     /// Every region's condition for such a request, in the topology's order; nothing where all is well, as it nearly always is.
     #[must_use]
     pub fn conditions(&self, topology: &Topology, asking: Asking, now: Timestamp) -> Vec<Condition> {
+        let is_well =
+            |id, region: &Region| region.ceiling.is_none() && self.regions.get(id).is_none_or(RegionHealth::is_well);
+        if topology.regions().all(|(id, region)| is_well(id, region)) {
+            return Vec::new();
+        }
         let all = || topology.regions().map(|(id, _)| self.condition(id, topology, asking, now));
         if all().all(|condition| condition == Condition::default()) { Vec::new() } else { all().collect() }
     }
@@ -242,6 +247,15 @@ impl Health {
 }
 
 impl RegionHealth {
+    /// Whether nothing was ever held against it that counts yet, as nearly always: what its condition is made of need not be looked at then.
+    fn is_well(&self) -> bool {
+        self.read.is_idle()
+            && self.write.is_idle()
+            && self.routes.is_empty()
+            && self.visitors.is_empty()
+            && self.silent.is_none()
+    }
+
     /// Whether there is no place for one more of that kind, or none for this visitor.
     fn is_full(&self, ceiling: u32, asking: Asking) -> bool {
         let part = |of: u32, share: u32| (of / share).max(1);
