@@ -50,7 +50,7 @@ const SWEEP: usize = 64;
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// With so many flows in the table the driver is to hear of each client that goes, whatever it holds: it costs a request a twentieth more, and else
 /// clients that go would fill the table.
-const MANY: usize = 128;
+const MANY: usize = 64;
 
 /// One isolate. Its driver (the edge, a simulation, a test, the command line) brings in what happens, and does what it says; it
 /// does nothing by itself, and time is handed in.
@@ -220,10 +220,15 @@ impl Hasher for InTurn {
 
 #[derive(Default)]
 struct FlowTable {
-    flows: HashMap<FlowId, Box<Flow>, BuildHasherDefault<InTurn>>,
+    /// Each with the time, as it passes here, at which it may be forgotten.
+    flows: HashMap<FlowId, (Duration, Box<Flow>), BuildHasherDefault<InTurn>>,
+    /// The time that has passed here, and the clock when that was looked at last. Between two looks no more than that between two sweeps
+    /// counts: a clock that is set ahead ends nothing that is under way.
+    passed: Duration,
+    looked: Timestamp,
     /// At how many it is swept next, or when.
     sweep: usize,
-    due: Timestamp,
+    due: Duration,
 }
 
 /// What the authority takes in of a drill.
@@ -398,13 +403,14 @@ impl Router {
     }
 
     fn take(&self, id: FlowId) -> Option<Box<Flow>> {
-        self.flows.borrow_mut().flows.remove(&id)
+        self.flows.borrow_mut().flows.remove(&id).map(|(_, flow)| flow)
     }
 
     fn keep(&self, id: FlowId, flow: Box<Flow>, now: Timestamp) {
         let is_due = changing(&self.flows, |table| {
-            let is_due = table.flows.len() >= table.sweep.max(SWEEP) || table.due <= now;
-            table.flows.insert(id, flow);
+            table.look(now);
+            let is_due = table.flows.len() >= table.sweep.max(SWEEP) || table.due <= table.passed;
+            table.flows.insert(id, (table.passed.saturating_add(flow.lingers(now)), flow));
             is_due
         });
         if is_due {
@@ -541,10 +547,18 @@ impl Router {
 }
 
 impl FlowTable {
+    /// Looks at the clock.
+    fn look(&mut self, now: Timestamp) {
+        self.passed = self.passed.saturating_add(now.since(self.looked).min(SWEEP_EVERY));
+        self.looked = now;
+    }
+
     #[allow(clippy::vec_box, reason = "they lie boxed in the table, and are not moved to be counted")]
     fn sweep(&mut self, now: Timestamp) -> Vec<Box<Flow>> {
-        self.due = now.after(SWEEP_EVERY);
-        let forgotten = self.flows.extract_if(|_, flow| flow.forgettable() <= now).map(|(_, flow)| flow).collect();
+        self.look(now);
+        self.due = self.passed.saturating_add(SWEEP_EVERY);
+        let forgotten =
+            self.flows.extract_if(|_, (until, _)| *until <= self.passed).map(|(_, (_, flow))| flow).collect();
         self.sweep = self.flows.len() * 2;
         forgotten
     }

@@ -67,7 +67,8 @@ export class Drive {
     this.flight = undefined; // where others wait for this one
     /** @type {Flight | undefined} */
     this.followed = undefined; // where this one waits for another
-    this.left = false; // whether the client has gone, and this goes on for others
+    this.hasGone = false; // whether the client has gone, and this with it
+    this.left = false; // or goes on for others
     this.storing = false; // whether a body streams into the cache
     /** @type {{ entry: Entry | undefined } | undefined} */
     this.behind = undefined; // once the client has its answer, and the entry that it came from
@@ -122,6 +123,7 @@ export class Drive {
     if (step.kind === "probe" && step.expired === undefined && (this.entry = Entry.lookedFor(step.key, this.request.url))) {
       return { kind: "cache", waited: false, entry: this.entry }; // nothing is waited for
     }
+    if (step.kind !== "send" || step.listen) this.listen();
     switch (step.kind) {
       case "probe":
         return this.probe(step);
@@ -150,7 +152,6 @@ export class Drive {
 
   /** @param {Flight} flight @param {string} key @param {number} wait */
   async follow(flight, key, wait) {
-    this.listen();
     flight.followers++;
     this.followed = flight;
     await within(wait, flight.landed).catch(() => {});
@@ -166,7 +167,6 @@ export class Drive {
 
   /** Others of this isolate that want the same wait for this request, even if its client goes. @param {string} place */
   lead(place) {
-    this.listen();
     this.flight = new Flight(place);
     this.ctx.waitUntil(this.flight.landed);
   }
@@ -213,8 +213,8 @@ export class Drive {
   }
 
   /**
-   * Hears from now on whether the client goes: before anything is waited for, since the platform resumes nothing for who has gone. Only where somebody
-   * waits for what this holds: a listener costs the platform a tenth of a fetch.
+   * Hears from now on whether the client goes: before anything is waited for, since the platform resumes nothing for who has gone. But for a send
+   * that holds nothing others wait for: a listener costs the platform a tenth of that.
    */
   listen() {
     if (this.listening) return;
@@ -228,16 +228,17 @@ export class Drive {
     this.unfollow();
     this.left = this.behind !== undefined || (this.flight?.followers ?? 0) > 0;
     if (this.left) return;
+    this.hasGone = true;
     if (this.id !== undefined) abandon(this.id, Date.now());
     this.cut?.();
     this.flight?.land();
   }
 
   /** @param {Send} step @returns {Promise<CoreEvent>} */
-  async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, listen, usual, edits }) {
+  async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, usual, edits }) {
     this.drop();
-    if (listen) this.listen();
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+    if (this.hasGone) return { kind: "lost" }; // the flow is forgotten: what a region did for it nobody would learn of
     const headers = fieldsFor(this.client, { usual, edits });
     const abort = new AbortController();
     this.cut = () => abort.abort();

@@ -69,10 +69,11 @@ export const keyOf = (url) => keys.get(url);
 export function leads(url, key) {
   const found = entries.get(key);
   if (found === undefined || found.url === url) return;
+  const before = found.url?.length ?? 0;
   if (found.url !== undefined) keys.delete(found.url);
   found.url = url;
   keys.set(url, key);
-  grow(key, url.length);
+  grow(key, url.length - before);
 }
 
 /** What is remembered of that key takes so much more. @param {string} key @param {number} more */

@@ -147,6 +147,10 @@ const ready = new Map();
 /** The platform's fields that those edits make of none, and their names. @param {Edits} edits */
 function readyBy(edits) {
   let made = ready.get(edits.text);
+  if (made !== undefined && ready.size >= MOST_READY) {
+    ready.delete(edits.text); // it is the newest from now on
+    ready.set(edits.text, made);
+  }
   if (made === undefined) {
     const headers = new Headers();
     edits.applyTo(headers);
@@ -374,7 +378,8 @@ export function writeFacts(request, url, cf, client, unsent, passed) {
   const body = unsent ?? (content ? "some" : "none");
   const continent = cf?.continent ?? "";
   const isAlike = passed && !client.native && text.length <= LONGEST_ALIKE && fields.size <= MOST_ALIKE;
-  if (isAlike) client.alike = `${method}\n${continent}\n${body}\n${accepts ?? ""}${alike}`;
+  // Several URLs may have one key: what a link carries goes by none.
+  if (isAlike) client.alike = `${method}\n${url}\n${continent}\n${body}\n${accepts ?? ""}${alike}`;
   return `${method}\n${known(url)}\n${continent}\n${body}${text}`;
 }
 

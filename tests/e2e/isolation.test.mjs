@@ -76,6 +76,24 @@ test("clients that reset their connections while a copy is looked for leave noth
   await waitUntil(async () => (await router.snapshot()).in_flight === 0, "no flow is left", 30_000);
 });
 
+test("clients that reset their uploads while a home is looked up leave nothing behind", async () => {
+  const router = await startRouter({ vars: topology(regions), kv: "moody" });
+  await router.mood("slow");
+  for (let n = 0; n < 3; n++) {
+    const sockets = Array.from({ length: 15 }, (_, m) => {
+      const socket = net.connect(Number(new URL(router.url).port), "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(`POST /t/gone-${n}-${m}/notes HTTP/1.1\r\nHost: x\r\nHoming-Dev-Near: us\r\nContent-Length: 200000\r\n\r\n${"x".repeat(1000)}`);
+      return socket;
+    });
+    await waitUntil(async () => (await router.snapshot()).in_flight > 0, "the first has come");
+    for (const socket of sockets) socket.resetAndDestroy();
+  }
+  // A flow with an upload is held for an hour, unless the router hears that its client has gone.
+  await waitUntil(async () => (await router.snapshot()).in_flight === 0, "no flow is left", 30_000);
+  await router.stop();
+});
+
 test("a panic ends its own request with 500 and harms none in flight", async () => {
   const client = new Client(router.url, "eu");
   await regions.eu.control({ mode: "slow", slow_ms: 700, paths: ["/echo"] });

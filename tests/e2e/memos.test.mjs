@@ -75,3 +75,14 @@ test("a write ends it at once", async () => {
     for (const { text } of await until(() => get(path))) assert.equal(text, next);
   }
 });
+
+test("a link that carries a session has the key of the plain one, and none of its answers", async () => {
+  const { path } = resource(() => [200, { "cache-control": "max-age=600" }, "said"]);
+  for (let n = 0; n < 3; n++) {
+    await until(() => get(path));
+    for (let m = 0; m < 5; m++) {
+      const { status, headers } = await get(`${path}?homing-session=c1.nobody.signed.it`);
+      assert.deepEqual([status, headers["referrer-policy"]], [200, "no-referrer"]);
+    }
+  }
+});

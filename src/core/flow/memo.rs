@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Fields that tell clients and requests apart, and by which no stored response answers unless its `Vary` names them. Those who ask alike
-/// may differ in them.
-const PASSED_OVER: [&str; 20] = [
+/// may differ in them. Not in `Sec-Fetch-Site`, which tells how their cookies are read.
+const PASSED_OVER: [&str; 19] = [
     "accept-language",
     "cf-connecting-ip",
     "cf-ipcountry",
@@ -28,7 +28,6 @@ const PASSED_OVER: [&str; 20] = [
     "sec-ch-ua-platform",
     "sec-fetch-dest",
     "sec-fetch-mode",
-    "sec-fetch-site",
     "sec-fetch-user",
     "traceparent",
     "tracestate",

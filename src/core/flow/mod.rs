@@ -198,12 +198,12 @@ impl Flow {
         &self.cx.view
     }
 
-    /// When a driver that has heard no more of the request may forget it.
+    /// How long from now on a driver that hears no more of the request holds it.
     #[must_use]
-    pub fn forgettable(&self) -> Timestamp {
+    pub fn lingers(&self, now: Timestamp) -> Duration {
         // The deadlines do not run while a client uploads.
         let longest = if self.cx.request.replay == Replay::Stream { LONGEST_UPLOAD } else { LINGER };
-        self.cx.ends.after(longest)
+        self.cx.ends.since(now).saturating_add(longest)
     }
 
     /// The request.
