@@ -183,7 +183,8 @@ fn asked(written: &str, id: &str, step: &Step) {
             let (common, own) = (&attempt.common, &attempt.own);
             let usual: Vec<_> = common.usual.iter().chain(own.usual.iter()).collect();
             let others: Vec<_> = common.own.iter().chain(own.own.iter()).collect();
-            let next = edits(&lines, edits(&lines, 11, &usual), &others);
+            assert_eq!(lines[11], if attempt.listen { "listen" } else { "deaf" });
+            let next = edits(&lines, edits(&lines, 12, &usual), &others);
             assert_eq!(lines[next..], [""], "{written}");
         }
         Step::Answer(..) | Step::Finish(_) => {}
