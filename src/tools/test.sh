@@ -34,7 +34,7 @@ dry_run() {
 step "lint" src/tools/lint.sh
 step "dependencies" src/tools/audit.sh
 step "homing check" cargo run --quiet --locked --bin homing -- check wrangler.toml
-step "cargo test" cargo test --quiet --locked --workspace
+step "cargo test" cargo test --quiet --locked --workspace --no-fail-fast
 step "the JavaScript end of the wire" node_modules/.bin/node --test --test-reporter=spec 'tests/edge/*.test.mjs'
 step "the kit's gate, in every order of threads" env RUSTFLAGS="--cfg loom" cargo test --quiet --locked --release -p gate-model --target-dir target/loom
 step "build" src/tools/build.sh
