@@ -2,17 +2,16 @@
 //! is one of them (as quinn-proto's `Endpoint` stands beside its `Connection`).
 
 mod again;
+mod flows;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     rc::Rc,
-    time::Duration,
 };
 
 use serde::Serialize;
 
+use self::flows::{FlowTable, Forgotten};
 use crate::{
     cache::{
         Offered,
@@ -45,9 +44,6 @@ use crate::{
 pub use crate::model::entropy::Entropy;
 pub use crate::observe::memos::MemoId;
 
-/// The table of flows is swept when it has grown to this, or to twice what the last sweep left; and so often in any case.
-const SWEEP: usize = 64;
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// With so many flows in the table the driver is to hear of each client that goes, whatever it holds: it costs a request a twentieth more, and else
 /// clients that go would fill the table.
 const MANY: usize = 64;
@@ -62,8 +58,8 @@ const MANY: usize = 64;
 ///    [`observe_view`](Self::observe_view).
 /// 3. Do what the turn's [`Step`] says, and call [`resume`](Self::resume) with what came of it. That is the next turn: go on at 2, until
 ///    its step is [`Step::Finish`].
-/// 4. If the client goes before that, [`abandon`](Self::abandon). A driver that hears of it only where an [`Attempt`](crate::Attempt) says
-///    `listen` tells of the others never; they are forgotten some time after their deadline.
+/// 4. If the client goes before that, [`abandon`](Self::abandon). During a send the driver need not hear of it, unless the
+///    [`Attempt`](crate::Attempt) says `listen`: a flow of which nobody tells is forgotten some time after its deadline.
 ///
 /// A driver that remembers stored responses itself spares a step: it brings what it has along ([`begin_offered`](Self::begin_offered)). Such
 /// an answer may come with a [memo](Turn::memo): as long as the driver has that very stored response, who asks alike gets the same answer, if
@@ -197,38 +193,6 @@ pub struct Vantage<'r> {
     pub hint: &'static str,
     /// Whether no report from there is known that still counts.
     pub is_silent: bool,
-}
-
-/// Flows are numbered in turn, and nobody else chooses a number: to spread them over a table takes no secret.
-#[derive(Default)]
-struct InTurn(u64);
-
-impl Hasher for InTurn {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        // The odd number next to 2^64 over the golden ratio spreads them in the upper bits, by which the table tells them apart, too.
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-#[derive(Default)]
-struct FlowTable {
-    /// Each with the time, as it passes here, at which it may be forgotten.
-    flows: HashMap<FlowId, (Duration, Box<Flow>), BuildHasherDefault<InTurn>>,
-    /// The time that has passed here, and the clock when that was looked at last. Between two looks no more than that between two sweeps
-    /// counts: a clock that is set ahead ends nothing that is under way.
-    passed: Duration,
-    looked: Timestamp,
-    /// At how many it is swept next, or when.
-    sweep: usize,
-    due: Duration,
 }
 
 /// What the authority takes in of a drill.
@@ -403,24 +367,15 @@ impl Router {
     }
 
     fn take(&self, id: FlowId) -> Option<Box<Flow>> {
-        self.flows.borrow_mut().flows.remove(&id).map(|(_, flow)| flow)
+        self.flows.borrow_mut().take(id)
     }
 
     fn keep(&self, id: FlowId, flow: Box<Flow>, now: Timestamp) {
-        let is_due = changing(&self.flows, |table| {
-            table.look(now);
-            let is_due = table.flows.len() >= table.sweep.max(SWEEP) || table.due <= table.passed;
-            table.flows.insert(id, (table.passed.saturating_add(flow.lingers(now)), flow));
-            is_due
-        });
-        if is_due {
-            self.sweep(now);
-        }
+        let forgotten = changing(&self.flows, |table| table.keep(id, flow, now));
+        self.forget(forgotten, now);
     }
 
-    /// Forgets the flows of which nobody has told for longer than a request may take.
-    fn sweep(&self, now: Timestamp) {
-        let forgotten = changing(&self.flows, |table| table.sweep(now));
+    fn forget(&self, forgotten: Forgotten, now: Timestamp) {
         forgotten.into_iter().for_each(|flow| self.observe(flow.abandon(), now));
     }
 
@@ -493,7 +448,7 @@ impl Router {
     /// How many flows are under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.flows.borrow().flows.len()
+        self.flows.borrow().len()
     }
 
     /// What the authority is to be told of a drill, as an input of it in JSON; empty if there is nothing new.
@@ -532,7 +487,7 @@ impl Router {
     /// This isolate's part of the snapshot for operators, as JSON. `memory_bytes` is the memory that it has taken.
     #[must_use]
     pub fn snapshot(&self, memory_bytes: usize, now: Timestamp) -> String {
-        self.sweep(now);
+        self.forget(changing(&self.flows, |table| table.sweep(now)), now);
         let own = snapshot::Isolate { node: self.node, in_flight: self.in_flight(), memory_bytes };
         let memory = self.memory();
         let view = View::capture(&self.settings, &memory, now);
@@ -543,24 +498,6 @@ impl Router {
     #[must_use]
     pub fn suggestions(&self) -> String {
         self.reporting(|report| json(report.suggestions()))
-    }
-}
-
-impl FlowTable {
-    /// Looks at the clock.
-    fn look(&mut self, now: Timestamp) {
-        self.passed = self.passed.saturating_add(now.since(self.looked).min(SWEEP_EVERY));
-        self.looked = now;
-    }
-
-    #[allow(clippy::vec_box, reason = "they lie boxed in the table, and are not moved to be counted")]
-    fn sweep(&mut self, now: Timestamp) -> Vec<Box<Flow>> {
-        self.look(now);
-        self.due = self.passed.saturating_add(SWEEP_EVERY);
-        let forgotten =
-            self.flows.extract_if(|_, (until, _)| *until <= self.passed).map(|(_, (_, flow))| flow).collect();
-        self.sweep = self.flows.len() * 2;
-        forgotten
     }
 }
 

@@ -1,4 +1,6 @@
-use super::*;
+use std::time::Duration;
+
+use super::{flows::SWEEP, *};
 use crate::{
     cache::Probed,
     cache::key::in_short,

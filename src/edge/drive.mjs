@@ -84,11 +84,10 @@ export class Drive {
   /** @param {string} url @param {Unsent | "none"} [unsent] @returns {Response | Promise<Response>} */
   begin(url, unsent) {
     const { cf } = this.request; // each look costs a call
-    this.entry = Entry.of(url);
-    const told = writeFacts(this.request, url, cf, this.client, unsent, this.entry && passedOver());
+    const entry = (this.entry = Entry.of(url));
+    const told = writeFacts(this.request, url, cf, this.client, unsent, entry && passedOver());
     const latitude = coordinate(cf?.latitude);
     const longitude = coordinate(cf?.longitude);
-    const { entry } = this;
     const memo = this.client.alike === undefined ? undefined : entry?.memo(this.client.alike);
     if (entry && memo && call(() => again(memo.id, Date.now(), latitude, longitude))) return entry.again(memo);
     const step = readStep(call(() => begin(Date.now(), latitude, longitude, told, writeOffered(entry))));

@@ -44,8 +44,7 @@ async function unconfigured(request) {
   return problem(500, "Internal Server Error", "The configuration has errors; the log lists them, and so does `homing check`.");
 }
 
-/**
- * The answer to a client. @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx @returns {Response | Promise<Response>} */
+/** The answer to a client. @param {Request} request @param {string} url @param {Env} env @param {ExecutionContext} ctx @returns {Response | Promise<Response>} */
 function answer(request, url, env, ctx) {
   try {
     if (configuration(env)) return unconfigured(request);

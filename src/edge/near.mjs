@@ -24,7 +24,7 @@ const keys = new Map();
 const looks = new Map();
 let size = 0;
 let view = ""; // by which they were judged
-let again = 0; // so many answers were given again
+let givenAgain = 0; // so many answers
 
 /** How much header fields take, in bytes. @param {Headers} headers */
 export const sizeOf = (headers) => {
@@ -133,10 +133,10 @@ export function judgedBy(read) {
 }
 
 /** An answer from here is given again. */
-export const givesAgain = () => again++;
+export const givesAgain = () => givenAgain++;
 
 /** How many are remembered, and their bytes; how many answers were given again. */
 export function remembered() {
   sweep();
-  return { entries: entries.size, bytes: size, again };
+  return { entries: entries.size, bytes: size, again: givenAgain };
 }

@@ -67,7 +67,7 @@ pub(crate) fn hash_of(target: &Target) -> String {
 /// The hashes of targets that were asked for lately. Most requests are about a few of all targets, and SHA-256 in Wasm takes as long as a tenth of
 /// all that a stored response needs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KnownHashes(Recent<(Box<str>, Rc<str>)>);
+pub(crate) struct KnownHashes(Recent<(Box<str>, Rc<str>), 64>);
 
 impl KnownHashes {
     /// That of the target, if it is known.
@@ -81,9 +81,9 @@ impl KnownHashes {
         self.0.keep(Self::place(target), (target.path_and_query().into(), Rc::clone(hash)));
     }
 
-    fn place(target: &Target) -> u8 {
+    fn place(target: &Target) -> u32 {
         let [first, ..] = in_short(target.path_and_query()).to_le_bytes();
-        first
+        first.into()
     }
 }
 

@@ -136,7 +136,7 @@ impl SessionKeys {
 /// Messages that were found genuine lately, and their signatures. A client sends its session with every request, and to verify it takes a tenth of
 /// what a request costs at the edge.
 #[derive(Default)]
-struct Genuine(Cell<Recent<(String, String)>>);
+struct Genuine(Cell<Recent<(String, String), 64>>);
 
 impl Genuine {
     fn has(&self, message: &str, signature: &str) -> bool {
@@ -155,8 +155,8 @@ impl Genuine {
 }
 
 /// The first letter of a signature: those are spread well enough.
-fn first(signature: &str) -> u8 {
-    signature.bytes().next().unwrap_or_default()
+fn first(signature: &str) -> u32 {
+    signature.bytes().next().unwrap_or_default().into()
 }
 
 impl Clone for Genuine {

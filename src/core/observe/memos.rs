@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::{model::time::Timestamp, settle::record::Record, state::memory::Observation};
-
-/// So many memos are known at most; the next one takes the place of the oldest, which is given no more.
-const PLACES: usize = 1024;
+use crate::{
+    model::{recent::Recent, time::Timestamp},
+    settle::record::Record,
+    state::memory::Observation,
+};
 
 /// What a memo is called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +27,10 @@ pub(crate) struct Memo {
     pub(crate) record: Rc<Record>,
 }
 
-/// The memos, each in a place that its number says.
+/// The latest 1024 memos: the next one takes the place of the oldest, which is given no more.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memos {
-    kept: Vec<Option<(MemoId, Memo)>>,
+    kept: Recent<(MemoId, Memo), 1024>,
     last: u32,
 }
 
@@ -38,26 +39,22 @@ impl Memos {
     pub(crate) fn keep(&mut self, memo: Memo) -> MemoId {
         self.last = self.last.wrapping_add(1);
         let id = MemoId(self.last);
-        let place = place(id);
-        if self.kept.len() <= place {
-            self.kept.resize_with(place + 1, || None);
-        }
-        if let Some(kept) = self.kept.get_mut(place) {
-            *kept = Some((id, memo));
-        }
+        self.kept.keep(self.last, (id, memo));
         id
     }
 
     /// The memo of that name, if it may be given now. A clock that was set back makes nothing younger.
     pub(crate) fn get(&self, id: MemoId, now: Timestamp) -> Option<&Memo> {
-        let (of, memo) = self.kept.get(place(id))?.as_ref()?;
+        let (of, memo) = self.kept.get(id.0)?;
         (*of == id && memo.from <= now && now < memo.until).then_some(memo)
     }
 
     /// Forgets those for which the core would decide otherwise from now on.
     pub(crate) fn learn(&mut self, observation: &Observation) {
         match observation {
-            Observation::Moved(..) | Observation::Published(_) | Observation::DrillOver(_) => self.kept.clear(),
+            Observation::Moved(..) | Observation::Published(_) | Observation::DrillOver(_) => {
+                self.kept = Recent::default()
+            }
             Observation::Uncacheable(key) | Observation::Refused(key) => self.forget(|memo| memo.key == *key),
             Observation::InVain(wait) => self.forget(|memo| memo.key == wait.key || memo.record.route == wait.route),
             Observation::Home(..)
@@ -75,12 +72,6 @@ impl Memos {
     }
 
     fn forget(&mut self, of: impl Fn(&Memo) -> bool) {
-        for kept in &mut self.kept {
-            kept.take_if(|(_, memo)| of(memo));
-        }
+        self.kept.forget(|(_, memo)| of(memo));
     }
-}
-
-fn place(MemoId(id): MemoId) -> usize {
-    usize::try_from(id).unwrap_or_default() % PLACES
 }
