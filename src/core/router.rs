@@ -41,6 +41,7 @@ use crate::{
     topology::{Region, settings::Settings, warnings::warnings},
 };
 
+pub use self::flows::FlowId;
 pub use crate::model::entropy::Entropy;
 pub use crate::observe::memos::MemoId;
 
@@ -129,10 +130,6 @@ pub struct Router {
     next_id: Cell<u32>,
     journal: Option<RefCell<Vec<Observation>>>,
 }
-
-/// What a flow is called by; no two in flight have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FlowId(pub u32);
 
 /// What is to be done next for a request, and for the isolate.
 #[derive(Debug)]

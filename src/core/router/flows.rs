@@ -6,12 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::FlowId;
 use crate::{flow::Flow, model::time::Timestamp};
 
 /// The table is swept when it has grown to this, or to twice what the last sweep left; and so often in any case.
 pub(super) const SWEEP: usize = 64;
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What a flow is called by; no two in flight have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowId(pub u32);
 
 /// Flows of which nobody has told.
 #[allow(clippy::vec_box, reason = "they lie boxed in the table, and are not moved to be counted")]
