@@ -9,6 +9,7 @@ declare module "homing-wasm" {
   export function warnings(): string;
   export function begin(now: number, latitude: number, longitude: number, incoming: string, offered: string): string;
   export function again(id: number, now: number, latitude: number, longitude: number): boolean;
+  export function is_coded(entry: string): boolean;
   export function passed_over(): string;
   export function resume(id: number, now: number, event: string): string;
   export function abandon(id: number, now: number): void;

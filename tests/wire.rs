@@ -16,7 +16,7 @@ use homing_core::testing::{
         edits::{Edit, Edits, RequestEdits},
     },
     model::{
-        access::Replay,
+        access::{Access, Replay},
         subject::{SubjectId, SubjectKind},
     },
     request::incoming::{Content, Unsent},
@@ -183,7 +183,7 @@ fn shown_step(turn: &Turn) -> Value {
             "kind": kind, "id": id, "method": attempt.method, "service": attempt.service.as_deref().unwrap_or(""),
             "url": attempt.url, "timeout": ms(attempt.timeout), "delay": ms(attempt.delay),
             "idle": attempt.idle.map_or(0, ms), "whole": attempt.whole, "body": body_kind(&attempt.replay),
-            "upgrade": attempt.upgrade, "listen": attempt.listen,
+            "upgrade": attempt.upgrade, "listen": attempt.listen, "writes": attempt.access == Access::Write,
             "usual": shown_edits(attempt.common.usual.iter().chain(attempt.own.usual.iter())),
             "edits": shown_edits(attempt.common.own.iter().chain(attempt.own.own.iter())),
         }),
@@ -218,6 +218,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
     let all_of_it = Attempt {
         service: Some("REGION_EU".to_owned()),
         url: "https://example.com/orders?a=1".to_owned(),
+        access: Access::Write,
         method: "POST".into(),
         timeout: 30 * second,
         idle: Some(20 * second),
@@ -239,6 +240,7 @@ fn asking(key: &CacheKey, attempt: &Attempt) -> Vec<(&'static str, Step)> {
     let plain = Attempt {
         service: None,
         url: "https://eu.example.com/".to_owned(),
+        access: Access::Read,
         method: "GET".into(),
         timeout: 10 * second,
         idle: None,

@@ -49,7 +49,7 @@ mod router;
 
 // The front page: what a driver needs, in the order of a request, and the words in which it is said.
 pub use crate::{
-    cache::{Offered, Probed},
+    cache::{Offered, Probed, is_coded},
     decide::attempt::Attempt,
     flow::{Assignment, Event, Found, LookUp, Outcome, Probe, Step},
     http::{

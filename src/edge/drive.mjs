@@ -1,6 +1,7 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here; how facts, steps and
 // events cross is known to wire.mjs alone.
 import { emptiness, lingering, takeIn, upload, watched } from "./body.mjs";
+import { known, look, nameOf } from "./clients.mjs";
 import { Clock } from "./clock.mjs";
 import { Entry, put } from "./entries.mjs";
 import { call, complain, passedOver } from "./core.mjs";
@@ -12,8 +13,8 @@ import { lone, share } from "./shared.mjs";
 import { forget, refuses } from "./store.mjs";
 import { fetchFrom, hearsFromCache, uncached } from "./uncached.mjs";
 import { doubt } from "./view.mjs";
-import { fieldsFor, readHead, readStep, writeEvent, writeFacts, writeOffered } from "./wire.mjs";
-import { abandon, again, begin, not_stored, resume } from "homing-wasm";
+import { fieldsFor, readFields, readHead, readStep, writeEvent, writeFacts, writeOffered } from "./wire.mjs";
+import { abandon, again, begin, is_coded, not_stored, resume } from "homing-wasm";
 
 /** @import { Answer, Assign, ClientFields, CoreEvent, Effect, Finish, Home, LookUp, Probe, Send, Source, Step, Store, Unsent } from "./wire.mjs" */
 
@@ -31,9 +32,10 @@ function inHand(thing) {
   return /** @type {NonNullable<Exclude<T, void>>} */ (thing);
 }
 
-/** No number where it is not known. @param {unknown} text */
-const coordinate = (text) => (text === undefined ? NaN : parseFloat(/** @type {string} */ (text)));
+/** Instead of what came of a step: the flow was begun by what its client was supposed to accept, and was not right to. */
+const MISTAKEN = Object.freeze({ kind: /** @type {const} */ ("mistaken") });
 
+const isCoded = (/** @type {string} */ entry) => call(() => is_coded(entry));
 const tooSlow = () => /** @type {const} */ ("slow");
 
 /** @param {{ kind: string }} effect @param {unknown} work */
@@ -41,13 +43,18 @@ const orComplain = ({ kind }, work) => Promise.resolve(work).catch((error) => co
 
 /** One request on its way through the steps. */
 export class Drive {
-  /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx */
-  constructor(request, env, ctx) {
+  /** @param {Request} request @param {Env} env @param {ExecutionContext} ctx @param {boolean} [startedOver] whether it was begun before, and wrongly */
+  constructor(request, env, ctx, startedOver = false) {
     this.request = request;
     this.env = env;
     this.ctx = ctx;
-    /** @type {ClientFields} */
-    this.client = { fields: new Map(), native: undefined, alike: undefined };
+    this.startedOver = startedOver;
+    /** @type {ClientFields | undefined} */
+    this.client = undefined; // its fields
+    /** @type {import("./clients.mjs").Told | undefined} */
+    this.supposed = undefined; // what the platform has told of it before, where it was not asked now
+    /** @type {string | undefined} */
+    this.alike = undefined; // what those have in common who ask alike
     /** @type {ArrayBuffer | undefined} */
     this.held = undefined; // the request's body, if it is small
     /** @type {import("./body.mjs").Upload | undefined} */
@@ -78,20 +85,62 @@ export class Drive {
 
   /** What this isolate remembers is answered at once: a promise costs more than all of that. @param {string} url @returns {Response | Promise<Response>} */
   run(url) {
-    return this.request.body ? this.receive().then((unsent) => this.begin(url, unsent)) : this.begin(url);
+    const { body } = this.request;
+    return body ? this.receive(body).then((unsent) => this.begin(url, true, unsent)) : this.begin(url, false);
   }
 
-  /** @param {string} url @param {Unsent | "none"} [unsent] @returns {Response | Promise<Response>} */
-  begin(url, unsent) {
-    const { cf } = this.request; // each look costs a call
+  /** @param {string} url @param {boolean} hasBody @param {Unsent | "none"} [unsent] @returns {Response | Promise<Response>} */
+  begin(url, hasBody, unsent) {
+    const { method, headers } = this.request; // each look costs a call
     const entry = (this.entry = Entry.of(url));
-    const told = writeFacts(this.request, url, cf, this.client, unsent, entry && passedOver());
-    const latitude = coordinate(cf?.latitude);
-    const longitude = coordinate(cf?.longitude);
-    const memo = this.client.alike === undefined ? undefined : entry?.memo(this.client.alike);
+    const client = (this.client = readFields(headers, entry && passedOver()));
+    const isRead = method === "GET" || method === "HEAD";
+    const told = this.told(client, isRead && !hasBody && client.mayRepeat && !entry?.isCoded(isCoded));
+    const body = unsent ?? ((isRead ? client.hasContent : hasBody) ? "some" : "none");
+    const { facts, alike } = writeFacts(method, url, client, told, body);
+    const { latitude, longitude } = told;
+    const memo = entry && alike !== undefined ? entry.memo((this.alike = alike)) : undefined;
     if (entry && memo && call(() => again(memo.id, Date.now(), latitude, longitude))) return entry.again(memo);
-    const step = readStep(call(() => begin(Date.now(), latitude, longitude, told, writeOffered(entry))));
+    const step = readStep(call(() => begin(Date.now(), latitude, longitude, facts, writeOffered(entry))));
     return step.kind === "finish" ? /** @type {Response | Promise<Response>} */ (this.finish(step)) : this.goOn(step);
+  }
+
+  /** What the platform tells of the client: what it has told before, if it `may` be supposed that this is so still. @param {ClientFields} client @param {boolean} may */
+  told({ address, program }, may) {
+    const name = nameOf(address, program);
+    if (may && !this.startedOver) this.supposed = known(name);
+    return this.supposed ?? look(this.request, name);
+  }
+
+  /**
+   * Whether the client does accept what it was supposed to: asked before something that is coded goes out to it, and before something is sent that
+   * may not be sent twice. One that has its answer, or has gone, gets nothing any more.
+   */
+  isRight() {
+    if (this.supposed === undefined || this.behind || this.left || this.hasGone) return true;
+    const { address, program } = inHand(this.client);
+    const isRight = look(this.request, nameOf(address, program)).accepts === this.supposed.accepts;
+    if (isRight) this.supposed = undefined;
+    return isRight;
+  }
+
+  /**
+   * Forgets the flow, and starts over with what the client does accept. Nothing of what was done shows, and all that was sent were reads. Who waits
+   * for this request goes on waiting.
+   */
+  async startOver() {
+    if (this.id !== undefined) abandon(this.id, Date.now());
+    this.id = undefined;
+    this.entry?.drop();
+    this.drop();
+    const next = new Drive(this.request, this.env, this.ctx, true);
+    next.flight = this.flight;
+    this.flight = undefined;
+    try {
+      return await next.begin(this.request.url, false);
+    } finally {
+      if (!next.storing) next.flight?.land();
+    }
   }
 
   /** @param {Step} step @returns {Promise<Response>} */
@@ -113,15 +162,17 @@ export class Drive {
       const id = (this.id ??= step.id);
       if (step.kind === "answer") return this.answerAndGoOn(step);
       const event = await this.step(step);
+      if (event.kind === "mistaken") return this.startOver();
       step = readStep(call(() => resume(id, Date.now(), writeEvent(event))));
     }
   }
 
-  /** @param {Probe | LookUp | Assign | Send} step @returns {CoreEvent | Promise<CoreEvent>} */
+  /** @param {Probe | LookUp | Assign | Send} step @returns {CoreEvent | typeof MISTAKEN | Promise<CoreEvent | typeof MISTAKEN>} */
   step(step) {
     if (step.kind === "probe" && step.expired === undefined && (this.entry = Entry.lookedFor(step.key, this.request.url))) {
-      return { kind: "cache", waited: false, entry: this.entry }; // nothing is waited for
+      return this.hears({ kind: "cache", waited: false, entry: this.entry }); // nothing is waited for
     }
+    if (step.kind === "send" && step.writes && !this.isRight()) return MISTAKEN;
     if (step.kind !== "send" || step.listen) this.listen();
     switch (step.kind) {
       case "probe":
@@ -137,16 +188,22 @@ export class Drive {
 
   /**
    * Looks what lies there. `expired` is the variant in hand that has expired: what another request makes of that one will do.
-   * @param {Probe} step @returns {Promise<CoreEvent>}
+   * @param {Probe} step @returns {Promise<CoreEvent | typeof MISTAKEN>}
    */
   async probe({ key, wait, expired }) {
     if (expired === undefined) this.entry = await Entry.inStore(key); // this isolate does not remember it: `step` has looked
     const place = expired === undefined ? key : `${key} ${expired}`;
     const fills = wait > 0 && (expired !== undefined || !this.entry);
     const flight = fills ? Flight.to(place) : undefined;
-    if (flight) await this.follow(flight, key, wait);
-    else if (fills) this.lead(place);
-    return { kind: "cache", waited: flight !== undefined, entry: this.entry };
+    const isOwn = flight !== undefined && flight === this.flight; // of before it started over
+    if (flight && !isOwn) await this.follow(flight, key, wait);
+    else if (fills && !isOwn) this.lead(place);
+    return this.hears({ kind: "cache", waited: flight !== undefined && !isOwn, entry: this.entry });
+  }
+
+  /** What the cache has, if it may be answered to this client. @param {Extract<CoreEvent, { kind: "cache" }>} event */
+  hears(event) {
+    return this.entry?.isCoded(isCoded) && !this.isRight() ? MISTAKEN : event;
   }
 
   /** @param {Flight} flight @param {string} key @param {number} wait */
@@ -166,6 +223,7 @@ export class Drive {
 
   /** Others of this isolate that want the same wait for this request, even if its client goes. @param {string} place */
   lead(place) {
+    this.flight?.land();
     this.flight = new Flight(place);
     this.ctx.waitUntil(this.flight.landed);
   }
@@ -233,12 +291,12 @@ export class Drive {
     this.flight?.land();
   }
 
-  /** @param {Send} step @returns {Promise<CoreEvent>} */
+  /** @param {Send} step @returns {Promise<CoreEvent | typeof MISTAKEN>} */
   async send({ method, service, url, timeout, delay, idle, whole, body: sends, upgrade, usual, edits }) {
     this.drop();
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     if (this.hasGone) return { kind: "lost" }; // the flow is forgotten: what a region did for it nobody would learn of
-    const headers = fieldsFor(this.client, { usual, edits });
+    const headers = fieldsFor(inHand(this.client), { usual, edits });
     const abort = new AbortController();
     this.cut = () => abort.abort();
     const clock = new Clock(timeout, () => abort.abort());
@@ -257,6 +315,10 @@ export class Drive {
       if (length !== null && length > Number.MAX_SAFE_INTEGER) throw abort.abort(); // no body is so long: the answer is broken
       if (head.stored) hearsFromCache(service || new URL(url).origin);
       if (response.status === 304 && (await this.lost())) return { kind: "unreadable" };
+      if (head.isCoded && !this.isRight()) {
+        this.body = response.body;
+        return MISTAKEN;
+      }
       if (upgrade && response.webSocket)
         this.body = null; // a handshake that is refused has a body like any answer
       else if (whole && length !== null && length <= SMALL_BODY) this.body = await response.arrayBuffer();
@@ -286,11 +348,10 @@ export class Drive {
   /**
    * Takes in a small body before anything is decided: so nobody who sends one slowly holds a place at a region, and none of the
    * request's time is spent waiting for it. Returns "slow" or "broken" if it did not come, "none" for a GET's that has nothing in it, and else nothing.
-   * @returns {Promise<Unsent | "none" | undefined>}
+   * @param {ReadableStream} body @returns {Promise<Unsent | "none" | undefined>}
    */
-  async receive() {
-    const { method, headers, body } = this.request;
-    if (!body) return;
+  async receive(body) {
+    const { method, headers } = this.request;
     const length = headers.get("content-length");
     if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(tooSlow) : undefined;
     if (length === null || !(Number(length) <= SMALL_BODY)) return;
@@ -346,7 +407,7 @@ export class Drive {
     }
     this.drop();
     if (source.kind !== "own") {
-      const { alike } = this.client;
+      const { alike } = this;
       if (alike !== undefined && this.memo !== undefined) this.entry?.keep({ alike, id: this.memo, status }, source.at, edits);
       return inHand(this.entry).answer(source, status, edits);
     }

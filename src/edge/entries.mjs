@@ -116,6 +116,8 @@ export class Entry {
     this.memos = [];
     /** @type {string | undefined} */
     this.alike = undefined; // how the last one asked for whom there was none
+    /** @type {boolean | undefined} */
+    this.coded = undefined; // whether a variant is, once somebody has asked
   }
 
   /** Whether its body is so small, and known to be, that it may lie in the memory of this isolate. */
@@ -123,6 +125,11 @@ export class Entry {
     if (this.stream === null) return true;
     const length = this.lengths ? this.start(this.lengths.length) : Number(this.bodies ?? NaN);
     return length <= LARGEST;
+  }
+
+  /** Whether a variant's body is coded, so that not everybody can decode it: `reads` finds it in the text, for the store does not see it. @param {(text: string) => boolean} reads */
+  isCoded(reads) {
+    return (this.coded ??= reads(this.text));
   }
 
   /** Whether it is the same as that one, for the core. @param {Entry} other */

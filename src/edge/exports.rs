@@ -76,6 +76,12 @@ pub fn again(id: u32, now: f64, latitude: f64, longitude: f64) -> bool {
     router().is_some_and(|router| router.again(MemoId(id), Location::new(latitude, longitude), timestamp(now)))
 }
 
+/// Whether the body of a variant of that entry is coded: then who asks must be known to decode that.
+#[wasm_bindgen]
+pub fn is_coded(entry: &str) -> bool {
+    homing_core::is_coded(entry)
+}
+
 /// The header fields in which those who ask alike may differ: [`wire::names`].
 #[wasm_bindgen]
 pub fn passed_over() -> String {

@@ -22,8 +22,8 @@ import { isStored } from "./uncached.mjs";
  *
  * Send to a region, through a service binding if one is named. Milliseconds; `idle` 0: nobody watches the answer's body. `whole`: a small
  * body is read whole before the answer is told. `body`: what the region gets of the client's. `usual`: the edits that many requests have alike.
- * `listen`: it must be heard at once if the client goes.
- * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, listen: boolean, usual: Edits, edits: Edits }} Send
+ * `listen`: it must be heard at once if the client goes. `writes`: the request may not start over.
+ * @typedef {{ kind: "send", id: number, method: string, service: string, url: string, timeout: number, delay: number, idle: number, whole: boolean, body: "empty" | "held" | "upload", upgrade: boolean, listen: boolean, writes: boolean, usual: Edits, edits: Edits }} Send
  *
  * Answer the client, and go on behind the answer; once at a time for each key.
  * @typedef {{ kind: "answer", id: number, key: string, finish: Finish }} Answer
@@ -55,8 +55,8 @@ import { isStored } from "./uncached.mjs";
  * Of a send. `lost`: no answer began; `broken`: one had; `unsent`: the client's body did not come; `unreadable`: the region has confirmed a
  * stored response that cannot be read.
  * @typedef {Heard | { kind: "timed-out" } | { kind: "lost" } | { kind: "broken" } | { kind: "unreadable" } | { kind: "unsent", why: Unsent }} Outcome
- * The fields as text, and besides the length of the body, if the response says one, and whether a cache on the way has given it.
- * @typedef {{ kind: "response", status: number, closes: boolean, fields: string, length: string | null, stored: boolean }} Heard
+ * The fields as text, and besides the length of the body, if the response says one, whether a cache on the way has given it, and whether it is coded.
+ * @typedef {{ kind: "response", status: number, closes: boolean, fields: string, length: string | null, stored: boolean, isCoded: boolean }} Heard
  * @typedef {"slow" | "broken"} Unsent
  */
 
@@ -162,22 +162,31 @@ function readyBy(edits) {
   return made;
 }
 
+/** Where a client has more, they are copied as the platform has them: then that takes less than to set each. */
+const MOST_SET = 9;
+
 /**
  * What a region gets of a client's fields. Those that many requests are sent with alike are copied from what is kept ready: to set one costs the
  * platform three times as much, and to read it out of an object more than that.
- * @param {ClientFields} client @param {{ usual: Edits, edits: Edits }} changes
+ * @param {Pick<ClientFields, "list" | "headers" | "isText">} client @param {{ usual: Edits, edits: Edits }} changes
  */
-export function fieldsFor({ fields, native }, { usual, edits }) {
-  if (native) {
+export function fieldsFor({ list, headers: native, isText }, { usual, edits }) {
+  if (!isText || list.length > 2 * MOST_SET) {
     const headers = new Headers(native);
+    // Several lines of one field are what has been read of them: a region must not see other cookies than the router.
+    if (isText) for (let at = 0; at < list.length; at += 2) if (list[at + 1].includes(", ")) headers.set(list[at], list[at + 1]);
     edits.applyTo(headers);
     usual.applyTo(headers);
     return headers;
   }
-  const own = new Map(fields);
+  /** @type {Map<string, string>} */
+  const own = new Map();
+  const add = (/** @type {string} */ name, /** @type {string} */ value) => own.set(name, own.has(name) ? `${own.get(name)}, ${value}` : value);
+  for (let at = 0; at < list.length; at += 2) add(list[at], list[at + 1]); // only Set-Cookie comes in several lines
   edits.forEach((sign, name, value = "") => {
     if (sign === "-") own.delete(name);
-    else own.set(name, sign === "+" && own.has(name) ? `${own.get(name)}, ${value}` : value);
+    else if (sign === "+") add(name, value);
+    else own.set(name, value);
   });
   const common = readyBy(usual);
   const headers = new Headers(common.headers);
@@ -223,6 +232,7 @@ export function readStep(text) {
         body: /** @type {Send["body"]} */ (lines.next()),
         upgrade: lines.next() === "upgrade",
         listen: lines.next() === "listen",
+        writes: lines.next() === "write",
         usual: new Edits(lines.block()),
         edits: new Edits(lines.block()),
       };
@@ -329,9 +339,11 @@ export function writeEvent(event) {
 }
 
 /**
- * The client's header fields: as text, and where that cannot hold what stands in one (bytes beyond ASCII that are no UTF-8) as the
- * platform has them. `alike`: what those who ask alike for the URL have in common.
- * @typedef {{ fields: Map<string, string>, native?: Headers, alike?: string }} ClientFields
+ * A client's header fields: names and values, one behind the other; and as the platform has them, where text cannot hold what stands in one (bytes
+ * beyond ASCII that are no UTF-8). Beside them the text of all but what it accepts, and those that are read out for what comes before anything is decided.
+ * `mayRepeat`: whether the request may go to a region twice without harm; a part of something may not, for its beginning was coded in one way, nor
+ * may a page that is gone to, as a link that signs in once. `alike`: what those who ask alike for the URL have in common.
+ * @typedef {{ list: string[], headers: Headers, isText: boolean, text: string, alike: string, accepts?: string, address?: string, program?: string, hasContent: boolean, mayRepeat: boolean }} ClientFields
  */
 
 /** What comes along with a request: what is remembered of its URL, if anything is. @param {{ key: string, text: string, bodies: string | null } | undefined} entry */
@@ -350,37 +362,42 @@ const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
 /**
- * What is known of a request before anything is decided, as text; its fields go into `client` too. `unsent`: why a small body has not
- * come, or that nothing is in it. `passed`: the names of the fields in which those who ask alike may differ, if it is of use who does.
- * @param {Request} request @param {string} url @param {Request["cf"]} cf @param {ClientFields} client @param {Unsent | "none"} [unsent] @param {Set<string>} [passed]
+ * Reads a client's fields out. `passed`: the names of those in which those who ask alike may differ, if it is of use who does.
+ * @param {Headers} headers @param {Set<string>} [passed] @returns {ClientFields}
  */
-export function writeFacts(request, url, cf, client, unsent, passed) {
-  const { method, headers } = request;
-  const { fields } = client;
-  // The platform overwrites Accept-Encoding; what the client itself accepts stands here.
-  const accepts = cf?.clientAcceptEncoding;
-  let text = "";
-  let alike = "";
-  let content = false;
+export function readFields(headers, passed) {
+  /** @type {ClientFields} */
+  const client = { list: [], headers, isText: true, text: "", alike: "", hasContent: false, mayRepeat: true };
   headers.forEach((value, name) => {
-    // Only Set-Cookie comes in several lines.
-    fields.set(name, fields.has(name) ? `${fields.get(name)}, ${value}` : value);
-    if (value.includes("\ufffd")) client.native = headers;
-    if (name === "content-length" || name === "transfer-encoding") content = true;
-    if (accepts !== undefined && name === "accept-encoding") return;
+    client.list.push(name, value);
+    if (value.includes("\ufffd")) client.isText = false;
+    if (name === "accept-encoding") return void (client.accepts = value);
+    if (name === "content-length" || name === "transfer-encoding") client.hasContent = true;
+    else if (name === "cf-connecting-ip") client.address = value;
+    else if (name === "user-agent") client.program = value;
+    else if (name === "range" || (name === "sec-fetch-mode" && value === "navigate")) client.mayRepeat = false;
     const field = `\n${name}\n${value}`;
-    text += field;
-    if (passed && !passed.has(name)) alike += field;
+    client.text += field;
+    if (passed && !passed.has(name)) client.alike += field;
   });
-  if (accepts) text += `\naccept-encoding\n${accepts}`;
-  // The body of a GET is never sent on, so only its length could be of interest.
-  if (method !== "GET" && method !== "HEAD") content = request.body !== null;
-  const body = unsent ?? (content ? "some" : "none");
-  const continent = cf?.continent ?? "";
-  const isAlike = passed && !client.native && text.length <= LONGEST_ALIKE && fields.size <= MOST_ALIKE;
-  // Several URLs may have one key: what a link carries goes by none.
-  if (isAlike) client.alike = `${method}\n${url}\n${continent}\n${body}\n${accepts ?? ""}${alike}`;
-  return `${method}\n${known(url)}\n${continent}\n${body}${text}`;
+  return client;
+}
+
+/**
+ * What is known of a request before anything is decided, as text, and what those who ask alike have in common, if anybody can. `told`: what the
+ * platform tells of its client; `body`: whether it has one, why a small one has not come, or that nothing is in it.
+ * @param {string} method @param {string} url @param {ClientFields} client @param {{ continent: string, accepts?: string }} told @param {Unsent | "none" | "some"} body
+ */
+export function writeFacts(method, url, { list, isText, text, alike, accepts }, told, body) {
+  // The platform overwrites Accept-Encoding; what the client itself accepts it tells besides.
+  const accepted = told.accepts ?? accepts;
+  const all = accepted ? `${text}\naccept-encoding\n${accepted}` : text;
+  const isAlike = isText && all.length <= LONGEST_ALIKE && list.length <= 2 * MOST_ALIKE;
+  return {
+    facts: `${method}\n${known(url)}\n${told.continent}\n${body}${all}`,
+    // Several URLs may have one key: what a link carries goes by none.
+    alike: isAlike ? `${method}\n${url}\n${told.continent}\n${body}\n${accepted ?? ""}${alike}` : undefined,
+  };
 }
 
 /**
@@ -393,13 +410,15 @@ export function readHead({ status, headers, body }, told) {
   let length = null;
   let framed = told || body === null;
   let stored = false;
+  let isCoded = false;
   headers.forEach((value, name) => {
     if (name === "content-length") length = value;
+    if (name === "content-encoding") isCoded = true;
     if (name === "cf-cache-status") stored = isStored(value);
     if (name === "content-length" || name === "transfer-encoding") framed = true;
     fields += `\n${name}\n${value}`;
   });
-  return { kind: "response", status, closes: !framed, fields, length, stored };
+  return { kind: "response", status, closes: !framed, fields, length, stored, isCoded };
 }
 
 /**

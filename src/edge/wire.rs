@@ -19,7 +19,7 @@
 //! | probe the cache | `probe` · id · key · wait \[· what selects the variant in hand, which has expired\] |
 //! | look up a home | `look-up` · id · key · timeout |
 //! | ask the directory | `assign` · id · subject · kind · proposed region, or nothing · timeout · `named` (by an origin) or `unnamed` · nothing, or home TAB epoch by which that region says that the data is in the proposed one |
-//! | send | `send` · id · method · service · URL · timeout · delay · idle (0: nobody watches the body) · `whole` (a small body is read whole) or `stream` · `empty`, `held` or `upload` (the client's body) · `upgrade` or `plain` · `listen` (the driver must hear at once if the client goes) or `deaf` · edits that many requests have alike · the others |
+//! | send | `send` · id · method · service · URL · timeout · delay · idle (0: nobody watches the body) · `whole` (a small body is read whole) or `stream` · `empty`, `held` or `upload` (the client's body) · `upgrade` or `plain` · `listen` (the driver must hear at once if the client goes) or `deaf` · `write` or `read` (only a read may start over) · edits that many requests have alike · the others |
 //! | answer and go on | `answer` · id · key · the lines of a finish behind its word |
 //! | finish | `finish` · status · source · edits · what to store, or an empty line · effects · an empty line · a body of the router's own |
 //!
@@ -34,7 +34,7 @@
 use std::fmt::Write;
 
 use homing_core::{
-    Answer, Assignment, Base, Client, Content, Edits, Event, FlowId, Found, Framing, Headers, IncomingRequest,
+    Access, Answer, Assignment, Base, Client, Content, Edits, Event, FlowId, Found, Framing, Headers, IncomingRequest,
     Location, MemoId, Offered, Outcome, Probed, Publish, Rejection, Replay, Settlement, Source, Step, Timestamp, Turn,
     Unsent, Vantage, ViewTaken, millis, text,
 };
@@ -173,7 +173,8 @@ pub fn turn(turn: &Turn) -> String {
                     if attempt.whole { "\nwhole\n" } else { "\nstream\n" },
                     replay,
                     if attempt.upgrade { "\nupgrade" } else { "\nplain" },
-                    if attempt.listen { "\nlisten\n" } else { "\ndeaf\n" },
+                    if attempt.listen { "\nlisten" } else { "\ndeaf" },
+                    if attempt.access == Access::Write { "\nwrite\n" } else { "\nread\n" },
                 ],
             );
             let (common, own) = (&attempt.common, &attempt.own);

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compiledBy } from "../../src/tools/compiled.mjs";
-import { blackHole, cacheStore, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
+import { blackHole, cacheStore, CF_HEADER, contender, freePort, get, load, origin, root, scratch, sink } from "./world.mjs";
 
 // A pin lives for five seconds, and a round ends with a look whether it still held.
 const MOST_PINNED_SECONDS = 4;
@@ -11,9 +11,46 @@ const SECRET = "a secret for the benchmark, of 32 letters or more";
 const BODY = JSON.stringify({ name: "lamp" });
 const JSON_BODY = { method: "PUT", body: BODY, headers: { "content-type": "application/json" } };
 
+/** As long as a digest. @param {number} length */
+const digest = (length) => "x".repeat(length);
+
 const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const SIZES = [10 * KIB, 100 * KIB, MIB, 10 * MIB];
+/** What a browser sends with a request for data, and the platform with that: the fields that it adds, and what it tells of the client (`request.cf`). */
+const BROWSER = {
+  accept: "application/json, text/plain, */*",
+  "accept-encoding": "br, gzip",
+  "accept-language": "de-DE,de;q=0.9,en;q=0.8",
+  "cf-connecting-ip": "2001:db8::17",
+  "cf-ipcountry": "DE",
+  "cf-ray": "8a1b2c3d4e5f6789-FRA",
+  "cf-visitor": '{"scheme":"https"}',
+  cookie: "theme=dark; sid=3f1d2c4b5a697887; _ga=GA1.1.1234567890.1700000000",
+  referer: "http://127.0.0.1:8000/shop/lamps?page=2",
+  "sec-fetch-dest": "empty",
+  "sec-fetch-mode": "cors",
+  "sec-fetch-site": "same-origin",
+  "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+  "x-forwarded-for": "2001:db8::17",
+  "x-forwarded-proto": "https",
+  "x-requested-with": "XMLHttpRequest",
+  [CF_HEADER]: JSON.stringify({
+    ...{ colo: "FRA", continent: "EU", country: "DE", isEUCountry: "1", city: "Frankfurt am Main", postalCode: "60313", region: "Hesse", regionCode: "HE" },
+    ...{ latitude: "50.11552", longitude: "8.68417", timezone: "Europe/Berlin", asn: 64496, asOrganization: "Example Networks", clientTcpRtt: 12 },
+    ...{ clientAcceptEncoding: "gzip, deflate, br, zstd", httpProtocol: "HTTP/2", requestPriority: "weight=256;exclusive=1", edgeRequestKeepAliveStatus: 1 },
+    ...{ tlsVersion: "TLSv1.3", tlsCipher: "AEAD-AES128-GCM-SHA256", tlsClientHelloLength: "1819", tlsClientRandom: digest(44) },
+    ...{ tlsClientCiphersSha1: digest(28), tlsClientExtensionsSha1: digest(28), tlsClientExtensionsSha1Le: digest(28), verifiedBotCategory: "" },
+    tlsExportedAuthenticator: { clientFinished: digest(64), clientHandshake: digest(64), serverFinished: digest(64), serverHandshake: digest(64) },
+    tlsClientAuth: {
+      ...{ certPresented: "0", certVerified: "NONE", certRevoked: "0", certSerial: "", certSKI: "", certNotBefore: "", certNotAfter: "" },
+      ...{ certFingerprintSHA1: "", certFingerprintSHA256: "", certIssuerDN: "", certIssuerDNLegacy: "", certIssuerDNRFC2253: "", certIssuerSerial: "" },
+      ...{ certIssuerSKI: "", certSubjectDN: "", certSubjectDNLegacy: "", certSubjectDNRFC2253: "" },
+    },
+    botManagement: { corporateProxy: false, verifiedBot: false, jsDetection: { passed: false }, staticResource: false, detectionIds: {}, score: 99 },
+  }),
+};
+
 /** A scenario for each size of a body; a few connections are enough for large ones. */
 const sized = (name, sizes, of) =>
   Object.fromEntries(
@@ -45,6 +82,8 @@ function large(title, origin) {
 export const SCENARIOS = {
   "read miss": { path: "/plain/1", against: ["fetch", "hono"], region: "eu", reason: "nearest" },
   "cache hit": { path: "/cached/1", against: ["cache", "hono"], region: "eu", reason: "cache-hit", hit: true },
+  "browser's read": { path: "/plain/1", against: ["fetch", "hono"], region: "eu", reason: "nearest", request: { headers: BROWSER } },
+  "browser's hit": { path: "/cached/1", against: ["cache", "hono"], region: "eu", reason: "cache-hit", hit: true, request: { headers: BROWSER } },
   "pinned read": { path: "/catalog/1", against: ["fetch", "hono"], region: "us", reason: "pinned-home", pinned: true },
   // A session with a position, whose write the nearest copy is known to have; "anonymous" is Homing itself without the session.
   "near read": { path: "/docs/1", against: ["anonymous", "fetch"], region: "eu", reason: "position-reached", marked: true },

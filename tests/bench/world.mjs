@@ -121,6 +121,9 @@ export async function cacheStore() {
   return port;
 }
 
+/** In which field a client says what the platform would tell of it. */
+export const CF_HEADER = "cf-blob";
+
 const binding = (name, value) =>
   typeof value === "string" ? `(name = "${name}", text = ${JSON.stringify(value)})` : `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`;
 
@@ -142,7 +145,7 @@ export function contender(name, modules, vars, cache, port, { inspector, v8 = []
       services = [
         (name = "main", worker = .worker), (name = "internet", network = (allow = ["private", "public", "local"])),
         (name = "cache", external = (address = "127.0.0.1:${cache}", http = ())) ],
-      sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+      sockets = [(name = "http", address = "127.0.0.1:${port}", http = (cfBlobHeader = "${CF_HEADER}"), service = "main")],
       v8Flags = ${JSON.stringify(v8)} );
     const worker :Workerd.Worker = (
       modules = [${list.join(", ")}], bindings = [${Object.entries(vars)

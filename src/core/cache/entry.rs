@@ -218,6 +218,12 @@ pub fn read(text: &str) -> Option<Vec<Variant<'_>>> {
     parts.map(Variant::read).collect()
 }
 
+/// Whether the body of a variant is coded, so that not every client can decode it.
+#[must_use]
+pub fn is_coded(text: &str) -> bool {
+    read(text).unwrap_or_default().iter().any(|variant| variant.kept.get("content-encoding").is_some())
+}
+
 /// The text of an entry: one variant, and those of the held that go on, by their places, as far as there is room.
 #[must_use]
 pub fn write(first: &Variant<'_>, held: &[Variant<'_>], on: &[usize]) -> (String, Vec<usize>) {
@@ -283,6 +289,18 @@ mod tests {
             kept,
             ..Variant::with(&[])
         }
+    }
+
+    #[test]
+    fn an_entry_is_coded_if_a_variant_is() {
+        let coded = |coding: Option<&'static str>| {
+            let kept = KEPT.map(|name| coding.filter(|_| name == "content-encoding").map(Into::into));
+            Variant { kept: StoredFields(kept), ..variant("", "\"1\"") }
+        };
+        let text = |first: &Variant<'_>, other: &Variant<'_>| write(first, std::slice::from_ref(other), &[0]).0;
+        let (gzip, plain) = (coded(Some("gzip")), coded(None));
+        assert!(is_coded(&text(&gzip, &plain)) && is_coded(&text(&plain, &gzip)));
+        assert!(!is_coded(&text(&plain, &plain)) && !is_coded("nothing that can be read"));
     }
 
     #[test]

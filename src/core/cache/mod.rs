@@ -22,7 +22,7 @@ pub mod vary;
 
 pub use crate::cache::coding::Coding;
 pub use crate::cache::directives::{Directives, FieldScope};
-pub use crate::cache::entry::{ENTRY, Variant};
+pub use crate::cache::entry::{ENTRY, Variant, is_coded};
 pub use crate::cache::key::{CacheKey, KeyParts};
 pub use crate::cache::select::Usability;
 pub use crate::cache::state::CacheState;

@@ -45,6 +45,8 @@ pub struct Attempt {
     pub service: Option<String>,
     /// The whole URL that it is asked for: what was routed and signed is what is sent.
     pub url: String,
+    /// Whether it reads or writes.
+    pub access: Access,
     /// The method.
     pub method: Cow<'static, str>,
     /// What the client asks for, in its one final form.

@@ -167,6 +167,7 @@ impl Context {
             region,
             service,
             url,
+            access,
             method: request.method.clone(),
             target: Rc::clone(&request.target),
             timeout: patience.min(left),

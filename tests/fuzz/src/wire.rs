@@ -5,7 +5,7 @@ use arbitrary::{Result, Unstructured};
 use homing_core::testing::{
     flow::step::{Event, Found, Outcome, Step},
     http::edits::Edit,
-    model::geo::Location,
+    model::{access::Access, geo::Location},
     router::{Entropy, Logging, Router, Turn},
     settle::Settlement,
 };
@@ -184,7 +184,8 @@ fn asked(written: &str, id: &str, step: &Step) {
             let usual: Vec<_> = common.usual.iter().chain(own.usual.iter()).collect();
             let others: Vec<_> = common.own.iter().chain(own.own.iter()).collect();
             assert_eq!(lines[11], if attempt.listen { "listen" } else { "deaf" });
-            let next = edits(&lines, edits(&lines, 12, &usual), &others);
+            assert_eq!(lines[12], if attempt.access == Access::Write { "write" } else { "read" });
+            let next = edits(&lines, edits(&lines, 13, &usual), &others);
             assert_eq!(lines[next..], [""], "{written}");
         }
         Step::Answer(..) | Step::Finish(_) => {}
