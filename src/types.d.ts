@@ -11,6 +11,7 @@ declare module "homing-wasm" {
   export function again(id: number, now: number, latitude: number, longitude: number): boolean;
   export function is_coded(entry: string): boolean;
   export function passed_over(): string;
+  export function cookies_read(): string;
   export function resume(id: number, now: number, event: string): string;
   export function abandon(id: number, now: number): void;
   export function published(text: string, now: number): number;

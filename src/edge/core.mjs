@@ -1,7 +1,7 @@
 // The core in Wasm, and calls into it.
 import module from "./homing_bg.wasm";
 import compiled from "homing-compiled";
-import { configure, home_hint, initSync, passed_over, warnings } from "homing-wasm";
+import { configure, cookies_read, home_hint, initSync, passed_over, warnings } from "homing-wasm";
 import { inside } from "../operators/wasm.mjs";
 import { topologyOf } from "./vars.mjs";
 import { readNames } from "./wire.mjs";
@@ -63,11 +63,11 @@ export function configuration(env) {
   return configured;
 }
 
-/** @type {Set<string> | undefined} */
+/** @type {import("./wire.mjs").Passed | undefined} */
 let passed;
 
-/** The fields in which those who ask alike may differ. */
-export const passedOver = () => (passed ??= readNames(call(passed_over)));
+/** In what those who ask alike may differ. */
+export const passedOver = () => (passed ??= { fields: new Set(readNames(call(passed_over))), cookies: readNames(call(cookies_read)) });
 
 /** @type {DurableObjectNamespaceGetDurableObjectOptions | undefined} */
 let options;

@@ -88,6 +88,12 @@ pub fn passed_over() -> String {
     router().map(|router| wire::names(router.passed_over())).unwrap_or_default()
 }
 
+/// The cookies that are read, of which those who ask alike may have none where they differ in `Cookie`: [`wire::names`].
+#[wasm_bindgen]
+pub fn cookies_read() -> String {
+    router().map(|router| wire::names(router.cookies_read())).unwrap_or_default()
+}
+
 /// Goes on with a flow: what came of its step in, the next step out.
 #[wasm_bindgen]
 pub fn resume(id: u32, now: f64, event: &str) -> String {

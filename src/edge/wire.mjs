@@ -349,8 +349,10 @@ export function writeEvent(event) {
 /** What comes along with a request: what is remembered of its URL, if anything is. @param {{ key: string, text: string, bodies: string | null } | undefined} entry */
 export const writeOffered = (entry) => (entry ? `${entry.key}\n${entry.text}\n${entry.bodies ?? ""}` : "");
 
-/** The names that `passed_over` says. @param {string} text */
-export const readNames = (text) => new Set(text.split("\n"));
+/** The names that `passed_over` and `cookies_read` say. @param {string} text */
+export const readNames = (text) => text.split("\n");
+
+/** The fields in which those who ask alike may differ, and the cookies that are read: who has none of these may differ in `Cookie`. @typedef {{ fields: Set<string>, cookies: string[] }} Passed */
 
 /** What is longer, or has more fields, may be refused for that alone: nobody asks alike then. */
 const LONGEST_ALIKE = 8 * 1024;
@@ -362,8 +364,8 @@ const FOREIGN = /^[^:]*:\/\/[^/\\?#]*(?:xn--|[^\0-\x7f])/i;
 const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
 
 /**
- * Reads a client's fields out. `passed`: the names of those in which those who ask alike may differ, if it is of use who does.
- * @param {Headers} headers @param {Set<string>} [passed] @returns {ClientFields}
+ * Reads a client's fields out. `passed`: in what those who ask alike may differ, if it is of use who does.
+ * @param {Headers} headers @param {Passed} [passed] @returns {ClientFields}
  */
 export function readFields(headers, passed) {
   /** @type {ClientFields} */
@@ -378,7 +380,9 @@ export function readFields(headers, passed) {
     else if (name === "range" || (name === "sec-fetch-mode" && value === "navigate")) client.mayRepeat = false;
     const field = `\n${name}\n${value}`;
     client.text += field;
-    if (passed && !passed.has(name)) client.alike += field;
+    if (passed === undefined) return;
+    if (!passed.fields.has(name) || (name === "cookie" && passed.cookies.some((cookie) => value.includes(cookie)))) client.alike += field;
+    else if (name === "cookie") client.alike += "\ncookie"; // some of them, whichever
   });
   return client;
 }

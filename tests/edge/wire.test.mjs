@@ -55,7 +55,10 @@ for (const { title, text, meaning } of cases("offered")) {
 /** What those who ask alike have in common, of a request with these fields. */
 function alike(/** @type {Record<string, string>} */ fields, { method = "GET", told = {} } = {}) {
   // What the platform makes of bytes that are no UTF-8 Node's own fields do not take.
-  const client = readFields(/** @type {any} */ (new Map(Object.entries(fields))), readNames("cf-ray\nuser-agent"));
+  const client = readFields(/** @type {any} */ (new Map(Object.entries(fields))), {
+    fields: new Set(readNames("cf-ray\ncookie\nuser-agent")),
+    cookies: readNames("__Host-homing\nsid"),
+  });
   return writeFacts(method, "https://a.example/", client, { continent: "", ...told }, client.hasContent ? "some" : "none").alike;
 }
 
@@ -63,9 +66,13 @@ test("who asks alike differs in nothing but the fields that are passed over", ()
   const one = alike({ accept: "*/*", "cf-ray": "1", "user-agent": "one" });
   assert.equal(alike({ accept: "*/*", "cf-ray": "2", "user-agent": "two" }), one);
   assert.equal(alike({ accept: "*/*" }), one);
+  assert.equal(alike({ cookie: "a=1; theme=dark" }), alike({ cookie: "theme=light" }), "cookies that nobody reads");
   const others = [
     alike({ accept: "text/html" }),
     alike({ accept: "*/*", cookie: "a=1" }),
+    alike({ accept: "*/*", cookie: "a=1; sid=2" }),
+    alike({ accept: "*/*", cookie: "a=2; sid=2" }),
+    alike({ accept: "*/*", cookie: "__Host-homing=x" }),
     alike({ accept: "*/*", "content-length": "0" }),
     alike({ accept: "*/*" }, { method: "HEAD" }),
     alike({ accept: "*/*" }, { told: { continent: "EU" } }),
@@ -73,7 +80,7 @@ test("who asks alike differs in nothing but the fields that are passed over", ()
     alike({ accept: "*/*" }, { told: { accepts: "gzip" } }),
     alike({ accept: "*/*", "accept-encoding": "br" }),
   ];
-  assert.equal(new Set([one, ...others]).size, 8, "what the platform tells of a client is what its field would say");
+  assert.equal(new Set([one, ...others]).size, 11, "what the platform tells of a client is what its field would say");
 });
 
 test("nobody asks alike whose fields are too many, too long, or no text: those may be refused for what is passed over", () => {

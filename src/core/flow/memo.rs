@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::{
     cache::{directives::Directives, entry::Variant, state::CacheState},
     decide::plan::Freshness,
-    http::believed::is_same,
+    http::{believed::is_same, cookies::COOKIE},
     model::{reasons::Verdict, time::Timestamp},
     request::CacheUse,
     settle::{Settlement, Source, stored::ShownVariant},
@@ -15,12 +15,13 @@ use crate::{
 };
 
 /// Fields that tell clients and requests apart, and by which no stored response answers unless its `Vary` names them. Those who ask alike
-/// may differ in them. Not in `Sec-Fetch-Site`, which tells how their cookies are read.
-const PASSED_OVER: [&str; 19] = [
+/// may differ in them. Not in `Sec-Fetch-Site`, which tells how their cookies are read, and not in whether they have cookies.
+const PASSED_OVER: [&str; 20] = [
     "accept-language",
     "cf-connecting-ip",
     "cf-ipcountry",
     "cf-ray",
+    "cookie",
     "priority",
     "referer",
     "sec-ch-ua",
@@ -44,6 +45,11 @@ pub(crate) fn passed_over(topology: &Topology) -> impl Iterator<Item = &'static 
         let allowed = topology.routes().iter().flat_map(|route| &route.allow_request_fields);
         !topology.identity().request_fields().contains(&Some(*name)) && !allowed.into_iter().any(|other| other == name)
     })
+}
+
+/// The cookies that are read: those who have one of them may not differ in `Cookie`.
+pub(crate) fn cookies_read(topology: &Topology) -> impl Iterator<Item = &str> {
+    [Some(COOKIE)].into_iter().chain(topology.identity().cookies()).flatten()
 }
 
 impl Context {

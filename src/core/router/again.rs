@@ -47,4 +47,9 @@ impl Router {
     pub fn passed_over(&self) -> impl Iterator<Item = &'static str> {
         memo::passed_over(&self.settings.topology)
     }
+
+    /// The cookies that are read: those who ask alike may differ in others, if `cookie` is among the fields in which they may.
+    pub fn cookies_read(&self) -> impl Iterator<Item = &str> {
+        memo::cookies_read(&self.settings.topology)
+    }
 }

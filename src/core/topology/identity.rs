@@ -33,6 +33,15 @@ impl Identity {
         })
     }
 
+    /// The cookies that name subjects.
+    #[must_use]
+    pub fn cookies(&self) -> [Option<&str>; 2] {
+        [&self.user, &self.tenant].map(|source| match source {
+            Some(IdentitySource::Cookie(name)) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether the application names subjects of that kind in its answers, so that the session carries them on.
     #[must_use]
     pub fn is_named_by_answers(&self, kind: SubjectKind) -> bool {
