@@ -98,6 +98,22 @@ test("fields in several lines stay several, and none is lost in the cache", plai
   }
 });
 
+test("a region gets of several lines what the router has read of them, of many fields as of few", plain, async () => {
+  answer = whole();
+  const some = ["X-Own: a", "Accept-Language: de", "X-Own: b", "Accept-Language: en"];
+  const got = [];
+  for (const count of [0, 20]) {
+    const more = Array.from({ length: count }, (_, at) => `X-More-${at}: 1`);
+    const before = seen.length;
+    await raw([`GET /several/${count} HTTP/1.1`, ...some, ...more]);
+    got.push(["x-own", "accept-language"].map((name) => lines(seen[before], name)));
+  }
+  assert.deepEqual(
+    got,
+    [0, 1].map(() => [["a, b"], ["de, en"]]),
+  );
+});
+
 test("an answer without Date gets one, and so has its copy; what caches behind have said stands before our word", async () => {
   answer = whole("Cache-Control: max-age=60", "Cache-Status: behind; hit");
   const client = new Client(router.url, "eu");
