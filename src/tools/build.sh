@@ -12,8 +12,8 @@ cd "$(dirname "$0")/../.."
 LARGEST=$((226 * 1024))
 
 # What is marked #[inline] is inlined up to 325 instructions by default, for size too. Up to 120 the hot module is 14 KB smaller gzipped,
-# and its two crossings a request take 5 to 7 % longer (of 15 microseconds); up to 45 some 6 KB smaller still. opt-level "z" saves 28 KB, and
-# takes 27 % longer. SHA-2 in loops instead of unrolled is 2 KB less.
+# and its two crossings a request take 5 to 7 % longer (of 15 microseconds); up to 45 some 6 KB smaller still. opt-level "z" saves 5 KB
+# more, and took 27 % longer where that was measured. SHA-2 in loops instead of unrolled is 2 KB less.
 # Places of panics name files: below cargo's own folder they are named without that, so that every machine builds the same and none is told of.
 FLAGS=(-C llvm-args=-inline-threshold=25 -C llvm-args=-inlinehint-threshold=45 --cfg 'sha2_backend_soft="compact"'
   --remap-path-prefix "${CARGO_HOME:-$HOME/.cargo}=cargo")
