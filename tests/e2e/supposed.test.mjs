@@ -82,6 +82,28 @@ for (const method of ["GET", "HEAD"])
     }
   });
 
+test("who waits for what a request fills waits on when that starts over", async () => {
+  const gate = Promise.withResolvers();
+  const { path, seen } = resource(async (request, n) => {
+    // It has expired when it comes; from then on it is coded for who wants that.
+    if (n === 1) return [200, { "cache-control": "max-age=60", age: "61", etag: '"1"' }, WORDS];
+    await gate.promise;
+    return coded({ "cache-control": "max-age=60" })(request);
+  });
+  const { path: other } = resource(() => [200, { "cache-control": "private" }, WORDS]);
+  const first = someone();
+  await first(path, "gzip");
+  await waitUntil(async () => (await first(path, "gzip", { headers: { "cache-control": "only-if-cached, max-stale" } })).status === 200, "it is stored");
+  await first(other, "gzip");
+  const all = [first(path, "")];
+  await waitUntil(() => seen.length === 2, "it is asked about");
+  for (let one = 0; one < 10; one++) all.push(someone()(path, ""));
+  await waitUntil(async () => (await router.snapshot()).in_flight === 11, "the others wait");
+  gate.resolve(undefined);
+  for (const answer of await Promise.all(all)) isPlain(answer);
+  assert.deepEqual(asked(seen).slice(1), ["gzip", "identity"]);
+});
+
 test("a write is sent with what its client accepts, and once", async () => {
   const { path, seen } = resource(coded({}));
   const send = someone();
@@ -89,6 +111,16 @@ test("a write is sent with what its client accepts, and once", async () => {
   isPlain(await send(path, "", { method: "POST", body: "a" }));
   isCoded(await send(path, "gzip", { method: "POST", body: "a" }));
   assert.equal(seen.length, 3);
+});
+
+test("a page that is gone to, and a part, are asked for once", async () => {
+  const { path, seen } = resource(coded({ "cache-control": "private" }));
+  for (const headers of [{ "sec-fetch-mode": "navigate" }, { range: "bytes=0-99" }]) {
+    const get = someone();
+    await get(path, "gzip");
+    isPlain(await get(path, "", { headers }));
+  }
+  assert.deepEqual(asked(seen), ["gzip", "identity", "gzip", "identity"]);
 });
 
 test("a GET that writes is sent once", async () => {
