@@ -9,6 +9,9 @@ const KEPT_MS = 60_000;
 /** So many clients are known, of whom neither the name nor what they accept is longer than this. */
 const MOST = 1024;
 const LONGEST = 512;
+/** So long nothing is supposed of anybody once it was wrong. Such a request goes to its region twice: who wants many of those has one. */
+const PAUSE_MS = 10_000;
+let paused = 0; // until then
 
 /** @type {Map<string, { told: Told, until: number }>} from the one known longest on */
 const clients = new Map();
@@ -27,9 +30,14 @@ export function nameOf(address, program) {
 export function known(name) {
   const client = name === undefined ? undefined : clients.get(name);
   if (client === undefined) return undefined;
-  const left = client.until - Date.now();
-  return left > 0 && left <= KEPT_MS ? client.told : undefined;
+  const now = Date.now();
+  // A clock that was set back makes nothing younger.
+  const lies = (/** @type {number} */ until, /** @type {number} */ most) => until > now && until - now <= most;
+  return lies(client.until, KEPT_MS) && !lies(paused, PAUSE_MS) ? client.told : undefined;
 }
+
+/** What was supposed of a client was wrong. */
+export const wasWrong = () => void (paused = Date.now() + PAUSE_MS);
 
 /** What the platform tells of a request's client, which is known from now on. @param {{ cf?: Partial<IncomingRequestCfProperties> }} request @param {string | undefined} name @returns {Told} */
 export function look({ cf }, name) {

@@ -1,7 +1,7 @@
 // Drives one request: gives its facts to the core, does what its steps say, reports back. No decision lives here; how facts, steps and
 // events cross is known to wire.mjs alone.
 import { emptiness, lingering, takeIn, upload, watched } from "./body.mjs";
-import { known, look, nameOf } from "./clients.mjs";
+import { known, look, nameOf, wasWrong } from "./clients.mjs";
 import { Clock } from "./clock.mjs";
 import { Entry, put } from "./entries.mjs";
 import { call, complain, passedOver } from "./core.mjs";
@@ -129,6 +129,7 @@ export class Drive {
    * for this request goes on waiting.
    */
   async startOver() {
+    wasWrong();
     if (this.id !== undefined) abandon(this.id, Date.now());
     this.id = undefined;
     this.entry?.drop();
