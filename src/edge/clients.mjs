@@ -1,7 +1,7 @@
 // What the platform tells of a client besides its header fields (`request.cf`): where it is, and what it accepts, for the header field says what
-// the platform accepts. To look at it takes as long as a third of all else that a read costs, since the platform parses and freezes it for each
-// request. So it is known for a minute what was told of a client, which is an address and a program. Where a client is nobody can say otherwise. What
-// it accepts is only supposed: one program may ask now for gzip and now not. So whoever goes by it looks before a coded answer is given.
+// the platform accepts. To look at it takes a third of what a hit takes, since the platform parses and freezes it for each request. So it is known for
+// a minute what was told of a client, which is an address and a program. Where a client is nobody can say otherwise. What it accepts is only supposed:
+// one program may ask now for gzip and now not. So whoever goes by it looks before a coded answer is given.
 
 /** @typedef {{ continent: string, latitude: number, longitude: number, accepts: string | undefined }} Told */
 

@@ -343,7 +343,7 @@ export function writeEvent(event) {
  * beyond ASCII that are no UTF-8). Beside them the text of all but what it accepts, and those that are read out for what comes before anything is decided.
  * `mayRepeat`: whether the request may go to a region twice without harm; a part of something may not, for its beginning was coded in one way, nor
  * may a page that is gone to, as a link that signs in once. `alike`: what those who ask alike for the URL have in common.
- * @typedef {{ list: string[], headers: Headers, isText: boolean, text: string, alike: string, accepts?: string, address?: string, program?: string, hasContent: boolean, mayRepeat: boolean }} ClientFields
+ * @typedef {{ list: string[], headers: Headers, isText: boolean, text: string, alike?: string, accepts?: string, address?: string, program?: string, hasContent: boolean, mayRepeat: boolean }} ClientFields
  */
 
 /** What comes along with a request: what is remembered of its URL, if anything is. @param {{ key: string, text: string, bodies: string | null } | undefined} entry */
@@ -369,7 +369,7 @@ const known = (url) => (FOREIGN.test(url) ? (URL.parse(url)?.href ?? "") : url);
  */
 export function readFields(headers, passed) {
   /** @type {ClientFields} */
-  const client = { list: [], headers, isText: true, text: "", alike: "", hasContent: false, mayRepeat: true };
+  const client = { list: [], headers, isText: true, text: "", alike: passed && "", hasContent: false, mayRepeat: true };
   headers.forEach((value, name) => {
     client.list.push(name, value);
     if (value.includes("\ufffd")) client.isText = false;
@@ -396,7 +396,7 @@ export function writeFacts(method, url, { list, isText, text, alike, accepts }, 
   // The platform overwrites Accept-Encoding; what the client itself accepts it tells besides.
   const accepted = told.accepts ?? accepts;
   const all = accepted ? `${text}\naccept-encoding\n${accepted}` : text;
-  const isAlike = isText && all.length <= LONGEST_ALIKE && list.length <= 2 * MOST_ALIKE;
+  const isAlike = alike !== undefined && isText && all.length <= LONGEST_ALIKE && list.length <= 2 * MOST_ALIKE;
   return {
     facts: `${method}\n${known(url)}\n${told.continent}\n${body}${all}`,
     // Several URLs may have one key: what a link carries goes by none.
