@@ -50,9 +50,20 @@ test("who asks otherwise gets another answer", async () => {
       for (const value of ["a=1", "a=1", "a=1", "b=2", "b=2", "b=2", "a=1", "b=2"]) assert.equal((await get(path, { [name]: value })).text, value);
     };
     // The fields in which clients differ without asking otherwise: of these nothing is given again, where a response names one of them.
-    if (name === "accept" || name === "cookie") await until(ask);
+    if (name === "accept") await until(ask);
     else for (let n = 0; n < 5; n++) await ask();
   }
+});
+
+test("cookies that nobody reads tell nobody apart, and a session's do", async () => {
+  const { path, seen } = resource((request) => [200, { "cache-control": "max-age=600" }, request.headers.cookie ?? "none"]);
+  let count = 0;
+  const answers = await until(() => get(path, { cookie: `_ga=${count++}; theme=dark` }));
+  assert.deepEqual([...new Set(answers.map(({ text }) => text))].length, 1, "all are shown what the first of them made the region say");
+  const [before, asked] = [await again(), seen.length];
+  for (let n = 0; n < 5; n++) assert.equal((await get(path, { cookie: "_ga=1; __Host-homing=not-one-of-ours" })).status, 200);
+  assert.equal(await again(), before, "who shows a session is decided on, whatever comes of it");
+  assert.equal(seen.length, asked);
 });
 
 test("a range, a condition, a method and a wish are of one request", async () => {
