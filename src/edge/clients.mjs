@@ -2,6 +2,7 @@
 // the platform accepts. To look at it takes a third of what a hit takes, since the platform parses and freezes it for each request. So it is known for
 // a minute what was told of a client, which is an address and a program. Where a client is nobody can say otherwise. What it accepts is only supposed:
 // one program may ask now for gzip and now not. So whoever goes by it looks before a coded answer is given.
+import { lasts, remember } from "./remembered.mjs";
 
 /** @typedef {{ continent: string, latitude: number, longitude: number, accepts: string | undefined }} Told */
 
@@ -9,7 +10,7 @@ const KEPT_MS = 60_000;
 /** So many clients are known, of whom neither the name nor what they accept is longer than this. */
 const MOST = 1024;
 const LONGEST = 512;
-/** So long nothing is supposed of anybody once it was wrong. Such a request goes to its region twice: who wants many of those has one. */
+/** So long nothing is supposed of anybody once it was wrong: such a request goes to its region twice, and nobody is to bring many of those about. */
 const PAUSE_MS = 10_000;
 let paused = 0; // until then
 
@@ -29,11 +30,7 @@ export function nameOf(address, program) {
 /** What is known of that client. @param {string | undefined} name @returns {Told | undefined} */
 export function known(name) {
   const client = name === undefined ? undefined : clients.get(name);
-  if (client === undefined) return undefined;
-  const now = Date.now();
-  // A clock that was set back makes nothing younger.
-  const lies = (/** @type {number} */ until, /** @type {number} */ most) => until > now && until - now <= most;
-  return lies(client.until, KEPT_MS) && !lies(paused, PAUSE_MS) ? client.told : undefined;
+  return client && lasts(client.until, KEPT_MS) && !lasts(paused, PAUSE_MS) ? client.told : undefined;
 }
 
 /** What was supposed of a client was wrong. */
@@ -48,9 +45,8 @@ export function look({ cf }, name) {
     accepts: cf?.clientAcceptEncoding,
   };
   // A Worker that hands a client's request on by a service binding tells nothing of it.
-  if (name === undefined || cf === undefined) return told;
-  if ((told.accepts?.length ?? 0) > LONGEST) return told;
-  if (!clients.delete(name) && clients.size >= MOST) clients.delete(/** @type {string} */ (clients.keys().next().value));
-  clients.set(name, { told, until: Date.now() + KEPT_MS });
+  if (name !== undefined && cf !== undefined && (told.accepts?.length ?? 0) <= LONGEST) {
+    remember(clients, name, { told, until: Date.now() + KEPT_MS }, MOST);
+  }
   return told;
 }

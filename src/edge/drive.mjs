@@ -35,6 +35,7 @@ function inHand(thing) {
 /** Instead of what came of a step: the flow was begun by what its client was supposed to accept, and was not right to. */
 const MISTAKEN = Object.freeze({ kind: /** @type {const} */ ("mistaken") });
 
+const isRead = (/** @type {string} */ method) => method === "GET" || method === "HEAD";
 const isCoded = (/** @type {string} */ entry) => call(() => is_coded(entry));
 const tooSlow = () => /** @type {const} */ ("slow");
 
@@ -94,9 +95,8 @@ export class Drive {
     const { method, headers } = this.request; // each look costs a call
     const entry = (this.entry = Entry.of(url));
     const client = (this.client = readFields(headers, entry && passedOver()));
-    const isRead = method === "GET" || method === "HEAD";
-    const told = this.told(client, isRead && !hasBody && client.mayRepeat && !entry?.isCoded(isCoded));
-    const body = unsent ?? ((isRead ? client.hasContent : hasBody) ? "some" : "none");
+    const told = this.told(client, isRead(method) && !hasBody && client.mayRepeat && !entry?.isCoded(isCoded));
+    const body = unsent ?? ((isRead(method) ? client.hasContent : hasBody) ? "some" : "none");
     const { facts, alike } = writeFacts(method, url, client, told, body);
     const { latitude, longitude } = told;
     const memo = entry && alike !== undefined ? entry.memo((this.alike = alike)) : undefined;
@@ -204,7 +204,7 @@ export class Drive {
 
   /** What the cache has, if it may be answered to this client. @param {Extract<CoreEvent, { kind: "cache" }>} event */
   hears(event) {
-    return this.entry?.isCoded(isCoded) && !this.isRight() ? MISTAKEN : event;
+    return this.supposed !== undefined && this.entry?.isCoded(isCoded) && !this.isRight() ? MISTAKEN : event;
   }
 
   /** @param {Flight} flight @param {string} key @param {number} wait */
@@ -354,7 +354,7 @@ export class Drive {
   async receive(body) {
     const { method, headers } = this.request;
     const length = headers.get("content-length");
-    if (method === "GET" || method === "HEAD") return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(tooSlow) : undefined;
+    if (isRead(method)) return length === null ? within(SMALL_BODY_MS, emptiness(body)).catch(tooSlow) : undefined;
     if (length === null || !(Number(length) <= SMALL_BODY)) return;
     const came = this.request.arrayBuffer().then(
       (bytes) => void (this.held = bytes),

@@ -88,7 +88,7 @@ pub fn passed_over() -> String {
     router().map(|router| wire::names(router.passed_over())).unwrap_or_default()
 }
 
-/// The cookies that are read, of which those who ask alike may have none where they differ in `Cookie`: [`wire::names`].
+/// The cookies that are read, which those who differ in `Cookie` must not have to ask alike: [`wire::names`].
 #[wasm_bindgen]
 pub fn cookies_read() -> String {
     router().map(|router| wire::names(router.cookies_read())).unwrap_or_default()

@@ -1,6 +1,7 @@
 // Stored responses that this isolate has found in the store a moment ago, in its own memory: one that many ask for at once costs no I/O
 // then. The core judges them by the same rules; only what another isolate has changed there meanwhile shows here later, by a second at
 // most. They answer, and nothing else: what is stored again must be what the store still has.
+import { lasts } from "./remembered.mjs";
 
 /**
  * The fields, and the body if there is one; the entry that they make, once somebody has asked for it.
@@ -55,9 +56,7 @@ function sweep() {
 export function near(key) {
   const found = entries.get(key);
   if (!found) return undefined;
-  const left = found.until - Date.now();
-  // A clock that was set back makes nothing younger.
-  if (left > 0 && left <= KEPT_MS) return found;
+  if (lasts(found.until, KEPT_MS)) return found;
   drop(key);
   looks.set(key, { at: Date.now(), reads: false });
 }

@@ -3,6 +3,7 @@
 //
 // Every call into the platform costs about a microsecond, and an iterator over its fields several objects for each: so they are read out by
 // `forEach`, once. A step is one object; its edits stay text until they are applied.
+import { remember } from "./remembered.mjs";
 import { isStored } from "./uncached.mjs";
 
 /**
@@ -147,17 +148,12 @@ const ready = new Map();
 /** The platform's fields that those edits make of none, and their names. @param {Edits} edits */
 function readyBy(edits) {
   let made = ready.get(edits.text);
-  if (made !== undefined && ready.size >= MOST_READY) {
-    ready.delete(edits.text); // it is the newest from now on
-    ready.set(edits.text, made);
-  }
+  if (made !== undefined && ready.size >= MOST_READY) remember(ready, edits.text, made, MOST_READY); // it is the newest from now on
   if (made === undefined) {
     const headers = new Headers();
     edits.applyTo(headers);
     made = { headers, names: new Set(headers.keys()) };
-    if (edits.text.length > LONGEST_READY) return made;
-    if (ready.size >= MOST_READY) ready.delete(/** @type {string} */ (ready.keys().next().value)); // the oldest
-    ready.set(edits.text, made);
+    if (edits.text.length <= LONGEST_READY) remember(ready, edits.text, made, MOST_READY);
   }
   return made;
 }
@@ -341,8 +337,8 @@ export function writeEvent(event) {
 /**
  * A client's header fields: names and values, one behind the other; and as the platform has them, where text cannot hold what stands in one (bytes
  * beyond ASCII that are no UTF-8). Beside them the text of all but what it accepts, and those that are read out for what comes before anything is decided.
- * `mayRepeat`: whether the request may go to a region twice without harm; a part of something may not, for its beginning was coded in one way, nor
- * may a page that is gone to, as a link that signs in once. `alike`: what those who ask alike for the URL have in common.
+ * `mayRepeat`: whether it does no harm to send the request twice. A page that a browser goes to may be a link that signs in once, and a part must be
+ * coded as the part before it. `alike`: what those who ask alike for the URL have in common.
  * @typedef {{ list: string[], headers: Headers, isText: boolean, text: string, alike?: string, accepts?: string, address?: string, program?: string, hasContent: boolean, mayRepeat: boolean }} ClientFields
  */
 

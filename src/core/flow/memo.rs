@@ -1,7 +1,7 @@
 //! A memo: the answer that a stored response gave, to be given again to all who ask alike (memoization, Michie 1968). Here it is decided
 //! whether it may be, and until when: nothing of it is one client's alone, and nothing of it changes before that.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use super::context::Context;
 use crate::{
@@ -49,7 +49,7 @@ pub(crate) fn passed_over(topology: &Topology) -> impl Iterator<Item = &'static 
 
 /// The cookies that are read: those who have one of them may not differ in `Cookie`.
 pub(crate) fn cookies_read(topology: &Topology) -> impl Iterator<Item = &str> {
-    [Some(COOKIE)].into_iter().chain(topology.identity().cookies()).flatten()
+    iter::once(COOKIE).chain(topology.identity().cookies().into_iter().flatten())
 }
 
 impl Context {

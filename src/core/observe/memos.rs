@@ -52,9 +52,7 @@ impl Memos {
     /// Forgets those for which the core would decide otherwise from now on.
     pub(crate) fn learn(&mut self, observation: &Observation) {
         match observation {
-            Observation::Moved(..) | Observation::Published(_) | Observation::DrillOver(_) => {
-                self.kept = Recent::default()
-            }
+            Observation::Moved(..) | Observation::Published(_) | Observation::DrillOver(_) => self.forget(|_| true),
             Observation::Uncacheable(key) | Observation::Refused(key) => self.forget(|memo| memo.key == *key),
             Observation::InVain(wait) => self.forget(|memo| memo.key == wait.key || memo.record.route == wait.route),
             Observation::Home(..)

@@ -27,19 +27,17 @@ impl Identity {
     /// The request fields by which a trusted hop before the router names subjects.
     #[must_use]
     pub fn request_fields(&self) -> [Option<&str>; 2] {
-        [&self.user, &self.tenant].map(|source| match source {
-            Some(IdentitySource::Header(name)) => Some(name.as_str()),
-            _ => None,
-        })
+        self.names(|source| if let IdentitySource::Header(name) = source { Some(name) } else { None })
     }
 
     /// The cookies that name subjects.
     #[must_use]
     pub fn cookies(&self) -> [Option<&str>; 2] {
-        [&self.user, &self.tenant].map(|source| match source {
-            Some(IdentitySource::Cookie(name)) => Some(name.as_str()),
-            _ => None,
-        })
+        self.names(|source| if let IdentitySource::Cookie(name) = source { Some(name) } else { None })
+    }
+
+    fn names<'s>(&'s self, of: impl Fn(&'s IdentitySource) -> Option<&'s str>) -> [Option<&'s str>; 2] {
+        [&self.user, &self.tenant].map(|source| source.as_ref().and_then(&of))
     }
 
     /// Whether the application names subjects of that kind in its answers, so that the session carries them on.
